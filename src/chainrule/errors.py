@@ -1,0 +1,34 @@
+"""The errors chainrule raises: each names the argument, what was received and what to write instead."""
+
+from __future__ import annotations
+
+
+class ChainruleError(Exception):
+    """Base of every error that chainrule raises on purpose."""
+
+
+class ShapeError(ChainruleError, ValueError):
+    """A shape does not fit the layer, the network or the loss."""
+
+
+class DataError(ChainruleError, ValueError):
+    """Data that cannot be trained on: NaN, Inf, empty, unknown labels, wrong dtype."""
+
+
+class PairError(ChainruleError, ValueError):
+    """An output activation and a loss that do not belong together."""
+
+
+class NonFiniteError(ChainruleError, ArithmeticError):
+    """The loss, a δ or a parameter became NaN or infinite during training."""
+
+
+class FileError(ChainruleError, ValueError):
+    """A file that is missing, malformed, or does not hold what it says."""
+
+
+class MissingExtraError(ChainruleError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: pip install 'chainrule[{extra}]'")
