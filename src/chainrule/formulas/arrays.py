@@ -1,0 +1,177 @@
+"""Primitives that know the axes: features x samples for vectors, (rows, columns, channels, samples) for images.
+
+Samples are the last axis, features or channels the one before, positions all axes in front of those.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.formulas import layouts
+from chainrule.formulas.elementwise import stretch
+from chainrule.formulas.expression import Expression
+from chainrule.formulas.grid import Grid
+from chainrule.formulas.rules import primitive
+
+
+def _positions(x: Any) -> tuple[int, ...]:
+    """Axes in front of features and samples."""
+    return tuple(range(x.ndim - 2))
+
+
+def _matrix_cotangent(d: Any, x: Any) -> Any:
+    """∂/∂A of A @ x: d x^T, summed over positions where x is an image."""
+    image = layouts.is_image(x) if isinstance(x, Expression) else np.ndim(x) > 2
+    return correlate(d, x) if image else d @ x.T
+
+
+@primitive(layout=layouts.transpose, adjoint=lambda d, y, x: (d.T,))
+def transpose(x: Any) -> Any:
+    """Matrix transpose."""
+    return x.T
+
+
+@primitive(layout=layouts.matmul, adjoint=lambda d, y, a, x: (_matrix_cotangent(d, x), a.T @ d))
+def matmul(a: Any, x: Any) -> Any:
+    """The matrix a (K, C) applied to the features of x: (C, m) -> (K, m), or (H, W, C, m) -> (H, W, K, m)."""
+    return a @ x
+
+
+@primitive(layout=layouts.correlate, adjoint=lambda d, y, a, b: (d @ b, d.T @ a))
+def correlate(a: Any, b: Any) -> Any:
+    """Sum over positions and samples of a_{ij} b_{ij}^T: (..., K, m), (..., C, m) -> (K, C)."""
+    axes = (*_positions(a), a.ndim - 1)
+    return np.tensordot(a, b, axes=(axes, axes))
+
+
+@primitive(layout=layouts.hat, adjoint=lambda d, y, b: (sum_samples(sum_positions(d)),))
+def broadcast_samples(b: Any) -> Any:
+    """b-hat of seed 004: the vector (n,) as one column (n, 1), the same for every sample (and every position)."""
+    return b[..., None]
+
+
+@primitive(layout=layouts.times_ones, adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),))
+def sum_samples(x: Any) -> Any:
+    """Sum over the samples: (..., n, m) -> (..., n); seed 004 writes it as a product with ones(m, 1)."""
+    return x.sum(axis=-1)
+
+
+@primitive(layout=layouts.sum_positions, adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_positions(x: Any) -> Any:
+    """Sum over the positions of an image: (H, W, C, m) -> (C, m); a matrix (n, m) has none and stays."""
+    return x.sum(axis=_positions(x))
+
+
+@primitive(layout=layouts.sum_features, adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_features(x: Any) -> Any:
+    """Sum over features or channels; the axis stays, with length 1."""
+    return x.sum(axis=-2, keepdims=True)
+
+
+@primitive(
+    layout=layouts.mean_features,
+    adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
+)
+def mean_features(x: Any) -> Any:
+    """Mean over features or channels; the axis stays, with length 1."""
+    return x.mean(axis=-2, keepdims=True)
+
+
+@primitive(layout=layouts.count("n"), adjoint=lambda d, y, x: (None,))
+def count_features(x: Any) -> Any:
+    """The number of features or channels."""
+    return x.shape[-2]
+
+
+@primitive(layout=layouts.max_features, adjoint=lambda d, y, x: (d * largest_feature(x),))
+def max_features(x: Any) -> Any:
+    """Largest feature or channel; the axis stays, with length 1."""
+    return x.max(axis=-2, keepdims=True)
+
+
+@primitive(layout=layouts.largest_feature, adjoint=lambda d, y, x: (None,))
+def largest_feature(x: Any) -> Any:
+    """1 at the first largest feature, 0 elsewhere."""
+    winners = np.expand_dims(x.argmax(axis=-2), -2)
+    return (np.arange(x.shape[-2])[:, None] == winners).astype(x.dtype)
+
+
+@primitive(layout=layouts.sum_outputs, adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_outputs(x: Any) -> Any:
+    """Sum over everything but the samples: (..., m) -> (m,)."""
+    return x.sum(axis=tuple(range(x.ndim - 1)))
+
+
+@primitive(layout=layouts.count("n"), adjoint=lambda d, y, x: (None,))
+def count_outputs(x: Any) -> Any:
+    """The number of outputs of one sample."""
+    return x.size // x.shape[-1]
+
+
+@primitive(layout=layouts.sum_entries, adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_entries(x: Any) -> Any:
+    """Sum over all entries, a number."""
+    return x.sum()
+
+
+@primitive(layout=layouts.function("vec"), adjoint=lambda d, y, x: (unflatten(d, x),))
+def flatten(x: Any) -> Any:
+    """(H, W, C, m) -> (H W C, m), row-major: the channel runs fastest."""
+    return x.reshape(-1, x.shape[-1])
+
+
+@primitive(layout=layouts.inverse_function("vec"), adjoint=lambda d, y, x, like: (flatten(d), None))
+def unflatten(x: Any, like: Any) -> Any:
+    """(H W C, m) -> the shape of `like`: the adjoint of flatten."""
+    return x.reshape(like.shape)
+
+
+@primitive(layout=layouts.window, adjoint=lambda d, y, x, m, n, grid: (place(d, m, n, x, grid=grid), None, None))
+def window(x: Any, m: Any, n: Any, *, grid: Grid) -> Any:
+    """The pixels at offset (m, n) of every window, X_{si+m, sj+n}; zero where the padding is.
+
+    (H, W, C, m) -> (windows along H, windows along W, C, m)
+    """
+    size = x.shape[:2]
+    pixels, windows = grid.meet(size, (m, n))
+    out = np.zeros(grid.positions(size) + x.shape[2:], x.dtype)
+    out[windows] = x[pixels]
+    return out
+
+
+@primitive(
+    layout=layouts.place,
+    adjoint=lambda d, y, x, m, n, like, grid: (window(d, m, n, grid=grid), None, None, None),
+)
+def place(x: Any, m: Any, n: Any, like: Any, *, grid: Grid) -> Any:
+    """The adjoint of window: every window's value put back on its pixel, δ_{(u-m)/s, (v-n)/s}; zero elsewhere.
+
+    (windows along H, windows along W, C, m) -> (H, W, C, m), the size of `like`
+    """
+    size = like.shape[:2]
+    pixels, windows = grid.meet(size, (m, n))
+    out = np.zeros(size + x.shape[2:], x.dtype)
+    out[pixels] = x[windows]
+    return out
+
+
+@primitive(layout=layouts.kernel_at, adjoint=lambda d, y, w, m, n: (kernel_place(d, m, n, w), None, None))
+def kernel_at(w: Any, m: Any, n: Any) -> Any:
+    """The matrix W_{m,n} (K, C) of a kernel w (K, k1, k2, C)."""
+    return w[:, m, n, :]
+
+
+@primitive(layout=layouts.kernel_place, adjoint=lambda d, y, x, m, n, like: (kernel_at(d, m, n), None, None, None))
+def kernel_place(x: Any, m: Any, n: Any, like: Any) -> Any:
+    """The adjoint of kernel_at: the matrix x (K, C) at offset (m, n) of a kernel that is zero elsewhere."""
+    out = np.zeros(like.shape, x.dtype)
+    out[:, m, n, :] = x
+    return out
+
+
+@primitive(layout=layouts.chosen, adjoint=lambda d, y, winner, m, n, grid: (None, None, None))
+def chosen(winner: Any, m: Any, n: Any, *, grid: Grid) -> Any:
+    """[the window's winner is its pixel at offset (m, n)], for a winner given by argmax_over."""
+    return winner == m * grid.kernel[1] + n

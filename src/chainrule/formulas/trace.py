@@ -1,0 +1,32 @@
+"""From a layer, loss or penalty to its formulas: call the same functions with symbols."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+@functools.cache
+def formula_arguments(function: Callable[..., Any]) -> tuple[tuple[str, bool], ...]:
+    """(name, required) of every argument the formula declares, without self."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    named = (p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+    return tuple((p.name, p.default is p.empty) for p in named)
+
+
+def call_formula(function: Callable[..., Any], available: Mapping[str, Any]) -> Any:
+    """Call a layer's formula, a method such as `layer.delta`, with the arguments its signature declares, taken by name.
+
+    Raises TypeError that names a missing argument.
+    """
+    declared = formula_arguments(getattr(function, "__func__", function))
+    missing = [name for name, required in declared if required and name not in available]
+    if missing:
+        owner = type(getattr(function, "__self__", None)).__name__
+        raise TypeError(
+            f"{owner}.{function.__name__} declares {missing[0]!r}, which is not available; "
+            f"a formula may declare {', '.join(available)}"
+        )
+    return function(**{name: available[name] for name, _ in declared if name in available})

@@ -1,0 +1,158 @@
+"""Initial weights: where training starts, by name or as an object.
+
+An initializer is called with a shape, the number of inputs and outputs of a unit and a random generator, and returns
+float64.  Layers leave the choice open by default: He before the ReLU family, softplus and GELU, Glorot otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = tuple[int, ...]
+Weights = NDArray[np.float64]
+
+
+def _check(name: str, value: float, minimum: float = 0.0) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < minimum:
+        raise ValueError(f"{name} must be a finite number of at least {minimum:g}, received {value!r}")
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """Base: a small frozen value; subclasses define __call__."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any] | None:
+        """{"initializer": name, **fields}: JSON, and accepted by `initializer_from`.  None: it cannot be written down."""
+        return {"initializer": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class He(Initializer):
+    """N(0, 2 / n_in): keeps the variance of z through ReLU layers (He et al. 2015)."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return rng.standard_normal(shape) * math.sqrt(2 / fan_in)
+
+
+@dataclass(frozen=True)
+class Glorot(Initializer):
+    """Uniform within ±sqrt(6 / (n_in + n_out)): a compromise between x and δ (Glorot & Bengio 2010; "Xavier")."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        limit = math.sqrt(6 / (fan_in + fan_out))
+        return rng.uniform(-limit, limit, shape)
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """N(0, std²); std 1 is the start of Nielsen's network.py."""
+
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check("std", self.std)
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return rng.standard_normal(shape) * self.std
+
+
+@dataclass(frozen=True)
+class ScaledNormal(Initializer):
+    """N(0, 1 / n_in): the start of Nielsen's network2.py."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return rng.standard_normal(shape) / math.sqrt(fan_in)
+
+
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """Uniform within ±limit; 0.12 is the start of Ng's exercise 4."""
+
+    limit: float = 0.05
+
+    def __post_init__(self) -> None:
+        _check("limit", self.limit)
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return rng.uniform(-self.limit, self.limit, shape)
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """The same value everywhere.  Weights that all start equal stay equal: use it for biases."""
+
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check("value", self.value, -math.inf)
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return np.full(shape, self.value, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Zeros(Initializer):
+    """0 everywhere, the start of every bias."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return np.zeros(shape)
+
+
+@dataclass(frozen=True)
+class Ones(Initializer):
+    """1 everywhere."""
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return np.ones(shape)
+
+
+_classes: tuple[type[Initializer], ...] = (He, Glorot, Normal, ScaledNormal, Uniform, Constant, Zeros, Ones)
+initializers: dict[str, type[Initializer]] = {cls.__name__.lower(): cls for cls in _classes}
+_aliases = {"xavier": "glorot", "nielsen": "normal", "scaled_normal": "scalednormal", "scaled-normal": "scalednormal"}
+
+
+def initializer_from(value: Any, argument: str = "initializer") -> Initializer:
+    """An initializer from an object, a name ("he", "glorot", "xavier", "zeros", ...) or the dict of `config()`.
+
+    Raises ValueError that lists the names.
+    """
+    if isinstance(value, Initializer):
+        return value
+    name, options = value, {}
+    if isinstance(value, Mapping):
+        options = dict(value)
+        name = options.pop("initializer", None)
+    if isinstance(name, str):
+        key = name.lower()
+        cls = initializers.get(_aliases.get(key, key))
+        if cls is not None and set(options) <= set(cls.__dataclass_fields__):
+            return cls(**options)
+    if not isinstance(value, type) and callable(value):
+        return _Function(value)
+    names = ", ".join(repr(name) for name in (*initializers, "xavier"))
+    raise ValueError(f"{argument} must be an initializer such as He() or one of {names}, received {value!r}")
+
+
+@dataclass(frozen=True)
+class _Function(Initializer):
+    """A user's own function (shape, fan_in, fan_out, rng) -> array; a file does not keep it."""
+
+    function: Any
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        weights = np.asarray(self.function(shape, fan_in, fan_out, rng), dtype=np.float64)
+        if weights.shape != shape:
+            raise ValueError(f"the initializer must return the shape {shape}, it returned {weights.shape}")
+        return weights
+
+    def config(self) -> None:
+        return None

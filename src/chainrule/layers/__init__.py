@@ -1,0 +1,58 @@
+"""Layers: each is a shape rule, parameters, and formulas that compute and print.  No kernels, no engine, no files."""
+
+from __future__ import annotations
+
+from chainrule.layers.activations import (
+    GELU,
+    Activation,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+from chainrule.layers.base import Layer, Parameter, call_formula
+from chainrule.layers.convolution import Conv2D
+from chainrule.layers.dense import Dense
+from chainrule.layers.flatten import Flatten
+from chainrule.layers.pooling import AveragePool2D, MaxPool2D
+from chainrule.layers.softmax import Softmax
+
+_built_in: tuple[type[Layer], ...] = (
+    Dense,
+    Conv2D,
+    MaxPool2D,
+    AveragePool2D,
+    Flatten,
+    Identity,
+    Sigmoid,
+    Tanh,
+    ReLU,
+    LeakyReLU,
+    Softplus,
+    GELU,
+    Softmax,
+)
+layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
+
+__all__ = [
+    "GELU",
+    "Activation",
+    "AveragePool2D",
+    "Conv2D",
+    "Dense",
+    "Flatten",
+    "Identity",
+    "Layer",
+    "LeakyReLU",
+    "MaxPool2D",
+    "Parameter",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "call_formula",
+    "layer_classes",
+]

@@ -1,0 +1,98 @@
+"""What every layer is: a shape rule, parameters, and formulas for forward, δ and gradients."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from chainrule.formulas.trace import call_formula
+from chainrule.initializers import Initializer
+
+__all__ = ["Layer", "Parameter", "Shape", "call_formula"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Shape and start of a parameter.  initializer None: chosen by the activation that follows."""
+
+    shape: Shape
+    fan_in: int = 1
+    fan_out: int = 1
+    initializer: Initializer | None = None
+    penalised: bool = True
+
+
+class Layer:
+    """Base of all layers.  A layer of your own defines `forward`, `delta` and, with parameters, `parameters` and `gradients`.
+
+    The three formulas receive their arguments by name, and only those they declare: `x` the input, `z` or `a` the output,
+    `d` = ∂J/∂(output), and the parameters by their names.  The signature thus says what is kept from the forward pass.
+    Samples are the last axis: vectors are (features, m), images (H, W, C, m).  Written with the primitives of
+    `chainrule.formulas` they run on arrays (the reference) and on symbols (what is printed).
+    """
+
+    kind: ClassVar[str] = "layer"  # prefix of the automatic name: dense1, dense2
+    output: ClassVar[str] = "preactivation"  # role of the output in print: z^l; activations: a^l
+    roles: ClassVar[Mapping[str, str]] = {}  # roles of other arguments in print, where they differ from the default
+    spatial: ClassVar[bool] = False  # whether x and d are printed with positions: X_{i,j}
+    name: str | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "kind" not in cls.__dict__:
+            cls.kind = cls.__name__.lower()
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of one sample's output; raises ShapeError for an input that does not fit."""
+        return input_shape
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        """The parameters by name."""
+        return {}
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The output from the input x and the parameters."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(self, x, ...)")
+
+    def delta(self, *args: Any, **kwargs: Any) -> Any:
+        """∂J/∂x from d = ∂J/∂(output)."""
+        raise NotImplementedError(f"{type(self).__name__} must define delta(self, d, ...)")
+
+    def gradients(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """∂J/∂(parameter) by name, summed over the samples (1/m is already in d)."""
+        return {}
+
+    def branches(self, x: Any) -> Any:
+        """Which branch of a piecewise formula x takes (ReLU: x > 0; max pooling: the winners); None if it is smooth."""
+        return None
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments, JSON-able: `type(layer)(**layer.config())` is the same layer."""
+        return {name: _plain(getattr(self, name)) for name in _constructor(type(self))}
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, parameter in _constructor(type(self)).items():
+            value = getattr(self, name)
+            if parameter.default is parameter.empty:
+                shown.append(repr(value))
+            elif value != parameter.default and name != "name":
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _constructor(cls: type[Layer]) -> dict[str, inspect.Parameter]:
+    if cls.__init__ is object.__init__:
+        return {}
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Initializer):
+        return value.config()
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

@@ -1,0 +1,79 @@
+"""Checks of constructor arguments and input shapes, with errors that say what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+from chainrule.errors import ShapeError
+from chainrule.formulas.grid import Pads, Pair
+
+Shape = tuple[int, ...]
+
+
+def whole(value: Any, argument: str, minimum: int = 1) -> int:
+    """`value` as an int of at least `minimum`; bools and floats are refused."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum:
+        return int(value)
+    kind = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
+    raise ShapeError(f"{argument} must be {kind}, received {value!r}")
+
+
+def size(value: Any, argument: str) -> int | Pair:
+    """A size as given, an int or a (rows, columns) pair of positive integers."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 2:
+            raise ShapeError(f"{argument} must be an integer or a pair (rows, columns), received {value!r}")
+        return whole(value[0], f"{argument}[0]"), whole(value[1], f"{argument}[1]")
+    return whole(value, argument)
+
+
+def pair(value: int | Pair) -> Pair:
+    """(rows, columns) of a size."""
+    return (value, value) if isinstance(value, int) else value
+
+
+def padding(value: Any, kernel: Pair) -> tuple[Any, str | Pads]:
+    """(the padding as given, the same for a Grid): "valid", "same", int, (rows, columns), ((top, bottom), (left, right))."""
+    if value == "same":
+        return value, value
+    if value == "valid":
+        return value, ((0, 0), (0, 0))
+    if isinstance(value, str) or not isinstance(value, (Integral, Sequence)):
+        raise ShapeError(f"padding must be 'valid', 'same', an integer or pairs of integers, received {value!r}")
+    rows, columns = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
+    given = (_pads(rows, value), _pads(columns, value))
+    for (before, after), length in zip(given, kernel, strict=True):
+        if max(before, after) >= length:
+            raise ShapeError(
+                f"padding must be smaller than the kernel {kernel}, received {value!r}: "
+                f"a window would see nothing but zeros; write at most {length - 1}"
+            )
+    return (_tuples(value), given)
+
+
+def _pads(value: Any, whole_value: Any) -> Pair:
+    before, after = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
+    try:
+        return whole(before, "padding", 0), whole(after, "padding", 0)
+    except ShapeError:
+        raise ShapeError(
+            "padding must be 'valid', 'same', an integer, (rows, columns) or ((top, bottom), (left, right)) "
+            f"with integers of at least 0, received {whole_value!r}"
+        ) from None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, Sequence) else int(value)
+
+
+def image_shape(input_shape: Shape, layer: str) -> Shape:
+    """`input_shape` if it is (rows, columns, channels); otherwise a ShapeError."""
+    if len(input_shape) == 3:
+        return input_shape
+    if len(input_shape) == 2:
+        advice = f"a grey image has one channel: write {(*input_shape, 1)}"
+    else:
+        advice = "give the network an image as input_shape, such as (28, 28, 1), and put Flatten() after this layer"
+    raise ShapeError(f"{layer} needs an image (rows, columns, channels) per sample, received {input_shape}; {advice}")

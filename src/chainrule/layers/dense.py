@@ -1,0 +1,63 @@
+r"""Dense: z = W x + b̂.
+
+With δ = ∂J/∂z (seed 000 FC ①②③, seed 004 §5-7), 1/m being in δ:
+    ∂J/∂x = Wᵀ δ        ∂J/∂W = δ xᵀ        ∂J/∂b = δ 1
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.errors import ShapeError
+from chainrule.formulas import broadcast_samples, sum_samples
+from chainrule.initializers import Zeros, initializer_from
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.checks import whole
+
+
+class Dense(Layer):
+    """Every output is connected with every input: x (n_in, m) -> z (units, m), W (units, n_in), b (units,)."""
+
+    kind = "dense"
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        bias: bool = True,
+        initializer: Any = None,
+        bias_initializer: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self.units = whole(units, "Dense units")
+        self.bias = bool(bias)
+        self.initializer = None if initializer is None else initializer_from(initializer)
+        self.bias_initializer = (
+            None if bias_initializer is None else initializer_from(bias_initializer, "bias_initializer")
+        )
+        self.name = name
+
+    def forward(self, x: Any, W: Any, b: Any = None) -> Any:
+        return W @ x + broadcast_samples(b) if self.bias else W @ x
+
+    def delta(self, d: Any, W: Any) -> Any:
+        return W.T @ d
+
+    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+        W = d @ x.T
+        return {"W": W, "b": sum_samples(d)} if self.bias else {"W": W}
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        (inputs,) = input_shape
+        specs = {"W": Parameter((self.units, inputs), inputs, self.units, self.initializer)}
+        if self.bias:
+            start = self.bias_initializer or Zeros()
+            specs["b"] = Parameter((self.units,), inputs, self.units, start, penalised=False)
+        return specs
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ShapeError(
+                f"Dense needs a vector per sample, received {input_shape}; put Flatten() before it"
+            )
+        return (self.units,)

@@ -1,0 +1,25 @@
+"""Flatten: (H, W, C) -> H·W·C in row-major order, the channel running fastest.  δ is put back into the image's shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from chainrule.formulas import flatten, unflatten
+from chainrule.layers.base import Layer, Shape
+
+
+class Flatten(Layer):
+    """An image as a vector: entry (i, j, c) becomes entry (i·W + j)·C + c."""
+
+    kind = "flatten"
+    output = "output"
+
+    def forward(self, x: Any) -> Any:
+        return flatten(x)
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return unflatten(d, like=x)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)

@@ -1,0 +1,27 @@
+r"""Softmax: a_k = e^{z_k} / Σ_j e^{z_j}, over the features (vectors) or channels (at every position of an image).
+
+It is not elementwise: seed 000 FC ④ with a Hadamard factor is wrong here, the Jacobian diag(a) - a aᵀ is full.
+    ∂J/∂z = a ⊙ (∂J/∂a - Σ_k a_k ∂J/∂a_k)
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from chainrule.formulas import exp, max_features, named, sum_features
+from chainrule.layers.base import Layer
+
+
+class Softmax(Layer):
+    """Positive outputs that sum to 1.  The largest z is subtracted first, which changes nothing but the overflow."""
+
+    kind = "softmax"
+    output = "activation"
+    roles: ClassVar = {"x": "preactivation", "d": "activation delta"}
+
+    def forward(self, x: Any) -> Any:
+        e = named("e", exp(x - max_features(x)))
+        return e / sum_features(e)
+
+    def delta(self, d: Any, a: Any) -> Any:
+        return a * (d - sum_features(a * d))
