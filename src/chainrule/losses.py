@@ -75,8 +75,8 @@ class SquaredError(Loss):
     mean_outputs: bool = False
 
     def value(self, a: Any, y: Any) -> Any:
-        total = 0.5 * sum_outputs((a - y) ** 2)
-        return total / count_outputs(a) if self.mean_outputs else total
+        total = sum_outputs((a - y) ** 2)
+        return total / (2 * count_outputs(a)) if self.mean_outputs else 0.5 * total
 
     def gradient(self, a: Any, y: Any) -> Any:
         return (a - y) / count_outputs(a) if self.mean_outputs else a - y
@@ -111,7 +111,7 @@ class CrossEntropy(Loss):
         return -sum_outputs(xlogy(y, a))
 
     def gradient(self, a: Any, y: Any) -> Any:
-        return -y / a
+        return -(y / a)
 
     def residual(self, a: Any, y: Any) -> Any:
         return a - y

@@ -38,10 +38,7 @@ class L2(Penalty):
             raise ValueError(f"L2 lam must be a finite number of at least 0, received {self.lam!r}")
 
     def value(self, W: Any, training_size: Any) -> Any:
-        return self._rate(training_size) / 2 * sum_entries(W**2)
+        return (self.lam / (2 * training_size) if self.per_sample else self.lam / 2) * sum_entries(W**2)
 
     def gradient(self, W: Any, training_size: Any) -> Any:
-        return self._rate(training_size) * W
-
-    def _rate(self, training_size: Any) -> Any:
-        return self.lam / training_size if self.per_sample else self.lam
+        return (self.lam / training_size if self.per_sample else self.lam) * W

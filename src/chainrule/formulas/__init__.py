@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.formulas.adjoint import adjoint
 from chainrule.formulas.arrays import (
     broadcast_samples,
     chosen,
@@ -38,6 +39,7 @@ from chainrule.formulas.elementwise import (
     maximum,
     multiply,
     negative,
+    ones_like,
     power,
     sqrt,
     stretch,
@@ -46,9 +48,12 @@ from chainrule.formulas.elementwise import (
     where,
     xlogy,
 )
+from chainrule.formulas.evaluate import evaluate
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol
 from chainrule.formulas.expression import replace_at, substitute, walk
 from chainrule.formulas.grid import Grid
 from chainrule.formulas.over import argmax_over, max_over, mean_over, stack_over, sum_over
+from chainrule.formulas.notation import SEED_000, SEED_004, Letter, Notation
+from chainrule.formulas.printing import Equation, latex, mathml, text
 from chainrule.formulas.rules import binders, named, primitive, rules
-from chainrule.formulas.trace import call_formula
+from chainrule.formulas.trace import Formulas, call_formula, trace

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.formulas import layouts
-from chainrule.formulas.expression import Expression, Number
+from chainrule.formulas.expression import Expression, Number, Operation
 from chainrule.formulas.rules import primitive
 
 
-@primitive(layout=layouts.function("sum"), adjoint=lambda d, y, x, like: (stretch(d, x), None))
+@primitive(layout=layouts.fit, adjoint=lambda d, y, x, like: (stretch(d, x), None))
 def fit(x: Any, like: Any) -> Any:
     """x summed over the axes along which `like` was broadcast to x's shape: the adjoint of broadcasting."""
     shape = np.shape(like)
@@ -32,7 +32,12 @@ def stretch(x: Any, like: Any) -> Any:
 
 
 def matching(d: Any, operand: Any) -> Any:
-    """The cotangent d, made to fit an operand that may have been broadcast; None for numbers."""
+    """The cotangent d, made to fit an operand that may have been broadcast; None for numbers.
+
+    A vector repeated by broadcast_samples takes d as it is: its own adjoint sums over samples and positions.
+    """
+    if isinstance(operand, Operation) and operand.rule.name == "broadcast_samples":
+        return d
     if isinstance(operand, Number) or (not isinstance(operand, Expression) and np.ndim(operand) == 0):
         return None
     return fit(d, operand)
@@ -160,3 +165,9 @@ def where(condition: Any, yes: Any, no: Any) -> Any:
     """yes where the condition holds, no elsewhere."""
     dtype = np.result_type(condition, yes, no)
     return np.where(np.asarray(condition, dtype=bool), yes, no).astype(dtype, copy=False)
+
+
+@primitive(layout=layouts.ones, adjoint=lambda d, y, x: (None,))
+def ones_like(x: Any) -> Any:
+    """1 for every entry of x."""
+    return np.ones_like(x)

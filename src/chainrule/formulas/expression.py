@@ -251,9 +251,12 @@ def walk(tree: Expression, path: Path = ()) -> Iterator[tuple[Path, Expression]]
 
 
 def substitute(tree: Expression, replacements: Mapping[Expression, Expression]) -> Expression:
-    """Replace every node that equals a key.  Replacements are taken as they are and not searched again."""
+    """Replace every node that equals a key.  Replacements are not searched again; an index bound by a sum is not free."""
     if tree in replacements:
         return replacements[tree]
+    if isinstance(tree, Over) and any(Index(name) in replacements for name in tree.indices):
+        bound = {Index(name) for name in tree.indices}
+        replacements = {node: other for node, other in replacements.items() if node not in bound}
     children = tuple(substitute(child, replacements) for child in tree.children)
     return tree if children == tree.children else tree.rebuild(children)
 

@@ -1,4 +1,453 @@
+"""How each primitive looks: one small function from a node to boxes, named in the primitive's own entry.
+
+A layout receives the composer (which lays out operands), the node, and `at`: where the result is looked at.  Positions and
+features are pushed down to the letters, so that a window of X reads X_{i+m,j+n} and a sum over features reads Σ_k a_k d_k.
+"""
+
 from __future__ import annotations
-from typing import Any
-def __getattr__(name: str) -> Any:
-    return lambda *a, **k: None
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from chainrule.formulas.boxes import (
+    BIG,
+    HADAMARD,
+    LETTER,
+    POWER,
+    PRODUCT,
+    SLASH,
+    SUM,
+    Box,
+    Cases,
+    Fence,
+    Fraction,
+    Hat,
+    Numeral,
+    Root,
+    Row,
+    Scripts,
+    Sign,
+    Tagged,
+    Under,
+    Word,
+    bare,
+    fenced,
+    listed,
+    phrase,
+    row,
+    tight,
+)
+from chainrule.formulas.expression import Expression, Named, Number, Operation, Over, Symbol
+from chainrule.formulas.grid import Grid
+
+if TYPE_CHECKING:
+    from chainrule.formulas.compose import Composer
+
+
+@dataclass(frozen=True)
+class At:
+    """Subscripts under which a quantity is looked at: a position (two coordinates) and a feature, or none."""
+
+    position: tuple[Box, Box] | None = None
+    feature: Box | None = None
+
+
+NOWHERE = At()
+WINDOW = At((Word("i"), Word("j")))
+PIXEL = At((Word("u"), Word("v")))
+Layout = Callable[["Composer", Operation, At], Box]
+
+# Primitives whose result has no positions although an operand has.
+_DROPS_POSITIONS = {"correlate", "sum_positions", "sum_outputs", "sum_entries", "flatten", "stack_over"}
+_SHAPED_LIKE_SECOND = {"fit", "stretch", "unflatten"}
+_THIN = {"broadcast_samples", "sum_features", "mean_features", "max_features", "sum_positions"}
+_COUNTS = {"count_features", "count_outputs", "sum_entries"}
+
+
+def is_image(node: Expression) -> bool:
+    """Whether the value has positions (i, j)."""
+    if isinstance(node, Symbol):
+        return node.kind == "image"
+    if isinstance(node, Operation | Over) and node.rule.name in _DROPS_POSITIONS:
+        return False
+    if isinstance(node, Operation) and node.rule.name in _SHAPED_LIKE_SECOND:
+        return is_image(node.operands[1])
+    return any(map(is_image, node.children))
+
+
+def is_scalar(node: Expression) -> bool:
+    """Whether the value is a single number, so that its products need no ⊙."""
+    if isinstance(node, Symbol):
+        return node.kind == "scalar"
+    if isinstance(node, Operation) and node.rule.name in _COUNTS:
+        return True
+    return isinstance(node, Number) or (bool(node.children) and all(map(is_scalar, node.children)))
+
+
+def is_thin(node: Expression) -> bool:
+    """Whether the value may have fewer features or samples than x, so that arithmetic with x repeats it."""
+    if isinstance(node, Symbol):
+        return node.kind == "scalar" or node.role.startswith("parameter ")
+    if isinstance(node, Operation) and node.rule.name in _THIN:
+        return True
+    return all(map(is_thin, node.children))
+
+
+# -- arithmetic -----------------------------------------------------------------------------------------------------------
+
+
+def add(c: Composer, node: Operation, at: At) -> Box:
+    left, right = (c.box(operand, at) for operand in node.operands)
+    shown = bare(right)
+    negative = isinstance(shown, Row) and shown.parts[0] == Sign("−")
+    return row(left, Sign("+"), Fence(right) if negative else right, binds=SUM)
+
+
+def subtract(c: Composer, node: Operation, at: At) -> Box:
+    left, right = (c.box(operand, at) for operand in node.operands)
+    return row(left, Sign("−"), fenced(right, SLASH), binds=SUM)
+
+
+def negative(c: Composer, node: Operation, at: At) -> Box:
+    return tight(Sign("−"), fenced(c.box(node.operands[0], at), SLASH), binds=SUM)
+
+
+def _factors(left: Box, right: Box, sign: Sign | None, binds: int) -> Box:
+    """A product; a Σ may stand open as the last factor."""
+    closed = HADAMARD if binds == HADAMARD else PRODUCT
+
+    def factor(box: Box, last: bool) -> Box:
+        if binds == HADAMARD and box.binding == PRODUCT:  # (W^T δ) ⊙ f': the seeds leave these parentheses out
+            return Fence(box)
+        return box if last and box.binding == BIG else fenced(box, closed)
+
+    first, last = factor(left, False), factor(right, True)
+    if sign is None and _starts_with_numeral(last):
+        sign = Sign("·")
+    parts = (first, *((sign,) if sign else ()), last)
+    return row(*parts, binds=BIG if parts[-1].binding == BIG else binds)
+
+
+def _starts_with_numeral(box: Box) -> bool:
+    match bare(box):
+        case Numeral(text):
+            return text != "𝟏"
+        case Row(parts):
+            return _starts_with_numeral(parts[0])
+        case Scripts(base):
+            return _starts_with_numeral(base)
+        case _:
+            return False
+
+
+def multiply(c: Composer, node: Operation, at: At) -> Box:
+    left, right = (c.box(operand, at) for operand in node.operands)
+    if at.feature is None and not any(map(is_scalar, node.operands)):
+        return _factors(left, right, Sign("⊙"), HADAMARD)
+    return _factors(left, right, None, PRODUCT)
+
+
+def matmul(c: Composer, node: Operation, at: At) -> Box:
+    a, x = node.operands
+    if at.feature is not None:
+        return Scripts(Fence(matmul(c, node, replace(at, feature=None))), sub=at.feature)
+    return _factors(c.box(a), c.box(x, at), None, PRODUCT)
+
+
+def divide(c: Composer, node: Operation, at: At) -> Box:
+    top, bottom = (c.box(operand, at) for operand in node.operands)
+    return c.fraction(top, bottom)
+
+
+def power(c: Composer, node: Operation, at: At) -> Box:
+    base = c.box(node.operands[0], at)
+    return Scripts(fenced(base, LETTER + 1), sup=number(node.options["exponent"]), binds=POWER)
+
+
+def root(c: Composer, node: Operation, at: At) -> Box:
+    return Root(c.box(node.operands[0], at))
+
+
+# -- functions ------------------------------------------------------------------------------------------------------------
+
+
+def call(name: Box, *arguments: Box) -> Box:
+    return tight(name, Fence(listed(*arguments, spaced=True)))
+
+
+def function(name: str) -> Layout:
+    """f(operand); further operands are shapes or conditions and stay silent."""
+    return lambda c, node, at: call(Word(name), c.box(node.operands[0], at))
+
+
+def inverse_function(name: str) -> Layout:
+    return lambda c, node, at: call(Scripts(Word(name), sup=phrase("−1")), c.box(node.operands[0], at))
+
+
+def first_operand(c: Composer, node: Operation, at: At) -> Box:
+    return c.box(node.operands[0], at)
+
+
+def fit(c: Composer, node: Operation, at: At) -> Box:
+    """Silent where nothing was broadcast."""
+    x, like = node.operands
+    return call(Word("sum"), c.box(x, at)) if is_thin(like) else c.box(x, at)
+
+
+def exponential(c: Composer, node: Operation, at: At) -> Box:
+    exponent = c.box(node.operands[0], at)
+    return call(Word("exp"), exponent) if c.linear else Scripts(Word("e"), sup=exponent, binds=POWER)
+
+
+def log_one_plus(c: Composer, node: Operation, at: At) -> Box:
+    return call(Word("log"), row(Numeral("1"), Sign("+"), fenced(c.box(node.operands[0], at), BIG)))
+
+
+def product_with_log(c: Composer, node: Operation, at: At) -> Box:
+    weight, x = (c.box(operand, at) for operand in node.operands)
+    sign = None if at.feature is not None or is_scalar(node) else Sign("⊙")
+    return _factors(weight, call(Word("log"), x), sign, HADAMARD if sign else PRODUCT)
+
+
+def bars(c: Composer, node: Operation, at: At) -> Box:
+    return Fence(c.box(node.operands[0], at), "|", "|")
+
+
+def maximum(c: Composer, node: Operation, at: At) -> Box:
+    return call(Word("max"), *(c.box(operand, at) for operand in node.operands))
+
+
+def ones(c: Composer, node: Operation, at: At) -> Box:
+    return Numeral("1")
+
+
+def _comparison(c: Composer, node: Operation, at: At) -> Box:
+    left, right = (c.box(operand, at) for operand in node.operands)
+    return row(left, Sign(">"), right)
+
+
+def greater(c: Composer, node: Operation, at: At) -> Box:
+    return Fence(_comparison(c, node, at), "[", "]")
+
+
+def cases(c: Composer, node: Operation, at: At) -> Box:
+    condition, yes, no = node.operands
+    plain = isinstance(condition, Operation) and condition.rule.name == "greater"
+    shown = _comparison(c, condition, at) if isinstance(condition, Operation) and plain else c.box(condition, at)
+    return Cases(((c.box(yes, at), shown), (c.box(no, at), None)))
+
+
+# -- matrices and sums ----------------------------------------------------------------------------------------------------
+
+
+def transpose(c: Composer, node: Operation, at: At) -> Box:
+    return transposed(c, c.box(node.operands[0], at))
+
+
+def transposed(c: Composer, box: Box) -> Box:
+    """box^T; in a line of text a letter with superscripts is fenced first."""
+    return Scripts(fenced(box, LETTER + 1 if c.linear else LETTER), sup=Sign("⊤"), binds=LETTER)
+
+
+def hat(c: Composer, node: Operation, at: At) -> Box:
+    """b-hat; the same at every position, so only the feature is pushed down."""
+    box = c.box(node.operands[0], At(feature=at.feature))
+    if isinstance(box, Tagged):
+        return Tagged(_hatted(bare(box)), box.reference)
+    return _hatted(box)
+
+
+def _hatted(box: Box) -> Box:
+    return replace(box, base=Hat(box.base)) if isinstance(box, Scripts) else Hat(box)
+
+
+def times_ones(c: Composer, node: Operation, at: At) -> Box:
+    x = c.box(node.operands[0], at)
+    x = x if x.binding == BIG else fenced(x, PRODUCT)  # (Σ δ) 1 = Σ (δ 1): no parentheses needed
+    return row(x, Numeral("𝟏"), binds=PRODUCT)
+
+
+def sigma(below: Box, body: Box, operator: str = "∑") -> Box:
+    name: Box = Sign(operator) if operator == "∑" else Word(operator)
+    return row(Under(name, below), body if body.binding == BIG else fenced(body, HADAMARD), binds=BIG)
+
+
+def sum_positions(c: Composer, node: Operation, at: At) -> Box:
+    x = node.operands[0]
+    if not is_image(x):
+        return c.box(x, at)
+    return sigma(phrase("i,j"), c.box(x, replace(at, position=WINDOW.position)))
+
+
+def correlate(c: Composer, node: Operation, at: At) -> Box:
+    a, b = (c.box(operand, WINDOW if is_image(operand) else NOWHERE) for operand in node.operands)
+    product = _factors(a, transposed(c, b), None, PRODUCT)
+    return sigma(phrase("i,j"), product) if is_image(node.operands[0]) else product
+
+
+def _feature(c: Composer, node: Operation, at: At) -> tuple[Box, Box]:
+    """(index letter, the operand at this feature): k, or j inside of a sum over k."""
+    letter = Word("j" if at.feature == Word("k") else "k")
+    return letter, c.box(node.operands[0], replace(at, feature=letter))
+
+
+def sum_features(c: Composer, node: Operation, at: At) -> Box:
+    return sigma(*_feature(c, node, at))
+
+
+def mean_features(c: Composer, node: Operation, at: At) -> Box:
+    return _factors(c.fraction(Numeral("1"), Word("n")), sigma(*_feature(c, node, at)), None, PRODUCT)
+
+
+def max_features(c: Composer, node: Operation, at: At) -> Box:
+    return sigma(*_feature(c, node, at), operator="max")
+
+
+def largest_feature(c: Composer, node: Operation, at: At) -> Box:
+    return Scripts(Numeral("𝟏"), sub=sigma(*_feature(c, node, at), operator="arg max"), binds=LETTER)
+
+
+def sum_outputs(c: Composer, node: Operation, at: At) -> Box:
+    return sum_features(c, node, NOWHERE)
+
+
+def sum_entries(c: Composer, node: Operation, at: At) -> Box:
+    entry = phrase("j,k")
+    return sigma(entry, c.box(node.operands[0], At(feature=entry)))
+
+
+def count(letter: str) -> Layout:
+    return lambda c, node, at: Word(letter)
+
+
+# -- images ---------------------------------------------------------------------------------------------------------------
+
+
+def _shift(parts: list[Box], index: Box, sign: str) -> None:
+    if index != Numeral("0"):
+        parts += [Sign(sign), index]
+
+
+def _strides(c: Composer, grid: Grid) -> tuple[Box | None, Box | None]:
+    """Strides as numbers or letters; None for 1 where numbers are printed."""
+    if not c.notation.sizes:
+        return Word("s"), Word("s")
+    rows, columns = (None if step == 1 else Numeral(str(step)) for step in grid.stride)
+    return rows, columns
+
+
+def _leading(c: Composer, grid: Grid) -> tuple[Box, Box]:
+    """Zeros before the first row and column; letters where "same" leaves them to the size of the image."""
+    known = not isinstance(grid.padding, str) or grid.stride == (1, 1)
+    if not known or not c.notation.sizes:
+        return (Word("p"), Word("q"))
+    # with stride 1 "same" depends on the kernel only, so any size gives the answer
+    (top, _), (left, _) = grid.pads(grid.kernel)
+    return Numeral(str(top)), Numeral(str(left))
+
+
+def window(c: Composer, node: Operation, at: At) -> Box:
+    x, *offset = node.operands
+    grid: Grid = node.options["grid"]
+    coordinates = []
+    axes = zip((at.position or WINDOW.position or ()), offset, _strides(c, grid), _leading(c, grid), strict=True)
+    for place_, index, step, pad in axes:
+        parts: list[Box] = [place_] if step is None else [step, fenced(place_, BIG)]
+        _shift(parts, c.box(index), "+")
+        _shift(parts, pad, "−")
+        coordinates.append(tight(*parts, binds=SUM))
+    return c.box(x, replace(at, position=(coordinates[0], coordinates[1])))
+
+
+def place(c: Composer, node: Operation, at: At) -> Box:
+    x, m, n, _ = node.operands
+    grid: Grid = node.options["grid"]
+    coordinates = []
+    axes = zip((at.position or PIXEL.position or ()), (m, n), _strides(c, grid), _leading(c, grid), strict=True)
+    for pixel, index, step, pad in axes:
+        parts: list[Box] = [pixel]
+        _shift(parts, pad, "+")
+        _shift(parts, fenced(c.box(index), BIG), "−")
+        shifted = tight(*parts, binds=SUM)
+        coordinates.append(shifted if step is None else tight(fenced(shifted, BIG), Sign("/"), step, binds=SUM))
+    return c.box(x, replace(at, position=(coordinates[0], coordinates[1])))
+
+
+def _offset(c: Composer, m: Expression, n: Expression) -> Box:
+    return listed(c.box(m), c.box(n))
+
+
+def kernel_at(c: Composer, node: Operation, at: At) -> Box:
+    w, m, n = node.operands
+    if isinstance(w, Symbol):
+        return c.letter(c.notation.letter(w), _offset(c, m, n))
+    return Scripts(Fence(c.box(w)), sub=_offset(c, m, n), binds=LETTER)
+
+
+def kernel_place(c: Composer, node: Operation, at: At) -> Box:
+    x, m, n, _ = node.operands
+    return Scripts(Fence(c.box(x), "[", "]"), sub=_offset(c, m, n), binds=LETTER)
+
+
+def chosen(c: Composer, node: Operation, at: At) -> Box:
+    winner, m, n = node.operands
+    at = At(at.position or WINDOW.position)
+    return Fence(row(c.box(winner, at), Sign("="), Fence(_offset(c, m, n))), "[", "]")
+
+
+# -- reductions over index ranges -----------------------------------------------------------------------------------------
+
+
+def sum_over(c: Composer, node: Over, at: At) -> Box:
+    return sigma(c.indices(node), c.box(node.body, at))
+
+
+def mean_over(c: Composer, node: Over, at: At) -> Box:
+    count = 1
+    for size in node.ranges:
+        count *= size
+    size = Numeral(str(count)) if c.notation.sizes else row(*(Scripts(Word("k"), sub=Numeral(i)) for i in "12"))
+    share = c.fraction(Numeral("1"), size)
+    return _factors(share, sigma(c.indices(node), c.box(node.body, at)), None, PRODUCT)
+
+
+def max_over(c: Composer, node: Over, at: At) -> Box:
+    return sigma(c.indices(node), c.box(node.body, at), operator="max")
+
+
+def argmax_over(c: Composer, node: Over, at: At) -> Box:
+    return sigma(c.indices(node), c.box(node.body, at), operator="arg max")
+
+
+def stack_over(c: Composer, node: Over, at: At) -> Box:
+    return Scripts(Fence(c.box(node.body), "[", "]"), sub=c.indices(node), binds=LETTER)
+
+
+# -- leaves ---------------------------------------------------------------------------------------------------------------
+
+_CONSTANTS: dict[float, Box] = {
+    0.5: Fraction(Numeral("1"), Numeral("2")),
+    2**0.5: Root(Numeral("2")),
+    2.5066282746310002: Root(row(Numeral("2"), Word("π"))),
+    1.1283791670955126: Fraction(Numeral("2"), Root(Word("π"))),
+}
+_LINEAR = _CONSTANTS | {
+    0.5: Numeral("½"),
+    1.1283791670955126: Fence(row(Numeral("2"), Sign("/"), Root(Word("π")))),
+}
+
+
+def number(value: float, linear: bool = False) -> Box:
+    """A constant; ½, √2, √(2π) and 2/√π are recognised."""
+    if value < 0:
+        return tight(Sign("−"), number(-value, linear), binds=SUM)
+    constants = _LINEAR if linear else _CONSTANTS
+    if value in constants:
+        return constants[value]
+    return Numeral(str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value))
+
+
+def named(c: Composer, node: Named, at: At) -> Box:
+    subs = c.subscripts(at if is_image(node.value) else replace(at, position=None))
+    return c.name(node.name, subs)

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.formulas import layouts
 from chainrule.formulas.arrays import chosen, kernel_at
-from chainrule.formulas.expression import Expression, Index, Over
+from chainrule.formulas.expression import Expression, Index, Named, Over
 from chainrule.formulas.grid import Grid
 from chainrule.formulas.rules import Binder, binders, reduce_over
 
@@ -54,7 +54,7 @@ def _flow_mean(d: Any, over: Over, indices: Indices) -> Any:
 
 
 def _flow_max(d: Any, over: Over, indices: Indices) -> Any:
-    winner = Over(binders["argmax_over"], over.indices, over.ranges, over.body)
+    winner = Named("w", Over(binders["argmax_over"], over.indices, over.ranges, over.body))
     return d * chosen(winner, *indices, grid=Grid((over.ranges[0], over.ranges[1])))
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from chainrule.formulas.expression import Expression, Symbol
+from chainrule.formulas.notation import SEED_000, Notation
+from chainrule.formulas.printing import Equation, text
 
 
 @functools.cache
@@ -16,12 +22,16 @@ def formula_arguments(function: Callable[..., Any]) -> tuple[tuple[str, bool], .
     return tuple((p.name, p.default is p.empty) for p in named)
 
 
+def _declared(method: Callable[..., Any]) -> tuple[tuple[str, bool], ...]:
+    return formula_arguments(getattr(method, "__func__", method))
+
+
 def call_formula(function: Callable[..., Any], available: Mapping[str, Any]) -> Any:
     """Call a layer's formula, a method such as `layer.delta`, with the arguments its signature declares, taken by name.
 
     Raises TypeError that names a missing argument.
     """
-    declared = formula_arguments(getattr(function, "__func__", function))
+    declared = _declared(function)
     missing = [name for name, required in declared if required and name not in available]
     if missing:
         owner = type(getattr(function, "__self__", None)).__name__
@@ -30,3 +40,98 @@ def call_formula(function: Callable[..., Any], available: Mapping[str, Any]) -> 
             f"a formula may declare {', '.join(available)}"
         )
     return function(**{name: available[name] for name, _ in declared if name in available})
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The formulas of one layer, loss or penalty as equations by name, and the symbols they are written in.
+
+    Layers: "forward", "delta", and every gradient by its parameter's name.  Losses: "value", "gradient" and, with a pair,
+    "residual" and "value_from_z".  Penalties: "value" and "gradient".
+    """
+
+    equations: Mapping[str, Equation]
+    symbols: Mapping[str, Symbol]
+
+    def __getitem__(self, name: str) -> Expression:
+        """The right side of an equation."""
+        return self.equations[name].right
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.equations)
+
+    @property
+    def forward(self) -> Expression:
+        return self["forward"]
+
+    @property
+    def delta(self) -> Expression:
+        return self["delta"]
+
+    @property
+    def gradients(self) -> dict[str, Expression]:
+        return {name: self[name] for name in self if name not in ("forward", "delta")}
+
+    def lines(self, notation: Notation = SEED_000) -> list[str]:
+        """Every equation as text, each followed by the definitions it needs."""
+        lines = []
+        for equation in self.equations.values():
+            lines.append(text(equation, notation))
+            lines += [f"    with {text(definition, notation)}" for definition in equation.definitions]
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def trace(target: Any) -> Formulas:
+    """The formulas of a layer, a loss or a penalty: its own functions called with symbols."""
+    if hasattr(target, "forward"):
+        return _trace_layer(target)
+    return _trace_penalty(target) if "training_size" in dict(_declared(target.value)) else _trace_loss(target)
+
+
+def _trace_layer(layer: Any) -> Formulas:
+    kind = "image" if layer.spatial else "array"
+    roles = {"x": "image" if layer.spatial else "input", "z": layer.output, "a": layer.output, **layer.roles}
+    roles["d"] = "gradient of " + layer.output
+    methods = (layer.forward, layer.delta, layer.gradients)
+    names = dict.fromkeys(["x", "z", "d", *(name for method in methods for name, _ in _declared(method))])
+    symbols = {
+        name: Symbol(name, roles[name], kind) if name in roles else Symbol(name, f"parameter {name}") for name in names
+    }
+    equations = {
+        "forward": Equation(symbols["z"], call_formula(layer.forward, symbols)),
+        "delta": Equation(_gradient(symbols["x"]), call_formula(layer.delta, symbols)),
+    }
+    for name, tree in call_formula(layer.gradients, symbols).items():
+        equations[name] = Equation(_gradient(symbols[name]), tree)
+    return Formulas(equations, symbols)
+
+
+def _gradient(symbol: Symbol) -> Symbol:
+    return Symbol("d" + symbol.name, "gradient of " + symbol.role, symbol.kind)
+
+
+def _trace_loss(loss: Any) -> Formulas:
+    symbols = {name: Symbol(name, role) for name, role in {"a": "prediction", "z": "logits", "y": "target"}.items()}
+    sides = {"value": Symbol("J", "loss"), "gradient": _gradient(symbols["a"])}
+    if loss.output is not None:
+        sides |= {"residual": _gradient(symbols["z"]), "value_from_z": Symbol("J", "loss")}
+    return Formulas(
+        {name: Equation(left, call_formula(getattr(loss, name), symbols)) for name, left in sides.items()}, symbols
+    )
+
+
+def _trace_penalty(penalty: Any) -> Formulas:
+    """Constants of a penalty, such as λ, become symbols bound under the name of their field."""
+    symbols = {"W": Symbol("W", "parameter W"), "training_size": Symbol("training_size", "training size", "scalar")}
+    general = copy.copy(penalty)
+    for name, value in vars(penalty).items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            symbols[name] = Symbol(name, kind="scalar")
+            object.__setattr__(general, name, symbols[name])
+    sides = {"value": Symbol("Ω", "penalty"), "gradient": Symbol("dΩ", "gradient of penalty")}
+    return Formulas(
+        {name: Equation(left, call_formula(getattr(general, name), symbols)) for name, left in sides.items()}, symbols
+    )

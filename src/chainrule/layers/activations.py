@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.formulas import erf, exp, greater, log1p, maximum, named, tanh, where
+from chainrule.formulas import erf, exp, greater, log1p, maximum, named, ones_like, tanh, where
 from chainrule.layers.base import Layer
 
 
@@ -20,7 +20,7 @@ class Activation(Layer):
     """Base of the elementwise activations; a subclass supplies f(z) and df(z), and where f is not smooth."""
 
     output = "activation"
-    roles: ClassVar = {"x": "preactivation", "d": "activation delta"}
+    roles: ClassVar = {"x": "preactivation"}
     kinks: ClassVar[tuple[float, ...]] = ()
 
     def f(self, z: Any) -> Any:
@@ -46,7 +46,7 @@ class Identity(Activation):
         return z
 
     def df(self, z: Any) -> Any:
-        return 1 + 0 * z
+        return ones_like(z)
 
 
 class Sigmoid(Activation):
@@ -120,5 +120,5 @@ class GELU(Activation):
         return z * self._normal(z)
 
     def df(self, z: Any) -> Any:
-        density = named("φ", exp(-(z**2) / 2) / math.sqrt(2 * math.pi))
+        density = named("φ", exp(-(z**2 / 2)) / math.sqrt(2 * math.pi))
         return self._normal(z) + z * density

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule.formulas import flatten, unflatten
 from chainrule.layers.base import Layer, Shape
@@ -14,6 +14,7 @@ class Flatten(Layer):
 
     kind = "flatten"
     output = "output"
+    roles: ClassVar = {"x": "image"}
 
     def forward(self, x: Any) -> Any:
         return flatten(x)

@@ -21,7 +21,7 @@ from chainrule.layers.base import Layer, Shape
 class Pool2D(Layer):
     """What pooling layers share: the window, and its shape rule (H, W, C) -> (H', W', C)."""
 
-    output = "output"
+    output = "output image"
     spatial = True
 
     def __init__(self, window: int | Pair = 2, stride: int | Pair | None = None, *, name: str | None = None) -> None:

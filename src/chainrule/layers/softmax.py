@@ -17,11 +17,11 @@ class Softmax(Layer):
 
     kind = "softmax"
     output = "activation"
-    roles: ClassVar = {"x": "preactivation", "d": "activation delta"}
+    roles: ClassVar = {"x": "preactivation"}
 
     def forward(self, x: Any) -> Any:
-        e = named("e", exp(x - max_features(x)))
-        return e / sum_features(e)
+        t = named("t", exp(x - max_features(x)))
+        return t / sum_features(t)
 
     def delta(self, d: Any, a: Any) -> Any:
         return a * (d - sum_features(a * d))

@@ -1,0 +1,193 @@
+"""The vocabulary of print: a dozen boxes between a formula and its notation as LaTeX, MathML or text.
+
+A primitive lays itself out once, in boxes; each of the three printers renders boxes and knows nothing of mathematics.
+Every box says how tightly it binds, so that whoever contains it knows whether it needs parentheses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# How tightly a box binds; an operand that binds less than its place demands is fenced.
+SUM = 1  # a + b, -a
+SLASH = 2  # a / b in a line of text
+BIG = 3  # Σ body: open to the right, so it may stand last in a product but not first
+HADAMARD = 4  # a ⊙ b
+PRODUCT = 5  # A B, 2 a
+POWER = 6  # a², a fraction with a bar, e^z: may be a factor, not the base of another script
+LETTER = 7  # x^{l-1}: may be transposed as it is, is fenced before it is squared
+ATOM = 8  # x, f(x), (…)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Base of all boxes."""
+
+    @property
+    def binding(self) -> int:
+        return ATOM
+
+
+@dataclass(frozen=True)
+class Word(Box):
+    """An identifier: one letter (italic) or a name such as log (upright)."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Numeral(Box):
+    """A number."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Sign(Box):
+    """An operator or separator between boxes: + - ⊙ · / , = > ∂."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Row(Box):
+    """Boxes side by side, with spaces between; `tight` without: a call, a subscript, a leading minus."""
+
+    parts: tuple[Box, ...]
+    binds: int = ATOM
+    tight: bool = False
+
+    @property
+    def binding(self) -> int:
+        return self.binds
+
+
+@dataclass(frozen=True)
+class Scripts(Box):
+    """A base with a subscript, a superscript or both; `binds` LETTER for x^{l-1}, POWER for x²."""
+
+    base: Box
+    sub: Box | None = None
+    sup: Box | None = None
+    binds: int = ATOM
+
+    @property
+    def binding(self) -> int:
+        return self.binds
+
+
+@dataclass(frozen=True)
+class Hat(Box):
+    """A hat over the base: a vector repeated for every sample."""
+
+    base: Box
+
+
+@dataclass(frozen=True)
+class Fraction(Box):
+    """A fraction with a bar."""
+
+    top: Box
+    bottom: Box
+
+    @property
+    def binding(self) -> int:
+        return POWER
+
+
+@dataclass(frozen=True)
+class Root(Box):
+    """A square root."""
+
+    body: Box
+
+
+@dataclass(frozen=True)
+class Fence(Box):
+    """Something between delimiters: ( ), [ ], | |."""
+
+    body: Box
+    left: str = "("
+    right: str = ")"
+
+
+@dataclass(frozen=True)
+class Under(Box):
+    """A big operator with its range below: Σ, max, arg max."""
+
+    operator: Box
+    below: Box
+
+
+@dataclass(frozen=True)
+class Cases(Box):
+    """Alternatives: (value, condition) pairs, the last condition None for "otherwise"."""
+
+    rows: tuple[tuple[Box, Box | None], ...]
+
+
+@dataclass(frozen=True)
+class Tagged(Box):
+    """A box that remembers which quantity it shows; MathML prints the reference, the other printers drop it."""
+
+    body: Box
+    reference: str
+
+    @property
+    def binding(self) -> int:
+        return self.body.binding
+
+
+def bare(box: Box) -> Box:
+    """The box without its tags."""
+    while isinstance(box, Tagged):
+        box = box.body
+    return box
+
+
+def fenced(box: Box, minimum: int) -> Box:
+    """The box, in parentheses if it binds less tightly than `minimum`."""
+    return box if box.binding >= minimum else Fence(box)
+
+
+def row(*parts: Box, binds: int = ATOM) -> Box:
+    """Boxes side by side; a single box stays what it is."""
+    return Row(parts, binds) if len(parts) != 1 else parts[0]
+
+
+def tight(*parts: Box, binds: int = ATOM) -> Box:
+    """Boxes side by side without spaces."""
+    return Row(parts, binds, tight=True) if len(parts) != 1 else parts[0]
+
+
+def listed(*boxes: Box, spaced: bool = False) -> Box:
+    """i,j,k"""
+    parts: list[Box] = []
+    for box in boxes:
+        parts += [Sign(","), box] if parts else [box]
+    return row(*parts) if spaced else tight(*parts)
+
+
+def phrase(text: str) -> Box:
+    """A box for a short literal such as "l-1", "m,n", "(l)"."""
+    parts = tuple(
+        Numeral(token) if token[0].isdigit() else Word(token) if token[0].isalpha() else Sign(token)
+        for token in re.findall(r"\d+|[^\W\d_]+|\S", text.replace("-", "−"))
+    )
+    return tight(*parts, binds=SUM)
+
+
+def is_tall(box: Box) -> bool:
+    """Whether delimiters around the box must grow."""
+    match box:
+        case Fraction() | Under() | Cases():
+            return True
+        case Row(parts):
+            return any(map(is_tall, parts))
+        case Scripts(base):
+            return is_tall(base)
+        case Fence(body) | Hat(body) | Root(body) | Tagged(body):
+            return is_tall(body)
+        case _:
+            return False

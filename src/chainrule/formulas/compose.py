@@ -1,0 +1,120 @@
+"""From a tree to boxes: the walk that all printers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.formulas import layouts
+from chainrule.formulas.boxes import (
+    HADAMARD,
+    LETTER,
+    POWER,
+    SLASH,
+    Box,
+    Fraction,
+    Numeral,
+    Scripts,
+    Sign,
+    Tagged,
+    Word,
+    fenced,
+    listed,
+    phrase,
+    row,
+    tight,
+)
+from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol, walk
+from chainrule.formulas.layouts import NOWHERE, PIXEL, WINDOW, At
+from chainrule.formulas.notation import SEED_000, Letter, Notation
+
+Reference = Callable[[Expression], "str | None"]
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Lays out trees in a notation.  `linear`: for a line of text, where fractions and powers of e need parentheses.
+
+    `reference` names the quantity that a node shows, for printers that can point at it.
+    """
+
+    notation: Notation = SEED_000
+    linear: bool = False
+    reference: Reference | None = None
+
+    def box(self, node: Expression, at: At = NOWHERE) -> Box:
+        """The boxes of a node, looked at under the subscripts `at`."""
+        box = self._layout(node, at)
+        reference = self.reference(node) if self.reference else None
+        return box if reference is None else Tagged(box, reference)
+
+    def _layout(self, node: Expression, at: At) -> Box:
+        match node:
+            case Symbol():
+                here = at if node.kind == "image" else At(feature=at.feature)
+                return self.letter(self.notation.letter(node), self.subscripts(here))
+            case Number(value):
+                return layouts.number(value, self.linear)
+            case Index(name):
+                return Word(name)
+            case Named():
+                return layouts.named(self, node, at)
+            case Operation() | Over():
+                layout: Any = node.rule.layout
+                box: Box = layout(self, node, at)
+                return box
+        raise TypeError(f"no layout for {type(node).__name__}")
+
+    def letter(self, letter: Letter, sub: Box | None = None) -> Box:
+        """A letter with its layer above and subscripts below; a derivative as a fraction."""
+        if letter.by is not None:
+            above, below = tight(Sign("∂"), Word(letter.base)), tight(Sign("∂"), self.letter(letter.by, sub))
+            return tight(above, Sign("/"), below, binds=POWER) if self.linear else Fraction(above, below)
+        sup = phrase(letter.layer) if letter.layer else None
+        if sub is None and sup is None:
+            return Word(letter.base)
+        return Scripts(Word(letter.base), sub, sup, LETTER)
+
+    def subscripts(self, at: At) -> Box | None:
+        """The subscript "i,j,k" of a place, as far as it is given."""
+        indices = [*(at.position or ()), *((at.feature,) if at.feature else ())]
+        return listed(*indices) if indices else None
+
+    def name(self, name: str, sub: Box | None = None) -> Box:
+        """An intermediate's name with subscripts."""
+        return Word(name) if sub is None else Scripts(Word(name), sub)
+
+    def indices(self, node: Over) -> Box:
+        """The index letters of a reduction: m,n."""
+        return phrase(",".join(node.indices))
+
+    def fraction(self, top: Box, bottom: Box) -> Box:
+        """top / bottom: with a bar, or in a line of text with a slash."""
+        if not self.linear:
+            return Fraction(top, bottom)
+        join = tight if isinstance(top, Numeral) and isinstance(bottom, Numeral | Word) else row
+        return join(fenced(top, HADAMARD), Sign("/"), fenced(bottom, POWER), binds=SLASH)
+
+
+def place_of(tree: Expression) -> At:
+    """Where an image-valued formula is looked at: a pixel (u, v) if values are placed, else a window (i, j)."""
+    if not layouts.is_image(tree):
+        return NOWHERE
+    names = {node.rule.name for _, node in walk(tree) if isinstance(node, Operation)}
+    return PIXEL if "place" in names else WINDOW if "window" in names else NOWHERE
+
+
+def definitions(tree: Expression) -> list[Named]:
+    """The named intermediates of a formula, in the order in which they are needed."""
+    found: dict[Named, None] = {}
+
+    def collect(node: Expression) -> None:
+        for child in node.children:
+            collect(child)
+        if isinstance(node, Named):
+            found[node] = None
+
+    collect(tree)
+    return list(found)
+

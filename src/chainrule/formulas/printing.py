@@ -1,0 +1,81 @@
+"""Formulas in print: `latex`, `mathml` and `text` of a tree or an equation, in any notation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainrule.formulas import latex as latex_boxes
+from chainrule.formulas import mathml as mathml_boxes
+from chainrule.formulas import text as text_boxes
+from chainrule.formulas.boxes import Box, Sign, row
+from chainrule.formulas.compose import Composer, Reference, definitions, place_of
+from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, walk
+from chainrule.formulas.layouts import At
+from chainrule.formulas.notation import SEED_000, Notation
+
+
+_REMARKS = {
+    "window": "X is 0 outside of the image",
+    "place": "δ is 0 outside of its grid and at indices that are not whole",
+}
+
+
+@dataclass(frozen=True)
+class Equation:
+    """left = right, and the definitions of the named intermediates on the right."""
+
+    left: Symbol | Named
+    right: Expression
+
+    @property
+    def definitions(self) -> tuple[Equation, ...]:
+        """An equation for each named intermediate, in the order in which they are needed."""
+        return tuple(Equation(named, named.value) for named in definitions(self.right))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the index notation leaves unsaid."""
+        names = {node.rule.name for _, node in walk(self.right) if isinstance(node, Operation)}
+        return tuple(remark for name, remark in _REMARKS.items() if name in names)
+
+
+Formula = Expression | Equation
+
+
+def latex(formula: Formula, notation: Notation = SEED_000) -> str:
+    """LaTeX (amsmath), without $: W^{l} x^{l-1} + \\hat{b}^{l}."""
+    return latex_boxes.render(compose(formula, Composer(notation)))
+
+
+def mathml(
+    formula: Formula, notation: Notation = SEED_000, *, display: str = "inline", reference: Reference | None = None
+) -> str:
+    """A <math> element of MathML Core.
+
+    display: "inline" or "block".  reference(node) -> text or None puts data-ref on the elements of a node.
+    """
+    return mathml_boxes.math(mathml_boxes.render(compose(formula, Composer(notation, reference=reference))), display)
+
+
+def text(formula: Formula, notation: Notation = SEED_000) -> str:
+    """One line of Unicode text: Wˡ xˡ⁻¹ + b̂ˡ."""
+    return text_boxes.render(compose(formula, Composer(notation, linear=True)))
+
+
+def compose(formula: Formula, composer: Composer) -> Box:
+    """The boxes of a formula: images are shown at a position, a stack over (m, n) at one of its offsets."""
+    if not isinstance(formula, Equation):
+        return composer.box(formula, place_of(formula))
+    right = formula.right
+    at = place_of(right)
+    if isinstance(right, Over) and right.rule.name == "stack_over":
+        at, right = At(feature=composer.indices(right)), right.body
+        return row(_left(formula.left, composer, at), Sign("="), composer.box(right))
+    return row(_left(formula.left, composer, at), Sign("="), composer.box(right, at))
+
+
+def _left(left: Symbol | Named, composer: Composer, at: At) -> Box:
+    subscripts = composer.subscripts(at)
+    if isinstance(left, Named):
+        return composer.name(left.name, subscripts)
+    return composer.letter(composer.notation.letter(left), subscripts)
