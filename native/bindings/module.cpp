@@ -1,0 +1,314 @@
+// The only place that knows Python. Arrays come in with their dtype and contiguity in the type; nothing is converted
+// silently, and everything that runs for long runs without the GIL.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <chrono>
+#include <optional>
+
+#include "../plan/cpu.hpp"
+#include "../plan/plan.hpp"
+#include "../plan/thread_pool.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace chainrule;
+
+// threadpoolctl finds the pool by these names (chainrule/engine/threads.py registers them).
+extern "C" {
+__attribute__((visibility("default"))) int chainrule_get_num_threads() { return ThreadPool::instance().threads(); }
+__attribute__((visibility("default"))) void chainrule_set_num_threads(int count) { ThreadPool::instance().set_threads(count); }
+}
+
+namespace {
+
+template <class T>
+using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Output = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using Halo = std::tuple<int, int, int, int>;   // top, bottom, left, right
+
+template <class T>
+T* checked(const Output<T>& array, int64_t size, const char* what) {
+  if (int64_t(array.size()) != size) throw nb::value_error((std::string(what) + " has the wrong number of elements").c_str());
+  return array.data();
+}
+
+// The batch a call describes; checks that every array is as long as the kernels will read.
+template <class T>
+Batch make_batch(const Plan<T>& plan, int input, int output, const Any& x, double scale, const std::optional<Any>& targets,
+                 const std::optional<Array<double>>& weights) {
+  Batch batch;
+  const int64_t rows = x.ndim() ? int64_t(x.shape(0)) : 0;
+  batch.inputs.source = x.data();
+  batch.inputs.features = plan.value(input).shape.features();
+  batch.inputs.scale = scale;
+  if (x.dtype() == nb::dtype<uint8_t>()) batch.input_kind = source_uint8;
+  else if (x.dtype() != nb::dtype<T>()) throw nb::type_error("inputs must have the plan's dtype or be uint8");
+  if (int64_t(x.size()) != rows * batch.inputs.features) throw nb::value_error("inputs have the wrong number of features");
+  if (targets) {
+    if (targets->dtype() == nb::dtype<int64_t>()) {
+      if (int64_t(targets->size()) != rows) throw nb::value_error("labels and inputs differ in length");
+      batch.labels = static_cast<const int64_t*>(targets->data());
+    } else if (targets->dtype() == nb::dtype<T>()) {
+      if (output < 0 || int64_t(targets->size()) != rows * plan.value(output).shape.features())
+        throw nb::value_error("targets have the wrong number of elements");
+      batch.targets = targets->data();
+    } else {
+      throw nb::type_error("targets must be int64 labels or have the plan's dtype");
+    }
+  }
+  if (weights) {
+    if (int64_t(weights->size()) != rows) throw nb::value_error("weights and inputs differ in length");
+    batch.weights = weights->data();
+  }
+  return batch;
+}
+
+// Rows [first, first + samples) of a batch given without an order.
+template <class T>
+Batch advance(const Plan<T>& plan, const Batch& batch, int output, int64_t first) {
+  Batch b = batch;
+  const size_t item = b.input_kind == source_uint8 ? 1 : sizeof(T);
+  b.inputs.source = static_cast<const char*>(b.inputs.source) + size_t(first) * size_t(b.inputs.features) * item;
+  if (b.targets)
+    b.targets = static_cast<const char*>(b.targets) + size_t(first) * size_t(plan.value(output).shape.features()) * sizeof(T);
+  if (b.labels) b.labels += first;
+  if (b.weights) b.weights += first;
+  return b;
+}
+
+void check_signals() {
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+template <class T>
+class BoundPlan : public Plan<T> {
+ public:
+  using Plan<T>::Plan;
+  int input = -1, output = -1;
+  nb::object host_function;
+
+  void set_host(nb::object function) {
+    host_function = std::move(function);
+    this->host.call = [this](int operation, bool backward, int samples) {
+      nb::gil_scoped_acquire gil;
+      host_function(operation, backward, samples);
+    };
+  }
+
+  void predict(const Any& x, double scale, int value, const Output<T>& out) {
+    const Batch batch = make_batch(*this, input, -1, x, scale, std::nullopt, std::nullopt);
+    const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.features();
+    T* to = checked(out, rows * features, "the output");
+    nb::gil_scoped_release release;
+    for (int64_t first = 0; first < rows; first += this->batch_size()) {
+      const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
+      this->forward(advance(*this, batch, -1, first), samples);
+      this->read_value(value, false, samples, to + first * features);
+      nb::gil_scoped_acquire gil;
+      check_signals();
+    }
+  }
+
+  std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights) {
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0));
+    nb::gil_scoped_release release;
+    double loss_sum = 0, correct = 0;
+    for (int64_t first = 0; first < rows; first += this->batch_size()) {
+      const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
+      const Progress p = this->loss(advance(*this, batch, output, first), samples, false, false, false);
+      loss_sum += p.loss, correct += p.correct;
+      nb::gil_scoped_acquire gil;
+      check_signals();
+    }
+    return {loss_sum / double(rows), correct / double(rows)};
+  }
+
+  // One batch: J with the penalty; gradients, δ and activations stay in the arena to be read.
+  double backpropagate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, bool input_delta,
+                       bool with_penalty) {
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0));
+    if (rows > this->batch_size()) throw nb::value_error("more samples than the plan's batch size");
+    nb::gil_scoped_release release;
+    return this->loss(batch, int(rows), true, input_delta, with_penalty).loss / double(rows);
+  }
+
+  std::tuple<int, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
+                                                       const std::optional<Array<double>>& weights, const Array<int64_t>& order,
+                                                       const Array<double>& rates, const nb::object& poll) {
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0)), count = int64_t(order.size());
+    for (int64_t i = 0; i < count; i++)
+      if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
+    if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size()) throw nb::value_error("one rate per step is needed");
+    Progress progress;
+    Outcome outcome;
+    {
+      nb::gil_scoped_release release;
+      outcome = this->train(batch, order.data(), count, rates.data(), [&](const Progress& p) {
+        nb::gil_scoped_acquire gil;
+        check_signals();
+        if (poll.is_none()) return false;
+        const double seen = p.samples > 0 ? p.samples : 1;
+        return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
+      }, progress);
+    }
+    const double seen = progress.samples > 0 ? progress.samples : 1;
+    return {int(outcome), progress.step, progress.loss / seen, progress.correct / seen};
+  }
+};
+
+ValueShape with_halo(int height, int width, int channels, const Halo& halo) {
+  const auto [top, bottom, left, right] = halo;
+  return {height, width, channels, top, bottom, left, right};
+}
+
+template <class T>
+void bind_plan(nb::module_& m, const char* name) {
+  using P = BoundPlan<T>;
+  nb::class_<P>(m, name)
+      .def(nb::init<const std::string&, int>(), "level"_a, "batch_size"_a)
+      .def(
+          "add_value",
+          [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo) {
+            return p.add_value(with_halo(height, width, channels, halo), with_delta, with_halo(height, width, channels, delta_halo));
+          },
+          "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a)
+      .def(
+          "add_parameter",
+          [](P& p, int64_t size, int64_t outputs, int64_t inputs, bool panels, bool penalised) {
+            return p.add_parameter({size, panels ? Layout::panels : Layout::plain, outputs, inputs, penalised});
+          },
+          "size"_a, "outputs"_a, "inputs"_a, "panels"_a, "penalised"_a)
+      .def("set_post", &P::set_post, "activation"_a, "slope"_a, "saved"_a)
+      .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
+      .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
+      .def("add_convolution", &P::add_convolution, "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel_h"_a, "kernel_w"_a, "stride_h"_a,
+           "stride_w"_a, "pad_top"_a, "pad_left"_a, "winograd"_a)
+      .def("add_pool", &P::add_pool, "x"_a, "z"_a, "window_h"_a, "window_w"_a, "stride_h"_a, "stride_w"_a, "average"_a)
+      .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
+      .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
+      .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
+      .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
+      .def("add_view", &P::add_view, "of"_a)
+      .def("share_delta", &P::share_delta, "value"_a, "with_value"_a)
+      .def("set_host", &P::set_host, "function"_a)
+      .def(
+          "set_loss", [](P& p, int kind, int output, int activation, double scale) {
+            p.output = output;
+            p.set_loss(kind, output, activation, scale);
+          },
+          "kind"_a, "output"_a, "activation"_a, "scale"_a)
+      .def(
+          "set_host_loss", [](P& p, int output) {
+            p.output = output;
+            p.set_host_loss(output);
+          },
+          "output"_a)
+      .def(
+          "set_input", [](P& p, int value) {
+            p.input = value;
+            p.set_input(value);
+          },
+          "value"_a)
+      .def("set_penalty", &P::set_penalty, "factor"_a)
+      .def("set_optimizer", &P::set_optimizer, "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
+      .def("finish", &P::finish)
+      .def("set_parameter", [](P& p, int i, const Array<T>& a) {
+        if (int64_t(a.size()) != p.parameter(i).shape.size) throw nb::value_error("the parameter has the wrong number of elements");
+        p.set_parameter(i, a.data());
+      })
+      .def("get_parameter", [](const P& p, int i, const Output<T>& a) { p.get_parameter(i, checked(a, p.parameter(i).shape.size, "the array")); })
+      .def("get_gradient", [](const P& p, int i, const Output<T>& a) { p.get_gradient(i, checked(a, p.parameter(i).shape.size, "the array")); })
+      .def("set_gradient", [](P& p, int i, const Array<T>& a) {
+        if (int64_t(a.size()) != p.parameter(i).shape.size) throw nb::value_error("the gradient has the wrong number of elements");
+        p.set_gradient(i, a.data());
+      })
+      .def("get_state", [](const P& p, int i, int slot, const Output<T>& a) {
+        return p.get_state(i, slot, checked(a, p.parameter(i).shape.size, "the array"));
+      })
+      .def("set_state", [](P& p, int i, int slot, const Array<T>& a) {
+        if (int64_t(a.size()) != p.parameter(i).shape.size) throw nb::value_error("the state has the wrong number of elements");
+        p.set_state(i, slot, a.data());
+      })
+      .def_rw("steps_taken", &P::steps_taken)
+      .def("read_value", [](const P& p, int i, bool delta, const Output<T>& a) {
+        const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
+        if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
+        p.read_value(i, delta, int(rows), checked(a, rows * p.value(i).shape.features(), "the array"));
+      })
+      .def("write_value", [](P& p, int i, bool delta, const Array<T>& a) {
+        const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
+        if (rows < 1 || rows > p.batch_size() || int64_t(a.size()) != rows * p.value(i).shape.features())
+          throw nb::value_error("the array does not fit the value");
+        p.write_value(i, delta, int(rows), a.data());
+      })
+      .def("read_batch", [](const P& p, const Output<T>& targets, const Output<double>& weights) {
+        const int64_t rows = int64_t(weights.size());
+        if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
+        p.read_batch(int(rows), checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
+      })
+      .def("set_losses", [](P& p, const Array<double>& a) {
+        if (int64_t(a.size()) < 1 || int64_t(a.size()) > p.batch_size()) throw nb::value_error("one loss per sample is needed");
+        p.set_losses(a.data(), int(a.size()));
+      })
+      .def("first_nonfinite", &P::first_nonfinite, "delta"_a)
+      .def("first_nonfinite_parameter", &P::first_nonfinite_parameter, "gradient"_a)
+      .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a)
+      .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none())
+      .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a, "with_penalty"_a)
+      .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a, "poll"_a.none())
+      .def_prop_ro("lanes", &P::lanes)
+      .def_prop_ro("batch_size", &P::batch_size)
+      .def_prop_ro("arena_bytes", &P::arena_bytes);
+}
+
+// GFLOP/s of independent multiply-adds on every thread of the pool.
+template <class T>
+double peak(const std::string& level) {
+  const auto& k = kernels<T>(level);
+  auto& pool = ThreadPool::instance();
+  const int threads = pool.threads();
+  double best = 0;
+  nb::gil_scoped_release release;
+  for (int round = 0; round < 5; round++) {
+    std::vector<double> operations(static_cast<size_t>(threads), 0.0);
+    const auto begin = std::chrono::steady_clock::now();
+    pool.run(threads, [&](int first, int last, int) {
+      for (int i = first; i < last; i++) operations[size_t(i)] = k.peak(2000000);
+    });
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    double sum = 0;
+    for (const double o : operations) sum += o;
+    best = std::max(best, sum / seconds * 1e-9);
+  }
+  return best;
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
+  bind_plan<float>(m, "PlanFloat32");
+  bind_plan<double>(m, "PlanFloat64");
+  m.def("built_levels", &built_levels);
+  m.def("supported_levels", &supported_levels);
+  m.def("lanes", [](const std::string& level) { return std::make_tuple(kernels<float>(level).lanes, kernels<double>(level).lanes); }, "level"_a);
+  m.def("threads", [] { return ThreadPool::instance().threads(); });
+  m.def("default_threads", &default_threads);
+  m.def("set_threads", [](int count) {
+    if (count < 1 || count > 256) throw nb::value_error("the number of threads must be between 1 and 256");
+    nb::gil_scoped_release release;
+    ThreadPool::instance().set_threads(count);
+  }, "count"_a);
+  m.def("peak_float32", &peak<float>, "level"_a);
+  m.def("peak_float64", &peak<double>, "level"_a);
+}

@@ -1,0 +1,70 @@
+// One ISA level: the kernels, compiled for it inside a namespace of their own, and their table.
+// The including file defines CHAINRULE_LEVEL (a namespace), CHAINRULE_NAME and CHAINRULE_BYTES (of a vector).
+#include "../kernels/api.hpp"
+
+namespace chainrule {
+namespace CHAINRULE_LEVEL {
+namespace {
+
+#include "../kernels/vector.inl"
+#include "../kernels/math.inl"
+#include "../kernels/tile.inl"
+#include "../kernels/elementwise.inl"
+#include "../kernels/dense.inl"
+#include "../kernels/conv.inl"
+#include "../kernels/winograd.inl"
+#include "../kernels/pool.inl"
+#include "../kernels/loss.inl"
+#include "../kernels/data.inl"
+
+template <class T>
+constexpr Kernels<T> table() {
+  Kernels<T> k{};
+  k.lanes = lanes<T>;
+  k.name = CHAINRULE_NAME;
+  k.dense_forward = dense_forward<T>;
+  k.dense_backward = dense_backward<T>;
+  k.dense_gradient = dense_gradient<T>;
+  k.dense_forward_units = dense_forward_units<T>;
+  k.dense_backward_units = dense_backward_units<T>;
+  k.dense_gradient_units = dense_gradient_units<T>;
+  k.dense_scratch = dense_scratch<T>;
+  k.conv_packed_size = conv_packed_size<T>;
+  k.conv_pack_forward = conv_pack_forward<T>;
+  k.conv_pack_backward = conv_pack_backward<T>;
+  k.conv_forward = conv_forward<T>;
+  k.conv_backward = conv_backward<T>;
+  k.conv_gradient = conv_gradient<T>;
+  k.conv_gradient_units = conv_gradient_units<T>;
+  k.winograd_packed_size = winograd_packed_size<T>;
+  k.winograd_scratch = winograd_scratch<T>;
+  k.winograd_partial_size = winograd_partial_size<T>;
+  k.winograd_pack = winograd_pack<T>;
+  k.winograd_forward = winograd_forward<T>;
+  k.winograd_backward = winograd_backward<T>;
+  k.winograd_gradient = winograd_gradient<T>;
+  k.winograd_gradient_finish = winograd_gradient_finish<T>;
+  k.conv_bias_gradient = conv_bias_gradient<T>;
+  k.pool_forward = pool_forward<T>;
+  k.pool_backward = pool_backward<T>;
+  k.pool_backward_units = pool_backward_units<T>;
+  k.activation_forward = activation_forward<T>;
+  k.activation_backward = activation_backward<T>;
+  k.softmax_forward = softmax_forward<T>;
+  k.softmax_backward = softmax_backward<T>;
+  k.loss = loss<T>;
+  k.gather = gather<T>;
+  k.scatter = scatter<T>;
+  k.update = update<T>;
+  k.square_sum = square_sum<T>;
+  k.peak = peak<T>;
+  return k;
+}
+
+}  // namespace
+
+extern const Kernels<float> kernels_float = table<float>();
+extern const Kernels<double> kernels_double = table<double>();
+
+}  // namespace CHAINRULE_LEVEL
+}  // namespace chainrule

@@ -1,0 +1,174 @@
+// What the plan and the kernels agree on: plain structs and one table of functions per ISA level and scalar type.
+//
+// Layout of every value: [block][height][width][channels][lane]; a lane is a sample, a block is `lanes` samples. A map may
+// carry a halo (zeros around the picture), so strides are explicit. All strides count scalars, not bytes.
+//
+// Kernels allocate nothing, start no thread and include no STL header: this file is compiled once per ISA level, and a
+// template shared between levels could be linked from the wrong one.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace chainrule {
+
+enum class Act : int { identity, relu, leaky_relu, sigmoid, tanh, softplus, gelu };
+
+// True where f' is computed from a = f(z), so that z need not be kept.
+constexpr bool derivative_from_output(Act kind) { return kind != Act::gelu; }
+
+template <class T>
+struct Map {
+  T* data = nullptr;     // pixel (0, 0), channel 0 of block 0: the first pixel inside the halo
+  ptrdiff_t block = 0;   // from one block of samples to the next
+  ptrdiff_t row = 0;     // from one image row to the next, halo included
+  int height = 1, width = 1, channels = 1;
+};
+
+// The activation applied to what a kernel has just produced (forward: a = f(z)), or whose derivative multiplies what it
+// has just produced (backward: equation 3's Hadamard factor). `saved` is a, or z where f' needs z.
+template <class T>
+struct Post {
+  Act kind = Act::identity;
+  T slope = 0;
+  Map<T> saved;
+};
+
+template <class T>
+struct DenseArgs {
+  const T* x;            // [blocks][inputs][lane]
+  ptrdiff_t x_block;
+  const T* weights;      // panels: [outputs / lanes][inputs][lanes], zero beyond `outputs`
+  const T* bias;         // padded to a multiple of lanes, or null
+  T* z;                  // forward: z; backward: δ of the outputs
+  ptrdiff_t z_block;
+  T* x_delta;            // backward: δ of the inputs
+  ptrdiff_t x_delta_block;
+  T* weight_gradient;    // panels as weights
+  T* bias_gradient;      // or null
+  int blocks, inputs, outputs, samples;
+  Post<T> post;
+};
+
+template <class T>
+struct ConvArgs {
+  Map<T> x, z;           // forward: values; backward: z is the δ of the output
+  Map<T> x_delta;
+  const T* weights;      // [filters][kernel_h][kernel_w][channels]
+  const T* bias;
+  T* weight_gradient;
+  T* bias_gradient;
+  T* packed;             // packed weights, or the transformed ones of Winograd
+  T* partial;            // Winograd: partial weight gradients, one per part
+  int blocks, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, parts;
+  Post<T> post;
+};
+
+template <class T>
+struct PoolArgs {
+  Map<T> x, z, x_delta, z_delta;
+  int blocks, window_h, window_w, stride_h, stride_w;
+  bool average;
+  Post<T> post;          // backward only: the factor f' of the layer below
+};
+
+template <class T>
+struct ElementwiseArgs {
+  Map<T> x, z;           // forward: z = f(x); backward: x = δ of the input, z = δ of the output
+  Post<T> post;
+  int blocks;
+};
+
+enum class LossKind : int { squared_error, sigmoid_cross_entropy, softmax_cross_entropy };
+
+template <class T>
+struct LossArgs {
+  Map<T> output;         // z for the pairs, a for the squared error
+  Map<T> activation;     // pairs: where a is written; data is null if nobody reads it
+  Map<T> delta;          // δ of `output`; data is null when only the value is wanted
+  const T* targets;      // [blocks][size][lane], or null where labels are given
+  const T* labels;       // [blocks][lane]: class numbers, exact in T
+  const T* weights;      // [blocks][lane]: sample weight / m, zero in lanes without a sample
+  T* loss;               // [blocks][lane]: weighted loss of each sample
+  T* correct;            // [blocks][lane]: 1 where the sample is classified rightly
+  T scale;               // squared error: 1, or 1 / outputs for the mean over outputs
+  LossKind kind;
+  int blocks;
+  Post<T> post;          // f' of an activation in front of the output
+};
+
+enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop };
+
+template <class T>
+struct UpdateArgs {
+  T* theta;
+  const T* gradient;
+  T* first;              // velocity, or first moment
+  T* second;             // second moment
+  const double* rate_scale;  // null, or the clipping factor of this step
+  Rule rule;
+  T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty;
+};
+
+// Where samples come from: `order` picks rows of a C-contiguous array.
+struct GatherArgs {
+  const void* source;
+  const int64_t* order;  // null: rows 0, 1, 2, ...
+  int64_t features;
+  int samples;           // lanes beyond it are zero
+  double scale;          // uint8 sources: 1/255
+};
+
+template <class T>
+struct Kernels {
+  int lanes;
+  const char* name;
+
+  // Each takes a range of units [begin, end); how units map to work stands with the kernel.
+  void (*dense_forward)(const DenseArgs<T>&, int begin, int end);
+  void (*dense_backward)(const DenseArgs<T>&, int begin, int end);
+  void (*dense_gradient)(const DenseArgs<T>&, int begin, int end, T* scratch);
+  int (*dense_forward_units)(const DenseArgs<T>&);
+  int (*dense_backward_units)(const DenseArgs<T>&);
+  int (*dense_gradient_units)(const DenseArgs<T>&);
+  size_t (*dense_scratch)(int samples);
+
+  size_t (*conv_packed_size)(const ConvArgs<T>&);          // scalars needed in `packed`, forward and backward
+  void (*conv_pack_forward)(const ConvArgs<T>&, int begin, int end);   // unit: filter
+  void (*conv_pack_backward)(const ConvArgs<T>&, int begin, int end);  // unit: filter
+  void (*conv_forward)(const ConvArgs<T>&, int begin, int end);        // unit: output row of a block
+  void (*conv_backward)(const ConvArgs<T>&, int begin, int end);       // unit: input row of a block
+  void (*conv_gradient)(const ConvArgs<T>&, int begin, int end);
+  int (*conv_gradient_units)(const ConvArgs<T>&);
+
+  size_t (*winograd_packed_size)(int channels, int filters);
+  size_t (*winograd_scratch)(int channels, int filters);
+  size_t (*winograd_partial_size)(int channels, int filters);          // one part
+  void (*winograd_pack)(const ConvArgs<T>&, bool rotated, int begin, int end);   // unit: output channel
+  void (*winograd_forward)(const ConvArgs<T>&, int begin, int end, T* scratch);  // unit: row of tiles of a block
+  void (*winograd_backward)(const ConvArgs<T>&, int begin, int end, T* scratch);
+  void (*winograd_gradient)(const ConvArgs<T>&, int begin, int end, T* scratch); // unit: part
+  void (*winograd_gradient_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
+  void (*conv_bias_gradient)(const ConvArgs<T>&, int begin, int end);            // unit: filter
+
+  void (*pool_forward)(const PoolArgs<T>&, int begin, int end);        // unit: output row of a block
+  void (*pool_backward)(const PoolArgs<T>&, int begin, int end);
+  int (*pool_backward_units)(const PoolArgs<T>&);
+
+  void (*activation_forward)(const ElementwiseArgs<T>&, int begin, int end);   // unit: row of a block
+  void (*activation_backward)(const ElementwiseArgs<T>&, int begin, int end);
+  void (*softmax_forward)(const ElementwiseArgs<T>&, int begin, int end);
+  void (*softmax_backward)(const ElementwiseArgs<T>&, int begin, int end);     // post.saved = a
+
+  void (*loss)(const LossArgs<T>&, int begin, int end);                // unit: block
+
+  void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: image row of a block
+  void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block
+  void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
+  double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations
+  double (*square_sum)(const T* values, const T* other, T factor, size_t begin, size_t end);  // Σ (v + factor·o)²
+};
+
+// kind of `gather`
+enum Source : int { source_same = 0, source_uint8 = 1 };
+
+}  // namespace chainrule

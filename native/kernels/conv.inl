@@ -1,0 +1,204 @@
+// Convolution, direct: forward (cross-correlation), δ by scattering each δ pixel through the kernel (exactly the needed
+// products, at any stride and padding), and ∂w with accumulators per sample, summed over lanes at the end (seed 000, conv 1-3).
+
+template <class T>
+inline int channel_tiles(int channels) {
+  return (channels + narrow_channels - 1) / narrow_channels;
+}
+
+template <class T>
+static size_t conv_packed_size(const ConvArgs<T>& g) {
+  const size_t offsets = size_t(g.kernel_h) * g.kernel_w;
+  const size_t forward = size_t(channel_tiles<T>(g.z.channels)) * narrow_channels * offsets * g.x.channels;
+  const size_t backward = size_t(channel_tiles<T>(g.x.channels)) * narrow_channels * offsets * g.z.channels;
+  return forward > backward ? forward : backward;
+}
+
+// [filter tile][kernel_h][kernel_w][channel][4 filters]; missing filters are left as they are and never stored.
+template <class T>
+static void conv_pack_forward(const ConvArgs<T>& g, int begin, int end) {
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * g.x.channels;
+  for (int k = begin; k < end; k++) {
+    const T* w = g.weights + k * size;
+    T* to = g.packed + (k / narrow_channels) * narrow_channels * size + k % narrow_channels;
+    for (ptrdiff_t i = 0; i < size; i++) to[i * narrow_channels] = w[i];
+  }
+}
+
+// [kernel offset][channel tile][filter][4 channels]
+template <class T>
+static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int C = narrow_channels;
+  const int offsets = g.kernel_h * g.kernel_w, channels = g.x.channels, filters = g.z.channels, tiles = channel_tiles<T>(channels);
+  for (int k = begin; k < end; k++)
+    for (int o = 0; o < offsets; o++) {
+      const T* w = g.weights + (ptrdiff_t(k) * offsets + o) * channels;
+      for (int c = 0; c < channels; c++)
+        g.packed[((ptrdiff_t(o) * tiles + c / C) * filters + k) * C + c % C] = w[c];
+    }
+}
+
+// Unit: output row of a block.
+template <class T>
+static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, C = narrow_channels;
+  const int channels = g.x.channels, filters = g.z.channels, height = g.z.height, width = g.z.width;
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * channels;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / height, i = unit % height;
+    const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top) * g.x.row - ptrdiff_t(g.pad_left) * channels * L;
+    T* z = g.z.data + b * g.z.block + i * g.z.row;
+    Cut cut{width, narrow_pixels};
+    for (int j = 0; j < width;) {
+      const int pixels = cut.next();
+      Tile<T> t{};
+      t.x = x + ptrdiff_t(j) * g.stride_w * channels * L;
+      t.x_pixel = ptrdiff_t(g.stride_w) * channels * L;
+      t.x_segment = g.x.row;
+      t.segments = g.kernel_h;
+      t.length = g.kernel_w * channels;
+      t.w_k = C;
+      t.w_segment = ptrdiff_t(t.length) * C;
+      t.z_pixel = ptrdiff_t(filters) * L;
+      t.floor = g.post.kind == Act::relu ? T(0) : no_floor<T>;
+      for (int k = 0; k < filters; k += C) {
+        t.w = g.packed + k * size;
+        t.z = z + (ptrdiff_t(j) * filters + k) * L;
+        t.bias = g.bias ? g.bias + k : nullptr;
+        t.channels = filters - k < C ? filters - k : C;
+        tile_up_to<T, C, narrow_pixels, false>(pixels, t);
+      }
+      j += pixels;
+    }
+    if (g.post.kind != Act::identity && g.post.kind != Act::relu)
+      activate_run<T>(g.post.kind, g.post.slope, z, g.post.saved.data + b * g.post.saved.block + i * g.post.saved.row,
+                      ptrdiff_t(width) * filters);
+  }
+}
+
+// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m; within a row every δ pixel is
+// added at its kernel columns. Conv 1 as a scatter: no flipped kernel, no padded δ, no wasted product.
+template <class T>
+static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, C = narrow_channels;
+  const int channels = g.x.channels, filters = g.z.channels, height = g.x.height, width = g.x.width;
+  const int tiles = channel_tiles<T>(channels);
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / height, u = unit % height;
+    T* row = g.x_delta.data + b * g.x_delta.block + u * g.x_delta.row;
+    __builtin_memset(row, 0, sizeof(T) * size_t(width) * channels * L);
+    for (int m = 0; m < g.kernel_h; m++) {
+      const int shifted = u + g.pad_top - m;
+      if (shifted < 0 || shifted % g.stride_h) continue;
+      const int i = shifted / g.stride_h;
+      if (i >= g.z.height) continue;
+      const T* d = g.z.data + b * g.z.block + i * g.z.row;
+      for (int n = 0; n < g.kernel_w; n++) {
+        // Output columns j with 0 <= j·stride − pad + n < width.
+        const int low = g.pad_left - n, high = width - 1 + g.pad_left - n;
+        int j = low > 0 ? (low + g.stride_w - 1) / g.stride_w : 0;
+        const int last = high < 0 ? -1 : (high / g.stride_w < g.z.width - 1 ? high / g.stride_w : g.z.width - 1);
+        Cut cut{last + 1 - j, narrow_pixels};
+        while (j <= last) {
+          const int pixels = cut.next();
+          Tile<T> t{};
+          t.x = d + ptrdiff_t(j) * filters * L;
+          t.x_pixel = ptrdiff_t(filters) * L;
+          t.segments = 1;
+          t.length = filters;
+          t.w_k = C;
+          t.z_pixel = ptrdiff_t(g.stride_w) * channels * L;
+          t.floor = no_floor<T>;
+          t.add = true;
+          T* z = row + (ptrdiff_t(j) * g.stride_w - g.pad_left + n) * channels * L;
+          for (int c = 0; c < tiles; c++) {
+            t.w = g.packed + ((ptrdiff_t(m) * g.kernel_w + n) * tiles + c) * filters * C;
+            t.z = z + c * C * L;
+            t.channels = channels - c * C < C ? channels - c * C : C;
+            tile_up_to<T, C, narrow_pixels, false>(pixels, t);
+          }
+          j += pixels;
+        }
+      }
+    }
+    hadamard_row<T>(g.post, g.x_delta, b, u);
+  }
+}
+
+// Weight gradient of C filters and P consecutive (kernel column, channel) pairs of one kernel row: lanes accumulate the
+// gradients of their own samples; only the end sums over them.
+template <class T, int C, int P>
+__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter, int m, int r) {
+  constexpr int L = lanes<T>;
+  const int channels = g.x.channels, filters = g.z.channels;
+  const ptrdiff_t step = ptrdiff_t(g.stride_w) * channels * L;
+  Vec<T> acc[C][P];
+#pragma GCC unroll 16
+  for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++) acc[c][p] = Vec<T>{};
+  for (int b = 0; b < g.blocks; b++)
+    for (int i = 0; i < g.z.height; i++) {
+      const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + m) * g.x.row +
+                   (r - ptrdiff_t(g.pad_left) * channels) * L;
+      const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
+      for (int j = 0; j < g.z.width; j++, x += step, d += ptrdiff_t(filters) * L) {
+        Vec<T> xv[P];
+#pragma GCC unroll 16
+        for (int p = 0; p < P; p++) xv[p] = load(x + p * L);
+#pragma GCC unroll 16
+        for (int c = 0; c < C; c++) {
+          const Vec<T> dv = load(d + c * L);
+#pragma GCC unroll 16
+          for (int p = 0; p < P; p++) acc[c][p] += dv * xv[p];
+        }
+      }
+    }
+  const ptrdiff_t row = ptrdiff_t(g.kernel_w) * channels;
+#pragma GCC unroll 16
+  for (int c = 0; c < C; c++) {
+    if (filter + c >= filters) break;
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++)
+      g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + m) * row + r + p] = sum_lanes<T>(acc[c][p]);
+  }
+}
+template <class T, int C, int P>
+inline void correlate_up_to(int pairs, const ConvArgs<T>& g, int filter, int m, int r) {
+  if (pairs == P) return correlate<T, C, P>(g, filter, m, r);
+  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, filter, m, r);
+}
+
+// Unit: (kernel row, run of pairs, tile of filters); the last `filters` units are the bias gradients.
+template <class T>
+static int conv_gradient_units(const ConvArgs<T>& g) {
+  return g.kernel_h * groups(g.kernel_w * g.x.channels, narrow_pixels) * channel_tiles<T>(g.z.channels);
+}
+template <class T>
+static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
+  const int pairs = g.kernel_w * g.x.channels, runs = groups(pairs, narrow_pixels), tiles = channel_tiles<T>(g.z.channels);
+  for (int unit = begin; unit < end; unit++) {
+    const int filter = (unit % tiles) * narrow_channels, run = unit / tiles % runs, m = unit / tiles / runs;
+    const int r = int(int64_t(run) * pairs / runs), r_end = int(int64_t(run + 1) * pairs / runs);
+    correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, filter, m, r);
+  }
+}
+
+// Conv 3: the sum of δ over positions and samples. Unit: filter tile.
+template <class T>
+static void conv_bias_gradient(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, C = narrow_channels;
+  const int filters = g.z.channels;
+  for (int unit = begin; unit < end; unit++) {
+    const int filter = unit * C, count = filters - filter < C ? filters - filter : C;
+    Vec<T> sum[C] = {};
+    for (int b = 0; b < g.blocks; b++)
+      for (int i = 0; i < g.z.height; i++) {
+        const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
+        for (int j = 0; j < g.z.width; j++, d += ptrdiff_t(filters) * L)
+#pragma GCC unroll 4
+          for (int c = 0; c < C; c++) sum[c] += load(d + c * L);   // past the last filter: read, not stored
+      }
+    for (int c = 0; c < count; c++) g.bias_gradient[filter + c] = sum_lanes<T>(sum[c]);
+  }
+}

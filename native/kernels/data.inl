@@ -1,0 +1,164 @@
+// Rows to lanes and back, and the updates of parameters.
+
+template <class T, class S>
+inline void gather_row(const GatherArgs& g, T* to, int64_t offset, int64_t count, int first) {
+  constexpr int L = lanes<T>;
+  const S* source = static_cast<const S*>(g.source);
+  const S* from[L];
+  int present = 0;
+  for (; present < L && first + present < g.samples; present++)
+    from[present] = source + (g.order ? g.order[first + present] : int64_t(first + present)) * g.features + offset;
+  int64_t f = 0;
+  if constexpr (sizeof(S) == sizeof(T)) {
+    if (present == L) {
+      // A square at a time, loaded from the rows where they lie.
+      for (; f + L <= count; f += L) {
+        T square[L * L] __attribute__((aligned(64)));
+        for (int l = 0; l < L; l++) __builtin_memcpy(square + l * L, from[l] + f, sizeof(T) * L);
+        transpose<T>(square, L, to + f * L, L);
+      }
+    }
+  }
+  const T scale = T(g.scale);
+  for (; f < count; f++) {
+    T* v = to + f * L;
+    for (int l = 0; l < present; l++) v[l] = sizeof(S) == sizeof(T) ? T(from[l][f]) : T(from[l][f]) * scale;
+    for (int l = present; l < L; l++) v[l] = T(0);
+  }
+}
+
+// Unit: image row of a block. A vector of features is one row.
+template <class T>
+static void gather(const GatherArgs& g, const Map<T>& x, int kind, int begin, int end) {
+  const int64_t run = int64_t(x.width) * x.channels;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / x.height, h = unit % x.height;
+    T* to = x.data + b * x.block + h * x.row;
+    if (kind == source_uint8) gather_row<T, uint8_t>(g, to, h * run, run, b * lanes<T>);
+    else gather_row<T, T>(g, to, h * run, run, b * lanes<T>);
+  }
+}
+
+// Lanes to rows [sample][features]. Unit: row of a block.
+template <class T>
+static void scatter(const Map<T>& x, T* rows, int samples, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int64_t run = int64_t(x.width) * x.channels, features = run * x.height;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / x.height, h = unit % x.height;
+    const T* from = x.data + b * x.block + h * x.row;
+    const int present = samples - b * L < L ? samples - b * L : L;
+    T* to = rows + int64_t(b) * L * features + h * run;
+    int64_t f = 0;
+    if (present == L)
+      for (; f + L <= run; f += L) transpose<T>(from + f * L, L, to + f, features);
+    for (; f < run; f++)
+      for (int l = 0; l < present; l++) to[l * features + f] = from[f * L + l];
+  }
+}
+
+template <class T>
+inline Vec<T> square_root(Vec<T> v) {
+  T part[lanes<T>] __attribute__((aligned(CHAINRULE_BYTES)));
+  store(part, v);
+  for (int i = 0; i < lanes<T>; i++) part[i] = is_float<T> ? T(__builtin_sqrtf(float(part[i]))) : T(__builtin_sqrt(double(part[i])));
+  return load(part);
+}
+
+// One optimizer step on [begin, end), multiples of the lane count. The gradient is that of the data; the penalty's λW is
+// added here. Formulas: training/optimizers.py.
+template <class T, Rule rule>
+static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
+  const T clip = g.rate_scale ? T(*g.rate_scale) : T(1);
+  for (size_t i = begin; i < end; i += lanes<T>) {
+    Vec<T> theta = load(g.theta + i);
+    const Vec<T> d = (load(g.gradient + i) + g.penalty * theta) * clip;
+    if constexpr (rule == Rule::sgd || rule == Rule::nesterov) {
+      if (g.first) {
+        const Vec<T> v = g.momentum * load(g.first + i) + d;
+        store(g.first + i, v);
+        theta -= g.rate * (rule == Rule::nesterov ? d + g.momentum * v : v);
+      } else {
+        theta -= g.rate * d;
+      }
+    } else if constexpr (rule == Rule::rmsprop) {
+      const Vec<T> s = g.beta2 * load(g.second + i) + (T(1) - g.beta2) * d * d;
+      store(g.second + i, s);
+      Vec<T> step = d / (square_root<T>(s) + g.epsilon);
+      if (g.first) {
+        step += g.momentum * load(g.first + i);
+        store(g.first + i, step);
+      }
+      theta -= g.rate * step;
+    } else {
+      if constexpr (rule == Rule::adamw) theta -= g.rate * g.decoupled_decay * theta;
+      const Vec<T> m = g.momentum * load(g.first + i) + (T(1) - g.momentum) * d;
+      const Vec<T> s = g.beta2 * load(g.second + i) + (T(1) - g.beta2) * d * d;
+      store(g.first + i, m);
+      store(g.second + i, s);
+      theta -= g.rate * (m * g.correction1) / (square_root<T>(s * g.correction2) + g.epsilon);
+    }
+    store(g.theta + i, theta);
+  }
+}
+template <class T>
+static void update(const UpdateArgs<T>& g, size_t begin, size_t end) {
+  switch (g.rule) {
+    case Rule::sgd: return update_run<T, Rule::sgd>(g, begin, end);
+    case Rule::nesterov: return update_run<T, Rule::nesterov>(g, begin, end);
+    case Rule::adam: return update_run<T, Rule::adam>(g, begin, end);
+    case Rule::adamw: return update_run<T, Rule::adamw>(g, begin, end);
+    case Rule::rmsprop: return update_run<T, Rule::rmsprop>(g, begin, end);
+  }
+}
+
+// Σ (v + factor·o)² in double, in a fixed order: the penalty's value, the gradient's norm, and a test for finite numbers.
+template <class T>
+static double square_sum(const T* values, const T* other, T factor, size_t begin, size_t end) {
+  double sum = 0;
+  for (size_t i = begin; i < end; i += 16 * lanes<T>) {
+    Vec<T> part{};
+    for (size_t j = i; j < end && j < i + 16 * lanes<T>; j += lanes<T>) {
+      const Vec<T> v = factor != T(0) ? load(values + j) + factor * load(other + j) : load(values + j);
+      part += v * v;
+    }
+    double run = double(sum_lanes<T>(part));
+    if (run - run != 0) {   // a square above the type's range: once more, one by one
+      run = 0;
+      for (size_t j = i; j < end && j < i + 16 * lanes<T>; j++) {
+        const double v = double(values[j]) + (factor != T(0) ? double(factor) * double(other[j]) : 0.0);
+        run += v * v;
+      }
+    }
+    sum += run;
+  }
+  return sum;
+}
+
+#if defined(__aarch64__)
+#define CHAINRULE_KEEP(x) asm volatile("" : "+w"(x))
+#elif CHAINRULE_BYTES == 64
+#define CHAINRULE_KEEP(x) asm volatile("" : "+v"(x))
+#else
+#define CHAINRULE_KEEP(x) asm volatile("" : "+x"(x))
+#endif
+
+// The machine's multiply-add peak, for benchmarks: twelve chains hide the latency of any current processor.
+template <class T>
+static double peak(int64_t rounds) {
+  constexpr int chains = 12;
+  Vec<T> acc[chains];
+  for (int c = 0; c < chains; c++) acc[c] = broadcast<T>(T(c));
+  const Vec<T> factor = broadcast<T>(T(0.999)), add = broadcast<T>(T(1e-3));
+  for (int64_t i = 0; i < rounds; i++)
+#pragma GCC unroll 12
+    for (int c = 0; c < chains; c++) {
+      acc[c] = acc[c] * factor + add;
+      CHAINRULE_KEEP(acc[c]);   // keeps the chain as written
+    }
+  Vec<T> sum{};
+  for (int c = 0; c < chains; c++) sum += acc[c];
+  volatile T keep = sum_lanes<T>(sum);
+  (void)keep;
+  return 2.0 * double(rounds) * chains * lanes<T>;
+}

@@ -1,0 +1,286 @@
+// The operations of a plan: which kernel runs over how many units, in parallel where that pays.
+#pragma once
+#include <vector>
+
+#include "plan.hpp"
+#include "thread_pool.hpp"
+
+namespace chainrule {
+
+// A loop below this many vector products (about 2 µs) is not worth waking a thread for.
+constexpr int64_t least_parallel_work = 6000;
+
+template <class Body>
+void parallel(int units, int64_t work, Body&& body) {
+  if (work < least_parallel_work) {
+    if (units > 0) body(0, units, 0);
+  } else {
+    ThreadPool::instance().run(units, body);
+  }
+}
+
+// Room that only lives within one unit; every thread keeps its own and it only grows, so a running plan allocates nothing.
+template <class T>
+T* thread_scratch(size_t count) {
+  struct Room {
+    void* data = nullptr;
+    size_t bytes = 0;
+    ~Room() { std::free(data); }
+  };
+  static thread_local Room room;
+  const size_t bytes = (count * sizeof(T) + Arena::margin + 63) / 64 * 64;
+  if (bytes > room.bytes) {
+    std::free(room.data);
+    room.data = std::aligned_alloc(64, bytes);
+    room.bytes = room.data ? bytes : 0;
+    if (!room.data) throw std::bad_alloc();
+    std::memset(room.data, 0, bytes);
+  }
+  return static_cast<T*>(room.data);
+}
+
+// δ of a value times f' of the activation that made it (equation 3's Hadamard factor), in place.
+template <class T>
+void multiply_by_derivative(Plan<T>& plan, int x, const Post<T>& post, int samples) {
+  if (post.kind == Act::identity) return;
+  ElementwiseArgs<T> g;
+  g.x = g.z = plan.delta(x), g.blocks = plan.blocks(samples), g.post = post;
+  parallel(g.blocks * g.x.height, int64_t(g.blocks) * plan.value(x).shape.features(),
+           [&](int begin, int end, int) { plan.kernels().activation_backward(g, begin, end); });
+}
+
+template <class T>
+class DenseOperation final : public Operation<T> {
+ public:
+  int weights = -1, bias = -1;
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    const auto x = plan.map(this->x), z = plan.map(this->z), dx = plan.delta(this->x), dz = plan.delta(this->z);
+    forward_.x = x.data, forward_.x_block = x.block;
+    forward_.weights = plan.theta(weights), forward_.bias = plan.theta(bias);
+    forward_.z = z.data, forward_.z_block = z.block;
+    forward_.inputs = int(plan.value(this->x).shape.features());
+    forward_.outputs = z.channels;
+    forward_.post = this->post;
+    backward_ = forward_;
+    backward_.z = dz.data, backward_.z_block = dz.block;
+    backward_.x_delta = dx.data, backward_.x_delta_block = dx.block;
+    backward_.weight_gradient = plan.gradient(weights), backward_.bias_gradient = plan.gradient(bias);
+    backward_.post = this->input_post;
+  }
+
+  void forward(Plan<T>& plan, int samples) override {
+    DenseArgs<T>& g = forward_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    const auto& k = plan.kernels();
+    parallel(k.dense_forward_units(g), work(g), [&](int begin, int end, int) { k.dense_forward(g, begin, end); });
+  }
+
+  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+    DenseArgs<T>& g = backward_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    const auto& k = plan.kernels();
+    const size_t scratch = k.dense_scratch(samples);
+    parallel(k.dense_gradient_units(g), work(g),
+             [&](int begin, int end, int) { k.dense_gradient(g, begin, end, thread_scratch<T>(scratch)); });
+    if (input_delta)
+      parallel(k.dense_backward_units(g), work(g), [&](int begin, int end, int) { k.dense_backward(g, begin, end); });
+  }
+
+ private:
+  static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * g.inputs * g.outputs; }
+  DenseArgs<T> forward_{}, backward_{};
+};
+
+template <class T>
+class ConvolutionOperation final : public Operation<T> {
+ public:
+  int weights = -1, bias = -1;
+  bool winograd = false;
+  ConvArgs<T> geometry{};   // kernel, stride, padding
+
+  // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
+  static constexpr int parts = 4;
+
+  void reserve(Plan<T>& plan) override {
+    const auto& k = plan.kernels();
+    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    geometry.x.channels = x.channels, geometry.z.channels = z.channels;
+    packed_ = plan.arena().reserve(
+        winograd ? k.winograd_packed_size(x.channels, z.channels) : k.conv_packed_size(geometry), sizeof(T));
+    if (winograd) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(x.channels, z.channels), sizeof(T));
+  }
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    ConvArgs<T>& f = forward_;
+    f = geometry;
+    f.x = plan.map(this->x), f.z = plan.map(this->z);
+    f.weights = plan.theta(weights), f.bias = plan.theta(bias);
+    f.weight_gradient = plan.gradient(weights), f.bias_gradient = plan.gradient(bias);
+    f.packed = plan.arena().template at<T>(packed_);
+    f.partial = winograd ? plan.arena().template at<T>(partial_) : nullptr;
+    f.parts = parts;
+    f.post = this->post;
+    backward_ = f;
+    backward_.z = plan.delta(this->z);
+    backward_.x_delta = plan.delta(this->x);
+    backward_.post = this->input_post;
+  }
+
+  void forward(Plan<T>& plan, int samples) override {
+    ConvArgs<T>& g = forward_;
+    g.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const int filters = g.z.channels;
+    if (winograd) {
+      parallel(filters, pack_work(), [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
+      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
+      parallel(g.blocks * ((g.z.height + 1) / 2), work(g),
+               [&](int begin, int end, int) { k.winograd_forward(g, begin, end, thread_scratch<T>(scratch)); });
+    } else {
+      parallel(filters, pack_work(), [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
+      parallel(g.blocks * g.z.height, work(g), [&](int begin, int end, int) { k.conv_forward(g, begin, end); });
+    }
+  }
+
+  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+    ConvArgs<T>& g = backward_;
+    g.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const int filters = g.z.channels, channels = g.x.channels;
+    const size_t scratch = winograd ? k.winograd_scratch(channels, filters) : 0;
+    if (winograd) {
+      parallel(parts, work(g), [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
+      parallel(filters, pack_work(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
+    } else {
+      parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
+    }
+    if (g.bias_gradient)
+      parallel((filters + 3) / 4, int64_t(g.blocks) * g.z.height * g.z.width * filters,
+               [&](int begin, int end, int) { k.conv_bias_gradient(g, begin, end); });
+    if (!input_delta) return;
+    if (winograd) {
+      parallel(channels, pack_work(), [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
+      parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
+               [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
+    } else {
+      parallel(filters, pack_work(), [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
+      parallel(g.blocks * g.x.height, work(g), [&](int begin, int end, int) { k.conv_backward(g, begin, end); });
+    }
+  }
+
+ private:
+  int64_t pack_work() const {
+    return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels * geometry.z.channels;
+  }
+  int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * pack_work(); }
+  Region packed_, partial_;
+  ConvArgs<T> forward_{}, backward_{};
+};
+
+template <class T>
+class PoolOperation final : public Operation<T> {
+ public:
+  PoolArgs<T> args{};
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    args.x = plan.map(this->x), args.z = plan.map(this->z);
+    args.x_delta = plan.delta(this->x), args.z_delta = plan.delta(this->z);
+    args.post = this->input_post;
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    args.blocks = plan.blocks(samples);
+    parallel(args.blocks * args.z.height, work(),
+             [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
+  }
+  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+    if (!input_delta) return;
+    args.blocks = plan.blocks(samples);
+    parallel(plan.kernels().pool_backward_units(args), work(),
+             [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
+  }
+
+ private:
+  int64_t work() const {
+    return int64_t(args.blocks) * args.z.height * args.z.width * args.z.channels * args.window_h * args.window_w;
+  }
+};
+
+// An activation that could not be fused, or softmax inside a network.
+template <class T>
+class ElementwiseOperation final : public Operation<T> {
+ public:
+  bool softmax = false;
+  Act kind = Act::identity;
+  double slope = 0;
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    forward_.x = plan.map(this->x), forward_.z = plan.map(this->z);
+    forward_.post.kind = kind, forward_.post.slope = T(slope);
+    backward_.x = plan.delta(this->x), backward_.z = plan.delta(this->z);
+    backward_.post = forward_.post;
+    backward_.post.saved = plan.map(softmax || derivative_from_output(kind) ? this->z : this->x);
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    forward_.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const auto kernel = softmax ? k.softmax_forward : k.activation_forward;
+    parallel(forward_.blocks * forward_.x.height, work(), [&](int begin, int end, int) { kernel(forward_, begin, end); });
+  }
+  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+    if (!input_delta) return;
+    backward_.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const auto kernel = softmax ? k.softmax_backward : k.activation_backward;
+    parallel(backward_.blocks * backward_.x.height, work(), [&](int begin, int end, int) { kernel(backward_, begin, end); });
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  int64_t work() const { return int64_t(8) * forward_.blocks * forward_.x.height * forward_.x.width * forward_.x.channels; }
+  ElementwiseArgs<T> forward_{}, backward_{};
+};
+
+// A layer that has formulas but no kernel: computed outside, on rows.
+template <class T>
+class HostOperation final : public Operation<T> {
+ public:
+  int number = 0;
+  void bind(Plan<T>& plan) override { this->bind_posts(plan); }
+  void forward(Plan<T>& plan, int samples) override { plan.host.call(number, false, samples); }
+  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+    plan.host.call(number, true, samples);
+    if (input_delta) multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+};
+
+// Image to vector where a halo stands in the way (otherwise a flattened value is a view of the same memory).
+template <class T>
+class FlattenOperation final : public Operation<T> {
+ public:
+  void bind(Plan<T>& plan) override { this->bind_posts(plan); }
+  void forward(Plan<T>& plan, int samples) override { copy(plan.map(this->x), plan.map(this->z), plan, samples, true); }
+  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+    if (!input_delta) return;
+    copy(plan.delta(this->x), plan.delta(this->z), plan, samples, false);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  static void copy(const Map<T>& image, const Map<T>& vector, const Plan<T>& plan, int samples, bool forward) {
+    const ptrdiff_t run = ptrdiff_t(image.width) * image.channels * plan.lanes();
+    for (int b = 0; b < plan.blocks(samples); b++)
+      for (int h = 0; h < image.height; h++) {
+        T* row = image.data + b * image.block + h * image.row;
+        T* part = vector.data + b * vector.block + h * run;
+        if (forward) std::memcpy(part, row, sizeof(T) * size_t(run));
+        else std::memcpy(row, part, sizeof(T) * size_t(run));
+      }
+  }
+};
+
+}  // namespace chainrule

@@ -1,0 +1,205 @@
+// A network and a batch size, compiled: a list of operations over one arena. A step gathers samples into lanes, runs the
+// operations forward, the loss, the operations backward, and the update; it allocates nothing and knows nothing of Python.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../kernels/api.hpp"
+#include "arena.hpp"
+
+namespace chainrule {
+
+// A value of the network, its shape and the zeros kept around it for those that read it with padding.
+struct ValueShape {
+  int height = 1, width = 1, channels = 1;
+  int top = 0, bottom = 0, left = 0, right = 0;
+  int64_t features() const { return int64_t(height) * width * channels; }
+};
+
+enum class Layout : int { plain, panels };
+
+struct ParameterShape {
+  int64_t size = 0;        // scalars in canonical order
+  Layout layout = Layout::plain;
+  int64_t outputs = 0, inputs = 0;   // panels: W is outputs x inputs
+  bool penalised = false;
+};
+
+// Work that is done outside the engine (a layer that is only formulas): called with the plan idle.
+struct Host {
+  std::function<void(int operation, bool backward, int samples)> call;
+};
+
+struct Batch {
+  GatherArgs inputs{};
+  int input_kind = source_same;
+  const void* targets = nullptr;      // rows of T, C-contiguous, or null
+  const int64_t* labels = nullptr;    // class numbers, or null
+  const double* weights = nullptr;    // per row of the data set, mean 1, or null
+};
+
+struct Progress {
+  int64_t step = 0, steps = 0;
+  double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
+};
+enum class Outcome : int { done, stopped, nonfinite };
+
+template <class T>
+class Operation;
+
+template <class T>
+class Plan {
+ public:
+  Plan(const std::string& level, int batch_size);
+  ~Plan();
+
+  // -- building; each returns the number of what it added
+  int add_value(const ValueShape& shape, bool with_delta, const ValueShape& delta_halo);
+  int add_parameter(const ParameterShape& shape);
+  void set_post(int activation, double slope, int saved);   // for the operation added next: the activation of its output
+  void set_input_post(int activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
+  void add_dense(int x, int z, int weights, int bias);
+  void add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_top,
+                       int pad_left, bool winograd);
+  void add_pool(int x, int z, int window_h, int window_w, int stride_h, int stride_w, bool average);
+  void add_activation(int x, int z, int kind, double slope);
+  void add_softmax(int x, int z);
+  void add_host(int number, int x, int z);
+  void add_flatten(int x, int z);
+  int add_view(int of);                    // the same memory as a vector per sample; `of` must have no halo
+  void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
+  void set_loss(int kind, int output, int activation, double scale);
+  void set_host_loss(int output);
+  void set_input(int value);
+  void set_penalty(double lambda);
+  void set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
+  void finish();           // lays out the arena
+  Host host;
+
+  // -- parameters, in canonical order
+  void set_parameter(int parameter, const T* values);
+  void get_parameter(int parameter, T* values) const;
+  void get_gradient(int parameter, T* values) const;
+  void set_gradient(int parameter, const T* values);   // of a host operation
+  // Optimizer state of a parameter: slot 0 first, slot 1 second moment; false where the rule keeps none.
+  bool get_state(int parameter, int slot, T* values) const;
+  void set_state(int parameter, int slot, const T* values);
+  int64_t steps_taken = 0;
+
+  // -- values, as rows [sample][features]
+  void read_value(int value, bool delta, int samples, T* rows) const;
+  void write_value(int value, bool delta, int samples, const T* rows);
+  int64_t first_nonfinite(bool delta) const;   // the first value that holds one, or -1
+  int64_t first_nonfinite_parameter(bool gradient) const;
+
+  // -- running. `poll` may throw; the parameters are then those after the last whole step.
+  using Poll = std::function<bool(const Progress&)>;
+  void forward(const Batch& batch, int samples);
+  // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked.
+  Progress loss(const Batch& batch, int samples, bool backward, bool input_delta, bool with_penalty);
+  Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, Progress& progress);
+  void set_targets(const Batch& batch, int samples);
+  // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
+  void read_batch(int samples, T* targets, double* weights) const;
+  void set_losses(const double* values, int samples);
+
+  int lanes() const { return kernels_.lanes; }
+  int batch_size() const { return batch_size_; }
+  size_t arena_bytes() const { return arena_.size(); }
+  
+
+  // -- for the operations
+  struct Value {
+    ValueShape shape, delta_shape;
+    bool with_delta = false;
+    int memory_of = -1, delta_of = -1;
+    Map<T> map, delta;
+    Region region, delta_region;
+  };
+  struct Parameter {
+    ParameterShape shape;
+    size_t offset = 0, padded = 0;
+  };
+  const Kernels<T>& kernels() const { return kernels_; }
+  Arena& arena() { return arena_; }
+  Value& value(int i) { return values_[size_t(i)]; }
+  const Value& value(int i) const { return values_[size_t(i)]; }
+  const Parameter& parameter(int i) const { return parameters_[size_t(i)]; }
+  T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameters_[size_t(i)].offset; }
+  T* gradient(int i) const { return i < 0 ? nullptr : gradient_ + parameters_[size_t(i)].offset; }
+  Map<T> map(int i) const { return i < 0 ? Map<T>{} : values_[size_t(i)].map; }
+  Map<T> delta(int i) const { return i < 0 ? Map<T>{} : values_[size_t(i)].delta; }
+  int blocks(int samples) const { return (samples + lanes() - 1) / lanes(); }
+  int max_blocks() const { return blocks(batch_size_); }
+
+ private:
+  struct Chunk {
+    size_t begin, end;
+    bool penalised;
+  };
+  void gather(const Batch& batch, const int64_t* order, int samples);
+  void run_forward(int samples);
+  void run_backward(int samples, bool input_delta);
+  void reduce_loss(int samples, Progress& progress) const;
+  double penalty_value() const;
+  double gradient_norm(bool with_penalty) const;
+  void add_penalty();
+  void update(double rate);
+  void copy_parameter(int parameter, const T* packed, T* canonical) const;
+  void pack_parameter(int parameter, const T* canonical, T* packed) const;
+
+  const Kernels<T>& kernels_;
+  int batch_size_;
+  Arena arena_;
+  std::vector<Value> values_;
+  std::vector<Parameter> parameters_;
+  std::vector<std::unique_ptr<Operation<T>>> operations_;
+  std::vector<Chunk> chunks_;
+  mutable std::vector<double> partial_;
+  Post<T> next_post_{}, next_input_post_{};
+  int next_saved_ = -1, next_input_saved_ = -1;
+
+  int input_ = -1, output_ = -1, output_activation_ = -1;
+  int loss_kind_ = -1;   // -1 none, -2 host
+  double loss_scale_ = 1;
+  Post<T> loss_post_{};
+  int loss_saved_ = -1;
+  double lambda_ = 0;
+
+  int rule_ = -1;
+  double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
+
+  Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_, loss_region_,
+      correct_region_;
+  size_t parameter_size_ = 0;
+  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
+  T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *losses_ = nullptr, *correct_ = nullptr;
+  bool dense_targets_ = false;
+  std::function<void()> poll_between_;
+};
+
+// One operation: its arguments are fixed when the arena is laid out; a step only says how many samples it has.
+template <class T>
+class Operation {
+ public:
+  virtual ~Operation() = default;
+  virtual void reserve(Plan<T>&) {}
+  virtual void bind(Plan<T>&) = 0;
+  virtual void forward(Plan<T>&, int samples) = 0;
+  virtual void backward(Plan<T>&, int samples, bool input_delta) = 0;
+  int x = -1, z = -1;
+  Post<T> post, input_post;
+  int saved = -1, input_saved = -1;
+
+ protected:
+  void bind_posts(Plan<T>& plan) {
+    post.saved = plan.map(saved);
+    input_post.saved = plan.map(input_saved);
+  }
+};
+
+}  // namespace chainrule

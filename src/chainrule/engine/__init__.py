@@ -1,0 +1,8 @@
+"""The engine: from a network and a batch size to native operations on one sample per SIMD lane."""
+
+from __future__ import annotations
+
+from chainrule.engine.isa import info, lanes, level, set_threads, threads
+from chainrule.engine.plan import EpochResult, Evaluation, Plan
+
+__all__ = ["EpochResult", "Evaluation", "Plan", "info", "lanes", "level", "set_threads", "threads"]

@@ -1,0 +1,87 @@
+"""Which kernels run: ISA levels, threads, and what `chainrule info` shows."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+from chainrule import _native
+
+ISA_VARIABLE = "CHAINRULE_ISA"
+
+# Chosen once, at import: the highest level this processor has, or a lower one that the environment asks for.
+level: str = os.environ.get(ISA_VARIABLE, "") or _native.supported_levels()[-1]
+if level not in _native.supported_levels():
+    raise ImportError(
+        f"{ISA_VARIABLE}={level} cannot run here; choose one of {', '.join(_native.supported_levels())} "
+        "or unset the variable"
+    )
+
+
+def threads() -> int:
+    """Threads the engine uses: the least of OMP_NUM_THREADS, the affinity mask and the cgroup quota, unless set."""
+    return _native.threads()
+
+
+def set_threads(count: int) -> None:
+    """Use `count` threads (1 to 256). Results do not depend on it: same seed, same bits."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
+        raise ValueError(f"threads must be a whole number from 1 to 256, received {count!r}")
+    _native.set_threads(count)
+
+
+def lanes(dtype: Any, of_level: str | None = None) -> int:
+    """Samples per block: the lanes of one vector register, e.g. 16 for float32 on AVX-512."""
+    single, twice = _native.lanes(of_level or level)
+    return single if str(dtype) == "float32" else twice
+
+
+def info() -> dict[str, Any]:
+    """What runs here, as `chainrule info` prints it."""
+    import numpy
+
+    from chainrule.version import __version__
+
+    single, twice = _native.lanes(level)
+    return {
+        "chainrule": __version__,
+        "ISA level": level,
+        "ISA levels here": ", ".join(_native.supported_levels()),
+        "lanes float32": single,
+        "lanes float64": twice,
+        "threads": threads(),
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "NumPy": numpy.__version__,
+        "Python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def register_with_threadpoolctl() -> bool:
+    """Make the pool visible to threadpoolctl (threadpool_limits, threadpool_info); True if that package is there."""
+    try:
+        import threadpoolctl
+    except ImportError:
+        return False
+
+    class ChainruleController(threadpoolctl.LibController):  # type: ignore[misc]
+        user_api = "chainrule"
+        internal_api = "chainrule"
+        filename_prefixes = ("_native",)
+        check_symbols = ("chainrule_get_num_threads",)
+
+        def get_num_threads(self) -> int:
+            return int(self.dynlib.chainrule_get_num_threads())
+
+        def set_num_threads(self, num_threads: int) -> None:
+            self.dynlib.chainrule_set_num_threads(num_threads)
+
+        def get_version(self) -> str:
+            from chainrule.version import __version__
+
+            return __version__
+
+    if not any(c.internal_api == "chainrule" for c in threadpoolctl._ALL_CONTROLLERS):
+        threadpoolctl.register(ChainruleController)
+    return True

@@ -1,0 +1,263 @@
+"""From layers to native operations.
+
+One table says which layer has which operation. A layer without an entry (a layer of your own) becomes a host operation: its
+formulas are evaluated on NumPy arrays for its part of the plan. The entry is looked up by the exact class, because a subclass
+may have other formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.layers import (
+    GELU,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    Identity,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+
+Shape = tuple[int, ...]
+Halo = tuple[int, int, int, int]  # top, bottom, left, right
+NO_HALO: Halo = (0, 0, 0, 0)
+
+# Numbers of native/kernels/api.hpp, enum Act.
+ACTIVATIONS: dict[type[Layer], int] = {
+    Identity: 0,
+    ReLU: 1,
+    LeakyReLU: 2,
+    Sigmoid: 3,
+    Tanh: 4,
+    Softplus: 5,
+    GELU: 6,
+}
+IDENTITY = 0
+
+
+def as_image(shape: Shape) -> tuple[int, int, int]:
+    """(height, width, channels) of one sample of any shape; a vector is one pixel."""
+    height = 1
+    for size in shape[:-2]:
+        height *= size
+    return height, shape[-2] if len(shape) > 1 else 1, shape[-1]
+
+
+def needs_z(layer: Layer) -> bool:
+    """Whether f' cannot be computed from a alone: then z is kept beside a."""
+    return isinstance(layer, GELU) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
+
+
+def slope(layer: Layer) -> float:
+    return float(layer.slope) if isinstance(layer, LeakyReLU) else 0.0
+
+
+@dataclass
+class Value:
+    """A value in the arena: its number, and the activation that made it if that was fused into its producer."""
+
+    number: int
+    shape: Shape
+    halo: Halo
+    delta_halo: Halo
+    with_delta: bool
+    activation: int = IDENTITY
+    slope: float = 0.0
+    saved: int = -1  # the value f' is computed from
+
+
+@dataclass
+class Lowering:
+    """Walks the layers once and calls the native plan's builder."""
+
+    native: Any
+    keep: bool  # one value and one δ per layer, nothing fused: what `backpropagate` shows
+    parameters: dict[str, int] = field(default_factory=dict)  # name -> number
+    values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
+    hosts: list[tuple[Layer, Value, Value]] = field(default_factory=list)
+
+    def value(self, shape: Shape, halo: Halo, delta_halo: Halo, with_delta: bool) -> Value:
+        height, width, channels = as_image(shape)
+        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
+        return Value(number, shape, halo, delta_halo, with_delta)
+
+    def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
+        size = 1
+        for n in shape:
+            size *= n
+        outputs, inputs = shape if panels else (0, 0)
+        self.parameters[name] = self.native.add_parameter(size, outputs, inputs, panels, penalised)
+        return self.parameters[name]
+
+    def consume(self, x: Value) -> None:
+        """Tell the next operation which f' multiplies the δ it sends down to x."""
+        self.native.set_input_post(x.activation, x.slope, x.saved)
+
+    def produce(self, layer: Layer | None, z: Value, halo: Halo) -> Value:
+        """Fuse `layer` (an activation) into the next operation, which writes z; returns the value a."""
+        if layer is None or type(layer) is Identity:
+            return z
+        kind, a = ACTIVATIONS[type(layer)], z
+        if needs_z(layer):
+            a = self.value(z.shape, halo, z.delta_halo, z.with_delta)
+            if z.with_delta:
+                self.native.share_delta(z.number, a.number)
+        a.activation, a.slope, a.saved = kind, slope(layer), z.number
+        self.native.set_post(kind, slope(layer), a.number)
+        return a
+
+
+def winograd_applies(layer: Conv2D, input_shape: Shape, output_shape: Shape) -> bool:
+    """3x3 at stride 1 with enough channels that the transforms are paid for (docs/decisions/0003-winograd.md)."""
+    (top, bottom), (left, right) = layer.pads(input_shape)
+    return (
+        layer.grid.kernel == (3, 3)
+        and layer.grid.stride == (1, 1)
+        and max(top, bottom, left, right) <= 2
+        and input_shape[2] >= 8
+        and output_shape[2] >= 8
+        and min(output_shape[:2]) >= 2
+    )
+
+
+def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape) -> Halo:
+    """The zeros a layer wants around its input."""
+    if type(layer) is not Conv2D:
+        return NO_HALO
+    (top, bottom), (left, right) = layer.pads(input_shape)
+    if winograd_applies(layer, input_shape, output_shape):
+        bottom, right = bottom + output_shape[0] % 2, right + output_shape[1] % 2
+    return top, bottom, left, right
+
+
+def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape) -> Halo:
+    """The zeros a layer wants around the δ of its output."""
+    if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape):
+        return NO_HALO
+    (top, bottom), (left, right) = layer.pads(input_shape)
+    return (
+        2 - top,
+        max(2 - bottom + input_shape[0] % 2, output_shape[0] % 2),
+        2 - left,
+        max(2 - right + input_shape[1] % 2, output_shape[1] % 2),
+    )
+
+
+def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_dense(x.number, z.number, parameters[0], parameters[1] if layer.bias else -1)
+
+
+def _conv(low: Lowering, layer: Conv2D, x: Value, z: Value, parameters: list[int]) -> None:
+    (top, _), (left, _) = layer.pads(x.shape)
+    bias = parameters[1] if layer.bias else -1
+    winograd = winograd_applies(layer, x.shape, z.shape)
+    low.native.add_convolution(
+        x.number, z.number, parameters[0], bias, *layer.grid.kernel, *layer.grid.stride, top, left, winograd
+    )
+
+
+def _pool(low: Lowering, layer: MaxPool2D | AveragePool2D, x: Value, z: Value, parameters: list[int]) -> None:
+    average = type(layer) is AveragePool2D
+    low.native.add_pool(x.number, z.number, *layer.grid.kernel, *layer.grid.stride, average)
+
+
+def _flatten(low: Lowering, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_flatten(x.number, z.number)
+
+
+def _activation(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_activation(x.number, z.number, ACTIVATIONS[type(layer)], slope(layer))
+
+
+def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_softmax(x.number, z.number)
+
+
+def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    low.hosts.append((layer, x, z))
+    low.native.add_host(len(low.hosts) - 1, x.number, z.number)
+
+
+OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]], None]] = {
+    Dense: _dense,
+    Conv2D: _conv,
+    MaxPool2D: _pool,
+    AveragePool2D: _pool,
+    Flatten: _flatten,
+    Softmax: _softmax,
+    **{activation: _activation for activation in ACTIVATIONS},
+}
+
+# Operations whose kernels apply the activation of their output themselves.
+FUSING: tuple[type[Layer], ...] = (Dense, Conv2D)
+
+
+def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lowering, Value, Value]:
+    """Build the operations of a network; `paired`: its last activation belongs to the loss.
+
+    Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
+    """
+    low = Lowering(native, keep)
+    layers = list(network.layers)
+    body = layers[:-1] if paired else layers
+    shapes = [network.input_shape, *(network.shapes[layer.name] for layer in layers)]
+    following = [*layers[1:], None]
+
+    first_shape = shapes[0]
+    x = low.value(first_shape, input_halo(layers[0], first_shape, shapes[1]), NO_HALO, keep)
+    low.values["input"] = x.number
+    native.set_input(x.number)
+    learned = False  # whether some parameter lies below: only then is δ needed there
+
+    i = 0
+    while i < len(body):
+        layer, input_shape, output_shape = layers[i], shapes[i], shapes[i + 1]
+        specs = layer.parameters(input_shape)
+        learned = learned or bool(specs) or keep
+        numbers = [
+            low.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, type(layer) is Dense and name == "W")
+            for name, spec in specs.items()
+        ]
+        if type(layer) is Flatten and x.halo == NO_HALO and x.delta_halo == NO_HALO:
+            view = Value(native.add_view(x.number), output_shape, NO_HALO, NO_HALO, x.with_delta)
+            # The view shares the memory, so it is still the output of the activation in front of it.
+            view.activation, view.slope, view.saved = x.activation, x.slope, x.saved
+            if x.saved >= 0:
+                view.saved = view.number if x.saved == x.number else native.add_view(x.saved)
+            low.values[str(layer.name)], x = view.number, view
+            i += 1
+            continue
+        if type(layer) is Identity and not keep:
+            low.values[str(layer.name)] = x.number
+            i += 1
+            continue
+        activation = following[i]
+        fuse = not keep and type(layer) in FUSING and i + 1 < len(body) and type(activation) in ACTIVATIONS
+        after = i + 2 if fuse else i + 1
+        reader = layers[after] if after < len(body) else None
+        halo = input_halo(reader, output_shape, shapes[after + 1]) if reader is not None else NO_HALO
+        separate = fuse and activation is not None and needs_z(activation)
+        delta_halo = output_delta_halo(layer, input_shape, output_shape)
+        z = low.value(output_shape, NO_HALO if separate else halo, delta_halo, learned)
+        a = low.produce(activation if fuse else None, z, halo)
+        low.consume(x)
+        OPERATIONS.get(type(layer), _host)(low, layer, x, z, numbers)
+        low.values[str(layer.name)] = z.number
+        if fuse and activation is not None:
+            low.values[str(activation.name)] = a.number
+        x, i = a, after
+    if not paired:
+        return low, x, x
+    a = low.value(shapes[-1], NO_HALO, NO_HALO, False)
+    low.values[str(layers[-1].name)] = a.number
+    return low, x, a

@@ -1,0 +1,337 @@
+"""Plan: a network, a loss and a batch size, compiled to native operations over one arena."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from chainrule import _native
+from chainrule.engine import isa
+from chainrule.engine.lowering import Value, lower
+from chainrule.layers import Layer, call_formula
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.penalties import L2, Penalty
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+
+# Numbers of native/kernels/api.hpp, enums LossKind and Rule, and of native/plan/plan.hpp, enum Outcome.
+LOSSES: dict[type[Loss], int] = {SquaredError: 0, BinaryCrossEntropy: 1, CrossEntropy: 2}
+RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
+OUTCOMES = ("done", "stopped", "nonfinite")
+
+Poll = Callable[[int, int, float, float], bool]
+
+
+class Evaluation(NamedTuple):
+    """Mean loss of the data (no penalty) and, for the cross-entropies, the share classified rightly."""
+
+    loss: float
+    accuracy: float | None
+
+
+class EpochResult(NamedTuple):
+    """Mean of J over the epoch's steps, running accuracy, steps done, and how it ended."""
+
+    loss: float
+    accuracy: float | None
+    steps: int
+    outcome: str  # "done", "stopped" or "nonfinite"
+
+
+class Plan:
+    """Runs a network natively on batches of at most `batch_size` samples.
+
+    network: supplies layers, shapes and parameters; `load` copies its parameters into the arena, `store` back.
+    loss, penalty, optimizer: None leaves the part out (predict only, no penalty, no training).
+    dtype: "float32" or "float64"; the network's if None.
+    keep: keep z, a and δ of every layer apart, so that `inspect` can show them; otherwise activations are fused.
+    training_size: m of L2(per_sample=True).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss | None = None,
+        penalty: Penalty | None = None,
+        optimizer: Any = None,
+        *,
+        batch_size: int = 32,
+        dtype: Any = None,
+        keep: bool = False,
+        training_size: int | None = None,
+        level: str | None = None,
+    ) -> None:
+        self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
+        self.dtype = np.dtype(dtype or network.dtype)
+        self.batch_size, self.keep = batch_size, keep
+        classes = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
+        if self.dtype.name not in classes:
+            raise ValueError(f"dtype must be float32 or float64, received {self.dtype.name}")
+        native = classes[self.dtype.name](level or isa.level, batch_size)
+        self._native = native
+        last = network.layers[-1]
+        paired = type(loss) in LOSSES and loss is not None and loss.output is not None and type(last) is loss.output
+        low, z, a = lower(network, native, keep=keep, paired=paired)
+        self._values, self._parameters, self._hosts = low.values, low.parameters, low.hosts
+        self._output = a.number
+        low.consume(z)
+        if loss is None:
+            native.set_input_post(0, 0.0, -1)
+        elif type(loss) in LOSSES and (paired or loss.output is None):
+            outputs = int(np.prod(network.output_shape))
+            scale = 1 / outputs if isinstance(loss, SquaredError) and loss.mean_outputs else 1.0
+            native.set_loss(LOSSES[type(loss)], z.number, a.number if paired else -1, scale)
+        else:
+            native.set_host_loss(z.number)
+        self._dense_targets = type(loss) is not CrossEntropy
+        self._counts = type(loss) in (BinaryCrossEntropy, CrossEntropy)
+        if low.hosts or (loss is not None and type(loss) not in LOSSES):
+            native.set_host(self._call_host)
+        native.set_penalty(self._penalty_factor(training_size))
+        if optimizer is not None:
+            self._set_optimizer(optimizer)
+        native.finish()
+        self.load()
+
+    # -- what the native plan is told
+
+    def _penalty_factor(self, training_size: int | None) -> float:
+        penalty = self.penalty
+        if penalty is None:
+            return 0.0
+        if type(penalty) is not L2:
+            raise TypeError(f"the engine knows the penalty L2, received {penalty!r}; evaluate others by chainrule.reference")
+        if not penalty.per_sample:
+            return float(penalty.lam)
+        if training_size is None:
+            raise ValueError("L2(per_sample=True) divides by the size of the training set: pass training_size")
+        return float(penalty.lam) / training_size
+
+    def _set_optimizer(self, optimizer: Any) -> None:
+        rule, momentum, beta2, epsilon, decay = optimizer.kind, 0.0, 0.0, 0.0, 0.0
+        if rule == "sgd":
+            momentum = optimizer.momentum
+            rule = "nesterov" if optimizer.nesterov else "sgd"
+        elif rule in ("adam", "adamw"):
+            momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
+            decay = optimizer.weight_decay if rule == "adamw" else 0.0
+        elif rule == "rmsprop":
+            momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
+        else:
+            raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {optimizer!r}")
+        clip = optimizer.clip_norm or 0.0
+        self._native.set_optimizer(RULES[rule], momentum, beta2, epsilon, decay, clip)
+
+    # -- parameters
+
+    def load(self, parameters: Mapping[str, Any] | None = None) -> None:
+        """Copy the network's parameters (or those given) into the arena."""
+        source = self.network.parameters if parameters is None else parameters
+        for name, number in self._parameters.items():
+            self._native.set_parameter(number, np.ascontiguousarray(source[name], dtype=self.dtype))
+
+    def _read(self, name: str, read: Callable[[int, Any], Any]) -> np.ndarray:
+        array = np.empty(self.network.parameter_specs[name].shape, self.dtype)
+        read(self._parameters[name], array)
+        return array
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Copies of the arena's parameters by name."""
+        return {name: self._read(name, self._native.get_parameter) for name in self._parameters}
+
+    def store(self) -> None:
+        """Copy the arena's parameters into the network."""
+        self.network.set_parameters(self.parameters())
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Steps taken and the moments by parameter name: "first/conv1.W", "second/conv1.W"."""
+        state: dict[str, Any] = {"steps": self._native.steps_taken}
+        for slot, title in enumerate(("first", "second")):
+            for name, number in self._parameters.items():
+                array = np.empty(self.network.parameter_specs[name].shape, self.dtype)
+                if self._native.get_state(number, slot, array):
+                    state[f"{title}/{name}"] = array
+        return state
+
+    def set_optimizer_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `optimizer_state` gave."""
+        self._native.steps_taken = int(state["steps"])
+        for slot, title in enumerate(("first", "second")):
+            for name, number in self._parameters.items():
+                if f"{title}/{name}" in state:
+                    array = np.ascontiguousarray(state[f"{title}/{name}"], dtype=self.dtype)
+                    self._native.set_state(number, slot, array)
+
+    # -- running; X has been through the door (data/door.py)
+
+    def _inputs(self, X: np.ndarray) -> tuple[np.ndarray, float]:
+        if X.dtype == np.uint8:
+            return np.ascontiguousarray(X), 1 / 255
+        return np.ascontiguousarray(X, dtype=self.dtype), 1.0
+
+    def _targets(self, targets: np.ndarray) -> np.ndarray:
+        if targets.dtype == np.int64 and not self._dense_targets:
+            return np.ascontiguousarray(targets)
+        return np.ascontiguousarray(targets, dtype=self.dtype)
+
+    @staticmethod
+    def _weights(weights: Any) -> np.ndarray | None:
+        return None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """a^L of every sample, (N, *output_shape)."""
+        x, scale = self._inputs(X)
+        out = np.empty((len(x), *self.network.output_shape), self.dtype)
+        self._native.predict(x, scale, self._output, out)
+        return out
+
+    def evaluate(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> Evaluation:
+        """Mean loss of the data and accuracy over any number of samples."""
+        x, scale = self._inputs(X)
+        loss, correct = self._native.evaluate(
+            x, scale, self._targets(targets), self._weights(weights)
+        )
+        return Evaluation(loss, correct if self._counts else None)
+
+    def gradients(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> tuple[float, dict[str, np.ndarray]]:
+        """J with the penalty, and ∂J/∂θ of every parameter, for one batch."""
+        loss = self._backpropagate(X, targets, weights, with_penalty=True)
+        return loss, {name: self._read(name, self._native.get_gradient) for name in self._parameters}
+
+    def inspect(
+        self, X: np.ndarray, targets: np.ndarray, weights: Any = None
+    ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """J, activations, δ and gradients by name; needs keep=True."""
+        if not self.keep:
+            raise ValueError("a plan that fuses its layers keeps no activations: build it with keep=True")
+        loss, gradients = self.gradients(X, targets, weights)
+        shapes = {"input": self.network.input_shape, **self.network.shapes}
+        activations, deltas = {}, {}
+        for name, number in self._values.items():
+            array = np.empty((len(X), *shapes[name]), self.dtype)
+            self._native.read_value(number, False, array)
+            activations[name] = array
+            if name == self.network.layers[-1].name and number == self._output and self._pair():
+                continue
+            array = np.empty_like(array)
+            self._native.read_value(number, True, array)
+            deltas[name] = array
+        return loss, activations, deltas, gradients
+
+    def _pair(self) -> bool:
+        return self.loss is not None and self.loss.output is not None and type(self.loss) in LOSSES
+
+    def _backpropagate(self, X: np.ndarray, targets: np.ndarray, weights: Any, with_penalty: bool) -> float:
+        x, scale = self._inputs(X)
+        run = self._native.backpropagate
+        return float(run(x, scale, self._targets(targets), self._weights(weights), self.keep, with_penalty))
+
+    def train_epoch(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        order: np.ndarray,
+        rates: np.ndarray,
+        weights: Any = None,
+        poll: Poll | None = None,
+    ) -> EpochResult:
+        """One pass over the samples `order` names, one rate per step.
+
+        poll(step, steps, mean J, accuracy) is called about every 50 ms; True ends the epoch after the step. An exception it
+        raises (or Ctrl-C) leaves the arena as after the last whole step.
+        """
+        x, scale = self._inputs(X)
+        outcome, steps, loss, correct = self._native.train_epoch(
+            x,
+            scale,
+            self._targets(targets),
+            self._weights(weights),
+            np.ascontiguousarray(order, dtype=np.int64),
+            np.ascontiguousarray(rates, dtype=np.float64),
+            poll,
+        )
+        return EpochResult(loss, correct if self._counts else None, steps, OUTCOMES[outcome])
+
+    def first_nonfinite(self) -> str | None:
+        """Where NaN or infinity begins after an epoch that ended "nonfinite": a parameter, a layer's output, or its δ."""
+        names = list(self._parameters)
+        found = self._native.first_nonfinite_parameter(False)
+        if found >= 0:
+            return f"parameter {names[found]}"
+        for delta, title in ((False, "output of"), (True, "δ of")):
+            found = self._native.first_nonfinite(delta)
+            for layer, number in self._values.items():
+                if number == found:
+                    return f"{title} {layer}"
+        found = self._native.first_nonfinite_parameter(True)
+        return f"gradient of {names[found]}" if found >= 0 else None
+
+    # -- layers and losses that are only formulas
+
+    def _rows(self, value: Value, delta: bool, samples: int) -> np.ndarray:
+        """A value as the formulas see it: samples last."""
+        rows = np.empty((samples, *value.shape), self.dtype)
+        self._native.read_value(value.number, delta, rows)
+        return np.moveaxis(rows, 0, -1)
+
+    def _write(self, value: Value, delta: bool, array: Any, samples: int, what: str) -> None:
+        result = np.asarray(array)
+        if result.shape != (*value.shape, samples):
+            raise ValueError(f"{what} returned shape {result.shape}, expected {(*value.shape, samples)} (samples last)")
+        rows = np.ascontiguousarray(np.moveaxis(result, -1, 0), dtype=self.dtype)
+        self._native.write_value(value.number, delta, rows)
+
+    def _call_host(self, operation: int, backward: bool, samples: int) -> None:
+        if operation < 0:
+            self._host_loss(backward, samples)
+            return
+        layer, x, z = self._hosts[operation]
+        available = self._layer_parameters(layer)
+        available["x"] = self._rows(x, False, samples)
+        title = type(layer).__name__
+        if not backward:
+            self._write(z, False, call_formula(layer.forward, available), samples, f"{title}.forward")
+            return
+        available["z"] = available["a"] = self._rows(z, False, samples)
+        available["d"] = self._rows(z, True, samples)
+        if x.with_delta:
+            self._write(x, True, call_formula(layer.delta, available), samples, f"{title}.delta")
+        gradients = call_formula(layer.gradients, available)
+        for name in layer.parameters(x.shape):
+            full = f"{layer.name}.{name}"
+            shape = self.network.parameter_specs[full].shape
+            if name not in gradients or np.shape(gradients[name]) != shape:
+                received = np.shape(gradients[name]) if name in gradients else "nothing"
+                raise ValueError(f"{title}.gradients must return {name!r} of shape {shape}, received {received}")
+            array = np.ascontiguousarray(gradients[name], dtype=self.dtype)
+            self._native.set_gradient(self._parameters[full], array)
+
+    def _layer_parameters(self, layer: Layer) -> dict[str, Any]:
+        prefix = f"{layer.name}."
+        return {
+            name.removeprefix(prefix): self._read(name, self._native.get_parameter)
+            for name in self._parameters
+            if name.startswith(prefix)
+        }
+
+    def _host_loss(self, backward: bool, samples: int) -> None:
+        assert self.loss is not None
+        shape = self.network.output_shape
+        targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
+        self._native.read_batch(targets, weights)
+        y = np.moveaxis(targets, 0, -1)
+        value = Value(self._output, shape, (0, 0, 0, 0), (0, 0, 0, 0), True)
+        a = self._rows(value, False, samples)
+        losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
+        if losses.shape != (samples,):
+            raise ValueError(
+                f"{type(self.loss).__name__}.value must return one number per sample, shape ({samples},), "
+                f"received {losses.shape}"
+            )
+        self._native.set_losses(np.ascontiguousarray(losses))
+        if backward:
+            gradient = np.asarray(self.loss.gradient(a, y)) * weights
+            self._write(value, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
