@@ -1,7 +1,8 @@
 """Initial weights: where training starts, by name or as an object.
 
-An initializer is called with a shape, the number of inputs and outputs of a unit and a random generator, and returns
-float64.  Layers leave the choice open by default: He before the ReLU family, softplus and GELU, Glorot otherwise.
+An initializer is called with a shape, the number of inputs and outputs of a unit and a random generator, and
+returns float64.  Layers leave the choice open by default: He before the ReLU family, softplus and GELU,
+Glorot otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ Weights = NDArray[np.float64]
 
 
 def _check(name: str, value: float, minimum: float = 0.0) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < minimum:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or value < minimum
+    ):
         raise ValueError(f"{name} must be a finite number of at least {minimum:g}, received {value!r}")
 
 
@@ -31,7 +37,7 @@ class Initializer:
         raise NotImplementedError
 
     def config(self) -> dict[str, Any] | None:
-        """{"initializer": name, **fields}: JSON, and accepted by `initializer_from`.  None: it cannot be written down."""
+        """{"initializer": name, **fields}: JSON, accepted by `initializer_from`.  None: not writable."""
         return {"initializer": type(self).__name__, **asdict(self)}
 
 
@@ -45,7 +51,7 @@ class He(Initializer):
 
 @dataclass(frozen=True)
 class Glorot(Initializer):
-    """Uniform within ±sqrt(6 / (n_in + n_out)): a compromise between x and δ (Glorot & Bengio 2010; "Xavier")."""
+    """Uniform within ±sqrt(6 / (n_in + n_out)), between x and δ (Glorot & Bengio 2010; "Xavier")."""
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         limit = math.sqrt(6 / (fan_in + fan_out))
@@ -117,11 +123,16 @@ class Ones(Initializer):
 
 _classes: tuple[type[Initializer], ...] = (He, Glorot, Normal, ScaledNormal, Uniform, Constant, Zeros, Ones)
 initializers: dict[str, type[Initializer]] = {cls.__name__.lower(): cls for cls in _classes}
-_aliases = {"xavier": "glorot", "nielsen": "normal", "scaled_normal": "scalednormal", "scaled-normal": "scalednormal"}
+_aliases = {
+    "xavier": "glorot",
+    "nielsen": "normal",
+    "scaled_normal": "scalednormal",
+    "scaled-normal": "scalednormal",
+}
 
 
 def initializer_from(value: Any, argument: str = "initializer") -> Initializer:
-    """An initializer from an object, a name ("he", "glorot", "xavier", "zeros", ...) or the dict of `config()`.
+    """An initializer from an object, a name ("he", "glorot", "xavier", "zeros"...) or a `config()` dict.
 
     Raises ValueError that lists the names.
     """

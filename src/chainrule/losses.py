@@ -1,10 +1,10 @@
-r"""Losses: one object with the value, its gradient, and the residual of the pair it forms with an output activation.
+r"""Losses: one object with the value, its gradient, and the residual a - y of its pair.
 
     J = (1/m) Σ_i w_i · value_i,  w the sample weights with mean 1.  1/m enters once, in the δ of the output.
 
-The formulas take a, z and y with samples as the last axis, y as numbers of the same shape (classes as one-hot columns).
-The pairs sigmoid + BinaryCrossEntropy and softmax + CrossEntropy are computed as one: value from z, residual a - y, so that
-nothing is ever divided by a (seed 002, 2.4.6).
+The formulas take a, z and y with samples as the last axis, y as numbers of the same shape (classes as one-hot
+columns). The pairs sigmoid + BinaryCrossEntropy and softmax + CrossEntropy are computed as one: value from z,
+residual a - y, so that nothing is ever divided by a (seed 002, 2.4.6).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from chainrule.layers import Layer, Sigmoid, Softmax
 class Loss:
     """Base of all losses; one of your own defines `value` and `gradient`.
 
-    `output` is the activation it forms a pair with; a loss with a pair also defines `residual` and `value_from_z`.
+    `output` is the activation it forms a pair with; a loss with a pair also defines `residual` and
+    `value_from_z`.
     """
 
     output: ClassVar[type[Layer] | None] = None
@@ -70,7 +71,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """½ ‖a - y‖², summed over the outputs (seeds 001, 004); mean_outputs=True divides by their number, as others do."""
+    """½ ‖a - y‖², summed over the outputs (seeds 001, 004); mean_outputs=True divides by their number."""
 
     mean_outputs: bool = False
 
@@ -125,7 +126,7 @@ _pairs: dict[type[Layer], type[Loss]] = {Sigmoid: BinaryCrossEntropy, Softmax: C
 
 
 def loss_for(last_layer: Layer) -> Loss:
-    """The loss that belongs to an output layer: softmax CrossEntropy, sigmoid BinaryCrossEntropy, else SquaredError."""
+    """What belongs to an output: softmax CrossEntropy, sigmoid BinaryCrossEntropy, else SquaredError."""
     for layer, loss in _pairs.items():
         if isinstance(last_layer, layer):
             return loss()

@@ -24,7 +24,7 @@ class Penalty:
 
 @dataclass(frozen=True)
 class L2(Penalty):
-    """λ/2 · ΣW² with gradient λ W (seed 001), or per_sample=True: λ/(2m) · ΣW² with gradient (λ/m) W (seed 002, Nielsen).
+    """λ/2 · ΣW² with gradient λ W (seed 001); per_sample=True: λ/(2m) · ΣW², (λ/m) W (seed 002, Nielsen).
 
     m is the size of the whole training set, whatever the batch.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from chainrule.formulas.adjoint import adjoint
 from chainrule.formulas.arrays import (
     broadcast_samples,
     chosen,
@@ -26,6 +25,7 @@ from chainrule.formulas.arrays import (
     unflatten,
     window,
 )
+from chainrule.formulas.derivation import adjoint
 from chainrule.formulas.elementwise import (
     absolute,
     add,
@@ -48,12 +48,99 @@ from chainrule.formulas.elementwise import (
     where,
     xlogy,
 )
-from chainrule.formulas.evaluate import evaluate
-from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol
-from chainrule.formulas.expression import replace_at, substitute, walk
+from chainrule.formulas.evaluation import evaluate
+from chainrule.formulas.expression import (
+    Expression,
+    Index,
+    Named,
+    Number,
+    Operation,
+    Over,
+    Symbol,
+    replace_at,
+    substitute,
+    walk,
+)
 from chainrule.formulas.grid import Grid
-from chainrule.formulas.over import argmax_over, max_over, mean_over, stack_over, sum_over
 from chainrule.formulas.notation import SEED_000, SEED_004, Letter, Notation
+from chainrule.formulas.over import argmax_over, max_over, mean_over, stack_over, sum_over
 from chainrule.formulas.printing import Equation, latex, mathml, text
 from chainrule.formulas.rules import binders, named, primitive, rules
-from chainrule.formulas.trace import Formulas, call_formula, trace
+from chainrule.formulas.tracing import Formulas, call_formula, trace
+
+__all__ = [
+    "SEED_000",
+    "SEED_004",
+    "Equation",
+    "Expression",
+    "Formulas",
+    "Grid",
+    "Index",
+    "Letter",
+    "Named",
+    "Notation",
+    "Number",
+    "Operation",
+    "Over",
+    "Symbol",
+    "absolute",
+    "add",
+    "adjoint",
+    "argmax_over",
+    "binders",
+    "broadcast_samples",
+    "call_formula",
+    "chosen",
+    "correlate",
+    "count_features",
+    "count_outputs",
+    "divide",
+    "erf",
+    "evaluate",
+    "exp",
+    "fit",
+    "flatten",
+    "greater",
+    "kernel_at",
+    "kernel_place",
+    "largest_feature",
+    "latex",
+    "log",
+    "log1p",
+    "mathml",
+    "matmul",
+    "max_features",
+    "max_over",
+    "maximum",
+    "mean_features",
+    "mean_over",
+    "multiply",
+    "named",
+    "negative",
+    "ones_like",
+    "place",
+    "power",
+    "primitive",
+    "replace_at",
+    "rules",
+    "sqrt",
+    "stack_over",
+    "stretch",
+    "substitute",
+    "subtract",
+    "sum_entries",
+    "sum_features",
+    "sum_outputs",
+    "sum_over",
+    "sum_positions",
+    "sum_samples",
+    "tanh",
+    "text",
+    "trace",
+    "transpose",
+    "unflatten",
+    "walk",
+    "where",
+    "window",
+    "xlogy",
+]

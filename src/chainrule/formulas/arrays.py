@@ -1,7 +1,10 @@
-"""Primitives that know the axes: features x samples for vectors, (rows, columns, channels, samples) for images.
+"""Primitives that know the axes: (features, samples) for vectors, (H, W, C, samples) for images.
 
 Samples are the last axis, features or channels the one before, positions all axes in front of those.
 """
+
+# mypy: disable-error-code="has-type"
+# (mypy infers a primitive after its decorator's arguments, which name primitives further down; all are Any)
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def correlate(a: Any, b: Any) -> Any:
 
 @primitive(layout=layouts.hat, adjoint=lambda d, y, b: (sum_samples(sum_positions(d)),))
 def broadcast_samples(b: Any) -> Any:
-    """b-hat of seed 004: the vector (n,) as one column (n, 1), the same for every sample (and every position)."""
+    """b-hat of seed 004: the vector (n,) as a column (n, 1), the same for every sample (and position)."""
     return b[..., None]
 
 
@@ -128,7 +131,9 @@ def unflatten(x: Any, like: Any) -> Any:
     return x.reshape(like.shape)
 
 
-@primitive(layout=layouts.window, adjoint=lambda d, y, x, m, n, grid: (place(d, m, n, x, grid=grid), None, None))
+@primitive(
+    layout=layouts.window, adjoint=lambda d, y, x, m, n, grid: (place(d, m, n, x, grid=grid), None, None)
+)
 def window(x: Any, m: Any, n: Any, *, grid: Grid) -> Any:
     """The pixels at offset (m, n) of every window, X_{si+m, sj+n}; zero where the padding is.
 
@@ -146,7 +151,7 @@ def window(x: Any, m: Any, n: Any, *, grid: Grid) -> Any:
     adjoint=lambda d, y, x, m, n, like, grid: (window(d, m, n, grid=grid), None, None, None),
 )
 def place(x: Any, m: Any, n: Any, like: Any, *, grid: Grid) -> Any:
-    """The adjoint of window: every window's value put back on its pixel, δ_{(u-m)/s, (v-n)/s}; zero elsewhere.
+    """The adjoint of window: every window's value back on its pixel, δ_{(u-m)/s, (v-n)/s}; else zero.
 
     (windows along H, windows along W, C, m) -> (H, W, C, m), the size of `like`
     """
@@ -163,7 +168,9 @@ def kernel_at(w: Any, m: Any, n: Any) -> Any:
     return w[:, m, n, :]
 
 
-@primitive(layout=layouts.kernel_place, adjoint=lambda d, y, x, m, n, like: (kernel_at(d, m, n), None, None, None))
+@primitive(
+    layout=layouts.kernel_place, adjoint=lambda d, y, x, m, n, like: (kernel_at(d, m, n), None, None, None)
+)
 def kernel_place(x: Any, m: Any, n: Any, like: Any) -> Any:
     """The adjoint of kernel_at: the matrix x (K, C) at offset (m, n) of a kernel that is zero elsewhere."""
     out = np.zeros(like.shape, x.dtype)

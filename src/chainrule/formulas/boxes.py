@@ -1,7 +1,8 @@
 """The vocabulary of print: a dozen boxes between a formula and its notation as LaTeX, MathML or text.
 
-A primitive lays itself out once, in boxes; each of the three printers renders boxes and knows nothing of mathematics.
-Every box says how tightly it binds, so that whoever contains it knows whether it needs parentheses.
+A primitive lays itself out once, in boxes; each of the three printers renders boxes and knows nothing of
+mathematics. Every box says how tightly it binds, so that whoever contains it knows whether it needs
+parentheses.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class Cases(Box):
 
 @dataclass(frozen=True)
 class Tagged(Box):
-    """A box that remembers which quantity it shows; MathML prints the reference, the other printers drop it."""
+    """A box that remembers which quantity it shows; MathML prints the reference, others drop it."""
 
     body: Box
     reference: str

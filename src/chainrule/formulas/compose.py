@@ -34,7 +34,7 @@ Reference = Callable[[Expression], "str | None"]
 
 @dataclass(frozen=True)
 class Composer:
-    """Lays out trees in a notation.  `linear`: for a line of text, where fractions and powers of e need parentheses.
+    """Lays out trees in a notation.  `linear`: for a line of text, where fractions need parentheses.
 
     `reference` names the quantity that a node shows, for printers that can point at it.
     """
@@ -98,7 +98,7 @@ class Composer:
 
 
 def place_of(tree: Expression) -> At:
-    """Where an image-valued formula is looked at: a pixel (u, v) if values are placed, else a window (i, j)."""
+    """Where an image-valued formula is looked at: pixel (u, v) if values are placed, else window (i, j)."""
     if not layouts.is_image(tree):
         return NOWHERE
     names = {node.rule.name for _, node in walk(tree) if isinstance(node, Operation)}
@@ -117,4 +117,3 @@ def definitions(tree: Expression) -> list[Named]:
 
     collect(tree)
     return list(found)
-

@@ -4,6 +4,9 @@ Operands broadcast as in NumPy; `matching` is how a cotangent returns to an oper
 Every primitive preserves the float dtype it is given.
 """
 
+# mypy: disable-error-code="has-type"
+# (mypy infers a primitive after its decorator's arguments, which name primitives further down; all are Any)
+
 from __future__ import annotations
 
 import math
@@ -73,7 +76,10 @@ def negative(x: Any) -> Any:
     return -x
 
 
-@primitive(layout=layouts.power, adjoint=lambda d, y, x, exponent: (d * (exponent * power(x, exponent=exponent - 1)),))
+@primitive(
+    layout=layouts.power,
+    adjoint=lambda d, y, x, exponent: (d * (exponent * power(x, exponent=exponent - 1)),),
+)
 def power(x: Any, *, exponent: float) -> Any:
     """x to a constant exponent."""
     return x**exponent
@@ -87,7 +93,7 @@ def sqrt(x: Any) -> Any:
 
 @primitive(layout=layouts.exponential, adjoint=lambda d, y, x: (d * y,))
 def exp(x: Any) -> Any:
-    """e^x; beyond the range of the type its limit +inf, without a warning, so that 1 / (1 + e^x) is 0 there."""
+    """e^x; beyond the type's range its limit +inf, without a warning: 1 / (1 + e^x) is 0 there."""
     with np.errstate(over="ignore"):
         return np.exp(x)
 
@@ -143,7 +149,7 @@ def absolute(x: Any) -> Any:
     adjoint=lambda d, y, a, b: (matching(d * greater(a, b), a), matching(d * (1 - greater(a, b)), b)),
 )
 def maximum(a: Any, b: Any) -> Any:
-    """The larger of a and b; where they are equal the derivative goes to b: max(z, 0) has derivative 0 at 0."""
+    """The larger of a and b; at equality the derivative goes to b: max(z, 0) has derivative 0 at 0."""
     return np.maximum(a, b)
 
 

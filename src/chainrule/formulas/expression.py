@@ -1,9 +1,10 @@
 """Expression trees: what a formula becomes when it is called with symbols instead of arrays.
 
-A tree holds meaning, not glyphs.  Leaves are `Symbol` (a quantity, bound to an array when the tree is evaluated),
-`Number` and `Index` (a summation index).  Inner nodes are `Operation` (a primitive applied to operands), `Over` (a sum,
-mean, maximum, ... over index ranges) and `Named` (an intermediate with a name of its own).  Nodes are immutable and
-compare by structure, so trees can be searched, substituted and mutated; see `walk`, `substitute`, `replace_at`.
+A tree holds meaning, not glyphs.  Leaves are `Symbol` (a quantity, bound to an array when the tree is
+evaluated), `Number` and `Index` (a summation index).  Inner nodes are `Operation` (a primitive applied to
+operands), `Over` (a sum, mean, maximum, ... over index ranges) and `Named` (an intermediate with a name of
+its own). Nodes are immutable and compare by structure, so trees can be searched, substituted and mutated; see
+`walk`, `substitute`, `replace_at`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ Path = tuple[int, ...]
 
 
 class Expression:
-    """Base of all nodes.  Python's operators build trees: `W @ x + b` on symbols is the formula of that line."""
+    """Base of all nodes.  Python's operators build trees: on symbols `W @ x + b` is that formula."""
 
-    __array_ufunc__ = None  # an ndarray on the left gives way, so that array * symbol is refused here and not looped over
+    __array_ufunc__ = (
+        None  # an ndarray on the left gives way, so that array * symbol is refused here and not looped over
+    )
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -120,7 +123,8 @@ class Expression:
 class Symbol(Expression):
     """A quantity.  `name` is what `evaluate` binds, `role` is what a notation prints (role "input": x^{l-1}).
 
-    kind: "array" (features x samples), "image" (a quantity with positions i, j), or "scalar" (one entry, as in f(z)).
+    kind: "array" (features x samples), "image" (a quantity with positions i, j), or "scalar" (one entry, as
+    in f(z)).
     """
 
     name: str
@@ -161,7 +165,7 @@ class Index(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Operation(Expression):
-    """A primitive applied to operands; `static` holds what is configuration and not data (a grid, an exponent)."""
+    """A primitive applied to operands; `static` holds configuration, not data (a grid, an exponent)."""
 
     rule: Rule
     operands: tuple[Expression, ...]
@@ -184,7 +188,7 @@ class Operation(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Over(Expression):
-    """body(m, n, ...) reduced over ranges of its indices; the indices stay symbolic, so it prints as Σ_{m,n}."""
+    """body(m, n, ...) reduced over ranges of its indices; these stay symbolic and print as Σ_{m,n}."""
 
     rule: Binder
     indices: tuple[str, ...]
@@ -232,7 +236,7 @@ def operation(name: str, *operands: Any, **static: Any) -> Expression:
 
 
 def as_expression(value: Any) -> Expression:
-    """Expressions as they are, real numbers as `Number`; TypeError for arrays, which belong into `evaluate`."""
+    """Expressions as they are, real numbers as `Number`; TypeError for arrays: bind those in `evaluate`."""
     if isinstance(value, Expression):
         return value
     if isinstance(value, Real) and not isinstance(value, bool):
@@ -251,7 +255,10 @@ def walk(tree: Expression, path: Path = ()) -> Iterator[tuple[Path, Expression]]
 
 
 def substitute(tree: Expression, replacements: Mapping[Expression, Expression]) -> Expression:
-    """Replace every node that equals a key.  Replacements are not searched again; an index bound by a sum is not free."""
+    """Replace every node that equals a key.
+
+    Replacements are not searched again, and an index is not replaced under the sum that binds it.
+    """
     if tree in replacements:
         return replacements[tree]
     if isinstance(tree, Over) and any(Index(name) in replacements for name in tree.indices):

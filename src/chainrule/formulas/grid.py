@@ -12,8 +12,8 @@ Pads = tuple[Pair, Pair]
 class Grid:
     """Windows of size `kernel`, `stride` apart, over an image framed by zeros.
 
-    padding: "same" (output = ceil(size / stride); an odd zero goes to the bottom or right, as in TensorFlow), or
-    ((top, bottom), (left, right)).  Rows and columns that fit no window are dropped.
+    padding: "same" (output = ceil(size / stride); an odd zero goes to the bottom or right, as in
+    TensorFlow), or ((top, bottom), (left, right)).  Rows and columns that fit no window are dropped.
     """
 
     kernel: Pair
@@ -32,7 +32,7 @@ class Grid:
         return total // 2, total - total // 2
 
     def positions(self, size: Pair) -> Pair:
-        """Number of windows along rows and columns: floor((size + pads - kernel) / stride) + 1; may be <= 0."""
+        """Windows along rows and columns: floor((size + pads - kernel) / stride) + 1; may be <= 0."""
         rows, columns = (
             (size[axis] + sum(pads) - self.kernel[axis]) // self.stride[axis] + 1
             for axis, pads in enumerate(self.pads(size))
@@ -42,7 +42,8 @@ class Grid:
     def meet(self, size: Pair, offset: Pair) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """(pixels, windows): pixel u lies at `offset` m of window i exactly when u = stride * i + m - pad.
 
-        Both are slices over rows and columns, of equal length; windows whose pixel falls into the padding are left out.
+        Both are slices over rows and columns, of equal length; windows whose pixel falls into the padding are
+        left out.
         """
         pixels, windows = [], []
         for axis, count in enumerate(self.positions(size)):

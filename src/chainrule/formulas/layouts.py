@@ -1,11 +1,13 @@
 """How each primitive looks: one small function from a node to boxes, named in the primitive's own entry.
 
-A layout receives the composer (which lays out operands), the node, and `at`: where the result is looked at.  Positions and
-features are pushed down to the letters, so that a window of X reads X_{i+m,j+n} and a sum over features reads Σ_k a_k d_k.
+A layout receives the composer (which lays out operands), the node, and `at`: where the result is looked at.
+Positions and features are pushed down to the letters, so that a window of X reads X_{i+m,j+n} and a sum over
+features reads Σ_k a_k d_k.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -94,7 +96,7 @@ def is_thin(node: Expression) -> bool:
     return all(map(is_thin, node.children))
 
 
-# -- arithmetic -----------------------------------------------------------------------------------------------------------
+# -- arithmetic ----------------------------------------------------------------------------------------------
 
 
 def add(c: Composer, node: Operation, at: At) -> Box:
@@ -118,7 +120,9 @@ def _factors(left: Box, right: Box, sign: Sign | None, binds: int) -> Box:
     closed = HADAMARD if binds == HADAMARD else PRODUCT
 
     def factor(box: Box, last: bool) -> Box:
-        if binds == HADAMARD and box.binding == PRODUCT:  # (W^T δ) ⊙ f': the seeds leave these parentheses out
+        if (
+            binds == HADAMARD and box.binding == PRODUCT
+        ):  # (W^T δ) ⊙ f': the seeds leave these parentheses out
             return Fence(box)
         return box if last and box.binding == BIG else fenced(box, closed)
 
@@ -169,7 +173,7 @@ def root(c: Composer, node: Operation, at: At) -> Box:
     return Root(c.box(node.operands[0], at))
 
 
-# -- functions ------------------------------------------------------------------------------------------------------------
+# -- functions -----------------------------------------------------------------------------------------------
 
 
 def call(name: Box, *arguments: Box) -> Box:
@@ -234,11 +238,13 @@ def greater(c: Composer, node: Operation, at: At) -> Box:
 def cases(c: Composer, node: Operation, at: At) -> Box:
     condition, yes, no = node.operands
     plain = isinstance(condition, Operation) and condition.rule.name == "greater"
-    shown = _comparison(c, condition, at) if isinstance(condition, Operation) and plain else c.box(condition, at)
+    shown = (
+        _comparison(c, condition, at) if isinstance(condition, Operation) and plain else c.box(condition, at)
+    )
     return Cases(((c.box(yes, at), shown), (c.box(no, at), None)))
 
 
-# -- matrices and sums ----------------------------------------------------------------------------------------------------
+# -- matrices and sums ---------------------------------------------------------------------------------------
 
 
 def transpose(c: Composer, node: Operation, at: At) -> Box:
@@ -321,7 +327,7 @@ def count(letter: str) -> Layout:
     return lambda c, node, at: Word(letter)
 
 
-# -- images ---------------------------------------------------------------------------------------------------------------
+# -- images --------------------------------------------------------------------------------------------------
 
 
 def _shift(parts: list[Box], index: Box, sign: str) -> None:
@@ -351,7 +357,9 @@ def window(c: Composer, node: Operation, at: At) -> Box:
     x, *offset = node.operands
     grid: Grid = node.options["grid"]
     coordinates = []
-    axes = zip((at.position or WINDOW.position or ()), offset, _strides(c, grid), _leading(c, grid), strict=True)
+    axes = zip(
+        (at.position or WINDOW.position or ()), offset, _strides(c, grid), _leading(c, grid), strict=True
+    )
     for place_, index, step, pad in axes:
         parts: list[Box] = [place_] if step is None else [step, fenced(place_, BIG)]
         _shift(parts, c.box(index), "+")
@@ -364,13 +372,17 @@ def place(c: Composer, node: Operation, at: At) -> Box:
     x, m, n, _ = node.operands
     grid: Grid = node.options["grid"]
     coordinates = []
-    axes = zip((at.position or PIXEL.position or ()), (m, n), _strides(c, grid), _leading(c, grid), strict=True)
+    axes = zip(
+        (at.position or PIXEL.position or ()), (m, n), _strides(c, grid), _leading(c, grid), strict=True
+    )
     for pixel, index, step, pad in axes:
         parts: list[Box] = [pixel]
         _shift(parts, pad, "+")
         _shift(parts, fenced(c.box(index), BIG), "−")
         shifted = tight(*parts, binds=SUM)
-        coordinates.append(shifted if step is None else tight(fenced(shifted, BIG), Sign("/"), step, binds=SUM))
+        coordinates.append(
+            shifted if step is None else tight(fenced(shifted, BIG), Sign("/"), step, binds=SUM)
+        )
     return c.box(x, replace(at, position=(coordinates[0], coordinates[1])))
 
 
@@ -396,7 +408,7 @@ def chosen(c: Composer, node: Operation, at: At) -> Box:
     return Fence(row(c.box(winner, at), Sign("="), Fence(_offset(c, m, n))), "[", "]")
 
 
-# -- reductions over index ranges -----------------------------------------------------------------------------------------
+# -- reductions over index ranges ----------------------------------------------------------------------------
 
 
 def sum_over(c: Composer, node: Over, at: At) -> Box:
@@ -404,11 +416,9 @@ def sum_over(c: Composer, node: Over, at: At) -> Box:
 
 
 def mean_over(c: Composer, node: Over, at: At) -> Box:
-    count = 1
-    for size in node.ranges:
-        count *= size
-    size = Numeral(str(count)) if c.notation.sizes else row(*(Scripts(Word("k"), sub=Numeral(i)) for i in "12"))
-    share = c.fraction(Numeral("1"), size)
+    k = row(*(Scripts(Word("k"), sub=Numeral(axis)) for axis in "12"))
+    count = Numeral(str(math.prod(node.ranges))) if c.notation.sizes else k
+    share = c.fraction(Numeral("1"), count)
     return _factors(share, sigma(c.indices(node), c.box(node.body, at)), None, PRODUCT)
 
 
@@ -424,7 +434,7 @@ def stack_over(c: Composer, node: Over, at: At) -> Box:
     return Scripts(Fence(c.box(node.body), "[", "]"), sub=c.indices(node), binds=LETTER)
 
 
-# -- leaves ---------------------------------------------------------------------------------------------------------------
+# -- leaves --------------------------------------------------------------------------------------------------
 
 _CONSTANTS: dict[float, Box] = {
     0.5: Fraction(Numeral("1"), Numeral("2")),

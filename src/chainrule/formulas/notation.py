@@ -1,7 +1,8 @@
 """Which letters stand for which quantities.  A symbol has a role; a notation gives the role a letter.
 
-Roles: input, image (an input with positions), preactivation, activation, output and output image (layers without an
-activation of their own), weight, bias, prediction, logits, target, loss, penalty; "gradient of <role>" for ∂J/∂(role).
+Roles: input, image (an input with positions), preactivation, activation, output and output image (layers
+without an activation of their own), weight, bias, prediction, logits, target, loss, penalty; "gradient of
+<role>" for ∂J/∂(role).
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ class Letter:
 
 
 GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η", "theta": "θ", "lambda": "λ",
-    "lam": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "psi": "ψ", "omega": "ω",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η", "theta": "θ", "lambda":
+    "λ", "lam": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "psi": "ψ", "omega": "ω",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Notation:
-    """Letters by role.  `sizes`: print strides and paddings as numbers; False prints s and p, the general formula."""
+    """Letters by role.  `sizes` False prints s and p for strides and paddings, the general formula."""
 
     letters: Mapping[str, Letter]
     layer: str = "l"
@@ -62,8 +63,8 @@ _COMMON = {
     "gradient of logits": Letter("δ", "L"),
 }
 
-# Seed 000: W^l joins layer l-1 to l, the input of a layer is x^{l-1} (an image X^{l-1}), δ^l = ∂J/∂z^l.  a^l names the
-# output of an activation where a formula is written in it; it is the x^l of the layer above.
+# Seed 000: W^l joins layer l-1 to l, the input of a layer is x^{l-1} (an image X^{l-1}), δ^l = ∂J/∂z^l.  a^l
+# names the output of an activation where a formula is written in it; it is the x^l of the layer above.
 SEED_000 = Notation(
     {
         **_COMMON,

@@ -1,7 +1,7 @@
-"""Reductions over the offsets (m, n) of a kernel or window: sum, mean, maximum, first winner, and the stack of them.
+"""Reductions over the offsets (m, n) of a kernel or window: sum, mean, maximum, first winner, stack.
 
-`sum_over("mn", (3, 3), lambda m, n: ...)`: with arrays the body is computed for every offset; on symbols it is traced
-once with the indices left symbolic, so that it prints as Σ_{m,n}.
+`sum_over("mn", (3, 3), lambda m, n: ...)`: with arrays the body is computed for every offset; on symbols it
+is traced once with the indices left symbolic, so that it prints as Σ_{m,n}.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def _flow_stack(d: Any, over: Over, indices: Indices) -> Any:
     return kernel_at(d, *indices)
 
 
-def _binder(name: str, combine: Callable[..., Any], flow: Callable[..., Expression], layout: Any) -> Callable[..., Any]:
+def _binder(
+    name: str, combine: Callable[..., Any], flow: Callable[..., Expression], layout: Any
+) -> Callable[..., Any]:
     binder = binders[name] = Binder(name, combine, flow, layout)
 
     def over(indices: str, ranges: Sequence[int], body: Callable[..., Any]) -> Any:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chainrule.formulas import latex as latex_boxes
-from chainrule.formulas import mathml as mathml_boxes
-from chainrule.formulas import text as text_boxes
+from chainrule.formulas import render_latex, render_mathml, render_text
 from chainrule.formulas.boxes import Box, Sign, row
 from chainrule.formulas.compose import Composer, Reference, definitions, place_of
 from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, walk
 from chainrule.formulas.layouts import At
 from chainrule.formulas.notation import SEED_000, Notation
-
 
 _REMARKS = {
     "window": "X is 0 outside of the image",
@@ -44,22 +41,28 @@ Formula = Expression | Equation
 
 def latex(formula: Formula, notation: Notation = SEED_000) -> str:
     """LaTeX (amsmath), without $: W^{l} x^{l-1} + \\hat{b}^{l}."""
-    return latex_boxes.render(compose(formula, Composer(notation)))
+    return render_latex.render(compose(formula, Composer(notation)))
 
 
 def mathml(
-    formula: Formula, notation: Notation = SEED_000, *, display: str = "inline", reference: Reference | None = None
+    formula: Formula,
+    notation: Notation = SEED_000,
+    *,
+    display: str = "inline",
+    reference: Reference | None = None,
 ) -> str:
     """A <math> element of MathML Core.
 
     display: "inline" or "block".  reference(node) -> text or None puts data-ref on the elements of a node.
     """
-    return mathml_boxes.math(mathml_boxes.render(compose(formula, Composer(notation, reference=reference))), display)
+    return render_mathml.math(
+        render_mathml.render(compose(formula, Composer(notation, reference=reference))), display
+    )
 
 
 def text(formula: Formula, notation: Notation = SEED_000) -> str:
     """One line of Unicode text: Wˡ xˡ⁻¹ + b̂ˡ."""
-    return text_boxes.render(compose(formula, Composer(notation, linear=True)))
+    return render_text.render(compose(formula, Composer(notation, linear=True)))
 
 
 def compose(formula: Formula, composer: Composer) -> Box:

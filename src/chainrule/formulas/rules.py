@@ -1,7 +1,8 @@
-"""Rules are data: a primitive is one entry that says how it evaluates, what its adjoint is and how it is laid out.
+"""Rules are data: a primitive is one entry: how it evaluates, what its adjoint is, how it is laid out.
 
-`@primitive(...)` turns the NumPy definition of an operation into the operation: with arrays it computes, with symbols it
-builds a tree.  `rules` and `binders` are the tables that evaluation, adjoints, printers and tests walk.
+`@primitive(...)` turns the NumPy definition of an operation into the operation: with arrays it computes, with
+symbols it builds a tree.  `rules` and `binders` are the tables that evaluation, adjoints, printers and tests
+walk.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any, TypeVar
 from chainrule.formulas.expression import Expression, Index, Named, Operation, Over, as_expression
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-# adjoint(d, y, *operands, **static) -> one cotangent per operand, None where nothing flows (indices, shapes, conditions).
-# Written with primitives: y is the result, d the cotangent of y.
+# adjoint(d, y, *operands, **static) -> one cotangent per operand, None where nothing flows (indices, shapes,
+# conditions). Written with primitives: y is the result, d the cotangent of y.
 Adjoint = Callable[..., tuple[Any, ...]]
 Layout = Callable[..., Any]
 
@@ -39,7 +40,7 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Binder:
-    """A reduction over index ranges.  `combine(values, ranges)` has the values of the body in row-major order;
+    """A reduction over index ranges.  `combine(values, ranges)` has the body's values in row-major order;
     `flow(d, over, indices)` is the cotangent of the body at the given indices."""
 
     name: str
@@ -55,7 +56,8 @@ binders: dict[str, Binder] = {}
 def primitive(*, adjoint: Adjoint, layout: Layout) -> Callable[[Function], Function]:
     """Register the decorated NumPy function as a primitive.
 
-    Positional parameters are operands (arrays, numbers, expressions, indices), keyword-only ones are static configuration.
+    Positional parameters are operands (arrays, numbers, expressions, indices), keyword-only ones are static
+    configuration.
     """
 
     def decorate(function: Function) -> Function:
@@ -78,7 +80,7 @@ def primitive(*, adjoint: Adjoint, layout: Layout) -> Callable[[Function], Funct
 
 
 def reduce_over(binder: Binder, indices: str, ranges: Sequence[int], body: Callable[..., Any]) -> Any:
-    """body(m, n, ...) reduced over all index tuples: computed when it yields arrays, one `Over` node on symbols."""
+    """body(m, n, ...) reduced over all index tuples: a value if it yields arrays, one `Over` on symbols."""
     sizes = tuple(ranges)
     offsets = product(*map(range, sizes))
     first = body(*next(offsets))

@@ -1,4 +1,4 @@
-"""Layers: each is a shape rule, parameters, and formulas that compute and print.  No kernels, no engine, no files."""
+"""Layers: each is a shape rule, parameters, and formulas that compute and print; no kernels, no files."""
 
 from __future__ import annotations
 

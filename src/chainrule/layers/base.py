@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chainrule.formulas.trace import call_formula
+from chainrule.formulas.tracing import call_formula
 from chainrule.initializers import Initializer
 
 __all__ = ["Layer", "Parameter", "Shape", "call_formula"]
@@ -27,17 +27,22 @@ class Parameter:
 
 
 class Layer:
-    """Base of all layers.  A layer of your own defines `forward`, `delta` and, with parameters, `parameters` and `gradients`.
+    """Base of all layers.
 
-    The three formulas receive their arguments by name, and only those they declare: `x` the input, `z` or `a` the output,
-    `d` = ∂J/∂(output), and the parameters by their names.  The signature thus says what is kept from the forward pass.
-    Samples are the last axis: vectors are (features, m), images (H, W, C, m).  Written with the primitives of
-    `chainrule.formulas` they run on arrays (the reference) and on symbols (what is printed).
+    A layer of your own defines `forward`, `delta` and, if it has parameters, `parameters` and `gradients`.
+
+    The three formulas receive their arguments by name, and only those they declare: `x` the input, `z` or `a`
+    the output, `d` = ∂J/∂(output), and the parameters by their names.  The signature thus says what is kept
+    from the forward pass. Samples are the last axis: vectors are (features, m), images (H, W, C, m).  Written
+    with the primitives of `chainrule.formulas` they run on arrays (the reference) and on symbols (what is
+    printed).
     """
 
     kind: ClassVar[str] = "layer"  # prefix of the automatic name: dense1, dense2
     output: ClassVar[str] = "preactivation"  # role of the output in print: z^l; activations: a^l
-    roles: ClassVar[Mapping[str, str]] = {}  # roles of other arguments in print, where they differ from the default
+    roles: ClassVar[
+        Mapping[str, str]
+    ] = {}  # roles of other arguments in print, where they differ from the default
     spatial: ClassVar[bool] = False  # whether x and d are printed with positions: X_{i,j}
     name: str | None = None
 
@@ -67,7 +72,7 @@ class Layer:
         return {}
 
     def branches(self, x: Any) -> Any:
-        """Which branch of a piecewise formula x takes (ReLU: x > 0; max pooling: the winners); None if it is smooth."""
+        """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""
         return None
 
     def config(self) -> dict[str, Any]:

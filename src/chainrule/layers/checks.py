@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 
 def whole(value: Any, argument: str, minimum: int = 1) -> int:
     """`value` as an int of at least `minimum`; bools and floats are refused."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum:
         return int(value)
     kind = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
     raise ShapeError(f"{argument} must be {kind}, received {value!r}")
@@ -35,13 +35,18 @@ def pair(value: int | Pair) -> Pair:
 
 
 def padding(value: Any, kernel: Pair) -> tuple[Any, str | Pads]:
-    """(the padding as given, the same for a Grid): "valid", "same", int, (rows, columns), ((top, bottom), (left, right))."""
+    """(the padding as given, the same for a Grid).
+
+    Accepted: "valid", "same", an integer, (rows, columns), ((top, bottom), (left, right)).
+    """
     if value == "same":
         return value, value
     if value == "valid":
         return value, ((0, 0), (0, 0))
     if isinstance(value, str) or not isinstance(value, (Integral, Sequence)):
-        raise ShapeError(f"padding must be 'valid', 'same', an integer or pairs of integers, received {value!r}")
+        raise ShapeError(
+            f"padding must be 'valid', 'same', an integer or pairs of integers, received {value!r}"
+        )
     rows, columns = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
     given = (_pads(rows, value), _pads(columns, value))
     for (before, after), length in zip(given, kernel, strict=True):
@@ -75,5 +80,9 @@ def image_shape(input_shape: Shape, layer: str) -> Shape:
     if len(input_shape) == 2:
         advice = f"a grey image has one channel: write {(*input_shape, 1)}"
     else:
-        advice = "give the network an image as input_shape, such as (28, 28, 1), and put Flatten() after this layer"
-    raise ShapeError(f"{layer} needs an image (rows, columns, channels) per sample, received {input_shape}; {advice}")
+        advice = (
+            "give the network an image as input_shape, such as (28, 28, 1), and Flatten() after this layer"
+        )
+    raise ShapeError(
+        f"{layer} needs an image (rows, columns, channels) per sample, received {input_shape}; {advice}"
+    )

@@ -1,6 +1,7 @@
-r"""Conv2D: z_{i,j} = Σ_{m,n} W_{m,n} X_{si+m-p, sj+n-q} + b̂, a cross-correlation although everyone writes * (seed 000).
+r"""Conv2D: z_{i,j} = Σ_{m,n} W_{m,n} X_{si+m-p, sj+n-q} + b̂, a cross-correlation (seed 000).
 
-W_{m,n} is the K x C matrix of the weights w_k(m, n, c) at one offset of the kernel.  With δ = ∂J/∂z (conv ①②③):
+W_{m,n} is the K x C matrix of the weights w_k(m, n, c) at one offset of the kernel.  With δ = ∂J/∂z (conv
+①②③):
     ∂J/∂X_{u,v} = Σ_{m,n} W_{m,n}ᵀ δ_{(u+p-m)/s, (v+q-n)/s}     δ is zero off its grid: the full convolution
     ∂J/∂W_{m,n} = Σ_{i,j} δ_{i,j} X_{si+m-p, sj+n-q}ᵀ           valid cross-correlation, no flip
     ∂J/∂b = Σ_{i,j} δ_{i,j} 1
@@ -89,8 +90,8 @@ class Conv2D(Layer):
         rows, columns = self.grid.positions((height, width))
         if min(rows, columns) < 1:
             raise ShapeError(
-                f"{self!r} needs an image at least as large as its kernel {self.grid.kernel}, received {input_shape}; "
-                "use a smaller kernel_size or padding='same'"
+                f"{self!r} needs an image at least as large as its kernel {self.grid.kernel}, "
+                f"received {input_shape}; use a smaller kernel_size or padding='same'"
             )
         return rows, columns, self.filters
 

@@ -16,7 +16,7 @@ from chainrule.layers.checks import whole
 
 
 class Dense(Layer):
-    """Every output is connected with every input: x (n_in, m) -> z (units, m), W (units, n_in), b (units,)."""
+    """Every output sees every input: x (n_in, m) -> z (units, m), W (units, n_in), b (units,)."""
 
     kind = "dense"
 

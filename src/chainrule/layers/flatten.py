@@ -1,4 +1,4 @@
-"""Flatten: (H, W, C) -> H·W·C in row-major order, the channel running fastest.  δ is put back into the image's shape."""
+"""Flatten: (H, W, C) -> H·W·C in row-major order, the channel running fastest."""
 
 from __future__ import annotations
 

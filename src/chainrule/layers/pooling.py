@@ -1,10 +1,11 @@
 r"""Max and average pooling over windows of any size and stride; they may overlap.
 
     max        X_{i,j} = max_{m,n} X_{si+m, sj+n}        δ_{u,v} = Σ_{m,n} δ_{i,j} [X_{i,j} came from X_{u,v}]
-    average    X_{i,j} = 1/(k1 k2) Σ_{m,n} X_{si+m, sj+n}    δ_{u,v} = 1/(k1 k2) Σ_{m,n} δ_{i,j},   u = si+m, v = sj+n
+    average    X_{i,j} = 1/(k1 k2) Σ_{m,n} X_{si+m, sj+n}    δ_{u,v} = 1/(k1 k2) Σ_{m,n} δ_{i,j}
 
-δ is ∂J/∂X here: pooling has no activation (seed 000).  A pixel in several windows collects the δ of all of them; a pixel in
-none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice the first in row-major order wins.
+δ is ∂J/∂X here: pooling has no activation (seed 000).  A pixel in several windows collects the δ of all of
+them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice the
+first in row-major order wins.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Pool2D(Layer):
     output = "output image"
     spatial = True
 
-    def __init__(self, window: int | Pair = 2, stride: int | Pair | None = None, *, name: str | None = None) -> None:
+    def __init__(
+        self, window: int | Pair = 2, stride: int | Pair | None = None, *, name: str | None = None
+    ) -> None:
         self.window = checks.size(window, "window")
         self.stride = None if stride is None else checks.size(stride, "stride")
         kernel = checks.pair(self.window)
@@ -36,8 +39,8 @@ class Pool2D(Layer):
         rows, columns = self.grid.positions((height, width))
         if min(rows, columns) < 1:
             raise ShapeError(
-                f"{self!r} needs an image at least as large as its window {self.grid.kernel}, received {input_shape}; "
-                "use a smaller window or fewer pooling layers"
+                f"{self!r} needs an image at least as large as its window {self.grid.kernel}, "
+                f"received {input_shape}; use a smaller window or fewer pooling layers"
             )
         return rows, columns, channels
 

@@ -1,6 +1,7 @@
-r"""Softmax: a_k = e^{z_k} / Σ_j e^{z_j}, over the features (vectors) or channels (at every position of an image).
+r"""Softmax: a_k = e^{z_k} / Σ_j e^{z_j}, over the features of a vector or the channels of a pixel.
 
-It is not elementwise: seed 000 FC ④ with a Hadamard factor is wrong here, the Jacobian diag(a) - a aᵀ is full.
+It is not elementwise: seed 000 FC ④ with a Hadamard factor is wrong here, the Jacobian diag(a) - a aᵀ is
+full.
     ∂J/∂z = a ⊙ (∂J/∂a - Σ_k a_k ∂J/∂a_k)
 """
 
@@ -13,7 +14,7 @@ from chainrule.layers.base import Layer
 
 
 class Softmax(Layer):
-    """Positive outputs that sum to 1.  The largest z is subtracted first, which changes nothing but the overflow."""
+    """Positive outputs that sum to 1.  The largest z is subtracted first, against overflow."""
 
     kind = "softmax"
     output = "activation"

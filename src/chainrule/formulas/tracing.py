@@ -27,7 +27,7 @@ def _declared(method: Callable[..., Any]) -> tuple[tuple[str, bool], ...]:
 
 
 def call_formula(function: Callable[..., Any], available: Mapping[str, Any]) -> Any:
-    """Call a layer's formula, a method such as `layer.delta`, with the arguments its signature declares, taken by name.
+    """Call a formula such as `layer.delta` with the arguments its signature declares, taken by name.
 
     Raises TypeError that names a missing argument.
     """
@@ -46,8 +46,8 @@ def call_formula(function: Callable[..., Any], available: Mapping[str, Any]) -> 
 class Formulas:
     """The formulas of one layer, loss or penalty as equations by name, and the symbols they are written in.
 
-    Layers: "forward", "delta", and every gradient by its parameter's name.  Losses: "value", "gradient" and, with a pair,
-    "residual" and "value_from_z".  Penalties: "value" and "gradient".
+    Layers: "forward", "delta", and every gradient by its parameter's name.  Losses: "value", "gradient" and,
+    with a pair, "residual" and "value_from_z".  Penalties: "value" and "gradient".
     """
 
     equations: Mapping[str, Equation]
@@ -98,7 +98,8 @@ def _trace_layer(layer: Any) -> Formulas:
     methods = (layer.forward, layer.delta, layer.gradients)
     names = dict.fromkeys(["x", "z", "d", *(name for method in methods for name, _ in _declared(method))])
     symbols = {
-        name: Symbol(name, roles[name], kind) if name in roles else Symbol(name, f"parameter {name}") for name in names
+        name: Symbol(name, roles[name], kind) if name in roles else Symbol(name, f"parameter {name}")
+        for name in names
     }
     equations = {
         "forward": Equation(symbols["z"], call_formula(layer.forward, symbols)),
@@ -114,18 +115,24 @@ def _gradient(symbol: Symbol) -> Symbol:
 
 
 def _trace_loss(loss: Any) -> Formulas:
-    symbols = {name: Symbol(name, role) for name, role in {"a": "prediction", "z": "logits", "y": "target"}.items()}
+    symbols = {
+        name: Symbol(name, role) for name, role in {"a": "prediction", "z": "logits", "y": "target"}.items()
+    }
     sides = {"value": Symbol("J", "loss"), "gradient": _gradient(symbols["a"])}
     if loss.output is not None:
         sides |= {"residual": _gradient(symbols["z"]), "value_from_z": Symbol("J", "loss")}
     return Formulas(
-        {name: Equation(left, call_formula(getattr(loss, name), symbols)) for name, left in sides.items()}, symbols
+        {name: Equation(left, call_formula(getattr(loss, name), symbols)) for name, left in sides.items()},
+        symbols,
     )
 
 
 def _trace_penalty(penalty: Any) -> Formulas:
     """Constants of a penalty, such as λ, become symbols bound under the name of their field."""
-    symbols = {"W": Symbol("W", "parameter W"), "training_size": Symbol("training_size", "training size", "scalar")}
+    symbols = {
+        "W": Symbol("W", "parameter W"),
+        "training_size": Symbol("training_size", "training size", "scalar"),
+    }
     general = copy.copy(penalty)
     for name, value in vars(penalty).items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -133,5 +140,6 @@ def _trace_penalty(penalty: Any) -> Formulas:
             object.__setattr__(general, name, symbols[name])
     sides = {"value": Symbol("Ω", "penalty"), "gradient": Symbol("dΩ", "gradient of penalty")}
     return Formulas(
-        {name: Equation(left, call_formula(getattr(general, name), symbols)) for name, left in sides.items()}, symbols
+        {name: Equation(left, call_formula(getattr(general, name), symbols)) for name, left in sides.items()},
+        symbols,
     )

@@ -19,7 +19,9 @@ def evaluate(tree: Expression, bindings: Mapping[str, Any]) -> Any:
     return _value(tree, bindings, {}, {})
 
 
-def _value(node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int], memory: dict[Key, Any]) -> Any:
+def _value(
+    node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int], memory: dict[Key, Any]
+) -> Any:
     match node:
         case Number(value):
             return value
@@ -27,7 +29,9 @@ def _value(node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int
             return offsets[name]
         case Symbol(name):
             if name not in bindings:
-                raise KeyError(f"the formula needs a value for {name!r}; bindings has {', '.join(bindings) or 'none'}")
+                raise KeyError(
+                    f"the formula needs a value for {name!r}; bindings has {', '.join(bindings) or 'none'}"
+                )
             return bindings[name]
         case Named(_, value):
             return _value(value, bindings, offsets, memory)
@@ -37,7 +41,9 @@ def _value(node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int
     return memory[key]
 
 
-def _compute(node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int], memory: dict[Key, Any]) -> Any:
+def _compute(
+    node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int], memory: dict[Key, Any]
+) -> Any:
     if isinstance(node, Operation):
         operands = (_value(operand, bindings, offsets, memory) for operand in node.operands)
         return node.rule.evaluate(*operands, **node.options)

@@ -33,7 +33,11 @@ def render(box: Box) -> str:
             joined = ("" if tight else " ").join(map(render, parts))
             return joined.replace(" ,", ",")
         case Scripts(base, sub, sup):
-            return render(base) + ("" if sup is None else _raised(render(sup))) + ("" if sub is None else _lowered(sub))
+            return (
+                render(base)
+                + ("" if sup is None else _raised(render(sup)))
+                + ("" if sub is None else _lowered(sub))
+            )
         case Hat(base):
             return render(base) + "\u0302" if isinstance(base, Word) else f"hat({render(base)})"
         case Root(body):

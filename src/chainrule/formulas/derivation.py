@@ -1,18 +1,28 @@
 """The derivative of a formula, derived mechanically: a second proof of every formula derived by hand.
 
-A reverse sweep.  The cotangent d of the result is handed down through the adjoint of each primitive (window ↔ place,
-W @ ↔ Wᵀ @, broadcast ↔ sum, ...), and what arrives at the same node from several sides is added.  A sum over offsets hands
-its cotangent to the body under the same sum.  The result is a tree, so it prints, evaluates and can be compared.
+A reverse sweep.  The cotangent d of the result is handed down through the adjoint of each primitive (window ↔
+place, W @ ↔ Wᵀ @, broadcast ↔ sum, ...), and what arrives at the same node from several sides is added.  A
+sum over offsets hands its cotangent to the body under the same sum.  The result is a tree, so it prints,
+evaluates and can be compared.
 """
 
 from __future__ import annotations
 
-from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol, substitute
+from chainrule.formulas.expression import (
+    Expression,
+    Index,
+    Named,
+    Number,
+    Operation,
+    Over,
+    Symbol,
+    substitute,
+)
 from chainrule.formulas.rules import binders
 
 
 def adjoint(tree: Expression, wrt: Symbol, cotangent: Expression) -> Expression:
-    """∂J/∂(wrt), given cotangent = ∂J/∂(value of tree).  The number 0 where the tree does not depend on it."""
+    """∂J/∂(wrt), given cotangent = ∂J/∂(value of tree); the number 0 if the tree lacks it."""
     return _sweep(tree, cotangent, (wrt,)).get(wrt, Number(0))
 
 
@@ -42,7 +52,9 @@ def _parents_first(tree: Expression) -> list[Expression]:
     return list(reversed(order)) + [symbol for symbol in tree.symbols if symbol not in order]
 
 
-def _shares(node: Expression, d: Expression, wanted: tuple[Symbol, ...]) -> list[tuple[Expression, Expression]]:
+def _shares(
+    node: Expression, d: Expression, wanted: tuple[Symbol, ...]
+) -> list[tuple[Expression, Expression]]:
     """What each operand of `node` receives from the cotangent d."""
     match node:
         case Named(_, value):
@@ -58,7 +70,10 @@ def _shares(node: Expression, d: Expression, wanted: tuple[Symbol, ...]) -> list
             node = _renamed(node, d.free_indices)
             indices = tuple(map(Index, node.indices))
             inner = _sweep(node.body, node.rule.flow(d, node, indices), wanted)
-            return [(symbol, Over(binders["sum_over"], node.indices, node.ranges, share)) for symbol, share in inner.items()]
+            return [
+                (symbol, Over(binders["sum_over"], node.indices, node.ranges, share))
+                for symbol, share in inner.items()
+            ]
     return []
 
 
@@ -71,5 +86,7 @@ def _renamed(node: Over, taken: frozenset[str]) -> Over:
         fresh.append(name)
     if tuple(fresh) == node.indices:
         return node
-    letters: dict[Expression, Expression] = {Index(a): Index(b) for a, b in zip(node.indices, fresh, strict=True)}
+    letters: dict[Expression, Expression] = {
+        Index(a): Index(b) for a, b in zip(node.indices, fresh, strict=True)
+    }
     return Over(node.rule, tuple(fresh), node.ranges, substitute(node.body, letters))

@@ -23,11 +23,17 @@ from chainrule.formulas.boxes import (
 )
 
 _GREEK = {
-    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta", "θ": r"\theta",
-    "λ": r"\lambda", "μ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ": r"\varphi",
-    "ψ": r"\psi", "ω": r"\omega", "Φ": r"\Phi", "Ω": r"\Omega",
+    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta", "θ":
+    r"\theta", "λ": r"\lambda", "μ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ":
+    r"\varphi", "ψ": r"\psi", "ω": r"\omega", "Φ": r"\Phi", "Ω": r"\Omega",
 }  # fmt: skip
-_OPERATORS = {"log": r"\log", "exp": r"\exp", "tanh": r"\tanh", "max": r"\max", "arg max": r"\operatorname*{arg\,max}"}
+_OPERATORS = {
+    "log": r"\log",
+    "exp": r"\exp",
+    "tanh": r"\tanh",
+    "max": r"\max",
+    "arg max": r"\operatorname*{arg\,max}",
+}
 _COMMAND = re.compile(r"\\[A-Za-z]+$")
 _SIGNS = {"−": "-", "⊙": r"\odot", "·": r"\cdot", "∑": r"\sum", "∂": r"\partial", "⊤": r"\top", ",": ","}
 
@@ -49,8 +55,12 @@ def render(box: Box) -> str:
         case Scripts(base, sub, sup):
             base = bare(base)
             letter = render(base)
-            compound = isinstance(base, Scripts | Fraction | Root) or (isinstance(base, Row) and not base.tight)
-            scripts = ("" if sup is None else f"^{{{render(sup)}}}") + ("" if sub is None else f"_{{{render(sub)}}}")
+            compound = isinstance(base, Scripts | Fraction | Root) or (
+                isinstance(base, Row) and not base.tight
+            )
+            scripts = ("" if sup is None else f"^{{{render(sup)}}}") + (
+                "" if sub is None else f"_{{{render(sub)}}}"
+            )
             return (f"{{{letter}}}" if compound else letter) + scripts
         case Hat(base):
             wide = not isinstance(base, Word)
@@ -78,7 +88,7 @@ def _condition(condition: Box | None) -> str:
 
 
 def _join(parts: tuple[Box, ...], tight: bool) -> str:
-    """Side by side: a comma is glued to its left, a fence after a factor gets a thin space, commands end in a blank."""
+    """Side by side: commas glued to the left, a thin space before a fenced factor, a blank after commands."""
     text = ""
     for part, before in zip(parts, (None, *parts), strict=False):
         latex = render(part)

@@ -1,4 +1,4 @@
-"""Boxes as MathML Core: mrow, mi, mn, mo, mfrac, msqrt, scripts, munder, mover, mtable; nothing that browsers dropped."""
+"""Boxes as MathML Core: mrow, mi, mn, mo, mfrac, msqrt, scripts, munder, mover, mtable."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def render(box: Box) -> str:
         case Under(operator, below):
             return f"<munder>{render(operator)}{render(below)}</munder>"
         case Cases(rows):
-            cells = "".join(f"<mtr><mtd>{render(value)}</mtd><mtd>{_condition(on)}</mtd></mtr>" for value, on in rows)
+            cells = "".join(
+                f"<mtr><mtd>{render(value)}</mtd><mtd>{_condition(on)}</mtd></mtr>" for value, on in rows
+            )
             return _row(f"{_delimiter('{', 'prefix', 'true')}<mtable>{cells}</mtable>")
         case Tagged(body, reference):
             return f"<mrow data-ref={quoteattr(reference)}>{render(body)}</mrow>"
