@@ -1,0 +1,111 @@
+"""The arguments of `fit`: names and values that other libraries use are answered with what to write here."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from chainrule.layers import Layer
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError, loss_for
+from chainrule.penalties import Penalty
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What to write instead, by the names of Keras, PyTorch, scikit-learn, XGBoost and Nielsen's code.
+_INSTEAD: dict[str, tuple[str, ...]] = {
+    "optimizer=SGD(0.1)": ("lr", "rate", "eta", "learning_rate", "learning_rate_init"),
+    "optimizer=SGD(0.1, momentum=0.9)": ("momentum", "nesterov", "nesterovs_momentum"),
+    "optimizer=SGD(CosineDecay(0.1))": ("schedule", "scheduler", "lr_scheduler"),
+    "optimizer=SGD(0.1, clip_norm=1.0)": ("clip_norm", "clipnorm", "max_grad_norm", "gradient_clip_val"),
+    "optimizer='adam'": ("optim", "solver", "optimiser"),
+    "penalty=L2(1e-4)": (
+        "alpha",
+        "l2",
+        "lam",
+        "lmbda",
+        "regularization",
+        "weight_decay",
+        "kernel_regularizer",
+    ),
+    "loss='cross_entropy'": ("criterion", "loss_fn", "loss_function", "objective", "cost"),
+    "epochs=10": ("n_epochs", "num_epochs", "max_epochs", "nb_epoch", "n_iter", "max_iter", "iterations"),
+    "batch_size=32": ("batch", "batchsize", "minibatch_size", "mini_batch_size"),
+    "validation=(X_val, y_val)": ("validation_data", "val_data", "evaluation_data", "eval_set", "X_val"),
+    "validation=0.1": ("validation_split", "validation_fraction", "val_split", "test_size"),
+    "progress=False, True or 'tqdm'": ("verbose", "progress_bar", "disp", "silent", "quiet"),
+    "seed=0": ("random_state", "random_seed", "rng"),
+    "sample_weight=w": ("sample_weights", "weights", "weight", "class_weight"),
+    "early_stopping=5": ("patience", "n_iter_no_change", "early_stopping_rounds", "early_stopping_n"),
+    "callbacks=[function]": ("callback",),
+    "threads=2": ("n_jobs", "num_threads", "n_threads", "workers", "nthread"),
+}
+_ADVICE = {name: advice for advice, names in _INSTEAD.items() for name in names}
+_ADVICE["metrics"] = "nothing: the accuracy is always measured where there are classes"
+_ADVICE["tol"] = "early_stopping=EarlyStopping(5, min_delta=1e-4)"
+_ADVICE["initial_epoch"] = _ADVICE["warm_start"] = "nothing: fit always continues from the current weights"
+
+
+def teach_keywords(function: Callable[P, R]) -> Callable[P, R]:
+    """Let an unknown keyword raise TypeError that names the argument it stands for."""
+    known = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                advice = _ADVICE.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
+                end = f"; write {advice}" if advice else f"; it takes {', '.join(known)}"
+                raise TypeError(f"{function.__name__}() has no argument {name!r}{end}")
+        return function(*args, **kwargs)
+
+    return call
+
+
+_LOSSES: dict[str, type[Loss]] = {
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "squared_error": SquaredError,
+    "mse": SquaredError,
+}
+
+
+def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
+    """A loss from an object, a name or None: the one that belongs to the network's last layer.
+
+    "mse" and "squared_error" are SquaredError(): ½‖a−y‖², summed over the outputs. Errors name what to write.
+    """
+    if value is None:
+        return loss_for(last_layer)
+    if isinstance(value, Loss):
+        return value
+    names = ", ".join(repr(name) for name in _LOSSES)
+    if isinstance(value, str):
+        if value not in _LOSSES:
+            raise ValueError(
+                f"loss {value!r} is unknown: write one of {names}, or an object such as CrossEntropy()"
+            )
+        return _LOSSES[value]()
+    raise TypeError(
+        f"loss must be an object such as CrossEntropy() or one of {names}, received {describe(value)}"
+    )
+
+
+def check_penalty(value: Penalty | None) -> Penalty | None:
+    """The penalty itself; TypeError if it is not one: a bare λ does not say whether it is divided by m."""
+    if value is None or isinstance(value, Penalty):
+        return value
+    raise TypeError(
+        f"penalty must be L2(1e-4), L2(1e-4, per_sample=True) or None, received {describe(value)}"
+    )
+
+
+def describe(value: Any) -> str:
+    """The value for an error message: arrays and other long things by their type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    text = repr(value)
+    return text if len(text) <= 40 else type(value).__name__

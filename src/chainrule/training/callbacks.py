@@ -1,0 +1,224 @@
+"""Callbacks: your code between epochs, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
+from chainrule.training.schedules import check_count, check_number
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+
+
+@dataclass
+class Context:
+    """What a callback sees of the running fit.
+
+    network: with the parameters after the epoch; a callback may change them, and training goes on from there.
+    history: the epochs finished so far. epoch: the last of them, 0 at first. epochs: how many were asked for.
+    validated: whether there is validation data. stopped: why training is to end, None while it runs.
+    """
+
+    network: Network
+    history: History
+    epochs: int
+    validated: bool
+    epoch: int = 0
+    stopped: str | None = None
+
+    @property
+    def last(self) -> Row:
+        """Loss, accuracy and the other columns of the epoch just finished."""
+        return self.history.last
+
+    def stop(self, reason: str = "stopped by a callback") -> None:
+        """End training after this epoch (from another thread: after this step). The first reason counts."""
+        if self.stopped is None:
+            self.stopped = reason
+
+
+class Callback:
+    """Base of the callbacks; override what you need. A plain function stands for its `on_epoch_end`."""
+
+    def on_fit_begin(self, context: Context) -> None:
+        """Before the first step; the arguments of fit are valid."""
+
+    def on_epoch_end(self, context: Context) -> None:
+        """After every finished epoch and its validation; `context.last` holds its numbers."""
+
+    def on_fit_end(self, context: Context) -> None:
+        """Once, however training ended; `context.stopped` says why, None if all epochs were run."""
+
+
+class _Function(Callback):
+    def __init__(self, function: Callable[[Context], Any]) -> None:
+        self.function = function
+
+    def on_epoch_end(self, context: Context) -> None:
+        self.function(context)
+
+
+Callbacks = Callback | Callable[[Context], Any] | Iterable[Callback | Callable[[Context], Any]]
+
+
+def callbacks_from(value: Callbacks | None) -> list[Callback]:
+    """The callbacks from one or several objects or functions. Raises TypeError for anything else."""
+    given = [] if value is None else list(value) if isinstance(value, Iterable) else [value]
+    callbacks: list[Callback] = []
+    for entry in given:
+        if isinstance(entry, Callback):
+            callbacks.append(entry)
+        elif callable(entry) and not isinstance(entry, type):
+            callbacks.append(_Function(entry))
+        else:
+            hint = f": write {entry.__name__}(...)" if isinstance(entry, type) else ""
+            raise TypeError(
+                f"callbacks takes functions of one argument and Callback objects, received {entry!r}{hint}"
+            )
+    return callbacks
+
+
+class _Monitor:
+    """The best value of a column so far, and in which epoch."""
+
+    def __init__(self, column: str | None, min_delta: float = 0.0) -> None:
+        if column is not None and column not in COLUMNS[1:5]:
+            raise ValueError(f"monitor must be one of {', '.join(COLUMNS[1:5])}, received {column!r}")
+        self.column, self.min_delta = column, min_delta
+        self.value, self.epoch = float("nan"), 0
+
+    def begin(self, context: Context) -> None:
+        self.name = self.column or ("validation_loss" if context.validated else "loss")
+        if self.name.startswith("validation") and not context.validated:
+            raise ValueError(
+                f"monitor={self.name!r} needs validation data: give fit validation=0.1 or (X_val, y_val), "
+                "or write monitor='loss'"
+            )
+        self.value, self.epoch = float("nan"), 0
+
+    def improved(self, row: Row) -> bool:
+        """Whether the row is better than every one before by more than min_delta; then it is the best."""
+        value = getattr(row, self.name)
+        if value is None:
+            raise ValueError(
+                f"monitor={self.name!r} has no value: this loss has no classes; write monitor='loss'"
+            )
+        gain = value - self.value if higher_is_better(self.name) else self.value - value
+        if self.epoch and not gain > self.min_delta:
+            return False
+        self.value, self.epoch = value, row.epoch
+        return True
+
+    def __str__(self) -> str:
+        return f"{self.name.replace('_', ' ')} {format_cell(self.name, self.value)} in epoch {self.epoch}"
+
+
+class EarlyStopping(Callback):
+    """Stop when the monitored column has not improved for `patience` epochs (Prechelt 1998).
+
+    min_delta: how much better counts as an improvement. restore_best: however the fit ends, Ctrl-C included,
+    the network gets the parameters of the best epoch back, bit for bit.
+    After the fit `best_epoch` and `best_value` say which one that was.
+    """
+
+    def __init__(
+        self,
+        patience: int = 5,
+        monitor: str = "validation_loss",
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        self.patience = check_count("patience", patience)
+        check_number("min_delta", min_delta, include_low=True)
+        self.restore_best = restore_best
+        self._best = _Monitor(monitor, min_delta)
+        self._parameters: dict[str, NDArray[Any]] = {}
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the best value, 0 before the first."""
+        return self._best.epoch
+
+    @property
+    def best_value(self) -> float:
+        """The best value of the monitored column, NaN before the first epoch."""
+        return self._best.value
+
+    def on_fit_begin(self, context: Context) -> None:
+        self._best.begin(context)
+        self._parameters = {}
+
+    def on_epoch_end(self, context: Context) -> None:
+        if self._best.improved(context.last):
+            if self.restore_best:
+                self._parameters = {
+                    name: np.array(value) for name, value in context.network.parameters.items()
+                }
+        elif context.epoch - self._best.epoch >= self.patience:
+            plural = "epoch" if self.patience == 1 else "epochs"
+            context.stop(f"no improvement for {self.patience} {plural}, best {self._best}")
+
+    def on_fit_end(self, context: Context) -> None:
+        if self._parameters:
+            context.network.set_parameters(self._parameters)
+            self._parameters = {}
+
+
+class Checkpoint(Callback):
+    """Save the network every `every` epochs; best_only=True: only if the monitored column is the best so far.
+
+    path: as for `network.save`; "{epoch}" in it is replaced: "net-{epoch:03}.npz" keeps every one. The file
+    is replaced as a whole: a crash while writing leaves the one before. monitor: None is the validation loss,
+    without validation data the loss.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        every: int = 1,
+        best_only: bool = False,
+        monitor: str | None = None,
+    ) -> None:
+        self.path = os.fspath(path)
+        self.every = check_count("every", every)
+        self.best_only = best_only
+        self._best = _Monitor(monitor)
+
+    def on_fit_begin(self, context: Context) -> None:
+        if self.best_only:
+            self._best.begin(context)
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_end(self, context: Context) -> None:
+        if context.epoch % self.every == 0 and (not self.best_only or self._best.improved(context.last)):
+            self.save(context)
+
+    def save(self, context: Context) -> None:
+        """Write the network as it is now."""
+        target = Path(self.path.format(epoch=context.epoch))
+        part = target.with_name(f"{target.stem}.part{target.suffix}")  # the suffix names the format
+        try:
+            context.network.save(part)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def early_stopping_from(value: EarlyStopping | int | None) -> list[Callback]:
+    """What the `early_stopping` argument asks for: nothing, an object, or a number of epochs of patience."""
+    if value is None or value is False:
+        return []
+    if isinstance(value, EarlyStopping):
+        return [value]
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        what = "a number of epochs to wait, such as 5, or EarlyStopping(...)"
+        raise TypeError(f"early_stopping must be {what}, received {value!r}")
+    return [EarlyStopping(int(value))]

@@ -1,0 +1,296 @@
+"""`fit`: epochs of compiled training steps, with validation, callbacks and a history between them.
+
+The steps themselves run in the engine's plan; nothing here runs once per step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.errors import DataError, NonFiniteError
+from chainrule.losses import Loss
+from chainrule.network import Network
+from chainrule.penalties import Penalty
+from chainrule.training.arguments import check_penalty, describe, loss_from, teach_keywords
+from chainrule.training.callbacks import (
+    Callback,
+    Callbacks,
+    Context,
+    EarlyStopping,
+    callbacks_from,
+    early_stopping_from,
+)
+from chainrule.training.history import History, Row
+from chainrule.training.optimizers import Optimizer, optimizer_from
+from chainrule.training.parts import FitData, Part, Validation, prepare
+from chainrule.training.progress import Progress, progress_from
+from chainrule.training.schedules import Rates, check_count
+
+if TYPE_CHECKING:  # at run time inside fit: the engine reads training.optimizers
+    from chainrule.engine import Plan
+
+# Validation is cut into pieces of this many samples at least, so that Ctrl-C is seen between them.
+EVALUATION_PIECE = 1024
+
+
+@teach_keywords
+def fit(
+    network: Network,
+    X: Any,
+    y: Any,
+    *,
+    loss: Loss | str | None = None,
+    penalty: Penalty | None = None,
+    optimizer: Optimizer | str | None = None,
+    batch_size: int = 32,
+    epochs: int = 10,
+    validation: Validation = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    sample_weight: Any = None,
+    early_stopping: EarlyStopping | int | None = None,
+    callbacks: Callbacks | None = (),
+    progress: bool | str | Progress | None = None,
+    threads: int | None = None,
+) -> History:
+    """Train a network in place and return what each epoch reached; `network.history` holds the same object.
+
+    Parameters
+    ----------
+    X: (N, *input_shape), float32, float64 or uint8; uint8 is read as pixels, value / 255, without a copy.
+    y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
+    loss: a loss, "cross_entropy", "binary_cross_entropy" or "squared_error" ("mse"); None: the one that fits
+        the network's last layer.
+    penalty: such as L2(1e-4); biases are never penalised.
+    optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: SGD(0.1, momentum=0.9).
+    batch_size: samples per step; the last batch of an epoch may be smaller, and so is the only one if N is.
+    epochs: at least 1.
+    validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
+        chosen by the seed are held out; where the targets are classes, of every class in its proportion.
+    shuffle: whether every epoch takes the samples in a new order.
+    seed: fixes the orders and the held-out part. The same seed gives the same bits for any number of threads.
+    sample_weight: (N,), at least 0; only ratios matter (they are scaled to mean 1 over the training part). A
+        fraction held out keeps its samples' weights. Accuracies count every sample once.
+    early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
+    callbacks: functions of one `Context`, called after every epoch, or `Callback` objects.
+    progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
+    threads: for this fit; None leaves the engine's choice.
+
+    Calling fit again continues from the current parameters with a fresh optimizer and schedule. It repeats
+    the orders of the first call unless it is given another seed.
+
+    Ctrl-C ends training at once: KeyboardInterrupt is raised, the network keeps the parameters of the last
+    whole step (with early stopping the best ones), and `network.history` holds the finished epochs; its
+    `stopped` says where training was.
+
+    Raises
+    ------
+    NonFiniteError: the loss, a δ or a parameter became NaN or infinite; the message names epoch, step and
+        layer, and the network keeps finite parameters.
+    DataError, ShapeError, PairError, TypeError, ValueError: an argument cannot be used; nothing was changed.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
+    chosen_loss = loss_from(loss, network.layers[-1])
+    chosen_loss.check_output(network.layers)
+    chosen_penalty, chosen_optimizer = check_penalty(penalty), optimizer_from(optimizer)
+    batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
+    seed = check_count("seed", seed, 0)
+    chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
+    shown = progress_from(progress)
+    data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed)
+
+    from chainrule.engine import Plan
+
+    samples = len(data.rows)
+    batch_size = min(batch_size, samples)
+    plan = Plan(
+        network,
+        loss=chosen_loss,
+        penalty=chosen_penalty,
+        optimizer=chosen_optimizer,
+        batch_size=batch_size,
+        training_size=samples,
+    )
+    run = _Run(network, plan, data, chosen_optimizer, batch_size, epochs, seed if shuffle else None)
+    with threads_set_to(threads):
+        return run.train(chosen_callbacks, shown)
+
+
+@contextmanager
+def threads_set_to(count: int | None) -> Iterator[None]:
+    """Let the engine use `count` threads within the block; None leaves it as it is."""
+    from chainrule import engine
+
+    if count is None:
+        yield
+        return
+    before = engine.threads()
+    engine.set_threads(count)
+    try:
+        yield
+    finally:
+        engine.set_threads(before)
+
+
+class _Run:
+    """One call of fit: the loop over epochs and what must hold when it is left in whatever way."""
+
+    def __init__(
+        self,
+        network: Network,
+        plan: Plan,
+        data: FitData,
+        optimizer: Optimizer,
+        batch_size: int,
+        epochs: int,
+        seed: int | None,
+    ) -> None:
+        self.network, self.plan, self.data, self.optimizer = network, plan, data, optimizer
+        self.batch_size, self.epochs = batch_size, epochs
+        self.rng = None if seed is None else np.random.Generator(np.random.PCG64(seed))
+        self.steps = math.ceil(len(data.rows) / batch_size)
+        self.context = Context(network, History(), epochs, data.validation is not None)
+        self.number = 1  # the current epoch
+        self.step = 0  # its finished steps, as far as the plan has told
+
+    def train(self, callbacks: list[Callback], progress: Progress) -> History:
+        context, history = self.context, self.context.history
+        self.rates(1)  # refuses a schedule that does not fit the epochs before anything has changed
+        with ExitStack() as ending:  # runs every on_fit_end in the order of the callbacks, whatever is raised
+            for callback in reversed(callbacks):
+                ending.callback(callback.on_fit_end, context)
+            for callback in callbacks:
+                callback.on_fit_begin(context)
+            if self.data.classes is not None:
+                self.network.classes = self.data.classes
+            self.network.history = history
+            try:
+                self.plan.load()
+                progress.begin(self.epochs, self.steps, len(self.data.rows))
+                while context.epoch < self.epochs and context.stopped is None:
+                    self.run_epoch(callbacks, progress)
+            except BaseException as error:
+                what = "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+                context.stopped = f"{what} {self.place()}"
+                raise
+            finally:
+                history.stopped = context.stopped
+                progress.close()
+        return history
+
+    def run_epoch(self, callbacks: list[Callback], progress: Progress) -> None:
+        context, training = self.context, self.data.training
+        self.number = number = context.epoch + 1
+        started = time.perf_counter()
+        rates = self.rates(number)
+        order = self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
+        before = {name: np.array(value) for name, value in self.network.parameters.items()}
+        self.step = 0
+
+        def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
+            self.step = step
+            progress.step(number, step, loss, accuracy)
+            return context.stopped is not None
+
+        try:
+            result = self.plan.train_epoch(
+                training.X, training.targets, order, rates, weights=training.weights, poll=poll
+            )
+        except BaseException:
+            self.store(before)  # Ctrl-C, or a layer of the user's own that raised
+            raise
+        self.step = result.steps
+        stored = self.store(before)
+        if result.outcome == "nonfinite" or not stored:
+            raise self.nonfinite(float(rates[min(self.step, self.steps - 1)]), stored)
+        if result.outcome == "stopped":
+            return
+        validation_loss, validation_accuracy = self.validate()
+        measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
+        row = Row(number, *measured, rate=float(rates[0]), seconds=time.perf_counter() - started)
+        context.history.append(row)
+        context.epoch = number
+        progress.end_epoch(row)
+        for callback in callbacks:
+            callback.on_epoch_end(context)
+        if callbacks:
+            self.plan.load()  # a callback may have changed the parameters
+
+    def rates(self, epoch: int) -> Rates:
+        """The rate of every step of the epoch, checked: a schedule may be the user's own."""
+        given = self.optimizer.rates((epoch - 1) * self.steps, self.steps, self.steps, self.epochs)
+        rates = np.ascontiguousarray(given, dtype=np.float64)
+        if rates.shape != (self.steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
+            raise ValueError(
+                f"{self.optimizer.rate!r} must give {self.steps} finite rates >= 0 for epoch {epoch}, "
+                f"it gave {rates}"
+            )
+        return rates
+
+    def validate(self) -> tuple[float | None, float | None]:
+        """Loss and accuracy on the validation part, None where there is none."""
+        part = self.data.validation
+        if part is None:
+            return None, None
+        loss, accuracy = evaluate(self.plan, part, max(EVALUATION_PIECE, 16 * self.batch_size))
+        if not math.isfinite(loss):
+            raise NonFiniteError(
+                f"the validation loss became {loss} after epoch {self.number} while the training "
+                "loss is finite: look for extreme values in the validation data, or lower the rate"
+            )
+        return loss, accuracy
+
+    def store(self, before: dict[str, Any]) -> bool:
+        """Give the network the plan's parameters; if an update made them non-finite `before`, and False."""
+        try:
+            self.plan.store()
+        except DataError:
+            self.network.set_parameters(before)
+            return False
+        return True
+
+    def nonfinite(self, rate: float, stored: bool) -> NonFiniteError:
+        """The error to raise; stored: whether the plan's parameters were finite."""
+        where = self.plan.first_nonfinite() or "the loss"
+        kept = "after the last finite step" if stored else "before this epoch"
+        step = min(self.step + 1, self.steps)  # the loss shows it first, or the last update did it
+        lower = self.written(rate=float(f"{rate / 10:.1g}"))
+        clip = "" if self.optimizer.clip_norm else f", clip the gradients ({self.written(clip_norm=1.0)})"
+        return NonFiniteError(
+            f"training became NaN or infinite in epoch {self.number}, step {step} of "
+            f"{self.steps}, first in {where}; the network keeps its parameters from {kept}. Lower the rate "
+            f"(it was {rate:g}: write {lower}){clip}, or check the scale of the data "
+            "and of the initial weights"
+        )
+
+    def written(self, **changes: float) -> str:
+        """The optimizer as the user could write it with one argument changed."""
+        shown = ", ".join(f"{name}={value:g}" for name, value in changes.items())
+        return f"{type(self.optimizer).__name__}({shown})"
+
+    def place(self) -> str:
+        """Where training is, for people: the plan tells the step every 50 ms only."""
+        if self.context.epoch == self.number:
+            return f"after epoch {self.number}"
+        return f"in epoch {self.number}" + (f", near step {self.step} of {self.steps}" if self.step else "")
+
+
+def evaluate(plan: Plan, part: Part, piece: int) -> tuple[float, float | None]:
+    """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C."""
+    losses, hits = [], []
+    for start in range(0, len(part.X), piece):
+        rows = slice(start, start + piece)
+        weights = None if part.weights is None else part.weights[rows]
+        result = plan.evaluate(part.X[rows], part.targets[rows], weights)
+        samples = len(part.X[rows])
+        losses.append(result.loss * samples)
+        if result.accuracy is not None:
+            hits.append(result.accuracy * samples)
+    return math.fsum(losses) / len(part.X), math.fsum(hits) / len(part.X) if hits else None

@@ -1,0 +1,269 @@
+"""What a training run reached, epoch by epoch: a plain object with columns, a table, CSV and curves."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from chainrule.errors import FileError, MissingExtraError
+from chainrule.training.curves import Panel, draw_panels
+
+# How many epochs the printed table shows at each end before it leaves out the middle.
+TABLE_HEAD, TABLE_TAIL = 3, 7
+
+
+@dataclass(frozen=True)
+class Row:
+    """One epoch.
+
+    loss, accuracy: means over the epoch's training samples, each measured before the step it took part in;
+    the loss is J, penalty included. validation_*: measured after the epoch, the loss of the data alone; None
+    without validation data. Accuracies are fractions from 0 to 1, None where there are no classes.
+    rate: learning rate of the epoch's first step. seconds: wall-clock time of the epoch, validation included.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    rate: float = math.nan
+    seconds: float = math.nan
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def higher_is_better(column: str) -> bool:
+    """Whether a larger value of the column is the better one: accuracies, but not losses."""
+    return column.endswith("accuracy")
+
+
+class History:
+    """The epochs of one `fit`: `history.loss` and the other columns are lists, one entry per finished epoch.
+
+    Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`).
+    `stopped` says why training ended before its last epoch, None if it did not.
+    """
+
+    def __init__(self, rows: Iterable[Row] = (), stopped: str | None = None) -> None:
+        self.rows: list[Row] = list(rows)
+        self.stopped = stopped
+
+    def append(self, row: Row) -> None:
+        """Add a finished epoch."""
+        self.rows.append(row)
+
+    def column(self, name: str) -> list[Any]:
+        """One column as a list. Raises ValueError that lists the columns."""
+        if name not in COLUMNS:
+            raise ValueError(f"history has no column {name!r}: write one of {', '.join(COLUMNS)}")
+        return [getattr(row, name) for row in self.rows]
+
+    @property
+    def epoch(self) -> list[int]:
+        """Epoch numbers, from 1."""
+        return self.column("epoch")
+
+    @property
+    def loss(self) -> list[float]:
+        """Mean training loss of each epoch."""
+        return self.column("loss")
+
+    @property
+    def accuracy(self) -> list[float | None]:
+        """Training accuracy of each epoch."""
+        return self.column("accuracy")
+
+    @property
+    def validation_loss(self) -> list[float | None]:
+        """Validation loss after each epoch."""
+        return self.column("validation_loss")
+
+    @property
+    def validation_accuracy(self) -> list[float | None]:
+        """Validation accuracy after each epoch."""
+        return self.column("validation_accuracy")
+
+    @property
+    def rate(self) -> list[float]:
+        """Learning rate of the first step of each epoch."""
+        return self.column("rate")
+
+    @property
+    def seconds(self) -> list[float]:
+        """Duration of each epoch."""
+        return self.column("seconds")
+
+    @property
+    def last(self) -> Row:
+        """The last finished epoch. Raises IndexError when no epoch was finished."""
+        if not self.rows:
+            raise IndexError("the history holds no epoch: training stopped before the first was finished")
+        return self.rows[-1]
+
+    @property
+    def best(self) -> Row:
+        """The epoch with the lowest validation loss (without validation data: loss), the first of equals."""
+        return self.best_by("loss" if self.last.validation_loss is None else "validation_loss")
+
+    def best_by(self, column: str) -> Row:
+        """The epoch with the best value in a column: the highest accuracy, the lowest of anything else."""
+        sign = -1.0 if higher_is_better(column) else 1.0
+        values = zip(self.column(column), self.rows, strict=True)
+        scored = [(sign * value, row) for value, row in values if value is not None]
+        if not scored:
+            raise ValueError(f"the history holds no value in column {column!r}")
+        return min(scored, key=lambda pair: pair[0])[1]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and (self.rows, self.stopped) == (other.rows, other.stopped)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write one line per epoch under the column names; numbers exactly, empty where there is none."""
+        lines = [",".join(COLUMNS)]
+        lines += [
+            ",".join("" if value is None else repr(value) for value in astuple(row)) for row in self.rows
+        ]
+        target = Path(path)
+        part = target.with_name(target.name + ".part")  # replaced as a whole: never half a file
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        os.replace(part, target)
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike[str]) -> History:
+        """The history that `to_csv` wrote. Raises FileError that names the line."""
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise FileError(f"{path} cannot be read as a history: {error}") from None
+        if not lines or tuple(lines[0].split(",")) != COLUMNS:
+            raise FileError(f"{path} is not a history: its first line must be {','.join(COLUMNS)}")
+        rows = []
+        for number, line in enumerate(lines[1:], 2):
+            cells = line.split(",")
+            try:
+                values = [None if cell == "" else float(cell) for cell in cells[1:]]
+                if len(cells) != len(COLUMNS) or None in (values[0], values[4], values[5]):
+                    raise ValueError
+                rows.append(Row(int(cells[0]), *values))  # type: ignore[arg-type]
+            except ValueError:
+                raise FileError(f"{path}, line {number} is not an epoch of a history: {line!r}") from None
+        return cls(rows)
+
+    def _panels(self) -> list[Panel]:
+        """Loss and accuracy by epoch, training and validation; columns without values are left out."""
+        panels = []
+        for title, name in (("loss", "loss"), ("accuracy", "accuracy")):
+            curves = {"training": self.column(name), "validation": self.column(f"validation_{name}")}
+            drawn = {label: values for label, values in curves.items() if any(v is not None for v in values)}
+            if drawn:
+                panels.append(Panel(title, self.epoch, drawn, percent=name == "accuracy"))
+        return panels
+
+    def to_svg(self) -> str:
+        """The curves as an SVG picture, a text; needs nothing but the standard library."""
+        return draw_panels(self._panels(), x_label="epoch")
+
+    def save_svg(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_svg()` to a file."""
+        Path(path).write_text(self.to_svg(), encoding="utf-8")
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """The curves as a matplotlib figure, also written to `path` if given (.png, .pdf, .svg).
+
+        Raises MissingExtraError without matplotlib; `to_svg` needs no package.
+        """
+        try:
+            from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator, PercentFormatter
+        except ImportError:
+            raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
+        panels = self._panels()
+        # A Figure of its own, not pyplot: no window, no global list of figures, any thread.
+        figure = Figure(figsize=(5.2 * max(len(panels), 1), 3.6), layout="constrained")
+        for index, panel in enumerate(panels, 1):
+            axes = figure.add_subplot(1, len(panels), index)
+            marker = "o" if len(panel.x) == 1 else None
+            for label, values in panel.curves.items():
+                axes.plot(panel.x, [math.nan if v is None else v for v in values], label=label, marker=marker)
+            axes.set(xlabel="epoch", ylabel=panel.title)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if panel.percent:
+                axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+            axes.grid(alpha=0.3)
+            axes.legend()
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
+
+    def _table(self) -> tuple[list[str], list[list[str] | None]]:
+        """Headings and rows of text, columns without values left out; None stands for the epochs left out."""
+        names = [name for name in COLUMNS if any(value is not None for value in self.column(name))]
+        rows: list[Row | None] = list(self.rows)
+        if len(rows) > TABLE_HEAD + TABLE_TAIL + 1:
+            rows[TABLE_HEAD:-TABLE_TAIL] = [None]
+        cells = [
+            None if row is None else [format_cell(name, getattr(row, name)) for name in names] for row in rows
+        ]
+        return [name.replace("_", " ") for name in names], cells
+
+    def _footer(self) -> str:
+        best = self.best
+        value = best.loss if best.validation_loss is None else best.validation_loss
+        name = "loss" if best.validation_loss is None else "validation loss"
+        text = f"best {name} {format_cell('loss', value)} in epoch {best.epoch}"
+        return text + (f"; stopped: {self.stopped}" if self.stopped else "")
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return f"History: no epoch finished{f'; stopped: {self.stopped}' if self.stopped else ''}"
+        heading, rows = self._table()
+        widths = [max(len(text), *(len(row[i]) for row in rows if row)) for i, text in enumerate(heading)]
+        lines = ["  ".join(text.rjust(width) for text, width in zip(heading, widths, strict=True))]
+        for row in rows:
+            shown = ["…"] + [""] * (len(widths) - 1) if row is None else row
+            lines.append(
+                "  ".join(text.rjust(width) for text, width in zip(shown, widths, strict=True)).rstrip()
+            )
+        return "\n".join([*lines, self._footer()])
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{self!r}</p>"
+        heading, rows = self._table()
+        head = "".join(f"<th>{text}</th>" for text in heading)
+        span = f"<tr><td colspan='{len(heading)}' style='text-align:center'>…</td></tr>"
+        body = "".join(
+            span if row is None else "<tr>" + "".join(f"<td>{text}</td>" for text in row) + "</tr>"
+            for row in rows
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<div>{self.to_svg()}{table}<p>{self._footer()}</p></div>"
+
+
+def format_cell(name: str, value: float | None) -> str:
+    """A value of the column as it is printed: 4 digits, accuracies in percent, "-" for none."""
+    if value is None:
+        return "-"
+    if name == "epoch":
+        return str(value)
+    if higher_is_better(name):
+        return f"{100 * value:.2f} %"
+    if name == "seconds":
+        return f"{value:.2f}"
+    return (
+        f"{value:.4g}" if name == "rate" else f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
+    )

@@ -1,0 +1,229 @@
+"""Optimizers: how a gradient changes a parameter, as formulas on NumPy arrays.
+
+Each is a small frozen value; `update` is the reference that the fused native update is tested against.
+The gradient g that reaches `update` is the whole one: mean over the batch, penalty included, clipped.
+η is the rate, t the step, from 1.
+
+Everything follows PyTorch's conventions, so that rates and momenta found there carry over: the velocity is
+not scaled by the rate, epsilon stands outside the square root, and AdamW's decay is multiplied by the rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.training.schedules import Constant, Rates, Schedule, check_number
+
+Array = NDArray[Any]
+State = dict[str, Array]
+
+
+def clip_factor(gradients: Iterable[Array], clip_norm: float | None) -> float:
+    """min(1, clip_norm / ‖g‖), ‖g‖ the norm over all parameters together, in float64; 1 for clip_norm None.
+
+    Pascanu, Mikolov & Bengio 2013.  PyTorch divides by ‖g‖ + 1e-6 instead.
+    """
+    if clip_norm is None:
+        return 1.0
+    norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in gradients))
+    return clip_norm / norm if norm > clip_norm else 1.0
+
+
+class Optimizer:
+    """Base of the optimizers: a rate (a number or a `Schedule`), a clipping norm and an update rule."""
+
+    kind: ClassVar[str]
+    rate: float | Schedule
+    clip_norm: float | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, Schedule):
+            check_number("rate", self.rate, hint="write 0.1, say, or a schedule such as CosineDecay(0.1)")
+        if self.clip_norm is not None:
+            check_number("clip_norm", self.clip_norm, hint="None does not clip")
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rate as a schedule."""
+        return self.rate if isinstance(self.rate, Schedule) else Constant(self.rate)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the arrays kept per parameter, each of the parameter's shape and zero at the start."""
+        raise NotImplementedError
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        """η of steps first_step .. first_step + steps - 1, counted from 0; float64 (steps,)."""
+        return self.schedule.rates(first_step, steps, steps_per_epoch, epochs)
+
+    def new_state(self, theta: Array) -> State:
+        """The state before the first step: zeros of theta's shape and dtype."""
+        return {slot: np.zeros_like(theta) for slot in self.slots}
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        """theta after one step; the arrays in `state` are replaced, `theta` and `gradient` are left alone.
+
+        theta, gradient: any shape, the same.  step counts from 1.  penalised: False for biases (see AdamW).
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum μ, in PyTorch's convention.
+
+    v ← μ v + g          θ ← θ − η v                 (momentum; Polyak 1964)
+                         θ ← θ − η (g + μ v)         (nesterov=True; Sutskever et al. 2013)
+
+    Without momentum θ ← θ − η g (seed 002, eq. 1.3.2).  Where the velocity is written with the rate inside
+    (v ← μ v − η g, as in Keras), the two agree for a constant rate.
+    """
+
+    kind: ClassVar[str] = "sgd"
+    rate: float | Schedule = 0.1
+    momentum: float = 0.0
+    nesterov: bool = False
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("momentum", self.momentum, high=1.0, include_low=True)
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov=True needs momentum: write SGD(rate, momentum=0.9, nesterov=True)")
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("velocity",) if self.momentum else ()
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        if not self.momentum:
+            return theta - rate * gradient
+        state["velocity"] = velocity = self.momentum * state["velocity"] + gradient
+        return theta - rate * (gradient + self.momentum * velocity if self.nesterov else velocity)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam with bias correction (Kingma & Ba 2015, algorithm 1).
+
+    m ← β₁ m + (1−β₁) g        s ← β₂ s + (1−β₂) g²
+    θ ← θ − η m̂ / (√ŝ + ε)     with m̂ = m / (1−β₁ᵗ), ŝ = s / (1−β₂ᵗ)
+    """
+
+    kind: ClassVar[str] = "adam"
+    rate: float | Schedule = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("beta1", self.beta1, high=1.0, include_low=True)
+        check_number("beta2", self.beta2, high=1.0, include_low=True)
+        check_number("epsilon", self.epsilon)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("mean", "square")
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        state["mean"] = mean = self.beta1 * state["mean"] + (1 - self.beta1) * gradient
+        state["square"] = square = self.beta2 * state["square"] + (1 - self.beta2) * gradient * gradient
+        corrected_mean = mean / (1 - self.beta1**step)
+        corrected_square = square / (1 - self.beta2**step)
+        return theta - rate * corrected_mean / (np.sqrt(corrected_square) + self.epsilon)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay λ (Loshchilov & Hutter 2019), in PyTorch's scaling.
+
+    θ ← θ − η λ θ  for the weights, then the step of `Adam`.  Biases (penalised=False) do not decay.
+    A penalty given to fit acts through the gradient instead, and both may be used together.
+    """
+
+    kind: ClassVar[str] = "adamw"
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("weight_decay", self.weight_decay, include_low=True)
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        if penalised:
+            theta = theta - rate * self.weight_decay * theta
+        return super().update(theta, gradient, state, rate, step)
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """RMSProp (Hinton 2012, lecture 6e) with optional momentum μ, in PyTorch's convention.
+
+    s ← ρ s + (1−ρ) g²         u = g / (√s + ε)
+    θ ← θ − η u                or, with momentum: v ← μ v + u, θ ← θ − η v
+    """
+
+    kind: ClassVar[str] = "rmsprop"
+    rate: float | Schedule = 1e-3
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-8
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("rho", self.rho, high=1.0, include_low=True)
+        check_number("momentum", self.momentum, high=1.0, include_low=True)
+        check_number("epsilon", self.epsilon)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("velocity", "square") if self.momentum else ("square",)
+
+    def update(
+        self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
+    ) -> Array:
+        state["square"] = square = self.rho * state["square"] + (1 - self.rho) * gradient * gradient
+        move = gradient / (np.sqrt(square) + self.epsilon)
+        if self.momentum:
+            state["velocity"] = move = self.momentum * state["velocity"] + move
+        return theta - rate * move
+
+
+optimizers: dict[str, type[Optimizer]] = {cls.kind: cls for cls in (SGD, Adam, AdamW, RMSProp)}
+
+
+def optimizer_from(value: Optimizer | str | None) -> Optimizer:
+    """An optimizer from an object, a name ("sgd", "adam", "adamw", "rmsprop": its defaults) or None.
+
+    None is SGD(0.1, momentum=0.9).  Raises ValueError (unknown name) or TypeError; both list what to write.
+    """
+    if value is None:
+        return SGD(0.1, momentum=0.9)
+    if isinstance(value, Optimizer):
+        return value
+    names = ", ".join(repr(name) for name in optimizers)
+    if isinstance(value, str):
+        cls = optimizers.get(value.lower())
+        if cls is None:
+            raise ValueError(
+                f"optimizer {value!r} is unknown: write one of {names}, or an object: Adam(1e-3)"
+            )
+        return cls()
+    written = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+    raise TypeError(f"optimizer must be an object such as SGD(0.1) or one of {names}, received {written}")

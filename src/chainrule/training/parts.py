@@ -1,0 +1,135 @@
+"""The data of a fit: validated once, the training and the validation part told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.door import check_inputs, check_weights, encode_targets
+from chainrule.data.split import stratified_choice
+from chainrule.errors import DataError
+from chainrule.losses import Loss
+from chainrule.network import Network
+from chainrule.training.arguments import describe
+from chainrule.training.schedules import check_number
+
+Array = NDArray[Any]
+Rows = NDArray[np.int64]
+
+Validation = float | tuple[Any, Any] | tuple[Any, Any, Any] | list[Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Samples with encoded targets; weights have mean 1 over the samples used, None: all weigh the same."""
+
+    X: Array
+    targets: Array
+    weights: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """What a fit trains and validates on.
+
+    rows: the samples of `training` that are trained on, ascending; all of them unless a fraction is held out,
+    so that the training part is never copied. classes: the labels, None where the targets are numbers.
+    """
+
+    training: Part
+    rows: Rows
+    validation: Part | None
+    classes: Array | None
+
+
+def prepare(
+    network: Network, loss: Loss, X: Any, y: Any, sample_weight: Any, validation: Validation, seed: int
+) -> FitData:
+    """Validate and encode everything; nothing of the network is changed. Raises DataError and ShapeError.
+
+    A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion.
+    """
+    X = _as(network.dtype, check_inputs(X, network.input_shape))
+    targets, classes = encode_targets(y, network, loss, len(X))
+    targets = _as(network.dtype, targets)
+    weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+    rows = np.arange(len(X), dtype=np.int64)
+    held_out: Part | None = None
+    if isinstance(validation, (tuple, list)):
+        held_out = _given(network, loss, validation, classes)
+    elif validation is not None:
+        chosen = _choose(targets, validation, seed)
+        kept = np.ones(len(X), dtype=bool)
+        kept[chosen] = False
+        rows = np.flatnonzero(kept).astype(np.int64)
+        part_weights = (
+            None if weights is None else _mean_one(weights[chosen], "the validation part's sample_weight")
+        )
+        held_out = Part(X[chosen], targets[chosen], part_weights)
+    if weights is not None:
+        weights = weights / _mean(weights[rows], "sample_weight")
+    return FitData(Part(X, targets, weights), rows, held_out, classes)
+
+
+def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Part:
+    if len(validation) not in (2, 3):
+        raise ValueError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
+    X = _as(network.dtype, check_inputs(validation[0], network.input_shape, argument="validation X"))
+    targets, _ = encode_targets(
+        validation[1], network, loss, len(X), argument="validation y", classes=classes
+    )
+    targets = _as(network.dtype, targets)
+    if len(validation) == 2:
+        return Part(X, targets)
+    return Part(X, targets, _mean_one(check_weights(validation[2], len(X)), "the validation weights"))
+
+
+def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
+    """The rows to hold out, ascending."""
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)):
+        forms = "(X_val, y_val), (X_val, y_val, weights) or a fraction such as 0.1"
+        raise TypeError(f"validation must be {forms}, received {describe(fraction)}")
+    check_number("validation", fraction, high=1.0, hint="0.1 holds out a tenth of the samples")
+    count = len(targets)
+    if count < 2:
+        raise DataError(f"validation={fraction} needs at least 2 samples to divide, X has {count}")
+    held_out = min(max(round(count * fraction), 1), count - 1)
+    # A stream of its own: the order of the samples does not depend on whether some are held out.
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(1,))))
+    labels = class_labels(targets)
+    if labels is not None and len(np.unique(labels)) < count:
+        chosen = stratified_choice(labels, held_out, rng)
+    else:
+        chosen = rng.permutation(count)[:held_out]
+    return np.sort(chosen).astype(np.int64)
+
+
+def _as(dtype: Any, array: Array) -> Array:
+    """Floats in the network's type, converted once and not in every epoch; integers as they are."""
+    return np.ascontiguousarray(array, dtype=dtype) if array.dtype.kind == "f" else array
+
+
+def class_labels(targets: Array) -> Array | None:
+    """One label per sample if the targets are classes: integers, one-hot rows, or one column of 0 and 1."""
+    if targets.dtype.kind in "iu" and targets.ndim == 1:
+        return targets
+    if targets.ndim != 2 or not np.isin(targets, (0, 1)).all():
+        return None
+    if targets.shape[1] == 1:
+        return targets[:, 0]
+    return targets.argmax(axis=1) if (targets.sum(axis=1) == 1).all() else None
+
+
+def _mean(weights: Array, name: str) -> float:
+    mean = float(np.mean(weights))
+    if not mean > 0:
+        raise DataError(f"{name} is 0 for every sample: give at least one a positive weight")
+    return mean
+
+
+def _mean_one(weights: Array, name: str) -> NDArray[np.float64]:
+    return np.asarray(weights / _mean(weights, name), dtype=np.float64)

@@ -1,0 +1,147 @@
+"""Schedules: the learning rate of every step, as one array per epoch.
+
+A schedule is a small frozen value.  The training loop asks it once per epoch for the rates of the steps to
+come and hands the array to the compiled loop, so that a rate may change at every step without Python being
+entered.
+
+Steps count from 0 over the whole fit; below, epoch is step // steps_per_epoch and position is
+step / steps_per_epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rates = NDArray[np.float64]
+
+
+def check_number(
+    name: str,
+    value: float,
+    low: float = 0.0,
+    high: float = math.inf,
+    *,
+    include_low: bool = False,
+    include_high: bool = False,
+    hint: str = "",
+) -> None:
+    """Raise ValueError unless `value` is a finite number between low and high (open ends unless included)."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if number and math.isfinite(value):
+        above = value > low or (include_low and value == low)
+        if above and (value < high or (include_high and value == high)):
+            return
+    interval = f"{'at least' if include_low else 'greater than'} {low:g}"
+    if high < math.inf:
+        interval += f" and {'at most' if include_high else 'less than'} {high:g}"
+    raise ValueError(f"{name} must be a number {interval}, received {value!r}{hint and f': {hint}'}")
+
+
+def check_count(name: str, value: int, minimum: int = 1, *, hint: str = "") -> int:
+    """`value` as an int; raise ValueError unless it is a whole number of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
+        least = f"a whole number of at least {minimum}"
+        raise ValueError(f"{name} must be {least}, received {value!r}{hint and f': {hint}'}")
+    return int(value)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Base of the schedules; a subclass defines `rates`. `rate` is the highest rate, where it starts."""
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        check_number("rate", self.rate)
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        """The rates of steps first_step .. first_step + steps - 1, float64 (steps,).
+
+        `epochs` is what the fit was asked for; a schedule without a length of its own spans them.
+        """
+        signature = "rates(first_step, steps, steps_per_epoch, epochs)"
+        raise NotImplementedError(f"{type(self).__name__} must define {signature}")
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same rate at every step."""
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        return np.full(steps, self.rate, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """rate * factor ** (epoch // every_epochs): falls by `factor` each time `every_epochs` have passed."""
+
+    factor: float = 0.1
+    every_epochs: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("factor", self.factor, high=1.0, include_high=True, hint="0.1 divides the rate by ten")
+        check_count("every_epochs", self.every_epochs)
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        epoch = np.arange(first_step, first_step + steps) // steps_per_epoch
+        return np.asarray(self.rate * np.power(float(self.factor), epoch // self.every_epochs))
+
+
+@dataclass(frozen=True)
+class ExponentialDecay(Schedule):
+    """rate * factor_per_epoch ** position: a smooth fall by `factor_per_epoch` over every epoch.
+
+    At the first step of an epoch it equals the staircase that changes between epochs only.
+    """
+
+    factor_per_epoch: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        hint = "0.95 takes off 5 % per epoch"
+        check_number("factor_per_epoch", self.factor_per_epoch, high=1.0, include_high=True, hint=hint)
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        position = np.arange(first_step, first_step + steps) / steps_per_epoch
+        return np.asarray(self.rate * np.power(float(self.factor_per_epoch), position))
+
+
+@dataclass(frozen=True)
+class CosineDecay(Schedule):
+    """Half a cosine from `rate` to `floor` over `epochs`, after a linear warm-up (Loshchilov & Hutter 2017).
+
+    warm-up   rate * (step + 1) / W                             for step < W = warmup_epochs * steps_per_epoch
+    then      floor + (rate - floor) * (1 + cos(pi * t)) / 2    with t = (step - W) / (T - W), T = all steps
+    after     floor                                             once step >= T
+
+    `epochs=None` spans the epochs the fit was asked for, warm-up included.
+    """
+
+    epochs: int | None = None
+    floor: float = 0.0
+    warmup_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("floor", self.floor, high=self.rate, include_low=True, include_high=True)
+        check_count("warmup_epochs", self.warmup_epochs, 0)
+        if self.epochs is not None:
+            check_count("epochs", self.epochs, self.warmup_epochs + 1, hint="it counts the warm-up too")
+
+    def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
+        span = epochs if self.epochs is None else self.epochs
+        if span <= self.warmup_epochs:
+            raise ValueError(
+                f"warmup_epochs={self.warmup_epochs} leaves no epoch for the cosine when epochs={span}: "
+                "write fewer warm-up epochs or more epochs"
+            )
+        step = np.arange(first_step, first_step + steps, dtype=np.float64)
+        warmup, total = self.warmup_epochs * steps_per_epoch, span * steps_per_epoch
+        t = np.clip((step - warmup) / (total - warmup), 0.0, 1.0)
+        rates = self.floor + (self.rate - self.floor) * (1.0 + np.cos(np.pi * t)) / 2.0
+        return np.where(step < warmup, self.rate * (step + 1.0) / max(warmup, 1), rates)
