@@ -1,0 +1,153 @@
+"""Digits, NPZ and NPY files, splitting and standardization."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chainrule.data import Standardizer, load_digits, load_npy, load_npz, split
+from chainrule.errors import DataError, FileError, MissingExtraError
+
+
+def test_digits() -> None:
+    pytest.importorskip("sklearn")
+    X, y = load_digits()
+    assert X.shape == (1797, 8, 8, 1)
+    assert X.dtype == np.float32
+    assert (X.min(), X.max()) == (0.0, 1.0)
+    assert np.unique(y).tolist() == list(range(10))
+    np.testing.assert_array_equal(X * 16, np.rint(X * 16))
+
+
+def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[digits\]'"):
+        load_digits()
+
+
+def test_npz(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    np.savez(path, X=np.ones((3, 2)), y=np.arange(3), other=np.zeros((3, 4)))
+    X, y = load_npz(path)
+    assert X.shape == (3, 2)
+    assert y.tolist() == [0, 1, 2]
+    assert load_npz(path, "other", None)[0].shape == (3, 4)
+    with pytest.raises(FileError, match="no array named 'z'; its arrays are X, y, other"):
+        load_npz(path, "z")
+
+
+def test_malformed_npz(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    np.savez(path, X=np.ones((3, 2)), y=np.arange(4))
+    with pytest.raises(FileError, match="'X' has 3 samples but 'y' has 4"):
+        load_npz(path)
+    whole = path.read_bytes()
+    for content in (b"", b"hello", whole[:50], whole[: len(whole) // 2], b"PK\x03\x04" + whole[4:60]):
+        path.write_bytes(content)
+        with pytest.raises(FileError, match=r"data\.npz"):
+            load_npz(path)
+    np.savez(path, X=np.array([{}, None], dtype=object), y=np.arange(2))
+    with pytest.raises(FileError, match="'X' cannot be read"):
+        load_npz(path)
+    np.savez(path, X=np.ones((0, 2)), y=np.arange(0))
+    with pytest.raises(FileError, match="no sample"):
+        load_npz(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "X.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (99999"
+        )
+        archive.writestr("y", b"text")
+    with pytest.raises(FileError, match="cannot be read"):
+        load_npz(path)
+    with pytest.raises(FileError, match="not a NumPy array"):
+        load_npz(path, "y", None)
+    with pytest.raises(FileError, match="no such file"):
+        load_npz(tmp_path / "none.npz")
+
+
+def test_npy(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones((3, 2)))
+    assert load_npy(path).shape == (3, 2)
+    with pytest.raises(FileError, match=r"numpy\.savez"):
+        load_npz(path)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(FileError, match="not an"):
+        load_npy(path)
+    np.save(path, np.float64(3))
+    with pytest.raises(FileError, match="at least one sample"):
+        load_npy(path)
+
+
+def test_split_is_a_partition_by_seed() -> None:
+    X, y = np.arange(50).reshape(25, 2), np.arange(25)
+    _, X_test, y_train, y_test = split(X, y, 0.2, seed=1)
+    assert len(X_test) == len(y_test) == 5
+    assert sorted([*y_train, *y_test]) == list(range(25))
+    np.testing.assert_array_equal(X_test[:, 0], 2 * y_test)
+    np.testing.assert_array_equal(split(X, y, 0.2, seed=1)[3], y_test)
+    assert split(X, y, 0.2, seed=2)[3].tolist() != y_test.tolist()
+
+
+def test_stratified_split_keeps_proportions() -> None:
+    y = np.repeat(["a", "b", "c", "d"], [50, 30, 19, 1])
+    X = np.arange(100)
+    _, _, y_train, y_test = split(X, y, 0.2, stratify=True)
+    assert len(y_test) == 20
+    assert {label: int((y_test == label).sum()) for label in "abc"} == {"a": 10, "b": 6, "c": 4}
+    assert "d" in y_train
+
+
+def test_split_that_cannot_be() -> None:
+    X, y = np.zeros((4, 1)), np.arange(4)
+    with pytest.raises(DataError, match="4 samples but y has 3"):
+        split(X, y[:3])
+    with pytest.raises(DataError, match="between 0 and 1"):
+        split(X, y, 1.0)
+    with pytest.raises(DataError, match="cannot be split"):
+        split(X[:1], y[:1])
+    with pytest.raises(DataError, match="single sample"):
+        split(X, y, stratify=True)
+    assert [len(part) for part in split(X[:2], y[:2], 0.01)] == [1, 1, 1, 1]
+
+
+def test_standardizer_learns_on_the_training_part_and_is_stored_exactly() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(5.0, 3.0, (200, 3)) * [1, 1e6, 0] + [0, 0, 0.1]
+    scale = Standardizer.learn(X)
+    Z = scale(X)
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(Z.std(axis=0), [1, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(scale.undo(Z), X, rtol=1e-5)
+    stored = Standardizer.from_json(scale.to_json())
+    np.testing.assert_array_equal(stored.mean, scale.mean)
+    np.testing.assert_array_equal(stored.scale, scale.scale)
+    with pytest.raises(DataError, match="2 features, the training data had 3"):
+        scale(X[:, :2])
+
+
+def test_standardizer_of_images_works_by_channel() -> None:
+    X = np.random.default_rng(0).normal([0, 100], [1, 10], (5, 4, 4, 2))
+    assert Standardizer.learn(X).mean.shape == (2,)
+    np.testing.assert_allclose(Standardizer.learn(X)(X).std(axis=(0, 1, 2)), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"mean": [1]},
+        {"mean": [1], "scale": [0]},
+        {"mean": ["x"], "scale": [1]},
+        {"mean": [1, 2], "scale": [1]},
+        {"mean": [float("nan")], "scale": [1]},
+    ],
+)
+def test_damaged_standardizer(stored: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="stored standardization"):
+        Standardizer.from_json(stored)
