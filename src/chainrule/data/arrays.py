@@ -1,0 +1,98 @@
+"""What users pass as data, lists, DataFrames, tensors, made into plain NumPy arrays; what cannot be meant is
+refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError
+
+Array = NDArray[Any]
+
+
+def plain_array(value: Any, argument: str) -> Array:
+    """`value` as an ndarray; DataError for None, masked and sparse arrays and lists of unequal rows."""
+    if value is None:
+        raise DataError(f"{argument} is None: pass an array with one entry per sample")
+    if isinstance(value, np.ma.MaskedArray):
+        raise DataError(
+            f"{argument} is a masked array: write {argument}.filled(value), or drop the masked samples"
+        )
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise DataError(f"{argument} is a sparse matrix: write {argument}.toarray()")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{argument} cannot be made an array: its rows have different lengths or it holds what "
+            f"is no number ({str(error).splitlines()[0]})"
+        ) from None
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def numbers(array: Array, argument: str) -> Array:
+    """`array` if its entries are real numbers or bools, otherwise a DataError that shows one that is not."""
+    kind = array.dtype.kind
+    if kind in "fiub":
+        return array
+    if kind == "c":
+        raise DataError(f"{argument} is complex ({array.dtype}): write {argument}.real")
+    if kind == "O":
+        for index in np.ndindex(array.shape):
+            entry = array[index]
+            if isinstance(entry, bool | int | float | np.number) and not isinstance(entry, complex):
+                continue
+            place = f"; the first entry that is no number is {entry!r} at {_position(index)}" if index else ""
+            raise DataError(f"{argument} must hold numbers, received dtype object{place}")
+        raise DataError(f"{argument} has dtype object: write {argument}.astype('float32')")
+    example = f", such as {array.flat[0]!s}" if array.size else ""
+    raise DataError(f"{argument} must hold numbers, received dtype {array.dtype}{example}")
+
+
+def finite(array: Array, argument: str) -> None:
+    """DataError with the count and the first position of NaN and infinity."""
+    if array.dtype.kind != "f":
+        return
+    with np.errstate(all="ignore"):
+        if np.isfinite(
+            array.sum()
+        ):  # a sum that is finite has only finite terms; it needs no array of its own
+            return
+    bad = ~np.isfinite(array)
+    count = int(bad.sum())
+    if not count:
+        return
+    nan = int(np.isnan(array).sum())
+    what = " and ".join(
+        text for number, text in ((nan, f"{nan:,} NaN"), (count - nan, f"{count - nan:,} infinite")) if number
+    )
+    index = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+    raise DataError(
+        f"{argument} has {what} among its {array.size:,} entries, the first at {_position(index)}: "
+        "drop these samples or fill them in"
+    )
+
+
+def representable(array: Array, argument: str, dtype: Any) -> None:
+    """DataError where float64 numbers would become infinite in float32."""
+    if (
+        array.dtype.kind != "f"
+        or array.dtype.itemsize <= 4
+        or np.dtype(dtype) != np.float32
+        or not array.size
+    ):
+        return
+    largest = max(float(array.max()), -float(array.min()))
+    if largest > np.finfo(np.float32).max:
+        raise DataError(
+            f"{argument} holds {largest:g}, which float32 cannot: scale it, or write "
+            f"Network(..., dtype='float64')"
+        )
+
+
+def _position(index: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, index))}]"

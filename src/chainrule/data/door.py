@@ -1,0 +1,128 @@
+"""The door: inputs, targets and weights are validated once, here, with errors that say what to write instead.
+
+It knows errors, layers and losses, nothing of networks or the engine: both call it, and then trust their
+arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
+from chainrule.data.targets import class_ids, classes_array, encode_targets
+from chainrule.errors import DataError, ShapeError
+
+__all__ = ["check_inputs", "check_weights", "class_ids", "classes_array", "encode_targets"]
+
+Shape = tuple[int, ...]
+_EXACT = 2**24  # whole numbers up to here are exact in float32
+
+
+def check_inputs(X: Any, input_shape: Shape, argument: str = "X", dtype: Any = "float32") -> Array:
+    """X as a C-contiguous array (N, *input_shape) of float32, float64 or uint8.
+
+    float32, float64 and uint8 stay as they are (uint8 means pixels: every pass divides them by 255), other
+    integers and bools become float32, float16 too. Grey images may come as (N, H, W). dtype: of the network,
+    whose range floats must not exceed. Raises ShapeError and DataError: wrong shape, empty, NaN, infinite,
+    not numbers.
+    """
+    array = numbers(plain_array(X, argument), argument)
+    if array.ndim and array.size == 0:
+        raise DataError(f"{argument} is empty: its shape is {array.shape}; at least one sample is needed")
+    if array.ndim < 1 or array.shape[1:] != input_shape:
+        if len(input_shape) == 3 and array.ndim == 3 and (*array.shape[1:], 1) == input_shape:
+            array = array[..., None]
+        else:
+            raise ShapeError(_shape_advice(array.shape, tuple(input_shape), argument))
+    array = _floats(array, argument)
+    finite(array, argument)
+    representable(array, argument, dtype)
+    return np.ascontiguousarray(array)
+
+
+def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np.float64]:
+    """Sample weights (n,) as float64, scaled to mean 1; they must be finite, not negative and not all 0."""
+    array = numbers(plain_array(w, argument), argument)
+    if array.shape != (n,):
+        hint = f"; write {argument}.ravel()" if array.size == n else ""
+        raise ShapeError(
+            f"{argument} must have one weight per sample, shape ({n},), received {array.shape}{hint}"
+        )
+    weights = array.astype(np.float64)
+    finite(weights, argument)
+    if (weights < 0).any():
+        index = int((weights < 0).argmax())
+        raise DataError(f"{argument} must not be negative: entry {index} is {weights[index]:g}")
+    mean = float(weights.mean())
+    if mean == 0:
+        raise DataError(f"{argument} is 0 for every sample: give at least one a positive weight")
+    return weights / mean
+
+
+def _floats(array: Array, argument: str) -> Array:
+    if array.dtype in (np.float32, np.float64, np.uint8):
+        return array
+    if array.dtype.kind in "iu":
+        smallest, largest = int(array.min()), int(array.max())
+        extreme = largest if largest >= -smallest else smallest
+        if abs(extreme) > _EXACT:
+            raise DataError(
+                f"{argument} holds the integer {extreme}, and float32 is exact for integers up to {_EXACT}: "
+                f"scale {argument} first, or write {argument}.astype('float64')"
+            )
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        finite(array, argument)
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)
+    return array.astype(np.float32)
+
+
+def _shape_advice(shape: Shape, expected: Shape, argument: str) -> str:
+    wanted = f"(N, {', '.join(map(str, expected))})"
+    base = f"{argument} must have the shape {wanted}, one row per sample, received {shape}"
+    advice = _vector_advice(shape, expected) if len(expected) == 1 else _image_advice(shape, expected)
+    return f"{base}; {advice.format(X=argument)}" if advice else base
+
+
+def _vector_advice(shape: Shape, expected: Shape) -> str:
+    (features,) = expected
+    if shape == expected and features > 1:
+        return "for a single sample write {X}[None]"
+    if len(shape) == 1:
+        return "for one feature per sample write {X}.reshape(-1, 1)" if features == 1 else ""
+    if len(shape) == 2:
+        if shape[0] == features:
+            return "it looks transposed, with samples as columns: write {X}.T"
+        return f"the network was built for {features} features per sample, this has {shape[1]}"
+    if len(shape) > 2 and math.prod(shape[1:]) == features:
+        return f"write {{X}}.reshape(len({{X}}), -1), or give the network input_shape={shape[1:]} and Flatten() first"
+    return ""
+
+
+def _image_advice(shape: Shape, expected: Shape) -> str:
+    if len(expected) != 3:
+        return "for a single sample write {X}[None]" if shape == expected else ""
+    height, width, channels = expected
+    if shape == expected or (channels == 1 and shape == (height, width)):
+        return "for a single image write {X}[None]"
+    if len(shape) == 2 and shape[1] == math.prod(expected):
+        return f"the images are flat: write {{X}}.reshape(-1, {height}, {width}, {channels})"
+    if len(shape) == 2 and shape[0] == math.prod(expected):
+        return (
+            f"flat images with samples as columns: write {{X}}.T.reshape(-1, {height}, {width}, {channels})"
+        )
+    if len(shape) == 3 and shape[1:] == (height, width):
+        return f"the channel axis is missing: the network was built for {channels} channels"
+    if len(shape) == 4 and shape[1:] == (channels, height, width):
+        return "the channels come first: write {X}.transpose(0, 2, 3, 1)"
+    if len(shape) == 4 and shape[:3] == expected:
+        return "the samples come last: write numpy.moveaxis({X}, -1, 0)"
+    if len(shape) == 4 and shape[1:3] == (height, width):
+        return f"the network was built for {channels} channels, these images have {shape[3]}"
+    if len(shape) == 4:
+        return f"the network was built for images of {height} x {width} pixels and {channels} channels"
+    return ""

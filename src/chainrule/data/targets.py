@@ -1,0 +1,245 @@
+"""Targets: labels, one-hot rows or numbers, encoded as the loss needs them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
+from chainrule.errors import DataError, ShapeError
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss
+
+Shape = tuple[int, ...]
+Encoded = tuple[Array, Array | None]
+_SUM_ERROR = 1e-4  # how far a row of probabilities may be from sum 1: ten thousand float32 roundings of 1e-8
+
+
+class Outputs(Protocol):
+    """What the door needs to know of a network."""
+
+    @property
+    def output_shape(self) -> Shape: ...
+
+    @property
+    def classes(self) -> Array | None: ...
+
+
+def encode_targets(
+    y: Any, network: Outputs, loss: Loss, n: int, argument: str = "y", classes: Array | None = None
+) -> Encoded:
+    """(targets, classes) of n samples for a network that ends in output_shape = (..., K).
+
+    CrossEntropy: int64 class numbers (N, ...) from labels, or probabilities (N, ..., K) that sum to 1. Other
+    losses: numbers (N, ..., K); labels become one-hot rows, with one sigmoid output 0 and 1. Labels are
+    integers or strings; they are numbered by `classes`, else by the network's, else integers 0..K-1 by
+    themselves and anything else in sorted order. `classes` returned is None where the targets are plain
+    numbers.
+
+    Raises DataError and ShapeError: wrong length or shape, NaN, unknown labels, too many labels, not
+    probabilities.
+    """
+    array = _array(y, n, argument)
+    known = network.classes if classes is None else classes
+    shape, outputs = network.output_shape, network.output_shape[-1]
+    if isinstance(loss, CrossEntropy):
+        if outputs == 1:
+            raise ShapeError(
+                "CrossEntropy needs at least two outputs, a softmax over one is always 1: write Dense(2), "
+                "Softmax() or Dense(1), Sigmoid()"
+            )
+        if array.shape == (n, *shape):
+            return _probabilities(array, argument), known
+        return _ids(_expect(array, n, shape, argument), outputs, known, argument)
+    binary = isinstance(loss, BinaryCrossEntropy)
+    if array.shape == (n, *shape):
+        return _plain_numbers(array, binary, argument), known if binary or outputs > 1 else None
+    labels = _expect(array, n, shape, argument)
+    if outputs > 1:
+        ids, found = _ids(labels, outputs, known, argument)
+        return np.eye(outputs)[ids], found
+    if binary:
+        values, found = _two_labels(labels, known, argument)
+        return values[..., None], found
+    return _plain_numbers(labels, False, argument)[..., None], None
+
+
+def class_ids(y: Any, network: Outputs, n: int, argument: str = "y") -> Array:
+    """The class number of every sample from labels, one-hot rows or probabilities; what an accuracy
+    compares.
+    """
+    array = _array(y, n, argument)
+    shape, outputs = network.output_shape, network.output_shape[-1]
+    if outputs == 1:
+        values, _ = encode_targets(array, network, BinaryCrossEntropy(), n, argument)
+        return (values[..., 0] > 0.5).astype(np.int64)
+    if array.shape == (n, *shape):
+        return np.asarray(_probabilities(array, argument).argmax(axis=-1))
+    return _ids(_expect(array, n, shape, argument), outputs, network.classes, argument)[0]
+
+
+def classes_array(labels: Any, output_shape: Shape, argument: str = "classes") -> Array:
+    """Labels of the outputs: different integers, bools or strings; two for a single output, else at most one
+    each.
+    """
+    array = _labels(plain_array(labels, argument), argument)
+    outputs = output_shape[-1]
+    if array.ndim != 1:
+        raise ShapeError(f"{argument} must be a list of labels, received the shape {array.shape}")
+    if len(np.unique(array)) != len(array):
+        raise DataError(f"{argument} must be different from each other, received {_some(array)}")
+    if outputs == 1 and len(array) != 2:
+        raise DataError(f"{argument} must be two labels for a network with one output, received {len(array)}")
+    if outputs > 1 and not 1 <= len(array) <= outputs:
+        raise DataError(f"{argument} has {len(array)} labels for {outputs} outputs")
+    return array.copy()
+
+
+def _array(y: Any, n: int, argument: str) -> Array:
+    array = plain_array(y, argument)
+    length = len(array) if array.ndim else 0
+    if array.ndim == 0 or length != n:
+        received = f"{argument} has {length:,}" if array.ndim else f"{argument} is the single value {array}"
+        raise DataError(f"X has {n:,} samples but {received}: every sample needs a target")
+    return array
+
+
+def _expect(array: Array, n: int, shape: Shape, argument: str) -> Array:
+    """`array` if it has one entry per output position: (n,), or (n, H, W) for image outputs."""
+    expected = (n, *shape[:-1])
+    if array.shape == expected:
+        return array
+    hint = ""
+    if array.size == n:
+        hint = f"; write {argument}.ravel()"
+    elif array.ndim == 2 and len(shape) == 1:
+        hint = f"; the network has {shape[0]} outputs, {argument} has {array.shape[1]} columns"
+    raise ShapeError(
+        f"{argument} must have the shape {expected} (one label or number each) or {(n, *shape)}, "
+        f"received {array.shape}{hint}"
+    )
+
+
+def _plain_numbers(array: Array, binary: bool, argument: str) -> Array:
+    array = numbers(array, argument)
+    values = array if array.dtype == np.float32 else array.astype(np.float64)
+    finite(values, argument)
+    representable(values, argument, "float32")
+    if binary and not ((values >= 0) & (values <= 1)).all():
+        index, value = _first(~((values >= 0) & (values <= 1)), values)
+        raise DataError(f"{argument} must lie in [0, 1] for BinaryCrossEntropy, entry {index} is {value}")
+    return values
+
+
+def _probabilities(array: Array, argument: str) -> Array:
+    values = _plain_numbers(array, False, argument)
+    if (values < 0).any():
+        index, value = _first(values < 0, values)
+        raise DataError(f"{argument} must be one-hot rows or probabilities, entry {index} is {value}")
+    sums = values.sum(axis=-1)
+    wrong = ~(np.abs(sums - 1) <= _SUM_ERROR)
+    if wrong.any():
+        index, value = _first(wrong, sums)
+        raise DataError(
+            f"the rows of {argument} must sum to 1 (one-hot or probabilities), row {index} sums to {value:g}; for "
+            " several labels at once end the network in Sigmoid()"
+        )
+    return values
+
+
+def _labels(array: Array, argument: str) -> Array:
+    """Labels as int64, bool or str; floats that are whole numbers count as integers."""
+    if array.dtype.kind == "O":
+        kinds = {type(entry) for entry in array.ravel()}
+        if kinds and all(issubclass(kind, str) for kind in kinds):
+            return array.astype(str)
+        if kinds and all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
+            array = array.astype(np.int64)
+        else:
+            index, entry = _first(
+                np.array([not isinstance(e, str) for e in array.ravel()]).reshape(array.shape), array
+            )
+            raise DataError(
+                f"{argument} must hold labels of one kind, all strings or all integers: entry {index} is "
+                f"{entry!r}"
+            )
+    if array.dtype.kind == "f":
+        finite(array, argument)
+        if (array != np.floor(array)).any():
+            index, value = _first(array != np.floor(array), array)
+            raise DataError(f"{argument} must hold labels, integers or strings: entry {index} is {value}")
+        return array.astype(np.int64)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    if array.dtype.kind in "bU":
+        return array
+    hint = f": write {argument}.astype(str)" if array.dtype.kind == "S" else ""
+    raise DataError(f"{argument} must hold labels, integers or strings, received dtype {array.dtype}{hint}")
+
+
+def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tuple[Array, Array]:
+    """(class numbers, classes)."""
+    labels = _labels(array, argument)
+    if known is not None:
+        return _look_up(labels, known, argument), known
+    if labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs:
+        return labels, np.arange(outputs)
+    found, ids = np.unique(labels, return_inverse=True)
+    if len(found) > outputs:
+        raise DataError(
+            f"{argument} has {len(found)} different labels ({_some(found)}) but the network has {outputs} "
+            f"outputs: let its last layer with weights have {len(found)}"
+        )
+    return ids.reshape(labels.shape).astype(np.int64), found
+
+
+def _two_labels(array: Array, known: Array | None, argument: str) -> Encoded:
+    """(0 and 1, or probabilities; classes) for a single sigmoid output."""
+    numeric = array.dtype.kind in "fiub"
+    if numeric and (known is None or known.tolist() in ([0, 1], [False, True])):
+        finite(array, argument)
+        if ((array >= 0) & (array <= 1)).all():
+            values = _plain_numbers(array, True, argument)
+            if known is None and np.isin(values, (0, 1)).all():
+                known = np.array([False, True]) if array.dtype.kind == "b" else np.arange(2)
+            return values, known
+    labels = _labels(array, argument)
+    if known is None:
+        known = np.unique(labels)
+        if len(known) != 2:
+            raise DataError(
+                f"{argument} must have two different labels for a network with one sigmoid output, or numbers "
+                f"in [0, 1]; it has {len(known)}: {_some(known)}"
+            )
+    return _look_up(labels, known, argument).astype(np.float64), known
+
+
+def _look_up(labels: Array, known: Array, argument: str) -> Array:
+    if (known.dtype.kind == "U") != (labels.dtype.kind == "U"):
+        kinds = {True: "strings", False: "integers"}
+        raise DataError(
+            f"{argument} holds {kinds[labels.dtype.kind == 'U']} but the network's classes are "
+            f"{kinds[known.dtype.kind == 'U']}: {_some(known)}"
+        )
+    order = np.argsort(known)
+    places = np.searchsorted(known, labels, sorter=order).clip(max=len(known) - 1)
+    ids = order[places]
+    unknown = known[ids] != labels
+    if unknown.any():
+        index, label = _first(unknown, labels)
+        count = int(unknown.sum())
+        also = f" ({count:,} such labels)" if count > 1 else ""
+        raise DataError(f"{argument} must hold the classes {_some(known)}: entry {index} is {label!r}{also}")
+    return ids.astype(np.int64)
+
+
+def _first(wrong: Array, values: Array) -> tuple[str, Any]:
+    """Position and value of the first entry that is wrong."""
+    index = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+    entry = values[index]
+    return f"[{', '.join(map(str, index))}]", entry.item() if isinstance(entry, np.generic) else entry
+
+
+def _some(labels: Array) -> str:
+    shown = [repr(label) for label in labels.tolist()]
+    return ", ".join(shown) if len(shown) <= 12 else f"{', '.join(shown[:5])}, ... {shown[-1]}"

@@ -1,0 +1,379 @@
+"""Network: layers in order and their parameters by name; it predicts, backpropagates, prints, and is saved.
+
+How the passes are computed is not decided here: a network asks its executor.  The one that is always there
+evaluates the layers' formulas in float64 (`chainrule.reference`); the compiled engine takes its place when
+`chainrule` is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.architecture import INPUT, architecture, initializer_of
+from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
+from chainrule.errors import DataError, ShapeError
+from chainrule.layers import Layer, Parameter, Sigmoid
+from chainrule.losses import Loss, loss_for
+from chainrule.parameters import Parameters
+from chainrule.penalties import Penalty
+from chainrule.step import Step
+from chainrule.tables import html_table, text_table
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+_DTYPES = ("float32", "float64")
+_LOSS_BATCH = 256  # samples per pass of `loss`, which keeps no activations beyond them
+
+
+class Executor(Protocol):
+    """Computes the passes of a network.  Inputs and targets have passed the door; weights have mean 1 over
+    the data.
+    """
+
+    def predict(self, network: Network, X: Array) -> Array:
+        """a^L, (N, *output_shape), in the network's dtype."""
+
+    def backpropagate(
+        self,
+        network: Network,
+        X: Array,
+        y: Array,
+        loss: Loss,
+        penalty: Penalty | None,
+        weights: Array | None,
+        training_size: int,
+    ) -> Step:
+        """One forward and backward pass over all samples."""
+
+
+_default: list[Executor] = []
+
+
+def executor() -> Executor:
+    """The executor of every network that has none of its own."""
+    if not _default:
+        from chainrule.reference import ReferenceExecutor
+
+        _default.append(ReferenceExecutor())
+    return _default[0]
+
+
+def set_executor(chosen: Executor | None) -> None:
+    """Make `chosen` the executor of every network that has none of its own; None: the formulas in float64."""
+    _default[:] = [] if chosen is None else [chosen]
+
+
+class Network:
+    """A chain of layers.
+
+    layers: Layer objects in order; they are copied, so one object may stand in a list twice or in two
+        networks.
+    input_shape: shape of one sample, 784 or (784,) for vectors, (rows, columns, channels) for images.
+    seed: of the initial parameters; every parameter has a random stream of its own, so that the same seed
+        gives the same start in float32 and float64, and changing one layer's size leaves the other layers'
+        start as it was.
+    dtype: of parameters and predictions, "float32" or "float64".
+
+    Raises ShapeError where a layer does not fit its input, naming the layer and what to write.
+    """
+
+    history: Any = None  # of the last fit
+
+    def __init__(
+        self,
+        layers: Any,
+        *,
+        input_shape: Any,
+        seed: int = 0,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> None:
+        self._build(layers, input_shape, dtype, name)
+        self.reinitialise(seed)
+
+    def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
+        self._architecture = architecture(layers, input_shape)
+        self.dtype = dtype_from(dtype)
+        self.name = name
+        self._parameters = Parameters(self._architecture.specs, self.dtype)
+        self._classes: Array | None = None
+        self._executor: Executor | None = None
+        self.seed: int | None = None
+
+    @classmethod
+    def from_parameters(
+        cls,
+        layers: Any,
+        parameters: Mapping[str, Any],
+        *,
+        input_shape: Any,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> Network:
+        """A network with given parameters, all of them; nothing is drawn at random."""
+        network = cls.__new__(cls)
+        network._build(layers, input_shape, dtype, name)
+        missing = [key for key in network.parameter_specs if key not in parameters]
+        if missing:
+            raise ShapeError(f"the parameter {missing[0]!r} is missing: from_parameters needs all of them")
+        network.set_parameters(parameters)
+        return network
+
+    # -- structure --------------------------------------------------------------------------------------------
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, every one with its unique name."""
+        return self._architecture.layers
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Layer name -> shape of one sample's output; "input" is the input."""
+        return dict(self._architecture.shapes)
+
+    @property
+    def input_shape(self) -> Shape:
+        return self._architecture.shapes[INPUT]
+
+    @property
+    def output_shape(self) -> Shape:
+        return self._architecture.shapes[str(self.layers[-1].name)]
+
+    @property
+    def parameter_specs(self) -> dict[str, Parameter]:
+        """ "conv1.W" -> its Parameter: shape, fans, initializer, whether it is penalised."""
+        return dict(self._architecture.specs)
+
+    def count_parameters(self) -> int:
+        """The number of numbers that training changes."""
+        return sum(_size(spec.shape) for spec in self._architecture.specs.values())
+
+    # -- parameters -------------------------------------------------------------------------------------------
+    @property
+    def parameters(self) -> Parameters:
+        """ "conv1.W" -> array in the network's dtype.  Assigning an entry checks shape and numbers."""
+        return self._parameters
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Assign some or all parameters; if one does not fit nothing is changed."""
+        self._parameters.update(values)
+
+    def layer_parameters(self, layer: Layer | str) -> dict[str, Array]:
+        """The parameters of one layer by their own names: "W", "b"."""
+        prefix = f"{layer.name if isinstance(layer, Layer) else layer}."
+        return {
+            key[len(prefix) :]: array for key, array in self._parameters.items() if key.startswith(prefix)
+        }
+
+    def reinitialise(self, seed: int | None = None) -> Network:
+        """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
+        seed = (self.seed or 0) if seed is None else seed
+        if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+            raise ValueError(f"seed must be an integer of at least 0, received {seed!r}")
+        drawn = {}
+        for number, (name, spec) in enumerate(self._architecture.specs.items()):
+            # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
+            stream = np.random.SeedSequence(int(seed), spawn_key=(number,))
+            rng = np.random.Generator(np.random.PCG64(stream))
+            drawn[name] = initializer_of(self._architecture, name)(spec.shape, spec.fan_in, spec.fan_out, rng)
+        self.set_parameters(drawn)
+        self.seed = int(seed)
+        return self
+
+    def copy(self, *, dtype: Any = None) -> Network:
+        """An independent network with the same parameters, in another dtype if given."""
+        made = Network.from_parameters(
+            self.layers,
+            self._parameters,
+            input_shape=self.input_shape,
+            dtype=dtype or self.dtype,
+            name=self.name,
+        )
+        made._classes = None if self._classes is None else self._classes.copy()
+        made.seed, made._executor = self.seed, self._executor
+        return made
+
+    @property
+    def classes(self) -> Array | None:
+        """The label of every output, for a single sigmoid output those of a = 0 and a = 1; set by fit, or by
+        hand.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, labels: Any) -> None:
+        self._classes = None if labels is None else classes_array(labels, self.output_shape)
+
+    # -- passes -----------------------------------------------------------------------------------------------
+    def executor(self) -> Executor:
+        """What computes the passes of this network."""
+        return self._executor or executor()
+
+    def set_executor(self, chosen: Executor | None) -> None:
+        """Give this network an executor of its own; None: the common one."""
+        self._executor = chosen
+
+    def predict(self, X: Any) -> Array:
+        """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255."""
+        return self.executor().predict(self, self._inputs(X))
+
+    def classify(self, X: Any) -> Array:
+        """The label of every sample: the largest output, or for a single sigmoid output if it exceeds ½.
+
+        A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
+        predicts one number.
+        """
+        ids = self._class_ids(self._inputs(X))
+        return ids if self._classes is None else self._classes[ids]
+
+    def _class_ids(self, X: Array) -> Array:
+        outputs = self.output_shape[-1]
+        if outputs == 1 and not isinstance(self.layers[-1], Sigmoid):
+            raise DataError(
+                "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
+                "use predict"
+            )
+        a = self.executor().predict(self, X)
+        if outputs == 1:
+            return (a[..., 0] > 0.5).astype(np.int64)
+        labelled = outputs if self._classes is None else len(self._classes)
+        return np.asarray(a[..., :labelled].argmax(axis=-1))
+
+    def backpropagate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: Loss | None = None,
+        penalty: Penalty | None = None,
+        sample_weight: Any = None,
+        training_size: int | None = None,
+    ) -> Step:
+        """Loss, and activations, δ and gradients of every layer, for all samples of X at once.
+
+        y: labels, one-hot rows or numbers, as the loss wants them. loss: None chooses by the last layer
+            (softmax:
+        CrossEntropy, sigmoid: BinaryCrossEntropy, else SquaredError). sample_weight: (N,), used with mean 1.
+        training_size: m of a penalty that is divided by it, by default the number of samples here.
+        Raises ShapeError, DataError, and PairError where loss and output activation do not belong together.
+        """
+        chosen = self._loss(loss)
+        X = self._inputs(X)
+        targets, _ = encode_targets(y, self, chosen, len(X))
+        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        return self.executor().backpropagate(
+            self, X, targets, chosen, penalty, weights, training_size or len(X)
+        )
+
+    def loss(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: Loss | None = None,
+        penalty: Penalty | None = None,
+        sample_weight: Any = None,
+        training_size: int | None = None,
+    ) -> float:
+        """J over all samples of X, in parts of 256; arguments as for `backpropagate`."""
+        chosen = self._loss(loss)
+        X = self._inputs(X)
+        targets, _ = encode_targets(y, self, chosen, len(X))
+        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        total, size = 0.0, training_size or len(X)
+        for start in range(0, len(X), _LOSS_BATCH):
+            part = slice(start, start + _LOSS_BATCH)
+            part_weights = None if weights is None else weights[part]
+            step = self.executor().backpropagate(
+                self, X[part], targets[part], chosen, None, part_weights, size
+            )
+            total += step.data_loss * len(X[part])
+        return total / len(X) + penalty_value(self._parameters, self._architecture.specs, penalty, size)
+
+    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
+        """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
+        X = self._inputs(X)
+        right = self._class_ids(X) == class_ids(y, self, len(X))
+        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
+
+    def _inputs(self, X: Any) -> Array:
+        return check_inputs(X, self.input_shape, dtype=self.dtype)
+
+    def _loss(self, loss: Loss | None) -> Loss:
+        chosen = loss_for(self.layers[-1]) if loss is None else loss
+        if not isinstance(chosen, Loss):
+            raise TypeError(f"loss must be a loss object such as CrossEntropy(), received {chosen!r}")
+        chosen.check_output(self.layers)
+        return chosen
+
+    # -- files ------------------------------------------------------------------------------------------------
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write layers, parameters and classes to a .safetensors (needs the extra `save`) or .npz file."""
+        from chainrule.storage import save
+
+        save(self, path)
+
+    # -- display ----------------------------------------------------------------------------------------------
+    def _rows(self) -> list[list[str]]:
+        rows = [["layer", "formulas", "output shape", "parameters"], [INPUT, "", str(self.input_shape), ""]]
+        for layer in self.layers:
+            count = sum(array.size for array in self.layer_parameters(layer).values())
+            shape = str(self._architecture.shapes[str(layer.name)])
+            rows.append([str(layer.name), repr(layer), shape, f"{count:,}" if count else ""])
+        return [*rows, ["total", f"{self.dtype}", "", f"{self.count_parameters():,}"]]
+
+    def summary(self) -> str:
+        """An aligned table: layer, formulas, output shape, number of parameters."""
+        rows = self._rows()
+        title = f"{self.name}\n" if self.name else ""
+        return title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2))
+
+    def __repr__(self) -> str:
+        inside = ", ".join(map(repr, self.layers))
+        options = f"input_shape={self.input_shape}, dtype='{self.dtype}'"
+        options += f", name={self.name!r}" if self.name else ""
+        return f"Network([{inside}], {options})"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows(), right=(3,), caption=self.name or "")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.summary(), "text/html": self._repr_html_()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_executor": None}  # an executor may hold threads and compiled plans
+
+
+def penalty_value(
+    parameters: Mapping[str, Array],
+    specs: Mapping[str, Parameter],
+    penalty: Penalty | None,
+    training_size: int,
+) -> float:
+    """What a penalty adds to J; biases are free."""
+    if penalty is None:
+        return 0.0
+    weights = (array.astype(np.float64) for name, array in parameters.items() if specs[name].penalised)
+    return float(sum(penalty.value(W, training_size) for W in weights))
+
+
+def dtype_from(value: Any) -> np.dtype[Any]:
+    """float32 or float64 as a NumPy dtype."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype.name not in _DTYPES:
+        raise ValueError(f"dtype must be 'float32' or 'float64', received {value!r}")
+    chosen: np.dtype[Any] = np.dtype(dtype.name)
+    return chosen
+
+
+def _size(shape: Shape) -> int:
+    return int(np.prod(shape, dtype=np.int64))

@@ -1,0 +1,47 @@
+"""Aligned tables of text, and the same rows as HTML, for every repr and report."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+Row = Sequence[str]
+
+
+def text_table(rows: Iterable[Row], right: Iterable[int] = (), rule_after: Iterable[int] = (0,)) -> str:
+    """Columns two spaces apart; the columns in `right` are aligned right, a rule follows the rows in
+    `rule_after`.
+    """
+    cells = [list(row) for row in rows]
+    to_the_right = set(right)
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    rule, lines = "─" * (sum(widths) + 2 * (len(widths) - 1)), []
+    ruled = set(rule_after)
+    for number, row in enumerate(cells):
+        padded = (
+            cell.rjust(width) if column in to_the_right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join(padded).rstrip())
+        if number in ruled:
+            lines.append(rule)
+    return "\n".join(lines)
+
+
+def html_table(rows: Sequence[Row], right: Iterable[int] = (), caption: str = "") -> str:
+    """The same as an HTML table: the first row is the head; every cell is escaped."""
+    to_the_right = set(right)
+
+    def side(column: int) -> str:
+        return "right" if column in to_the_right else "left"
+
+    def line(row: Row, tag: str) -> str:
+        cells = (
+            f'<{tag} style="text-align:{side(column)}">{html.escape(cell)}</{tag}>'
+            for column, cell in enumerate(row)
+        )
+        return f"<tr>{''.join(cells)}</tr>"
+
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    body = "".join(line(row, "td") for row in rows[1:])
+    return f"<table>{title}<thead>{line(rows[0], 'th')}</thead><tbody>{body}</tbody></table>"
