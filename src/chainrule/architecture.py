@@ -46,7 +46,7 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
         place = f"layer {number + 1} of {len(own)}, {layer.name} = {layer!r}"
         output = _ask(layer.output_shape, shape, place, shapes)
         if not isinstance(output, tuple) or not all(
-            isinstance(size, Integral) and size > 0 for size in output
+            isinstance(size, Integral) and int(size) > 0 for size in output
         ):
             raise ShapeError(
                 f"{place}: output_shape must return a tuple of positive integers, it returned {output!r}"
@@ -67,7 +67,7 @@ def input_shape_from(value: Any) -> Shape:
     sizes = (value,) if isinstance(value, Integral) else value
     if isinstance(sizes, Iterable) and not isinstance(sizes, str):
         sizes = tuple(sizes)
-        if sizes and all(isinstance(s, Integral) and not isinstance(s, bool) and s > 0 for s in sizes):
+        if sizes and all(isinstance(s, Integral) and not isinstance(s, bool) and int(s) > 0 for s in sizes):
             return tuple(int(size) for size in sizes)
     raise ShapeError(
         "input_shape must be the shape of one sample, without the number of samples: 784 or (784,) for "

@@ -125,7 +125,7 @@ class Network:
         network.set_parameters(parameters)
         return network
 
-    # -- structure --------------------------------------------------------------------------------------------
+    # -- structure -------------------------------------------------------------------------------------------
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers, every one with its unique name."""
@@ -153,7 +153,7 @@ class Network:
         """The number of numbers that training changes."""
         return sum(_size(spec.shape) for spec in self._architecture.specs.values())
 
-    # -- parameters -------------------------------------------------------------------------------------------
+    # -- parameters ------------------------------------------------------------------------------------------
     @property
     def parameters(self) -> Parameters:
         """ "conv1.W" -> array in the network's dtype.  Assigning an entry checks shape and numbers."""
@@ -209,7 +209,7 @@ class Network:
     def classes(self, labels: Any) -> None:
         self._classes = None if labels is None else classes_array(labels, self.output_shape)
 
-    # -- passes -----------------------------------------------------------------------------------------------
+    # -- passes ----------------------------------------------------------------------------------------------
     def executor(self) -> Executor:
         """What computes the passes of this network."""
         return self._executor or executor()
@@ -312,14 +312,14 @@ class Network:
         chosen.check_output(self.layers)
         return chosen
 
-    # -- files ------------------------------------------------------------------------------------------------
+    # -- files -----------------------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write layers, parameters and classes to a .safetensors (needs the extra `save`) or .npz file."""
         from chainrule.storage import save
 
         save(self, path)
 
-    # -- display ----------------------------------------------------------------------------------------------
+    # -- display ---------------------------------------------------------------------------------------------
     def _rows(self) -> list[list[str]]:
         rows = [["layer", "formulas", "output shape", "parameters"], [INPUT, "", str(self.input_shape), ""]]
         for layer in self.layers:

@@ -99,7 +99,7 @@ def _vector_advice(shape: Shape, expected: Shape) -> str:
             return "it looks transposed, with samples as columns: write {X}.T"
         return f"the network was built for {features} features per sample, this has {shape[1]}"
     if len(shape) > 2 and math.prod(shape[1:]) == features:
-        return f"write {{X}}.reshape(len({{X}}), -1), or give the network input_shape={shape[1:]} and Flatten() first"
+        return f"write {{X}}.reshape(len({{X}}), -1), or begin with Flatten() at input_shape={shape[1:]}"
     return ""
 
 

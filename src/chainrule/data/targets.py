@@ -56,8 +56,8 @@ def encode_targets(
         return _plain_numbers(array, binary, argument), known if binary or outputs > 1 else None
     labels = _expect(array, n, shape, argument)
     if outputs > 1:
-        ids, found = _ids(labels, outputs, known, argument)
-        return np.eye(outputs)[ids], found
+        ids, numbered = _ids(labels, outputs, known, argument)
+        return np.eye(outputs)[ids], numbered
     if binary:
         values, found = _two_labels(labels, known, argument)
         return values[..., None], found
@@ -141,8 +141,8 @@ def _probabilities(array: Array, argument: str) -> Array:
     if wrong.any():
         index, value = _first(wrong, sums)
         raise DataError(
-            f"the rows of {argument} must sum to 1 (one-hot or probabilities), row {index} sums to {value:g}; for "
-            " several labels at once end the network in Sigmoid()"
+            f"the rows of {argument} must sum to 1 (one-hot or probabilities), row {index} sums to "
+            f"{value:g}; for several labels at once end the network in Sigmoid()"
         )
     return values
 
@@ -208,8 +208,8 @@ def _two_labels(array: Array, known: Array | None, argument: str) -> Encoded:
         known = np.unique(labels)
         if len(known) != 2:
             raise DataError(
-                f"{argument} must have two different labels for a network with one sigmoid output, or numbers "
-                f"in [0, 1]; it has {len(known)}: {_some(known)}"
+                f"{argument} must have two different labels for a network with one sigmoid output, or "
+                f"numbers in [0, 1]; it has {len(known)}: {_some(known)}"
             )
     return _look_up(labels, known, argument).astype(np.float64), known
 
@@ -230,7 +230,7 @@ def _look_up(labels: Array, known: Array, argument: str) -> Array:
         count = int(unknown.sum())
         also = f" ({count:,} such labels)" if count > 1 else ""
         raise DataError(f"{argument} must hold the classes {_some(known)}: entry {index} is {label!r}{also}")
-    return ids.astype(np.int64)
+    return np.asarray(ids, dtype=np.int64)
 
 
 def _first(wrong: Array, values: Array) -> tuple[str, Any]:
