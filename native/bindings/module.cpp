@@ -266,6 +266,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none())
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a, "with_penalty"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a, "poll"_a.none())
+      .def("set_profiling", &P::set_profiling, "on"_a)
+      .def("profile", &P::profile)
       .def_prop_ro("lanes", &P::lanes)
       .def_prop_ro("batch_size", &P::batch_size)
       .def_prop_ro("arena_bytes", &P::arena_bytes);

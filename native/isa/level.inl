@@ -44,7 +44,6 @@ constexpr Kernels<T> table() {
   k.winograd_backward = winograd_backward<T>;
   k.winograd_gradient = winograd_gradient<T>;
   k.winograd_gradient_finish = winograd_gradient_finish<T>;
-  k.conv_bias_gradient = conv_bias_gradient<T>;
   k.pool_forward = pool_forward<T>;
   k.pool_backward = pool_backward<T>;
   k.pool_backward_units = pool_backward_units<T>;

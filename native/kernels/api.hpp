@@ -116,6 +116,7 @@ struct GatherArgs {
   int64_t features;
   int samples;           // lanes beyond it are zero
   double scale;          // uint8 sources: 1/255
+  int64_t piece;         // scalars of a row that are one unit
 };
 
 template <class T>
@@ -148,7 +149,6 @@ struct Kernels {
   void (*winograd_backward)(const ConvArgs<T>&, int begin, int end, T* scratch);
   void (*winograd_gradient)(const ConvArgs<T>&, int begin, int end, T* scratch); // unit: part
   void (*winograd_gradient_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
-  void (*conv_bias_gradient)(const ConvArgs<T>&, int begin, int end);            // unit: filter
 
   void (*pool_forward)(const PoolArgs<T>&, int begin, int end);        // unit: output row of a block
   void (*pool_backward)(const PoolArgs<T>&, int begin, int end);
@@ -161,7 +161,7 @@ struct Kernels {
 
   void (*loss)(const LossArgs<T>&, int begin, int end);                // unit: block
 
-  void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: image row of a block
+  void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: piece of an image row of a block
   void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block
   void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
   double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations

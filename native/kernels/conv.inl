@@ -127,7 +127,8 @@ static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
 
 // Weight gradient of C filters and P consecutive (kernel column, channel) pairs of one kernel row: lanes accumulate the
 // gradients of their own samples; only the end sums over them.
-template <class T, int C, int P>
+// With the bias, its gradient (conv 3: the sum of δ over positions and samples) is summed on the way.
+template <class T, int C, int P, bool with_bias>
 __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter, int m, int r) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, filters = g.z.channels;
@@ -137,6 +138,7 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter
   for (int c = 0; c < C; c++)
 #pragma GCC unroll 16
     for (int p = 0; p < P; p++) acc[c][p] = Vec<T>{};
+  Vec<T> bias[C] = {};
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
       const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + m) * g.x.row +
@@ -148,7 +150,8 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter
         for (int p = 0; p < P; p++) xv[p] = load(x + p * L);
 #pragma GCC unroll 16
         for (int c = 0; c < C; c++) {
-          const Vec<T> dv = load(d + c * L);
+          const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
+          if (with_bias) bias[c] += dv;
 #pragma GCC unroll 16
           for (int p = 0; p < P; p++) acc[c][p] += dv * xv[p];
         }
@@ -156,20 +159,28 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter
     }
   const ptrdiff_t row = ptrdiff_t(g.kernel_w) * channels;
 #pragma GCC unroll 16
-  for (int c = 0; c < C; c++) {
-    if (filter + c >= filters) break;
+  for (int first = 0; first < C * P; first += L) {
+    Vec<T> group[L];
 #pragma GCC unroll 16
-    for (int p = 0; p < P; p++)
-      g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + m) * row + r + p] = sum_lanes<T>(acc[c][p]);
+    for (int i = 0; i < L; i++) group[i] = first + i < C * P ? acc[(first + i) / P % C][(first + i) % P] : Vec<T>{};
+    T sums[L] __attribute__((aligned(CHAINRULE_BYTES)));
+    store(sums, sum_each<T>(group));
+    for (int i = 0; i < L && first + i < C * P; i++) {
+      const int c = (first + i) / P, p = (first + i) % P;
+      if (filter + c < filters) g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + m) * row + r + p] = sums[i];
+    }
   }
+  if (with_bias)
+    for (int c = 0; c < C && filter + c < filters; c++) g.bias_gradient[filter + c] = sum_lanes<T>(bias[c]);
 }
 template <class T, int C, int P>
 inline void correlate_up_to(int pairs, const ConvArgs<T>& g, int filter, int m, int r) {
-  if (pairs == P) return correlate<T, C, P>(g, filter, m, r);
+  if (pairs == P)
+    return g.bias_gradient && m == 0 && r == 0 ? correlate<T, C, P, true>(g, filter, m, r) : correlate<T, C, P, false>(g, filter, m, r);
   if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, filter, m, r);
 }
 
-// Unit: (kernel row, run of pairs, tile of filters); the last `filters` units are the bias gradients.
+// Unit: (kernel row, run of pairs, tile of filters).
 template <class T>
 static int conv_gradient_units(const ConvArgs<T>& g) {
   return g.kernel_h * groups(g.kernel_w * g.x.channels, narrow_pixels) * channel_tiles<T>(g.z.channels);
@@ -181,24 +192,5 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
     const int filter = (unit % tiles) * narrow_channels, run = unit / tiles % runs, m = unit / tiles / runs;
     const int r = int(int64_t(run) * pairs / runs), r_end = int(int64_t(run + 1) * pairs / runs);
     correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, filter, m, r);
-  }
-}
-
-// Conv 3: the sum of δ over positions and samples. Unit: filter tile.
-template <class T>
-static void conv_bias_gradient(const ConvArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>, C = narrow_channels;
-  const int filters = g.z.channels;
-  for (int unit = begin; unit < end; unit++) {
-    const int filter = unit * C, count = filters - filter < C ? filters - filter : C;
-    Vec<T> sum[C] = {};
-    for (int b = 0; b < g.blocks; b++)
-      for (int i = 0; i < g.z.height; i++) {
-        const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
-        for (int j = 0; j < g.z.width; j++, d += ptrdiff_t(filters) * L)
-#pragma GCC unroll 4
-          for (int c = 0; c < C; c++) sum[c] += load(d + c * L);   // past the last filter: read, not stored
-      }
-    for (int c = 0; c < count; c++) g.bias_gradient[filter + c] = sum_lanes<T>(sum[c]);
   }
 }

@@ -9,17 +9,22 @@ inline void gather_row(const GatherArgs& g, T* to, int64_t offset, int64_t count
   for (; present < L && first + present < g.samples; present++)
     from[present] = source + (g.order ? g.order[first + present] : int64_t(first + present)) * g.features + offset;
   int64_t f = 0;
-  if constexpr (sizeof(S) == sizeof(T)) {
-    if (present == L) {
-      // A square at a time, loaded from the rows where they lie.
-      for (; f + L <= count; f += L) {
-        T square[L * L] __attribute__((aligned(64)));
-        for (int l = 0; l < L; l++) __builtin_memcpy(square + l * L, from[l] + f, sizeof(T) * L);
-        transpose<T>(square, L, to + f * L, L);
+  const T scale = T(g.scale);
+  // A square at a time: rows where they lie, converted, then transposed; rows of missing samples are zeros.
+  T square[L * L] __attribute__((aligned(64)));
+  if (present < L) __builtin_memset(square, 0, sizeof square);
+  while (f < count && count >= L) {
+    if (f + L > count) f = count - L;   // the last square overlaps the one before: no tail, where a row has L values
+    for (int l = 0; l < present; l++) {
+      if constexpr (sizeof(S) == sizeof(T)) {
+        __builtin_memcpy(square + l * L, from[l] + f, sizeof(T) * L);
+      } else {
+        for (int i = 0; i < L; i++) square[l * L + i] = T(from[l][f + i]) * scale;
       }
     }
+    transpose<T>(square, L, to + f * L, L);
+    f += L;
   }
-  const T scale = T(g.scale);
   for (; f < count; f++) {
     T* v = to + f * L;
     for (int l = 0; l < present; l++) v[l] = sizeof(S) == sizeof(T) ? T(from[l][f]) : T(from[l][f]) * scale;
@@ -27,15 +32,16 @@ inline void gather_row(const GatherArgs& g, T* to, int64_t offset, int64_t count
   }
 }
 
-// Unit: image row of a block. A vector of features is one row.
+// Unit: piece of an image row of a block. A vector of features is one row.
 template <class T>
 static void gather(const GatherArgs& g, const Map<T>& x, int kind, int begin, int end) {
-  const int64_t run = int64_t(x.width) * x.channels;
+  const int64_t run = int64_t(x.width) * x.channels, pieces = (run + g.piece - 1) / g.piece;
   for (int unit = begin; unit < end; unit++) {
-    const int b = unit / x.height, h = unit % x.height;
-    T* to = x.data + b * x.block + h * x.row;
-    if (kind == source_uint8) gather_row<T, uint8_t>(g, to, h * run, run, b * lanes<T>);
-    else gather_row<T, T>(g, to, h * run, run, b * lanes<T>);
+    const int64_t piece = unit % pieces, row = unit / pieces, b = row / x.height, h = row % x.height;
+    const int64_t first = piece * g.piece, count = run - first < g.piece ? run - first : g.piece;
+    T* to = x.data + b * x.block + h * x.row + first * lanes<T>;
+    if (kind == source_uint8) gather_row<T, uint8_t>(g, to, h * run + first, count, int(b) * lanes<T>);
+    else gather_row<T, T>(g, to, h * run + first, count, int(b) * lanes<T>);
   }
 }
 

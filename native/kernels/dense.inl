@@ -9,104 +9,11 @@ inline int panels(int outputs) {
 }
 inline int groups(int count, int size) { return (count + size - 1) / size; }
 
-// The post-operation of a dense layer's output run [first, first + count) of the blocks of one tile.
-template <class T>
-inline void post_forward(const DenseArgs<T>& g, int block, int pixels, int first, int count) {
-  if (g.post.kind == Act::identity || g.post.kind == Act::relu) return;   // the tile has done it
-  for (int p = 0; p < pixels; p++) {
-    const T* z = g.z + (block + p) * g.z_block + first * lanes<T>;
-    T* a = g.post.saved.data + (block + p) * g.post.saved.block + first * lanes<T>;
-    activate_run<T>(g.post.kind, g.post.slope, z, a, count);
-  }
-}
-
-// Unit: (group of blocks, panel); panels run fastest, so that the group's x stays in L2.
-template <class T>
-static int dense_forward_units(const DenseArgs<T>& g) {
-  return groups(g.blocks, wide_pixels) * panels<T>(g.outputs);
-}
-template <class T>
-static void dense_forward(const DenseArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>, C = panel_channels<T>;
-  const int count = panels<T>(g.outputs), group_count = groups(g.blocks, wide_pixels);
-  for (int unit = begin; unit < end; unit++) {
-    const int group = unit / count, panel = unit % count;
-    const int block = int(int64_t(group) * g.blocks / group_count);
-    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
-    for (int half = 0; half < L; half += C) {
-      const int first = panel * L + half;
-      if (first >= g.outputs) break;
-      Tile<T> t{};
-      t.x = g.x + block * g.x_block;
-      t.x_pixel = g.x_block;
-      t.segments = 1;
-      t.length = g.inputs;
-      t.w = g.weights + ptrdiff_t(panel) * g.inputs * L + half;
-      t.w_k = L;
-      t.z = const_cast<T*>(g.z) + block * g.z_block + first * L;
-      t.z_pixel = g.z_block;
-      t.bias = g.bias ? g.bias + first : nullptr;
-      t.floor = g.post.kind == Act::relu ? T(0) : no_floor<T>;
-      t.channels = g.outputs - first < C ? g.outputs - first : C;
-      tile_up_to<T, C, wide_pixels, false>(pixels, t);
-      post_forward(g, block, pixels, first, t.channels);
-    }
-  }
-}
-
-// Unit: (group of blocks, C inputs).
-template <class T>
-static int dense_backward_units(const DenseArgs<T>& g) {
-  return groups(g.blocks, wide_pixels) * groups(g.inputs, wide_channels);
-}
-template <class T>
-static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>, C = wide_channels;
-  const int count = groups(g.inputs, C), group_count = groups(g.blocks, wide_pixels);
-  const int whole = g.outputs / L, rest = g.outputs % L;
-  for (int unit = begin; unit < end; unit++) {
-    const int group = unit / count, first = (unit % count) * C;
-    const int block = int(int64_t(group) * g.blocks / group_count);
-    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
-    Tile<T> t{};
-    t.x = g.z + block * g.z_block;
-    t.x_pixel = g.z_block;
-    t.x_segment = L * L;
-    t.w_segment = ptrdiff_t(g.inputs) * L;
-    t.w = g.weights + ptrdiff_t(first) * L;
-    t.w_k = L;
-    t.z = g.x_delta + block * g.x_delta_block + first * L;
-    t.z_pixel = g.x_delta_block;
-    t.floor = no_floor<T>;
-    t.channels = g.inputs - first < C ? g.inputs - first : C;
-    if (t.channels < C) {
-      // Beyond the last input the panel ends; single rows read nothing past it.
-      for (int c = 0; c < t.channels; c++) {
-        Tile<T> s = t;
-        s.w += c * L, s.z += c * L, s.channels = 1;
-        s.segments = whole, s.length = L;
-        tile_up_to<T, 1, wide_pixels, true>(pixels, s);
-        s.x += ptrdiff_t(whole) * L * L, s.w += whole * t.w_segment, s.segments = 1, s.length = rest, s.add = true;
-        if (rest) tile_up_to<T, 1, wide_pixels, true>(pixels, s);
-      }
-    } else {
-      t.segments = whole, t.length = L;
-      tile_up_to<T, C, wide_pixels, true>(pixels, t);
-      t.x += ptrdiff_t(whole) * L * L, t.w += whole * t.w_segment, t.segments = 1, t.length = rest, t.add = true;
-      if (rest) tile_up_to<T, C, wide_pixels, true>(pixels, t);
-    }
-    if (g.post.kind != Act::identity)
-      for (int p = 0; p < pixels; p++) {
-        T* d = g.x_delta + (block + p) * g.x_delta_block + first * L;
-        derive_run<T>(g.post.kind, g.post.slope, g.post.saved.data + (block + p) * g.post.saved.block + first * L, d, d,
-                      t.channels);
-      }
-  }
-}
-
-// The outer-product tile: G[j][i][:] += Σ_s x(i, s) · d[j][s][:], where x is in lanes (sample s = block s / L, lane s % L) and
-// d has been transposed to samples x panel. R rows i, O panels j. Also the products of Winograd's weight gradient.
-template <class T, int R, int O>
+// The outer-product tile: G[j][i][:] += Σ_s x(i, s) · d[j][s][:] for R rows i and O panels j.
+// Gradient: x is in lanes (sample s = block s / L, lane s % L) and d has been transposed to samples x panel; also the
+// products of Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few
+// samples, where d is W itself and no work is spent on the empty lanes of the block.
+template <class T, int R, int O, bool rows_are_lanes>
 __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient,
                                             ptrdiff_t g_panel, int samples, bool add) {
   constexpr int L = lanes<T>;
@@ -123,7 +30,7 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
       for (int o = 0; o < O; o++) dv[o] = load(d + o * d_panel);
 #pragma GCC unroll 16
       for (int r = 0; r < R; r++) {
-        const Vec<T> xv = broadcast<T>(x[r * L + l]);
+        const Vec<T> xv = broadcast<T>(rows_are_lanes ? x[l * L + r] : x[r * L + l]);
 #pragma GCC unroll 16
         for (int o = 0; o < O; o++) acc[r][o] += xv * dv[o];
       }
@@ -136,17 +43,159 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
 }
 
 // All rows [0, rows) against O panels.
-template <class T, int O>
+template <class T, int O, bool rows_are_lanes = false>
 inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
                        int samples, bool add) {
   constexpr int R = gradient_rows;
   int r = 0;
-  for (; r + R <= rows; r += R)
-    outer<T, R, O>(x + r * lanes<T>, x_block, d, d_panel, gradient + r * lanes<T>, g_panel, samples, add);
-  for (; r + 4 <= rows; r += 4)
-    outer<T, 4, O>(x + r * lanes<T>, x_block, d, d_panel, gradient + r * lanes<T>, g_panel, samples, add);
-  for (; r < rows; r++)
-    outer<T, 1, O>(x + r * lanes<T>, x_block, d, d_panel, gradient + r * lanes<T>, g_panel, samples, add);
+  const auto run = [&]<int size>() {
+    outer<T, size, O, rows_are_lanes>(x + r * (rows_are_lanes ? 1 : lanes<T>), x_block, d, d_panel, gradient + r * lanes<T>, g_panel, samples, add);
+    r += size;
+  };
+  while (rows - r >= R) {
+    if (R == 12 && rows - r == 16) break;   // 8 + 8 keeps more accumulators busy than 12 + 4
+    run.template operator()<R>();
+  }
+  if constexpr (R == 12)
+    while (rows - r >= 8) run.template operator()<8>();
+  while (rows - r >= 4) run.template operator()<4>();
+  while (r < rows) run.template operator()<1>();
+}
+
+// The post-operation of a dense layer's output run [first, first + count) of the blocks of one tile.
+template <class T>
+inline void post_forward(const DenseArgs<T>& g, int block, int pixels, int first, int count) {
+  if (g.post.kind == Act::identity || g.post.kind == Act::relu) return;   // the tile has done it
+  for (int p = 0; p < pixels; p++) {
+    const T* z = g.z + (block + p) * g.z_block + first * lanes<T>;
+    T* a = g.post.saved.data + (block + p) * g.post.saved.block + first * lanes<T>;
+    activate_run<T>(g.post.kind, g.post.slope, z, a, count);
+  }
+}
+
+// Unit: (group of blocks, panel). Where all of x fits L2 beside a panel, groups run fastest and W is read once; otherwise
+// panels do, and a group's x is read once.
+template <class T>
+inline bool few_samples(const DenseArgs<T>& g) {
+  return g.blocks == 1 && groups(g.samples, 4) * 4 < lanes<T>;
+}
+template <class T>
+static int dense_forward_units(const DenseArgs<T>& g) {
+  if (few_samples<T>(g)) return groups(panels<T>(g.outputs), gradient_columns);
+  return groups(g.blocks, wide_pixels) * panels<T>(g.outputs);
+}
+
+// One block with empty lanes: a sample is a row of the outer-product tile. Unit: pair of panels.
+template <class T>
+static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, O = gradient_columns;
+  const int count = panels<T>(g.outputs), rows = groups(g.samples, 4) * 4;
+  const ptrdiff_t panel_size = ptrdiff_t(g.inputs) * L;
+  const Vec<T> floor = broadcast<T>(g.post.kind == Act::relu ? T(0) : no_floor<T>);
+  T out[O * L * L] __attribute__((aligned(64)));   // [panel][sample][output]
+  T turned[L * L] __attribute__((aligned(64)));
+  __builtin_memset(out, 0, sizeof out);
+  for (int unit = begin; unit < end; unit++) {
+    const int panel = unit * O, width = count - panel < O ? count - panel : O;
+    const T* w = g.weights + panel * panel_size;
+    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, g.inputs, false);
+    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, g.inputs, false);
+    for (int j = 0; j < width; j++) {
+      const int first = (panel + j) * L, channels = g.outputs - first < L ? g.outputs - first : L;
+      transpose<T>(out + j * L * L, L, turned, L);
+      for (int c = 0; c < channels; c++) {
+        const Vec<T> b = g.bias ? broadcast<T>(g.bias[first + c]) : Vec<T>{};
+        store(g.z + (first + c) * L, at_least<T>(load(turned + c * L) + b, floor));
+      }
+      post_forward(g, 0, 1, first, channels);
+    }
+  }
+}
+template <class T, int C>
+inline void dense_forward_panel(const DenseArgs<T>& g, int block, int pixels, int panel) {
+  constexpr int L = lanes<T>;
+  for (int first = panel * L; first < (panel + 1) * L && first < g.outputs; first += C) {
+    Tile<T> t{};
+    t.x = g.x + block * g.x_block;
+    t.x_pixel = g.x_block;
+    t.segments = 1;
+    t.length = g.inputs;
+    t.w = g.weights + ptrdiff_t(panel) * g.inputs * L + first % L;
+    t.w_k = L;
+    t.z = g.z + block * g.z_block + first * L;
+    t.z_pixel = g.z_block;
+    t.bias = g.bias ? g.bias + first : nullptr;
+    t.floor = g.post.kind == Act::relu ? T(0) : no_floor<T>;
+    t.channels = g.outputs - first < C ? g.outputs - first : C;
+    if (pixels == 1) tile<T, C, 1, false>(t);
+    else tile_up_to<T, C, C == panel_channels<T, wide_channels> ? wide_pixels : 1, false>(pixels, t);
+    post_forward(g, block, pixels, first, t.channels);
+  }
+}
+template <class T>
+static void dense_forward(const DenseArgs<T>& g, int begin, int end) {
+  if (few_samples<T>(g)) return dense_forward_few<T>(g, begin, end);
+  const int count = panels<T>(g.outputs), group_count = groups(g.blocks, wide_pixels);
+  const bool x_fits = int64_t(g.blocks) * g.inputs * lanes<T> * int64_t(sizeof(T)) <= 640 * 1024;
+  for (int unit = begin; unit < end; unit++) {
+    const int group = x_fits ? unit % group_count : unit / count, panel = x_fits ? unit / group_count : unit % count;
+    const int block = int(int64_t(group) * g.blocks / group_count);
+    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
+    if (pixels == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(g, block, 1, panel);
+    else dense_forward_panel<T, panel_channels<T, wide_channels>>(g, block, pixels, panel);
+  }
+}
+
+// Inputs per unit of the δ: as many as the widest tile takes.
+constexpr int backward_inputs = wide_channels > single_channels ? wide_channels : single_channels;
+
+// Wᵀ δ for C inputs from `first`: whole panels of W, then the rest of the last one.
+template <class T, int C, int P>
+inline void dense_backward_tile(const DenseArgs<T>& g, int block, int pixels, int first) {
+  constexpr int L = lanes<T>;
+  const int whole = g.outputs / L, rest = g.outputs % L;
+  Tile<T> t{};
+  t.x = g.z + block * g.z_block;
+  t.x_pixel = g.z_block;
+  t.x_segment = L * L;
+  t.w_segment = ptrdiff_t(g.inputs) * L;
+  t.w = g.weights + ptrdiff_t(first) * L;
+  t.z = g.x_delta + block * g.x_delta_block + first * L;
+  t.z_pixel = g.x_delta_block;
+  t.floor = no_floor<T>;
+  t.channels = C;
+  t.segments = whole, t.length = L;
+  tile_up_to<T, C, P, true>(pixels, t);
+  if (!rest) return;
+  t.x += ptrdiff_t(whole) * L * L, t.w += whole * t.w_segment, t.segments = 1, t.length = rest, t.add = true;
+  tile_up_to<T, C, P, true>(pixels, t);
+}
+
+// Unit: (group of blocks, run of inputs).
+template <class T>
+static int dense_backward_units(const DenseArgs<T>& g) {
+  return groups(g.blocks, wide_pixels) * groups(g.inputs, backward_inputs);
+}
+template <class T>
+static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, C = wide_channels;
+  const int count = groups(g.inputs, backward_inputs), group_count = groups(g.blocks, wide_pixels);
+  for (int unit = begin; unit < end; unit++) {
+    const int group = unit / count, start = (unit % count) * backward_inputs;
+    const int block = int(int64_t(group) * g.blocks / group_count);
+    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
+    const int stop = start + backward_inputs < g.inputs ? start + backward_inputs : g.inputs;
+    int first = start;
+    if (pixels == 1)
+      for (; first + single_channels <= stop; first += single_channels) dense_backward_tile<T, single_channels, 1>(g, block, 1, first);
+    for (; first + C <= stop; first += C) dense_backward_tile<T, C, wide_pixels>(g, block, pixels, first);
+    for (; first < stop; first++) dense_backward_tile<T, 1, wide_pixels>(g, block, pixels, first);   // nothing past the last input is read
+    if (g.post.kind == Act::identity) continue;
+    for (int p = 0; p < pixels; p++) {
+      T* d = g.x_delta + (block + p) * g.x_delta_block + start * L;
+      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.data + (block + p) * g.post.saved.block + start * L, d, d, stop - start);
+    }
+  }
 }
 
 // Rows per unit of the gradient: enough that the transposition of δ, repeated in every unit, is below 2 %.

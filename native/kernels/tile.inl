@@ -6,22 +6,26 @@
 #if CHAINRULE_BYTES == 64
 constexpr int narrow_channels = 4, narrow_pixels = 6;   // 24 accumulators; suits 20, 40, 100 output channels
 constexpr int wide_channels = 8, wide_pixels = 3;       // 24; fewer loads of x per product
+constexpr int single_channels = 16;                     // dense layers of one block: one vector of x, one line of weights
 constexpr int gradient_rows = 12, gradient_columns = 2; // 24
 #elif defined(__aarch64__)
 constexpr int narrow_channels = 4, narrow_pixels = 6;
 constexpr int wide_channels = 4, wide_pixels = 6;
+constexpr int single_channels = 16;
 constexpr int gradient_rows = 12, gradient_columns = 2;
 #elif CHAINRULE_BYTES == 32
 constexpr int narrow_channels = 4, narrow_pixels = 3;   // 12 accumulators, 3 of x, 1 broadcast: all sixteen registers
 constexpr int wide_channels = 4, wide_pixels = 3;
+constexpr int single_channels = 8;
 constexpr int gradient_rows = 6, gradient_columns = 2;
 #else
 constexpr int narrow_channels = 4, narrow_pixels = 2;   // SSE has no FMA: the product needs a register too
 constexpr int wide_channels = 4, wide_pixels = 2;
+constexpr int single_channels = 8;
 constexpr int gradient_rows = 4, gradient_columns = 2;
 #endif
-template <class T>
-constexpr int panel_channels = wide_channels < lanes<T> ? wide_channels : lanes<T>;   // must divide a panel of `lanes`
+template <class T, int most>
+constexpr int panel_channels = most < lanes<T> ? most : lanes<T>;   // must divide a panel of `lanes`
 
 template <class T>
 struct Tile {
@@ -30,7 +34,7 @@ struct Tile {
   ptrdiff_t x_segment;    // the sum over k runs over `segments` runs of `length`, this far apart in x ...
   ptrdiff_t w_segment;    // ... and this far apart in w
   int segments, length;
-  const T* w;             // w(k, c): w[k * w_k + c], or for transposed panels w[c * w_k + k]
+  const T* w;             // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
   ptrdiff_t w_k;
   T* z;                   // channel c of pixel p is written at z + p * z_pixel + c * lanes
   ptrdiff_t z_pixel;
@@ -70,7 +74,7 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
       for (int p = 0; p < P; p++) xv[p] = load(x + p * x_pixel);
 #pragma GCC unroll 16
       for (int c = 0; c < C; c++) {
-        const Vec<T> wv = broadcast<T>(transposed ? w[c * w_k] : w[c]);
+        const Vec<T> wv = broadcast<T>(transposed ? w[c * L] : w[c]);
 #pragma GCC unroll 16
         for (int p = 0; p < P; p++) acc[c][p] += wv * xv[p];
       }

@@ -24,7 +24,8 @@ static size_t winograd_scratch(int channels, int filters) {
 }
 template <class T>
 static size_t winograd_partial_size(int channels, int filters) {
-  return size_t(16) * panels<T>(channels) * filters * lanes<T>;
+  // Sixteen products and, behind them, the bias gradient of every filter, still per lane.
+  return (size_t(16) * panels<T>(channels) + 1) * filters * lanes<T>;
 }
 
 // G g Gᵀ of every (output channel, input channel), packed [16][output tile][input channel][8 output channels].
@@ -76,9 +77,9 @@ inline void transform_patch(const T* x, ptrdiff_t row, ptrdiff_t pixel, T* out, 
   }
 }
 
-// A δ Aᵀ of one channel of one 2x2 patch.
+// A δ Aᵀ of one channel of one 2x2 patch; returns the patch's sum (the bias gradient). Beyond the picture δ is zero.
 template <class T>
-inline void spread_patch(const T* d, ptrdiff_t row, ptrdiff_t pixel, T* out, ptrdiff_t step) {
+inline Vec<T> spread_patch(const T* d, ptrdiff_t row, ptrdiff_t pixel, T* out, ptrdiff_t step) {
   Vec<T> r[4][2];
 #pragma GCC unroll 2
   for (int n = 0; n < 2; n++) {
@@ -92,6 +93,7 @@ inline void spread_patch(const T* d, ptrdiff_t row, ptrdiff_t pixel, T* out, ptr
     store(out + (4 * m + 2) * step, r[m][0] - r[m][1]);
     store(out + (4 * m + 3) * step, -r[m][1]);
   }
+  return r[1][0] + r[1][1];
 }
 
 // Aᵀ M A of one channel: four results; rows and columns beyond the picture are not written.
@@ -194,9 +196,10 @@ static void winograd_gradient(const ConvArgs<T>& g, int begin, int end, T* scrat
   const int channels = g.x.channels, filters = g.z.channels, rows = groups(g.z.height, 2), across = groups(g.z.width, 2);
   const int columns = panels<T>(channels), chunk = winograd_chunk<T>(channels, filters);
   const ptrdiff_t x_pixel = ptrdiff_t(channels) * L, d_pixel = ptrdiff_t(filters) * L;
-  const ptrdiff_t size = ptrdiff_t(winograd_partial_size<T>(channels, filters)), product = size / 16;
+  const ptrdiff_t size = ptrdiff_t(winograd_partial_size<T>(channels, filters)), product = columns * d_pixel;
   for (int part = begin; part < end; part++) {
     T* partial = g.partial + part * size;
+    T* bias = partial + 16 * product;
     __builtin_memset(partial, 0, sizeof(T) * size_t(size));
     const int first = int(int64_t(part) * g.blocks * rows / g.parts), last = int(int64_t(part + 1) * g.blocks * rows / g.parts);
     for (int unit = first; unit < last; unit++) {
@@ -220,7 +223,8 @@ static void winograd_gradient(const ConvArgs<T>& g, int begin, int end, T* scrat
               transpose<T>(square + xi * L * L, L, v + xi * v_step + j * panel + t * L * L, L);
           }
           for (int k = 0; k < filters; k++)
-            spread_patch<T>(d + ptrdiff_t(2) * (t0 + t) * d_pixel + k * L, g.z.row, d_pixel, u + t * d_pixel + k * L, u_step);
+            store(bias + k * L, load(bias + k * L) + spread_patch<T>(d + ptrdiff_t(2) * (t0 + t) * d_pixel + k * L, g.z.row, d_pixel,
+                                                                     u + t * d_pixel + k * L, u_step));
         }
         for (int xi = 0; xi < 16; xi++) {
           int j = 0;
@@ -242,8 +246,14 @@ template <class T>
 static void winograd_gradient_finish(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, filters = g.z.channels;
-  const ptrdiff_t size = ptrdiff_t(winograd_partial_size<T>(channels, filters)), product = size / 16;
-  for (int k = begin; k < end; k++)
+  const ptrdiff_t size = ptrdiff_t(winograd_partial_size<T>(channels, filters));
+  const ptrdiff_t product = ptrdiff_t(panels<T>(channels)) * filters * L;
+  for (int k = begin; k < end; k++) {
+    if (g.bias_gradient) {
+      Vec<T> sum{};
+      for (int p = 0; p < g.parts; p++) sum += load(g.partial + p * size + 16 * product + k * L);
+      g.bias_gradient[k] = sum_lanes<T>(sum);
+    }
     for (int c = 0; c < channels; c++) {
       T m[4][4], t[3][4];
       for (int xi = 0; xi < 16; xi++) {
@@ -264,4 +274,5 @@ static void winograd_gradient_finish(const ConvArgs<T>& g, int begin, int end) {
         out[(r * 3 + 2) * channels] = T(0.5) * (t[r][1] + t[r][2]) + t[r][3];
       }
     }
+  }
 }

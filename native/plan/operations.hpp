@@ -77,15 +77,20 @@ class DenseOperation final : public Operation<T> {
     parallel(k.dense_forward_units(g), work(g), [&](int begin, int end, int) { k.dense_forward(g, begin, end); });
   }
 
-  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+  void gradients(Plan<T>& plan, int samples) override {
     DenseArgs<T>& g = backward_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
     const size_t scratch = k.dense_scratch(samples);
     parallel(k.dense_gradient_units(g), work(g),
              [&](int begin, int end, int) { k.dense_gradient(g, begin, end, thread_scratch<T>(scratch)); });
-    if (input_delta)
-      parallel(k.dense_backward_units(g), work(g), [&](int begin, int end, int) { k.dense_backward(g, begin, end); });
+  }
+
+  void delta(Plan<T>& plan, int samples) override {
+    DenseArgs<T>& g = backward_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    const auto& k = plan.kernels();
+    parallel(k.dense_backward_units(g), work(g), [&](int begin, int end, int) { k.dense_backward(g, begin, end); });
   }
 
  private:
@@ -145,23 +150,27 @@ class ConvolutionOperation final : public Operation<T> {
     }
   }
 
-  void backward(Plan<T>& plan, int samples, bool input_delta) override {
+  void gradients(Plan<T>& plan, int samples) override {
     ConvArgs<T>& g = backward_;
     g.blocks = plan.blocks(samples);
     const auto& k = plan.kernels();
-    const int filters = g.z.channels, channels = g.x.channels;
-    const size_t scratch = winograd ? k.winograd_scratch(channels, filters) : 0;
+    const int filters = g.z.channels;
     if (winograd) {
+      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
       parallel(parts, work(g), [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
       parallel(filters, pack_work(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
     } else {
       parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     }
-    if (g.bias_gradient)
-      parallel((filters + 3) / 4, int64_t(g.blocks) * g.z.height * g.z.width * filters,
-               [&](int begin, int end, int) { k.conv_bias_gradient(g, begin, end); });
-    if (!input_delta) return;
+  }
+
+  void delta(Plan<T>& plan, int samples) override {
+    ConvArgs<T>& g = backward_;
+    g.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const int filters = g.z.channels, channels = g.x.channels;
     if (winograd) {
+      const size_t scratch = k.winograd_scratch(channels, filters);
       parallel(channels, pack_work(), [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
       parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
@@ -196,8 +205,7 @@ class PoolOperation final : public Operation<T> {
     parallel(args.blocks * args.z.height, work(),
              [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
   }
-  void backward(Plan<T>& plan, int samples, bool input_delta) override {
-    if (!input_delta) return;
+  void delta(Plan<T>& plan, int samples) override {
     args.blocks = plan.blocks(samples);
     parallel(plan.kernels().pool_backward_units(args), work(),
              [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
@@ -231,8 +239,7 @@ class ElementwiseOperation final : public Operation<T> {
     const auto kernel = softmax ? k.softmax_forward : k.activation_forward;
     parallel(forward_.blocks * forward_.x.height, work(), [&](int begin, int end, int) { kernel(forward_, begin, end); });
   }
-  void backward(Plan<T>& plan, int samples, bool input_delta) override {
-    if (!input_delta) return;
+  void delta(Plan<T>& plan, int samples) override {
     backward_.blocks = plan.blocks(samples);
     const auto& k = plan.kernels();
     const auto kernel = softmax ? k.softmax_backward : k.activation_backward;
@@ -252,10 +259,8 @@ class HostOperation final : public Operation<T> {
   int number = 0;
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override { plan.host.call(number, false, samples); }
-  void backward(Plan<T>& plan, int samples, bool input_delta) override {
-    plan.host.call(number, true, samples);
-    if (input_delta) multiply_by_derivative(plan, this->x, this->input_post, samples);
-  }
+  void gradients(Plan<T>& plan, int samples) override { plan.host.call(number, true, samples); }   // δ as well
+  void delta(Plan<T>& plan, int samples) override { multiply_by_derivative(plan, this->x, this->input_post, samples); }
 };
 
 // Image to vector where a halo stands in the way (otherwise a flattened value is a view of the same memory).
@@ -264,8 +269,7 @@ class FlattenOperation final : public Operation<T> {
  public:
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override { copy(plan.map(this->x), plan.map(this->z), plan, samples, true); }
-  void backward(Plan<T>& plan, int samples, bool input_delta) override {
-    if (!input_delta) return;
+  void delta(Plan<T>& plan, int samples) override {
     copy(plan.delta(this->x), plan.delta(this->z), plan, samples, false);
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }

@@ -278,6 +278,7 @@ void Plan<T>::write_value(int i, bool delta, int samples, const T* rows) {
   const Map<T>& m = delta ? value(i).delta : value(i).map;
   GatherArgs g{};
   g.source = rows, g.features = value(i).shape.features(), g.samples = samples;
+  g.piece = int64_t(m.width) * m.channels;
   kernels_.gather(g, m, source_same, 0, blocks(samples) * m.height);
 }
 
@@ -315,7 +316,10 @@ void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
   g.order = order;
   g.samples = samples;
   const Map<T>& m = value(input_).map;
-  parallel(blocks(samples) * m.height, int64_t(blocks(samples)) * g.features * 4,
+  // Long runs read best; only where there are few rows of blocks are they cut for the threads.
+  const int64_t run = int64_t(m.width) * m.channels, rows = int64_t(blocks(samples)) * m.height;
+  g.piece = rows >= 8 ? run : 256;
+  parallel(int(rows * ((run + g.piece - 1) / g.piece)), int64_t(blocks(samples)) * g.features * 4,
            [&](int begin, int end, int) { kernels_.gather(g, m, batch.input_kind, begin, end); });
 }
 
@@ -332,6 +336,7 @@ void Plan<T>::set_targets(const Batch& batch, int samples) {
     Map<T> m;
     m.data = targets_, m.width = 1, m.height = 1, m.channels = int(g.features);
     m.block = ptrdiff_t(g.features) * l, m.row = m.block;
+    g.piece = g.features;
     kernels_.gather(g, m, source_same, 0, count);
   }
   for (int s = 0; s < count * l; s++) {
@@ -360,18 +365,34 @@ void Plan<T>::set_losses(const double* values, int samples) {
 }
 
 template <class T>
+void Plan<T>::set_profiling(bool on) {
+  profiling_ = on;
+  seconds_.assign(3 * operations_.size() + 3, 0.0);
+}
+template <class T>
+template <class Body>
+void Plan<T>::timed(size_t place, Body&& body) {
+  if (!profiling_) return body();
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  seconds_[place] += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+template <class T>
 void Plan<T>::run_forward(int samples) {
-  for (auto& o : operations_) {
-    o->forward(*this, samples);
+  for (size_t i = 0; i < operations_.size(); i++) {
+    timed(3 + 3 * i, [&] { operations_[i]->forward(*this, samples); });
     if (poll_between_) poll_between_();
   }
 }
 
 template <class T>
 void Plan<T>::run_backward(int samples, bool input_delta) {
-  for (auto o = operations_.rbegin(); o != operations_.rend(); ++o) {
-    const bool needed = value((*o)->x).with_delta && ((*o)->x != input_ || input_delta);
-    (*o)->backward(*this, samples, needed);
+  for (size_t i = operations_.size(); i-- > 0;) {
+    Operation<T>& o = *operations_[i];
+    const bool needed = value(o.x).with_delta && (o.x != input_ || input_delta);
+    timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
+    if (needed) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
     if (poll_between_) poll_between_();
   }
 }
@@ -434,9 +455,24 @@ void Plan<T>::add_penalty() {
 
 template <class T>
 Progress Plan<T>::loss(const Batch& batch, int samples, bool backward, bool input_delta, bool with_penalty) {
-  gather(batch, batch.inputs.order, samples);
-  set_targets(batch, samples);
+  timed(0, [&] {
+    gather(batch, batch.inputs.order, samples);
+    set_targets(batch, samples);
+  });
   run_forward(samples);
+  timed(1, [&] { evaluate_loss(samples, backward); });
+  Progress progress;
+  reduce_loss(samples, progress);
+  if (backward) {
+    run_backward(samples, input_delta);
+    if (with_penalty) add_penalty();
+  }
+  if (with_penalty) progress.loss += penalty_value() * samples;
+  return progress;
+}
+
+template <class T>
+void Plan<T>::evaluate_loss(int samples, bool backward) {
   if (loss_kind_ == -2) {
     host.call(-1, backward, samples);
     if (backward) multiply_by_derivative(*this, output_, loss_post_, samples);
@@ -452,14 +488,6 @@ Progress Plan<T>::loss(const Batch& batch, int samples, bool backward, bool inpu
     const int64_t work = int64_t(g.blocks) * value(output_).shape.features() * 30;   // exp is about 20 operations
     parallel(g.blocks, work, [&](int begin, int end, int) { kernels_.loss(g, begin, end); });
   }
-  Progress progress;
-  reduce_loss(samples, progress);
-  if (backward) {
-    run_backward(samples, input_delta);
-    if (with_penalty) add_penalty();
-  }
-  if (with_penalty) progress.loss += penalty_value() * samples;
-  return progress;
 }
 
 template <class T>
@@ -514,7 +542,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     const Progress of_batch = loss(batch, samples, true, false, false);
     const double value = of_batch.loss + penalty_value() * samples;
     if (!std::isfinite(value)) return Outcome::nonfinite;
-    update(rates[step]);
+    timed(2, [&] { update(rates[step]); });
     progress.loss += value, progress.correct += of_batch.correct, progress.samples += samples;
     progress.step = step + 1;
     if (poll_between_) poll_between_();

@@ -107,6 +107,10 @@ class Plan {
   void read_batch(int samples, T* targets, double* weights) const;
   void set_losses(const double* values, int samples);
 
+  // Seconds spent so far: gather, loss, update, then forward, gradients and delta of each operation.
+  void set_profiling(bool on);
+  const std::vector<double>& profile() const { return seconds_; }
+
   int lanes() const { return kernels_.lanes; }
   int batch_size() const { return batch_size_; }
   size_t arena_bytes() const { return arena_.size(); }
@@ -144,6 +148,7 @@ class Plan {
   void gather(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
+  void evaluate_loss(int samples, bool backward);
   void reduce_loss(int samples, Progress& progress) const;
   double penalty_value() const;
   double gradient_norm(bool with_penalty) const;
@@ -180,6 +185,10 @@ class Plan {
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *losses_ = nullptr, *correct_ = nullptr;
   bool dense_targets_ = false;
   std::function<void()> poll_between_;
+  bool profiling_ = false;
+  std::vector<double> seconds_;
+  template <class Body>
+  void timed(size_t place, Body&& body);
 };
 
 // One operation: its arguments are fixed when the arena is laid out; a step only says how many samples it has.
@@ -190,7 +199,8 @@ class Operation {
   virtual void reserve(Plan<T>&) {}
   virtual void bind(Plan<T>&) = 0;
   virtual void forward(Plan<T>&, int samples) = 0;
-  virtual void backward(Plan<T>&, int samples, bool input_delta) = 0;
+  virtual void gradients(Plan<T>&, int) {}              // of the parameters, from the δ of the output
+  virtual void delta(Plan<T>&, int samples) = 0;        // of the input
   int x = -1, z = -1;
   Post<T> post, input_post;
   int saved = -1, input_saved = -1;
