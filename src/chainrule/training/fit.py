@@ -28,12 +28,16 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
-from chainrule.training.parts import FitData, Part, Validation, prepare
+from chainrule.training.parts import FitData, Part, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
 from chainrule.training.schedules import Rates, check_count
 
 if TYPE_CHECKING:  # at run time inside fit: the engine reads training.optimizers
     from chainrule.engine import Plan
+
+# The network's arrays follow the plan's this often, and whenever somebody looks at them: copying the weights
+# after every epoch would double the time of a full-batch epoch of a large network.
+SECONDS_BETWEEN_STORES = 0.25
 
 # Validation is cut into pieces of this many samples at least, so that Ctrl-C is seen between them.
 EVALUATION_PIECE = 1024
@@ -118,7 +122,8 @@ def fit(
         batch_size=batch_size,
         training_size=samples,
     )
-    run = _Run(network, plan, data, chosen_optimizer, batch_size, epochs, seed if shuffle else None)
+    order_seed = seed if shuffle else None
+    run = _Run(network, plan, data, chosen_loss, chosen_optimizer, batch_size, epochs, order_seed)
     with threads_set_to(threads):
         return run.train(chosen_callbacks, shown)
 
@@ -147,6 +152,7 @@ class _Run:
         network: Network,
         plan: Plan,
         data: FitData,
+        loss: Loss,
         optimizer: Optimizer,
         batch_size: int,
         epochs: int,
@@ -154,11 +160,14 @@ class _Run:
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, data, optimizer
         self.batch_size, self.epochs = batch_size, epochs
-        self.rng = None if seed is None else np.random.Generator(np.random.PCG64(seed))
+        self.counts = loss.output is not None  # of the cross-entropies: hits can be counted
+        self.rng = None if seed is None else random_stream(seed, "order")
         self.steps = math.ceil(len(data.rows) / batch_size)
         self.context = Context(network, History(), epochs, data.validation is not None)
         self.number = 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
+        self.ahead = False  # whether the plan's parameters are newer than the network's
+        self.stored_epoch, self.stored_at = 0, time.perf_counter()
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
@@ -176,7 +185,11 @@ class _Run:
                 progress.begin(self.epochs, self.steps, len(self.data.rows))
                 while context.epoch < self.epochs and context.stopped is None:
                     self.run_epoch(callbacks, progress)
+                if not self.store():
+                    raise self.nonfinite()
             except BaseException as error:
+                if not isinstance(error, NonFiniteError):
+                    self.store()
                 what = "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
                 context.stopped = f"{what} {self.place()}"
                 raise
@@ -191,25 +204,20 @@ class _Run:
         started = time.perf_counter()
         rates = self.rates(number)
         order = self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
-        before = {name: np.array(value) for name, value in self.network.parameters.items()}
         self.step = 0
+        self.ahead = True
 
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
-            progress.step(number, step, loss, accuracy)
+            progress.step(number, step, loss, accuracy if self.counts else None)
             return context.stopped is not None
 
-        try:
-            result = self.plan.train_epoch(
-                training.X, training.targets, order, rates, weights=training.weights, poll=poll
-            )
-        except BaseException:
-            self.store(before)  # Ctrl-C, or a layer of the user's own that raised
-            raise
+        result = self.plan.train_epoch(
+            training.X, training.targets, order, rates, weights=training.weights, poll=poll
+        )
         self.step = result.steps
-        stored = self.store(before)
-        if result.outcome == "nonfinite" or not stored:
-            raise self.nonfinite(float(rates[min(self.step, self.steps - 1)]), stored)
+        if result.outcome == "nonfinite":
+            raise self.nonfinite()
         if result.outcome == "stopped":
             return
         validation_loss, validation_accuracy = self.validate()
@@ -218,6 +226,8 @@ class _Run:
         context.history.append(row)
         context.epoch = number
         progress.end_epoch(row)
+        if (callbacks or time.perf_counter() - self.stored_at > SECONDS_BETWEEN_STORES) and not self.store():
+            raise self.nonfinite()  # the last update overflowed
         for callback in callbacks:
             callback.on_epoch_end(context)
         if callbacks:
@@ -247,20 +257,25 @@ class _Run:
             )
         return loss, accuracy
 
-    def store(self, before: dict[str, Any]) -> bool:
-        """Give the network the plan's parameters; if an update made them non-finite `before`, and False."""
-        try:
-            self.plan.store()
-        except DataError:
-            self.network.set_parameters(before)
-            return False
+    def store(self) -> bool:
+        """Give the network the plan's parameters, if newer; False and no change if they are not finite."""
+        if self.ahead:
+            try:
+                self.plan.store()
+            except DataError:  # an update overflowed
+                return False
+            self.ahead = False
+            self.stored_epoch, self.stored_at = self.context.epoch, time.perf_counter()
         return True
 
-    def nonfinite(self, rate: float, stored: bool) -> NonFiniteError:
-        """The error to raise; stored: whether the plan's parameters were finite."""
+    def nonfinite(self) -> NonFiniteError:
+        """The error to raise; the network gets the last finite parameters that there are."""
+        kept = "after the last finite step"
         where = self.plan.first_nonfinite() or "the loss"
-        kept = "after the last finite step" if stored else "before this epoch"
         step = min(self.step + 1, self.steps)  # the loss shows it first, or the last update did it
+        rate = float(self.rates(self.number)[step - 1])
+        if not self.store():
+            kept = f"after epoch {self.stored_epoch}" if self.stored_epoch else "before this fit"
         lower = self.written(rate=float(f"{rate / 10:.1g}"))
         clip = "" if self.optimizer.clip_norm else f", clip the gradients ({self.written(clip_norm=1.0)})"
         return NonFiniteError(

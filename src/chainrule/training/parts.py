@@ -53,7 +53,7 @@ def prepare(
 
     A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion.
     """
-    X = _as(network.dtype, check_inputs(X, network.input_shape))
+    X = _as(network.dtype, check_inputs(X, network.input_shape, dtype=network.dtype))
     targets, classes = encode_targets(y, network, loss, len(X))
     targets = _as(network.dtype, targets)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
@@ -66,26 +66,24 @@ def prepare(
         kept = np.ones(len(X), dtype=bool)
         kept[chosen] = False
         rows = np.flatnonzero(kept).astype(np.int64)
-        part_weights = (
-            None if weights is None else _mean_one(weights[chosen], "the validation part's sample_weight")
-        )
-        held_out = Part(X[chosen], targets[chosen], part_weights)
-    if weights is not None:
-        weights = weights / _mean(weights[rows], "sample_weight")
+        own = None if weights is None else _mean_one(weights, chosen)[chosen]
+        held_out = Part(X[chosen], targets[chosen], own)
+        weights = None if weights is None else _mean_one(weights, rows)
     return FitData(Part(X, targets, weights), rows, held_out, classes)
 
 
 def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Part:
     if len(validation) not in (2, 3):
         raise ValueError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
-    X = _as(network.dtype, check_inputs(validation[0], network.input_shape, argument="validation X"))
+    X = check_inputs(validation[0], network.input_shape, argument="validation X", dtype=network.dtype)
+    X = _as(network.dtype, X)
     targets, _ = encode_targets(
         validation[1], network, loss, len(X), argument="validation y", classes=classes
     )
     targets = _as(network.dtype, targets)
     if len(validation) == 2:
         return Part(X, targets)
-    return Part(X, targets, _mean_one(check_weights(validation[2], len(X)), "the validation weights"))
+    return Part(X, targets, check_weights(validation[2], len(X), argument="validation weights"))
 
 
 def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
@@ -98,8 +96,7 @@ def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
     if count < 2:
         raise DataError(f"validation={fraction} needs at least 2 samples to divide, X has {count}")
     held_out = min(max(round(count * fraction), 1), count - 1)
-    # A stream of its own: the order of the samples does not depend on whether some are held out.
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(1,))))
+    rng = random_stream(seed, "held out")
     labels = class_labels(targets)
     if labels is not None and len(np.unique(labels)) < count:
         chosen = stratified_choice(labels, held_out, rng)
@@ -113,6 +110,12 @@ def _as(dtype: Any, array: Array) -> Array:
     return np.ascontiguousarray(array, dtype=dtype) if array.dtype.kind == "f" else array
 
 
+def random_stream(seed: int, purpose: str) -> np.random.Generator:
+    """A generator of its own for each purpose; the network drew its parameters with keys of one number."""
+    key = (0, {"order": 0, "held out": 1}[purpose])
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
 def class_labels(targets: Array) -> Array | None:
     """One label per sample if the targets are classes: integers, one-hot rows, or one column of 0 and 1."""
     if targets.dtype.kind in "iu" and targets.ndim == 1:
@@ -124,12 +127,12 @@ def class_labels(targets: Array) -> Array | None:
     return targets.argmax(axis=1) if (targets.sum(axis=1) == 1).all() else None
 
 
-def _mean(weights: Array, name: str) -> float:
-    mean = float(np.mean(weights))
-    if not mean > 0:
-        raise DataError(f"{name} is 0 for every sample: give at least one a positive weight")
-    return mean
-
-
-def _mean_one(weights: Array, name: str) -> NDArray[np.float64]:
-    return np.asarray(weights / _mean(weights, name), dtype=np.float64)
+def _mean_one(weights: NDArray[np.float64], rows: Rows) -> NDArray[np.float64]:
+    """All weights, scaled to mean 1 over some rows."""
+    mean = float(weights[rows].mean())
+    if mean == 0:
+        raise DataError(
+            f"sample_weight is 0 for all {len(rows)} samples of a part when a fraction is held out: give the "
+            "validation data as (X_val, y_val, weights)"
+        )
+    return weights / mean

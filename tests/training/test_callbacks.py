@@ -1,0 +1,283 @@
+"""Callbacks, early stopping and checkpoints, in real fits."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chainrule.storage import load
+from training_problems import Array, blobs, classifier, regressor, same_bits, snapshot
+
+from chainrule.network import Network
+from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping
+from chainrule.training.fit import fit
+from chainrule.training.history import History, Row
+from chainrule.training.optimizers import SGD
+from chainrule.training.progress import Progress
+
+
+class Keeper(Callback):
+    """Keeps the parameters of every epoch."""
+
+    def __init__(self) -> None:
+        self.parameters: list[dict[str, Array]] = []
+
+    def on_epoch_end(self, context: Context) -> None:
+        self.parameters.append(snapshot(context.network))
+
+
+class Recorder(Callback):
+    def __init__(self, name: str, log: list[Any]) -> None:
+        self.name, self.log = name, log
+
+    def on_fit_begin(self, context: Context) -> None:
+        self.log.append((self.name, "begin", context.epoch, len(context.history), context.validated))
+
+    def on_epoch_end(self, context: Context) -> None:
+        self.log.append((self.name, context.epoch, context.last.epoch))
+
+    def on_fit_end(self, context: Context) -> None:
+        self.log.append((self.name, "end", context.epoch, context.stopped))
+
+
+def test_order_of_calls() -> None:
+    X, y = blobs(12)
+    log: list[Any] = []
+    fit(classifier(), X, y, epochs=2, callbacks=[Recorder("a", log), Recorder("b", log)])
+    begin, end = ("begin", 0, 0, False), ("end", 2, None)
+    calls = [begin, (1, 1), (2, 2), end]
+    assert log == [(name, *call) for call in calls for name in ("a", "b")]
+
+
+def test_a_function_is_called_after_every_epoch() -> None:
+    X, y = blobs(12)
+    seen: list[tuple[int, float]] = []
+    history = fit(
+        classifier(),
+        X,
+        y,
+        epochs=3,
+        callbacks=lambda context: seen.append((context.epoch, context.last.loss)),
+    )
+    assert seen == list(zip(history.epoch, history.loss, strict=True))
+
+
+def test_a_callback_stops_training() -> None:
+    X, y = blobs(12)
+    log: list[Any] = []
+
+    def stop(context: Context) -> None:
+        if context.epoch == 2:
+            context.stop("enough")
+            context.stop("later reasons do not count")
+
+    history = fit(classifier(), X, y, epochs=9, callbacks=[stop, Recorder("a", log)])
+    assert (len(history), history.stopped) == (2, "enough")
+    assert log[-1] == ("a", "end", 2, "enough")
+
+
+def test_stop_from_another_thread_ends_within_the_epoch() -> None:
+    X, y = blobs(3000)
+    reached: list[Context] = []
+
+    class Remember(Callback):
+        def on_fit_begin(self, context: Context) -> None:
+            reached.append(context)
+            threading.Timer(0.1, context.stop, ("from outside",)).start()
+
+    network = classifier()
+    history = fit(network, X, y, epochs=10**6, callbacks=Remember())
+    assert history.stopped == "from outside"
+    assert len(history) == reached[0].epoch < 10**6
+
+
+def test_a_callback_may_change_the_parameters() -> None:
+    X, y = blobs(12)
+
+    def zero(context: Context) -> None:
+        context.network.set_parameters({"dense2.b": [0.0, 0.0, 0.0], "dense2.W": np.zeros((3, 7))})
+
+    network = classifier()
+    fit(network, X, y, epochs=2, callbacks=[zero])
+    assert not network.parameters["dense2.W"].any()
+    history = fit(network, X, y, epochs=1, batch_size=100)
+    assert history.loss[0] == pytest.approx(np.log(3), rel=1e-6)  # all classes equally likely
+
+
+def test_an_error_in_a_callback_ends_the_fit_and_every_callback() -> None:
+    X, y = blobs(12)
+    log: list[Any] = []
+
+    def fail(context: Context) -> None:
+        raise RuntimeError("mine")
+
+    network = classifier()
+    before = snapshot(network)
+    with pytest.raises(RuntimeError, match="mine"):
+        fit(network, X, y, epochs=9, callbacks=[Recorder("a", log), fail, Recorder("b", log)])
+    assert log[-2:] == [
+        ("a", "end", 1, "RuntimeError after epoch 1"),
+        ("b", "end", 1, "RuntimeError after epoch 1"),
+    ]
+    assert network.history.epoch == [1]
+    assert not same_bits(before, snapshot(network))
+
+
+def test_a_class_instead_of_an_object() -> None:
+    X, y = blobs(12)
+    with pytest.raises(TypeError, match=r"write Recorder\(\.\.\.\)"):
+        fit(classifier(), X, y, callbacks=[Recorder])  # type: ignore[list-item]
+
+
+# -- early stopping
+
+
+def told(
+    stopping: EarlyStopping, losses: list[float], network: Network, column: str = "validation_loss"
+) -> Context:
+    """What fit would tell: a row per value, until stopped; parameters change in every epoch."""
+    context = Context(network, History(), len(losses), validated=True)
+    stopping.on_fit_begin(context)
+    for epoch, value in enumerate(losses, 1):
+        network.set_parameters({"dense1.b": np.full(6, epoch)})
+        context.history.append(Row(epoch, **{"loss": 0.0, column: value}))  # type: ignore[arg-type]
+        context.epoch = epoch
+        stopping.on_epoch_end(context)
+        if context.stopped:
+            break
+    stopping.on_fit_end(context)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "last", "best"),
+    [
+        ({"patience": 2}, [5, 4, 3, 3.5, 3.2, 9], 5, 3),
+        ({"patience": 1}, [5, 4, 4], 3, 2),  # equal is no improvement
+        ({"patience": 3}, [5, 4, 4.5, 3, 4, 4, 2.5], 7, 7),
+        ({"patience": 2, "min_delta": 1.0}, [5, 4.5, 4.2, 1], 3, 1),
+        ({"patience": 2, "monitor": "validation_accuracy"}, [0.5, 0.7, 0.6, 0.7, 0.9], 4, 2),
+        ({"patience": 9}, [5, 4, 3], 3, 3),  # the epochs run out
+    ],
+)
+def test_patience(options: dict[str, Any], values: list[float], last: int, best: int) -> None:
+    network = regressor()
+    stopping = EarlyStopping(**options)
+    context = told(stopping, values, network, options.get("monitor", "validation_loss"))
+    assert (context.epoch, stopping.best_epoch, stopping.best_value) == (last, best, values[best - 1])
+    assert (network.parameters["dense1.b"] == best).all()
+    told(stopping, [1.0], network, options.get("monitor", "validation_loss"))  # used again: a fresh start
+    assert stopping.best_epoch == 1
+
+
+def test_restore_best_false_keeps_the_last() -> None:
+    network = regressor()
+    told(EarlyStopping(1, restore_best=False), [1, 2, 3], network)
+    assert (network.parameters["dense1.b"] == 2).all()
+
+
+def test_early_stopping_in_a_fit_restores_the_best_bits() -> None:
+    X, y = blobs(60)
+    noise = np.random.default_rng(0).permutation(y)  # nothing to learn: the validation loss rises soon
+    kept = Keeper()
+    network = classifier()
+    options = {"validation": 0.3, "early_stopping": 3, "optimizer": SGD(0.5), "callbacks": kept}
+    history = fit(network, X, noise, epochs=200, **options)  # type: ignore[arg-type]
+    best = history.best.epoch
+    assert len(history) == best + 3 < 200
+    assert history.stopped is not None
+    assert history.stopped.startswith("no improvement for 3 epochs, best validation loss ")
+    assert history.stopped.endswith(f"in epoch {best}")
+    assert same_bits(kept.parameters[best - 1], snapshot(network))
+    assert not same_bits(kept.parameters[-1], snapshot(network))
+
+
+def test_an_interrupt_restores_the_best_too() -> None:
+    X, y = blobs(30)
+    stopping = EarlyStopping(50)
+    noise = np.random.default_rng(0).permutation(y)
+    kept = Keeper()
+
+    class Interrupt(Progress):
+        def end_epoch(self, row: Row) -> None:
+            if row.epoch == 5:
+                raise KeyboardInterrupt
+
+    network = classifier()
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            network,
+            X,
+            noise,
+            epochs=9,
+            validation=0.3,
+            early_stopping=stopping,
+            optimizer=SGD(2.0),
+            progress=Interrupt(),
+            callbacks=kept,
+        )
+    assert same_bits(kept.parameters[stopping.best_epoch - 1], snapshot(network))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: EarlyStopping(0), "patience must be a whole number of at least 1"),
+        (lambda: EarlyStopping(monitor="val_loss"), "monitor must be one of loss, accuracy, validation_loss"),
+        (lambda: EarlyStopping(min_delta=-1.0), "min_delta must be a number at least 0"),
+        (lambda: Checkpoint("net.npz", every=0), "every must be a whole number of at least 1"),
+    ],
+)
+def test_wrong_arguments_name_what_to_write(make: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_monitoring_an_accuracy_that_does_not_exist() -> None:
+    X, _ = blobs(12)
+    with pytest.raises(ValueError, match="monitor='accuracy' has no value: this loss has no classes"):
+        fit(regressor(), X, X[:, :2], early_stopping=EarlyStopping(2, "accuracy"))
+
+
+# -- checkpoints
+
+
+def test_checkpoint_every_other_epoch(tmp_path: Path) -> None:
+    X, y = blobs(12)
+    kept = Keeper()
+    saving = Checkpoint(tmp_path / "new" / "net-{epoch:02}.npz", every=2)
+    fit(classifier(), X, y, epochs=5, callbacks=[saving, kept])
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["net-02.npz", "net-04.npz"]
+    assert same_bits(kept.parameters[3], snapshot(load(tmp_path / "new" / "net-04.npz")))
+
+
+def test_checkpoint_of_the_best_only(tmp_path: Path) -> None:
+    X, y = blobs(30)
+    noise = np.random.default_rng(0).permutation(y)
+    kept = Keeper()
+    callbacks = [Checkpoint(tmp_path / "net.npz", best_only=True), kept]
+    history = fit(classifier(), X, noise, epochs=12, validation=0.3, optimizer=SGD(1.0), callbacks=callbacks)
+    assert history.best.epoch < 12
+    assert same_bits(kept.parameters[history.best.epoch - 1], snapshot(load(tmp_path / "net.npz")))
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+
+
+def test_a_failed_save_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = blobs(12)
+    path = tmp_path / "net.npz"
+    network = classifier()
+    fit(network, X, y, epochs=1, callbacks=[Checkpoint(path)])
+    before = path.read_bytes()
+
+    def broken(self: Network, target: Path) -> None:
+        Path(target).write_bytes(b"half a file")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Network, "save", broken)
+    with pytest.raises(OSError, match="disk full"):
+        fit(network, X, y, epochs=1, callbacks=[Checkpoint(path)])
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.npz"]
