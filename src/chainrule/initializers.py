@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
-Weights = NDArray[np.float64]
+Weights: TypeAlias = "NDArray[np.float64]"
 
 
 def _check(name: str, value: float, minimum: float = 0.0) -> None:
@@ -31,7 +33,7 @@ def _check(name: str, value: float, minimum: float = 0.0) -> None:
 
 @dataclass(frozen=True)
 class Initializer:
-    """Base: a small frozen value; subclasses define __call__."""
+    """Base: a small frozen value; subclasses define __call__, and are dataclasses where they have fields."""
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         raise NotImplementedError
@@ -41,7 +43,6 @@ class Initializer:
         return {"initializer": type(self).__name__, **asdict(self)}
 
 
-@dataclass(frozen=True)
 class He(Initializer):
     """N(0, 2 / n_in): keeps the variance of z through ReLU layers (He et al. 2015)."""
 
@@ -49,7 +50,6 @@ class He(Initializer):
         return rng.standard_normal(shape) * math.sqrt(2 / fan_in)
 
 
-@dataclass(frozen=True)
 class Glorot(Initializer):
     """Uniform within ±sqrt(6 / (n_in + n_out)), between x and δ (Glorot & Bengio 2010; "Xavier")."""
 
@@ -71,7 +71,6 @@ class Normal(Initializer):
         return rng.standard_normal(shape) * self.std
 
 
-@dataclass(frozen=True)
 class ScaledNormal(Initializer):
     """N(0, 1 / n_in): the start of Nielsen's network2.py."""
 
@@ -105,7 +104,6 @@ class Constant(Initializer):
         return np.full(shape, self.value, dtype=np.float64)
 
 
-@dataclass(frozen=True)
 class Zeros(Initializer):
     """0 everywhere, the start of every bias."""
 
@@ -113,7 +111,6 @@ class Zeros(Initializer):
         return np.zeros(shape)
 
 
-@dataclass(frozen=True)
 class Ones(Initializer):
     """1 everywhere."""
 

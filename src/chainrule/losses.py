@@ -83,7 +83,6 @@ class SquaredError(Loss):
         return (a - y) / count_outputs(a) if self.mean_outputs else a - y
 
 
-@dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
     """-Σ_k (y log a + (1 - y) log(1 - a)), summed over the outputs (seed 002); y in [0, 1]."""
 
@@ -102,7 +101,6 @@ class BinaryCrossEntropy(Loss):
         return sum_outputs(maximum(z, 0) - z * y + log1p(exp(-abs(z))))
 
 
-@dataclass(frozen=True)
 class CrossEntropy(Loss):
     """-Σ_k y_k log a_k, categorical; every column of y sums to 1 (one-hot or soft)."""
 

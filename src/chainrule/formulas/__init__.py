@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from chainrule.formulas.arrays import (
     broadcast_samples,
     chosen,
@@ -25,7 +28,7 @@ from chainrule.formulas.arrays import (
     unflatten,
     window,
 )
-from chainrule.formulas.derivation import adjoint
+from chainrule.formulas.calling import call_formula
 from chainrule.formulas.elementwise import (
     absolute,
     add,
@@ -48,7 +51,6 @@ from chainrule.formulas.elementwise import (
     where,
     xlogy,
 )
-from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import (
     Expression,
     Index,
@@ -62,11 +64,31 @@ from chainrule.formulas.expression import (
     walk,
 )
 from chainrule.formulas.grid import Grid
-from chainrule.formulas.notation import SEED_000, SEED_004, Letter, Notation
 from chainrule.formulas.over import argmax_over, max_over, mean_over, stack_over, sum_over
-from chainrule.formulas.printing import Equation, latex, mathml, text
 from chainrule.formulas.rules import binders, named, primitive, rules
-from chainrule.formulas.tracing import Formulas, call_formula, trace
+
+if TYPE_CHECKING:
+    from chainrule.formulas.derivation import adjoint
+    from chainrule.formulas.evaluation import evaluate
+    from chainrule.formulas.notation import SEED_000, SEED_004, Letter, Notation
+    from chainrule.formulas.printing import Equation, latex, mathml, text
+    from chainrule.formulas.tracing import Formulas, trace
+
+# What only trees need is loaded when first asked for: half of the import time, and training needs none.
+_LAZY = {
+    "adjoint": "derivation",
+    "evaluate": "evaluation",
+    **dict.fromkeys(("SEED_000", "SEED_004", "Letter", "Notation"), "notation"),
+    **dict.fromkeys(("Equation", "latex", "mathml", "text"), "printing"),
+    **dict.fromkeys(("Formulas", "trace"), "tracing"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+
 
 __all__ = [
     "SEED_000",

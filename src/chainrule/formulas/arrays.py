@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formulas import layouts
 from chainrule.formulas.elementwise import stretch
 from chainrule.formulas.expression import Expression
 from chainrule.formulas.grid import Grid
+from chainrule.formulas.kinds import is_image
 from chainrule.formulas.rules import primitive
 
 
@@ -26,55 +26,55 @@ def _positions(x: Any) -> tuple[int, ...]:
 
 def _matrix_cotangent(d: Any, x: Any) -> Any:
     """∂/∂A of A @ x: d x^T, summed over positions where x is an image."""
-    image = layouts.is_image(x) if isinstance(x, Expression) else np.ndim(x) > 2
+    image = is_image(x) if isinstance(x, Expression) else np.ndim(x) > 2
     return correlate(d, x) if image else d @ x.T
 
 
-@primitive(layout=layouts.transpose, adjoint=lambda d, y, x: (d.T,))
+@primitive(layout="transpose", adjoint=lambda d, y, x: (d.T,))
 def transpose(x: Any) -> Any:
     """Matrix transpose."""
     return x.T
 
 
-@primitive(layout=layouts.matmul, adjoint=lambda d, y, a, x: (_matrix_cotangent(d, x), a.T @ d))
+@primitive(layout="matmul", adjoint=lambda d, y, a, x: (_matrix_cotangent(d, x), a.T @ d))
 def matmul(a: Any, x: Any) -> Any:
     """The matrix a (K, C) applied to the features of x: (C, m) -> (K, m), or (H, W, C, m) -> (H, W, K, m)."""
     return a @ x
 
 
-@primitive(layout=layouts.correlate, adjoint=lambda d, y, a, b: (d @ b, d.T @ a))
+@primitive(layout="correlate", adjoint=lambda d, y, a, b: (d @ b, d.T @ a))
 def correlate(a: Any, b: Any) -> Any:
     """Sum over positions and samples of a_{ij} b_{ij}^T: (..., K, m), (..., C, m) -> (K, C)."""
     axes = (*_positions(a), a.ndim - 1)
     return np.tensordot(a, b, axes=(axes, axes))
 
 
-@primitive(layout=layouts.hat, adjoint=lambda d, y, b: (sum_samples(sum_positions(d)),))
+@primitive(layout="hat", adjoint=lambda d, y, b: (sum_samples(sum_positions(d)),))
 def broadcast_samples(b: Any) -> Any:
     """b-hat of seed 004: the vector (n,) as a column (n, 1), the same for every sample (and position)."""
     return b[..., None]
 
 
-@primitive(layout=layouts.times_ones, adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),))
+@primitive(layout="times_ones", adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),))
 def sum_samples(x: Any) -> Any:
     """Sum over the samples: (..., n, m) -> (..., n); seed 004 writes it as a product with ones(m, 1)."""
     return x.sum(axis=-1)
 
 
-@primitive(layout=layouts.sum_positions, adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(layout="sum_positions", adjoint=lambda d, y, x: (stretch(d, x),))
 def sum_positions(x: Any) -> Any:
     """Sum over the positions of an image: (H, W, C, m) -> (C, m); a matrix (n, m) has none and stays."""
     return x.sum(axis=_positions(x))
 
 
-@primitive(layout=layouts.sum_features, adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(layout="sum_features", adjoint=lambda d, y, x: (stretch(d, x),))
 def sum_features(x: Any) -> Any:
     """Sum over features or channels; the axis stays, with length 1."""
     return x.sum(axis=-2, keepdims=True)
 
 
 @primitive(
-    layout=layouts.mean_features,
+    layout="mean_features",
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
 def mean_features(x: Any) -> Any:
@@ -82,58 +82,56 @@ def mean_features(x: Any) -> Any:
     return x.mean(axis=-2, keepdims=True)
 
 
-@primitive(layout=layouts.count("n"), adjoint=lambda d, y, x: (None,))
+@primitive(layout=("count", "n"), adjoint=lambda d, y, x: (None,))
 def count_features(x: Any) -> Any:
     """The number of features or channels."""
     return x.shape[-2]
 
 
-@primitive(layout=layouts.max_features, adjoint=lambda d, y, x: (d * largest_feature(x),))
+@primitive(layout="max_features", adjoint=lambda d, y, x: (d * largest_feature(x),))
 def max_features(x: Any) -> Any:
     """Largest feature or channel; the axis stays, with length 1."""
     return x.max(axis=-2, keepdims=True)
 
 
-@primitive(layout=layouts.largest_feature, adjoint=lambda d, y, x: (None,))
+@primitive(layout="largest_feature", adjoint=lambda d, y, x: (None,))
 def largest_feature(x: Any) -> Any:
     """1 at the first largest feature, 0 elsewhere."""
     winners = np.expand_dims(x.argmax(axis=-2), -2)
     return (np.arange(x.shape[-2])[:, None] == winners).astype(x.dtype)
 
 
-@primitive(layout=layouts.sum_outputs, adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(layout="sum_outputs", adjoint=lambda d, y, x: (stretch(d, x),))
 def sum_outputs(x: Any) -> Any:
     """Sum over everything but the samples: (..., m) -> (m,)."""
     return x.sum(axis=tuple(range(x.ndim - 1)))
 
 
-@primitive(layout=layouts.count("n"), adjoint=lambda d, y, x: (None,))
+@primitive(layout=("count", "n"), adjoint=lambda d, y, x: (None,))
 def count_outputs(x: Any) -> Any:
     """The number of outputs of one sample."""
     return x.size // x.shape[-1]
 
 
-@primitive(layout=layouts.sum_entries, adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(layout="sum_entries", adjoint=lambda d, y, x: (stretch(d, x),))
 def sum_entries(x: Any) -> Any:
     """Sum over all entries, a number."""
     return x.sum()
 
 
-@primitive(layout=layouts.function("vec"), adjoint=lambda d, y, x: (unflatten(d, x),))
+@primitive(layout=("function", "vec"), adjoint=lambda d, y, x: (unflatten(d, x),))
 def flatten(x: Any) -> Any:
     """(H, W, C, m) -> (H W C, m), row-major: the channel runs fastest."""
     return x.reshape(-1, x.shape[-1])
 
 
-@primitive(layout=layouts.inverse_function("vec"), adjoint=lambda d, y, x, like: (flatten(d), None))
+@primitive(layout=("inverse_function", "vec"), adjoint=lambda d, y, x, like: (flatten(d), None))
 def unflatten(x: Any, like: Any) -> Any:
     """(H W C, m) -> the shape of `like`: the adjoint of flatten."""
     return x.reshape(like.shape)
 
 
-@primitive(
-    layout=layouts.window, adjoint=lambda d, y, x, m, n, grid: (place(d, m, n, x, grid=grid), None, None)
-)
+@primitive(layout="window", adjoint=lambda d, y, x, m, n, grid: (place(d, m, n, x, grid=grid), None, None))
 def window(x: Any, m: Any, n: Any, *, grid: Grid) -> Any:
     """The pixels at offset (m, n) of every window, X_{si+m, sj+n}; zero where the padding is.
 
@@ -147,7 +145,7 @@ def window(x: Any, m: Any, n: Any, *, grid: Grid) -> Any:
 
 
 @primitive(
-    layout=layouts.place,
+    layout="place",
     adjoint=lambda d, y, x, m, n, like, grid: (window(d, m, n, grid=grid), None, None, None),
 )
 def place(x: Any, m: Any, n: Any, like: Any, *, grid: Grid) -> Any:
@@ -162,15 +160,13 @@ def place(x: Any, m: Any, n: Any, like: Any, *, grid: Grid) -> Any:
     return out
 
 
-@primitive(layout=layouts.kernel_at, adjoint=lambda d, y, w, m, n: (kernel_place(d, m, n, w), None, None))
+@primitive(layout="kernel_at", adjoint=lambda d, y, w, m, n: (kernel_place(d, m, n, w), None, None))
 def kernel_at(w: Any, m: Any, n: Any) -> Any:
     """The matrix W_{m,n} (K, C) of a kernel w (K, k1, k2, C)."""
     return w[:, m, n, :]
 
 
-@primitive(
-    layout=layouts.kernel_place, adjoint=lambda d, y, x, m, n, like: (kernel_at(d, m, n), None, None, None)
-)
+@primitive(layout="kernel_place", adjoint=lambda d, y, x, m, n, like: (kernel_at(d, m, n), None, None, None))
 def kernel_place(x: Any, m: Any, n: Any, like: Any) -> Any:
     """The adjoint of kernel_at: the matrix x (K, C) at offset (m, n) of a kernel that is zero elsewhere."""
     out = np.zeros(like.shape, x.dtype)
@@ -178,7 +174,7 @@ def kernel_place(x: Any, m: Any, n: Any, like: Any) -> Any:
     return out
 
 
-@primitive(layout=layouts.chosen, adjoint=lambda d, y, winner, m, n, grid: (None, None, None))
+@primitive(layout="chosen", adjoint=lambda d, y, winner, m, n, grid: (None, None, None))
 def chosen(winner: Any, m: Any, n: Any, *, grid: Grid) -> Any:
     """[the window's winner is its pixel at offset (m, n)], for a winner given by argmax_over."""
     return winner == m * grid.kernel[1] + n

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 # How tightly a box binds; an operand that binds less than its place demands is fenced.
 SUM = 1  # a + b, -a
 SLASH = 2  # a / b in a line of text
-BIG = 3  # Σ body: open to the right, so it may stand last in a product but not first
+BIG = 3  # Σ body: open to the right (see is_open), so it may stand last in a product but not first
 HADAMARD = 4  # a ⊙ b
 PRODUCT = 5  # A B, 2 a
 POWER = 6  # a², a fraction with a bar, e^z: may be a factor, not the base of another script
@@ -177,6 +177,12 @@ def phrase(text: str) -> Box:
         for token in re.findall(r"\d+|[^\W\d_]+|\S", text.replace("-", "−"))
     )
     return tight(*parts, binds=SUM)
+
+
+def is_open(box: Box) -> bool:
+    """Whether the box ends in a Σ without parentheses, which would swallow a factor written behind it."""
+    box = bare(box)
+    return isinstance(box, Row) and (isinstance(box.parts[0], Under) or is_open(box.parts[-1]))
 
 
 def is_tall(box: Box) -> bool:

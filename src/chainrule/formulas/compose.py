@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from chainrule.formulas import layouts
 from chainrule.formulas.boxes import (
@@ -13,6 +12,7 @@ from chainrule.formulas.boxes import (
     POWER,
     SLASH,
     Box,
+    Fence,
     Fraction,
     Numeral,
     Scripts,
@@ -20,12 +20,14 @@ from chainrule.formulas.boxes import (
     Tagged,
     Word,
     fenced,
+    is_open,
     listed,
     phrase,
     row,
     tight,
 )
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol, walk
+from chainrule.formulas.kinds import is_image
 from chainrule.formulas.layouts import NOWHERE, PIXEL, WINDOW, At
 from chainrule.formulas.notation import SEED_000, Letter, Notation
 
@@ -61,9 +63,7 @@ class Composer:
             case Named():
                 return layouts.named(self, node, at)
             case Operation() | Over():
-                layout: Any = node.rule.layout
-                box: Box = layout(self, node, at)
-                return box
+                return layouts.find(node.rule.layout)(self, node, at)
         raise TypeError(f"no layout for {type(node).__name__}")
 
     def letter(self, letter: Letter, sub: Box | None = None) -> Box:
@@ -94,12 +94,13 @@ class Composer:
         if not self.linear:
             return Fraction(top, bottom)
         join = tight if isinstance(top, Numeral) and isinstance(bottom, Numeral | Word) else row
-        return join(fenced(top, HADAMARD), Sign("/"), fenced(bottom, POWER), binds=SLASH)
+        top = Fence(top) if is_open(top) else fenced(top, HADAMARD)
+        return join(top, Sign("/"), fenced(bottom, POWER), binds=SLASH)
 
 
 def place_of(tree: Expression) -> At:
     """Where an image-valued formula is looked at: pixel (u, v) if values are placed, else window (i, j)."""
-    if not layouts.is_image(tree):
+    if not is_image(tree):
         return NOWHERE
     names = {node.rule.name for _, node in walk(tree) if isinstance(node, Operation)}
     return PIXEL if "place" in names else WINDOW if "window" in names else NOWHERE

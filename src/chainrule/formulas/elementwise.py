@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formulas import layouts
 from chainrule.formulas.expression import Expression, Number, Operation
 from chainrule.formulas.rules import primitive
 
 
-@primitive(layout=layouts.fit, adjoint=lambda d, y, x, like: (stretch(d, x), None))
+@primitive(layout="fit", adjoint=lambda d, y, x, like: (stretch(d, x), None))
 def fit(x: Any, like: Any) -> Any:
     """x summed over the axes along which `like` was broadcast to x's shape: the adjoint of broadcasting."""
     shape = np.shape(like)
@@ -28,7 +27,7 @@ def fit(x: Any, like: Any) -> Any:
     return x.sum(axis=thin, keepdims=True)
 
 
-@primitive(layout=layouts.first_operand, adjoint=lambda d, y, x, like: (fit(d, x), None))
+@primitive(layout="first_operand", adjoint=lambda d, y, x, like: (fit(d, x), None))
 def stretch(x: Any, like: Any) -> Any:
     """x broadcast to the shape of `like`."""
     return np.broadcast_to(x, np.shape(like))
@@ -46,38 +45,38 @@ def matching(d: Any, operand: Any) -> Any:
     return fit(d, operand)
 
 
-@primitive(layout=layouts.add, adjoint=lambda d, y, a, b: (matching(d, a), matching(d, b)))
+@primitive(layout="add", adjoint=lambda d, y, a, b: (matching(d, a), matching(d, b)))
 def add(a: Any, b: Any) -> Any:
     """a + b"""
     return a + b
 
 
-@primitive(layout=layouts.subtract, adjoint=lambda d, y, a, b: (matching(d, a), matching(-d, b)))
+@primitive(layout="subtract", adjoint=lambda d, y, a, b: (matching(d, a), matching(-d, b)))
 def subtract(a: Any, b: Any) -> Any:
     """a - b"""
     return a - b
 
 
-@primitive(layout=layouts.multiply, adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)))
+@primitive(layout="multiply", adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)))
 def multiply(a: Any, b: Any) -> Any:
     """Hadamard product: entry by entry, as in eq. 3 of seed 000."""
     return a * b
 
 
-@primitive(layout=layouts.divide, adjoint=lambda d, y, a, b: (matching(d / b, a), matching(-d * y / b, b)))
+@primitive(layout="divide", adjoint=lambda d, y, a, b: (matching(d / b, a), matching(-d * y / b, b)))
 def divide(a: Any, b: Any) -> Any:
     """a / b, entry by entry."""
     return a / b
 
 
-@primitive(layout=layouts.negative, adjoint=lambda d, y, x: (-d,))
+@primitive(layout="negative", adjoint=lambda d, y, x: (-d,))
 def negative(x: Any) -> Any:
     """-x"""
     return -x
 
 
 @primitive(
-    layout=layouts.power,
+    layout="power",
     adjoint=lambda d, y, x, exponent: (d * (exponent * power(x, exponent=exponent - 1)),),
 )
 def power(x: Any, *, exponent: float) -> Any:
@@ -85,34 +84,34 @@ def power(x: Any, *, exponent: float) -> Any:
     return x**exponent
 
 
-@primitive(layout=layouts.root, adjoint=lambda d, y, x: (d / (2 * y),))
+@primitive(layout="root", adjoint=lambda d, y, x: (d / (2 * y),))
 def sqrt(x: Any) -> Any:
     """Square root."""
     return np.sqrt(x)
 
 
-@primitive(layout=layouts.exponential, adjoint=lambda d, y, x: (d * y,))
+@primitive(layout="exponential", adjoint=lambda d, y, x: (d * y,))
 def exp(x: Any) -> Any:
     """e^x; beyond the type's range its limit +inf, without a warning: 1 / (1 + e^x) is 0 there."""
     with np.errstate(over="ignore"):
         return np.exp(x)
 
 
-@primitive(layout=layouts.function("log"), adjoint=lambda d, y, x: (d / x,))
+@primitive(layout=("function", "log"), adjoint=lambda d, y, x: (d / x,))
 def log(x: Any) -> Any:
     """Natural logarithm; log 0 is -inf, without a warning."""
     with np.errstate(divide="ignore"):
         return np.log(x)
 
 
-@primitive(layout=layouts.log_one_plus, adjoint=lambda d, y, x: (d / (1 + x),))
+@primitive(layout="log_one_plus", adjoint=lambda d, y, x: (d / (1 + x),))
 def log1p(x: Any) -> Any:
     """log(1 + x), accurate for small x."""
     return np.log1p(x)
 
 
 @primitive(
-    layout=layouts.product_with_log,
+    layout="product_with_log",
     adjoint=lambda d, y, w, x: (matching(d * log(x), w), matching(d * w / x, x)),
 )
 def xlogy(w: Any, x: Any) -> Any:
@@ -121,14 +120,14 @@ def xlogy(w: Any, x: Any) -> Any:
         return np.where(w == 0, np.zeros_like(w * x), w * np.log(x))
 
 
-@primitive(layout=layouts.function("tanh"), adjoint=lambda d, y, x: (d * (1 - y**2),))
+@primitive(layout=("function", "tanh"), adjoint=lambda d, y, x: (d * (1 - y**2),))
 def tanh(x: Any) -> Any:
     """Hyperbolic tangent."""
     return np.tanh(x)
 
 
 @primitive(
-    layout=layouts.function("erf"),
+    layout=("function", "erf"),
     adjoint=lambda d, y, x: (d * (2 / math.sqrt(math.pi) * exp(-(x**2))),),
 )
 def erf(x: Any) -> Any:
@@ -138,14 +137,14 @@ def erf(x: Any) -> Any:
     return values.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-@primitive(layout=layouts.bars, adjoint=lambda d, y, x: (d * (greater(x, 0) - greater(0, x)),))
+@primitive(layout="bars", adjoint=lambda d, y, x: (d * (greater(x, 0) - greater(0, x)),))
 def absolute(x: Any) -> Any:
     """|x|, with derivative 0 at 0."""
     return np.abs(x)
 
 
 @primitive(
-    layout=layouts.maximum,
+    layout="maximum",
     adjoint=lambda d, y, a, b: (matching(d * greater(a, b), a), matching(d * (1 - greater(a, b)), b)),
 )
 def maximum(a: Any, b: Any) -> Any:
@@ -153,14 +152,14 @@ def maximum(a: Any, b: Any) -> Any:
     return np.maximum(a, b)
 
 
-@primitive(layout=layouts.greater, adjoint=lambda d, y, a, b: (None, None))
+@primitive(layout="greater", adjoint=lambda d, y, a, b: (None, None))
 def greater(a: Any, b: Any) -> Any:
     """Iverson bracket [a > b]: 1 or 0, in the float type of the operands."""
     return np.asarray(np.greater(a, b), dtype=np.result_type(a, b))
 
 
 @primitive(
-    layout=layouts.cases,
+    layout="cases",
     adjoint=lambda d, y, condition, yes, no: (
         None,
         matching(where(condition, d, 0.0 * d), yes),
@@ -173,7 +172,7 @@ def where(condition: Any, yes: Any, no: Any) -> Any:
     return np.where(np.asarray(condition, dtype=bool), yes, no).astype(dtype, copy=False)
 
 
-@primitive(layout=layouts.ones, adjoint=lambda d, y, x: (None,))
+@primitive(layout="ones", adjoint=lambda d, y, x: (None,))
 def ones_like(x: Any) -> Any:
     """1 for every entry of x."""
     return np.ones_like(x)

@@ -1,5 +1,7 @@
 """How each primitive looks: one small function from a node to boxes, named in the primitive's own entry.
 
+This module is loaded when a formula is first printed: to compute, nobody needs it.
+
 A layout receives the composer (which lays out operands), the node, and `at`: where the result is looked at.
 Positions and features are pushed down to the letters, so that a window of X reads X_{i+m,j+n} and a sum over
 features reads Σ_k a_k d_k.
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chainrule.formulas.boxes import (
     BIG,
@@ -35,13 +37,15 @@ from chainrule.formulas.boxes import (
     Word,
     bare,
     fenced,
+    is_open,
     listed,
     phrase,
     row,
     tight,
 )
-from chainrule.formulas.expression import Expression, Named, Number, Operation, Over, Symbol
+from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol
 from chainrule.formulas.grid import Grid
+from chainrule.formulas.kinds import is_image, is_scalar, is_thin
 
 if TYPE_CHECKING:
     from chainrule.formulas.compose import Composer
@@ -58,42 +62,17 @@ class At:
 NOWHERE = At()
 WINDOW = At((Word("i"), Word("j")))
 PIXEL = At((Word("u"), Word("v")))
-Layout = Callable[["Composer", Operation, At], Box]
-
-# Primitives whose result has no positions although an operand has.
-_DROPS_POSITIONS = {"correlate", "sum_positions", "sum_outputs", "sum_entries", "flatten", "stack_over"}
-_SHAPED_LIKE_SECOND = {"fit", "stretch", "unflatten"}
-_THIN = {"broadcast_samples", "sum_features", "mean_features", "max_features", "sum_positions"}
-_COUNTS = {"count_features", "count_outputs", "sum_entries"}
+Layout = Callable[["Composer", Any, At], Box]
 
 
-def is_image(node: Expression) -> bool:
-    """Whether the value has positions (i, j)."""
-    if isinstance(node, Symbol):
-        return node.kind == "image"
-    if isinstance(node, Operation | Over) and node.rule.name in _DROPS_POSITIONS:
-        return False
-    if isinstance(node, Operation) and node.rule.name in _SHAPED_LIKE_SECOND:
-        return is_image(node.operands[1])
-    return any(map(is_image, node.children))
-
-
-def is_scalar(node: Expression) -> bool:
-    """Whether the value is a single number, so that its products need no ⊙."""
-    if isinstance(node, Symbol):
-        return node.kind == "scalar"
-    if isinstance(node, Operation) and node.rule.name in _COUNTS:
-        return True
-    return isinstance(node, Number) or (bool(node.children) and all(map(is_scalar, node.children)))
-
-
-def is_thin(node: Expression) -> bool:
-    """Whether the value may have fewer features or samples than x, so that arithmetic with x repeats it."""
-    if isinstance(node, Symbol):
-        return node.kind == "scalar" or node.role.startswith("parameter ")
-    if isinstance(node, Operation) and node.rule.name in _THIN:
-        return True
-    return all(map(is_thin, node.children))
+def find(layout: str | tuple[str, str]) -> Layout:
+    """The layout a rule names: "matmul", or ("function", "tanh") for a layout made from a word."""
+    if isinstance(layout, str):
+        found: Layout = globals()[layout]
+        return found
+    maker, word = layout
+    made: Layout = globals()[maker](word)
+    return made
 
 
 # -- arithmetic ----------------------------------------------------------------------------------------------
@@ -101,9 +80,12 @@ def is_thin(node: Expression) -> bool:
 
 def add(c: Composer, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
-    shown = bare(right)
-    negative = isinstance(shown, Row) and shown.parts[0] == Sign("−")
-    return row(left, Sign("+"), Fence(right) if negative else right, binds=SUM)
+    return row(left, Sign("+"), Fence(right) if _starts_with_minus(right) else right, binds=SUM)
+
+
+def _starts_with_minus(box: Box) -> bool:
+    box = bare(box)
+    return box == Sign("−") or (isinstance(box, Row) and _starts_with_minus(box.parts[0]))
 
 
 def subtract(c: Composer, node: Operation, at: At) -> Box:
@@ -116,21 +98,18 @@ def negative(c: Composer, node: Operation, at: At) -> Box:
 
 
 def _factors(left: Box, right: Box, sign: Sign | None, binds: int) -> Box:
-    """A product; a Σ may stand open as the last factor."""
-    closed = HADAMARD if binds == HADAMARD else PRODUCT
+    """A product; a Σ may stand open as the last factor, not as the first."""
 
-    def factor(box: Box, last: bool) -> Box:
-        if (
-            binds == HADAMARD and box.binding == PRODUCT
-        ):  # (W^T δ) ⊙ f': the seeds leave these parentheses out
+    def factor(box: Box) -> Box:
+        if binds == HADAMARD and box.binding == PRODUCT:  # (W^T δ) ⊙ f': the seeds leave these out
             return Fence(box)
-        return box if last and box.binding == BIG else fenced(box, closed)
+        return fenced(box, binds)
 
-    first, last = factor(left, False), factor(right, True)
+    first = Fence(left) if is_open(left) else factor(left)
+    last = right if right.binding == BIG else factor(right)
     if sign is None and _starts_with_numeral(last):
         sign = Sign("·")
-    parts = (first, *((sign,) if sign else ()), last)
-    return row(*parts, binds=BIG if parts[-1].binding == BIG else binds)
+    return row(first, *((sign,) if sign else ()), last, binds=binds)
 
 
 def _starts_with_numeral(box: Box) -> bool:
@@ -346,7 +325,8 @@ def _strides(c: Composer, grid: Grid) -> tuple[Box | None, Box | None]:
 def _leading(c: Composer, grid: Grid) -> tuple[Box, Box]:
     """Zeros before the first row and column; letters where "same" leaves them to the size of the image."""
     known = not isinstance(grid.padding, str) or grid.stride == (1, 1)
-    if not known or not c.notation.sizes:
+    none = grid.padding == ((0, 0), (0, 0))
+    if not known or not (c.notation.sizes or none):
         return (Word("p"), Word("q"))
     # with stride 1 "same" depends on the kernel only, so any size gives the answer
     (top, _), (left, _) = grid.pads(grid.kernel)
@@ -416,7 +396,7 @@ def sum_over(c: Composer, node: Over, at: At) -> Box:
 
 
 def mean_over(c: Composer, node: Over, at: At) -> Box:
-    k = row(*(Scripts(Word("k"), sub=Numeral(axis)) for axis in "12"))
+    k = row(*(Scripts(Word("k"), sub=Numeral(axis)) for axis in "12"), binds=PRODUCT)
     count = Numeral(str(math.prod(node.ranges))) if c.notation.sizes else k
     share = c.fraction(Numeral("1"), count)
     return _factors(share, sigma(c.indices(node), c.box(node.body, at)), None, PRODUCT)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formulas import layouts
 from chainrule.formulas.arrays import chosen, kernel_at
 from chainrule.formulas.expression import Expression, Index, Named, Over
 from chainrule.formulas.grid import Grid
@@ -67,7 +66,7 @@ def _flow_stack(d: Any, over: Over, indices: Indices) -> Any:
 
 
 def _binder(
-    name: str, combine: Callable[..., Any], flow: Callable[..., Expression], layout: Any
+    name: str, combine: Callable[..., Any], flow: Callable[..., Expression], layout: str
 ) -> Callable[..., Any]:
     binder = binders[name] = Binder(name, combine, flow, layout)
 
@@ -78,8 +77,8 @@ def _binder(
     return over
 
 
-sum_over = _binder("sum_over", _sum, _flow_sum, layouts.sum_over)
-mean_over = _binder("mean_over", _mean, _flow_mean, layouts.mean_over)
-max_over = _binder("max_over", _max, _flow_max, layouts.max_over)
-argmax_over = _binder("argmax_over", _argmax, _flow_nowhere, layouts.argmax_over)
-stack_over = _binder("stack_over", _stack, _flow_stack, layouts.stack_over)
+sum_over = _binder("sum_over", _sum, _flow_sum, "sum_over")
+mean_over = _binder("mean_over", _mean, _flow_mean, "mean_over")
+max_over = _binder("max_over", _max, _flow_max, "max_over")
+argmax_over = _binder("argmax_over", _argmax, _flow_nowhere, "argmax_over")
+stack_over = _binder("stack_over", _stack, _flow_stack, "stack_over")

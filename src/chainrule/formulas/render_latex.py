@@ -94,7 +94,7 @@ def _join(parts: tuple[Box, ...], tight: bool) -> str:
         latex = render(part)
         blank = not tight and before is not None and latex != ","
         if blank and isinstance(bare(part), Fence) and not isinstance(before, Sign | Under):
-            text += r" \,"
+            text += r" \, "
         elif blank or (latex[0].isalpha() and _COMMAND.search(text)):
             text += " "
         text += latex

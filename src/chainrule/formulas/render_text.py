@@ -41,8 +41,7 @@ def render(box: Box) -> str:
         case Hat(base):
             return render(base) + "\u0302" if isinstance(base, Word) else f"hat({render(base)})"
         case Root(body):
-            text = render(body)
-            return f"√{text}" if len(text) == 1 else f"√({text})"
+            return f"√{render(body)}" if isinstance(body, Numeral) else f"√({render(body)})"
         case Fence(body, left, right):
             return left + render(body) + right
         case Under(operator, below):

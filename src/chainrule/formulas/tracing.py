@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.notation import SEED_000, Notation
 from chainrule.formulas.printing import Equation, text
-
-
-@functools.cache
-def formula_arguments(function: Callable[..., Any]) -> tuple[tuple[str, bool], ...]:
-    """(name, required) of every argument the formula declares, without self."""
-    parameters = list(inspect.signature(function).parameters.values())[1:]
-    named = (p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-    return tuple((p.name, p.default is p.empty) for p in named)
-
-
-def _declared(method: Callable[..., Any]) -> tuple[tuple[str, bool], ...]:
-    return formula_arguments(getattr(method, "__func__", method))
-
-
-def call_formula(function: Callable[..., Any], available: Mapping[str, Any]) -> Any:
-    """Call a formula such as `layer.delta` with the arguments its signature declares, taken by name.
-
-    Raises TypeError that names a missing argument.
-    """
-    declared = _declared(function)
-    missing = [name for name, required in declared if required and name not in available]
-    if missing:
-        owner = type(getattr(function, "__self__", None)).__name__
-        raise TypeError(
-            f"{owner}.{function.__name__} declares {missing[0]!r}, which is not available; "
-            f"a formula may declare {', '.join(available)}"
-        )
-    return function(**{name: available[name] for name, _ in declared if name in available})
 
 
 @dataclass(frozen=True)
@@ -88,7 +59,7 @@ def trace(target: Any) -> Formulas:
     """The formulas of a layer, a loss or a penalty: its own functions called with symbols."""
     if hasattr(target, "forward"):
         return _trace_layer(target)
-    return _trace_penalty(target) if "training_size" in dict(_declared(target.value)) else _trace_loss(target)
+    return _trace_penalty(target) if "training_size" in dict(declared(target.value)) else _trace_loss(target)
 
 
 def _trace_layer(layer: Any) -> Formulas:
@@ -96,7 +67,7 @@ def _trace_layer(layer: Any) -> Formulas:
     roles = {"x": "image" if layer.spatial else "input", "z": layer.output, "a": layer.output, **layer.roles}
     roles["d"] = "gradient of " + layer.output
     methods = (layer.forward, layer.delta, layer.gradients)
-    names = dict.fromkeys(["x", "z", "d", *(name for method in methods for name, _ in _declared(method))])
+    names = dict.fromkeys(["x", "z", "d", *(name for method in methods for name, _ in declared(method))])
     symbols = {
         name: Symbol(name, roles[name], kind) if name in roles else Symbol(name, f"parameter {name}")
         for name in names

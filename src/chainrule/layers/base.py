@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chainrule.formulas.tracing import call_formula
+from chainrule.formulas.calling import call_formula
 from chainrule.initializers import Initializer
 
 __all__ = ["Layer", "Parameter", "Shape", "call_formula"]

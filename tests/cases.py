@@ -1,0 +1,164 @@
+"""Layer cases as data: every check of every suite (formulas, native kernels, gradient check) walks this list.
+
+A case is a layer, the shape of one sample, and a number of samples.  `inputs`, `parameters` and
+`output_delta` give deterministic float64 arrays at the face (samples first).  The values of `inputs` are
+distinct and away from 0: no kink and no tie of a maximum lies within `GAP / (values per sample)` of them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import layers as L
+
+Array = NDArray[np.float64]
+SPREAD = 4.0  # inputs lie in (-2, 2)
+GAP = (
+    SPREAD / 4
+)  # the value nearest to 0 is at least GAP / (values per sample) away; neighbours are 4 times as far
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """id; how to make the layer; shape of one sample; samples; whether forward has kinks; its purpose."""
+
+    id: str
+    make: Callable[[], L.Layer]
+    input_shape: tuple[int, ...]
+    samples: int = 3
+    kinked: bool = False
+    note: str = ""
+
+
+def _conv(
+    name: str, shape: tuple[int, int, int], *arguments: object, note: str = "", **options: object
+) -> LayerCase:
+    return LayerCase(f"conv-{name}", lambda: L.Conv2D(*arguments, **options), shape, note=note)  # type: ignore[arg-type]
+
+
+def _pool(
+    name: str, shape: tuple[int, int, int], window: object, stride: object, note: str = ""
+) -> list[LayerCase]:
+    return [
+        LayerCase(f"maxpool-{name}", lambda: L.MaxPool2D(window, stride), shape, kinked=True, note=note),  # type: ignore[arg-type]
+        LayerCase(f"avgpool-{name}", lambda: L.AveragePool2D(window, stride), shape, note=note),  # type: ignore[arg-type]
+    ]
+
+
+def _activation(cls: type[L.Layer]) -> list[LayerCase]:
+    kinked = bool(getattr(cls, "kinks", ()))
+    return [
+        LayerCase(f"{cls.kind}-vector", cls, (7,), kinked=kinked),
+        LayerCase(f"{cls.kind}-image", cls, (3, 2, 2), samples=2, kinked=kinked),
+    ]
+
+
+LAYER_CASES: list[LayerCase] = [
+    LayerCase("dense", lambda: L.Dense(3), (5,)),
+    LayerCase("dense-wide", lambda: L.Dense(19), (17,), samples=5, note="more than one register tile, odd"),
+    LayerCase("dense-one", lambda: L.Dense(1), (1,), samples=1, note="one input, one unit, one sample"),
+    LayerCase("dense-no-bias", lambda: L.Dense(4, bias=False), (3,), samples=2),
+    LayerCase("dense-single", lambda: L.Dense(10), (33,), samples=1, note="batch of one"),
+    _conv("seed", (6, 6, 1), 3, 3, note="the net of seed 003"),
+    _conv("channels", (5, 6, 3), 4, 3, note="several channels, image not square"),
+    _conv("one-by-one", (4, 3, 3), 5, 1, note="1x1 kernel"),
+    _conv("rectangle", (6, 5, 2), 3, (3, 2), note="kernel not square"),
+    _conv("even", (6, 7, 2), 3, (2, 4), note="even kernel"),
+    _conv("whole", (4, 5, 2), 3, (4, 5), note="kernel as large as the image: one position"),
+    _conv("row", (1, 9, 2), 3, (1, 3), note="one row"),
+    _conv("no-bias", (5, 5, 2), 3, 2, bias=False),
+    _conv("stride2", (7, 7, 2), 3, 3, stride=2),
+    _conv(
+        "stride2-ragged",
+        (6, 8, 2),
+        3,
+        3,
+        stride=2,
+        note="the last row and column meet no window: their δ is 0",
+    ),
+    _conv("stride-pair", (9, 8, 1), 2, (2, 3), stride=(3, 2)),
+    _conv("stride-beyond-kernel", (8, 9, 2), 3, 2, stride=3, note="pixels between windows get δ 0"),
+    _conv("same", (5, 6, 2), 3, 3, padding="same"),
+    _conv(
+        "same-even", (5, 6, 2), 3, (2, 4), padding="same", note="the extra zero is at the bottom and right"
+    ),
+    _conv("same-stride2", (7, 6, 2), 3, 3, stride=2, padding="same"),
+    _conv("same-stride2-even", (6, 7, 2), 3, (4, 2), stride=(2, 3), padding="same"),
+    _conv("same-large-kernel", (3, 2, 2), 2, 5, padding="same", note="kernel larger than the image"),
+    _conv("pad1", (5, 4, 2), 3, 3, padding=1),
+    _conv("pad-full", (4, 4, 1), 2, 3, padding=2, note="full convolution: padding k - 1"),
+    _conv("pad-pair-stride2", (6, 5, 2), 3, 3, stride=2, padding=(1, 0)),
+    _conv("pad-explicit", (5, 5, 2), 3, (3, 2), stride=(2, 1), padding=((0, 2), (1, 0))),
+    LayerCase("conv-single", lambda: L.Conv2D(3, 3), (6, 5, 2), samples=1, note="batch of one"),
+    LayerCase(
+        "conv-many-channels", lambda: L.Conv2D(17, 3, padding="same"), (4, 3, 9), samples=2, note="odd tiles"
+    ),
+    *_pool("seed", (4, 4, 3), 2, None, "the net of seed 003"),
+    *_pool("overlap", (5, 6, 2), 2, 1, "2x2, stride 1: δ accumulates (NNlib.jl #205)"),
+    *_pool("overlap3", (5, 5, 2), 3, 1, "3x3, stride 1: δ accumulates (tangermeme #95)"),
+    *_pool("overlap3-stride2", (7, 7, 1), 3, 2),
+    *_pool("ragged", (5, 7, 2), 2, None, "the last row and column fit no window: δ 0"),
+    *_pool("gaps", (7, 8, 2), 2, 3, "stride larger than the window: pixels in no window"),
+    *_pool("rectangle", (6, 7, 1), (2, 3), (1, 2)),
+    *_pool("whole", (3, 4, 3), (3, 4), None, "one window"),
+    *_pool("one", (3, 3, 2), 1, None, "1x1 windows: the identity"),
+    LayerCase(
+        "maxpool-single", lambda: L.MaxPool2D(2), (4, 6, 5), samples=1, kinked=True, note="batch of one"
+    ),
+    LayerCase("flatten", L.Flatten, (3, 4, 2)),
+    LayerCase("flatten-single", L.Flatten, (2, 3, 5), samples=1),
+    LayerCase("flatten-vector", L.Flatten, (6,), note="nothing to do"),
+    *(
+        case
+        for cls in (L.Identity, L.Sigmoid, L.Tanh, L.ReLU, L.LeakyReLU, L.Softplus, L.GELU)
+        for case in _activation(cls)
+    ),
+    LayerCase("leakyrelu-slope", lambda: L.LeakyReLU(0.3), (9,), kinked=True),
+    LayerCase("softmax", L.Softmax, (5,)),
+    LayerCase("softmax-two", L.Softmax, (2,), samples=4),
+    LayerCase("softmax-one", L.Softmax, (1,), note="one class: a = 1, δ = 0"),
+    LayerCase("softmax-image", L.Softmax, (2, 3, 4), samples=2, note="over the channels of every position"),
+]
+
+
+def _generator(case: LayerCase, purpose: str) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(f"{case.id}/{purpose}".encode()))
+
+
+def inputs(case: LayerCase, samples: int | None = None) -> Array:
+    """(N, *input_shape): per sample a shuffled, evenly spaced set of values in (-2, 2), away from 0."""
+    size = int(np.prod(case.input_shape))
+    rng = _generator(case, "inputs")
+    count = case.samples if samples is None else samples
+    values = [(rng.permutation(size) + 0.25) * (SPREAD / size) - SPREAD / 2 for _ in range(count)]
+    return np.array(values).reshape(count, *case.input_shape)
+
+
+def parameters(case: LayerCase) -> dict[str, Array]:
+    """Random values for the layer's parameters, by name."""
+    rng = _generator(case, "parameters")
+    return {
+        name: rng.standard_normal(spec.shape)
+        for name, spec in case.make().parameters(case.input_shape).items()
+    }
+
+
+def output_delta(case: LayerCase, samples: int | None = None) -> Array:
+    """(N, *output_shape): a random ∂J/∂(output)."""
+    count = case.samples if samples is None else samples
+    return _generator(case, "delta").standard_normal((count, *case.make().output_shape(case.input_shape)))
+
+
+def to_formula(face: Array) -> Array:
+    """Samples first (the face) -> samples last (the formulas)."""
+    return np.moveaxis(face, 0, -1)
+
+
+def to_face(formula: Array) -> Array:
+    """Samples last (the formulas) -> samples first (the face)."""
+    return np.moveaxis(formula, -1, 0)

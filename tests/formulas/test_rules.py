@@ -1,0 +1,228 @@
+"""Every primitive of the table: its adjoint is the derivative of its evaluation, on arrays and as a tree.
+
+A primitive without an example here fails the suite.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.formulas import Grid, Symbol, adjoint, binders, evaluate, latex, mathml, rules, text
+from chainrule.formulas import arrays as A
+from chainrule.formulas import elementwise as E
+from chainrule.formulas import over as O
+
+RNG = np.random.default_rng(11)
+M, N = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3))  # features x samples
+COLUMN, ROW = RNG.standard_normal((4, 1)), RNG.standard_normal((1, 3))
+POSITIVE = np.abs(M) + 0.5
+IMAGE, OTHER = RNG.standard_normal((5, 4, 3, 2)), RNG.standard_normal((5, 4, 2, 2))  # H, W, C, samples
+KERNEL = RNG.standard_normal((2, 3, 2, 3))  # K, k1, k2, C
+GRID = Grid((3, 2), (2, 1), ((1, 0), (0, 1)))
+WINDOWS = RNG.standard_normal((2, 4, 3, 2))  # what GRID sees of IMAGE
+
+
+@dataclass(frozen=True)
+class Example:
+    """Operands, the positions of those that have a derivative, static options."""
+
+    operands: tuple[Any, ...]
+    smooth: tuple[int, ...] = (0,)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+EXAMPLES: dict[str, list[Example]] = {
+    "add": [
+        Example((M, N), (0, 1)),
+        Example((M, COLUMN), (0, 1)),
+        Example((ROW, M), (0, 1)),
+        Example((M, 2.0)),
+    ],
+    "subtract": [Example((M, N), (0, 1)), Example((COLUMN, M), (0, 1)), Example((1.0, M), (1,))],
+    "multiply": [Example((M, N), (0, 1)), Example((M, ROW), (0, 1)), Example((0.5, M), (1,))],
+    "divide": [
+        Example((M, POSITIVE), (0, 1)),
+        Example((M, POSITIVE[:1]), (0, 1)),
+        Example((1.0, POSITIVE), (1,)),
+    ],
+    "negative": [Example((M,))],
+    "power": [Example((M,), options={"exponent": 2}), Example((POSITIVE,), options={"exponent": -1.5})],
+    "sqrt": [Example((POSITIVE,))],
+    "exp": [Example((M,))],
+    "log": [Example((POSITIVE,))],
+    "log1p": [Example((POSITIVE,))],
+    "xlogy": [Example((M, POSITIVE), (0, 1))],
+    "tanh": [Example((M,))],
+    "erf": [Example((M,))],
+    "absolute": [Example((M,))],
+    "maximum": [Example((M, N), (0, 1)), Example((M, 0.0))],
+    "greater": [Example((M, N), ())],
+    "where": [Example((M > 0, M, N), (1, 2)), Example((M > 0, 1.0, N), (2,))],
+    "ones_like": [Example((M,), ())],
+    "fit": [Example((M, COLUMN)), Example((IMAGE, np.zeros((3, 1)))), Example((M, N))],
+    "stretch": [Example((COLUMN, M)), Example((RNG.standard_normal((3, 1)), IMAGE))],
+    "transpose": [Example((M,))],
+    "matmul": [Example((N.T, M), (0, 1)), Example((KERNEL[:, 0, 0], IMAGE), (0, 1))],
+    "correlate": [Example((M, N), (0, 1)), Example((IMAGE, OTHER), ())],
+    "broadcast_samples": [Example((COLUMN[:, 0],))],
+    "sum_samples": [Example((M,)), Example((IMAGE,))],
+    "sum_positions": [Example((IMAGE,)), Example((M,))],
+    "sum_features": [Example((M,)), Example((IMAGE,))],
+    "mean_features": [Example((M,)), Example((IMAGE,))],
+    "count_features": [Example((M,), ())],
+    "max_features": [Example((M,)), Example((IMAGE,))],
+    "largest_feature": [Example((M,), ())],
+    "sum_outputs": [Example((M,)), Example((IMAGE,))],
+    "count_outputs": [Example((IMAGE,), ())],
+    "sum_entries": [Example((M,)), Example((KERNEL,))],
+    "flatten": [Example((IMAGE,))],
+    "unflatten": [Example((RNG.standard_normal((60, 2)), IMAGE))],
+    "window": [Example((IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
+    "place": [Example((WINDOWS, m, n, IMAGE), options={"grid": GRID}) for m in range(3) for n in range(2)],
+    "kernel_at": [Example((KERNEL, 2, 1))],
+    "kernel_place": [Example((KERNEL[:, 0, 0], 2, 1, KERNEL))],
+    "chosen": [Example((np.arange(6).reshape(2, 3), 1, 0), (), {"grid": Grid((3, 2))})],
+}
+
+every = pytest.mark.parametrize(
+    ("name", "example"), [(name, example) for name, examples in EXAMPLES.items() for example in examples]
+)
+
+
+def slope(function: Any, at: Any, direction: Any, step: float = 1e-4) -> Any:
+    ahead, behind, ahead2, behind2 = (function(at + k * step * direction) for k in (1, -1, 2, -2))
+    return (8 * (ahead - behind) - ahead2 + behind2) / (12 * step)
+
+
+def test_every_primitive_has_an_example() -> None:
+    assert set(EXAMPLES) == set(rules)
+
+
+@every
+def test_adjoint_is_the_derivative(name: str, example: Example) -> None:
+    rule, operands = rules[name], list(example.operands)
+    value = rule.evaluate(*operands, **example.options)
+    d = RNG.standard_normal(np.shape(value))
+    cotangents = rule.adjoint(d, value, *operands, **example.options)
+    assert len(cotangents) == len(operands)
+    for position in example.smooth:
+        direction = RNG.standard_normal(np.shape(operands[position]))
+
+        def shifted(operand: Any, position: int = position) -> Any:
+            return rule.evaluate(*operands[:position], operand, *operands[position + 1 :], **example.options)
+
+        numeric = (slope(shifted, operands[position], direction) * d).sum()
+        assert np.shape(cotangents[position]) == np.shape(operands[position])
+        np.testing.assert_allclose((cotangents[position] * direction).sum(), numeric, rtol=1e-7, atol=1e-8)
+
+
+@every
+def test_tree_of_a_primitive_evaluates_derives_and_prints(name: str, example: Example) -> None:
+    arrays = {f"v{i}": value for i, value in enumerate(example.operands) if np.ndim(value)}
+    kinds = {
+        key: "image" if np.ndim(value) == 4 and value is not KERNEL else "array"
+        for key, value in arrays.items()
+    }
+    symbols = {key: Symbol(key, kind=kinds[key]) for key in arrays}
+    function: Any = next(getattr(module, name) for module in (E, A) if hasattr(module, name))
+    tree = function(*(symbols.get(f"v{i}", v) for i, v in enumerate(example.operands)), **example.options)
+    value = rules[name].evaluate(*example.operands, **example.options)
+    np.testing.assert_array_equal(evaluate(tree, arrays), value)
+    d = RNG.standard_normal(np.shape(value))
+    expected = rules[name].adjoint(d, value, *example.operands, **example.options)
+    for position in example.smooth:
+        derived = adjoint(
+            tree, symbols[f"v{position}"], Symbol("d", kind="image" if np.ndim(d) == 4 else "array")
+        )
+        np.testing.assert_allclose(
+            evaluate(derived, {**arrays, "d": d}), expected[position], rtol=1e-13, atol=1e-13
+        )
+        assert latex(derived)
+    assert text(tree)
+    assert latex(tree)
+    assert mathml(tree)
+
+
+def test_every_rule_says_what_it_means() -> None:
+    assert all(rule.meaning for rule in rules.values())
+
+
+# -- reductions over offsets ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sum_over", "mean_over", "max_over"])
+def test_reduction_over_offsets(name: str) -> None:
+    reduce: Any = getattr(O, name)
+
+    def formula(x: Any) -> Any:
+        return reduce("mn", GRID.kernel, lambda m, n: E.tanh(A.window(x, m, n, grid=GRID)))
+
+    x, d = Symbol("x", kind="image"), Symbol("d", kind="image")
+    value = formula(IMAGE)
+    np.testing.assert_array_equal(evaluate(formula(x), {"x": IMAGE}), value)
+    cotangent, direction = RNG.standard_normal(value.shape), RNG.standard_normal(IMAGE.shape)
+    derived = evaluate(adjoint(formula(x), x, d), {"x": IMAGE, "d": cotangent})
+    numeric = (slope(formula, IMAGE, direction) * cotangent).sum()
+    np.testing.assert_allclose((derived * direction).sum(), numeric, rtol=1e-8)
+
+
+def test_stack_is_the_inverse_of_kernel_at() -> None:
+    np.testing.assert_array_equal(O.stack_over("mn", (3, 2), lambda m, n: A.kernel_at(KERNEL, m, n)), KERNEL)
+    w, d = Symbol("w"), Symbol("d")
+    tree = O.stack_over("mn", (3, 2), lambda m, n: E.tanh(A.kernel_at(w, m, n)))
+    cotangent = RNG.standard_normal(KERNEL.shape)
+    derived = evaluate(adjoint(tree, w, d), {"w": KERNEL, "d": cotangent})
+    np.testing.assert_allclose(derived, cotangent * (1 - np.tanh(KERNEL) ** 2), rtol=1e-13)
+
+
+def test_reductions_are_in_the_table() -> None:
+    assert set(binders) == {"sum_over", "mean_over", "max_over", "argmax_over", "stack_over"}
+
+
+# -- values --------------------------------------------------------------------------------------------------
+
+
+def test_erf_is_exact_and_keeps_the_type() -> None:
+    x = np.linspace(-6, 6, 25).reshape(5, 5)
+    assert (E.erf(x) == np.vectorize(math.erf)(x)).all()
+    assert E.erf(x.astype(np.float32)).dtype == np.float32
+    assert E.erf(np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_limits_come_without_warnings() -> None:
+    big = np.array([-1e4, 1e4])
+    np.testing.assert_array_equal(E.exp(big), [0, np.inf])
+    assert E.log(np.zeros(1)) == -np.inf
+    np.testing.assert_array_equal(E.xlogy(np.array([0.0, 1.0]), np.zeros(2)), [0, -np.inf])
+
+
+def test_stated_derivatives_at_kinks() -> None:
+    zero, one = np.zeros(1), np.ones(1)
+    assert rules["maximum"].adjoint(one, zero, zero, 0.0)[0] == 0
+    assert rules["absolute"].adjoint(one, zero, zero)[0] == 0
+    tie = np.array([[1.0], [1.0]])
+    np.testing.assert_array_equal(rules["largest_feature"].evaluate(tie), [[1], [0]])
+
+
+def test_window_and_place_are_adjoint_for_every_geometry() -> None:
+    """<window(x), d> = <x, place(d)>, strides larger than the kernel and uneven padding included."""
+    for size in range(1, 7):
+        for kernel in range(1, 5):
+            for stride in range(1, 5):
+                for pads in [(0, 0), (1, 0), (0, 2), (2, 1)]:
+                    grid = Grid((kernel, 1), (stride, 1), (pads, (0, 0)))
+                    count = grid.positions((size, 2))[0]
+                    if count < 1:
+                        continue
+                    x, d = RNG.standard_normal((size, 2, 1, 1)), RNG.standard_normal((count, 2, 1, 1))
+                    padded = np.pad(x, (pads, (0, 0), (0, 0), (0, 0)))
+                    for m in range(kernel):
+                        seen = A.window(x, m, 0, grid=grid)
+                        np.testing.assert_array_equal(seen, padded[m : m + (count - 1) * stride + 1 : stride])
+                        back = A.place(d, m, 0, like=x, grid=grid)
+                        np.testing.assert_allclose((seen * d).sum(), (x * back).sum(), atol=1e-13)

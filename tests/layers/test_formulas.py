@@ -1,0 +1,187 @@
+"""One formula, proved four ways for every layer case:
+
+tree evaluated = functions on arrays = adjoint derived mechanically from forward = finite difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.formulas import Operation, adjoint, evaluate, replace_at, text, trace, walk
+from chainrule.layers import call_formula, layer_classes
+from tests.cases import LAYER_CASES, LayerCase, inputs, output_delta, parameters, to_formula
+
+EPS = np.finfo(np.float64).eps
+EXACT = 1e-12  # two float64 evaluations of the same sums, in another order
+STEP = 1e-3  # of the stencil; its error is STEP^4/30 of the fifth derivative, below 1e-11 for these functions
+PER_ENTRY = 60  # arrays up to this size are also differenced entry by entry
+
+cases = pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
+
+
+class Numbers:
+    """A case computed by the functions on arrays, and everything its formulas may ask for."""
+
+    def __init__(self, case: LayerCase) -> None:
+        self.layer = case.make()
+        self.x, self.parameters = to_formula(inputs(case)), parameters(case)
+        self.given: dict[str, Any] = {"x": self.x, **self.parameters}
+        self.output = call_formula(self.layer.forward, self.given)
+        self.d = to_formula(output_delta(case))
+        self.given |= {"z": self.output, "a": self.output, "d": self.d}
+        self.derivatives = {"x": call_formula(self.layer.delta, self.given)}
+        self.derivatives |= call_formula(self.layer.gradients, self.given)
+
+    def objective(self, name: str, value: Any) -> float:
+        """Σ d · forward, with one quantity replaced: its derivative is δ or the gradient."""
+        return float((call_formula(self.layer.forward, {**self.given, name: value}) * self.d).sum())
+
+
+def assert_close(actual: Any, expected: Any, tolerance: float = EXACT) -> None:
+    assert np.shape(actual) == np.shape(expected)
+    scale = max(float(np.max(np.abs(expected), initial=0)), 1.0)
+    assert float(np.max(np.abs(np.asarray(actual) - expected), initial=0)) <= tolerance * scale
+
+
+def stencil(function: Callable[[float], float], step: float) -> float:
+    """Derivative at 0, fourth order."""
+    return (8 * (function(step) - function(-step)) - function(2 * step) + function(-2 * step)) / (12 * step)
+
+
+@cases
+def test_tree_evaluates_to_the_same_numbers(case: LayerCase) -> None:
+    numbers, formulas = Numbers(case), trace(case.make())
+    assert_close(evaluate(formulas.forward, numbers.given), numbers.output)
+    assert_close(evaluate(formulas.delta, numbers.given), numbers.derivatives["x"])
+    assert set(formulas.gradients) == set(numbers.parameters)
+    for name, tree in formulas.gradients.items():
+        assert_close(evaluate(tree, numbers.given), numbers.derivatives[name])
+
+
+@cases
+def test_hand_derived_formula_is_the_mechanical_adjoint(case: LayerCase) -> None:
+    numbers, formulas = Numbers(case), trace(case.make())
+    for name, expected in numbers.derivatives.items():
+        derived = adjoint(formulas.forward, formulas.symbols[name], formulas.symbols["d"])
+        assert_close(evaluate(derived, numbers.given), expected)
+
+
+@cases
+def test_finite_difference(case: LayerCase) -> None:
+    numbers = Numbers(case)
+    rng = np.random.default_rng(7)
+    for name, derivative in numbers.derivatives.items():
+        value = numbers.given[name]
+        direction = np.clip(rng.standard_normal(value.shape), -2, 2)
+        step = STEP if not case.kinked else min(STEP, 0.2 / value.size)
+        slope = stencil(lambda t: numbers.objective(name, value + t * direction), step)  # noqa: B023
+        terms = float(np.abs(numbers.output * numbers.d).sum())
+        tolerance = 1e-9 * max(1.0, float(np.abs(derivative * direction).sum())) + 10 * EPS * terms / step
+        assert abs(slope - float((derivative * direction).sum())) <= tolerance, name
+
+
+@cases
+def test_finite_difference_of_every_entry(case: LayerCase) -> None:
+    numbers = Numbers(case)
+    terms = float(np.abs(numbers.output * numbers.d).sum())
+    for name, derivative in numbers.derivatives.items():
+        value = np.ascontiguousarray(numbers.given[name])
+        if value.size > PER_ENTRY:
+            continue
+        step = STEP if not case.kinked else min(STEP, 0.2 / value.size)
+        for entry in np.ndindex(value.shape):
+            bump = np.zeros(value.shape)
+            bump[entry] = 1
+            slope = stencil(lambda t: numbers.objective(name, value + t * bump), step)  # noqa: B023
+            tolerance = 1e-9 * max(1.0, abs(derivative[entry])) + 10 * EPS * terms / step
+            assert abs(slope - derivative[entry]) <= tolerance, (name, entry)
+
+
+@cases
+def test_shapes_follow_the_rule(case: LayerCase) -> None:
+    numbers = Numbers(case)
+    assert numbers.output.shape == (*numbers.layer.output_shape(case.input_shape), case.samples)
+    for name, derivative in numbers.derivatives.items():  # seed 004: a gradient has the shape of its variable
+        assert derivative.shape == numbers.given[name].shape
+
+
+@cases
+def test_float32_stays_float32(case: LayerCase) -> None:
+    numbers = Numbers(case)
+    single = {name: np.asarray(value, np.float32) for name, value in numbers.given.items()}
+    results = [call_formula(numbers.layer.forward, single), call_formula(numbers.layer.delta, single)]
+    results += call_formula(numbers.layer.gradients, single).values()
+    wide = [numbers.output, *numbers.derivatives.values()]
+    for result, expected in zip(results, wide, strict=True):
+        assert result.dtype == np.float32
+        assert_close(result, expected, 1e-4)
+
+
+@cases
+def test_samples_do_not_influence_each_other(case: LayerCase) -> None:
+    numbers = Numbers(case)
+    for sample in range(case.samples):
+        alone = call_formula(numbers.layer.forward, {**numbers.given, "x": numbers.x[..., [sample]]})
+        assert_close(alone, numbers.output[..., [sample]])
+
+
+@cases
+def test_config_makes_the_same_layer(case: LayerCase) -> None:
+    layer = case.make()
+    again = type(layer)(**json.loads(json.dumps(layer.config())))
+    assert repr(again) == repr(layer)
+    assert again.config() == layer.config()
+    assert trace(again).equations == trace(layer).equations
+
+
+MUTABLE = {
+    "matmul",
+    "multiply",
+    "transpose",
+    "add",
+    "subtract",
+    "divide",
+    "power",
+    "negative",
+    "sum_features",
+}
+
+
+@cases
+def test_every_operation_of_the_formulas_matters(case: LayerCase) -> None:
+    """A dropped factor, term, transpose or sign is seen: no such mutant gives the same numbers."""
+    numbers, formulas = Numbers(case), trace(case.make())
+    for name, tree in {"x": formulas.delta, **formulas.gradients}.items():
+        for path, node in walk(tree):
+            if not isinstance(node, Operation) or node.rule.name not in MUTABLE:
+                continue
+            for operand in node.operands:
+                try:
+                    value = evaluate(replace_at(tree, path, operand), numbers.given)
+                except ValueError:
+                    continue  # shapes do not even fit
+                expected = numbers.derivatives[name]
+                same = value.shape == expected.shape and np.allclose(value, expected, rtol=1e-6, atol=0)
+                assert not same or case.id in EQUIVALENT, (name, text(tree), text(operand))
+
+
+# Cases so small that a mutant is the formula: f' = 1 of the identity, 1x1 matrices and windows, one class.
+EQUIVALENT = {"identity-vector", "identity-image", "maxpool-one", "avgpool-one", "dense-one", "softmax-one"}
+
+
+def test_every_layer_class_has_a_case() -> None:
+    assert {type(case.make()).__name__ for case in LAYER_CASES} == set(layer_classes)
+
+
+def test_case_names_are_unique_and_inputs_avoid_kinks() -> None:
+    assert len({case.id for case in LAYER_CASES}) == len(LAYER_CASES)
+    for case in LAYER_CASES:
+        x = inputs(case).reshape(case.samples, -1)
+        assert np.abs(x).min() > 0.9 / x.shape[1]
+        assert np.diff(np.sort(x, axis=1), axis=1).min(initial=4) > 3.9 / x.shape[1]
+        np.testing.assert_array_equal(inputs(case), inputs(case))

@@ -1,0 +1,309 @@
+"""Values at the edge, shapes and constructors of the layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import layers as L
+from chainrule.errors import ShapeError
+from chainrule.formulas import adjoint, broadcast_samples, evaluate, sum_samples, trace
+from chainrule.initializers import He, Normal, Zeros
+
+
+def column(*values: float) -> Any:
+    return np.array(values, dtype=np.float64)[:, None]
+
+
+# -- values --------------------------------------------------------------------------------------------------
+
+
+def test_sigmoid_derivative_of_ng() -> None:
+    """Andrew Ng, exercise 4."""
+    expected = [0.196612, 0.235004, 0.25, 0.235004, 0.196612]
+    np.testing.assert_allclose(L.Sigmoid().df(np.array([-1, -0.5, 0, 0.5, 1])), expected, atol=5e-7)
+
+
+def test_derivative_at_a_kink_is_the_stated_value() -> None:
+    zero = np.zeros(1)
+    assert L.ReLU().df(zero) == 0
+    assert L.LeakyReLU(0.1).df(zero) == 0.1
+    assert L.ReLU().f(zero) == L.LeakyReLU().f(zero) == 0
+    np.testing.assert_array_equal(L.ReLU().branches(np.array([-1.0, 0.0, 1.0])), [[False, False, True]])
+    assert L.Tanh().branches(zero) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_survive_extreme_inputs(dtype: Any) -> None:
+    z = np.array([-1000, -100, 0, 100, 1000], dtype)
+    limits: dict[type[L.Layer], tuple[list[float], list[float]]] = {
+        L.Sigmoid: ([0, 0, 0.5, 1, 1], [0, 0, 0.25, 0, 0]),
+        L.Tanh: ([-1, -1, 0, 1, 1], [0, 0, 1, 0, 0]),
+        L.ReLU: ([0, 0, 0, 100, 1000], [0, 0, 0, 1, 1]),
+        L.Softplus: ([0, 0, np.log(2), 100, 1000], [0, 0, 0.5, 1, 1]),
+        L.GELU: ([0, 0, 0, 100, 1000], [0, 0, 0.5, 1, 1]),
+    }
+    for cls, (values, slopes) in limits.items():
+        layer: Any = cls()
+        np.testing.assert_allclose(layer.f(z), values, atol=1e-30, rtol=1e-6)
+        np.testing.assert_allclose(layer.df(z), slopes, atol=1e-30, rtol=1e-6)
+        assert layer.f(z).dtype == layer.df(z).dtype == dtype
+
+
+def test_small_values_keep_their_relative_accuracy() -> None:
+    """σ(-40) = e^-40 / (1 + e^-40), softplus(-40) = log(1 + e^-40): both 4.248354255291589e-18."""
+    z = np.array([-40.0])
+    np.testing.assert_allclose(L.Sigmoid().f(z), 4.248354255291589e-18, rtol=1e-14)
+    np.testing.assert_allclose(L.Softplus().f(z), 4.248354255291589e-18, rtol=1e-14)
+    np.testing.assert_allclose(L.GELU().f(np.array([1.0, -1.0])), [0.8413447460685429, -0.15865525393145707])
+
+
+def test_softmax_of_large_inputs() -> None:
+    softmax = L.Softmax()
+    np.testing.assert_allclose(softmax.forward(column(1e4, 1e4, 0)), column(0.5, 0.5, 0))
+    np.testing.assert_allclose(softmax.forward(column(-1e4, -1e4)), column(0.5, 0.5))
+    a = softmax.forward(column(3, 1, -2, 1e4))
+    assert a.sum() == 1
+    assert np.isfinite(softmax.delta(column(1, 2, 3, 4), a)).all()
+
+
+def test_softmax_delta_is_not_elementwise() -> None:
+    """The full Jacobian diag(a) - a aᵀ, as in explain's example: a - y and not a Hadamard product."""
+    a, y = column(0.226, 0.175, 0.378, 0.221), column(0, 1, 0, 0)
+    np.testing.assert_allclose(L.Softmax().delta(-y / a, a), a - y, atol=1e-15)
+
+
+def test_max_pooling_gives_a_tie_to_the_first() -> None:
+    layer = L.MaxPool2D(2)
+    x = np.ones((2, 2, 1, 1))
+    delta = layer.delta(np.full((1, 1, 1, 1), 5.0), x)
+    np.testing.assert_array_equal(delta[:, :, 0, 0], [[5, 0], [0, 0]])
+    x[0, 0] = 0  # now (0, 1), (1, 0) and (1, 1) share the maximum
+    np.testing.assert_array_equal(layer.delta(np.ones((1, 1, 1, 1)), x)[:, :, 0, 0], [[0, 1], [0, 0]])
+    assert layer.branches(x).item() == 1
+
+
+def test_overlapping_max_pooling_accumulates() -> None:
+    """The centre wins all four windows and collects all four δ (NNlib.jl #205 kept only the last)."""
+    x = np.zeros((3, 3, 1, 1))
+    x[1, 1] = 1
+    delta = L.MaxPool2D(2, 1).delta(np.arange(1.0, 5.0).reshape(2, 2, 1, 1), x)
+    assert delta[1, 1, 0, 0] == 10
+    assert delta.sum() == 10
+
+
+def test_average_pooling_of_ufldl() -> None:
+    """Mean pooling 4x4 of reshape(1:64, 8, 8), column-major."""
+    x = np.arange(1.0, 65.0).reshape(8, 8).T[:, :, None, None]
+    pooled = L.AveragePool2D(4).forward(x)[:, :, 0, 0]
+    np.testing.assert_array_equal(pooled, [[14.5, 46.5], [18.5, 50.5]])
+
+
+def test_overlapping_average_pooling_of_seed_000() -> None:
+    """Window 2, stride 1 along one axis: δ_u = ½ (δ_{u-1} + δ_u), clipped at both borders."""
+    layer = L.AveragePool2D((1, 2), 1)
+    x = np.zeros((1, 4, 1, 1))
+    delta = layer.delta(np.array([2.0, 4.0, 8.0]).reshape(1, 3, 1, 1), x)
+    np.testing.assert_array_equal(delta.ravel(), [1, 3, 6, 4])
+
+
+def test_ragged_border_gets_no_delta() -> None:
+    for layer in (L.MaxPool2D(2), L.AveragePool2D(2)):
+        x = np.arange(25.0).reshape(5, 5, 1, 1)
+        delta = layer.delta(np.ones((2, 2, 1, 1)), x)
+        assert not delta[4].any()
+        assert not delta[:, 4].any()
+        assert delta.sum() == 4
+
+
+def test_convolution_is_a_cross_correlation() -> None:
+    x = np.arange(9.0).reshape(3, 3, 1, 1)
+    W = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
+    z = L.Conv2D(1, 2).forward(x, W, np.array([10.0]))[:, :, 0, 0]
+    assert z[0, 0] == 1 * 0 + 2 * 1 + 3 * 3 + 4 * 4 + 10  # no flip
+    np.testing.assert_array_equal(z, [[37, 47], [67, 77]])
+
+
+def test_convolution_delta_is_the_full_convolution() -> None:
+    """Conv ① of seed 000: one δ at a corner puts the kernel, not its flip, onto the image."""
+    layer = L.Conv2D(1, 2)
+    W = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
+    d = np.zeros((2, 2, 1, 1))
+    d[0, 1] = 1
+    delta = layer.delta(d, W, np.zeros((3, 3, 1, 1)))[:, :, 0, 0]
+    np.testing.assert_array_equal(delta, [[0, 1, 2], [0, 3, 4], [0, 0, 0]])
+
+
+def test_same_padding_puts_the_odd_zero_last() -> None:
+    layer = L.Conv2D(1, 2, padding="same")
+    assert layer.pads((3, 3, 1)) == ((0, 1), (0, 1))
+    z = layer.forward(np.ones((3, 3, 1, 1)), np.ones((1, 2, 2, 1)), np.zeros(1))[:, :, 0, 0]
+    np.testing.assert_array_equal(z, [[4, 4, 2], [4, 4, 2], [2, 2, 1]])
+    assert L.Conv2D(1, 3, stride=2, padding="same").pads((6, 7, 1)) == ((0, 1), (1, 1))
+
+
+# -- shapes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "expected"),
+    [  # the convolution arithmetic of Theano's guide
+        (4, 3, 1, 0, 2),
+        (5, 4, 1, 2, 6),
+        (5, 3, 1, 1, 5),
+        (5, 3, 1, 2, 7),
+        (5, 3, 2, 0, 2),
+        (5, 3, 2, 1, 3),
+        (6, 3, 2, 1, 3),
+        (7, 3, 2, "same", 4),
+        (6, 3, 2, "same", 3),
+        (5, 4, 1, "same", 5),
+    ],
+)
+def test_convolution_arithmetic(size: int, kernel: int, stride: int, padding: Any, expected: int) -> None:
+    layer = L.Conv2D(2, kernel, stride=stride, padding=padding)
+    assert layer.output_shape((size, size, 3)) == (expected, expected, 2)
+
+
+def test_parameter_shapes_fans_and_penalties() -> None:
+    conv = L.Conv2D(20, (5, 3)).parameters((28, 28, 4))
+    assert conv["W"].shape == (20, 5, 3, 4)
+    assert (conv["W"].fan_in, conv["W"].fan_out) == (60, 300)
+    assert conv["b"].shape == (20,)
+    dense = L.Dense(3, initializer="he", bias_initializer=Normal(0.1)).parameters((7,))
+    assert dense["W"] == L.Parameter((3, 7), 7, 3, He())
+    assert dense["b"] == L.Parameter((3,), 7, 3, Normal(0.1), penalised=False)
+    assert L.Dense(3).parameters((7,))["W"].initializer is None
+    assert L.Dense(3).parameters((7,))["b"].initializer == Zeros()
+    assert set(L.Dense(3, bias=False).parameters((7,))) == {"W"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (
+            L.Dense(10),
+            (28, 28, 1),
+            r"Dense needs a vector per sample, received \(28, 28, 1\); put Flatten\(\) before it",
+        ),
+        (L.Conv2D(2, 3), (784,), r"Conv2D needs an image .* received \(784,\)"),
+        (L.Conv2D(2, 3), (28, 28), r"a grey image has one channel: write \(28, 28, 1\)"),
+        (
+            L.Conv2D(2, 5),
+            (4, 9, 1),
+            r"as large as its kernel \(5, 5\), received \(4, 9, 1\); .*padding='same'",
+        ),
+        (L.MaxPool2D(3), (2, 5, 1), r"as large as its window \(3, 3\), received \(2, 5, 1\)"),
+        (L.AveragePool2D(), (12,), r"AveragePool2D needs an image"),
+    ],
+)
+def test_shape_errors_teach(layer: L.Layer, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        layer.output_shape(shape)
+
+
+# -- constructors --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.0, "3", None, True])
+def test_sizes_are_positive_integers(bad: Any) -> None:
+    with pytest.raises(ShapeError, match="Dense units must be a positive integer, received"):
+        L.Dense(bad)
+    with pytest.raises(ShapeError, match="Conv2D filters"):
+        L.Conv2D(bad, 3)
+    with pytest.raises(ShapeError, match="kernel_size"):
+        L.Conv2D(3, bad)
+    with pytest.raises(ShapeError, match="stride"):
+        L.Conv2D(3, 3, stride=bad)
+    with pytest.raises(ShapeError, match="window"):
+        L.MaxPool2D(bad)
+    with pytest.raises(ShapeError, match="kernel_size"):
+        L.Conv2D(3, (3, bad))
+
+
+@pytest.mark.parametrize("bad", ["full", -1, 1.5, True, None, (1, 2, 3), ((1, 2), (0, -1)), "SAME"])
+def test_padding_is_checked(bad: Any) -> None:
+    with pytest.raises(ShapeError, match="padding must be"):
+        L.Conv2D(3, 3, padding=bad)
+
+
+def test_padding_beyond_the_kernel_is_refused() -> None:
+    with pytest.raises(ShapeError, match="padding must be smaller than the kernel"):
+        L.Conv2D(3, 2, padding=2)
+
+
+def test_other_arguments_are_checked() -> None:
+    with pytest.raises(ShapeError, match="pair"):
+        L.Conv2D(3, (3, 3, 3))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="slope must be a finite number"):
+        L.LeakyReLU(float("nan"))
+    with pytest.raises(ValueError, match="initializer must be"):
+        L.Dense(3, initializer="best")
+    with pytest.raises(ValueError, match="bias_initializer must be"):
+        L.Dense(3, bias_initializer="best")
+
+
+def test_repr_shows_what_differs_from_the_default() -> None:
+    shown = {
+        "Dense(100)": L.Dense(100, name="head"),
+        "Dense(3, bias=False)": L.Dense(3, bias=False),
+        "Dense(3, initializer=He())": L.Dense(3, initializer="he"),
+        "Conv2D(20, 5)": L.Conv2D(20, 5),
+        "Conv2D(20, (5, 3), stride=2, padding='same')": L.Conv2D(20, [5, 3], stride=2, padding="same"),  # type: ignore[arg-type]
+        "MaxPool2D()": L.MaxPool2D(2),
+        "AveragePool2D(window=3, stride=1)": L.AveragePool2D(3, 1),
+        "LeakyReLU(slope=0.2)": L.LeakyReLU(0.2),
+        "Softmax()": L.Softmax(),
+    }
+    for text, layer in shown.items():
+        assert repr(layer) == text
+
+
+def test_kinds() -> None:
+    kinds = "dense conv maxpool avgpool flatten identity sigmoid tanh relu leakyrelu softplus gelu softmax"
+    assert [cls.kind for cls in L.layer_classes.values()] == kinds.split()
+
+
+# -- a layer of one's own ------------------------------------------------------------------------------------
+
+
+class Scale(L.Layer):
+    """a = γ ⊙ x, one factor per feature: formulas and nothing else."""
+
+    def parameters(self, input_shape: L.base.Shape) -> dict[str, L.Parameter]:
+        return {"gamma": L.Parameter(input_shape)}
+
+    def forward(self, x: Any, gamma: Any) -> Any:
+        return broadcast_samples(gamma) * x
+
+    def delta(self, d: Any, gamma: Any) -> Any:
+        return broadcast_samples(gamma) * d
+
+    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+        return {"gamma": sum_samples(d * x)}
+
+
+def test_a_layer_of_ones_own_computes_prints_and_is_proved() -> None:
+    layer = Scale()
+    assert layer.kind == "scale"
+    assert repr(layer) == "Scale()"
+    assert layer.config() == {}
+    formulas = trace(layer)
+    assert str(formulas).splitlines() == ["zˡ = γ̂ˡ ⊙ xˡ⁻¹", "∂J/∂xˡ⁻¹ = γ̂ˡ ⊙ δˡ", "∂J/∂γˡ = (δˡ ⊙ xˡ⁻¹) 𝟏"]
+    given = {"x": np.array([[1.0, 2.0], [3.0, 4.0]]), "gamma": np.array([2.0, 5.0]), "d": np.ones((2, 2))}
+    for name, expected in {"x": [[2, 2], [5, 5]], "gamma": [3, 7]}.items():
+        derived = adjoint(formulas.forward, formulas.symbols[name], formulas.symbols["d"])
+        np.testing.assert_array_equal(evaluate(derived, given), expected)
+
+
+def test_a_missing_formula_or_argument_is_named() -> None:
+    class Half(L.Layer):
+        def forward(self, x: Any, w: Any) -> Any:
+            return w * x
+
+    with pytest.raises(NotImplementedError, match=r"Half must define delta\(self, d, ...\)"):
+        Half().delta()
+    with pytest.raises(TypeError, match=r"Half.forward declares 'w', which is not available; .* declare x"):
+        L.call_formula(Half().forward, {"x": 1.0})
