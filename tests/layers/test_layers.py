@@ -298,6 +298,16 @@ def test_a_layer_of_ones_own_computes_prints_and_is_proved() -> None:
         np.testing.assert_array_equal(evaluate(derived, given), expected)
 
 
+def test_config_says_what_a_constructor_forgot_to_keep() -> None:
+    class Shift(L.Layer):
+        def __init__(self, by: float) -> None:
+            self.amount = by
+
+    assert repr(Shift(2)) == "Shift(...)"
+    with pytest.raises(AttributeError, match=r"Shift.__init__ takes 'by' .* write self.by = by"):
+        Shift(2).config()
+
+
 def test_a_missing_formula_or_argument_is_named() -> None:
     class Half(L.Layer):
         def forward(self, x: Any, w: Any) -> Any:

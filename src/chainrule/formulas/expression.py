@@ -3,7 +3,7 @@
 A tree holds meaning, not glyphs.  Leaves are `Symbol` (a quantity, bound to an array when the tree is
 evaluated), `Number` and `Index` (a summation index).  Inner nodes are `Operation` (a primitive applied to
 operands), `Over` (a sum, mean, maximum, ... over index ranges) and `Named` (an intermediate with a name of
-its own). Nodes are immutable and compare by structure, so trees can be searched, substituted and mutated; see
+its own).  Nodes are immutable and compare by structure, so trees can be searched, substituted and mutated; see
 `walk`, `substitute`, `replace_at`.
 """
 
@@ -24,9 +24,7 @@ Path = tuple[int, ...]
 class Expression:
     """Base of all nodes.  Python's operators build trees: on symbols `W @ x + b` is that formula."""
 
-    __array_ufunc__ = (
-        None  # an ndarray on the left gives way, so that array * symbol is refused here and not looped over
-    )
+    __array_ufunc__ = None  # array * symbol comes here and is refused, instead of looping over the array
 
     @property
     def children(self) -> tuple[Expression, ...]:

@@ -1,8 +1,8 @@
 """Which letters stand for which quantities.  A symbol has a role; a notation gives the role a letter.
 
-Roles: input, image (an input with positions), preactivation, activation, output and output image (layers
-without an activation of their own), weight, bias, prediction, logits, target, loss, penalty; "gradient of
-<role>" for ∂J/∂(role).
+Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
+without parameters), "parameter <name>", prediction, logits, target, loss, penalty, training size; and
+"gradient of <role>" for ∂J/∂(role).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Letter:
 
 
 GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η", "theta": "θ", "lambda":
-    "λ", "lam": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "psi": "ψ", "omega": "ω",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η", "theta": "θ",
+    "lambda": "λ", "lam": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "psi": "ψ", "omega": "ω",
 }  # fmt: skip
 
 

@@ -33,18 +33,18 @@ class Layer:
 
     The three formulas receive their arguments by name, and only those they declare: `x` the input, `z` or `a`
     the output, `d` = ∂J/∂(output), and the parameters by their names.  The signature thus says what is kept
-    from the forward pass. Samples are the last axis: vectors are (features, m), images (H, W, C, m).  Written
-    with the primitives of `chainrule.formulas` they run on arrays (the reference) and on symbols (what is
-    printed).
+    from the forward pass.  Samples are the last axis: vectors are (features, m), images (H, W, C, m).
+    Written with the primitives of `chainrule.formulas` they run on arrays (the reference) and on symbols (what
+    is printed).
     """
 
     kind: ClassVar[str] = "layer"  # prefix of the automatic name: dense1, dense2
-    output: ClassVar[str] = "preactivation"  # role of the output in print: z^l; activations: a^l
-    roles: ClassVar[
-        Mapping[str, str]
-    ] = {}  # roles of other arguments in print, where they differ from the default
-    spatial: ClassVar[bool] = False  # whether x and d are printed with positions: X_{i,j}
     name: str | None = None
+    # How its formulas print (see formulas/notation.py): the role of the output (z^l; activations a^l), roles
+    # of arguments that differ from the default, and whether x and d are shown at positions, X_{i,j}.
+    output: ClassVar[str] = "preactivation"
+    roles: ClassVar[Mapping[str, str]] = {}
+    spatial: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -77,14 +77,21 @@ class Layer:
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments, JSON-able: `type(layer)(**layer.config())` is the same layer."""
-        return {name: _plain(getattr(self, name)) for name in _constructor(type(self))}
+        arguments = _constructor(type(self))
+        for name in arguments:
+            if not hasattr(self, name):
+                raise AttributeError(
+                    f"{type(self).__name__}.__init__ takes {name!r} but keeps no attribute of that name; "
+                    f"write self.{name} = {name} in it, or define config()"
+                )
+        return {name: _plain(getattr(self, name)) for name in arguments}
 
     def __repr__(self) -> str:
         shown = []
         for name, parameter in _constructor(type(self)).items():
-            value = getattr(self, name)
+            value = getattr(self, name, parameter.default)
             if parameter.default is parameter.empty:
-                shown.append(repr(value))
+                shown.append("..." if value is parameter.empty else repr(value))
             elif value != parameter.default and name != "name":
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
