@@ -39,8 +39,9 @@ if TYPE_CHECKING:  # at run time inside fit: the engine reads training.optimizer
 # after every epoch would double the time of a full-batch epoch of a large network.
 SECONDS_BETWEEN_STORES = 0.25
 
-# Validation is cut into pieces of this many samples at least, so that Ctrl-C is seen between them.
-EVALUATION_PIECE = 1024
+# Validation runs in pieces of this many samples or one batch, between which Ctrl-C is seen: 0.1 s of the largest
+# network we measure, and calls cost 2 % of the time of the smallest.
+EVALUATION_PIECE = 512
 
 
 @teach_keywords
@@ -249,7 +250,8 @@ class _Run:
         part = self.data.validation
         if part is None:
             return None, None
-        loss, accuracy = evaluate(self.plan, part, max(EVALUATION_PIECE, 16 * self.batch_size))
+        piece = self.batch_size * math.ceil(EVALUATION_PIECE / self.batch_size)
+        loss, accuracy = evaluate(self.plan, part, piece)
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the validation loss became {loss} after epoch {self.number} while the training "
@@ -276,19 +278,13 @@ class _Run:
         rate = float(self.rates(self.number)[step - 1])
         if not self.store():
             kept = f"after epoch {self.stored_epoch}" if self.stored_epoch else "before this fit"
-        lower = self.written(rate=float(f"{rate / 10:.1g}"))
-        clip = "" if self.optimizer.clip_norm else f", clip the gradients ({self.written(clip_norm=1.0)})"
+        lower = float(f"{min(rate / 10, 0.1):.1g}")
+        clip = "" if self.optimizer.clip_norm else ", clip the gradients (clip_norm=1.0)"
         return NonFiniteError(
-            f"training became NaN or infinite in epoch {self.number}, step {step} of "
-            f"{self.steps}, first in {where}; the network keeps its parameters from {kept}. Lower the rate "
-            f"(it was {rate:g}: write {lower}){clip}, or check the scale of the data "
-            "and of the initial weights"
+            f"training became NaN or infinite in epoch {self.number}, step {step} of {self.steps}, first in "
+            f"{where}; the network keeps its parameters from {kept}. Lower the rate (it was {rate:g}, try "
+            f"{lower:g}){clip}, or check the scale of the data and of the initial weights"
         )
-
-    def written(self, **changes: float) -> str:
-        """The optimizer as the user could write it with one argument changed."""
-        shown = ", ".join(f"{name}={value:g}" for name, value in changes.items())
-        return f"{type(self.optimizer).__name__}({shown})"
 
     def place(self) -> str:
         """Where training is, for people: the plan tells the step every 50 ms only."""

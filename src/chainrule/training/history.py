@@ -6,14 +6,16 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from chainrule.errors import FileError, MissingExtraError
+from chainrule.tables import html_table, text_table
 from chainrule.training.curves import Panel, draw_panels
 
-# How many epochs the printed table shows at each end before it leaves out the middle.
-TABLE_HEAD, TABLE_TAIL = 3, 7
+# A printed table longer than this shows only so many epochs at each end.
+TABLE_LONGEST, TABLE_HEAD, TABLE_TAIL = 20, 3, 7
 
 
 @dataclass(frozen=True)
@@ -209,49 +211,31 @@ class History:
             figure.savefig(path, dpi=120)
         return figure
 
-    def _table(self) -> tuple[list[str], list[list[str] | None]]:
-        """Headings and rows of text, columns without values left out; None stands for the epochs left out."""
+    def _table(self) -> list[list[str]]:
+        """Headings and rows, without columns that have no values and without the middle of a long run."""
         names = [name for name in COLUMNS if any(value is not None for value in self.column(name))]
-        rows: list[Row | None] = list(self.rows)
-        if len(rows) > TABLE_HEAD + TABLE_TAIL + 1:
-            rows[TABLE_HEAD:-TABLE_TAIL] = [None]
-        cells = [
-            None if row is None else [format_cell(name, getattr(row, name)) for name in names] for row in rows
-        ]
-        return [name.replace("_", " ") for name in names], cells
+        table = [[format_cell(name, getattr(row, name)) for name in names] for row in self.rows]
+        if len(table) > TABLE_LONGEST:
+            table[TABLE_HEAD:-TABLE_TAIL] = [["…"] + [""] * (len(names) - 1)]
+        return [[name.replace("_", " ") for name in names], *table]
 
-    def _footer(self) -> str:
+    def _summary(self) -> str:
+        ending = f"; stopped: {self.stopped}" if self.stopped else ""
+        if not self.rows:
+            return f"History: no epoch finished{ending}"
         best = self.best
-        value = best.loss if best.validation_loss is None else best.validation_loss
-        name = "loss" if best.validation_loss is None else "validation loss"
-        text = f"best {name} {format_cell('loss', value)} in epoch {best.epoch}"
-        return text + (f"; stopped: {self.stopped}" if self.stopped else "")
+        name = "loss" if best.validation_loss is None else "validation_loss"
+        value = format_cell(name, getattr(best, name))
+        return f"best {name.replace('_', ' ')} {value} in epoch {best.epoch}{ending}"
 
     def __repr__(self) -> str:
         if not self.rows:
-            return f"History: no epoch finished{f'; stopped: {self.stopped}' if self.stopped else ''}"
-        heading, rows = self._table()
-        widths = [max(len(text), *(len(row[i]) for row in rows if row)) for i, text in enumerate(heading)]
-        lines = ["  ".join(text.rjust(width) for text, width in zip(heading, widths, strict=True))]
-        for row in rows:
-            shown = ["…"] + [""] * (len(widths) - 1) if row is None else row
-            lines.append(
-                "  ".join(text.rjust(width) for text, width in zip(shown, widths, strict=True)).rstrip()
-            )
-        return "\n".join([*lines, self._footer()])
+            return self._summary()
+        return f"{text_table(self._table(), right=range(len(COLUMNS)))}\n{self._summary()}"
 
     def _repr_html_(self) -> str:
-        if not self.rows:
-            return f"<p>{self!r}</p>"
-        heading, rows = self._table()
-        head = "".join(f"<th>{text}</th>" for text in heading)
-        span = f"<tr><td colspan='{len(heading)}' style='text-align:center'>…</td></tr>"
-        body = "".join(
-            span if row is None else "<tr>" + "".join(f"<td>{text}</td>" for text in row) + "</tr>"
-            for row in rows
-        )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f"<div>{self.to_svg()}{table}<p>{self._footer()}</p></div>"
+        table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
+        return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
 
 
 def format_cell(name: str, value: float | None) -> str:

@@ -17,7 +17,8 @@ from chainrule.training.history import Row, format_cell
 
 Clock = Callable[[], float]
 
-# Finished epochs are kept on screen at most this often, so that a thousand short ones do not scroll away.
+# Every finished epoch stays on screen; of a run of many epochs only one per second, lest they scroll away.
+MANY_EPOCHS = 20
 SECONDS_BETWEEN_LINES = 1.0
 SECONDS_BETWEEN_REWRITES = 0.05
 
@@ -42,7 +43,7 @@ class Progress:
 
 
 class LineProgress(Progress):
-    """One line per epoch, at most one per second; the last epoch always."""
+    """One line per epoch; of more than 20 epochs at most one per second, and the last."""
 
     def __init__(self, stream: TextIO | None = None, clock: Clock = time.perf_counter) -> None:
         self.stream = sys.stderr if stream is None else stream
@@ -60,7 +61,8 @@ class LineProgress(Progress):
         now = self.clock()
         self.epoch_started = now
         self.unkept = row
-        if row.epoch == self.epochs or now - self.kept >= SECONDS_BETWEEN_LINES:
+        keep = self.epochs <= MANY_EPOCHS or row.epoch == self.epochs
+        if keep or now - self.kept >= SECONDS_BETWEEN_LINES:
             self.keep(row)
             self.kept = now
 
