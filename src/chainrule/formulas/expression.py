@@ -3,8 +3,8 @@
 A tree holds meaning, not glyphs.  Leaves are `Symbol` (a quantity, bound to an array when the tree is
 evaluated), `Number` and `Index` (a summation index).  Inner nodes are `Operation` (a primitive applied to
 operands), `Over` (a sum, mean, maximum, ... over index ranges) and `Named` (an intermediate with a name of
-its own).  Nodes are immutable and compare by structure, so trees can be searched, substituted and mutated; see
-`walk`, `substitute`, `replace_at`.
+its own).  Nodes are immutable and compare by structure, so trees can be searched, substituted and mutated:
+see `walk`, `substitute`, `replace_at`.
 """
 
 from __future__ import annotations

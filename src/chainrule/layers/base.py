@@ -34,8 +34,8 @@ class Layer:
     The three formulas receive their arguments by name, and only those they declare: `x` the input, `z` or `a`
     the output, `d` = ∂J/∂(output), and the parameters by their names.  The signature thus says what is kept
     from the forward pass.  Samples are the last axis: vectors are (features, m), images (H, W, C, m).
-    Written with the primitives of `chainrule.formulas` they run on arrays (the reference) and on symbols (what
-    is printed).
+    Written with the primitives of `chainrule.formulas` they run on arrays (the reference) and on symbols
+    (what is printed).
     """
 
     kind: ClassVar[str] = "layer"  # prefix of the automatic name: dense1, dense2
