@@ -39,8 +39,8 @@ if TYPE_CHECKING:  # at run time inside fit: the engine reads training.optimizer
 # after every epoch would double the time of a full-batch epoch of a large network.
 SECONDS_BETWEEN_STORES = 0.25
 
-# Validation runs in pieces of this many samples or one batch, between which Ctrl-C is seen: 0.1 s of the largest
-# network we measure, and calls cost 2 % of the time of the smallest.
+# Validation runs in pieces of this many samples or one batch, between which Ctrl-C is seen: 0.1 s of the
+# largest network we measure, and calls cost 2 % of the time of the smallest.
 EVALUATION_PIECE = 512
 
 
