@@ -1,0 +1,167 @@
+"""chainrule: neural networks by explicit, hand-derived backpropagation.
+
+    import chainrule as cr
+    net = cr.Network([cr.Dense(100), cr.ReLU(), cr.Dense(10), cr.Softmax()], input_shape=784)
+    history = cr.fit(net, X, y, epochs=5)
+
+Every layer owns its formulas (`chainrule.formulas`, `chainrule.layers`); the compiled engine runs them one sample per SIMD
+lane; `check_gradients` proves them against finite differences.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chainrule import data, formulas
+from chainrule.engine import Plan, info, set_threads, threads
+from chainrule.engine.executor import NativeExecutor
+from chainrule.engine.isa import register_with_threadpoolctl
+from chainrule.errors import (
+    ChainruleError,
+    DataError,
+    FileError,
+    MissingExtraError,
+    NonFiniteError,
+    PairError,
+    ShapeError,
+)
+from chainrule.initializers import (
+    Constant,
+    Glorot,
+    He,
+    Initializer,
+    Normal,
+    Ones,
+    ScaledNormal,
+    Uniform,
+    Zeros,
+)
+from chainrule.layers import (
+    GELU,
+    Activation,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    Identity,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    Parameter,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.network import Network, set_executor
+from chainrule.penalties import L2, Penalty
+from chainrule.step import Step
+from chainrule.version import __version__
+
+if TYPE_CHECKING:
+    from chainrule.checking import check_gradients, check_layer
+    from chainrule.storage import load
+    from chainrule.training.callbacks import Callback, Checkpoint, EarlyStopping
+    from chainrule.training.fit import fit
+    from chainrule.training.history import History
+    from chainrule.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+    from chainrule.training.schedules import CosineDecay, ExponentialDecay, Schedule, StepDecay
+
+# Imported when first used: `import chainrule` is for looking at a network as much as for training one.
+_LATER = {
+    "check_gradients": "chainrule.checking",
+    "check_layer": "chainrule.checking",
+    "fit": "chainrule.training.fit",
+    "load": "chainrule.storage",
+    "History": "chainrule.training.history",
+    **dict.fromkeys(("SGD", "Adam", "AdamW", "RMSProp", "Optimizer"), "chainrule.training.optimizers"),
+    **dict.fromkeys(
+        ("Schedule", "StepDecay", "CosineDecay", "ExponentialDecay"), "chainrule.training.schedules"
+    ),
+    **dict.fromkeys(("Callback", "EarlyStopping", "Checkpoint"), "chainrule.training.callbacks"),
+}
+
+__all__ = [
+    "GELU",
+    "L2",
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "AveragePool2D",
+    "BinaryCrossEntropy",
+    "Callback",
+    "ChainruleError",
+    "Checkpoint",
+    "Constant",
+    "Conv2D",
+    "CosineDecay",
+    "CrossEntropy",
+    "DataError",
+    "Dense",
+    "EarlyStopping",
+    "ExponentialDecay",
+    "FileError",
+    "Flatten",
+    "Glorot",
+    "He",
+    "History",
+    "Identity",
+    "Initializer",
+    "Layer",
+    "LeakyReLU",
+    "Loss",
+    "MaxPool2D",
+    "MissingExtraError",
+    "Network",
+    "NonFiniteError",
+    "Normal",
+    "Ones",
+    "Optimizer",
+    "PairError",
+    "Parameter",
+    "Penalty",
+    "Plan",
+    "RMSProp",
+    "ReLU",
+    "ScaledNormal",
+    "Schedule",
+    "ShapeError",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "SquaredError",
+    "Step",
+    "StepDecay",
+    "Tanh",
+    "Uniform",
+    "Zeros",
+    "__version__",
+    "check_gradients",
+    "check_layer",
+    "data",
+    "fit",
+    "formulas",
+    "info",
+    "load",
+    "set_threads",
+    "threads",
+]
+
+set_executor(NativeExecutor())
+register_with_threadpoolctl()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        value = getattr(import_module(_LATER[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

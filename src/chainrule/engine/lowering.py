@@ -225,7 +225,9 @@ def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lower
         specs = layer.parameters(input_shape)
         learned = learned or bool(specs) or keep
         numbers = [
-            low.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, type(layer) is Dense and name == "W")
+            low.parameter(
+                f"{layer.name}.{name}", spec.shape, spec.penalised, type(layer) is Dense and name == "W"
+            )
             for name, spec in specs.items()
         ]
         if type(layer) is Flatten and x.halo == NO_HALO and x.delta_halo == NO_HALO:

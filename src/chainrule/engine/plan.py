@@ -73,7 +73,12 @@ class Plan:
         native = classes[self.dtype.name](level or isa.level, batch_size)
         self._native = native
         last = network.layers[-1]
-        paired = type(loss) in LOSSES and loss is not None and loss.output is not None and type(last) is loss.output
+        paired = (
+            type(loss) in LOSSES
+            and loss is not None
+            and loss.output is not None
+            and type(last) is loss.output
+        )
         low, z, a = lower(network, native, keep=keep, paired=paired)
         self._values, self._parameters, self._hosts = low.values, low.parameters, low.hosts
         self._output = a.number
@@ -103,11 +108,15 @@ class Plan:
         if penalty is None:
             return 0.0
         if type(penalty) is not L2:
-            raise TypeError(f"the engine knows the penalty L2, received {penalty!r}; evaluate others by chainrule.reference")
+            raise TypeError(
+                f"the engine knows the penalty L2, received {penalty!r}; evaluate others by chainrule.reference"
+            )
         if not penalty.per_sample:
             return float(penalty.lam)
         if training_size is None:
-            raise ValueError("L2(per_sample=True) divides by the size of the training set: pass training_size")
+            raise ValueError(
+                "L2(per_sample=True) divides by the size of the training set: pass training_size"
+            )
         return float(penalty.lam) / training_size
 
     def _set_optimizer(self, optimizer: Any) -> None:
@@ -191,12 +200,12 @@ class Plan:
     def evaluate(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> Evaluation:
         """Mean loss of the data and accuracy over any number of samples."""
         x, scale = self._inputs(X)
-        loss, correct = self._native.evaluate(
-            x, scale, self._targets(targets), self._weights(weights)
-        )
+        loss, correct = self._native.evaluate(x, scale, self._targets(targets), self._weights(weights))
         return Evaluation(loss, correct if self._counts else None)
 
-    def gradients(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> tuple[float, dict[str, np.ndarray]]:
+    def gradients(
+        self, X: np.ndarray, targets: np.ndarray, weights: Any = None
+    ) -> tuple[float, dict[str, np.ndarray]]:
         """J with the penalty, and ∂J/∂θ of every parameter, for one batch."""
         loss = self._backpropagate(X, targets, weights, with_penalty=True)
         return loss, {name: self._read(name, self._native.get_gradient) for name in self._parameters}
@@ -280,7 +289,9 @@ class Plan:
     def _write(self, value: Value, delta: bool, array: Any, samples: int, what: str) -> None:
         result = np.asarray(array)
         if result.shape != (*value.shape, samples):
-            raise ValueError(f"{what} returned shape {result.shape}, expected {(*value.shape, samples)} (samples last)")
+            raise ValueError(
+                f"{what} returned shape {result.shape}, expected {(*value.shape, samples)} (samples last)"
+            )
         rows = np.ascontiguousarray(np.moveaxis(result, -1, 0), dtype=self.dtype)
         self._native.write_value(value.number, delta, rows)
 
@@ -305,7 +316,9 @@ class Plan:
             shape = self.network.parameter_specs[full].shape
             if name not in gradients or np.shape(gradients[name]) != shape:
                 received = np.shape(gradients[name]) if name in gradients else "nothing"
-                raise ValueError(f"{title}.gradients must return {name!r} of shape {shape}, received {received}")
+                raise ValueError(
+                    f"{title}.gradients must return {name!r} of shape {shape}, received {received}"
+                )
             array = np.ascontiguousarray(gradients[name], dtype=self.dtype)
             self._native.set_gradient(self._parameters[full], array)
 

@@ -1,0 +1,84 @@
+"""The engine as the executor of every network: `net.predict` and `net.backpropagate` run on plans."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from chainrule.engine.plan import Plan
+from chainrule.losses import Loss
+from chainrule.network import Network, penalty_value
+from chainrule.penalties import Penalty
+from chainrule.step import Array, Step
+
+_PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory
+_PLANS_KEPT = 3  # per network: a prediction, a backpropagation, and one more
+
+
+class _Shelf:
+    """The plans of one network, most recently used last. A plan runs one call at a time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.plans: OrderedDict[Any, Plan] = OrderedDict()
+
+
+class NativeExecutor:
+    """Compiles a network when it is first used and keeps the plan as long as the network lives."""
+
+    def __init__(self) -> None:
+        self._shelves: WeakKeyDictionary[Network, _Shelf] = WeakKeyDictionary()
+
+    @contextmanager
+    def _plan(self, network: Network, loss: Loss | None, batch_size: int, keep: bool) -> Iterator[Plan]:
+        shelf = self._shelves.setdefault(network, _Shelf())
+        if not shelf.lock.acquire(blocking=False):  # another thread is using them: a plan for this call alone
+            yield Plan(network, loss, batch_size=batch_size, keep=keep)
+            return
+        try:
+            key = (batch_size, keep, repr(loss), network.dtype.name)
+            plan = shelf.plans.pop(key, None)
+            if plan is None or plan.loss is not loss:
+                plan = Plan(network, loss, batch_size=batch_size, keep=keep)
+            else:
+                plan.load()
+            shelf.plans[key] = plan
+            while len(shelf.plans) > _PLANS_KEPT:
+                shelf.plans.popitem(last=False)
+            yield plan
+        finally:
+            shelf.lock.release()
+
+    def predict(self, network: Network, X: Array) -> Array:
+        """a^L, (N, *output_shape), in the network's dtype."""
+        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        with self._plan(network, None, batch_size, False) as plan:
+            return plan.predict(X)
+
+    def backpropagate(
+        self,
+        network: Network,
+        X: Array,
+        y: Array,
+        loss: Loss,
+        penalty: Penalty | None,
+        weights: Array | None,
+        training_size: int,
+    ) -> Step:
+        """One pass over all samples; a penalty of any kind is added by its formulas."""
+        with self._plan(network, loss, len(X), True) as plan:
+            data_loss, activations, deltas, gradients = plan.inspect(X, y, weights)
+        specs = network.parameter_specs
+        if penalty is not None:
+            for name, W in network.parameters.items():
+                if specs[name].penalised:
+                    term = penalty.gradient(W.astype(np.float64), training_size)
+                    gradients[name] = (gradients[name] + term).astype(network.dtype)
+        total = data_loss + penalty_value(network.parameters, specs, penalty, training_size)
+        return Step(total, data_loss, activations, deltas, gradients)
