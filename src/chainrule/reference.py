@@ -124,7 +124,7 @@ def run_forward(network: Network, x: Array, parameters: Values | None, dtype: An
 
 def layer_forward(layer: Layer, x: Array, parameters: Values) -> Array:
     """The output of one layer, samples last."""
-    return np.asarray(call_formula(layer.forward, {"x": x, **parameters}))
+    return np.asarray(_evaluate(layer, "forward", {"x": x, **parameters}))
 
 
 def layer_backward(
@@ -135,12 +135,12 @@ def layer_backward(
     A gradient has the shape of its variable (seed 004 §5): ShapeError that names the formula if it has not.
     """
     available = {"d": d, "x": x, "z": output, "a": output, **parameters}
-    below = np.asarray(call_formula(layer.delta, available))
+    below = np.asarray(_evaluate(layer, "delta", available))
     if below.shape != x.shape:
         raise ShapeError(
             f"{_formula(layer, 'delta')} must have the shape {x.shape} of x, it returned {below.shape}"
         )
-    gradients = call_formula(layer.gradients, available)
+    gradients = _evaluate(layer, "gradients", available)
     if set(gradients) != set(parameters):
         raise ShapeError(
             f"{_formula(layer, 'gradients')} must return one gradient per parameter, {sorted(parameters)}, "
@@ -219,6 +219,14 @@ def _name(network: Network, number: int) -> str:
 
 def _value(network: Network, name: str, parameters: Values | None, dtype: Any) -> Array:
     return (network.parameters if parameters is None else parameters)[name].astype(dtype, copy=False)
+
+
+def _evaluate(layer: Layer, formula: str, available: Values) -> Any:
+    try:
+        return call_formula(getattr(layer, formula), available)
+    except ValueError as error:  # NumPy: shapes that do not fit, such as a transpose forgotten
+        shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in available.items())
+        raise ShapeError(f"{_formula(layer, formula)} cannot be computed: {error}; there are {shapes}") from error
 
 
 def _formula(layer: Layer, formula: str) -> str:

@@ -239,7 +239,8 @@ def _checked_arrays(contents: _Contents, description: Mapping[str, Any], source:
 
 
 def _write_npz(stream: Any, arrays: Mapping[str, Array], description: str) -> None:
-    np.savez(stream, **{KEY: np.array(description)}, **arrays)
+    entries: dict[str, Any] = {KEY: np.array(description), **arrays}
+    np.savez(stream, **entries)
 
 
 def _write_safetensors(stream: Any, arrays: Mapping[str, Array], description: str) -> None:

@@ -1,0 +1,18 @@
+"""Gradient checks: a network, a layer or a loss against finite differences in float64."""
+
+from __future__ import annotations
+
+from chainrule.checking.gradients import check_gradients
+from chainrule.checking.report import GradientError, GradientReport, ParameterCheck, Worst
+from chainrule.checking.single import check_layer, check_loss, check_penalty
+
+__all__ = [
+    "GradientError",
+    "GradientReport",
+    "ParameterCheck",
+    "Worst",
+    "check_gradients",
+    "check_layer",
+    "check_loss",
+    "check_penalty",
+]

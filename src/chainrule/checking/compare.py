@@ -1,0 +1,289 @@
+"""Finite differences against formulas for every named array of an evaluator: which entries, at which point,
+what verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.checking.evaluators import Evaluator, Values
+from chainrule.checking.probe import Probe, probe
+from chainrule.checking.report import Kind, ParameterCheck, Worst
+
+Array = NDArray[Any]
+Entries = int | Literal["auto", "all"]
+Direction = bool | Literal["auto"]
+
+TOLERANCE = (
+    1e-6  # relative; correct formulas reach 1e-9 with this stencil, a wrong digit in a constant shows at 1e-5
+)
+ALL_UP_TO = (
+    32  # arrays up to this size are compared entry by entry under "auto", of larger ones SAMPLED entries
+)
+SAMPLED = 20
+PASSED_OVER = 3  # entries at kinks are replaced by others, up to this many times the number wanted
+STEP = 2.0**-10  # first h, relative to the size of the numbers: h⁴ = 1e-12
+DIRECTION_STEP = 2.0**-13  # along a direction every number moves
+SMALLEST_SIZE = 2.0**-6  # arrays smaller than this (biases at 0) move as if they were of this size
+MOVE = 0.02  # how far, relatively, a check goes away from a point where an array has nothing but kinks
+ULPS = 4.0  # relative change, in units of rounding, by which the rounding error of J is measured
+ALL_AT_ONCE = "everything"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Records in the evaluator's order, and ‖n - g‖ / ‖n + g‖ over the compared entries."""
+
+    records: tuple[ParameterCheck, ...]
+    relative_difference: float
+    loss: float
+
+
+class Point:
+    """Values of all arrays, with what is needed to probe there: J, formulas' gradients, branches, rounding
+    error.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, values: Values, rng: np.random.Generator, tolerance: float
+    ) -> None:
+        self.evaluator, self.values, self.tolerance = evaluator, values, tolerance
+        self.loss, self.gradients = evaluator.loss_and_gradients(values)
+        self._branches: list[Array] | None = None
+        self.sizes = {name: _size(array) for name, array in values.items()}
+        at_point = evaluator.loss(values)
+        shaken = (evaluator.loss(_shaken(values, rng)) for _ in range(4))
+        differences = [abs(loss - at_point) for loss in shaken]
+        self.noise = 2 * max(differences) + ULPS * np.finfo(np.float64).eps * abs(at_point)
+
+    def entry(self, name: str, index: int) -> Probe:
+        """Along one entry of one array."""
+        array = self.values[name]
+        size = max(abs(float(array.flat[index])), self.sizes[name])
+
+        def moved(t: float) -> Values:
+            copy = array.copy()
+            copy.flat[index] += t
+            return {**self.values, name: copy}
+
+        return self._probe(moved, float(self.gradients[name].flat[index]), _power_of_two(STEP * size))
+
+    def direction(self, names: list[str], rng: np.random.Generator) -> Probe:
+        """Along a random direction through all entries of the named arrays, each in proportion to its
+        size.
+        """
+        along = {name: self.sizes[name] * rng.standard_normal(self.values[name].shape) for name in names}
+
+        def moved(t: float) -> Values:
+            return {**self.values, **{name: self.values[name] + t * v for name, v in along.items()}}
+
+        analytic = sum(float(np.vdot(self.gradients[name], v)) for name, v in along.items())
+        return self._probe(moved, analytic, DIRECTION_STEP)
+
+    def _probe(self, moved: Any, analytic: float, step: float) -> Probe:
+        def same_branches(h: float) -> bool:
+            if self._branches is None:
+                self._branches = self.evaluator.branches(self.values)
+            here = self._branches
+            there = (self.evaluator.branches(moved(t)) for t in (-2 * h, -h, h, 2 * h))
+            return all(all(map(np.array_equal, here, other)) for other in there)
+
+        return probe(
+            lambda t: self.evaluator.loss(moved(t)),
+            same_branches,
+            analytic,
+            noise=self.noise,
+            step=step,
+            tolerance=self.tolerance,
+        )
+
+
+def compare(
+    evaluator: Evaluator, *, entries: Entries, direction: Direction, tolerance: float | None, seed: int
+) -> Comparison:
+    """Check every array of the evaluator.
+
+    entries: how many of each array; "auto": all of an array with at most 32, else 20. direction: also
+    compare along one random direction through each array, and one through everything; "auto": where not
+    every entry is compared.
+    """
+    _check_options(entries, direction, tolerance)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    chosen = TOLERANCE if tolerance is None else float(tolerance)
+    here = Point(evaluator, evaluator.values, rng, chosen)
+    pairs: list[tuple[float, float]] = []
+    records = []
+    moved: Point | None = None
+    for name in evaluator.values:
+        record, compared = _check_array(here, name, entries, direction, rng)
+        if record.kind == "not checkable" and record.kinks:
+            moved = moved or Point(evaluator, _moved(evaluator.values, rng), rng, chosen)
+            again, compared = _check_array(moved, name, entries, direction, rng)
+            if again.kind != "not checkable":
+                remark = f"every entry tried sits at a kink; checked {MOVE:.0%} away from there"
+                record = replace(again, kinks=record.kinks, reason=remark)
+        records.append(record)
+        pairs += compared
+    sampled = any(record.entries < evaluator.values[record.name].size for record in records)
+    if len(records) > 1 and (direction is True or (direction == "auto" and sampled)):
+        records.append(_everything(moved or here, rng))
+    return Comparison(tuple(records), _relative_difference(pairs), here.loss)
+
+
+def _check_array(
+    point: Point, name: str, entries: Entries, direction: Direction, rng: np.random.Generator
+) -> tuple[ParameterCheck, list[tuple[float, float]]]:
+    """The record of one array, and (analytic, numeric) of its compared entries."""
+    array = point.values[name]
+    order, wanted = _order(point.gradients[name], entries, rng)
+    found: list[tuple[int, Probe]] = []
+    kinks = unclear = 0
+    for index in order[: wanted * (1 + PASSED_OVER)]:
+        result = point.entry(name, int(index))
+        kinks += result.outcome == "kink"
+        unclear += result.outcome == "unclear"
+        if result.outcome in ("ok", "wrong"):
+            found.append((int(index), result))
+            if len(found) == wanted:
+                break
+    along = None
+    if direction is True or (direction == "auto" and wanted < array.size):
+        along = point.direction([name], rng)
+    probes = [result for _, result in found] + ([along] if along else [])
+    kind, reason = _verdict(probes, kinks, unclear)
+    worst, worst_probe = None, None
+    if found:
+        index, worst_probe = max(found, key=lambda pair: (pair[1].outcome == "wrong", pair[1].error))
+        where = tuple(int(i) for i in np.unravel_index(index, array.shape))
+        worst = Worst(where, worst_probe.analytic, worst_probe.numeric)
+    if along and along.outcome == "wrong" and (worst_probe is None or worst_probe.outcome != "wrong"):
+        worst, worst_probe = Worst((), along.analytic, along.numeric), along
+    record = ParameterCheck(
+        name=name,
+        shape=array.shape,
+        kind=kind,
+        entries=len(found),
+        max_error=max((result.error for _, result in found), default=math.nan),
+        worst=worst,
+        step=worst_probe.step if worst_probe else math.nan,
+        kinks=kinks,
+        direction_error=along.error if along and along.outcome in ("ok", "wrong") else None,
+        reason=reason,
+    )
+    return record, [(result.analytic, result.numeric) for _, result in found]
+
+
+def _everything(point: Point, rng: np.random.Generator) -> ParameterCheck:
+    """One random direction through all arrays at once."""
+    along = point.direction(list(point.values), rng)
+    kinks = int(along.outcome == "kink")
+    kind, reason = _verdict([along], kinks, int(along.outcome == "unclear"))
+    settled = along.outcome in ("ok", "wrong")
+    size = sum(array.size for array in point.values.values())
+    return ParameterCheck(
+        name=ALL_AT_ONCE,
+        shape=(size,),
+        kind=kind,
+        entries=0,
+        max_error=math.nan,
+        worst=Worst((), along.analytic, along.numeric) if settled else None,
+        step=along.step,
+        kinks=0,
+        direction_error=along.error if settled else None,
+        reason=reason,
+    )
+
+
+def _verdict(probes: list[Probe], kinks: int, unclear: int) -> tuple[Kind, str]:
+    if any(result.outcome == "wrong" for result in probes):
+        return "WRONG", ""
+    if any(result.outcome == "ok" and result.sensitive for result in probes):
+        return "ok", ""
+    agreed = [result for result in probes if result.outcome == "ok"]
+    if agreed and all(result.analytic == 0 == result.numeric for result in agreed):
+        return "not checkable", "the loss does not depend on it here: every derivative compared is 0"
+    if agreed:
+        return "not checkable", "its derivatives are below the rounding error of the loss"
+    if kinks:
+        return "not checkable", "every entry tried sits at a kink"
+    return (
+        "not checkable",
+        "the loss is too rough or not finite around this point" if unclear else "nothing to compare",
+    )
+
+
+def _order(gradient: Array, entries: Entries, rng: np.random.Generator) -> tuple[Array, int]:
+    """(indices in the order to try them, how many are wanted): a quarter with the largest gradients, the
+    rest random.
+
+    Large gradients show a wrong factor best, random entries show what is missing.
+    """
+    size = gradient.size
+    wanted = size if entries == "all" or (entries == "auto" and size <= ALL_UP_TO) else SAMPLED
+    if isinstance(entries, int):
+        wanted = min(entries, size)
+    order = rng.permutation(size)
+    if wanted == size:
+        return order, wanted
+    top = max(wanted // 4, 1)
+    largest = np.argpartition(-np.abs(gradient.ravel()), top - 1)[:top]
+    return np.concatenate([largest, order[~np.isin(order, largest)]]), wanted
+
+
+def _relative_difference(pairs: list[tuple[float, float]]) -> float:
+    """Ng's ‖n - g‖ / ‖n + g‖."""
+    if not pairs:
+        return math.nan
+    analytic, numeric = np.array(pairs).T
+    total = float(np.linalg.norm(numeric + analytic))
+    return float(np.linalg.norm(numeric - analytic)) / total if total else 0.0
+
+
+def _size(array: Array) -> float:
+    """A typical magnitude of the entries."""
+    return max(float(np.sqrt(np.mean(array**2))) if array.size else 0.0, SMALLEST_SIZE)
+
+
+def _shaken(values: Values, rng: np.random.Generator) -> dict[str, Array]:
+    """The values with relative changes of a few units of rounding: what J cannot be expected to resolve."""
+    eps = ULPS * np.finfo(np.float64).eps
+    return {name: array * (1 + eps * rng.uniform(-1, 1, array.shape)) for name, array in values.items()}
+
+
+def _moved(values: Values, rng: np.random.Generator) -> dict[str, Array]:
+    return {
+        name: array + MOVE * _size(array) * rng.standard_normal(array.shape) for name, array in values.items()
+    }
+
+
+def _power_of_two(value: float) -> float:
+    """So that x + h and x - h lose as little as possible."""
+    return 2.0 ** round(math.log2(value))
+
+
+def _check_options(entries: Any, direction: Any, tolerance: Any) -> None:
+    whole = isinstance(entries, int) and not isinstance(entries, bool) and entries > 0
+    if not whole and entries not in ("auto", "all"):
+        raise ValueError(
+            f"entries must be 'auto', 'all' or a positive number per parameter, received {entries!r}"
+        )
+    if direction not in ("auto", True, False):
+        raise ValueError(f"direction must be 'auto', True or False, received {direction!r}")
+    if tolerance is not None and not (isinstance(tolerance, float | int) and 0 < tolerance < 0.1):
+        raise ValueError(
+            f"tolerance must be a relative error between 0 and 0.1, such as 1e-6, received {tolerance!r}"
+        )
+
+
+def named(comparison: Comparison, names: Mapping[str, str]) -> Comparison:
+    """The comparison with other names for its arrays."""
+    records = tuple(
+        replace(record, name=names.get(record.name, record.name)) for record in comparison.records
+    )
+    return replace(comparison, records=records)

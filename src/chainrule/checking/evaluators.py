@@ -1,0 +1,155 @@
+"""What a gradient check asks of the thing it checks: J at given values, its gradients by formula, the
+branches taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import reference
+from chainrule.losses import Loss
+from chainrule.network import Network, penalty_value
+from chainrule.penalties import L2, Penalty
+
+Array = NDArray[Any]
+Values = Mapping[str, Array]
+INPUT = "input"
+
+
+class Evaluator(Protocol):
+    """J as a function of named float64 arrays."""
+
+    values: dict[str, Array]  # the point to check at
+
+    def loss(self, values: Values) -> float:
+        """J."""
+
+    def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
+        """J and the formulas' ∂J/∂(value) for every name."""
+
+    def branches(self, values: Values) -> list[Array]:
+        """Which branches the piecewise formulas take; equal lists: no kink has been crossed."""
+
+
+class FunctionEvaluator:
+    """J given as functions, for a single layer or loss."""
+
+    def __init__(
+        self,
+        values: dict[str, Array],
+        loss: Callable[[Values], Any],
+        gradients: Callable[[Values], dict[str, Array]],
+        branches: Callable[[Values], Array | None] = lambda values: None,
+    ) -> None:
+        self.values = values
+        self._loss, self._gradients, self._branches = loss, gradients, branches
+
+    def loss(self, values: Values) -> float:
+        return float(self._loss(values))
+
+    def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
+        return self.loss(values), self._gradients(values)
+
+    def branches(self, values: Values) -> list[Array]:
+        pattern = self._branches(values)
+        return [] if pattern is None else [np.asarray(pattern)]
+
+
+class ReferenceEvaluator:
+    """A network's J by the formulas.  The values are the parameters by name and "input", X as float64."""
+
+    def __init__(
+        self,
+        network: Network,
+        X: Array,
+        targets: Array,
+        loss: Loss,
+        penalty: Penalty | None,
+        weights: Array | None,
+        training_size: int,
+    ) -> None:
+        self.network, self.targets, self.chosen, self.penalty = network, targets, loss, penalty
+        self.weights, self.training_size = weights, training_size
+        inputs = reference.to_rows(reference.to_columns(X, np.float64))
+        self.values: dict[str, Array] = {**network.parameters, INPUT: inputs}
+
+    def loss(self, values: Values) -> float:
+        data = reference.data_loss(
+            self.network, values[INPUT], self.targets, self.chosen, self.weights, parameters=values
+        )
+        return data + self._penalty(values)
+
+    def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
+        step = reference.backpropagate(
+            self.network,
+            values[INPUT],
+            self.targets,
+            self.chosen,
+            self.penalty,
+            self.weights,
+            self.training_size,
+            parameters=values,
+        )
+        return step.loss, {**step.gradients, INPUT: step.deltas[INPUT]}
+
+    def branches(self, values: Values) -> list[Array]:
+        x = reference.to_columns(values[INPUT], np.float64)
+        outputs = reference.run_forward(self.network, x, values, np.float64)
+        patterns = (layer.branches(x) for layer, x in zip(self.network.layers, outputs, strict=False))
+        return [np.asarray(pattern) for pattern in patterns if pattern is not None]
+
+    def _penalty(self, values: Values) -> float:
+        own = {name: values[name] for name in self.network.parameters}
+        return penalty_value(own, self.network.parameter_specs, self.penalty, self.training_size)
+
+
+class NativeEvaluator(ReferenceEvaluator):
+    """The same J by the compiled kernels in float64: the ones that train, in the arrangement that trains.
+
+    ∂J/∂x is not needed for training; it comes from a second plan that keeps every δ.  Branches come from the
+    formulas.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        X: Array,
+        targets: Array,
+        loss: Loss,
+        penalty: Penalty | None,
+        weights: Array | None,
+        training_size: int,
+    ) -> None:
+        super().__init__(network, X, targets, loss, penalty, weights, training_size)
+        from chainrule.engine import Plan
+
+        options: dict[str, Any] = {"batch_size": len(X), "dtype": "float64", "training_size": training_size}
+        self._plan = Plan(network, loss=loss, penalty=penalty, **options)
+        self._keeping = Plan(network, loss=loss, penalty=penalty, keep=True, **options)
+
+    def loss(self, values: Values) -> float:
+        self._plan.load(values)
+        data = self._plan.evaluate(values[INPUT], self.targets, self.weights).loss
+        return float(data) + self._penalty(values)
+
+    def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
+        self._plan.load(values)
+        loss, gradients = self._plan.gradients(values[INPUT], self.targets, self.weights)
+        self._keeping.load(values)
+        deltas = self._keeping.inspect(values[INPUT], self.targets, self.weights)[2]
+        return float(loss), {**gradients, INPUT: deltas[INPUT]}
+
+
+def native_available(penalty: Penalty | None) -> str | None:
+    """None if the compiled kernels can compute this J, otherwise the reason why not."""
+    try:
+        import chainrule.engine  # noqa: F401
+    except ImportError as error:
+        return f"the compiled engine cannot be imported ({error})"
+    if penalty is not None and type(penalty) is not L2:
+        return f"the engine has no kernel for the penalty {penalty!r}"
+    return None

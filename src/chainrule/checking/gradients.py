@@ -1,0 +1,137 @@
+"""check_gradients: are all gradients of a network right?  In float64, through the kernels that train it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from chainrule import reference
+from chainrule.checking.compare import TOLERANCE, Direction, Entries, compare
+from chainrule.checking.evaluators import NativeEvaluator, ReferenceEvaluator, native_available
+from chainrule.checking.report import GradientReport
+from chainrule.checking.single import check_layer, check_loss, check_penalty
+from chainrule.data.door import check_inputs, check_weights, encode_targets
+from chainrule.errors import ShapeError
+from chainrule.losses import Loss, loss_for
+from chainrule.network import Network
+from chainrule.penalties import Penalty
+
+
+def check_gradients(
+    net: Network,
+    X: Any,
+    y: Any,
+    loss: Loss | None = None,
+    penalty: Penalty | None = None,
+    *,
+    entries: Entries = "auto",
+    direction: Direction = "auto",
+    tolerance: float | None = None,
+    seed: int = 0,
+    engine: Literal["native", "reference"] | None = None,
+    sample_weight: Any = None,
+    training_size: int | None = None,
+) -> GradientReport:
+    """Compare every gradient of a network with finite differences of its loss.
+
+    X, y, loss, penalty, sample_weight, training_size: as for `net.backpropagate`; a few samples (5 to 20)
+    are enough and fast. Always in float64, on a copy of a float32 network.
+
+    entries: how many entries of each parameter and of the input are compared: a number, "all", or "auto"
+    (all of up to 32, else 20). direction: also compare along a random direction through all entries of each
+    parameter, and through everything at once; "auto" does where entries are left out. tolerance: accepted
+    relative error, 1e-6 by default.
+    engine: "native" checks the compiled kernels, "reference" the formulas; None: native where it is
+        available.
+
+    The report is true where all is well, prints as a table, and names the parameters that are WRONG and, as
+    far as it can be told, the formula that makes them so. Kinks (ReLU at 0, ties of max pooling) are
+    recognised and not taken for errors. Raises what `net.backpropagate` raises.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(
+            f"check_gradients takes the network first, check_gradients(net, X, y); received {net!r}"
+        )
+    if engine not in (None, "native", "reference"):
+        raise ValueError(f"engine must be 'native', 'reference' or None, received {engine!r}")
+    chosen = loss_for(net.layers[-1]) if loss is None else loss
+    chosen.check_output(net.layers)
+    X = check_inputs(X, net.input_shape, dtype=net.dtype)
+    targets, _ = encode_targets(y, net, chosen, len(X))
+    weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+    problem = (net.copy(dtype="float64"), X, targets, chosen, penalty, weights, training_size or len(X))
+    obstacle = None if engine == "reference" else native_available(penalty)
+    if engine == "native" and obstacle:
+        raise ValueError(f"engine='native' is not possible: {obstacle}; write engine='reference'")
+    native = engine != "reference" and obstacle is None
+    evaluator = NativeEvaluator(*problem) if native else ReferenceEvaluator(*problem)
+    comparison = compare(evaluator, entries=entries, direction=direction, tolerance=tolerance, seed=seed)
+    report = GradientReport(
+        title=f"gradient check of {net.count_parameters():,} parameters on {len(X)} samples",
+        parameters=comparison.records,
+        relative_difference=comparison.relative_difference,
+        loss=comparison.loss,
+        tolerance=tolerance or TOLERANCE,
+        computed_by="native" if native else "reference",
+        diagnosis=(f"by the formulas: {obstacle}",) if obstacle else (),
+    )
+    if not report.wrong:
+        return report
+    found = _diagnose(evaluator, X, tolerance, seed)
+    if native and not found:
+        found = _kernels(evaluator)
+    return replace(report, diagnosis=(*report.diagnosis, *found))
+
+
+def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, seed: int) -> list[str]:
+    """Which formula is wrong: every layer, the loss and the penalty apart, at the numbers they see in this
+    network.
+    """
+    network, found = evaluator.network, []
+    outputs = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
+    rows = [reference.to_rows(x) for x in outputs]
+    for number, layer in enumerate(network.layers):
+        shape = outputs[number].shape[:-1]
+        own = network.layer_parameters(layer)
+        options: dict[str, Any] = {"x": rows[number], "parameters": own, "tolerance": tolerance, "seed": seed}
+        try:
+            report = check_layer(layer, shape, **options)
+        except ShapeError as error:
+            found.append(f"{layer.name}: {error}")
+            continue
+        for record in report.wrong:
+            formula = "delta" if record.name == "delta" else f"gradients()[{record.name!r}]"
+            if record.name != "everything":
+                found.append(f"{layer.name}: the formula {type(layer).__name__}.{formula} is wrong")
+    targets = reference.to_rows(reference.target_columns(evaluator.targets, network, np.float64))
+    pair = reference.is_pair(network.layers[-1], evaluator.chosen)
+    of_loss = check_loss(
+        evaluator.chosen, rows[-1], targets, z=rows[-2] if pair else None, tolerance=tolerance
+    )
+    found += [
+        f"the formula {type(evaluator.chosen).__name__}.{record.name} is wrong" for record in of_loss.wrong
+    ]
+    if evaluator.penalty is not None:
+        penalised = [name for name, spec in network.parameter_specs.items() if spec.penalised][:1]
+        for name in penalised:
+            values = network.parameters[name]
+            if check_penalty(evaluator.penalty, values, evaluator.training_size, tolerance=tolerance).wrong:
+                found.append(f"the formula {type(evaluator.penalty).__name__}.gradient is wrong")
+    return found
+
+
+def _kernels(evaluator: ReferenceEvaluator) -> list[str]:
+    """All formulas are right: which gradients of the compiled kernels differ from theirs?"""
+    _, native = evaluator.loss_and_gradients(evaluator.values)
+    _, formulas = ReferenceEvaluator.loss_and_gradients(evaluator, evaluator.values)
+    different = [
+        name
+        for name, gradient in formulas.items()
+        if not np.allclose(
+            native[name], gradient, rtol=1e-9, atol=1e-11 * max(1.0, float(np.abs(gradient).max()))
+        )
+    ]
+    names = ", ".join(different) or "none by itself"
+    return [f"every formula is right by itself; the compiled kernels differ from the formulas in {names}"]

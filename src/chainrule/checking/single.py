@@ -1,0 +1,163 @@
+"""A single layer, loss or penalty: its formulas against finite differences, apart from any network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import reference
+from chainrule.architecture import architecture, input_shape_from
+from chainrule.checking.compare import Comparison, Direction, Entries, compare, named
+from chainrule.checking.evaluators import FunctionEvaluator, Values
+from chainrule.checking.report import GradientReport
+from chainrule.errors import ShapeError
+from chainrule.initializers import Glorot
+from chainrule.layers import Layer
+from chainrule.losses import Loss
+from chainrule.penalties import Penalty
+
+Array = NDArray[Any]
+X = "x"
+DELTA = "delta"
+
+
+def check_layer(
+    layer: Layer,
+    input_shape: Any,
+    *,
+    samples: int = 3,
+    x: Any = None,
+    parameters: Values | None = None,
+    entries: Entries = "auto",
+    direction: Direction = "auto",
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> GradientReport:
+    """Check the formulas of one layer, `delta` and `gradients`, against finite differences of its `forward`.
+
+    input_shape: of one sample. x: inputs (samples, *input_shape) to check at, by default normal random
+    numbers; give them where forward needs others (a logarithm: positive ones). parameters: name -> array, by
+    default as initialised, slightly shaken so that no bias is 0. Other options as for `check_gradients`.
+
+    J is Σ c ⊙ forward(x) with random numbers c, so d = c. The report's records are "delta" and the
+    parameters' names. Raises ShapeError where a formula returns another shape than it must.
+    """
+    if not isinstance(layer, Layer):
+        raise TypeError(f"check_layer takes a layer object such as Dense(3), received {layer!r}")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    plan = architecture([layer], input_shape)
+    own, shape = plan.layers[0], input_shape_from(input_shape)
+    rows = rng.standard_normal((samples, *shape)) if x is None else np.asarray(x, dtype=np.float64)
+    if rows.shape[1:] != shape or not len(rows):
+        raise ShapeError(
+            f"x must have the shape (samples, {', '.join(map(str, shape))}), received {rows.shape}"
+        )
+    values = {}
+    for name, spec in own.parameters(shape).items():
+        if parameters is not None and name in parameters:
+            values[name] = np.asarray(parameters[name], dtype=np.float64)
+            continue
+        start = (spec.initializer or Glorot())(spec.shape, spec.fan_in, spec.fan_out, rng)
+        values[name] = start + 0.1 * rng.standard_normal(spec.shape)
+    expected = (*plan.shapes[str(own.name)], len(rows))
+    comparison = _compare_layer(
+        own, np.moveaxis(rows, 0, -1), values, expected, entries, direction, tolerance, seed
+    )
+    return _report(f"layer {own!r}", comparison, tolerance)
+
+
+def check_loss(
+    loss: Loss, a: Any, y: Any, *, z: Any = None, tolerance: float | None = None, seed: int = 0
+) -> GradientReport:
+    """Check the gradient of a loss, and with z the residual of its pair, against finite differences of its
+    values.
+
+    a, y, z: (samples, *output_shape), y as numbers. The records are "gradient" and "residual"; a residual is
+    also WRONG where `value_from_z` is another function than `value`.
+    """
+    a, y = (np.moveaxis(np.asarray(array, dtype=np.float64), 0, -1) for array in (a, y))
+    evaluator = FunctionEvaluator(
+        {"a": a},
+        lambda v: np.sum(loss.value(v["a"], y)),
+        lambda v: {"a": _shaped(loss.gradient(v["a"], y), a, loss)},
+    )
+    options: dict[str, Any] = {"entries": "auto", "direction": "auto", "tolerance": tolerance, "seed": seed}
+    if z is None or loss.output is None:
+        return _report(f"loss {loss!r}", named(compare(evaluator, **options), {"a": "gradient"}), tolerance)
+    activation = loss.output()
+    paired = FunctionEvaluator(
+        {"z": np.moveaxis(np.asarray(z, dtype=np.float64), 0, -1)},
+        lambda v: np.sum(loss.value_from_z(v["z"], y)),
+        lambda v: {"z": _shaped(loss.residual(reference.layer_forward(activation, v["z"], {}), y), a, loss)},
+    )
+    return _report(f"loss {loss!r}", named(compare(paired, **options), {"z": "residual"}), tolerance)
+
+
+def check_penalty(
+    penalty: Penalty, W: Array, training_size: int, *, tolerance: float | None = None
+) -> GradientReport:
+    """Check the gradient of a penalty against finite differences of its value; the record is "gradient"."""
+    evaluator = FunctionEvaluator(
+        {"gradient": np.asarray(W, dtype=np.float64)},
+        lambda v: penalty.value(v["gradient"], training_size),
+        lambda v: {"gradient": _shaped(penalty.gradient(v["gradient"], training_size), W, penalty)},
+    )
+    comparison = compare(evaluator, entries="auto", direction="auto", tolerance=tolerance, seed=0)
+    return _report(f"penalty {penalty!r}", comparison, tolerance)
+
+
+def _compare_layer(
+    layer: Layer,
+    x: Array,
+    parameters: dict[str, Array],
+    expected: tuple[int, ...],
+    entries: Entries,
+    direction: Direction,
+    tolerance: float | None,
+    seed: int,
+) -> Comparison:
+    c = np.random.Generator(np.random.PCG64(seed + 1)).standard_normal(expected)
+
+    def forward(values: Values) -> Array:
+        own = {name: value for name, value in values.items() if name != X}
+        z = reference.layer_forward(layer, values[X], own)
+        if z.shape != expected:
+            raise ShapeError(
+                f"{type(layer).__name__}.forward returned the shape {z.shape}, expected {expected}"
+            )
+        return z
+
+    def gradients(values: Values) -> dict[str, Array]:
+        own = {name: value for name, value in values.items() if name != X}
+        below, of_parameters = reference.layer_backward(layer, c, values[X], forward(values), own)
+        return {X: below, **of_parameters}
+
+    evaluator = FunctionEvaluator(
+        {X: x, **parameters}, lambda v: np.sum(c * forward(v)), gradients, lambda v: layer.branches(v[X])
+    )
+    comparison = compare(evaluator, entries=entries, direction=direction, tolerance=tolerance, seed=seed)
+    return named(comparison, {X: DELTA})
+
+
+def _shaped(gradient: Any, like: Array, owner: Any) -> Array:
+    array = np.asarray(gradient)
+    if array.shape != like.shape:
+        raise ShapeError(
+            f"the gradient of {owner!r} must have the shape {like.shape}, it returned {array.shape}"
+        )
+    return array
+
+
+def _report(title: str, comparison: Comparison, tolerance: float | None) -> GradientReport:
+    from chainrule.checking.compare import TOLERANCE
+
+    return GradientReport(
+        title=title,
+        parameters=comparison.records,
+        relative_difference=comparison.relative_difference,
+        loss=comparison.loss,
+        tolerance=tolerance or TOLERANCE,
+        computed_by="reference",
+    )
