@@ -213,8 +213,13 @@ def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lower
     shapes = [network.input_shape, *(network.shapes[layer.name] for layer in layers)]
     following = [*layers[1:], None]
 
-    first_shape = shapes[0]
-    x = low.value(first_shape, input_halo(layers[0], first_shape, shapes[1]), NO_HALO, keep)
+    def wanted_halo(at: int) -> Halo:
+        """The zeros that the next operation at or after layer `at` wants around its input."""
+        while not keep and at < len(body) and type(layers[at]) is Identity:
+            at += 1  # no operation: what follows reads the same value
+        return input_halo(layers[at], shapes[at], shapes[at + 1]) if at < len(body) else NO_HALO
+
+    x = low.value(shapes[0], wanted_halo(0), NO_HALO, keep)
     low.values["input"] = x.number
     native.set_input(x.number)
     learned = False  # whether some parameter lies below: only then is δ needed there
@@ -230,6 +235,10 @@ def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lower
             )
             for name, spec in specs.items()
         ]
+        if type(layer) is Flatten and input_shape == output_shape:  # already a vector; a view has no views
+            low.values[str(layer.name)] = x.number
+            i += 1
+            continue
         if type(layer) is Flatten and x.halo == NO_HALO and x.delta_halo == NO_HALO:
             view = Value(native.add_view(x.number), output_shape, NO_HALO, NO_HALO, x.with_delta)
             # The view shares the memory, so it is still the output of the activation in front of it.
@@ -246,8 +255,7 @@ def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lower
         activation = following[i]
         fuse = not keep and type(layer) in FUSING and i + 1 < len(body) and type(activation) in ACTIVATIONS
         after = i + 2 if fuse else i + 1
-        reader = layers[after] if after < len(body) else None
-        halo = input_halo(reader, output_shape, shapes[after + 1]) if reader is not None else NO_HALO
+        halo = wanted_halo(after)
         separate = fuse and activation is not None and needs_z(activation)
         delta_halo = output_delta_halo(layer, input_shape, output_shape)
         z = low.value(output_shape, NO_HALO if separate else halo, delta_halo, learned)
