@@ -85,6 +85,19 @@ static void squared_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
   }
 }
 
+// 1 where the largest output is that of the label; the first of equals counts.
+template <class T>
+inline Vec<T> largest_is_label(const LossArgs<T>& g, int b, Vec<T> label) {
+  const T* z = g.output.data + b * g.output.block;
+  Vec<T> most = load(z), winner{};
+  for (int k = 1; k < g.output.channels; k++) {
+    const Vec<T> zk = load(z + k * lanes<T>);
+    winner = zk > most ? broadcast<T>(T(k)) : winner;
+    most = at_least<T>(zk, most);
+  }
+  return winner == label ? broadcast<T>(T(1)) : Vec<T>{};
+}
+
 template <class T>
 static void loss(const LossArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
@@ -104,6 +117,7 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
         break;
       case LossKind::squared_error: squared_loss<T>(g, b, y, w, value); break;
     }
+    if (g.labels && g.kind != LossKind::softmax_cross_entropy) correct = largest_is_label<T>(g, b, y.label);
     if (g.delta.data)
       for (int i = 0; i < g.delta.height; i++) hadamard_row<T>(g.post, g.delta, b, i);
     store(g.loss + b * L, weighted<T>(value, w));

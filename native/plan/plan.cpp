@@ -540,10 +540,9 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     batch.inputs.order = order + step * batch_size_;
     const int samples = int(std::min<int64_t>(batch_size_, count - step * batch_size_));
     const Progress of_batch = loss(batch, samples, true, false, false);
-    const double value = of_batch.loss + penalty_value() * samples;
-    if (!std::isfinite(value)) return Outcome::nonfinite;
+    if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
     timed(2, [&] { update(rates[step]); });
-    progress.loss += value, progress.correct += of_batch.correct, progress.samples += samples;
+    progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
     progress.step = step + 1;
     if (poll_between_) poll_between_();
     if (stop) return Outcome::stopped;

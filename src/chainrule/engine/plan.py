@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +23,7 @@ LOSSES: dict[type[Loss], int] = {SquaredError: 0, BinaryCrossEntropy: 1, CrossEn
 RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
 OUTCOMES = ("done", "stopped", "nonfinite")
 
-Poll = Callable[[int, int, float, float], bool]
+Poll = Callable[[int, int, float, float | None], bool]
 
 
 class Evaluation(NamedTuple):
@@ -33,7 +34,7 @@ class Evaluation(NamedTuple):
 
 
 class EpochResult(NamedTuple):
-    """Mean of J over the epoch's steps, running accuracy, steps done, and how it ended."""
+    """Mean loss of the data over the epoch's samples (no penalty), accuracy, steps done, and how it ended."""
 
     loss: float
     accuracy: float | None
@@ -91,10 +92,10 @@ class Plan:
             native.set_loss(LOSSES[type(loss)], z.number, a.number if paired else -1, scale)
         else:
             native.set_host_loss(z.number)
-        self._dense_targets = type(loss) is not CrossEntropy
-        self._counts = type(loss) in (BinaryCrossEntropy, CrossEntropy)
         if low.hosts or (loss is not None and type(loss) not in LOSSES):
-            native.set_host(self._call_host)
+            # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
+            call = weakref.WeakMethod(self._call_host)
+            native.set_host(lambda *arguments: call()(*arguments))
         native.set_penalty(self._penalty_factor(training_size))
         if optimizer is not None:
             self._set_optimizer(optimizer)
@@ -182,9 +183,16 @@ class Plan:
         return np.ascontiguousarray(X, dtype=self.dtype), 1.0
 
     def _targets(self, targets: np.ndarray) -> np.ndarray:
-        if targets.dtype == np.int64 and not self._dense_targets:
-            return np.ascontiguousarray(targets)
+        """Class numbers as they are, one per sample; one-hot for losses of your own and for images of classes."""
+        if targets.dtype == np.int64:
+            if targets.ndim == 1 and type(self.loss) in LOSSES:
+                return np.ascontiguousarray(targets)
+            targets = np.eye(self.network.output_shape[-1])[targets]
         return np.ascontiguousarray(targets, dtype=self.dtype)
+
+    def _counts(self, targets: np.ndarray) -> bool:
+        """Whether there are classes, so that an accuracy means something."""
+        return type(self.loss) in (BinaryCrossEntropy, CrossEntropy) or targets.dtype == np.int64
 
     @staticmethod
     def _weights(weights: Any) -> np.ndarray | None:
@@ -201,7 +209,7 @@ class Plan:
         """Mean loss of the data and accuracy over any number of samples."""
         x, scale = self._inputs(X)
         loss, correct = self._native.evaluate(x, scale, self._targets(targets), self._weights(weights))
-        return Evaluation(loss, correct if self._counts else None)
+        return Evaluation(loss, correct if self._counts(targets) else None)
 
     def gradients(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None
@@ -249,9 +257,14 @@ class Plan:
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
-        poll(step, steps, mean J, accuracy) is called about every 50 ms; True ends the epoch after the step. An exception it
+        poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after the step. An exception it
         raises (or Ctrl-C) leaves the arena as after the last whole step.
         """
+        counts = self._counts(targets)
+
+        def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
+            return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
+
         x, scale = self._inputs(X)
         outcome, steps, loss, correct = self._native.train_epoch(
             x,
@@ -260,9 +273,9 @@ class Plan:
             self._weights(weights),
             np.ascontiguousarray(order, dtype=np.int64),
             np.ascontiguousarray(rates, dtype=np.float64),
-            poll,
+            None if poll is None else report,
         )
-        return EpochResult(loss, correct if self._counts else None, steps, OUTCOMES[outcome])
+        return EpochResult(loss, correct if counts else None, steps, OUTCOMES[outcome])
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after an epoch that ended "nonfinite": a parameter, a layer's output, or its δ."""
@@ -305,6 +318,8 @@ class Plan:
         title = type(layer).__name__
         if not backward:
             self._write(z, False, call_formula(layer.forward, available), samples, f"{title}.forward")
+            return
+        if not z.with_delta:  # nothing here or below has parameters
             return
         available["z"] = available["a"] = self._rows(z, False, samples)
         available["d"] = self._rows(z, True, samples)

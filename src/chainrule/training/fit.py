@@ -73,7 +73,7 @@ def fit(
     loss: a loss, "cross_entropy", "binary_cross_entropy" or "squared_error" ("mse"); None: the one that fits
         the network's last layer.
     penalty: such as L2(1e-4); biases are never penalised.
-    optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: SGD(0.1, momentum=0.9).
+    optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3).
     batch_size: samples per step; the last batch of an epoch may be smaller, and so is the only one if N is.
     epochs: at least 1.
     validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
