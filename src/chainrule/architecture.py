@@ -136,12 +136,10 @@ def _named(layers: list[Layer]) -> list[Layer]:
         taken.add(layer.name)
     counts: dict[str, int] = {}
     for layer in layers:
-        counts[layer.kind] = counts.get(layer.kind, 0) + 1
-        if layer.name is None:
-            while f"{layer.kind}{counts[layer.kind]}" in taken:
-                counts[layer.kind] += 1
-            layer.name = f"{layer.kind}{counts[layer.kind]}"
-            taken.add(layer.name)
+        while layer.name is None:
+            counts[layer.kind] = counts.get(layer.kind, 0) + 1
+            name = f"{layer.kind}{counts[layer.kind]}"
+            layer.name = None if name in taken else name
     return layers
 
 
