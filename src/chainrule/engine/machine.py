@@ -49,7 +49,7 @@ def processor() -> str:
 
 
 def caches() -> dict[str, str]:
-    """Sizes of the caches the first core sees: {"L1 data": "32K", "L2": "1024K", ...}; empty where unknown."""
+    """Sizes of the caches the first core sees: {"L1 data": "32K", "L2": "1024K"}; empty where unknown."""
     found = {}
     for index in sorted(CACHES.glob("index*")):
         try:

@@ -13,7 +13,8 @@ import numpy as np
 from chainrule.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Sigmoid, Softmax
 from chainrule.network import Network
 
-Description = tuple[str | int, ...]  # ("conv", filters, kernel, padding), ("pool", window), ("dense", units), ("relu",)
+# ("conv", filters, kernel, padding), ("pool", window), ("flatten",), ("dense", units), ("relu",), ...
+Description = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,274 @@
+"""`chainrule bench`: the multiply-add peak, the kernels against it, and the six workloads' training steps.
+
+NumPy only. Beside PyTorch, JAX and others: `make bench`, in `benchmarks/`. Times are medians of many
+repetitions; the peak is measured before and after, in the same run, and the higher of the two counts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from chainrule import _native
+from chainrule.engine import isa, machine
+from chainrule.engine.plan import Plan
+from chainrule.engine.workloads import WORKLOADS, Workload, data, network
+from chainrule.layers import Conv2D, Dense, Layer, MaxPool2D
+from chainrule.losses import CrossEntropy, SquaredError
+from chainrule.network import Network
+from chainrule.tables import text_table
+from chainrule.training.optimizers import SGD
+
+PASSES = ("forward", "gradients", "δ")
+
+
+# -- the peak
+
+
+def peak(rounds: int = 3) -> float:
+    """GFLOP/s of independent float32 multiply-adds on all the engine's threads: the highest of the rounds."""
+    return max(float(_native.peak_float32(isa.level)) for _ in range(rounds))
+
+
+# -- kernels
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A layer to time in all three passes; `below` makes its input, so that there is a δ to send down."""
+
+    title: str
+    input_shape: tuple[int, ...]
+    batch: int
+    below: Layer
+    layer: Layer
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """Seconds of one pass of one kernel, and its direct arithmetic per second."""
+
+    kernel: str
+    direction: str
+    seconds: float
+    gflops: float
+
+
+def kernels() -> tuple[Kernel, ...]:
+    """The kernels whose share of the peak is a target; the last goes by Winograd, counted as done directly."""
+    return (
+        Kernel("dense 128×1024×1024", (1024,), 128, Dense(1024), Dense(1024)),
+        Kernel("conv 20→40 5×5 on 12×12, batch 128", (16, 16, 1), 128, Conv2D(20, 5), Conv2D(40, 5)),
+        Kernel("conv 64→64 3×3 on 16×16, batch 64", (16, 16, 1), 64, Conv2D(64, 1), Conv2D(64, 3, padding=1)),
+    )
+
+
+def operations(layer: Layer, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+    """Multiplications and additions of one sample in one pass, done directly; 0 for layers without weights.
+
+    Forward, gradients and δ pair each weight with the same inputs and outputs, so they have equally many.
+    """
+    if isinstance(layer, Dense):
+        return 2 * input_shape[0] * output_shape[0]
+    if isinstance(layer, Conv2D):
+        height, width = layer.grid.kernel
+        return 2 * height * width * input_shape[-1] * int(np.prod(output_shape))
+    return 0
+
+
+def time_kernel(kernel: Kernel, repetitions: int) -> list[KernelTime]:
+    """Medians over single training steps of two layers; the profile tells the second's passes apart."""
+    net = Network([kernel.below, kernel.layer], input_shape=kernel.input_shape, seed=0, dtype="float32")
+    plan = Plan(net, SquaredError(), None, SGD(0.1), batch_size=kernel.batch)
+    X = np.random.default_rng(0).standard_normal((kernel.batch, *kernel.input_shape), dtype=np.float32)
+    targets = np.zeros((kernel.batch, *net.output_shape), np.float32)
+    order, rates = np.arange(kernel.batch), np.zeros(1)
+    samples = []
+    for repetition in range(-2, repetitions):  # two to warm up
+        plan._native.set_profiling(True)
+        plan.train_epoch(X, targets, order, rates)
+        if repetition >= 0:
+            samples.append(plan._native.profile()[6:9])
+    shape = net.shapes[str(net.layers[0].name)]
+    work = operations(kernel.layer, shape, net.output_shape) * kernel.batch
+    times = [median(sample[place] for sample in samples) for place in range(3)]
+    return [
+        KernelTime(kernel.title, title, seconds, work / seconds * 1e-9)
+        for title, seconds in zip(PASSES, times, strict=True)
+    ]
+
+
+# -- training steps
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row of a profile: a layer (or gather, loss, update) and its seconds per step."""
+
+    name: str
+    seconds: tuple[float, ...]  # forward, gradients, δ; one number for what is no layer
+    operations: int = 0  # of the whole batch in one pass
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds per training step of a workload."""
+
+    workload: str
+    median: float
+    fastest: float
+    rounds: int
+    profile: tuple[Part, ...] = ()
+
+
+class Trainer:
+    """A workload's plan with its data: one call of `epoch` is one pass over the batches in memory."""
+
+    def __init__(self, workload: Workload, rate: float = 0.01) -> None:
+        self.workload, self.network = workload, network(workload)
+        self.X, self.y = data(workload)
+        self.plan = Plan(self.network, CrossEntropy(), None, SGD(rate), batch_size=workload.batch)
+        self.order, self.rates = np.arange(len(self.X)), np.full(workload.steps, rate)
+
+    def epoch(self) -> None:
+        self.plan.train_epoch(self.X, self.y, self.order, self.rates)
+
+    def seconds(self, least: float) -> float:
+        """Seconds per step, over as many epochs as last `least` seconds together."""
+        epochs, begin = 0, time.perf_counter()
+        while True:
+            self.epoch()
+            epochs += 1
+            passed = time.perf_counter() - begin
+            if passed >= least:
+                return passed / (epochs * self.workload.steps)
+
+    def profile(self, epochs: int) -> tuple[Part, ...]:
+        """Where a step's time goes: mean seconds per step of every operation's passes."""
+        self.plan._native.set_profiling(True)
+        for _ in range(epochs):
+            self.epoch()
+        seconds = np.array(self.plan._native.profile()) / (epochs * self.workload.steps)
+        self.plan._native.set_profiling(False)
+        alone = [
+            Part(name, (float(spent),))
+            for name, spent in zip(("gather", "loss", "update"), seconds[:3], strict=True)
+        ]
+        passes = [tuple(float(value) for value in row) for row in seconds[3:].reshape(-1, 3)]
+        return (*self._layers(passes), *alone)
+
+    def _layers(self, passes: Sequence[tuple[float, ...]]) -> list[Part]:
+        """Names for the operations: here the activations and Flatten are parts of their neighbours."""
+        net, batch = self.network, self.workload.batch
+        inputs = [net.input_shape, *(net.shapes[str(layer.name)] for layer in net.layers)]
+        named = [
+            (str(layer.name), batch * operations(layer, inputs[place], inputs[place + 1]))
+            for place, layer in enumerate(net.layers)
+            if isinstance(layer, (Dense, Conv2D, MaxPool2D))
+        ]
+        if len(named) != len(passes):
+            named = [(f"operation {number}", 0) for number in range(1, len(passes) + 1)]
+        return [Part(name, row, count) for (name, count), row in zip(named, passes, strict=True)]
+
+
+def time_step(workload: Workload, rounds: int, least: float, with_profile: bool) -> StepTime:
+    """Median and fastest of `rounds` measurements of at least `least` seconds each, after one to warm up."""
+    trainer = Trainer(workload)
+    trainer.epoch()
+    times = [trainer.seconds(least) for _ in range(rounds)]
+    profile = trainer.profile(epochs=rounds) if with_profile else ()
+    return StepTime(workload.name, median(times), min(times), rounds, profile)
+
+
+# -- tables
+
+
+def percent(gflops: float, highest: float) -> str:
+    return f"{100 * gflops / highest:.0f} %"
+
+
+def kernel_table(times: Iterable[KernelTime], highest: float) -> str:
+    rows = [("kernel", "pass", "ms", "GFLOP/s", "of peak")]
+    for t in times:
+        share = percent(t.gflops, highest)
+        rows.append((t.kernel, t.direction, f"{t.seconds * 1e3:.3f}", f"{t.gflops:.0f}", share))
+    return text_table(rows, right=(2, 3, 4))
+
+
+def step_table(times: Iterable[StepTime]) -> str:
+    titles = {workload.name: workload.title for workload in WORKLOADS}
+    rows = [("workload", "training step", "median µs", "fastest µs")]
+    for t in times:
+        rows.append((t.workload, titles[t.workload], f"{t.median * 1e6:.1f}", f"{t.fastest * 1e6:.1f}"))
+    return text_table(rows, right=(2, 3))
+
+
+def profile_table(parts: Sequence[Part], highest: float) -> str:
+    """µs per step of each pass, and for layers with weights its share of the peak, as direct arithmetic."""
+    rows: list[tuple[str, ...]] = [("", *(cell for title in PASSES for cell in (f"{title} µs", "of peak")))]
+    for part in parts:
+        cells = []
+        for seconds in part.seconds:
+            share = percent(part.operations / seconds * 1e-9, highest) if part.operations and seconds else ""
+            cells += [f"{seconds * 1e6:.1f}" if seconds else "", share]
+        rows.append((part.name, *cells, *[""] * (6 - len(cells))))
+    total = sum(sum(part.seconds) for part in parts)
+    rows.append(("sum", f"{total * 1e6:.1f}", *[""] * 5))
+    return text_table(rows, right=range(1, 7), rule_after=(0, len(rows) - 2))
+
+
+# -- the command
+
+
+def run(
+    *,
+    quick: bool = False,
+    profile: bool = False,
+    json_file: str | Path | None = None,
+    show: Callable[[str], object] = print,
+) -> dict[str, Any]:
+    """Measure, show each table as it is done, and return (and write) everything as plain data.
+
+    quick: few repetitions, for a first look: about two seconds instead of about fifteen.
+    """
+    if json_file is not None:
+        Path(json_file).touch()  # a name that cannot be written is known before the work, not after
+    repetitions, rounds, least = (5, 3, 0.02) if quick else (60, 15, 0.05)
+    about = machine.describe()
+    show("\n".join(f"{name:<10} {value}" for name, value in _facts(about)))
+    before = peak()
+    kernel_times = [one for kernel in kernels() for one in time_kernel(kernel, repetitions)]
+    step_times = [time_step(workload, rounds, least, profile) for workload in WORKLOADS]
+    after = peak()
+    highest = max(before, after)
+    show(f"{'peak':<10} {highest:.0f} GFLOP/s, float32 (before {before:.0f}, after {after:.0f})")
+    show("\n" + kernel_table(kernel_times, highest))
+    show("\n" + step_table(step_times))
+    for one in step_times:
+        if one.profile:
+            show(f"\n{one.workload}\n" + profile_table(one.profile, highest))
+    results = {
+        "machine": about,
+        "quick": quick,
+        "peak_gflops": {"before": before, "after": after},
+        "kernels": [asdict(one) for one in kernel_times],
+        "steps": [asdict(one) for one in step_times],
+    }
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return results
+
+
+def _facts(about: dict[str, Any]) -> list[tuple[str, str]]:
+    sizes = ", ".join(f"{name} {size}" for name, size in about["caches"].items())
+    return [
+        ("machine", f"{about['processor']}, {about['cores']} cores{', ' + sizes if sizes else ''}"),
+        ("engine", f"chainrule {about['chainrule']}, {about['ISA level']}, {about['threads']} threads"),
+    ]
