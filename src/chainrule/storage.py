@@ -86,9 +86,6 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         network.classes = description.get("classes")
     except (ChainruleError, ValueError, TypeError) as error:
         raise FileError(f"{source}: does not describe a network that fits its arrays ({error})") from error
-    unknown = [name for name in arrays if name not in network.parameters]
-    if unknown:
-        raise FileError(f"{source}: holds the array {unknown[0]!r}, which its layers do not have")
     return network
 
 

@@ -87,7 +87,7 @@ def representable(array: Array, argument: str, dtype: Any) -> None:
     ):
         return
     largest = max(float(array.max()), -float(array.min()))
-    if largest > np.finfo(np.float32).max:
+    if largest > float(np.finfo(np.float32).max):
         raise DataError(
             f"{argument} holds {largest:g}, which float32 cannot: scale it, or write "
             f"Network(..., dtype='float64')"
