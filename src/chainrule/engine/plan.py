@@ -74,25 +74,28 @@ class Plan:
         native = classes[self.dtype.name](level or isa.level, batch_size)
         self._native = native
         last = network.layers[-1]
-        paired = (
+        self._paired = paired = (
             type(loss) in LOSSES
             and loss is not None
             and loss.output is not None
             and type(last) is loss.output
         )
+        native_loss = type(loss) in LOSSES and loss is not None and (paired or loss.output is None)
         low, z, a = lower(network, native, keep=keep, paired=paired)
         self._values, self._parameters, self._hosts = low.values, low.parameters, low.hosts
         self._output = a.number
         low.consume(z)
         if loss is None:
             native.set_input_post(0, 0.0, -1)
-        elif type(loss) in LOSSES and (paired or loss.output is None):
+        elif native_loss:
             outputs = int(np.prod(network.output_shape))
             scale = 1 / outputs if isinstance(loss, SquaredError) and loss.mean_outputs else 1.0
             native.set_loss(LOSSES[type(loss)], z.number, a.number if paired else -1, scale)
         else:
             native.set_host_loss(z.number)
-        if low.hosts or (loss is not None and type(loss) not in LOSSES):
+        # What a loss that is only formulas reads; None where the loss is native.
+        self._lost = z if loss is not None and not native_loss else None
+        if low.hosts or self._lost:
             # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
             call = weakref.WeakMethod(self._call_host)
             native.set_host(lambda *arguments: call()(*arguments))
@@ -185,13 +188,15 @@ class Plan:
     def _targets(self, targets: np.ndarray) -> np.ndarray:
         """Class numbers as they are, one per sample; one-hot for losses of your own and for images of classes."""
         if targets.dtype == np.int64:
-            if targets.ndim == 1 and type(self.loss) in LOSSES:
+            if targets.ndim == 1 and self._lost is None:
                 return np.ascontiguousarray(targets)
             targets = np.eye(self.network.output_shape[-1])[targets]
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
     def _counts(self, targets: np.ndarray) -> bool:
-        """Whether there are classes, so that an accuracy means something."""
+        """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
+        if self._lost is not None:
+            return False
         return type(self.loss) in (BinaryCrossEntropy, CrossEntropy) or targets.dtype == np.int64
 
     @staticmethod
@@ -231,15 +236,12 @@ class Plan:
             array = np.empty((len(X), *shapes[name]), self.dtype)
             self._native.read_value(number, False, array)
             activations[name] = array
-            if name == self.network.layers[-1].name and number == self._output and self._pair():
+            if self._paired and name == self.network.layers[-1].name:
                 continue
             array = np.empty_like(array)
             self._native.read_value(number, True, array)
             deltas[name] = array
         return loss, activations, deltas, gradients
-
-    def _pair(self) -> bool:
-        return self.loss is not None and self.loss.output is not None and type(self.loss) in LOSSES
 
     def _backpropagate(self, X: np.ndarray, targets: np.ndarray, weights: Any, with_penalty: bool) -> float:
         x, scale = self._inputs(X)
@@ -346,13 +348,12 @@ class Plan:
         }
 
     def _host_loss(self, backward: bool, samples: int) -> None:
-        assert self.loss is not None
+        assert self.loss is not None and self._lost is not None
         shape = self.network.output_shape
         targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
         self._native.read_batch(targets, weights)
         y = np.moveaxis(targets, 0, -1)
-        value = Value(self._output, shape, (0, 0, 0, 0), (0, 0, 0, 0), True)
-        a = self._rows(value, False, samples)
+        a = self._rows(self._lost, False, samples)
         losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
         if losses.shape != (samples,):
             raise ValueError(
@@ -360,6 +361,6 @@ class Plan:
                 f"received {losses.shape}"
             )
         self._native.set_losses(np.ascontiguousarray(losses))
-        if backward:
+        if backward and self._lost.with_delta:
             gradient = np.asarray(self.loss.gradient(a, y)) * weights
-            self._write(value, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
+            self._write(self._lost, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
