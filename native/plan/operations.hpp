@@ -231,7 +231,8 @@ class ElementwiseOperation final : public Operation<T> {
     forward_.post.kind = kind, forward_.post.slope = T(slope);
     backward_.x = plan.delta(this->x), backward_.z = plan.delta(this->z);
     backward_.post = forward_.post;
-    backward_.post.saved = plan.map(softmax || derivative_from_output(kind) ? this->z : this->x);
+    // A negative slope loses the sign of z in a.
+    backward_.post.saved = plan.map(softmax || (derivative_from_output(kind) && !(slope < 0)) ? this->z : this->x);
   }
   void forward(Plan<T>& plan, int samples) override {
     forward_.blocks = plan.blocks(samples);
