@@ -194,7 +194,7 @@ def test_truncation_is_noticed_everywhere(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_flipped_bit_is_noticed_or_harmless(tmp_path: Path, suffix: str) -> None:
-    """Wherever a bit flips, either FileError or a network with the same numbers comes back (names may differ)."""
+    """Wherever a bit flips: FileError, or a network with the same numbers (a name may differ)."""
     path = tmp_path / f"net.{suffix}"
     net = network()
     net.save(path)

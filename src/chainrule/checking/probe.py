@@ -89,8 +89,11 @@ def probe(
             return replace(found, outcome="kink")  # at the kink itself: no smaller h gets clear of it
         jump = abs(one[0] - 2 * at_zero + one[1]) / h
         stage = _Stage(h, numeric, difference, abs(numeric - second) + floor, jump, same_branches(h))
-        if stage.clean and stage.unexplained + jump <= RESOLVED * difference:
-            return _judged("wrong", analytic, stage)
+        explained = stage.unexplained + jump
+        if stages:  # a loss that bends sharply within h can look straight at one h, not at two
+            explained += abs(numeric - stages[-1].numeric)
+            if stage.clean and explained <= RESOLVED * difference:
+                return _judged("wrong", analytic, stage)
         stages.append(stage)
         smallest = min(smallest, difference)
     return _conclude(analytic, stages, step)
