@@ -254,6 +254,23 @@ def test_wrong_kernels_are_told_from_wrong_formulas(name, error, monkeypatch) ->
     )
 
 
+def test_kernels_that_compute_another_loss_are_wrong(monkeypatch) -> None:
+    """Loss and gradients doubled alike agree with each other, not with the formulas."""
+    loss, both = NativeEvaluator.loss, NativeEvaluator.loss_and_gradients
+
+    def doubled(self, values):
+        value, gradients = both(self, values)
+        return 2 * value, {name: 2 * gradient for name, gradient in gradients.items()}
+
+    monkeypatch.setattr(NativeEvaluator, "loss", lambda self, values: 2 * loss(self, values))
+    monkeypatch.setattr(NativeEvaluator, "loss_and_gradients", doubled)
+    net = Network([Dense(3), Tanh(), Dense(2)], input_shape=4, seed=1)
+    report = check_gradients(net, VECTORS, VECTORS[:, :2])
+    assert [record.name for record in report.wrong] == ["loss"]
+    assert report["loss"].worst.numeric == pytest.approx(2 * report["loss"].worst.analytic)
+    assert "the compiled kernels compute another loss than the formulas" in str(report)
+
+
 def test_one_wrong_entry_in_a_big_parameter_shows_along_the_direction(monkeypatch) -> None:
     right = NativeEvaluator.loss_and_gradients
 

@@ -1,13 +1,11 @@
-"""One derivative along one direction: a central difference of fourth order against a formula, and what the
-outcome means.
+"""One derivative along one direction: a difference of fourth order against a formula, and what it means.
 
     J'(0) ≈ (8 (J(h) - J(-h)) - (J(2h) - J(-2h))) / 12h        error h⁴ J⁽⁵⁾ / 30, rounding ~ noise / h
 
 Where the two agree the matter is settled by four values of J.  Where they do not, four explanations are told
-apart by making h
-smaller: a kink within reach (the branches taken at ±h, ±2h differ, or the slope jumps however small h is),
-curvature (the second- and fourth-order differences disagree), rounding (the floor noise / h), and, if none
-of them, a wrong formula.
+apart by making h smaller: a kink within reach (the branches taken at ±h, ±2h differ, or the slope jumps
+however small h is), curvature (the second- and fourth-order differences disagree), rounding (the floor
+noise / h), and, if none of them, a wrong formula.
 """
 
 from __future__ import annotations

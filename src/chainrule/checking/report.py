@@ -120,6 +120,7 @@ class GradientReport:
                 rows.append([*row, "", "", "", record.verdict])
                 continue
             where = f"[{', '.join(map(str, record.worst.index))}]" if record.worst.index else "direction"
+            where = "" if record.name == "loss" else where
             values = [f"{record.worst.analytic:.8g}", f"{record.worst.numeric:.8g}"]
             rows.append([*row, where, *values, record.verdict])
         return rows

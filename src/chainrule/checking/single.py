@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.architecture import architecture, input_shape_from
-from chainrule.checking.compare import Comparison, Direction, Entries, compare, named
+from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries, compare, named
 from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
 from chainrule.errors import ShapeError
@@ -151,8 +151,6 @@ def _shaped(gradient: Any, like: Array, owner: Any) -> Array:
 
 
 def _report(title: str, comparison: Comparison, tolerance: float | None) -> GradientReport:
-    from chainrule.checking.compare import TOLERANCE
-
     return GradientReport(
         title=title,
         parameters=comparison.records,
