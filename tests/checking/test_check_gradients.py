@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from tests.test_reference import ng
 
 import chainrule as cr
 from chainrule.checking import GradientError, check_gradients
@@ -30,6 +29,7 @@ from chainrule.layers import (
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from chainrule.network import Network
 from chainrule.penalties import L2, Penalty
+from tests.test_reference import ng
 
 ENGINES = ["reference", "native"]
 rng = np.random.default_rng(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.cases import LAYER_CASES
 
 from chainrule.checking import GradientError, check_layer, check_loss, check_penalty
 from chainrule.errors import ShapeError
@@ -24,6 +23,7 @@ from chainrule.layers import (
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from chainrule.penalties import L2
+from tests.cases import LAYER_CASES
 
 
 @pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
