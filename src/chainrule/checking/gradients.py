@@ -129,7 +129,7 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
 
 def _loss_record(evaluator: ReferenceEvaluator, by_kernels: float) -> tuple[ParameterCheck, ...]:
     """A record only where the kernels compute another J than the formulas: their differences would agree with
-    their gradients, and both be wrong.  (Gradients are not compared so: at a kink rounding may choose the side.)
+    their gradients, and both be wrong.  (Gradients are not compared: at a kink rounding picks the side.)
     """
     by_formulas = ReferenceEvaluator.loss(evaluator, evaluator.values)
     error = abs(by_kernels - by_formulas) / max(abs(by_formulas), 1e-300)
