@@ -1,5 +1,6 @@
 // exp, log, log1p, tanh, erf per lane, by Taylor and Chebyshev series; no table, no branch. Stated errors are relative, on
-// the stated range, measured against mpmath in tests/native; NaN in gives NaN out.
+// the stated range; tests/engine/test_activations.py holds the activations built on them against decimal arithmetic (f: 3 ulp,
+// GELU 1.25 eps·max(1, |z|); f': 1.5 eps absolute). NaN in gives NaN out.
 
 template <class T>
 constexpr bool is_float = sizeof(T) == 4;
