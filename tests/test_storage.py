@@ -25,8 +25,7 @@ from chainrule.layers import (
     ReLU,
     Softmax,
 )
-from chainrule.network import Network
-from chainrule.storage import load
+from chainrule.network import Network, load
 
 FORMATS = ["npz", "safetensors"]
 

@@ -56,14 +56,13 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
-from chainrule.network import Network, set_executor
+from chainrule.network import Network, load, set_executor
 from chainrule.penalties import L2, Penalty
 from chainrule.step import Step
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule.checking import check_gradients, check_layer
-    from chainrule.storage import load
     from chainrule.training.callbacks import Callback, Checkpoint, EarlyStopping
     from chainrule.training.fit import fit
     from chainrule.training.history import History
@@ -75,7 +74,6 @@ _LATER = {
     "check_gradients": "chainrule.checking",
     "check_layer": "chainrule.checking",
     "fit": "chainrule.training.fit",
-    "load": "chainrule.storage",
     "History": "chainrule.training.history",
     **dict.fromkeys(("SGD", "Adam", "AdamW", "RMSProp", "Optimizer"), "chainrule.training.optimizers"),
     **dict.fromkeys(

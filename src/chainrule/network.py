@@ -1,14 +1,13 @@
 """Network: layers in order and their parameters by name; it predicts, backpropagates, prints, and is saved.
 
-How the passes are computed is not decided here: a network asks its executor.  The one that is always there
-evaluates the layers' formulas in float64 (`chainrule.reference`); the compiled engine takes its place when
-`chainrule` is imported.
+How the passes are computed is not decided here: a network asks its executor.  `import chainrule` sets the compiled
+engine; `chainrule.reference.ReferenceExecutor()` evaluates the layers' formulas in float64.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import INPUT, architecture, initializer_of
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
 from chainrule.layers import Layer, Parameter, Sigmoid
 from chainrule.losses import Loss, loss_for
 from chainrule.parameters import Parameters
@@ -56,17 +55,15 @@ _default: list[Executor] = []
 
 
 def executor() -> Executor:
-    """The executor of every network that has none of its own."""
-    if not _default:
-        from chainrule.reference import ReferenceExecutor
-
-        _default.append(ReferenceExecutor())
-    return _default[0]
+    """The executor of every network that has none of its own; `import chainrule` sets the engine."""
+    return _default[-1]
 
 
-def set_executor(chosen: Executor | None) -> None:
-    """Make `chosen` the executor of every network that has none of its own; None: the formulas in float64."""
-    _default[:] = [] if chosen is None else [chosen]
+def set_executor(chosen: Executor) -> None:
+    """Make `chosen` the executor of every network that has none of its own, such as
+    `chainrule.reference.ReferenceExecutor()`: the formulas in float64.
+    """
+    _default[:] = [chosen]
 
 
 class Network:
@@ -315,9 +312,9 @@ class Network:
     # -- files -----------------------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write layers, parameters and classes to a .safetensors (needs the extra `save`) or .npz file."""
-        from chainrule.storage import save
+        from chainrule import storage
 
-        save(self, path)
+        storage.save(self, path)
 
     # -- display ---------------------------------------------------------------------------------------------
     def _rows(self) -> list[list[str]]:
@@ -348,6 +345,29 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_executor": None}  # an executor may hold threads and compiled plans
+
+
+def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Network:
+    """The network in a file that `Network.save` wrote; no code from the file is run.
+
+    layers: the classes of your own layers in it, `load(path, layers=[MyLayer])`; they are called with their
+    config(). Raises FileError with the reason where the file is missing, damaged, or not a network.
+    """
+    from chainrule import storage
+
+    stored = storage.read(path, layers=layers)
+    try:
+        network = Network.from_parameters(
+            stored.layers,
+            stored.parameters,
+            input_shape=stored.input_shape,
+            dtype=stored.dtype,
+            name=stored.name,
+        )
+        network.classes = stored.classes
+    except (ChainruleError, ValueError, TypeError) as error:
+        raise FileError(f"{path}: does not describe a network that fits its arrays ({error})") from error
+    return network
 
 
 def penalty_value(

@@ -13,14 +13,16 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ChainruleError, FileError, MissingExtraError
+from chainrule.errors import FileError, MissingExtraError
 from chainrule.layers import Layer, layer_classes
-from chainrule.network import Network
+
+if TYPE_CHECKING:  # a network is built by `chainrule.network.load`; files know its parts alone
+    from chainrule.network import Network
 
 Array = NDArray[Any]
 FORMAT = "chainrule network"
@@ -56,12 +58,20 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         part.unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Network:
-    """The network in a file that `save` wrote.
+@dataclass(frozen=True)
+class Stored:
+    """What a model file holds, checked by itself; `chainrule.network.load` makes a network of it."""
 
-    layers: the classes of your own layers in it, `load(path, layers=[MyLayer])`; they are called with their
-    config(). Raises FileError with the reason where the file is missing, damaged, or not a network.
-    """
+    layers: list[Layer]
+    parameters: dict[str, Array]
+    input_shape: list[int]
+    dtype: str
+    name: str | None
+    classes: list[Any] | None
+
+
+def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
+    """The parts of the network in a file that `save` wrote; arguments and errors as for `network.load`."""
     source = Path(path)
     reader = _readers.get(source.suffix)
     if reader is None:
@@ -75,18 +85,14 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     description = _parse(text, source)
     arrays = _checked_arrays(contents, description, source)
     own = _layers(_field(description, "layers", list, source), _known(layers), source)
-    try:
-        network = Network.from_parameters(
-            own,
-            arrays,
-            input_shape=_field(description, "input_shape", list, source),
-            dtype=_field(description, "dtype", str, source),
-            name=description.get("name"),
-        )
-        network.classes = description.get("classes")
-    except (ChainruleError, ValueError, TypeError) as error:
-        raise FileError(f"{source}: does not describe a network that fits its arrays ({error})") from error
-    return network
+    return Stored(
+        layers=own,
+        parameters=arrays,
+        input_shape=_field(description, "input_shape", list, source),
+        dtype=_field(description, "dtype", str, source),
+        name=description.get("name"),
+        classes=description.get("classes"),
+    )
 
 
 def describe(network: Network, arrays: Mapping[str, Array]) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chainrule.storage import load
 from training_problems import Array, blobs, classifier, regressor, same_bits, snapshot
 
-from chainrule.network import Network
+from chainrule.network import Network, load
 from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping
 from chainrule.training.fit import fit
 from chainrule.training.history import History, Row
