@@ -13,6 +13,7 @@ from chainrule.data.split import Standardizer, split
 if TYPE_CHECKING:
     from chainrule.data.digits import load_digits
     from chainrule.data.idx import load_idx
+    from chainrule.data.images import shifted
     from chainrule.data.mnist import load_mnist
     from chainrule.data.npz import load_npy, load_npz
     from chainrule.data.table import Table, load_csv
@@ -26,6 +27,7 @@ __all__ = [
     "load_mnist",
     "load_npy",
     "load_npz",
+    "shifted",
     "split",
 ]
 
@@ -37,6 +39,7 @@ _homes = {
     "load_mnist": "mnist",
     "load_npy": "npz",
     "load_npz": "npz",
+    "shifted": "images",
 }
 
 

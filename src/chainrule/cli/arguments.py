@@ -1,0 +1,217 @@
+"""The arguments of every command. Imports argparse alone; a command's code is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from importlib import import_module
+from typing import NoReturn
+
+run_help = "a run folder, or a model file (.safetensors or .npz)"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one line, not the whole usage, on a wrong argument; exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ('{self.prog} --help' lists the arguments)\n")
+
+
+class Command:
+    """Names a command's module, which is imported when the command runs: `--help` stays quick."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def __call__(self, arguments: argparse.Namespace) -> int:
+        code: int = import_module(f"chainrule.cli.{self.module}").run(arguments)
+        return code
+
+
+class ShowVersion(argparse.Action):
+    """--version, read from the package only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from chainrule.cli.info import version
+
+        print(f"chainrule {version()}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `run`, a function from the arguments to the exit code."""
+    parser = Parser(
+        prog="chainrule",
+        description="Neural networks whose every gradient is a formula: train, predict, check.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the version and leave")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (add_train, add_predict, add_check, add_bench, add_info):
+        add(commands)
+    return parser
+
+
+def command(commands: argparse._SubParsersAction[Parser], name: str, help: str) -> Parser:
+    parser: Parser = commands.add_parser(name, help=help, description=f"{help}.", allow_abbrev=False)
+    parser.set_defaults(run=Command(name))
+    return parser
+
+
+def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "train", "train a network and write a run folder")
+    parser.add_argument("source", metavar="digits|mnist|FILE.csv|FILE.npz", help="what to learn from")
+    add_data(parser)
+    network = parser.add_argument_group("network and training (the defaults depend on the data)")
+    network.add_argument(
+        "--network", metavar="dense|conv|FILE.toml", help="default: conv for images, else dense"
+    )
+    network.add_argument("--epochs", type=positive_int, metavar="N")
+    network.add_argument("--batch-size", type=positive_int, metavar="N")
+    network.add_argument("--rate", type=positive_float, metavar="R", help="learning rate at the start")
+    network.add_argument(
+        "--schedule", choices=("constant", "cosine"), default="cosine", help="default: %(default)s"
+    )
+    network.add_argument("--optimizer", choices=("sgd", "adam", "adamw", "rmsprop"))
+    network.add_argument("--momentum", type=fraction, metavar="M", help="for sgd and rmsprop")
+    network.add_argument(
+        "--penalty", type=non_negative_float, metavar="LAMBDA", help="L2: adds LAMBDA/2 * sum of W^2"
+    )
+    network.add_argument(
+        "--shift", type=non_negative_int, metavar="N", help="also train on images shifted by N"
+    )
+    network.add_argument(
+        "--clip", type=positive_float, metavar="NORM", help="scale longer gradients down to this norm"
+    )
+    network.add_argument(
+        "--validation", type=fraction, default=0.0, metavar="F", help="watch this part of the training data"
+    )
+    network.add_argument(
+        "--patience", type=positive_int, metavar="N", help="stop after N epochs without improvement"
+    )
+    network.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
+    network.add_argument(
+        "--precision", choices=("float32", "float64"), default="float32", help="default: %(default)s"
+    )
+    network.add_argument(
+        "--threads", type=positive_int, metavar="N", help="default: the cores this process may use"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME-DATE-TIME)")
+    output.add_argument("--overwrite", action="store_true", help="write into a run folder that is not empty")
+    output.add_argument("--no-check", action="store_true", help="skip the gradient check before training")
+    output.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def add_data(parser: Parser) -> None:
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", metavar="DIR", help="where the MNIST files are, or are downloaded to")
+    data.add_argument("--no-download", action="store_true", help="never fetch MNIST from the network")
+    data.add_argument("--url", metavar="URL", help="where MNIST is fetched from")
+    data.add_argument(
+        "--target", metavar="COL", help="column of the CSV file (name or index), array of the NPZ file"
+    )
+    data.add_argument(
+        "--x", metavar="NAME", default="X", help="array of the NPZ file to learn from (default: %(default)s)"
+    )
+    data.add_argument(
+        "--header", choices=("auto", "yes", "no"), default="auto", help="first line of the CSV file"
+    )
+    data.add_argument(
+        "--task", choices=("auto", "classify", "regress"), default="auto", help="what the target is"
+    )
+    data.add_argument(
+        "--test",
+        type=fraction,
+        default=0.2,
+        metavar="F",
+        help="part held out for the test (default: a fifth)",
+    )
+
+
+def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "predict", "predict with a trained model")
+    parser.add_argument("model", metavar="RUN|MODEL", help=run_help)
+    parser.add_argument("file", metavar="FILE", help="a CSV, NPZ, NPY or IDX file, or digits")
+    parser.add_argument("-o", "--output", metavar="FILE.csv", help="default: standard output")
+    parser.add_argument("--probabilities", action="store_true", help="one column per class")
+    parser.add_argument(
+        "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--header", choices=("auto", "yes", "no"), default="auto", help="first line of the CSV file"
+    )
+
+
+def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "check", "compare every gradient with finite differences")
+    parser.add_argument(
+        "model", metavar="RUN|MODEL|FILE.toml|digits", help=f"{run_help}, a network file, or digits"
+    )
+    parser.add_argument("--samples", type=positive_int, default=8, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
+
+
+def add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "bench", "measure the kernels and training steps on this machine")
+    parser.add_argument("--quick", action="store_true", help="few repetitions, for a first look")
+    parser.add_argument(
+        "--profile", action="store_true", help="where a training step's time goes, layer by layer"
+    )
+    parser.add_argument(
+        "--threads", type=positive_int, metavar="N", help="default: the cores this process may use"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the measurements as JSON as well")
+
+
+def add_info(commands: argparse._SubParsersAction[Parser]) -> None:
+    command(commands, "info", "show version, instruction set, threads and cores")
+
+
+def non_negative_int(text: str) -> int:
+    return whole(text, 0)
+
+
+def positive_int(text: str) -> int:
+    return whole(text, 1)
+
+
+def whole(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least or value >= 2**63:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+    return value
+
+
+def positive_float(text: str) -> float:
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
+
+
+def non_negative_float(text: str) -> float:
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    value = number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to below 1")
+    return value
+
+
+def number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a finite number")
+    return value

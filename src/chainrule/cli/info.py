@@ -1,0 +1,32 @@
+"""`chainrule info`: what runs here."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the facts as an aligned table."""
+    print(table(facts()))
+    return 0
+
+
+def facts() -> dict[str, Any]:
+    """Versions and what the engine says of itself."""
+    from chainrule import engine
+
+    return engine.info()
+
+
+def version() -> str:
+    """chainrule's version."""
+    from chainrule.version import __version__
+
+    return __version__
+
+
+def table(rows: dict[str, Any]) -> str:
+    """name  value, one line each, aligned."""
+    width = max(len(name) for name in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())

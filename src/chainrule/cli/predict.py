@@ -1,0 +1,147 @@
+"""`chainrule predict`: a trained model on new inputs."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from chainrule.cli.runs import Preparation, open_run
+from chainrule.cli.sources import check_features
+from chainrule.data import load_csv, load_digits, load_idx, load_npy, load_npz
+from chainrule.errors import FileError, ShapeError
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(eq=False)
+class Inputs:
+    """X as the file holds it, and the target's column where the file happens to hold it too."""
+
+    X: Array
+    target: Array | None = None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write one line per sample; say on stderr how many were right where the file knows."""
+    network, preparation = open_run(arguments.model)
+    inputs = read_inputs(arguments, network, preparation)
+    X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.file)
+    if preparation.inputs is not None:
+        X = preparation.inputs(X)
+    outputs = network.predict(X)
+    rows = Rows(network, preparation, outputs, X, arguments.probabilities)
+    if arguments.output is None:
+        write(sys.stdout, rows)
+    else:
+        with Path(arguments.output).open("w", encoding="utf-8", newline="") as file:
+            write(file, rows)
+        print(f"{len(outputs)} predictions written to {arguments.output}")
+    if inputs.target is not None:
+        print(rows.compare(inputs.target), file=sys.stderr)
+    return 0
+
+
+def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Preparation) -> Inputs:
+    """The inputs from a CSV, NPZ, NPY or IDX file."""
+    if arguments.file == "digits":
+        return Inputs(*load_digits())
+    path = Path(arguments.file)
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return read_csv(path, arguments.header, int(np.prod(network.input_shape)), preparation)
+    if suffix == ".npz":
+        return Inputs(load_npz(path, arguments.x, None)[0])
+    if suffix == ".npy":
+        return Inputs(load_npy(path))
+    if suffix == ".gz" or "idx" in path.name:
+        return Inputs(load_idx(path))
+    raise FileError(
+        f"{path}: ends in none of .csv, .npz, .npy, -ubyte or .gz, so it is not known how to read it"
+    )
+
+
+def read_csv(path: Path, header: str, width: int, preparation: Preparation) -> Inputs:
+    """Columns by name where the model knows their names, else all of them."""
+    told = {"auto": None, "yes": True, "no": False}[header]
+    names = preparation.feature_names
+    if names is not None and told is not False:
+        try:
+            found = load_csv(path, preparation.target_name, header=True, columns=names)
+            return Inputs(found.features, found.target)
+        except FileError as error:
+            if f"no column '{preparation.target_name}'" not in str(error):
+                raise
+            return Inputs(load_csv(path, header=True, columns=names).features)
+    table = load_csv(path, header=told)
+    if table.features.shape[1] != width:
+        raise FileError(f"{path}: has {table.features.shape[1]} columns, the model takes {width}")
+    return Inputs(table.features)
+
+
+def fit_shape(X: Array, input_shape: tuple[int, ...], file: str) -> Array:
+    """X with the model's shape; rows of as many numbers as an image has pixels are read row by row."""
+    if X.shape[1:] == input_shape:
+        return X
+    if int(np.prod(X.shape[1:])) != int(np.prod(input_shape)):
+        raise ShapeError(
+            f"{file}: a sample has shape {list(X.shape[1:])}, the model takes {list(input_shape)}"
+        )
+    return X.reshape(len(X), *input_shape)
+
+
+class Rows:
+    """The predictions as lines of text."""
+
+    def __init__(
+        self, network: Network, preparation: Preparation, outputs: Array, X: Array, probabilities: bool
+    ) -> None:
+        self.outputs = outputs.reshape(len(outputs), -1)
+        classes = network.classes
+        self.labels = None if classes is None else network.classify(X)
+        if classes is None and preparation.targets is not None:
+            self.outputs = preparation.targets.undo(self.outputs)
+        if classes is None:
+            name = preparation.target_name or "prediction"
+            count = self.outputs.shape[1]
+            self.heading = [name] if count == 1 else [f"{name}_{number}" for number in range(count)]
+        elif probabilities and self.outputs.shape[1] == len(classes):
+            self.heading = ["prediction", *(str(label) for label in classes)]
+        else:
+            self.heading = ["prediction", "probability"]
+            self.outputs = certainty(self.outputs)
+
+    def __iter__(self) -> Any:
+        digits = "{:.6f}" if self.labels is not None else "{:.9g}"
+        for number, values in enumerate(self.outputs.tolist()):
+            cells = [digits.format(value) for value in values]
+            yield cells if self.labels is None else [str(self.labels[number]), *cells]
+
+    def compare(self, target: Array) -> str:
+        """How well the predictions meet the target that the file holds."""
+        if self.labels is not None:
+            right = int(np.sum(self.labels.astype(str) == target.astype(str)))
+            return f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
+        error = float(np.sqrt(np.mean((self.outputs[:, 0] - target.astype(np.float64)) ** 2)))
+        return f"error {error:.4g} (root mean square) over {len(target)} samples"
+
+
+def certainty(outputs: Array) -> Array:
+    """The probability of the predicted class, (N, 1); one output is the probability of the second of two."""
+    several = outputs.shape[1] > 1
+    best: Array = outputs.max(axis=1) if several else np.maximum(outputs[:, 0], 1 - outputs[:, 0])
+    return best.reshape(-1, 1)
+
+
+def write(file: TextIO, rows: Rows) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(rows.heading)
+    writer.writerows(rows)

@@ -1,0 +1,158 @@
+"""Run folders: the model, the history, the curves and `run.json`, which says how they came about.
+
+`run.json` also holds what a model file alone does not: how the inputs were brought to one scale, the
+names of the features, and the scale of a regression's target. `chainrule predict` reads it beside the
+model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.data import Standardizer
+from chainrule.errors import DataError, FileError
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+    from chainrule.training.history import History
+
+description_name = "run.json"
+format_version = 1
+
+
+@dataclass(eq=False)
+class Preparation:
+    """How inputs were prepared for a model, and how its outputs are read; everything None: as they are."""
+
+    feature_names: tuple[str, ...] | None = None
+    target_name: str | None = None
+    inputs: Standardizer | None = None
+    targets: Standardizer | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "feature_names": None if self.feature_names is None else list(self.feature_names),
+            "target_name": self.target_name,
+            "inputs": None if self.inputs is None else self.inputs.to_json(),
+            "targets": None if self.targets is None else self.targets.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Any, path: Path) -> Preparation:
+        """Raises FileError when the description is damaged."""
+        if not isinstance(stored, Mapping):
+            raise FileError(f"{path}: does not say how the inputs were prepared")
+        names, target_name = stored.get("feature_names"), stored.get("target_name")
+        named = names if isinstance(names, list) else []
+        damaged = named != (names or []) or not all(isinstance(name, str) for name in named)
+        if damaged or not isinstance(target_name, (str, type(None))):
+            raise FileError(f"{path}: the names of the features or of the target are damaged")
+        scales: list[Standardizer | None] = []
+        for part in ("inputs", "targets"):
+            try:
+                scales.append(None if stored.get(part) is None else Standardizer.from_json(stored[part]))
+            except (DataError, TypeError) as error:
+                raise FileError(f"{path}: {part}: {error}") from None
+        return cls(tuple(named) or None, target_name, *scales)
+
+
+def create_run_folder(name: str, out: str | None, *, overwrite: bool) -> Path:
+    """An empty run folder: `out`, or runs/NAME-DATE-TIME with a number behind it if that is taken."""
+    if out is not None:
+        folder = Path(out)
+        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+            raise FileError(f"{folder}: is not empty; choose another folder for --out, or add --overwrite")
+        if folder.exists() and not folder.is_dir():
+            raise FileError(f"{folder}: is a file; --out takes a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise FileError(f"{folder}: cannot be written to")
+        return folder
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in range(1, 1000):
+        folder = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not folder.is_dir():
+                raise FileError(
+                    "runs: is a file, but the run folders go into a folder of that name"
+                ) from None
+    raise FileError(f"runs: holds a thousand folders called {stem}")
+
+
+def save_model(network: Network, folder: Path) -> Path:
+    """model.safetensors, or model.npz where safetensors is not installed; the other one is removed."""
+    path = folder / ("model.safetensors" if find_spec("safetensors") is not None else "model.npz")
+    network.save(path)
+    for other in ("model.safetensors", "model.npz"):
+        if other != path.name:
+            (folder / other).unlink(missing_ok=True)
+    return path
+
+
+def save_curves(history: History, folder: Path) -> Path:
+    """curves.png by matplotlib, or curves.svg where matplotlib is not installed."""
+    if find_spec("matplotlib") is not None:
+        history.plot(folder / "curves.png")
+        return folder / "curves.png"
+    history.save_svg(folder / "curves.svg")
+    return folder / "curves.svg"
+
+
+def save_description(folder: Path, model: Path, preparation: Preparation, facts: Mapping[str, Any]) -> None:
+    """Write run.json as a whole, never half of it."""
+    content = {"format": format_version, "model": model.name, **facts, "preparation": preparation.to_json()}
+    part = folder / f"{description_name}.part"
+    part.write_text(
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    part.replace(folder / description_name)
+
+
+def open_run(place: str | Path) -> tuple[Network, Preparation]:
+    """The network of a run folder or model file, and the preparation that run.json beside it describes."""
+    from chainrule.network import load
+
+    place = Path(place)
+    if not place.exists():
+        raise FileError(f"{place}: no such run folder or model file")
+    description = (place if place.is_dir() else place.parent) / description_name
+    content = read_description(description)
+    if place.is_dir():
+        if content is None:
+            raise FileError(f"{place}: is no run folder, it holds no {description_name}")
+        model = place / str(content.get("model"))
+        if model.parent != place or not model.is_file():
+            raise FileError(
+                f"{description}: names the model '{content.get('model')}', which is not in the folder"
+            )
+    else:
+        model = place
+        if content is not None and content.get("model") != place.name:
+            content = None  # the description of another model
+    network = load(model)
+    return network, Preparation() if content is None else Preparation.from_json(
+        content.get("preparation"), description
+    )
+
+
+def read_description(path: Path) -> dict[str, Any] | None:
+    """run.json, or None where there is none. Raises FileError when it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError, OSError) as error:
+        raise FileError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(content, dict) or content.get("format") != format_version:
+        raise FileError(f"{path}: is no description of a run in format {format_version}")
+    return content

@@ -1,0 +1,96 @@
+"""Wrong arguments and files: exit code 2 and one line on stderr."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_result import Run
+
+wrong_arguments = {
+    "no command": ([], "COMMAND"),
+    "unknown command": (["fly"], "invalid choice"),
+    "no source": (["train"], "required"),
+    "unknown source": (["train", "letters"], "nothing to train on"),
+    "unknown ending": (["train", "data.xlsx"], "nothing to train on"),
+    "missing csv": (["train", "none.csv", "--target", "y"], "none.csv: no such file"),
+    "missing npz": (["train", "none.npz"], "none.npz: no such file"),
+    "csv without target": (["train", "flowers.csv"], "--target NAME"),
+    "unknown target": (
+        ["train", "flowers.csv", "--target", "colour"],
+        "its columns are length, width, weight, species",
+    ),
+    "target index": (["train", "flowers.csv", "--target", "9"], "no column 9"),
+    "epochs zero": (["train", "digits", "--epochs", "0"], "whole number of at least 1"),
+    "epochs text": (["train", "digits", "--epochs", "many"], "whole number of at least 1"),
+    "rate negative": (["train", "digits", "--rate", "-1"], "not a number above 0"),
+    "rate nan": (["train", "digits", "--rate", "nan"], "not a finite number"),
+    "test of everything": (["train", "digits", "--test", "1"], "from 0 to below 1"),
+    "test of nothing": (["train", "digits", "--test", "0"], "nothing to test on"),
+    "patience alone": (["train", "digits", "--patience", "3"], "add --validation"),
+    "optimizer": (["train", "digits", "--optimizer", "magic"], "invalid choice"),
+    "momentum with adam": (["train", "digits", "--momentum", "0.5"], "does not go with adam"),
+    "network": (["train", "digits", "--network", "deep"], "write dense, conv"),
+    "missing network": (["train", "digits", "--network", "none.toml"], "none.toml: no such file"),
+    "conv on features": (
+        ["train", "flowers.csv", "--target", "species", "--network", "conv"],
+        "needs images",
+    ),
+    "regress names": (["train", "flowers.csv", "--target", "species", "--task", "regress"], "holds names"),
+    "classify fractions": (["train", "prices.csv", "--target", "price", "--task", "classify"], "fractions"),
+    "npz array": (["train", "pictures.npz", "--x", "Z"], "its arrays are X, y"),
+    "no mnist": (["train", "mnist", "--data", "nowhere", "--no-download"], "train-images-idx3-ubyte"),
+    "no network connection": (
+        ["train", "mnist", "--data", "nowhere", "--url", "http://127.0.0.1:9"],
+        "Where there is no network",
+    ),
+    "predict without model": (["predict", "none", "flowers.csv"], "no such run folder or model file"),
+    "predict with a file that is no model": (["predict", "pictures.npz", "flowers.csv"], "pictures.npz"),
+    "predict with a folder that is no run": (["predict", ".", "flowers.csv"], "is no run folder"),
+    "check without model": (["check", "none"], "no such run folder or model file"),
+    "abbreviated": (["train", "digits", "--epo", "3"], "unrecognized arguments"),
+}
+
+
+@pytest.mark.parametrize("case", wrong_arguments)
+@pytest.mark.usefixtures("flowers", "prices", "pictures")
+def test_one_line_and_exit_code_2(run: Run, case: str) -> None:
+    argv, reason = wrong_arguments[case]
+    result = run(*argv)
+    assert result.code == 2
+    assert reason in result.err
+    assert result.err.startswith("chainrule")
+    assert result.err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["predict", "--help"], ["--version"]])
+def test_help_and_version(run: Run, argv: list[str]) -> None:
+    result = run(*argv)
+    assert result.code == 0
+    assert "chainrule" in result.out
+    assert not result.err
+
+
+def test_info(run: Run) -> None:
+    result = run("info")
+    assert result.code == 0
+    lines = result.out.splitlines()
+    for name in ("version", "lanes", "threads", "numpy", "python"):
+        assert any(name in line.lower() or "chainrule" in line for line in lines), name
+    starts = {len(line) - len(line.split("  ", 1)[1].lstrip()) for line in lines}
+    assert len(starts) == 1
+
+
+def test_as_a_program() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "chainrule", "train", "nothing.csv", "--target", "y"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert result.stderr == "chainrule: nothing.csv: no such file\n"
+    assert result.stdout == ""

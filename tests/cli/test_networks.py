@@ -1,0 +1,110 @@
+"""Network files: what they accept, and what their errors say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_result import Run
+
+from chainrule.cli.networks import named_layers, read_network_file
+from chainrule.errors import FileError
+from chainrule.network import Network
+
+examples = Path(__file__).parents[2] / "examples"
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "net.toml"
+    path.write_text(text)
+    return path
+
+
+def test_both_ways_of_writing(tmp_path: Path) -> None:
+    layers, shape = read_network_file(
+        write(
+            tmp_path,
+            """
+            input_shape = [9, 9, 2]
+            layers = [{ type = "Conv2D", filters = 4, kernel_size = [3, 2], padding = [[1, 1], [0, 0]] },
+                      "ReLU", "Flatten", { type = "Dense", units = 3, name = "last" }]
+            """,
+        )
+    )
+    assert shape == (9, 9, 2)
+    assert [type(layer).__name__ for layer in layers] == ["Conv2D", "ReLU", "Flatten", "Dense"]
+    network = Network(layers, input_shape=shape)
+    assert network.shapes["conv1"] == (9, 8, 4)
+    assert network.layers[-1].name == "last"
+    layers, shape = read_network_file(write(tmp_path, '[[layers]]\ntype = "Dense"\nunits = 2\n'))
+    assert shape is None
+    assert repr(layers) == "[Dense(2)]"
+
+
+malformed = {
+    "not toml": ("layers = [", "not TOML"),
+    "empty": ("", "holds no list of layers"),
+    "no layer": ("layers = []", "holds no list of layers"),
+    "text": ('layers = "Dense"', "holds no list of layers"),
+    "unknown entry": ('layers = ["ReLU"]\nrate = 1', "'rate' is no entry"),
+    "unknown layer": (
+        'layers = ["ReLU", "LSTM"]',
+        "layer 2: there is no layer 'LSTM'; the layers are Dense",
+    ),
+    "no type": ("layers = [{ units = 3 }]", "layer 1: write a table with a type"),
+    "number": ("layers = [3]", "layer 1: write a table with a type"),
+    "unknown argument": (
+        'layers = [{ type = "Dense", units = 3, size = 1 }]',
+        "layer 1: Dense takes no 'size'; its arguments are units",
+    ),
+    "missing argument": ('layers = ["Dense"]', "layer 1: Dense needs 'units'"),
+    "wrong value": ('layers = [{ type = "Dense", units = -3 }]', "layer 1: "),
+    "wrong type": ('layers = [{ type = "Dense", units = "ten" }]', "layer 1: "),
+    "wrong initializer": ('layers = [{ type = "Dense", units = 3, initializer = "zen" }]', "layer 1: "),
+    "input shape": ('layers = ["ReLU"]\ninput_shape = [8, 0]', "input_shape is [8, 0]"),
+    "input shape of text": ('layers = ["ReLU"]\ninput_shape = "8x8"', "input_shape is '8x8'"),
+}
+
+
+@pytest.mark.parametrize("case", malformed)
+def test_malformed_file_is_refused(tmp_path: Path, case: str) -> None:
+    text, reason = malformed[case]
+    with pytest.raises(FileError) as caught:
+        read_network_file(write(tmp_path, text))
+    assert reason in str(caught.value)
+    assert "net.toml" in str(caught.value)
+
+
+def test_not_a_text_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FileError, match="not TOML"):
+        read_network_file(path)
+    with pytest.raises(FileError, match="cannot be read"):
+        read_network_file(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (1, 5, 1), (20, 64, 1)])
+@pytest.mark.parametrize("kind", ["dense", "conv"])
+def test_named_networks_fit_any_image(kind: str, shape: tuple[int, ...]) -> None:
+    network = Network(named_layers(kind, shape, 7, classify=True), input_shape=shape)
+    assert network.output_shape == (7,)
+
+
+def test_the_example_file_trains(run: Run) -> None:
+    pytest.importorskip("sklearn")
+    argv = ("train", "digits", "--network", examples / "network.toml", "--epochs", 1, "--no-check", "--quiet")
+    result = run(*argv)
+    assert result.code == 0
+    assert result.out.splitlines()[-1].startswith("test accuracy ")
+
+
+def test_network_that_does_not_fit_the_data(run: Run, flowers: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, 'layers = [{ type = "Dense", units = 10 }, "Softmax"]')
+    result = run("train", flowers, "--target", "species", "--network", path)
+    assert result.code == 2
+    assert "the data has 3 classes: end it in Dense with units = 3" in result.err
+    path = write(tmp_path, 'input_shape = 4\nlayers = [{ type = "Dense", units = 3 }, "Softmax"]')
+    result = run("train", flowers, "--target", "species", "--network", path)
+    assert result.code == 2
+    assert "input_shape is [4], but the data has [3]" in result.err

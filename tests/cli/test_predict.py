@@ -1,0 +1,168 @@
+"""`chainrule predict` and `chainrule check` on what `chainrule train` left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_result import Run
+
+from chainrule.cli.runs import Preparation
+from chainrule.data import Standardizer
+from chainrule.errors import FileError
+
+
+@pytest.fixture
+def flower_run(run: Run, flowers: Path) -> Path:
+    argv = ("train", flowers, "--target", "species", "--epochs", 20, "--quiet", "--no-check", "--out", "run")
+    assert run(*argv).code == 0
+    return Path("run")
+
+
+def test_to_standard_output(run: Run, flower_run: Path, flowers: Path) -> None:
+    result = run("predict", flower_run, flowers)
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0] == "prediction,probability"
+    assert len(lines) == 91
+    assert lines[1].startswith("aster,0.9")
+    assert lines[90].startswith("crocus,0.9")
+    assert result.err.startswith("90 of 90 right") or result.err.startswith("89 of 90 right")
+
+
+def test_to_a_file_with_all_probabilities(run: Run, flower_run: Path, flowers: Path) -> None:
+    result = run("predict", flower_run, flowers, "-o", "out.csv", "--probabilities")
+    assert result.code == 0
+    assert result.out == "90 predictions written to out.csv\n"
+    lines = Path("out.csv").read_text().splitlines()
+    assert lines[0] == "prediction,aster,bellis,crocus"
+    assert sum(map(float, lines[1].split(",")[1:])) == pytest.approx(1, abs=1e-5)
+
+
+def test_columns_are_found_by_name(run: Run, flower_run: Path) -> None:
+    Path("new.csv").write_text("id,weight,width,length\nx1,500,-8,8\nx2,500,0,0\n")
+    result = run("predict", flower_run, "new.csv")
+    assert result.code == 0
+    assert [line.split(",")[0] for line in result.out.splitlines()[1:]] == ["crocus", "aster"]
+    assert result.err == ""
+    Path("new.csv").write_text("weight,length\n500,8\n")
+    result = run("predict", flower_run, "new.csv")
+    assert result.code == 2
+    assert "has no column 'width'" in result.err
+
+
+def test_model_file_finds_the_description_beside_it(run: Run, flower_run: Path, flowers: Path) -> None:
+    model = next(flower_run.glob("model.*"))
+    assert run("predict", model, flowers).out == run("predict", flower_run, flowers).out
+
+
+def test_arrays_and_wrong_shapes(run: Run, flower_run: Path) -> None:
+    np.save("new.npy", np.array([[8.0, -8.0, 500.0], [0.0, 0.0, 500.0]]))
+    assert [line.split(",")[0] for line in run("predict", flower_run, "new.npy").out.splitlines()[1:]] == [
+        "crocus",
+        "aster",
+    ]
+    np.save("new.npy", np.ones((2, 4)))
+    result = run("predict", flower_run, "new.npy")
+    assert result.code == 2
+    assert "a sample has shape [4], the model takes [3]" in result.err
+    np.save("new.npy", np.array([[1.0, np.nan, 2.0]]))
+    assert "NaN or infinity in sample 0" in run("predict", flower_run, "new.npy").err
+    result = run("predict", flower_run, "new.xls")
+    assert result.code == 2
+
+
+def test_regression_in_the_targets_own_unit(run: Run, prices: Path) -> None:
+    argv = ("train", prices, "--target", "price", "--epochs", 40, "--quiet", "--no-check", "--out", "run")
+    assert run(*argv).code == 0
+    result = run("predict", "run", prices)
+    assert result.code == 0
+    values = [float(line) for line in result.out.splitlines()[1:]]
+    assert result.out.splitlines()[0] == "price"
+    assert 50000 < np.mean(values) < 100000
+    assert result.err.startswith("error ")
+
+
+def test_images_row_by_row(run: Run, pictures: Path) -> None:
+    argv = ("train", pictures, "--epochs", 10, "--quiet", "--no-check", "--out", "run")
+    assert run(*argv).code == 0
+    with np.load(pictures) as arrays:
+        X = arrays["X"]
+    expected = run("predict", "run", pictures).out
+    assert [line[0] for line in expected.splitlines()[1:]] == [str(i % 2) for i in range(60)]
+    np.save("flat.npy", X.reshape(60, 36))
+    assert run("predict", "run", "flat.npy").out == expected
+    header = bytes([0, 0, 8, 3]) + np.array(X.shape, ">u4").tobytes()
+    Path("pictures-idx3-ubyte").write_bytes(header + X.tobytes())
+    assert run("predict", "run", "pictures-idx3-ubyte").out == expected
+
+
+damaged = {
+    "no json": "{",
+    "no object": "[1]",
+    "another format": '{"format": 99}',
+    "no model": '{"format": 1}',
+    "model elsewhere": '{"format": 1, "model": "../model.npz"}',
+}
+
+
+@pytest.mark.parametrize("case", damaged)
+def test_damaged_run_folder(run: Run, flowers: Path, case: str) -> None:
+    Path("model.npz").write_bytes(b"x")
+    Path("broken").mkdir()
+    Path("broken/run.json").write_text(damaged[case])
+    result = run("predict", "broken", flowers)
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert "run.json" in result.err
+
+
+def test_damaged_preparation(run: Run, flower_run: Path, flowers: Path) -> None:
+    path = flower_run / "run.json"
+    content = json.loads(path.read_text())
+    for part, value in (
+        ("feature_names", [1]),
+        ("target_name", 3),
+        ("inputs", {"mean": [1]}),
+        ("inputs", {"mean": [0, 0, 0], "scale": [1, 0, 1]}),
+        ("targets", 7),
+    ):
+        path.write_text(json.dumps({**content, "preparation": {**content["preparation"], part: value}}))
+        result = run("predict", flower_run, flowers)
+        assert result.code == 2, part
+        assert "run.json" in result.err
+
+
+def test_preparation_survives_json() -> None:
+    scale = Standardizer(np.array([0.1, 1e-300]), np.array([1 / 3, 1e300]))
+    stored = json.loads(json.dumps(Preparation(("a", "b"), "t", scale, None).to_json()))
+    read = Preparation.from_json(stored, Path("run.json"))
+    assert read.feature_names == ("a", "b")
+    assert read.targets is None
+    assert read.inputs is not None
+    np.testing.assert_array_equal(read.inputs.mean, scale.mean)
+    np.testing.assert_array_equal(read.inputs.scale, scale.scale)
+    with pytest.raises(FileError, match=r"run\.json"):
+        Preparation.from_json(None, Path("run.json"))
+
+
+def test_check_of_runs_models_and_files(run: Run, flower_run: Path) -> None:
+    for subject in (flower_run, next(flower_run.glob("model.*"))):
+        result = run("check", subject)
+        assert result.code == 0, result.err
+        assert "dense1.W" in result.out
+    Path("net.toml").write_text('input_shape = 3\nlayers = [{ type = "Dense", units = 2 }, "Sigmoid"]')
+    assert run("check", "net.toml").code == 0
+    Path("net.toml").write_text('layers = [{ type = "Dense", units = 2 }, "Sigmoid"]')
+    result = run("check", "net.toml")
+    assert result.code == 2
+    assert "input_shape" in result.err
+
+
+def test_check_of_digits(run: Run) -> None:
+    pytest.importorskip("sklearn")
+    result = run("check", "digits")
+    assert result.code == 0
+    assert "conv1.W" in result.out

@@ -1,0 +1,50 @@
+"""The examples run and reach what they print."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+folder = Path(__file__).parents[2] / "examples"
+
+
+def load_example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", folder / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.strip().splitlines()[-1]
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.stem for path in folder.glob("*.py")} == {"xor", "regression", "digits_conv", "own_layer"}
+
+
+def test_xor(capsys: pytest.CaptureFixture[str]) -> None:
+    load_example("xor").main()
+    results = [float(line.split("=")[1]) for line in capsys.readouterr().out.splitlines() if "xor" in line]
+    assert [round(result) for result in results] == [0, 1, 1, 0]
+
+
+def test_regression(capsys: pytest.CaptureFixture[str]) -> None:
+    load_example("regression").main()
+    assert float(last_line(capsys).split()[-1]) < 0.2
+
+
+def test_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    assert load_example("digits_conv").main(epochs=2) > 0.93
+    assert last_line(capsys).startswith("test accuracy 9")
+
+
+def test_own_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load_example("own_layer").main()
+    assert float(last_line(capsys).split()[-2]) > 90
