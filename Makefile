@@ -1,0 +1,81 @@
+# One command per job. `make digits` is the main one; `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .venv-bench
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+# The package is built and installed again when one of these is newer than the stamp of the last installation.
+SOURCES := pyproject.toml CMakeLists.txt \
+	$(shell find src native -type f ! -name '*.pyc' ! -name '*.so' 2>/dev/null)
+NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
+
+.PHONY: help digits test lint docs bench clean distclean
+
+help:
+	@echo "make digits     install chainrule into $(VENV) and train on 1 797 handwritten digits"
+	@echo "make test       every check: ruff, mypy, clang-format, then the test suite"
+	@echo "make lint       the checks without the tests"
+	@echo "make docs       the documentation, its examples run as tests (docs/_build/html)"
+	@echo "make bench      chainrule beside PyTorch and JAX, in $(BENCH_VENV) (downloads several hundred MB)"
+	@echo "make clean      remove what was built; make distclean: the environments too"
+
+digits: $(VENV)/.installed-digits
+	$(BIN)/chainrule train digits
+
+# The tests run even when a lint complains, so that pytest's summary always ends the output.
+test: $(VENV)/.installed-test
+	@status=0; $(MAKE) --no-print-directory lint || status=1; $(BIN)/python -m pytest || status=1; exit $$status
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(if $(NATIVE),$(BIN)/clang-format --dry-run --Werror $(NATIVE))
+
+docs: $(VENV)/.installed-test
+	$(BIN)/sphinx-build -q -W -b doctest docs docs/_build/doctest
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/chainrule bench
+
+$(VENV)/.installed-digits: $(SOURCES) | $(VENV)/.created
+	$(PIP) '.[digits,plot,save,progress]'
+	@touch $@
+
+$(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
+	$(PIP) '.[test]'
+	@touch $@
+
+$(VENV)/.created:
+	@$(call check-tools)
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# PyTorch's own index has wheels without CUDA, a tenth of the size of those on PyPI.
+$(BENCH_VENV)/.installed: $(SOURCES)
+	@$(call check-tools)
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet \
+		torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet jax .
+	@touch $@
+
+define check-tools
+	command -v $(PYTHON) >/dev/null || { echo "chainrule needs Python 3.11 or newer; $(PYTHON) is not installed"; exit 1; }; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "chainrule needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) -V): make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }; \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }; \
+	command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || \
+		{ echo "chainrule needs a C++ compiler; on Debian and Ubuntu: apt install g++"; exit 1; }
+endef
+
+clean:
+	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV) $(BENCH_VENV)
