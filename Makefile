@@ -39,7 +39,7 @@ docs: $(VENV)/.installed-test
 	@echo "docs/_build/html/index.html"
 
 bench: $(BENCH_VENV)/.installed
-	$(BENCH_VENV)/bin/chainrule bench
+	$(BENCH_VENV)/bin/python -m benchmarks
 
 $(VENV)/.installed-digits: $(SOURCES) | $(VENV)/.created
 	$(PIP) '.[digits,plot,save,progress]'

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_result import Result, Run
 
 from chainrule.cli import main
+from tests.cli.cli_result import Result, Run
 
 
 @pytest.fixture

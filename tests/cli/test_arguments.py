@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_result import Run
+
+from tests.cli.cli_result import Run
 
 wrong_arguments = {
     "no command": ([], "COMMAND"),
@@ -82,6 +83,13 @@ def test_info(run: Run) -> None:
         assert any(name in line.lower() or "chainrule" in line for line in lines), name
     starts = {len(line) - len(line.split("  ", 1)[1].lstrip()) for line in lines}
     assert len(starts) == 1
+
+
+def test_bench_passes_its_options_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: dict[str, object] = {}
+    monkeypatch.setattr("chainrule.engine.bench.run", lambda **options: received.update(options))
+    assert run("bench", "--quick", "--json", "figures.json").code == 0
+    assert received == {"quick": True, "profile": False, "json_file": "figures.json"}
 
 
 def test_as_a_program() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_result import Run
 
 from chainrule.cli.networks import named_layers, read_network_file
 from chainrule.errors import FileError
 from chainrule.network import Network
+from tests.cli.cli_result import Run
 
 examples = Path(__file__).parents[2] / "examples"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_result import Run
 
 from chainrule.cli.runs import Preparation
 from chainrule.data import Standardizer
 from chainrule.errors import FileError
+from tests.cli.cli_result import Run
 
 
 @pytest.fixture

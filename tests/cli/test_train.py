@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_result import Result, Run
 
 from chainrule.cli import train as train_command
 from chainrule.errors import NonFiniteError
 from chainrule.network import load
 from chainrule.training.history import History
+from tests.cli.cli_result import Result, Run
 
 
 def folder_of(result: Result) -> Path:

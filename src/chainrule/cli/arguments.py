@@ -155,13 +155,8 @@ def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
 def add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = command(commands, "bench", "measure the kernels and training steps on this machine")
     parser.add_argument("--quick", action="store_true", help="few repetitions, for a first look")
-    parser.add_argument(
-        "--profile", action="store_true", help="where a training step's time goes, layer by layer"
-    )
-    parser.add_argument(
-        "--threads", type=positive_int, metavar="N", help="default: the cores this process may use"
-    )
-    parser.add_argument("--json", metavar="FILE", help="write the measurements as JSON as well")
+    parser.add_argument("--profile", action="store_true", help="every operation of a training step")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
 
 
 def add_info(commands: argparse._SubParsersAction[Parser]) -> None:

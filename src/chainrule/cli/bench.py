@@ -1,4 +1,4 @@
-"""`chainrule bench`: the measurements that come with the engine."""
+"""`chainrule bench`: the kernels and the training steps, measured on this machine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import argparse
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure on this machine and print the tables."""
-    from chainrule import engine
+    """Measure and print; with --json also write the figures."""
     from chainrule.engine import bench
 
-    if arguments.threads is not None:
-        engine.set_threads(arguments.threads)
     bench.run(quick=arguments.quick, profile=arguments.profile, json_file=arguments.json)
     return 0

@@ -140,9 +140,9 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
         if content is not None and content.get("model") != place.name:
             content = None  # the description of another model
     network = load(model)
-    return network, Preparation() if content is None else Preparation.from_json(
-        content.get("preparation"), description
-    )
+    if content is None:
+        return network, Preparation()
+    return network, Preparation.from_json(content.get("preparation"), description)
 
 
 def read_description(path: Path) -> dict[str, Any] | None:
