@@ -29,7 +29,7 @@ namespace {
 template <class T>
 using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 template <class T>
-using Output = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<T, nb::c_contig, nb::device::cpu>;   // always .noconvert(): a result written into a copy is lost
 using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Halo = std::tuple<int, int, int, int>;   // top, bottom, left, right
 
@@ -92,7 +92,41 @@ class BoundPlan : public Plan<T> {
  public:
   using Plan<T>::Plan;
   int input = -1, output = -1;
+  bool finished = false, with_loss = false, with_optimizer = false;
   nb::object host_function;
+
+  // What a caller can get wrong about the plan itself: an error, never a crash.
+  void require_finished() const {
+    if (!finished) throw nb::value_error("the plan must be finished first");
+  }
+  void require_loss() const {
+    require_finished();
+    if (!with_loss) throw nb::value_error("the plan has no loss: it can only predict");
+  }
+  int known_value(int i) const {
+    if (i < 0 || i >= this->value_count()) throw nb::index_error("the plan has no such value");
+    return i;
+  }
+  int readable_value(int i, bool delta) const {
+    require_finished();
+    if (delta && !this->value(known_value(i)).delta.data) throw nb::value_error("the plan keeps no δ of this value");
+    return known_value(i);
+  }
+  int known_parameter(int i) const {
+    require_finished();
+    if (i < 0 || i >= this->parameter_count()) throw nb::index_error("the plan has no such parameter");
+    return i;
+  }
+  int64_t parameter_size(int i) const { return this->parameter(known_parameter(i)).shape.size; }
+  static int known_slot(int slot) {
+    if (slot < 0 || slot > 1) throw nb::index_error("the slots of an optimizer's state are 0 and 1");
+    return slot;
+  }
+
+  void require_input() const {
+    require_finished();
+    if (input < 0) throw nb::value_error("the plan has no input");
+  }
 
   void set_host(nb::object function) {
     host_function = std::move(function);
@@ -103,6 +137,8 @@ class BoundPlan : public Plan<T> {
   }
 
   void predict(const Any& x, double scale, int value, const Output<T>& out) {
+    require_input();
+    readable_value(value, false);
     const Batch batch = make_batch(*this, input, -1, x, scale, std::nullopt, std::nullopt);
     const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.features();
     T* to = checked(out, rows * features, "the output");
@@ -117,6 +153,8 @@ class BoundPlan : public Plan<T> {
   }
 
   std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights) {
+    require_input();
+    require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
     nb::gil_scoped_release release;
@@ -134,6 +172,8 @@ class BoundPlan : public Plan<T> {
   // One batch: J with the penalty; gradients, δ and activations stay in the arena to be read.
   double backpropagate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, bool input_delta,
                        bool with_penalty) {
+    require_input();
+    require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
     if (rows > this->batch_size()) throw nb::value_error("more samples than the plan's batch size");
@@ -144,6 +184,9 @@ class BoundPlan : public Plan<T> {
   std::tuple<int, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
                                                        const std::optional<Array<double>>& weights, const Array<int64_t>& order,
                                                        const Array<double>& rates, const nb::object& poll) {
+    require_input();
+    require_loss();
+    if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0)), count = int64_t(order.size());
     for (int64_t i = 0; i < count; i++)
@@ -203,66 +246,86 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("set_host", &P::set_host, "function"_a)
       .def(
           "set_loss", [](P& p, int kind, int output, int activation, double scale) {
-            p.output = output;
+            p.output = p.known_value(output);
+            if (activation >= 0) p.known_value(activation);
+            p.with_loss = true;
             p.set_loss(kind, output, activation, scale);
           },
           "kind"_a, "output"_a, "activation"_a, "scale"_a)
       .def(
           "set_host_loss", [](P& p, int output) {
-            p.output = output;
+            p.output = p.known_value(output);
+            p.with_loss = true;
             p.set_host_loss(output);
           },
           "output"_a)
       .def(
           "set_input", [](P& p, int value) {
-            p.input = value;
+            p.input = p.known_value(value);
             p.set_input(value);
           },
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a)
-      .def("set_optimizer", &P::set_optimizer, "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
-      .def("finish", &P::finish)
+      .def(
+          "set_optimizer", [](P& p, int rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {
+            if (rule < 0 || rule > int(Rule::rmsprop)) throw nb::value_error("there is no such update rule");
+            p.with_optimizer = true;
+            p.set_optimizer(rule, momentum, beta2, epsilon, decay, clip_norm);
+          },
+          "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
+      .def("finish", [](P& p) {
+        if (p.finished) throw nb::value_error("the plan is finished already");
+        p.finish();
+        p.finished = true;
+      })
       .def("set_parameter", [](P& p, int i, const Array<T>& a) {
-        if (int64_t(a.size()) != p.parameter(i).shape.size) throw nb::value_error("the parameter has the wrong number of elements");
+        if (int64_t(a.size()) != p.parameter_size(i)) throw nb::value_error("the parameter has the wrong number of elements");
         p.set_parameter(i, a.data());
       })
-      .def("get_parameter", [](const P& p, int i, const Output<T>& a) { p.get_parameter(i, checked(a, p.parameter(i).shape.size, "the array")); })
-      .def("get_gradient", [](const P& p, int i, const Output<T>& a) { p.get_gradient(i, checked(a, p.parameter(i).shape.size, "the array")); })
+      .def("get_parameter", [](const P& p, int i, const Output<T>& a) { p.get_parameter(i, checked(a, p.parameter_size(i), "the array")); }, nb::arg(), nb::arg().noconvert())
+      .def("get_gradient", [](const P& p, int i, const Output<T>& a) { p.get_gradient(i, checked(a, p.parameter_size(i), "the array")); }, nb::arg(), nb::arg().noconvert())
       .def("set_gradient", [](P& p, int i, const Array<T>& a) {
-        if (int64_t(a.size()) != p.parameter(i).shape.size) throw nb::value_error("the gradient has the wrong number of elements");
+        if (int64_t(a.size()) != p.parameter_size(i)) throw nb::value_error("the gradient has the wrong number of elements");
         p.set_gradient(i, a.data());
       })
       .def("get_state", [](const P& p, int i, int slot, const Output<T>& a) {
-        return p.get_state(i, slot, checked(a, p.parameter(i).shape.size, "the array"));
-      })
+        return p.get_state(i, P::known_slot(slot), checked(a, p.parameter_size(i), "the array"));
+      }, nb::arg(), nb::arg(), nb::arg().noconvert())
       .def("set_state", [](P& p, int i, int slot, const Array<T>& a) {
-        if (int64_t(a.size()) != p.parameter(i).shape.size) throw nb::value_error("the state has the wrong number of elements");
-        p.set_state(i, slot, a.data());
+        if (int64_t(a.size()) != p.parameter_size(i)) throw nb::value_error("the state has the wrong number of elements");
+        p.set_state(i, P::known_slot(slot), a.data());
       })
       .def_rw("steps_taken", &P::steps_taken)
       .def("read_value", [](const P& p, int i, bool delta, const Output<T>& a) {
+        p.readable_value(i, delta);
         const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
         if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
         p.read_value(i, delta, int(rows), checked(a, rows * p.value(i).shape.features(), "the array"));
-      })
+      }, nb::arg(), nb::arg(), nb::arg().noconvert())
       .def("write_value", [](P& p, int i, bool delta, const Array<T>& a) {
+        p.readable_value(i, delta);
         const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
         if (rows < 1 || rows > p.batch_size() || int64_t(a.size()) != rows * p.value(i).shape.features())
           throw nb::value_error("the array does not fit the value");
         p.write_value(i, delta, int(rows), a.data());
       })
       .def("read_batch", [](const P& p, const Output<T>& targets, const Output<double>& weights) {
+        p.require_loss();
         const int64_t rows = int64_t(weights.size());
         if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
         p.read_batch(int(rows), checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
-      })
+      }, nb::arg().noconvert(), nb::arg().noconvert())
       .def("set_losses", [](P& p, const Array<double>& a) {
+        p.require_loss();
         if (int64_t(a.size()) < 1 || int64_t(a.size()) > p.batch_size()) throw nb::value_error("one loss per sample is needed");
         p.set_losses(a.data(), int(a.size()));
       })
-      .def("first_nonfinite", &P::first_nonfinite, "delta"_a)
-      .def("first_nonfinite_parameter", &P::first_nonfinite_parameter, "gradient"_a)
-      .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a)
+      .def("first_nonfinite", [](const P& p, bool delta) { p.require_finished(); return p.first_nonfinite(delta); }, "delta"_a)
+      .def("first_nonfinite_parameter", [](const P& p, bool gradient) {
+        p.require_finished();
+        return p.first_nonfinite_parameter(gradient);
+      }, "gradient"_a)
+      .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none())
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a, "with_penalty"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a, "poll"_a.none())

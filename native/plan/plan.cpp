@@ -26,6 +26,7 @@ template <class T>
 int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShape& halo) {
   const double count = double(shape.height + shape.top + shape.bottom) * double(shape.width + shape.left + shape.right) *
                        double(shape.channels) * double(max_blocks()) * lanes();
+  if (shape.height < 1 || shape.width < 1 || shape.channels < 1) throw std::invalid_argument("a value needs at least one entry");
   if (count > 1e15 || shape.features() > (int64_t(1) << 30)) throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
@@ -525,12 +526,15 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
   progress.steps = steps;
   bool stop = false;
   auto last = Clock::now();
-  struct Polling {   // also between the operations of a long step, and gone when the epoch ends
+  struct Epoch {   // what holds during an epoch only, however it ends
     Plan& plan;
-    ~Polling() { plan.poll_between_ = nullptr; }
-  } polling{*this};
+    ~Epoch() {
+      plan.poll_between_ = nullptr;
+      serial_loops = false;
+    }
+  } epoch{*this};
   if (poll)
-    poll_between_ = [&] {
+    poll_between_ = [&] {   // also between the operations of a long step
       const auto now = Clock::now();
       if (now - last < interval) return;
       stop = poll(progress) || stop;
@@ -539,9 +543,12 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
   for (int64_t step = 0; step < steps; step++) {
     batch.inputs.order = order + step * batch_size_;
     const int samples = int(std::min<int64_t>(batch_size_, count - step * batch_size_));
+    serial_loops = pace_.serial();
+    pace_.begin();
     const Progress of_batch = loss(batch, samples, true, false, false);
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
     timed(2, [&] { update(rates[step]); });
+    if (samples == batch_size_) pace_.end();
     progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
     progress.step = step + 1;
     if (poll_between_) poll_between_();

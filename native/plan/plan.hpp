@@ -10,6 +10,7 @@
 
 #include "../kernels/api.hpp"
 #include "arena.hpp"
+#include "pace.hpp"
 
 namespace chainrule {
 
@@ -114,7 +115,8 @@ class Plan {
   int lanes() const { return kernels_.lanes; }
   int batch_size() const { return batch_size_; }
   size_t arena_bytes() const { return arena_.size(); }
-  
+  int value_count() const { return int(values_.size()); }
+  int parameter_count() const { return int(parameters_.size()); }
 
   // -- for the operations
   struct Value {
@@ -130,13 +132,13 @@ class Plan {
   };
   const Kernels<T>& kernels() const { return kernels_; }
   Arena& arena() { return arena_; }
-  Value& value(int i) { return values_[size_t(i)]; }
-  const Value& value(int i) const { return values_[size_t(i)]; }
-  const Parameter& parameter(int i) const { return parameters_[size_t(i)]; }
-  T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameters_[size_t(i)].offset; }
-  T* gradient(int i) const { return i < 0 ? nullptr : gradient_ + parameters_[size_t(i)].offset; }
-  Map<T> map(int i) const { return i < 0 ? Map<T>{} : values_[size_t(i)].map; }
-  Map<T> delta(int i) const { return i < 0 ? Map<T>{} : values_[size_t(i)].delta; }
+  Value& value(int i) { return values_.at(size_t(i)); }
+  const Value& value(int i) const { return values_.at(size_t(i)); }
+  const Parameter& parameter(int i) const { return parameters_.at(size_t(i)); }
+  T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameter(i).offset; }
+  T* gradient(int i) const { return i < 0 ? nullptr : gradient_ + parameter(i).offset; }
+  Map<T> map(int i) const { return i < 0 ? Map<T>{} : value(i).map; }
+  Map<T> delta(int i) const { return i < 0 ? Map<T>{} : value(i).delta; }
   int blocks(int samples) const { return (samples + lanes() - 1) / lanes(); }
   int max_blocks() const { return blocks(batch_size_); }
 
@@ -186,6 +188,7 @@ class Plan {
   bool dense_targets_ = false;
   std::function<void()> poll_between_;
   bool profiling_ = false;
+  Pace pace_;
   std::vector<double> seconds_;
   template <class Body>
   void timed(size_t place, Body&& body);
