@@ -36,6 +36,11 @@ constexpr Kernels<T> table() {
   k.conv_backward = conv_backward<T>;
   k.conv_gradient = conv_gradient<T>;
   k.conv_gradient_units = conv_gradient_units<T>;
+  k.conv_few_size = conv_few_size<T>;
+  k.conv_few_units = conv_few_units<T>;
+  k.conv_few_transpose = conv_few_transpose<T>;
+  k.conv_few_gradient = conv_few_gradient<T>;
+  k.conv_few_finish = conv_few_finish<T>;
   k.winograd_packed_size = winograd_packed_size<T>;
   k.winograd_scratch = winograd_scratch<T>;
   k.winograd_partial_size = winograd_partial_size<T>;

@@ -58,8 +58,8 @@ struct ConvArgs {
   T* weight_gradient;
   T* bias_gradient;
   T* packed;             // packed weights, or the transformed ones of Winograd
-  T* partial;            // Winograd: partial weight gradients, one per part
-  int blocks, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, parts;
+  T* partial;            // Winograd: partial weight gradients, one per part; few samples: δ transposed, and the sums
+  int blocks, samples, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, parts;
   Post<T> post;
 };
 
@@ -140,6 +140,11 @@ struct Kernels {
   void (*conv_backward)(const ConvArgs<T>&, int begin, int end);       // unit: input row of a block
   void (*conv_gradient)(const ConvArgs<T>&, int begin, int end);
   int (*conv_gradient_units)(const ConvArgs<T>&);
+  size_t (*conv_few_size)(const ConvArgs<T>&);             // scalars needed in `partial`
+  int (*conv_few_units)(const ConvArgs<T>&);               // 0: the batch is not small enough
+  void (*conv_few_transpose)(const ConvArgs<T>&, int begin, int end);  // unit: output row
+  void (*conv_few_gradient)(const ConvArgs<T>&, int begin, int end);
+  void (*conv_few_finish)(const ConvArgs<T>&, int begin, int end);     // unit: filter
 
   size_t (*winograd_packed_size)(int channels, int filters);
   size_t (*winograd_scratch)(int channels, int filters);

@@ -180,6 +180,83 @@ inline void correlate_up_to(int pairs, const ConvArgs<T>& g, int filter, int m, 
   if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, filter, m, r);
 }
 
+// A block with few samples: there the lanes of a vector are filters, not samples, and only the samples that exist are
+// multiplied; for 10 samples of 16 lanes and 40 filters three quarters of the work. δ is transposed once to
+// [panel of filters][pixel][sample][filter], the gradient is summed as [panel][pair][filter] and copied out at the end.
+template <class T>
+inline bool few_samples_gradient(const ConvArgs<T>& g) {
+  return g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
+}
+template <class T>
+static size_t conv_few_size(const ConvArgs<T>& g) {
+  const size_t columns = size_t(panels<T>(g.z.channels)), L = size_t(lanes<T>);
+  return columns * L * (size_t(g.z.height) * size_t(g.z.width) * L + size_t(g.kernel_h) * size_t(g.kernel_w) * size_t(g.x.channels));
+}
+template <class T>
+inline T* few_sums(const ConvArgs<T>& g) {
+  return g.partial + ptrdiff_t(panels<T>(g.z.channels)) * g.z.height * g.z.width * lanes<T> * lanes<T>;
+}
+
+// Unit: output row.
+template <class T>
+static void conv_few_transpose(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int filters = g.z.channels;
+  T square[L * L] __attribute__((aligned(64)));
+  for (int i = begin; i < end; i++)
+    for (int j = 0; j < g.z.width; j++)
+      for (int k = 0; k < filters; k += L) {
+        // Past the last filter the neighbouring pixel is read; those columns of the gradient are not copied out.
+        transpose<T>(g.z.data + i * g.z.row + (ptrdiff_t(j) * filters + k) * L, L, square, L);
+        T* to = g.partial + ((ptrdiff_t(k / L) * g.z.height + i) * g.z.width + j) * g.samples * L;
+        __builtin_memcpy(to, square, sizeof(T) * size_t(g.samples) * L);
+      }
+}
+
+constexpr int few_pairs = 24;   // pairs of a unit
+template <class T>
+static int conv_few_units(const ConvArgs<T>& g) {
+  if (!few_samples_gradient<T>(g)) return 0;
+  return g.kernel_h * groups(g.kernel_w * g.x.channels, few_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
+}
+// Unit: (kernel row, run of pairs, two panels).
+template <class T>
+static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, O = gradient_columns;
+  const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width;
+  const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
+  const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
+  const ptrdiff_t d_panel = d_row * g.z.height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
+  const Runs runs{width, g.samples, g.samples};
+  for (int unit = begin; unit < end; unit++) {
+    const int j = unit % steps * O, r = unit / steps % chunks * few_pairs, m = unit / steps / chunks;
+    const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
+    T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
+    for (int i = 0; i < g.z.height; i++) {
+      const T* x = g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m) * g.x.row + (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
+      const T* d = g.partial + j * d_panel + i * d_row;
+      if (j + O <= columns) outer_rows<T, O>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);
+      else outer_rows<T, 1>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);
+    }
+  }
+}
+
+// Unit: filter.
+template <class T>
+static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * g.x.channels;
+  for (int k = begin; k < end; k++) {
+    const T* sums = few_sums<T>(g) + (k / L) * size * L + k % L;
+    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = sums[i * L];
+    if (!g.bias_gradient) continue;
+    Vec<T> sum{};
+    for (int i = 0; i < g.z.height; i++)
+      for (int j = 0; j < g.z.width; j++) sum += load(g.z.data + i * g.z.row + (ptrdiff_t(j) * g.z.channels + k) * L);
+    g.bias_gradient[k] = sum_lanes<T>(sum);
+  }
+}
+
 // Unit: (kernel row, run of pairs, tile of filters).
 template <class T>
 static int conv_gradient_units(const ConvArgs<T>& g) {

@@ -9,21 +9,31 @@ inline int panels(int outputs) {
 }
 inline int groups(int count, int size) { return (count + size - 1) / size; }
 
+// The s of an outer product: `count` in each of `blocks` runs of x that lie x_block apart, `last` in the last run.
+struct Runs {
+  int blocks, count, last;
+};
+// `total` values of s in runs of `size`.
+inline Runs runs_of(int total, int size) {
+  const int blocks = groups(total, size);
+  return {blocks, size, total - (blocks - 1) * size};
+}
+
 // The outer-product tile: G[j][i][:] += Σ_s x(i, s) · d[j][s][:] for R rows i and O panels j.
-// Gradient: x is in lanes (sample s = block s / L, lane s % L) and d has been transposed to samples x panel; also the
-// products of Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few
-// samples, where d is W itself and no work is spent on the empty lanes of the block.
+// Gradient: x is in lanes (a run is a block of samples) and d has been transposed to samples x panel; also the products of
+// Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few samples, where d
+// is W itself and no work is spent on the empty lanes of the block.
 template <class T, int R, int O, bool rows_are_lanes>
 __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient,
-                                            ptrdiff_t g_panel, int samples, bool add) {
+                                            ptrdiff_t g_panel, Runs runs, bool add) {
   constexpr int L = lanes<T>;
   Vec<T> acc[R][O];
 #pragma GCC unroll 16
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 16
     for (int o = 0; o < O; o++) acc[r][o] = add ? load(gradient + o * g_panel + r * L) : Vec<T>{};
-  for (int s0 = 0; s0 < samples; s0 += L, x += x_block) {
-    const int count = samples - s0 < L ? samples - s0 : L;
+  for (int b = 0; b < runs.blocks; b++, x += x_block) {
+    const int count = b + 1 < runs.blocks ? runs.count : runs.last;
     for (int l = 0; l < count; l++, d += L) {
       Vec<T> dv[O];
 #pragma GCC unroll 16
@@ -45,11 +55,11 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
 // All rows [0, rows) against O panels.
 template <class T, int O, bool rows_are_lanes = false>
 inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
-                       int samples, bool add) {
+                       Runs runs, bool add) {
   constexpr int R = gradient_rows;
   int r = 0;
   const auto run = [&]<int size>() {
-    outer<T, size, O, rows_are_lanes>(x + r * (rows_are_lanes ? 1 : lanes<T>), x_block, d, d_panel, gradient + r * lanes<T>, g_panel, samples, add);
+    outer<T, size, O, rows_are_lanes>(x + r * (rows_are_lanes ? 1 : lanes<T>), x_block, d, d_panel, gradient + r * lanes<T>, g_panel, runs, add);
     r += size;
   };
   while (rows - r >= R) {
@@ -98,8 +108,8 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const int panel = unit * O, width = count - panel < O ? count - panel : O;
     const T* w = g.weights + panel * panel_size;
-    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, g.inputs, false);
-    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, g.inputs, false);
+    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
+    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
     for (int j = 0; j < width; j++) {
       const int first = (panel + j) * L, channels = g.outputs - first < L ? g.outputs - first : L;
       transpose<T>(out + j * L * L, L, turned, L);
@@ -244,9 +254,9 @@ static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch
     T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
     const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
     if (width == O) {
-      outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, g.samples, false);
+      outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L), false);
     } else {
-      outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, g.samples, false);
+      outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L), false);
     }
   }
 }

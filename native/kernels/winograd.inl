@@ -230,10 +230,10 @@ static void winograd_gradient(const ConvArgs<T>& g, int begin, int end, T* scrat
           int j = 0;
           for (; j + O <= columns; j += O)
             outer_rows<T, O>(u + xi * u_step, d_pixel, v + xi * v_step + j * panel, panel, partial + xi * product + j * d_pixel,
-                             d_pixel, filters, count * L, true);
+                             d_pixel, filters, Runs{count, L, L}, true);
           for (; j < columns; j++)
             outer_rows<T, 1>(u + xi * u_step, d_pixel, v + xi * v_step + j * panel, panel, partial + xi * product + j * d_pixel,
-                             d_pixel, filters, count * L, true);
+                             d_pixel, filters, Runs{count, L, L}, true);
         }
         t0 += count;
       }

@@ -10,9 +10,12 @@ namespace chainrule {
 // A loop below this many vector products (about 2 µs) is not worth waking a thread for.
 constexpr int64_t least_parallel_work = 6000;
 
+// Set while a step runs on the calling thread alone (pace.hpp).
+inline thread_local bool serial_loops = false;
+
 template <class Body>
 void parallel(int units, int64_t work, Body&& body) {
-  if (work < least_parallel_work) {
+  if (work < least_parallel_work || serial_loops) {
     if (units > 0) body(0, units, 0);
   } else {
     ThreadPool::instance().run(units, body);
@@ -114,7 +117,9 @@ class ConvolutionOperation final : public Operation<T> {
     geometry.x.channels = x.channels, geometry.z.channels = z.channels;
     packed_ = plan.arena().reserve(
         winograd ? k.winograd_packed_size(x.channels, z.channels) : k.conv_packed_size(geometry), sizeof(T));
+    geometry.z.height = z.height, geometry.z.width = z.width;
     if (winograd) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(x.channels, z.channels), sizeof(T));
+    else if (plan.batch_size() < plan.lanes()) partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
   }
 
   void bind(Plan<T>& plan) override {
@@ -125,7 +130,7 @@ class ConvolutionOperation final : public Operation<T> {
     f.weights = plan.theta(weights), f.bias = plan.theta(bias);
     f.weight_gradient = plan.gradient(weights), f.bias_gradient = plan.gradient(bias);
     f.packed = plan.arena().template at<T>(packed_);
-    f.partial = winograd ? plan.arena().template at<T>(partial_) : nullptr;
+    f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
     f.parts = parts;
     f.post = this->post;
     backward_ = f;
@@ -152,13 +157,17 @@ class ConvolutionOperation final : public Operation<T> {
 
   void gradients(Plan<T>& plan, int samples) override {
     ConvArgs<T>& g = backward_;
-    g.blocks = plan.blocks(samples);
+    g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
     const int filters = g.z.channels;
     if (winograd) {
       const size_t scratch = k.winograd_scratch(g.x.channels, filters);
       parallel(parts, work(g), [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
       parallel(filters, pack_work(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
+    } else if (const int units = g.partial ? k.conv_few_units(g) : 0; units > 0) {
+      parallel(g.z.height, work(g) / 16, [&](int begin, int end, int) { k.conv_few_transpose(g, begin, end); });
+      parallel(units, work(g), [&](int begin, int end, int) { k.conv_few_gradient(g, begin, end); });
+      parallel(filters, pack_work(), [&](int begin, int end, int) { k.conv_few_finish(g, begin, end); });
     } else {
       parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     }
