@@ -152,7 +152,8 @@ class BoundPlan : public Plan<T> {
     }
   }
 
-  std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights) {
+  std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets,
+                                      const std::optional<Array<double>>& weights) {
     require_input();
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
@@ -170,8 +171,8 @@ class BoundPlan : public Plan<T> {
   }
 
   // One batch: J with the penalty; gradients, δ and activations stay in the arena to be read.
-  double backpropagate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights, bool input_delta,
-                       bool with_penalty) {
+  double backpropagate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights,
+                       bool input_delta, bool with_penalty) {
     require_input();
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
@@ -191,18 +192,22 @@ class BoundPlan : public Plan<T> {
     const int64_t rows = int64_t(x.shape(0)), count = int64_t(order.size());
     for (int64_t i = 0; i < count; i++)
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
-    if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size()) throw nb::value_error("one rate per step is needed");
+    if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
+      throw nb::value_error("one rate per step is needed");
     Progress progress;
     Outcome outcome;
     {
       nb::gil_scoped_release release;
-      outcome = this->train(batch, order.data(), count, rates.data(), [&](const Progress& p) {
-        nb::gil_scoped_acquire gil;
-        check_signals();
-        if (poll.is_none()) return false;
-        const double seen = p.samples > 0 ? p.samples : 1;
-        return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
-      }, progress);
+      outcome = this->train(
+          batch, order.data(), count, rates.data(),
+          [&](const Progress& p) {
+            nb::gil_scoped_acquire gil;
+            check_signals();
+            if (poll.is_none()) return false;
+            const double seen = p.samples > 0 ? p.samples : 1;
+            return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
+          },
+          progress);
     }
     const double seen = progress.samples > 0 ? progress.samples : 1;
     return {int(outcome), progress.step, progress.loss / seen, progress.correct / seen};
@@ -222,7 +227,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def(
           "add_value",
           [](P& p, int height, int width, int channels, Halo halo, bool with_delta, Halo delta_halo) {
-            return p.add_value(with_halo(height, width, channels, halo), with_delta, with_halo(height, width, channels, delta_halo));
+            return p.add_value(with_halo(height, width, channels, halo), with_delta,
+                               with_halo(height, width, channels, delta_halo));
           },
           "height"_a, "width"_a, "channels"_a, "halo"_a, "with_delta"_a, "delta_halo"_a)
       .def(
@@ -234,8 +240,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("set_post", &P::set_post, "activation"_a, "slope"_a, "saved"_a)
       .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
       .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
-      .def("add_convolution", &P::add_convolution, "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel_h"_a, "kernel_w"_a, "stride_h"_a,
-           "stride_w"_a, "pad_top"_a, "pad_left"_a, "winograd"_a)
+      .def("add_convolution", &P::add_convolution, "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel_h"_a, "kernel_w"_a,
+           "stride_h"_a, "stride_w"_a, "pad_top"_a, "pad_left"_a, "winograd"_a)
       .def("add_pool", &P::add_pool, "x"_a, "z"_a, "window_h"_a, "window_w"_a, "stride_h"_a, "stride_w"_a, "average"_a)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
@@ -245,7 +251,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("share_delta", &P::share_delta, "value"_a, "with_value"_a)
       .def("set_host", &P::set_host, "function"_a)
       .def(
-          "set_loss", [](P& p, int kind, int output, int activation, double scale) {
+          "set_loss",
+          [](P& p, int kind, int output, int activation, double scale) {
             p.output = p.known_value(output);
             if (activation >= 0) p.known_value(activation);
             p.with_loss = true;
@@ -253,82 +260,120 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "kind"_a, "output"_a, "activation"_a, "scale"_a)
       .def(
-          "set_host_loss", [](P& p, int output) {
+          "set_host_loss",
+          [](P& p, int output) {
             p.output = p.known_value(output);
             p.with_loss = true;
             p.set_host_loss(output);
           },
           "output"_a)
       .def(
-          "set_input", [](P& p, int value) {
+          "set_input",
+          [](P& p, int value) {
             p.input = p.known_value(value);
             p.set_input(value);
           },
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a)
       .def(
-          "set_optimizer", [](P& p, int rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {
+          "set_optimizer",
+          [](P& p, int rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {
             if (rule < 0 || rule > int(Rule::rmsprop)) throw nb::value_error("there is no such update rule");
             p.with_optimizer = true;
             p.set_optimizer(rule, momentum, beta2, epsilon, decay, clip_norm);
           },
           "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
-      .def("finish", [](P& p) {
-        if (p.finished) throw nb::value_error("the plan is finished already");
-        p.finish();
-        p.finished = true;
-      })
-      .def("set_parameter", [](P& p, int i, const Array<T>& a) {
-        if (int64_t(a.size()) != p.parameter_size(i)) throw nb::value_error("the parameter has the wrong number of elements");
-        p.set_parameter(i, a.data());
-      })
-      .def("get_parameter", [](const P& p, int i, const Output<T>& a) { p.get_parameter(i, checked(a, p.parameter_size(i), "the array")); }, nb::arg(), nb::arg().noconvert())
-      .def("get_gradient", [](const P& p, int i, const Output<T>& a) { p.get_gradient(i, checked(a, p.parameter_size(i), "the array")); }, nb::arg(), nb::arg().noconvert())
-      .def("set_gradient", [](P& p, int i, const Array<T>& a) {
-        if (int64_t(a.size()) != p.parameter_size(i)) throw nb::value_error("the gradient has the wrong number of elements");
-        p.set_gradient(i, a.data());
-      })
-      .def("get_state", [](const P& p, int i, int slot, const Output<T>& a) {
-        return p.get_state(i, P::known_slot(slot), checked(a, p.parameter_size(i), "the array"));
-      }, nb::arg(), nb::arg(), nb::arg().noconvert())
-      .def("set_state", [](P& p, int i, int slot, const Array<T>& a) {
-        if (int64_t(a.size()) != p.parameter_size(i)) throw nb::value_error("the state has the wrong number of elements");
-        p.set_state(i, P::known_slot(slot), a.data());
-      })
+      .def("finish",
+           [](P& p) {
+             if (p.finished) throw nb::value_error("the plan is finished already");
+             p.finish();
+             p.finished = true;
+           })
+      .def("set_parameter",
+           [](P& p, int i, const Array<T>& a) {
+             if (int64_t(a.size()) != p.parameter_size(i))
+               throw nb::value_error("the parameter has the wrong number of elements");
+             p.set_parameter(i, a.data());
+           })
+      .def(
+          "get_parameter",
+          [](const P& p, int i, const Output<T>& a) { p.get_parameter(i, checked(a, p.parameter_size(i), "the array")); },
+          nb::arg(), nb::arg().noconvert())
+      .def(
+          "get_gradient",
+          [](const P& p, int i, const Output<T>& a) { p.get_gradient(i, checked(a, p.parameter_size(i), "the array")); },
+          nb::arg(), nb::arg().noconvert())
+      .def("set_gradient",
+           [](P& p, int i, const Array<T>& a) {
+             if (int64_t(a.size()) != p.parameter_size(i))
+               throw nb::value_error("the gradient has the wrong number of elements");
+             p.set_gradient(i, a.data());
+           })
+      .def(
+          "get_state",
+          [](const P& p, int i, int slot, const Output<T>& a) {
+            return p.get_state(i, P::known_slot(slot), checked(a, p.parameter_size(i), "the array"));
+          },
+          nb::arg(), nb::arg(), nb::arg().noconvert())
+      .def("set_state",
+           [](P& p, int i, int slot, const Array<T>& a) {
+             if (int64_t(a.size()) != p.parameter_size(i)) throw nb::value_error("the state has the wrong number of elements");
+             p.set_state(i, P::known_slot(slot), a.data());
+           })
       .def_rw("steps_taken", &P::steps_taken)
-      .def("read_value", [](const P& p, int i, bool delta, const Output<T>& a) {
-        p.readable_value(i, delta);
-        const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
-        if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
-        p.read_value(i, delta, int(rows), checked(a, rows * p.value(i).shape.features(), "the array"));
-      }, nb::arg(), nb::arg(), nb::arg().noconvert())
-      .def("write_value", [](P& p, int i, bool delta, const Array<T>& a) {
-        p.readable_value(i, delta);
-        const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
-        if (rows < 1 || rows > p.batch_size() || int64_t(a.size()) != rows * p.value(i).shape.features())
-          throw nb::value_error("the array does not fit the value");
-        p.write_value(i, delta, int(rows), a.data());
-      })
-      .def("read_batch", [](const P& p, const Output<T>& targets, const Output<double>& weights) {
-        p.require_loss();
-        const int64_t rows = int64_t(weights.size());
-        if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
-        p.read_batch(int(rows), checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
-      }, nb::arg().noconvert(), nb::arg().noconvert())
-      .def("set_losses", [](P& p, const Array<double>& a) {
-        p.require_loss();
-        if (int64_t(a.size()) < 1 || int64_t(a.size()) > p.batch_size()) throw nb::value_error("one loss per sample is needed");
-        p.set_losses(a.data(), int(a.size()));
-      })
-      .def("first_nonfinite", [](const P& p, bool delta) { p.require_finished(); return p.first_nonfinite(delta); }, "delta"_a)
-      .def("first_nonfinite_parameter", [](const P& p, bool gradient) {
-        p.require_finished();
-        return p.first_nonfinite_parameter(gradient);
-      }, "gradient"_a)
+      .def(
+          "read_value",
+          [](const P& p, int i, bool delta, const Output<T>& a) {
+            p.readable_value(i, delta);
+            const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
+            if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
+            p.read_value(i, delta, int(rows), checked(a, rows * p.value(i).shape.features(), "the array"));
+          },
+          nb::arg(), nb::arg(), nb::arg().noconvert())
+      .def("write_value",
+           [](P& p, int i, bool delta, const Array<T>& a) {
+             p.readable_value(i, delta);
+             const int64_t rows = a.ndim() ? int64_t(a.shape(0)) : 0;
+             if (rows < 1 || rows > p.batch_size() || int64_t(a.size()) != rows * p.value(i).shape.features())
+               throw nb::value_error("the array does not fit the value");
+             p.write_value(i, delta, int(rows), a.data());
+           })
+      .def(
+          "read_batch",
+          [](const P& p, const Output<T>& targets, const Output<double>& weights) {
+            p.require_loss();
+            const int64_t rows = int64_t(weights.size());
+            if (rows < 1 || rows > p.batch_size()) throw nb::value_error("between one sample and the batch size can be read");
+            p.read_batch(int(rows), checked(targets, rows * p.value(p.output).shape.features(), "the targets"), weights.data());
+          },
+          nb::arg().noconvert(), nb::arg().noconvert())
+      .def("set_losses",
+           [](P& p, const Array<double>& a) {
+             p.require_loss();
+             if (int64_t(a.size()) < 1 || int64_t(a.size()) > p.batch_size())
+               throw nb::value_error("one loss per sample is needed");
+             p.set_losses(a.data(), int(a.size()));
+           })
+      .def(
+          "first_nonfinite",
+          [](const P& p, bool delta) {
+            p.require_finished();
+            return p.first_nonfinite(delta);
+          },
+          "delta"_a)
+      .def(
+          "first_nonfinite_parameter",
+          [](const P& p, bool gradient) {
+            p.require_finished();
+            return p.first_nonfinite_parameter(gradient);
+          },
+          "gradient"_a)
       .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none())
-      .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a, "with_penalty"_a)
-      .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a, "poll"_a.none())
+      .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
+           "with_penalty"_a)
+      .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
+           "poll"_a.none())
       .def("set_profiling", &P::set_profiling, "on"_a)
       .def("profile", &P::profile)
       .def_prop_ro("lanes", &P::lanes)
@@ -358,7 +403,7 @@ double peak(const std::string& level) {
   return best;
 }
 
-}  // namespace
+}   // namespace
 
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
@@ -366,14 +411,20 @@ NB_MODULE(_native, m) {
   bind_plan<double>(m, "PlanFloat64");
   m.def("built_levels", &built_levels);
   m.def("supported_levels", &supported_levels);
-  m.def("lanes", [](const std::string& level) { return std::make_tuple(kernels<float>(level).lanes, kernels<double>(level).lanes); }, "level"_a);
+  m.def(
+      "lanes",
+      [](const std::string& level) { return std::make_tuple(kernels<float>(level).lanes, kernels<double>(level).lanes); },
+      "level"_a);
   m.def("threads", [] { return ThreadPool::instance().threads(); });
   m.def("default_threads", &default_threads);
-  m.def("set_threads", [](int count) {
-    if (count < 1 || count > 256) throw nb::value_error("the number of threads must be between 1 and 256");
-    nb::gil_scoped_release release;
-    ThreadPool::instance().set_threads(count);
-  }, "count"_a);
+  m.def(
+      "set_threads",
+      [](int count) {
+        if (count < 1 || count > 256) throw nb::value_error("the number of threads must be between 1 and 256");
+        nb::gil_scoped_release release;
+        ThreadPool::instance().set_threads(count);
+      },
+      "count"_a);
   m.def("peak_float32", &peak<float>, "level"_a);
   m.def("peak_float64", &peak<double>, "level"_a);
 }

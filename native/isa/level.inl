@@ -65,10 +65,10 @@ constexpr Kernels<T> table() {
   return k;
 }
 
-}  // namespace
+}   // namespace
 
 extern const Kernels<float> kernels_float = table<float>();
 extern const Kernels<double> kernels_double = table<double>();
 
-}  // namespace CHAINRULE_LEVEL
-}  // namespace chainrule
+}   // namespace CHAINRULE_LEVEL
+}   // namespace chainrule

@@ -35,30 +35,30 @@ struct Post {
 
 template <class T>
 struct DenseArgs {
-  const T* x;            // [blocks][inputs][lane]
+  const T* x;   // [blocks][inputs][lane]
   ptrdiff_t x_block;
-  const T* weights;      // panels: [outputs / lanes][inputs][lanes], zero beyond `outputs`
-  const T* bias;         // padded to a multiple of lanes, or null
-  T* z;                  // forward: z; backward: δ of the outputs
+  const T* weights;   // panels: [outputs / lanes][inputs][lanes], zero beyond `outputs`
+  const T* bias;      // padded to a multiple of lanes, or null
+  T* z;               // forward: z; backward: δ of the outputs
   ptrdiff_t z_block;
-  T* x_delta;            // backward: δ of the inputs
+  T* x_delta;   // backward: δ of the inputs
   ptrdiff_t x_delta_block;
-  T* weight_gradient;    // panels as weights
-  T* bias_gradient;      // or null
+  T* weight_gradient;   // panels as weights
+  T* bias_gradient;     // or null
   int blocks, inputs, outputs, samples;
   Post<T> post;
 };
 
 template <class T>
 struct ConvArgs {
-  Map<T> x, z;           // forward: values; backward: z is the δ of the output
+  Map<T> x, z;   // forward: values; backward: z is the δ of the output
   Map<T> x_delta;
-  const T* weights;      // [filters][kernel_h][kernel_w][channels]
+  const T* weights;   // [filters][kernel_h][kernel_w][channels]
   const T* bias;
   T* weight_gradient;
   T* bias_gradient;
-  T* packed;             // packed weights, or the transformed ones of Winograd
-  T* partial;            // Winograd: partial weight gradients, one per part; few samples: δ transposed, and the sums
+  T* packed;    // packed weights, or the transformed ones of Winograd
+  T* partial;   // Winograd: partial weight gradients, one per part; few samples: δ transposed, and the sums
   int blocks, samples, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, parts;
   Post<T> post;
 };
@@ -68,12 +68,12 @@ struct PoolArgs {
   Map<T> x, z, x_delta, z_delta;
   int blocks, window_h, window_w, stride_h, stride_w;
   bool average;
-  Post<T> post;          // backward only: the factor f' of the layer below
+  Post<T> post;   // backward only: the factor f' of the layer below
 };
 
 template <class T>
 struct ElementwiseArgs {
-  Map<T> x, z;           // forward: z = f(x); backward: x = δ of the input, z = δ of the output
+  Map<T> x, z;   // forward: z = f(x); backward: x = δ of the input, z = δ of the output
   Post<T> post;
   int blocks;
 };
@@ -82,18 +82,18 @@ enum class LossKind : int { squared_error, sigmoid_cross_entropy, softmax_cross_
 
 template <class T>
 struct LossArgs {
-  Map<T> output;         // z for the pairs, a for the squared error
-  Map<T> activation;     // pairs: where a is written; data is null if nobody reads it
-  Map<T> delta;          // δ of `output`; data is null when only the value is wanted
-  const T* targets;      // [blocks][size][lane], or null where labels are given
-  const T* labels;       // [blocks][lane]: class numbers, exact in T
-  const T* weights;      // [blocks][lane]: sample weight / m, zero in lanes without a sample
-  T* loss;               // [blocks][lane]: weighted loss of each sample
-  T* correct;            // [blocks][lane]: 1 where the sample is classified rightly
-  T scale;               // squared error: 1, or 1 / outputs for the mean over outputs
+  Map<T> output;       // z for the pairs, a for the squared error
+  Map<T> activation;   // pairs: where a is written; data is null if nobody reads it
+  Map<T> delta;        // δ of `output`; data is null when only the value is wanted
+  const T* targets;    // [blocks][size][lane], or null where labels are given
+  const T* labels;     // [blocks][lane]: class numbers, exact in T
+  const T* weights;    // [blocks][lane]: sample weight / m, zero in lanes without a sample
+  T* loss;             // [blocks][lane]: weighted loss of each sample
+  T* correct;          // [blocks][lane]: 1 where the sample is classified rightly
+  T scale;             // squared error: 1, or 1 / outputs for the mean over outputs
   LossKind kind;
   int blocks;
-  Post<T> post;          // f' of an activation in front of the output
+  Post<T> post;   // f' of an activation in front of the output
 };
 
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop };
@@ -102,9 +102,9 @@ template <class T>
 struct UpdateArgs {
   T* theta;
   const T* gradient;
-  T* first;              // velocity, or first moment
-  T* second;             // second moment
-  const double* rate_scale;  // null, or the clipping factor of this step
+  T* first;                   // velocity, or first moment
+  T* second;                  // second moment
+  const double* rate_scale;   // null, or the clipping factor of this step
   Rule rule;
   T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty;
 };
@@ -112,11 +112,11 @@ struct UpdateArgs {
 // Where samples come from: `order` picks rows of a C-contiguous array.
 struct GatherArgs {
   const void* source;
-  const int64_t* order;  // null: rows 0, 1, 2, ...
+  const int64_t* order;   // null: rows 0, 1, 2, ...
   int64_t features;
-  int samples;           // lanes beyond it are zero
-  double scale;          // uint8 sources: 1/255
-  int64_t piece;         // scalars of a row that are one unit
+  int samples;     // lanes beyond it are zero
+  double scale;    // uint8 sources: 1/255
+  int64_t piece;   // scalars of a row that are one unit
 };
 
 template <class T>
@@ -133,47 +133,47 @@ struct Kernels {
   int (*dense_gradient_units)(const DenseArgs<T>&);
   size_t (*dense_scratch)(int samples);
 
-  size_t (*conv_packed_size)(const ConvArgs<T>&);          // scalars needed in `packed`, forward and backward
-  void (*conv_pack_forward)(const ConvArgs<T>&, int begin, int end);   // unit: filter
-  void (*conv_pack_backward)(const ConvArgs<T>&, int begin, int end);  // unit: filter
-  void (*conv_forward)(const ConvArgs<T>&, int begin, int end);        // unit: output row of a block
-  void (*conv_backward)(const ConvArgs<T>&, int begin, int end);       // unit: input row of a block
+  size_t (*conv_packed_size)(const ConvArgs<T>&);                       // scalars needed in `packed`, forward and backward
+  void (*conv_pack_forward)(const ConvArgs<T>&, int begin, int end);    // unit: filter
+  void (*conv_pack_backward)(const ConvArgs<T>&, int begin, int end);   // unit: filter
+  void (*conv_forward)(const ConvArgs<T>&, int begin, int end);         // unit: output row of a block
+  void (*conv_backward)(const ConvArgs<T>&, int begin, int end);        // unit: input row of a block
   void (*conv_gradient)(const ConvArgs<T>&, int begin, int end);
   int (*conv_gradient_units)(const ConvArgs<T>&);
-  size_t (*conv_few_size)(const ConvArgs<T>&);             // scalars needed in `partial`
-  int (*conv_few_units)(const ConvArgs<T>&);               // 0: the batch is not small enough
-  void (*conv_few_transpose)(const ConvArgs<T>&, int begin, int end);  // unit: output row
+  size_t (*conv_few_size)(const ConvArgs<T>&);                          // scalars needed in `partial`
+  int (*conv_few_units)(const ConvArgs<T>&);                            // 0: the batch is not small enough
+  void (*conv_few_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: output row
   void (*conv_few_gradient)(const ConvArgs<T>&, int begin, int end);
-  void (*conv_few_finish)(const ConvArgs<T>&, int begin, int end);     // unit: filter
+  void (*conv_few_finish)(const ConvArgs<T>&, int begin, int end);   // unit: filter
 
   size_t (*winograd_packed_size)(int channels, int filters);
   size_t (*winograd_scratch)(int channels, int filters);
-  size_t (*winograd_partial_size)(int channels, int filters);          // one part
-  void (*winograd_pack)(const ConvArgs<T>&, bool rotated, int begin, int end);   // unit: output channel
-  void (*winograd_forward)(const ConvArgs<T>&, int begin, int end, T* scratch);  // unit: row of tiles of a block
+  size_t (*winograd_partial_size)(int channels, int filters);                     // one part
+  void (*winograd_pack)(const ConvArgs<T>&, bool rotated, int begin, int end);    // unit: output channel
+  void (*winograd_forward)(const ConvArgs<T>&, int begin, int end, T* scratch);   // unit: row of tiles of a block
   void (*winograd_backward)(const ConvArgs<T>&, int begin, int end, T* scratch);
-  void (*winograd_gradient)(const ConvArgs<T>&, int begin, int end, T* scratch); // unit: part
-  void (*winograd_gradient_finish)(const ConvArgs<T>&, int begin, int end);      // unit: filter
+  void (*winograd_gradient)(const ConvArgs<T>&, int begin, int end, T* scratch);   // unit: part
+  void (*winograd_gradient_finish)(const ConvArgs<T>&, int begin, int end);        // unit: filter
 
-  void (*pool_forward)(const PoolArgs<T>&, int begin, int end);        // unit: output row of a block
+  void (*pool_forward)(const PoolArgs<T>&, int begin, int end);   // unit: output row of a block
   void (*pool_backward)(const PoolArgs<T>&, int begin, int end);
   int (*pool_backward_units)(const PoolArgs<T>&);
 
   void (*activation_forward)(const ElementwiseArgs<T>&, int begin, int end);   // unit: row of a block
   void (*activation_backward)(const ElementwiseArgs<T>&, int begin, int end);
   void (*softmax_forward)(const ElementwiseArgs<T>&, int begin, int end);
-  void (*softmax_backward)(const ElementwiseArgs<T>&, int begin, int end);     // post.saved = a
+  void (*softmax_backward)(const ElementwiseArgs<T>&, int begin, int end);   // post.saved = a
 
-  void (*loss)(const LossArgs<T>&, int begin, int end);                // unit: block
+  void (*loss)(const LossArgs<T>&, int begin, int end);   // unit: block
 
   void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: piece of an image row of a block
   void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block
   void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
   double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations
-  double (*square_sum)(const T* values, const T* other, T factor, size_t begin, size_t end);  // Σ (v + factor·o)²
+  double (*square_sum)(const T* values, const T* other, T factor, size_t begin, size_t end);   // Σ (v + factor·o)²
 };
 
 // kind of `gather`
 enum Source : int { source_same = 0, source_uint8 = 1 };
 
-}  // namespace chainrule
+}   // namespace chainrule

@@ -29,12 +29,12 @@ static void conv_pack_forward(const ConvArgs<T>& g, int begin, int end) {
 template <class T>
 static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int C = narrow_channels;
-  const int offsets = g.kernel_h * g.kernel_w, channels = g.x.channels, filters = g.z.channels, tiles = channel_tiles<T>(channels);
+  const int offsets = g.kernel_h * g.kernel_w, channels = g.x.channels, filters = g.z.channels,
+            tiles = channel_tiles<T>(channels);
   for (int k = begin; k < end; k++)
     for (int o = 0; o < offsets; o++) {
       const T* w = g.weights + (ptrdiff_t(k) * offsets + o) * channels;
-      for (int c = 0; c < channels; c++)
-        g.packed[((ptrdiff_t(o) * tiles + c / C) * filters + k) * C + c % C] = w[c];
+      for (int c = 0; c < channels; c++) g.packed[((ptrdiff_t(o) * tiles + c / C) * filters + k) * C + c % C] = w[c];
     }
 }
 
@@ -46,7 +46,8 @@ static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
   const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * channels;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
-    const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top) * g.x.row - ptrdiff_t(g.pad_left) * channels * L;
+    const T* x =
+        g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top) * g.x.row - ptrdiff_t(g.pad_left) * channels * L;
     T* z = g.z.data + b * g.z.block + i * g.z.row;
     Cut cut{width, narrow_pixels};
     for (int j = 0; j < width;) {
@@ -176,7 +177,8 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter
 template <class T, int C, int P>
 inline void correlate_up_to(int pairs, const ConvArgs<T>& g, int filter, int m, int r) {
   if (pairs == P)
-    return g.bias_gradient && m == 0 && r == 0 ? correlate<T, C, P, true>(g, filter, m, r) : correlate<T, C, P, false>(g, filter, m, r);
+    return g.bias_gradient && m == 0 && r == 0 ? correlate<T, C, P, true>(g, filter, m, r)
+                                               : correlate<T, C, P, false>(g, filter, m, r);
   if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, filter, m, r);
 }
 
@@ -190,7 +192,8 @@ inline bool few_samples_gradient(const ConvArgs<T>& g) {
 template <class T>
 static size_t conv_few_size(const ConvArgs<T>& g) {
   const size_t columns = size_t(panels<T>(g.z.channels)), L = size_t(lanes<T>);
-  return columns * L * (size_t(g.z.height) * size_t(g.z.width) * L + size_t(g.kernel_h) * size_t(g.kernel_w) * size_t(g.x.channels));
+  return columns * L *
+         (size_t(g.z.height) * size_t(g.z.width) * L + size_t(g.kernel_h) * size_t(g.kernel_w) * size_t(g.x.channels));
 }
 template <class T>
 inline T* few_sums(const ConvArgs<T>& g) {
@@ -233,7 +236,8 @@ static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
     const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
     T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
     for (int i = 0; i < g.z.height; i++) {
-      const T* x = g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m) * g.x.row + (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
+      const T* x =
+          g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m) * g.x.row + (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
       const T* d = g.partial + j * d_panel + i * d_row;
       if (j + O <= columns) outer_rows<T, O>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);
       else outer_rows<T, 1>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);

@@ -67,7 +67,8 @@ template <class T>
 inline Vec<T> square_root(Vec<T> v) {
   T part[lanes<T>] __attribute__((aligned(CHAINRULE_BYTES)));
   store(part, v);
-  for (int i = 0; i < lanes<T>; i++) part[i] = is_float<T> ? T(__builtin_sqrtf(float(part[i]))) : T(__builtin_sqrt(double(part[i])));
+  for (int i = 0; i < lanes<T>; i++)
+    part[i] = is_float<T> ? T(__builtin_sqrtf(float(part[i]))) : T(__builtin_sqrt(double(part[i])));
   return load(part);
 }
 
@@ -110,11 +111,16 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
 template <class T>
 static void update(const UpdateArgs<T>& g, size_t begin, size_t end) {
   switch (g.rule) {
-    case Rule::sgd: return update_run<T, Rule::sgd>(g, begin, end);
-    case Rule::nesterov: return update_run<T, Rule::nesterov>(g, begin, end);
-    case Rule::adam: return update_run<T, Rule::adam>(g, begin, end);
-    case Rule::adamw: return update_run<T, Rule::adamw>(g, begin, end);
-    case Rule::rmsprop: return update_run<T, Rule::rmsprop>(g, begin, end);
+    case Rule::sgd:
+      return update_run<T, Rule::sgd>(g, begin, end);
+    case Rule::nesterov:
+      return update_run<T, Rule::nesterov>(g, begin, end);
+    case Rule::adam:
+      return update_run<T, Rule::adam>(g, begin, end);
+    case Rule::adamw:
+      return update_run<T, Rule::adamw>(g, begin, end);
+    case Rule::rmsprop:
+      return update_run<T, Rule::rmsprop>(g, begin, end);
   }
 }
 

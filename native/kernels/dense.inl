@@ -59,7 +59,8 @@ inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_pa
   constexpr int R = gradient_rows;
   int r = 0;
   const auto run = [&]<int size>() {
-    outer<T, size, O, rows_are_lanes>(x + r * (rows_are_lanes ? 1 : lanes<T>), x_block, d, d_panel, gradient + r * lanes<T>, g_panel, runs, add);
+    outer<T, size, O, rows_are_lanes>(x + r * (rows_are_lanes ? 1 : lanes<T>), x_block, d, d_panel, gradient + r * lanes<T>,
+                                      g_panel, runs, add);
     r += size;
   };
   while (rows - r >= R) {
@@ -197,13 +198,16 @@ static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
     const int stop = start + backward_inputs < g.inputs ? start + backward_inputs : g.inputs;
     int first = start;
     if (pixels == 1)
-      for (; first + single_channels <= stop; first += single_channels) dense_backward_tile<T, single_channels, 1>(g, block, 1, first);
+      for (; first + single_channels <= stop; first += single_channels)
+        dense_backward_tile<T, single_channels, 1>(g, block, 1, first);
     for (; first + C <= stop; first += C) dense_backward_tile<T, C, wide_pixels>(g, block, pixels, first);
-    for (; first < stop; first++) dense_backward_tile<T, 1, wide_pixels>(g, block, pixels, first);   // nothing past the last input is read
+    for (; first < stop; first++)
+      dense_backward_tile<T, 1, wide_pixels>(g, block, pixels, first);   // nothing past the last input is read
     if (g.post.kind == Act::identity) continue;
     for (int p = 0; p < pixels; p++) {
       T* d = g.x_delta + (block + p) * g.x_delta_block + start * L;
-      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.data + (block + p) * g.post.saved.block + start * L, d, d, stop - start);
+      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.data + (block + p) * g.post.saved.block + start * L, d, d,
+                    stop - start);
     }
   }
 }
@@ -254,9 +258,11 @@ static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch
     T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
     const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
     if (width == O) {
-      outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L), false);
+      outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
+                       false);
     } else {
-      outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L), false);
+      outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
+                       false);
     }
   }
 }

@@ -3,13 +3,20 @@
 template <class T, class F>
 inline void for_kind(Act kind, F&& body) {
   switch (kind) {
-    case Act::identity: return body.template operator()<Act::identity>();
-    case Act::relu: return body.template operator()<Act::relu>();
-    case Act::leaky_relu: return body.template operator()<Act::leaky_relu>();
-    case Act::sigmoid: return body.template operator()<Act::sigmoid>();
-    case Act::tanh: return body.template operator()<Act::tanh>();
-    case Act::softplus: return body.template operator()<Act::softplus>();
-    case Act::gelu: return body.template operator()<Act::gelu>();
+    case Act::identity:
+      return body.template operator()<Act::identity>();
+    case Act::relu:
+      return body.template operator()<Act::relu>();
+    case Act::leaky_relu:
+      return body.template operator()<Act::leaky_relu>();
+    case Act::sigmoid:
+      return body.template operator()<Act::sigmoid>();
+    case Act::tanh:
+      return body.template operator()<Act::tanh>();
+    case Act::softplus:
+      return body.template operator()<Act::softplus>();
+    case Act::gelu:
+      return body.template operator()<Act::gelu>();
   }
 }
 

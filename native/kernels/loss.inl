@@ -115,7 +115,9 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
         sigmoid_loss<T>(g, b, y, w, value, correct);
         correct /= T(size);
         break;
-      case LossKind::squared_error: squared_loss<T>(g, b, y, w, value); break;
+      case LossKind::squared_error:
+        squared_loss<T>(g, b, y, w, value);
+        break;
     }
     if (g.labels && g.kind != LossKind::softmax_cross_entropy) correct = largest_is_label<T>(g, b, y.label);
     if (g.delta.data)

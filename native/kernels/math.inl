@@ -140,26 +140,40 @@ inline Vec<T> normal_density(Vec<T> z) {
 template <class T>
 inline Vec<T> activate(Act kind, T slope, Vec<T> z) {
   switch (kind) {
-    case Act::identity: return z;
-    case Act::relu: return at_least<T>(z, Vec<T>{});
-    case Act::leaky_relu: return z > T(0) ? z : z * slope;
-    case Act::sigmoid: return sigmoid<T>(z);
-    case Act::tanh: return tanh<T>(z);
-    case Act::softplus: return softplus<T>(z);
-    case Act::gelu: return z * normal_cdf<T>(z);
+    case Act::identity:
+      return z;
+    case Act::relu:
+      return at_least<T>(z, Vec<T>{});
+    case Act::leaky_relu:
+      return z > T(0) ? z : z * slope;
+    case Act::sigmoid:
+      return sigmoid<T>(z);
+    case Act::tanh:
+      return tanh<T>(z);
+    case Act::softplus:
+      return softplus<T>(z);
+    case Act::gelu:
+      return z * normal_cdf<T>(z);
   }
   return z;
 }
 template <class T>
 inline Vec<T> derivative(Act kind, T slope, Vec<T> saved) {
   switch (kind) {
-    case Act::identity: return broadcast<T>(T(1));
-    case Act::relu: return saved > T(0) ? broadcast<T>(T(1)) : Vec<T>{};
-    case Act::leaky_relu: return saved > T(0) ? broadcast<T>(T(1)) : broadcast<T>(slope);
-    case Act::sigmoid: return saved * (T(1) - saved);
-    case Act::tanh: return (T(1) - saved) * (T(1) + saved);
-    case Act::softplus: return T(1) - exp<T>(-saved);   // σ(z) = 1 − e^{−softplus(z)}
-    case Act::gelu: return normal_cdf<T>(saved) + saved * normal_density<T>(saved);
+    case Act::identity:
+      return broadcast<T>(T(1));
+    case Act::relu:
+      return saved > T(0) ? broadcast<T>(T(1)) : Vec<T>{};
+    case Act::leaky_relu:
+      return saved > T(0) ? broadcast<T>(T(1)) : broadcast<T>(slope);
+    case Act::sigmoid:
+      return saved * (T(1) - saved);
+    case Act::tanh:
+      return (T(1) - saved) * (T(1) + saved);
+    case Act::softplus:
+      return T(1) - exp<T>(-saved);   // σ(z) = 1 − e^{−softplus(z)}
+    case Act::gelu:
+      return normal_cdf<T>(saved) + saved * normal_density<T>(saved);
   }
   return saved;
 }

@@ -105,7 +105,8 @@ static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
     for (int c = 0; c < channels; c++) {
       const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c * L;
       const Vec<T> maximum = load(z + at);
-      pool_window<T, false, size>(g, x + from, to + from, maximum, window_delta<T>(g, at_maximum, maximum, load(d + at)), x_pixel);
+      pool_window<T, false, size>(g, x + from, to + from, maximum, window_delta<T>(g, at_maximum, maximum, load(d + at)),
+                                  x_pixel);
     }
   if (at_maximum) return;
   for (int u = first; u < last; u++) hadamard_row<T>(g.post, g.x_delta, b, u);
@@ -128,15 +129,16 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
             g, g.x.data + b * g.x.block + ptrdiff_t(i) * g.stride_h * g.x.row + ptrdiff_t(j) * g.stride_w * x_pixel + c * L,
             g.x_delta.data + b * g.x_delta.block + ptrdiff_t(i) * g.stride_h * g.x_delta.row +
                 ptrdiff_t(j) * g.stride_w * x_pixel + c * L,
-            maximum, window_delta<T>(g, at_maximum, maximum, load(g.z_delta.data + b * g.z_delta.block + d_at + c * L)), x_pixel);
+            maximum, window_delta<T>(g, at_maximum, maximum, load(g.z_delta.data + b * g.z_delta.block + d_at + c * L)),
+            x_pixel);
       }
     }
   if (at_maximum || g.post.kind == Act::identity) return;
   for (int u = 0; u < g.x.height; u++)
     for (int v = 0; v < g.x.width; v++) {
       T* d = delta + u * g.x_delta.row + v * x_pixel;
-      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.data + b * g.post.saved.block + u * g.post.saved.row + v * x_pixel + c0 * L,
-                    d, d, c1 - c0);
+      derive_run<T>(g.post.kind, g.post.slope,
+                    g.post.saved.data + b * g.post.saved.block + u * g.post.saved.row + v * x_pixel + c0 * L, d, d, c1 - c0);
     }
 }
 

@@ -4,10 +4,10 @@
 
 // Accumulators must fit the register file: 32 vectors on AVX-512 and arm64, 16 on AVX2 and SSE.
 #if CHAINRULE_BYTES == 64
-constexpr int narrow_channels = 4, narrow_pixels = 6;   // 24 accumulators; suits 20, 40, 100 output channels
-constexpr int wide_channels = 8, wide_pixels = 3;       // 24; fewer loads of x per product
-constexpr int single_channels = 16;                     // dense layers of one block: one vector of x, one line of weights
-constexpr int gradient_rows = 12, gradient_columns = 2; // 24
+constexpr int narrow_channels = 4, narrow_pixels = 6;     // 24 accumulators; suits 20, 40, 100 output channels
+constexpr int wide_channels = 8, wide_pixels = 3;         // 24; fewer loads of x per product
+constexpr int single_channels = 16;                       // dense layers of one block: one vector of x, one line of weights
+constexpr int gradient_rows = 12, gradient_columns = 2;   // 24
 #elif defined(__aarch64__)
 constexpr int narrow_channels = 4, narrow_pixels = 6;
 constexpr int wide_channels = 4, wide_pixels = 6;
@@ -29,19 +29,19 @@ constexpr int panel_channels = most < lanes<T> ? most : lanes<T>;   // must divi
 
 template <class T>
 struct Tile {
-  const T* x;             // pixel p starts at x + p * x_pixel
+  const T* x;   // pixel p starts at x + p * x_pixel
   ptrdiff_t x_pixel;
-  ptrdiff_t x_segment;    // the sum over k runs over `segments` runs of `length`, this far apart in x ...
-  ptrdiff_t w_segment;    // ... and this far apart in w
+  ptrdiff_t x_segment;   // the sum over k runs over `segments` runs of `length`, this far apart in x ...
+  ptrdiff_t w_segment;   // ... and this far apart in w
   int segments, length;
-  const T* w;             // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
+  const T* w;   // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
   ptrdiff_t w_k;
-  T* z;                   // channel c of pixel p is written at z + p * z_pixel + c * lanes
+  T* z;   // channel c of pixel p is written at z + p * z_pixel + c * lanes
   ptrdiff_t z_pixel;
-  const T* bias;          // or null
-  T floor;                // the result is max(result, floor): 0 for ReLU, -inf for none
-  int channels;           // how many of the tile's channels exist and are stored
-  bool add;               // start from what z holds
+  const T* bias;   // or null
+  T floor;         // the result is max(result, floor): 0 for ReLU, -inf for none
+  int channels;    // how many of the tile's channels exist and are stored
+  bool add;        // start from what z holds
 };
 
 template <class T, int C, int P, bool transposed>

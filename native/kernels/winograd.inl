@@ -1,5 +1,5 @@
-// 3x3, stride 1 convolution by Winograd's F(2x2, 3x3) (Lavin and Gray, 2015): y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for every 4x4 patch d,
-// 2.25 times fewer products than the sum itself. In lane layout the transforms are additions per lane. δ is the same with
+// 3x3, stride 1 convolution by Winograd's F(2x2, 3x3) (Lavin and Gray, 2015): y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for every 4x4 patch
+// d, 2.25 times fewer products than the sum itself. In lane layout the transforms are additions per lane. δ is the same with
 // the kernel rotated; ∂w = Gᵀ[(A δ Aᵀ) ⊙ (Bᵀ d B)]G, summed over tiles and samples.
 // Odd sizes: the last tile reads one row or column beyond the picture, which the halo of the map must hold as zeros.
 
@@ -117,8 +117,8 @@ inline void gather_patch(const T* in, ptrdiff_t step, T* z, ptrdiff_t row, ptrdi
 
 // One row of tiles of a correlation of `in` with the packed kernels.
 template <class T>
-static void winograd_row(const Map<T>& in, const Map<T>& out, const T* packed, const T* bias, T floor, int pad_top, int pad_left,
-                         int chunk, int b, int tile_row, T* scratch) {
+static void winograd_row(const Map<T>& in, const Map<T>& out, const T* packed, const T* bias, T floor, int pad_top,
+                         int pad_left, int chunk, int b, int tile_row, T* scratch) {
   constexpr int L = lanes<T>, C = wide_channels;
   const int inputs = in.channels, outputs = out.channels, tiles = groups(outputs, C), across = groups(out.width, 2);
   const ptrdiff_t in_pixel = ptrdiff_t(inputs) * L, out_pixel = ptrdiff_t(outputs) * L;
@@ -171,8 +171,8 @@ static void winograd_forward(const ConvArgs<T>& g, int begin, int end, T* scratc
   const int rows = groups(g.z.height, 2), chunk = winograd_chunk<T>(g.x.channels, g.z.channels);
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / rows, i = unit % rows;
-    winograd_row<T>(g.x, g.z, g.packed, g.bias, g.post.kind == Act::relu ? T(0) : no_floor<T>, g.pad_top, g.pad_left, chunk, b, i,
-                    scratch);
+    winograd_row<T>(g.x, g.z, g.packed, g.bias, g.post.kind == Act::relu ? T(0) : no_floor<T>, g.pad_top, g.pad_left, chunk, b,
+                    i, scratch);
     if (g.post.kind == Act::identity || g.post.kind == Act::relu) continue;
     for (int h = 2 * i; h < 2 * i + 2 && h < g.z.height; h++)
       activate_run<T>(g.post.kind, g.post.slope, g.z.data + b * g.z.block + h * g.z.row,
@@ -210,21 +210,21 @@ static void winograd_gradient(const ConvArgs<T>& g, int begin, int end, T* scrat
       for (int t0 = 0; t0 < across;) {
         const int count = chunks.next();
         const ptrdiff_t panel = ptrdiff_t(count) * L * L, v_step = columns * panel, u_step = count * d_pixel;
-        T* v = scratch;                       // [16][channel panel][tile and lane][channel]
-        T* u = v + 16 * v_step;               // [16][tile][filter][lane]
-        T* square = u + 16 * u_step;          // [16][channel][lane] of one panel
+        T* v = scratch;                // [16][channel panel][tile and lane][channel]
+        T* u = v + 16 * v_step;        // [16][tile][filter][lane]
+        T* square = u + 16 * u_step;   // [16][channel][lane] of one panel
         for (int t = 0; t < count; t++) {
           for (int j = 0; j < columns; j++) {
             const int present = channels - j * L < L ? channels - j * L : L;
             if (present < L) __builtin_memset(square, 0, sizeof(T) * 16 * L * L);
             for (int c = 0; c < present; c++)
-              transform_patch<T>(x + ptrdiff_t(2) * (t0 + t) * x_pixel + (j * L + c) * L, g.x.row, x_pixel, square + c * L, L * L);
-            for (int xi = 0; xi < 16; xi++)
-              transpose<T>(square + xi * L * L, L, v + xi * v_step + j * panel + t * L * L, L);
+              transform_patch<T>(x + ptrdiff_t(2) * (t0 + t) * x_pixel + (j * L + c) * L, g.x.row, x_pixel, square + c * L,
+                                 L * L);
+            for (int xi = 0; xi < 16; xi++) transpose<T>(square + xi * L * L, L, v + xi * v_step + j * panel + t * L * L, L);
           }
           for (int k = 0; k < filters; k++)
-            store(bias + k * L, load(bias + k * L) + spread_patch<T>(d + ptrdiff_t(2) * (t0 + t) * d_pixel + k * L, g.z.row, d_pixel,
-                                                                     u + t * d_pixel + k * L, u_step));
+            store(bias + k * L, load(bias + k * L) + spread_patch<T>(d + ptrdiff_t(2) * (t0 + t) * d_pixel + k * L, g.z.row,
+                                                                     d_pixel, u + t * d_pixel + k * L, u_step));
         }
         for (int xi = 0; xi < 16; xi++) {
           int j = 0;

@@ -28,9 +28,11 @@ class Arena {
   static constexpr size_t alignment = 64, margin = 4096;
 
   Region reserve(size_t count, size_t item) {
-    if (item && count > (std::numeric_limits<size_t>::max() / 4) / item) throw std::length_error("the plan would need more memory than can be addressed");
+    if (item && count > (std::numeric_limits<size_t>::max() / 4) / item)
+      throw std::length_error("the plan would need more memory than can be addressed");
     const size_t bytes = count * item, rounded = (bytes + alignment - 1) / alignment * alignment;
-    if (rounded > std::numeric_limits<size_t>::max() / 4 - size_) throw std::length_error("the plan would need more memory than can be addressed");
+    if (rounded > std::numeric_limits<size_t>::max() / 4 - size_)
+      throw std::length_error("the plan would need more memory than can be addressed");
     const Region region{size_, bytes};
     size_ += rounded;
     return region;
@@ -56,4 +58,4 @@ class Arena {
   size_t size_ = 0;
 };
 
-}  // namespace chainrule
+}   // namespace chainrule

@@ -4,9 +4,9 @@
 
 namespace chainrule {
 
-#define CHAINRULE_DECLARE(level)              \
-  namespace level {                           \
-  extern const Kernels<float> kernels_float;  \
+#define CHAINRULE_DECLARE(level)               \
+  namespace level {                            \
+  extern const Kernels<float> kernels_float;   \
   extern const Kernels<double> kernels_double; \
   }
 #if defined(__x86_64__)
@@ -55,7 +55,7 @@ const Level& find(const std::string& name) {
   if (name.empty()) return *best;
   throw std::invalid_argument("ISA level '" + name + "' is not available here; choose one of " + choices);
 }
-}  // namespace
+}   // namespace
 
 std::vector<std::string> built_levels() {
   std::vector<std::string> names;
@@ -77,4 +77,4 @@ const Kernels<double>& kernels<double>(const std::string& level) {
   return *find(level).twice;
 }
 
-}  // namespace chainrule
+}   // namespace chainrule

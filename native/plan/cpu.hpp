@@ -13,4 +13,4 @@ std::vector<std::string> supported_levels();   // of those, what this processor 
 template <class T>
 const Kernels<T>& kernels(const std::string& level);
 
-}  // namespace chainrule
+}   // namespace chainrule

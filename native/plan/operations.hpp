@@ -115,8 +115,8 @@ class ConvolutionOperation final : public Operation<T> {
     const auto& k = plan.kernels();
     const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     geometry.x.channels = x.channels, geometry.z.channels = z.channels;
-    packed_ = plan.arena().reserve(
-        winograd ? k.winograd_packed_size(x.channels, z.channels) : k.conv_packed_size(geometry), sizeof(T));
+    packed_ = plan.arena().reserve(winograd ? k.winograd_packed_size(x.channels, z.channels) : k.conv_packed_size(geometry),
+                                   sizeof(T));
     geometry.z.height = z.height, geometry.z.width = z.width;
     if (winograd) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(x.channels, z.channels), sizeof(T));
     else if (plan.batch_size() < plan.lanes()) partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
@@ -162,7 +162,8 @@ class ConvolutionOperation final : public Operation<T> {
     const int filters = g.z.channels;
     if (winograd) {
       const size_t scratch = k.winograd_scratch(g.x.channels, filters);
-      parallel(parts, work(g), [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
+      parallel(parts, work(g),
+               [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
       parallel(filters, pack_work(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
     } else if (const int units = g.partial ? k.conv_few_units(g) : 0; units > 0) {
       parallel(g.z.height, work(g) / 16, [&](int begin, int end, int) { k.conv_few_transpose(g, begin, end); });
@@ -297,4 +298,4 @@ class FlattenOperation final : public Operation<T> {
   }
 };
 
-}  // namespace chainrule
+}   // namespace chainrule

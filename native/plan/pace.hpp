@@ -45,4 +45,4 @@ class Pace {
   Clock::time_point begin_{}, again_{};
 };
 
-}  // namespace chainrule
+}   // namespace chainrule

@@ -11,7 +11,7 @@ namespace chainrule {
 namespace {
 // Scalars an update or a norm handles as one unit; a fixed number, because it fixes the order of the sums.
 constexpr size_t chunk_scalars = 8192;
-}  // namespace
+}   // namespace
 
 template <class T>
 Plan<T>::Plan(const std::string& level, int batch_size) : kernels_(chainrule::kernels<T>(level)), batch_size_(batch_size) {
@@ -26,8 +26,10 @@ template <class T>
 int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShape& halo) {
   const double count = double(shape.height + shape.top + shape.bottom) * double(shape.width + shape.left + shape.right) *
                        double(shape.channels) * double(max_blocks()) * lanes();
-  if (shape.height < 1 || shape.width < 1 || shape.channels < 1) throw std::invalid_argument("a value needs at least one entry");
-  if (count > 1e15 || shape.features() > (int64_t(1) << 30)) throw std::length_error("a value of this network would need more memory than can be addressed");
+  if (shape.height < 1 || shape.width < 1 || shape.channels < 1)
+    throw std::invalid_argument("a value needs at least one entry");
+  if (count > 1e15 || shape.features() > (int64_t(1) << 30))
+    throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
   v.delta_shape = halo;
@@ -65,8 +67,8 @@ void Plan<T>::set_input_post(int activation, double slope, int saved) {
 
 namespace {
 template <class T, class O>
-void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_ptr<O> operation, int x, int z, Post<T>& post, int& saved,
-           Post<T>& input_post, int& input_saved) {
+void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_ptr<O> operation, int x, int z, Post<T>& post,
+           int& saved, Post<T>& input_post, int& input_saved) {
   operation->x = x, operation->z = z;
   operation->post = post, operation->saved = saved;
   operation->input_post = input_post, operation->input_saved = input_saved;
@@ -74,8 +76,9 @@ void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_p
   saved = input_saved = -1;
   operations.push_back(std::move(operation));
 }
-}  // namespace
-#define CHAINRULE_PLACE(o) place<T>(operations_, std::move(o), x, z, next_post_, next_saved_, next_input_post_, next_input_saved_)
+}   // namespace
+#define CHAINRULE_PLACE(o) \
+  place<T>(operations_, std::move(o), x, z, next_post_, next_saved_, next_input_post_, next_input_saved_)
 
 template <class T>
 void Plan<T>::add_dense(int x, int z, int weights, int bias) {
@@ -84,8 +87,8 @@ void Plan<T>::add_dense(int x, int z, int weights, int bias) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_top,
-                              int pad_left, bool winograd) {
+void Plan<T>::add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w,
+                              int pad_top, int pad_left, bool winograd) {
   auto o = std::make_unique<ConvolutionOperation<T>>();
   o->weights = weights, o->bias = bias, o->winograd = winograd;
   o->geometry.kernel_h = kernel_h, o->geometry.kernel_w = kernel_w;
@@ -182,7 +185,8 @@ void Plan<T>::finish() {
   if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (output_ >= 0) {
     target_region_ = arena_.reserve(scalars(value(output_).shape), sizeof(T));
-    for (Region* r : {&label_region_, &weight_region_, &loss_region_, &correct_region_}) *r = arena_.reserve(blocks * l, sizeof(T));
+    for (Region* r : {&label_region_, &weight_region_, &loss_region_, &correct_region_})
+      *r = arena_.reserve(blocks * l, sizeof(T));
   }
   arena_.allocate();
 
@@ -406,7 +410,8 @@ void Plan<T>::forward(const Batch& batch, int samples) {
   ElementwiseArgs<T> g;   // the output activation of a pair is otherwise part of the loss
   g.x = map(output_), g.z = map(output_activation_), g.blocks = blocks(samples);
   g.post.kind = Act::sigmoid;
-  const auto kernel = LossKind(loss_kind_) == LossKind::softmax_cross_entropy ? kernels_.softmax_forward : kernels_.activation_forward;
+  const auto kernel =
+      LossKind(loss_kind_) == LossKind::softmax_cross_entropy ? kernels_.softmax_forward : kernels_.activation_forward;
   kernel(g, 0, g.blocks * g.x.height);
 }
 
@@ -438,7 +443,8 @@ double Plan<T>::gradient_norm(bool with_penalty) const {
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
     for (int i = begin; i < end; i++) {
       const Chunk& c = chunks_[size_t(i)];
-      partial_[size_t(i)] = kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0), c.begin, c.end);
+      partial_[size_t(i)] =
+          kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0), c.begin, c.end);
     }
   });
   double sum = 0;
@@ -518,7 +524,8 @@ void Plan<T>::update(double rate) {
 }
 
 template <class T>
-Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, Progress& progress) {
+Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll,
+                       Progress& progress) {
   using Clock = std::chrono::steady_clock;
   constexpr auto interval = std::chrono::milliseconds(50);
   const int64_t steps = (count + batch_size_ - 1) / batch_size_;
@@ -560,4 +567,4 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
 template class Plan<float>;
 template class Plan<double>;
 
-}  // namespace chainrule
+}   // namespace chainrule

@@ -24,7 +24,7 @@ struct ValueShape {
 enum class Layout : int { plain, panels };
 
 struct ParameterShape {
-  int64_t size = 0;        // scalars in canonical order
+  int64_t size = 0;   // scalars in canonical order
   Layout layout = Layout::plain;
   int64_t outputs = 0, inputs = 0;   // panels: W is outputs x inputs
   bool penalised = false;
@@ -38,9 +38,9 @@ struct Host {
 struct Batch {
   GatherArgs inputs{};
   int input_kind = source_same;
-  const void* targets = nullptr;      // rows of T, C-contiguous, or null
-  const int64_t* labels = nullptr;    // class numbers, or null
-  const double* weights = nullptr;    // per row of the data set, mean 1, or null
+  const void* targets = nullptr;     // rows of T, C-contiguous, or null
+  const int64_t* labels = nullptr;   // class numbers, or null
+  const double* weights = nullptr;   // per row of the data set, mean 1, or null
 };
 
 struct Progress {
@@ -61,7 +61,7 @@ class Plan {
   // -- building; each returns the number of what it added
   int add_value(const ValueShape& shape, bool with_delta, const ValueShape& delta_halo);
   int add_parameter(const ParameterShape& shape);
-  void set_post(int activation, double slope, int saved);   // for the operation added next: the activation of its output
+  void set_post(int activation, double slope, int saved);         // for the operation added next: the activation of its output
   void set_input_post(int activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
   void add_dense(int x, int z, int weights, int bias);
   void add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_top,
@@ -78,7 +78,7 @@ class Plan {
   void set_input(int value);
   void set_penalty(double lambda);
   void set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
-  void finish();           // lays out the arena
+  void finish();   // lays out the arena
   Host host;
 
   // -- parameters, in canonical order
@@ -180,8 +180,8 @@ class Plan {
   int rule_ = -1;
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
 
-  Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_, loss_region_,
-      correct_region_;
+  Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,
+      loss_region_, correct_region_;
   size_t parameter_size_ = 0;
   T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *losses_ = nullptr, *correct_ = nullptr;
@@ -202,8 +202,8 @@ class Operation {
   virtual void reserve(Plan<T>&) {}
   virtual void bind(Plan<T>&) = 0;
   virtual void forward(Plan<T>&, int samples) = 0;
-  virtual void gradients(Plan<T>&, int) {}              // of the parameters, from the δ of the output
-  virtual void delta(Plan<T>&, int samples) = 0;        // of the input
+  virtual void gradients(Plan<T>&, int) {}         // of the parameters, from the δ of the output
+  virtual void delta(Plan<T>&, int samples) = 0;   // of the input
   int x = -1, z = -1;
   Post<T> post, input_post;
   int saved = -1, input_saved = -1;
@@ -215,4 +215,4 @@ class Operation {
   }
 };
 
-}  // namespace chainrule
+}   // namespace chainrule

@@ -67,7 +67,7 @@ int cgroup_threads() {
   return int(std::ceil(double(quota) / double(period)));
 }
 
-}  // namespace
+}   // namespace
 
 int default_threads() {
   int count = affinity_threads();
@@ -113,8 +113,8 @@ struct ThreadPool::State {
         if (chunk >= uint32_t(claim >> 32)) break;
         const int size = grain.load(std::memory_order_relaxed), last = range.end.load(std::memory_order_relaxed);
         const int begin = range.begin.load(std::memory_order_relaxed) + int(chunk) * size;
-        function.load(std::memory_order_relaxed)(context.load(std::memory_order_relaxed), begin, begin + size < last ? begin + size : last,
-                                                 thread);
+        function.load(std::memory_order_relaxed)(context.load(std::memory_order_relaxed), begin,
+                                                 begin + size < last ? begin + size : last, thread);
         done.fetch_add(1, std::memory_order_acq_rel);
       }
     }
@@ -241,4 +241,4 @@ void ThreadPool::run_erased(int units, Function function, void* context) {
   }
 }
 
-}  // namespace chainrule
+}   // namespace chainrule

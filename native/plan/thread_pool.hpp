@@ -12,15 +12,18 @@ class ThreadPool {
   static ThreadPool& instance();   // rebuilt after fork: threads do not survive it
 
   int threads() const;
-  void set_threads(int count);     // 1..256
+  void set_threads(int count);   // 1..256
 
   // body(begin, end, thread) over [0, units), in chunks claimed one by one. Runs on the calling thread alone where another
   // Python thread holds the pool, or where `threads()` is 1.
   template <class Body>
   void run(int units, Body&& body) {
-    run_erased(units, [](void* context, int begin, int end, int thread) {
-      (*static_cast<std::remove_reference_t<Body>*>(context))(begin, end, thread);
-    }, &body);
+    run_erased(
+        units,
+        [](void* context, int begin, int end, int thread) {
+          (*static_cast<std::remove_reference_t<Body>*>(context))(begin, end, thread);
+        },
+        &body);
   }
 
  private:
@@ -34,4 +37,4 @@ class ThreadPool {
 // What the process may use: OMP_NUM_THREADS, the affinity mask and the cgroup quota, whichever is least.
 int default_threads();
 
-}  // namespace chainrule
+}   // namespace chainrule

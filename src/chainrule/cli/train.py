@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,6 +188,7 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
     from chainrule.training.history import History
 
     X, y, validation = training_data(job.problem, job.settings.shift, arguments)
+    sys.stdout.flush()  # progress goes to stderr, below what has been printed
     started = time.perf_counter()
     result: dict[str, Any] = {"stopped": "failed"}
     lines: list[str] = []
@@ -259,11 +261,10 @@ def confusions(actual: Array, predicted: Array) -> list[str]:
     if not counts.size:
         return ["no mistake on the held-out samples"]
     order = np.argsort(-counts, kind="stable")[:most_confusions]
-    named = ", ".join(f"{pairs[0, i]} for {pairs[1, i]} ({counts[i]})" for i in order)
+    times = ["" if counts[i] == 1 else f" ({counts[i]} times)" for i in order]
+    named = ", ".join(f"{pairs[0, i]} as {pairs[1, i]}{often}" for i, often in zip(order, times, strict=True))
     more = "" if len(counts) <= most_confusions else ", ..."
-    return [
-        f"{int(wrong.sum())} of {len(actual)} mistaken; taken wrongly, actual for predicted: {named}{more}"
-    ]
+    return [f"{int(wrong.sum())} of {len(actual)} mistaken: {named}{more}"]
 
 
 def save(job: Job, arguments: argparse.Namespace, history: Any, result: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ class KernelTime:
 
 
 def kernels() -> tuple[Kernel, ...]:
-    """The kernels whose share of the peak is a target; the last goes by Winograd, counted as done directly."""
+    """The kernels whose share of the peak is a target; the last, by Winograd, counted as done directly."""
     return (
         Kernel("dense 128×1024×1024", (1024,), 128, Dense(1024), Dense(1024)),
         Kernel("conv 20→40 5×5 on 12×12, batch 128", (16, 16, 1), 128, Conv2D(20, 5), Conv2D(40, 5)),

@@ -83,8 +83,9 @@ def network(workload: Workload) -> Network:
 
 
 def data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
-    """`steps` batches: inputs from N(0, 1) as float32 rows, and class numbers 0 to 9."""
+    """`steps` batches: inputs from N(0, 1) as float32 rows, and class numbers."""
     rng = np.random.default_rng(0)
     samples = workload.batch * workload.steps
     X = rng.standard_normal((samples, *workload.input_shape), dtype=np.float32)
-    return X, rng.integers(0, 10, samples, dtype=np.int64)
+    classes = int([layer for layer in workload.layers if layer[0] == "dense"][-1][1])
+    return X, rng.integers(0, classes, samples, dtype=np.int64)
