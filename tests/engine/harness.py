@@ -1,0 +1,160 @@
+"""What the tests of the engine share: levels, batches, tolerances, and the comparison with the formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule import _native, reference
+from chainrule.engine import Plan, lanes
+
+Array = NDArray[Any]
+
+LEVELS: list[str] = _native.supported_levels()
+DTYPES = ("float32", "float64")
+MACHINES = [(level, dtype) for level in LEVELS for dtype in DTYPES]
+
+# A sum of n terms is wrong by at most n·eps of the sum of their magnitudes, in practice by about √n·eps. The
+# allowance is SAFETY·eps·(terms of all sums passed), of the largest entry of what is compared; Winograd's
+# transforms (16 products for four results) and activations of a few ulp are within SAFETY.
+SAFETY = 4.0
+# Entries of a tensor are compared on the scale of its largest entry, but not below this share of the largest
+# of all tensors of its kind: what is small because it cancels carries the rounding errors of what was added.
+SMALLEST_SHARE = 1e-2
+# A ReLU's input or the lead of a maximum must be away from a tie by this share of the largest value, or
+# float32 and float64 may take different branches: 80 float32 roundings.
+KINK_MARGIN = 1e-5
+
+
+def batch_sizes(width: int) -> tuple[int, ...]:
+    """Around the lanes of a register: one, one short, full, one over, and two blocks and a bit."""
+    return tuple(sorted({1, max(width - 1, 1), width, width + 1, 2 * width + 3}))
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A network in float32 (every number of it is one in float64 too) and a batch for it."""
+
+    network: cr.Network
+    X: Array
+    y: Array  # encoded: int64 class numbers or numbers of the output's shape
+    loss: cr.Loss
+    penalty: cr.Penalty | None = None
+    weights: Array | None = None
+    training_size: int | None = None
+
+    def first(self, samples: int) -> Problem:
+        weights = None if self.weights is None else self.weights[:samples]
+        return replace(self, X=self.X[:samples], y=self.y[:samples], weights=weights)
+
+    def step(self) -> cr.Step:
+        size = self.training_size
+        return reference.backpropagate(
+            self.network, self.X, self.y, self.loss, self.penalty, self.weights, size
+        )
+
+    def plan(
+        self, level: str, dtype: str, *, keep: bool, batch_size: int | None = None, **options: Any
+    ) -> Plan:
+        return Plan(
+            self.network,
+            self.loss,
+            self.penalty,
+            dtype=dtype,
+            level=level,
+            keep=keep,
+            batch_size=batch_size or len(self.X),
+            training_size=self.training_size or len(self.X),
+            **options,
+        )
+
+
+def summed_terms(network: cr.Network, samples: int) -> int:
+    """How many terms the sums have that a value can pass on its way through the network and back, all
+    together.
+    """
+    terms = 8
+    for layer in network.layers:
+        positions = int(np.prod(network.shapes[str(layer.name)][:-1]))
+        for array in network.layer_parameters(layer).values():
+            terms += array.size // array.shape[0] + samples * positions  # forward and δ; the gradient
+            terms += (
+                array.shape[0] * (array.shape[1:3] != () and array.ndim == 4) * int(np.prod(array.shape[1:3]))
+            )
+        terms += 4 + (network.shapes[str(layer.name)][-1] if isinstance(layer, cr.Softmax) else 0)
+    return terms
+
+
+def assert_close(
+    actual: Mapping[str, Array], expected: Mapping[str, Array], tolerance: float, kind: str
+) -> None:
+    """Every array within `tolerance` of its largest entry."""
+    assert set(actual) == set(expected), f"{kind}: {sorted(actual)} instead of {sorted(expected)}"
+    largest = {name: float(np.abs(array).max(initial=0)) for name, array in expected.items()}
+    floor = SMALLEST_SHARE * max(largest.values(), default=0.0)
+    for name, array in expected.items():
+        assert actual[name].shape == array.shape, f"{kind} {name}"
+        error = np.abs(actual[name].astype(np.float64) - array)
+        allowed = tolerance * max(largest[name], floor)
+        worst = np.unravel_index(np.argmax(error), error.shape)
+        assert (error <= allowed).all(), (  # NaN fails too
+            f"{kind} {name}: wrong by {error[worst]:.3g} at {worst}, allowed {allowed:.3g}"
+        )
+
+
+def assert_like_reference(problem: Problem, level: str, dtype: str, batch_size: int, step: cr.Step) -> None:
+    """Everything the formulas say of a batch, by the plan that keeps all layers apart and by the fused
+    one.
+    """
+    tolerance = SAFETY * float(np.finfo(dtype).eps) * summed_terms(problem.network, len(problem.X))
+    loss_scale = max(abs(step.loss), 1.0)
+    for keep in (True, False):
+        plan = problem.plan(level, dtype, keep=keep, batch_size=batch_size)
+        name = f"{'kept' if keep else 'fused'} {level} {dtype} {len(problem.X)} of {batch_size}:"
+        if keep:
+            loss, activations, deltas, gradients = plan.inspect(problem.X, problem.y, problem.weights)
+            assert_close(activations, step.activations, tolerance, f"{name} activation")
+            assert_close(deltas, step.deltas, tolerance, f"{name} δ")
+        else:
+            loss, gradients = plan.gradients(problem.X, problem.y, problem.weights)
+        assert_close(gradients, step.gradients, tolerance, f"{name} gradient")
+        assert abs(loss - step.loss) <= tolerance * loss_scale, f"{name} loss {loss}, expected {step.loss}"
+        outputs = {"output": plan.predict(problem.X)}
+        assert_close(outputs, {"output": step.output}, tolerance, f"{name} predicted")
+
+
+def away_from_kinks(network: cr.Network, X: Array) -> bool:
+    """Whether no ReLU and no maximum of the network is so close to a tie that rounding could decide it."""
+    outputs = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
+    for layer, x in zip(network.layers, outputs, strict=False):
+        margin = KINK_MARGIN * np.abs(x).max(initial=0)
+        if isinstance(layer, cr.ReLU | cr.LeakyReLU) and ((np.abs(x) < margin) & (x != 0)).any():
+            return False
+        if isinstance(layer, cr.MaxPool2D) and not _clear_maxima(layer, x, margin):
+            return False
+    return True
+
+
+def _clear_maxima(layer: cr.MaxPool2D, x: Array, margin: float) -> bool:
+    (height, width), (down, right) = layer.grid.kernel, layer.grid.stride
+    if height * width == 1:
+        return True
+    windows = sliding_window_view(x, (height, width), axis=(0, 1))[::down, ::right]
+    best = np.sort(windows.reshape(*windows.shape[:-2], -1), axis=-1)[..., -2:]
+    close = best[..., 1] - best[..., 0] < margin
+    return not (close & (best[..., 1] != 0)).any()  # 0 and 0 behind a ReLU is an exact tie
+
+
+def width(level: str, dtype: str) -> int:
+    return lanes(dtype, level)
+
+
+def same_bits(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    """Equal as bytes: NaN equals NaN, 0 differs from -0."""
+    return set(one) == set(other) and all(one[name].tobytes() == other[name].tobytes() for name in one)

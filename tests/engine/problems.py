@@ -1,0 +1,156 @@
+"""Random small networks with data, loss, penalty and weights, each from a seed: sizes around the lanes, odd
+pictures,
+every padding, overlapping and ragged pools, every activation wherever it can stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from tests.engine.harness import Array, Problem, away_from_kinks
+
+WIDTHS = (1, 3, 7, 8, 9, 15, 16, 17, 33)  # channels and units around the lanes of every level
+LARGEST_MAP = 2500  # scalars of one sample's value: keeps the reference fast
+LARGEST_BATCH = 36  # more than two blocks of AVX-512 in float32
+
+Random = np.random.Generator
+Maker = Callable[[Random], cr.Layer]
+
+ACTIVATIONS: tuple[Maker, ...] = (
+    lambda r: cr.ReLU(),
+    lambda r: cr.LeakyReLU(float(r.choice([0.1, 0.5, 0.0, -0.2]))),
+    lambda r: cr.Sigmoid(),
+    lambda r: cr.Tanh(),
+    lambda r: cr.Softplus(),
+    lambda r: cr.GELU(),
+    lambda r: cr.Identity(),
+    lambda r: cr.Softmax(),
+)
+
+
+def _width(r: Random) -> int:
+    return int(r.choice(WIDTHS))
+
+
+def _direct(r: Random) -> cr.Layer:
+    kernel = (int(r.integers(1, 5)), int(r.integers(1, 5)))
+    stride = (int(r.integers(1, 3)), int(r.integers(1, 3)))
+    (top, bottom), (left, right) = [
+        r.integers(0, size, 2).tolist() for size in kernel
+    ]  # less than the kernel
+    padding: Any = [0, "same", "same", (top, left), ((top, bottom), (left, right))][r.integers(5)]
+    return cr.Conv2D(_width(r), kernel, stride=stride, padding=padding, bias=bool(r.random() < 0.8))
+
+
+def _winograd(r: Random) -> cr.Layer:
+    paddings: list[Any] = ["valid", "same", 0, 1, 2, ((0, 2), (1, 0)), ((2, 1), (0, 2)), (1, 2)]
+    filters = int(r.choice([8, 9, 15, 16, 17, 33]))
+    return cr.Conv2D(filters, 3, padding=paddings[r.integers(len(paddings))], bias=bool(r.random() < 0.8))
+
+
+def _pool(r: Random) -> cr.Layer:
+    cls = cr.MaxPool2D if r.random() < 0.6 else cr.AveragePool2D
+    window = (int(r.integers(1, 4)), int(r.integers(1, 4)))
+    return cls(2) if r.random() < 0.3 else cls(window, (int(r.integers(1, 4)), int(r.integers(1, 4))))
+
+
+def _add(layers: list[cr.Layer], shape: tuple[int, ...], layer: cr.Layer) -> tuple[int, ...]:
+    """The new shape; the layer is left out where it does not fit or makes the value too large."""
+    try:
+        new = layer.output_shape(shape)
+    except ValueError:
+        return shape
+    if int(np.prod(new)) > LARGEST_MAP or min(new) < 1:
+        return shape
+    layers.append(layer)
+    return new
+
+
+def _image_body(r: Random, conv: Maker, shape: tuple[int, ...]) -> tuple[list[cr.Layer], tuple[int, ...]]:
+    layers: list[cr.Layer] = []
+    for _ in range(int(r.integers(2, 4))):
+        if r.random() < 0.2:
+            shape = _add(layers, shape, cr.Identity())
+        shape = _add(layers, shape, conv(r))
+        for _ in range(int(r.integers(0, 3))):
+            shape = _add(layers, shape, ACTIVATIONS[r.integers(len(ACTIVATIONS))](r))
+        if r.random() < 0.5:
+            shape = _add(layers, shape, _pool(r))
+        if r.random() < 0.2:
+            shape = _add(layers, shape, ACTIVATIONS[r.integers(len(ACTIVATIONS))](r))
+    return layers, shape
+
+
+def _dense_body(r: Random, layers: list[cr.Layer], shape: tuple[int, ...], count: int) -> tuple[int, ...]:
+    for _ in range(count):
+        shape = _add(layers, shape, cr.Dense(_width(r), bias=bool(r.random() < 0.8)))
+        for _ in range(int(r.integers(0, 3))):
+            shape = _add(layers, shape, ACTIVATIONS[r.integers(len(ACTIVATIONS))](r))
+    return shape
+
+
+def random_layers(r: Random, family: str) -> tuple[list[cr.Layer], tuple[int, ...]]:
+    """Layers up to, not including, what belongs to the loss, and the input's shape."""
+    if family == "dense":
+        flat = r.random() < 0.3
+        shape: tuple[int, ...] = (2, 3, _width(r)) if flat else (_width(r),)
+        layers: list[cr.Layer] = [cr.Flatten()] if flat else []
+        _dense_body(r, layers, layers[0].output_shape(shape) if flat else shape, int(r.integers(1, 4)))
+        return layers, shape
+    winograd = family == "winograd"
+    channels = int(r.choice([8, 9, 16, 17])) if winograd else _width(r)
+    shape = (int(r.integers(3, 9)), int(r.integers(3, 9)), channels)
+    layers, end = _image_body(r, _winograd if winograd else _direct, shape)
+    if r.random() < 0.7:
+        end = _add(layers, end, cr.Flatten())
+        if r.random() < 0.3:
+            end = _add(layers, end, cr.Identity())
+        if r.random() < 0.7:
+            _dense_body(r, layers, end, int(r.integers(1, 3)))
+    return layers, shape
+
+
+def _loss_and_targets(
+    r: Random, network_shape: tuple[int, ...], samples: int
+) -> tuple[list[cr.Layer], cr.Loss, Array]:
+    """The layers that belong to the loss, and targets as the door would encode them."""
+    shape = (samples, *network_shape)
+    kind = r.integers(6)
+    if kind <= 1 and network_shape[-1] > 1:
+        if kind == 0:
+            return [cr.Softmax()], cr.CrossEntropy(), r.integers(0, network_shape[-1], shape[:-1])
+        soft = r.random(shape) ** 3  # in float64: probabilities rounded to float32 do not sum to 1
+        return [cr.Softmax()], cr.CrossEntropy(), soft / soft.sum(axis=-1, keepdims=True)
+    if kind == 2:
+        return [cr.Sigmoid()], cr.BinaryCrossEntropy(), r.random(shape)
+    if kind == 3:
+        return [cr.Sigmoid()], cr.BinaryCrossEntropy(), r.integers(0, 2, shape).astype(np.float64)
+    return [], cr.SquaredError(mean_outputs=bool(kind == 4)), r.standard_normal(shape)
+
+
+def random_problem(seed: int, family: str) -> Problem:
+    """The network of a seed, and the first batch of it that is away from every kink."""
+    r = np.random.default_rng([seed, len(family)])
+    layers, shape = random_layers(r, family)
+    samples = int(r.integers(1, LARGEST_BATCH + 1))
+    ends = cr.Network(layers, input_shape=shape).output_shape
+    last, loss, y = _loss_and_targets(r, ends, samples)
+    network = cr.Network([*layers, *last], input_shape=shape, seed=seed)
+    biases = {
+        key: 0.3 * r.standard_normal(array.shape)
+        for key, array in network.parameters.items()
+        if array.ndim == 1
+    }
+    network.set_parameters(biases)  # they start at 0, where they could be left out unseen
+    penalty = [None, cr.L2(0.03), cr.L2(0.7, per_sample=True)][r.integers(3)]
+    weights = None if r.random() < 0.5 else r.random(samples) * r.choice([0, 1, 3], samples) + 1e-3
+    weights = None if weights is None else weights / weights.mean()
+    for _ in range(200):
+        X = r.standard_normal((samples, *shape)).astype(np.float32)
+        if away_from_kinks(network, X):
+            return Problem(network, X, y, loss, penalty, weights, training_size=3 * samples)
+    raise AssertionError(f"no batch of network {seed} ({family}) is away from its kinks: {network!r}")

@@ -1,0 +1,87 @@
+"""Every layer through the kernels: each case of tests/cases.py at every ISA level and at batches around the
+lanes.
+
+Kept apart (outputs, δ of the input, gradients), and fused between a layer below and an activation above.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.engine.lowering import OPERATIONS
+from chainrule.layers import layer_classes
+from tests.cases import LAYER_CASES, LayerCase, inputs, output_delta, parameters
+from tests.engine.harness import (
+    MACHINES,
+    Problem,
+    assert_like_reference,
+    away_from_kinks,
+    batch_sizes,
+    width,
+)
+
+cases = pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
+machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
+LARGEST_BATCH = 2 * 16 + 3  # of AVX-512 in float32
+
+
+class Inner(cr.Loss):
+    """⟨a, y⟩: its δ is y itself, so that a layer can be given any δ."""
+
+    def value(self, a: Any, y: Any) -> Any:
+        return (a * y).reshape(-1, a.shape[-1]).sum(axis=0)
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return y
+
+
+@cache
+def alone(case: LayerCase) -> Problem:
+    """The layer as a network; the largest batch."""
+    network = cr.Network([case.make()], input_shape=case.input_shape)
+    network.set_parameters({f"{network.layers[0].name}.{key}": W for key, W in parameters(case).items()})
+    X = inputs(case, LARGEST_BATCH).astype(np.float32)
+    return Problem(network, X, output_delta(case, LARGEST_BATCH).astype(np.float32), Inner())
+
+
+@cache
+def between(case: LayerCase) -> Problem:
+    """The layer between one with parameters, whose δ it must deliver, and an activation."""
+    shape = case.input_shape
+    below: list[cr.Layer] = (
+        [cr.Conv2D(shape[-1], 1), cr.Tanh()] if len(shape) == 3 else [cr.Dense(shape[0]), cr.Softplus()]
+    )
+    network = cr.Network([*below, case.make(), cr.LeakyReLU(0.25)], input_shape=shape, seed=1)
+    y = output_delta(case, LARGEST_BATCH).astype(np.float32)
+    for seed in range(100):
+        X = np.random.default_rng(seed).standard_normal((LARGEST_BATCH, *shape)).astype(np.float32)
+        if away_from_kinks(network, X):
+            return Problem(network, X, y, cr.SquaredError())
+    raise AssertionError(f"no batch of {case.id} is away from its kinks")
+
+
+@cache
+def expected(make: Any, case: LayerCase, samples: int) -> cr.Step:
+    return make(case).first(samples).step()
+
+
+@cases
+@machines
+@pytest.mark.parametrize("make", [alone, between])
+def test_the_kernels_compute_the_formulas(case: LayerCase, level: str, dtype: str, make: Any) -> None:
+    for samples in batch_sizes(width(level, dtype)):
+        problem, step = make(case).first(samples), expected(make, case, samples)
+        assert_like_reference(problem, level, dtype, samples, step)
+    # a plan made for more: blocks that hold nothing, and a last one that holds one sample
+    assert_like_reference(problem, level, dtype, 3 * samples, step)
+
+
+def test_every_layer_has_a_native_operation_and_cases() -> None:
+    """A layer added without them would silently run on the host, or untested."""
+    assert set(OPERATIONS) == set(layer_classes.values())
+    assert {type(case.make()) for case in LAYER_CASES} == set(layer_classes.values())

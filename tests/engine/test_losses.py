@@ -1,0 +1,193 @@
+"""The losses at their extremes: saturated and huge outputs, targets in every form, NaN that must not be
+lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import reference
+from chainrule.engine import Plan
+from tests.engine.harness import MACHINES, Array
+
+machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
+CLASSES = 5
+HUGE = 1e4  # its exponential overflows float64
+
+# Rows of z: ordinary, saturated, and so far apart that all but one probability are 0.
+LOGITS = np.array(
+    [
+        [0.0, 0.0, 0.0, 0.0, 0.0],
+        [HUGE, -HUGE, 0.0, HUGE, 1.0],
+        [-HUGE, -HUGE, -HUGE, -HUGE, -HUGE],
+        [HUGE, HUGE, HUGE, HUGE, HUGE],
+        [88.0, 89.0, -103.0, -104.0, 40.0],
+        [710.0, -745.0, 16.0, -17.0, 0.5],
+        [1e-30, -1e-30, 1e-8, -1e-8, 1e30],
+        [-30.0, -20.0, 20.0, 30.0, 37.0],
+    ]
+)
+LABELS = np.array([4, 1, 2, 3, 2, 1, 0, 0])  # among them classes of probability 0
+ROUNDINGS = 8  # of the type, in the value relative to max(|value|, 1), and in δ relative to 1/m
+
+
+def logits(last: cr.Layer, values: Array, dtype: str) -> cr.Network:
+    """A network whose z is its input: W is the identity."""
+    width = values.shape[1]
+    layers = [cr.Dense(width, name="z"), last]
+    return cr.Network.from_parameters(
+        layers, {"z.W": np.eye(width), "z.b": np.zeros(width)}, input_shape=width, dtype=dtype
+    )
+
+
+def compare(network: cr.Network, X: Array, y: Array, loss: cr.Loss, level: str, dtype: str) -> None:
+    X = X.astype(dtype)
+    step = reference.backpropagate(network, X, y, loss)
+    assert np.isfinite(step.loss)
+    eps = float(np.finfo(dtype).eps)
+    for row in range(len(X)):  # each alone: a small loss must not hide behind a large one
+        one = slice(row, row + 1)
+        alone = reference.backpropagate(network, X[one], y[one], loss)
+        plan = Plan(network, loss, batch_size=1, dtype=dtype, level=level, keep=True)
+        value, activations, deltas, _ = plan.inspect(X[one], y[one])
+        # A difference of two logits is rounded as they are.
+        assert abs(value - alone.loss) <= ROUNDINGS * eps * max(abs(alone.loss), 1.0), (
+            row,
+            value,
+            alone.loss,
+        )
+        last = str(network.layers[-1].name)
+        np.testing.assert_allclose(activations[last], alone.activations[last], rtol=0, atol=ROUNDINGS * eps)
+        np.testing.assert_allclose(deltas["z"], alone.deltas["z"], rtol=0, atol=ROUNDINGS * eps)
+    plan = Plan(network, loss, batch_size=len(X), dtype=dtype, level=level)
+    assert plan.gradients(X, y)[0] == pytest.approx(step.loss, rel=ROUNDINGS * eps)
+    assert plan.evaluate(X, y).loss == pytest.approx(step.loss, rel=ROUNDINGS * eps)
+
+
+@machines
+def test_cross_entropy_of_extreme_logits(level: str, dtype: str) -> None:
+    network = logits(cr.Softmax(), LOGITS, dtype)
+    soft = np.random.default_rng(0).random(LOGITS.shape)
+    soft /= soft.sum(axis=1, keepdims=True)
+    for y in (LABELS, np.eye(CLASSES)[LABELS], soft):
+        compare(network, LOGITS, y, cr.CrossEntropy(), level, dtype)
+
+
+@machines
+def test_binary_cross_entropy_of_saturated_outputs(level: str, dtype: str) -> None:
+    network = logits(cr.Sigmoid(), LOGITS, dtype)
+    levels = np.random.default_rng(0).random(LOGITS.shape).astype(np.float32)
+    for y in (np.eye(CLASSES)[LABELS], 1 - np.eye(CLASSES)[LABELS], levels):
+        compare(network, LOGITS, y, cr.BinaryCrossEntropy(), level, dtype)
+
+
+@machines
+def test_squared_error_of_large_numbers(level: str, dtype: str) -> None:
+    values = np.array([[1e18, -1e18, 3.0], [0.0, 1e-20, -1e-20], [1e4, -1e4, 0.0]])
+    compare(
+        logits(cr.Identity(), values, dtype), values, np.zeros((3, 3)), cr.SquaredError(), level, "float64"
+    )
+    moderate = values[1:]
+    compare(
+        logits(cr.Identity(), values, dtype),
+        moderate,
+        np.ones((2, 3)),
+        cr.SquaredError(mean_outputs=True),
+        level,
+        "float64",
+    )
+
+
+@machines
+def test_classes_and_one_hot_rows_are_the_same(level: str, dtype: str) -> None:
+    """To the bit: value, accuracy and gradients; and neither form leaves anything behind for the other."""
+    r = np.random.default_rng(1)
+    network = cr.Network(
+        [cr.Dense(7), cr.Tanh(), cr.Dense(CLASSES), cr.Softmax()], input_shape=6, dtype=dtype
+    )
+    X, y = r.standard_normal((21, 6)).astype(np.float32), r.integers(0, CLASSES, 21)
+    plan = Plan(network, cr.CrossEntropy(), batch_size=21, dtype=dtype, level=level)
+    results = [
+        (plan.gradients(X, t), plan.evaluate(X, t)) for t in (y, np.eye(CLASSES)[y], y, np.eye(CLASSES)[y])
+    ]
+    (first, gradients), measured = results[0]
+    for (value, other), evaluated in results[1:]:
+        assert (value, evaluated) == (first, measured)
+        assert all(np.array_equal(other[key], gradients[key]) for key in gradients)
+    expected = (reference.forward(network, X).argmax(axis=1) == y).mean()
+    assert measured.accuracy == pytest.approx(expected, abs=1e-12)
+
+
+@machines
+def test_ties_of_the_largest_output_go_to_the_first(level: str, dtype: str) -> None:
+    z = np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0], [0.0, 0.0, 0.0]])
+    plan = Plan(logits(cr.Softmax(), z, dtype), cr.CrossEntropy(), batch_size=3, dtype=dtype, level=level)
+    for labels, share in (([0, 1, 0], 1.0), ([1, 2, 1], 0.0), ([0, 2, 2], 1 / 3)):
+        assert plan.evaluate(z, np.array(labels)).accuracy == pytest.approx(share)
+
+
+@machines
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_a_sample_of_weight_zero_is_not_there(level: str, dtype: str, weight: float) -> None:
+    """Even if its output is huge: 0 times its loss is 0."""
+    r = np.random.default_rng(2)
+    network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=4, dtype=dtype)
+    X, y = r.standard_normal((6, 4)), np.array([0, 1, 2, 0, 1, 2])
+    X[2] *= 1e30 if weight == 0.0 else 1.0
+    weights = np.array([1.0, 1, weight, 1, 1, 1])
+    plan = Plan(network, cr.CrossEntropy(), batch_size=6, dtype=dtype, level=level)
+    value, gradients = plan.gradients(X, y, weights)
+    step = reference.backpropagate(network, X.astype(dtype), y, cr.CrossEntropy(), weights=weights)
+    assert value == pytest.approx(step.loss, rel=1e-5 if dtype == "float32" else 1e-12)
+    for key, expected in step.gradients.items():
+        np.testing.assert_allclose(
+            gradients[key], expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13
+        )
+
+
+IMAGE = (4, 4, 8)
+CARRIERS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
+    "relu": ((6,), [cr.Dense(5), cr.ReLU(), cr.Dense(3)]),
+    "relu alone": ((6,), [cr.ReLU(), cr.Dense(3)]),
+    "leaky relu": ((6,), [cr.Dense(5), cr.LeakyReLU(), cr.Dense(3)]),
+    "smooth": (
+        (6,),
+        [cr.Dense(5), cr.Sigmoid(), cr.Tanh(), cr.Softplus(), cr.GELU(), cr.Softmax(), cr.Dense(3)],
+    ),
+    "conv and max pool": (IMAGE, [cr.Conv2D(3, 2), cr.ReLU(), cr.MaxPool2D(2, 1), cr.Flatten(), cr.Dense(3)]),
+    "winograd and pools": (
+        IMAGE,
+        [cr.Conv2D(8, 3, padding=1), cr.ReLU(), cr.MaxPool2D(2), cr.AveragePool2D(2), cr.Flatten()],
+    ),
+    "max pool": (IMAGE, [cr.MaxPool2D(3, 1), cr.Flatten(), cr.Dense(3)]),
+}
+PAIRS: list[tuple[list[cr.Layer], cr.Loss]] = [
+    ([], cr.SquaredError()),
+    ([cr.Softmax()], cr.CrossEntropy()),
+    ([cr.Sigmoid()], cr.BinaryCrossEntropy()),
+]
+
+
+@pytest.mark.parametrize("name", CARRIERS)
+@machines
+def test_nan_reaches_the_loss(name: str, level: str, dtype: str) -> None:
+    """Never dropped by max(z, 0) or a maximum: the loss is the alarm. The other samples do not notice."""
+    shape, layers = CARRIERS[name]
+    for last, loss in PAIRS:
+        network = cr.Network([*layers, *last], input_shape=shape, dtype=dtype, seed=3)
+        X = np.abs(np.random.default_rng(4).standard_normal((5, *shape)))
+        X[3].flat[X[3].size // 2] = np.nan
+        y: Any = np.zeros((5, *network.output_shape))
+        if isinstance(loss, cr.CrossEntropy):
+            y = np.zeros(5, np.int64)
+        for keep in (True, False):
+            plan = Plan(network, loss, batch_size=5, dtype=dtype, level=level, keep=keep)
+            value, _ = plan.gradients(X, y)
+            assert np.isnan(value), f"{loss} keep={keep}: NaN became {value}"
+            a = plan.predict(X)
+            assert np.isnan(a[3]).any()
+            assert np.isfinite(np.delete(a, 3, axis=0)).all()

@@ -1,0 +1,205 @@
+"""The fused updates against the optimizers' formulas on NumPy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import reference
+from chainrule.engine import Plan
+from chainrule.training.optimizers import Optimizer, clip_factor
+from tests.engine.harness import LEVELS, MACHINES, Array, same_bits
+
+STEPS = 6
+RATES = np.array([0.05, 0.1, 0.02, 0.2, 0.1, 0.03])
+BATCH = 10
+SAMPLES = STEPS * BATCH - 3  # the last batch is partial
+EXACT = 1e-12  # float64: six steps of a few roundings each
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": cr.SGD(),
+    "momentum": cr.SGD(momentum=0.9),
+    "nesterov": cr.SGD(momentum=0.9, nesterov=True),
+    "adam": cr.Adam(),
+    "adam, no first moment": cr.Adam(beta1=0.0, beta2=0.5, epsilon=1e-3),
+    "adamw": cr.AdamW(weight_decay=0.3),
+    "rmsprop": cr.RMSProp(),
+    "rmsprop with momentum": cr.RMSProp(rho=0.5, momentum=0.8, epsilon=1e-3),
+}
+CLIPS = {"not clipped": None, "clipped": 0.05, "sometimes clipped": 1.5}
+PENALTIES = [None, cr.L2(0.1), cr.L2(3.0, per_sample=True)]
+# Slots of the native state, by the names the formulas give them.
+SLOTS = {"velocity": "first", "mean": "first", "square": "second"}
+
+
+def problem(dtype: str) -> tuple[cr.Network, Array, Array]:
+    """Dense panels, convolutions and biases; 3 and 17 units, so that parameters end inside a vector."""
+    layers = [
+        cr.Conv2D(3, 2),
+        cr.Tanh(),
+        cr.Flatten(),
+        cr.Dense(17),
+        cr.Softplus(),
+        cr.Dense(3),
+        cr.Softmax(),
+    ]
+    network = cr.Network(layers, input_shape=(4, 4, 2), seed=1, dtype=dtype)
+    r = np.random.default_rng(2)
+    return network, r.standard_normal((SAMPLES, 4, 4, 2)).astype(np.float32), r.integers(0, 3, SAMPLES)
+
+
+def one_step(
+    network: cr.Network, gradients: Any, theta: Any, states: Any, optimizer: Optimizer, rate: float, step: int
+) -> dict[str, Array]:
+    clip = clip_factor(gradients.values(), optimizer.clip_norm)
+    return {
+        name: optimizer.update(
+            theta[name],
+            clip * gradients[name],
+            states[name],
+            rate,
+            step,
+            penalised=network.parameter_specs[name].penalised,
+        )
+        for name in theta
+    }
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_epoch_in_float64(name: str, penalty: cr.L2 | None, clip: str) -> None:
+    """Six steps by `Optimizer.update` on the gradients of the formulas, and the state they leave."""
+    optimizer = replace(OPTIMIZERS[name], clip_norm=CLIPS[clip])
+    network, X, y = problem("float64")
+    order = np.random.default_rng(3).permutation(SAMPLES)
+    theta: dict[str, Array] = dict(network.parameters)
+    states = {key: optimizer.new_state(array) for key, array in theta.items()}
+    for step, rate in enumerate(RATES):
+        rows = order[step * BATCH : (step + 1) * BATCH]
+        gradients = reference.backpropagate(
+            network, X[rows], y[rows], None, penalty, training_size=SAMPLES, parameters=theta
+        ).gradients
+        theta = one_step(network, gradients, theta, states, optimizer, rate, step + 1)
+
+    for level in LEVELS:
+        plan = Plan(
+            network,
+            cr.CrossEntropy(),
+            penalty,
+            optimizer,
+            batch_size=BATCH,
+            training_size=SAMPLES,
+            level=level,
+        )
+        result = plan.train_epoch(X, y, order, RATES)
+        assert (result.outcome, result.steps) == ("done", STEPS)
+        actual, state = plan.parameters(), plan.optimizer_state()
+        assert state["steps"] == STEPS
+        kept = {f"{SLOTS[slot]}/{key}" for key in theta for slot in optimizer.slots}
+        assert {key for key in state if "/" in key} == kept
+        for key, expected in theta.items():
+            np.testing.assert_allclose(
+                actual[key], expected, rtol=EXACT, atol=EXACT, err_msg=f"{level} {key}"
+            )
+            for slot, moment in states[key].items():
+                np.testing.assert_allclose(state[f"{SLOTS[slot]}/{key}"], moment, rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_step_in_float32(name: str, level: str) -> None:
+    """From the native parameters, state and gradients of every step the formulas give the next, to a few
+    roundings.
+
+    1 - β in float32 carries the rounding of β: eps / (1 - β) of it.
+    """
+    optimizer = replace(OPTIMIZERS[name], clip_norm=0.5)
+    penalty = cr.L2(0.1)
+    network, X, y = problem("float32")
+    plan = Plan(network, cr.CrossEntropy(), penalty, optimizer, batch_size=BATCH, level=level)
+    probe = Plan(network, cr.CrossEntropy(), penalty, batch_size=BATCH, level=level)
+    forgotten = max(getattr(optimizer, key, 0.0) for key in ("beta1", "beta2", "rho"))
+    tolerance = float(np.finfo(np.float32).eps) * (8 + 1 / (1 - forgotten))
+    for step, rate in enumerate(RATES):
+        rows = np.arange(step * BATCH, min((step + 1) * BATCH, SAMPLES))
+        before, state = plan.parameters(), plan.optimizer_state()
+        probe.load(before)
+        _, gradients = probe.gradients(X[rows], y[rows])
+        wide = {key: array.astype(np.float64) for key, array in before.items()}
+        states = {
+            key: {
+                slot: state.get(f"{SLOTS[slot]}/{key}", np.zeros_like(array)).astype(np.float64)
+                for slot in optimizer.slots
+            }
+            for key, array in before.items()
+        }
+        exact = {key: array.astype(np.float64) for key, array in gradients.items()}
+        expected = one_step(network, exact, wide, states, optimizer, rate, step + 1)
+        plan.train_epoch(X, y, rows, RATES[step : step + 1])
+        for key, after in plan.parameters().items():
+            moved = np.abs(expected[key] - wide[key])
+            allowed = tolerance * (moved + np.abs(wide[key]) + float(np.finfo(np.float32).tiny))
+            # A gradient entry is itself a sum, rounded on the scale of the largest.
+            allowed += 4 * tolerance * moved.max()
+            assert (np.abs(after - expected[key]) <= allowed).all(), f"step {step} {key}"
+
+
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+def test_only_weights_decay_and_are_penalised(level: str, dtype: str) -> None:
+    """With a rate so small that the data do nothing, AdamW's decay and L2 change the weights and no bias."""
+    network, X, _ = problem(dtype)
+    network.set_parameters({key: np.full(array.shape, 0.5) for key, array in network.parameters.items()})
+    targets = np.full((SAMPLES, 3), 1 / 3)  # all outputs are equal: the data's δ is 0
+    optimizer = cr.AdamW(weight_decay=0.25, epsilon=1.0)
+    plan = Plan(network, cr.CrossEntropy(), None, optimizer, batch_size=SAMPLES, level=level)
+    plan.train_epoch(X, targets, np.arange(SAMPLES), np.array([0.1]))
+    for key, array in plan.parameters().items():
+        np.testing.assert_allclose(
+            array, 0.5 if key.endswith("b") else 0.5 * (1 - 0.1 * 0.25), rtol=1e-6, err_msg=key
+        )
+    plan = Plan(network, cr.CrossEntropy(), cr.L2(0.5), cr.SGD(), batch_size=SAMPLES, level=level)
+    plan.train_epoch(X, targets, np.arange(SAMPLES), np.array([0.1]))
+    for key, array in plan.parameters().items():
+        np.testing.assert_allclose(
+            array, 0.5 if key.endswith("b") else 0.5 * (1 - 0.1 * 0.5), rtol=1e-6, err_msg=key
+        )
+
+
+@pytest.mark.parametrize(("level", "dtype"), MACHINES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_state_taken_out_and_put_back_goes_on_to_the_bit(name: str, level: str, dtype: str) -> None:
+    network, X, y = problem(dtype)
+    order = np.arange(SAMPLES)
+
+    def make() -> Plan:
+        return Plan(network, cr.CrossEntropy(), cr.L2(0.01), OPTIMIZERS[name], batch_size=BATCH, level=level)
+
+    through, first, second = make(), make(), make()
+    for half in (slice(0, 30), slice(30, None)):
+        through.train_epoch(X, y, order[half], RATES[:3])
+    first.train_epoch(X, y, order[:30], RATES[:3])
+    second.load(first.parameters())
+    second.set_optimizer_state(first.optimizer_state())
+    second.train_epoch(X, y, order[30:], RATES[:3])
+    assert same_bits(second.parameters(), through.parameters())
+    one, other = second.optimizer_state(), through.optimizer_state()
+    assert one.pop("steps") == other.pop("steps") == STEPS
+    assert same_bits(one, other)
+
+
+def test_a_huge_gradient_is_clipped_and_not_lost() -> None:
+    """Its square is beyond float32, its norm is not: the clipped step has the norm asked for."""
+    network = cr.Network([cr.Dense(3)], input_shape=2, seed=1)
+    X, y = np.full((4, 2), 1e15, np.float32), np.full((4, 3), -1e15, np.float32)
+    for level in LEVELS:
+        plan = Plan(network, cr.SquaredError(), None, cr.SGD(clip_norm=0.5), batch_size=4, level=level)
+        assert plan.train_epoch(X, y, np.arange(4), np.array([1.0])).outcome == "done"
+        moved = [array - network.parameters[key] for key, array in plan.parameters().items()]
+        assert np.sqrt(sum(float((m.astype(np.float64) ** 2).sum()) for m in moved)) == pytest.approx(
+            0.5, rel=1e-5
+        )
