@@ -33,6 +33,9 @@ wrong_arguments = {
     "patience alone": (["train", "digits", "--patience", "3"], "add --validation"),
     "optimizer": (["train", "digits", "--optimizer", "magic"], "invalid choice"),
     "momentum with adam": (["train", "digits", "--momentum", "0.5"], "does not go with adam"),
+    "threads": (["train", "digits", "--threads", "257"], "more than 256 threads"),
+    "shift on features": (["train", "flowers.csv", "--target", "species", "--shift", "1"], "needs images"),
+    "shift too far": (["train", "digits", "--shift", "8"], "more than 8 rows and columns"),
     "network": (["train", "digits", "--network", "deep"], "write dense, conv"),
     "missing network": (["train", "digits", "--network", "none.toml"], "none.toml: no such file"),
     "conv on features": (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule.data import Standardizer, load_digits, load_npy, load_npz, split
+from chainrule.data import Standardizer, load_digits, load_npy, load_npz, shifted, split
 from chainrule.errors import DataError, FileError, MissingExtraError
 
 
@@ -129,6 +129,29 @@ def test_standardizer_learns_on_the_training_part_and_is_stored_exactly() -> Non
     np.testing.assert_array_equal(stored.scale, scale.scale)
     with pytest.raises(DataError, match="2 features, the training data had 3"):
         scale(X[:, :2])
+
+
+def test_standardizer_of_values_whose_squares_overflow() -> None:
+    with pytest.raises(DataError, match="feature 1 are too large"):
+        Standardizer.learn(np.array([[1.0, 1e300], [2.0, -1e300]]))
+
+
+def test_shifted_images() -> None:
+    X = np.arange(1, 13).reshape(1, 3, 4, 1)
+    copies, y = shifted(X, np.array(["a"]))
+    assert copies.shape == (5, 3, 4, 1)
+    assert y.tolist() == ["a"] * 5
+    np.testing.assert_array_equal(copies[0], X[0])
+    rows = copies[..., 0]
+    np.testing.assert_array_equal(rows[1], [[0, 0, 0, 0], [1, 2, 3, 4], [5, 6, 7, 8]])
+    np.testing.assert_array_equal(rows[2], [[5, 6, 7, 8], [9, 10, 11, 12], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(rows[3], [[0, 1, 2, 3], [0, 5, 6, 7], [0, 9, 10, 11]])
+    np.testing.assert_array_equal(rows[4], [[2, 3, 4, 0], [6, 7, 8, 0], [10, 11, 12, 0]])
+    for bad in (0, 3, -1):
+        with pytest.raises(DataError, match="write a number from 1 to 2"):
+            shifted(X, np.array(["a"]), bad)
+    with pytest.raises(DataError, match="only images"):
+        shifted(np.ones((2, 3)), np.ones(2))
 
 
 def test_standardizer_of_images_works_by_channel() -> None:

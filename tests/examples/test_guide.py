@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,3 +20,17 @@ def test_documentation(tmp_path: Path, builder: str) -> None:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder]
     result = subprocess.run([*command, docs, tmp_path / "built"], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_first_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("safetensors")
+    monkeypatch.chdir(tmp_path)
+    text = (docs.parent / name).read_text(encoding="utf-8")
+    program = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    names: dict[str, Any] = {}
+    exec(program.replace("epochs=15", "epochs=1"), names)
+    assert names["step"].deltas["conv1"].shape == (32, 8, 8, 16)
+    assert names["step"].gradients["conv1.W"].shape == (16, 3, 3, 1)
+    assert Path("digits.safetensors").is_file()

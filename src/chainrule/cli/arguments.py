@@ -94,7 +94,7 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         "--precision", choices=("float32", "float64"), default="float32", help="default: %(default)s"
     )
     network.add_argument(
-        "--threads", type=positive_int, metavar="N", help="default: the cores this process may use"
+        "--threads", type=thread_count, metavar="N", help="default: the cores this process may use"
     )
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME-DATE-TIME)")
@@ -169,6 +169,13 @@ def non_negative_int(text: str) -> int:
 
 def positive_int(text: str) -> int:
     return whole(text, 1)
+
+
+def thread_count(text: str) -> int:
+    value = whole(text, 1)
+    if value > 256:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than 256 threads")
+    return value
 
 
 def whole(text: str, least: int) -> int:

@@ -64,12 +64,25 @@ def run(arguments: argparse.Namespace) -> int:
             f"--shift {settings.shift} needs images with more than {settings.shift} rows and columns"
         )
     optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings)
+    data = training_data(problem, settings.shift, arguments)
     folder = create_run_folder(problem.name, arguments.out, overwrite=arguments.overwrite)
     print(problem.describe(arguments.seed))
+    if settings.shift:
+        pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
+        print(f"with the copies shifted by {pixels}: {len(data.X)} samples to train")
     print(network.summary())
     if not arguments.no_check and not passes_check(network, problem, loss, penalty):
         return 1
-    return train(Job(problem, network, loss, settings, optimizer, penalty, folder), arguments)
+    return train(Job(problem, data, network, loss, settings, optimizer, penalty, folder), arguments)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What `fit` gets: the training part without the validation samples and with the shifted copies."""
+
+    X: Array
+    y: Array
+    validation: tuple[Array, Array] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +90,7 @@ class Job:
     """Everything `train` needs, chosen."""
 
     problem: Problem
+    data: TrainingData
     network: Network
     loss: Loss
     settings: Settings
@@ -187,7 +201,6 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
     from chainrule.training.fit import fit
     from chainrule.training.history import History
 
-    X, y, validation = training_data(job.problem, job.settings.shift, arguments)
     sys.stdout.flush()  # progress goes to stderr, below what has been printed
     started = time.perf_counter()
     result: dict[str, Any] = {"stopped": "failed"}
@@ -195,14 +208,14 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
     try:
         history = fit(
             job.network,
-            X,
-            y,
+            job.data.X,
+            job.data.y,
             loss=job.loss,
             penalty=job.penalty,
             optimizer=job.optimizer,
             batch_size=job.settings.batch_size,
             epochs=job.settings.epochs,
-            validation=validation,
+            validation=job.data.validation,
             early_stopping=arguments.patience,
             seed=arguments.seed,
             threads=arguments.threads,
@@ -221,8 +234,8 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
         print("\n".join([*lines[:-1], f"run folder {job.folder}", *lines[-1:]]), flush=True)
 
 
-def training_data(problem: Problem, shift: int, arguments: argparse.Namespace) -> tuple[Array, Array, Any]:
-    """X, y and the validation pair; the copies are made after validation samples have been taken out."""
+def training_data(problem: Problem, shift: int, arguments: argparse.Namespace) -> TrainingData:
+    """Take the validation samples out, then add the copies: none of theirs is trained on."""
     X, y, validation = problem.X_train, problem.y_train, None
     if arguments.validation:
         stratify = problem.classes is not None
@@ -230,10 +243,7 @@ def training_data(problem: Problem, shift: int, arguments: argparse.Namespace) -
         validation = (X_val, y_val)
     if shift:
         X, y = shifted(X, y, shift)
-        print(
-            f"with the copies shifted by {shift} pixel{'s' if shift > 1 else ''}: {len(X)} samples to train"
-        )
-    return X, y, validation
+    return TrainingData(X, y, validation)
 
 
 def measure(job: Job, result: dict[str, Any]) -> list[str]:

@@ -71,7 +71,13 @@ class Standardizer:
     def learn(cls, X: Array) -> Standardizer:
         """Mean and standard deviation of each feature or channel of X, in float64."""
         values = np.asarray(X, dtype=np.float64).reshape(-1, np.shape(X)[-1])
-        deviation = values.std(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviation = values.std(axis=0)
+        if not np.isfinite(deviation).all():
+            column = int(np.argmin(np.isfinite(deviation)))
+            raise DataError(
+                f"the values of feature {column} are too large to be brought to one scale: rescale them"
+            )
         # A constant column leaves a deviation of a few rounding errors of its mean, not always exactly 0.
         constant = deviation <= 1e-12 * np.abs(values).max(axis=0)
         return cls(values.mean(axis=0), np.where(constant, 1.0, deviation))
