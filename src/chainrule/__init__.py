@@ -4,8 +4,8 @@
     net = cr.Network([cr.Dense(100), cr.ReLU(), cr.Dense(10), cr.Softmax()], input_shape=784)
     history = cr.fit(net, X, y, epochs=5)
 
-Every layer owns its formulas (`chainrule.formulas`, `chainrule.layers`); the compiled engine runs them one sample per SIMD
-lane; `check_gradients` proves them against finite differences.
+Every layer owns its formulas (`chainrule.formulas`, `chainrule.layers`); the compiled engine runs them one
+sample per SIMD lane; `check_gradients` proves them against finite differences.
 """
 
 from __future__ import annotations

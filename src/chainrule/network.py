@@ -1,7 +1,7 @@
 """Network: layers in order and their parameters by name; it predicts, backpropagates, prints, and is saved.
 
-How the passes are computed is not decided here: a network asks its executor.  `import chainrule` sets the compiled
-engine; `chainrule.reference.ReferenceExecutor()` evaluates the layers' formulas in float64.
+How the passes are computed is not decided here: a network asks its executor.  `import chainrule` sets the
+compiled engine; `chainrule.reference.ReferenceExecutor()` evaluates the layers' formulas in float64.
 """
 
 from __future__ import annotations

@@ -226,7 +226,8 @@ def _evaluate(layer: Layer, formula: str, available: Values) -> Any:
         return call_formula(getattr(layer, formula), available)
     except ValueError as error:  # NumPy: shapes that do not fit, such as a transpose forgotten
         shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in available.items())
-        raise ShapeError(f"{_formula(layer, formula)} cannot be computed: {error}; there are {shapes}") from error
+        title = _formula(layer, formula)
+        raise ShapeError(f"{title} cannot be computed: {error}; there are {shapes}") from error
 
 
 def _formula(layer: Layer, formula: str) -> str:

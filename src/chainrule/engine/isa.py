@@ -20,7 +20,7 @@ if level not in _native.supported_levels():
 
 
 def threads() -> int:
-    """Threads the engine uses: the least of OMP_NUM_THREADS, the affinity mask and the cgroup quota, unless set."""
+    """Threads the engine uses: unless set, the least of OMP_NUM_THREADS, affinity mask and cgroup quota."""
     return _native.threads()
 
 
@@ -59,7 +59,7 @@ def info() -> dict[str, Any]:
 
 
 def register_with_threadpoolctl() -> bool:
-    """Make the pool visible to threadpoolctl (threadpool_limits, threadpool_info); True if that package is there."""
+    """Make the pool visible to threadpoolctl (threadpool_limits, threadpool_info); True if it is installed."""
     try:
         import threadpoolctl
     except ImportError:

@@ -1,8 +1,8 @@
 """From layers to native operations.
 
-One table says which layer has which operation. A layer without an entry (a layer of your own) becomes a host operation: its
-formulas are evaluated on NumPy arrays for its part of the plan. The entry is looked up by the exact class, because a subclass
-may have other formulas.
+One table says which layer has which operation. A layer without an entry (a layer of your own) becomes a host
+operation: its formulas are evaluated on NumPy arrays for its part of the plan. The entry is looked up by the
+exact class, because a subclass may have other formulas.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def slope(layer: Layer) -> float:
 
 @dataclass
 class Value:
-    """A value in the arena: its number, and the activation that made it if that was fused into its producer."""
+    """A value in the arena: its number, and the activation that was fused into its producer."""
 
     number: int
     shape: Shape
@@ -118,7 +118,7 @@ class Lowering:
 
 
 def winograd_applies(layer: Conv2D, input_shape: Shape, output_shape: Shape) -> bool:
-    """3x3 at stride 1 with enough channels that the transforms are paid for (docs/decisions/0003-winograd.md)."""
+    """3x3 at stride 1 with enough channels to pay for the transforms (docs/decisions/0003-winograd.md)."""
     (top, bottom), (left, right) = layer.pads(input_shape)
     return (
         layer.grid.kernel == (3, 3)
@@ -195,7 +195,7 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
     AveragePool2D: _pool,
     Flatten: _flatten,
     Softmax: _softmax,
-    **{activation: _activation for activation in ACTIVATIONS},
+    **dict.fromkeys(ACTIVATIONS, _activation),
 }
 
 # Operations whose kernels apply the activation of their output themselves.

@@ -45,10 +45,11 @@ class EpochResult(NamedTuple):
 class Plan:
     """Runs a network natively on batches of at most `batch_size` samples.
 
-    network: supplies layers, shapes and parameters; `load` copies its parameters into the arena, `store` back.
+    network: supplies layers, shapes and parameters; `load` copies its parameters into the arena,
+        `store` back.
     loss, penalty, optimizer: None leaves the part out (predict only, no penalty, no training).
     dtype: "float32" or "float64"; the network's if None.
-    keep: keep z, a and δ of every layer apart, so that `inspect` can show them; otherwise activations are fused.
+    keep: keep z, a and δ of every layer apart, so that `inspect` can show them; otherwise layers are fused.
     training_size: m of L2(per_sample=True).
     """
 
@@ -68,7 +69,7 @@ class Plan:
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
         self.dtype = np.dtype(dtype or network.dtype)
         self.batch_size, self.keep = batch_size, keep
-        classes = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
+        classes: dict[str, Any] = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
         if self.dtype.name not in classes:
             raise ValueError(f"dtype must be float32 or float64, received {self.dtype.name}")
         native = classes[self.dtype.name](level or isa.level, batch_size)
@@ -113,7 +114,8 @@ class Plan:
             return 0.0
         if type(penalty) is not L2:
             raise TypeError(
-                f"the engine knows the penalty L2, received {penalty!r}; evaluate others by chainrule.reference"
+                f"the engine knows the penalty L2, received {penalty!r}; "
+                "chainrule.reference evaluates others"
             )
         if not penalty.per_sample:
             return float(penalty.lam)
@@ -186,7 +188,7 @@ class Plan:
         return np.ascontiguousarray(X, dtype=self.dtype), 1.0
 
     def _targets(self, targets: np.ndarray) -> np.ndarray:
-        """Class numbers as they are, one per sample; one-hot for losses of your own and for images of classes."""
+        """Class numbers as they are, one per sample; one-hot for your own losses and for images of classes."""
         if targets.dtype == np.int64:
             if targets.ndim == 1 and self._lost is None:
                 return np.ascontiguousarray(targets)
@@ -259,8 +261,8 @@ class Plan:
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
-        poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after the step. An exception it
-        raises (or Ctrl-C) leaves the arena as after the last whole step.
+        poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after the step.
+        An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
         """
         counts = self._counts(targets)
 
@@ -280,7 +282,7 @@ class Plan:
         return EpochResult(loss, correct if counts else None, steps, OUTCOMES[outcome])
 
     def first_nonfinite(self) -> str | None:
-        """Where NaN or infinity begins after an epoch that ended "nonfinite": a parameter, a layer's output, or its δ."""
+        """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""
         names = list(self._parameters)
         found = self._native.first_nonfinite_parameter(False)
         if found >= 0:
@@ -348,7 +350,8 @@ class Plan:
         }
 
     def _host_loss(self, backward: bool, samples: int) -> None:
-        assert self.loss is not None and self._lost is not None
+        assert self.loss is not None
+        assert self._lost is not None
         shape = self.network.output_shape
         targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
         self._native.read_batch(targets, weights)

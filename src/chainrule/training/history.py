@@ -23,8 +23,9 @@ class Row:
     """One epoch.
 
     loss, accuracy: means over the epoch's training samples, each measured before the step it took part in.
-    validation_*: measured after the epoch; None without validation data. Losses are those of the data, without
-    the penalty, so that the two can be compared. Accuracies are fractions from 0 to 1, None where there are no classes.
+    validation_*: measured after the epoch; None without validation data. Losses are those of the data,
+    without the penalty, so that the two can be compared. Accuracies are fractions from 0 to 1, None where
+    there are no classes.
     rate: learning rate of the epoch's first step. seconds: wall-clock time of the epoch, validation included.
     """
 

@@ -211,7 +211,8 @@ optimizers: dict[str, type[Optimizer]] = {cls.kind: cls for cls in (SGD, Adam, A
 def optimizer_from(value: Optimizer | str | None) -> Optimizer:
     """An optimizer from an object, a name ("sgd", "adam", "adamw", "rmsprop": its defaults) or None.
 
-    None is Adam(1e-3), which trains deep and shallow networks alike.  Raises ValueError (unknown name) or TypeError; both list what to write.
+    None is Adam(1e-3), which trains deep and shallow networks alike.  Raises ValueError (unknown name) or
+    TypeError; both list what to write.
     """
     if value is None:
         return Adam(1e-3)
