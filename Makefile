@@ -54,13 +54,11 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# PyTorch's own index has wheels without CUDA, a tenth of the size of those on PyPI.
+# PyTorch's wheels without CUDA are a tenth of the size: set PIP_EXTRA_INDEX_URL to an index that has them.
 $(BENCH_VENV)/.installed: $(SOURCES)
 	@$(call check-tools)
 	$(PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet \
-		torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
-	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet jax .
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet torch==2.13.0 jax scikit-learn .
 	@touch $@
 
 define check-tools

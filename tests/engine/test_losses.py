@@ -149,6 +149,23 @@ def test_a_sample_of_weight_zero_is_not_there(level: str, dtype: str, weight: fl
         )
 
 
+@machines
+def test_empty_lanes_add_nothing_whatever_they_hold(level: str, dtype: str) -> None:
+    """Where there is no sample the input is 0 and the output is b, whose square overflows; the samples'
+    outputs are 0.
+    """
+    huge = float(np.finfo(dtype).max) / 4
+    parameters = {"z.W": np.full((2, 1), -huge), "z.b": np.full(2, huge)}
+    network = cr.Network.from_parameters([cr.Dense(2, name="z")], parameters, input_shape=1, dtype=dtype)
+    X = np.ones((3, 1), dtype)
+    for y, expected in ((np.zeros((3, 2)), 0.0), (np.ones((3, 2)), 1.0)):
+        for batch_size in (3, 40):
+            plan = Plan(network, cr.SquaredError(), batch_size=batch_size, level=level)
+            value, gradients = plan.gradients(X, y)
+            assert value == plan.evaluate(X, y).loss == pytest.approx(expected, rel=1e-6)
+            np.testing.assert_allclose(gradients["z.b"], -expected, rtol=1e-6)
+
+
 IMAGE = (4, 4, 8)
 CARRIERS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     "relu": ((6,), [cr.Dense(5), cr.ReLU(), cr.Dense(3)]),
