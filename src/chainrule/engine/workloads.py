@@ -62,7 +62,7 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("mlp-big-128", "MLP 784-1024-1024-10, batch 128", (784,), 128, 12, _BIG),
     Workload("lenet-10", "LeNet conv20-conv40-100-10, batch 10", (28, 28, 1), 10, 40, _LENET),
     Workload("lenet-128", "LeNet conv20-conv40-100-10, batch 128", (28, 28, 1), 128, 8, _LENET),
-    Workload("vgg-64", "VGG-ish 3→32→32→64→64→128→10, batch 64", (32, 32, 3), 64, 3, _VGG),
+    Workload("vgg-64", "VGG-ish 3→32→32→64→64→128→10, batch 64", (32, 32, 3), 64, 2, _VGG),
 )
 
 _BUILDERS: dict[str, Callable[..., Layer]] = {

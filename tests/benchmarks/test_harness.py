@@ -1,0 +1,84 @@
+"""The peers' harness on tiny networks: it runs, all train the same network, what is missing is reported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks import harness, report
+
+from tests.benchmarks.tiny import CONV, DENSE
+
+SETTINGS = harness.Settings(threads=1, rounds=2, least=0.001, kernel_repetitions=0, patience=60)
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    peers = [c for c in harness.CONFIGURATIONS if c.way in ("", "eager", "jit")]
+    absent = harness.Configuration("absent", "")
+    return harness.run((DENSE, CONV), SETTINGS, [*peers, absent], say=lambda line: None)
+
+
+def test_measured(results: dict[str, Any]) -> None:
+    dense, conv = (results["workloads"][name] for name in ("dense", "conv"))
+    assert {"chainrule", "sklearn", "numpy"} <= set(dense["times"])
+    assert "chainrule" in conv["times"]
+    assert "numpy" not in conv["times"] | conv["errors"]
+    assert all(len(one["rounds"]) == SETTINGS.rounds for one in dense["times"].values())
+
+
+def test_everybody_trains_the_same_network(results: dict[str, Any]) -> None:
+    for workload in results["workloads"].values():
+        for losses in workload["losses"].values():
+            assert losses == pytest.approx(workload["losses"]["chainrule"], rel=1e-5)
+
+
+def test_a_peer_that_is_missing_is_reported(results: dict[str, Any]) -> None:
+    reason = results["workloads"]["dense"]["errors"]["absent"]
+    assert "absent_peer" in reason
+    assert reason in report.markdown(results)
+
+
+def test_report_and_json(results: dict[str, Any], tmp_path: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    data, text = report.save(results, tmp_path)
+    read = json.loads(data.read_text(encoding="utf-8"), parse_constant=refuse)
+    assert read == results
+    assert text.read_text(encoding="utf-8") == report.markdown(read)
+    assert read["peak_gflops"]
+
+
+def test_a_worker_that_dies_is_replaced() -> None:
+    run = harness.Run(harness.CONFIGURATIONS[:1], SETTINGS, say=lambda line: None)
+    try:
+        first = run.worker(harness.CONFIGURATIONS[0])
+        first.process.kill()
+        with pytest.raises(harness.PeerError, match="ended with code"):
+            first.ask("versions")
+        assert "chainrule" in run.worker(harness.CONFIGURATIONS[0]).ask("versions")["versions"]
+    finally:
+        run.end()
+
+
+def test_ratios_are_to_the_fastest_configuration() -> None:
+    times = {"chainrule": 1.0, "torch eager": 4.0, "torch compile": 2.0, "jax scan": 5.0}
+    result = {"times": {name: {"median": value} for name, value in times.items()}}
+    assert report.ratio(result, "torch") == ("torch compile", 0.5)
+    assert report.ratio(result, "jax") == ("jax scan", 0.2)
+    assert report.missed("mlp-10", result)
+    assert not report.missed("vgg-64", result)
+
+
+def test_a_configuration_that_cannot_be_the_best_gets_fewer_rounds() -> None:
+    eager, channels_last, compiled, both = harness.CONFIGURATIONS[1:5]
+    others = (eager, channels_last, compiled, both)
+    seconds = {eager.name: [1.0], channels_last.name: [2.0], compiled.name: [4.0], both.name: [11.0]}
+
+    def rounds(configuration: harness.Configuration) -> int:
+        return sum(not harness.given_up(number, configuration, others, seconds) for number in range(15))
+
+    assert [rounds(one) for one in others] == [15, 15, 3, 1]
