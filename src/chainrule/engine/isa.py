@@ -59,7 +59,7 @@ def info() -> dict[str, Any]:
 
 
 def register_with_threadpoolctl() -> bool:
-    """Make the pool visible to threadpoolctl (threadpool_limits, threadpool_info); True if it is installed."""
+    """Make the pool visible to threadpoolctl (threadpool_limits, threadpool_info), if that is installed."""
     try:
         import threadpoolctl
     except ImportError:

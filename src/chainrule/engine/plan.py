@@ -188,7 +188,7 @@ class Plan:
         return np.ascontiguousarray(X, dtype=self.dtype), 1.0
 
     def _targets(self, targets: np.ndarray) -> np.ndarray:
-        """Class numbers as they are, one per sample; one-hot for your own losses and for images of classes."""
+        """Class numbers as they are, one per sample; one-hot for own losses and for images of classes."""
         if targets.dtype == np.int64:
             if targets.ndim == 1 and self._lost is None:
                 return np.ascontiguousarray(targets)
@@ -261,8 +261,8 @@ class Plan:
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
-        poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after the step.
-        An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
+        poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after this
+        step. An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
         """
         counts = self._counts(targets)
 
