@@ -151,19 +151,25 @@ def test_a_sample_of_weight_zero_is_not_there(level: str, dtype: str, weight: fl
 
 @machines
 def test_empty_lanes_add_nothing_whatever_they_hold(level: str, dtype: str) -> None:
-    """Where there is no sample the input is 0 and the output is b, whose square overflows; the samples'
-    outputs are 0.
+    """Where there is no sample the input is 0: here that overflows the output, while those of samples are
+    1.
     """
-    huge = float(np.finfo(dtype).max) / 4
-    parameters = {"z.W": np.full((2, 1), -huge), "z.b": np.full(2, huge)}
-    network = cr.Network.from_parameters([cr.Dense(2, name="z")], parameters, input_shape=1, dtype=dtype)
-    X = np.ones((3, 1), dtype)
-    for y, expected in ((np.zeros((3, 2)), 0.0), (np.ones((3, 2)), 1.0)):
-        for batch_size in (3, 40):
-            plan = Plan(network, cr.SquaredError(), batch_size=batch_size, level=level)
-            value, gradients = plan.gradients(X, y)
-            assert value == plan.evaluate(X, y).loss == pytest.approx(expected, rel=1e-6)
-            np.testing.assert_allclose(gradients["z.b"], -expected, rtol=1e-6)
+    huge = float(np.finfo(dtype).max) / 2
+    parameters = {
+        "p.W": np.full((1, 1, 1, 1), -huge),
+        "p.b": [huge],
+        "q.W": np.full((1, 1, 1, 1), 8.0),
+        "q.b": [1.0],
+    }
+    layers = [cr.Conv2D(1, 1, name="p"), cr.Conv2D(1, 1, name="q")]
+    network = cr.Network.from_parameters(layers, parameters, input_shape=(1, 1, 1), dtype=dtype)
+    X, y = np.ones((3, 1, 1, 1), dtype), np.zeros((3, 1, 1, 1))
+    for batch_size in (3, 40):
+        plan = Plan(network, cr.SquaredError(), batch_size=batch_size, level=level)
+        value, gradients = plan.gradients(X, y)
+        assert value == plan.evaluate(X, y).loss == pytest.approx(0.5)
+        for key, expected in {"p.W": 8.0, "p.b": 8.0, "q.W": 0.0, "q.b": 1.0}.items():
+            np.testing.assert_allclose(gradients[key], expected, rtol=1e-6, err_msg=key)
 
 
 IMAGE = (4, 4, 8)
