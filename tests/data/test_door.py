@@ -270,12 +270,13 @@ def test_one_sigmoid_output(y, classes, targets, found) -> None:
 
 
 @pytest.mark.parametrize("loss", [BinaryCrossEntropy(), SquaredError()])
-def test_labels_become_one_hot_rows(loss) -> None:
+def test_labels_stay_class_numbers_for_every_loss(loss) -> None:
     targets, classes = encoded([2, 0], 3, loss)
-    assert targets.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert targets.tolist() == [2, 0]
+    assert targets.dtype == np.int64
     assert classes.tolist() == [0, 1, 2]
     targets, classes = encoded(["b", "a"], 2, loss)
-    assert targets.tolist() == [[0, 1], [1, 0]]
+    assert targets.tolist() == [1, 0]
     assert classes.tolist() == ["a", "b"]
 
 

@@ -74,7 +74,7 @@ def test_regression(loss: Any) -> None:
 def test_it_learns_and_says_so() -> None:
     X, y = blobs(120)
     network = classifier()
-    history = fit(network, X[:90], y[:90], epochs=20, validation=(X[90:], y[90:]))
+    history = fit(network, X[:90], y[:90], epochs=20, validation=(X[90:], y[90:]), optimizer=SGD(0.1, momentum=0.9))
     assert network.history is history
     assert history.epoch == list(range(1, 21))
     assert history.loss[-1] < 0.1 * history.loss[0]
@@ -91,7 +91,7 @@ def test_labels_may_be_text_and_are_kept_by_the_network() -> None:
     X, y = blobs(30)
     names = np.array(["cat", "dog", "eel"])[y]
     network = classifier()
-    fit(network, X, names, epochs=20)
+    fit(network, X, names, epochs=20, optimizer=SGD(0.1, momentum=0.9))
     assert network.classes is not None
     assert network.classes.tolist() == ["cat", "dog", "eel"]
     assert (network.classify(X) == names).mean() > 0.9
@@ -100,7 +100,7 @@ def test_labels_may_be_text_and_are_kept_by_the_network() -> None:
 def test_binary_targets() -> None:
     X, y = blobs(40, classes=2)
     network = Network([Dense(1), Sigmoid()], input_shape=4, seed=0)
-    history = fit(network, X, y.astype(np.float32), epochs=40, validation=0.25)
+    history = fit(network, X, y.astype(np.float32), epochs=40, validation=0.25, optimizer=SGD(0.1, momentum=0.9))
     assert history.last.accuracy == 1.0
     assert history.last.validation_accuracy == 1.0
 
@@ -398,3 +398,11 @@ def test_progress_lines_are_written_to_stderr(capsys: pytest.CaptureFixture[str]
     assert "validation loss" in err
     fit(classifier(), X, y, epochs=2)
     assert capsys.readouterr().err == ""
+
+
+def test_squared_error_on_labels_reports_an_accuracy() -> None:
+    X, y = blobs(90)
+    network = Network([Dense(3), Sigmoid()], input_shape=4, seed=0)
+    history = fit(network, X, y, loss="squared_error", epochs=30, validation=(X, y), optimizer=SGD(1.0))
+    assert history.last.validation_accuracy == pytest.approx(network.accuracy(X, y))
+    assert history.last.validation_accuracy > 0.9

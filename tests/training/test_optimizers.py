@@ -127,7 +127,7 @@ def test_wrong_arguments_name_what_to_write(make: Any, words: str) -> None:
 
 
 def test_optimizer_from() -> None:
-    assert optimizer_from(None) == SGD(0.1, momentum=0.9)
+    assert optimizer_from(None) == Adam(1e-3)
     assert optimizer_from("Adam") == Adam()
     mine = RMSProp(0.01)
     assert optimizer_from(mine) is mine

@@ -30,11 +30,10 @@ def encode_targets(
 ) -> Encoded:
     """(targets, classes) of n samples for a network that ends in output_shape = (..., K).
 
-    CrossEntropy: int64 class numbers (N, ...) from labels, or probabilities (N, ..., K) that sum to 1. Other
-    losses: numbers (N, ..., K); labels become one-hot rows, with one sigmoid output 0 and 1. Labels are
-    integers or strings; they are numbered by `classes`, else by the network's, else integers 0..K-1 by
-    themselves and anything else in sorted order. `classes` returned is None where the targets are plain
-    numbers.
+    Labels become int64 class numbers (N, ...), with one sigmoid output the numbers 0 and 1; anything else is
+    numbers (N, ..., K), for CrossEntropy probabilities that sum to 1. Labels are integers or strings; they
+    are numbered by `classes`, else by the network's, else integers 0..K-1 by themselves and anything else in
+    sorted order. `classes` returned is None where the targets are plain numbers.
 
     Raises DataError and ShapeError: wrong length or shape, NaN, unknown labels, too many labels, not
     probabilities.
@@ -56,8 +55,7 @@ def encode_targets(
         return _plain_numbers(array, binary, argument), known if binary or outputs > 1 else None
     labels = _expect(array, n, shape, argument)
     if outputs > 1:
-        ids, numbered = _ids(labels, outputs, known, argument)
-        return np.eye(outputs)[ids], numbered
+        return _ids(labels, outputs, known, argument)
     if binary:
         values, found = _two_labels(labels, known, argument)
         return values[..., None], found

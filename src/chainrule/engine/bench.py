@@ -20,6 +20,7 @@ from chainrule import _native
 from chainrule.engine import isa, machine
 from chainrule.engine.plan import Plan
 from chainrule.engine.workloads import WORKLOADS, Workload, data, network
+from chainrule.errors import NonFiniteError
 from chainrule.layers import Conv2D, Dense, Layer, MaxPool2D
 from chainrule.losses import CrossEntropy, SquaredError
 from chainrule.network import Network
@@ -131,14 +132,16 @@ class StepTime:
 class Trainer:
     """A workload's plan with its data: one call of `epoch` is one pass over the batches in memory."""
 
-    def __init__(self, workload: Workload, rate: float = 0.01) -> None:
+    def __init__(self, workload: Workload, rate: float = 0.001) -> None:
         self.workload, self.network = workload, network(workload)
         self.X, self.y = data(workload)
         self.plan = Plan(self.network, CrossEntropy(), None, SGD(rate), batch_size=workload.batch)
         self.order, self.rates = np.arange(len(self.X)), np.full(workload.steps, rate)
 
     def epoch(self) -> None:
-        self.plan.train_epoch(self.X, self.y, self.order, self.rates)
+        result = self.plan.train_epoch(self.X, self.y, self.order, self.rates)
+        if result.outcome != "done":  # an epoch that stopped early would pass for a fast one
+            raise NonFiniteError(f"{self.workload.name} diverged: its time would mean nothing")
 
     def seconds(self, least: float) -> float:
         """Seconds per step, over as many epochs as last `least` seconds together."""
