@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,8 +133,9 @@ class Worker:
         self.process.wait()
         self.listener.join()
         for stream in (self.process.stdin, self.process.stdout, self.complaints):
-            if stream is not None:
-                stream.close()
+            with suppress(OSError):  # a request that the process died on is still in the pipe's buffer
+                if stream is not None:
+                    stream.close()
 
     def processor_seconds(self) -> float:
         """Processor time the worker has used so far; 0 where the system does not tell."""

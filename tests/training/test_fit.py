@@ -74,7 +74,9 @@ def test_regression(loss: Any) -> None:
 def test_it_learns_and_says_so() -> None:
     X, y = blobs(120)
     network = classifier()
-    history = fit(network, X[:90], y[:90], epochs=20, validation=(X[90:], y[90:]), optimizer=SGD(0.1, momentum=0.9))
+    history = fit(
+        network, X[:90], y[:90], epochs=20, validation=(X[90:], y[90:]), optimizer=SGD(0.1, momentum=0.9)
+    )
     assert network.history is history
     assert history.epoch == list(range(1, 21))
     assert history.loss[-1] < 0.1 * history.loss[0]
@@ -100,7 +102,9 @@ def test_labels_may_be_text_and_are_kept_by_the_network() -> None:
 def test_binary_targets() -> None:
     X, y = blobs(40, classes=2)
     network = Network([Dense(1), Sigmoid()], input_shape=4, seed=0)
-    history = fit(network, X, y.astype(np.float32), epochs=40, validation=0.25, optimizer=SGD(0.1, momentum=0.9))
+    history = fit(
+        network, X, y.astype(np.float32), epochs=40, validation=0.25, optimizer=SGD(0.1, momentum=0.9)
+    )
     assert history.last.accuracy == 1.0
     assert history.last.validation_accuracy == 1.0
 
