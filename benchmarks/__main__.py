@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from benchmarks import harness, report
-from chainrule.engine.workloads import WORKLOADS
+from chainrule.bench.workloads import WORKLOADS
 
 
 def main() -> None:

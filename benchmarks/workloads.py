@@ -39,8 +39,8 @@ class Problem:
 
 
 def write(workload: Any, folder: Path) -> Path:
-    """Save one of chainrule.engine.workloads: description, data, and the weights chainrule starts from."""
-    from chainrule.engine.workloads import data, network
+    """Save one of chainrule.bench.workloads: description, data, and the weights chainrule starts from."""
+    from chainrule.bench.workloads import data, network
 
     X, y = data(workload)
     arrays = {name.replace(".", "_"): value for name, value in network(workload).parameters.items()}

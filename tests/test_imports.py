@@ -22,7 +22,7 @@ LAYERS = (
     ("reference",),
     ("engine",),
     ("training",),
-    ("checking",),
+    ("checking", "bench"),
     ("",),  # chainrule itself, the front door
     ("cli", "__main__"),
 )

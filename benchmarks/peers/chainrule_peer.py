@@ -7,9 +7,10 @@ from typing import Any
 
 import chainrule
 from benchmarks.workloads import RATE, Problem
-from chainrule.engine import bench, isa
-from chainrule.engine import machine as here
-from chainrule.engine.workloads import Workload
+from chainrule import bench
+from chainrule.bench import machine as here
+from chainrule.bench.workloads import Workload
+from chainrule.engine import isa
 
 
 def versions() -> dict[str, str]:

@@ -114,7 +114,8 @@ struct GatherArgs {
   const void* source;
   const int64_t* order;   // null: rows 0, 1, 2, ...
   int64_t features;
-  int samples;     // lanes beyond it are zero
+  int samples;
+  bool repeat;     // lanes beyond the samples hold the last one again; otherwise zeros
   double scale;    // uint8 sources: 1/255
   int64_t piece;   // scalars of a row that are one unit
 };

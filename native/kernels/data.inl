@@ -8,6 +8,8 @@ inline void gather_row(const GatherArgs& g, T* to, int64_t offset, int64_t count
   int present = 0;
   for (; present < L && first + present < g.samples; present++)
     from[present] = source + (g.order ? g.order[first + present] : int64_t(first + present)) * g.features + offset;
+  // An empty lane's δ is 0, but 0 times an overflow is NaN: with a real sample in it nothing happens that does not anyway.
+  for (; g.repeat && present < L; present++) from[present] = from[present - 1];
   int64_t f = 0;
   const T scale = T(g.scale);
   // A square at a time: rows where they lie, converted, then transposed; rows of missing samples are zeros.

@@ -105,13 +105,13 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
   const Vec<T> floor = broadcast<T>(g.post.kind == Act::relu ? T(0) : no_floor<T>);
   T out[O * L * L] __attribute__((aligned(64)));   // [panel][sample][output]
   T turned[L * L] __attribute__((aligned(64)));
-  __builtin_memset(out, 0, sizeof out);
   for (int unit = begin; unit < end; unit++) {
     const int panel = unit * O, width = count - panel < O ? count - panel : O;
     const T* w = g.weights + panel * panel_size;
     if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
     else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
     for (int j = 0; j < width; j++) {
+      for (int s = rows; s < L; s++) store(out + (j * L + s) * L, load(out + (j * L + rows - 1) * L));   // as `gather` does
       const int first = (panel + j) * L, channels = g.outputs - first < L ? g.outputs - first : L;
       transpose<T>(out + j * L * L, L, turned, L);
       for (int c = 0; c < channels; c++) {

@@ -282,7 +282,7 @@ template <class T>
 void Plan<T>::write_value(int i, bool delta, int samples, const T* rows) {
   const Map<T>& m = delta ? value(i).delta : value(i).map;
   GatherArgs g{};
-  g.source = rows, g.features = value(i).shape.features(), g.samples = samples;
+  g.source = rows, g.features = value(i).shape.features(), g.samples = samples, g.repeat = !delta;
   g.piece = int64_t(m.width) * m.channels;
   kernels_.gather(g, m, source_same, 0, blocks(samples) * m.height);
 }
@@ -318,8 +318,7 @@ int64_t Plan<T>::first_nonfinite_parameter(bool of_gradient) const {
 template <class T>
 void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
   GatherArgs g = batch.inputs;
-  g.order = order;
-  g.samples = samples;
+  g.order = order, g.samples = samples, g.repeat = true;
   const Map<T>& m = value(input_).map;
   // Long runs read best; only where there are few rows of blocks are they cut for the threads.
   const int64_t run = int64_t(m.width) * m.channels, rows = int64_t(blocks(samples)) * m.height;

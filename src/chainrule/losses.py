@@ -55,6 +55,17 @@ class Loss:
         """`value` computed from z, finite however saturated a = f(z) is."""
         raise NotImplementedError(f"{type(self).__name__} forms no pair with an output activation")
 
+    @classmethod
+    def pair_is_whole(cls) -> bool:
+        """Whether `residual` and `value_from_z` still belong to `gradient` and `value`: not where a subclass
+        has replaced one and inherited the other.
+        """
+        return all(
+            next(c for c in cls.__mro__ if fused in c.__dict__)
+            is next(c for c in cls.__mro__ if plain in c.__dict__)
+            for fused, plain in (("residual", "gradient"), ("value_from_z", "value"))
+        )
+
     def check_output(self, network_layers: Sequence[Layer]) -> None:
         """Raise PairError if the network's last layer does not belong to this loss."""
         last = network_layers[-1]

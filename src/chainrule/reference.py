@@ -158,9 +158,10 @@ def layer_backward(
 def is_pair(last: Layer, loss: Loss) -> bool:
     """Whether output activation and loss are computed as one, a - y.
 
-    Only the very class the loss names: a subclass may have another f, which the fused formula would ignore.
+    Only the very class the loss names: a subclass may have another f, which the fused formula would ignore;
+    and only where the loss's own formulas are one set.
     """
-    return loss.output is not None and type(last) is loss.output
+    return loss.output is not None and type(last) is loss.output and loss.pair_is_whole()
 
 
 def parameters_of(network: Network, layer: Layer, parameters: Values | None, dtype: Any) -> dict[str, Array]:

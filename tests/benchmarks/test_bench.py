@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from chainrule import bench
 from chainrule.cli import main
-from chainrule.engine import bench
 from chainrule.layers import Conv2D, Dense, Layer, ReLU
 from tests.benchmarks.tiny import CONV, DENSE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.engine.workloads import Workload
+from chainrule.bench.workloads import Workload
 
 DENSE = Workload(
     "dense", "a dense network", (6,), 4, 3, (("dense", 5), ("relu",), ("dense", 3), ("softmax",))

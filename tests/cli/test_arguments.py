@@ -90,7 +90,7 @@ def test_info(run: Run) -> None:
 
 def test_bench_passes_its_options_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     received: dict[str, object] = {}
-    monkeypatch.setattr("chainrule.engine.bench.run", lambda **options: received.update(options))
+    monkeypatch.setattr("chainrule.bench.run", lambda **options: received.update(options))
     assert run("bench", "--quick", "--json", "figures.json").code == 0
     assert received == {"quick": True, "profile": False, "json_file": "figures.json"}
 

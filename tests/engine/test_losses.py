@@ -4,6 +4,7 @@ lost.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -214,3 +215,38 @@ def test_nan_reaches_the_loss(name: str, level: str, dtype: str) -> None:
             a = plan.predict(X)
             assert np.isnan(a[3]).any()
             assert np.isfinite(np.delete(a, 3, axis=0)).all()
+
+
+@dataclass(frozen=True)
+class Smoothed(cr.CrossEntropy):
+    """Label smoothing as a user writes it: value and gradient replaced, the pair's formulas inherited."""
+
+    def value(self, a, y):
+        return cr.CrossEntropy.value(self, a, 0.9 * y + 0.1 / 3)
+
+    def gradient(self, a, y):
+        return cr.CrossEntropy.gradient(self, a, 0.9 * y + 0.1 / 3)
+
+
+def test_a_subclass_with_its_own_value_is_not_computed_as_the_pair() -> None:
+    rng = np.random.default_rng(0)
+    network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=4, dtype="float64")
+    X, y = rng.standard_normal((5, 4)), np.array([0, 1, 2, 1, 0])
+    step = network.backpropagate(X, y, loss=Smoothed())
+    expected = reference.backpropagate(network, X, y, Smoothed())
+    a = expected.activations["softmax1"]
+    by_hand = -np.sum((0.9 * np.eye(3)[y] + 0.1 / 3) * np.log(a), axis=1).mean()
+    assert expected.loss == pytest.approx(by_hand, rel=1e-12)
+    assert step.loss == pytest.approx(by_hand, rel=1e-12)
+    np.testing.assert_allclose(step.gradients["dense1.W"], expected.gradients["dense1.W"], rtol=1e-10)
+
+
+def test_empty_lanes_do_nothing_that_the_samples_do_not() -> None:
+    """A zero in an empty lane would overflow here where the samples do not, and 0 times infinity is NaN."""
+    network = cr.Network([cr.Conv2D(1, 1), cr.Conv2D(1, 1), cr.Conv2D(1, 1)], input_shape=(1, 1, 1))
+    numbers = {"conv1.W": -3e38, "conv1.b": 3e38, "conv2.W": 2, "conv2.b": 1, "conv3.W": 1, "conv3.b": 0}
+    for name, number in numbers.items():
+        network.parameters[name] = np.full(network.parameters[name].shape, number)
+    X = np.ones((3, 1, 1, 1))
+    step = network.backpropagate(X, np.zeros((3, 1, 1, 1)))
+    assert step.gradients["conv3.W"].item() == 1

@@ -7,7 +7,7 @@ import argparse
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; with --json also write the figures."""
-    from chainrule.engine import bench
+    from chainrule import bench
 
     bench.run(quick=arguments.quick, profile=arguments.profile, json_file=arguments.json)
     return 0

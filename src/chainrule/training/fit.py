@@ -124,7 +124,7 @@ def fit(
         training_size=samples,
     )
     order_seed = seed if shuffle else None
-    run = _Run(network, plan, data, chosen_loss, chosen_optimizer, batch_size, epochs, order_seed)
+    run = _Run(network, plan, data, chosen_optimizer, batch_size, epochs, order_seed)
     with threads_set_to(threads):
         return run.train(chosen_callbacks, shown)
 
@@ -153,7 +153,6 @@ class _Run:
         network: Network,
         plan: Plan,
         data: FitData,
-        loss: Loss,
         optimizer: Optimizer,
         batch_size: int,
         epochs: int,
@@ -161,7 +160,6 @@ class _Run:
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, data, optimizer
         self.batch_size, self.epochs = batch_size, epochs
-        self.counts = loss.output is not None  # of the cross-entropies: hits can be counted
         self.rng = None if seed is None else random_stream(seed, "order")
         self.steps = math.ceil(len(data.rows) / batch_size)
         self.context = Context(network, History(), epochs, data.validation is not None)
@@ -210,7 +208,7 @@ class _Run:
 
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
-            progress.step(number, step, loss, accuracy if self.counts else None)
+            progress.step(number, step, loss, accuracy)
             return context.stopped is not None
 
         result = self.plan.train_epoch(

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from chainrule import _native
-from chainrule.engine import isa, machine
+from chainrule.bench import machine
+from chainrule.bench.workloads import WORKLOADS, Workload, data, network
+from chainrule.engine import isa
 from chainrule.engine.plan import Plan
-from chainrule.engine.workloads import WORKLOADS, Workload, data, network
 from chainrule.errors import NonFiniteError
 from chainrule.layers import Conv2D, Dense, Layer, MaxPool2D
 from chainrule.losses import CrossEntropy, SquaredError
