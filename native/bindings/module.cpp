@@ -241,7 +241,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
       .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
       .def("add_convolution", &P::add_convolution, "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel_h"_a, "kernel_w"_a,
-           "stride_h"_a, "stride_w"_a, "pad_top"_a, "pad_left"_a, "winograd"_a)
+           "stride_h"_a, "stride_w"_a, "pad_top"_a, "pad_left"_a, "winograd"_a, "winograd_gradient"_a)
       .def("add_pool", &P::add_pool, "x"_a, "z"_a, "window_h"_a, "window_w"_a, "stride_h"_a, "stride_w"_a, "average"_a)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)

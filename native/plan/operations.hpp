@@ -105,7 +105,7 @@ template <class T>
 class ConvolutionOperation final : public Operation<T> {
  public:
   int weights = -1, bias = -1;
-  bool winograd = false;
+  bool winograd = false, winograd_gradient = false;
   ConvArgs<T> geometry{};   // kernel, stride, padding
 
   // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
@@ -118,7 +118,7 @@ class ConvolutionOperation final : public Operation<T> {
     packed_ = plan.arena().reserve(winograd ? k.winograd_packed_size(x.channels, z.channels) : k.conv_packed_size(geometry),
                                    sizeof(T));
     geometry.z.height = z.height, geometry.z.width = z.width;
-    if (winograd) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(x.channels, z.channels), sizeof(T));
+    if (winograd_gradient) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(x.channels, z.channels), sizeof(T));
     else if (plan.batch_size() < plan.lanes()) partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
   }
 
@@ -160,7 +160,7 @@ class ConvolutionOperation final : public Operation<T> {
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
     const int filters = g.z.channels;
-    if (winograd) {
+    if (winograd_gradient) {
       const size_t scratch = k.winograd_scratch(g.x.channels, filters);
       parallel(parts, work(g),
                [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });

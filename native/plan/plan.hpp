@@ -65,7 +65,7 @@ class Plan {
   void set_input_post(int activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
   void add_dense(int x, int z, int weights, int bias);
   void add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_top,
-                       int pad_left, bool winograd);
+                       int pad_left, bool winograd, bool winograd_gradient);
   void add_pool(int x, int z, int window_h, int window_w, int stride_h, int stride_w, bool average);
   void add_activation(int x, int z, int kind, double slope);
   void add_softmax(int x, int z);

@@ -86,6 +86,11 @@ class Lowering:
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
     hosts: list[tuple[Layer, Value, Value]] = field(default_factory=list)
 
+    @property
+    def blocks(self) -> int:
+        """Blocks of a full batch."""
+        return -(-int(self.native.batch_size) // int(self.native.lanes))
+
     def value(self, shape: Shape, halo: Halo, delta_halo: Halo, with_delta: bool) -> Value:
         height, width, channels = as_image(shape)
         number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
@@ -117,32 +122,42 @@ class Lowering:
         return a
 
 
-def winograd_applies(layer: Conv2D, input_shape: Shape, output_shape: Shape) -> bool:
-    """3x3 at stride 1 with enough channels to pay for the transforms (docs/decisions/0003-winograd.md)."""
+# Where Winograd pays, by docs/decisions/0003-winograd.md: the transforms want channels, the transformed
+# kernels want tiles (2x2 outputs of a block); the weight gradient wants more of both.
+WINOGRAD_CHANNELS, WINOGRAD_TILES = 8, 16
+WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
+
+
+def winograd_applies(
+    layer: Conv2D, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
+) -> bool:
+    """Whether a convolution runs by Winograd: 3x3 at stride 1, and large enough."""
     (top, bottom), (left, right) = layer.pads(input_shape)
+    channels = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS
+    tiles = blocks * -(-output_shape[0] // 2) * -(-output_shape[1] // 2)
     return (
         layer.grid.kernel == (3, 3)
         and layer.grid.stride == (1, 1)
         and max(top, bottom, left, right) <= 2
-        and input_shape[2] >= 8
-        and output_shape[2] >= 8
+        and min(input_shape[2], output_shape[2]) >= channels
         and min(output_shape[:2]) >= 2
+        and tiles >= (WINOGRAD_GRADIENT_TILES if gradient else WINOGRAD_TILES)
     )
 
 
-def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape) -> Halo:
+def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
     """The zeros a layer wants around its input."""
     if type(layer) is not Conv2D:
         return NO_HALO
     (top, bottom), (left, right) = layer.pads(input_shape)
-    if winograd_applies(layer, input_shape, output_shape):
+    if winograd_applies(layer, input_shape, output_shape, blocks):
         bottom, right = bottom + output_shape[0] % 2, right + output_shape[1] % 2
     return top, bottom, left, right
 
 
-def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape) -> Halo:
+def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
     """The zeros a layer wants around the δ of its output."""
-    if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape):
+    if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape, blocks):
         return NO_HALO
     (top, bottom), (left, right) = layer.pads(input_shape)
     return (
@@ -160,10 +175,10 @@ def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int
 def _conv(low: Lowering, layer: Conv2D, x: Value, z: Value, parameters: list[int]) -> None:
     (top, _), (left, _) = layer.pads(x.shape)
     bias = parameters[1] if layer.bias else -1
-    winograd = winograd_applies(layer, x.shape, z.shape)
-    low.native.add_convolution(
-        x.number, z.number, parameters[0], bias, *layer.grid.kernel, *layer.grid.stride, top, left, winograd
-    )
+    winograd = winograd_applies(layer, x.shape, z.shape, low.blocks)
+    by_winograd = winograd and winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
+    grid = (*layer.grid.kernel, *layer.grid.stride, top, left)
+    low.native.add_convolution(x.number, z.number, parameters[0], bias, *grid, winograd, by_winograd)
 
 
 def _pool(low: Lowering, layer: MaxPool2D | AveragePool2D, x: Value, z: Value, parameters: list[int]) -> None:
@@ -217,7 +232,9 @@ def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lower
         """The zeros that the next operation at or after layer `at` wants around its input."""
         while not keep and at < len(body) and type(layers[at]) is Identity:
             at += 1  # no operation: what follows reads the same value
-        return input_halo(layers[at], shapes[at], shapes[at + 1]) if at < len(body) else NO_HALO
+        if at >= len(body):
+            return NO_HALO
+        return input_halo(layers[at], shapes[at], shapes[at + 1], low.blocks)
 
     x = low.value(shapes[0], wanted_halo(0), NO_HALO, keep)
     low.values["input"] = x.number
@@ -257,7 +274,7 @@ def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lower
         after = i + 2 if fuse else i + 1
         halo = wanted_halo(after)
         separate = fuse and activation is not None and needs_z(activation)
-        delta_halo = output_delta_halo(layer, input_shape, output_shape)
+        delta_halo = output_delta_halo(layer, input_shape, output_shape, low.blocks)
         z = low.value(output_shape, NO_HALO if separate else halo, delta_halo, learned)
         a = low.produce(activation if fuse else None, z, halo)
         low.consume(x)

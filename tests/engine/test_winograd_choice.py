@@ -1,0 +1,54 @@
+"""Where convolutions run by Winograd, pass by pass, and that the mixed choice computes the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import reference
+from chainrule.engine import Plan, lowering
+from chainrule.engine.lowering import winograd_applies
+
+
+@pytest.fixture(autouse=True)
+def winograd_on_small_maps() -> None:
+    """Here the real limits hold."""
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels", "size", "blocks", "passes", "gradient"),
+    [
+        (cr.Conv2D(16, 3, padding=1), 16, 16, 1, True, True),  # 64 tiles
+        (cr.Conv2D(16, 3, padding=1), 16, 15, 1, True, True),  # ragged tiles count whole
+        (cr.Conv2D(16, 3, padding=1), 16, 14, 1, True, False),
+        (cr.Conv2D(8, 3, padding=1), 16, 16, 4, True, False),  # too few filters for the gradient
+        (cr.Conv2D(16, 3, padding=1), 8, 8, 1, True, False),
+        (cr.Conv2D(16, 3, padding=1), 8, 6, 1, False, False),  # 9 tiles
+        (cr.Conv2D(16, 3, padding=1), 8, 6, 2, True, False),
+        (cr.Conv2D(16, 3, padding=1), 7, 16, 4, False, False),
+        (cr.Conv2D(16, 5, padding=2), 16, 16, 4, False, False),
+        (cr.Conv2D(16, 3, stride=2), 16, 32, 4, False, False),
+    ],
+)
+def test_where_winograd_applies(layer, channels, size, blocks, passes, gradient) -> None:
+    before = (size, size, channels)
+    after = layer.output_shape(before)
+    assert winograd_applies(layer, before, after, blocks) is passes
+    assert (passes and winograd_applies(layer, before, after, blocks, gradient=True)) is gradient
+
+
+@pytest.mark.parametrize("samples", [3, 20])
+def test_winograd_with_a_direct_gradient(samples: int) -> None:
+    network = cr.Network(
+        [cr.Conv2D(9, 3, padding="same"), cr.Tanh(), cr.Conv2D(8, 3)], input_shape=(9, 11, 8), dtype="float64"
+    )
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((samples, 9, 11, 8)), rng.standard_normal((samples, 7, 9, 8))
+    assert winograd_applies(network.layers[0], (9, 11, 8), (9, 11, 9), 1)
+    assert lowering.WINOGRAD_GRADIENT_CHANNELS > 9
+    expected = reference.backpropagate(network, X, y)
+    loss, gradients = Plan(network, cr.SquaredError(), batch_size=samples).gradients(X, y)
+    assert loss == pytest.approx(expected.loss, rel=1e-12)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, expected.gradients[name], rtol=1e-9, atol=1e-10)
