@@ -13,12 +13,13 @@
 #include "../plan/cpu.hpp"
 #include "../plan/plan.hpp"
 #include "../plan/thread_pool.hpp"
+#include "gil.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 using namespace chainrule;
 
-// threadpoolctl finds the pool by these names (chainrule/engine/threads.py registers them).
+// threadpoolctl finds the pool by these names (chainrule/engine/isa.py registers them).
 extern "C" {
 __attribute__((visibility("default"))) int chainrule_get_num_threads() { return ThreadPool::instance().threads(); }
 __attribute__((visibility("default"))) void chainrule_set_num_threads(int count) { ThreadPool::instance().set_threads(count); }
@@ -131,7 +132,7 @@ class BoundPlan : public Plan<T> {
   void set_host(nb::object function) {
     host_function = std::move(function);
     this->host.call = [this](int operation, bool backward, int samples) {
-      nb::gil_scoped_acquire gil;
+      const WithGil gil;
       host_function(operation, backward, samples);
     };
   }
@@ -142,12 +143,12 @@ class BoundPlan : public Plan<T> {
     const Batch batch = make_batch(*this, input, -1, x, scale, std::nullopt, std::nullopt);
     const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.features();
     T* to = checked(out, rows * features, "the output");
-    nb::gil_scoped_release release;
+    const WithoutGil release;
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       this->forward(advance(*this, batch, -1, first), samples);
       this->read_value(value, false, samples, to + first * features);
-      nb::gil_scoped_acquire gil;
+      const WithGil gil;
       check_signals();
     }
   }
@@ -158,13 +159,13 @@ class BoundPlan : public Plan<T> {
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
-    nb::gil_scoped_release release;
+    const WithoutGil release;
     double loss_sum = 0, correct = 0;
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       const Progress p = this->loss(advance(*this, batch, output, first), samples, false, false, false);
       loss_sum += p.loss, correct += p.correct;
-      nb::gil_scoped_acquire gil;
+      const WithGil gil;
       check_signals();
     }
     return {loss_sum / double(rows), correct / double(rows)};
@@ -178,7 +179,7 @@ class BoundPlan : public Plan<T> {
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
     if (rows > this->batch_size()) throw nb::value_error("more samples than the plan's batch size");
-    nb::gil_scoped_release release;
+    const WithoutGil release;
     return this->loss(batch, int(rows), true, input_delta, with_penalty).loss / double(rows);
   }
 
@@ -197,11 +198,11 @@ class BoundPlan : public Plan<T> {
     Progress progress;
     Outcome outcome;
     {
-      nb::gil_scoped_release release;
+      const WithoutGil release;
       outcome = this->train(
           batch, order.data(), count, rates.data(),
           [&](const Progress& p) {
-            nb::gil_scoped_acquire gil;
+            const WithGil gil;
             check_signals();
             if (poll.is_none()) return false;
             const double seen = p.samples > 0 ? p.samples : 1;
@@ -388,7 +389,7 @@ double peak(const std::string& level) {
   auto& pool = ThreadPool::instance();
   const int threads = pool.threads();
   double best = 0;
-  nb::gil_scoped_release release;
+  const WithoutGil release;
   for (int round = 0; round < 5; round++) {
     std::vector<double> operations(static_cast<size_t>(threads), 0.0);
     const auto begin = std::chrono::steady_clock::now();
@@ -407,6 +408,8 @@ double peak(const std::string& level) {
 
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
+  nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_plan<float>(m, "PlanFloat32");
   bind_plan<double>(m, "PlanFloat64");
   m.def("built_levels", &built_levels);
@@ -421,7 +424,7 @@ NB_MODULE(_native, m) {
       "set_threads",
       [](int count) {
         if (count < 1 || count > 256) throw nb::value_error("the number of threads must be between 1 and 256");
-        nb::gil_scoped_release release;
+        const WithoutGil release;
         ThreadPool::instance().set_threads(count);
       },
       "count"_a);

@@ -310,3 +310,17 @@ def test_ctrl_c_ends_training_at_once_and_keeps_the_network(call: str) -> None:
 def test_ctrl_c_ends_a_long_prediction() -> None:
     call = "[net.predict(np.tile(X, (100, 1))) for _ in range(10**6)]"
     assert output(INTERRUPT.replace("CALL", call)).split() == ["interrupted", "True", "False"]
+
+
+def test_the_interpreter_may_end_while_a_daemon_thread_trains() -> None:
+    done = run(
+        """
+        import threading, time
+        X, y = data()
+        train = lambda: cr.fit(network(), X, y, epochs=10**6, progress=False)
+        threading.Thread(target=train, daemon=True).start()
+        time.sleep(0.3)
+        print("left")
+        """
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "left", "")
