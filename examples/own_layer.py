@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.formulas import broadcast_samples, sum_samples
+from chainrule.formulas import broadcast_samples, sum_samples, trace
 from chainrule.initializers import Ones, Zeros
 from chainrule.layers import Layer, Parameter
 
@@ -45,6 +45,7 @@ def main() -> bool:
     y = (X[:, 0] + X[:, 1] / 10 > 0).astype(np.int64)
     layers = [Scale(), cr.Dense(16), cr.Tanh(), cr.Dense(2), cr.Softmax()]
     network = cr.Network(layers, input_shape=3, seed=0)
+    print(trace(Scale()))
     report = cr.check_gradients(network, X[:8], y[:8])
     print(report)
     cr.fit(network, X, y, optimizer=cr.Adam(0.01), batch_size=20, epochs=20, progress=False)
