@@ -98,8 +98,8 @@ class Plan:
         self._lost = z if loss is not None and not native_loss else None
         if low.hosts or self._lost:
             # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
-            call = weakref.WeakMethod(self._call_host)
-            native.set_host(lambda *arguments: call()(*arguments))
+            plan = weakref.proxy(self)
+            native.set_host(lambda *arguments: plan._call_host(*arguments))
         native.set_penalty(self._penalty_factor(training_size))
         if optimizer is not None:
             self._set_optimizer(optimizer)
