@@ -27,6 +27,10 @@ class FileError(ChainruleError, ValueError):
     """A file that is missing, malformed, or does not hold what it says."""
 
 
+class SettingError(ChainruleError, ValueError):
+    """An environment variable asks for what this machine does not have."""
+
+
 class MissingExtraError(ChainruleError, ImportError):
     """An optional dependency is not installed."""
 

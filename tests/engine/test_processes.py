@@ -189,13 +189,14 @@ def test_the_highest_level_is_the_default() -> None:
 
 
 @pytest.mark.parametrize("value", ["avx512", "x86-64-v9", "X86-64-V2", "v3"])
-def test_a_level_that_cannot_run_is_an_import_error_that_names_the_choices(value: str) -> None:
-    done = run("", CHAINRULE_ISA=value)
+def test_a_level_that_cannot_run_is_an_error_that_names_the_choices(value: str) -> None:
+    reason = f"CHAINRULE_ISA={value} cannot run here; choose one of {', '.join(LEVELS)}"
+    done = run("network().predict(data()[0])", CHAINRULE_ISA=value)
     assert done.returncode == 1
-    assert (
-        f"ImportError: CHAINRULE_ISA={value} cannot run here; choose one of {', '.join(LEVELS)}"
-        in done.stderr
-    )
+    assert f"SettingError: {reason}" in done.stderr
+    done = run("import sys; from chainrule.cli import main; sys.exit(main(['info']))", CHAINRULE_ISA=value)
+    assert done.returncode == 2
+    assert done.stderr == f"chainrule: {reason} or unset the variable\n"
 
 
 def test_info() -> None:

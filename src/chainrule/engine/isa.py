@@ -7,15 +7,24 @@ import platform
 from typing import Any
 
 from chainrule import _native
+from chainrule.errors import SettingError
 
 ISA_VARIABLE = "CHAINRULE_ISA"
 
 # Chosen once, at import: the highest level this processor has, or a lower one that the environment asks for.
 level: str = os.environ.get(ISA_VARIABLE, "") or _native.supported_levels()[-1]
-if level not in _native.supported_levels():
-    raise ImportError(
-        f"{ISA_VARIABLE}={level} cannot run here; choose one of {', '.join(_native.supported_levels())} "
-        "or unset the variable"
+
+
+def usable_level(asked: str | None = None) -> str:
+    """`asked`, or the level chosen at import; SettingError, when it is first used, if it cannot run here."""
+    name = asked or level
+    choices = _native.supported_levels()
+    if name in choices:
+        return name
+    if asked:
+        raise SettingError(f"the ISA level {asked!r} cannot run here; choose one of {', '.join(choices)}")
+    raise SettingError(
+        f"{ISA_VARIABLE}={name} cannot run here; choose one of {', '.join(choices)} or unset the variable"
     )
 
 
@@ -33,7 +42,7 @@ def set_threads(count: int) -> None:
 
 def lanes(dtype: Any, of_level: str | None = None) -> int:
     """Samples per block: the lanes of one vector register, e.g. 16 for float32 on AVX-512."""
-    single, twice = _native.lanes(of_level or level)
+    single, twice = _native.lanes(usable_level(of_level))
     return single if str(dtype) == "float32" else twice
 
 
@@ -43,7 +52,7 @@ def info() -> dict[str, Any]:
 
     from chainrule.version import __version__
 
-    single, twice = _native.lanes(level)
+    single, twice = _native.lanes(usable_level())
     return {
         "chainrule": __version__,
         "ISA level": level,

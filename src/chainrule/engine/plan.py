@@ -72,7 +72,7 @@ class Plan:
         classes: dict[str, Any] = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
         if self.dtype.name not in classes:
             raise ValueError(f"dtype must be float32 or float64, received {self.dtype.name}")
-        native = classes[self.dtype.name](level or isa.level, batch_size)
+        native = classes[self.dtype.name](isa.usable_level(level), batch_size)
         self._native = native
         last = network.layers[-1]
         self._paired = paired = (
