@@ -215,7 +215,7 @@ def test_sizes_that_overflow_are_errors() -> None:
 
 def test_options_that_do_not_exist() -> None:
     for call, message in (
-        (lambda: plan(level="x86-64-v9"), "ISA level 'x86-64-v9' is not available here; choose one of"),
+        (lambda: plan(level="x86-64-v9"), "ISA level 'x86-64-v9' cannot run here; choose one of"),
         (lambda: plan(dtype="float16"), "dtype must be float32 or float64, received float16"),
         (lambda: plan(penalty=cr.L2(1.0, per_sample=True)), "training_size"),
         (lambda: _native.lanes("nothing"), "ISA level"),

@@ -1,0 +1,199 @@
+// Plan: how it is put together. Included by plan.cpp.
+
+template <class T>
+int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShape& halo) {
+  const double count = double(shape.height + shape.top + shape.bottom) * double(shape.width + shape.left + shape.right) *
+                       double(shape.channels) * double(max_blocks()) * lanes();
+  if (shape.height < 1 || shape.width < 1 || shape.channels < 1)
+    throw std::invalid_argument("a value needs at least one entry");
+  if (count > 1e15 || shape.features() > (int64_t(1) << 30))
+    throw std::length_error("a value of this network would need more memory than can be addressed");
+  Value v;
+  v.shape = shape;
+  v.delta_shape = halo;
+  v.with_delta = with_delta;
+  values_.push_back(v);
+  return int(values_.size()) - 1;
+}
+
+template <class T>
+int Plan<T>::add_parameter(const ParameterShape& shape) {
+  Parameter p;
+  p.shape = shape;
+  const size_t l = size_t(lanes());
+  const size_t count = shape.layout == Layout::panels ? (size_t(shape.outputs) + l - 1) / l * l * size_t(shape.inputs)
+                                                      : (size_t(shape.size) + l - 1) / l * l;
+  // A cache line between parameters; every parameter is whole vectors of zeros beyond its end, and stays so.
+  const size_t line = 64 / sizeof(T);
+  p.offset = parameter_size_;
+  p.padded = (count + line - 1) / line * line;
+  parameter_size_ += p.padded;
+  parameters_.push_back(p);
+  return int(parameters_.size()) - 1;
+}
+
+template <class T>
+void Plan<T>::set_post(int activation, double slope, int saved) {
+  next_post_ = Post<T>{Act(activation), T(slope), {}};
+  next_saved_ = saved;
+}
+template <class T>
+void Plan<T>::set_input_post(int activation, double slope, int saved) {
+  next_input_post_ = Post<T>{Act(activation), T(slope), {}};
+  next_input_saved_ = saved;
+}
+
+namespace {
+template <class T, class O>
+void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_ptr<O> operation, int x, int z, Post<T>& post,
+           int& saved, Post<T>& input_post, int& input_saved) {
+  operation->x = x, operation->z = z;
+  operation->post = post, operation->saved = saved;
+  operation->input_post = input_post, operation->input_saved = input_saved;
+  post = {}, input_post = {};
+  saved = input_saved = -1;
+  operations.push_back(std::move(operation));
+}
+}   // namespace
+#define CHAINRULE_PLACE(o) \
+  place<T>(operations_, std::move(o), x, z, next_post_, next_saved_, next_input_post_, next_input_saved_)
+
+template <class T>
+void Plan<T>::add_dense(int x, int z, int weights, int bias) {
+  auto o = std::make_unique<DenseOperation<T>>();
+  o->weights = weights, o->bias = bias;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w,
+                              int pad_top, int pad_left, bool winograd, bool winograd_gradient) {
+  auto o = std::make_unique<ConvolutionOperation<T>>();
+  o->weights = weights, o->bias = bias, o->winograd = winograd;
+  o->winograd_gradient = winograd_gradient;
+  o->geometry.kernel_h = kernel_h, o->geometry.kernel_w = kernel_w;
+  o->geometry.stride_h = stride_h, o->geometry.stride_w = stride_w;
+  o->geometry.pad_top = pad_top, o->geometry.pad_left = pad_left;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_pool(int x, int z, int window_h, int window_w, int stride_h, int stride_w, bool average) {
+  auto o = std::make_unique<PoolOperation<T>>();
+  o->args.window_h = window_h, o->args.window_w = window_w;
+  o->args.stride_h = stride_h, o->args.stride_w = stride_w;
+  o->args.average = average;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_activation(int x, int z, int kind, double slope) {
+  auto o = std::make_unique<ElementwiseOperation<T>>();
+  o->kind = Act(kind), o->slope = slope;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_softmax(int x, int z) {
+  auto o = std::make_unique<ElementwiseOperation<T>>();
+  o->softmax = true;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_flatten(int x, int z) {
+  auto o = std::make_unique<FlattenOperation<T>>();
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_host(int number, int x, int z) {
+  auto o = std::make_unique<HostOperation<T>>();
+  o->number = number;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+int Plan<T>::add_view(int of) {
+  const int i = add_value(value(of).shape, value(of).with_delta, value(of).delta_shape);
+  Value& v = value(i);
+  v.shape.channels = int(v.shape.features());
+  v.shape.height = v.shape.width = 1;
+  v.delta_shape = v.shape;
+  v.memory_of = v.delta_of = of;
+  return i;
+}
+template <class T>
+void Plan<T>::share_delta(int i, int with) {
+  value(i).delta_of = with;
+}
+#undef CHAINRULE_PLACE
+
+template <class T>
+void Plan<T>::set_loss(int kind, int output, int activation, double scale) {
+  loss_kind_ = kind, output_ = output, output_activation_ = activation, loss_scale_ = scale;
+  loss_post_ = next_input_post_, loss_saved_ = next_input_saved_;
+  next_input_post_ = {}, next_input_saved_ = -1;
+}
+template <class T>
+void Plan<T>::set_host_loss(int output) {
+  set_loss(-2, output, -1, 1);
+}
+template <class T>
+void Plan<T>::set_input(int value) {
+  input_ = value;
+}
+template <class T>
+void Plan<T>::set_penalty(double lambda) {
+  lambda_ = lambda;
+}
+template <class T>
+void Plan<T>::set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm) {
+  rule_ = rule, momentum_ = momentum, beta2_ = beta2, epsilon_ = epsilon, decay_ = decoupled_decay, clip_norm_ = clip_norm;
+}
+
+template <class T>
+void Plan<T>::finish() {
+  const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
+  const auto scalars = [&](const ValueShape& s) {
+    return blocks * size_t(s.height + s.top + s.bottom) * size_t(s.width + s.left + s.right) * size_t(s.channels) * l;
+  };
+  for (Value& v : values_) {
+    if (v.memory_of < 0) v.region = arena_.reserve(scalars(v.shape), sizeof(T));
+    if (v.with_delta && v.delta_of < 0) v.delta_region = arena_.reserve(scalars(v.delta_shape), sizeof(T));
+  }
+  for (auto& o : operations_) o->reserve(*this);
+  const bool momentum = rule_ >= 0 && (Rule(rule_) == Rule::adam || Rule(rule_) == Rule::adamw || momentum_ != 0);
+  const bool second = rule_ >= 0 && Rule(rule_) != Rule::sgd && Rule(rule_) != Rule::nesterov;
+  theta_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (momentum) first_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (output_ >= 0) {
+    target_region_ = arena_.reserve(scalars(value(output_).shape), sizeof(T));
+    for (Region* r : {&label_region_, &weight_region_, &loss_region_, &correct_region_})
+      *r = arena_.reserve(blocks * l, sizeof(T));
+  }
+  arena_.allocate();
+
+  const auto map = [&](const ValueShape& s, const Region& r) {
+    Map<T> m;
+    m.height = s.height, m.width = s.width, m.channels = s.channels;
+    const ptrdiff_t pixel = ptrdiff_t(s.channels) * ptrdiff_t(l);
+    m.row = (s.left + s.width + s.right) * pixel;
+    m.block = (s.top + s.height + s.bottom) * m.row;
+    m.data = arena_.at<T>(r) + s.top * m.row + s.left * pixel;
+    return m;
+  };
+  for (Value& v : values_) {
+    v.map = map(v.shape, v.memory_of < 0 ? v.region : value(v.memory_of).region);
+    const Value& owner = v.delta_of < 0 ? v : value(v.delta_of);
+    if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner.delta_shape : v.delta_shape, owner.delta_region);
+  }
+  theta_ = arena_.at<T>(theta_region_), gradient_ = arena_.at<T>(gradient_region_);
+  first_ = momentum ? arena_.at<T>(first_region_) : nullptr;
+  second_ = second ? arena_.at<T>(second_region_) : nullptr;
+  if (output_ >= 0) {
+    targets_ = arena_.at<T>(target_region_), labels_ = arena_.at<T>(label_region_), weights_ = arena_.at<T>(weight_region_);
+    losses_ = arena_.at<T>(loss_region_), correct_ = arena_.at<T>(correct_region_);
+    loss_post_.saved = this->map(loss_saved_);
+  }
+  for (auto& o : operations_) o->bind(*this);
+  for (const Parameter& p : parameters_)
+    for (size_t at = 0; at < p.padded; at += chunk_scalars)
+      chunks_.push_back({p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised});
+  partial_.resize(chunks_.size());
+}

@@ -1,0 +1,249 @@
+// Plan: a pass, a step, an epoch. Included by plan.cpp.
+
+template <class T>
+void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
+  GatherArgs g = batch.inputs;
+  g.order = order, g.samples = samples, g.repeat = true;
+  const Map<T>& m = value(input_).map;
+  // Long runs read best; only where there are few rows of blocks are they cut for the threads.
+  const int64_t run = int64_t(m.width) * m.channels, rows = int64_t(blocks(samples)) * m.height;
+  g.piece = rows >= 8 ? run : 256;
+  parallel(int(rows * ((run + g.piece - 1) / g.piece)), int64_t(blocks(samples)) * g.features * 4,
+           [&](int begin, int end, int) { kernels_.gather(g, m, batch.input_kind, begin, end); });
+}
+
+template <class T>
+void Plan<T>::set_targets(const Batch& batch, int samples) {
+  const int l = lanes(), count = blocks(samples);
+  const int64_t* order = batch.inputs.order;
+  dense_targets_ = batch.targets != nullptr;
+  if (dense_targets_) {
+    GatherArgs g{};
+    g.source = batch.targets, g.order = order, g.samples = samples;
+    const ValueShape& s = value(output_).shape;
+    g.features = s.features();
+    Map<T> m;
+    m.data = targets_, m.width = 1, m.height = 1, m.channels = int(g.features);
+    m.block = ptrdiff_t(g.features) * l, m.row = m.block;
+    g.piece = g.features;
+    kernels_.gather(g, m, source_same, 0, count);
+  }
+  for (int s = 0; s < count * l; s++) {
+    const bool present = s < samples;
+    const int64_t row = present ? (order ? order[s] : s) : 0;
+    if (batch.labels) labels_[s] = present ? T(batch.labels[row]) : T(0);
+    weights_[s] = present ? T((batch.weights ? batch.weights[row] : 1.0) / samples) : T(0);
+  }
+}
+
+template <class T>
+void Plan<T>::read_batch(int samples, T* targets, double* weights) const {
+  Map<T> m;
+  m.data = targets_, m.channels = int(value(output_).shape.features());
+  m.block = m.row = ptrdiff_t(m.channels) * lanes();
+  kernels_.scatter(m, targets, samples, 0, blocks(samples));
+  for (int s = 0; s < samples; s++) weights[s] = double(weights_[s]);
+}
+
+template <class T>
+void Plan<T>::set_losses(const double* values, int samples) {
+  for (int s = 0; s < blocks(samples) * lanes(); s++) {
+    losses_[s] = s < samples ? T(values[s]) * weights_[s] : T(0);
+    correct_[s] = T(0);
+  }
+}
+
+template <class T>
+void Plan<T>::set_profiling(bool on) {
+  profiling_ = on;
+  seconds_.assign(3 * operations_.size() + 3, 0.0);
+}
+template <class T>
+template <class Body>
+void Plan<T>::timed(size_t place, Body&& body) {
+  if (!profiling_) return body();
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  seconds_[place] += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+template <class T>
+void Plan<T>::run_forward(int samples) {
+  for (size_t i = 0; i < operations_.size(); i++) {
+    timed(3 + 3 * i, [&] { operations_[i]->forward(*this, samples); });
+    if (poll_between_) poll_between_();
+  }
+}
+
+template <class T>
+void Plan<T>::run_backward(int samples, bool input_delta) {
+  for (size_t i = operations_.size(); i-- > 0;) {
+    Operation<T>& o = *operations_[i];
+    const bool needed = value(o.x).with_delta && (o.x != input_ || input_delta);
+    timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
+    if (needed) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
+    if (poll_between_) poll_between_();
+  }
+}
+
+template <class T>
+void Plan<T>::forward(const Batch& batch, int samples) {
+  gather(batch, batch.inputs.order, samples);
+  run_forward(samples);
+  if (output_activation_ < 0) return;
+  ElementwiseArgs<T> g;   // the output activation of a pair is otherwise part of the loss
+  g.x = map(output_), g.z = map(output_activation_), g.blocks = blocks(samples);
+  g.post.kind = Act::sigmoid;
+  const auto kernel =
+      LossKind(loss_kind_) == LossKind::softmax_cross_entropy ? kernels_.softmax_forward : kernels_.activation_forward;
+  kernel(g, 0, g.blocks * g.x.height);
+}
+
+template <class T>
+void Plan<T>::reduce_loss(int samples, Progress& progress) const {
+  double loss = 0, correct = 0;
+  for (int s = 0; s < samples; s++) loss += double(losses_[s]), correct += double(correct_[s]);
+  progress.loss += loss * samples;
+  progress.correct += correct;
+  progress.samples += samples;
+}
+
+template <class T>
+double Plan<T>::penalty_value() const {
+  if (lambda_ == 0) return 0;
+  parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
+    for (int i = begin; i < end; i++)
+      partial_[size_t(i)] = chunks_[size_t(i)].penalised
+                                ? kernels_.square_sum(theta_, nullptr, T(0), chunks_[size_t(i)].begin, chunks_[size_t(i)].end)
+                                : 0.0;
+  });
+  double sum = 0;
+  for (const double part : partial_) sum += part;
+  return 0.5 * lambda_ * sum;
+}
+
+template <class T>
+double Plan<T>::gradient_norm(bool with_penalty) const {
+  parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
+    for (int i = begin; i < end; i++) {
+      const Chunk& c = chunks_[size_t(i)];
+      partial_[size_t(i)] =
+          kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0), c.begin, c.end);
+    }
+  });
+  double sum = 0;
+  for (const double part : partial_) sum += part;
+  return std::sqrt(sum);
+}
+
+template <class T>
+void Plan<T>::add_penalty() {
+  if (lambda_ == 0) return;
+  for (const Chunk& c : chunks_)
+    if (c.penalised)
+      for (size_t i = c.begin; i < c.end; i++) gradient_[i] += T(lambda_) * theta_[i];
+}
+
+template <class T>
+Progress Plan<T>::loss(const Batch& batch, int samples, bool backward, bool input_delta, bool with_penalty) {
+  timed(0, [&] {
+    gather(batch, batch.inputs.order, samples);
+    set_targets(batch, samples);
+  });
+  run_forward(samples);
+  timed(1, [&] { evaluate_loss(samples, backward); });
+  Progress progress;
+  reduce_loss(samples, progress);
+  if (backward) {
+    run_backward(samples, input_delta);
+    if (with_penalty) add_penalty();
+  }
+  if (with_penalty) progress.loss += penalty_value() * samples;
+  return progress;
+}
+
+template <class T>
+void Plan<T>::evaluate_loss(int samples, bool backward) {
+  if (loss_kind_ == -2) {
+    host.call(-1, backward, samples);
+    if (backward) multiply_by_derivative(*this, output_, loss_post_, samples);
+  } else {
+    LossArgs<T> g{};
+    g.output = map(output_);
+    g.activation = map(output_activation_);
+    if (backward) g.delta = delta(output_);
+    g.targets = dense_targets_ ? targets_ : nullptr;
+    g.labels = dense_targets_ ? nullptr : labels_;
+    g.weights = weights_, g.loss = losses_, g.correct = correct_;
+    g.scale = T(loss_scale_), g.kind = LossKind(loss_kind_), g.blocks = blocks(samples), g.post = loss_post_;
+    const int64_t work = int64_t(g.blocks) * value(output_).shape.features() * 30;   // exp is about 20 operations
+    parallel(g.blocks, work, [&](int begin, int end, int) { kernels_.loss(g, begin, end); });
+  }
+}
+
+template <class T>
+void Plan<T>::update(double rate) {
+  steps_taken++;
+  UpdateArgs<T> g{};
+  double clip = 1;
+  if (clip_norm_ > 0) {
+    const double norm = gradient_norm(true);
+    if (norm > clip_norm_) clip = clip_norm_ / norm;
+    g.rate_scale = &clip;
+  }
+  g.theta = theta_, g.gradient = gradient_, g.first = first_, g.second = second_;
+  g.rule = Rule(rule_);
+  g.rate = T(rate), g.momentum = T(momentum_), g.beta2 = T(beta2_), g.epsilon = T(epsilon_);
+  g.correction1 = T(1 / (1 - std::pow(momentum_, double(steps_taken))));
+  g.correction2 = T(1 / (1 - std::pow(beta2_, double(steps_taken))));
+  parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes() * 4, [&](int begin, int end, int) {
+    for (int i = begin; i < end; i++) {
+      const Chunk& c = chunks_[size_t(i)];
+      UpdateArgs<T> own = g;
+      own.penalty = c.penalised ? T(lambda_) : T(0);
+      own.decoupled_decay = c.penalised ? T(decay_) : T(0);
+      kernels_.update(own, c.begin, c.end);
+    }
+  });
+}
+
+template <class T>
+Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll,
+                       Progress& progress) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto interval = std::chrono::milliseconds(50);
+  const int64_t steps = (count + batch_size_ - 1) / batch_size_;
+  progress = {};
+  progress.steps = steps;
+  bool stop = false;
+  auto last = Clock::now();
+  struct Epoch {   // what holds during an epoch only, however it ends
+    Plan& plan;
+    ~Epoch() {
+      plan.poll_between_ = nullptr;
+      serial_loops = false;
+    }
+  } epoch{*this};
+  if (poll)
+    poll_between_ = [&] {   // also between the operations of a long step
+      const auto now = Clock::now();
+      if (now - last < interval) return;
+      stop = poll(progress) || stop;
+      last = Clock::now();
+    };
+  for (int64_t step = 0; step < steps; step++) {
+    batch.inputs.order = order + step * batch_size_;
+    const int samples = int(std::min<int64_t>(batch_size_, count - step * batch_size_));
+    serial_loops = pace_.serial();
+    pace_.begin();
+    const Progress of_batch = loss(batch, samples, true, false, false);
+    if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
+    timed(2, [&] { update(rates[step]); });
+    if (samples == batch_size_) pace_.end();
+    progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
+    progress.step = step + 1;
+    if (poll_between_) poll_between_();
+    if (stop) return Outcome::stopped;
+  }
+  return Outcome::done;
+}
