@@ -89,6 +89,20 @@ def test_it_learns_and_says_so() -> None:
     assert history.last.validation_accuracy == network.accuracy(X[90:], y[90:])
 
 
+def test_class_labels_without_softmax_warn_of_squared_error() -> None:
+    X, y = blobs(30)
+    network = Network([Dense(3)], input_shape=4)
+    advice = r"end the network in Softmax\(\).*pass loss=SquaredError\(\)"
+    with pytest.warns(UserWarning, match=advice) as caught:
+        history = fit(network, X, y, epochs=1, optimizer=SGD(0.1))
+    assert caught[0].filename == __file__
+    assert history.loss_function == SquaredError()
+    assert history.optimizer == SGD(0.1)
+    assert "; SquaredError(mean_outputs=False), SGD(" in repr(history).splitlines()[-1]
+    fit(network, X, y, epochs=1, loss=SquaredError())  # warnings are errors here: it is meant
+    fit(Network([Dense(1)], input_shape=4), X, y, epochs=1)  # regression
+
+
 def test_labels_may_be_text_and_are_kept_by_the_network() -> None:
     X, y = blobs(30)
     names = np.array(["cat", "dog", "eel"])[y]

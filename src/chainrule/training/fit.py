@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.errors import DataError, NonFiniteError
-from chainrule.losses import Loss
+from chainrule.losses import Loss, SquaredError
 from chainrule.network import Network
 from chainrule.penalties import Penalty
 from chainrule.training.arguments import check_penalty, describe, loss_from, teach_keywords
@@ -110,6 +111,13 @@ def fit(
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
     data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed)
+    labels = data.training.targets.dtype.kind in "iu"  # labels of several classes; anything else is floats
+    if loss is None and labels and isinstance(chosen_loss, SquaredError):
+        warnings.warn(
+            f"the network ends in {network.layers[-1]!r}, so fit trains these class labels by SquaredError: "
+            "end the network in Softmax() for cross-entropy, or pass loss=SquaredError() if that is meant",
+            stacklevel=3,  # the caller of fit, past teach_keywords
+        )
 
     from chainrule.engine import Plan
 
@@ -124,7 +132,8 @@ def fit(
         training_size=samples,
     )
     order_seed = seed if shuffle else None
-    run = _Run(network, plan, data, chosen_optimizer, batch_size, epochs, order_seed)
+    history = History(loss_function=chosen_loss, optimizer=chosen_optimizer)
+    run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, order_seed)
     with threads_set_to(threads):
         return run.train(chosen_callbacks, shown)
 
@@ -153,6 +162,7 @@ class _Run:
         network: Network,
         plan: Plan,
         data: FitData,
+        history: History,
         optimizer: Optimizer,
         batch_size: int,
         epochs: int,
@@ -162,7 +172,7 @@ class _Run:
         self.batch_size, self.epochs = batch_size, epochs
         self.rng = None if seed is None else random_stream(seed, "order")
         self.steps = math.ceil(len(data.rows) / batch_size)
-        self.context = Context(network, History(), epochs, data.validation is not None)
+        self.context = Context(network, history, epochs, data.validation is not None)
         self.number = 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
         self.ahead = False  # whether the plan's parameters are newer than the network's

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import FileError, MissingExtraError
+from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
 from chainrule.training.curves import Panel, draw_panels
+from chainrule.training.optimizers import Optimizer
 
 # A printed table longer than this shows only so many epochs at each end.
 TABLE_LONGEST, TABLE_HEAD, TABLE_TAIL = 20, 3, 7
@@ -50,12 +52,22 @@ class History:
     """The epochs of one `fit`: `history.loss` and the other columns are lists, one entry per finished epoch.
 
     Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`).
-    `stopped` says why training ended before its last epoch, None if it did not.
+    `stopped` says why training ended before its last epoch, None if it did not. `loss_function` and
+    `optimizer` are the objects that fit used, None in a history read from a file.
     """
 
-    def __init__(self, rows: Iterable[Row] = (), stopped: str | None = None) -> None:
+    def __init__(
+        self,
+        rows: Iterable[Row] = (),
+        stopped: str | None = None,
+        *,
+        loss_function: Loss | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> None:
         self.rows: list[Row] = list(rows)
         self.stopped = stopped
+        self.loss_function = loss_function
+        self.optimizer = optimizer
 
     def append(self, row: Row) -> None:
         """Add a finished epoch."""
@@ -222,6 +234,8 @@ class History:
 
     def _summary(self) -> str:
         ending = f"; stopped: {self.stopped}" if self.stopped else ""
+        if self.loss_function is not None:
+            ending += f"; {self.loss_function!r}, {self.optimizer!r}"
         if not self.rows:
             return f"History: no epoch finished{ending}"
         best = self.best
