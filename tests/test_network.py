@@ -223,11 +223,15 @@ def test_wrong_pairs_are_refused(last, loss) -> None:
         net.loss(np.ones((1, 2)), [0], loss=loss)
 
 
-def test_loss_must_be_an_object() -> None:
+def test_a_loss_is_an_object_or_a_name() -> None:
     net = Network([Dense(2), Softmax()], input_shape=2)
-    for wrong in ("cross_entropy", CrossEntropy):
-        with pytest.raises(TypeError, match=r"loss must be a loss object such as CrossEntropy\(\)"):
-            net.loss(np.ones((1, 2)), [0], loss=wrong)
+    X, y = np.ones((1, 2)), [0]
+    assert net.loss(X, y, loss="cross_entropy") == net.loss(X, y, loss=CrossEntropy())
+    assert net.backpropagate(X, y, loss="cross_entropy").loss == net.backpropagate(X, y).loss
+    with pytest.raises(TypeError, match=r"object such as CrossEntropy\(\).*received the class CrossEntropy"):
+        net.loss(X, y, loss=CrossEntropy)
+    with pytest.raises(ValueError, match="loss 'nll' is unknown: write one of 'cross_entropy'"):
+        net.backpropagate(X, y, loss="nll")
 
 
 def test_a_network_may_have_its_own_executor() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ChainruleError(Exception):
     """Base of every error that chainrule raises on purpose."""
@@ -36,3 +38,11 @@ class MissingExtraError(ChainruleError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}: pip install 'chainrule[{extra}]'")
+
+
+def describe(value: Any) -> str:
+    """The value for an error message: arrays and other long things by their type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    text = repr(value)
+    return text if len(text) <= 40 else type(value).__name__

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chainrule.errors import PairError
+from chainrule.errors import PairError, describe
 from chainrule.formulas import (
     count_outputs,
     exp,
@@ -140,3 +140,32 @@ def loss_for(last_layer: Layer) -> Loss:
         if isinstance(last_layer, layer):
             return loss()
     return SquaredError()
+
+
+_LOSSES: dict[str, type[Loss]] = {
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "squared_error": SquaredError,
+    "mse": SquaredError,
+}
+
+
+def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
+    """A loss from an object, a name or None: the one that belongs to the network's last layer.
+
+    "mse" and "squared_error" are SquaredError(): ½‖a−y‖², summed over the outputs. Errors name what to write.
+    """
+    if value is None:
+        return loss_for(last_layer)
+    if isinstance(value, Loss):
+        return value
+    names = ", ".join(repr(name) for name in _LOSSES)
+    if isinstance(value, str):
+        if value not in _LOSSES:
+            raise ValueError(
+                f"loss {value!r} is unknown: write one of {names}, or an object such as CrossEntropy()"
+            )
+        return _LOSSES[value]()
+    raise TypeError(
+        f"loss must be an object such as CrossEntropy() or one of {names}, received {describe(value)}"
+    )

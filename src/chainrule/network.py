@@ -18,7 +18,7 @@ from chainrule.architecture import INPUT, architecture, initializer_of
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
 from chainrule.layers import Layer, Parameter, Sigmoid
-from chainrule.losses import Loss, loss_for
+from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
 from chainrule.penalties import Penalty
 from chainrule.step import Step
@@ -246,16 +246,17 @@ class Network:
         X: Any,
         y: Any,
         *,
-        loss: Loss | None = None,
+        loss: Loss | str | None = None,
         penalty: Penalty | None = None,
         sample_weight: Any = None,
         training_size: int | None = None,
     ) -> Step:
         """Loss, and activations, δ and gradients of every layer, for all samples of X at once.
 
-        y: labels, one-hot rows or numbers, as the loss wants them. loss: None chooses by the last layer
-            (softmax:
-        CrossEntropy, sigmoid: BinaryCrossEntropy, else SquaredError). sample_weight: (N,), used with mean 1.
+        y: labels, one-hot rows or numbers, as the loss wants them.
+        loss: a loss, or its name as in `fit`; None chooses by the last layer (softmax: CrossEntropy, sigmoid:
+            BinaryCrossEntropy, else SquaredError).
+        sample_weight: (N,), used with mean 1.
         training_size: m of a penalty that is divided by it, by default the number of samples here.
         Raises ShapeError, DataError, and PairError where loss and output activation do not belong together.
         """
@@ -272,7 +273,7 @@ class Network:
         X: Any,
         y: Any,
         *,
-        loss: Loss | None = None,
+        loss: Loss | str | None = None,
         penalty: Penalty | None = None,
         sample_weight: Any = None,
         training_size: int | None = None,
@@ -302,10 +303,8 @@ class Network:
     def _inputs(self, X: Any) -> Array:
         return check_inputs(X, self.input_shape, dtype=self.dtype)
 
-    def _loss(self, loss: Loss | None) -> Loss:
-        chosen = loss_for(self.layers[-1]) if loss is None else loss
-        if not isinstance(chosen, Loss):
-            raise TypeError(f"loss must be a loss object such as CrossEntropy(), received {chosen!r}")
+    def _loss(self, loss: Loss | str | None) -> Loss:
+        chosen = loss_from(loss, self.layers[-1])
         chosen.check_output(self.layers)
         return chosen
 

@@ -121,6 +121,15 @@ def test_ufldls_rule_on_its_conv_net(engine: str) -> None:
     assert report.relative_difference < 1e-9
 
 
+def test_a_loss_may_be_named() -> None:
+    net = Network([Dense(3), Softmax()], input_shape=4)
+    assert check_gradients(net, VECTORS, np.arange(6) % 3, loss="cross_entropy")
+    with pytest.raises(TypeError, match=r"object such as CrossEntropy\(\)"):
+        check_gradients(net, VECTORS, np.arange(6) % 3, loss=3)
+    with pytest.raises(ValueError, match="write one of 'cross_entropy'"):
+        check_gradients(net, VECTORS, np.arange(6) % 3, loss="nll")
+
+
 def test_weights_and_training_size_count() -> None:
     net = Network([Dense(3), Softmax()], input_shape=4, seed=1)
     weights = np.array([1, 2, 0, 3, 1, 1])

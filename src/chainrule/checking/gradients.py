@@ -15,7 +15,7 @@ from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.errors import ShapeError
-from chainrule.losses import Loss, loss_for
+from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty
 
@@ -28,7 +28,7 @@ def check_gradients(
     net: Network,
     X: Any,
     y: Any,
-    loss: Loss | None = None,
+    loss: Loss | str | None = None,
     penalty: Penalty | None = None,
     *,
     entries: Entries = "auto",
@@ -61,7 +61,7 @@ def check_gradients(
         )
     if engine not in (None, "native", "reference"):
         raise ValueError(f"engine must be 'native', 'reference' or None, received {engine!r}")
-    chosen = loss_for(net.layers[-1]) if loss is None else loss
+    chosen = loss_from(loss, net.layers[-1])
     chosen.check_output(net.layers)
     X = check_inputs(X, net.input_shape, dtype=net.dtype)
     targets, _ = encode_targets(y, net, chosen, len(X))

@@ -6,10 +6,9 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-from chainrule.layers import Layer
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError, loss_for
+from chainrule.errors import describe
 from chainrule.penalties import Penalty
 
 P = ParamSpec("P")
@@ -65,35 +64,6 @@ def teach_keywords(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-_LOSSES: dict[str, type[Loss]] = {
-    "cross_entropy": CrossEntropy,
-    "binary_cross_entropy": BinaryCrossEntropy,
-    "squared_error": SquaredError,
-    "mse": SquaredError,
-}
-
-
-def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
-    """A loss from an object, a name or None: the one that belongs to the network's last layer.
-
-    "mse" and "squared_error" are SquaredError(): ½‖a−y‖², summed over the outputs. Errors name what to write.
-    """
-    if value is None:
-        return loss_for(last_layer)
-    if isinstance(value, Loss):
-        return value
-    names = ", ".join(repr(name) for name in _LOSSES)
-    if isinstance(value, str):
-        if value not in _LOSSES:
-            raise ValueError(
-                f"loss {value!r} is unknown: write one of {names}, or an object such as CrossEntropy()"
-            )
-        return _LOSSES[value]()
-    raise TypeError(
-        f"loss must be an object such as CrossEntropy() or one of {names}, received {describe(value)}"
-    )
-
-
 def check_penalty(value: Penalty | None) -> Penalty | None:
     """The penalty itself; TypeError if it is not one: a bare λ does not say whether it is divided by m."""
     if value is None or isinstance(value, Penalty):
@@ -101,11 +71,3 @@ def check_penalty(value: Penalty | None) -> Penalty | None:
     raise TypeError(
         f"penalty must be L2(1e-4), L2(1e-4, per_sample=True) or None, received {describe(value)}"
     )
-
-
-def describe(value: Any) -> str:
-    """The value for an error message: arrays and other long things by their type."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    text = repr(value)
-    return text if len(text) <= 40 else type(value).__name__

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.errors import DataError, NonFiniteError
-from chainrule.losses import Loss, SquaredError
+from chainrule.errors import DataError, NonFiniteError, describe
+from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty
-from chainrule.training.arguments import check_penalty, describe, loss_from, teach_keywords
+from chainrule.training.arguments import check_penalty, teach_keywords
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.data.split import stratified_choice
-from chainrule.errors import DataError
+from chainrule.errors import DataError, describe
 from chainrule.losses import Loss
 from chainrule.network import Network
-from chainrule.training.arguments import describe
 from chainrule.training.schedules import check_number
 
 Array = NDArray[Any]
