@@ -86,6 +86,21 @@ def test_a_network_without_parameters(tmp_path: Path, suffix: str) -> None:
     assert repr(load(tmp_path / f"net.{suffix}")).startswith("Network([Flatten(), ReLU()]")
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_extra_is_kept_beside_the_network(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"net{suffix}"
+    storage.save(network(), path)
+    assert storage.read_extra(path) == {}
+    storage.save(network(), path, extra={"names": ["é"], "scale": 1 / 3})
+    assert storage.read_extra(path) == {"names": ["é"], "scale": 1 / 3}
+    assert same(load(path), network())
+    for value in (object(), float("nan")):
+        with pytest.raises(FileError, match="extra must be plain JSON"):
+            storage.save(network(), path, extra={"value": value})
+    with pytest.raises(FileError, match="no such file"):
+        storage.read_extra(tmp_path / f"none{suffix}")
+
+
 def test_safetensors_of_other_programs_can_read_it(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 

@@ -31,11 +31,14 @@ KEY = "chainrule"  # of the description: in the header of .safetensors, as an ar
 _EXTRA = ("safetensors", "save", "a .safetensors file (.npz needs NumPy alone)")
 
 
-def save(network: Network, path: str | os.PathLike[str]) -> None:
+def save(network: Network, path: str | os.PathLike[str], *, extra: Mapping[str, Any] | None = None) -> None:
     """Write a network; the suffix of `path` chooses the format, .safetensors or .npz.
 
+    extra: plain JSON kept in the description beside the network; `read_extra` gives it back.
+
     Raises FileError: another suffix, a directory that does not exist, parameters that are not finite, a
-    layer whose config() is not JSON. Raises MissingExtraError where safetensors is not installed.
+    layer whose config() or an `extra` that is not JSON. Raises MissingExtraError where safetensors is not
+    installed.
     """
     target, write = Path(path), _writers.get(Path(path).suffix)
     if write is None:
@@ -44,7 +47,10 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise FileError(f"{target}: not written, the parameter {name} holds NaN or infinity")
-    description = _dump(describe(network, arrays), target)
+    content = describe(network, arrays)
+    if extra is not None:
+        content["extra"] = dict(extra)
+    description = _dump(content, target)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with open(part, "xb") as stream:
@@ -73,16 +79,7 @@ class Stored:
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
     """The parts of the network in a file that `save` wrote; arguments and errors as for `network.load`."""
     source = Path(path)
-    reader = _readers.get(source.suffix)
-    if reader is None:
-        raise FileError(f"{source}: a model file ends in .safetensors or .npz")
-    if not source.is_file():
-        raise FileError(f"{source}: {'is a directory' if source.is_dir() else 'no such file'}")
-    contents = reader(source)
-    text = contents.description
-    if text is None:
-        raise FileError(f"{source}: holds arrays but no chainrule network; Network.save writes one")
-    description = _parse(text, source)
+    contents, description = _open(source)
     arrays = _checked_arrays(contents, description, source)
     own = _layers(_field(description, "layers", list, source), _known(layers), source)
     return Stored(
@@ -93,6 +90,13 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         name=description.get("name"),
         classes=description.get("classes"),
     )
+
+
+def read_extra(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `save` was given as `extra`, {} where it was given none; errors as for `read`."""
+    source = Path(path)
+    _, description = _open(source)
+    return {} if description.get("extra") is None else dict(_field(description, "extra", dict, source))
 
 
 def describe(network: Network, arrays: Mapping[str, Array]) -> dict[str, Any]:
@@ -130,6 +134,19 @@ def sha256(array: Array) -> str:
 
 
 # -- the description ----------------------------------------------------------------------------------------
+def _open(source: Path) -> tuple[_Contents, dict[str, Any]]:
+    """A model file's arrays, not read yet, and its description."""
+    reader = _readers.get(source.suffix)
+    if reader is None:
+        raise FileError(f"{source}: a model file ends in .safetensors or .npz")
+    if not source.is_file():
+        raise FileError(f"{source}: {'is a directory' if source.is_dir() else 'no such file'}")
+    contents = reader(source)
+    if contents.description is None:
+        raise FileError(f"{source}: holds arrays but no chainrule network; Network.save writes one")
+    return contents, _parse(contents.description, source)
+
+
 def _dump(description: dict[str, Any], target: Path) -> str:
     import json
 
@@ -141,6 +158,10 @@ def _dump(description: dict[str, Any], target: Path) -> str:
                 f"{target}: not written, config() of {layer['name']} ({layer['class']}) must be plain JSON "
                 f"({error})"
             ) from error
+    try:
+        json.dumps(description.get("extra"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{target}: not written, extra must be plain JSON ({error})") from error
     return json.dumps(description, ensure_ascii=False)
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chainrule import storage
 from chainrule.cli.runs import Preparation
 from chainrule.data import Standardizer
 from chainrule.errors import FileError
+from chainrule.network import load
 from tests.cli.cli_result import Run
 
 
@@ -55,7 +57,30 @@ def test_columns_are_found_by_name(run: Run, flower_run: Path) -> None:
 
 def test_model_file_finds_the_description_beside_it(run: Run, flower_run: Path, flowers: Path) -> None:
     model = next(flower_run.glob("model.*"))
-    assert run("predict", model, flowers).out == run("predict", flower_run, flowers).out
+    expected = run("predict", flower_run, flowers).out
+    assert run("predict", model, flowers).out == expected
+    load(model).save(model)  # as Python writes it: without the preparation
+    assert run("predict", model, flowers).out == expected
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+def test_model_file_copied_out_of_its_folder(
+    run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    if suffix == ".npz":
+        monkeypatch.setattr("chainrule.cli.runs.find_spec", lambda _: None)
+    else:
+        pytest.importorskip("safetensors")
+    argv = ("train", flowers, "--target", "species", "--epochs", 20, "--quiet", "--no-check", "--out", "run")
+    assert run(*argv).code == 0
+    Path("elsewhere").mkdir()
+    alone = Path("elsewhere") / f"alone{suffix}"
+    alone.write_bytes((Path("run") / f"model{suffix}").read_bytes())
+    result = run("predict", alone, flowers)
+    assert result.out == run("predict", "run", flowers).out
+    assert "right, accuracy" in result.err
+    Path("elsewhere/run.json").write_text("{")  # of something else
+    assert run("predict", alone, flowers).code == 0
 
 
 def test_arrays_and_wrong_shapes(run: Run, flower_run: Path) -> None:
@@ -120,6 +145,8 @@ def test_damaged_run_folder(run: Run, flowers: Path, case: str) -> None:
 
 
 def test_damaged_preparation(run: Run, flower_run: Path, flowers: Path) -> None:
+    model = next(flower_run.glob("model.*"))
+    load(model).save(model)  # as Python writes it: the preparation is in run.json alone
     path = flower_run / "run.json"
     content = json.loads(path.read_text())
     for part, value in (
@@ -133,6 +160,10 @@ def test_damaged_preparation(run: Run, flower_run: Path, flowers: Path) -> None:
         result = run("predict", flower_run, flowers)
         assert result.code == 2, part
         assert "run.json" in result.err
+    storage.save(load(model), model, extra={"preparation": 3})
+    result = run("predict", model, flowers)
+    assert result.code == 2
+    assert f"{model.name}: does not say how the inputs were prepared" in result.err
 
 
 def test_preparation_survives_json() -> None:

@@ -1,8 +1,8 @@
 """Run folders: the model, the history, the curves and `run.json`, which says how they came about.
 
-`run.json` also holds what a model file alone does not: how the inputs were brought to one scale, the
-names of the features, and the scale of a regression's target. `chainrule predict` reads it beside the
-model.
+The model file also holds how the inputs were prepared: their scale, the names of the features, and the scale
+of a regression's target. So `chainrule predict` treats new inputs alike wherever the file is copied to;
+`run.json` repeats it for readers.
 """
 
 from __future__ import annotations
@@ -89,10 +89,12 @@ def create_run_folder(name: str, out: str | None, *, overwrite: bool) -> Path:
     raise FileError(f"runs: holds a thousand folders called {stem}")
 
 
-def save_model(network: Network, folder: Path) -> Path:
+def save_model(network: Network, folder: Path, preparation: Preparation) -> Path:
     """model.safetensors, or model.npz where safetensors is not installed; the other one is removed."""
+    from chainrule import storage
+
     path = folder / ("model.safetensors" if find_spec("safetensors") is not None else "model.npz")
-    network.save(path)
+    storage.save(network, path, extra={"preparation": preparation.to_json()})
     for other in ("model.safetensors", "model.npz"):
         if other != path.name:
             (folder / other).unlink(missing_ok=True)
@@ -119,15 +121,19 @@ def save_description(folder: Path, model: Path, preparation: Preparation, facts:
 
 
 def open_run(place: str | Path) -> tuple[Network, Preparation]:
-    """The network of a run folder or model file, and the preparation that run.json beside it describes."""
+    """The network of a run folder or model file, and the preparation that it was trained with.
+
+    A model file that says nothing of a preparation gets the one that run.json beside it describes.
+    """
     from chainrule.network import load
+    from chainrule.storage import read_extra
 
     place = Path(place)
     if not place.exists():
         raise FileError(f"{place}: no such run folder or model file")
     description = (place if place.is_dir() else place.parent) / description_name
-    content = read_description(description)
     if place.is_dir():
+        content = read_description(description)
         if content is None:
             raise FileError(f"{place}: is no run folder, it holds no {description_name}")
         model = place / str(content.get("model"))
@@ -137,10 +143,11 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
             )
     else:
         model = place
-        if content is not None and content.get("model") != place.name:
-            content = None  # the description of another model
-    network = load(model)
-    if content is None:
+    network, extra = load(model), read_extra(model)
+    if "preparation" in extra:
+        return network, Preparation.from_json(extra["preparation"], model)
+    content = read_description(description)
+    if content is None or content.get("model") != model.name:  # none, or that of another model
         return network, Preparation()
     return network, Preparation.from_json(content.get("preparation"), description)
 

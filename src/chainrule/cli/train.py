@@ -279,12 +279,12 @@ def confusions(actual: Array, predicted: Array) -> list[str]:
 
 def save(job: Job, arguments: argparse.Namespace, history: Any, result: dict[str, Any]) -> None:
     """Write model, history.csv, curves and run.json."""
-    model = save_model(job.network, job.folder)
+    problem = job.problem
+    preparation = Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
+    model = save_model(job.network, job.folder, preparation)
     if len(history.epoch):
         history.to_csv(job.folder / "history.csv")
         save_curves(history, job.folder)
-    problem = job.problem
-    preparation = Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
     facts = {
         "data": {
             "source": arguments.source,
