@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -164,6 +165,12 @@ def test_plot_writes_a_figure(tmp_path: Path) -> None:
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
     assert [line.get_label() for line in figure.axes[0].lines] == ["training", "validation"]
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_notebooks_show_the_figure() -> None:
+    pytest.importorskip("matplotlib")
+    figure = pickle.loads(pickle.dumps(example().plot()))  # still a figure like any other
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_plot_without_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

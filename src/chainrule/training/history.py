@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,9 @@ class History:
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """The curves as a matplotlib figure, also written to `path` if given (.png, .pdf, .svg).
 
+        A notebook shows the figure where it is the value of a cell. Nothing opens a window: scripts give a
+        path.
+
         Raises MissingExtraError without matplotlib; `to_svg` needs no package.
         """
         try:
@@ -222,6 +227,7 @@ class History:
             axes.legend()
         if path is not None:
             figure.savefig(path, dpi=120)
+        figure._repr_png_ = partial(_png, figure)  # Jupyter asks for it; a bare Figure has none
         return figure
 
     def _table(self) -> list[list[str]]:
@@ -251,6 +257,13 @@ class History:
     def _repr_html_(self) -> str:
         table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
+
+
+def _png(figure: Any) -> bytes:
+    """The figure as a PNG picture."""
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=120)
+    return target.getvalue()
 
 
 def format_cell(name: str, value: float | None) -> str:
