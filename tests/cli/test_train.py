@@ -72,7 +72,10 @@ def test_out_is_kept_unless_told(run: Run, flowers: Path) -> None:
     refused = run(*argv)
     assert refused.code == 2
     assert "--overwrite" in refused.err
+    assert refused.out == ""
+    Path("mine/curves.svg").write_text("of an earlier run")
     folder_of(run(*argv, "--overwrite"))
+    assert len(list(Path("mine").glob("curves.*"))) == 1
     Path("file").write_text("")
     assert run(*argv[:-1], "file").code == 2
 
@@ -155,6 +158,20 @@ def test_model_is_saved_however_training_ends(
     assert run("predict", "run", flowers).code == 0
 
 
+def test_old_history_goes_where_the_new_run_has_none(
+    run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = ("train", flowers, "--target", "species", "--epochs", 1, "--quiet", "--no-check", "--out", "run")
+    assert (folder_of(run(*argv)) / "history.csv").exists()
+
+    def fit(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.training.fit.fit", fit)
+    assert run(*argv, "--overwrite").code == 130
+    assert {path.stem for path in Path("run").iterdir()} == {"model", "run"}
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_interrupted_program_leaves_a_usable_model(run: Run, flowers: Path, tmp_path: Path) -> None:
     argv = [
@@ -193,4 +210,6 @@ def test_failed_gradient_check_stops_before_training(
     monkeypatch.setattr(train_command, "passes_check", lambda *_: False)
     result = run("train", flowers, "--target", "species", "--out", "run")
     assert result.code == 1
-    assert not list(Path("run").glob("model.*"))
+    assert not Path("run").exists()
+    assert run("train", flowers, "--target", "species").code == 1
+    assert not Path("runs").exists()

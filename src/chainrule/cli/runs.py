@@ -63,14 +63,22 @@ class Preparation:
         return cls(tuple(named) or None, target_name, *scales)
 
 
+def check_out(out: str, *, overwrite: bool) -> None:
+    """Raise FileError where `out` cannot be a run folder; nothing is created."""
+    folder = Path(out)
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise FileError(f"{folder}: is not empty; choose another folder for --out, or add --overwrite")
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder}: is a file; --out takes a folder")
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise FileError(f"{folder}: cannot be written to")
+
+
 def create_run_folder(name: str, out: str | None, *, overwrite: bool) -> Path:
-    """An empty run folder: `out`, or runs/NAME-DATE-TIME with a number behind it if that is taken."""
+    """The run folder: `out`, or runs/NAME-DATE-TIME with a number behind it if that is taken."""
     if out is not None:
+        check_out(out, overwrite=overwrite)
         folder = Path(out)
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            raise FileError(f"{folder}: is not empty; choose another folder for --out, or add --overwrite")
-        if folder.exists() and not folder.is_dir():
-            raise FileError(f"{folder}: is a file; --out takes a folder")
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise FileError(f"{folder}: cannot be written to")
@@ -99,6 +107,12 @@ def save_model(network: Network, folder: Path, preparation: Preparation) -> Path
         if other != path.name:
             (folder / other).unlink(missing_ok=True)
     return path
+
+
+def remove_history(folder: Path) -> None:
+    """What an earlier run in this folder wrote of its training; it would pass for that of the new model."""
+    for name in ("history.csv", "curves.png", "curves.svg"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def save_curves(history: History, folder: Path) -> Path:

@@ -14,7 +14,15 @@ import numpy as np
 
 from chainrule.cli.info import version
 from chainrule.cli.networks import named_layers, read_network_file
-from chainrule.cli.runs import Preparation, create_run_folder, save_curves, save_description, save_model
+from chainrule.cli.runs import (
+    Preparation,
+    check_out,
+    create_run_folder,
+    remove_history,
+    save_curves,
+    save_description,
+    save_model,
+)
 from chainrule.cli.sources import Problem, load_problem
 from chainrule.data import shifted, split
 from chainrule.errors import DataError, ShapeError
@@ -55,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, check, train, test, save; the last line is the test's result."""
     if arguments.patience and not arguments.validation:
         raise DataError("--patience watches validation data: add --validation 0.1, say")
+    if arguments.out is not None:
+        check_out(arguments.out, overwrite=arguments.overwrite)
     problem = load_problem(arguments)
     network = build_network(problem, arguments)
     loss = loss_of(network, problem)
@@ -65,7 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
     optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings)
     data = training_data(problem, settings.shift, arguments)
-    folder = create_run_folder(problem.name, arguments.out, overwrite=arguments.overwrite)
     print(problem.describe(arguments.seed))
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
@@ -73,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(network.summary())
     if not arguments.no_check and not passes_check(network, problem, loss, penalty):
         return 1
+    folder = create_run_folder(problem.name, arguments.out, overwrite=arguments.overwrite)
     return train(Job(problem, data, network, loss, settings, optimizer, penalty, folder), arguments)
 
 
@@ -282,6 +292,7 @@ def save(job: Job, arguments: argparse.Namespace, history: Any, result: dict[str
     problem = job.problem
     preparation = Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
     model = save_model(job.network, job.folder, preparation)
+    remove_history(job.folder)
     if len(history.epoch):
         history.to_csv(job.folder / "history.csv")
         save_curves(history, job.folder)
