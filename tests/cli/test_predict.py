@@ -124,6 +124,38 @@ def test_images_row_by_row(run: Run, pictures: Path) -> None:
     assert run("predict", "run", "pictures-idx3-ubyte").out == expected
 
 
+def test_npz_with_a_target_is_compared(run: Run, pictures: Path) -> None:
+    with np.load(pictures) as arrays:
+        X, y = arrays["X"], arrays["y"]
+    np.savez("named.npz", X=X, up=y == 1)
+    options = ("--epochs", 10, "--quiet", "--no-check")
+    for file, target in ((pictures, "y"), ("named.npz", "up")):
+        assert run("train", file, "--target", target, *options, "--out", target).code == 0
+        assert run("predict", target, file).err == "60 of 60 right, accuracy 100.0 %\n"
+    np.savez("other.npz", X=X, y=y.astype(float))
+    assert run("predict", "y", "other.npz").err.startswith("60 of 60 right")
+    np.savez("other.npz", X=X)
+    expected = run("predict", "y", "other.npz")
+    assert (expected.code, expected.err) == (0, "")
+    for unfit in (y[:5], np.zeros((60, 2))):
+        np.savez("other.npz", X=X, y=unfit)
+        result = run("predict", "y", "other.npz")
+        assert (result.code, result.out) == (0, expected.out)
+        assert "target" in result.err
+
+
+def test_npz_with_several_targets_is_compared(run: Run) -> None:
+    X = np.random.default_rng(0).standard_normal((60, 2))
+    np.savez("numbers.npz", X=X, y=X @ [[1.0, 2.0], [100.0, 0.0]])
+    argv = ("train", "numbers.npz", "--epochs", 60, "--quiet", "--no-check", "--out", "run")
+    assert run(*argv).code == 0
+    result = run("predict", "run", "numbers.npz")
+    assert result.out.startswith("y_0,y_1\n")
+    assert float(result.err.removeprefix("error ").split()[0]) < 30
+    np.savez("numbers.npz", X=X, y=["a"] * 60)
+    assert "is not what the model predicts" in run("predict", "run", "numbers.npz").err
+
+
 damaged = {
     "no json": "{",
     "no object": "[1]",

@@ -59,7 +59,7 @@ def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Pr
     if suffix == ".csv":
         return read_csv(path, arguments.header, int(np.prod(network.input_shape)), preparation)
     if suffix == ".npz":
-        return Inputs(load_npz(path, arguments.x, None)[0])
+        return read_npz(path, arguments.x, preparation.target_name or "y")
     if suffix == ".npy":
         return Inputs(load_npy(path))
     if suffix == ".gz" or "idx" in path.name:
@@ -67,6 +67,17 @@ def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Pr
     raise FileError(
         f"{path}: ends in none of .csv, .npz, .npy, -ubyte or .gz, so it is not known how to read it"
     )
+
+
+def read_npz(path: Path, x: str, target: str) -> Inputs:
+    """The inputs, and the target where the file holds one of that name."""
+    try:
+        return Inputs(*load_npz(path, x, target))
+    except FileError as error:
+        inputs = Inputs(load_npz(path, x, None)[0])  # raises where the inputs were what is wrong
+        if f"no array named '{target}'" not in str(error):
+            print(f"chainrule: not compared with the target: {error}", file=sys.stderr)
+        return inputs
 
 
 def read_csv(path: Path, header: str, width: int, preparation: Preparation) -> Inputs:
@@ -127,10 +138,17 @@ class Rows:
 
     def compare(self, target: Array) -> str:
         """How well the predictions meet the target that the file holds."""
-        if self.labels is not None:
-            right = int(np.sum(self.labels.astype(str) == target.astype(str)))
+        if self.labels is not None and target.shape == self.labels.shape:
+            if self.labels.dtype.kind in "iu" and target.dtype.kind in "fb":  # 1.0 and True are class 1
+                right = int(np.sum(self.labels == target))
+            else:
+                right = int(np.sum(self.labels.astype(str) == target.astype(str)))
             return f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
-        error = float(np.sqrt(np.mean((self.outputs[:, 0] - target.astype(np.float64)) ** 2)))
+        values = target.reshape(len(target), -1)
+        if self.labels is not None or values.shape != self.outputs.shape or values.dtype.kind not in "fiub":
+            kind = f"shape {target.shape}, {target.dtype}"
+            return f"the target in the file ({kind}) is not what the model predicts"
+        error = float(np.sqrt(np.mean((self.outputs - values.astype(np.float64)) ** 2)))
         return f"error {error:.4g} (root mean square) over {len(target)} samples"
 
 

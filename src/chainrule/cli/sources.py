@@ -73,7 +73,9 @@ def load_problem(arguments: argparse.Namespace) -> Problem:
     if suffix == ".npz":
         inputs, target = load_npz(path, arguments.x, arguments.target or "y")
         assert target is not None  # it was asked for
-        return array_problem(path.stem, inputs, target, arguments)
+        problem = array_problem(path.stem, inputs, target, arguments)
+        problem.target_name = arguments.target or "y"
+        return problem
     raise FileError(
         f"'{source}' is nothing to train on: write digits, mnist, or a file that ends in .csv or .npz"
     )
