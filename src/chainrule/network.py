@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chainrule.architecture import INPUT, architecture, initializer_of
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
+from chainrule.keywords import by_name, teach
 from chainrule.layers import Layer, Parameter, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
@@ -27,6 +28,25 @@ from chainrule.tables import html_table, text_table
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 _DTYPES = ("float32", "float64")
+_KEYWORDS = by_name(
+    {"input_shape=784": ("input_dim", "input_size", "inputs"), "seed=0": ("random_state", "rng")}
+)
+# Methods by the names of Keras, PyTorch and scikit-learn.
+_INSTEAD = by_name(
+    {
+        "chainrule.fit(network, X, y)": ("fit", "train", "train_on_batch", "partial_fit"),
+        "chainrule.fit(network, X, y, loss=..., optimizer=...)": ("compile",),
+        "network.predict(X)": ("predict_proba", "forward", "predict_on_batch"),
+        "network.classify(X)": ("predict_classes",),
+        "network.loss(X, y) or network.accuracy(X, y)": ("evaluate",),
+        "network.accuracy(X, y)": ("score",),
+        "network.backpropagate(X, y)": ("backward",),
+        "network.parameters": ("state_dict", "weights", "get_weights", "coefs_", "named_parameters"),
+        "network.set_parameters(values)": ("load_state_dict", "set_weights"),
+        "network.count_parameters()": ("count_params", "num_parameters"),
+        "Network([..., Dense(10)], input_shape=784), with all layers at once": ("add", "append"),
+    }
+)
 _LOSS_BATCH = 256  # samples per pass of `loss`, which keeps no activations beyond them
 
 
@@ -82,6 +102,7 @@ class Network:
 
     history: Any = None  # of the last fit
 
+    @teach(_KEYWORDS, "Network([...], input_shape=784)")
     def __init__(
         self,
         layers: Any,
@@ -341,6 +362,15 @@ class Network:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.summary(), "text/html": self._repr_html_()}
+
+    if not TYPE_CHECKING:  # a type checker knows by itself what there is
+
+        def __getattr__(self, name: str) -> Any:
+            advice = f"; write {_INSTEAD[name]}" if name in _INSTEAD else ""
+            raise AttributeError(f"a network has no attribute {name!r}{advice}", name=name, obj=self)
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            raise TypeError("a network is not called as a function; write network.predict(X)")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_executor": None}  # an executor may hold threads and compiled plans

@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.formulas import erf, exp, greater, log1p, maximum, named, ones_like, tanh, where
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer
+from chainrule.layers.checks import KEYWORDS
 
 
 class Activation(Layer):
@@ -87,6 +89,7 @@ class LeakyReLU(Activation):
 
     kinks = (0.0,)
 
+    @teach(KEYWORDS)
     def __init__(self, slope: float = 0.01, *, name: str | None = None) -> None:
         if isinstance(slope, bool) or not isinstance(slope, (int, float)) or not math.isfinite(slope):
             raise ValueError(f"LeakyReLU slope must be a finite number, received {slope!r}")

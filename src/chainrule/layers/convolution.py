@@ -26,6 +26,7 @@ from chainrule.formulas import (
 )
 from chainrule.formulas.grid import Pads, Pair
 from chainrule.initializers import Zeros, initializer_from
+from chainrule.keywords import teach
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Parameter, Shape
 
@@ -36,6 +37,7 @@ class Conv2D(Layer):
     kind = "conv"
     spatial = True
 
+    @teach(checks.KEYWORDS, "Conv2D(filters, kernel_size, stride=1, padding='same')")
     def __init__(
         self,
         filters: int,

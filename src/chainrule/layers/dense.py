@@ -11,8 +11,9 @@ from typing import Any
 from chainrule.errors import ShapeError
 from chainrule.formulas import broadcast_samples, sum_samples
 from chainrule.initializers import Zeros, initializer_from
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.checks import whole
+from chainrule.layers.checks import KEYWORDS, whole
 
 
 class Dense(Layer):
@@ -20,6 +21,7 @@ class Dense(Layer):
 
     kind = "dense"
 
+    @teach(KEYWORDS, "the number of outputs only, Dense(10): the layer finds out its inputs")
     def __init__(
         self,
         units: int,

@@ -15,6 +15,7 @@ from typing import Any
 from chainrule.errors import ShapeError
 from chainrule.formulas import Grid, argmax_over, chosen, max_over, mean_over, named, place, sum_over, window
 from chainrule.formulas.grid import Pair
+from chainrule.keywords import teach
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape
 
@@ -25,6 +26,7 @@ class Pool2D(Layer):
     output = "output image"
     spatial = True
 
+    @teach(checks.KEYWORDS, "the window and its stride: (2, 2)")
     def __init__(
         self, window: int | Pair = 2, stride: int | Pair | None = None, *, name: str | None = None
     ) -> None:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-import functools
-import inspect
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
 from chainrule.errors import describe
+from chainrule.keywords import by_name
 from chainrule.penalties import Penalty
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 # What to write instead, by the names of Keras, PyTorch, scikit-learn, XGBoost and Nielsen's code.
 _INSTEAD: dict[str, tuple[str, ...]] = {
@@ -42,26 +34,11 @@ _INSTEAD: dict[str, tuple[str, ...]] = {
     "callbacks=[function]": ("callback",),
     "threads=2": ("n_jobs", "num_threads", "n_threads", "workers", "nthread"),
 }
-_ADVICE = {name: advice for advice, names in _INSTEAD.items() for name in names}
-_ADVICE["metrics"] = "nothing: the accuracy is always measured where there are classes"
-_ADVICE["tol"] = "early_stopping=EarlyStopping(5, min_delta=1e-4)"
-_ADVICE["initial_epoch"] = _ADVICE["warm_start"] = "nothing: fit always continues from the current weights"
-
-
-def teach_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """Let an unknown keyword raise TypeError that names the argument it stands for."""
-    known = inspect.signature(function).parameters
-
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in kwargs:
-            if name not in known:
-                advice = _ADVICE.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
-                end = f"; write {advice}" if advice else f"; it takes {', '.join(known)}"
-                raise TypeError(f"{function.__name__}() has no argument {name!r}{end}")
-        return function(*args, **kwargs)
-
-    return call
+FIT_KEYWORDS = by_name(_INSTEAD)
+FIT_KEYWORDS["metrics"] = "nothing: the accuracy is always measured where there are classes"
+FIT_KEYWORDS["tol"] = "early_stopping=EarlyStopping(5, min_delta=1e-4)"
+FIT_KEYWORDS["warm_start"] = "nothing: fit always continues from the current weights"
+FIT_KEYWORDS["initial_epoch"] = FIT_KEYWORDS["warm_start"]
 
 
 def check_penalty(value: Penalty | None) -> Penalty | None:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.errors import DataError, NonFiniteError, describe
+from chainrule.keywords import teach
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty
-from chainrule.training.arguments import check_penalty, teach_keywords
+from chainrule.training.arguments import FIT_KEYWORDS, check_penalty
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -45,7 +46,7 @@ SECONDS_BETWEEN_STORES = 0.25
 EVALUATION_PIECE = 512
 
 
-@teach_keywords
+@teach(FIT_KEYWORDS, "fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
 def fit(
     network: Network,
     X: Any,
@@ -116,7 +117,7 @@ def fit(
         warnings.warn(
             f"the network ends in {network.layers[-1]!r}, so fit trains these class labels by SquaredError: "
             "end the network in Softmax() for cross-entropy, or pass loss=SquaredError() if that is meant",
-            stacklevel=3,  # the caller of fit, past teach_keywords
+            stacklevel=3,  # the caller of fit, past `teach`
         )
 
     from chainrule.engine import Plan

@@ -213,7 +213,7 @@ class History:
             raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
         panels = self._panels()
         # A Figure of its own, not pyplot: no window, no global list of figures, any thread.
-        figure = Figure(figsize=(5.2 * max(len(panels), 1), 3.6), layout="constrained")
+        figure: Any = Figure(figsize=(5.2 * max(len(panels), 1), 3.6), layout="constrained")
         for index, panel in enumerate(panels, 1):
             axes = figure.add_subplot(1, len(panels), index)
             marker = "o" if len(panel.x) == 1 else None

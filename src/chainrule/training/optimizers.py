@@ -18,10 +18,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.keywords import by_name, teach
 from chainrule.training.schedules import Constant, Rates, Schedule, check_number
 
 Array = NDArray[Any]
 State = dict[str, Array]
+
+_KEYWORDS = by_name(
+    {
+        "rate=0.01": ("lr", "learning_rate", "eta", "alpha", "learning_rate_init"),
+        "beta1=0.9, beta2=0.999": ("betas", "beta_1", "beta_2"),
+        "epsilon=1e-8": ("eps",),
+        "clip_norm=1.0": ("clipnorm", "max_norm", "global_clipnorm"),
+        "AdamW(weight_decay=0.01), or penalty=L2(1e-4) in fit": ("weight_decay", "decay"),
+    }
+)
 
 
 def clip_factor(gradients: Iterable[Array], clip_norm: float | None) -> float:
@@ -76,6 +87,7 @@ class Optimizer:
         raise NotImplementedError
 
 
+@teach(_KEYWORDS)
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum μ, in PyTorch's convention.
@@ -112,6 +124,7 @@ class SGD(Optimizer):
         return theta - rate * (gradient + self.momentum * velocity if self.nesterov else velocity)
 
 
+@teach(_KEYWORDS)
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam with bias correction (Kingma & Ba 2015, algorithm 1).
@@ -147,6 +160,7 @@ class Adam(Optimizer):
         return theta - rate * corrected_mean / (np.sqrt(corrected_square) + self.epsilon)
 
 
+@teach(_KEYWORDS)
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay λ (Loshchilov & Hutter 2019), in PyTorch's scaling.
@@ -170,6 +184,7 @@ class AdamW(Adam):
         return super().update(theta, gradient, state, rate, step)
 
 
+@teach(_KEYWORDS)
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
     """RMSProp (Hinton 2012, lecture 6e) with optional momentum μ, in PyTorch's convention.

@@ -1,0 +1,69 @@
+"""What people write who come from other libraries is answered with what to write here."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def network() -> cr.Network:
+    return cr.Network([cr.Dense(3), cr.Softmax()], input_shape=2)
+
+
+WRONG: list[tuple[Callable[[], Any], str]] = [
+    (lambda: cr.Dense(3, activation="relu"), r"Dense\(\) has no argument 'activation'; .* ReLU\(\)"),
+    (lambda: cr.Dense(4, 3), r"Dense\(\) takes 1 by position, received 2; write the number of outputs only"),
+    (lambda: cr.Dense(3, unit=3), r"'unit'; write units="),
+    (lambda: cr.Conv2D(8, 3, strides=2), r"'strides'; write stride=2"),
+    (lambda: cr.Conv2D(8, (3, 3), 1, "same"), r"received 4; write .*stride=1, padding='same'"),
+    (lambda: cr.MaxPool2D(pool_size=2), r"MaxPool2D\(\) has no argument 'pool_size'; write window=2"),
+    (lambda: cr.LeakyReLU(negative_slope=0.1), "write slope=0.01"),
+    (lambda: cr.Adam(lr=0.1), r"Adam\(\) has no argument 'lr'; write rate=0.01"),
+    (lambda: cr.Adam(learning_rate=0.1), "write rate=0.01"),
+    (lambda: cr.AdamW(betas=(0.9, 0.99)), "write beta1=0.9, beta2=0.999"),
+    (lambda: cr.SGD(0.1, colour=1), "has no argument 'colour'; it takes rate, momentum"),
+    (lambda: cr.fit(network(), np.ones((3, 2)), [0, 1, 2], 3), r"received 4; write .*epochs=10"),
+    (lambda: cr.Network([cr.Dense(3)], 2), r"write Network\(\[\.\.\.\], input_shape=784\)"),
+    (lambda: network()(np.ones((3, 2))), r"write network\.predict\(X\)"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), WRONG)
+def test_arguments_of_other_libraries(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("fit", "chainrule.fit(network, X, y)"),
+        ("train", "chainrule.fit(network, X, y)"),
+        ("predict_proba", "network.predict(X)"),
+        ("forward", "network.predict(X)"),
+        ("evaluate", "network.loss(X, y) or network.accuracy(X, y)"),
+        ("score", "network.accuracy(X, y)"),
+    ],
+)
+def test_methods_of_other_libraries(name: str, instead: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(network(), name)
+    assert str(caught.value) == f"a network has no attribute {name!r}; write {instead}"
+    assert not hasattr(network(), name)
+
+
+def test_what_is_right_is_left_alone() -> None:
+    assert list(inspect.signature(cr.Dense).parameters)[:2] == ["units", "bias"]
+    assert next(iter(inspect.signature(cr.SGD).parameters)) == "rate"
+    assert list(inspect.signature(cr.fit).parameters)[:3] == ["network", "X", "y"]
+    assert repr(cr.Conv2D(8, 3, stride=2)) == "Conv2D(8, 3, stride=2)"
+    for twin in (copy.deepcopy(network()), pickle.loads(pickle.dumps(network()))):
+        assert np.array_equal(twin.predict(np.ones((1, 2))), network().predict(np.ones((1, 2))))
