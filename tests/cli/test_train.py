@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from chainrule.cli import train as train_command
+from chainrule.engine import level
 from chainrule.errors import NonFiniteError
 from chainrule.network import load
 from chainrule.training.history import History
+from chainrule.version import __version__
 from tests.cli.cli_result import Result, Run
 
 
@@ -47,6 +49,9 @@ def test_digits(run: Run) -> None:
     assert content["result"]["epochs"] == 2
     assert 100 * content["result"]["test_accuracy"] == pytest.approx(float(lines[-1].split()[2]), abs=0.05)
     assert content["arguments"]["epochs"] == 2
+    assert "version" not in content["arguments"]
+    assert content["versions"]["chainrule"] == __version__
+    assert content["isa_level"] == level
     network = load(folder / str(content["model"]))
     assert network.input_shape == (8, 8, 1)
     assert len(History.from_csv(folder / "history.csv").rows) == 2

@@ -45,7 +45,14 @@ def build_parser() -> argparse.ArgumentParser:
         description="Neural networks whose every gradient is a formula: train, predict, check.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the version and leave")
+    parser.add_argument(
+        "--version",
+        action=ShowVersion,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="print the version and leave",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (add_train, add_predict, add_check, add_bench, add_info):
         add(commands)

@@ -289,6 +289,8 @@ def confusions(actual: Array, predicted: Array) -> list[str]:
 
 def save(job: Job, arguments: argparse.Namespace, history: Any, result: dict[str, Any]) -> None:
     """Write model, history.csv, curves and run.json."""
+    from chainrule.engine import level
+
     problem = job.problem
     preparation = Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
     model = save_model(job.network, job.folder, preparation)
@@ -305,6 +307,7 @@ def save(job: Job, arguments: argparse.Namespace, history: Any, result: dict[str
         "arguments": {name: value for name, value in vars(arguments).items() if name != "run"},
         "settings": vars(job.settings),
         "versions": {"chainrule": version(), "numpy": np.__version__, "python": platform.python_version()},
+        "isa_level": level,
         "seed": arguments.seed,
         "result": result,
     }
