@@ -42,10 +42,12 @@ bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks
 
 $(VENV)/.installed-digits: $(SOURCES) | $(VENV)/.created
+	@echo "building chainrule: about a minute"
 	$(PIP) '.[digits,plot,save,progress]'
 	@touch $@
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
+	@echo "building chainrule: about a minute"
 	$(PIP) '.[test]'
 	@touch $@
 
@@ -58,6 +60,7 @@ $(VENV)/.created:
 $(BENCH_VENV)/.installed: $(SOURCES)
 	@$(call check-tools)
 	$(PYTHON) -m venv $(BENCH_VENV)
+	@echo "building chainrule and fetching PyTorch and JAX: some minutes"
 	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet torch==2.13.0 jax scikit-learn .
 	@touch $@
 
