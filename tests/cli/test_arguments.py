@@ -18,7 +18,19 @@ wrong_arguments = {
     "unknown ending": (["train", "data.xlsx"], "nothing to train on"),
     "missing csv": (["train", "none.csv", "--target", "y"], "none.csv: no such file"),
     "missing npz": (["train", "none.npz"], "none.npz: no such file"),
-    "csv without target": (["train", "flowers.csv"], "--target NAME"),
+    "csv without target": (
+        ["train", "flowers.csv"],
+        "--target NAME, or --target -1 for the last; its columns are length, width, weight, species",
+    ),
+    "csv without header or target": (["train", "bare.csv"], "it has 3 columns, 0 to 2"),
+    "empty csv": (["train", "empty.csv"], "empty.csv: holds no line of values"),
+    "no csv and no target": (["train", "none.csv"], "none.csv: no such file"),
+    "names among the features": (["train", "flowers.csv", "--target", "width"], "or delete this column"),
+    "seed too large": (
+        ["train", "digits", "--seed", str(2**63)],
+        "is too large: write a whole number from 0 to 9223372036854775807",
+    ),
+    "seed of thousands of digits": (["train", "digits", "--seed", "9" * 5000], "is too large"),
     "unknown target": (
         ["train", "flowers.csv", "--target", "colour"],
         "its columns are length, width, weight, species",
@@ -34,7 +46,7 @@ wrong_arguments = {
     "optimizer": (["train", "digits", "--optimizer", "magic"], "invalid choice"),
     "momentum with adam": (["train", "digits", "--momentum", "0.5"], "does not go with adam"),
     "threads": (["train", "digits", "--threads", "257"], "more than 256 threads"),
-    "shift on features": (["train", "flowers.csv", "--target", "species", "--shift", "1"], "needs images"),
+    "shift on features": (["train", "flowers.csv", "--target", "species", "--shift", "1"], "moves images"),
     "shift too far": (["train", "digits", "--shift", "8"], "more than 8 rows and columns"),
     "network": (["train", "digits", "--network", "deep"], "write dense, conv"),
     "missing network": (["train", "digits", "--network", "none.toml"], "none.toml: no such file"),
@@ -45,7 +57,7 @@ wrong_arguments = {
     "regress names": (["train", "flowers.csv", "--target", "species", "--task", "regress"], "holds names"),
     "classify fractions": (["train", "prices.csv", "--target", "price", "--task", "classify"], "fractions"),
     "npz array": (["train", "pictures.npz", "--x", "Z"], "its arrays are X, y"),
-    "no mnist": (["train", "mnist", "--data", "nowhere", "--no-download"], "train-images-idx3-ubyte"),
+    "no mnist": (["train", "mnist", "--data", "nowhere", "--no-download"], "leave out --no-download"),
     "no network connection": (
         ["train", "mnist", "--data", "nowhere", "--url", "http://127.0.0.1:9"],
         "Where there is no network",
@@ -61,6 +73,8 @@ wrong_arguments = {
 @pytest.mark.parametrize("case", wrong_arguments)
 @pytest.mark.usefixtures("flowers", "prices", "pictures")
 def test_one_line_and_exit_code_2(run: Run, case: str) -> None:
+    Path("bare.csv").write_text("1,2,cat\n3,4,dog\n")
+    Path("empty.csv").write_text("")
     argv, reason = wrong_arguments[case]
     result = run(*argv)
     assert result.code == 2

@@ -331,6 +331,14 @@ def test_numbers_for_the_squared_error() -> None:
             DataError,
             "y holds strings but the network's classes are integers",
         ),
+        (
+            ["no", "yes"],
+            2,
+            CrossEntropy(),
+            [False, True],
+            DataError,
+            "y holds strings but the network's classes are bools: False, True",
+        ),
         ([0.5, 1], 2, CrossEntropy(), None, DataError, r"labels, integers or strings: entry \[0\] is 0\.5"),
         ([0, np.nan], 2, CrossEntropy(), None, DataError, r"1 NaN among its 2 entries, the first at \[1\]"),
         (

@@ -186,12 +186,18 @@ def thread_count(text: str) -> int:
 
 
 def whole(text: str, least: int) -> int:
+    digits = text.strip().removeprefix("+")
     try:
-        value = int(text)
+        value = 2**63 if digits.isdecimal() and len(digits) > 1000 else int(text)  # int() refuses thousands
     except ValueError:
         value = least - 1
-    if value < least or value >= 2**63:
+    if value < least:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+    if value >= 2**63:
+        raise argparse.ArgumentTypeError(
+            f"'{text if len(text) <= 40 else text[:37] + '...'}' is too large: "
+            f"write a whole number from {least} to {2**63 - 1}"
+        )
     return value
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.data import Standardizer, load_csv, load_digits, load_mnist, load_npz, split
 from chainrule.data.mnist import mnist_url
-from chainrule.data.table import is_number
+from chainrule.data.table import first_row, is_number, listed
 from chainrule.errors import DataError, FileError
 
 Array = np.ndarray[Any, Any]
@@ -95,7 +95,7 @@ def mnist(arguments: argparse.Namespace) -> Problem:
 
 def csv_problem(path: Path, arguments: argparse.Namespace) -> Problem:
     if arguments.target is None:
-        raise FileError(f"{path}: say which column to learn: --target NAME, or --target -1 for the last")
+        raise FileError(f"{path}: {which_target(first_row(path), arguments.header)}")
     target = csv_target(path, arguments.target)
     header = {"auto": None, "yes": True, "no": False}[arguments.header]
     table = load_csv(path, target, header=header)
@@ -105,6 +105,14 @@ def csv_problem(path: Path, arguments: argparse.Namespace) -> Problem:
     return problem
 
 
+def which_target(cells: list[str], header: str) -> str:
+    """What to write for --target, from the first line of the file."""
+    say = "say which column to learn: --target NAME, or --target -1 for the last"
+    if header == "no" or (header == "auto" and any(is_number(cell) for cell in cells)):
+        return f"{say}; it has {len(cells)} columns, 0 to {len(cells) - 1}"
+    return f"{say}; its columns are {listed([cell for cell in cells if cell])}"
+
+
 def csv_target(path: Path, text: str) -> str | int:
     """A column's name if the first line has it, else its index."""
     try:
@@ -112,12 +120,8 @@ def csv_target(path: Path, text: str) -> str | int:
     except ValueError:
         return text
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            cells = [
-                cell.strip(' \t\r\n"')
-                for cell in file.readline().replace(";", ",").replace("\t", ",").split(",")
-            ]
-    except OSError:
+        cells = first_row(path)
+    except FileError:
         return index  # load_csv says what is wrong with the file
     return text if text in cells and not all(is_number(cell) for cell in cells) else index
 

@@ -69,7 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     network = build_network(problem, arguments)
     loss = loss_of(network, problem)
     settings = choose_settings(problem, arguments)
-    if settings.shift >= min(problem.input_shape[:2]) or (settings.shift and len(problem.input_shape) != 3):
+    if settings.shift and len(problem.input_shape) != 3:
+        raise DataError(
+            f"--shift {settings.shift} moves images, but the samples of {arguments.source} are rows of "
+            "numbers: leave it out"
+        )
+    if settings.shift >= min(problem.input_shape[:2]):
         raise DataError(
             f"--shift {settings.shift} needs images with more than {settings.shift} rows and columns"
         )

@@ -51,7 +51,7 @@ def load_mnist(
         looked_for = ", ".join(name.removesuffix(".gz") for name in missing)
         raise FileError(
             f"{directory}: MNIST is not complete here; missing (compressed as .gz or not): {looked_for}. "
-            "Put the files there, or ask for the download"
+            "Put the files there, or have them downloaded: leave out --no-download, or pass download=True"
         )
     for name in missing:
         found[name] = download_file(name, directory, url, checksums[name], timeout, report)

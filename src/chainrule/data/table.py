@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
@@ -22,6 +23,7 @@ from chainrule.errors import FileError
 
 Array = np.ndarray[Any, Any]
 missing_marks = {"", "na", "n/a", "nan", "null", "none", "?"}
+fill_in = ": fill it in, or delete the line"
 delimiters = (",", ";", "\t")
 
 
@@ -57,9 +59,25 @@ def load_csv(
     target is a feature. Raises FileError with line and column for missing, ragged or non-numeric cells.
     """
     path = Path(path)
+    with opened(path) as file:
+        return CsvReader(path, file, delimiter).table(target, header, columns)
+
+
+def first_row(path: Path) -> list[str]:
+    """The cells of the first line that is not blank. Raises FileError as `load_csv` does."""
+    with opened(path) as file:
+        row = next(CsvReader(path, file, None).rows(), None)
+    if row is None:
+        raise FileError(f"{path}: holds no line of values")
+    return [cell.strip() for cell in row]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[TextIO]:
+    """The file as text; what cannot be opened or decoded raises FileError."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return CsvReader(path, file, delimiter).table(target, header, columns)
+            yield file
     except FileNotFoundError:
         raise FileError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
@@ -203,12 +221,18 @@ class CsvReader:
                 raise FileError(self.place(self.line, index) + self.complaint(row[index]))
 
     def complaint(self, cell: str) -> str:
-        if cell.strip().lower() in missing_marks:
-            return "the value is missing" + (f" ('{cell.strip()}')" if cell.strip() else "")
-        advice = (
-            " (where the first line holds the columns' names, say so: header=True)" if self.line == 1 else ""
-        )
-        return f"'{shortened(cell)}' is not a number{advice}"
+        text = cell.strip()
+        if text.lower() in missing_marks:
+            return "the value is missing" + (f" ('{text}')" if text else "") + fill_in
+        if self.line == 1:
+            advice = "where the first line holds the columns' names, say so: --header yes, or header=True"
+        elif is_number(text.replace(",", ".", 1)):
+            advice = f"write it with a decimal point, {text.replace(',', '.', 1)}"
+        elif is_number(text.replace("_", "")):
+            advice = f"write it without the underscore, {text.replace('_', '')}"
+        else:
+            advice = "features are numbers; write names as columns of 0 and 1, or delete this column"
+        return f"'{shortened(cell)}' is not a number: {advice}"
 
     def check_finite(self, features: Array, indices: list[int], lines: array[int]) -> None:
         """nan, inf and 1e999 are numbers to float(), not to us."""
@@ -217,7 +241,7 @@ class CsvReader:
             return
         row, column = (int(i) for i in np.argwhere(~finite)[0])
         what = "the value is missing ('nan')" if np.isnan(features[row, column]) else "the value is infinite"
-        raise FileError(self.place(lines[row], indices[column]) + what)
+        raise FileError(self.place(lines[row], indices[column]) + what + fill_in)
 
     def target_values(self, target_cells: list[str], index: int, lines: array[int]) -> Array:
         """The target column: int64, float64 or strings; a column that mixes numbers and names is refused."""
@@ -225,7 +249,7 @@ class CsvReader:
         numeric = is_number(stripped[0])
         for line, cell in zip(lines, stripped, strict=True):
             if cell.lower() in missing_marks:
-                raise FileError(self.place(line, index) + "the target is missing")
+                raise FileError(self.place(line, index) + "the target is missing" + fill_in)
             if is_number(cell) != numeric:
                 other = "a number" if is_number(cell) else "no number"
                 raise FileError(

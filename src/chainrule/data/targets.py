@@ -214,10 +214,10 @@ def _two_labels(array: Array, known: Array | None, argument: str) -> Encoded:
 
 def _look_up(labels: Array, known: Array, argument: str) -> Array:
     if (known.dtype.kind == "U") != (labels.dtype.kind == "U"):
-        kinds = {True: "strings", False: "integers"}
+        kinds = {"U": "strings", "b": "bools", "i": "integers"}
         raise DataError(
-            f"{argument} holds {kinds[labels.dtype.kind == 'U']} but the network's classes are "
-            f"{kinds[known.dtype.kind == 'U']}: {_some(known)}"
+            f"{argument} holds {kinds[labels.dtype.kind]} but the network's classes are "
+            f"{kinds[known.dtype.kind]}: {_some(known)}"
         )
     order = np.argsort(known)
     places = np.searchsorted(known, labels, sorter=order).clip(max=len(known) - 1)
