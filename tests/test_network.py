@@ -251,7 +251,7 @@ def test_a_network_may_have_its_own_executor() -> None:
 def test_summary_is_an_aligned_table() -> None:
     lines = lenet(name="small").summary().splitlines()
     assert lines[0] == "small"
-    assert lines[1].split() == ["layer", "formulas", "output", "shape", "parameters"]
+    assert lines[1].split() == ["name", "layer", "output", "shape", "parameters"]
     assert lines[4].startswith("conv1     Conv2D(4, 3)")
     assert lines[4].endswith(" 76")
     assert lines[-1].split() == ["total", "float32", "581"]
@@ -267,6 +267,17 @@ def test_repr_and_notebook() -> None:
     assert bundle["text/plain"] == net.summary()
     assert "<td" in bundle["text/html"]
     assert "a&lt;b" in bundle["text/html"]
+
+
+def test_formulas_of_every_layer_by_name() -> None:
+    net = lenet()
+    formulas = net.formulas()
+    assert list(formulas) == [layer.name for layer in net.layers]
+    assert repr(formulas["dense1"]).splitlines()[0] == "zˡ = Wˡ xˡ⁻¹ + b̂ˡ"
+    lines = repr(formulas).splitlines()
+    assert "dense1" in lines
+    assert lines[lines.index("dense1") + 1] == "    zˡ = Wˡ xˡ⁻¹ + b̂ˡ"
+    assert "<h4>dense1</h4><div><math" in formulas._repr_html_()
 
 
 @pytest.mark.usefixtures("by_formulas")

@@ -25,6 +25,9 @@ from chainrule.penalties import Penalty
 from chainrule.step import Step
 from chainrule.tables import html_table, text_table
 
+if TYPE_CHECKING:
+    from chainrule.formulas.tracing import FormulasByLayer
+
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 _DTYPES = ("float32", "float64")
@@ -338,15 +341,21 @@ class Network:
 
     # -- display ---------------------------------------------------------------------------------------------
     def _rows(self) -> list[list[str]]:
-        rows = [["layer", "formulas", "output shape", "parameters"], [INPUT, "", str(self.input_shape), ""]]
+        rows = [["name", "layer", "output shape", "parameters"], [INPUT, "", str(self.input_shape), ""]]
         for layer in self.layers:
             count = sum(array.size for array in self.layer_parameters(layer).values())
             shape = str(self._architecture.shapes[str(layer.name)])
             rows.append([str(layer.name), repr(layer), shape, f"{count:,}" if count else ""])
         return [*rows, ["total", f"{self.dtype}", "", f"{self.count_parameters():,}"]]
 
+    def formulas(self) -> FormulasByLayer:
+        """Layer name -> its formulas for forward, δ and gradients; prints as text."""
+        from chainrule.formulas.tracing import FormulasByLayer, trace
+
+        return FormulasByLayer((str(layer.name), trace(layer)) for layer in self.layers)
+
     def summary(self) -> str:
-        """An aligned table: layer, formulas, output shape, number of parameters."""
+        """An aligned table: name, layer, output shape, number of parameters."""
         rows = self._rows()
         title = f"{self.name}\n" if self.name else ""
         return title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chainrule import formulas as formulas_package
 from chainrule import layers as L
 from chainrule.formulas import (
     SEED_000,
@@ -19,6 +20,7 @@ from chainrule.formulas import (
     tanh,
     text,
     trace,
+    walk,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from chainrule.penalties import L2
@@ -259,3 +261,20 @@ def test_mathml_points_at_quantities() -> None:
 
 def _texts(root: ElementTree.Element) -> list[str]:
     return [element.text for element in root.iter() if element.text]
+
+
+@pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
+def test_reprs_are_the_printed_text(case: Any) -> None:
+    formulas = trace(case.make())
+    assert repr(formulas) == "\n".join(formulas.lines())
+    assert repr(formulas.equations["forward"]) == text(formulas.equations["forward"])
+    html = formulas._repr_html_()
+    assert html.count("<math") >= len(list(formulas))
+    ElementTree.fromstring(f"<div>{html}</div>")
+    for name in formulas:
+        for _, node in walk(formulas[name]):
+            assert repr(node) == text(node)
+
+
+def test_lazy_names_are_listed() -> None:
+    assert {"trace", "latex", "mathml", "text"} <= set(dir(formulas_package))

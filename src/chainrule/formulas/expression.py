@@ -110,6 +110,11 @@ class Expression:
     def __lt__(self, other: Any) -> Expression:
         return operation("greater", other, self)
 
+    def __repr__(self) -> str:
+        from chainrule.formulas.printing import text
+
+        return text(self)
+
     def __bool__(self) -> bool:
         raise TypeError("a formula cannot branch on a symbol with if/and/or; write where(condition, yes, no)")
 
@@ -117,7 +122,7 @@ class Expression:
         raise TypeError("a formula cannot loop over a symbol; write sum_over(indices, ranges, body)")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Symbol(Expression):
     """A quantity.  `name` is what `evaluate` binds, `role` is what a notation prints (role "input": x^{l-1}).
 
@@ -137,7 +142,7 @@ class Symbol(Expression):
         return frozenset((self,))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Number(Expression):
     """A real constant written in the formula."""
 
@@ -147,7 +152,7 @@ class Number(Expression):
         return ("number", self.value)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Index(Expression):
     """A summation index: an integer while its `Over` is evaluated, a letter in print."""
 
@@ -161,7 +166,7 @@ class Index(Expression):
         return frozenset((self.name,))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Operation(Expression):
     """A primitive applied to operands; `static` holds configuration, not data (a grid, an exponent)."""
 
@@ -184,7 +189,7 @@ class Operation(Expression):
         return ("operation", self.rule.name, self.operands, self.static)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Over(Expression):
     """body(m, n, ...) reduced over ranges of its indices; these stay symbolic and print as Σ_{m,n}."""
 
@@ -208,7 +213,7 @@ class Over(Expression):
         return self.body.free_indices - frozenset(self.indices)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Named(Expression):
     """An intermediate quantity: prints as its name, with its definition on a line of its own."""
 

@@ -17,7 +17,7 @@ _REMARKS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Equation:
     """left = right, and the definitions of the named intermediates on the right."""
 
@@ -28,6 +28,9 @@ class Equation:
     def definitions(self) -> tuple[Equation, ...]:
         """An equation for each named intermediate, in the order in which they are needed."""
         return tuple(Equation(named, named.value) for named in definitions(self.right))
+
+    def __repr__(self) -> str:
+        return text(self)
 
     @property
     def remarks(self) -> tuple[str, ...]:

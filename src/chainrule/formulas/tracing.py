@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.notation import SEED_000, Notation
-from chainrule.formulas.printing import Equation, text
+from chainrule.formulas.printing import Equation, mathml, text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Formulas:
     """The formulas of one layer, loss or penalty as equations by name, and the symbols they are written in.
 
@@ -51,8 +52,23 @@ class Formulas:
             lines += [f"    with {text(definition, notation)}" for definition in equation.definitions]
         return lines
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        shown = [line for e in self.equations.values() for line in (e, *e.definitions)]
+        return "".join(f"<div>{mathml(line, display='block')}</div>" for line in shown)
+
+
+class FormulasByLayer(dict[str, Formulas]):
+    """Layer name -> its formulas; prints as all of them, layer by layer."""
+
+    def __repr__(self) -> str:
+        parts = ("\n".join([name, *(f"    {line}" for line in f.lines())]) for name, f in self.items())
+        return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<h4>{escape(name)}</h4>{f._repr_html_()}" for name, f in self.items())
 
 
 def trace(target: Any) -> Formulas:
