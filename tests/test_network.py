@@ -297,6 +297,22 @@ def test_step_prints_norms_by_layer() -> None:
     assert np.array_equal(step.output, step.activations["softmax1"])
 
 
+@pytest.mark.usefixtures("by_formulas")
+def test_the_arrays_of_a_step_print_and_answer_wrong_names() -> None:
+    net = Network([Dense(2, name="first"), Softmax()], input_shape=2)
+    step = net.backpropagate(np.ones((1, 2)), [0])
+    lines = repr(step.gradients).splitlines()
+    assert lines[0].split() == ["name", "shape", "‖·‖"]
+    assert lines[2].startswith("first.W  (2, 2) ")
+    assert "<table>" in step.deltas._repr_html_()
+    with pytest.raises(KeyError, match=r"no array 'frist.W'; did you mean 'first.W'\?"):
+        step.gradients["frist.W"]
+    with pytest.raises(TypeError):
+        step.gradients["first.W"] = np.zeros((2, 2))
+    assert "first.b" in dict(step.gradients)
+    assert repr(net.summary()) == str(net.summary())
+
+
 def test_every_error_is_one_of_ours() -> None:
     for error in (ShapeError, DataError, PairError):
         assert issubclass(error, ChainruleError)

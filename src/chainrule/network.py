@@ -23,7 +23,7 @@ from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
 from chainrule.penalties import Penalty
 from chainrule.step import Step
-from chainrule.tables import html_table, text_table
+from chainrule.tables import Text, html_table, text_table
 
 if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
@@ -358,7 +358,7 @@ class Network:
         """An aligned table: name, layer, output shape, number of parameters."""
         rows = self._rows()
         title = f"{self.name}\n" if self.name else ""
-        return title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2))
+        return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)))
 
     def __repr__(self) -> str:
         inside = ", ".join(map(repr, self.layers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,43 @@ from numpy.typing import NDArray
 from chainrule.tables import html_table, text_table
 
 Array = NDArray[Any]
+
+
+class Arrays(Mapping[str, Array]):
+    """name -> array, read-only; prints as a table, and a wrong name is answered with the nearest one."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._arrays = dict(arrays)
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._arrays:
+            import difflib
+
+            close = difflib.get_close_matches(str(name), self._arrays, n=1, cutoff=0.5)
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self._arrays) or 'none'}"
+            )
+            raise KeyError(f"there is no array {name!r}; {hint}")
+        return self._arrays[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def _rows(self) -> list[list[str]]:
+        rows = [[name, str(array.shape), _norm(array)] for name, array in self._arrays.items()]
+        return [["name", "shape", "‖·‖"], *rows]
+
+    def __repr__(self) -> str:
+        return text_table(self._rows(), right=(2,))
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows(), right=(2,))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,10 +69,14 @@ class Step:
     deltas: Mapping[str, Array]
     gradients: Mapping[str, Array]
 
+    def __post_init__(self) -> None:
+        for name in ("activations", "deltas", "gradients"):
+            object.__setattr__(self, name, Arrays(getattr(self, name)))
+
     @property
     def output(self) -> Array:
         """a^L, what the network predicts for these samples."""
-        return self.activations[next(reversed(list(self.activations)))]
+        return self.activations[list(self.activations)[-1]]
 
     def _rows(self) -> list[list[str]]:
         rows = [["layer", "shape", "‖activation‖", "‖δ‖", "‖gradients‖"]]

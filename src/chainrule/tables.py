@@ -8,6 +8,15 @@ from collections.abc import Iterable, Sequence
 Row = Sequence[str]
 
 
+class Text(str):
+    """A text that an interactive session shows as it prints."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def text_table(rows: Iterable[Row], right: Iterable[int] = (), rule_after: Iterable[int] = (0,)) -> str:
     """Columns two spaces apart; the columns in `right` are aligned right, a rule follows the rows in
     `rule_after`.
