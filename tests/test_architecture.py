@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chainrule.architecture import architecture
 from chainrule.errors import ShapeError
 from chainrule.initializers import Constant, Glorot, He, Normal
 from chainrule.layers import (
@@ -230,3 +231,17 @@ def test_reinitialise() -> None:
     assert (net.parameters["dense1.b"] == 0).all()
     with pytest.raises(ValueError, match="seed must be an integer of at least 0, received -1"):
         net.reinitialise(-1)
+
+
+@pytest.mark.parametrize("layer", [Conv2D(8, 3, padding="same"), Conv2D(8, 3), MaxPool2D(2)])
+@pytest.mark.parametrize(
+    ("shape", "last"), [((1, 28, 28), r"\(28, 28, 1\)"), ((3, 32, 32), r"\(32, 32, 3\)")]
+)
+def test_channels_first_is_refused(layer: Layer, shape: tuple[int, ...], last: str) -> None:
+    with pytest.raises(ShapeError, match=f"channels last.*write {last}, and X.transpose"):
+        architecture([layer], shape)
+
+
+def test_one_row_of_several_channels_is_an_image() -> None:
+    assert architecture([Conv2D(8, (1, 3)), Conv2D(2, (1, 3))], (1, 8, 8)).shapes["conv1"] == (1, 6, 8)
+    assert architecture([Conv2D(4, 3)], (3, 4, 4)).shapes["conv1"] == (1, 2, 4)

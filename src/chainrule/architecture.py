@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import Any
 
 from chainrule.errors import ShapeError
+from chainrule.formulas.grid import Grid
 from chainrule.initializers import Glorot, He, Initializer
 from chainrule.layers import GELU, Activation, Layer, LeakyReLU, Parameter, ReLU, Softmax, Softplus
 
@@ -42,6 +43,7 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     shapes: dict[str, Shape] = {INPUT: input_shape_from(input_shape)}
     specs: dict[str, Parameter] = {}
     shape = shapes[INPUT]
+    _check_channels_last(own[0], shape)
     for number, layer in enumerate(own):
         place = f"layer {number + 1} of {len(own)}, {layer.name} = {layer!r}"
         output = _ask(layer.output_shape, shape, place, shapes)
@@ -73,6 +75,19 @@ def input_shape_from(value: Any) -> Shape:
         "input_shape must be the shape of one sample, without the number of samples: 784 or (784,) for "
         f"vectors, (28, 28, 1) for images; received {value!r}"
     )
+
+
+def _check_channels_last(first: Layer, shape: Shape) -> None:
+    """ShapeError for images such as (1, 28, 28) under a kernel of several rows: nobody means 28 channels."""
+    grid = getattr(first, "grid", None)
+    if len(shape) != 3 or not isinstance(grid, Grid) or grid.kernel[0] == 1:
+        return
+    channels, rows, columns = shape
+    if channels in (1, 3) and rows == columns > 4:
+        raise ShapeError(
+            f"{first!r} takes images with the channels last, received input_shape={shape}: write "
+            f"{(rows, columns, channels)}, and X.transpose(0, 2, 3, 1) for data with the channels first"
+        )
 
 
 def initializer_of(architecture: Architecture, name: str) -> Initializer:
