@@ -67,3 +67,9 @@ def test_what_is_right_is_left_alone() -> None:
     assert repr(cr.Conv2D(8, 3, stride=2)) == "Conv2D(8, 3, stride=2)"
     for twin in (copy.deepcopy(network()), pickle.loads(pickle.dumps(network()))):
         assert np.array_equal(twin.predict(np.ones((1, 2))), network().predict(np.ones((1, 2))))
+
+
+def test_dir_lists_what_is_meant_for_users() -> None:
+    names = set(dir(cr))
+    assert set(cr.__all__) <= names
+    assert all(name in cr.__all__ or name.startswith("__") for name in names)

@@ -424,3 +424,11 @@ def test_squared_error_on_labels_reports_an_accuracy() -> None:
     history = fit(network, X, y, loss="squared_error", epochs=30, validation=(X, y), optimizer=SGD(1.0))
     assert history.last.validation_accuracy == pytest.approx(network.accuracy(X, y))
     assert history.last.validation_accuracy > 0.9
+
+
+def test_shuffle_is_a_bool_and_patience_without_validation_is_answered() -> None:
+    X, y = blobs(12)
+    with pytest.raises(TypeError, match="shuffle must be True or False, received 'yes'"):
+        fit(classifier(), X, y, shuffle="yes")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"or write EarlyStopping\(3, monitor='loss'\)"):
+        fit(classifier(), X, y, early_stopping=3)

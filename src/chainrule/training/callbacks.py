@@ -89,7 +89,8 @@ def callbacks_from(value: Callbacks | None) -> list[Callback]:
 class _Monitor:
     """The best value of a column so far, and in which epoch."""
 
-    def __init__(self, column: str | None, min_delta: float = 0.0) -> None:
+    def __init__(self, column: str | None, min_delta: float = 0.0, without: str = "monitor='loss'") -> None:
+        self.without = without  # what to write where there is no validation data
         if column is not None and column not in COLUMNS[1:5]:
             raise ValueError(f"monitor must be one of {', '.join(COLUMNS[1:5])}, received {column!r}")
         self.column, self.min_delta = column, min_delta
@@ -100,7 +101,7 @@ class _Monitor:
         if self.name.startswith("validation") and not context.validated:
             raise ValueError(
                 f"monitor={self.name!r} needs validation data: give fit validation=0.1 or (X_val, y_val), "
-                "or write monitor='loss'"
+                f"or write {self.without}"
             )
         self.value, self.epoch = float("nan"), 0
 
@@ -139,7 +140,7 @@ class EarlyStopping(Callback):
         self.patience = check_count("patience", patience)
         check_number("min_delta", min_delta, include_low=True)
         self.restore_best = restore_best
-        self._best = _Monitor(monitor, min_delta)
+        self._best = _Monitor(monitor, min_delta, f"EarlyStopping({patience}, monitor='loss')")
         self._parameters: dict[str, NDArray[Any]] = {}
 
     @property

@@ -109,6 +109,8 @@ def fit(
     chosen_penalty, chosen_optimizer = check_penalty(penalty), optimizer_from(optimizer)
     batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
     seed = check_count("seed", seed, 0)
+    if not isinstance(shuffle, (bool, np.bool_)):
+        raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
     data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed)
