@@ -137,6 +137,15 @@ class BoundPlan : public Plan<T> {
     };
   }
 
+  // Ctrl-C ends a call that is not an epoch; to be made without the GIL.
+  struct Interruptible : Plan<T>::Asking {
+    explicit Interruptible(BoundPlan& plan)
+        : Plan<T>::Asking(plan, [] {
+            const WithGil gil;
+            check_signals();
+          }) {}
+  };
+
   void predict(const Any& x, double scale, int value, const Output<T>& out) {
     require_input();
     readable_value(value, false);
@@ -144,12 +153,11 @@ class BoundPlan : public Plan<T> {
     const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.features();
     T* to = checked(out, rows * features, "the output");
     const WithoutGil release;
+    const Interruptible asking(*this);
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       this->forward(advance(*this, batch, -1, first), samples);
       this->read_value(value, false, samples, to + first * features);
-      const WithGil gil;
-      check_signals();
     }
   }
 
@@ -160,13 +168,12 @@ class BoundPlan : public Plan<T> {
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
     const WithoutGil release;
+    const Interruptible asking(*this);
     double loss_sum = 0, correct = 0;
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       const Progress p = this->loss(advance(*this, batch, output, first), samples, false, false, false);
       loss_sum += p.loss, correct += p.correct;
-      const WithGil gil;
-      check_signals();
     }
     return {loss_sum / double(rows), correct / double(rows)};
   }
@@ -180,6 +187,7 @@ class BoundPlan : public Plan<T> {
     const int64_t rows = int64_t(x.shape(0));
     if (rows > this->batch_size()) throw nb::value_error("more samples than the plan's batch size");
     const WithoutGil release;
+    const Interruptible asking(*this);
     return this->loss(batch, int(rows), true, input_delta, with_penalty).loss / double(rows);
   }
 

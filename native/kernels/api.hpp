@@ -107,6 +107,7 @@ struct UpdateArgs {
   const double* rate_scale;   // null, or the clipping factor of this step
   Rule rule;
   T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty;
+  T rest1, rest2;   // 1 - momentum and 1 - beta2, subtracted in double: in float32 0.99999999 is 1
 };
 
 // Where samples come from: `order` picks rows of a C-contiguous array.

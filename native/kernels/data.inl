@@ -91,7 +91,7 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
         theta -= g.rate * d;
       }
     } else if constexpr (rule == Rule::rmsprop) {
-      const Vec<T> s = g.beta2 * load(g.second + i) + (T(1) - g.beta2) * d * d;
+      const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d;
       store(g.second + i, s);
       Vec<T> step = d / (square_root<T>(s) + g.epsilon);
       if (g.first) {
@@ -101,8 +101,8 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
       theta -= g.rate * step;
     } else {
       if constexpr (rule == Rule::adamw) theta -= g.rate * g.decoupled_decay * theta;
-      const Vec<T> m = g.momentum * load(g.first + i) + (T(1) - g.momentum) * d;
-      const Vec<T> s = g.beta2 * load(g.second + i) + (T(1) - g.beta2) * d * d;
+      const Vec<T> m = g.momentum * load(g.first + i) + g.rest1 * d;
+      const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d;
       store(g.first + i, m);
       store(g.second + i, s);
       theta -= g.rate * (m * g.correction1) / (square_root<T>(s * g.correction2) + g.epsilon);

@@ -1,5 +1,7 @@
 // The operations of a plan: which kernel runs over how many units, in parallel where that pays.
 #pragma once
+#include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "plan.hpp"
@@ -13,12 +15,39 @@ constexpr int64_t least_parallel_work = 6000;
 // Set while a step runs on the calling thread alone (pace.hpp).
 inline thread_local bool serial_loops = false;
 
+// A loop above this many vector products (a few milliseconds) lets the calling thread ask for Ctrl-C between its pieces.
+constexpr int64_t least_interruptible_work = 10000000;
+constexpr int pieces_of_a_long_loop = 32;
+
+// What the calling thread asks between the pieces of long loops while this lives; it may throw, and ends the loop.
+inline thread_local const std::function<void()>* between_pieces = nullptr;
+class PieceByPiece {
+ public:
+  explicit PieceByPiece(const std::function<void()>& ask) : before_(between_pieces) { between_pieces = ask ? &ask : nullptr; }
+  ~PieceByPiece() { between_pieces = before_; }
+  PieceByPiece(const PieceByPiece&) = delete;
+  PieceByPiece& operator=(const PieceByPiece&) = delete;
+
+ private:
+  const std::function<void()>* before_;
+};
+
 template <class Body>
 void parallel(int units, int64_t work, Body&& body) {
   if (work < least_parallel_work || serial_loops) {
     if (units > 0) body(0, units, 0);
-  } else {
+  } else if (work < least_interruptible_work || !between_pieces) {
     ThreadPool::instance().run(units, body);
+  } else {
+    const std::function<void()>& ask = *between_pieces;
+    const int piece = (units + pieces_of_a_long_loop - 1) / pieces_of_a_long_loop;
+    ThreadPool::instance().run(units, [&](int begin, int end, int thread) {
+      if (thread != 0) return body(begin, end, thread);
+      for (; begin < end; begin += piece) {
+        body(begin, std::min(begin + piece, end), thread);
+        ask();
+      }
+    });
   }
 }
 

@@ -97,6 +97,19 @@ class Plan {
   int64_t first_nonfinite(bool delta) const;   // the first value that holds one, or -1
   int64_t first_nonfinite_parameter(bool gradient) const;
 
+  // While it lives, `ask` is called about every 50 ms: between the operations of a pass, and within the long ones. It may
+  // throw.
+  class Asking {
+   public:
+    Asking(Plan& plan, std::function<void()> ask);
+    ~Asking() { plan_.poll_between_ = nullptr; }
+    Asking(const Asking&) = delete;
+    Asking& operator=(const Asking&) = delete;
+
+   private:
+    Plan& plan_;
+  };
+
   // -- running. `poll` may throw; the parameters are then those after the last whole step.
   using Poll = std::function<bool(const Progress&)>;
   void forward(const Batch& batch, int samples);

@@ -69,6 +69,7 @@ void Plan<T>::timed(size_t place, Body&& body) {
 
 template <class T>
 void Plan<T>::run_forward(int samples) {
+  const PieceByPiece pieces(poll_between_);
   for (size_t i = 0; i < operations_.size(); i++) {
     timed(3 + 3 * i, [&] { operations_[i]->forward(*this, samples); });
     if (poll_between_) poll_between_();
@@ -77,6 +78,7 @@ void Plan<T>::run_forward(int samples) {
 
 template <class T>
 void Plan<T>::run_backward(int samples, bool input_delta) {
+  const PieceByPiece pieces(poll_between_);
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
     const bool needed = value(o.x).with_delta && (o.x != input_ || input_delta);
@@ -194,6 +196,7 @@ void Plan<T>::update(double rate) {
   g.theta = theta_, g.gradient = gradient_, g.first = first_, g.second = second_;
   g.rule = Rule(rule_);
   g.rate = T(rate), g.momentum = T(momentum_), g.beta2 = T(beta2_), g.epsilon = T(epsilon_);
+  g.rest1 = T(1 - momentum_), g.rest2 = T(1 - beta2_);
   g.correction1 = T(1 / (1 - std::pow(momentum_, double(steps_taken))));
   g.correction2 = T(1 / (1 - std::pow(beta2_, double(steps_taken))));
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes() * 4, [&](int begin, int end, int) {
@@ -208,29 +211,26 @@ void Plan<T>::update(double rate) {
 }
 
 template <class T>
+Plan<T>::Asking::Asking(Plan& plan, std::function<void()> ask) : plan_(plan) {
+  using Clock = std::chrono::steady_clock;
+  plan.poll_between_ = [ask = std::move(ask), last = Clock::now()]() mutable {
+    if (Clock::now() - last < std::chrono::milliseconds(50)) return;
+    ask();
+    last = Clock::now();
+  };
+}
+
+template <class T>
 Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll,
                        Progress& progress) {
-  using Clock = std::chrono::steady_clock;
-  constexpr auto interval = std::chrono::milliseconds(50);
   const int64_t steps = (count + batch_size_ - 1) / batch_size_;
   progress = {};
   progress.steps = steps;
   bool stop = false;
-  auto last = Clock::now();
   struct Epoch {   // what holds during an epoch only, however it ends
-    Plan& plan;
-    ~Epoch() {
-      plan.poll_between_ = nullptr;
-      serial_loops = false;
-    }
-  } epoch{*this};
-  if (poll)
-    poll_between_ = [&] {   // also between the operations of a long step
-      const auto now = Clock::now();
-      if (now - last < interval) return;
-      stop = poll(progress) || stop;
-      last = Clock::now();
-    };
+    ~Epoch() { serial_loops = false; }
+  } epoch;
+  const Asking asking(*this, [&] { stop = poll(progress) || stop; });
   for (int64_t step = 0; step < steps; step++) {
     batch.inputs.order = order + step * batch_size_;
     const int samples = int(std::min<int64_t>(batch_size_, count - step * batch_size_));
@@ -242,7 +242,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     if (samples == batch_size_) pace_.end();
     progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
     progress.step = step + 1;
-    if (poll_between_) poll_between_();
+    poll_between_();
     if (stop) return Outcome::stopped;
   }
   return Outcome::done;

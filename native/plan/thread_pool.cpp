@@ -5,8 +5,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #ifdef __linux__
@@ -97,9 +99,12 @@ struct ThreadPool::State {
   std::atomic<Function> function{nullptr};
   std::atomic<void*> context{nullptr};
   std::atomic<int> grain{1}, active{0};
+  std::atomic<bool> failed{false};   // the rest of the loop is skipped, and the caller gets the first exception
+  std::exception_ptr failure;
   std::mutex owner;
   std::vector<std::thread> workers;
   int threads = default_threads();
+  std::atomic<int> threads_later{0};   // asked for within a loop
 
   void work(int thread) {
     const int count = active.load(std::memory_order_acquire);
@@ -113,8 +118,12 @@ struct ThreadPool::State {
         if (chunk >= uint32_t(claim >> 32)) break;
         const int size = grain.load(std::memory_order_relaxed), last = range.end.load(std::memory_order_relaxed);
         const int begin = range.begin.load(std::memory_order_relaxed) + int(chunk) * size;
-        function.load(std::memory_order_relaxed)(context.load(std::memory_order_relaxed), begin,
-                                                 begin + size < last ? begin + size : last, thread);
+        if (!failed.load(std::memory_order_relaxed)) try {
+            function.load(std::memory_order_relaxed)(context.load(std::memory_order_relaxed), begin,
+                                                     begin + size < last ? begin + size : last, thread);
+          } catch (...) {
+            if (!failed.exchange(true)) failure = std::current_exception();
+          }
         done.fetch_add(1, std::memory_order_acq_rel);
       }
     }
@@ -166,6 +175,9 @@ struct ThreadPool::State {
 
 static ThreadPool* current = nullptr;
 
+// Whether this thread is the caller of a loop: what a long loop asks between its pieces may be Python code that computes too.
+static thread_local bool in_loop = false;
+
 ThreadPool::ThreadPool() : state_(new State) {}
 
 ThreadPool& ThreadPool::instance() {
@@ -192,9 +204,16 @@ ThreadPool& ThreadPool::instance() {
   return *current;
 }
 
-int ThreadPool::threads() const { return state_->threads; }
+int ThreadPool::threads() const {
+  const int later = state_->threads_later;
+  return later ? later : state_->threads;
+}
 
 void ThreadPool::set_threads(int count) {
+  if (in_loop) {
+    state_->threads_later = count;
+    return;
+  }
   const std::lock_guard<std::mutex> lock(state_->owner);
   if (count == state_->threads) return;
   state_->join();
@@ -204,11 +223,22 @@ void ThreadPool::set_threads(int count) {
 void ThreadPool::run_erased(int units, Function function, void* context) {
   if (units <= 0) return;
   State& s = *state_;
-  if (s.threads == 1 || units == 1 || !s.owner.try_lock()) {
+  if (s.threads == 1 || units == 1 || in_loop || !s.owner.try_lock()) {
     function(context, 0, units, 0);
     return;
   }
-  const std::lock_guard<std::mutex> lock(s.owner, std::adopt_lock);
+  std::exception_ptr failure;
+  {
+    const std::lock_guard<std::mutex> lock(s.owner, std::adopt_lock);
+    run_owned(units, function, context);
+    if (s.failed.exchange(false)) failure = std::exchange(s.failure, nullptr);
+  }
+  if (const int count = s.threads_later.exchange(0)) set_threads(count);
+  if (failure) std::rethrow_exception(std::move(failure));
+}
+
+void ThreadPool::run_owned(int units, Function function, void* context) {
+  State& s = *state_;
   while (int(s.workers.size()) < s.threads - 1) {
     const int thread = int(s.workers.size()) + 1;
     try {
@@ -234,11 +264,13 @@ void ThreadPool::run_erased(int units, Function function, void* context) {
     chunks += own;
   }
   s.wake();
+  in_loop = true;
   s.work(0);
   for (int spins = 0; s.done.load(std::memory_order_acquire) < chunks; spins++) {
     pause();
     if (spins > spins_before_yield) std::this_thread::yield();
   }
+  in_loop = false;
 }
 
 }   // namespace chainrule

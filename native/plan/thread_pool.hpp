@@ -30,6 +30,7 @@ class ThreadPool {
   using Function = void (*)(void*, int, int, int);
   ThreadPool();
   void run_erased(int units, Function function, void* context);
+  void run_owned(int units, Function function, void* context);   // by the thread that owns the pool
   struct State;
   State* state_;
 };

@@ -4,6 +4,8 @@ edge.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from functools import cache
 from typing import Any
 
@@ -270,3 +272,16 @@ def test_parameters_come_back_as_they_went_in() -> None:
         for level, dtype in MACHINES:
             plan = Plan(network, dtype=dtype, level=level, batch_size=3)
             assert all(np.array_equal(plan.parameters()[key], W) for key, W in network.parameters.items())
+
+
+def test_a_network_that_was_used_can_be_freed() -> None:
+    """The plans that `predict` and `backpropagate` keep must not keep the network."""
+    network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=4)
+    X, y = np.zeros((5, 4)), np.zeros(5, int)
+    network.predict(X)
+    network.backpropagate(X, y)
+    network.predict(X)
+    gone = weakref.ref(network)
+    del network
+    gc.collect()
+    assert gone() is None

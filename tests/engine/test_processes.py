@@ -325,3 +325,69 @@ def test_the_interpreter_may_end_while_a_daemon_thread_trains() -> None:
         """
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "left", "")
+
+
+def test_poll_is_asked_within_one_long_operation() -> None:
+    """One forward pass and one gradient, each longer than a person waits for Ctrl-C."""
+    samples, size = 5000, 3000
+    network = cr.Network([cr.Dense(size)], input_shape=size)
+    X = np.zeros((samples, size), np.float32)
+    before = engine.threads()
+    try:
+        for threads in (1, 2):
+            engine.set_threads(threads)
+            plan = Plan(network, cr.SquaredError(), optimizer=cr.SGD(), batch_size=samples)
+            asked: list[int] = []
+            plan.train_epoch(X, X, np.arange(samples), np.ones(1), poll=lambda *_: asked.append(0) or False)  # noqa: B023
+            assert len(asked) > 4  # between operations there are three
+    finally:
+        engine.set_threads(before)
+
+
+def test_a_handler_of_ctrl_c_may_compute_and_set_threads() -> None:
+    """It runs within a loop of the pool, and must not wait for that loop."""
+    code = """
+        import os, signal, threading, time
+        engine.set_threads(2)
+        size = 3000
+        net = cr.Network([cr.Dense(size), cr.Tanh(), cr.Dense(size)], input_shape=size)
+        X = np.zeros((5000, size), np.float32)
+        plan = cr.Plan(net, cr.SquaredError(), optimizer=cr.SGD(), batch_size=len(X))
+        def handler(*_):
+            engine.set_threads(3)
+            assert np.isfinite(network().predict(data()[0])).all()
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGINT, handler)
+        def interrupt():
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+        for call in (plan.predict, lambda X: plan.gradients(X, X), lambda X: plan.evaluate(X, X)):
+            threading.Thread(target=interrupt).start()
+            try:
+                call(X)
+            except KeyboardInterrupt:
+                print("interrupted", engine.threads())
+            engine.set_threads(2)
+    """
+    assert output(code).splitlines() == ["interrupted 3"] * 3
+
+
+def test_a_thread_without_memory_is_an_error_of_the_call() -> None:
+    code = """
+        import resource
+        engine.set_threads(2)
+        samples = 200_000
+        X, y = np.zeros((samples, 400), np.float32), np.zeros((samples, 64), np.float32)
+        net = cr.Network([cr.Dense(64)], input_shape=400)
+        plan = cr.Plan(net, cr.SquaredError(), optimizer=cr.SGD(), batch_size=samples)
+        order, rates = np.arange(samples), np.array([0.1])
+        net.predict(X[:1000])  # the pool has its threads
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (5 << 20), resource.RLIM_INFINITY))
+        try:
+            plan.train_epoch(X, y, order, rates)
+        except MemoryError:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            print("MemoryError", plan.train_epoch(X, y, order, rates).outcome)
+    """
+    assert output(code) == "MemoryError done"

@@ -203,3 +203,18 @@ def test_a_huge_gradient_is_clipped_and_not_lost() -> None:
         assert np.sqrt(sum(float((m.astype(np.float64) ** 2).sum()) for m in moved)) == pytest.approx(
             0.5, rel=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    "optimizer", [cr.Adam(0.01, beta1=0.9999999999, beta2=0.9999999999), cr.RMSProp(0.01, rho=0.9999999999)]
+)
+def test_decays_that_float32_rounds_to_one(optimizer: Optimizer) -> None:
+    """1 - β is not 0 then: the moments still follow the gradient."""
+    network = cr.Network([cr.Dense(1)], input_shape=1, seed=1)
+    X, y = np.ones((1, 1), np.float32), np.full((1, 1), 3, np.float32)
+    double = Plan(network, cr.SquaredError(), optimizer=optimizer, batch_size=1, dtype="float64")
+    single = Plan(network, cr.SquaredError(), optimizer=optimizer, batch_size=1)
+    for plan in (double, single):
+        plan.train_epoch(X, y, np.zeros(5, np.int64), np.full(5, 0.01))
+    for name, array in single.parameters().items():
+        np.testing.assert_allclose(array, double.parameters()[name], rtol=1e-5)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class NativeExecutor:
     """Compiles a network when it is first used and keeps the plan as long as the network lives."""
 
     def __init__(self) -> None:
-        self._shelves: WeakKeyDictionary[Network, _Shelf] = WeakKeyDictionary()
+        self._shelves: weakref.WeakKeyDictionary[Network, _Shelf] = weakref.WeakKeyDictionary()
 
     @contextmanager
     def _plan(self, network: Network, loss: Loss | None, batch_size: int, keep: bool) -> Iterator[Plan]:
@@ -46,6 +46,7 @@ class NativeExecutor:
             plan = shelf.plans.pop(key, None)
             if plan is None or plan.loss is not loss:
                 plan = Plan(network, loss, batch_size=batch_size, keep=keep)
+                plan.network = weakref.proxy(network)  # or the shelf would keep its own key alive
             else:
                 plan.load()
             shelf.plans[key] = plan
