@@ -327,21 +327,26 @@ def test_the_interpreter_may_end_while_a_daemon_thread_trains() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "left", "")
 
 
-def test_poll_is_asked_within_one_long_operation() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_poll_is_asked_within_one_long_operation(threads: int) -> None:
     """One forward pass and one gradient, each longer than a person waits for Ctrl-C."""
     samples, size = 5000, 3000
     network = cr.Network([cr.Dense(size)], input_shape=size)
     X = np.zeros((samples, size), np.float32)
+    asked: list[int] = []
+
+    def poll(step: int, *_: Any) -> bool:
+        asked.append(step)
+        return False
+
     before = engine.threads()
     try:
-        for threads in (1, 2):
-            engine.set_threads(threads)
-            plan = Plan(network, cr.SquaredError(), optimizer=cr.SGD(), batch_size=samples)
-            asked: list[int] = []
-            plan.train_epoch(X, X, np.arange(samples), np.ones(1), poll=lambda *_: asked.append(0) or False)  # noqa: B023
-            assert len(asked) > 4  # between operations there are three
+        engine.set_threads(threads)
+        plan = Plan(network, cr.SquaredError(), optimizer=cr.SGD(), batch_size=samples)
+        plan.train_epoch(X, X, np.arange(samples), np.ones(1), poll=poll)
     finally:
         engine.set_threads(before)
+    assert len(asked) > 4  # between operations there are three
 
 
 def test_a_handler_of_ctrl_c_may_compute_and_set_threads() -> None:
