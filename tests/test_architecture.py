@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -245,3 +247,17 @@ def test_channels_first_is_refused(layer: Layer, shape: tuple[int, ...], last: s
 def test_one_row_of_several_channels_is_an_image() -> None:
     assert architecture([Conv2D(8, (1, 3)), Conv2D(2, (1, 3))], (1, 8, 8)).shapes["conv1"] == (1, 6, 8)
     assert architecture([Conv2D(4, 3)], (3, 4, 4)).shapes["conv1"] == (1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ([Dense(2**50)], 4),
+        ([Dense(3)], 2**62),
+        ([Dense(2**62), Dense(2**62)], 4),
+        ([Conv2D(3, 2**20 + 1, padding="same")], (5, 5, 1)),
+    ],
+)
+def test_a_parameter_that_no_memory_holds_is_an_error_at_once(layers: list[Layer], shape: Any) -> None:
+    with pytest.raises(ShapeError, match=r"layer 1 of .* its parameter W .* larger than any memory"):
+        Network(layers, input_shape=shape)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 
 import numpy as np
 import pytest
 
 from chainrule import network as network_module
+from chainrule.checking import check_gradients
 from chainrule.errors import ChainruleError, DataError, PairError, ShapeError
 from chainrule.layers import (
     Conv2D,
@@ -323,3 +325,21 @@ def test_squared_error_is_the_default_for_numbers() -> None:
     net = Network([Dense(2)], input_shape=2, dtype="float64")
     X, y = np.ones((2, 2)), np.zeros((2, 2))
     assert net.loss(X, y) == net.loss(X, y, loss=SquaredError())
+
+
+@pytest.mark.usefixtures("by_formulas")
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"penalty": 0.1}, TypeError, r"penalty must be L2\(1e-4\), .* received 0.1"),
+        ({"training_size": 0}, ValueError, "training_size must be the number of samples .* received 0"),
+        ({"training_size": -5}, ValueError, "at least 1, or None, received -5"),
+        ({"training_size": "all"}, ValueError, "received 'all'"),
+        ({"training_size": True}, ValueError, "received True"),
+    ],
+)
+def test_wrong_penalties_and_training_sizes(options, error, words) -> None:
+    net, (X, y) = lenet(), data()
+    for call in (net.backpropagate, net.loss, functools.partial(check_gradients, net)):
+        with pytest.raises(error, match=words):
+            call(X, y, **{"penalty": L2(0.1, per_sample=True), **options})

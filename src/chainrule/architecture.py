@@ -5,6 +5,7 @@ and why.
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from chainrule.layers import GELU, Activation, Layer, LeakyReLU, Parameter, ReLU
 
 Shape = tuple[int, ...]
 INPUT = "input"
+LARGEST = 2**40  # numbers of one parameter: 4 TB in float32
 FORMULA_NAMES = ("x", "z", "a", "d", "y", "m")  # what the formulas of a layer call their other arguments
 _RECTIFIERS = (ReLU, LeakyReLU, GELU, Softplus)
 
@@ -58,6 +60,11 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
                 raise ShapeError(
                     f"{place}: parameters must return name -> Parameter(shape, ...), with names other than "
                     f"{', '.join(FORMULA_NAMES)}; it returned {name!r}: {spec!r}"
+                )
+            if math.prod(spec.shape) > LARGEST:
+                raise ShapeError(
+                    f"{place}: its parameter {name} of shape {spec.shape} would be larger than any memory: "
+                    "check the sizes of this layer and of its input"
                 )
             specs[f"{layer.name}.{name}"] = spec
         shapes[str(layer.name)] = shape = output

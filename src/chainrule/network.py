@@ -21,7 +21,7 @@ from chainrule.keywords import by_name, teach
 from chainrule.layers import Layer, Parameter, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
-from chainrule.penalties import Penalty
+from chainrule.penalties import Penalty, penalty_from, training_size_from
 from chainrule.step import Step
 from chainrule.tables import Text, html_table, text_table
 
@@ -284,13 +284,12 @@ class Network:
         training_size: m of a penalty that is divided by it, by default the number of samples here.
         Raises ShapeError, DataError, and PairError where loss and output activation do not belong together.
         """
-        chosen = self._loss(loss)
+        chosen, penalty = self._loss(loss), penalty_from(penalty)
         X = self._inputs(X)
+        size = training_size_from(training_size, len(X))
         targets, _ = encode_targets(y, self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-        return self.executor().backpropagate(
-            self, X, targets, chosen, penalty, weights, training_size or len(X)
-        )
+        return self.executor().backpropagate(self, X, targets, chosen, penalty, weights, size)
 
     def loss(
         self,
@@ -303,11 +302,12 @@ class Network:
         training_size: int | None = None,
     ) -> float:
         """J over all samples of X, in parts of 256; arguments as for `backpropagate`."""
-        chosen = self._loss(loss)
+        chosen, penalty = self._loss(loss), penalty_from(penalty)
         X = self._inputs(X)
+        size = training_size_from(training_size, len(X))
         targets, _ = encode_targets(y, self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-        total, size = 0.0, training_size or len(X)
+        total = 0.0
         for start in range(0, len(X), _LOSS_BATCH):
             part = slice(start, start + _LOSS_BATCH)
             part_weights = None if weights is None else weights[part]

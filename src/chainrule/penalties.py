@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
+from chainrule.errors import describe
 from chainrule.formulas import sum_entries
 
 
@@ -42,3 +44,24 @@ class L2(Penalty):
 
     def gradient(self, W: Any, training_size: Any) -> Any:
         return (self.lam / training_size if self.per_sample else self.lam) * W
+
+
+def penalty_from(value: Any) -> Penalty | None:
+    """The penalty itself; TypeError if it is not one: a bare λ does not say whether it is divided by m."""
+    if value is None or isinstance(value, Penalty):
+        return value
+    raise TypeError(
+        f"penalty must be L2(1e-4), L2(1e-4, per_sample=True) or None, received {describe(value)}"
+    )
+
+
+def training_size_from(value: Any, samples: int) -> int:
+    """m as an int of at least 1; None: the number of samples at hand."""
+    if value is None:
+        return samples
+    if isinstance(value, Integral) and not isinstance(value, bool) and value >= 1:
+        return int(value)
+    raise ValueError(
+        "training_size must be the number of samples of the training set, at least 1, or None, received "
+        f"{describe(value)}"
+    )

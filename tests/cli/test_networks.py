@@ -108,3 +108,23 @@ def test_network_that_does_not_fit_the_data(run: Run, flowers: Path, tmp_path: P
     result = run("train", flowers, "--target", "species", "--network", path)
     assert result.code == 2
     assert "input_shape is [4], but the data has [3]" in result.err
+
+
+def test_network_that_no_memory_holds(
+    run: Run, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that cannot exist nor one that does not fit here is a traceback."""
+    layers = f'{{ type = "Dense", units = {10**13} }}, {{ type = "Dense", units = 3 }}, "Softmax"'
+    argv = ("train", flowers, "--target", "species")
+    result = run(*argv, "--network", write(tmp_path, f"layers = [{layers}]"))
+    assert result.code == 2
+    assert "larger than any memory" in result.err
+    assert result.err.count("\n") == 1
+
+    def refuse(*_: object) -> None:
+        raise MemoryError("Unable to allocate 7 TiB")
+
+    monkeypatch.setattr("chainrule.network.Network.reinitialise", refuse)
+    result = run(*argv)
+    assert result.code == 2
+    assert result.err.splitlines()[-1] == "chainrule: not enough memory: Unable to allocate 7 TiB"

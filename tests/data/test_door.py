@@ -176,6 +176,7 @@ def test_weights_have_mean_one() -> None:
     assert weights.dtype == np.float64
     assert weights == pytest.approx([0.5, 1, 1.5])
     assert np.array_equal(check_weights(weights, 3), weights)
+    assert check_weights([1e308, 1e308, 0, 1e308], 4) == pytest.approx([4 / 3, 4 / 3, 0, 4 / 3])
 
 
 @pytest.mark.parametrize(
@@ -396,6 +397,27 @@ def test_wrong_targets(y, outputs, loss, classes, error, words) -> None:
 def test_every_sample_needs_a_target(y, words) -> None:
     with pytest.raises(DataError, match=words):
         encode_targets(y, Net((2,)), CrossEntropy(), 3)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [2**70, 1, 0],
+        np.array([0, 2**63, 1], np.uint64),
+        [1e30, 1, 0],
+        [0, -1e30, 1],
+        np.array([2**70, 1, 0], object),
+    ],
+)
+def test_labels_beyond_64_bits_are_refused(y) -> None:
+    with pytest.raises(DataError, match=r"y must hold labels, integers of at most 64 bits or strings: entry"):
+        encoded(y, 3, CrossEntropy())
+    with pytest.raises(DataError, match="classes must hold labels"):
+        classes_array(y, (3,))
+
+
+def test_labels_of_half_precision() -> None:
+    assert encoded(np.array([0, 2, 1], np.float16), 3, CrossEntropy())[0].tolist() == [0, 2, 1]
 
 
 def test_class_ids_from_labels_rows_and_probabilities() -> None:

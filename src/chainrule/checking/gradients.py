@@ -17,7 +17,7 @@ from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.errors import ShapeError
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
-from chainrule.penalties import Penalty
+from chainrule.penalties import Penalty, penalty_from, training_size_from
 
 SAME_LOSS = (
     1e-10  # float64 kernels sum in another order: 1e-13 was seen; a wrong term shows in the first digits
@@ -63,10 +63,12 @@ def check_gradients(
         raise ValueError(f"engine must be 'native', 'reference' or None, received {engine!r}")
     chosen = loss_from(loss, net.layers[-1])
     chosen.check_output(net.layers)
+    penalty = penalty_from(penalty)
     X = check_inputs(X, net.input_shape, dtype=net.dtype)
     targets, _ = encode_targets(y, net, chosen, len(X))
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-    problem = (net.copy(dtype="float64"), X, targets, chosen, penalty, weights, training_size or len(X))
+    size = training_size_from(training_size, len(X))
+    problem = (net.copy(dtype="float64"), X, targets, chosen, penalty, weights, size)
     obstacle = None if engine == "reference" else native_available(penalty)
     if engine == "native" and obstacle:
         raise ValueError(f"engine='native' is not possible: {obstacle}; write engine='reference'")

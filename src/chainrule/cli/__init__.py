@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failed
+    except MemoryError as error:
+        complain(f"not enough memory: {error}")
+        return refused
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}" if error.filename else error)
         return refused

@@ -57,7 +57,11 @@ def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np
     if (weights < 0).any():
         index = int((weights < 0).argmax())
         raise DataError(f"{argument} must not be negative: entry {index} is {weights[index]:g}")
-    mean = float(weights.mean())
+    with np.errstate(over="ignore"):
+        mean = float(weights.mean())
+    if not math.isfinite(mean):  # their sum overflows
+        weights /= weights.max()
+        mean = float(weights.mean())
     if mean == 0:
         raise DataError(f"{argument} is 0 for every sample: give at least one a positive weight")
     return weights / mean

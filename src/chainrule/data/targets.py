@@ -152,7 +152,7 @@ def _labels(array: Array, argument: str) -> Array:
         if kinds and all(issubclass(kind, str) for kind in kinds):
             return array.astype(str)
         if kinds and all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
-            array = array.astype(np.int64)
+            return _int64(array, argument)
         else:
             index, entry = _first(
                 np.array([not isinstance(e, str) for e in array.ravel()]).reshape(array.shape), array
@@ -166,13 +166,25 @@ def _labels(array: Array, argument: str) -> Array:
         if (array != np.floor(array)).any():
             index, value = _first(array != np.floor(array), array)
             raise DataError(f"{argument} must hold labels, integers or strings: entry {index} is {value}")
-        return array.astype(np.int64)
+        return _int64(array, argument)
     if array.dtype.kind in "iu":
-        return array.astype(np.int64)
+        return _int64(array, argument)
     if array.dtype.kind in "bU":
         return array
     hint = f": write {argument}.astype(str)" if array.dtype.kind == "S" else ""
     raise DataError(f"{argument} must hold labels, integers or strings, received dtype {array.dtype}{hint}")
+
+
+def _int64(array: Array, argument: str) -> Array:
+    """Whole numbers as int64; DataError where one is too large, which a cast would not tell."""
+    with np.errstate(over="ignore"):  # 2**63 is infinite in float16
+        wrong = np.asarray((array < -(2**63)) | (array >= 2**63), dtype=bool)
+    if wrong.any():
+        index, value = _first(wrong, array)
+        raise DataError(
+            f"{argument} must hold labels, integers of at most 64 bits or strings: entry {index} is {value}"
+        )
+    return array.astype(np.int64)
 
 
 def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tuple[Array, Array]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.errors import describe
 from chainrule.keywords import by_name
-from chainrule.penalties import Penalty
 
 # What to write instead, by the names of Keras, PyTorch, scikit-learn, XGBoost and Nielsen's code.
 _INSTEAD: dict[str, tuple[str, ...]] = {
@@ -39,12 +37,3 @@ FIT_KEYWORDS["metrics"] = "nothing: the accuracy is always measured where there 
 FIT_KEYWORDS["tol"] = "early_stopping=EarlyStopping(5, min_delta=1e-4)"
 FIT_KEYWORDS["warm_start"] = "nothing: fit always continues from the current weights"
 FIT_KEYWORDS["initial_epoch"] = FIT_KEYWORDS["warm_start"]
-
-
-def check_penalty(value: Penalty | None) -> Penalty | None:
-    """The penalty itself; TypeError if it is not one: a bare λ does not say whether it is divided by m."""
-    if value is None or isinstance(value, Penalty):
-        return value
-    raise TypeError(
-        f"penalty must be L2(1e-4), L2(1e-4, per_sample=True) or None, received {describe(value)}"
-    )

@@ -18,8 +18,8 @@ from chainrule.errors import DataError, NonFiniteError, describe
 from chainrule.keywords import teach
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
-from chainrule.penalties import Penalty
-from chainrule.training.arguments import FIT_KEYWORDS, check_penalty
+from chainrule.penalties import Penalty, penalty_from
+from chainrule.training.arguments import FIT_KEYWORDS
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -106,7 +106,7 @@ def fit(
         raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
-    chosen_penalty, chosen_optimizer = check_penalty(penalty), optimizer_from(optimizer)
+    chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
     batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
     seed = check_count("seed", seed, 0)
     if not isinstance(shuffle, (bool, np.bool_)):
