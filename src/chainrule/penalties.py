@@ -59,7 +59,7 @@ def training_size_from(value: Any, samples: int) -> int:
     """m as an int of at least 1; None: the number of samples at hand."""
     if value is None:
         return samples
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1:
         return int(value)
     raise ValueError(
         "training_size must be the number of samples of the training set, at least 1, or None, received "
