@@ -18,29 +18,32 @@ class Pace {
     if (decided_) {
       if (seconds > longest || now < again_) return;
       decided_ = serial_ = false;
-      step_ = 0;
+      step_ = 0, spent_ = 0;
       return;
     }
     double& best = best_[serial_];
     if (step_ == 0 || seconds < best) best = seconds;   // the first step of a trial finds the other thread's cache
     if (step_ == 0) best = 1e9;
-    if (++step_ < trial_steps) return;
-    step_ = 0;
+    spent_ += seconds;
+    if (++step_ < trial_steps || spent_ < trial_seconds) return;
+    step_ = 0, spent_ = 0;
     if (!serial_ && best_[0] <= longest) {
       serial_ = true;   // the other way
       return;
     }
     serial_ = serial_ && best_[1] < best_[0];
     decided_ = true;
-    again_ = now + std::chrono::seconds(1);
+    again_ = now + std::chrono::seconds(2);
   }
 
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr int trial_steps = 6;
-  static constexpr double longest = 1e-3;   // longer steps gain from threads wherever these are
+  static constexpr double trial_seconds = 0.01;   // a thread that was asleep may share the caller's core for some milliseconds
+  static constexpr double longest = 1e-3;         // longer steps gain from threads wherever these are
   bool serial_ = false, decided_ = false;
   int step_ = 0;
+  double spent_ = 0;
   double best_[2] = {1e9, 1e9};
   Clock::time_point begin_{}, again_{};
 };

@@ -114,8 +114,7 @@ class Plan:
             return 0.0
         if type(penalty) is not L2:
             raise TypeError(
-                f"the engine knows the penalty L2, received {penalty!r}; "
-                "chainrule.reference evaluates others"
+                f"the engine knows the penalty L2, received {penalty!r}; chainrule.reference evaluates others"
             )
         if not penalty.per_sample:
             return float(penalty.lam)
