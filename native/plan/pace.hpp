@@ -22,8 +22,8 @@ class Pace {
       return;
     }
     double& best = best_[serial_];
-    if (step_ == 0 || seconds < best) best = seconds;   // the first step of a trial finds the other thread's cache
-    if (step_ == 0) best = 1e9;
+    if (step_ == 0) best = 1e9;   // the first step of a trial does not count: it finds the other thread's cache
+    else if (seconds < best) best = seconds;
     spent_ += seconds;
     if (++step_ < trial_steps || spent_ < trial_seconds) return;
     step_ = 0, spent_ = 0;
