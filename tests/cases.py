@@ -33,6 +33,7 @@ class LayerCase:
     samples: int = 3
     kinked: bool = False
     note: str = ""
+    spread: float = SPREAD  # wider for kinks that lie away from 0
 
 
 def _conv(
@@ -50,8 +51,13 @@ def _pool(
     ]
 
 
-def _activation(cls: type[L.Layer]) -> list[LayerCase]:
-    kinked = bool(getattr(cls, "kinks", ()))
+def _activation(cls: type[L.Activation]) -> list[LayerCase]:
+    kinked = bool(cls.kinks)
+    if max(cls.kinks, default=0.0) > 0:  # an even number of values in (-6, 6): none is at ±1 or ±3
+        return [
+            LayerCase(f"{cls.kind}-vector", cls, (8,), kinked=True, spread=12.0),
+            LayerCase(f"{cls.kind}-image", cls, (3, 2, 2), samples=2, kinked=True, spread=12.0),
+        ]
     return [
         LayerCase(f"{cls.kind}-vector", cls, (7,), kinked=kinked),
         LayerCase(f"{cls.kind}-image", cls, (3, 2, 2), samples=2, kinked=kinked),
@@ -113,12 +119,12 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("flatten", L.Flatten, (3, 4, 2)),
     LayerCase("flatten-single", L.Flatten, (2, 3, 5), samples=1),
     LayerCase("flatten-vector", L.Flatten, (6,), note="nothing to do"),
-    *(
-        case
-        for cls in (L.Identity, L.Sigmoid, L.Tanh, L.ReLU, L.LeakyReLU, L.Softplus, L.GELU)
-        for case in _activation(cls)
-    ),
+    *(case for cls in L.layer_classes.values() if issubclass(cls, L.Activation) for case in _activation(cls)),
     LayerCase("leakyrelu-slope", lambda: L.LeakyReLU(0.3), (9,), kinked=True),
+    LayerCase("elu-alpha", lambda: L.ELU(0.4), (9,), kinked=True),
+    LayerCase("prelu", L.PReLU, (7,), kinked=True),
+    LayerCase("prelu-single", lambda: L.PReLU(0.0), (9,), samples=1, kinked=True, note="batch of one"),
+    LayerCase("prelu-image", L.PReLU, (3, 2, 3), samples=2, kinked=True, note="α per channel, not per pixel"),
     LayerCase("softmax", L.Softmax, (5,)),
     LayerCase("softmax-two", L.Softmax, (2,), samples=4),
     LayerCase("softmax-one", L.Softmax, (1,), note="one class: a = 1, δ = 0"),
@@ -131,11 +137,14 @@ def _generator(case: LayerCase, purpose: str) -> np.random.Generator:
 
 
 def inputs(case: LayerCase, samples: int | None = None) -> Array:
-    """(N, *input_shape): per sample a shuffled, evenly spaced set of values in (-2, 2), away from 0."""
+    """(N, *input_shape): per sample a shuffled, evenly spaced set of values in (-2, 2), away from 0.
+
+    A case with a `spread` of its own has values in (-spread/2, spread/2).
+    """
     size = int(np.prod(case.input_shape))
     rng = _generator(case, "inputs")
     count = case.samples if samples is None else samples
-    values = [(rng.permutation(size) + 0.25) * (SPREAD / size) - SPREAD / 2 for _ in range(count)]
+    values = [(rng.permutation(size) + 0.25) * (case.spread / size) - case.spread / 2 for _ in range(count)]
     return np.array(values).reshape(count, *case.input_shape)
 
 

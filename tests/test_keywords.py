@@ -73,3 +73,16 @@ def test_dir_lists_what_is_meant_for_users() -> None:
     names = set(dir(cr))
     assert set(cr.__all__) <= names
     assert all(name in cr.__all__ or name.startswith("__") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("Swish", r"write chainrule.SiLU\(\)"),
+        ("Hardtanh", "write chainrule.HardTanh"),
+        ("Sequential", r"write chainrule.Network\(\["),
+    ],
+)
+def test_names_of_other_libraries_are_answered_by_the_module(name: str, advice: str) -> None:
+    with pytest.raises(AttributeError, match=advice):
+        getattr(cr, name)

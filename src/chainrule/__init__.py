@@ -37,20 +37,29 @@ from chainrule.initializers import (
     Uniform,
     Zeros,
 )
+from chainrule.keywords import by_name
 from chainrule.layers import (
+    ELU,
     GELU,
+    SELU,
     Activation,
     AveragePool2D,
     Conv2D,
     Dense,
     Flatten,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
     Identity,
     Layer,
     LeakyReLU,
     MaxPool2D,
+    Mish,
     Parameter,
+    PReLU,
     ReLU,
     Sigmoid,
+    SiLU,
     Softmax,
     Softplus,
     Tanh,
@@ -82,9 +91,19 @@ _LATER = {
     **dict.fromkeys(("Callback", "EarlyStopping", "Checkpoint"), "chainrule.training.callbacks"),
 }
 
+# What Keras, PyTorch and scikit-learn call it.
+_INSTEAD = by_name(
+    {
+        "chainrule.SiLU()": ("Swish",),
+        "chainrule.Network([...], input_shape=784)": ("Sequential", "Model", "MLPClassifier", "MLPRegressor"),
+    }
+)
+
 __all__ = [
+    "ELU",
     "GELU",
     "L2",
+    "SELU",
     "SGD",
     "Activation",
     "Adam",
@@ -105,6 +124,9 @@ __all__ = [
     "FileError",
     "Flatten",
     "Glorot",
+    "HardSigmoid",
+    "HardSwish",
+    "HardTanh",
     "He",
     "History",
     "Identity",
@@ -113,12 +135,14 @@ __all__ = [
     "LeakyReLU",
     "Loss",
     "MaxPool2D",
+    "Mish",
     "MissingExtraError",
     "Network",
     "NonFiniteError",
     "Normal",
     "Ones",
     "Optimizer",
+    "PReLU",
     "PairError",
     "Parameter",
     "Penalty",
@@ -128,6 +152,7 @@ __all__ = [
     "ScaledNormal",
     "Schedule",
     "ShapeError",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",
@@ -158,7 +183,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_LATER[name]), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    same = [own for own in __all__ if own.lower() == name.lower()]
+    instead = _INSTEAD.get(name) or (f"chainrule.{same[0]}" if same else "")
+    advice = f"; write {instead}" if instead else ""
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}{advice}", name=name)
 
 
 def __dir__() -> list[str]:

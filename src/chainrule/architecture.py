@@ -14,14 +14,13 @@ from typing import Any
 
 from chainrule.errors import ShapeError
 from chainrule.formulas.grid import Grid
-from chainrule.initializers import Glorot, He, Initializer
-from chainrule.layers import GELU, Activation, Layer, LeakyReLU, Parameter, ReLU, Softmax, Softplus
+from chainrule.initializers import Glorot, Initializer
+from chainrule.layers import Layer, Parameter
 
 Shape = tuple[int, ...]
 INPUT = "input"
 LARGEST = 2**40  # numbers of one parameter: 4 TB in float32
 FORMULA_NAMES = ("x", "z", "a", "d", "y", "m")  # what the formulas of a layer call their other arguments
-_RECTIFIERS = (ReLU, LeakyReLU, GELU, Softplus)
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,7 @@ def _check_channels_last(first: Layer, shape: Shape) -> None:
 
 
 def initializer_of(architecture: Architecture, name: str) -> Initializer:
-    """The initializer of a parameter: its own, or He before a rectifier (ReLU, LeakyReLU, GELU, Softplus),
-    else Glorot.
+    """The initializer of a parameter: its own, or what suits the activation that follows, else Glorot.
 
     What follows is the first activation behind the layer, whatever pooling or Flatten stands between.
     """
@@ -109,8 +107,9 @@ def initializer_of(architecture: Architecture, name: str) -> Initializer:
     layer_name = name.rpartition(".")[0]
     names = [layer.name for layer in architecture.layers]
     for layer in architecture.layers[names.index(layer_name) + 1 :]:
-        if isinstance(layer, (Activation, Softmax)):
-            return He() if isinstance(layer, _RECTIFIERS) else Glorot()
+        suits: Initializer | None = getattr(layer, "suits", None)
+        if suits is not None:
+            return suits
         if any(key.startswith(f"{layer.name}.") for key in architecture.specs):
             break
     return Glorot()

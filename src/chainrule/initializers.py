@@ -1,8 +1,8 @@
 """Initial weights: where training starts, by name or as an object.
 
 An initializer is called with a shape, the number of inputs and outputs of a unit and a random generator, and
-returns float64.  Layers leave the choice open by default: He before the ReLU family, softplus and GELU,
-Glorot otherwise.
+returns float64.  Layers leave the choice open by default, and the activation that follows says what suits it:
+He the rectifiers and the smooth gates, ScaledNormal SELU, Glorot the others.
 """
 
 from __future__ import annotations

@@ -134,7 +134,8 @@ def away_from_kinks(network: cr.Network, X: Array) -> bool:
     outputs = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
     for layer, x in zip(network.layers, outputs, strict=False):
         margin = KINK_MARGIN * np.abs(x).max(initial=0)
-        if isinstance(layer, cr.ReLU | cr.LeakyReLU) and ((np.abs(x) < margin) & (x != 0)).any():
+        kinks = (0.0,) if isinstance(layer, cr.PReLU) else getattr(layer, "kinks", ())
+        if any(((np.abs(x - kink) < margin) & (x != kink)).any() for kink in kinks):
             return False
         if isinstance(layer, cr.MaxPool2D) and not _clear_maxima(layer, x, margin):
             return False

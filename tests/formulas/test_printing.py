@@ -126,6 +126,21 @@ GOLDEN: list[tuple[Any, str, str, str]] = [
         r"a^{l} = \begin{cases} z^{l} & \text{if } z^{l} > 0 \\ 0.01 z^{l} & \text{otherwise} \end{cases}",
     ),
     (
+        L.ELU(0.3),
+        "forward",
+        "aˡ = {zˡ if zˡ > 0; 0.3 (exp(zˡ) − 1) otherwise}",
+        r"a^{l} = \begin{cases} z^{l} & \text{if } z^{l} > 0 \\ "
+        r"0.3 \, (e^{z^{l}} - 1) & \text{otherwise} \end{cases}",
+    ),
+    (
+        L.PReLU(),
+        "alpha",
+        "∂J/∂αˡ = (∂J/∂aˡ ⊙ {0 if zˡ > 0; zˡ otherwise}) 𝟏",
+        r"\frac{\partial J}{\partial\alpha^{l}} = \left( \frac{\partial J}{\partial a^{l}} \odot "
+        r"\begin{cases} 0 & \text{if } z^{l} > 0 \\ z^{l} & \text{otherwise} \end{cases} \right) \mathbf{1}",
+    ),
+    (L.HardTanh(), "forward", "aˡ = min(max(zˡ, −1), 1)", r"a^{l} = \min(\max(z^{l}, -1), 1)"),
+    (
         L.Softplus(),
         "forward",
         "aˡ = max(zˡ, 0) + log(1 + exp(−|zˡ|))",

@@ -54,6 +54,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "power": [Example((M,), options={"exponent": 2}), Example((POSITIVE,), options={"exponent": -1.5})],
     "sqrt": [Example((POSITIVE,))],
     "exp": [Example((M,))],
+    "expm1": [Example((M,))],
     "log": [Example((POSITIVE,))],
     "log1p": [Example((POSITIVE,))],
     "xlogy": [Example((M, POSITIVE), (0, 1))],
@@ -61,6 +62,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "erf": [Example((M,))],
     "absolute": [Example((M,))],
     "maximum": [Example((M, N), (0, 1)), Example((M, 0.0))],
+    "minimum": [Example((M, N), (0, 1)), Example((M, 0.0))],
     "greater": [Example((M, N), ())],
     "where": [Example((M > 0, M, N), (1, 2)), Example((M > 0, 1.0, N), (2,))],
     "ones_like": [Example((M,), ())],
@@ -197,6 +199,7 @@ def test_erf_is_exact_and_keeps_the_type() -> None:
 def test_limits_come_without_warnings() -> None:
     big = np.array([-1e4, 1e4])
     np.testing.assert_array_equal(E.exp(big), [0, np.inf])
+    np.testing.assert_array_equal(E.expm1(big), [-1, np.inf])
     assert E.log(np.zeros(1)) == -np.inf
     np.testing.assert_array_equal(E.xlogy(np.array([0.0, 1.0]), np.zeros(2)), [0, -np.inf])
 
@@ -204,6 +207,7 @@ def test_limits_come_without_warnings() -> None:
 def test_stated_derivatives_at_kinks() -> None:
     zero, one = np.zeros(1), np.ones(1)
     assert rules["maximum"].adjoint(one, zero, zero, 0.0)[0] == 0
+    assert rules["minimum"].adjoint(one, zero, zero, 0.0)[0] == 0
     assert rules["absolute"].adjoint(one, zero, zero)[0] == 0
     tie = np.array([[1.0], [1.0]])
     np.testing.assert_array_equal(rules["largest_feature"].evaluate(tie), [[1], [0]])

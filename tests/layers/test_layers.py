@@ -31,6 +31,13 @@ def test_derivative_at_a_kink_is_the_stated_value() -> None:
     assert L.ReLU().df(zero) == 0
     assert L.LeakyReLU(0.1).df(zero) == 0.1
     assert L.ReLU().f(zero) == L.LeakyReLU().f(zero) == 0
+    assert L.ELU(0.3).df(zero) == 0.3
+    np.testing.assert_allclose(L.SELU().df(zero), 1.7580993408473766, rtol=1e-15)
+    assert L.PReLU().delta(zero + 1, zero, np.array([0.2])) == 0.2
+    three = np.array([-3.0, 3.0])
+    np.testing.assert_array_equal(L.HardSigmoid().df(three), [0, 0])
+    np.testing.assert_array_equal(L.HardTanh().df(three / 3), [0, 0])
+    np.testing.assert_array_equal(L.HardSwish().df(three), [0, 1])
     np.testing.assert_array_equal(L.ReLU().branches(np.array([-1.0, 0.0, 1.0])), [[False, False, True]])
     assert L.Tanh().branches(zero) is None
 
@@ -44,6 +51,12 @@ def test_activations_survive_extreme_inputs(dtype: Any) -> None:
         L.ReLU: ([0, 0, 0, 100, 1000], [0, 0, 0, 1, 1]),
         L.Softplus: ([0, 0, np.log(2), 100, 1000], [0, 0, 0.5, 1, 1]),
         L.GELU: ([0, 0, 0, 100, 1000], [0, 0, 0.5, 1, 1]),
+        L.SiLU: ([0, 0, 0, 100, 1000], [0, 0, 0.5, 1, 1]),
+        L.Mish: ([0, 0, 0, 100, 1000], [0, 0, 0.6, 1, 1]),
+        L.ELU: ([-1, -1, 0, 100, 1000], [0, 0, 1, 1, 1]),
+        L.HardSigmoid: ([0, 0, 0.5, 1, 1], [0, 0, 1 / 6, 0, 0]),
+        L.HardTanh: ([-1, -1, 0, 1, 1], [0, 0, 1, 0, 0]),
+        L.HardSwish: ([0, 0, 0, 100, 1000], [0, 0, 0.5, 1, 1]),
     }
     for cls, (values, slopes) in limits.items():
         layer: Any = cls()
@@ -58,6 +71,49 @@ def test_small_values_keep_their_relative_accuracy() -> None:
     np.testing.assert_allclose(L.Sigmoid().f(z), 4.248354255291589e-18, rtol=1e-14)
     np.testing.assert_allclose(L.Softplus().f(z), 4.248354255291589e-18, rtol=1e-14)
     np.testing.assert_allclose(L.GELU().f(np.array([1.0, -1.0])), [0.8413447460685429, -0.15865525393145707])
+
+
+def test_small_values_of_the_new_activations_keep_their_accuracy() -> None:
+    """e^z - 1 without cancellation; PyTorch's values at 1 and -1."""
+    tiny = np.array([-1e-12])
+    np.testing.assert_allclose(L.ELU().f(tiny), -9.999999999995e-13, rtol=1e-14)
+    np.testing.assert_allclose(L.Mish().f(np.array([-40.0])), -40 * 4.248354255291589e-18, rtol=1e-14)
+    at = np.array([1.0, -1.0])
+    np.testing.assert_allclose(L.SiLU().f(at), [0.7310585786300049, -0.2689414213699951], rtol=1e-14)
+    np.testing.assert_allclose(L.Mish().f(at), [0.8650983882673103, -0.3034014613741089], rtol=1e-14)
+    np.testing.assert_allclose(L.ELU().f(at), [1, -0.6321205588285577], rtol=1e-14)
+    np.testing.assert_allclose(L.SELU().f(at), [1.0507009873554805, -1.1113307378125625], rtol=1e-14)
+    np.testing.assert_allclose(L.HardSwish().f(at), [2 / 3, -1 / 3], rtol=1e-14)
+
+
+def test_selu_keeps_mean_0_and_variance_1() -> None:
+    """The fixed point that λ and α are made for: E a = 0 and E a² = 1 for z from N(0, 1)."""
+    z = np.linspace(-12, 12, 400_001)
+    weight = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
+    a = L.SELU().f(z)
+    np.testing.assert_allclose([(weight * a).sum(), (weight * a**2).sum()], [0, 1], atol=1e-9)
+
+
+def test_prelu_starts_as_leaky_relu_and_is_not_penalised() -> None:
+    layer = L.PReLU(0.1)
+    (spec,) = layer.parameters((4, 5, 3)).values()
+    assert (spec.shape, spec.penalised) == ((3,), False)
+    x = np.linspace(-2, 2, 12).reshape(2, 2, 3, 1)
+    np.testing.assert_array_equal(layer.forward(x, np.full(3, 0.1)), L.LeakyReLU(0.1).f(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: L.ELU(True), "ELU alpha must be a finite number, received True"),
+        (lambda: L.PReLU(float("inf")), "PReLU initial must be a finite number"),
+        (lambda: L.PReLU(num_parameters=3), "one α per channel"),  # type: ignore[call-arg]
+        (lambda: L.PReLU(init=0.1), "write initial=0.25"),  # type: ignore[call-arg]
+    ],
+)
+def test_constructors_of_the_rectifiers_teach(make: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
 
 
 def test_softmax_of_large_inputs() -> None:
@@ -263,7 +319,8 @@ def test_repr_shows_what_differs_from_the_default() -> None:
 
 def test_kinds() -> None:
     kinds = "dense conv maxpool avgpool flatten identity sigmoid tanh relu leakyrelu softplus gelu softmax"
-    assert [cls.kind for cls in L.layer_classes.values()] == kinds.split()
+    later = "elu selu silu mish hardsigmoid hardtanh hardswish prelu"
+    assert {cls.kind for cls in L.layer_classes.values()} == {*kinds.split(), *later.split()}
 
 
 # -- a layer of one's own ------------------------------------------------------------------------------------

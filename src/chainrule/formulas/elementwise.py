@@ -97,6 +97,13 @@ def exp(x: Any) -> Any:
         return np.exp(x)
 
 
+@primitive(layout="exponential_minus_one", adjoint=lambda d, y, x: (d * exp(x),))
+def expm1(x: Any) -> Any:
+    """e^x - 1, accurate for small x; +inf beyond the type's range, without a warning."""
+    with np.errstate(over="ignore"):
+        return np.expm1(x)
+
+
 @primitive(layout=("function", "log"), adjoint=lambda d, y, x: (d / x,))
 def log(x: Any) -> Any:
     """Natural logarithm; log 0 is -inf, without a warning."""
@@ -150,6 +157,15 @@ def absolute(x: Any) -> Any:
 def maximum(a: Any, b: Any) -> Any:
     """The larger of a and b; at equality the derivative goes to b: max(z, 0) has derivative 0 at 0."""
     return np.maximum(a, b)
+
+
+@primitive(
+    layout="minimum",
+    adjoint=lambda d, y, a, b: (matching(d * greater(b, a), a), matching(d * (1 - greater(b, a)), b)),
+)
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller of a and b; at equality the derivative goes to b."""
+    return np.minimum(a, b)
 
 
 @primitive(layout="greater", adjoint=lambda d, y, a, b: (None, None))

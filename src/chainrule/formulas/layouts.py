@@ -183,6 +183,10 @@ def exponential(c: Composer, node: Operation, at: At) -> Box:
     return call(Word("exp"), exponent) if c.linear else Scripts(Word("e"), sup=exponent, binds=POWER)
 
 
+def exponential_minus_one(c: Composer, node: Operation, at: At) -> Box:
+    return row(exponential(c, node, at), Sign("−"), Numeral("1"), binds=SUM)
+
+
 def log_one_plus(c: Composer, node: Operation, at: At) -> Box:
     return call(Word("log"), row(Numeral("1"), Sign("+"), fenced(c.box(node.operands[0], at), BIG)))
 
@@ -199,6 +203,10 @@ def bars(c: Composer, node: Operation, at: At) -> Box:
 
 def maximum(c: Composer, node: Operation, at: At) -> Box:
     return call(Word("max"), *(c.box(operand, at) for operand in node.operands))
+
+
+def minimum(c: Composer, node: Operation, at: At) -> Box:
+    return call(Word("min"), *(c.box(operand, at) for operand in node.operands))
 
 
 def ones(c: Composer, node: Operation, at: At) -> Box:

@@ -32,6 +32,7 @@ _OPERATORS = {
     "exp": r"\exp",
     "tanh": r"\tanh",
     "max": r"\max",
+    "min": r"\min",
     "arg max": r"\operatorname*{arg\,max}",
 }
 _COMMAND = re.compile(r"\\[A-Za-z]+$")

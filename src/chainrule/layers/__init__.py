@@ -6,9 +6,9 @@ from chainrule.layers.activations import (
     GELU,
     Activation,
     Identity,
-    LeakyReLU,
-    ReLU,
+    Mish,
     Sigmoid,
+    SiLU,
     Softplus,
     Tanh,
 )
@@ -16,7 +16,9 @@ from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.convolution import Conv2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.flatten import Flatten
+from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
 from chainrule.layers.pooling import AveragePool2D, MaxPool2D
+from chainrule.layers.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
 from chainrule.layers.softmax import Softmax
 
 _built_in: tuple[type[Layer], ...] = (
@@ -32,23 +34,39 @@ _built_in: tuple[type[Layer], ...] = (
     LeakyReLU,
     Softplus,
     GELU,
+    ELU,
+    SELU,
+    SiLU,
+    Mish,
+    HardSigmoid,
+    HardTanh,
+    HardSwish,
+    PReLU,
     Softmax,
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 
 __all__ = [
+    "ELU",
     "GELU",
+    "SELU",
     "Activation",
     "AveragePool2D",
     "Conv2D",
     "Dense",
     "Flatten",
+    "HardSigmoid",
+    "HardSwish",
+    "HardTanh",
     "Identity",
     "Layer",
     "LeakyReLU",
     "MaxPool2D",
+    "Mish",
+    "PReLU",
     "Parameter",
     "ReLU",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",

@@ -2,7 +2,8 @@ r"""Activations, entry by entry: each is f and its derivative f', and nothing el
 
     a = f(z)        ∂J/∂z = ∂J/∂a ⊙ f'(z)        (the Hadamard factor of seed 000 FC ③ and ④)
 
-At a kink the derivative is a stated value: ReLU'(0) = 0, LeakyReLU'(0) = slope.
+Here are the base and the smooth ones. At a kink the derivative is a stated value: see rectifiers.py and
+hard_activations.py.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.formulas import erf, exp, greater, log1p, maximum, named, ones_like, tanh, where
-from chainrule.keywords import teach
+from chainrule.formulas import erf, exp, log1p, maximum, named, ones_like, tanh
+from chainrule.initializers import Glorot, He, Initializer
 from chainrule.layers.base import Layer
-from chainrule.layers.checks import KEYWORDS
 
 
 class Activation(Layer):
-    """Base of the elementwise activations; a subclass supplies f(z) and df(z), and where f is not smooth."""
+    """Base of the elementwise activations; a subclass supplies f(z) and df(z), and where f is not smooth.
+
+    `suits` is how the weights in front of it start where their layer leaves that open.
+    """
 
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
     kinks: ClassVar[tuple[float, ...]] = ()
+    suits: ClassVar[Initializer] = Glorot()
 
     def f(self, z: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define f(self, z)")
@@ -72,39 +76,10 @@ class Tanh(Activation):
         return 1 - tanh(z) ** 2
 
 
-class ReLU(Activation):
-    """max(z, 0); f'(0) = 0"""
-
-    kinks = (0.0,)
-
-    def f(self, z: Any) -> Any:
-        return maximum(z, 0)
-
-    def df(self, z: Any) -> Any:
-        return greater(z, 0)
-
-
-class LeakyReLU(Activation):
-    """z where z > 0, slope · z elsewhere; f'(0) = slope"""
-
-    kinks = (0.0,)
-
-    @teach(KEYWORDS)
-    def __init__(self, slope: float = 0.01, *, name: str | None = None) -> None:
-        if isinstance(slope, bool) or not isinstance(slope, (int, float)) or not math.isfinite(slope):
-            raise ValueError(f"LeakyReLU slope must be a finite number, received {slope!r}")
-        self.slope = slope
-        self.name = name
-
-    def f(self, z: Any) -> Any:
-        return where(greater(z, 0), z, self.slope * z)
-
-    def df(self, z: Any) -> Any:
-        return where(greater(z, 0), 1, self.slope)
-
-
 class Softplus(Activation):
     """log(1 + e^z), computed as max(z, 0) + log(1 + e^-|z|), which neither overflows nor cancels."""
+
+    suits = He()
 
     def f(self, z: Any) -> Any:
         return maximum(z, 0) + log1p(exp(-abs(z)))
@@ -116,6 +91,8 @@ class Softplus(Activation):
 class GELU(Activation):
     """z Φ(z), Φ the normal distribution function by erf (exact, not the tanh approximation)."""
 
+    suits = He()
+
     def _normal(self, z: Any) -> Any:
         return named("Φ", 0.5 * (1 + erf(z / math.sqrt(2))))
 
@@ -125,3 +102,35 @@ class GELU(Activation):
     def df(self, z: Any) -> Any:
         density = named("φ", exp(-(z**2 / 2)) / math.sqrt(2 * math.pi))
         return self._normal(z) + z * density
+
+
+class SiLU(Activation):
+    """z σ(z) (Elfwing, Uchibe, Doya 2018), also known as Swish with β = 1."""
+
+    suits = He()
+
+    def _gate(self, z: Any) -> Any:
+        return named("σ", 1 / (1 + exp(-z)))
+
+    def f(self, z: Any) -> Any:
+        return z * self._gate(z)
+
+    def df(self, z: Any) -> Any:
+        s = self._gate(z)
+        return s * (1 + z * (1 - s))
+
+
+class Mish(Activation):
+    """z tanh(log(1 + e^z)) (Misra 2019); the softplus as in `Softplus`, which does not overflow."""
+
+    suits = He()
+
+    def _gate(self, z: Any) -> Any:
+        return named("t", tanh(maximum(z, 0) + log1p(exp(-abs(z)))))
+
+    def f(self, z: Any) -> Any:
+        return z * self._gate(z)
+
+    def df(self, z: Any) -> Any:
+        t = self._gate(z)
+        return t + z * (1 - t**2) / (1 + exp(-z))

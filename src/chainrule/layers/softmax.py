@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chainrule.formulas import exp, max_features, named, sum_features
+from chainrule.initializers import Glorot, Initializer
 from chainrule.layers.base import Layer
 
 
@@ -19,6 +20,7 @@ class Softmax(Layer):
     kind = "softmax"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
+    suits: ClassVar[Initializer] = Glorot()
 
     def forward(self, x: Any) -> Any:
         t = named("t", exp(x - max_features(x)))
