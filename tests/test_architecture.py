@@ -252,9 +252,9 @@ def test_one_row_of_several_channels_is_an_image() -> None:
 @pytest.mark.parametrize(
     ("layers", "shape"),
     [
-        ([Dense(2**50)], 4),
+        ([Dense(2**31 - 1)], 2**40),
         ([Dense(3)], 2**62),
-        ([Dense(2**62), Dense(2**62)], 4),
+        ([Dense(2**31 - 1), Dense(2**31 - 1)], 2**40),
         ([Conv2D(3, 2**20 + 1, padding="same")], (5, 5, 1)),
     ],
 )

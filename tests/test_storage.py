@@ -170,6 +170,18 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a" * 300 + ".npz", "a\0b.npz", "a\0b.safetensors"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileError, match=r"cannot be written \(File name too long\)|holds no NUL character"):
+        network().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(FileError, match=r"cannot be read|no such file"):
+        load(tmp_path / name)
+    longest = tmp_path / ("a" * 251 + ".npz")
+    network().save(longest)
+    assert list(tmp_path.iterdir()) == [longest]
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, suffix: str, monkeypatch) -> None:
     path = tmp_path / f"net.{suffix}"

@@ -53,9 +53,16 @@ Batch make_batch(const Plan<T>& plan, int input, int output, const Any& x, doubl
   else if (x.dtype() != nb::dtype<T>()) throw nb::type_error("inputs must have the plan's dtype or be uint8");
   if (int64_t(x.size()) != rows * batch.inputs.features) throw nb::value_error("inputs have the wrong number of features");
   if (targets) {
+    if (rows < 1) throw nb::value_error("at least one sample is needed");
     if (targets->dtype() == nb::dtype<int64_t>()) {
       if (int64_t(targets->size()) != rows) throw nb::value_error("labels and inputs differ in length");
       batch.labels = static_cast<const int64_t*>(targets->data());
+      const int64_t classes = output < 0 ? 0 : plan.value(output).shape.channels;
+      for (int64_t i = 0; i < rows; i++)
+        if (batch.labels[i] < 0 || batch.labels[i] >= classes)
+          throw nb::value_error(("class numbers must be from 0 to " + std::to_string(classes - 1) + ", received " +
+                                 std::to_string(batch.labels[i]))
+                                    .c_str());
     } else if (targets->dtype() == nb::dtype<T>()) {
       if (output < 0 || int64_t(targets->size()) != rows * plan.value(output).shape.features())
         throw nb::value_error("targets have the wrong number of elements");
@@ -199,6 +206,7 @@ class BoundPlan : public Plan<T> {
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0)), count = int64_t(order.size());
+    if (count < 1) throw nb::value_error("order names no sample: at least one is needed");
     for (int64_t i = 0; i < count; i++)
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
     if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
@@ -385,6 +393,7 @@ void bind_plan(nb::module_& m, const char* name) {
            "poll"_a.none())
       .def("set_profiling", &P::set_profiling, "on"_a)
       .def("profile", &P::profile)
+      .def_prop_ro("interruptions", &P::interruptions)
       .def_prop_ro("lanes", &P::lanes)
       .def_prop_ro("batch_size", &P::batch_size)
       .def_prop_ro("arena_bytes", &P::arena_bytes);

@@ -15,9 +15,10 @@ constexpr int64_t least_parallel_work = 6000;
 // Set while a step runs on the calling thread alone (pace.hpp).
 inline thread_local bool serial_loops = false;
 
-// A loop above this many vector products (a few milliseconds) lets the calling thread ask for Ctrl-C between its pieces.
-constexpr int64_t least_interruptible_work = 10000000;
-constexpr int pieces_of_a_long_loop = 32;
+// A loop above this many vector products (a few milliseconds) lets the calling thread ask for Ctrl-C between its pieces:
+// 32, and more where they would have more than so many (about 20 ms).
+constexpr int64_t least_interruptible_work = 10000000, most_work_of_a_piece = 20000000;
+constexpr int64_t least_pieces = 32;
 
 // What the calling thread asks between the pieces of long loops while this lives; it may throw, and ends the loop.
 inline thread_local const std::function<void()>* between_pieces = nullptr;
@@ -40,7 +41,8 @@ void parallel(int units, int64_t work, Body&& body) {
     ThreadPool::instance().run(units, body);
   } else {
     const std::function<void()>& ask = *between_pieces;
-    const int piece = (units + pieces_of_a_long_loop - 1) / pieces_of_a_long_loop;
+    const int64_t pieces = std::max(least_pieces, (work + most_work_of_a_piece - 1) / most_work_of_a_piece);
+    const int piece = std::max(1, int(units / pieces));
     ThreadPool::instance().run(units, [&](int begin, int end, int thread) {
       if (thread != 0) return body(begin, end, thread);
       for (; begin < end; begin += piece) {

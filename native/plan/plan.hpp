@@ -110,6 +110,8 @@ class Plan {
     Plan& plan_;
   };
 
+  int64_t interruptions() const { return interruptions_; }   // how often a call could have ended before it was done
+
   // -- running. `poll` may throw; the parameters are then those after the last whole step.
   using Poll = std::function<bool(const Progress&)>;
   void forward(const Batch& batch, int samples);
@@ -200,6 +202,7 @@ class Plan {
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *losses_ = nullptr, *correct_ = nullptr;
   bool dense_targets_ = false;
   std::function<void()> poll_between_;
+  int64_t interruptions_ = 0;
   bool profiling_ = false;
   Pace pace_;
   std::vector<double> seconds_;

@@ -2,11 +2,13 @@
 
 template <class T>
 int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShape& halo) {
-  const double count = double(shape.height + shape.top + shape.bottom) * double(shape.width + shape.left + shape.right) *
-                       double(shape.channels) * double(max_blocks()) * lanes();
+  const auto with_zeros = [](const ValueShape& s) {   // of one sample; in double, where no sum overflows
+    return (double(s.height) + s.top + s.bottom) * (double(s.width) + s.left + s.right) * double(s.channels);
+  };
+  const double count = std::max(with_zeros(shape), with_zeros(halo));
   if (shape.height < 1 || shape.width < 1 || shape.channels < 1)
     throw std::invalid_argument("a value needs at least one entry");
-  if (count > 1e15 || shape.features() > (int64_t(1) << 30))
+  if (count > 2e9 || count * max_blocks() * lanes() > 1e15 || shape.features() > (int64_t(1) << 30))
     throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
@@ -32,14 +34,24 @@ int Plan<T>::add_parameter(const ParameterShape& shape) {
   return int(parameters_.size()) - 1;
 }
 
+// `value` as the kernels will use it; an error where T holds no such number.
+template <class T>
+double held(double value, const char* what, bool positive = false) {
+  if (std::isfinite(T(value)) && !(positive && !(T(value) > 0))) return value;
+  std::ostringstream message;
+  message << what << " of " << value << " becomes " << T(value) << " in float" << 8 * sizeof(T);
+  if (sizeof(T) == 4) message << "; write dtype='float64'";
+  throw std::invalid_argument(message.str());
+}
+
 template <class T>
 void Plan<T>::set_post(int activation, double slope, int saved) {
-  next_post_ = Post<T>{Act(activation), T(slope), {}};
+  next_post_ = Post<T>{Act(activation), T(held<T>(slope, "a slope")), {}};
   next_saved_ = saved;
 }
 template <class T>
 void Plan<T>::set_input_post(int activation, double slope, int saved) {
-  next_input_post_ = Post<T>{Act(activation), T(slope), {}};
+  next_input_post_ = Post<T>{Act(activation), T(held<T>(slope, "a slope")), {}};
   next_input_saved_ = saved;
 }
 
@@ -86,7 +98,7 @@ void Plan<T>::add_pool(int x, int z, int window_h, int window_w, int stride_h, i
 template <class T>
 void Plan<T>::add_activation(int x, int z, int kind, double slope) {
   auto o = std::make_unique<ElementwiseOperation<T>>();
-  o->kind = Act(kind), o->slope = slope;
+  o->kind = Act(kind), o->slope = held<T>(slope, "a slope");
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -138,11 +150,12 @@ void Plan<T>::set_input(int value) {
 }
 template <class T>
 void Plan<T>::set_penalty(double lambda) {
-  lambda_ = lambda;
+  lambda_ = held<T>(lambda, "a penalty");
 }
 template <class T>
 void Plan<T>::set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm) {
-  rule_ = rule, momentum_ = momentum, beta2_ = beta2, epsilon_ = epsilon, decay_ = decoupled_decay, clip_norm_ = clip_norm;
+  rule_ = rule, momentum_ = momentum, beta2_ = beta2, clip_norm_ = clip_norm;
+  epsilon_ = held<T>(epsilon, "an epsilon", true), decay_ = held<T>(decoupled_decay, "a weight decay");
 }
 
 template <class T>

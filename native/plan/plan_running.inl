@@ -213,7 +213,8 @@ void Plan<T>::update(double rate) {
 template <class T>
 Plan<T>::Asking::Asking(Plan& plan, std::function<void()> ask) : plan_(plan) {
   using Clock = std::chrono::steady_clock;
-  plan.poll_between_ = [ask = std::move(ask), last = Clock::now()]() mutable {
+  plan.poll_between_ = [&plan, ask = std::move(ask), last = Clock::now()]() mutable {
+    plan.interruptions_++;
     if (Clock::now() - last < std::chrono::milliseconds(50)) return;
     ask();
     last = Clock::now();

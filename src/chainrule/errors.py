@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -44,5 +45,9 @@ def describe(value: Any) -> str:
     """The value for an error message: arrays and other long things by their type."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
+    if (
+        isinstance(value, int) and abs(value) >= 10**40
+    ):  # Python refuses to print what is longer than 4300 digits
+        return f"an integer of about {int(value.bit_length() * math.log10(2)) + 1} digits"
     text = repr(value)
     return text if len(text) <= 40 else type(value).__name__

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from chainrule.errors import describe
+from chainrule.scalars import finite_number
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -22,13 +25,10 @@ Weights: TypeAlias = "NDArray[np.float64]"
 
 
 def _check(name: str, value: float, minimum: float = 0.0) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or value < minimum
-    ):
-        raise ValueError(f"{name} must be a finite number of at least {minimum:g}, received {value!r}")
+    if not isinstance(value, (int, float)) or not finite_number(value) or value < minimum:
+        raise ValueError(
+            f"{name} must be a finite number of at least {minimum:g}, received {describe(value)}"
+        )
 
 
 @dataclass(frozen=True)

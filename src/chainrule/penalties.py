@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 from chainrule.errors import describe
 from chainrule.formulas import sum_entries
+from chainrule.scalars import finite_number
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,8 @@ class L2(Penalty):
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        bad = isinstance(self.lam, bool) or not isinstance(self.lam, (int, float))
-        if bad or not math.isfinite(self.lam) or self.lam < 0:
-            raise ValueError(f"L2 lam must be a finite number of at least 0, received {self.lam!r}")
+        if not finite_number(self.lam) or self.lam < 0:
+            raise ValueError(f"L2 lam must be a finite number of at least 0, received {describe(self.lam)}")
 
     def value(self, W: Any, training_size: Any) -> Any:
         return (self.lam / (2 * training_size) if self.per_sample else self.lam / 2) * sum_entries(W**2)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,9 @@ def save(network: Network, path: str | os.PathLike[str], *, extra: Mapping[str, 
     if extra is not None:
         content["extra"] = dict(extra)
     description = _dump(content, target)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    if "\0" in str(target):
+        raise FileError(f"{str(target)!r}: not written, a file name holds no NUL character")
+    part = target.with_name(f".chainrule-{secrets.token_hex(8)}")  # short: the name itself may be the longest
     try:
         with open(part, "xb") as stream:
             write(stream, arrays, description)
@@ -61,7 +64,8 @@ def save(network: Network, path: str | os.PathLike[str], *, extra: Mapping[str, 
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({error.strerror or error})") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,11 @@ def _open(source: Path) -> tuple[_Contents, dict[str, Any]]:
     reader = _readers.get(source.suffix)
     if reader is None:
         raise FileError(f"{source}: a model file ends in .safetensors or .npz")
-    if not source.is_file():
-        raise FileError(f"{source}: {'is a directory' if source.is_dir() else 'no such file'}")
+    try:
+        if not source.is_file():
+            raise FileError(f"{source}: {'is a directory' if source.is_dir() else 'no such file'}")
+    except OSError as error:  # such as a name that is too long
+        raise FileError(f"{source}: cannot be read ({error.strerror})") from None
     contents = reader(source)
     if contents.description is None:
         raise FileError(f"{source}: holds arrays but no chainrule network; Network.save writes one")

@@ -16,6 +16,7 @@ from chainrule.engine import Plan
 from tests.engine.harness import LEVELS, same_bits
 
 X, Y = np.ones((6, 4), np.float32), np.ones((6, 2), np.float32)
+LABELS = np.array([0, 1, 0, 1, 1, 1])
 LEVEL = LEVELS[0]
 HALO = (0, 0, 0, 0)
 
@@ -92,6 +93,12 @@ ARRAYS: list[tuple[Call, type[Exception], str]] = [
     (lambda p: train(p, weights=np.ones(7)), ValueError, "weights"),
     (lambda p: train(p, targets=Y[:5]), ValueError, "targets"),
     (lambda p: train(p, order=None), TypeError, "incompatible"),
+    (lambda p: p.evaluate(X, LABELS + 1), ValueError, "class numbers must be from 0 to 1, received 2"),
+    (lambda p: p.gradients(X[:4], LABELS[:4] - 1), ValueError, "from 0 to 1, received -1"),
+    (lambda p: train(p, targets=LABELS + 2**40), ValueError, "from 0 to 1, received 1099511627776"),
+    (lambda p: p.evaluate(X[:0], Y[:0]), ValueError, "at least one sample"),
+    (lambda p: p.gradients(X[:0], LABELS[:0]), ValueError, "at least one sample"),
+    (lambda p: train(p, order=np.arange(0), rates=np.ones(0)), ValueError, "at least one is needed"),
 ]
 
 NUMBERS: list[tuple[Call, type[Exception], str]] = [
@@ -205,12 +212,44 @@ def test_sizes_that_overflow_are_errors() -> None:
     for shape in ((0, 1, 1), (1, -1, 1), (1, 1, 0)):
         with pytest.raises(ValueError, match="at least one entry"):
             _native.PlanFloat32(LEVEL, 4).add_value(*shape, HALO, False, HALO)
-    for batch in (0, -1, 2**24 + 1, 2**31 - 1):
-        with pytest.raises(ValueError, match="batch_size must be between 1 and"):
+    for batch in (2**24 + 1, 2**31, 2**40, 10**5000):
+        with pytest.raises(
+            ValueError, match="batch_size must be a whole number of at least 1, at most 16777216"
+        ):
             plan(batch_size=batch)
-    for batch in (2**31, 2.5, "4", None):
-        with pytest.raises(TypeError):
+    for batch in (0, -1, 2.5, "4", None, True):
+        with pytest.raises(ValueError, match=r"batch_size must be a whole number of at least 1, received"):
             plan(batch_size=batch)
+    with pytest.raises(ValueError, match="batch_size must be between 1 and"):
+        _native.PlanFloat32(LEVEL, 2**24 + 1)
+    for shape in (2**31, 2**40, (2**16, 2**16, 1)):
+        with pytest.raises(cr.ShapeError, match="more than 1073741824 numbers per sample"):
+            Plan(cr.Network([cr.ReLU()], input_shape=shape))
+    with pytest.raises((ValueError, MemoryError)):  # the sum of size and halo is beyond 32 bits
+        _native.PlanFloat32(LEVEL, 4).add_value(2**30, 1, 1, (2**30, 2**30, 0, 0), False, HALO)
+
+
+TOO_SMALL_OR_LARGE: list[tuple[dict[str, Any], cr.Layer, str]] = [
+    ({"optimizer": cr.Adam(epsilon=1e-60)}, cr.ReLU(), "an epsilon of 1e-60 becomes 0 in float32"),
+    ({"optimizer": cr.RMSProp(epsilon=1e-60)}, cr.ReLU(), "an epsilon of 1e-60 becomes 0 in float32"),
+    (
+        {"optimizer": cr.AdamW(weight_decay=1e60)},
+        cr.ReLU(),
+        r"a weight decay of 1e\+60 becomes inf in float32",
+    ),
+    ({"penalty": cr.L2(1e60)}, cr.ReLU(), r"a penalty of 1e\+60 becomes inf in float32"),
+    ({}, cr.LeakyReLU(1e300), r"a slope of 1e\+300 becomes inf in float32"),
+    ({"keep": True}, cr.LeakyReLU(-1e300), r"a slope of -1e\+300 becomes -inf in float32"),
+]
+
+
+@pytest.mark.parametrize(("options", "layer", "message"), TOO_SMALL_OR_LARGE)
+def test_numbers_that_float32_does_not_hold(options: Any, layer: cr.Layer, message: str) -> None:
+    network = cr.Network([cr.Dense(3), layer, cr.Dense(2)], input_shape=4)
+    given = {"loss": cr.SquaredError(), "optimizer": cr.SGD(), **options}
+    with pytest.raises(ValueError, match=message + "; write dtype='float64'"):
+        Plan(network, **given)
+    Plan(network.copy(dtype="float64"), **given)
 
 
 def test_options_that_do_not_exist() -> None:
@@ -235,3 +274,16 @@ def test_options_that_do_not_exist() -> None:
         plan(penalty=Own())
     with pytest.raises(TypeError, match="SGD, Adam, AdamW and RMSProp"):
         plan(optimizer=Strange())
+    with pytest.raises(TypeError, match="SGD, Adam, AdamW and RMSProp, received 3"):
+        plan(optimizer=3)
+    with pytest.raises(TypeError, match=r"loss must be an object such as CrossEntropy\(\), received 3"):
+        plan(loss=3)
+
+
+def test_class_numbers_for_a_loss_of_ones_own() -> None:
+    class Own(cr.SquaredError):
+        pass
+
+    for labels in (LABELS - 1, LABELS + 1):
+        with pytest.raises(ValueError, match="class numbers must be from 0 to 1, received"):
+            plan(loss=Own()).evaluate(X, labels)

@@ -349,6 +349,21 @@ def test_poll_is_asked_within_one_long_operation(threads: int) -> None:
     assert len(asked) > 4  # between operations there are three
 
 
+def test_a_piece_of_a_long_loop_is_at_most_20_ms_of_work() -> None:
+    """Counted, not timed: a vector product takes about a nanosecond, so 2e7 of them 20 ms."""
+    samples, size = 3000, 4000
+    network = cr.Network([cr.Dense(size)], input_shape=size)
+    plan = Plan(network, batch_size=samples)
+    blocks = -(-samples // plan._native.lanes)
+    before = engine.threads()
+    try:
+        engine.set_threads(1)
+        plan.predict(np.zeros((samples, size), np.float32))
+    finally:
+        engine.set_threads(before)
+    assert plan._native.interruptions > blocks * size * size / 2e7 > 2 * 32
+
+
 def test_a_handler_of_ctrl_c_may_compute_and_set_threads() -> None:
     """It runs within a loop of the pool, and must not wait for that loop."""
     code = """

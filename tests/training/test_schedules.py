@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.training.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay
+from chainrule.training.schedules import ConstantRate, CosineDecay, ExponentialDecay, Schedule, StepDecay
 
 HALF = 0.1 * math.sqrt(0.5)
 # schedule, steps per epoch, epochs of the fit, {step: rate}
 CASES = [
-    (Constant(0.3), 4, 5, {0: 0.3, 19: 0.3, 400: 0.3}),
+    (ConstantRate(0.3), 4, 5, {0: 0.3, 19: 0.3, 400: 0.3}),
     (StepDecay(0.8, 0.5, 2), 3, 10, {0: 0.8, 5: 0.8, 6: 0.4, 11: 0.4, 12: 0.2}),
     (StepDecay(1.0, 0.1, 1), 1, 3, {0: 1.0, 1: 0.1, 2: 0.01}),
     (ExponentialDecay(0.1, 0.25), 2, 3, {0: 0.1, 1: 0.05, 2: 0.025, 4: 0.00625}),
@@ -42,9 +42,9 @@ def test_epoch_by_epoch_equals_all_at_once(
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Constant(0.0), "rate must be a number greater than 0, received 0.0"),
-        (lambda: Constant(float("nan")), "rate must be a number greater than 0, received nan"),
-        (lambda: Constant("fast"), "received 'fast'"),  # type: ignore[arg-type]
+        (lambda: ConstantRate(0.0), "rate must be a number greater than 0, received 0.0"),
+        (lambda: ConstantRate(float("nan")), "rate must be a number greater than 0, received nan"),
+        (lambda: ConstantRate("fast"), "received 'fast'"),  # type: ignore[arg-type]
         (lambda: StepDecay(0.1, 1.5), "factor must be a number greater than 0 and at most 1"),
         (lambda: StepDecay(0.1, 0.5, 0), "every_epochs must be a whole number of at least 1"),
         (lambda: ExponentialDecay(0.1, 0.0), "factor_per_epoch must be"),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule.errors import ShapeError
 from chainrule.layers import (
     GELU,
     AveragePool2D,
@@ -31,6 +32,7 @@ from chainrule.layers import (
 Shape = tuple[int, ...]
 Halo = tuple[int, int, int, int]  # top, bottom, left, right
 NO_HALO: Halo = (0, 0, 0, 0)
+LARGEST_VALUE = 2**30  # numbers per sample: the kernels count in 32 bits
 
 # Numbers of native/kernels/api.hpp, enum Act.
 ACTIVATIONS: dict[type[Layer], int] = {
@@ -93,6 +95,8 @@ class Lowering:
 
     def value(self, shape: Shape, halo: Halo, delta_halo: Halo, with_delta: bool) -> Value:
         height, width, channels = as_image(shape)
+        if height * width * channels > LARGEST_VALUE:
+            raise ShapeError(f"a value of shape {shape} has more than {LARGEST_VALUE} numbers per sample")
         number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
         return Value(number, shape, halo, delta_halo, with_delta)
 

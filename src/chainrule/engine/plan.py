@@ -11,9 +11,11 @@ import numpy as np
 from chainrule import _native
 from chainrule.engine import isa
 from chainrule.engine.lowering import Value, lower
+from chainrule.errors import describe
 from chainrule.layers import Layer, call_formula
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from chainrule.penalties import L2, Penalty
+from chainrule.scalars import check_count
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 LOSSES: dict[type[Loss], int] = {SquaredError: 0, BinaryCrossEntropy: 1, CrossEntropy: 2}
 RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
 OUTCOMES = ("done", "stopped", "nonfinite")
+LARGEST_BATCH = 2**24
 
 Poll = Callable[[int, int, float, float | None], bool]
 
@@ -66,13 +69,15 @@ class Plan:
         training_size: int | None = None,
         level: str | None = None,
     ) -> None:
+        if loss is not None and not isinstance(loss, Loss):
+            raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
         self.dtype = np.dtype(dtype or network.dtype)
-        self.batch_size, self.keep = batch_size, keep
+        self.batch_size, self.keep = check_count("batch_size", batch_size, 1, LARGEST_BATCH), keep
         classes: dict[str, Any] = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
         if self.dtype.name not in classes:
             raise ValueError(f"dtype must be float32 or float64, received {self.dtype.name}")
-        native = classes[self.dtype.name](isa.usable_level(level), batch_size)
+        native = classes[self.dtype.name](isa.usable_level(level), self.batch_size)
         self._native = native
         last = network.layers[-1]
         self._paired = paired = (
@@ -125,7 +130,7 @@ class Plan:
         return float(penalty.lam) / training_size
 
     def _set_optimizer(self, optimizer: Any) -> None:
-        rule, momentum, beta2, epsilon, decay = optimizer.kind, 0.0, 0.0, 0.0, 0.0
+        rule, momentum, beta2, epsilon, decay = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0
         if rule == "sgd":
             momentum = optimizer.momentum
             rule = "nesterov" if optimizer.nesterov else "sgd"
@@ -135,7 +140,7 @@ class Plan:
         elif rule == "rmsprop":
             momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
         else:
-            raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {optimizer!r}")
+            raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
         clip = optimizer.clip_norm or 0.0
         self._native.set_optimizer(RULES[rule], momentum, beta2, epsilon, decay, clip)
 
@@ -191,7 +196,11 @@ class Plan:
         if targets.dtype == np.int64:
             if targets.ndim == 1 and self._lost is None:
                 return np.ascontiguousarray(targets)
-            targets = np.eye(self.network.output_shape[-1])[targets]
+            classes = self.network.output_shape[-1]
+            if targets.size and not (targets.min() >= 0 and targets.max() < classes):
+                wrong = targets[(targets < 0) | (targets >= classes)].flat[0]
+                raise ValueError(f"class numbers must be from 0 to {classes - 1}, received {wrong}")
+            targets = np.eye(classes)[targets]
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
     def _counts(self, targets: np.ndarray) -> bool:

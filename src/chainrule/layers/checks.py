@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ShapeError, describe
 from chainrule.formulas.grid import Pads, Pair
 from chainrule.keywords import by_name
 
@@ -31,12 +31,18 @@ KEYWORDS = by_name(
 )
 
 
-def whole(value: Any, argument: str, minimum: int = 1) -> int:
-    """`value` as an int of at least `minimum`; bools and floats are refused."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum:
+# The kernels count in 32 bits; sums and products of a few window sizes stay below that too.
+LARGEST, LARGEST_WINDOW = 2**31 - 1, 2**24
+
+
+def whole(value: Any, argument: str, minimum: int = 1, maximum: int = LARGEST) -> int:
+    """`value` as an int from `minimum` to `maximum`; bools and floats are refused."""
+    integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if integer and minimum <= int(value) <= maximum:
         return int(value)
     kind = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
-    raise ShapeError(f"{argument} must be {kind}, received {value!r}")
+    kind += f", at most {maximum}" if integer and int(value) > maximum else ""
+    raise ShapeError(f"{argument} must be {kind}, received {describe(value)}")
 
 
 def size(value: Any, argument: str) -> int | Pair:
@@ -44,8 +50,9 @@ def size(value: Any, argument: str) -> int | Pair:
     if isinstance(value, Sequence) and not isinstance(value, str):
         if len(value) != 2:
             raise ShapeError(f"{argument} must be an integer or a pair (rows, columns), received {value!r}")
-        return whole(value[0], f"{argument}[0]"), whole(value[1], f"{argument}[1]")
-    return whole(value, argument)
+        rows, columns = (whole(value[i], f"{argument}[{i}]", maximum=LARGEST_WINDOW) for i in (0, 1))
+        return rows, columns
+    return whole(value, argument, maximum=LARGEST_WINDOW)
 
 
 def pair(value: int | Pair) -> Pair:

@@ -6,9 +6,9 @@ PReLU'(0) = α.
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
+from chainrule.errors import describe
 from chainrule.formulas import (
     broadcast_samples,
     exp,
@@ -24,6 +24,7 @@ from chainrule.keywords import teach
 from chainrule.layers.activations import Activation
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import KEYWORDS
+from chainrule.scalars import finite_number
 
 
 class ReLU(Activation):
@@ -130,6 +131,6 @@ class SELU(Activation):
 
 
 def _finite(value: Any, argument: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{argument} must be a finite number, received {value!r}")
+    if not isinstance(value, (int, float)) or not finite_number(value):
+        raise ValueError(f"{argument} must be a finite number, received {describe(value)}")
     return value

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.scalars import check_count, check_number
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
-from chainrule.training.schedules import check_count, check_number
 
 if TYPE_CHECKING:
     from chainrule.network import Network

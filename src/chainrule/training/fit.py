@@ -19,6 +19,7 @@ from chainrule.keywords import teach
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from
+from chainrule.scalars import check_count
 from chainrule.training.arguments import FIT_KEYWORDS
 from chainrule.training.callbacks import (
     Callback,
@@ -32,7 +33,7 @@ from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
 from chainrule.training.parts import FitData, Part, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
-from chainrule.training.schedules import Rates, check_count
+from chainrule.training.schedules import Rates
 
 if TYPE_CHECKING:  # at run time inside fit: the engine reads training.optimizers
     from chainrule.engine import Plan
@@ -108,7 +109,7 @@ def fit(
     chosen_loss.check_output(network.layers)
     chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
     batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
-    seed = check_count("seed", seed, 0)
+    seed = check_count("seed", seed, 0, math.inf)
     if not isinstance(shuffle, (bool, np.bool_)):
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]

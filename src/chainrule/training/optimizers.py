@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.keywords import by_name, teach
-from chainrule.training.schedules import Constant, Rates, Schedule, check_number
+from chainrule.scalars import check_number
+from chainrule.training.schedules import ConstantRate, Rates, Schedule
 
 Array = NDArray[Any]
 State = dict[str, Array]
@@ -62,7 +63,7 @@ class Optimizer:
     @property
     def schedule(self) -> Schedule:
         """The rate as a schedule."""
-        return self.rate if isinstance(self.rate, Schedule) else Constant(self.rate)
+        return self.rate if isinstance(self.rate, Schedule) else ConstantRate(self.rate)
 
     @property
     def slots(self) -> tuple[str, ...]:

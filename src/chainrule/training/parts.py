@@ -14,7 +14,7 @@ from chainrule.data.split import stratified_choice
 from chainrule.errors import DataError, describe
 from chainrule.losses import Loss
 from chainrule.network import Network
-from chainrule.training.schedules import check_number
+from chainrule.scalars import check_number
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]

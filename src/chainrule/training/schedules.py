@@ -10,43 +10,15 @@ step / steps_per_epoch.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.scalars import check_count, check_number
+
 Rates = NDArray[np.float64]
-
-
-def check_number(
-    name: str,
-    value: float,
-    low: float = 0.0,
-    high: float = math.inf,
-    *,
-    include_low: bool = False,
-    include_high: bool = False,
-    hint: str = "",
-) -> None:
-    """Raise ValueError unless `value` is a finite number between low and high (open ends unless included)."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if number and math.isfinite(value):
-        above = value > low or (include_low and value == low)
-        if above and (value < high or (include_high and value == high)):
-            return
-    interval = f"{'at least' if include_low else 'greater than'} {low:g}"
-    if high < math.inf:
-        interval += f" and {'at most' if include_high else 'less than'} {high:g}"
-    raise ValueError(f"{name} must be a number {interval}, received {value!r}{hint and f': {hint}'}")
-
-
-def check_count(name: str, value: int, minimum: int = 1, *, hint: str = "") -> int:
-    """`value` as an int; raise ValueError unless it is a whole number of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
-        least = f"a whole number of at least {minimum}"
-        raise ValueError(f"{name} must be {least}, received {value!r}{hint and f': {hint}'}")
-    return int(value)
 
 
 @dataclass(frozen=True)
@@ -68,7 +40,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Constant(Schedule):
+class ConstantRate(Schedule):
     """The same rate at every step."""
 
     def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
@@ -145,3 +117,12 @@ class CosineDecay(Schedule):
         t = np.clip((step - warmup) / (total - warmup), 0.0, 1.0)
         rates = self.floor + (self.rate - self.floor) * (1.0 + np.cos(np.pi * t)) / 2.0
         return np.where(step < warmup, self.rate * (step + 1.0) / max(warmup, 1), rates)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Constant":  # an initializer's name too
+        raise AttributeError(
+            "the schedule is called ConstantRate: a rate that is a number is constant already, SGD(0.1); "
+            "chainrule.Constant is an initializer"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
