@@ -22,7 +22,7 @@ LAYERS = (
     ("reference",),
     ("engine",),
     ("training",),
-    ("checking", "bench"),
+    ("checking", "bench", "oracles"),
     ("",),  # chainrule itself, the front door
     ("cli", "__main__"),
 )

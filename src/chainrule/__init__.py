@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from chainrule.checking import check_gradients, check_layer
     from chainrule.training.callbacks import Callback, Checkpoint, EarlyStopping
     from chainrule.training.fit import fit
+    from chainrule.training.full_batch import fit_full_batch
     from chainrule.training.history import History
     from chainrule.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
     from chainrule.training.schedules import CosineDecay, ExponentialDecay, Schedule, StepDecay
@@ -83,6 +84,7 @@ _LATER = {
     "check_gradients": "chainrule.checking",
     "check_layer": "chainrule.checking",
     "fit": "chainrule.training.fit",
+    "fit_full_batch": "chainrule.training.full_batch",
     "History": "chainrule.training.history",
     **dict.fromkeys(("SGD", "Adam", "AdamW", "RMSProp", "Optimizer"), "chainrule.training.optimizers"),
     **dict.fromkeys(
@@ -167,6 +169,7 @@ __all__ = [
     "check_layer",
     "data",
     "fit",
+    "fit_full_batch",
     "formulas",
     "info",
     "load",

@@ -1,8 +1,8 @@
-"""The command line: `chainrule train | predict | check | bench | info`.
+"""The command line: `chainrule train | predict | check | oracles | bench | info`.
 
-Exit codes: 0 all well; 1 a gradient check failed or training produced NaN or infinity; 2 wrong arguments,
-missing or malformed files, with one line on stderr; 130 after Ctrl-C, with a usable model in the run
-folder.
+Exit codes: 0 all well; 1 a gradient check or an oracle failed, or training produced NaN or infinity; 2 wrong
+arguments, missing or malformed files, with one line on stderr; 130 after Ctrl-C, with a usable model in the
+run folder.
 """
 
 from __future__ import annotations

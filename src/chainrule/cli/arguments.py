@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="print the version and leave",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_train, add_predict, add_check, add_bench, add_info):
+    for add in (add_train, add_predict, add_check, add_oracles, add_bench, add_info):
         add(commands)
     return parser
 
@@ -157,6 +157,15 @@ def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("--samples", type=positive_int, default=8, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
+
+
+def add_oracles(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "oracles", "compare numbers from the literature with ours")
+    parser.add_argument(
+        "--ex4",
+        metavar="DIR",
+        help="also Ng's exercise 4, from the ex4data1.mat and ex4weights.mat in DIR (needs SciPy)",
+    )
 
 
 def add_bench(commands: argparse._SubParsersAction[Parser]) -> None:

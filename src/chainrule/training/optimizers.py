@@ -221,6 +221,7 @@ class RMSProp(Optimizer):
         return theta - rate * move
 
 
+FULL_BATCH = ("lbfgs", "l-bfgs", "l-bfgs-b", "bfgs", "cg")  # not for mini-batches: fit_full_batch has them
 optimizers: dict[str, type[Optimizer]] = {cls.kind: cls for cls in (SGD, Adam, AdamW, RMSProp)}
 
 
@@ -237,6 +238,12 @@ def optimizer_from(value: Optimizer | str | None) -> Optimizer:
     names = ", ".join(repr(name) for name in optimizers)
     if isinstance(value, str):
         cls = optimizers.get(value.lower())
+        if cls is None and value.lower() in FULL_BATCH:
+            method = "CG" if value.lower() == "cg" else "L-BFGS-B"
+            raise ValueError(
+                f"optimizer {value!r} takes all samples at once: write fit_full_batch(network, X, y, "
+                f"method={method!r})"
+            )
         if cls is None:
             raise ValueError(
                 f"optimizer {value!r} is unknown: write one of {names}, or an object: Adam(1e-3)"

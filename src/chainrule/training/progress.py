@@ -29,6 +29,8 @@ class Progress:
     `begin` once, `step` when polled, `end_epoch` after each epoch, `close` once, however training ended.
     """
 
+    unit = "epoch"  # what a row of the history is called
+
     def begin(self, epochs: int, steps: int, samples: int) -> None:
         """epochs of `steps` steps over `samples` samples are about to run."""
 
@@ -80,7 +82,7 @@ class LineProgress(Progress):
         self.stream.flush()
 
     def heading(self, epoch: int) -> str:
-        return f"epoch {epoch:{len(str(self.epochs))}}/{self.epochs}"
+        return f"{self.unit} {epoch:{len(str(self.epochs))}}/{self.epochs}"
 
     def epoch_text(self, row: Row) -> str:
         parts = [self.heading(row.epoch), *measures("loss", row.loss, row.accuracy)]
@@ -161,7 +163,7 @@ class TqdmProgress(Progress):
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:
         shown = measures("loss", loss, accuracy) if step else []
-        self.bar.set_description_str(", ".join([f"epoch {epoch}", *shown]), refresh=False)
+        self.bar.set_description_str(", ".join([f"{self.unit} {epoch}", *shown]), refresh=False)
         self.bar.update((epoch - 1) * self.steps + step - self.bar.n)
 
     def end_epoch(self, row: Row) -> None:

@@ -1,0 +1,21 @@
+"""`chainrule oracles`: numbers from the literature beside ours."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table; exit code 1 when a number is not reproduced."""
+    from chainrule import oracles
+
+    sources = [oracles.exercise(arguments.ex4)] if arguments.ex4 else []
+    found = list(oracles.compare([*oracles.SOURCES, *sources]))
+    print(oracles.table(found))
+    not_run = sum(one.missing is not None for one in found)
+    wrong = sum(not one.ok for one in found) - not_run
+    said = [f"{len(found) - not_run - wrong} of {len(found)} numbers reproduced"]
+    said += [f"{wrong} WRONG"] if wrong else []
+    said += [f"{not_run} not run"] if not_run else []
+    print(", ".join(said) + "; by the compiled kernels and by the formulas, in float64")
+    return 1 if wrong else 0

@@ -1,0 +1,114 @@
+"""Oracles: numbers from the literature, computed here by the compiled kernels and by the formulas in float64.
+
+A source is a recipe and a table of rows (see `rows`); the command `chainrule oracles` prints the comparison
+and the tests walk the same list.  No oracle needs a download; Ng's own data is read where the user has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.engine.executor import NativeExecutor
+from chainrule.errors import MissingExtraError
+from chainrule.network import Executor
+from chainrule.oracles import convolution, mazur, ng, nielsen, pooling, scikit_learn, ufldl
+from chainrule.oracles.rows import Measured, Row, Source
+from chainrule.reference import ReferenceExecutor
+from chainrule.tables import text_table
+
+__all__ = ["ENGINES", "SOURCES", "Comparison", "Row", "Source", "compare", "exercise", "table"]
+
+SOURCES: tuple[Source, ...] = (
+    ng.SOURCE,
+    mazur.SOURCE,
+    ufldl.SOURCE,
+    convolution.SOURCE,
+    pooling.SOURCE,
+    nielsen.SOURCE,
+    scikit_learn.SOURCE,
+)
+ENGINES: dict[str, Callable[[], Executor]] = {"kernels": NativeExecutor, "formulas": ReferenceExecutor}
+exercise = ng.exercise
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One row of a source with ours by every engine; `missing` says why it could not be computed."""
+
+    source: Source
+    row: Row
+    ours: Measured  # engine -> value
+    missing: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every engine agrees with the source."""
+        return bool(self.ours) and all(self.row.holds(value) for value in self.ours.values())
+
+    @property
+    def verdict(self) -> str:
+        if self.missing:
+            return "not run"
+        wrong = [engine for engine, value in self.ours.items() if not self.row.holds(value)]
+        return f"WRONG by the {' and the '.join(wrong)}" if wrong else "ok"
+
+    def worst(self) -> tuple[Any, float]:
+        """Ours and the difference by the engine that is further off; NaN is further than anything."""
+        pairs = [(value, self.row.difference(value)) for value in self.ours.values()]
+        return max(pairs, key=lambda pair: (np.isnan(pair[1]), pair[1]))
+
+
+def compare(sources: Iterable[Source] = SOURCES) -> Iterator[Comparison]:
+    """Every row of the sources, computed by both engines."""
+    for source in sources:
+        measured: dict[str, Measured] = {}
+        missing = None
+        for engine, executor in ENGINES.items():
+            try:
+                measured[engine] = source.recipe(executor())
+            except MissingExtraError as error:
+                missing = str(error)
+                break
+        for row in source.rows:
+            ours = {} if missing else {engine: found[row.item] for engine, found in measured.items()}
+            yield Comparison(source, row, ours, missing)
+
+
+def table(comparisons: Iterable[Comparison]) -> str:
+    """source, item, expected, ours, difference, verdict; a line between the sources."""
+    rows = [["source", "item", "expected", "ours", "difference", "verdict"]]
+    rules = [0]
+    last: Source | None = None
+    for one in comparisons:
+        name = "" if one.source is last else one.source.name
+        if name and last is not None:
+            rules.append(len(rows) - 1)
+        last = one.source
+        bound = one.row.tolerance is None
+        expected = ("< " if bound else "") + written(one.row.expected, "{:.13g}")
+        if one.missing:
+            rows.append([name, one.row.item, expected, "", "", f"not run: {one.missing}"])
+            continue
+        ours, difference = one.worst()
+        shown = written(ours, digits(one.row.tolerance))
+        rows.append([name, one.row.item, expected, shown, "" if bound else f"{difference:.0e}", one.verdict])
+    return text_table(rows, rule_after=rules)
+
+
+def digits(tolerance: float | None) -> str:
+    """How to print ours: the decimals that the source has, where it says so."""
+    if tolerance is None:
+        return "{:.1e}"
+    return f"{{:.{math.ceil(-math.log10(tolerance))}f}}" if 1e-13 < tolerance < 0.1 else "{:.4g}"
+
+
+def written(value: Any, form: str) -> str:
+    """Numbers as the sources print them; of more than two the first two."""
+    values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    text = " ".join(form.format(number) for number in values[:2])
+    return f"{text} …" if len(values) > 2 else text

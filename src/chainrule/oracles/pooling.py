@@ -1,0 +1,51 @@
+"""Pooling where windows overlap: δ of a position that several windows chose adds up.
+
+Libraries have shipped it wrong, overwriting instead of adding: NNlib.jl #205 (2×2, stride 1) and tangermeme
+#95 (3×3, stride 1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.layers import Layer, MaxPool2D
+from chainrule.losses import SquaredError
+from chainrule.network import Executor
+from chainrule.oracles.numeric import network
+from chainrule.oracles.rows import Array, Measured, Row, Source
+
+
+def delta_below(executor: Executor, layer: Layer, image: Array) -> Array:
+    """δ of the input, as a picture, where δ of every output is 1."""
+    net = network(executor, [layer], (*image.shape, 1))
+    X = image[np.newaxis, :, :, np.newaxis]
+    step = net.backpropagate(X, net.predict(X) - 1, loss=SquaredError())
+    return step.deltas["input"][0, :, :, 0]
+
+
+def peak(size: int) -> Array:
+    """A picture of zeros with a 1 in the middle, which every window that sees it chooses."""
+    image = np.zeros((size, size))
+    image[size // 2, size // 2] = 1.0
+    return image
+
+
+def measure(executor: Executor) -> Measured:
+    found: dict[str, Any] = {}
+    for window, size in ((2, 3), (3, 5)):
+        below = delta_below(executor, MaxPool2D(window, 1), peak(size))
+        found[f"max {window}×{window}, stride 1: δ of a shared maximum"] = below[size // 2, size // 2]
+    return found
+
+
+SOURCE = Source(
+    "pooling",
+    "Intel DAAL, backward max-pooling; NNlib.jl issue 205; tangermeme issue 95",
+    measure,
+    (
+        Row("max 2×2, stride 1: δ of a shared maximum", 4.0, 0.0),
+        Row("max 3×3, stride 1: δ of a shared maximum", 9.0, 0.0),
+    ),
+)

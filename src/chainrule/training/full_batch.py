@@ -1,0 +1,230 @@
+"""`fit_full_batch`: SciPy's L-BFGS and conjugate gradients on all samples at once, with the native gradient.
+
+J and ∂J/∂θ are float64 whatever the network's dtype; θ is all parameters in their order as one vector.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import MissingExtraError, NonFiniteError, describe
+from chainrule.keywords import by_name, teach
+from chainrule.losses import Loss, loss_from
+from chainrule.network import Network, penalty_value
+from chainrule.penalties import Penalty, penalty_from
+from chainrule.training.fit import threads_set_to
+from chainrule.training.history import History, Row
+from chainrule.training.parts import FitData, prepare
+from chainrule.training.progress import Progress, progress_from
+from chainrule.training.schedules import check_count, check_number
+
+if TYPE_CHECKING:
+    from chainrule.engine import Plan
+
+Array = NDArray[Any]
+Vector = NDArray[np.float64]
+
+# Samples per pass: the activations of this many lie in memory. Larger sets are summed part by part, in order.
+PART = 1024
+
+# SciPy's options for each method; both end where no entry of the gradient exceeds `tolerance`. L-BFGS-B would
+# also end where J falls by less than a share `ftol`: at 64 roundings, scikit-learn's choice, J cannot tell.
+_METHODS: dict[str, dict[str, Any]] = {
+    "L-BFGS-B": {"ftol": 64 * np.finfo(np.float64).eps, "maxfun": 2**31 - 1, "maxls": 50},
+    "CG": {},
+}
+_NAMES = {"lbfgs": "L-BFGS-B", "l-bfgs": "L-BFGS-B", "l-bfgs-b": "L-BFGS-B", "cg": "CG"}
+
+_KEYWORDS = by_name(
+    {
+        "iterations=100": ("epochs", "max_iter", "maxiter", "n_iter", "MaxIter", "max_epochs"),
+        "method='L-BFGS-B' or 'CG'": ("optimizer", "solver", "algorithm", "optim"),
+        "tolerance=1e-5": ("tol", "gtol", "ftol"),
+        "penalty=L2(1e-4)": ("alpha", "lam", "lmbda", "l2", "weight_decay"),
+        "loss='cross_entropy'": ("criterion", "loss_fn", "cost", "fun"),
+        "nothing: every step uses all samples; chainrule.fit takes mini-batches": (
+            *("batch_size", "shuffle", "seed", "random_state"),
+        ),
+        "nothing: the line search finds the step's length": ("rate", "lr", "learning_rate", "eta"),
+        "nothing here: chainrule.fit has it": ("validation", "callbacks", "early_stopping"),
+        "progress=False, True or 'tqdm'": ("verbose", "disp", "progress_bar"),
+    }
+)
+
+
+@teach(_KEYWORDS, "fit_full_batch(network, X, y) and the rest by name: method='CG', iterations=50")
+def fit_full_batch(
+    network: Network,
+    X: Any,
+    y: Any,
+    *,
+    loss: Loss | str | None = None,
+    penalty: Penalty | None = None,
+    method: str = "L-BFGS-B",
+    iterations: int = 100,
+    tolerance: float = 1e-5,
+    sample_weight: Any = None,
+    progress: bool | str | Progress | None = None,
+    threads: int | None = None,
+) -> History:
+    """Train a network in place on all samples at once by scipy.optimize.minimize; return the history.
+
+    For small data and convex problems, where it goes further than mini-batches; J and its gradient are
+    computed in float64 by the compiled kernels, and the parameters found are written back in the network's
+    dtype.
+
+    X, y, loss, penalty, sample_weight, progress, threads: as for `fit`; any penalty is part of J and of its
+        gradient, m is the number of samples.
+    method: "L-BFGS-B" (quasi-Newton) or "CG" (nonlinear conjugate gradients, as fmincg of Ng's exercises).
+    iterations: at most so many. tolerance: it ends where no entry of ∂J/∂θ is larger.
+
+    The history has a row per iteration: the loss of the data after it, without the penalty, as in `fit`.
+    `history.stopped` says why it ended before the last iteration.
+
+    Ctrl-C ends training at once: KeyboardInterrupt is raised, and the network keeps the parameters with the
+    lowest J so far; `network.history` holds the finished iterations.
+
+    Raises MissingExtraError without SciPy (the extra `full-batch`), NonFiniteError where J or ∂J/∂θ is not
+    finite at the start, and what `fit` raises for arguments that cannot be used.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"fit_full_batch takes the network first, (network, X, y): received {describe(network)}"
+        )
+    name = _NAMES.get(method.lower()) if isinstance(method, str) else None
+    if name is None:
+        raise ValueError(f"method must be 'L-BFGS-B' or 'CG', received {describe(method)}")
+    try:
+        import scipy.optimize  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("SciPy", "full-batch", "fit_full_batch") from None
+    chosen_loss, chosen_penalty = loss_from(loss, network.layers[-1]), penalty_from(penalty)
+    chosen_loss.check_output(network.layers)
+    iterations = check_count("iterations", iterations)
+    check_number("tolerance", tolerance, include_low=True)
+    work = network.copy(dtype="float64")
+    data = prepare(work, chosen_loss, X, y, sample_weight, None, 0)
+    shown = progress_from(progress)
+    with threads_set_to(threads):
+        return _Minimisation(network, work, data, chosen_loss, chosen_penalty).run(
+            name, iterations, tolerance, shown
+        )
+
+
+class Objective:
+    """J(θ) and ∂J/∂θ over all samples, θ a float64 vector."""
+
+    def __init__(self, work: Network, data: FitData, loss: Loss, penalty: Penalty | None) -> None:
+        from chainrule.engine import Plan
+
+        self.work, self.data, self.penalty = work, data.training, penalty
+        self.samples = len(data.training.X)
+        self.plan: Plan = Plan(work, loss, batch_size=min(PART, self.samples))
+        self.specs = work.parameter_specs
+
+    def named(self, theta: Vector) -> dict[str, Array]:
+        """The vector's parts by parameter name, in their shapes; views."""
+        sizes = [math.prod(spec.shape) for spec in self.specs.values()]
+        parts = np.split(theta, np.cumsum(sizes)[:-1]) if sizes else []
+        return {n: part.reshape(self.specs[n].shape) for n, part in zip(self.specs, parts, strict=True)}
+
+    def vector(self, arrays: Mapping[str, Array]) -> Vector:
+        """The opposite of `named`."""
+        flat = [np.ravel(arrays[name]) for name in self.specs]
+        return np.concatenate(flat).astype(np.float64) if flat else np.zeros(0)
+
+    def of_penalty(self, theta: Vector) -> float:
+        return penalty_value(self.named(theta), self.specs, self.penalty, self.samples)
+
+    def __call__(self, theta: Vector) -> tuple[float, Vector]:
+        values, data = self.named(theta), self.data
+        self.plan.load(values)
+        loss, gradient = 0.0, np.zeros_like(theta)
+        for start in range(0, self.samples, PART):
+            rows = slice(start, start + PART)
+            weights = None if data.weights is None else data.weights[rows]
+            part_loss, part = self.plan.gradients(data.X[rows], data.targets[rows], weights)
+            share = len(data.X[rows]) / self.samples  # a part's loss is the mean over the part
+            loss += share * part_loss
+            gradient += share * self.vector(part)
+        if self.penalty is not None:
+            of_weights = {
+                name: self.penalty.gradient(W, self.samples)
+                if self.specs[name].penalised
+                else np.zeros_like(W)
+                for name, W in values.items()
+            }
+            gradient += self.vector(of_weights)
+        return loss + self.of_penalty(theta), gradient
+
+
+class _Minimisation:
+    """One call of fit_full_batch: SciPy's run, and what must hold when it is left in whatever way."""
+
+    def __init__(
+        self, network: Network, work: Network, data: FitData, loss: Loss, penalty: Penalty | None
+    ) -> None:
+        self.network, self.data = network, data
+        self.objective = Objective(work, data, loss, penalty)
+        self.history = History(loss_function=loss)
+        self.best, self.theta = math.inf, self.objective.vector(network.parameters)
+
+    def value(self, theta: Vector) -> tuple[float, Vector]:
+        """J and its gradient; the best so far is kept, and J is ∞ where one of them is not finite."""
+        J, gradient = self.objective(theta)
+        if not math.isfinite(J) or not np.isfinite(gradient).all():
+            return math.inf, np.zeros_like(theta)
+        if self.best > J:
+            self.best, self.theta = J, theta.copy()
+        return J, gradient
+
+    def run(self, method: str, iterations: int, tolerance: float, progress: Progress) -> History:
+        from scipy.optimize import minimize
+
+        history, start = self.history, self.theta.copy()
+        if not math.isfinite(self.value(start)[0]):
+            raise NonFiniteError(
+                "the loss or its gradient is not finite at the start: check the scale of the data and of the "
+                "initial weights"
+            )
+        if self.data.classes is not None:
+            self.network.classes = self.data.classes
+        self.network.history = history
+        progress.unit = "iteration"
+        progress.begin(iterations, 1, self.objective.samples)
+        began = time.perf_counter()
+
+        def after(intermediate_result: Any) -> None:
+            nonlocal began
+            loss = float(intermediate_result.fun) - self.objective.of_penalty(intermediate_result.x)
+            now = time.perf_counter()
+            history.append(Row(len(history) + 1, loss, seconds=now - began))
+            began = now
+            progress.end_epoch(history.last)
+
+        options = {**_METHODS[method], "maxiter": iterations, "gtol": tolerance}
+        try:
+            result = minimize(self.value, start, jac=True, method=method, callback=after, options=options)
+            if result.status != 1:  # 1: all iterations were run
+                history.stopped = f"after iteration {len(history)}: {reason(result)}"
+        except BaseException as error:
+            what = "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+            history.stopped = f"{what} after iteration {len(history)}"
+            raise
+        finally:
+            self.network.set_parameters(self.objective.named(self.theta))
+            progress.close()
+        return history
+
+
+def reason(result: Any) -> str:
+    """SciPy's message in our words where it has only a code."""
+    if result.status == 0:
+        return "no entry of the gradient exceeds the tolerance, or J does not fall any more"
+    return f"the line search found no lower J ({' '.join(str(result.message).split()).rstrip('.')})"
