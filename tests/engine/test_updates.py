@@ -11,8 +11,9 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
-from chainrule.training.optimizers import Optimizer, clip_factor
+from chainrule.training.optimizers import Optimizer
 from tests.engine.harness import LEVELS, MACHINES, Array, same_bits
+from tests.updates import clip_factor, new_state
 
 STEPS = 6
 RATES = np.array([0.05, 0.1, 0.02, 0.2, 0.1, 0.03])
@@ -78,7 +79,7 @@ def test_an_epoch_in_float64(name: str, penalty: cr.L2 | None, clip: str) -> Non
     network, X, y = problem("float64")
     order = np.random.default_rng(3).permutation(SAMPLES)
     theta: dict[str, Array] = dict(network.parameters)
-    states = {key: optimizer.new_state(array) for key, array in theta.items()}
+    states = {key: new_state(optimizer, array) for key, array in theta.items()}
     for step, rate in enumerate(RATES):
         rows = order[step * BATCH : (step + 1) * BATCH]
         gradients = reference.backpropagate(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.updates import new_state
 
 from chainrule.training.optimizers import (
     SGD,
@@ -14,7 +15,6 @@ from chainrule.training.optimizers import (
     AdamW,
     Optimizer,
     RMSProp,
-    clip_factor,
     optimizer_from,
     optimizers,
 )
@@ -24,7 +24,7 @@ from chainrule.training.schedules import CosineDecay
 def walk(optimizer: Optimizer, gradients: list[float], rate: float, **options: Any) -> list[float]:
     """θ after every step on a single number that starts at 1."""
     theta = np.array([1.0])
-    state = optimizer.new_state(theta)
+    state = new_state(optimizer, theta)
     assert set(state) == set(optimizer.slots)
     path = []
     for step, gradient in enumerate(gradients, 1):
@@ -77,22 +77,12 @@ def test_update_keeps_the_type_and_leaves_its_arguments_alone(kind: str, dtype: 
     rng = np.random.default_rng(0)
     theta, gradient = rng.standard_normal((2, 3, 4)).astype(dtype)
     before = theta.copy(), gradient.copy()
-    state = optimizer.new_state(theta)
+    state = new_state(optimizer, theta)
     after = optimizer.update(theta, gradient, state, 0.01, 1)
     assert {array.dtype for array in (after, *state.values())} == {np.dtype(dtype)}
     np.testing.assert_array_equal(theta, before[0])
     np.testing.assert_array_equal(gradient, before[1])
     assert not np.array_equal(after, theta)
-
-
-def test_clip_factor_is_over_all_parameters_together() -> None:
-    gradients = [np.array([3.0, 0.0], np.float32), np.array([[4.0]], np.float32)]  # norm 5
-    assert clip_factor(gradients, 1.0) == pytest.approx(0.2, rel=1e-15)
-    assert clip_factor(gradients, 5.0) == 1.0
-    assert clip_factor(gradients, None) == 1.0
-    assert clip_factor([np.zeros(3)], 1.0) == 1.0
-    huge = [np.full(2, 3e38, np.float32)]  # the square overflows float32, not the norm
-    assert clip_factor(huge, 1.0) == pytest.approx(1 / (3e38 * math.sqrt(2)), rel=1e-6)
 
 
 def test_rates_come_from_the_schedule() -> None:

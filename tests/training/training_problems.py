@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.updates import clip_factor, new_state
 
 from chainrule.layers import Dense, ReLU, Softmax, Tanh
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import L2
 from chainrule.reference import ReferenceExecutor
-from chainrule.training.optimizers import Optimizer, clip_factor
+from chainrule.training.optimizers import Optimizer
 
 Array = NDArray[Any]
 
@@ -60,7 +61,7 @@ def train_by_formula(
     """
     network = network.copy()
     network.set_executor(ReferenceExecutor())
-    states = {name: optimizer.new_state(array) for name, array in network.parameters.items()}
+    states = {name: new_state(optimizer, array) for name, array in network.parameters.items()}
     steps_per_epoch = -(-len(orders[0]) // batch_size)
     step = 0
     for order in orders:

@@ -176,7 +176,18 @@ class Plan:
         return state
 
     def set_optimizer_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `optimizer_state` gave."""
+        """Go on from a state that `optimizer_state` gave; ValueError for that of another network or rule."""
+        own = self.optimizer_state()
+        for key, array in own.items():
+            if key not in state or np.shape(state[key]) != np.shape(array):
+                found = f"is of shape {np.shape(state[key])}" if key in state else "is missing"
+                raise ValueError(
+                    f"the optimizer's state does not fit this network and {describe(self.optimizer)}: "
+                    f"{key} {found}"
+                )
+        if len(own) != len(state):
+            extra = next(key for key in state if key not in own)
+            raise ValueError(f"the optimizer's state is that of another network or optimizer: it has {extra}")
         self._native.steps_taken = int(state["steps"])
         for slot, title in enumerate(("first", "second")):
             for name, number in self._parameters.items():

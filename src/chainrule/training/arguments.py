@@ -35,5 +35,8 @@ _INSTEAD: dict[str, tuple[str, ...]] = {
 FIT_KEYWORDS = by_name(_INSTEAD)
 FIT_KEYWORDS["metrics"] = "nothing: the accuracy is always measured where there are classes"
 FIT_KEYWORDS["tol"] = "early_stopping=EarlyStopping(5, min_delta=1e-4)"
-FIT_KEYWORDS["warm_start"] = "nothing: fit always continues from the current weights"
+FIT_KEYWORDS["warm_start"] = (
+    "nothing: fit always continues from the current weights; resume=history goes on with the optimizer's "
+    "moments too"
+)
 FIT_KEYWORDS["initial_epoch"] = FIT_KEYWORDS["warm_start"]

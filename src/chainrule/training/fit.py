@@ -31,7 +31,7 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
-from chainrule.training.parts import FitData, Part, Validation, prepare, random_stream
+from chainrule.training.parts import FitData, Part, Rows, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
 from chainrule.training.schedules import Rates
 
@@ -66,6 +66,7 @@ def fit(
     callbacks: Callbacks | None = (),
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
+    resume: History | None = None,
 ) -> History:
     """Train a network in place and return what each epoch reached; `network.history` holds the same object.
 
@@ -76,7 +77,7 @@ def fit(
     loss: a loss, "cross_entropy", "binary_cross_entropy" or "squared_error" ("mse"); None: the one that fits
         the network's last layer.
     penalty: such as L2(1e-4); biases are never penalised.
-    optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3).
+    optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3), or that of `resume`.
     batch_size: samples per step; the last batch of an epoch may be smaller, and so is the only one if N is.
     epochs: at least 1.
     validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
@@ -90,8 +91,13 @@ def fit(
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
     threads: for this fit; None leaves the engine's choice.
 
+    resume: the history that an earlier fit returned; see below.
+
     Calling fit again continues from the current parameters with a fresh optimizer and schedule. It repeats
-    the orders of the first call unless it is given another seed.
+    the orders of the first call unless it is given another seed. With `resume` the optimizer's moments and
+    steps, the orders and the numbers of the epochs go on too, and the history returned begins with the epochs
+    of the earlier one: with the same data and arguments, two fits of 5 epochs are one of 10, bit for bit. A
+    schedule sees all epochs, so one that spans them must say how many: CosineDecay(0.1, epochs=10).
 
     Ctrl-C ends training at once: KeyboardInterrupt is raised, the network keeps the parameters of the last
     whole step (with early stopping the best ones), and `network.history` holds the finished epochs; its
@@ -107,7 +113,12 @@ def fit(
         raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
-    chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
+    check_resume(resume)
+    earlier = None if resume is None else resume.optimizer
+    chosen_penalty, chosen_optimizer = (
+        penalty_from(penalty),
+        optimizer_from(earlier if optimizer is None else optimizer),
+    )
     batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
     seed = check_count("seed", seed, 0, math.inf)
     if not isinstance(shuffle, (bool, np.bool_)):
@@ -115,13 +126,8 @@ def fit(
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
     data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed)
-    labels = data.training.targets.dtype.kind in "iu"  # labels of several classes; anything else is floats
-    if loss is None and labels and isinstance(chosen_loss, SquaredError):
-        warnings.warn(
-            f"the network ends in {network.layers[-1]!r}, so fit trains these class labels by SquaredError: "
-            "end the network in Softmax() for cross-entropy, or pass loss=SquaredError() if that is meant",
-            stacklevel=3,  # the caller of fit, past `teach`
-        )
+    if loss is None:
+        warn_of_labels(network, chosen_loss, data)
 
     from chainrule.engine import Plan
 
@@ -135,11 +141,37 @@ def fit(
         batch_size=batch_size,
         training_size=samples,
     )
-    order_seed = seed if shuffle else None
-    history = History(loss_function=chosen_loss, optimizer=chosen_optimizer)
-    run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, order_seed)
+    rows = [] if resume is None else resume.rows
+    if resume is not None and resume.optimizer_state is not None:
+        plan.set_optimizer_state(resume.optimizer_state)
+    history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer)
+    run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, seed if shuffle else None)
     with threads_set_to(threads):
         return run.train(chosen_callbacks, shown)
+
+
+def check_resume(resume: Any) -> None:
+    """Refuse what training cannot go on from."""
+    if resume is None:
+        return
+    if not isinstance(resume, History):
+        raise TypeError(f"resume must be the history that fit returned, received {describe(resume)}")
+    if resume.optimizer_state is None:
+        raise ValueError(
+            "resume holds no state of an optimizer: give the history that fit returned; one read from a "
+            "file, or of a fit that ended in NaN, has none"
+        )
+
+
+def warn_of_labels(network: Network, loss: Loss, data: FitData) -> None:
+    """Class labels that are trained by the squared error, because the network has no softmax at its end."""
+    labels = data.training.targets.dtype.kind in "iu"  # labels of several classes; anything else is floats
+    if labels and isinstance(loss, SquaredError):
+        warnings.warn(
+            f"the network ends in {network.layers[-1]!r}, so fit trains these class labels by SquaredError: "
+            "end the network in Softmax() for cross-entropy, or pass loss=SquaredError() if that is meant",
+            stacklevel=4,  # the caller of fit, past `teach`
+        )
 
 
 @contextmanager
@@ -173,18 +205,21 @@ class _Run:
         seed: int | None,
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, data, optimizer
-        self.batch_size, self.epochs = batch_size, epochs
+        finished = len(history)  # epochs of the fit that is resumed
+        self.batch_size, self.finished, self.epochs = batch_size, finished, finished + epochs
         self.rng = None if seed is None else random_stream(seed, "order")
+        for _ in range(finished if self.rng else 0):
+            self.order()
         self.steps = math.ceil(len(data.rows) / batch_size)
-        self.context = Context(network, history, epochs, data.validation is not None)
-        self.number = 1  # the current epoch
+        self.context = Context(network, history, self.epochs, data.validation is not None, epoch=finished)
+        self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored_epoch, self.stored_at = 0, time.perf_counter()
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
-        self.rates(1)  # refuses a schedule that does not fit the epochs before anything has changed
+        self.rates(self.number)  # refuses a schedule that does not fit the epochs before anything has changed
         with ExitStack() as ending:  # runs every on_fit_end in the order of the callbacks, whatever is raised
             for callback in reversed(callbacks):
                 ending.callback(callback.on_fit_end, context)
@@ -195,14 +230,15 @@ class _Run:
             self.network.history = history
             try:
                 self.plan.load()
-                progress.begin(self.epochs, self.steps, len(self.data.rows))
+                progress.begin(self.epochs, self.steps, len(self.data.rows), self.finished)
                 while context.epoch < self.epochs and context.stopped is None:
                     self.run_epoch(callbacks, progress)
                 if not self.store():
                     raise self.nonfinite()
+                history.optimizer_state = self.plan.optimizer_state()
             except BaseException as error:
-                if not isinstance(error, NonFiniteError):
-                    self.store()
+                if not isinstance(error, NonFiniteError) and self.store():
+                    history.optimizer_state = self.plan.optimizer_state()
                 what = "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
                 context.stopped = f"{what} {self.place()}"
                 raise
@@ -216,7 +252,7 @@ class _Run:
         self.number = number = context.epoch + 1
         started = time.perf_counter()
         rates = self.rates(number)
-        order = self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
+        order = self.order()
         self.step = 0
         self.ahead = True
 
@@ -245,6 +281,10 @@ class _Run:
             callback.on_epoch_end(context)
         if callbacks:
             self.plan.load()  # a callback may have changed the parameters
+
+    def order(self) -> Rows:
+        """The samples of the next epoch in the order they are taken."""
+        return self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
 
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""

@@ -18,11 +18,11 @@ from chainrule.keywords import by_name, teach
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network, penalty_value
 from chainrule.penalties import Penalty, penalty_from
+from chainrule.scalars import check_count, check_number
 from chainrule.training.fit import threads_set_to
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
 from chainrule.training.progress import Progress, progress_from
-from chainrule.training.schedules import check_count, check_number
 
 if TYPE_CHECKING:
     from chainrule.engine import Plan

@@ -55,7 +55,8 @@ class History:
 
     Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`).
     `stopped` says why training ended before its last epoch, None if it did not. `loss_function` and
-    `optimizer` are the objects that fit used, None in a history read from a file.
+    `optimizer` are the objects that fit used, None in a history read from a file; `optimizer_state` is what
+    `fit(..., resume=history)` goes on from: the steps taken and the moments by parameter.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class History:
         self.stopped = stopped
         self.loss_function = loss_function
         self.optimizer = optimizer
+        self.optimizer_state: dict[str, Any] | None = None
 
     def append(self, row: Row) -> None:
         """Add a finished epoch."""

@@ -10,8 +10,6 @@ not scaled by the rate, epsilon stands outside the square root, and AdamW's deca
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,19 +34,12 @@ _KEYWORDS = by_name(
 )
 
 
-def clip_factor(gradients: Iterable[Array], clip_norm: float | None) -> float:
-    """min(1, clip_norm / ‖g‖), ‖g‖ the norm over all parameters together, in float64; 1 for clip_norm None.
-
-    Pascanu, Mikolov & Bengio 2013.  PyTorch divides by ‖g‖ + 1e-6 instead.
-    """
-    if clip_norm is None:
-        return 1.0
-    norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in gradients))
-    return clip_norm / norm if norm > clip_norm else 1.0
-
-
 class Optimizer:
-    """Base of the optimizers: a rate (a number or a `Schedule`), a clipping norm and an update rule."""
+    """Base of the optimizers: a rate (a number or a `Schedule`), a clipping norm and an update rule.
+
+    clip_norm: the gradient is multiplied by min(1, clip_norm / ‖g‖), ‖g‖ the norm over all parameters
+    together (Pascanu, Mikolov & Bengio 2013); PyTorch divides by ‖g‖ + 1e-6 instead.
+    """
 
     kind: ClassVar[str]
     rate: float | Schedule
@@ -74,16 +65,13 @@ class Optimizer:
         """η of steps first_step .. first_step + steps - 1, counted from 0; float64 (steps,)."""
         return self.schedule.rates(first_step, steps, steps_per_epoch, epochs)
 
-    def new_state(self, theta: Array) -> State:
-        """The state before the first step: zeros of theta's shape and dtype."""
-        return {slot: np.zeros_like(theta) for slot in self.slots}
-
     def update(
         self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
     ) -> Array:
         """theta after one step; the arrays in `state` are replaced, `theta` and `gradient` are left alone.
 
-        theta, gradient: any shape, the same.  step counts from 1.  penalised: False for biases (see AdamW).
+        theta, gradient: any shape, the same.  state: an array of that shape per slot, zeros before the first
+        step.  step counts from 1.  penalised: False for biases (see AdamW).
         """
         raise NotImplementedError
 

@@ -31,8 +31,8 @@ class Progress:
 
     unit = "epoch"  # what a row of the history is called
 
-    def begin(self, epochs: int, steps: int, samples: int) -> None:
-        """epochs of `steps` steps over `samples` samples are about to run."""
+    def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
+        """epochs of `steps` steps over `samples` samples are about to run; so many are `finished` already."""
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:
         """`step` steps of the epoch (from 1) are done; means over the epoch so far."""
@@ -50,12 +50,12 @@ class LineProgress(Progress):
     def __init__(self, stream: TextIO | None = None, clock: Clock = time.perf_counter) -> None:
         self.stream = sys.stderr if stream is None else stream
         self.clock = clock
-        self.epochs = self.steps = self.samples = 0
+        self.epochs = self.steps = self.samples = self.finished = 0
         self.started = self.epoch_started = self.kept = 0.0
         self.unkept: Row | None = None
 
-    def begin(self, epochs: int, steps: int, samples: int) -> None:
-        self.epochs, self.steps, self.samples = epochs, steps, samples
+    def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
+        self.epochs, self.steps, self.samples, self.finished = epochs, steps, samples, finished
         self.started = self.epoch_started = self.clock()
         self.kept = -SECONDS_BETWEEN_LINES
 
@@ -116,7 +116,8 @@ class TerminalProgress(LineProgress):
         if step and now > self.epoch_started:
             seen = self.samples * step / self.steps
             parts.append(f"{seen / (now - self.epoch_started):,.0f} samples/s")
-            left = (now - self.started) / done * (self.epochs * self.steps - done)
+            pace = (now - self.started) / (done - self.finished * self.steps)
+            left = pace * (self.epochs * self.steps - done)
             parts.append(f"{duration(left)} left")
         return parts
 
@@ -157,9 +158,11 @@ class TqdmProgress(Progress):
         self.bar: Any = None
         self.steps = 0
 
-    def begin(self, epochs: int, steps: int, samples: int) -> None:
+    def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.steps = steps
-        self.bar = self.make(total=epochs * steps, unit="step", file=self.stream, dynamic_ncols=True)
+        self.bar = self.make(
+            total=epochs * steps, initial=finished * steps, unit="step", file=self.stream, dynamic_ncols=True
+        )
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:
         shown = measures("loss", loss, accuracy) if step else []
