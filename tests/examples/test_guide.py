@@ -22,6 +22,12 @@ def test_documentation(tmp_path: Path, builder: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_every_decision_is_in_the_guide() -> None:
+    page = (docs / "guide" / "decisions.rst").read_text(encoding="utf-8")
+    for decision in docs.glob("decisions/0*.md"):
+        assert f"../decisions/{decision.name}\n" in page
+
+
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_first_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")

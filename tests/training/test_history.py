@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from chainrule.errors import FileError, MissingExtraError
-from chainrule.training.curves import nice_ticks, tick_label
+from chainrule.training.curves import epoch_ticks, nice_ticks, tick_label
 from chainrule.training.history import COLUMNS, History, Row
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -149,6 +149,28 @@ def test_ticks_of_a_single_value_enclose_it(value: float) -> None:
     assert 2 <= len(ticks) <= 6
     assert ticks[0] < ticks[-1]
     assert ticks[0] <= value <= ticks[-1]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (1, 1, [1]),
+        (1, 2, [1, 2]),
+        (1, 7, [1, 2, 3, 4, 5, 6, 7]),
+        (1, 15, [5, 10, 15]),
+        (1, 17, [5, 10, 17]),
+        (1, 18, [5, 10, 15, 18]),
+        (1, 60, [10, 20, 30, 40, 50, 60]),
+        (1, 997, [200, 400, 600, 800, 997]),
+    ],
+)
+def test_the_last_epoch_has_a_tick(first: int, last: int, expected: list[int]) -> None:
+    assert epoch_ticks(first, last) == expected
+    history = History([Row(epoch, 1.0 / epoch) for epoch in range(first, last + 1)])
+    for tick in expected:
+        assert f">{tick}</text>" in history.to_svg()
+    pytest.importorskip("matplotlib")
+    assert history.plot().axes[0].get_xticks().tolist() == expected
 
 
 def test_tick_labels_have_the_decimals_of_their_distance() -> None:

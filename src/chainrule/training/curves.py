@@ -45,6 +45,15 @@ def nice_ticks(low: float, high: float, most: int = 6, *, whole: bool = False) -
     raise AssertionError("a step of one to two decades above the span always fits")
 
 
+def epoch_ticks(first: int, last: int) -> list[int]:
+    """Whole numbers from first to last, the last among them; the one before it leaves it room."""
+    if last == first:
+        return [last]
+    ticks = nice_ticks(first, last, 8, whole=True)
+    apart = ticks[1] - ticks[0]
+    return [*(int(tick) for tick in ticks if first <= tick <= last - apart / 2), last]
+
+
 def tick_label(value: float, step: float, *, percent: bool = False) -> str:
     """The tick's text, with the decimals that the distance between ticks needs."""
     if percent:
@@ -117,11 +126,10 @@ def _frame(panel: Panel, axes: _Axes) -> list[str]:
         text = tick_label(tick, step, percent=panel.percent)
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="#ddd"/>')
         parts.append(f'<text x="{left - 7}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
-    for tick in nice_ticks(axes.x_low, axes.x_high, 8, whole=True):
-        if axes.x_low <= tick <= axes.x_high:
-            x = axes.x_at(tick)
-            parts.append(f'<path d="M{x:.1f} {bottom}v5" stroke="#333"/>')
-            parts.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{tick:.0f}</text>')
+    for epoch in epoch_ticks(min(panel.x), max(panel.x)):
+        x = axes.x_at(epoch)
+        parts.append(f'<path d="M{x:.1f} {bottom}v5" stroke="#333"/>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{epoch}</text>')
     parts.append(f'<path d="M{left} {TOP}V{bottom}H{right}" fill="none" stroke="#333"/>')
     return parts
 

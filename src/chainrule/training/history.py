@@ -15,7 +15,7 @@ from typing import Any
 from chainrule.errors import FileError, MissingExtraError
 from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
-from chainrule.training.curves import Panel, draw_panels
+from chainrule.training.curves import Panel, draw_panels, epoch_ticks
 from chainrule.training.optimizers import Optimizer
 
 # A printed table longer than this shows only so many epochs at each end.
@@ -210,7 +210,7 @@ class History:
         """
         try:
             from matplotlib.figure import Figure
-            from matplotlib.ticker import MaxNLocator, PercentFormatter
+            from matplotlib.ticker import PercentFormatter
         except ImportError:
             raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
         panels = self._panels()
@@ -222,7 +222,7 @@ class History:
             for label, values in panel.curves.items():
                 axes.plot(panel.x, [math.nan if v is None else v for v in values], label=label, marker=marker)
             axes.set(xlabel="epoch", ylabel=panel.title)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xticks(epoch_ticks(min(panel.x), max(panel.x)))
             if panel.percent:
                 axes.yaxis.set_major_formatter(PercentFormatter(1.0))
             axes.grid(alpha=0.3)
