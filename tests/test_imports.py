@@ -18,6 +18,7 @@ LAYERS = (
     ("losses", "penalties"),
     ("data",),
     ("architecture", "parameters", "step", "storage"),
+    ("per_sample",),
     ("network",),
     ("reference",),
     ("engine",),

@@ -22,6 +22,7 @@ from chainrule.layers import Layer, Parameter, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
 from chainrule.penalties import Penalty, penalty_from, training_size_from
+from chainrule.per_sample import pass_of
 from chainrule.step import Step
 from chainrule.tables import Text, html_table, text_table
 
@@ -274,6 +275,7 @@ class Network:
         penalty: Penalty | None = None,
         sample_weight: Any = None,
         training_size: int | None = None,
+        mode: str = "matrix",
     ) -> Step:
         """Loss, and activations, δ and gradients of every layer, for all samples of X at once.
 
@@ -282,14 +284,17 @@ class Network:
             BinaryCrossEntropy, else SquaredError).
         sample_weight: (N,), used with mean 1.
         training_size: m of a penalty that is divided by it, by default the number of samples here.
+        mode: "matrix", all samples at once (seed 004); "per_sample", a loop that adds gradients up and
+            divides at the end, with δ of the single samples (seed 002 §3.1). The gradients are the same.
         Raises ShapeError, DataError, and PairError where loss and output activation do not belong together.
         """
+        run = pass_of(mode, self.executor().backpropagate)
         chosen, penalty = self._loss(loss), penalty_from(penalty)
         X = self._inputs(X)
         size = training_size_from(training_size, len(X))
         targets, _ = encode_targets(y, self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-        return self.executor().backpropagate(self, X, targets, chosen, penalty, weights, size)
+        return run(self, X, targets, chosen, penalty, weights, size)
 
     def loss(
         self,

@@ -57,7 +57,8 @@ class Step:
 
     loss: J = data_loss + penalty. data_loss: (1/m) Σ w_i · value_i.
     activations: layer name -> its output; "input" is what the network was given, as numbers.
-    deltas: layer name -> ∂J/∂(output of the layer), 1/m included; "input" is ∂J/∂x. Where loss and output
+    deltas: layer name -> ∂J/∂(output of the layer), 1/m included (not in the mode "per_sample", where the row
+        of sample i is ∂J_i/∂(output)); "input" is ∂J/∂x. Where loss and output
         activation form a pair (sigmoid + BinaryCrossEntropy, softmax + CrossEntropy) the two are one
         formula, δ = (a - y)/m at the layer below, and the output activation has no entry.
     gradients: "conv1.W" -> ∂J/∂W of W's shape, penalty included.

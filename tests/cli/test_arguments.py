@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,17 @@ def test_bench_passes_its_options_on(run: Run, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("chainrule.bench.run", lambda **options: received.update(options))
     assert run("bench", "--quick", "--json", "figures.json").code == 0
     assert received == {"quick": True, "profile": False, "json_file": "figures.json"}
+
+
+def test_bench_per_sample(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainrule.bench.per_sample.BATCHES", (2, 3))
+    result = run("bench", "per-sample", "--quick", "--json", "figures.json")
+    assert result.code == 0
+    rows = [line.split() for line in result.out.splitlines() if line.startswith(("formulas", "kernels"))]
+    assert [row[2] for row in rows] == ["2", "3", "2", "3"]
+    pairs = json.loads(Path("figures.json").read_text())["pairs"]
+    assert all(pair["ratio"] > 0 and pair["largest_difference"] < 1e-12 for pair in pairs)
+    assert run("bench", "per-sample", "--profile").code == 2
 
 
 def test_as_a_program() -> None:

@@ -170,6 +170,13 @@ def add_oracles(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = command(commands, "bench", "measure the kernels and training steps on this machine")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("steps", "per-sample"),
+        default="steps",
+        help="steps (default): kernels and training steps; per-sample: a loop over samples, full matrix",
+    )
     parser.add_argument("--quick", action="store_true", help="few repetitions, for a first look")
     parser.add_argument("--profile", action="store_true", help="every operation of a training step")
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")

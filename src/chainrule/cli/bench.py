@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import argparse
 
+from chainrule.errors import DataError
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; with --json also write the figures."""
+    if arguments.what == "per-sample":
+        from chainrule.bench import per_sample
+
+        if arguments.profile:
+            raise DataError("--profile belongs to the training steps: leave it out, or leave out per-sample")
+        per_sample.run(quick=arguments.quick, json_file=arguments.json)
+        return 0
     from chainrule import bench
 
     bench.run(quick=arguments.quick, profile=arguments.profile, json_file=arguments.json)

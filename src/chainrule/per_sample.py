@@ -1,0 +1,76 @@
+"""The same gradient by the seeds' other way: one sample after the other (seed 002 §3.1; Nielsen, chapter 2).
+
+    Δ ← Δ + ∂J_i/∂θ  for every sample i,  D = Δ/m,  ∂J/∂θ = D + ∂(penalty)/∂θ.
+
+Here 1/m enters at the end; in the full matrix (seed 004) it enters once, in the δ of the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import describe
+from chainrule.losses import Loss
+from chainrule.penalties import Penalty
+from chainrule.step import Step
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+
+Array = NDArray[Any]
+Pass = Callable[..., Step]
+
+
+def pass_of(mode: Any, backpropagate: Pass) -> Pass:
+    """An executor's `backpropagate` in the mode "matrix" (as it is) or "per_sample". Raises ValueError."""
+    if mode == "matrix":
+        return backpropagate
+    if mode == "per_sample":
+        return partial(accumulated, backpropagate)
+    raise ValueError(f"mode must be 'matrix' or 'per_sample', received {describe(mode)}")
+
+
+def accumulated(
+    backpropagate: Pass,
+    network: Network,
+    X: Array,
+    y: Array,
+    loss: Loss,
+    penalty: Penalty | None,
+    weights: Array | None,
+    training_size: int,
+) -> Step:
+    """`backpropagate` of an executor, called for one sample at a time; Δ is a float64 sum in their order.
+
+    The step's δ are those of the single samples, ∂J_i/∂z: without 1/m.
+    """
+    steps = []
+    sums = {name: np.zeros(array.shape) for name, array in network.parameters.items()}
+    for i in range(len(X)):
+        weight = None if weights is None else weights[i : i + 1]
+        step = backpropagate(network, X[i : i + 1], y[i : i + 1], loss, None, weight, training_size)
+        for name, gradient in step.gradients.items():
+            sums[name] += gradient
+        steps.append(step)
+    data_loss = float(sum(step.data_loss for step in steps)) / len(X)
+    of_penalty = 0.0
+    for name, spec in network.parameter_specs.items():
+        sums[name] /= len(X)
+        if penalty is not None and spec.penalised:
+            W = network.parameters[name].astype(np.float64)
+            of_penalty += float(penalty.value(W, training_size))
+            sums[name] += penalty.gradient(W, training_size)
+    first = steps[0]
+    dtypes = {name: gradient.dtype for name, gradient in first.gradients.items()}
+    return Step(
+        loss=data_loss + of_penalty,
+        data_loss=data_loss,
+        activations={n: np.concatenate([step.activations[n] for step in steps]) for n in first.activations},
+        deltas={n: np.concatenate([step.deltas[n] for step in steps]) for n in first.deltas},
+        gradients={name: sums[name].astype(dtype) for name, dtype in dtypes.items()},
+    )
