@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from chainrule import storage
+from chainrule.data import Preparation, Standardizer
 from chainrule.errors import FileError
 from chainrule.layers import (
     Activation,
@@ -86,19 +87,27 @@ def test_a_network_without_parameters(tmp_path: Path, suffix: str) -> None:
     assert repr(load(tmp_path / f"net.{suffix}")).startswith("Network([Flatten(), ReLU()]")
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
-def test_extra_is_kept_beside_the_network(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"net{suffix}"
-    storage.save(network(), path)
-    assert storage.read_extra(path) == {}
-    storage.save(network(), path, extra={"names": ["é"], "scale": 1 / 3})
-    assert storage.read_extra(path) == {"names": ["é"], "scale": 1 / 3}
-    assert same(load(path), network())
-    for value in (object(), float("nan")):
-        with pytest.raises(FileError, match="extra must be plain JSON"):
-            storage.save(network(), path, extra={"value": value})
-    with pytest.raises(FileError, match="no such file"):
-        storage.read_extra(tmp_path / f"none{suffix}")
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_preparation_of_the_inputs_is_kept(tmp_path: Path, suffix: str) -> None:
+    """By save and load, again and again, and by copy; a network that says nothing of it has none."""
+    path, net = tmp_path / f"net.{suffix}", Network([Dense(1)], input_shape=2)
+    net.save(path)
+    assert load(path).preparation is None
+    scale = Standardizer(np.array([1 / 3, 1e-300]), np.array([0.1, 1e300]))
+    net.preparation = Preparation(
+        ("höhe", "age"), "price", scale, Standardizer.learn(np.arange(6.0)[:, None])
+    )
+    net.save(path)
+    load(path).save(path)
+    for kept in (load(path).copy(dtype="float64"), pickle.loads(pickle.dumps(load(path)))):
+        assert kept.preparation.to_json() == net.preparation.to_json()
+    net.preparation = {"mean": 0}
+    with pytest.raises(FileError, match=r"network\.preparation is {'mean': 0}, no Preparation"):
+        net.save(path)
+    net.preparation = Preparation(inputs=Standardizer(np.array([np.nan]), np.ones(1)))
+    with pytest.raises(FileError, match="preparation must be plain JSON"):
+        net.save(path)
+    assert load(path).preparation.feature_names == ("höhe", "age")
 
 
 def test_safetensors_of_other_programs_can_read_it(tmp_path: Path) -> None:

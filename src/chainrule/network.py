@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import INPUT, architecture, initializer_of
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
+from chainrule.data.preparation import Preparation
 from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
 from chainrule.keywords import by_name, teach
 from chainrule.layers import Layer, Parameter, Sigmoid
@@ -105,6 +106,9 @@ class Network:
     """
 
     history: Any = None  # of the last fit
+    preparation: Preparation | None = (
+        None  # how inputs were prepared, for whoever predicts; kept by copy and save
+    )
 
     @teach(_KEYWORDS, "Network([...], input_shape=784)")
     def __init__(
@@ -217,7 +221,7 @@ class Network:
             name=self.name,
         )
         made._classes = None if self._classes is None else self._classes.copy()
-        made.seed, made._executor = self.seed, self._executor
+        made.seed, made._executor, made.preparation = self.seed, self._executor, self.preparation
         return made
 
     @property
@@ -339,7 +343,9 @@ class Network:
 
     # -- files -----------------------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write layers, parameters and classes to a .safetensors (needs the extra `save`) or .npz file."""
+        """Write layers, parameters, classes and preparation to a file: .npz, or .safetensors (needs the extra
+        `save`).
+        """
         from chainrule import storage
 
         storage.save(self, path)
@@ -407,7 +413,7 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
             dtype=stored.dtype,
             name=stored.name,
         )
-        network.classes = stored.classes
+        network.classes, network.preparation = stored.classes, stored.preparation
     except (ChainruleError, ValueError, TypeError) as error:
         raise FileError(f"{path}: does not describe a network that fits its arrays ({error})") from error
     return network

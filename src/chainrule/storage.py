@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.preparation import Preparation
 from chainrule.errors import FileError, MissingExtraError
 from chainrule.layers import Layer, layer_classes
 
@@ -32,13 +33,11 @@ KEY = "chainrule"  # of the description: in the header of .safetensors, as an ar
 _EXTRA = ("safetensors", "save", "a .safetensors file (.npz needs NumPy alone)")
 
 
-def save(network: Network, path: str | os.PathLike[str], *, extra: Mapping[str, Any] | None = None) -> None:
+def save(network: Network, path: str | os.PathLike[str]) -> None:
     """Write a network; the suffix of `path` chooses the format, .safetensors or .npz.
 
-    extra: plain JSON kept in the description beside the network; `read_extra` gives it back.
-
     Raises FileError: another suffix, a directory that does not exist, parameters that are not finite, a
-    layer whose config() or an `extra` that is not JSON. Raises MissingExtraError where safetensors is not
+    layer whose config() is not JSON. Raises MissingExtraError where safetensors is not
     installed.
     """
     target, write = Path(path), _writers.get(Path(path).suffix)
@@ -48,10 +47,11 @@ def save(network: Network, path: str | os.PathLike[str], *, extra: Mapping[str, 
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise FileError(f"{target}: not written, the parameter {name} holds NaN or infinity")
-    content = describe(network, arrays)
-    if extra is not None:
-        content["extra"] = dict(extra)
-    description = _dump(content, target)
+    if not isinstance(network.preparation, (Preparation, type(None))):
+        raise FileError(
+            f"{target}: not written, network.preparation is {network.preparation!r}, no Preparation"
+        )
+    description = _dump(describe(network, arrays), target)
     if "\0" in str(target):
         raise FileError(f"{str(target)!r}: not written, a file name holds no NUL character")
     part = target.with_name(f".chainrule-{secrets.token_hex(8)}")  # short: the name itself may be the longest
@@ -78,6 +78,7 @@ class Stored:
     dtype: str
     name: str | None
     classes: list[Any] | None
+    preparation: Preparation | None
 
 
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
@@ -85,6 +86,7 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     source = Path(path)
     contents, description = _open(source)
     arrays = _checked_arrays(contents, description, source)
+    prepared = description.get("preparation")
     own = _layers(_field(description, "layers", list, source), _known(layers), source)
     return Stored(
         layers=own,
@@ -93,14 +95,8 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         dtype=_field(description, "dtype", str, source),
         name=description.get("name"),
         classes=description.get("classes"),
+        preparation=None if prepared is None else Preparation.from_json(prepared, source),
     )
-
-
-def read_extra(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `save` was given as `extra`, {} where it was given none; errors as for `read`."""
-    source = Path(path)
-    _, description = _open(source)
-    return {} if description.get("extra") is None else dict(_field(description, "extra", dict, source))
 
 
 def describe(network: Network, arrays: Mapping[str, Array]) -> dict[str, Any]:
@@ -115,6 +111,7 @@ def describe(network: Network, arrays: Mapping[str, Array]) -> dict[str, Any]:
         "input_shape": list(network.input_shape),
         "dtype": network.dtype.name,
         "classes": None if network.classes is None else network.classes.tolist(),
+        "preparation": None if network.preparation is None else network.preparation.to_json(),
         "layers": [
             {
                 "class": type(layer).__name__,
@@ -166,9 +163,9 @@ def _dump(description: dict[str, Any], target: Path) -> str:
                 f"({error})"
             ) from error
     try:
-        json.dumps(description.get("extra"), allow_nan=False)
+        json.dumps(description["preparation"], allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise FileError(f"{target}: not written, extra must be plain JSON ({error})") from error
+        raise FileError(f"{target}: not written, its preparation must be plain JSON ({error})") from error
     return json.dumps(description, ensure_ascii=False)
 
 

@@ -114,7 +114,8 @@ def test_network_that_no_memory_holds(
     run: Run, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither one that cannot exist nor one that does not fit here is a traceback."""
-    layers = f'{{ type = "Dense", units = {10**13} }}, {{ type = "Dense", units = 3 }}, "Softmax"'
+    large = f'{{ type = "Dense", units = {2**31 - 1} }}'
+    layers = f'{large}, {large}, {{ type = "Dense", units = 3 }}, "Softmax"'
     argv = ("train", flowers, "--target", "species")
     result = run(*argv, "--network", write(tmp_path, f"layers = [{layers}]"))
     assert result.code == 2

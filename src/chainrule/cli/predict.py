@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from chainrule.cli.runs import Preparation, open_run
+from chainrule.cli.runs import open_run
 from chainrule.cli.sources import check_features
-from chainrule.data import load_csv, load_digits, load_idx, load_npy, load_npz
+from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy, load_npz
 from chainrule.errors import FileError, ShapeError
 
 if TYPE_CHECKING:

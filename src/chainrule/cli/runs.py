@@ -1,8 +1,8 @@
 """Run folders: the model, the history, the curves and `run.json`, which says how they came about.
 
-The model file also holds how the inputs were prepared: their scale, the names of the features, and the scale
-of a regression's target. So `chainrule predict` treats new inputs alike wherever the file is copied to;
-`run.json` repeats it for readers.
+The model file also holds how the inputs were prepared (`network.preparation`): their scale, the names of the
+features, and the scale of a regression's target. So `chainrule predict` treats new inputs alike wherever the
+file is copied to; `run.json` repeats it for readers.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule.data import Standardizer
-from chainrule.errors import DataError, FileError
+from chainrule.data import Preparation
+from chainrule.errors import FileError
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -25,42 +24,6 @@ if TYPE_CHECKING:
 
 description_name = "run.json"
 format_version = 1
-
-
-@dataclass(eq=False)
-class Preparation:
-    """How inputs were prepared for a model, and how its outputs are read; everything None: as they are."""
-
-    feature_names: tuple[str, ...] | None = None
-    target_name: str | None = None
-    inputs: Standardizer | None = None
-    targets: Standardizer | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "feature_names": None if self.feature_names is None else list(self.feature_names),
-            "target_name": self.target_name,
-            "inputs": None if self.inputs is None else self.inputs.to_json(),
-            "targets": None if self.targets is None else self.targets.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, stored: Any, path: Path) -> Preparation:
-        """Raises FileError when the description is damaged."""
-        if not isinstance(stored, Mapping):
-            raise FileError(f"{path}: does not say how the inputs were prepared")
-        names, target_name = stored.get("feature_names"), stored.get("target_name")
-        named = names if isinstance(names, list) else []
-        damaged = named != (names or []) or not all(isinstance(name, str) for name in named)
-        if damaged or not isinstance(target_name, (str, type(None))):
-            raise FileError(f"{path}: the names of the features or of the target are damaged")
-        scales: list[Standardizer | None] = []
-        for part in ("inputs", "targets"):
-            try:
-                scales.append(None if stored.get(part) is None else Standardizer.from_json(stored[part]))
-            except (DataError, TypeError) as error:
-                raise FileError(f"{path}: {part}: {error}") from None
-        return cls(tuple(named) or None, target_name, *scales)
 
 
 def check_out(out: str, *, overwrite: bool) -> None:
@@ -97,12 +60,10 @@ def create_run_folder(name: str, out: str | None, *, overwrite: bool) -> Path:
     raise FileError(f"runs: holds a thousand folders called {stem}")
 
 
-def save_model(network: Network, folder: Path, preparation: Preparation) -> Path:
+def save_model(network: Network, folder: Path) -> Path:
     """model.safetensors, or model.npz where safetensors is not installed; the other one is removed."""
-    from chainrule import storage
-
     path = folder / ("model.safetensors" if find_spec("safetensors") is not None else "model.npz")
-    storage.save(network, path, extra={"preparation": preparation.to_json()})
+    network.save(path)
     for other in ("model.safetensors", "model.npz"):
         if other != path.name:
             (folder / other).unlink(missing_ok=True)
@@ -140,7 +101,6 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
     A model file that says nothing of a preparation gets the one that run.json beside it describes.
     """
     from chainrule.network import load
-    from chainrule.storage import read_extra
 
     place = Path(place)
     if not place.exists():
@@ -157,9 +117,9 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
             )
     else:
         model = place
-    network, extra = load(model), read_extra(model)
-    if "preparation" in extra:
-        return network, Preparation.from_json(extra["preparation"], model)
+    network = load(model)
+    if network.preparation is not None:
+        return network, network.preparation
     content = read_description(description)
     if content is None or content.get("model") != model.name:  # none, or that of another model
         return network, Preparation()

@@ -15,7 +15,6 @@ import numpy as np
 from chainrule.cli.info import version
 from chainrule.cli.networks import named_layers, read_network_file
 from chainrule.cli.runs import (
-    Preparation,
     check_out,
     create_run_folder,
     remove_history,
@@ -24,7 +23,7 @@ from chainrule.cli.runs import (
     save_model,
 )
 from chainrule.cli.sources import Problem, load_problem
-from chainrule.data import shifted, split
+from chainrule.data import Preparation, shifted, split
 from chainrule.errors import DataError, ShapeError
 
 if TYPE_CHECKING:
@@ -140,7 +139,12 @@ def build_network(problem: Problem, arguments: argparse.Namespace) -> Network:
             f"end it in Dense with units = {problem.outputs}"
         )
     network.classes = problem.classes
+    network.preparation = preparation_of(problem)
     return network
+
+
+def preparation_of(problem: Problem) -> Preparation:
+    return Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
 
 
 def loss_of(network: Network, problem: Problem) -> Loss:
@@ -297,8 +301,8 @@ def save(job: Job, arguments: argparse.Namespace, history: Any, result: dict[str
     from chainrule.engine import level
 
     problem = job.problem
-    preparation = Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
-    model = save_model(job.network, job.folder, preparation)
+    preparation = preparation_of(problem)
+    model = save_model(job.network, job.folder)
     remove_history(job.folder)
     if len(history.epoch):
         history.to_csv(job.folder / "history.csv")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from chainrule.data.preparation import Preparation
 from chainrule.data.split import Standardizer, split
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from chainrule.data.table import Table, load_csv
 
 __all__ = [
+    "Preparation",
     "Standardizer",
     "Table",
     "load_csv",
