@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,16 @@ def _conv(
     name: str, shape: tuple[int, int, int], *arguments: object, note: str = "", **options: object
 ) -> LayerCase:
     return LayerCase(f"conv-{name}", lambda: L.Conv2D(*arguments, **options), shape, note=note)  # type: ignore[arg-type]
+
+
+def _conv1(name: str, shape: tuple[int, int], *arguments: Any, note: str = "", **options: Any) -> LayerCase:
+    return LayerCase(f"conv1d-{name}", lambda: L.Conv1D(*arguments, **options), shape, note=note)
+
+
+def _depthwise(
+    name: str, shape: tuple[int, int, int], *arguments: Any, note: str = "", **options: Any
+) -> LayerCase:
+    return LayerCase(f"depthwise-{name}", lambda: L.DepthwiseConv2D(*arguments, **options), shape, note=note)
 
 
 def _pool(
@@ -104,6 +115,29 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase(
         "conv-many-channels", lambda: L.Conv2D(17, 3, padding="same"), (4, 3, 9), samples=2, note="odd tiles"
     ),
+    _conv("dilation", (7, 7, 1), 2, 3, dilation=2, note="i7 k3 d2 of the convolution arithmetic"),
+    _conv("dilation-pair", (7, 6, 2), 5, (2, 3), dilation=(3, 2), padding=(1, 2), stride=(1, 2)),
+    _conv("dilation-rows", (8, 3, 9), 2, (3, 2), dilation=(2, 1)),
+    _conv("dilation-same", (5, 6, 2), 3, 3, dilation=2, padding="same", stride=2),
+    _conv("groups", (5, 6, 4), 6, 3, groups=2, padding=1),
+    _conv("groups-odd", (4, 5, 9), 15, (2, 3), groups=3, stride=(2, 1), dilation=(1, 2), bias=False),
+    _conv("groups-wide", (3, 4, 14), 18, 2, groups=2, note="more than one tile in a group"),
+    _conv("groups-depthwise", (4, 5, 5), 5, 3, groups=5, padding="same"),
+    _depthwise("", (5, 6, 3), 3),
+    _depthwise("multiplier", (6, 5, 5), (2, 3), multiplier=3, padding="same"),
+    _depthwise("stride", (9, 8, 17), 3, stride=2, padding=1),
+    _depthwise("ragged", (8, 9, 2), 2, stride=3, note="pixels between windows get δ 0"),
+    _depthwise("dilation", (7, 11, 2), (3, 4), dilation=(2, 3), padding=((1, 2), (3, 0)), stride=(2, 1)),
+    _depthwise("long", (3, 40, 2), (2, 19), padding="same", bias=False, note="many taps"),
+    _depthwise("many-taps", (9, 9, 2), 9, padding=8, note="more taps than one pass takes"),
+    _depthwise("one", (4, 4, 1), 2, multiplier=2, note="one channel"),
+    LayerCase("depthwise-single", lambda: L.DepthwiseConv2D(3), (5, 9, 4), samples=1),
+    _conv1("", (9, 2), 3, 3),
+    _conv1("same", (10, 3), 5, 4, padding="same", stride=2),
+    _conv1("causal", (11, 2), 3, 3, padding=(4, 0), dilation=2, note="no output sees what comes later"),
+    _conv1("groups", (8, 6), 4, 2, groups=2, bias=False),
+    _conv1("one", (1, 1), 1, 1),
+    LayerCase("conv1d-single", lambda: L.Conv1D(9, 3), (7, 17), samples=1),
     *_pool("seed", (4, 4, 3), 2, None, "the net of seed 003"),
     *_pool("overlap", (5, 6, 2), 2, 1, "2x2, stride 1: δ accumulates (NNlib.jl #205)"),
     *_pool("overlap3", (5, 5, 2), 3, 1, "3x3, stride 1: δ accumulates (tangermeme #95)"),

@@ -33,6 +33,7 @@ template <class T>
 using Output = nb::ndarray<T, nb::c_contig, nb::device::cpu>;   // always .noconvert(): a result written into a copy is lost
 using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Halo = std::tuple<int, int, int, int>;   // top, bottom, left, right
+using Two = std::tuple<int, int>;              // rows, columns
 
 template <class T>
 T* checked(const Output<T>& array, int64_t size, const char* what) {
@@ -257,8 +258,21 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("set_post", &P::set_post, "activation"_a, "slope"_a, "saved"_a)
       .def("set_input_post", &P::set_input_post, "activation"_a, "slope"_a, "saved"_a)
       .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
-      .def("add_convolution", &P::add_convolution, "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel_h"_a, "kernel_w"_a,
-           "stride_h"_a, "stride_w"_a, "pad_top"_a, "pad_left"_a, "winograd"_a, "winograd_gradient"_a)
+      .def(
+          "add_convolution",
+          [](P& p, int x, int z, int weights, int bias, Two kernel, Two stride, Two dilation, Two pad, int groups, int method,
+             bool transposed) {
+            if (method < 0 || method > int(ConvMethod::depthwise)) throw nb::value_error("there is no such method");
+            ConvArgs<T> g{};
+            std::tie(g.kernel_h, g.kernel_w) = kernel;
+            std::tie(g.stride_h, g.stride_w) = stride;
+            std::tie(g.dilation_h, g.dilation_w) = dilation;
+            std::tie(g.pad_top, g.pad_left) = pad;
+            g.groups = groups, g.transposed = transposed;
+            p.add_convolution(x, z, weights, bias, g, ConvMethod(method));
+          },
+          "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel"_a, "stride"_a, "dilation"_a, "pad"_a, "groups"_a, "method"_a,
+          "transposed"_a)
       .def("add_pool", &P::add_pool, "x"_a, "z"_a, "window_h"_a, "window_w"_a, "stride_h"_a, "stride_w"_a, "average"_a)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)

@@ -12,6 +12,7 @@ namespace {
 #include "../kernels/elementwise.inl"
 #include "../kernels/dense.inl"
 #include "../kernels/conv.inl"
+#include "../kernels/depthwise.inl"
 #include "../kernels/winograd.inl"
 #include "../kernels/pool.inl"
 #include "../kernels/loss.inl"
@@ -41,6 +42,11 @@ constexpr Kernels<T> table() {
   k.conv_few_transpose = conv_few_transpose<T>;
   k.conv_few_gradient = conv_few_gradient<T>;
   k.conv_few_finish = conv_few_finish<T>;
+  k.conv_transposed_bias = conv_transposed_bias<T>;
+  k.depthwise_forward = depthwise_forward<T>;
+  k.depthwise_backward = depthwise_backward<T>;
+  k.depthwise_gradient = depthwise_gradient<T>;
+  k.depthwise_gradient_units = depthwise_gradient_units<T>;
   k.winograd_packed_size = winograd_packed_size<T>;
   k.winograd_scratch = winograd_scratch<T>;
   k.winograd_partial_size = winograd_partial_size<T>;

@@ -49,17 +49,22 @@ struct DenseArgs {
   Post<T> post;
 };
 
+// A transposed convolution is the same geometry, read the other way: x is the image its windows slide over, its output, and z
+// has a pixel for every window, its input. Its forward pass is conv_backward, its δ conv_forward.
 template <class T>
 struct ConvArgs {
   Map<T> x, z;   // forward: values; backward: z is the δ of the output
   Map<T> x_delta;
-  const T* weights;   // [filters][kernel_h][kernel_w][channels]
+  const T* weights;   // [filters][kernel_h][kernel_w][channels / groups]
   const T* bias;
   T* weight_gradient;
   T* bias_gradient;
   T* packed;    // packed weights, or the transformed ones of Winograd
   T* partial;   // Winograd: partial weight gradients, one per part; few samples: δ transposed, and the sums
-  int blocks, samples, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, parts;
+  int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, pad_top = 0, pad_left = 0;
+  int groups = 1;   // of channels and filters
+  bool transposed = false;
+  int blocks, samples, parts;
   Post<T> post;
 };
 
@@ -146,7 +151,13 @@ struct Kernels {
   int (*conv_few_units)(const ConvArgs<T>&);                            // 0: the batch is not small enough
   void (*conv_few_transpose)(const ConvArgs<T>&, int begin, int end);   // unit: output row
   void (*conv_few_gradient)(const ConvArgs<T>&, int begin, int end);
-  void (*conv_few_finish)(const ConvArgs<T>&, int begin, int end);   // unit: filter
+  void (*conv_few_finish)(const ConvArgs<T>&, int begin, int end);        // unit: filter
+  void (*conv_transposed_bias)(const ConvArgs<T>&, int begin, int end);   // unit: channel
+
+  void (*depthwise_forward)(const ConvArgs<T>&, int begin, int end);    // unit: output row of a block
+  void (*depthwise_backward)(const ConvArgs<T>&, int begin, int end);   // unit: input row of a block
+  void (*depthwise_gradient)(const ConvArgs<T>&, int begin, int end);
+  int (*depthwise_gradient_units)(const ConvArgs<T>&);
 
   size_t (*winograd_packed_size)(int channels, int filters);
   size_t (*winograd_scratch)(int channels, int filters);

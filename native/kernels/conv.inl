@@ -1,139 +1,203 @@
 // Convolution, direct: forward (cross-correlation), δ by scattering each δ pixel through the kernel (exactly the needed
 // products, at any stride and padding), and ∂w with accumulators per sample, summed over lanes at the end (seed 000, conv 1-3).
 
+// A kernel's taps and their channels lie contiguously along a row of pixels, unless the taps are apart or a group sees only a
+// part of the channels: then a row of the kernel is `kernel_w` segments.
+template <class T>
+inline bool whole_rows(const ConvArgs<T>& g) {
+  return g.dilation_w == 1 && g.groups == 1;
+}
+
 template <class T>
 inline int channel_tiles(int channels) {
   return (channels + narrow_channels - 1) / narrow_channels;
 }
+template <class T>
+inline int group_channels(const ConvArgs<T>& g) {
+  return g.x.channels / g.groups;
+}
+template <class T>
+inline int group_filters(const ConvArgs<T>& g) {
+  return g.z.channels / g.groups;
+}
+// Packed weights of one group.
+template <class T>
+inline ptrdiff_t forward_panel(const ConvArgs<T>& g) {
+  return ptrdiff_t(channel_tiles<T>(group_filters<T>(g))) * narrow_channels * g.kernel_h * g.kernel_w * group_channels<T>(g);
+}
+template <class T>
+inline ptrdiff_t backward_panel(const ConvArgs<T>& g) {
+  return ptrdiff_t(channel_tiles<T>(group_channels<T>(g))) * narrow_channels * g.kernel_h * g.kernel_w * group_filters<T>(g);
+}
 
 template <class T>
 static size_t conv_packed_size(const ConvArgs<T>& g) {
-  const size_t offsets = size_t(g.kernel_h) * g.kernel_w;
-  const size_t forward = size_t(channel_tiles<T>(g.z.channels)) * narrow_channels * offsets * g.x.channels;
-  const size_t backward = size_t(channel_tiles<T>(g.x.channels)) * narrow_channels * offsets * g.z.channels;
-  return forward > backward ? forward : backward;
+  const ptrdiff_t forward = forward_panel<T>(g), backward = backward_panel<T>(g);
+  return size_t(g.groups) * size_t(forward > backward ? forward : backward);
 }
 
-// [filter tile][kernel_h][kernel_w][channel][4 filters]; missing filters are left as they are and never stored.
+// [group][filter tile][kernel_h][kernel_w][channel][4 filters]; missing filters are left as they are and never stored.
 template <class T>
 static void conv_pack_forward(const ConvArgs<T>& g, int begin, int end) {
-  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * g.x.channels;
-  for (int k = begin; k < end; k++) {
-    const T* w = g.weights + k * size;
-    T* to = g.packed + (k / narrow_channels) * narrow_channels * size + k % narrow_channels;
+  const int own = group_filters<T>(g);
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * group_channels<T>(g);
+  for (int filter = begin; filter < end; filter++) {
+    const int k = filter % own;
+    const T* w = g.weights + filter * size;
+    T* to =
+        g.packed + filter / own * forward_panel<T>(g) + (k / narrow_channels) * narrow_channels * size + k % narrow_channels;
     for (ptrdiff_t i = 0; i < size; i++) to[i * narrow_channels] = w[i];
   }
 }
 
-// [kernel offset][channel tile][filter][4 channels]
+// [group][kernel offset][channel tile][filter][4 channels]
 template <class T>
 static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
   constexpr int C = narrow_channels;
-  const int offsets = g.kernel_h * g.kernel_w, channels = g.x.channels, filters = g.z.channels,
+  const int offsets = g.kernel_h * g.kernel_w, channels = group_channels<T>(g), filters = group_filters<T>(g),
             tiles = channel_tiles<T>(channels);
-  for (int k = begin; k < end; k++)
+  for (int filter = begin; filter < end; filter++) {
+    const int k = filter % filters;
+    T* packed = g.packed + filter / filters * backward_panel<T>(g);
     for (int o = 0; o < offsets; o++) {
-      const T* w = g.weights + (ptrdiff_t(k) * offsets + o) * channels;
-      for (int c = 0; c < channels; c++) g.packed[((ptrdiff_t(o) * tiles + c / C) * filters + k) * C + c % C] = w[c];
+      const T* w = g.weights + (ptrdiff_t(filter) * offsets + o) * channels;
+      for (int c = 0; c < channels; c++) packed[((ptrdiff_t(o) * tiles + c / C) * filters + k) * C + c % C] = w[c];
     }
+  }
 }
 
-// Unit: output row of a block.
+// `pixels` output pixels of one group: in one pass, or where the taps are not contiguous in a pass per row of the kernel.
+template <class T>
+inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const T* x, T* z, int pixels) {
+  constexpr int L = lanes<T>, C = narrow_channels;
+  const int channels = group_channels<T>(g), filters = group_filters<T>(g);
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * channels, x_pixel = ptrdiff_t(g.x.channels) * L;
+  const bool whole = whole_rows<T>(g);
+  const int passes = whole ? 1 : g.kernel_h;
+  Tile<T> t{};
+  t.x_pixel = g.stride_w * x_pixel;
+  t.x_segment = whole ? g.dilation_h * g.x.row : g.dilation_w * x_pixel;
+  t.segments = whole ? g.kernel_h : g.kernel_w;
+  t.length = whole ? g.kernel_w * channels : channels;
+  t.w_k = C;
+  t.w_segment = ptrdiff_t(t.length) * C;
+  t.z_pixel = ptrdiff_t(g.z.channels) * L;
+  for (int k = 0; k < filters; k += C) {
+    const int filter = group * filters + k;
+    t.z = z + filter * L;
+    t.bias = g.bias ? g.bias + filter : nullptr;
+    t.channels = filters - k < C ? filters - k : C;
+    for (int m = 0; m < passes; m++) {
+      t.x = x + group * channels * L + m * g.dilation_h * g.x.row;
+      t.w = g.packed + group * forward_panel<T>(g) + k * size + m * t.segments * t.w_segment;
+      t.add = m > 0;
+      t.floor = g.post.kind == Act::relu && !g.transposed && m == passes - 1 ? T(0) : no_floor<T>;
+      tile_up_to<T, C, narrow_pixels, false>(pixels, t);
+    }
+  }
+}
+
+// Unit: output row of a block. Where this is the δ of a transposed convolution it ends with the factor f' of what lies below.
 template <class T>
 static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>, C = narrow_channels;
-  const int channels = g.x.channels, filters = g.z.channels, height = g.z.height, width = g.z.width;
-  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * channels;
+  constexpr int L = lanes<T>;
+  const int height = g.z.height, width = g.z.width;
+  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, z_pixel = ptrdiff_t(g.z.channels) * L;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
-    const T* x =
-        g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top) * g.x.row - ptrdiff_t(g.pad_left) * channels * L;
+    const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top) * g.x.row - g.pad_left * x_pixel;
     T* z = g.z.data + b * g.z.block + i * g.z.row;
     Cut cut{width, narrow_pixels};
     for (int j = 0; j < width;) {
       const int pixels = cut.next();
-      Tile<T> t{};
-      t.x = x + ptrdiff_t(j) * g.stride_w * channels * L;
-      t.x_pixel = ptrdiff_t(g.stride_w) * channels * L;
-      t.x_segment = g.x.row;
-      t.segments = g.kernel_h;
-      t.length = g.kernel_w * channels;
-      t.w_k = C;
-      t.w_segment = ptrdiff_t(t.length) * C;
-      t.z_pixel = ptrdiff_t(filters) * L;
-      t.floor = g.post.kind == Act::relu ? T(0) : no_floor<T>;
-      for (int k = 0; k < filters; k += C) {
-        t.w = g.packed + k * size;
-        t.z = z + (ptrdiff_t(j) * filters + k) * L;
-        t.bias = g.bias ? g.bias + k : nullptr;
-        t.channels = filters - k < C ? filters - k : C;
+      for (int group = 0; group < g.groups; group++)
+        conv_forward_pixels<T>(g, group, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel, pixels);
+      j += pixels;
+    }
+    if (g.transposed) hadamard_row<T>(g.post, g.z, b, i);
+    else if (g.post.kind != Act::identity && g.post.kind != Act::relu) activate_row<T>(g.post, g.z, b, i);
+  }
+}
+
+// δ of output row i, which lies at kernel row m, added to the input row at `row`.
+template <class T>
+inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row, int m) {
+  constexpr int L = lanes<T>, C = narrow_channels;
+  const int channels = group_channels<T>(g), filters = group_filters<T>(g), tiles = channel_tiles<T>(channels);
+  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L;
+  Tile<T> t{};
+  t.x_pixel = ptrdiff_t(g.z.channels) * L;
+  t.segments = 1;
+  t.length = filters;
+  t.w_k = C;
+  t.z_pixel = g.stride_w * x_pixel;
+  t.floor = no_floor<T>;
+  t.add = true;
+  for (int n = 0; n < g.kernel_w; n++) {
+    // Output columns j with 0 <= j·stride − pad + n·dilation < width.
+    const int low = g.pad_left - n * g.dilation_w, high = g.x.width - 1 + low;
+    int j = low > 0 ? (low + g.stride_w - 1) / g.stride_w : 0;
+    const int last = high < 0 ? -1 : (high / g.stride_w < g.z.width - 1 ? high / g.stride_w : g.z.width - 1);
+    Cut cut{last + 1 - j, narrow_pixels};
+    while (j <= last) {
+      const int pixels = cut.next();
+      t.x = d + j * t.x_pixel + group * filters * L;
+      T* z = row + (ptrdiff_t(j) * g.stride_w - low) * x_pixel + group * channels * L;
+      for (int c = 0; c < tiles; c++) {
+        t.w = g.packed + group * backward_panel<T>(g) + ((ptrdiff_t(m) * g.kernel_w + n) * tiles + c) * filters * C;
+        t.z = z + c * C * L;
+        t.channels = channels - c * C < C ? channels - c * C : C;
         tile_up_to<T, C, narrow_pixels, false>(pixels, t);
       }
       j += pixels;
     }
-    if (g.post.kind != Act::identity && g.post.kind != Act::relu)
-      activate_run<T>(g.post.kind, g.post.slope, z, g.post.saved.data + b * g.post.saved.block + i * g.post.saved.row,
-                      ptrdiff_t(width) * filters);
   }
 }
 
-// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m; within a row every δ pixel is
-// added at its kernel columns. Conv 1 as a scatter: no flipped kernel, no padded δ, no wasted product.
+// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation; within a row every δ
+// pixel is added at its kernel columns. Conv 1 as a scatter: no flipped kernel, no padded δ, no wasted product. The same sum
+// is the forward pass of a transposed convolution, which starts from the bias and ends with the activation.
 template <class T>
 static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
-  constexpr int L = lanes<T>, C = narrow_channels;
-  const int channels = g.x.channels, filters = g.z.channels, height = g.x.height, width = g.x.width;
-  const int tiles = channel_tiles<T>(channels);
+  constexpr int L = lanes<T>;
+  const int channels = g.x.channels, height = g.x.height, width = g.x.width;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, u = unit % height;
     T* row = g.x_delta.data + b * g.x_delta.block + u * g.x_delta.row;
-    __builtin_memset(row, 0, sizeof(T) * size_t(width) * channels * L);
+    if (g.transposed && g.bias) {
+      for (int c = 0; c < channels; c++)
+        for (int v = 0; v < width; v++) store(row + (ptrdiff_t(v) * channels + c) * L, broadcast<T>(g.bias[c]));
+    } else {
+      __builtin_memset(row, 0, sizeof(T) * size_t(width) * channels * L);
+    }
     for (int m = 0; m < g.kernel_h; m++) {
-      const int shifted = u + g.pad_top - m;
+      const int shifted = u + g.pad_top - m * g.dilation_h;
       if (shifted < 0 || shifted % g.stride_h) continue;
       const int i = shifted / g.stride_h;
       if (i >= g.z.height) continue;
-      const T* d = g.z.data + b * g.z.block + i * g.z.row;
-      for (int n = 0; n < g.kernel_w; n++) {
-        // Output columns j with 0 <= j·stride − pad + n < width.
-        const int low = g.pad_left - n, high = width - 1 + g.pad_left - n;
-        int j = low > 0 ? (low + g.stride_w - 1) / g.stride_w : 0;
-        const int last = high < 0 ? -1 : (high / g.stride_w < g.z.width - 1 ? high / g.stride_w : g.z.width - 1);
-        Cut cut{last + 1 - j, narrow_pixels};
-        while (j <= last) {
-          const int pixels = cut.next();
-          Tile<T> t{};
-          t.x = d + ptrdiff_t(j) * filters * L;
-          t.x_pixel = ptrdiff_t(filters) * L;
-          t.segments = 1;
-          t.length = filters;
-          t.w_k = C;
-          t.z_pixel = ptrdiff_t(g.stride_w) * channels * L;
-          t.floor = no_floor<T>;
-          t.add = true;
-          T* z = row + (ptrdiff_t(j) * g.stride_w - g.pad_left + n) * channels * L;
-          for (int c = 0; c < tiles; c++) {
-            t.w = g.packed + ((ptrdiff_t(m) * g.kernel_w + n) * tiles + c) * filters * C;
-            t.z = z + c * C * L;
-            t.channels = channels - c * C < C ? channels - c * C : C;
-            tile_up_to<T, C, narrow_pixels, false>(pixels, t);
-          }
-          j += pixels;
-        }
-      }
+      for (int group = 0; group < g.groups; group++)
+        conv_scatter_row<T>(g, group, g.z.data + b * g.z.block + i * g.z.row, row, m);
     }
-    hadamard_row<T>(g.post, g.x_delta, b, u);
+    if (g.transposed) activate_row<T>(g.post, g.x_delta, b, u);
+    else hadamard_row<T>(g.post, g.x_delta, b, u);
   }
 }
+
+// What one tile of the weight gradient covers: filters from `filter` on, up to `filters`; kernel row m; pairs (kernel column,
+// channel) from `pair` of the row on, the first of which lies at x + `offset`.
+struct Pairs {
+  int filter, filters, m, pair;
+  ptrdiff_t offset;
+};
 
 // Weight gradient of C filters and P consecutive (kernel column, channel) pairs of one kernel row: lanes accumulate the
 // gradients of their own samples; only the end sums over them.
 // With the bias, its gradient (conv 3: the sum of δ over positions and samples) is summed on the way.
 template <class T, int C, int P, bool with_bias>
-__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter, int m, int r) {
+__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pairs& at) {
   constexpr int L = lanes<T>;
-  const int channels = g.x.channels, filters = g.z.channels;
-  const ptrdiff_t step = ptrdiff_t(g.stride_w) * channels * L;
+  const int filter = at.filter;
+  const ptrdiff_t step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_step = ptrdiff_t(g.z.channels) * L;
   Vec<T> acc[C][P];
 #pragma GCC unroll 16
   for (int c = 0; c < C; c++)
@@ -142,10 +206,10 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter
   Vec<T> bias[C] = {};
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
-      const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + m) * g.x.row +
-                   (r - ptrdiff_t(g.pad_left) * channels) * L;
+      const T* x =
+          g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + at.m * g.dilation_h) * g.x.row + at.offset;
       const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
-      for (int j = 0; j < g.z.width; j++, x += step, d += ptrdiff_t(filters) * L) {
+      for (int j = 0; j < g.z.width; j++, x += step, d += d_step) {
         Vec<T> xv[P];
 #pragma GCC unroll 16
         for (int p = 0; p < P; p++) xv[p] = load(x + p * L);
@@ -158,7 +222,7 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter
         }
       }
     }
-  const ptrdiff_t row = ptrdiff_t(g.kernel_w) * channels;
+  const ptrdiff_t row = ptrdiff_t(g.kernel_w) * group_channels<T>(g);
 #pragma GCC unroll 16
   for (int first = 0; first < C * P; first += L) {
     Vec<T> group[L];
@@ -168,18 +232,17 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, int filter
     store(sums, sum_each<T>(group));
     for (int i = 0; i < L && first + i < C * P; i++) {
       const int c = (first + i) / P, p = (first + i) % P;
-      if (filter + c < filters) g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + m) * row + r + p] = sums[i];
+      if (filter + c < at.filters) g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + at.m) * row + at.pair + p] = sums[i];
     }
   }
   if (with_bias)
-    for (int c = 0; c < C && filter + c < filters; c++) g.bias_gradient[filter + c] = sum_lanes<T>(bias[c]);
+    for (int c = 0; c < C && filter + c < at.filters; c++) g.bias_gradient[filter + c] = sum_lanes<T>(bias[c]);
 }
 template <class T, int C, int P>
-inline void correlate_up_to(int pairs, const ConvArgs<T>& g, int filter, int m, int r) {
+inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
   if (pairs == P)
-    return g.bias_gradient && m == 0 && r == 0 ? correlate<T, C, P, true>(g, filter, m, r)
-                                               : correlate<T, C, P, false>(g, filter, m, r);
-  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, filter, m, r);
+    return g.bias_gradient && at.m == 0 && at.pair == 0 ? correlate<T, C, P, true>(g, at) : correlate<T, C, P, false>(g, at);
+  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
 }
 
 // A block with few samples: there the lanes of a vector are filters, not samples, and only the samples that exist are
@@ -187,7 +250,7 @@ inline void correlate_up_to(int pairs, const ConvArgs<T>& g, int filter, int m, 
 // [panel of filters][pixel][sample][filter], the gradient is summed as [panel][pair][filter] and copied out at the end.
 template <class T>
 inline bool few_samples_gradient(const ConvArgs<T>& g) {
-  return g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
+  return whole_rows<T>(g) && g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
 }
 template <class T>
 static size_t conv_few_size(const ConvArgs<T>& g) {
@@ -236,8 +299,8 @@ static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
     const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
     T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
     for (int i = 0; i < g.z.height; i++) {
-      const T* x =
-          g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m) * g.x.row + (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
+      const T* x = g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) * g.x.row +
+                   (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
       const T* d = g.partial + j * d_panel + i * d_row;
       if (j + O <= columns) outer_rows<T, O>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);
       else outer_rows<T, 1>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);
@@ -261,17 +324,52 @@ static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
   }
 }
 
-// Unit: (kernel row, run of pairs, tile of filters).
+// Unit: (kernel row, segment of it, run of pairs, group, tile of filters).
+template <class T>
+inline int pair_segments(const ConvArgs<T>& g) {
+  return whole_rows<T>(g) ? 1 : g.kernel_w;
+}
+template <class T>
+inline int segment_pairs(const ConvArgs<T>& g) {
+  return whole_rows<T>(g) ? g.kernel_w * g.x.channels : group_channels<T>(g);
+}
 template <class T>
 static int conv_gradient_units(const ConvArgs<T>& g) {
-  return g.kernel_h * groups(g.kernel_w * g.x.channels, narrow_pixels) * channel_tiles<T>(g.z.channels);
+  return g.kernel_h * pair_segments<T>(g) * groups(segment_pairs<T>(g), narrow_pixels) * g.groups *
+         channel_tiles<T>(group_filters<T>(g));
 }
 template <class T>
 static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
-  const int pairs = g.kernel_w * g.x.channels, runs = groups(pairs, narrow_pixels), tiles = channel_tiles<T>(g.z.channels);
+  constexpr int L = lanes<T>;
+  const int segments = pair_segments<T>(g), pairs = segment_pairs<T>(g), runs = groups(pairs, narrow_pixels);
+  const int filters = group_filters<T>(g), tiles = channel_tiles<T>(filters);
   for (int unit = begin; unit < end; unit++) {
-    const int filter = (unit % tiles) * narrow_channels, run = unit / tiles % runs, m = unit / tiles / runs;
+    int rest = unit;
+    const auto digit = [&rest](int base) {
+      const int value = rest % base;
+      rest /= base;
+      return value;
+    };
+    const int tile = digit(tiles), group = digit(g.groups), run = digit(runs), n = digit(segments), m = rest;
     const int r = int(int64_t(run) * pairs / runs), r_end = int(int64_t(run + 1) * pairs / runs);
-    correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, filter, m, r);
+    const ptrdiff_t pixels = ptrdiff_t(n) * g.dilation_w - g.pad_left;
+    const Pairs at{group * filters + tile * narrow_channels, (group + 1) * filters, m, n * pairs + r,
+                   (pixels * g.x.channels + group * group_channels<T>(g) + r) * L};
+    correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);
+  }
+}
+
+// ∂b of a transposed convolution: the sum of δ, here the image, over pixels and samples. Unit: channel.
+template <class T>
+static void conv_transposed_bias(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  for (int c = begin; c < end; c++) {
+    Vec<T> sum{};
+    for (int b = 0; b < g.blocks; b++)
+      for (int u = 0; u < g.x.height; u++) {
+        const T* d = g.x.data + b * g.x.block + u * g.x.row + c * L;
+        for (int v = 0; v < g.x.width; v++) sum += load(d + ptrdiff_t(v) * g.x.channels * L);
+      }
+    g.bias_gradient[c] = sum_lanes<T>(sum);
   }
 }

@@ -78,6 +78,14 @@ inline void hadamard_row(const Post<T>& post, const Map<T>& delta, int b, int h)
                 ptrdiff_t(delta.width) * delta.channels);
 }
 
+// The row `h` of block `b` just written in `z`: a = f(z), into `saved`, which may be z.
+template <class T>
+inline void activate_row(const Post<T>& post, const Map<T>& z, int b, int h) {
+  if (post.kind == Act::identity) return;
+  activate_run<T>(post.kind, post.slope, z.data + b * z.block + h * z.row,
+                  post.saved.data + b * post.saved.block + h * post.saved.row, ptrdiff_t(z.width) * z.channels);
+}
+
 // Softmax over the channels of each pixel: a = e^{z − max} / Σ.
 template <class T>
 inline void softmax_pixel(const T* z, T* a, int channels) {

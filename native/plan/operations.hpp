@@ -136,98 +136,129 @@ template <class T>
 class ConvolutionOperation final : public Operation<T> {
  public:
   int weights = -1, bias = -1;
-  bool winograd = false, winograd_gradient = false;
-  ConvArgs<T> geometry{};   // kernel, stride, padding
+  ConvMethod method = ConvMethod::direct;
+  ConvArgs<T> geometry{};   // kernel, stride, padding, dilation, groups, transposed
 
   // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
   static constexpr int parts = 4;
 
   void reserve(Plan<T>& plan) override {
     const auto& k = plan.kernels();
-    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
-    geometry.x.channels = x.channels, geometry.z.channels = z.channels;
-    packed_ = plan.arena().reserve(winograd ? k.winograd_packed_size(x.channels, z.channels) : k.conv_packed_size(geometry),
-                                   sizeof(T));
-    geometry.z.height = z.height, geometry.z.width = z.width;
-    if (winograd_gradient) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(x.channels, z.channels), sizeof(T));
-    else if (plan.batch_size() < plan.lanes()) partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
+    const auto &image = plan.value(geometry.transposed ? this->z : this->x).shape,
+               &windows = plan.value(geometry.transposed ? this->x : this->z).shape;
+    const int channels = image.channels, filters = windows.channels;
+    geometry.x.channels = channels, geometry.z.channels = filters;
+    if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
+    else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
+    geometry.z.height = windows.height, geometry.z.width = windows.width;
+    if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
+    else if (plan.batch_size() < plan.lanes() && !depthwise())
+      partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
   }
 
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
-    ConvArgs<T>& f = forward_;
+    const auto x = plan.map(this->x), z = plan.map(this->z), x_delta = plan.delta(this->x), z_delta = plan.delta(this->z);
+    ConvArgs<T>&f = forward_, &d = delta_, &g = gradient_;
     f = geometry;
-    f.x = plan.map(this->x), f.z = plan.map(this->z);
-    f.weights = plan.theta(weights), f.bias = plan.theta(bias);
-    f.weight_gradient = plan.gradient(weights), f.bias_gradient = plan.gradient(bias);
+    f.weights = plan.theta(weights);
     f.packed = plan.arena().template at<T>(packed_);
     f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
     f.parts = parts;
-    f.post = this->post;
-    backward_ = f;
-    backward_.z = plan.delta(this->z);
-    backward_.x_delta = plan.delta(this->x);
-    backward_.post = this->input_post;
+    d = g = f;
+    f.bias = plan.theta(bias);
+    f.post = this->post, d.post = this->input_post;
+    g.weight_gradient = plan.gradient(weights), g.bias_gradient = plan.gradient(bias);
+    if (geometry.transposed) {
+      f.x = f.x_delta = z, f.z = x;
+      d.x = z_delta, d.z = x_delta;
+      g.x = z_delta, g.z = x, g.bias_gradient = nullptr;
+    } else {
+      f.x = x, f.z = z;
+      d.x = x, d.z = z_delta, d.x_delta = x_delta;
+      g.x = x, g.z = z_delta;
+    }
   }
 
   void forward(Plan<T>& plan, int samples) override {
-    ConvArgs<T>& g = forward_;
-    g.blocks = plan.blocks(samples);
+    geometry.transposed ? spread(plan, forward_, samples) : slide(plan, forward_, samples);
+  }
+  void delta(Plan<T>& plan, int samples) override {
+    geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
+  }
+
+  void gradients(Plan<T>& plan, int samples) override {
+    ConvArgs<T>& g = gradient_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
     const int filters = g.z.channels;
-    if (winograd) {
-      parallel(filters, pack_work(), [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
+    if (depthwise()) {
+      parallel(k.depthwise_gradient_units(g), work(g), [&](int begin, int end, int) { k.depthwise_gradient(g, begin, end); });
+    } else if (winograd_gradient()) {
+      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
+      parallel(parts, work(g),
+               [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
+    } else if (const int units = g.partial ? k.conv_few_units(g) : 0; units > 0) {
+      parallel(g.z.height, work(g) / 16, [&](int begin, int end, int) { k.conv_few_transpose(g, begin, end); });
+      parallel(units, work(g), [&](int begin, int end, int) { k.conv_few_gradient(g, begin, end); });
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_few_finish(g, begin, end); });
+    } else {
+      parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
+    }
+    if (!geometry.transposed || bias < 0) return;
+    ConvArgs<T> sums = g;
+    sums.bias_gradient = plan.gradient(bias);
+    parallel(g.x.channels, int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels,
+             [&](int begin, int end, int) { k.conv_transposed_bias(sums, begin, end); });
+  }
+
+ private:
+  // A value for every window of the image: the forward pass, and the δ of a transposed convolution.
+  void slide(Plan<T>& plan, ConvArgs<T>& g, int samples) {
+    g.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const int filters = g.z.channels, rows = g.blocks * g.z.height;
+    if (depthwise()) {
+      parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_forward(g, begin, end); });
+    } else if (winograd()) {
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
       const size_t scratch = k.winograd_scratch(g.x.channels, filters);
       parallel(g.blocks * ((g.z.height + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_forward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
-      parallel(filters, pack_work(), [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
-      parallel(g.blocks * g.z.height, work(g), [&](int begin, int end, int) { k.conv_forward(g, begin, end); });
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
+      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_forward(g, begin, end); });
     }
   }
 
-  void gradients(Plan<T>& plan, int samples) override {
-    ConvArgs<T>& g = backward_;
-    g.blocks = plan.blocks(samples), g.samples = samples;
-    const auto& k = plan.kernels();
-    const int filters = g.z.channels;
-    if (winograd_gradient) {
-      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
-      parallel(parts, work(g),
-               [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
-      parallel(filters, pack_work(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
-    } else if (const int units = g.partial ? k.conv_few_units(g) : 0; units > 0) {
-      parallel(g.z.height, work(g) / 16, [&](int begin, int end, int) { k.conv_few_transpose(g, begin, end); });
-      parallel(units, work(g), [&](int begin, int end, int) { k.conv_few_gradient(g, begin, end); });
-      parallel(filters, pack_work(), [&](int begin, int end, int) { k.conv_few_finish(g, begin, end); });
-    } else {
-      parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
-    }
-  }
-
-  void delta(Plan<T>& plan, int samples) override {
-    ConvArgs<T>& g = backward_;
+  // Every window's value spread over the image: δ, and the forward pass of a transposed convolution.
+  void spread(Plan<T>& plan, ConvArgs<T>& g, int samples) {
     g.blocks = plan.blocks(samples);
     const auto& k = plan.kernels();
-    const int filters = g.z.channels, channels = g.x.channels;
-    if (winograd) {
+    const int filters = g.z.channels, channels = g.x.channels, rows = g.blocks * g.x.height;
+    if (depthwise()) {
+      parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_backward(g, begin, end); });
+    } else if (winograd()) {
       const size_t scratch = k.winograd_scratch(channels, filters);
-      parallel(channels, pack_work(), [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
+      parallel(channels, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
       parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
                [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
     } else {
-      parallel(filters, pack_work(), [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
-      parallel(g.blocks * g.x.height, work(g), [&](int begin, int end, int) { k.conv_backward(g, begin, end); });
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
+      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_backward(g, begin, end); });
     }
   }
 
- private:
-  int64_t pack_work() const {
-    return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels * geometry.z.channels;
+  bool depthwise() const { return method == ConvMethod::depthwise; }
+  bool winograd() const { return method == ConvMethod::winograd || winograd_gradient(); }
+  bool winograd_gradient() const { return method == ConvMethod::winograd_gradient; }
+  int64_t weight_count() const {
+    return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels / geometry.groups * geometry.z.channels;
   }
-  int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * pack_work(); }
+  int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * weight_count(); }
   Region packed_, partial_;
-  ConvArgs<T> forward_{}, backward_{};
+  ConvArgs<T> forward_{}, delta_{}, gradient_{};
 };
 
 template <class T>

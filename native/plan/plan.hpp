@@ -21,6 +21,9 @@ struct ValueShape {
   int64_t features() const { return int64_t(height) * width * channels; }
 };
 
+// How a convolution is computed; winograd_gradient: by Winograd in all three passes, winograd: but for the weight gradient.
+enum class ConvMethod : int { direct, winograd, winograd_gradient, depthwise };
+
 enum class Layout : int { plain, panels };
 
 struct ParameterShape {
@@ -64,8 +67,7 @@ class Plan {
   void set_post(int activation, double slope, int saved);         // for the operation added next: the activation of its output
   void set_input_post(int activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
   void add_dense(int x, int z, int weights, int bias);
-  void add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_top,
-                       int pad_left, bool winograd, bool winograd_gradient);
+  void add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method);
   void add_pool(int x, int z, int window_h, int window_w, int stride_h, int stride_w, bool average);
   void add_activation(int x, int z, int kind, double slope);
   void add_softmax(int x, int z);

@@ -77,14 +77,10 @@ void Plan<T>::add_dense(int x, int z, int weights, int bias) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_convolution(int x, int z, int weights, int bias, int kernel_h, int kernel_w, int stride_h, int stride_w,
-                              int pad_top, int pad_left, bool winograd, bool winograd_gradient) {
+void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method) {
   auto o = std::make_unique<ConvolutionOperation<T>>();
-  o->weights = weights, o->bias = bias, o->winograd = winograd;
-  o->winograd_gradient = winograd_gradient;
-  o->geometry.kernel_h = kernel_h, o->geometry.kernel_w = kernel_w;
-  o->geometry.stride_h = stride_h, o->geometry.stride_w = stride_w;
-  o->geometry.pad_top = pad_top, o->geometry.pad_left = pad_left;
+  o->weights = weights, o->bias = bias, o->method = method;
+  o->geometry = geometry;
   CHAINRULE_PLACE(o);
 }
 template <class T>

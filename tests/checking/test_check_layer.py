@@ -101,7 +101,7 @@ class UnflippedKernel(Conv2D):
         return sum_over(
             "mn",
             g.kernel,
-            lambda m, n: place(kernel_at(W, k1 - 1 - m, k2 - 1 - n).T @ d, m, n, like=x, grid=g),
+            lambda m, n: place(kernel_at(W, k1 - 1 - m, k2 - 1 - n).T @ d, x, m, n, grid=g),
         )
 
 

@@ -83,10 +83,9 @@ def summed_terms(network: cr.Network, samples: int) -> int:
     for layer in network.layers:
         positions = int(np.prod(network.shapes[str(layer.name)][:-1]))
         for array in network.layer_parameters(layer).values():
+            kernel = int(np.prod(array.shape[1:-1]))
             terms += array.size // array.shape[0] + samples * positions  # forward and δ; the gradient
-            terms += (
-                array.shape[0] * (array.shape[1:3] != () and array.ndim == 4) * int(np.prod(array.shape[1:3]))
-            )
+            terms += array.shape[0] * (array.ndim > 2) * kernel
         terms += 4 + (network.shapes[str(layer.name)][-1] if isinstance(layer, cr.Softmax) else 0)
     return terms
 

@@ -1,6 +1,6 @@
 """Random small networks with data, loss, penalty and weights, each from a seed: sizes around the lanes, odd
-pictures,
-every padding, overlapping and ragged pools, every activation wherever it can stand.
+pictures, every padding, dilation and grouping, overlapping and ragged pools, every activation wherever it can
+stand.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _width(r: Random) -> int:
     return int(r.choice(WIDTHS))
 
 
-def _direct(r: Random) -> cr.Layer:
+def _direct(r: Random, channels: int) -> cr.Layer:
     kernel = (int(r.integers(1, 5)), int(r.integers(1, 5)))
     stride = (int(r.integers(1, 3)), int(r.integers(1, 3)))
     (top, bottom), (left, right) = [
@@ -46,10 +46,38 @@ def _direct(r: Random) -> cr.Layer:
     return cr.Conv2D(_width(r), kernel, stride=stride, padding=padding, bias=bool(r.random() < 0.8))
 
 
-def _winograd(r: Random) -> cr.Layer:
+def _winograd(r: Random, channels: int) -> cr.Layer:
     paddings: list[Any] = ["valid", "same", 0, 1, 2, ((0, 2), (1, 0)), ((2, 1), (0, 2)), (1, 2)]
     filters = int(r.choice([8, 9, 15, 16, 17, 33]))
     return cr.Conv2D(filters, 3, padding=paddings[r.integers(len(paddings))], bias=bool(r.random() < 0.8))
+
+
+def _sizes(r: Random, low: int, high: int, axes: int) -> Any:
+    """A number per axis; for one axis the number."""
+    sizes = tuple(r.integers(low, high, axes).tolist())
+    return sizes if axes > 1 else sizes[0]
+
+
+def _apart(r: Random, channels: int, axes: int = 2) -> cr.Layer:
+    """Dilated, grouped and depthwise."""
+    options: dict[str, Any] = {
+        "stride": _sizes(r, 1, 3, axes),
+        "dilation": _sizes(r, 1, 4, axes),
+        "padding": ["same", "valid", 1][r.integers(3)],
+        "bias": bool(r.random() < 0.8),
+    }
+    kernel = _sizes(r, 2, 5, axes)
+    groups = int(r.choice([g for g in range(1, channels + 1) if channels % g == 0]))
+    filters = groups * int(r.integers(1, 5 if groups < 9 else 3))
+    if axes == 1:
+        return cr.Conv1D(filters, kernel, groups=groups, **options)
+    if r.random() < 0.3:
+        return cr.DepthwiseConv2D(kernel, multiplier=int(r.integers(1, 3)), **options)
+    return cr.Conv2D(filters, kernel, groups=groups, **options)
+
+
+def _sequence(r: Random, channels: int) -> cr.Layer:
+    return _apart(r, channels, 1)
 
 
 def _pool(r: Random) -> cr.Layer:
@@ -70,12 +98,14 @@ def _add(layers: list[cr.Layer], shape: tuple[int, ...], layer: cr.Layer) -> tup
     return new
 
 
-def _image_body(r: Random, conv: Maker, shape: tuple[int, ...]) -> tuple[list[cr.Layer], tuple[int, ...]]:
+def _image_body(
+    r: Random, conv: Callable[[Random, int], cr.Layer], shape: tuple[int, ...]
+) -> tuple[list[cr.Layer], tuple[int, ...]]:
     layers: list[cr.Layer] = []
     for _ in range(int(r.integers(2, 4))):
         if r.random() < 0.2:
             shape = _add(layers, shape, cr.Identity())
-        shape = _add(layers, shape, conv(r))
+        shape = _add(layers, shape, conv(r, shape[-1]))
         for _ in range(int(r.integers(0, 3))):
             shape = _add(layers, shape, ACTIVATIONS[r.integers(len(ACTIVATIONS))](r))
         if r.random() < 0.5:
@@ -101,10 +131,12 @@ def random_layers(r: Random, family: str) -> tuple[list[cr.Layer], tuple[int, ..
         layers: list[cr.Layer] = [cr.Flatten()] if flat else []
         _dense_body(r, layers, layers[0].output_shape(shape) if flat else shape, int(r.integers(1, 4)))
         return layers, shape
-    winograd = family == "winograd"
-    channels = int(r.choice([8, 9, 16, 17])) if winograd else _width(r)
+    channels = int(r.choice([8, 9, 16, 17])) if family == "winograd" else _width(r)
     shape = (int(r.integers(3, 9)), int(r.integers(3, 9)), channels)
-    layers, end = _image_body(r, _winograd if winograd else _direct, shape)
+    if family == "sequence":
+        shape = (shape[0] + shape[1], channels)
+    conv = {"winograd": _winograd, "direct": _direct, "apart": _apart, "sequence": _sequence}[family]
+    layers, end = _image_body(r, conv, shape)
     if r.random() < 0.7:
         end = _add(layers, end, cr.Flatten())
         if r.random() < 0.3:

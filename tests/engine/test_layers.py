@@ -53,9 +53,11 @@ def alone(case: LayerCase) -> Problem:
 def between(case: LayerCase) -> Problem:
     """The layer between one with parameters, whose δ it must deliver, and an activation."""
     shape = case.input_shape
-    below: list[cr.Layer] = (
-        [cr.Conv2D(shape[-1], 1), cr.Tanh()] if len(shape) == 3 else [cr.Dense(shape[0]), cr.Softplus()]
-    )
+    below: list[cr.Layer] = {
+        1: lambda: [cr.Dense(shape[0]), cr.Softplus()],
+        2: lambda: [cr.Conv1D(shape[-1], 1), cr.Tanh()],
+        3: lambda: [cr.Conv2D(shape[-1], 1), cr.Tanh()],
+    }[len(shape)]()
     network = cr.Network([*below, case.make(), cr.LeakyReLU(0.25)], input_shape=shape, seed=1)
     y = output_delta(case, LARGEST_BATCH).astype(np.float32)
     for seed in range(100):

@@ -29,7 +29,7 @@ from tests.engine.harness import (
 )
 from tests.engine.problems import random_problem
 
-FAMILIES = {"dense": 24, "direct": 36, "winograd": 30}
+FAMILIES = {"dense": 24, "direct": 36, "winograd": 30, "apart": 30, "sequence": 24}
 NETWORKS = [(family, seed) for family, count in FAMILIES.items() for seed in range(count)]
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
 

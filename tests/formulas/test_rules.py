@@ -85,9 +85,12 @@ EXAMPLES: dict[str, list[Example]] = {
     "flatten": [Example((IMAGE,))],
     "unflatten": [Example((RNG.standard_normal((60, 2)), IMAGE))],
     "window": [Example((IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
-    "place": [Example((WINDOWS, m, n, IMAGE), options={"grid": GRID}) for m in range(3) for n in range(2)],
+    "place": [Example((WINDOWS, IMAGE, m, n), options={"grid": GRID}) for m in range(3) for n in range(2)],
+    "canvas": [Example((WINDOWS,), (), {"grid": GRID, "features": 3})],
+    "block_diagonal": [Example((KERNEL[:, 0, 0, :2], RNG.standard_normal((4, 3))))],
+    "diagonal_blocks": [Example((RNG.standard_normal((2, 4)), KERNEL[:, 0, 0, :2]))],
     "kernel_at": [Example((KERNEL, 2, 1))],
-    "kernel_place": [Example((KERNEL[:, 0, 0], 2, 1, KERNEL))],
+    "kernel_place": [Example((KERNEL[:, 0, 0], KERNEL, 2, 1))],
     "chosen": [Example((np.arange(6).reshape(2, 3), 1, 0), (), {"grid": Grid((3, 2))})],
 }
 
@@ -228,5 +231,5 @@ def test_window_and_place_are_adjoint_for_every_geometry() -> None:
                     for m in range(kernel):
                         seen = A.window(x, m, 0, grid=grid)
                         np.testing.assert_array_equal(seen, padded[m : m + (count - 1) * stride + 1 : stride])
-                        back = A.place(d, m, 0, like=x, grid=grid)
+                        back = A.place(d, x, m, 0, grid=grid)
                         np.testing.assert_allclose((seen * d).sum(), (x * back).sum(), atol=1e-13)

@@ -171,7 +171,27 @@ def test_every_operation_of_the_formulas_matters(case: LayerCase) -> None:
 
 
 # Cases so small that a mutant is the formula: f' = 1 of the identity, 1x1 matrices and windows, one class.
-EQUIVALENT = {"identity-vector", "identity-image", "maxpool-one", "avgpool-one", "dense-one", "softmax-one"}
+SMALL = {
+    "identity-vector",
+    "identity-image",
+    "maxpool-one",
+    "avgpool-one",
+    "dense-one",
+    "softmax-one",
+    "conv1d-one",
+}
+# One kernel per channel: a diagonal matrix is its own transpose.
+DIAGONAL = {
+    "conv-groups-depthwise",
+    "depthwise-",
+    "depthwise-stride",
+    "depthwise-ragged",
+    "depthwise-dilation",
+    "depthwise-long",
+    "depthwise-many-taps",
+    "depthwise-single",
+}
+EQUIVALENT = SMALL | DIAGONAL
 
 
 def test_every_layer_class_has_a_case() -> None:

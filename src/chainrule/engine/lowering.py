@@ -15,8 +15,10 @@ from chainrule.errors import ShapeError
 from chainrule.layers import (
     GELU,
     AveragePool2D,
+    Conv1D,
     Conv2D,
     Dense,
+    DepthwiseConv2D,
     Flatten,
     Identity,
     Layer,
@@ -28,6 +30,7 @@ from chainrule.layers import (
     Softplus,
     Tanh,
 )
+from chainrule.layers.convolution import Convolution
 
 Shape = tuple[int, ...]
 Halo = tuple[int, int, int, int]  # top, bottom, left, right
@@ -132,17 +135,36 @@ WINOGRAD_CHANNELS, WINOGRAD_TILES = 8, 16
 WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
 
 
+CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D)
+Pair = tuple[int, int]
+
+
+def two(sizes: tuple[Any, ...], along: Any = 1) -> tuple[Any, Any]:
+    """A size per row and column; a sequence is an image of one row."""
+    return (along, *sizes) if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
+    """((top, bottom), (left, right)) of a convolution or pooling."""
+    return two(layer.pads(shape), (0, 0))
+
+
 def winograd_applies(
-    layer: Conv2D, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
+    layer: Convolution, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
 ) -> bool:
     """Whether a convolution runs by Winograd: 3x3 at stride 1, and large enough."""
-    (top, bottom), (left, right) = layer.pads(input_shape)
+    if (
+        layer.grid.kernel != (3, 3)
+        or layer.grid.stride != (1, 1)
+        or layer.grid.dilation != (1, 1)
+        or layer.groups != 1
+        or type(layer) is not Conv2D
+    ):
+        return False
     channels = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS
     tiles = blocks * -(-output_shape[0] // 2) * -(-output_shape[1] // 2)
     return (
-        layer.grid.kernel == (3, 3)
-        and layer.grid.stride == (1, 1)
-        and max(top, bottom, left, right) <= 2
+        max(map(max, layer.pads(input_shape))) <= 2
         and min(input_shape[2], output_shape[2]) >= channels
         and min(output_shape[:2]) >= 2
         and tiles >= (WINOGRAD_GRADIENT_TILES if gradient else WINOGRAD_TILES)
@@ -151,9 +173,10 @@ def winograd_applies(
 
 def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
     """The zeros a layer wants around its input."""
-    if type(layer) is not Conv2D:
+    if type(layer) not in CONVOLUTIONS:
         return NO_HALO
-    (top, bottom), (left, right) = layer.pads(input_shape)
+    assert isinstance(layer, Convolution)
+    (top, bottom), (left, right) = image_pads(layer, input_shape)
     if winograd_applies(layer, input_shape, output_shape, blocks):
         bottom, right = bottom + output_shape[0] % 2, right + output_shape[1] % 2
     return top, bottom, left, right
@@ -163,7 +186,7 @@ def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape, blo
     """The zeros a layer wants around the δ of its output."""
     if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape, blocks):
         return NO_HALO
-    (top, bottom), (left, right) = layer.pads(input_shape)
+    (top, bottom), (left, right) = image_pads(layer, input_shape)
     return (
         2 - top,
         max(2 - bottom + input_shape[0] % 2, output_shape[0] % 2),
@@ -176,13 +199,36 @@ def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int
     low.native.add_dense(x.number, z.number, parameters[0], parameters[1] if layer.bias else -1)
 
 
-def _conv(low: Lowering, layer: Conv2D, x: Value, z: Value, parameters: list[int]) -> None:
-    (top, _), (left, _) = layer.pads(x.shape)
+# Numbers of native/plan/plan.hpp, enum ConvMethod.
+DIRECT, WINOGRAD, WINOGRAD_GRADIENT, DEPTHWISE = range(4)
+
+
+def _conv(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
+    channels = x.shape[-1]
+    groups = layer.groups_of(channels)
+    method = DEPTHWISE if groups == channels > 1 else DIRECT
+    if winograd_applies(layer, x.shape, z.shape, low.blocks):
+        by_gradient = winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
+        method = WINOGRAD_GRADIENT if by_gradient else WINOGRAD
+    _add_convolution(low, layer, x, z, parameters, x.shape, groups, method)
+
+
+def _add_convolution(
+    low: Lowering,
+    layer: Convolution,
+    x: Value,
+    z: Value,
+    parameters: list[int],
+    image: Shape,
+    groups: int,
+    method: int,
+    transposed: bool = False,
+) -> None:
+    (top, _), (left, _) = image_pads(layer, image)
+    g = layer.grid
+    geometry = (two(g.kernel), two(g.stride), two(g.dilation), (top, left))
     bias = parameters[1] if layer.bias else -1
-    winograd = winograd_applies(layer, x.shape, z.shape, low.blocks)
-    by_winograd = winograd and winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
-    grid = (*layer.grid.kernel, *layer.grid.stride, top, left)
-    low.native.add_convolution(x.number, z.number, parameters[0], bias, *grid, winograd, by_winograd)
+    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, groups, method, transposed)
 
 
 def _pool(low: Lowering, layer: MaxPool2D | AveragePool2D, x: Value, z: Value, parameters: list[int]) -> None:
@@ -209,7 +255,7 @@ def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]
 
 OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]], None]] = {
     Dense: _dense,
-    Conv2D: _conv,
+    **dict.fromkeys(CONVOLUTIONS, _conv),
     MaxPool2D: _pool,
     AveragePool2D: _pool,
     Flatten: _flatten,
@@ -218,7 +264,7 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
 }
 
 # Operations whose kernels apply the activation of their output themselves.
-FUSING: tuple[type[Layer], ...] = (Dense, Conv2D)
+FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS)
 
 
 def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lowering, Value, Value]:

@@ -131,50 +131,94 @@ def unflatten(x: Any, like: Any) -> Any:
     return x.reshape(like.shape)
 
 
-@primitive(layout="window", adjoint=lambda d, y, x, m, n, grid: (place(d, m, n, x, grid=grid), None, None))
-def window(x: Any, m: Any, n: Any, *, grid: Grid) -> Any:
-    """The pixels at offset (m, n) of every window, X_{si+m, sj+n}; zero where the padding is.
+@primitive(
+    layout="window",
+    adjoint=lambda d, y, x, *at, grid, fill=0.0: (place(d, x, *at, grid=grid), *(None for _ in at)),
+)
+def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
+    """The pixels at offset (m, n) of every window, X_{si+m, sj+n}; `fill` where the padding is.
 
-    (H, W, C, m) -> (windows along H, windows along W, C, m)
+    (H, W, C, m) -> (windows along H, windows along W, C, m); a sequence (T, C, m) has one offset, m.
     """
-    size = x.shape[:2]
-    pixels, windows = grid.meet(size, (m, n))
-    out = np.zeros(grid.positions(size) + x.shape[2:], x.dtype)
+    axes = len(offset)
+    size = x.shape[:axes]
+    pixels, windows = grid.meet(size, offset)
+    out = np.full(grid.positions(size) + x.shape[axes:], fill, x.dtype)
     out[windows] = x[pixels]
     return out
 
 
 @primitive(
     layout="place",
-    adjoint=lambda d, y, x, m, n, like, grid: (window(d, m, n, grid=grid), None, None, None),
+    adjoint=lambda d, y, x, like, *at, grid: (window(d, *at, grid=grid), None, *(None for _ in at)),
 )
-def place(x: Any, m: Any, n: Any, like: Any, *, grid: Grid) -> Any:
+def place(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
     """The adjoint of window: every window's value back on its pixel, δ_{(u-m)/s, (v-n)/s}; else zero.
 
     (windows along H, windows along W, C, m) -> (H, W, C, m), the size of `like`
     """
-    size = like.shape[:2]
-    pixels, windows = grid.meet(size, (m, n))
-    out = np.zeros(size + x.shape[2:], x.dtype)
+    axes = len(offset)
+    size = like.shape[:axes]
+    pixels, windows = grid.meet(size, offset)
+    out = np.zeros(size + x.shape[axes:], x.dtype)
     out[pixels] = x[windows]
     return out
 
 
-@primitive(layout="kernel_at", adjoint=lambda d, y, w, m, n: (kernel_place(d, m, n, w), None, None))
-def kernel_at(w: Any, m: Any, n: Any) -> Any:
+@primitive(layout="first_operand", adjoint=lambda d, y, x, grid, features: (None,))
+def canvas(x: Any, *, grid: Grid, features: int) -> Any:
+    """Zeros of the shape of the image whose windows x holds: what a transposed convolution writes on."""
+    axes = len(grid.kernel)
+    return np.broadcast_to(np.zeros((), x.dtype), (*grid.image(x.shape[:axes]), features, x.shape[-1]))
+
+
+@primitive(layout="kernel_at", adjoint=lambda d, y, w, *at: (kernel_place(d, w, *at), *(None for _ in at)))
+def kernel_at(w: Any, *offset: Any) -> Any:
     """The matrix W_{m,n} (K, C) of a kernel w (K, k1, k2, C)."""
-    return w[:, m, n, :]
+    return w[:, *offset, :]
 
 
-@primitive(layout="kernel_place", adjoint=lambda d, y, x, m, n, like: (kernel_at(d, m, n), None, None, None))
-def kernel_place(x: Any, m: Any, n: Any, like: Any) -> Any:
+@primitive(
+    layout="kernel_place",
+    adjoint=lambda d, y, x, like, *at: (kernel_at(d, *at), None, *(None for _ in at)),
+)
+def kernel_place(x: Any, like: Any, *offset: Any) -> Any:
     """The adjoint of kernel_at: the matrix x (K, C) at offset (m, n) of a kernel that is zero elsewhere."""
     out = np.zeros(like.shape, x.dtype)
-    out[:, m, n, :] = x
+    out[:, *offset, :] = x
     return out
 
 
-@primitive(layout="chosen", adjoint=lambda d, y, winner, m, n, grid: (None, None, None))
-def chosen(winner: Any, m: Any, n: Any, *, grid: Grid) -> Any:
+def _blocks(rows: int, columns: int, width: int) -> tuple[Any, Any]:
+    """(row, column) of the entries of a block-diagonal matrix whose blocks are `width` columns wide."""
+    row = np.arange(rows)[:, None]
+    group = row // (rows // (columns // width))
+    return row, group * width + np.arange(width)
+
+
+@primitive(layout=("function", "diag"), adjoint=lambda d, y, w, like: (diagonal_blocks(d, w), None))
+def block_diagonal(w: Any, like: Any) -> Any:
+    """(K, C/G), the matrices of G groups one below the other, as the block-diagonal matrix (K, C).
+
+    C is the number of features of `like`; group g has rows g·K/G ... of K and columns g·C/G ... of C.
+    """
+    out = np.zeros((w.shape[0], like.shape[-2]), w.dtype)
+    rows, columns = out.shape
+    out[_blocks(rows, columns, w.shape[1])] = w
+    return out
+
+
+@primitive(layout=("inverse_function", "diag"), adjoint=lambda d, y, x, like: (block_diagonal(d, x.T), None))
+def diagonal_blocks(x: Any, like: Any) -> Any:
+    """The adjoint of block_diagonal: the blocks of x (K, C), as wide as the last axis of `like`."""
+    rows, columns = x.shape
+    return x[_blocks(rows, columns, like.shape[-1])]
+
+
+@primitive(layout="chosen", adjoint=lambda d, y, winner, *at, grid: (None, *(None for _ in at)))
+def chosen(winner: Any, *offset: Any, grid: Grid) -> Any:
     """[the window's winner is its pixel at offset (m, n)], for a winner given by argmax_over."""
-    return winner == m * grid.kernel[1] + n
+    place_in_window = 0
+    for m, length in zip(offset, grid.kernel, strict=True):
+        place_in_window = place_in_window * length + m
+    return winner == place_in_window

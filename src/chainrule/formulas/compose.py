@@ -28,7 +28,7 @@ from chainrule.formulas.boxes import (
 )
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol, walk
 from chainrule.formulas.kinds import is_image
-from chainrule.formulas.layouts import NOWHERE, PIXEL, WINDOW, At
+from chainrule.formulas.layouts import NOWHERE, At, pixel, window_at
 from chainrule.formulas.notation import SEED_000, Letter, Notation
 
 Reference = Callable[[Expression], "str | None"]
@@ -54,7 +54,7 @@ class Composer:
     def _layout(self, node: Expression, at: At) -> Box:
         match node:
             case Symbol():
-                here = at if node.kind == "image" else At(feature=at.feature)
+                here = at if is_image(node) else At(feature=at.feature)
                 return self.letter(self.notation.letter(node), self.subscripts(here))
             case Number(value):
                 return layouts.number(value, self.linear)
@@ -103,7 +103,7 @@ def place_of(tree: Expression) -> At:
     if not is_image(tree):
         return NOWHERE
     names = {node.rule.name for _, node in walk(tree) if isinstance(node, Operation)}
-    return PIXEL if "place" in names else WINDOW if "window" in names else NOWHERE
+    return pixel(tree) if "place" in names else window_at(tree) if "window" in names else NOWHERE
 
 
 def definitions(tree: Expression) -> list[Named]:

@@ -1,11 +1,16 @@
-"""The geometry of windows that slide over an image: sizes, paddings, and which pixel meets which window."""
+"""The geometry of windows that slide over an image: sizes, paddings, and which pixel meets which window.
+
+An image has two axes of positions, a sequence one; a Grid has as many as its kernel.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]
+Sizes = tuple[int, ...]
+Pads = tuple[Pair, ...]
+Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -13,44 +18,78 @@ class Grid:
     """Windows of size `kernel`, `stride` apart, over an image framed by zeros.
 
     padding: "same" (output = ceil(size / stride); an odd zero goes to the bottom or right, as in
-    TensorFlow), or ((top, bottom), (left, right)).  Rows and columns that fit no window are dropped.
+    TensorFlow), or ((top, bottom), (left, right)).  dilation: the distance between the pixels of one window.
+    outside: extra rows and columns of the image behind the last window, where it is the windows that are
+    given (a transposed convolution).  Rows and columns that fit no window are dropped.
     """
 
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: str | Pads = ((0, 0), (0, 0))
+    kernel: Sizes
+    stride: Sizes = ()
+    padding: str | Pads = ()
+    dilation: Sizes = ()
+    outside: Sizes = ()
 
-    def pads(self, size: Pair) -> Pads:
+    def __post_init__(self) -> None:
+        axes = len(self.kernel)
+        for name, value in (("stride", 1), ("padding", (0, 0)), ("dilation", 1), ("outside", 0)):
+            if getattr(self, name) == ():
+                object.__setattr__(self, name, (value,) * axes)
+
+    @property
+    def extent(self) -> Sizes:
+        """What a window spans: (kernel - 1) · dilation + 1."""
+        return tuple((k - 1) * step + 1 for k, step in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def letters(self) -> str:
+        """The letters of the kernel's offsets: mn, or m alone."""
+        return "mn"[: len(self.kernel)]
+
+    @property
+    def padded(self) -> bool:
+        """Whether the image may have a frame."""
+        return isinstance(self.padding, str) or any(map(any, self.padding))
+
+    def pads(self, size: Sizes) -> Pads:
         """((top, bottom), (left, right)) for an image of `size` rows and columns."""
         if isinstance(self.padding, str):
-            return self._same(0, size[0]), self._same(1, size[1])
+            return tuple(self._same(axis, length) for axis, length in enumerate(size))
         return self.padding
 
     def _same(self, axis: int, size: int) -> Pair:
         positions = -(-size // self.stride[axis])
-        total = max((positions - 1) * self.stride[axis] + self.kernel[axis] - size, 0)
+        total = max((positions - 1) * self.stride[axis] + self.extent[axis] - size, 0)
         return total // 2, total - total // 2
 
-    def positions(self, size: Pair) -> Pair:
-        """Windows along rows and columns: floor((size + pads - kernel) / stride) + 1; may be <= 0."""
-        rows, columns = (
-            (size[axis] + sum(pads) - self.kernel[axis]) // self.stride[axis] + 1
+    def positions(self, size: Sizes) -> Sizes:
+        """Windows along rows and columns: floor((size + pads - extent) / stride) + 1; may be <= 0."""
+        return tuple(
+            (size[axis] + sum(pads) - self.extent[axis]) // self.stride[axis] + 1
             for axis, pads in enumerate(self.pads(size))
         )
-        return rows, columns
 
-    def meet(self, size: Pair, offset: Pair) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """(pixels, windows): pixel u lies at `offset` m of window i exactly when u = stride * i + m - pad.
+    def image(self, positions: Sizes) -> Sizes:
+        """The image that has so many windows: stride·(positions - 1) + extent - pads + outside; may be <= 0.
+
+        "same": stride · positions.
+        """
+        if isinstance(self.padding, str):
+            return tuple(count * step for count, step in zip(positions, self.stride, strict=True))
+        axes = zip(positions, self.stride, self.extent, self.padding, self.outside, strict=True)
+        return tuple((count - 1) * step + span - sum(pads) + more for count, step, span, pads, more in axes)
+
+    def meet(self, size: Sizes, offset: Sizes) -> tuple[Slices, Slices]:
+        """(pixels, windows): pixel u lies at `offset` m of window i when u = stride·i + dilation·m - pad.
 
         Both are slices over rows and columns, of equal length; windows whose pixel falls into the padding are
         left out.
         """
         pixels, windows = [], []
         for axis, count in enumerate(self.positions(size)):
-            step, shift = self.stride[axis], offset[axis] - self.pads(size)[axis][0]
+            step, shift = self.stride[axis], self.dilation[axis] * offset[axis] - self.pads(size)[axis][0]
             first = max(0, -(shift // step))
             last = max(min(count, (size[axis] - 1 - shift) // step + 1), first)
             windows.append(slice(first, last))
             start = first * step + shift
             pixels.append(slice(start, max(start + (last - first - 1) * step + 1, start), step))
-        return (pixels[0], pixels[1]), (windows[0], windows[1])
+        return tuple(pixels), tuple(windows)

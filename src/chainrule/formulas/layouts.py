@@ -45,7 +45,7 @@ from chainrule.formulas.boxes import (
 )
 from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol
 from chainrule.formulas.grid import Grid
-from chainrule.formulas.kinds import is_image, is_scalar, is_thin
+from chainrule.formulas.kinds import axes, is_image, is_scalar, is_thin
 
 if TYPE_CHECKING:
     from chainrule.formulas.compose import Composer
@@ -53,16 +53,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class At:
-    """Subscripts under which a quantity is looked at: a position (two coordinates) and a feature, or none."""
+    """Subscripts under which a quantity is looked at: a position (a coordinate per axis) and a feature."""
 
-    position: tuple[Box, Box] | None = None
+    position: tuple[Box, ...] | None = None
     feature: Box | None = None
 
 
 NOWHERE = At()
-WINDOW = At((Word("i"), Word("j")))
-PIXEL = At((Word("u"), Word("v")))
 Layout = Callable[["Composer", Any, At], Box]
+
+
+def window_at(node: Expression) -> At:
+    """A window: (i, j), or (i) in a sequence."""
+    return At(tuple(map(Word, "ij"[: axes(node)])))
+
+
+def pixel(node: Expression) -> At:
+    """A pixel: (u, v), or (u) in a sequence."""
+    return At(tuple(map(Word, "uv"[: axes(node)])))
 
 
 def find(layout: str | tuple[str, str]) -> Layout:
@@ -270,13 +278,15 @@ def sum_positions(c: Composer, node: Operation, at: At) -> Box:
     x = node.operands[0]
     if not is_image(x):
         return c.box(x, at)
-    return sigma(phrase("i,j"), c.box(x, replace(at, position=WINDOW.position)))
+    here = window_at(x).position
+    return sigma(listed(*(here or ())), c.box(x, replace(at, position=here)))
 
 
 def correlate(c: Composer, node: Operation, at: At) -> Box:
-    a, b = (c.box(operand, WINDOW if is_image(operand) else NOWHERE) for operand in node.operands)
+    here = window_at(node)
+    a, b = (c.box(operand, here if is_image(operand) else NOWHERE) for operand in node.operands)
     product = _factors(a, transposed(c, b), None, PRODUCT)
-    return sigma(phrase("i,j"), product) if is_image(node.operands[0]) else product
+    return sigma(listed(*(here.position or ())), product) if is_image(node.operands[0]) else product
 
 
 def _feature(c: Composer, node: Operation, at: At) -> tuple[Box, Box]:
@@ -322,78 +332,96 @@ def _shift(parts: list[Box], index: Box, sign: str) -> None:
         parts += [Sign(sign), index]
 
 
-def _strides(c: Composer, grid: Grid) -> tuple[Box | None, Box | None]:
-    """Strides as numbers or letters; None for 1 where numbers are printed."""
+def _factors_of(c: Composer, sizes: tuple[int, ...], letter: str) -> list[Box | None]:
+    """Strides or dilations as numbers or a letter; None for 1 where numbers are printed."""
     if not c.notation.sizes:
-        return Word("s"), Word("s")
-    rows, columns = (None if step == 1 else Numeral(str(step)) for step in grid.stride)
-    return rows, columns
+        return [Word(letter)] * len(sizes)
+    return [None if size == 1 else Numeral(str(size)) for size in sizes]
 
 
-def _leading(c: Composer, grid: Grid) -> tuple[Box, Box]:
+def _offsets(c: Composer, offset: tuple[Expression, ...], grid: Grid) -> list[Box]:
+    """The kernel's offsets m, n, times the dilation where there is one."""
+    boxes = [c.box(index) for index in offset]
+    if set(grid.dilation) == {1}:
+        return boxes
+    steps = _factors_of(c, grid.dilation, "d")
+    return [
+        box if step is None else tight(step, box, binds=PRODUCT)
+        for box, step in zip(boxes, steps, strict=True)
+    ]
+
+
+def _leading(c: Composer, grid: Grid) -> list[Box]:
     """Zeros before the first row and column; letters where "same" leaves them to the size of the image."""
-    known = not isinstance(grid.padding, str) or grid.stride == (1, 1)
-    none = grid.padding == ((0, 0), (0, 0))
-    if not known or not (c.notation.sizes or none):
-        return (Word("p"), Word("q"))
+    known = not isinstance(grid.padding, str) or set(grid.stride) == {1}
+    if not known or not (c.notation.sizes or not grid.padded):
+        return [Word(letter) for letter in "pq"[: len(grid.kernel)]]
     # with stride 1 "same" depends on the kernel only, so any size gives the answer
-    (top, _), (left, _) = grid.pads(grid.kernel)
-    return Numeral(str(top)), Numeral(str(left))
+    return [Numeral(str(before)) for before, _ in grid.pads(grid.extent)]
 
 
 def window(c: Composer, node: Operation, at: At) -> Box:
     x, *offset = node.operands
     grid: Grid = node.options["grid"]
     coordinates = []
-    axes = zip(
-        (at.position or WINDOW.position or ()), offset, _strides(c, grid), _leading(c, grid), strict=True
+    axes_ = zip(
+        at.position or window_at(node).position or (),
+        _offsets(c, tuple(offset), grid),
+        _factors_of(c, grid.stride, "s"),
+        _leading(c, grid),
+        strict=True,
     )
-    for place_, index, step, pad in axes:
+    for place_, index, step, pad in axes_:
         parts: list[Box] = [place_] if step is None else [step, fenced(place_, BIG)]
-        _shift(parts, c.box(index), "+")
+        _shift(parts, index, "+")
         _shift(parts, pad, "−")
         coordinates.append(tight(*parts, binds=SUM))
-    return c.box(x, replace(at, position=(coordinates[0], coordinates[1])))
+    return c.box(x, replace(at, position=tuple(coordinates)))
 
 
 def place(c: Composer, node: Operation, at: At) -> Box:
-    x, m, n, _ = node.operands
+    x, _, *offset = node.operands
     grid: Grid = node.options["grid"]
     coordinates = []
-    axes = zip(
-        (at.position or PIXEL.position or ()), (m, n), _strides(c, grid), _leading(c, grid), strict=True
+    axes_ = zip(
+        at.position or pixel(node).position or (),
+        _offsets(c, tuple(offset), grid),
+        _factors_of(c, grid.stride, "s"),
+        _leading(c, grid),
+        strict=True,
     )
-    for pixel, index, step, pad in axes:
-        parts: list[Box] = [pixel]
+    for pixel_, index, step, pad in axes_:
+        parts: list[Box] = [pixel_]
         _shift(parts, pad, "+")
-        _shift(parts, fenced(c.box(index), BIG), "−")
+        _shift(parts, fenced(index, BIG), "−")
         shifted = tight(*parts, binds=SUM)
         coordinates.append(
             shifted if step is None else tight(fenced(shifted, BIG), Sign("/"), step, binds=SUM)
         )
-    return c.box(x, replace(at, position=(coordinates[0], coordinates[1])))
+    return c.box(x, replace(at, position=tuple(coordinates)))
 
 
-def _offset(c: Composer, m: Expression, n: Expression) -> Box:
-    return listed(c.box(m), c.box(n))
+def _offset(c: Composer, offset: tuple[Expression, ...]) -> Box:
+    return listed(*map(c.box, offset))
 
 
 def kernel_at(c: Composer, node: Operation, at: At) -> Box:
-    w, m, n = node.operands
+    w, *offset = node.operands
     if isinstance(w, Symbol):
-        return c.letter(c.notation.letter(w), _offset(c, m, n))
-    return Scripts(Fence(c.box(w)), sub=_offset(c, m, n), binds=LETTER)
+        return c.letter(c.notation.letter(w), _offset(c, tuple(offset)))
+    return Scripts(Fence(c.box(w)), sub=_offset(c, tuple(offset)), binds=LETTER)
 
 
 def kernel_place(c: Composer, node: Operation, at: At) -> Box:
-    x, m, n, _ = node.operands
-    return Scripts(Fence(c.box(x), "[", "]"), sub=_offset(c, m, n), binds=LETTER)
+    x, _, *offset = node.operands
+    return Scripts(Fence(c.box(x), "[", "]"), sub=_offset(c, tuple(offset)), binds=LETTER)
 
 
 def chosen(c: Composer, node: Operation, at: At) -> Box:
-    winner, m, n = node.operands
-    at = At(at.position or WINDOW.position)
-    return Fence(row(c.box(winner, at), Sign("="), Fence(_offset(c, m, n))), "[", "]")
+    winner, *offset = node.operands
+    at = At(at.position or window_at(node).position)
+    shown = _offset(c, tuple(offset))
+    return Fence(row(c.box(winner, at), Sign("="), Fence(shown) if len(offset) > 1 else shown), "[", "]")
 
 
 # -- reductions over index ranges ----------------------------------------------------------------------------
@@ -404,7 +432,8 @@ def sum_over(c: Composer, node: Over, at: At) -> Box:
 
 
 def mean_over(c: Composer, node: Over, at: At) -> Box:
-    k = row(*(Scripts(Word("k"), sub=Numeral(axis)) for axis in "12"), binds=PRODUCT)
+    letters = [Scripts(Word("k"), sub=Numeral(axis)) for axis in "12"]
+    k = row(*letters, binds=PRODUCT) if len(node.ranges) > 1 else Word("k")
     count = Numeral(str(math.prod(node.ranges))) if c.notation.sizes else k
     share = c.fraction(Numeral("1"), count)
     return _factors(share, sigma(c.indices(node), c.box(node.body, at)), None, PRODUCT)

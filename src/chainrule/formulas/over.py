@@ -54,7 +54,7 @@ def _flow_mean(d: Any, over: Over, indices: Indices) -> Any:
 
 def _flow_max(d: Any, over: Over, indices: Indices) -> Any:
     winner = Named("w", Over(binders["argmax_over"], over.indices, over.ranges, over.body))
-    return d * chosen(winner, *indices, grid=Grid((over.ranges[0], over.ranges[1])))
+    return d * chosen(winner, *indices, grid=Grid(over.ranges))
 
 
 def _flow_nowhere(d: Any, over: Over, indices: Indices) -> Any:

@@ -79,7 +79,7 @@ def trace(target: Any) -> Formulas:
 
 
 def _trace_layer(layer: Any) -> Formulas:
-    kind = "image" if layer.spatial else "array"
+    kind = "sequence" if layer.spatial == "sequence" else "image" if layer.spatial else "array"
     roles = {"x": "image" if layer.spatial else "input", "z": layer.output, "a": layer.output, **layer.roles}
     roles["d"] = "gradient of " + layer.output
     methods = (layer.forward, layer.delta, layer.gradients)

@@ -13,7 +13,7 @@ from chainrule.layers.activations import (
     Tanh,
 )
 from chainrule.layers.base import Layer, Parameter, call_formula
-from chainrule.layers.convolution import Conv2D
+from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.flatten import Flatten
 from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
@@ -23,7 +23,9 @@ from chainrule.layers.softmax import Softmax
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
+    Conv1D,
     Conv2D,
+    DepthwiseConv2D,
     MaxPool2D,
     AveragePool2D,
     Flatten,
@@ -52,8 +54,10 @@ __all__ = [
     "SELU",
     "Activation",
     "AveragePool2D",
+    "Conv1D",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Flatten",
     "HardSigmoid",
     "HardSwish",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from chainrule.formulas.calling import call_formula
 from chainrule.initializers import Initializer
@@ -41,10 +41,11 @@ class Layer:
     kind: ClassVar[str] = "layer"  # prefix of the automatic name: dense1, dense2
     name: str | None = None
     # How its formulas print (see formulas/notation.py): the role of the output (z^l; activations a^l), roles
-    # of arguments that differ from the default, and whether x and d are shown at positions, X_{i,j}.
+    # of arguments that differ from the default, and whether x and d are shown at positions: X_{i,j}, or X_i
+    # of a sequence.
     output: ClassVar[str] = "preactivation"
     roles: ClassVar[Mapping[str, str]] = {}
-    spatial: ClassVar[bool] = False
+    spatial: ClassVar[bool | Literal["sequence"]] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from chainrule.errors import ShapeError, describe
-from chainrule.formulas.grid import Pads, Pair
+from chainrule.formulas.grid import Pads, Pair, Sizes
 from chainrule.keywords import by_name
 
 Shape = tuple[int, ...]
@@ -22,6 +22,8 @@ KEYWORDS = by_name(
         "units=10": ("out_features", "n_units", "output_dim"),
         "filters=8": ("out_channels", "kernels"),
         "stride=2": ("strides",),
+        "dilation=2": ("dilation_rate",),
+        "multiplier=2": ("depth_multiplier",),
         "window=2": ("pool_size", "size", "kernel_size"),
         "padding='same' or 'valid'": ("pad", "border_mode"),
         "input_shape in Network([...], input_shape=784)": ("input_shape",),
@@ -45,52 +47,64 @@ def whole(value: Any, argument: str, minimum: int = 1, maximum: int = LARGEST) -
     raise ShapeError(f"{argument} must be {kind}, received {describe(value)}")
 
 
-def size(value: Any, argument: str) -> int | Pair:
-    """A size as given, an int or a (rows, columns) pair of positive integers."""
+def size(value: Any, argument: str, axes: int = 2) -> int | Pair:
+    """A size as given, an int or (for two axes) a (rows, columns) pair of positive integers."""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) != 2:
-            raise ShapeError(f"{argument} must be an integer or a pair (rows, columns), received {value!r}")
+        if axes == 1 and len(value) == 1:
+            return whole(value[0], argument, maximum=LARGEST_WINDOW)
+        if axes == 1 or len(value) != 2:
+            allowed = "an integer" if axes == 1 else "an integer or a pair (rows, columns)"
+            raise ShapeError(f"{argument} must be {allowed}, received {value!r}")
         rows, columns = (whole(value[i], f"{argument}[{i}]", maximum=LARGEST_WINDOW) for i in (0, 1))
         return rows, columns
     return whole(value, argument, maximum=LARGEST_WINDOW)
 
 
-def pair(value: int | Pair) -> Pair:
-    """(rows, columns) of a size."""
-    return (value, value) if isinstance(value, int) else value
+def each(value: int | Pair, axes: int) -> Sizes:
+    """A size for every axis: (rows, columns), or (length,)."""
+    return (value,) * axes if isinstance(value, int) else value
 
 
-def padding(value: Any, kernel: Pair) -> tuple[Any, str | Pads]:
+def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
     """(the padding as given, the same for a Grid).
 
-    Accepted: "valid", "same", an integer, (rows, columns), ((top, bottom), (left, right)).
+    Accepted: "valid", "same", an integer, (rows, columns), ((top, bottom), (left, right)); for one axis
+    "valid", "same", an integer, (before, after).
     """
+    axes = len(extent)
     if value == "same":
         return value, value
     if value == "valid":
-        return value, ((0, 0), (0, 0))
+        return value, ((0, 0),) * axes
     if isinstance(value, str) or not isinstance(value, (Integral, Sequence)):
         raise ShapeError(
             f"padding must be 'valid', 'same', an integer or pairs of integers, received {value!r}"
         )
-    rows, columns = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
-    given = (_pads(rows, value), _pads(columns, value))
-    for (before, after), length in zip(given, kernel, strict=True):
+    given: Pads
+    if axes == 1:
+        inner = value[0] if isinstance(value, Sequence) and len(value) == 1 else value
+        given = (_pads(inner, value, axes),)
+    else:
+        rows, columns = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
+        given = (_pads(rows, value, axes), _pads(columns, value, axes))
+    for (before, after), length in zip(given, extent, strict=True):
         if max(before, after) >= length:
+            shown = extent if axes > 1 else extent[0]
             raise ShapeError(
-                f"padding must be smaller than the kernel {kernel}, received {value!r}: "
+                f"padding must be smaller than the kernel {shown}, received {value!r}: "
                 f"a window would see nothing but zeros; write at most {length - 1}"
             )
     return (_tuples(value), given)
 
 
-def _pads(value: Any, whole_value: Any) -> Pair:
+def _pads(value: Any, whole_value: Any, axes: int) -> Pair:
     before, after = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
     try:
         return whole(before, "padding", 0), whole(after, "padding", 0)
     except ShapeError:
+        pairs = "(rows, columns) or ((top, bottom), (left, right))" if axes == 2 else "(before, after)"
         raise ShapeError(
-            "padding must be 'valid', 'same', an integer, (rows, columns) or ((top, bottom), (left, right)) "
+            f"padding must be 'valid', 'same', an integer, {pairs} "
             f"with integers of at least 0, received {whole_value!r}"
         ) from None
 
@@ -99,16 +113,18 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, Sequence) else int(value)
 
 
-def image_shape(input_shape: Shape, layer: str) -> Shape:
-    """`input_shape` if it is (rows, columns, channels); otherwise a ShapeError."""
-    if len(input_shape) == 3:
+def spatial_shape(input_shape: Shape, layer: str, axes: int = 2) -> Shape:
+    """`input_shape` if it is (rows, columns, channels), or (length, channels) of one axis."""
+    if len(input_shape) == axes + 1:
         return input_shape
-    if len(input_shape) == 2:
-        advice = f"a grey image has one channel: write {(*input_shape, 1)}"
-    else:
+    if len(input_shape) == axes:
+        kind = "grey image" if axes == 2 else "plain series"
+        advice = f"a {kind} has one channel: write {(*input_shape, 1)}"
+    elif axes == 2:
         advice = (
             "give the network an image as input_shape, such as (28, 28, 1), and Flatten() after this layer"
         )
-    raise ShapeError(
-        f"{layer} needs an image (rows, columns, channels) per sample, received {input_shape}; {advice}"
-    )
+    else:
+        advice = "give the network a sequence as input_shape, such as (100, 3)"
+    what = "an image (rows, columns, channels)" if axes == 2 else "a sequence (length, channels)"
+    raise ShapeError(f"{layer} needs {what} per sample, received {input_shape}; {advice}")

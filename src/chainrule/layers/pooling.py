@@ -32,12 +32,12 @@ class Pool2D(Layer):
     ) -> None:
         self.window = checks.size(window, "window")
         self.stride = None if stride is None else checks.size(stride, "stride")
-        kernel = checks.pair(self.window)
-        self.grid = Grid(kernel, kernel if self.stride is None else checks.pair(self.stride))
+        kernel = checks.each(self.window, 2)
+        self.grid = Grid(kernel, kernel if self.stride is None else checks.each(self.stride, 2))
         self.name = name
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        height, width, channels = checks.image_shape(input_shape, type(self).__name__)
+        height, width, channels = checks.spatial_shape(input_shape, type(self).__name__)
         rows, columns = self.grid.positions((height, width))
         if min(rows, columns) < 1:
             raise ShapeError(
@@ -57,7 +57,7 @@ class MaxPool2D(Pool2D):
 
     def delta(self, d: Any, x: Any) -> Any:
         g, w = self.grid, named("w", self.branches(x))
-        return sum_over("mn", g.kernel, lambda m, n: place(d * chosen(w, m, n, grid=g), m, n, like=x, grid=g))
+        return sum_over("mn", g.kernel, lambda m, n: place(d * chosen(w, m, n, grid=g), x, m, n, grid=g))
 
     def branches(self, x: Any) -> Any:
         """The winner of every window, as its row-major position in the window."""
@@ -73,4 +73,4 @@ class AveragePool2D(Pool2D):
         return mean_over("mn", self.grid.kernel, lambda m, n: window(x, m, n, grid=self.grid))
 
     def delta(self, d: Any, x: Any) -> Any:
-        return mean_over("mn", self.grid.kernel, lambda m, n: place(d, m, n, like=x, grid=self.grid))
+        return mean_over("mn", self.grid.kernel, lambda m, n: place(d, x, m, n, grid=self.grid))

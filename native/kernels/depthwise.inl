@@ -1,0 +1,166 @@
+// Depthwise convolution: `multiplier` kernels for every channel, and no sum over channels. Forward and δ are one loop: the
+// sum over the taps of a kernel that meet the picture, of a scalar weight times a vector.
+
+// Where a tap reads, from the channel of the pixel that is written, and its number in the kernel.
+struct Tap {
+  ptrdiff_t from;
+  int weight;
+};
+constexpr int most_taps = 64;                              // larger kernels add up in several passes
+constexpr int depthwise_pixels = 4;                        // that share their taps and the loads of weights
+constexpr int depthwise_filters = 4, depthwise_taps = 3;   // 12 accumulators of the weight gradient
+
+// Row or column that tap m of row or column `at` reads, or -1. Forward it lies in the picture or its halo; backward it is the
+// output whose window has `at` at its tap m.
+template <bool backward>
+inline bool tap_source(int at, int m, int stride, int dilation, int pad, int size, int& from) {
+  if constexpr (!backward) {
+    from = at * stride - pad + m * dilation;
+    return true;
+  } else {
+    from = at + pad - m * dilation;
+    if (from < 0) return false;
+    if (stride > 1) {
+      if (from % stride) return false;
+      from /= stride;
+    }
+    return from < size;
+  }
+}
+
+// The taps of one row of pixels: P pixels `to_pixel` apart that read pixels `from_pixel` apart.
+template <class T, int P, bool backward>
+inline void depthwise_sum(const ConvArgs<T>& g, const Tap* taps, int count, const T* from, ptrdiff_t from_pixel, T* to,
+                          ptrdiff_t to_pixel, bool add) {
+  constexpr int L = lanes<T>;
+  const int offsets = g.kernel_h * g.kernel_w, multiplier = g.z.channels / g.x.channels;
+  const int channels = backward ? g.x.channels : g.z.channels;
+  const T* bias = backward ? nullptr : g.bias;
+  for (int c = 0; c < channels; c++, to += L) {
+    Vec<T> acc[P];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; p++) acc[p] = add ? load(to + p * to_pixel) : bias ? broadcast<T>(bias[c]) : Vec<T>{};
+    for (int q = 0; q < (backward ? multiplier : 1); q++) {
+      const int filter = backward ? c * multiplier + q : c;
+      const T* w = g.weights + ptrdiff_t(filter) * offsets;
+      const T* x = from + (backward ? filter : multiplier == 1 ? c : c / multiplier) * L;
+      for (int t = 0; t < count; t++) {
+        const Vec<T> wv = broadcast<T>(w[taps[t].weight]);
+        const T* at = x + taps[t].from;
+#pragma GCC unroll 8
+        for (int p = 0; p < P; p++) acc[p] += wv * load(at + p * from_pixel);
+      }
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < P; p++) store(to + p * to_pixel, acc[p]);
+  }
+}
+
+// Row `at` of a block: `to` is its first pixel, `from` the first pixel of the block that is read.
+template <class T, bool backward>
+inline void depthwise_row(const ConvArgs<T>& g, int at, const T* from, T* to) {
+  constexpr int L = lanes<T>, P = depthwise_pixels;
+  const Map<T>&target = backward ? g.x : g.z, &source = backward ? g.z : g.x;
+  const ptrdiff_t to_channels = ptrdiff_t(target.channels) * L, from_channels = ptrdiff_t(source.channels) * L;
+  // Pixels a stride apart have the same taps in δ, neighbouring pixels of the output in x.
+  const int step = backward ? g.stride_w : 1;
+  const ptrdiff_t from_pixel = from_channels * (backward ? 1 : g.stride_w);
+  const auto meets = [&](int column, int n, int& from_column) {
+    return tap_source<backward>(column, n, g.stride_w, g.dilation_w, g.pad_left, source.width, from_column);
+  };
+  for (int first = 0; first < step; first++)
+    for (int v = first; v < target.width;) {
+      bool together = v + (P - 1) * step < target.width;
+      if (backward)
+        for (int n = 0, one, other; together && n < g.kernel_w; n++)
+          together = meets(v, n, one) == meets(v + (P - 1) * step, n, other);
+      Tap taps[most_taps];
+      int count = 0;
+      bool add = false;
+      const auto sum = [&] {
+        T* pixel = to + v * to_channels;
+        if (together) depthwise_sum<T, P, backward>(g, taps, count, from, from_pixel, pixel, step * to_channels, add);
+        else depthwise_sum<T, 1, backward>(g, taps, count, from, 0, pixel, 0, add);
+        add = true, count = 0;
+      };
+      for (int m = 0, row; m < g.kernel_h; m++) {
+        if (!tap_source<backward>(at, m, g.stride_h, g.dilation_h, g.pad_top, source.height, row)) continue;
+        for (int n = 0, column; n < g.kernel_w; n++) {
+          if (!meets(v, n, column)) continue;
+          if (count == most_taps) sum();
+          taps[count++] = {row * source.row + column * from_channels, m * g.kernel_w + n};
+        }
+      }
+      sum();
+      v += together ? P * step : step;
+    }
+}
+
+// Unit: output row of a block.
+template <class T>
+static void depthwise_forward(const ConvArgs<T>& g, int begin, int end) {
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / g.z.height, i = unit % g.z.height;
+    depthwise_row<T, false>(g, i, g.x.data + b * g.x.block, g.z.data + b * g.z.block + i * g.z.row);
+    activate_row<T>(g.post, g.z, b, i);
+  }
+}
+
+// Unit: input row of a block.
+template <class T>
+static void depthwise_backward(const ConvArgs<T>& g, int begin, int end) {
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / g.x.height, u = unit % g.x.height;
+    depthwise_row<T, true>(g, u, g.z.data + b * g.z.block, g.x_delta.data + b * g.x_delta.block + u * g.x_delta.row);
+    hadamard_row<T>(g.post, g.x_delta, b, u);
+  }
+}
+
+// Weight gradient of four filters and `taps` neighbouring taps of kernel row m: lanes keep their own samples' sums until the
+// end. With the first taps comes the gradient of the bias.
+template <class T, int P>
+static void depthwise_correlate(const ConvArgs<T>& g, int filter, int m, int n) {
+  constexpr int L = lanes<T>, C = depthwise_filters;
+  const int multiplier = g.z.channels / g.x.channels, filters = g.z.channels - filter < C ? g.z.channels - filter : C;
+  const ptrdiff_t pixel = ptrdiff_t(g.x.channels) * L, tap = g.dilation_w * pixel;
+  ptrdiff_t channel[C];   // of x that the filter reads; past the last filter that of the last one
+  for (int c = 0; c < C; c++) channel[c] = (filter + (c < filters ? c : filters - 1)) / multiplier * L;
+  Vec<T> acc[C][P] = {}, bias[C] = {};
+  for (int b = 0; b < g.blocks; b++)
+    for (int i = 0; i < g.z.height; i++) {
+      const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) * g.x.row +
+                   (ptrdiff_t(n) * g.dilation_w - g.pad_left) * pixel;
+      const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
+      for (int j = 0; j < g.z.width; j++, x += g.stride_w * pixel, d += ptrdiff_t(g.z.channels) * L)
+#pragma GCC unroll 8
+        for (int c = 0; c < C; c++) {
+          const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
+          bias[c] += dv;
+#pragma GCC unroll 8
+          for (int p = 0; p < P; p++) acc[c][p] += dv * load(x + channel[c] + p * tap);
+        }
+    }
+  for (int c = 0; c < filters; c++) {
+    T* to = g.weight_gradient + (ptrdiff_t(filter + c) * g.kernel_h + m) * g.kernel_w + n;
+    for (int p = 0; p < P; p++) to[p] = sum_lanes<T>(acc[c][p]);
+    if (g.bias_gradient && m == 0 && n == 0) g.bias_gradient[filter + c] = sum_lanes<T>(bias[c]);
+  }
+}
+
+// Unit: (four filters, kernel row, three taps of it).
+template <class T>
+static int depthwise_gradient_units(const ConvArgs<T>& g) {
+  return groups(g.z.channels, depthwise_filters) * g.kernel_h * groups(g.kernel_w, depthwise_taps);
+}
+template <class T>
+static void depthwise_gradient(const ConvArgs<T>& g, int begin, int end) {
+  const int runs = groups(g.kernel_w, depthwise_taps);
+  for (int unit = begin; unit < end; unit++) {
+    const int n = unit % runs * depthwise_taps, m = unit / runs % g.kernel_h,
+              filter = unit / runs / g.kernel_h * depthwise_filters;
+    const int taps = g.kernel_w - n < depthwise_taps ? g.kernel_w - n : depthwise_taps;
+    if (taps == 3) depthwise_correlate<T, 3>(g, filter, m, n);
+    else if (taps == 2) depthwise_correlate<T, 2>(g, filter, m, n);
+    else depthwise_correlate<T, 1>(g, filter, m, n);
+  }
+}
