@@ -26,22 +26,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.network import Network
-
-
-def lenet(**options) -> Network:
-    layers = [
-        Conv2D(4, 3),
-        ReLU(),
-        MaxPool2D(2),
-        Conv2D(6, 2),
-        ReLU(),
-        Flatten(),
-        Dense(10),
-        Tanh(),
-        Dense(3),
-        Softmax(),
-    ]
-    return Network(layers, input_shape=(10, 8, 2), **options)
+from tests.networks import lenet
 
 
 # -- structure

@@ -13,37 +13,18 @@ from chainrule import network as network_module
 from chainrule.checking import check_gradients
 from chainrule.errors import ChainruleError, DataError, PairError, ShapeError
 from chainrule.layers import (
-    Conv2D,
     Dense,
-    Flatten,
     Identity,
-    MaxPool2D,
     ReLU,
     Sigmoid,
     Softmax,
-    Tanh,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from chainrule.network import Network
 from chainrule.penalties import L2
 from chainrule.reference import ReferenceExecutor
 from chainrule.step import Step
-
-
-def lenet(**options) -> Network:
-    layers = [
-        Conv2D(4, 3),
-        ReLU(),
-        MaxPool2D(2),
-        Conv2D(6, 2),
-        ReLU(),
-        Flatten(),
-        Dense(10),
-        Tanh(),
-        Dense(3),
-        Softmax(),
-    ]
-    return Network(layers, input_shape=(10, 8, 2), **options)
+from tests.networks import lenet
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 
 from chainrule.cli import train as train_command
+from chainrule.cli.arguments import build_parser
+from chainrule.cli.sources import Problem
+from chainrule.cli.train import choose_settings
 from chainrule.engine import level
 from chainrule.errors import NonFiniteError
 from chainrule.network import load
@@ -33,6 +36,18 @@ def described(folder: Path) -> dict[str, object]:
     content = json.loads((folder / "run.json").read_text())
     assert isinstance(content, dict)
     return content
+
+
+@pytest.mark.parametrize(("samples", "penalty"), [(40, 0.03), (1000, 0.01), (10**6, 1e-4)])
+def test_small_tables_are_penalised_more(samples: int, penalty: float) -> None:
+    arguments = build_parser().parse_args(["train", "table.csv"])
+    X = np.zeros((samples, 3), np.float32)
+    problem = Problem("table", X, X, X[:1], X[:1], None)
+    assert choose_settings(problem, arguments).penalty == penalty
+    told = build_parser().parse_args(["train", "table.csv", "--penalty", "0"])
+    assert choose_settings(problem, told).penalty == 0
+    problem.X_train = np.zeros((40, 8, 8, 1), np.float32)
+    assert choose_settings(problem, arguments).penalty == 1e-4
 
 
 def test_digits(run: Run) -> None:

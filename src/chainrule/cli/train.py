@@ -54,7 +54,11 @@ settings_for = {
     "digits": Settings(epochs=15, batch_size=32, rate=3e-3, penalty=1e-3, shift=1),
     "mnist": Settings(epochs=5, batch_size=64, rate=2e-3),
 }
-settings_for_files = Settings(epochs=60, batch_size=32, rate=3e-3, penalty=1e-4)
+settings_for_files = Settings(epochs=60, batch_size=32, rate=3e-3, penalty=1e-4)  # of images; see below
+# The weights of a table's network are held back by 10 / samples, within these bounds: with 1e-4 for all, the
+# held-out R2 of diabetes (353 samples to train) was 0.35 on average over seeds 10 to 24, with 0.03 0.49, which
+# is ridge regression's; iris (120 samples) 95 % either way. At 0.1 iris fell to 94 %.
+table_penalty, least_penalty, most_penalty = 10.0, 1e-4, 0.03
 rate_for = {"sgd": 0.05, "rmsprop": 1e-3}  # where --optimizer departs from the settings' own
 
 
@@ -163,6 +167,9 @@ def loss_of(network: Network, problem: Problem) -> Loss:
 def choose_settings(problem: Problem, arguments: argparse.Namespace) -> Settings:
     """The settings for this data, with what the arguments say in their place."""
     settings = settings_for.get(arguments.source, settings_for_files)
+    if settings is settings_for_files and len(problem.input_shape) == 1:
+        penalty = table_penalty / len(problem.X_train)
+        settings = replace(settings, penalty=min(max(penalty, least_penalty), most_penalty))
     optimizer = arguments.optimizer or settings.optimizer
     rate = rate_for.get(optimizer, settings.rate) if arguments.rate is None else arguments.rate
     return replace(
