@@ -80,6 +80,8 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("dense-wide", lambda: L.Dense(19), (17,), samples=5, note="more than one register tile, odd"),
     LayerCase("dense-one", lambda: L.Dense(1), (1,), samples=1, note="one input, one unit, one sample"),
     LayerCase("dense-no-bias", lambda: L.Dense(4, bias=False), (3,), samples=2),
+    LayerCase("dense-steps", lambda: L.Dense(4), (6, 3), note="on every step of a sequence"),
+    LayerCase("dense-steps-no-bias", lambda: L.Dense(17, bias=False), (1, 9), samples=2, note="one step"),
     LayerCase("dense-single", lambda: L.Dense(10), (33,), samples=1, note="batch of one"),
     _conv("seed", (6, 6, 1), 3, 3, note="the net of seed 003"),
     _conv("channels", (5, 6, 3), 4, 3, note="several channels, image not square"),

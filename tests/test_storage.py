@@ -363,7 +363,7 @@ def without(description, arrays):
         (lambda d, a: d["layers"][0].update({"class": "os.system"}), "unknown class"),
         (lambda d, a: d["layers"][0]["config"].update(filters=-1), "Conv2D cannot be made from"),
         (lambda d, a: d["layers"][0]["config"].update(code=1), "Conv2D cannot be made from"),
-        (lambda d, a: d["layers"][0].update(name="a.b"), "the name of a layer"),
+        (lambda d, a: d["layers"][0].update(name="a..b"), "the name of a layer"),
         (lambda d, a: {**d, "classes": ["a", "a"]}, "classes must be different"),
         (lambda d, a: {**d, "arrays": None}, "its description is damaged"),
     ],

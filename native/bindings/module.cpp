@@ -170,7 +170,7 @@ class BoundPlan : public Plan<T> {
   }
 
   std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets,
-                                      const std::optional<Array<double>>& weights) {
+                                      const std::optional<Array<double>>& weights, bool training) {
     require_input();
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
@@ -180,7 +180,7 @@ class BoundPlan : public Plan<T> {
     double loss_sum = 0, correct = 0;
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
-      const Progress p = this->loss(advance(*this, batch, output, first), samples, false, false, false);
+      const Progress p = this->loss(advance(*this, batch, output, first), samples, training, false, false, false);
       loss_sum += p.loss, correct += p.correct;
     }
     return {loss_sum / double(rows), correct / double(rows)};
@@ -196,7 +196,7 @@ class BoundPlan : public Plan<T> {
     if (rows > this->batch_size()) throw nb::value_error("more samples than the plan's batch size");
     const WithoutGil release;
     const Interruptible asking(*this);
-    return this->loss(batch, int(rows), true, input_delta, with_penalty).loss / double(rows);
+    return this->loss(batch, int(rows), true, true, input_delta, with_penalty).loss / double(rows);
   }
 
   std::tuple<int, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
@@ -279,7 +279,13 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
+      .def(
+          "add_reader", [](P& p, int of) { return p.add_reader(p.known_value(of)); }, "of"_a)
+      .def("add_branches", &P::add_branches, "x"_a, "readers"_a)
+      .def("add_join", &P::add_join, "inputs"_a, "activations"_a, "slopes"_a, "saved"_a, "z"_a, "concat"_a)
       .def("share_delta", &P::share_delta, "value"_a, "with_value"_a)
+      .def(
+          "set_seed", [](P& p, uint64_t seed) { p.pass.seed = seed; }, "seed"_a)
       .def("set_host", &P::set_host, "function"_a)
       .def(
           "set_loss",
@@ -400,7 +406,7 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "gradient"_a)
       .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
-      .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none())
+      .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a)
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
            "with_penalty"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,

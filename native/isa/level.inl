@@ -62,6 +62,7 @@ constexpr Kernels<T> table() {
   k.activation_backward = activation_backward<T>;
   k.softmax_forward = softmax_forward<T>;
   k.softmax_backward = softmax_backward<T>;
+  k.add_run = add_run<T>;
   k.loss = loss<T>;
   k.gather = gather<T>;
   k.scatter = scatter<T>;

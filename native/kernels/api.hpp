@@ -177,6 +177,8 @@ struct Kernels {
   void (*softmax_forward)(const ElementwiseArgs<T>&, int begin, int end);
   void (*softmax_backward)(const ElementwiseArgs<T>&, int begin, int end);   // post.saved = a
 
+  void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
+
   void (*loss)(const LossArgs<T>&, int begin, int end);   // unit: block
 
   void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: piece of an image row of a block

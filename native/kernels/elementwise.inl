@@ -132,3 +132,8 @@ static void softmax_backward(const ElementwiseArgs<T>& g, int begin, int end) {
     }
   }
 }
+
+template <class T>
+static void add_run(const T* a, const T* b, T* sum, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += lanes<T>) store(sum + i, load(a + i) + load(b + i));
+}

@@ -73,7 +73,12 @@ class Plan {
   void add_softmax(int x, int z);
   void add_host(int number, int x, int z);
   void add_flatten(int x, int z);
-  int add_view(int of);                    // the same memory as a vector per sample; `of` must have no halo
+  int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
+  int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads
+  void add_branches(int x, const std::vector<int>& readers);
+  // z from the outputs of the branches, side by side or summed; of each the activation that made it.
+  void add_join(const std::vector<int>& inputs, const std::vector<int>& activations, const std::vector<double>& slopes,
+                const std::vector<int>& saved, int z, bool concat);
   void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
   void set_loss(int kind, int output, int activation, double scale);
   void set_host_loss(int output);
@@ -92,6 +97,14 @@ class Plan {
   bool get_state(int parameter, int slot, T* values) const;
   void set_state(int parameter, int slot, const T* values);
   int64_t steps_taken = 0;
+
+  // What kind of pass is running: a training pass draws random numbers, which `seed` and `step` fix (step 0: outside of
+  // training), and a step of training also renews the numbers kept beside the parameters.
+  struct Pass {
+    bool training = false, renewing = false;
+    uint64_t seed = 0, step = 0;
+  };
+  Pass pass;
 
   // -- values, as rows [sample][features]
   void read_value(int value, bool delta, int samples, T* rows) const;
@@ -117,8 +130,9 @@ class Plan {
   // -- running. `poll` may throw; the parameters are then those after the last whole step.
   using Poll = std::function<bool(const Progress&)>;
   void forward(const Batch& batch, int samples);
-  // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked.
-  Progress loss(const Batch& batch, int samples, bool backward, bool input_delta, bool with_penalty);
+  // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked. `training` says which kind of
+  // pass it is where that matters (a backward pass always is one).
+  Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
   Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, Progress& progress);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
@@ -222,6 +236,7 @@ class Operation {
   virtual void forward(Plan<T>&, int samples) = 0;
   virtual void gradients(Plan<T>&, int) {}         // of the parameters, from the δ of the output
   virtual void delta(Plan<T>&, int samples) = 0;   // of the input
+  virtual bool hands_down(const Plan<T>& plan) const { return plan.value(x).with_delta; }   // whether somebody wants that δ
   int x = -1, z = -1;
   Post<T> post, input_post;
   int saved = -1, input_saved = -1;

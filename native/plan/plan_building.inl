@@ -125,6 +125,31 @@ int Plan<T>::add_view(int of) {
   return i;
 }
 template <class T>
+int Plan<T>::add_reader(int of) {
+  const int i = add_value(value(of).shape, value(of).with_delta, {});
+  Value& v = value(i);
+  v.delta_shape = v.shape;
+  v.delta_shape.top = v.delta_shape.bottom = v.delta_shape.left = v.delta_shape.right = 0;
+  v.memory_of = of;
+  return i;
+}
+template <class T>
+void Plan<T>::add_branches(int x, const std::vector<int>& readers) {
+  auto o = std::make_unique<BranchesOperation<T>>();
+  o->readers = readers;
+  const int z = x;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_join(const std::vector<int>& inputs, const std::vector<int>& activations, const std::vector<double>& slopes,
+                       const std::vector<int>& saved, int z, bool concat) {
+  auto o = std::make_unique<JoinOperation<T>>();
+  o->inputs = inputs, o->saved_of = saved, o->concat = concat;
+  for (size_t i = 0; i < inputs.size(); i++) o->posts.push_back(Post<T>{Act(activations.at(i)), T(slopes.at(i)), {}});
+  const int x = inputs.at(0);
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::share_delta(int i, int with) {
   value(i).delta_of = with;
 }
@@ -188,9 +213,11 @@ void Plan<T>::finish() {
     return m;
   };
   for (Value& v : values_) {
-    v.map = map(v.shape, v.memory_of < 0 ? v.region : value(v.memory_of).region);
-    const Value& owner = v.delta_of < 0 ? v : value(v.delta_of);
-    if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner.delta_shape : v.delta_shape, owner.delta_region);
+    const Value *memory = &v, *owner = &v;   // a view may be one of a view
+    while (memory->memory_of >= 0) memory = &value(memory->memory_of);
+    while (owner->delta_of >= 0) owner = &value(owner->delta_of);
+    v.map = map(v.shape, memory->region);
+    if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner->delta_shape : v.delta_shape, owner->delta_region);
   }
   theta_ = arena_.at<T>(theta_region_), gradient_ = arena_.at<T>(gradient_region_);
   first_ = momentum ? arena_.at<T>(first_region_) : nullptr;

@@ -81,7 +81,7 @@ void Plan<T>::run_backward(int samples, bool input_delta) {
   const PieceByPiece pieces(poll_between_);
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
-    const bool needed = value(o.x).with_delta && (o.x != input_ || input_delta);
+    const bool needed = o.hands_down(*this) && (o.x != input_ || input_delta);
     timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
     if (needed) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
     if (poll_between_) poll_between_();
@@ -90,6 +90,7 @@ void Plan<T>::run_backward(int samples, bool input_delta) {
 
 template <class T>
 void Plan<T>::forward(const Batch& batch, int samples) {
+  pass.training = false;
   gather(batch, batch.inputs.order, samples);
   run_forward(samples);
   if (output_activation_ < 0) return;
@@ -147,7 +148,8 @@ void Plan<T>::add_penalty() {
 }
 
 template <class T>
-Progress Plan<T>::loss(const Batch& batch, int samples, bool backward, bool input_delta, bool with_penalty) {
+Progress Plan<T>::loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty) {
+  pass.training = training || backward;
   timed(0, [&] {
     gather(batch, batch.inputs.order, samples);
     set_targets(batch, samples);
@@ -229,15 +231,18 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
   progress.steps = steps;
   bool stop = false;
   struct Epoch {   // what holds during an epoch only, however it ends
-    ~Epoch() { serial_loops = false; }
-  } epoch;
+    explicit Epoch(Pass& own) : pass(own) { pass.renewing = true; }
+    ~Epoch() { serial_loops = pass.renewing = false, pass.step = 0; }
+    Pass& pass;
+  } epoch(pass);
   const Asking asking(*this, [&] { stop = poll(progress) || stop; });
   for (int64_t step = 0; step < steps; step++) {
     batch.inputs.order = order + step * batch_size_;
     const int samples = int(std::min<int64_t>(batch_size_, count - step * batch_size_));
     serial_loops = pace_.serial();
     pace_.begin();
-    const Progress of_batch = loss(batch, samples, true, false, false);
+    pass.step = uint64_t(steps_taken) + 1;
+    const Progress of_batch = loss(batch, samples, true, true, false, false);
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
     timed(2, [&] { update(rates[step]); });
     if (samples == batch_size_) pace_.end();

@@ -5,33 +5,39 @@ and why.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
 from chainrule.errors import ShapeError
 from chainrule.formulas.grid import Grid
-from chainrule.initializers import Glorot, Initializer
-from chainrule.layers import Layer, Parameter
+from chainrule.initializers import Given, Glorot, Initializer
+from chainrule.layers import Composite, Layer, Parameter, Sequential
 
 Shape = tuple[int, ...]
 INPUT = "input"
 LARGEST = 2**40  # numbers of one parameter: 4 TB in float32
 FORMULA_NAMES = ("x", "z", "a", "d", "y", "m")  # what the formulas of a layer call their other arguments
+# A dot stands between the names of a composite and of a layer in it.
+_NAME = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Layers with their names set, the output shape of every name, and the parameters as
-    "layer.parameter".
+    """Layers with their names set, the output shape of every name, the parameters as "layer.parameter", and
+    which layers stand behind each.
+
+    Layers within a branch are named by their way, "residual1.dense1".
     """
 
     layers: tuple[Layer, ...]
     shapes: Mapping[str, Shape]
     specs: Mapping[str, Parameter]
+    followers: Mapping[str, tuple[Layer, ...]]
 
 
 def architecture(layers: Any, input_shape: Any) -> Architecture:
@@ -40,21 +46,44 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     Every layer is copied on entry: a layer is a description, and the arrays belong to the network.  So one
     object may stand in a list twice, or in two networks, without sharing anything.
     """
-    own = _named([copy.copy(layer) for layer in _checked(layers)])
-    shapes: dict[str, Shape] = {INPUT: input_shape_from(input_shape)}
-    specs: dict[str, Parameter] = {}
-    shape = shapes[INPUT]
-    _check_channels_last(own[0], shape)
-    for number, layer in enumerate(own):
-        place = f"layer {number + 1} of {len(own)}, {layer.name} = {layer!r}"
-        output = _ask(layer.output_shape, shape, place, shapes)
-        if not isinstance(output, tuple) or not all(
-            isinstance(size, Integral) and int(size) > 0 for size in output
-        ):
-            raise ShapeError(
-                f"{place}: output_shape must return a tuple of positive integers, it returned {output!r}"
-            )
-        for name, spec in _ask(layer.parameters, shape, place, shapes).items():
+    own = _named(_unfolded(_checked(layers)))
+    building = _Building({INPUT: input_shape_from(input_shape)}, {}, {})
+    _check_channels_last(own[0], building.shapes[INPUT])
+    building.connect(own, building.shapes[INPUT], ())
+    return Architecture(tuple(own), building.shapes, building.specs, building.followers)
+
+
+@dataclass
+class _Building:
+    """What is known of a network while its layers are walked in the order of computation."""
+
+    shapes: dict[str, Shape]
+    specs: dict[str, Parameter]
+    followers: dict[str, tuple[Layer, ...]]
+
+    def connect(self, chain: Sequence[Layer], shape: Shape, behind: tuple[Layer, ...]) -> Shape:
+        """The shape that comes out of a chain; `behind` are the layers after it."""
+        for number, layer in enumerate(chain):
+            place = f"layer {number + 1} of {len(chain)}, {layer.name} = {layer!r}"
+            self.followers[str(layer.name)] = rest = (*chain[number + 1 :], *behind)
+            if isinstance(layer, Composite):
+                shapes = [self.connect(own, shape, rest) for own in layer.chains]
+                rule = functools.partial(layer.joined_shape, shapes=shapes)
+                output = _ask(rule, shape, place, self.shapes)
+            else:
+                output = _ask(layer.output_shape, shape, place, self.shapes)
+                self.add_parameters(layer, shape, place)
+            if not isinstance(output, tuple) or not all(
+                isinstance(size, Integral) and int(size) > 0 for size in output
+            ):
+                raise ShapeError(
+                    f"{place}: output_shape must return a tuple of positive integers, it returned {output!r}"
+                )
+            self.shapes[str(layer.name)] = shape = output
+        return shape
+
+    def add_parameters(self, layer: Layer, shape: Shape, place: str) -> None:
+        for name, spec in _ask(layer.parameters, shape, place, self.shapes).items():
             if not isinstance(spec, Parameter) or not name.isidentifier() or name in FORMULA_NAMES:
                 raise ShapeError(
                     f"{place}: parameters must return name -> Parameter(shape, ...), with names other than "
@@ -65,9 +94,23 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
                     f"{place}: its parameter {name} of shape {spec.shape} would be larger than any memory: "
                     "check the sizes of this layer and of its input"
                 )
-            specs[f"{layer.name}.{name}"] = spec
-        shapes[str(layer.name)] = shape = output
-    return Architecture(tuple(own), shapes, specs)
+            if name in layer.given:
+                spec = replace(spec, initializer=Given(layer.given[name]))
+            self.specs[f"{layer.name}.{name}"] = spec
+        layer.given = {}
+
+
+def all_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Every layer in the order of computation, the composites behind what is in them."""
+    for layer in layers:
+        for chain in layer.chains if isinstance(layer, Composite) else ():
+            yield from all_layers(chain)
+        yield layer
+
+
+def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers that compute, without the composites around them."""
+    return (layer for layer in all_layers(layers) if not isinstance(layer, Composite))
 
 
 def input_shape_from(value: Any) -> Shape:
@@ -104,9 +147,7 @@ def initializer_of(architecture: Architecture, name: str) -> Initializer:
     chosen = architecture.specs[name].initializer
     if chosen is not None:
         return chosen
-    layer_name = name.rpartition(".")[0]
-    names = [layer.name for layer in architecture.layers]
-    for layer in architecture.layers[names.index(layer_name) + 1 :]:
+    for layer in leaves(architecture.followers[name.rpartition(".")[0]]):
         suits: Initializer | None = getattr(layer, "suits", None)
         if suits is not None:
             return suits
@@ -118,7 +159,7 @@ def initializer_of(architecture: Architecture, name: str) -> Initializer:
 def _checked(layers: Any) -> list[Layer]:
     if isinstance(layers, (Layer, str)) or not isinstance(layers, Iterable):
         raise TypeError(f"layers must be a list such as [Dense(10), Softmax()], received {layers!r}")
-    checked = list(layers)
+    checked = [layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in layers]
     for number, layer in enumerate(checked):
         if isinstance(layer, Layer):
             continue
@@ -137,17 +178,53 @@ def _checked(layers: Any) -> list[Layer]:
     return checked
 
 
+def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
+    """Copies of the layers, every Sequential replaced by its own, which get its name in front of theirs."""
+    unfolded: list[Layer] = []
+    blocks = 0
+    for layer in layers:
+        if not isinstance(layer, Sequential):
+            unfolded.append(_local(layer))
+            continue
+        blocks += layer.name is None
+        name = layer.name or f"{layer.kind}{blocks}"
+        inner = _named(_unfolded(layer.layers))
+        for part in inner:
+            _rename(part, f"{name}.")
+        unfolded += inner
+    return unfolded
+
+
+def _local(layer: Layer) -> Layer:
+    """A copy; the layers within it lose its name, which a network has put in front of theirs."""
+    own = copy.copy(layer)
+    if not isinstance(own, Composite):
+        return own
+    chains = tuple(tuple(map(_local, chain)) for chain in own.chains)
+    for inner in (inner for chain in chains for inner in chain):
+        if inner.name is not None:
+            inner.name = str(inner.name).removeprefix(f"{own.name}.")
+    return own.with_chains(chains)
+
+
+def _rename(layer: Layer, prefix: str) -> None:
+    """Put a prefix before the name of a layer and of all layers within it."""
+    layer.name = prefix + str(layer.name)
+    for chain in layer.chains if isinstance(layer, Composite) else ():
+        for inner in chain:
+            _rename(inner, prefix)
+
+
 def _named(layers: list[Layer]) -> list[Layer]:
-    """Give the nameless ones the next free kind + number, counted per kind: dense1, relu1, dense2."""
+    """Give the nameless ones the next free kind + number, counted per kind: dense1, relu1, dense2.
+
+    The layers in a composite's branches are named by themselves, with the composite's name in front.
+    """
     taken: set[str] = set()
     for layer in layers:
         if layer.name is None:
             continue
-        if (
-            not isinstance(layer.name, str)
-            or not re.fullmatch(r"[^\W\d][\w-]*", layer.name)
-            or layer.name == INPUT
-        ):
+        if not isinstance(layer.name, str) or not _NAME.fullmatch(layer.name) or layer.name == INPUT:
             raise ShapeError(
                 "the name of a layer must be a letter, then letters, digits, _ and -, and not 'input'; "
                 f"received {layer.name!r}"
@@ -161,7 +238,17 @@ def _named(layers: list[Layer]) -> list[Layer]:
             counts[layer.kind] = counts.get(layer.kind, 0) + 1
             name = f"{layer.kind}{counts[layer.kind]}"
             layer.name = None if name in taken else name
-    return layers
+    return [_named_within(layer) if isinstance(layer, Composite) else layer for layer in layers]
+
+
+def _named_within(composite: Composite) -> Composite:
+    """The composite with copies of its layers under names that begin with its own."""
+    chains = [_unfolded(chain) for chain in _local(composite).chains]
+    named = iter(_named([layer for chain in chains for layer in chain]))
+    own = tuple(tuple(next(named) for _ in chain) for chain in chains)
+    for layer in (layer for chain in own for layer in chain):
+        _rename(layer, f"{composite.name}.")
+    return composite.with_chains(own)
 
 
 def _ask(rule: Any, shape: Shape, place: str, shapes: Mapping[str, Shape]) -> Any:

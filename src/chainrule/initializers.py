@@ -43,6 +43,16 @@ class Initializer:
         return {"initializer": type(self).__name__, **asdict(self)}
 
 
+class Given(Initializer):
+    """Fixed numbers: what the layers of a network bring with them into another one."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        return np.array(self.values, dtype=np.float64)
+
+
 class He(Initializer):
     """N(0, 2 / n_in): keeps the variance of z through ReLU layers (He et al. 2015)."""
 

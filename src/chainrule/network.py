@@ -6,6 +6,7 @@ compiled engine; `chainrule.reference.ReferenceExecutor()` evaluates the layers'
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT, architecture, initializer_of
+from chainrule.architecture import INPUT, all_layers, architecture, initializer_of
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
 from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
 from chainrule.keywords import by_name, teach
-from chainrule.layers import Layer, Parameter, Sigmoid
+from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
 from chainrule.penalties import Penalty, penalty_from, training_size_from
@@ -52,7 +53,6 @@ _INSTEAD = by_name(
         "Network([..., Dense(10)], input_shape=784), with all layers at once": ("add", "append"),
     }
 )
-_LOSS_BATCH = 256  # samples per pass of `loss`, which keeps no activations beyond them
 
 
 class Executor(Protocol):
@@ -73,7 +73,10 @@ class Executor(Protocol):
         weights: Array | None,
         training_size: int,
     ) -> Step:
-        """One forward and backward pass over all samples."""
+        """One forward and backward pass over all samples, as in training."""
+
+    def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+        """(1/m) Σ w_i · value_i of the predictions."""
 
 
 _default: list[Executor] = []
@@ -176,8 +179,23 @@ class Network:
         return dict(self._architecture.specs)
 
     def count_parameters(self) -> int:
-        """The number of numbers that training changes."""
-        return sum(_size(spec.shape) for spec in self._architecture.specs.values())
+        """The number of numbers that are learned."""
+        return sum(_size(spec.shape) for spec in self._architecture.specs.values() if spec.learned)
+
+    def as_layer(self) -> Sequential:
+        """Its layers as a block of another network, whose parameters begin with this one's values.
+
+        A network in the list of layers is taken so: `Network([features, Dense(3)], input_shape=...)`.
+        """
+
+        def given(layer: Layer) -> Layer:
+            own = copy.copy(layer)
+            if isinstance(own, Composite):
+                return own.with_chains(tuple(tuple(map(given, chain)) for chain in own.chains))
+            own.given = {name: array.copy() for name, array in self.layer_parameters(own).items()}
+            return own
+
+        return Sequential([given(layer) for layer in self.layers], name=self.name)
 
     # -- parameters ------------------------------------------------------------------------------------------
     @property
@@ -190,7 +208,7 @@ class Network:
         self._parameters.update(values)
 
     def layer_parameters(self, layer: Layer | str) -> dict[str, Array]:
-        """The parameters of one layer by their own names: "W", "b"."""
+        """The parameters of one layer by their own names: "W", "b"; of a composite "dense1.W"."""
         prefix = f"{layer.name if isinstance(layer, Layer) else layer}."
         return {
             key[len(prefix) :]: array for key, array in self._parameters.items() if key.startswith(prefix)
@@ -281,7 +299,7 @@ class Network:
         training_size: int | None = None,
         mode: str = "matrix",
     ) -> Step:
-        """Loss, and activations, δ and gradients of every layer, for all samples of X at once.
+        """Loss, and activations, δ and gradients of every layer, for all samples at once, as in training.
 
         y: labels, one-hot rows or numbers, as the loss wants them.
         loss: a loss, or its name as in `fit`; None chooses by the last layer (softmax: CrossEntropy, sigmoid:
@@ -310,21 +328,14 @@ class Network:
         sample_weight: Any = None,
         training_size: int | None = None,
     ) -> float:
-        """J over all samples of X, in parts of 256; arguments as for `backpropagate`."""
+        """J of the predictions for X; arguments as for `backpropagate`."""
         chosen, penalty = self._loss(loss), penalty_from(penalty)
         X = self._inputs(X)
         size = training_size_from(training_size, len(X))
         targets, _ = encode_targets(y, self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-        total = 0.0
-        for start in range(0, len(X), _LOSS_BATCH):
-            part = slice(start, start + _LOSS_BATCH)
-            part_weights = None if weights is None else weights[part]
-            step = self.executor().backpropagate(
-                self, X[part], targets[part], chosen, None, part_weights, size
-            )
-            total += step.data_loss * len(X[part])
-        return total / len(X) + penalty_value(self._parameters, self._architecture.specs, penalty, size)
+        value = self.executor().loss(self, X, targets, chosen, weights)
+        return value + penalty_value(self._parameters, self._architecture.specs, penalty, size)
 
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
@@ -353,17 +364,30 @@ class Network:
     # -- display ---------------------------------------------------------------------------------------------
     def _rows(self) -> list[list[str]]:
         rows = [["name", "layer", "output shape", "parameters"], [INPUT, "", str(self.input_shape), ""]]
-        for layer in self.layers:
-            count = sum(array.size for array in self.layer_parameters(layer).values())
-            shape = str(self._architecture.shapes[str(layer.name)])
-            rows.append([str(layer.name), repr(layer), shape, f"{count:,}" if count else ""])
+
+        def add(chain: Iterable[Layer], indent: str) -> None:
+            for layer in chain:
+                shape, local = str(self._architecture.shapes[str(layer.name)]), str(layer.name)
+                if isinstance(layer, Composite):
+                    rows.append([indent + local, layer.title(), shape, ""])
+                    for number, own in enumerate(layer.chains):
+                        if not own:
+                            rows.append([f"{indent}  (branch {number + 1})", "the input as it is", "", ""])
+                        add(own, indent + "  ")
+                    continue
+                specs = self._architecture.specs
+                own = {n: a for n, a in self._parameters.items() if n.rpartition(".")[0] == local}
+                count = sum(array.size for name, array in own.items() if specs[name].learned)
+                rows.append([indent + local, repr(layer), shape, f"{count:,}" if count else ""])
+
+        add(self.layers, "")
         return [*rows, ["total", f"{self.dtype}", "", f"{self.count_parameters():,}"]]
 
     def formulas(self) -> FormulasByLayer:
         """Layer name -> its formulas for forward, δ and gradients; prints as text."""
         from chainrule.formulas.tracing import FormulasByLayer, trace
 
-        return FormulasByLayer((str(layer.name), trace(layer)) for layer in self.layers)
+        return FormulasByLayer((str(layer.name), trace(layer)) for layer in all_layers(self.layers))
 
     def summary(self) -> str:
         """An aligned table: name, layer, output shape, number of parameters."""

@@ -8,14 +8,18 @@ columns, channels, m).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.architecture import INPUT
 from chainrule.errors import ShapeError
-from chainrule.layers import Layer, call_formula
+from chainrule.layers import Composite, Layer, call_formula
+from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss, loss_for
 from chainrule.network import Network, penalty_value
 from chainrule.penalties import Penalty
@@ -23,12 +27,46 @@ from chainrule.step import Step
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
-_PREDICT_BATCH = 256  # samples per pass of `predict`: memory for the activations of this many only
+_PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the activations of this many only
+
+
+@dataclass
+class Context:
+    """What a pass needs beside numbers: whether it trains, the random numbers' seed and step, and the mask of
+    the samples' sequences, (steps, m), once a layer has said which steps are there.
+    """
+
+    training: bool
+    seed: int = 0
+    step: int = 0
+    mask: Array | None = None
+
+    def bits(self, name: str) -> Callable[[tuple[int, ...]], Array]:
+        """The random numbers of a layer in this pass."""
+        return lambda shape: random_bits(self.seed, self.step, name, shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One layer's forward pass: what went in, what came out (samples last), what else its formulas were
+    given, and the passes within its branches.
+    """
+
+    layer: Layer
+    x: Array
+    output: Array
+    given: Values
+    inside: tuple[tuple[Pass, ...], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.layer.name)
 
 
 def forward(network: Network, X: Array, parameters: Values | None = None, dtype: Any = np.float64) -> Array:
-    """a^L: (N, *input_shape) -> (N, *output_shape)."""
-    return to_rows(run_forward(network, to_columns(X, dtype), parameters, dtype)[-1])
+    """a^L of a prediction: (N, *input_shape) -> (N, *output_shape)."""
+    x = to_columns(X, dtype)
+    return to_rows(run_forward(network, x, parameters, dtype, Context(training=False))[-1].output)
 
 
 def backpropagate(
@@ -42,7 +80,7 @@ def backpropagate(
     parameters: Values | None = None,
     dtype: Any = np.float64,
 ) -> Step:
-    """One forward and backward pass.
+    """One forward and backward pass, as in training.
 
     X: (N, *input_shape). y: as `encode_targets` returns it. weights: (N,), with mean 1 over the data they
     were given for. parameters: instead of the network's own. training_size: m of the penalty, by default N.
@@ -52,41 +90,38 @@ def backpropagate(
     """
     loss = loss_for(network.layers[-1]) if loss is None else loss
     m, training_size = len(X), training_size or len(X)
-    outputs = run_forward(network, to_columns(X, dtype), parameters, dtype)
+    x = to_columns(X, dtype)
+    passes = run_forward(network, x, parameters, dtype)
     targets = target_columns(y, network, dtype)
     scale = (np.ones(m) if weights is None else weights).astype(dtype) / m
 
-    layers = list(network.layers)
-    a, pair = outputs[-1], is_pair(layers[-1], loss)
-    if pair:  # activation and loss in one formula, δ = (a - y) / m: no division by a (seed 002, 2.4.6)
-        data_loss = np.sum(scale * loss.value_from_z(outputs[-2], targets))
+    below, a = passes, passes[-1].output
+    if is_pair(network.layers[-1], loss):  # activation and loss in one formula, δ = (a - y) / m: no division
+        data_loss = np.sum(scale * loss.value_from_z(passes[-1].x, targets))  # by a (seed 002, 2.4.6)
         d = scale * loss.residual(a, targets)
-        layers.pop()
+        below = passes[:-1]
     else:
         data_loss = np.sum(scale * loss.value(a, targets))
         d = scale * loss.gradient(a, targets)
 
-    deltas, gradients = {_name(network, len(layers)): d}, {}
-    for number in reversed(range(len(layers))):
-        layer = layers[number]
-        own = parameters_of(network, layer, parameters, dtype)
-        d, of_layer = layer_backward(layer, d, outputs[number], outputs[number + 1], own)
-        deltas[_name(network, number)] = d
-        gradients.update({f"{layer.name}.{name}": g for name, g in of_layer.items()})
+    deltas: dict[str, Array] = {}
+    gradients: dict[str, Array] = {}
+    deltas[INPUT] = run_backward(below, d, deltas, gradients)
 
     values = {name: _value(network, name, parameters, dtype) for name in network.parameters}
+    specs = network.parameter_specs
     if penalty is not None:
-        for name, spec in network.parameter_specs.items():
+        for name, spec in specs.items():
             if spec.penalised:
                 gradients[name] = gradients[name] + penalty.gradient(values[name], training_size)
-    total = float(data_loss) + penalty_value(values, network.parameter_specs, penalty, training_size)
-    names = [_name(network, number) for number in range(len(outputs))]
+    total = float(data_loss) + penalty_value(values, specs, penalty, training_size)
+    activations = {INPUT: x, **{one.name: one.output for one in all_passes(passes)}}
     return Step(
         loss=total,
         data_loss=float(data_loss),
-        activations={name: to_rows(x) for name, x in zip(names, outputs, strict=True)},
-        deltas={name: to_rows(deltas[name]) for name in names if name in deltas},
-        gradients={name: gradients[name] for name in network.parameters},
+        activations={name: to_rows(value) for name, value in activations.items()},
+        deltas={name: to_rows(deltas[name]) for name in activations if name in deltas},
+        gradients={name: gradients[name] for name, spec in specs.items() if spec.learned},
     )
 
 
@@ -98,61 +133,121 @@ def data_loss(
     weights: Array | None = None,
     parameters: Values | None = None,
     dtype: Any = np.float64,
+    *,
+    training: bool = False,
 ) -> float:
     """(1/m) Σ_i w_i value_i by the forward pass alone; arguments as for `backpropagate`."""
-    outputs = run_forward(network, to_columns(X, dtype), parameters, dtype)
+    last = run_forward(network, to_columns(X, dtype), parameters, dtype, Context(training))[-1]
     targets = target_columns(y, network, dtype)
     scale = (np.ones(len(X)) if weights is None else weights).astype(dtype) / len(X)
     if is_pair(network.layers[-1], loss):
-        return float(np.sum(scale * loss.value_from_z(outputs[-2], targets)))
-    return float(np.sum(scale * loss.value(outputs[-1], targets)))
+        return float(np.sum(scale * loss.value_from_z(last.x, targets)))
+    return float(np.sum(scale * loss.value(last.output, targets)))
 
 
-def run_forward(network: Network, x: Array, parameters: Values | None, dtype: Any) -> list[Array]:
-    """[input, output of layer 1, output of layer 2, ...], samples last."""
-    outputs = [x]
-    for layer in network.layers:
-        z = layer_forward(layer, outputs[-1], parameters_of(network, layer, parameters, dtype))
-        expected = (*network.shapes[str(layer.name)], x.shape[-1])
-        if z.shape != expected:
-            raise ShapeError(
-                f"{_formula(layer, 'forward')} returned the shape {z.shape}, its output_shape says {expected}"
-            )
-        outputs.append(z)
-    return outputs
+def run_forward(
+    network: Network, x: Array, parameters: Values | None, dtype: Any, context: Context | None = None
+) -> list[Pass]:
+    """The passes of the network's layers in order; without a context those of a training step."""
+    context = Context(training=True) if context is None else context
+
+    def chain(layers: Iterable[Layer], x: Array) -> list[Pass]:
+        passes: list[Pass] = []
+        for layer in layers:
+            one = composite(layer, x) if isinstance(layer, Composite) else leaf(layer, x)
+            expected = (*network.shapes[one.name], x.shape[-1])
+            if one.output.shape != expected:
+                raise ShapeError(
+                    f"{_formula(layer, 'forward')} returned the shape {one.output.shape}, "
+                    f"its output_shape says {expected}"
+                )
+            passes.append(one)
+            x = one.output
+        return passes
+
+    def composite(layer: Composite, x: Array) -> Pass:
+        inside = tuple(tuple(chain(own, x)) for own in layer.chains)
+        outputs = [passes[-1].output if passes else x for passes in inside]
+        return Pass(layer, x, layer.forward(*outputs), {}, inside)
+
+    def leaf(layer: Layer, x: Array) -> Pass:
+        given = dict(parameters_of(network, layer, parameters, dtype))
+        if context.mask is not None:
+            given["mask"] = context.mask.astype(dtype)
+        if context.training:
+            given |= layer.draw(x.shape, context.bits(str(layer.name)))
+        found = layer.mask(x)
+        context.mask = context.mask if found is None else found
+        return Pass(layer, x, layer_forward(layer, x, given, training=context.training), given)
+
+    return chain(network.layers, x)
 
 
-def layer_forward(layer: Layer, x: Array, parameters: Values) -> Array:
-    """The output of one layer, samples last."""
-    return np.asarray(_evaluate(layer, "forward", {"x": x, **parameters}))
+def run_backward(
+    passes: Sequence[Pass], d: Array, deltas: dict[str, Array], gradients: dict[str, Array]
+) -> Array:
+    """∂J/∂(input of the chain) from d = ∂J/∂(its output); fills in δ of every layer and the gradients."""
+    for one in reversed(passes):
+        deltas[one.name] = d
+        if isinstance(one.layer, Composite):
+            outputs = [inside[-1].output if inside else one.x for inside in one.inside]
+            parts = [
+                run_backward(inside, part, deltas, gradients)
+                for inside, part in zip(one.inside, one.layer.delta(d, *outputs), strict=True)
+            ]
+            d = functools.reduce(np.add, parts)  # one value, several readers: its δ is the sum of theirs
+        else:
+            d, of_layer = layer_backward(one.layer, d, one.x, one.output, one.given)
+            gradients.update({f"{one.name}.{name}": gradient for name, gradient in of_layer.items()})
+    return d
+
+
+def all_passes(passes: Iterable[Pass]) -> Iterator[Pass]:
+    """Every pass, those of composites behind what is in them."""
+    for one in passes:
+        for inside in one.inside:
+            yield from all_passes(inside)
+        yield one
+
+
+def leaf_passes(passes: Iterable[Pass]) -> list[Pass]:
+    """The passes of the layers that compute."""
+    return [one for one in all_passes(passes) if not isinstance(one.layer, Composite)]
+
+
+def layer_forward(layer: Layer, x: Array, given: Values, *, training: bool = True) -> Array:
+    """The output of one layer, samples last; `given`: its parameters and what else its formula declares."""
+    formula = "forward" if training or layer.infer is None else "infer"
+    return np.asarray(_evaluate(layer, formula, {"x": x, **given}))
 
 
 def layer_backward(
-    layer: Layer, d: Array, x: Array, output: Array, parameters: Values
+    layer: Layer, d: Array, x: Array, output: Array, given: Values
 ) -> tuple[Array, dict[str, Array]]:
     """(∂J/∂x, ∂J/∂parameter by name) from d = ∂J/∂output, samples last.
 
     A gradient has the shape of its variable (seed 004 §5): ShapeError that names the formula if it has not.
     """
-    available = {"d": d, "x": x, "z": output, "a": output, **parameters}
+    available = {"d": d, "x": x, "z": output, "a": output, **given}
     below = np.asarray(_evaluate(layer, "delta", available))
     if below.shape != x.shape:
         raise ShapeError(
             f"{_formula(layer, 'delta')} must have the shape {x.shape} of x, it returned {below.shape}"
         )
     gradients = _evaluate(layer, "gradients", available)
-    if set(gradients) != set(parameters):
+    learned = [name for name, spec in layer.parameters(x.shape[:-1]).items() if spec.learned]
+    if set(gradients) != set(learned):
         raise ShapeError(
-            f"{_formula(layer, 'gradients')} must return one gradient per parameter, {sorted(parameters)}, "
+            f"{_formula(layer, 'gradients')} must return one gradient per parameter, {sorted(learned)}, "
             f"it returned {sorted(gradients)}"
         )
-    for name, value in parameters.items():
-        if np.shape(gradients[name]) != value.shape:
+    for name in learned:
+        if np.shape(gradients[name]) != given[name].shape:
             raise ShapeError(
-                f"{_formula(layer, 'gradients')} must return {name!r} with the shape {value.shape}, "
+                f"{_formula(layer, 'gradients')} must return {name!r} with the shape {given[name].shape}, "
                 f"it returned {np.shape(gradients[name])}"
             )
-    return below, {name: np.asarray(gradients[name]) for name in parameters}
+    return below, {name: np.asarray(gradients[name]) for name in learned}
 
 
 def is_pair(last: Layer, loss: Loss) -> bool:
@@ -213,9 +308,13 @@ class ReferenceExecutor:
     ) -> Step:
         return backpropagate(network, X, y, loss, penalty, weights, training_size)
 
-
-def _name(network: Network, number: int) -> str:
-    return "input" if number == 0 else str(network.layers[number - 1].name)
+    def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+        total = 0.0
+        for start in range(0, len(X), _PREDICT_BATCH):
+            part = slice(start, start + _PREDICT_BATCH)
+            own = None if weights is None else weights[part]
+            total += data_loss(network, X[part], y[part], loss, own) * len(X[part])
+        return total / len(X)
 
 
 def _value(network: Network, name: str, parameters: Values | None, dtype: Any) -> Array:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.preparation import Preparation
 from chainrule.errors import FileError, MissingExtraError
-from chainrule.layers import Layer, layer_classes
+from chainrule.layers import Layer, layer_classes, structure_classes
 
 if TYPE_CHECKING:  # a network is built by `chainrule.network.load`; files know its parts alone
     from chainrule.network import Network
@@ -30,6 +30,7 @@ Array = NDArray[Any]
 FORMAT = "chainrule network"
 VERSION = 1
 KEY = "chainrule"  # of the description: in the header of .safetensors, as an array of .npz
+_built_in = layer_classes | structure_classes
 _EXTRA = ("safetensors", "save", "a .safetensors file (.npz needs NumPy alone)")
 
 
@@ -87,7 +88,8 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     contents, description = _open(source)
     arrays = _checked_arrays(contents, description, source)
     prepared = description.get("preparation")
-    own = _layers(_field(description, "layers", list, source), _known(layers), source)
+    known = _known(layers)
+    own = [_layer(record, known, source) for record in _field(description, "layers", list, source)]
     return Stored(
         layers=own,
         parameters=arrays,
@@ -112,19 +114,27 @@ def describe(network: Network, arrays: Mapping[str, Array]) -> dict[str, Any]:
         "dtype": network.dtype.name,
         "classes": None if network.classes is None else network.classes.tolist(),
         "preparation": None if network.preparation is None else network.preparation.to_json(),
-        "layers": [
-            {
-                "class": type(layer).__name__,
-                "built_in": layer_classes.get(type(layer).__name__) is type(layer),
-                "name": layer.name,
-                "config": {key: value for key, value in layer.config().items() if key != "name"},
-            }
-            for layer in network.layers
-        ],
+        "layers": [_record(layer) for layer in network.layers],
         "arrays": {
             name: {"shape": list(array.shape), "sha256": sha256(array)} for name, array in arrays.items()
         },
     }
+
+
+def _record(layer: Layer) -> dict[str, Any]:
+    """A layer as plain JSON; the layers in a composite's arguments are records too."""
+    return {
+        "class": type(layer).__name__,
+        "built_in": _built_in.get(type(layer).__name__) is type(layer),
+        "name": layer.name,
+        "config": {key: _plain(value) for key, value in layer.config().items() if key != "name"},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return {"layer": _record(value)}
+    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def sha256(array: Array) -> str:
@@ -204,27 +214,32 @@ def _known(layers: Iterable[type[Layer]]) -> dict[str, type[Layer]]:
     return own
 
 
-def _layers(records: list[Any], own: Mapping[str, type[Layer]], source: Path) -> list[Layer]:
-    layers = []
-    for record in records:
-        if not isinstance(record, dict):
-            raise FileError(f"{source}: its description is damaged (a layer is {record!r})")
-        cls_name, config = _field(record, "class", str, source), _field(record, "config", dict, source)
-        cls = layer_classes.get(cls_name) if record.get("built_in") else own.get(cls_name)
-        if cls is None:
-            advice = (
-                "a newer chainrule may know it"
-                if record.get("built_in")
-                else f"pass load(..., layers=[{cls_name}])"
-            )
-            raise FileError(f"{source}: has a layer of the unknown class {cls_name!r}; {advice}")
-        try:
-            layer = cls(**config)
-        except Exception as error:  # a constructor of the user's may raise anything
-            raise FileError(f"{source}: {cls_name} cannot be made from {config} ({error})") from error
-        layer.name = _field(record, "name", str, source)
-        layers.append(layer)
-    return layers
+def _layer(record: Any, own: Mapping[str, type[Layer]], source: Path) -> Layer:
+    """The layer a record describes."""
+    if not isinstance(record, dict):
+        raise FileError(f"{source}: its description is damaged (a layer is {record!r})")
+    cls_name, config = _field(record, "class", str, source), _field(record, "config", dict, source)
+    cls = _built_in.get(cls_name) if record.get("built_in") else own.get(cls_name)
+    if cls is None:
+        advice = (
+            "a newer chainrule may know it"
+            if record.get("built_in")
+            else f"pass load(..., layers=[{cls_name}])"
+        )
+        raise FileError(f"{source}: has a layer of the unknown class {cls_name!r}; {advice}")
+
+    def made(value: Any) -> Any:
+        if isinstance(value, dict) and value.keys() == {"layer"}:
+            return _layer(value["layer"], own, source)
+        return [made(entry) for entry in value] if isinstance(value, list) else value
+
+    arguments = {key: made(value) for key, value in config.items()}
+    try:
+        layer = cls(**arguments)
+    except Exception as error:  # a constructor of the user's may raise anything
+        raise FileError(f"{source}: {cls_name} cannot be made from {config} ({error})") from error
+    layer.name = _field(record, "name", str, source)
+    return layer
 
 
 # -- the arrays ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import _native, reference
+from chainrule.architecture import all_layers
 from chainrule.engine import Plan, lanes
 
 Array = NDArray[Any]
@@ -80,7 +81,7 @@ def summed_terms(network: cr.Network, samples: int) -> int:
     together.
     """
     terms = 8
-    for layer in network.layers:
+    for layer in all_layers(network.layers):
         positions = int(np.prod(network.shapes[str(layer.name)][:-1]))
         for array in network.layer_parameters(layer).values():
             kernel = int(np.prod(array.shape[1:-1]))
@@ -130,8 +131,8 @@ def assert_like_reference(problem: Problem, level: str, dtype: str, batch_size: 
 
 def away_from_kinks(network: cr.Network, X: Array) -> bool:
     """Whether no ReLU and no maximum of the network is so close to a tie that rounding could decide it."""
-    outputs = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
-    for layer, x in zip(network.layers, outputs, strict=False):
+    passes = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
+    for layer, x in ((one.layer, one.x) for one in reference.leaf_passes(passes)):
         margin = KINK_MARGIN * np.abs(x).max(initial=0)
         kinks = (0.0,) if isinstance(layer, cr.PReLU) else getattr(layer, "kinks", ())
         if any(((np.abs(x - kink) < margin) & (x != kink)).any() for kink in kinks):

@@ -210,10 +210,8 @@ def test_exact_at_zeros_and_ties(name: str, level: str, dtype: str) -> None:
     X = (r.integers(-2, 3, (16, *shape)) / QUARTERS).astype(np.float32)
     y = (r.integers(-2, 3, (16, *network.output_shape)) / QUARTERS).astype(np.float32)
     problem = Problem(network, X, y, cr.SquaredError())
-    outputs = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
-    kinked = [
-        x for layer, x in zip(layers, outputs, strict=False) if isinstance(layer, cr.ReLU | cr.LeakyReLU)
-    ]
+    passes = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
+    kinked = [one.x for one in passes if isinstance(one.layer, cr.ReLU | cr.LeakyReLU)]
     assert sum((x == 0).sum() for x in kinked) > 20, "the test has no kinks to test"
 
     step = problem.step()

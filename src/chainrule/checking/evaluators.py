@@ -75,11 +75,20 @@ class ReferenceEvaluator:
         self.network, self.targets, self.chosen, self.penalty = network, targets, loss, penalty
         self.weights, self.training_size = weights, training_size
         inputs = reference.to_rows(reference.to_columns(X, np.float64))
-        self.values: dict[str, Array] = {**network.parameters, INPUT: inputs}
+        specs = network.parameter_specs
+        learned = {name: array for name, array in network.parameters.items() if specs[name].learned}
+        self.fixed = {name: array for name, array in network.parameters.items() if not specs[name].learned}
+        self.values: dict[str, Array] = {**learned, INPUT: inputs}
 
     def loss(self, values: Values) -> float:
         data = reference.data_loss(
-            self.network, values[INPUT], self.targets, self.chosen, self.weights, parameters=values
+            self.network,
+            values[INPUT],
+            self.targets,
+            self.chosen,
+            self.weights,
+            parameters={**self.fixed, **values},
+            training=True,
         )
         return data + self._penalty(values)
 
@@ -92,18 +101,18 @@ class ReferenceEvaluator:
             self.penalty,
             self.weights,
             self.training_size,
-            parameters=values,
+            parameters={**self.fixed, **values},
         )
         return step.loss, {**step.gradients, INPUT: step.deltas[INPUT]}
 
     def branches(self, values: Values) -> list[Array]:
         x = reference.to_columns(values[INPUT], np.float64)
-        outputs = reference.run_forward(self.network, x, values, np.float64)
-        patterns = (layer.branches(x) for layer, x in zip(self.network.layers, outputs, strict=False))
+        passes = reference.run_forward(self.network, x, {**self.fixed, **values}, np.float64)
+        patterns = (one.layer.branches(one.x) for one in reference.leaf_passes(passes))
         return [np.asarray(pattern) for pattern in patterns if pattern is not None]
 
     def _penalty(self, values: Values) -> float:
-        own = {name: values[name] for name in self.network.parameters}
+        own = {name: array for name, array in values.items() if name != INPUT}
         return penalty_value(own, self.network.parameter_specs, self.penalty, self.training_size)
 
 
@@ -132,14 +141,14 @@ class NativeEvaluator(ReferenceEvaluator):
         self._keeping = Plan(network, loss=loss, penalty=penalty, keep=True, **options)
 
     def loss(self, values: Values) -> float:
-        self._plan.load(values)
-        data = self._plan.evaluate(values[INPUT], self.targets, self.weights).loss
+        self._plan.load({**self.fixed, **values})
+        data = self._plan.evaluate(values[INPUT], self.targets, self.weights, training=True).loss
         return float(data) + self._penalty(values)
 
     def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
-        self._plan.load(values)
+        self._plan.load({**self.fixed, **values})
         loss, gradients = self._plan.gradients(values[INPUT], self.targets, self.weights)
-        self._keeping.load(values)
+        self._keeping.load({**self.fixed, **values})
         deltas = self._keeping.inspect(values[INPUT], self.targets, self.weights)[2]
         return float(loss), {**gradients, INPUT: deltas[INPUT]}
 

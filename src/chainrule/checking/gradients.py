@@ -97,12 +97,11 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
     network.
     """
     network, found = evaluator.network, []
-    outputs = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
-    rows = [reference.to_rows(x) for x in outputs]
-    for number, layer in enumerate(network.layers):
-        shape = outputs[number].shape[:-1]
-        own = network.layer_parameters(layer)
-        options: dict[str, Any] = {"x": rows[number], "parameters": own, "tolerance": tolerance, "seed": seed}
+    passes = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
+    for one in reference.leaf_passes(passes):
+        layer, shape, own = one.layer, one.x.shape[:-1], network.layer_parameters(one.layer)
+        rows = reference.to_rows(one.x)
+        options: dict[str, Any] = {"x": rows, "parameters": own, "tolerance": tolerance, "seed": seed}
         try:
             report = check_layer(layer, shape, **options)
         except ShapeError as error:
@@ -114,9 +113,8 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
                 found.append(f"{layer.name}: the formula {type(layer).__name__}.{formula} is wrong")
     targets = reference.to_rows(reference.target_columns(evaluator.targets, network, np.float64))
     pair = reference.is_pair(network.layers[-1], evaluator.chosen)
-    of_loss = check_loss(
-        evaluator.chosen, rows[-1], targets, z=rows[-2] if pair else None, tolerance=tolerance
-    )
+    a, z = (reference.to_rows(array) for array in (passes[-1].output, passes[-1].x))
+    of_loss = check_loss(evaluator.chosen, a, targets, z=z if pair else None, tolerance=tolerance)
     found += [
         f"the formula {type(evaluator.chosen).__name__}.{record.name} is wrong" for record in of_loss.wrong
     ]

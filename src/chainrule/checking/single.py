@@ -15,6 +15,7 @@ from chainrule.checking.report import GradientReport
 from chainrule.errors import ShapeError
 from chainrule.initializers import Glorot
 from chainrule.layers import Layer
+from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
 
@@ -119,9 +120,14 @@ def _compare_layer(
     seed: int,
 ) -> Comparison:
     c = np.random.Generator(np.random.PCG64(seed + 1)).standard_normal(expected)
+    specs = layer.parameters(x.shape[:-1])
+    learned = {name: array for name, array in parameters.items() if specs[name].learned}
+    # What is not compared: numbers beside the parameters, and what a training pass draws.
+    fixed = {name: array for name, array in parameters.items() if not specs[name].learned}
+    fixed |= layer.draw(x.shape, lambda shape: random_bits(seed, 0, "check", shape))
 
     def forward(values: Values) -> Array:
-        own = {name: value for name, value in values.items() if name != X}
+        own = fixed | {name: value for name, value in values.items() if name != X}
         z = reference.layer_forward(layer, values[X], own)
         if z.shape != expected:
             raise ShapeError(
@@ -130,12 +136,12 @@ def _compare_layer(
         return z
 
     def gradients(values: Values) -> dict[str, Array]:
-        own = {name: value for name, value in values.items() if name != X}
+        own = fixed | {name: value for name, value in values.items() if name != X}
         below, of_parameters = reference.layer_backward(layer, c, values[X], forward(values), own)
         return {X: below, **of_parameters}
 
     evaluator = FunctionEvaluator(
-        {X: x, **parameters}, lambda v: np.sum(c * forward(v)), gradients, lambda v: layer.branches(v[X])
+        {X: x, **learned}, lambda v: np.sum(c * forward(v)), gradients, lambda v: layer.branches(v[X])
     )
     comparison = compare(evaluator, entries=entries, direction=direction, tolerance=tolerance, seed=seed)
     return named(comparison, {X: DELTA})

@@ -84,3 +84,9 @@ class NativeExecutor:
                     gradients[name] = (gradients[name] + term).astype(network.dtype)
         total = data_loss + penalty_value(network.parameters, specs, penalty, training_size)
         return Step(total, data_loss, activations, deltas, gradients)
+
+    def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+        """(1/m) Σ w_i · value_i of the predictions."""
+        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        with self._plan(network, loss, batch_size, False) as plan:
+            return plan.evaluate(X, y, weights).loss

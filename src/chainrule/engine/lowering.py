@@ -7,7 +7,7 @@ exact class, because a subclass may have other formulas.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from chainrule.errors import ShapeError
 from chainrule.layers import (
     GELU,
     AveragePool2D,
+    Composite,
     Conv1D,
     Conv2D,
     Dense,
@@ -58,6 +59,11 @@ def as_image(shape: Shape) -> tuple[int, int, int]:
     return height, shape[-2] if len(shape) > 1 else 1, shape[-1]
 
 
+def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
+    """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors."""
+    return type(layer) is Dense and name == "W" and len(input_shape) == 1
+
+
 def needs_z(layer: Layer) -> bool:
     """Whether f' cannot be computed from a alone: then z is kept beside a."""
     return isinstance(layer, GELU) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
@@ -87,6 +93,7 @@ class Lowering:
 
     native: Any
     keep: bool  # one value and one δ per layer, nothing fused: what `backpropagate` shows
+    shapes: Mapping[str, Shape]  # layer name -> output shape
     parameters: dict[str, int] = field(default_factory=dict)  # name -> number
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
     hosts: list[tuple[Layer, Value, Value]] = field(default_factory=list)
@@ -127,6 +134,105 @@ class Lowering:
         a.activation, a.slope, a.saved = kind, slope(layer), z.number
         self.native.set_post(kind, slope(layer), a.number)
         return a
+
+    def wanted_halo(self, chain: Sequence[Layer], shape: Shape, after: Halo) -> Halo:
+        """The zeros that the first operation of a chain wants around its input; `after`: what follows it."""
+        for layer in chain:
+            if not self.keep and type(layer) is Identity:
+                continue  # no operation: what follows reads the same value
+            if isinstance(layer, Composite):
+                wanted = (self.wanted_halo(own, shape, NO_HALO) for own in layer.chains)
+                return tuple(map(max, zip(NO_HALO, *wanted, strict=True)))  # type: ignore[return-value]
+            return input_halo(layer, shape, self.shapes[str(layer.name)], self.blocks)
+        return after
+
+    def chain(self, layers: Sequence[Layer], x: Value, after: Halo, learned: bool) -> tuple[Value, bool]:
+        """The operations of layers in order on x: their output, and whether something is learned in or below
+        them (only then is δ needed).  `after`: the zeros wanted around the output.
+        """
+        place = 0
+        while place < len(layers):
+            layer, rest = layers[place], layers[place + 1 :]
+            place += 1
+            if isinstance(layer, Composite):
+                shape = self.shapes[str(layer.name)]
+                x, learned = self.composite(layer, x, self.wanted_halo(rest, shape, after), learned)
+                continue
+            same = self.view(layer, x)
+            if same is not None:
+                self.values[str(layer.name)], x = same.number, same
+                continue
+            learned = learned or self.keep or any(spec.learned for spec in layer.parameters(x.shape).values())
+            activation = None
+            if not self.keep and type(layer) in FUSING and rest and type(rest[0]) in ACTIVATIONS:
+                activation, rest = rest[0], rest[1:]
+                place += 1
+            shape = self.shapes[str(layer.name)]
+            x = self.operation(layer, activation, x, self.wanted_halo(rest, shape, after), learned)
+        return x, learned
+
+    def view(self, layer: Layer, x: Value) -> Value | None:
+        """The value a layer puts out where that is the memory of x; None where it takes an operation."""
+        if type(layer) is Identity and not self.keep:
+            return x
+        if type(layer) is not Flatten:
+            return None
+        shape = self.shapes[str(layer.name)]
+        if shape == x.shape:  # already a vector; a view has no views
+            return x
+        if x.halo != NO_HALO or x.delta_halo != NO_HALO:
+            return None
+        view = Value(self.native.add_view(x.number), shape, NO_HALO, NO_HALO, x.with_delta)
+        # The view shares the memory, so it is still the output of the activation in front of it.
+        view.activation, view.slope, view.saved = x.activation, x.slope, x.saved
+        if x.saved >= 0:
+            view.saved = view.number if x.saved == x.number else self.native.add_view(x.saved)
+        return view
+
+    def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
+        """One layer, with the activation its kernel applies itself."""
+        shape = self.shapes[str(layer.name)]
+        numbers = [
+            self.parameter(
+                f"{layer.name}.{name}", spec.shape, spec.penalised, in_panels(layer, name, x.shape)
+            )
+            for name, spec in layer.parameters(x.shape).items()
+        ]
+        separate = activation is not None and needs_z(activation)
+        delta_halo = output_delta_halo(layer, x.shape, shape, self.blocks)
+        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned)
+        a = self.produce(activation, z, halo)
+        self.consume(x)
+        OPERATIONS.get(type(layer), _host)(self, layer, x, z, numbers)
+        self.values[str(layer.name)] = z.number
+        if activation is not None:
+            self.values[str(activation.name)] = a.number
+        return a
+
+    def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
+        """Branches on x, and the value that joins them."""
+        readers = [
+            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta)
+            for _ in layer.chains
+        ]
+        self.consume(x)
+        self.native.add_branches(x.number, [reader.number for reader in readers])
+        ends = [
+            self.chain(own, reader, NO_HALO, learned)
+            for own, reader in zip(layer.chains, readers, strict=True)
+        ]
+        learned = any(own for _, own in ends)
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned)
+        self.native.add_join(
+            [end.number for end, _ in ends],
+            [end.activation for end, _ in ends],
+            [end.slope for end, _ in ends],
+            [end.saved for end, _ in ends],
+            z.number,
+            layer.join == "concat",
+        )
+        self.values[str(layer.name)] = z.number
+        return z, learned
 
 
 # Where Winograd pays, by docs/decisions/0003-winograd.md: the transforms want channels, the transformed
@@ -196,7 +302,13 @@ def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape, blo
 
 
 def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
-    low.native.add_dense(x.number, z.number, parameters[0], parameters[1] if layer.bias else -1)
+    bias = parameters[1] if layer.bias else -1
+    if len(x.shape) == 1:
+        low.native.add_dense(x.number, z.number, parameters[0], bias)
+        return
+    # At every step of a sequence: a convolution of one pixel.
+    geometry = ((1, 1), (1, 1), (1, 1), (0, 0))
+    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, 1, DIRECT, False)
 
 
 # Numbers of native/plan/plan.hpp, enum ConvMethod.
@@ -272,69 +384,15 @@ def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lower
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
-    low = Lowering(native, keep)
+    low = Lowering(native, keep, network.shapes)
     layers = list(network.layers)
     body = layers[:-1] if paired else layers
-    shapes = [network.input_shape, *(network.shapes[layer.name] for layer in layers)]
-    following = [*layers[1:], None]
-
-    def wanted_halo(at: int) -> Halo:
-        """The zeros that the next operation at or after layer `at` wants around its input."""
-        while not keep and at < len(body) and type(layers[at]) is Identity:
-            at += 1  # no operation: what follows reads the same value
-        if at >= len(body):
-            return NO_HALO
-        return input_halo(layers[at], shapes[at], shapes[at + 1], low.blocks)
-
-    x = low.value(shapes[0], wanted_halo(0), NO_HALO, keep)
+    x = low.value(network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, keep)
     low.values["input"] = x.number
     native.set_input(x.number)
-    learned = False  # whether some parameter lies below: only then is δ needed there
-
-    i = 0
-    while i < len(body):
-        layer, input_shape, output_shape = layers[i], shapes[i], shapes[i + 1]
-        specs = layer.parameters(input_shape)
-        learned = learned or bool(specs) or keep
-        numbers = [
-            low.parameter(
-                f"{layer.name}.{name}", spec.shape, spec.penalised, type(layer) is Dense and name == "W"
-            )
-            for name, spec in specs.items()
-        ]
-        if type(layer) is Flatten and input_shape == output_shape:  # already a vector; a view has no views
-            low.values[str(layer.name)] = x.number
-            i += 1
-            continue
-        if type(layer) is Flatten and x.halo == NO_HALO and x.delta_halo == NO_HALO:
-            view = Value(native.add_view(x.number), output_shape, NO_HALO, NO_HALO, x.with_delta)
-            # The view shares the memory, so it is still the output of the activation in front of it.
-            view.activation, view.slope, view.saved = x.activation, x.slope, x.saved
-            if x.saved >= 0:
-                view.saved = view.number if x.saved == x.number else native.add_view(x.saved)
-            low.values[str(layer.name)], x = view.number, view
-            i += 1
-            continue
-        if type(layer) is Identity and not keep:
-            low.values[str(layer.name)] = x.number
-            i += 1
-            continue
-        activation = following[i]
-        fuse = not keep and type(layer) in FUSING and i + 1 < len(body) and type(activation) in ACTIVATIONS
-        after = i + 2 if fuse else i + 1
-        halo = wanted_halo(after)
-        separate = fuse and activation is not None and needs_z(activation)
-        delta_halo = output_delta_halo(layer, input_shape, output_shape, low.blocks)
-        z = low.value(output_shape, NO_HALO if separate else halo, delta_halo, learned)
-        a = low.produce(activation if fuse else None, z, halo)
-        low.consume(x)
-        OPERATIONS.get(type(layer), _host)(low, layer, x, z, numbers)
-        low.values[str(layer.name)] = z.number
-        if fuse and activation is not None:
-            low.values[str(activation.name)] = a.number
-        x, i = a, after
+    x, _ = low.chain(body, x, NO_HALO, keep)
     if not paired:
         return low, x, x
-    a = low.value(shapes[-1], NO_HALO, NO_HALO, False)
+    a = low.value(network.output_shape, NO_HALO, NO_HALO, False)
     low.values[str(layers[-1].name)] = a.number
     return low, x, a

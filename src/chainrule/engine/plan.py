@@ -231,10 +231,16 @@ class Plan:
         self._native.predict(x, scale, self._output, out)
         return out
 
-    def evaluate(self, X: np.ndarray, targets: np.ndarray, weights: Any = None) -> Evaluation:
-        """Mean loss of the data and accuracy over any number of samples."""
+    def evaluate(
+        self, X: np.ndarray, targets: np.ndarray, weights: Any = None, *, training: bool = False
+    ) -> Evaluation:
+        """Mean loss of the data and accuracy over any number of samples.
+
+        training: of a training pass (dropout drawn, batch normalisation by the batch), not of a prediction.
+        """
         x, scale = self._inputs(X)
-        loss, correct = self._native.evaluate(x, scale, self._targets(targets), self._weights(weights))
+        run = self._native.evaluate
+        loss, correct = run(x, scale, self._targets(targets), self._weights(weights), training)
         return Evaluation(loss, correct if self._counts(targets) else None)
 
     def gradients(
@@ -242,7 +248,9 @@ class Plan:
     ) -> tuple[float, dict[str, np.ndarray]]:
         """J with the penalty, and ∂J/∂θ of every parameter, for one batch."""
         loss = self._backpropagate(X, targets, weights, with_penalty=True)
-        return loss, {name: self._read(name, self._native.get_gradient) for name in self._parameters}
+        specs = self.network.parameter_specs
+        learned = (name for name in self._parameters if specs[name].learned)
+        return loss, {name: self._read(name, self._native.get_gradient) for name in learned}
 
     def inspect(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None

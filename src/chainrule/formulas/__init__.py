@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chainrule.formulas.arrays import (
+    beside,
     block_diagonal,
     broadcast_samples,
     canvas,
@@ -14,6 +15,7 @@ from chainrule.formulas.arrays import (
     count_features,
     count_outputs,
     diagonal_blocks,
+    first_features,
     flatten,
     kernel_at,
     kernel_place,
@@ -21,6 +23,7 @@ from chainrule.formulas.arrays import (
     matmul,
     max_features,
     mean_features,
+    other_features,
     place,
     sum_entries,
     sum_features,
@@ -118,6 +121,7 @@ __all__ = [
     "add",
     "adjoint",
     "argmax_over",
+    "beside",
     "binders",
     "block_diagonal",
     "broadcast_samples",
@@ -133,6 +137,7 @@ __all__ = [
     "evaluate",
     "exp",
     "expm1",
+    "first_features",
     "fit",
     "flatten",
     "greater",
@@ -154,6 +159,7 @@ __all__ = [
     "named",
     "negative",
     "ones_like",
+    "other_features",
     "place",
     "power",
     "primitive",

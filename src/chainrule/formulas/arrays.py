@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.formulas.elementwise import stretch
-from chainrule.formulas.expression import Expression
 from chainrule.formulas.grid import Grid
-from chainrule.formulas.kinds import is_image
 from chainrule.formulas.rules import primitive
 
 
@@ -24,27 +22,21 @@ def _positions(x: Any) -> tuple[int, ...]:
     return tuple(range(x.ndim - 2))
 
 
-def _matrix_cotangent(d: Any, x: Any) -> Any:
-    """∂/∂A of A @ x: d x^T, summed over positions where x is an image."""
-    image = is_image(x) if isinstance(x, Expression) else np.ndim(x) > 2
-    return correlate(d, x) if image else d @ x.T
-
-
 @primitive(layout="transpose", adjoint=lambda d, y, x: (d.T,))
 def transpose(x: Any) -> Any:
     """Matrix transpose."""
     return x.T
 
 
-@primitive(layout="matmul", adjoint=lambda d, y, a, x: (_matrix_cotangent(d, x), a.T @ d))
+@primitive(layout="matmul", adjoint=lambda d, y, a, x: (correlate(d, x), a.T @ d))
 def matmul(a: Any, x: Any) -> Any:
-    """The matrix a (K, C) applied to the features of x: (C, m) -> (K, m), or (H, W, C, m) -> (H, W, K, m)."""
+    """The matrix a (K, C) applied to the features of x: (C, m) -> (K, m), at every position there is."""
     return a @ x
 
 
 @primitive(layout="correlate", adjoint=lambda d, y, a, b: (d @ b, d.T @ a))
 def correlate(a: Any, b: Any) -> Any:
-    """Sum over positions and samples of a_{ij} b_{ij}^T: (..., K, m), (..., C, m) -> (K, C)."""
+    """Σ a_{ij} b_{ij}^T over positions and samples: (..., K, m), (..., C, m) -> (K, C); a bᵀ of vectors."""
     axes = (*_positions(a), a.ndim - 1)
     return np.tensordot(a, b, axes=(axes, axes))
 
@@ -117,6 +109,30 @@ def count_outputs(x: Any) -> Any:
 def sum_entries(x: Any) -> Any:
     """Sum over all entries, a number."""
     return x.sum()
+
+
+@primitive(layout="beside", adjoint=lambda d, y, a, b: (first_features(d, a), other_features(d, a)))
+def beside(a: Any, b: Any) -> Any:
+    """The features of a, then those of b: (..., n, m), (..., k, m) -> (..., n + k, m)."""
+    return np.concatenate([a, b], axis=-2)
+
+
+@primitive(
+    layout="first_features",
+    adjoint=lambda d, y, x, like: (beside(d, 0.0 * other_features(x, like)), None),
+)
+def first_features(x: Any, like: Any) -> Any:
+    """As many of the first features of x as `like` has: one half of the adjoint of beside."""
+    return x[..., : like.shape[-2], :]
+
+
+@primitive(
+    layout="other_features",
+    adjoint=lambda d, y, x, like: (beside(0.0 * first_features(x, like), d), None),
+)
+def other_features(x: Any, like: Any) -> Any:
+    """The features of x beyond as many as `like` has: the other half of the adjoint of beside."""
+    return x[..., like.shape[-2] :, :]
 
 
 @primitive(layout=("function", "vec"), adjoint=lambda d, y, x: (unflatten(d, x),))

@@ -176,6 +176,27 @@ def inverse_function(name: str) -> Layout:
     return lambda c, node, at: call(Scripts(Word(name), sup=phrase("−1")), c.box(node.operands[0], at))
 
 
+def beside(c: Composer, node: Operation, at: At) -> Box:
+    """(a ; b): one above the other."""
+    upper, lower = (c.box(operand, at) for operand in node.operands)
+    above = node.operands[0]
+    if isinstance(above, Operation) and above.rule.name == "beside" and isinstance(upper, Fence):
+        upper = upper.body
+    return Fence(row(upper, Sign(";"), lower))
+
+
+def first_features(c: Composer, node: Operation, at: At) -> Box:
+    """[δ]_a: the features of δ that belong to a."""
+    whole, like = (c.box(operand, at) for operand in node.operands)
+    return Scripts(Fence(whole, "[", "]"), sub=like)
+
+
+def other_features(c: Composer, node: Operation, at: At) -> Box:
+    """[δ]_{>a}: those behind them."""
+    whole, like = (c.box(operand, at) for operand in node.operands)
+    return Scripts(Fence(whole, "[", "]"), sub=tight(Sign(">"), like))
+
+
 def first_operand(c: Composer, node: Operation, at: At) -> Box:
     return c.box(node.operands[0], at)
 

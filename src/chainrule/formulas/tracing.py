@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -73,6 +75,8 @@ class FormulasByLayer(dict[str, Formulas]):
 
 def trace(target: Any) -> Formulas:
     """The formulas of a layer, a loss or a penalty: its own functions called with symbols."""
+    if hasattr(target, "chains"):
+        return _trace_composite(target)
     if hasattr(target, "forward"):
         return _trace_layer(target)
     return _trace_penalty(target) if "training_size" in dict(declared(target.value)) else _trace_loss(target)
@@ -94,6 +98,20 @@ def _trace_layer(layer: Any) -> Formulas:
     }
     for name, tree in call_formula(layer.gradients, symbols).items():
         equations[name] = Equation(_gradient(symbols[name]), tree)
+    return Formulas(equations, symbols)
+
+
+def _trace_composite(composite: Any) -> Formulas:
+    """Fk is what branch k makes of x, δk what it hands down; the δ of x, which all read, is their sum."""
+    count = len(composite.chains)
+    symbols = {"z": Symbol("z", composite.output), "d": Symbol("d", "gradient of " + composite.output)}
+    branches = [Symbol(f"F{number + 1}", f"F{number + 1}") for number in range(count)]
+    below = [Symbol(f"δ{number + 1}") for number in range(count)]
+    symbols |= {symbol.name: symbol for symbol in (*branches, *below, Symbol("x", "input"))}
+    equations = {"forward": Equation(symbols["z"], composite.forward(*branches))}
+    for branch, part in zip(branches, composite.delta(symbols["d"], *branches), strict=True):
+        equations[f"delta of {branch.name}"] = Equation(_gradient(branch), part)
+    equations["delta"] = Equation(_gradient(symbols["x"]), functools.reduce(operator.add, below))
     return Formulas(equations, symbols)
 
 

@@ -20,6 +20,7 @@ from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
 from chainrule.layers.pooling import AveragePool2D, MaxPool2D
 from chainrule.layers.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
 from chainrule.layers.softmax import Softmax
+from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
@@ -47,6 +48,8 @@ _built_in: tuple[type[Layer], ...] = (
     Softmax,
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
+# Layers made of layers: they have branches instead of formulas of their own.
+structure_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Sequential, Residual, Parallel)}
 
 __all__ = [
     "ELU",
@@ -54,6 +57,7 @@ __all__ = [
     "SELU",
     "Activation",
     "AveragePool2D",
+    "Composite",
     "Conv1D",
     "Conv2D",
     "Dense",
@@ -68,8 +72,11 @@ __all__ = [
     "MaxPool2D",
     "Mish",
     "PReLU",
+    "Parallel",
     "Parameter",
     "ReLU",
+    "Residual",
+    "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -77,4 +84,5 @@ __all__ = [
     "Tanh",
     "call_formula",
     "layer_classes",
+    "structure_classes",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,13 +17,18 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Parameter:
-    """Shape and start of a parameter.  initializer None: chosen by the activation that follows."""
+    """Shape and start of a parameter.  initializer None: chosen by the activation that follows.
+
+    learned False: a number the layer keeps beside its parameters, such as a running mean; it has no gradient,
+    and training writes it by the layer's `running` formula.
+    """
 
     shape: Shape
     fan_in: int = 1
     fan_out: int = 1
     initializer: Initializer | None = None
     penalised: bool = True
+    learned: bool = True
 
 
 class Layer:
@@ -32,14 +37,16 @@ class Layer:
     A layer of your own defines `forward`, `delta` and, if it has parameters, `parameters` and `gradients`.
 
     The three formulas receive their arguments by name, and only those they declare: `x` the input, `z` or `a`
-    the output, `d` = ∂J/∂(output), and the parameters by their names.  The signature thus says what is kept
-    from the forward pass.  Samples are the last axis: vectors are (features, m), images (H, W, C, m).
+    the output, `d` = ∂J/∂(output), the parameters by their names, what `draw` has drawn, and `mask` where a
+    layer below has masked steps of a sequence.  The signature thus says what is kept from the forward pass.
+    Samples are the last axis: vectors are (features, m), images (H, W, C, m), sequences (T, features, m).
     Written with the primitives of `chainrule.formulas` they run on arrays (the reference) and on symbols
     (what is printed).
     """
 
     kind: ClassVar[str] = "layer"  # prefix of the automatic name: dense1, dense2
     name: str | None = None
+    given: Mapping[str, Any] = {}  # values its parameters start with, where it comes out of a network
     # How its formulas print (see formulas/notation.py): the role of the output (z^l; activations a^l), roles
     # of arguments that differ from the default, and whether x and d are shown at positions: X_{i,j}, or X_i
     # of a sequence.
@@ -71,6 +78,25 @@ class Layer:
     def gradients(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """∂J/∂(parameter) by name, summed over the samples (1/m is already in d)."""
         return {}
+
+    # What a prediction computes where it differs from a training pass (batch normalisation, dropout): a
+    # formula like `forward`.
+    infer: ClassVar[Callable[..., Any] | None] = None
+
+    def draw(self, shape: Shape, bits: Callable[[Shape], Any]) -> dict[str, Any]:
+        """Random arguments of a training pass, by name, for an input of `shape` (samples last).
+
+        bits(shape) gives uniform 32-bit numbers, the same ones for the same network, seed and step.
+        """
+        return {}
+
+    def running(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """New values of the parameters that are not learned, by name, after a training step."""
+        return {}
+
+    def mask(self, x: Any) -> Any:
+        """(steps, m): 1 where a step of the sequence is there, 0 where it is padding; None: says nothing."""
+        return None
 
     def branches(self, x: Any) -> Any:
         """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import ShapeError
-from chainrule.formulas import broadcast_samples, sum_samples
+from chainrule.formulas import broadcast_samples, correlate, sum_positions, sum_samples
 from chainrule.initializers import Zeros, initializer_from
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -17,7 +17,10 @@ from chainrule.layers.checks import KEYWORDS, whole
 
 
 class Dense(Layer):
-    """Every output sees every input: x (n_in, m) -> z (units, m), W (units, n_in), b (units,)."""
+    """Every output sees every input: x (n_in, m) -> z (units, m), W (units, n_in), b (units,).
+
+    On a sequence (T, n_in) it acts on every step alike, -> (T, units); its gradients are sums over the steps.
+    """
 
     kind = "dense"
 
@@ -46,11 +49,11 @@ class Dense(Layer):
         return W.T @ d
 
     def gradients(self, d: Any, x: Any) -> dict[str, Any]:
-        W = d @ x.T
-        return {"W": W, "b": sum_samples(d)} if self.bias else {"W": W}
+        W = correlate(d, x)
+        return {"W": W, "b": sum_samples(sum_positions(d))} if self.bias else {"W": W}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        (inputs,) = input_shape
+        inputs = input_shape[-1]
         specs = {"W": Parameter((self.units, inputs), inputs, self.units, self.initializer)}
         if self.bias:
             start = self.bias_initializer or Zeros()
@@ -58,8 +61,9 @@ class Dense(Layer):
         return specs
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
+        if len(input_shape) > 2:
             raise ShapeError(
-                f"Dense needs a vector per sample, received {input_shape}; put Flatten() before it"
+                "Dense needs a vector or a sequence (steps, features) per sample, "
+                f"received {input_shape}; put Flatten() before it"
             )
-        return (self.units,)
+        return (*input_shape[:-1], self.units)

@@ -1,0 +1,109 @@
+// Branches that read one value, and the value that joins them.
+#pragma once
+#include <vector>
+
+#include "operations.hpp"
+
+namespace chainrule {
+
+// Several readers of one value: they share its memory, and its δ is the sum of theirs.
+template <class T>
+class BranchesOperation final : public Operation<T> {
+ public:
+  std::vector<int> readers;
+
+  void bind(Plan<T>& plan) override { this->bind_posts(plan); }
+  void forward(Plan<T>&, int) override {}
+  void delta(Plan<T>& plan, int samples) override {
+    const Map<T>& total = plan.delta(this->x);
+    const ptrdiff_t run = ptrdiff_t(total.width) * total.channels * plan.lanes();
+    parallel(plan.blocks(samples) * total.height, int64_t(plan.blocks(samples)) * plan.value(this->x).shape.features() * 2,
+             [&](int begin, int end, int) {
+               for (int unit = begin; unit < end; unit++) {
+                 const int b = unit / total.height, h = unit % total.height;
+                 T* sum = total.data + b * total.block + h * total.row;
+                 const T* before = nullptr;
+                 for (const int reader : readers) {
+                   const Map<T>& own = plan.value(reader).delta;
+                   const T* part = own.data + b * own.block + h * own.row;
+                   if (before) plan.kernels().add_run(before, part, sum, run), before = sum;
+                   else before = part;
+                 }
+                 if (before != sum) std::memcpy(sum, before, sizeof(T) * size_t(run));   // one reader only
+               }
+             });
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+};
+
+// The outputs of the branches, summed or with their channels one after another.
+template <class T>
+class JoinOperation final : public Operation<T> {
+ public:
+  std::vector<int> inputs, saved_of;
+  std::vector<Post<T>> posts;
+  bool concat = false;
+
+  void bind(Plan<T>& plan) override {
+    for (size_t i = 0; i < inputs.size(); i++) posts[i].saved = plan.map(saved_of[i]);
+  }
+  bool hands_down(const Plan<T>& plan) const override {
+    return std::any_of(inputs.begin(), inputs.end(), [&](int i) { return plan.value(i).with_delta; });
+  }
+
+  void forward(Plan<T>& plan, int samples) override {
+    const Map<T>& z = plan.value(this->z).map;
+    rows(plan, z, samples, [&](int b, int h) {
+      T* to = z.data + b * z.block + h * z.row;
+      ptrdiff_t first = 0;
+      for (size_t i = 0; i < inputs.size(); i++) {
+        const Map<T>& x = plan.value(inputs[i]).map;
+        const T* from = x.data + b * x.block + h * x.row;
+        if (concat) copy_channels(from, x.channels, x.channels, to + first * plan.lanes(), z.channels, z.width, plan.lanes());
+        else if (i == 0) std::memcpy(to, from, sizeof(T) * size_t(z.width) * size_t(z.channels) * size_t(plan.lanes()));
+        else plan.kernels().add_run(to, from, to, ptrdiff_t(z.width) * z.channels * plan.lanes());
+        first += x.channels;
+      }
+    });
+  }
+
+  void delta(Plan<T>& plan, int samples) override {
+    const Map<T>& z = plan.value(this->z).delta;
+    rows(plan, z, samples, [&](int b, int h) {
+      const T* from = z.data + b * z.block + h * z.row;
+      ptrdiff_t first = 0;
+      for (const int input : inputs) {
+        const auto& value = plan.value(input);
+        const Map<T>& x = value.delta;
+        const int channels = value.shape.channels;
+        if (value.with_delta)
+          copy_channels(from + first * plan.lanes(), z.channels, channels, x.data + b * x.block + h * x.row, channels, z.width,
+                        plan.lanes());
+        if (concat) first += channels;
+      }
+    });
+    for (size_t i = 0; i < inputs.size(); i++)
+      if (plan.value(inputs[i]).with_delta) multiply_by_derivative(plan, inputs[i], posts[i], samples);
+  }
+
+ private:
+  template <class Body>
+  static void rows(Plan<T>& plan, const Map<T>& z, int samples, Body&& body) {
+    parallel(plan.blocks(samples) * z.height, int64_t(plan.blocks(samples)) * z.height * z.width * z.channels * 2,
+             [&](int begin, int end, int) {
+               for (int unit = begin; unit < end; unit++) body(unit / z.height, unit % z.height);
+             });
+  }
+  // `count` channels of every pixel, from pixels of `from_channels` to pixels of `to_channels`.
+  static void copy_channels(const T* from, int from_channels, int count, T* to, int to_channels, int width, int lanes) {
+    if (from_channels == to_channels) {
+      std::memcpy(to, from, sizeof(T) * size_t(width) * size_t(count) * size_t(lanes));
+      return;
+    }
+    for (int w = 0; w < width; w++)
+      std::memcpy(to + ptrdiff_t(w) * to_channels * lanes, from + ptrdiff_t(w) * from_channels * lanes,
+                  sizeof(T) * size_t(count) * size_t(lanes));
+  }
+};
+
+}   // namespace chainrule

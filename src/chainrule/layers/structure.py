@@ -1,0 +1,197 @@
+r"""Layers made of layers: Sequential, Residual, Parallel.
+
+Branches read the same input and are joined, and every branch is a chain of layers:
+    z = F_1(x) + F_2(x) + …     or     z = (F_1(x) ; F_2(x) ; …)
+Backward, a sum hands its δ to every branch as it is, a stack hands every branch its features; and where one
+value is read by several branches its δ is the sum of theirs (the multivariate chain rule, seed 002 2.1.7).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from chainrule.errors import ShapeError
+from chainrule.formulas import beside, first_features, other_features
+from chainrule.keywords import teach
+from chainrule.layers.base import Layer, Shape
+from chainrule.layers.checks import KEYWORDS
+
+Chain = tuple[Layer, ...]
+JOINS = ("sum", "concat")
+
+
+class Sequential(Layer):
+    """Layers in order under one name: a block to be repeated, `[Sequential([Dense(8), ReLU()]), ...]`.
+
+    A network unfolds it: its layers become the network's, named "sequential1.dense1".
+    """
+
+    kind = "sequential"
+
+    @teach(KEYWORDS, "Sequential([Dense(8), ReLU()])")
+    def __init__(self, layers: Any, *, name: str | None = None) -> None:
+        self.layers = chain(layers, "layers")
+        self.name = name
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return chain_shape(self.layers, input_shape)
+
+
+class Composite(Layer):
+    """Base of the layers with branches: `chains`, and "sum" or "concat" as their `join`."""
+
+    join: str = "sum"
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The branches."""
+        raise NotImplementedError(f"{type(self).__name__} must define chains")
+
+    def with_chains(self, chains: tuple[Chain, ...]) -> Composite:
+        """A copy with other layers in its branches."""
+        raise NotImplementedError(f"{type(self).__name__} must define with_chains(self, chains)")
+
+    def title(self) -> str:
+        """One line for a table whose next rows are the layers within."""
+        return f"{type(self).__name__}, {len(self.chains)} branches, {self.join}"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return self.joined_shape(input_shape, [chain_shape(own, input_shape) for own in self.chains])
+
+    def joined_shape(self, input_shape: Shape, shapes: list[Shape]) -> Shape:
+        """The shape of the joined outputs; ShapeError where they do not fit together."""
+        if self.join == "concat":
+            if len({shape[:-1] for shape in shapes}) > 1:
+                raise ShapeError(
+                    f"{type(self).__name__} puts its branches' features side by side, which needs outputs "
+                    f"that agree in everything but the last size; they put out {_listed(shapes)}"
+                )
+            return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+        if len(set(shapes)) > 1:
+            raise ShapeError(self._unequal(shapes))
+        return shapes[0]
+
+    def _unequal(self, shapes: list[Shape]) -> str:
+        return (
+            f"{type(self).__name__} adds its branches, which needs outputs of one shape; they put out "
+            f"{_listed(shapes)}: write join='concat' to put their features side by side"
+        )
+
+    def forward(self, *outputs: Any) -> Any:
+        """The joined outputs of the branches."""
+        joined = outputs[0]
+        for output in outputs[1:]:
+            joined = joined + output if self.join == "sum" else beside(joined, output)
+        return joined
+
+    def delta(self, d: Any, *outputs: Any) -> tuple[Any, ...]:
+        """∂J/∂(output) of every branch."""
+        if self.join == "sum":
+            return (d,) * len(outputs)
+        parts = []
+        for output in outputs[:-1]:
+            parts.append(first_features(d, output))
+            d = other_features(d, output)
+        return (*parts, d)
+
+
+class Residual(Composite):
+    """x + F(x), F a chain of layers; `shortcut` stands on the other way, by default nothing: x itself.
+
+    Source: He et al., Deep Residual Learning for Image Recognition, 2015.
+    """
+
+    kind = "residual"
+
+    @teach(KEYWORDS, "Residual([Dense(8), ReLU(), Dense(8)])")
+    def __init__(self, layers: Any, *, shortcut: Any = (), name: str | None = None) -> None:
+        self.layers = chain(layers, "layers")
+        self.shortcut = chain(shortcut, "shortcut", empty=True)
+        self.name = name
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        return self.shortcut, self.layers
+
+    def title(self) -> str:
+        return "Residual: x + F(x)" if not self.shortcut else "Residual: shortcut(x) + F(x)"
+
+    def with_chains(self, chains: tuple[Chain, ...]) -> Residual:
+        made = copy.copy(self)
+        made.shortcut, made.layers = chains
+        return made
+
+    def _unequal(self, shapes: list[Shape]) -> str:
+        size = shapes[1][-1]
+        projection = f"Dense({size})" if len(shapes[1]) < 3 else f"Conv2D({size}, 1, stride=...)"
+        return (
+            f"Residual adds its input to what its layers make of it, both of one shape; {shapes[0]} comes "
+            f"by the shortcut, {shapes[1]} out of the layers: write shortcut=[{projection}], or layers that "
+            "keep the shape"
+        )
+
+
+class Parallel(Composite):
+    """Branches side by side on the same input; join: "sum", or "concat" for their features in a row."""
+
+    kind = "parallel"
+
+    @teach(KEYWORDS, "Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
+    def __init__(self, chains: Any, *, join: str = "sum", name: str | None = None) -> None:
+        if join not in JOINS:
+            raise ValueError(f"join must be 'sum' or 'concat', received {join!r}")
+        if isinstance(chains, (Layer, str)) or not isinstance(chains, Iterable):
+            raise TypeError(
+                f"Parallel takes a list of branches, [[Dense(8), ReLU()], Dense(8)], received {chains!r}"
+            )
+        self._chains = tuple(
+            chain(own, f"branch {number + 1}", empty=True) for number, own in enumerate(chains)
+        )
+        if not self._chains:
+            raise ShapeError("Parallel needs at least one branch: Parallel([[Dense(8)], [Dense(8), ReLU()]])")
+        self.join = join
+        self.name = name
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        return self._chains
+
+    def with_chains(self, chains: tuple[Chain, ...]) -> Parallel:
+        made = copy.copy(self)
+        made._chains = chains
+        return made
+
+
+def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:
+    """A branch as a tuple of layers: from a layer, a list of layers, or a network."""
+    if hasattr(layers, "as_layer") or isinstance(layers, Layer):
+        layers = [layers]
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise TypeError(f"{argument} must be a list such as [Dense(10), ReLU()], received {layers!r}")
+    found = tuple(layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in layers)
+    for number, layer in enumerate(found):
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise TypeError(
+                f"{argument}[{number}] is the class {layer.__name__}: "
+                f"write {layer.__name__}(...), with parentheses"
+            )
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"{argument}[{number}] must be a layer such as Dense(10) or ReLU(), received {layer!r}"
+            )
+    if not found and not empty:
+        raise ShapeError(f"{argument} is empty: it needs at least one layer, such as [Dense(10), ReLU()]")
+    return found
+
+
+def chain_shape(layers: Chain, shape: Shape) -> Shape:
+    """What comes out of a chain for one sample of this shape."""
+    for layer in layers:
+        shape = layer.output_shape(shape)
+    return shape
+
+
+def _listed(shapes: list[Shape]) -> str:
+    return ", ".join(map(str, shapes))
