@@ -80,7 +80,6 @@ def test_dir_lists_what_is_meant_for_users() -> None:
     [
         ("Swish", r"write chainrule.SiLU\(\)"),
         ("Hardtanh", "write chainrule.HardTanh"),
-        ("Sequential", r"write chainrule.Network\(\["),
     ],
 )
 def test_names_of_other_libraries_are_answered_by_the_module(name: str, advice: str) -> None:

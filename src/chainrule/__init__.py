@@ -102,7 +102,7 @@ _LATER = {
 _INSTEAD = by_name(
     {
         "chainrule.SiLU()": ("Swish",),
-        "chainrule.Network([...], input_shape=784)": ("Sequential", "Model", "MLPClassifier", "MLPRegressor"),
+        "chainrule.Network([...], input_shape=784)": ("Model", "MLPClassifier", "MLPRegressor"),
     }
 )
 

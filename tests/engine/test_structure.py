@@ -286,6 +286,11 @@ def test_arguments_that_teach(make: Any, message: str) -> None:
         make()
 
 
+def test_a_sequential_is_no_model() -> None:
+    with pytest.raises(AttributeError, match=r"what trains is Network\(\["):
+        cr.Sequential([cr.Dense(2)]).fit  # noqa: B018
+
+
 def test_join_is_one_of_two() -> None:
     with pytest.raises(ValueError, match="join must be 'sum' or 'concat', received 'add'"):
         cr.Parallel([[cr.Dense(2)]], join="add")

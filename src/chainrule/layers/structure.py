@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import ShapeError
 from chainrule.formulas import beside, first_features, other_features
@@ -37,6 +37,14 @@ class Sequential(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return chain_shape(self.layers, input_shape)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            advice = ""
+            if name in ("add", "compile", "fit", "predict", "summary", "evaluate", "parameters"):
+                advice = ": a Sequential is a block of layers; what trains is Network([...], input_shape=784)"
+            raise AttributeError(f"a Sequential has no attribute {name!r}{advice}", name=name, obj=self)
 
 
 class Composite(Layer):
