@@ -73,12 +73,13 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network.add_argument(
         "--network", metavar="dense|conv|FILE.toml", help="default: conv for images, else dense"
     )
+    network.add_argument(
+        "--recipe", metavar="NAME|list", help="for mnist: one of Nielsen's experiments; list shows them"
+    )
     network.add_argument("--epochs", type=positive_int, metavar="N")
     network.add_argument("--batch-size", type=positive_int, metavar="N")
     network.add_argument("--rate", type=positive_float, metavar="R", help="learning rate at the start")
-    network.add_argument(
-        "--schedule", choices=("constant", "cosine"), default="cosine", help="default: %(default)s"
-    )
+    network.add_argument("--schedule", choices=("constant", "cosine"), help="default: cosine")
     network.add_argument("--optimizer", choices=("sgd", "adam", "adamw", "rmsprop"))
     network.add_argument("--momentum", type=fraction, metavar="M", help="for sgd and rmsprop")
     network.add_argument(

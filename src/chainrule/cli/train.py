@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.cli.info import version
 from chainrule.cli.networks import named_layers, read_network_file
+from chainrule.cli.recipes import BATCH_SIZE, VALIDATION_PART, Recipe, listing, recipe_from
 from chainrule.cli.runs import (
     check_out,
     create_run_folder,
@@ -47,6 +48,8 @@ class Settings:
     rate: float = 1e-3
     penalty: float = 0.0
     shift: int = 0
+    momentum: float | None = None
+    schedule: str = "cosine"
 
 
 settings_for = {
@@ -64,14 +67,18 @@ rate_for = {"sgd": 0.05, "rmsprop": 1e-3}  # where --optimizer departs from the 
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, check, train, test, save; the last line is the test's result."""
+    if arguments.recipe == "list":
+        print(listing())
+        return 0
+    recipe = recipe_from(arguments)
     if arguments.patience and not arguments.validation:
         raise DataError("--patience watches validation data: add --validation 0.1, say")
     if arguments.out is not None:
         check_out(arguments.out, overwrite=arguments.overwrite)
     problem = load_problem(arguments)
-    network = build_network(problem, arguments)
-    loss = loss_of(network, problem)
-    settings = choose_settings(problem, arguments)
+    network = build_network(problem, arguments, recipe)
+    loss = recipe.loss() if recipe else loss_of(network, problem)
+    settings = choose_settings(problem, arguments, recipe)
     if settings.shift and len(problem.input_shape) != 3:
         raise DataError(
             f"--shift {settings.shift} moves images, but the samples of {arguments.source} are rows of "
@@ -81,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(
             f"--shift {settings.shift} needs images with more than {settings.shift} rows and columns"
         )
-    optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings)
-    data = training_data(problem, settings.shift, arguments)
+    optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings, recipe)
+    data = training_data(problem, settings.shift, arguments) if recipe is None else last_sixth(problem)
     print(problem.describe(arguments.seed))
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
@@ -91,7 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.no_check and not passes_check(network, problem, loss, penalty):
         return 1
     folder = create_run_folder(problem.name, arguments.out, overwrite=arguments.overwrite)
-    return train(Job(problem, data, network, loss, settings, optimizer, penalty, folder), arguments)
+    job = Job(problem, data, network, loss, settings, optimizer, penalty, folder, recipe)
+    return train(job, arguments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,16 +123,19 @@ class Job:
     optimizer: Optimizer
     penalty: Penalty | None
     folder: Path
+    recipe: Recipe | None
 
 
-def build_network(problem: Problem, arguments: argparse.Namespace) -> Network:
-    """The network that --network names, with one output per class or target."""
+def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None) -> Network:
+    """The recipe's network, or the one that --network names, with one output per class or target."""
     from chainrule.layers import Sigmoid
     from chainrule.network import Network
 
     kind = arguments.network or ("conv" if len(problem.input_shape) == 3 else "dense")
     classify = problem.classes is not None
-    if kind in ("dense", "conv"):
+    if recipe is not None:
+        layers = recipe.layers()
+    elif kind in ("dense", "conv"):
         layers = named_layers(kind, problem.input_shape, problem.outputs, classify=classify)
     elif kind.lower().endswith(".toml"):
         layers, stated = read_network_file(kind)
@@ -164,8 +175,13 @@ def loss_of(network: Network, problem: Problem) -> Loss:
     return loss
 
 
-def choose_settings(problem: Problem, arguments: argparse.Namespace) -> Settings:
+def choose_settings(problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None) -> Settings:
     """The settings for this data, with what the arguments say in their place."""
+    if recipe is not None:
+        epochs = arguments.epochs or recipe.epochs
+        return Settings(
+            epochs, BATCH_SIZE, "sgd", recipe.rate, recipe.per_sample, momentum=0.0, schedule="constant"
+        )
     settings = settings_for.get(arguments.source, settings_for_files)
     if settings is settings_for_files and len(problem.input_shape) == 1:
         penalty = table_penalty / len(problem.X_train)
@@ -180,6 +196,8 @@ def choose_settings(problem: Problem, arguments: argparse.Namespace) -> Settings
         rate=rate,
         penalty=settings.penalty if arguments.penalty is None else arguments.penalty,
         shift=settings.shift if arguments.shift is None else arguments.shift,
+        momentum=arguments.momentum,
+        schedule=arguments.schedule or settings.schedule,
     )
 
 
@@ -187,25 +205,25 @@ def choose_optimizer(settings: Settings, arguments: argparse.Namespace) -> Optim
     from chainrule.training.optimizers import SGD, Adam, AdamW, RMSProp
     from chainrule.training.schedules import CosineDecay
 
-    rate: Any = CosineDecay(settings.rate) if arguments.schedule == "cosine" else settings.rate
+    rate: Any = CosineDecay(settings.rate) if settings.schedule == "cosine" else settings.rate
     if settings.optimizer in ("adam", "adamw"):
-        if arguments.momentum is not None:
+        if settings.momentum is not None:
             raise DataError(
                 f"--momentum does not go with {settings.optimizer}, which has its own: leave it out"
             )
         kind = Adam if settings.optimizer == "adam" else AdamW
         return kind(rate, clip_norm=arguments.clip)
     if settings.optimizer == "sgd":
-        return SGD(
-            rate, momentum=0.9 if arguments.momentum is None else arguments.momentum, clip_norm=arguments.clip
-        )
-    return RMSProp(rate, momentum=arguments.momentum or 0.0, clip_norm=arguments.clip)
+        momentum = 0.9 if settings.momentum is None else settings.momentum
+        return SGD(rate, momentum=momentum, clip_norm=arguments.clip)
+    return RMSProp(rate, momentum=settings.momentum or 0.0, clip_norm=arguments.clip)
 
 
-def choose_penalty(settings: Settings) -> Penalty | None:
+def choose_penalty(settings: Settings, recipe: Recipe | None) -> Penalty | None:
+    """λ/2 ΣW², in a recipe λ/2n."""
     from chainrule.penalties import L2
 
-    return L2(settings.penalty) if settings.penalty else None
+    return L2(settings.penalty, per_sample=recipe is not None) if settings.penalty else None
 
 
 def passes_check(network: Network, problem: Problem, loss: Loss, penalty: Penalty | None) -> bool:
@@ -272,6 +290,13 @@ def training_data(problem: Problem, shift: int, arguments: argparse.Namespace) -
     return TrainingData(X, y, validation)
 
 
+def last_sixth(problem: Problem) -> TrainingData:
+    """A recipe's division: the last sixth of the training files validates, 10 000 of MNIST's 60 000."""
+    kept = len(problem.X_train) - len(problem.X_train) // VALIDATION_PART
+    X, y = problem.X_train, problem.y_train
+    return TrainingData(X[:kept], y[:kept], (X[kept:], y[kept:]) if kept < len(X) else None)
+
+
 def measure(job: Job, result: dict[str, Any]) -> list[str]:
     """Test the network on the held-out samples: lines to print, the result last; figures go into `result`."""
     problem, network = job.problem, job.network
@@ -279,7 +304,11 @@ def measure(job: Job, result: dict[str, Any]) -> list[str]:
         predicted = network.classify(problem.X_test)
         accuracy = float(np.mean(predicted == problem.y_test))
         result["test_accuracy"] = accuracy
-        return [*confusions(problem.y_test, predicted), f"test accuracy {100 * accuracy:.1f} %"]
+        line = f"test accuracy {100 * accuracy:.1f} %"
+        if job.recipe is not None:
+            result["published_accuracy"] = job.recipe.accuracy / 100
+            line = f"test accuracy {100 * accuracy:.2f} % ({job.recipe.published()})"
+        return [*confusions(problem.y_test, predicted), line]
     assert problem.targets is not None  # a regression's target has been scaled
     predicted = problem.targets.undo(network.predict(problem.X_test))
     actual = problem.targets.undo(problem.y_test)
