@@ -28,6 +28,8 @@ SIZES: tuple[tuple[str, int, Layer, int], ...] = (
     ("⌊(i - k)/s⌋ + 1: i5 k3 s2", 5, conv(3, stride=2), 2),
     ("⌊(i + 2p - k)/s⌋ + 1: i5 k3 s2 p1", 5, conv(3, stride=2, padding=1), 3),
     ("⌊(i + 2p - k)/s⌋ + 1: i6 k3 s2 p1", 6, conv(3, stride=2, padding=1), 3),
+    ("i - k - (k-1)(d-1) + 1: i7 k3 d2", 7, conv(3, dilation=2), 3),
+    ("the same with s2 p1: i7 k3 d2", 7, conv(3, dilation=2, stride=2, padding=1), 3),
 )
 
 
