@@ -47,6 +47,14 @@ def _conv1(name: str, shape: tuple[int, int], *arguments: Any, note: str = "", *
     return LayerCase(f"conv1d-{name}", lambda: L.Conv1D(*arguments, **options), shape, note=note)
 
 
+def _back(
+    name: str, shape: tuple[int, int, int], *arguments: Any, note: str = "", **options: Any
+) -> LayerCase:
+    return LayerCase(
+        f"convtranspose-{name}", lambda: L.ConvTranspose2D(*arguments, **options), shape, note=note
+    )
+
+
 def _depthwise(
     name: str, shape: tuple[int, int, int], *arguments: Any, note: str = "", **options: Any
 ) -> LayerCase:
@@ -140,6 +148,22 @@ LAYER_CASES: list[LayerCase] = [
     _conv1("groups", (8, 6), 4, 2, groups=2, bias=False),
     _conv1("one", (1, 1), 1, 1),
     LayerCase("conv1d-single", lambda: L.Conv1D(9, 3), (7, 17), samples=1),
+    _back("", (4, 3, 2), 3, 3, note="the full convolution"),
+    _back("half", (5, 4, 2), 3, 3, padding=1),
+    _back("stride", (3, 4, 2), 5, 4, stride=2, output_padding=1, note="i3 k4 s2 p0 a1 -> 9"),
+    _back("pairs", (3, 4, 9), 17, (3, 2), stride=(3, 2), padding=((1, 0), (0, 1)), output_padding=(2, 0)),
+    _back("same", (3, 4, 2), 3, (3, 2), stride=2, padding="same"),
+    _back("stride-beyond-kernel", (3, 2, 2), 3, 1, stride=2, note="outputs that see nothing but the bias"),
+    _back("dilation", (4, 3, 2), 3, 3, dilation=(2, 3), padding=(1, 2), stride=2, bias=False),
+    _back("groups", (3, 4, 6), 4, 3, groups=2, stride=2, padding=1, output_padding=1),
+    _back("depthwise", (3, 4, 6), 3, 3, groups=3, stride=2, padding=1, output_padding=1),
+    LayerCase("convtranspose-single", lambda: L.ConvTranspose2D(2, 3), (3, 4, 5), samples=1),
+    LayerCase("convtranspose1d", lambda: L.ConvTranspose1D(3, 4, stride=2, padding=1), (5, 2)),
+    LayerCase(
+        "convtranspose1d-groups",
+        lambda: L.ConvTranspose1D(6, 3, groups=3, stride=3, output_padding=2, dilation=2, padding=(4, 1)),
+        (4, 9),
+    ),
     *_pool("seed", (4, 4, 3), 2, None, "the net of seed 003"),
     *_pool("overlap", (5, 6, 2), 2, 1, "2x2, stride 1: δ accumulates (NNlib.jl #205)"),
     *_pool("overlap3", (5, 5, 2), 3, 1, "3x3, stride 1: δ accumulates (tangermeme #95)"),

@@ -35,7 +35,7 @@ inline void depthwise_sum(const ConvArgs<T>& g, const Tap* taps, int count, cons
   constexpr int L = lanes<T>;
   const int offsets = g.kernel_h * g.kernel_w, multiplier = g.z.channels / g.x.channels;
   const int channels = backward ? g.x.channels : g.z.channels;
-  const T* bias = backward ? nullptr : g.bias;
+  const T* bias = g.bias;   // δ has none
   for (int c = 0; c < channels; c++, to += L) {
     Vec<T> acc[P];
 #pragma GCC unroll 8
@@ -102,7 +102,8 @@ static void depthwise_forward(const ConvArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.z.height, i = unit % g.z.height;
     depthwise_row<T, false>(g, i, g.x.data + b * g.x.block, g.z.data + b * g.z.block + i * g.z.row);
-    activate_row<T>(g.post, g.z, b, i);
+    if (g.transposed) hadamard_row<T>(g.post, g.z, b, i);
+    else activate_row<T>(g.post, g.z, b, i);
   }
 }
 
@@ -112,7 +113,8 @@ static void depthwise_backward(const ConvArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.x.height, u = unit % g.x.height;
     depthwise_row<T, true>(g, u, g.z.data + b * g.z.block, g.x_delta.data + b * g.x_delta.block + u * g.x_delta.row);
-    hadamard_row<T>(g.post, g.x_delta, b, u);
+    if (g.transposed) activate_row<T>(g.post, g.x_delta, b, u);
+    else hadamard_row<T>(g.post, g.x_delta, b, u);
   }
 }
 

@@ -203,24 +203,60 @@ def test_same_padding_puts_the_odd_zero_last() -> None:
 # -- shapes --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("size", "kernel", "stride", "padding", "expected"),
-    [  # the convolution arithmetic of Theano's guide
-        (4, 3, 1, 0, 2),
-        (5, 4, 1, 2, 6),
-        (5, 3, 1, 1, 5),
-        (5, 3, 1, 2, 7),
-        (5, 3, 2, 0, 2),
-        (5, 3, 2, 1, 3),
-        (6, 3, 2, 1, 3),
-        (7, 3, 2, "same", 4),
-        (6, 3, 2, "same", 3),
-        (5, 4, 1, "same", 5),
-    ],
-)
-def test_convolution_arithmetic(size: int, kernel: int, stride: int, padding: Any, expected: int) -> None:
-    layer = L.Conv2D(2, kernel, stride=stride, padding=padding)
+# The fourteen relations of the convolution arithmetic of Theano's guide: 1-7 forward, 8-14 transposed.
+# (relation, size, options, expected); i input, k kernel, s stride, p padding, a output padding, d dilation
+FORWARD: list[tuple[int, int, dict[str, Any], int]] = [
+    (1, 4, {"kernel_size": 3}, 2),  # i - k + 1
+    (2, 5, {"kernel_size": 4, "padding": 2}, 6),  # i - k + 2p + 1
+    (3, 5, {"kernel_size": 3, "padding": 1}, 5),  # half padding, k odd: i
+    (4, 5, {"kernel_size": 3, "padding": 2}, 7),  # full padding, p = k - 1: i + k - 1
+    (5, 5, {"kernel_size": 3, "stride": 2}, 2),  # floor((i - k) / s) + 1
+    (6, 5, {"kernel_size": 3, "stride": 2, "padding": 1}, 3),  # floor((i + 2p - k) / s) + 1
+    (6, 6, {"kernel_size": 3, "stride": 2, "padding": 1}, 3),  # ... the same for two sizes
+    (7, 7, {"kernel_size": 3, "dilation": 2}, 3),  # floor((i + 2p - k - (k-1)(d-1)) / s) + 1
+    (7, 9, {"kernel_size": 3, "dilation": 3, "stride": 2, "padding": 2}, 4),
+]
+TRANSPOSED: list[tuple[int, int, dict[str, Any], int]] = [
+    (8, 2, {"kernel_size": 3}, 4),  # i' + k - 1
+    (9, 6, {"kernel_size": 4, "padding": 2}, 5),  # i' + k - 1 - 2p
+    (10, 5, {"kernel_size": 3, "padding": 1}, 5),  # half padding: i'
+    (11, 7, {"kernel_size": 3, "padding": 2}, 5),  # full padding: i' - (k - 1)
+    (12, 2, {"kernel_size": 3, "stride": 2}, 5),  # s(i' - 1) + k
+    (13, 3, {"kernel_size": 3, "stride": 2, "padding": 1}, 5),  # s(i' - 1) + k - 2p
+    (14, 3, {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}, 6),  # ... + a
+    (14, 3, {"kernel_size": 4, "stride": 2, "output_padding": 1}, 9),
+]
+SAME = [(7, 3, 2, 4), (6, 3, 2, 3), (5, 4, 1, 5)]
+
+
+@pytest.mark.parametrize(("relation", "size", "options", "expected"), FORWARD)
+def test_convolution_arithmetic(relation: int, size: int, options: dict[str, Any], expected: int) -> None:
+    assert L.Conv2D(2, **options).output_shape((size, size, 3)) == (expected, expected, 2)
+    assert L.Conv1D(2, **options).output_shape((size, 3)) == (expected, 2)
+    assert L.DepthwiseConv2D(**options).output_shape((size, size, 3)) == (expected, expected, 3)
+
+
+@pytest.mark.parametrize(("relation", "size", "options", "expected"), TRANSPOSED)
+def test_transposed_arithmetic(relation: int, size: int, options: dict[str, Any], expected: int) -> None:
+    """And the convolution with the same kernel, stride and padding leads back to the input's size."""
+    assert L.ConvTranspose2D(2, **options).output_shape((size, size, 3)) == (expected, expected, 2)
+    assert L.ConvTranspose1D(2, **options).output_shape((size, 3)) == (expected, 2)
+    forward = {name: value for name, value in options.items() if name != "output_padding"}
+    assert L.Conv1D(3, **forward).output_shape((expected, 2)) == (size, 3)
+    left_over = (expected + 2 * options.get("padding", 0) - options["kernel_size"]) % options.get("stride", 1)
+    assert left_over == options.get("output_padding", 0)  # a = (i + 2p - k) mod s
+
+
+def test_all_fourteen_relations_are_here() -> None:
+    assert {relation for relation, *_ in FORWARD + TRANSPOSED} == set(range(1, 15))
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "expected"), SAME)
+def test_same_padding_keeps_the_size(size: int, kernel: int, stride: int, expected: int) -> None:
+    layer = L.Conv2D(2, kernel, stride=stride, padding="same")
     assert layer.output_shape((size, size, 3)) == (expected, expected, 2)
+    back = L.ConvTranspose2D(2, kernel, stride=stride, padding="same")
+    assert back.output_shape((size, size, 3)) == (size * stride, size * stride, 2)
 
 
 def test_parameter_shapes_fans_and_penalties() -> None:
@@ -253,6 +289,16 @@ def test_parameter_shapes_fans_and_penalties() -> None:
         ),
         (L.MaxPool2D(3), (2, 5, 1), r"as large as its window \(3, 3\), received \(2, 5, 1\)"),
         (L.AveragePool2D(), (12,), r"AveragePool2D needs an image"),
+        (
+            L.Conv1D(2, 3),
+            (12,),
+            r"Conv1D needs a sequence .* a plain series has one channel: write \(12, 1\)",
+        ),
+        (L.Conv1D(2, 4), (3, 2), r"needs a sequence at least as large as its kernel 4, received \(3, 2\)"),
+        (L.Conv2D(2, 3, dilation=2), (4, 9, 1), r"kernel \(3, 3\) \(with its dilation \(5, 5\)\), received"),
+        (L.Conv2D(4, 3, groups=2), (5, 5, 3), r"2 groups do not divide the 3 channels of its input"),
+        (L.Conv2D(3, 3, groups=2), (5, 5, 4), r"2 groups do not divide the 3 filters"),
+        (L.ConvTranspose2D(3, 3, padding=2), (2, 5, 4), r"makes nothing of an input of shape \(2, 5, 4\)"),
     ],
 )
 def test_shape_errors_teach(layer: L.Layer, shape: tuple[int, ...], message: str) -> None:
@@ -283,6 +329,25 @@ def test_sizes_are_positive_integers(bad: Any) -> None:
 def test_padding_is_checked(bad: Any) -> None:
     with pytest.raises(ShapeError, match="padding must be"):
         L.Conv2D(3, 3, padding=bad)
+
+
+def test_output_padding_is_less_than_the_stride() -> None:
+    with pytest.raises(ShapeError, match="output_padding must be smaller than the stride 2, received 2"):
+        L.ConvTranspose2D(3, 3, stride=2, output_padding=2)
+    with pytest.raises(ShapeError, match="output_padding must be 0 with padding='same', received 1"):
+        L.ConvTranspose1D(3, 3, stride=2, padding="same", output_padding=1)
+    with pytest.raises(ShapeError, match=r"the kernel with its dilation must be .* at most"):
+        L.Conv1D(3, 2**20, dilation=2**20)
+
+
+def test_one_axis_takes_one_size_and_a_pair_of_pads() -> None:
+    with pytest.raises(ShapeError, match=r"kernel_size must be an integer, received \(3, 3\)"):
+        L.Conv1D(3, (3, 3))
+    with pytest.raises(ShapeError, match=r"padding must be smaller than the kernel 3, received \(3, 0\)"):
+        L.Conv1D(3, 3, padding=(3, 0))
+    with pytest.raises(ShapeError, match=r"an integer, \(before, after\) with integers"):
+        L.Conv1D(3, 3, padding=(1, 2, 3))  # type: ignore[arg-type]
+    assert L.Conv1D(3, 3, padding=(2, 0)).pads((9, 1)) == ((2, 0),)
 
 
 def test_padding_beyond_the_kernel_is_refused() -> None:
@@ -319,7 +384,7 @@ def test_repr_shows_what_differs_from_the_default() -> None:
 
 def test_kinds() -> None:
     kinds = "dense conv maxpool avgpool flatten identity sigmoid tanh relu leakyrelu softplus gelu softmax"
-    later = "elu selu silu mish hardsigmoid hardtanh hardswish prelu depthwise"
+    later = "elu selu silu mish hardsigmoid hardtanh hardswish prelu depthwise convtranspose"
     assert {cls.kind for cls in L.layer_classes.values()} == {*kinds.split(), *later.split()}
 
 

@@ -18,6 +18,8 @@ from chainrule.layers import (
     Composite,
     Conv1D,
     Conv2D,
+    ConvTranspose1D,
+    ConvTranspose2D,
     Dense,
     DepthwiseConv2D,
     Flatten,
@@ -242,6 +244,7 @@ WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
 
 
 CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D)
+TRANSPOSED = (ConvTranspose2D, ConvTranspose1D)
 Pair = tuple[int, int]
 
 
@@ -290,6 +293,10 @@ def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape, blo
 
 def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
     """The zeros a layer wants around the δ of its output."""
+    if type(layer) in TRANSPOSED:
+        assert isinstance(layer, Convolution)
+        (top, bottom), (left, right) = image_pads(layer, output_shape)
+        return top, bottom, left, right
     if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape, blocks):
         return NO_HALO
     (top, bottom), (left, right) = image_pads(layer, input_shape)
@@ -323,6 +330,12 @@ def _conv(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: lis
         by_gradient = winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
         method = WINOGRAD_GRADIENT if by_gradient else WINOGRAD
     _add_convolution(low, layer, x, z, parameters, x.shape, groups, method)
+
+
+def _conv_transposed(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
+    """The geometry of the convolution whose image is z and whose windows are the pixels of x."""
+    method = DEPTHWISE if layer.groups == layer.filters > 1 else DIRECT
+    _add_convolution(low, layer, x, z, parameters, z.shape, layer.groups, method, True)
 
 
 def _add_convolution(
@@ -368,6 +381,7 @@ def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]
 OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]], None]] = {
     Dense: _dense,
     **dict.fromkeys(CONVOLUTIONS, _conv),
+    **dict.fromkeys(TRANSPOSED, _conv_transposed),
     MaxPool2D: _pool,
     AveragePool2D: _pool,
     Flatten: _flatten,
@@ -376,7 +390,7 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
 }
 
 # Operations whose kernels apply the activation of their output themselves.
-FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS)
+FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED)
 
 
 def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lowering, Value, Value]:

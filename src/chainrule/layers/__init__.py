@@ -21,12 +21,15 @@ from chainrule.layers.pooling import AveragePool2D, MaxPool2D
 from chainrule.layers.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
 from chainrule.layers.softmax import Softmax
 from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
+from chainrule.layers.transposed import ConvTranspose1D, ConvTranspose2D
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,
     Conv1D,
     Conv2D,
     DepthwiseConv2D,
+    ConvTranspose1D,
+    ConvTranspose2D,
     MaxPool2D,
     AveragePool2D,
     Flatten,
@@ -60,6 +63,8 @@ __all__ = [
     "Composite",
     "Conv1D",
     "Conv2D",
+    "ConvTranspose1D",
+    "ConvTranspose2D",
     "Dense",
     "DepthwiseConv2D",
     "Flatten",

@@ -23,6 +23,7 @@ KEYWORDS = by_name(
         "filters=8": ("out_channels", "kernels"),
         "stride=2": ("strides",),
         "dilation=2": ("dilation_rate",),
+        "output_padding=1": ("out_padding",),
         "multiplier=2": ("depth_multiplier",),
         "window=2": ("pool_size", "size", "kernel_size"),
         "padding='same' or 'valid'": ("pad", "border_mode"),
@@ -47,17 +48,17 @@ def whole(value: Any, argument: str, minimum: int = 1, maximum: int = LARGEST) -
     raise ShapeError(f"{argument} must be {kind}, received {describe(value)}")
 
 
-def size(value: Any, argument: str, axes: int = 2) -> int | Pair:
-    """A size as given, an int or (for two axes) a (rows, columns) pair of positive integers."""
+def size(value: Any, argument: str, axes: int = 2, minimum: int = 1) -> int | Pair:
+    """A size as given, an int or (for two axes) a (rows, columns) pair of integers."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         if axes == 1 and len(value) == 1:
-            return whole(value[0], argument, maximum=LARGEST_WINDOW)
+            return whole(value[0], argument, minimum, LARGEST_WINDOW)
         if axes == 1 or len(value) != 2:
             allowed = "an integer" if axes == 1 else "an integer or a pair (rows, columns)"
             raise ShapeError(f"{argument} must be {allowed}, received {value!r}")
-        rows, columns = (whole(value[i], f"{argument}[{i}]", maximum=LARGEST_WINDOW) for i in (0, 1))
+        rows, columns = (whole(value[i], f"{argument}[{i}]", minimum, LARGEST_WINDOW) for i in (0, 1))
         return rows, columns
-    return whole(value, argument, maximum=LARGEST_WINDOW)
+    return whole(value, argument, minimum, LARGEST_WINDOW)
 
 
 def each(value: int | Pair, axes: int) -> Sizes:
