@@ -43,11 +43,11 @@ def test_small_tables_are_penalised_more(samples: int, penalty: float) -> None:
     arguments = build_parser().parse_args(["train", "table.csv"])
     X = np.zeros((samples, 3), np.float32)
     problem = Problem("table", X, X, X[:1], X[:1], None)
-    assert choose_settings(problem, arguments).penalty == penalty
+    assert choose_settings(problem, arguments, None).penalty == penalty
     told = build_parser().parse_args(["train", "table.csv", "--penalty", "0"])
-    assert choose_settings(problem, told).penalty == 0
+    assert choose_settings(problem, told, None).penalty == 0
     problem.X_train = np.zeros((40, 8, 8, 1), np.float32)
-    assert choose_settings(problem, arguments).penalty == 1e-4
+    assert choose_settings(problem, arguments, None).penalty == 1e-4
 
 
 def test_digits(run: Run) -> None:

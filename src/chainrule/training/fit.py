@@ -114,11 +114,9 @@ def fit(
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
     check_resume(resume)
-    earlier = None if resume is None else resume.optimizer
-    chosen_penalty, chosen_optimizer = (
-        penalty_from(penalty),
-        optimizer_from(earlier if optimizer is None else optimizer),
-    )
+    if optimizer is None and resume is not None:
+        optimizer = resume.optimizer
+    chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
     batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
     seed = check_count("seed", seed, 0, math.inf)
     if not isinstance(shuffle, (bool, np.bool_)):
