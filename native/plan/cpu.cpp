@@ -9,13 +9,10 @@ namespace chainrule {
   extern const Kernels<float> kernels_float;   \
   extern const Kernels<double> kernels_double; \
   }
-#if defined(__x86_64__)
 CHAINRULE_DECLARE(x86_64_v2)
 CHAINRULE_DECLARE(x86_64_v3)
 CHAINRULE_DECLARE(x86_64_v4)
-#elif defined(__aarch64__)
 CHAINRULE_DECLARE(arm64)
-#endif
 
 namespace {
 struct Level {
@@ -26,18 +23,23 @@ struct Level {
 };
 
 const Level levels[] = {
-#if defined(__x86_64__)
+#ifdef CHAINRULE_HAS_x86_64_v2
     {"x86-64-v2", [] { return bool(__builtin_cpu_supports("sse4.2")); }, &x86_64_v2::kernels_float, &x86_64_v2::kernels_double},
+#endif
+#ifdef CHAINRULE_HAS_x86_64_v3
     {"x86-64-v3",
      [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"); },
      &x86_64_v3::kernels_float, &x86_64_v3::kernels_double},
+#endif
+#ifdef CHAINRULE_HAS_x86_64_v4
     {"x86-64-v4",
      [] {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
      },
      &x86_64_v4::kernels_float, &x86_64_v4::kernels_double},
-#elif defined(__aarch64__)
+#endif
+#ifdef CHAINRULE_HAS_arm64
     {"arm64", [] { return true; }, &arm64::kernels_float, &arm64::kernels_double},
 #endif
 };
