@@ -11,7 +11,19 @@ import pytest
 from chainrule import layers as L
 from chainrule.errors import PairError
 from chainrule.formulas import adjoint, evaluate, trace
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError, loss_for
+from chainrule.losses import (
+    BinaryCrossEntropy,
+    CategoricalHinge,
+    CrossEntropy,
+    Hinge,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    Poisson,
+    SquaredError,
+    loss_for,
+    loss_from,
+)
 
 RNG = np.random.default_rng(5)
 Z = RNG.standard_normal((4, 3))
@@ -19,6 +31,7 @@ SIGMOID, SOFTMAX = L.Sigmoid().forward(Z), L.Softmax().forward(Z)
 ONE_HOT = np.eye(4)[:, [2, 0, 3]]
 SOFT = SOFTMAX[:, ::-1]
 LEVELS = RNG.uniform(0, 1, (4, 3))
+COUNTS = np.array([[0.0, 2, 1], [3, 0, 0], [1, 7, 2], [0, 1, 4]])
 
 CASES: list[tuple[Loss, Any, Any]] = [
     (SquaredError(), Z, LEVELS),
@@ -27,9 +40,20 @@ CASES: list[tuple[Loss, Any, Any]] = [
     (BinaryCrossEntropy(), SIGMOID, ONE_HOT),
     (CrossEntropy(), SOFTMAX, ONE_HOT),
     (CrossEntropy(), SOFTMAX, SOFT),
+    (CrossEntropy(0.1), SOFTMAX, CrossEntropy(0.1).prepared(ONE_HOT)),
+    (MeanAbsoluteError(), Z, LEVELS),
+    (MeanAbsoluteError(mean_outputs=True), Z, LEVELS),
+    (Huber(), Z, LEVELS),
+    (Huber(0.3, mean_outputs=True), Z, LEVELS),
+    (Poisson(), np.exp(Z), COUNTS),
+    (Poisson(log_input=True), Z, COUNTS),
+    (Hinge(), Z, 2 * ONE_HOT - 1),
+    (Hinge(squared=True), Z, 2 * ONE_HOT - 1),
+    (CategoricalHinge(), Z, ONE_HOT),
+    (CategoricalHinge(squared=True), Z, ONE_HOT),
 ]
 cases = pytest.mark.parametrize(("loss", "a", "y"), CASES)
-pairs = pytest.mark.parametrize(("loss", "a", "y"), CASES[2:])
+pairs = pytest.mark.parametrize(("loss", "a", "y"), [case for case in CASES if case[0].output is not None])
 
 
 def slope(function: Callable[[Any], Any], at: Any, direction: Any, step: float = 1e-3) -> Any:
@@ -154,3 +178,90 @@ def test_a_loss_without_a_pair_says_so() -> None:
         SquaredError().residual(Z, Z)
     with pytest.raises(NotImplementedError, match="Loss must define value"):
         Loss().value(Z, Z)
+
+
+# -- values and kinks, by hand -------------------------------------------------------------------------------
+
+
+def column(*values: float) -> Any:
+    return np.array(values, dtype=np.float64)[:, None]
+
+
+def test_values_of_distances_and_margins_by_hand() -> None:
+    a, y = column(0.5, -2.0, 1.0), column(0.0, 1.0, 1.0)
+    assert MeanAbsoluteError().value(a, y) == 3.5
+    assert MeanAbsoluteError(mean_outputs=True).value(a, y) * 3 == 3.5
+    assert Huber().value(a, y) == 0.125 + (3 - 0.5)
+    assert Huber(4.0).value(a, y) == SquaredError().value(a, y)
+    assert Huber(1e-3).value(a, y) / 1e-3 == pytest.approx(3.5, abs=2e-3)  # δ |e| for small δ
+    np.testing.assert_array_equal(Huber(2.0).gradient(a, y), column(0.5, -2, 0))
+    assert Hinge().value(a, column(1, 1, -1)) == 0.5 + 3 + 2
+    assert Hinge(squared=True).value(a, column(1, 1, -1)) == 0.25 + 9 + 4
+    assert CategoricalHinge().value(a, column(1, 0, 0)) == 1 + 1.0 - 0.5
+    assert CategoricalHinge().value(column(3, 1, 2), column(1, 0, 0)) == 0  # the margin is 1: nothing to gain
+    np.testing.assert_array_equal(CategoricalHinge().gradient(a, column(1, 0, 0)), column(-1, 0, 1))
+    assert Poisson().value(column(2.0, 0.0), column(0.0, 0.0)) == 2
+    np.testing.assert_allclose(Poisson().value(column(2.0), column(3.0)), 2 - 3 * np.log(2))
+    np.testing.assert_array_equal(Poisson().gradient(column(0.0, 2.0), column(0.0, 3.0)), column(1, -0.5))
+    np.testing.assert_allclose(
+        Poisson(log_input=True).value(np.log(a**2), COUNTS[:3, :1]), Poisson().value(a**2, COUNTS[:3, :1])
+    )
+
+
+def test_derivatives_at_the_kinks_are_the_stated_values() -> None:
+    one = column(1.0)
+    assert MeanAbsoluteError().gradient(one, one) == 0
+    assert Huber().gradient(one, 0 * one) == 1
+    assert Hinge().gradient(one, one) == 0
+    assert Hinge().gradient(-one, -one) == 0
+    for loss, a, y in CASES:
+        pattern = loss.branches(a, y)
+        assert (pattern is None) == isinstance(
+            loss, SquaredError | BinaryCrossEntropy | CrossEntropy | Poisson
+        )
+
+
+def test_label_smoothing_moves_targets_towards_equal_shares() -> None:
+    np.testing.assert_allclose(CrossEntropy(0.2).prepared(ONE_HOT), 0.8 * ONE_HOT + 0.05)
+    np.testing.assert_allclose(CrossEntropy(0.2).prepared(ONE_HOT).sum(axis=0), 1)
+    np.testing.assert_allclose(BinaryCrossEntropy(0.2).prepared(ONE_HOT), 0.8 * ONE_HOT + 0.1)
+    assert CrossEntropy().prepared(ONE_HOT) is ONE_HOT
+    for bad in (-0.1, 1.0, True, "0.1"):
+        with pytest.raises(ValueError, match="label_smoothing must be a number from 0 to below 1"):
+            CrossEntropy(bad)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="BinaryCrossEntropy label_smoothing"):
+            BinaryCrossEntropy(bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        ("mae", MeanAbsoluteError()),
+        ("mean_absolute_error", MeanAbsoluteError()),
+        ("huber", Huber()),
+        ("poisson", Poisson()),
+        ("hinge", Hinge()),
+        ("squared_hinge", Hinge(squared=True)),
+        ("categorical_hinge", CategoricalHinge()),
+    ],
+)
+def test_names(name: str, loss: Loss) -> None:
+    assert loss_from(name, L.Dense(2)) == loss
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Huber(0), "Huber delta must be a positive number, received 0"),
+        (lambda: Huber(beta=2.0), r"Huber\(\) has no argument 'beta'; write delta=1.0"),  # type: ignore[call-arg]
+        (lambda: SquaredError(reduction="mean"), "write mean_outputs=True"),  # type: ignore[call-arg]
+        (lambda: CrossEntropy(from_logits=True), "end the network in its Softmax"),  # type: ignore[call-arg]
+        (lambda: Hinge(margin=2), "the margin is 1"),  # type: ignore[call-arg]
+        (lambda: Hinge().check_output([L.Sigmoid()]), "end the network in its last Dense layer"),
+        (lambda: Poisson().check_output([L.Dense(1)]), r"write Poisson\(log_input=True\)"),
+        (lambda: loss_from("binary_crossentropy", L.Sigmoid()), "write 'binary_cross_entropy'"),
+    ],
+)
+def test_mistakes_are_answered(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError, PairError), match=message):
+        make()

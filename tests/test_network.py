@@ -213,7 +213,9 @@ def test_a_loss_is_an_object_or_a_name() -> None:
     assert net.backpropagate(X, y, loss="cross_entropy").loss == net.backpropagate(X, y).loss
     with pytest.raises(TypeError, match=r"object such as CrossEntropy\(\).*received the class CrossEntropy"):
         net.loss(X, y, loss=CrossEntropy)
-    with pytest.raises(ValueError, match="loss 'nll' is unknown: write one of 'cross_entropy'"):
+    with pytest.raises(ValueError, match="loss 'focal' is unknown: write one of 'cross_entropy'"):
+        net.backpropagate(X, y, loss="focal")
+    with pytest.raises(ValueError, match="loss 'nll' is unknown: write 'cross_entropy'"):
         net.backpropagate(X, y, loss="nll")
 
 
@@ -324,3 +326,14 @@ def test_wrong_penalties_and_training_sizes(options, error, words) -> None:
     for call in (net.backpropagate, net.loss, functools.partial(check_gradients, net)):
         with pytest.raises(error, match=words):
             call(X, y, **{"penalty": L2(0.1, per_sample=True), **options})
+
+
+def test_a_network_trained_by_hinge_classifies_by_the_sign() -> None:
+    import chainrule as cr
+
+    X = np.array([[-2.0], [-1.0], [1.0], [3.0]], dtype=np.float32)
+    for labels in (np.array([-1, -1, 1, 1]), np.array(["cold", "cold", "warm", "warm"])):
+        net = Network([Dense(1)], input_shape=1, seed=1)
+        history = cr.fit(net, X, labels, loss="hinge", optimizer=cr.SGD(0.1), epochs=100, progress=False)
+        assert net.classify(X).tolist() == labels.tolist()
+        assert net.accuracy(X, labels) == history.accuracy[-1] == 1

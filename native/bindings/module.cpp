@@ -289,13 +289,16 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("set_host", &P::set_host, "function"_a)
       .def(
           "set_loss",
-          [](P& p, int kind, int output, int activation, double scale) {
+          [](P& p, int kind, int output, int activation, double scale, double delta_cut, double target_scale,
+             double target_shift) {
+            if (kind < 0 || kind > int(LossKind::squared_categorical_hinge)) throw nb::value_error("there is no such loss");
             p.output = p.known_value(output);
             if (activation >= 0) p.known_value(activation);
             p.with_loss = true;
-            p.set_loss(kind, output, activation, scale);
+            p.set_loss(kind, output, activation, {scale, delta_cut, target_scale, target_shift});
           },
-          "kind"_a, "output"_a, "activation"_a, "scale"_a)
+          "kind"_a, "output"_a, "activation"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0, "target_scale"_a = 1.0,
+          "target_shift"_a = 0.0)
       .def(
           "set_host_loss",
           [](P& p, int output) {

@@ -83,19 +83,33 @@ struct ElementwiseArgs {
   int blocks;
 };
 
-enum class LossKind : int { squared_error, sigmoid_cross_entropy, softmax_cross_entropy };
+enum class LossKind : int {
+  squared_error,
+  sigmoid_cross_entropy,
+  softmax_cross_entropy,
+  absolute_error,
+  huber,
+  poisson,
+  poisson_log,
+  hinge,
+  squared_hinge,
+  categorical_hinge,
+  squared_categorical_hinge
+};
 
 template <class T>
 struct LossArgs {
-  Map<T> output;       // z for the pairs, a for the squared error
-  Map<T> activation;   // pairs: where a is written; data is null if nobody reads it
-  Map<T> delta;        // δ of `output`; data is null when only the value is wanted
-  const T* targets;    // [blocks][size][lane], or null where labels are given
-  const T* labels;     // [blocks][lane]: class numbers, exact in T
-  const T* weights;    // [blocks][lane]: sample weight / m, zero in lanes without a sample
-  T* loss;             // [blocks][lane]: weighted loss of each sample
-  T* correct;          // [blocks][lane]: 1 where the sample is classified rightly
-  T scale;             // squared error: 1, or 1 / outputs for the mean over outputs
+  Map<T> output;                  // z for the pairs, a for the squared error
+  Map<T> activation;              // pairs: where a is written; data is null if nobody reads it
+  Map<T> delta;                   // δ of `output`; data is null when only the value is wanted
+  const T* targets;               // [blocks][size][lane], or null where labels are given
+  const T* labels;                // [blocks][lane]: class numbers, exact in T
+  const T* weights;               // [blocks][lane]: sample weight / m, zero in lanes without a sample
+  T* loss;                        // [blocks][lane]: weighted loss of each sample
+  T* correct;                     // [blocks][lane]: 1 where the sample is classified rightly
+  T scale;                        // 1, or 1 / outputs for the mean over outputs
+  T delta_cut;                    // Huber: where the parabola ends
+  T target_scale, target_shift;   // y' = scale · y + shift: smoothed labels, ±1 for 0 and 1
   LossKind kind;
   int blocks;
   Post<T> post;   // f' of an activation in front of the output

@@ -4,9 +4,10 @@ template <class T>
 struct Target {
   const T* dense;   // [size][lane] or null
   Vec<T> label;
+  T scale, shift;   // y' = scale · y + shift
   Vec<T> at(int k) const {
-    if (dense) return load(dense + ptrdiff_t(k) * lanes<T>);
-    return label == T(k) ? broadcast<T>(T(1)) : Vec<T>{};
+    if (dense) return load(dense + ptrdiff_t(k) * lanes<T>) * scale + shift;
+    return label == T(k) ? broadcast<T>(scale + shift) : broadcast<T>(shift);
   }
 };
 
@@ -72,17 +73,97 @@ static void sigmoid_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
     }
 }
 
+// log over the whole range: -inf at 0, NaN below, inf at inf; subnormal numbers are made normal first.
 template <class T>
-static void squared_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Vec<T>& loss) {
-  constexpr int L = lanes<T>;
-  const ptrdiff_t run = ptrdiff_t(g.output.width) * g.output.channels;
-  for (int i = 0; i < g.output.height; i++) {
-    for (ptrdiff_t k = 0; k < run; k++) {
-      const Vec<T> e = load(g.output.data + b * g.output.block + i * g.output.row + k * L) - y.at(int(i * run + k));
-      loss += T(0.5) * g.scale * e * e;
-      if (g.delta.data) store(g.delta.data + b * g.delta.block + i * g.delta.row + k * L, weighted<T>(g.scale * e, w));
+inline Vec<T> log_anywhere(Vec<T> x) {
+  const T smallest = is_float<T> ? T(__FLT_MIN__) : T(__DBL_MIN__), up = is_float<T> ? T(16777216.0) : T(18014398509481984.0);
+  const T down = is_float<T> ? T(24 * 0.69314718055994530942) : T(54 * 0.69314718055994530942);
+  const Mask<T> tiny = x < smallest;
+  const Vec<T> result = log<T>(tiny ? x * up : x) - (tiny ? broadcast<T>(down) : Vec<T>{});
+  const Vec<T> infinite = broadcast<T>(T(__builtin_inf())), none = broadcast<T>(T(__builtin_nan("")));
+  const Vec<T> above = x == infinite ? infinite : (x != x ? x : result);
+  return x > T(0) || x != x ? above : (x == T(0) ? -infinite : none);
+}
+
+// Value and derivative of one entry of the losses that are sums over entries; y as Target prepares it.
+template <class T, LossKind kind>
+inline void entry(const LossArgs<T>& g, Vec<T> a, Vec<T> y, Vec<T>& value, Vec<T>& slope) {
+  const Vec<T> zero{};
+  if constexpr (kind == LossKind::squared_error) {
+    const Vec<T> e = a - y;
+    value = T(0.5) * g.scale * e * e, slope = g.scale * e;
+  } else if constexpr (kind == LossKind::absolute_error) {
+    const Vec<T> e = a - y, scale = broadcast<T>(g.scale);
+    value = g.scale * absolute<T>(e), slope = e > T(0) ? scale : (e < T(0) ? -scale : zero);
+  } else if constexpr (kind == LossKind::huber) {
+    const Vec<T> e = a - y, high = broadcast<T>(g.delta_cut);
+    const Vec<T> c = e > high ? high : (e < -high ? -high : e);
+    value = g.scale * (c * (e - T(0.5) * c)), slope = g.scale * c;
+  } else if constexpr (kind == LossKind::poisson) {
+    value = a - (y != T(0) ? y * log_anywhere<T>(a) : zero), slope = T(1) - (y > T(0) ? y / a : zero);
+  } else if constexpr (kind == LossKind::poisson_log) {
+    const Vec<T> mean = exp<T>(a);
+    value = mean - y * a, slope = mean - y;
+  } else {   // hinge: at_least keeps NaN
+    const Vec<T> lack = at_least<T>(T(1) - y * a, zero);
+    if constexpr (kind == LossKind::hinge) {
+      value = lack, slope = lack > T(0) ? -y : zero;
+    } else {
+      value = lack * lack, slope = T(-2) * y * lack;
     }
   }
+}
+
+template <class T, LossKind kind>
+static void entries_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Vec<T>& loss, Vec<T>& correct) {
+  constexpr int L = lanes<T>;
+  constexpr bool signs = kind == LossKind::hinge || kind == LossKind::squared_hinge;
+  const ptrdiff_t run = ptrdiff_t(g.output.width) * g.output.channels;
+  for (int i = 0; i < g.output.height; i++)
+    for (ptrdiff_t k = 0; k < run; k++) {
+      const Vec<T> a = load(g.output.data + b * g.output.block + i * g.output.row + k * L), yk = y.at(int(i * run + k));
+      Vec<T> value, slope;
+      entry<T, kind>(g, a, yk, value, slope);
+      loss += value;
+      if constexpr (signs) {
+        const Mask<T> right = (a > T(0)) == (yk > T(0));
+        correct += right ? broadcast<T>(T(1)) : Vec<T>{};
+      }
+      if (g.delta.data) store(g.delta.data + b * g.delta.block + i * g.delta.row + k * L, weighted<T>(slope, w));
+    }
+}
+
+// max_k (a_k + 1 − y_k) − Σ_k y_k a_k: the margin that the class lacks over all others (Crammer and Singer).
+template <class T>
+static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Vec<T>& loss, Vec<T>& correct) {
+  constexpr int L = lanes<T>;
+  const int classes = g.output.channels;
+  const bool squared = g.kind == LossKind::squared_categorical_hinge;
+  for (int i = 0; i < g.output.height; i++)
+    for (int j = 0; j < g.output.width; j++) {
+      const ptrdiff_t pixel = ptrdiff_t(j) * classes * L;
+      const int first = (i * g.output.width + j) * classes;
+      const T* a = g.output.data + b * g.output.block + i * g.output.row + pixel;
+      Vec<T> most = load(a) + (T(1) - y.at(first)), rival{}, own = y.at(first) * load(a);
+      Vec<T> largest = load(a), winner{}, target_most = y.at(first), target{};
+      for (int k = 1; k < classes; k++) {
+        const Vec<T> ak = load(a + k * L), yk = y.at(first + k), candidate = ak + (T(1) - yk), at = broadcast<T>(T(k));
+        rival = candidate > most ? at : rival, most = at_least<T>(candidate, most);
+        winner = ak > largest ? at : winner, largest = at_least<T>(ak, largest);
+        target = yk > target_most ? at : target, target_most = yk > target_most ? yk : target_most;
+        own += yk * ak;
+      }
+      const Vec<T> lack = most - own;
+      loss += squared ? lack * lack : lack;
+      correct += winner == target ? broadcast<T>(T(1)) : Vec<T>{};
+      if (!g.delta.data) continue;
+      const Vec<T> factor = squared ? T(2) * lack : broadcast<T>(T(1));
+      T* d = g.delta.data + b * g.delta.block + i * g.delta.row + pixel;
+      for (int k = 0; k < classes; k++) {
+        const Vec<T> step = (rival == T(k) ? broadcast<T>(T(1)) : Vec<T>{}) - y.at(first + k);
+        store(d + k * L, weighted<T>(factor * step, w));
+      }
+    }
 }
 
 // 1 where the largest output is that of the label; the first of equals counts.
@@ -103,20 +184,47 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const ptrdiff_t size = ptrdiff_t(g.output.height) * g.output.width * g.output.channels;
   for (int b = begin; b < end; b++) {
-    const Target<T> y{g.targets ? g.targets + b * size * L : nullptr, g.labels ? load(g.labels + b * L) : Vec<T>{}};
+    const Target<T> y{g.targets ? g.targets + b * size * L : nullptr, g.labels ? load(g.labels + b * L) : Vec<T>{},
+                      g.target_scale, g.target_shift};
     const Vec<T> w = load(g.weights + b * L);
     Vec<T> value{}, correct{};
+    const T pixels = T(g.output.height * g.output.width);
     switch (g.kind) {
       case LossKind::softmax_cross_entropy:
         softmax_loss<T>(g, b, y, w, value, correct);
-        correct /= T(g.output.height * g.output.width);
+        correct /= pixels;
+        break;
+      case LossKind::categorical_hinge:
+      case LossKind::squared_categorical_hinge:
+        categorical_hinge<T>(g, b, y, w, value, correct);
+        correct /= pixels;
         break;
       case LossKind::sigmoid_cross_entropy:
         sigmoid_loss<T>(g, b, y, w, value, correct);
         correct /= T(size);
         break;
       case LossKind::squared_error:
-        squared_loss<T>(g, b, y, w, value);
+        entries_loss<T, LossKind::squared_error>(g, b, y, w, value, correct);
+        break;
+      case LossKind::absolute_error:
+        entries_loss<T, LossKind::absolute_error>(g, b, y, w, value, correct);
+        break;
+      case LossKind::huber:
+        entries_loss<T, LossKind::huber>(g, b, y, w, value, correct);
+        break;
+      case LossKind::poisson:
+        entries_loss<T, LossKind::poisson>(g, b, y, w, value, correct);
+        break;
+      case LossKind::poisson_log:
+        entries_loss<T, LossKind::poisson_log>(g, b, y, w, value, correct);
+        break;
+      case LossKind::hinge:
+        entries_loss<T, LossKind::hinge>(g, b, y, w, value, correct);
+        correct /= T(size);
+        break;
+      case LossKind::squared_hinge:
+        entries_loss<T, LossKind::squared_hinge>(g, b, y, w, value, correct);
+        correct /= T(size);
         break;
     }
     if (g.labels && g.kind != LossKind::softmax_cross_entropy) correct = largest_is_label<T>(g, b, y.label);

@@ -55,6 +55,11 @@ enum class Outcome : int { done, stopped, nonfinite };
 template <class T>
 class Operation;
 
+// What a loss is told beside its kind; LossArgs says what they mean.
+struct LossOptions {
+  double scale = 1, delta_cut = 1, target_scale = 1, target_shift = 0;
+};
+
 template <class T>
 class Plan {
  public:
@@ -80,7 +85,7 @@ class Plan {
   void add_join(const std::vector<int>& inputs, const std::vector<int>& activations, const std::vector<double>& slopes,
                 const std::vector<int>& saved, int z, bool concat);
   void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
-  void set_loss(int kind, int output, int activation, double scale);
+  void set_loss(int kind, int output, int activation, const LossOptions& options);
   void set_host_loss(int output);
   void set_input(int value);
   void set_penalty(double lambda);
@@ -203,7 +208,7 @@ class Plan {
 
   int input_ = -1, output_ = -1, output_activation_ = -1;
   int loss_kind_ = -1;   // -1 none, -2 host
-  double loss_scale_ = 1;
+  LossOptions loss_options_{};
   Post<T> loss_post_{};
   int loss_saved_ = -1;
   double lambda_ = 0;

@@ -156,14 +156,14 @@ void Plan<T>::share_delta(int i, int with) {
 #undef CHAINRULE_PLACE
 
 template <class T>
-void Plan<T>::set_loss(int kind, int output, int activation, double scale) {
-  loss_kind_ = kind, output_ = output, output_activation_ = activation, loss_scale_ = scale;
+void Plan<T>::set_loss(int kind, int output, int activation, const LossOptions& options) {
+  loss_kind_ = kind, output_ = output, output_activation_ = activation, loss_options_ = options;
   loss_post_ = next_input_post_, loss_saved_ = next_input_saved_;
   next_input_post_ = {}, next_input_saved_ = -1;
 }
 template <class T>
 void Plan<T>::set_host_loss(int output) {
-  set_loss(-2, output, -1, 1);
+  set_loss(-2, output, -1, {});
 }
 template <class T>
 void Plan<T>::set_input(int value) {

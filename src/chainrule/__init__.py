@@ -71,7 +71,17 @@ from chainrule.layers import (
     Softplus,
     Tanh,
 )
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.losses import (
+    BinaryCrossEntropy,
+    CategoricalHinge,
+    CrossEntropy,
+    Hinge,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    Poisson,
+    SquaredError,
+)
 from chainrule.network import Network, load, set_executor
 from chainrule.penalties import L2, Penalty
 from chainrule.step import Step
@@ -104,6 +114,14 @@ _LATER = {
 _INSTEAD = by_name(
     {
         "chainrule.SiLU()": ("Swish",),
+        "chainrule.SquaredError(mean_outputs=True)": ("MSE", "MSELoss", "MeanSquaredError"),
+        "chainrule.MeanAbsoluteError()": ("MAE", "L1Loss", "AbsoluteError"),
+        "chainrule.CrossEntropy()": ("CrossEntropyLoss", "CategoricalCrossentropy", "NLLLoss"),
+        "chainrule.BinaryCrossEntropy()": ("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy"),
+        "chainrule.Huber()": ("HuberLoss", "SmoothL1Loss"),
+        "chainrule.Poisson(log_input=True)": ("PoissonNLLLoss",),
+        "chainrule.Hinge(squared=True)": ("SquaredHinge",),
+        "chainrule.CategoricalHinge()": ("MultiMarginLoss",),
         "chainrule.Network([...], input_shape=784)": ("Model", "MLPClassifier", "MLPRegressor"),
     }
 )
@@ -120,6 +138,7 @@ __all__ = [
     "AveragePool2D",
     "BinaryCrossEntropy",
     "Callback",
+    "CategoricalHinge",
     "ChainruleError",
     "Checkpoint",
     "Constant",
@@ -141,13 +160,16 @@ __all__ = [
     "HardSwish",
     "HardTanh",
     "He",
+    "Hinge",
     "History",
+    "Huber",
     "Identity",
     "Initializer",
     "Layer",
     "LeakyReLU",
     "Loss",
     "MaxPool2D",
+    "MeanAbsoluteError",
     "Mish",
     "MissingExtraError",
     "Network",
@@ -161,6 +183,7 @@ __all__ = [
     "Parameter",
     "Penalty",
     "Plan",
+    "Poisson",
     "RMSProp",
     "ReLU",
     "Residual",

@@ -267,7 +267,8 @@ class Network:
         return self.executor().predict(self, self._inputs(X))
 
     def classify(self, X: Any) -> Array:
-        """The label of every sample: the largest output, or for a single sigmoid output if it exceeds ½.
+        """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
+        by ½ and one trained by `Hinge` by its sign.
 
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
         predicts one number.
@@ -277,14 +278,15 @@ class Network:
 
     def _class_ids(self, X: Array) -> Array:
         outputs = self.output_shape[-1]
-        if outputs == 1 and not isinstance(self.layers[-1], Sigmoid):
+        sigmoid = isinstance(self.layers[-1], Sigmoid)
+        if outputs == 1 and not sigmoid and self._classes is None:
             raise DataError(
                 "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
                 "use predict"
             )
         a = self.executor().predict(self, X)
         if outputs == 1:
-            return (a[..., 0] > 0.5).astype(np.int64)
+            return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
         labelled = outputs if self._classes is None else len(self._classes)
         return np.asarray(a[..., :labelled].argmax(axis=-1))
 

@@ -92,7 +92,7 @@ def backpropagate(
     m, training_size = len(X), training_size or len(X)
     x = to_columns(X, dtype)
     passes = run_forward(network, x, parameters, dtype)
-    targets = target_columns(y, network, dtype)
+    targets = loss.prepared(target_columns(y, network, dtype))
     scale = (np.ones(m) if weights is None else weights).astype(dtype) / m
 
     below, a = passes, passes[-1].output
@@ -138,7 +138,7 @@ def data_loss(
 ) -> float:
     """(1/m) Σ_i w_i value_i by the forward pass alone; arguments as for `backpropagate`."""
     last = run_forward(network, to_columns(X, dtype), parameters, dtype, Context(training))[-1]
-    targets = target_columns(y, network, dtype)
+    targets = loss.prepared(target_columns(y, network, dtype))
     scale = (np.ones(len(X)) if weights is None else weights).astype(dtype) / len(X)
     if is_pair(network.layers[-1], loss):
         return float(np.sum(scale * loss.value_from_z(last.x, targets)))

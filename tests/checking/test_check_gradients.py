@@ -126,7 +126,7 @@ def test_a_loss_may_be_named() -> None:
     assert check_gradients(net, VECTORS, np.arange(6) % 3, loss="cross_entropy")
     with pytest.raises(TypeError, match=r"object such as CrossEntropy\(\)"):
         check_gradients(net, VECTORS, np.arange(6) % 3, loss=3)
-    with pytest.raises(ValueError, match="write one of 'cross_entropy'"):
+    with pytest.raises(ValueError, match="'nll' is unknown: write 'cross_entropy'"):
         check_gradients(net, VECTORS, np.arange(6) % 3, loss="nll")
 
 
@@ -402,3 +402,35 @@ def test_wrong_arguments() -> None:
         check_gradients(net, VECTORS * np.nan, y)
     with pytest.raises(ValueError, match="entries must be"):
         check_gradients(net, VECTORS, y, CrossEntropy(), entries=-1)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [cr.MeanAbsoluteError(), cr.Huber(0.5), cr.Hinge(), cr.Hinge(squared=True), cr.Poisson(log_input=True)],
+    ids=repr,
+)
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_losses_with_kinks(loss: cr.Loss, engine: str) -> None:
+    """A target within the step's reach of its kink is recognised as one, and not taken for an error."""
+    r = np.random.default_rng(3)
+    network = cr.Network([cr.Dense(4), cr.Tanh(), cr.Dense(2)], input_shape=3, seed=2, dtype="float64")
+    X = r.standard_normal((6, 3))
+    y = (
+        network.predict(X) + 1e-7
+        if isinstance(loss, cr.MeanAbsoluteError)
+        else r.integers(0, 2, (6, 2)).astype(float)
+    )
+    report = cr.check_gradients(network, X, y, loss=loss, engine=engine)
+    assert report, str(report)
+
+
+def test_a_kinked_loss_with_a_wrong_gradient_is_found() -> None:
+    class Wrong(cr.MeanAbsoluteError):
+        def gradient(self, a, y):
+            return 2 * super().gradient(a, y)
+
+    network = cr.Network([cr.Dense(2)], input_shape=3, dtype="float64")
+    r = np.random.default_rng(0)
+    report = cr.check_gradients(network, r.standard_normal((5, 3)), r.standard_normal((5, 2)), loss=Wrong())
+    assert not report
+    assert "Wrong.gradient is wrong" in str(report)

@@ -10,7 +10,15 @@ import pytest
 
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.errors import DataError, ShapeError
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.losses import (
+    BinaryCrossEntropy,
+    CategoricalHinge,
+    CrossEntropy,
+    Hinge,
+    Loss,
+    Poisson,
+    SquaredError,
+)
 
 IMAGE = (4, 5, 3)
 
@@ -434,3 +442,55 @@ def test_classes_array() -> None:
     for wrong, shape in (([1], (1,)), ([1, 2, 3], (2,)), ([], (2,)), ([1, 1], (2,))):
         with pytest.raises(DataError, match="classes"):
             classes_array(wrong, shape)
+
+
+# -- targets of margins and counts ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "targets", "found"),
+    [
+        ([-1, 1, 1], None, [0, 1, 1], [-1, 1]),
+        ([-1.0, -1.0], None, [0, 0], [-1, 1]),
+        ([1, 1], [-1, 1], [1, 1], [-1, 1]),
+        ([0, 1], None, [0, 1], [0, 1]),
+        (["yes", "no"], None, [1, 0], ["no", "yes"]),
+        ([[-1], [1]], None, [0, 1], [-1, 1]),
+        ([True, False], None, [1, 0], [False, True]),
+    ],
+)
+def test_hinge_takes_any_two_labels(y: Any, classes: Any, targets: Any, found: Any) -> None:
+    known = None if classes is None else np.array(classes)
+    encoded, labels = encode_targets(np.array(y), Net((1,), known), Hinge(), len(y))
+    np.testing.assert_array_equal(encoded[:, 0], targets)
+    assert labels is not None
+    assert labels.tolist() == found
+
+
+def test_hinge_of_several_outputs_is_one_vs_rest() -> None:
+    rows = np.array([[-1, 1, -1], [1, -1, -1]])
+    for given in (rows, (rows + 1) // 2):
+        encoded, _ = encode_targets(given, Net((3,)), Hinge(), 2)
+        np.testing.assert_array_equal(encoded, (rows + 1) // 2)
+    encoded, _ = encode_targets([2, 0], Net((3,)), Hinge(), 2)
+    assert encoded.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "y", "message"),
+    [
+        (Hinge(), 1, [0.5, 1], "must be labels, -1 and 1 or 0 and 1, for Hinge: entry .0. is 0.5"),
+        (Hinge(), 1, [1, 2, 3], "must have two different labels"),
+        (Hinge(), 2, [[0.5, 1.0]], "for Hinge: entry .0, 0. is 0.5"),
+        (Poisson(), 2, [[1.0, -2.0]], "must be at least 0 for Poisson, entry .0, 1. is -2.0"),
+        (
+            CategoricalHinge(),
+            1,
+            [0, 1],
+            r"CategoricalHinge needs at least two outputs.* Hinge\(\) for one output",
+        ),
+    ],
+)
+def test_targets_outside_of_what_a_loss_is_defined_for(loss: Any, outputs: int, y: Any, message: str) -> None:
+    with pytest.raises((DataError, ShapeError), match=message):
+        encode_targets(np.array(y), Net((outputs,)), loss, len(y))

@@ -149,7 +149,7 @@ def _clear_maxima(layer: cr.MaxPool2D, x: Array, margin: float) -> bool:
     windows = sliding_window_view(x, (height, width), axis=(0, 1))[::down, ::right]
     best = np.sort(windows.reshape(*windows.shape[:-2], -1), axis=-1)[..., -2:]
     close = best[..., 1] - best[..., 0] < margin
-    return not (close & (best[..., 1] != 0)).any()  # 0 and 0 behind a ReLU is an exact tie
+    return not (close & (best[..., 1] != best[..., 0])).any()  # 0 and 0 behind a ReLU is an exact tie
 
 
 def width(level: str, dtype: str) -> int:

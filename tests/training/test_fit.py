@@ -261,7 +261,7 @@ def test_keywords_of_other_libraries_are_answered(keyword: str, advice: str) -> 
         ({"seed": -1}, ValueError, "seed must be a whole number of at least 0"),
         ({"seed": None}, ValueError, "seed must be a whole number"),
         ({"threads": 0}, ValueError, "threads must be"),
-        ({"loss": "hinge"}, ValueError, "loss 'hinge' is unknown: write one of 'cross_entropy'"),
+        ({"loss": "focal"}, ValueError, "loss 'focal' is unknown: write one of 'cross_entropy'"),
         ({"loss": CrossEntropy}, TypeError, "received the class CrossEntropy"),
         ({"loss": BinaryCrossEntropy()}, PairError, r"Sigmoid\(\)"),
         ({"loss": "binary_cross_entropy"}, PairError, r"Sigmoid\(\)"),

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_problems import blobs, classifier, regressor
+from training_problems import blobs, classifier, regressor, same_bits, snapshot
 
 from chainrule.errors import DataError
 from chainrule.layers import Dense, Sigmoid
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Hinge, SquaredError
 from chainrule.network import Network
+from chainrule.training.fit import fit
 from chainrule.training.parts import FitData, class_labels, prepare
 
 
@@ -122,3 +123,72 @@ def test_binary_labels_are_stratified() -> None:
 def test_class_labels(targets: np.ndarray, expected: list[int] | None) -> None:
     labels = class_labels(targets)
     assert (None if labels is None else labels.tolist()) == expected
+
+
+# -- class weights -------------------------------------------------------------------------------------------
+
+
+def weighted(
+    y: Any, class_weight: Any, *, weights: Any = None, network: Network | None = None, loss: Any = None
+) -> Any:
+    network = network or classifier()
+    X = np.zeros((len(y), 4), dtype=np.float32)
+    data = prepare(network, loss or CrossEntropy(), X, y, weights, None, 0, class_weight)
+    return data.training.weights
+
+
+def test_class_weights_become_sample_weights_of_mean_1() -> None:
+    np.testing.assert_allclose(weighted([0, 1, 1, 2], {0: 5.0}), np.array([5, 1, 1, 1]) / 2)
+    np.testing.assert_allclose(weighted(["a", "b", "b"], {"b": 2.5, "a": 1}), np.array([1, 2.5, 2.5]) / 2)
+    np.testing.assert_allclose(weighted(np.eye(3)[[0, 1, 1]], {1: 2.5}), np.array([1, 2.5, 2.5]) / 2)
+    product = weighted([0, 1, 1], {0: 2}, weights=[1, 2, 0])
+    np.testing.assert_allclose(product, [1.5, 1.5, 0])
+
+
+def test_balanced_classes_weigh_the_same() -> None:
+    y = np.repeat([0, 1, 2], [6, 3, 1])
+    weights = weighted(y, "balanced")
+    np.testing.assert_allclose([weights[y == k].sum() for k in range(3)], 10 / 3)
+    np.testing.assert_allclose(weights[0], 10 / (3 * 6))  # as scikit-learn's compute_class_weight
+    np.testing.assert_allclose(
+        weighted([0, 0, 2], "balanced"), [0.75, 0.75, 1.5]
+    )  # of two classes that occur
+
+
+@pytest.mark.parametrize(("last", "loss", "y"), [
+    ([Sigmoid()], BinaryCrossEntropy(), [0, 0, 1]),
+    ([], Hinge(), [-1, -1, 1]),
+    ([], Hinge(), [[-1], [-1], [1]]),
+])  # fmt: skip
+def test_class_weights_of_a_single_output(last: Any, loss: Any, y: Any) -> None:
+    network = Network([Dense(1), *last], input_shape=4)
+    np.testing.assert_allclose(weighted(y, {1: 4}, network=network, loss=loss), [0.5, 0.5, 2])
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight", "message"),
+    [
+        (
+            [0, 1],
+            "even",
+            "class_weight must be 'balanced' or a dict such as {0: 1.0, 1: 5.0}, received 'even'",
+        ),
+        ([0, 1], [1, 2], "class_weight must be 'balanced' or a dict"),
+        ([0, 1], {7: 2}, "class_weight has the label 7, and the classes are 0, 1, 2"),
+        ([0, 1], {0: -1}, "class_weight of 0 must be finite and at least 0, received -1"),
+        ([0, 1], {0: "2"}, "class_weight of 0 must be a number"),
+        ([0, 1], {0: 0, 1: 0}, "class_weight is 0 for every sample"),
+        ([[0.5, 0.5, 0], [1, 0, 0]], "balanced", "one class per sample; .* write sample_weight=w"),
+    ],
+)
+def test_class_weights_that_cannot_be_used(y: Any, class_weight: Any, message: str) -> None:
+    with pytest.raises((TypeError, DataError), match=message):
+        weighted(y, class_weight)
+
+
+def test_fit_takes_class_weights() -> None:
+    X, y = blobs(30)
+    one, other = classifier(), classifier()
+    fit(one, X, y, class_weight={2: 3.0}, epochs=2, progress=False)
+    fit(other, X, y, sample_weight=np.where(y == 2, 3.0, 1.0), epochs=2, progress=False)
+    assert same_bits(snapshot(one), snapshot(other))

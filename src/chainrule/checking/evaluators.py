@@ -108,7 +108,9 @@ class ReferenceEvaluator:
     def branches(self, values: Values) -> list[Array]:
         x = reference.to_columns(values[INPUT], np.float64)
         passes = reference.run_forward(self.network, x, {**self.fixed, **values}, np.float64)
-        patterns = (one.layer.branches(one.x) for one in reference.leaf_passes(passes))
+        patterns = [one.layer.branches(one.x) for one in reference.leaf_passes(passes)]
+        targets = self.chosen.prepared(reference.target_columns(self.targets, self.network, np.float64))
+        patterns.append(self.chosen.branches(passes[-1].output, targets))
         return [np.asarray(pattern) for pattern in patterns if pattern is not None]
 
     def _penalty(self, values: Values) -> float:

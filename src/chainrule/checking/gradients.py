@@ -111,7 +111,8 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
             formula = "delta" if record.name == "delta" else f"gradients()[{record.name!r}]"
             if record.name != "everything":
                 found.append(f"{layer.name}: the formula {type(layer).__name__}.{formula} is wrong")
-    targets = reference.to_rows(reference.target_columns(evaluator.targets, network, np.float64))
+    columns = reference.target_columns(evaluator.targets, network, np.float64)
+    targets = reference.to_rows(evaluator.chosen.prepared(columns))
     pair = reference.is_pair(network.layers[-1], evaluator.chosen)
     a, z = (reference.to_rows(array) for array in (passes[-1].output, passes[-1].x))
     of_loss = check_loss(evaluator.chosen, a, targets, z=z if pair else None, tolerance=tolerance)

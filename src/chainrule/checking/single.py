@@ -75,14 +75,15 @@ def check_loss(
     """Check the gradient of a loss, and with z the residual of its pair, against finite differences of its
     values.
 
-    a, y, z: (samples, *output_shape), y as numbers. The records are "gradient" and "residual"; a residual is
-    also WRONG where `value_from_z` is another function than `value`.
+    a, y, z: (samples, *output_shape), y as the formulas take it (`Loss.prepared`). The records are "gradient"
+    and "residual"; a residual is also WRONG where `value_from_z` is another function than `value`.
     """
     a, y = (np.moveaxis(np.asarray(array, dtype=np.float64), 0, -1) for array in (a, y))
     evaluator = FunctionEvaluator(
         {"a": a},
         lambda v: np.sum(loss.value(v["a"], y)),
         lambda v: {"a": _shaped(loss.gradient(v["a"], y), a, loss)},
+        lambda v: loss.branches(v["a"], y),
     )
     options: dict[str, Any] = {"entries": "auto", "direction": "auto", "tolerance": tolerance, "seed": seed}
     if z is None or loss.output is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
 from chainrule.errors import DataError, ShapeError
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from chainrule.losses import BinaryCrossEntropy, CategoricalHinge, CrossEntropy, Hinge, Loss
 
 Shape = tuple[int, ...]
 Encoded = tuple[Array, Array | None]
@@ -31,9 +31,10 @@ def encode_targets(
     """(targets, classes) of n samples for a network that ends in output_shape = (..., K).
 
     Labels become int64 class numbers (N, ...), with one sigmoid output the numbers 0 and 1; anything else is
-    numbers (N, ..., K), for CrossEntropy probabilities that sum to 1. Labels are integers or strings; they
-    are numbered by `classes`, else by the network's, else integers 0..K-1 by themselves and anything else in
-    sorted order. `classes` returned is None where the targets are plain numbers.
+    numbers (N, ..., K), for CrossEntropy probabilities that sum to 1, for Hinge 0 and 1 (-1 becomes 0; the
+    loss prepares them). Labels are integers or strings; they are numbered by `classes`, else by the
+    network's, else integers 0..K-1 by themselves and anything else in sorted order. `classes` returned is
+    None where the targets are plain numbers.
 
     Raises DataError and ShapeError: wrong length or shape, NaN, unknown labels, too many labels, not
     probabilities.
@@ -41,25 +42,23 @@ def encode_targets(
     array = _array(y, n, argument)
     known = network.classes if classes is None else classes
     shape, outputs = network.output_shape, network.output_shape[-1]
-    if isinstance(loss, CrossEntropy):
+    if isinstance(loss, (CrossEntropy, CategoricalHinge)):
         if outputs == 1:
-            raise ShapeError(
-                "CrossEntropy needs at least two outputs, a softmax over one is always 1: write Dense(2), "
-                "Softmax() or Dense(1), Sigmoid()"
-            )
+            raise ShapeError(_needs_two_outputs(loss))
         if array.shape == (n, *shape):
             return _probabilities(array, argument), known
         return _ids(_expect(array, n, shape, argument), outputs, known, argument)
-    binary = isinstance(loss, BinaryCrossEntropy)
-    if array.shape == (n, *shape):
-        return _plain_numbers(array, binary, argument), known if binary or outputs > 1 else None
-    labels = _expect(array, n, shape, argument)
+    binary, signs = isinstance(loss, BinaryCrossEntropy), isinstance(loss, Hinge)
+    if array.shape == (n, *shape) and not (signs and outputs == 1):
+        values = _plain_numbers(_without_signs(array) if signs else array, argument, loss)
+        return _whole(values, argument) if signs else values, known if binary or outputs > 1 else None
+    labels = array[..., 0] if array.shape == (n, *shape) else _expect(array, n, shape, argument)
     if outputs > 1:
         return _ids(labels, outputs, known, argument)
-    if binary:
-        values, found = _two_labels(labels, known, argument)
+    if binary or signs:
+        values, found = (_two_signs if signs else _two_labels)(labels, known, argument)
         return values[..., None], found
-    return _plain_numbers(labels, False, argument)[..., None], None
+    return _plain_numbers(labels, argument, loss)[..., None], None
 
 
 def class_ids(y: Any, network: Outputs, n: int, argument: str = "y") -> Array:
@@ -118,19 +117,55 @@ def _expect(array: Array, n: int, shape: Shape, argument: str) -> Array:
     )
 
 
-def _plain_numbers(array: Array, binary: bool, argument: str) -> Array:
+def _needs_two_outputs(loss: Loss) -> str:
+    if isinstance(loss, CrossEntropy):
+        advice = "a softmax over one is always 1: write Dense(2), Softmax() or Dense(1), Sigmoid()"
+    else:
+        advice = "it compares classes: write Dense(2), or Hinge() for one output"
+    return f"{type(loss).__name__} needs at least two outputs, {advice}"
+
+
+def _without_signs(array: Array) -> Array:
+    """-1 and +1 as 0 and 1; anything else as it is."""
+    if array.dtype.kind in "if" and (array == -1).any() and np.isin(array, (-1, 1)).all():
+        return np.asarray((array + 1) / 2)
+    return array
+
+
+def _two_signs(array: Array, known: Array | None, argument: str) -> Encoded:
+    """(0 and 1, classes) of two labels, which may be -1 and +1."""
+    if known is None and _without_signs(array) is not array:
+        known = np.array([-1, 1])
+    values, found = _two_labels(array, known, argument)
+    return _whole(values, argument), found
+
+
+def _whole(values: Array, argument: str) -> Array:
+    wrong = ~np.isin(values, (0, 1))
+    if wrong.any():
+        index, value = _first(wrong, values)
+        raise DataError(
+            f"{argument} must be labels, -1 and 1 or 0 and 1, for Hinge: entry {index} is {value}"
+        )
+    return values
+
+
+def _plain_numbers(array: Array, argument: str, loss: Loss | None = None) -> Array:
     array = numbers(array, argument)
     values = array if array.dtype == np.float32 else array.astype(np.float64)
     finite(values, argument)
     representable(values, argument, "float32")
-    if binary and not ((values >= 0) & (values <= 1)).all():
-        index, value = _first(~((values >= 0) & (values <= 1)), values)
-        raise DataError(f"{argument} must lie in [0, 1] for BinaryCrossEntropy, entry {index} is {value}")
+    low, high = (-np.inf, np.inf) if loss is None else loss.targets
+    wrong = ~((values >= low) & (values <= high))
+    if wrong.any():
+        index, value = _first(wrong, values)
+        limits = f"lie in [{low:g}, {high:g}]" if np.isfinite(high) else f"be at least {low:g}"
+        raise DataError(f"{argument} must {limits} for {type(loss).__name__}, entry {index} is {value}")
     return values
 
 
 def _probabilities(array: Array, argument: str) -> Array:
-    values = _plain_numbers(array, False, argument)
+    values = _plain_numbers(array, argument)
     if (values < 0).any():
         index, value = _first(values < 0, values)
         raise DataError(f"{argument} must be one-hot rows or probabilities, entry {index} is {value}")
@@ -204,12 +239,12 @@ def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tupl
 
 
 def _two_labels(array: Array, known: Array | None, argument: str) -> Encoded:
-    """(0 and 1, or probabilities; classes) for a single sigmoid output."""
+    """(0 and 1, or probabilities; classes) for a single output that tells two classes apart."""
     numeric = array.dtype.kind in "fiub"
     if numeric and (known is None or known.tolist() in ([0, 1], [False, True])):
         finite(array, argument)
         if ((array >= 0) & (array <= 1)).all():
-            values = _plain_numbers(array, True, argument)
+            values = _plain_numbers(array, argument)
             if known is None and np.isin(values, (0, 1)).all():
                 known = np.array([False, True]) if array.dtype.kind == "b" else np.arange(2)
             return values, known

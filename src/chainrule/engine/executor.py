@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engine.plan import LOSSES, Plan
+from chainrule.engine.loss_kinds import LOSSES
+from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
 from chainrule.network import Network, penalty_value
 from chainrule.penalties import Penalty

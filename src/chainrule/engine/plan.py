@@ -10,18 +10,18 @@ import numpy as np
 
 from chainrule import _native
 from chainrule.engine import isa
+from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
 from chainrule.engine.lowering import Value, lower
 from chainrule.errors import describe
 from chainrule.layers import Layer, call_formula
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.losses import Loss
 from chainrule.penalties import L2, Penalty
 from chainrule.scalars import check_count
 
 if TYPE_CHECKING:
     from chainrule.network import Network
 
-# Numbers of native/kernels/api.hpp, enums LossKind and Rule, and of native/plan/plan.hpp, enum Outcome.
-LOSSES: dict[type[Loss], int] = {SquaredError: 0, BinaryCrossEntropy: 1, CrossEntropy: 2}
+# Numbers of native/kernels/api.hpp, enum Rule, and of native/plan/plan.hpp, enum Outcome.
 RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
 OUTCOMES = ("done", "stopped", "nonfinite")
 LARGEST_BATCH = 2**24
@@ -30,7 +30,7 @@ Poll = Callable[[int, int, float, float | None], bool]
 
 
 class Evaluation(NamedTuple):
-    """Mean loss of the data (no penalty) and, for the cross-entropies, the share classified rightly."""
+    """Mean loss of the data (no penalty) and, where there are classes, the share classified rightly."""
 
     loss: float
     accuracy: float | None
@@ -94,9 +94,8 @@ class Plan:
         if loss is None:
             native.set_input_post(0, 0.0, -1)
         elif native_loss:
-            outputs = int(np.prod(network.output_shape))
-            scale = 1 / outputs if isinstance(loss, SquaredError) and loss.mean_outputs else 1.0
-            native.set_loss(LOSSES[type(loss)], z.number, a.number if paired else -1, scale)
+            options = native_options(loss, network.output_shape)
+            native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
         else:
             native.set_host_loss(z.number)
         # What a loss that is only formulas reads; None where the loss is native.
@@ -218,7 +217,7 @@ class Plan:
         """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
         if self._lost is not None:
             return False
-        return type(self.loss) in (BinaryCrossEntropy, CrossEntropy) or targets.dtype == np.int64
+        return type(self.loss) in CLASSIFYING or targets.dtype == np.int64
 
     @staticmethod
     def _weights(weights: Any) -> np.ndarray | None:
@@ -382,7 +381,7 @@ class Plan:
         shape = self.network.output_shape
         targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
         self._native.read_batch(targets, weights)
-        y = np.moveaxis(targets, 0, -1)
+        y = self.loss.prepared(np.moveaxis(targets, 0, -1))
         a = self._rows(self._lost, False, samples)
         losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
         if losses.shape != (samples,):

@@ -62,6 +62,7 @@ def fit(
     shuffle: bool = True,
     seed: int = 0,
     sample_weight: Any = None,
+    class_weight: Any = None,
     early_stopping: EarlyStopping | int | None = None,
     callbacks: Callbacks | None = (),
     progress: bool | str | Progress | None = None,
@@ -74,8 +75,8 @@ def fit(
     ----------
     X: (N, *input_shape), float32, float64 or uint8; uint8 is read as pixels, value / 255, without a copy.
     y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
-    loss: a loss, "cross_entropy", "binary_cross_entropy" or "squared_error" ("mse"); None: the one that fits
-        the network's last layer.
+    loss: a loss, "cross_entropy", "binary_cross_entropy", "squared_error" ("mse"), "mae", "huber", "poisson",
+        "hinge", "squared_hinge" or "categorical_hinge"; None: the one that fits the network's last layer.
     penalty: such as L2(1e-4); biases are never penalised.
     optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3), or that of `resume`.
     batch_size: samples per step; the last batch of an epoch may be smaller, and so is the only one if N is.
@@ -86,6 +87,8 @@ def fit(
     seed: fixes the orders and the held-out part. The same seed gives the same bits for any number of threads.
     sample_weight: (N,), at least 0; only ratios matter (they are scaled to mean 1 over the training part). A
         fraction held out keeps its samples' weights. Accuracies count every sample once.
+    class_weight: {label: weight}, a label not named weighs 1, or "balanced": N / (K · samples of the class),
+        so that every class weighs the same. It multiplies sample_weight.
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
@@ -123,7 +126,7 @@ def fit(
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
-    data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed)
+    data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed, class_weight)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)
 

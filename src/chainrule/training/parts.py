@@ -15,6 +15,7 @@ from chainrule.errors import DataError, describe
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.scalars import check_number
+from chainrule.training.class_weights import class_weights
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -46,16 +47,27 @@ class FitData:
 
 
 def prepare(
-    network: Network, loss: Loss, X: Any, y: Any, sample_weight: Any, validation: Validation, seed: int
+    network: Network,
+    loss: Loss,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    validation: Validation,
+    seed: int,
+    class_weight: Any = None,
 ) -> FitData:
     """Validate and encode everything; nothing of the network is changed. Raises DataError and ShapeError.
 
-    A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion.
+    A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion. A
+    class weight multiplies the sample weights.
     """
     X = _as(network.dtype, check_inputs(X, network.input_shape, dtype=network.dtype))
     targets, classes = encode_targets(y, network, loss, len(X))
     targets = _as(network.dtype, targets)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+    if class_weight is not None:
+        by_class = class_weights(class_weight, class_labels(targets), classes)
+        weights = check_weights(by_class if weights is None else by_class * weights, len(X), "class_weight")
     rows = np.arange(len(X), dtype=np.int64)
     held_out: Part | None = None
     if isinstance(validation, (tuple, list)):

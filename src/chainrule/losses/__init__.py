@@ -1,0 +1,31 @@
+"""Losses: one object with the value, its gradient, and the residual a - y of its pair.
+
+    J = (1/m) Σ_i w_i · value_i,  w the sample weights with mean 1.  1/m enters once, in the δ of the output.
+
+The formulas take a, z and y with samples as the last axis, y as numbers of the same shape (classes as one-hot
+columns). The pairs sigmoid + BinaryCrossEntropy and softmax + CrossEntropy are computed as one: value from z,
+residual a - y, so that nothing is ever divided by a (seed 002, 2.4.6).
+"""
+
+from __future__ import annotations
+
+from chainrule.losses.base import Loss
+from chainrule.losses.choosing import loss_for, loss_from
+from chainrule.losses.counts import Poisson
+from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
+from chainrule.losses.distances import Huber, MeanAbsoluteError, SquaredError
+from chainrule.losses.margins import CategoricalHinge, Hinge
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "CategoricalHinge",
+    "CrossEntropy",
+    "Hinge",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "Poisson",
+    "SquaredError",
+    "loss_for",
+    "loss_from",
+]

@@ -1,0 +1,78 @@
+"""What every loss is: the value of a sample, its gradient, and for a pair the residual a - y and the value
+from z.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from chainrule.errors import PairError
+from chainrule.layers import Layer
+
+# The loss that forms a pair with an output activation; every pair registers itself where it is defined.
+PAIRS: dict[type[Layer], type[Loss]] = {}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Base of all losses; one of your own defines `value` and `gradient`.
+
+    `output` is the activation it forms a pair with; a loss with a pair also defines `residual` and
+    `value_from_z`. `targets` is the range of y that it is defined for.
+    """
+
+    output: ClassVar[type[Layer] | None] = None
+    targets: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    def value(self, a: Any, y: Any) -> Any:
+        """Loss of every sample: (..., m), (..., m) -> (m,)."""
+        raise NotImplementedError(f"{type(self).__name__} must define value(self, a, y)")
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        """∂(value of the sample)/∂a, of a's shape."""
+        raise NotImplementedError(f"{type(self).__name__} must define gradient(self, a, y)")
+
+    def residual(self, a: Any, y: Any) -> Any:
+        """∂(value of the sample)/∂z where the output layer is the pair's activation."""
+        raise NotImplementedError(f"{type(self).__name__} forms no pair with an output activation")
+
+    def value_from_z(self, z: Any, y: Any) -> Any:
+        """`value` computed from z, finite however saturated a = f(z) is."""
+        raise NotImplementedError(f"{type(self).__name__} forms no pair with an output activation")
+
+    def prepared(self, y: Any) -> Any:
+        """The targets that the formulas take, from numbers as they are given: smoothed labels, ±1 for 0 and
+        1.
+        """
+        return y
+
+    def branches(self, a: Any, y: Any) -> Any:
+        """Which branch of a piecewise formula is taken, as `Layer.branches`; None if the loss is smooth."""
+        return None
+
+    @classmethod
+    def pair_is_whole(cls) -> bool:
+        """Whether `residual` and `value_from_z` still belong to `gradient` and `value`: not where a subclass
+        has replaced one and inherited the other.
+        """
+        return all(
+            next(c for c in cls.__mro__ if fused in c.__dict__)
+            is next(c for c in cls.__mro__ if plain in c.__dict__)
+            for fused, plain in (("residual", "gradient"), ("value_from_z", "value"))
+        )
+
+    def check_output(self, network_layers: Sequence[Layer]) -> None:
+        """Raise PairError if the network's last layer does not belong to this loss."""
+        last = network_layers[-1]
+        if self.output is None or isinstance(last, self.output):
+            return
+        name, pair = type(self).__name__, self.output.__name__
+        other = PAIRS.get(type(last))
+        reason = f"{name} is defined for the outputs of {pair}(), and the network ends in {last!r}"
+        advice = f"end the network in {pair}()"
+        if other is not None:
+            advice += f", or write {other.__name__}() for a network that ends in {type(last).__name__}()"
+        raise PairError(f"{reason}: the output δ would not be a - y; {advice}")

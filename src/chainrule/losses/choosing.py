@@ -1,0 +1,74 @@
+"""A loss by its name, or the one that belongs to the last layer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from chainrule.errors import describe
+from chainrule.layers import Layer
+from chainrule.losses.base import PAIRS, Loss
+from chainrule.losses.counts import Poisson
+from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
+from chainrule.losses.distances import Huber, MeanAbsoluteError, SquaredError
+from chainrule.losses.margins import CategoricalHinge, Hinge
+
+
+def loss_for(last_layer: Layer) -> Loss:
+    """What belongs to an output: softmax CrossEntropy, sigmoid BinaryCrossEntropy, else SquaredError."""
+    for layer, loss in PAIRS.items():
+        if isinstance(last_layer, layer):
+            return loss()
+    return SquaredError()
+
+
+_LOSSES: dict[str, Callable[[], Loss]] = {
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "squared_error": SquaredError,
+    "mse": SquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+    "poisson": Poisson,
+    "hinge": Hinge,
+    "squared_hinge": functools.partial(Hinge, squared=True),
+    "categorical_hinge": CategoricalHinge,
+}
+# Keras, PyTorch, scikit-learn.
+_OTHER_NAMES = {
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+    "log_loss": "cross_entropy",
+    "nll": "cross_entropy",
+    "bce": "binary_cross_entropy",
+    "mean_squared_error": "mse",
+    "l1": "mae",
+    "absolute_error": "mae",
+    "smooth_l1": "huber",
+}
+
+
+def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
+    """A loss from an object, a name or None: the one that belongs to the network's last layer.
+
+    "mse" and "squared_error" are SquaredError(): ½‖a−y‖², summed over the outputs, "mae" is
+    MeanAbsoluteError(), summed too. Errors name what to write.
+    """
+    if value is None:
+        return loss_for(last_layer)
+    if isinstance(value, Loss):
+        return value
+    names = ", ".join(repr(name) for name in _LOSSES)
+    if isinstance(value, str):
+        if value not in _LOSSES:
+            if value.lower() in _OTHER_NAMES:
+                raise ValueError(f"loss {value!r} is unknown: write {_OTHER_NAMES[value.lower()]!r}")
+            raise ValueError(
+                f"loss {value!r} is unknown: write one of {names}, or an object such as CrossEntropy()"
+            )
+        return _LOSSES[value]()
+    raise TypeError(
+        f"loss must be an object such as CrossEntropy() or one of {names}, received {describe(value)}"
+    )

@@ -1,0 +1,108 @@
+"""The cross-entropies, each one formula with its output activation: the residual is a - y (seed 002)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.formulas import (
+    count_features,
+    exp,
+    log,
+    log1p,
+    max_features,
+    maximum,
+    named,
+    sum_features,
+    sum_outputs,
+    xlogy,
+)
+from chainrule.keywords import teach
+from chainrule.layers import Sigmoid, Softmax
+from chainrule.losses.base import PAIRS, Loss
+
+_KEYWORDS = {
+    "weight": "class_weight={label: weight} in fit",
+    "pos_weight": "class_weight={label: weight} in fit",
+    "class_weight": "class_weight={label: weight} in fit",
+    "from_logits": "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z",
+}
+
+
+@teach(_KEYWORDS)
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """-Σ_k (y log a + (1 - y) log(1 - a)), summed over the outputs (seed 002); y in [0, 1].
+
+    label_smoothing = ε trains towards y' = (1 - ε) y + ε/2 instead of y: the residual is a - y'.
+    """
+
+    label_smoothing: float = 0.0
+
+    output = Sigmoid
+    targets = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        _check_smoothing(self)
+
+    def prepared(self, y: Any) -> Any:
+        return (1 - self.label_smoothing) * y + self.label_smoothing / 2 if self.label_smoothing else y
+
+    def value(self, a: Any, y: Any) -> Any:
+        return -sum_outputs(xlogy(y, a) + xlogy(1 - y, 1 - a))
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return (1 - y) / (1 - a) - y / a
+
+    def residual(self, a: Any, y: Any) -> Any:
+        return a - y
+
+    def value_from_z(self, z: Any, y: Any) -> Any:
+        return sum_outputs(maximum(z, 0) - z * y + log1p(exp(-abs(z))))
+
+
+@teach(_KEYWORDS)
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """-Σ_k y_k log a_k, categorical; every column of y sums to 1 (one-hot or soft).
+
+    label_smoothing = ε trains towards y' = (1 - ε) y + ε/K, K the number of classes (Szegedy et al. 2016),
+    instead of y: the residual is a - y'.
+    """
+
+    label_smoothing: float = 0.0
+
+    output = Softmax
+
+    def __post_init__(self) -> None:
+        _check_smoothing(self)
+
+    def prepared(self, y: Any) -> Any:
+        if not self.label_smoothing:
+            return y
+        return (1 - self.label_smoothing) * y + self.label_smoothing / count_features(y)
+
+    def value(self, a: Any, y: Any) -> Any:
+        return -sum_outputs(xlogy(y, a))
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return -(y / a)
+
+    def residual(self, a: Any, y: Any) -> Any:
+        return a - y
+
+    def value_from_z(self, z: Any, y: Any) -> Any:
+        s = named("s", z - max_features(z))
+        return sum_outputs(y * (log(sum_features(exp(s))) - s))
+
+
+def _check_smoothing(loss: Any) -> None:
+    value = loss.label_smoothing
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise ValueError(
+            f"{type(loss).__name__} label_smoothing must be a number from 0 to below 1, such as 0.1, "
+            f"received {value!r}"
+        )
+
+
+PAIRS.update({Sigmoid: BinaryCrossEntropy, Softmax: CrossEntropy})

@@ -1,0 +1,83 @@
+"""Distances of a from y: squared, absolute, and Huber's mixture of the two.  Summed over the outputs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.formulas import count_outputs, greater, maximum, minimum, named, sum_outputs
+from chainrule.keywords import teach
+from chainrule.losses.base import Loss
+
+_KEYWORDS = {"reduction": "mean_outputs=True to divide by the number of outputs; samples are always averaged"}
+
+
+@teach(_KEYWORDS)
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """½ ‖a - y‖², summed over the outputs (seeds 001, 004); mean_outputs=True divides by their number."""
+
+    mean_outputs: bool = False
+
+    def value(self, a: Any, y: Any) -> Any:
+        total = sum_outputs((a - y) ** 2)
+        return total / (2 * count_outputs(a)) if self.mean_outputs else 0.5 * total
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return (a - y) / count_outputs(a) if self.mean_outputs else a - y
+
+
+@teach(_KEYWORDS)
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """Σ_k |a_k - y_k|, summed over the outputs, mean over the samples; mean_outputs=True divides by the
+    number of outputs. The derivative at a = y is 0.
+    """
+
+    mean_outputs: bool = False
+
+    def value(self, a: Any, y: Any) -> Any:
+        total = sum_outputs(abs(a - y))
+        return total / count_outputs(a) if self.mean_outputs else total
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        sign = greater(a, y) - greater(y, a)
+        return sign / count_outputs(a) if self.mean_outputs else sign
+
+    def branches(self, a: Any, y: Any) -> Any:
+        return a > y
+
+
+@teach({**_KEYWORDS, "beta": "delta=1.0; PyTorch's SmoothL1Loss(beta) is Huber(delta=beta) divided by beta"})
+@dataclass(frozen=True)
+class Huber(Loss):
+    """½ e² where |e| ≤ δ, δ |e| - ½ δ² beyond, e = a - y (Huber 1964); mean_outputs as in SquaredError.
+
+    In one formula: c (e - c/2) with c = e cut off at ±δ, which is also the gradient.
+    """
+
+    delta: float = 1.0
+    mean_outputs: bool = False
+
+    def __post_init__(self) -> None:
+        bad = isinstance(self.delta, bool) or not isinstance(self.delta, (int, float))
+        if bad or not math.isfinite(self.delta) or self.delta <= 0:
+            raise ValueError(f"Huber delta must be a positive number, received {self.delta!r}")
+
+    def _cut(self, a: Any, y: Any) -> Any:
+        return named("c", minimum(maximum(a - y, -self.delta), self.delta))
+
+    def value(self, a: Any, y: Any) -> Any:
+        c = self._cut(a, y)
+        total = sum_outputs(c * (a - y - c / 2))
+        return total / count_outputs(a) if self.mean_outputs else total
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        c = self._cut(a, y)
+        return c / count_outputs(a) if self.mean_outputs else c
+
+    def branches(self, a: Any, y: Any) -> Any:
+        return np.stack([a - y > self.delta, y - a > self.delta])

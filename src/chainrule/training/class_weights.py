@@ -1,0 +1,48 @@
+"""Class weights: a weight for every label, turned into one for every sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError, describe
+
+Array = NDArray[Any]
+_FORMS = "class_weight must be 'balanced' or a dict such as {0: 1.0, 1: 5.0}"
+
+
+def class_weights(value: Any, ids: Array | None, classes: Array | None) -> NDArray[np.float64]:
+    """One weight per sample.
+
+    value: {label: weight}, labels that are not named weigh 1; or "balanced": N / (K · samples of the class)
+    with K the classes that occur, so that every class weighs the same (King, Zeng 2001; scikit-learn).
+    ids: the class number of every sample, None where the targets are no classes. classes: their labels.
+    """
+    if not isinstance(value, Mapping) and not (isinstance(value, str) and value == "balanced"):
+        shown = repr(value) if isinstance(value, str) else describe(value)
+        raise TypeError(f"{_FORMS}, received {shown}")
+    if ids is None:
+        raise DataError("class_weight needs one class per sample; for other targets write sample_weight=w")
+    numbers = ids.astype(np.int64)
+    count = int(numbers.max()) + 1
+    labels = list(range(count)) if classes is None else classes.tolist()
+    if isinstance(value, str):
+        sizes = np.bincount(numbers, minlength=count)
+        weights = len(numbers) / ((sizes > 0).sum() * np.maximum(sizes, 1))
+        return np.asarray(weights[numbers], dtype=np.float64)
+    weights = np.ones(max(count, len(labels)))
+    for label, weight in value.items():
+        key = label.item() if isinstance(label, np.generic) else label
+        if key not in labels:
+            known = ", ".join(map(repr, labels[:12]))
+            raise DataError(f"class_weight has the label {key!r}, and the classes are {known}")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
+            raise DataError(f"class_weight of {key!r} must be a number, received {describe(weight)}")
+        if not math.isfinite(weight) or weight < 0:
+            raise DataError(f"class_weight of {key!r} must be finite and at least 0, received {weight!r}")
+        weights[labels.index(key)] = weight
+    return weights[numbers]
