@@ -71,3 +71,40 @@ def test_other_modes_are_refused(mode: Any) -> None:
     net, X, y = small("float64")
     with pytest.raises(ValueError, match="mode must be 'matrix' or 'per_sample', received"):
         net.backpropagate(X, y, mode=mode)
+
+
+class Halved(cr.Layer):
+    """A layer whose prediction is another than its training pass."""
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+    def infer(self, x: Any) -> Any:  # type: ignore[override]
+        return 0.5 * x
+
+    def delta(self, d: Any) -> Any:
+        return d
+
+
+@pytest.mark.parametrize("layers", [[Halved()], [cr.Residual([cr.Dense(4), Halved()])]])
+def test_layers_whose_training_pass_differs_are_refused(layers: list[cr.Layer]) -> None:
+    net = cr.Network([*layers, cr.Dense(3), cr.Softmax()], input_shape=4)
+    _, X, y = small("float32")
+    with pytest.raises(ValueError, match=r"the training pass of Halved\(\) is another"):
+        net.backpropagate(X, y, mode="per_sample")
+    pytest.importorskip("scipy")
+    with pytest.raises(ValueError, match=r"that of Halved\(\) in training .* train this network by fit"):
+        cr.fit_full_batch(net, X, y)
+
+
+def test_networks_with_branches() -> None:
+    _, X, y = small("float64")
+    layers = [cr.Residual([cr.Dense(4), cr.Tanh()]), cr.Dense(3), cr.Softmax()]
+    net = cr.Network(layers, input_shape=4, dtype="float64", seed=1)
+    matrix, loop = both(net, X, y, penalty=cr.L2(0.3))
+    for name, gradient in matrix.gradients.items():
+        assert gradient == pytest.approx(loop.gradients[name], abs=1e-14)
+    pytest.importorskip("scipy")
+    before = net.loss(X, y)
+    cr.fit_full_batch(net, X, y)
+    assert net.loss(X, y) < before / 10

@@ -100,6 +100,13 @@ class _Building:
         layer.given = {}
 
 
+def told_apart(layers: Iterable[Layer]) -> Layer | None:
+    """The first layer, also within composites, whose training pass is another than its prediction, such as
+    dropout and batch normalisation; None if there is none.
+    """
+    return next((layer for layer in all_layers(layers) if layer.infer is not None), None)
+
+
 def all_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
     """Every layer in the order of computation, the composites behind what is in them."""
     for layer in layers:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.architecture import told_apart
 from chainrule.errors import describe
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
@@ -47,10 +48,18 @@ def accumulated(
 ) -> Step:
     """`backpropagate` of an executor, called for one sample at a time; Δ is a float64 sum in their order.
 
-    The step's δ are those of the single samples, ∂J_i/∂z: without 1/m.
+    The step's δ are those of the single samples, ∂J_i/∂z: without 1/m.  Raises ValueError where samples are
+    not by themselves (batch normalisation) or draw by their place in the batch (dropout).
     """
+    noisy = told_apart(network.layers)
+    if noisy is not None:
+        raise ValueError(
+            "mode='per_sample' passes every sample by itself, where the training pass of "
+            f"{noisy!r} is another than in the batch: write mode='matrix'"
+        )
     steps = []
-    sums = {name: np.zeros(array.shape) for name, array in network.parameters.items()}
+    specs = network.parameter_specs
+    sums = {name: np.zeros(spec.shape) for name, spec in specs.items()}
     for i in range(len(X)):
         weight = None if weights is None else weights[i : i + 1]
         step = backpropagate(network, X[i : i + 1], y[i : i + 1], loss, None, weight, training_size)
@@ -59,7 +68,7 @@ def accumulated(
         steps.append(step)
     data_loss = float(sum(step.data_loss for step in steps)) / len(X)
     of_penalty = 0.0
-    for name, spec in network.parameter_specs.items():
+    for name, spec in specs.items():
         sums[name] /= len(X)
         if penalty is not None and spec.penalised:
             W = network.parameters[name].astype(np.float64)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.architecture import told_apart
 from chainrule.errors import MissingExtraError, NonFiniteError, describe
 from chainrule.keywords import by_name, teach
 from chainrule.losses import Loss, loss_from
@@ -91,7 +92,8 @@ def fit_full_batch(
     lowest J so far; `network.history` holds the finished iterations.
 
     Raises MissingExtraError without SciPy (the extra `full-batch`), NonFiniteError where J or ∂J/∂θ is not
-    finite at the start, and what `fit` raises for arguments that cannot be used.
+    finite at the start, ValueError for networks whose training pass is not their prediction (dropout, batch
+    normalisation), and what `fit` raises for arguments that cannot be used.
     """
     if not isinstance(network, Network):
         raise TypeError(
@@ -106,6 +108,12 @@ def fit_full_batch(
         raise MissingExtraError("SciPy", "full-batch", "fit_full_batch") from None
     chosen_loss, chosen_penalty = loss_from(loss, network.layers[-1]), penalty_from(penalty)
     chosen_loss.check_output(network.layers)
+    noisy = told_apart(network.layers)
+    if noisy is not None:
+        raise ValueError(
+            f"fit_full_batch searches the minimum of one J, and that of {noisy!r} in training is not the one "
+            "of its predictions and changes from pass to pass or with the batch: train this network by fit"
+        )
     iterations = check_count("iterations", iterations)
     check_number("tolerance", tolerance, include_low=True)
     work = network.copy(dtype="float64")
