@@ -175,9 +175,7 @@ def loss_of(network: Network, problem: Problem) -> Loss:
     return loss
 
 
-def choose_settings(
-    problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None = None
-) -> Settings:
+def choose_settings(problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None) -> Settings:
     """The settings for this data, with what the arguments say in their place."""
     if recipe is not None:
         epochs = arguments.epochs or recipe.epochs

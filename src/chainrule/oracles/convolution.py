@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.layers import Conv2D, Layer
+from chainrule.layers import Conv2D, ConvTranspose2D, Layer
 from chainrule.losses import SquaredError
 from chainrule.network import Executor
 from chainrule.oracles.numeric import network
@@ -17,6 +17,10 @@ from chainrule.oracles.rows import Array, Measured, Row, Source
 
 def conv(kernel: int, **options: Any) -> Layer:
     return Conv2D(1, kernel, **options)
+
+
+def transposed(kernel: int, **options: Any) -> Layer:
+    return ConvTranspose2D(1, kernel, **options)
 
 
 # item, input size, layer, output size by the formula in the item
@@ -30,6 +34,14 @@ SIZES: tuple[tuple[str, int, Layer, int], ...] = (
     ("⌊(i + 2p - k)/s⌋ + 1: i6 k3 s2 p1", 6, conv(3, stride=2, padding=1), 3),
     ("i - k - (k-1)(d-1) + 1: i7 k3 d2", 7, conv(3, dilation=2), 3),
     ("the same with s2 p1: i7 k3 d2", 7, conv(3, dilation=2, stride=2, padding=1), 3),
+    ("transposed, i' + k - 1: i'2 k3", 2, transposed(3), 4),
+    ("transposed, i' + k - 1 - 2p: i'6 k4 p2", 6, transposed(4, padding=2), 5),
+    ("transposed half, i': i'5 k3 p1", 5, transposed(3, padding=1), 5),
+    ("transposed full, i' - (k - 1): i'7 k3 p2", 7, transposed(3, padding=2), 5),
+    ("transposed, s(i' - 1) + k: i'2 k3 s2", 2, transposed(3, stride=2), 5),
+    ("transposed, s(i' - 1) + k - 2p: i'3 k3 s2 p1", 3, transposed(3, stride=2, padding=1), 5),
+    ("… + a: i'3 k3 s2 p1 a1", 3, transposed(3, stride=2, padding=1, output_padding=1), 6),
+    ("… + a: i'3 k4 s2 p0 a1", 3, transposed(4, stride=2, output_padding=1), 9),
 )
 
 
@@ -75,6 +87,15 @@ def measure(executor: Executor) -> Measured:
     found["16-vector → 4-vector: |conv - C x|"] = np.abs(output.ravel() - C @ image.ravel()).max()
     below = step.deltas["input"].ravel()
     found["4-vector → 16-vector: |δ below - Cᵀ δ|"] = np.abs(below - C.T @ delta.ravel()).max()
+    up = network(
+        executor,
+        [ConvTranspose2D(1, 3, bias=False)],
+        (2, 2, 1),
+        {"convtranspose1.W": kernel[None, :, :, None]},
+    )
+    found["transposed, 4 → 16: |its output - Cᵀ x|"] = np.abs(
+        up.predict(delta[None, :, :, None]).ravel() - C.T @ delta.ravel()
+    ).max()
     return found
 
 
@@ -92,5 +113,6 @@ SOURCE = Source(
         ),
         Row("16-vector → 4-vector: |conv - C x|", 0.0, 2e-15),
         Row("4-vector → 16-vector: |δ below - Cᵀ δ|", 0.0, 2e-15),
+        Row("transposed, 4 → 16: |its output - Cᵀ x|", 0.0, 2e-15),
     ),
 )
