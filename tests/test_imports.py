@@ -17,7 +17,7 @@ LAYERS = (
     ("layers",),
     ("losses", "penalties"),
     ("data",),
-    ("architecture", "parameters", "step", "storage"),
+    ("architecture", "parameters", "step", "storage", "theta"),
     ("per_sample",),
     ("network",),
     ("reference",),

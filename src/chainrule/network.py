@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,7 @@ from chainrule.penalties import Penalty, penalty_from, training_size_from
 from chainrule.per_sample import pass_of
 from chainrule.step import Step
 from chainrule.tables import Text, html_table, text_table
+from chainrule.theta import flat, layers_for, set_flat, set_thetas, thetas
 
 if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
@@ -213,6 +214,39 @@ class Network:
         return {
             key[len(prefix) :]: array for key, array in self._parameters.items() if key.startswith(prefix)
         }
+
+    def theta(self) -> list[Array]:
+        """Θ^(l) = [b, W] of every layer of a dense network, float64, the bias as column 0 (seed 002, Ng)."""
+        return thetas(self)
+
+    def set_theta(self, values: Sequence[Any]) -> None:
+        """The parameters from `[theta1, theta2, ...]`; if one does not fit nothing is changed."""
+        set_thetas(self, values)
+
+    @classmethod
+    def from_theta(
+        cls,
+        values: Sequence[Any],
+        hidden: Layer | None = None,
+        output: Layer | None = None,
+        *,
+        dtype: Any = "float64",
+    ) -> Network:
+        """The dense network of matrices Θ; `hidden` and `output` are its activations, Sigmoid() by default."""
+        layers, inputs = layers_for(values, hidden or Sigmoid(), output or Sigmoid())
+        network = cls(layers, input_shape=inputs, dtype=dtype)
+        network.set_theta(values)
+        return network
+
+    def flat_parameters(self, order: str = "parameters") -> Array:
+        """All parameters as one float64 vector: in their order, each row by row; order="theta": every Θ
+        column by column, as Ng's Theta(:).
+        """
+        return flat(self, order)
+
+    def set_flat_parameters(self, vector: Any, order: str = "parameters") -> None:
+        """The parameters from a vector that `flat_parameters` gave, in the same order."""
+        set_flat(self, vector, order)
 
     def reinitialise(self, seed: int | None = None) -> Network:
         """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
