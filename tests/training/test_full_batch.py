@@ -183,7 +183,10 @@ def test_progress_line_and_history() -> None:
     assert history.epoch == [1, 2, 3, 4, 5]
     assert history.loss == sorted(history.loss, reverse=True)
     assert all(seconds >= 0 for seconds in history.seconds)
-    repr(history)
+    assert repr(history).splitlines()[0].split() == ["epoch", "loss", "seconds"]  # there is no rate
+    assert repr(history).endswith("; CrossEntropy(label_smoothing=0.0), 'L-BFGS-B'")
+    with pytest.raises(ValueError, match="resume holds no state of an optimizer"):
+        cr.fit(mlp(), X, y, resume=history)
 
 
 def test_infinite_points_of_the_line_search_are_left() -> None:
@@ -249,6 +252,21 @@ def test_method_names_of_other_libraries() -> None:
     for net, method in zip(nets, ("lbfgs", "L-BFGS-B"), strict=True):
         cr.fit_full_batch(net, X, y, method=method, iterations=3)
     assert np.array_equal(*(net.parameters["dense1.W"] for net in nets))
+
+
+def test_class_weights_are_sample_weights() -> None:
+    X, y = three_classes()
+    nets = [mlp(), mlp()]
+    cr.fit_full_batch(nets[0], X, y, iterations=20, class_weight={0: 1.0, 1: 5.0, 2: 2.0})
+    cr.fit_full_batch(nets[1], X, y, iterations=20, sample_weight=np.array([1.0, 5.0, 2.0])[y])
+    for name, value in nets[0].parameters.items():
+        assert value == pytest.approx(nets[1].parameters[name], abs=1e-9)
+
+
+def test_labels_without_a_softmax_are_warned_of() -> None:
+    net = cr.Network([cr.Dense(3)], input_shape=4)
+    with pytest.warns(UserWarning, match="trains these class labels by SquaredError"):
+        cr.fit_full_batch(net, *three_classes(), iterations=2)
 
 
 def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:

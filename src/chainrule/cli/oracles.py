@@ -17,5 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     said = [f"{len(found) - not_run - wrong} of {len(found)} numbers reproduced"]
     said += [f"{wrong} WRONG"] if wrong else []
     said += [f"{not_run} not run"] if not_run else []
+    names = dict.fromkeys((one.source.name, one.source.reference) for one in found)
+    print("\n".join(f"{name}: {reference}" for name, reference in names))
     print(", ".join(said) + "; by the compiled kernels and by the formulas, in float64")
     return 1 if wrong else 0

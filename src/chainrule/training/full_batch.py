@@ -20,7 +20,7 @@ from chainrule.losses import Loss, loss_from
 from chainrule.network import Network, penalty_value
 from chainrule.penalties import Penalty, penalty_from
 from chainrule.scalars import check_count, check_number
-from chainrule.training.fit import threads_set_to
+from chainrule.training.fit import threads_set_to, warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
 from chainrule.training.progress import Progress, progress_from
@@ -71,6 +71,7 @@ def fit_full_batch(
     iterations: int = 100,
     tolerance: float = 1e-5,
     sample_weight: Any = None,
+    class_weight: Any = None,
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
 ) -> History:
@@ -80,8 +81,8 @@ def fit_full_batch(
     computed in float64 by the compiled kernels, and the parameters found are written back in the network's
     dtype.
 
-    X, y, loss, penalty, sample_weight, progress, threads: as for `fit`; any penalty is part of J and of its
-        gradient, m is the number of samples.
+    X, y, loss, penalty, sample_weight, class_weight, progress, threads: as for `fit`; any penalty is part of
+        J and of its gradient, m is the number of samples.
     method: "L-BFGS-B" (quasi-Newton) or "CG" (nonlinear conjugate gradients, as fmincg of Ng's exercises).
     iterations: at most so many. tolerance: it ends where no entry of ∂J/∂θ is larger.
 
@@ -117,12 +118,13 @@ def fit_full_batch(
     iterations = check_count("iterations", iterations)
     check_number("tolerance", tolerance, include_low=True)
     work = network.copy(dtype="float64")
-    data = prepare(work, chosen_loss, X, y, sample_weight, None, 0)
+    data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight)
+    if loss is None:
+        warn_of_labels(network, chosen_loss, data)
     shown = progress_from(progress)
     with threads_set_to(threads):
-        return _Minimisation(network, work, data, chosen_loss, chosen_penalty).run(
-            name, iterations, tolerance, shown
-        )
+        run = _Minimisation(network, work, data, chosen_loss, chosen_penalty, name)
+        return run.run(iterations, tolerance, shown)
 
 
 class Objective:
@@ -176,11 +178,17 @@ class _Minimisation:
     """One call of fit_full_batch: SciPy's run, and what must hold when it is left in whatever way."""
 
     def __init__(
-        self, network: Network, work: Network, data: FitData, loss: Loss, penalty: Penalty | None
+        self,
+        network: Network,
+        work: Network,
+        data: FitData,
+        loss: Loss,
+        penalty: Penalty | None,
+        method: str,
     ) -> None:
-        self.network, self.data = network, data
+        self.network, self.data, self.method = network, data, method
         self.objective = Objective(work, data, loss, penalty)
-        self.history = History(loss_function=loss)
+        self.history = History(loss_function=loss, optimizer=method)
         self.best, self.theta = math.inf, self.objective.vector(network.parameters)
 
     def value(self, theta: Vector) -> tuple[float, Vector]:
@@ -192,7 +200,7 @@ class _Minimisation:
             self.best, self.theta = J, theta.copy()
         return J, gradient
 
-    def run(self, method: str, iterations: int, tolerance: float, progress: Progress) -> History:
+    def run(self, iterations: int, tolerance: float, progress: Progress) -> History:
         from scipy.optimize import minimize
 
         history, start = self.history, self.theta.copy()
@@ -216,9 +224,11 @@ class _Minimisation:
             began = now
             progress.end_epoch(history.last)
 
-        options = {**_METHODS[method], "maxiter": iterations, "gtol": tolerance}
+        options = {**_METHODS[self.method], "maxiter": iterations, "gtol": tolerance}
         try:
-            result = minimize(self.value, start, jac=True, method=method, callback=after, options=options)
+            result = minimize(
+                self.value, start, jac=True, method=self.method, callback=after, options=options
+            )
             if result.status != 1:  # 1: all iterations were run
                 history.stopped = f"after iteration {len(history)}: {reason(result)}"
         except BaseException as error:

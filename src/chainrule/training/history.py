@@ -55,8 +55,9 @@ class History:
 
     Columns: epoch, loss, accuracy, validation_loss, validation_accuracy, rate, seconds (see `Row`).
     `stopped` says why training ended before its last epoch, None if it did not. `loss_function` and
-    `optimizer` are the objects that fit used, None in a history read from a file; `optimizer_state` is what
-    `fit(..., resume=history)` goes on from: the steps taken and the moments by parameter.
+    `optimizer` are the objects that fit used, of fit_full_batch the method's name, None in a history read
+    from a file; `optimizer_state` is what `fit(..., resume=history)` goes on from: the steps taken and the
+    moments by parameter.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class History:
         stopped: str | None = None,
         *,
         loss_function: Loss | None = None,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | str | None = None,
     ) -> None:
         self.rows: list[Row] = list(rows)
         self.stopped = stopped
@@ -234,7 +235,7 @@ class History:
 
     def _table(self) -> list[list[str]]:
         """Headings and rows, without columns that have no values and without the middle of a long run."""
-        names = [name for name in COLUMNS if any(value is not None for value in self.column(name))]
+        names = [name for name in COLUMNS if any(v == v and v is not None for v in self.column(name))]
         table = [[format_cell(name, getattr(row, name)) for name in names] for row in self.rows]
         if len(table) > TABLE_LONGEST:
             table[TABLE_HEAD:-TABLE_TAIL] = [["…"] + [""] * (len(names) - 1)]
