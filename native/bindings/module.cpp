@@ -14,6 +14,7 @@
 #include "../plan/plan.hpp"
 #include "../plan/thread_pool.hpp"
 #include "gil.hpp"
+#include "program.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -137,6 +138,10 @@ class BoundPlan : public Plan<T> {
     if (input < 0) throw nb::value_error("the plan has no input");
   }
 
+  void set_program(int i, const ProgramCode& value, const ProgramCode& both) {
+    this->set_program_loss(output = known_value(i), value, both);
+    with_loss = true;
+  }
   void set_host(nb::object function) {
     host_function = std::move(function);
     this->host.call = [this](int operation, bool backward, int samples) {
@@ -277,6 +282,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
+      .def("add_program", &P::add_program, "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
       .def(
@@ -307,6 +313,7 @@ void bind_plan(nb::module_& m, const char* name) {
             p.set_host_loss(output);
           },
           "output"_a)
+      .def("set_program_loss", &P::set_program, "output"_a, "value"_a, "both"_a)
       .def(
           "set_input",
           [](P& p, int value) {
@@ -450,6 +457,7 @@ NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
+  bind_program(m);
   bind_plan<float>(m, "PlanFloat32");
   bind_plan<double>(m, "PlanFloat64");
   m.def("built_levels", &built_levels);

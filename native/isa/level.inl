@@ -17,6 +17,7 @@ namespace {
 #include "../kernels/pool.inl"
 #include "../kernels/loss.inl"
 #include "../kernels/data.inl"
+#include "../kernels/program.inl"
 
 template <class T>
 constexpr Kernels<T> table() {
@@ -64,6 +65,10 @@ constexpr Kernels<T> table() {
   k.softmax_backward = softmax_backward<T>;
   k.add_run = add_run<T>;
   k.loss = loss<T>;
+  k.program_scratch = program_scratch<T>;
+  k.program = program<T>;
+  k.program_finish = program_finish<T>;
+  k.program_loss = program_loss<T>;
   k.gather = gather<T>;
   k.scatter = scatter<T>;
   k.update = update<T>;

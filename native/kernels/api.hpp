@@ -115,6 +115,60 @@ struct LossArgs {
   Post<T> post;   // f' of an activation in front of the output
 };
 
+// A program: a formula compiled to steps over a strip of pixels (engine/programs.py writes it, kernels/program.inl runs it).
+enum class ProgramOp : int {
+  copy,
+  add,
+  subtract,
+  multiply,
+  divide,
+  negative,
+  square_root,
+  exp,
+  expm1,
+  log,
+  log1p,
+  xlogy,
+  tanh,
+  erf,
+  absolute,
+  maximum,
+  minimum,
+  greater,
+  select,
+  power,
+  sum_features,
+  max_features,
+  largest_feature,
+  accumulate,
+  count
+};
+// out = op(a, b, c), all numbers of slots; thin: one vector per pixel instead of one per channel.
+struct ProgramStep {
+  int op, thin, out, a, b, c;
+};
+// Where an operand lies. Temporaries are full (a vector per channel) or thin (one per pixel). Parameters are read, and
+// accumulators written, with `pixel` scalars from one pixel to the next and `channel` from one channel to the next.
+enum class SlotKind : int { constant, value, parameter, full, thin, accumulator };
+struct ProgramSlot {
+  SlotKind kind;
+  int index, pixel, channel;
+};
+constexpr int program_slots = 128;   // at most
+
+template <class T>
+struct ProgramArgs {
+  const ProgramStep* steps;
+  const ProgramSlot* slots;
+  const T* constants;
+  const T* const* parameters;
+  const int64_t* sums;   // of every accumulator: where it begins among the vectors that `program` is given
+  int step_count, slot_count, full_count, thin_count;
+  bool whole;         // a step looks at all channels of a pixel, so that they must not be taken in pieces
+  Map<T> values[4];   // of `channels` channels, or of one
+  int blocks, height, width, channels;
+};
+
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop };
 
 template <class T>
@@ -194,6 +248,12 @@ struct Kernels {
   void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
 
   void (*loss)(const LossArgs<T>&, int begin, int end);   // unit: block
+
+  size_t (*program_scratch)(const ProgramArgs<T>&);
+  void (*program)(const ProgramArgs<T>&, int begin, int end, T* scratch, T* sums);   // unit: row of a block
+  // Sums of `parts` accumulators, `step` scalars apart, over parts and lanes; unit: entry.
+  void (*program_finish)(const T* sums, ptrdiff_t step, int parts, T* gradient, int begin, int end);
+  void (*program_loss)(const ProgramArgs<T>&, const LossArgs<T>&, int begin, int end, T* scratch);   // unit: block
 
   void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: piece of an image row of a block
   void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block

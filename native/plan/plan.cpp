@@ -7,6 +7,7 @@
 
 #include "cpu.hpp"
 #include "operations.hpp"
+#include "program_operation.hpp"
 #include "structure_operations.hpp"
 
 namespace chainrule {

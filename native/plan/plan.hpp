@@ -52,8 +52,19 @@ struct Progress {
 };
 enum class Outcome : int { done, stopped, nonfinite };
 
+// A compiled formula; what the numbers mean is said in kernels/api.hpp.
+struct ProgramCode {
+  std::vector<ProgramStep> steps;
+  std::vector<ProgramSlot> slots;
+  std::vector<double> constants;
+  int full = 0, thin = 0;   // temporaries
+  bool whole = false;
+};
+
 template <class T>
 class Operation;
+template <class T>
+class ProgramLoss;
 
 // What a loss is told beside its kind; LossArgs says what they mean.
 struct LossOptions {
@@ -77,6 +88,8 @@ class Plan {
   void add_activation(int x, int z, int kind, double slope);
   void add_softmax(int x, int z);
   void add_host(int number, int x, int z);
+  // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
+  void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);
   void add_flatten(int x, int z);
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads
@@ -87,6 +100,7 @@ class Plan {
   void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
   void set_loss(int kind, int output, int activation, const LossOptions& options);
   void set_host_loss(int output);
+  void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both);
   void set_input(int value);
   void set_penalty(double lambda);
   void set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
@@ -207,7 +221,8 @@ class Plan {
   int next_saved_ = -1, next_input_saved_ = -1;
 
   int input_ = -1, output_ = -1, output_activation_ = -1;
-  int loss_kind_ = -1;   // -1 none, -2 host
+  int loss_kind_ = -1;   // -1 none, -2 host, -3 program
+  std::unique_ptr<ProgramLoss<T>> program_loss_;
   LossOptions loss_options_{};
   Post<T> loss_post_{};
   int loss_saved_ = -1;

@@ -115,6 +115,19 @@ void Plan<T>::add_host(int number, int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward,
+                          const std::vector<int>& parameters) {
+  const ValueShape &in = value(x).shape, &out = value(z).shape;
+  if (in.height != out.height || in.width != out.width ||
+      (in.channels != out.channels && in.channels != 1 && out.channels != 1))
+    throw std::invalid_argument("a program needs the same positions, and the same channels or one, on both sides");
+  check_program(forward, 2, parameters.size());
+  check_program(backward, value(x).with_delta ? 4 : 3, parameters.size());
+  for (const int p : parameters) parameter(p);
+  auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters);
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 int Plan<T>::add_view(int of) {
   const int i = add_value(value(of).shape, value(of).with_delta, value(of).delta_shape);
   Value& v = value(i);
@@ -164,6 +177,13 @@ void Plan<T>::set_loss(int kind, int output, int activation, const LossOptions& 
 template <class T>
 void Plan<T>::set_host_loss(int output) {
   set_loss(-2, output, -1, {});
+}
+template <class T>
+void Plan<T>::set_program_loss(int output, const ProgramCode& value, const ProgramCode& both) {
+  check_program(value, 2, 1);
+  check_program(both, 3, 1);
+  program_loss_ = std::make_unique<ProgramLoss<T>>(value, both);
+  set_loss(-3, output, -1, {});
 }
 template <class T>
 void Plan<T>::set_input(int value) {

@@ -179,9 +179,14 @@ void Plan<T>::evaluate_loss(int samples, bool backward) {
     g.targets = dense_targets_ ? targets_ : nullptr;
     g.labels = dense_targets_ ? nullptr : labels_;
     g.weights = weights_, g.loss = losses_, g.correct = correct_;
+    g.blocks = blocks(samples), g.post = loss_post_;
+    if (program_loss_) {
+      if (!dense_targets_) throw std::invalid_argument("a loss that is a program takes targets as numbers");
+      return program_loss_->run(*this, g, samples);
+    }
     g.scale = T(loss_options_.scale), g.delta_cut = T(loss_options_.delta_cut);
     g.target_scale = T(loss_options_.target_scale), g.target_shift = T(loss_options_.target_shift);
-    g.kind = LossKind(loss_kind_), g.blocks = blocks(samples), g.post = loss_post_;
+    g.kind = LossKind(loss_kind_);
     const int64_t work = int64_t(g.blocks) * value(output_).shape.features() * 30;   // exp is about 20 operations
     parallel(g.blocks, work, [&](int begin, int end, int) { kernels_.loss(g, begin, end); });
   }

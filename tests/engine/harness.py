@@ -84,9 +84,10 @@ def summed_terms(network: cr.Network, samples: int) -> int:
     for layer in all_layers(network.layers):
         positions = int(np.prod(network.shapes[str(layer.name)][:-1]))
         for array in network.layer_parameters(layer).values():
+            first = (array.shape or (1,))[0]
             kernel = int(np.prod(array.shape[1:-1]))
-            terms += array.size // array.shape[0] + samples * positions  # forward and δ; the gradient
-            terms += array.shape[0] * (array.ndim > 2) * kernel
+            terms += array.size // first + samples * positions  # forward and δ; the gradient
+            terms += first * (array.ndim > 2) * kernel
         terms += 4 + (network.shapes[str(layer.name)][-1] if isinstance(layer, cr.Softmax) else 0)
     return terms
 

@@ -12,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import engine
 from chainrule.engine import Plan
+from tests.engine import own_layers as own
 from tests.engine.harness import LEVELS, MACHINES, Array, same_bits
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
@@ -41,6 +42,18 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.Conv2D(17, 3),
             cr.LeakyReLU(-0.1),
             cr.Flatten(),
+            cr.Dense(10),
+            cr.Softmax(),
+        ],
+    ),
+    "programs": (
+        (14, 14, 6),
+        [
+            own.LayerNorm(),
+            own.Swish(),
+            own.Everywhere(),
+            cr.Flatten(),
+            own.ScaleShift(),
             cr.Dense(10),
             cr.Softmax(),
         ],

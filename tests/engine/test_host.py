@@ -1,4 +1,7 @@
-"""Layers and losses of one's own: only formulas, evaluated on the host for their part of a native plan."""
+"""Layers and losses whose formulas are no programs: evaluated on the host for their part of a native plan.
+
+Each uses NumPy itself somewhere; what is written with primitives alone is in test_programs.py.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ class Bilinear(cr.Layer):
 
 class Cube(cr.Activation):
     def f(self, z: Any) -> Any:
-        return z**3 / 8
+        return np.power(z, 3) / 8
 
     def df(self, z: Any) -> Any:
         return 3 * z**2 / 8
@@ -81,7 +84,7 @@ class OtherSoftmax(cr.Softmax):
     """Softmax at temperature 2."""
 
     def forward(self, x: Any) -> Any:
-        return super().forward(x / 2)
+        return super().forward(np.divide(x, 2))
 
     def delta(self, d: Any, a: Any) -> Any:
         return super().delta(d, a) / 2
@@ -106,10 +109,10 @@ class Shifted(cr.SquaredError):
     """A subclass of a native loss."""
 
     def value(self, a: Any, y: Any) -> Any:
-        return super().value(a, y + 1)
+        return super().value(a, np.add(y, 1))
 
     def gradient(self, a: Any, y: Any) -> Any:
-        return super().gradient(a, y + 1)
+        return super().gradient(a, np.add(y, 1))
 
 
 IMAGE = (5, 6, 8)
@@ -151,6 +154,9 @@ def test_formulas_among_kernels(name: str, loss: str) -> None:
     y = r.standard_normal((11, *network.output_shape)).astype(np.float32)
     weights = r.random(11)
     problem = Problem(network, X, y, LOSSES[loss], cr.L2(0.1), weights / weights.mean())
+    plan = problem.plan(*MACHINES[0], keep=False)
+    assert plan._hosts
+    assert (plan._lost is None) == (loss == "native")
     for part in (problem, problem.first(1)):
         step = part.step()
         for level, dtype in MACHINES:

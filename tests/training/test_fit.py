@@ -314,12 +314,13 @@ def test_a_schedule_of_ones_own_is_checked() -> None:
 
 
 class Counting(Activation):
-    """The identity; does something when its forward pass is run for the n-th time."""
+    """The identity, on the host; does something when its forward pass is run for the n-th time."""
 
     def __init__(self, act: Any = None, at: int = 0, name: str | None = None) -> None:
         self.act, self.at, self.name = act, at, name
 
     def f(self, z: Any) -> Any:
+        z = np.asarray(z)  # not a formula: it must run in every step
         count = calls[id(calls)] = calls.get(id(calls), 0) + 1
         if count == self.at:
             self.act()

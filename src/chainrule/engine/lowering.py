@@ -1,8 +1,9 @@
 """From layers to native operations.
 
-One table says which layer has which operation. A layer without an entry (a layer of your own) becomes a host
-operation: its formulas are evaluated on NumPy arrays for its part of the plan. The entry is looked up by the
-exact class, because a subclass may have other formulas.
+One table says which layer has which operation. A layer without an entry (a layer of your own) has its
+formulas compiled to programs (programs.py); where they are no programs it becomes a host operation: its
+formulas are evaluated on NumPy arrays for its part of the plan. The entry is looked up by the exact class,
+because a subclass may have other formulas.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule.engine.programs import layer_programs
 from chainrule.errors import ShapeError
 from chainrule.layers import (
     GELU,
@@ -205,7 +207,7 @@ class Lowering:
         z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned)
         a = self.produce(activation, z, halo)
         self.consume(x)
-        OPERATIONS.get(type(layer), _host)(self, layer, x, z, numbers)
+        OPERATIONS.get(type(layer), _formulas)(self, layer, x, z, numbers)
         self.values[str(layer.name)] = z.number
         if activation is not None:
             self.values[str(activation.name)] = a.number
@@ -371,6 +373,17 @@ def _activation(low: Lowering, layer: Layer, x: Value, z: Value, parameters: lis
 
 def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list[int]) -> None:
     low.native.add_softmax(x.number, z.number)
+
+
+def _formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    specs = layer.parameters(x.shape)
+    shapes = {name: spec.shape for name, spec in specs.items()}
+    programs = layer_programs(layer, x.shape, z.shape, shapes, delta=x.with_delta, gradients=z.with_delta)
+    if programs is None or not all(spec.learned for spec in specs.values()):
+        _host(low, layer, x, z, parameters)
+    else:
+        forward, backward = programs
+        low.native.add_program(x.number, z.number, forward.native(), backward.native(), parameters)
 
 
 def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:

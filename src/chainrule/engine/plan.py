@@ -12,6 +12,7 @@ from chainrule import _native
 from chainrule.engine import isa
 from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
 from chainrule.engine.lowering import Value, lower
+from chainrule.engine.programs import loss_programs
 from chainrule.errors import describe
 from chainrule.layers import Layer, call_formula
 from chainrule.losses import Loss
@@ -90,16 +91,20 @@ class Plan:
         low, z, a = lower(network, native, keep=keep, paired=paired)
         self._values, self._parameters, self._hosts = low.values, low.parameters, low.hosts
         self._output = a.number
+        self._lost: Value | None = None  # what a loss on the host reads
         low.consume(z)
         if loss is None:
             native.set_input_post(0, 0.0, -1)
         elif native_loss:
             options = native_options(loss, network.output_shape)
             native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
+        elif programs := loss_programs(loss, network.output_shape):
+            native.set_program_loss(z.number, *(program.native() for program in programs))
         else:
             native.set_host_loss(z.number)
-        # What a loss that is only formulas reads; None where the loss is native.
-        self._lost = z if loss is not None and not native_loss else None
+            self._lost = z
+        # A loss that is only formulas reads targets as numbers, and counts no right classes.
+        self._formula_loss = loss is not None and not native_loss
         if low.hosts or self._lost:
             # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
             plan = weakref.proxy(self)
@@ -204,7 +209,7 @@ class Plan:
     def _targets(self, targets: np.ndarray) -> np.ndarray:
         """Class numbers as they are, one per sample; one-hot for own losses and for images of classes."""
         if targets.dtype == np.int64:
-            if targets.ndim == 1 and self._lost is None:
+            if targets.ndim == 1 and not self._formula_loss:
                 return np.ascontiguousarray(targets)
             classes = self.network.output_shape[-1]
             if targets.size and not (targets.min() >= 0 and targets.max() < classes):
@@ -215,7 +220,7 @@ class Plan:
 
     def _counts(self, targets: np.ndarray) -> bool:
         """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
-        if self._lost is not None:
+        if self._formula_loss:
             return False
         return type(self.loss) in CLASSIFYING or targets.dtype == np.int64
 

@@ -61,6 +61,10 @@ class Expression:
         """The symbols that occur anywhere below."""
         return frozenset().union(*(child.symbols for child in self.children))
 
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        # NumPy must not take a symbol for an array of one object: np.mean(x) would be x.
+        raise TypeError("NumPy functions take no symbols; write with the primitives of chainrule.formulas")
+
     @property
     def T(self) -> Expression:
         return operation("transpose", self)

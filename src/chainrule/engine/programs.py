@@ -1,0 +1,170 @@
+"""Formulas as native programs: the fifth reading of a tree.
+
+A program (compiler.py) is written for formulas that act entry by entry, that reduce over features, and that
+repeat a parameter over samples or positions; and for gradients that are sums of such an entry over the
+samples. `layer_programs` and `loss_programs` return None for everything else, which then runs on the host.
+
+Constants of a layer (`self.slope`) are read once, when the plan is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.engine.compiler import Compiler, NoProgramError, Program, Shape
+from chainrule.formulas import sum_features
+from chainrule.formulas.calling import declared
+from chainrule.formulas.expression import Expression, Named, Number, Operation, Symbol
+from chainrule.layers import Layer, call_formula
+
+# -- sums over samples -----------------------------------------------------------------------------------
+
+
+def _summed(node: Expression) -> list[tuple[Expression, str]]:
+    """[(E, axes)] of a sum of sums of E: over "samples", over samples and "positions", or over all axes.
+
+    Where over all, axes tells by which primitive ("entries", "outputs", "fit p"), hence the shape of the
+    result. A sum may be negated and scaled by numbers.
+    """
+    match node:
+        case Named(_, value):
+            return _summed(value)
+        case Operation(rule, (inner,)) if rule.name == "sum_samples":
+            return [_under_sum_samples(inner)]
+        case Operation(rule, (inner,)) if rule.name in ("sum_entries", "sum_outputs"):
+            return [(inner, rule.name.removeprefix("sum_"))]
+        case Operation(rule, (inner, Symbol(name))) if rule.name == "fit":
+            return [(inner, f"fit {name}")]
+        case Operation(rule, (inner,)) if rule.name == "negative":
+            return [(-tree, axes) for tree, axes in _summed(inner)]
+        case Operation(rule, (left, right)) if rule.name in ("add", "subtract"):
+            other = _summed(right)
+            return _summed(left) + (
+                [(-tree, axes) for tree, axes in other] if rule.name == "subtract" else other
+            )
+        case Operation(rule, (left, right)) if rule.name in ("multiply", "divide"):
+            if rule.name == "multiply" and _is_number(left):
+                left, right = right, left
+            if _is_number(right):
+                return [(node.rebuild((tree, right)), axes) for tree, axes in _summed(left)]
+    raise NoProgramError
+
+
+def _is_number(node: Expression) -> bool:
+    """Made of numbers and counts alone."""
+    if isinstance(node, Operation) and node.rule.name in ("count_features", "count_outputs"):
+        return True
+    return isinstance(node, Number) or (bool(node.children) and all(map(_is_number, node.children)))
+
+
+def _under_sum_samples(node: Expression) -> tuple[Expression, str]:
+    axes, features = "samples", False
+    while isinstance(node, Named) or (
+        isinstance(node, Operation) and node.rule.name in ("sum_positions", "sum_features")
+    ):
+        if isinstance(node, Operation):
+            axes = "positions" if node.rule.name == "sum_positions" else axes
+            features = features or node.rule.name == "sum_features"
+        node = node.children[0]
+    return (sum_features(node) if features else node), axes
+
+
+# -- layers and losses -----------------------------------------------------------------------------------
+
+
+def layer_programs(
+    layer: Layer, x: Shape, z: Shape, parameters: Mapping[str, Shape], *, delta: bool, gradients: bool
+) -> tuple[Program, Program] | None:
+    """(forward, backward) of a layer from x to z, or None if its formulas are no programs.
+
+    delta: whether ∂J/∂x is wanted; gradients: whether there is a δ of z at all.
+    """
+    try:
+        return _layer_programs(layer, x, z, parameters, delta and gradients, gradients)
+    except Exception:  # a stranger's code, on symbols: NumPy functions raise there, and the host computes
+        return None
+
+
+def _layer_programs(
+    layer: Layer, x: Shape, z: Shape, parameters: Mapping[str, Shape], delta: bool, gradients: bool
+) -> tuple[Program, Program]:
+    if not _is_plain(layer):
+        raise NoProgramError
+    channels = max(x[-1], z[-1])
+
+    def compiler() -> Compiler:
+        one = Compiler(x[:-1], channels)
+        one.parameters = {name: (index, shape) for index, (name, shape) in enumerate(parameters.items())}
+        one.bind("x", 0, x)
+        return one
+
+    symbols = {name: Symbol(name) for name in ("x", *parameters)}
+    ahead = compiler()
+    ahead.store(_tree(layer.forward, symbols), 1, z)
+    back = compiler()
+    symbols |= {name: Symbol(name) for name in ("z", "a", "d")}
+    for name, index in (("z", 1), ("a", 1), ("d", 2)):
+        back.bind(name, index, z)
+    if delta:
+        back.store(_tree(layer.delta, symbols), 3, x)
+    if gradients and parameters:
+        trees = _trees(layer.gradients, symbols)
+        for index, (name, shape) in enumerate(parameters.items()):
+            for tree, axes in _summed(trees[name]):
+                if not _fits(shape, axes, x[:-1], parameters):
+                    raise NoProgramError
+                back.accumulate(tree, index, shape, whole=axes not in ("samples", "positions"))
+    return ahead.program(), back.program()
+
+
+def _fits(shape: Shape, axes: str, positions: Shape, parameters: Mapping[str, Shape]) -> bool:
+    """Whether a sum over `axes` has the shape of its parameter; the features are compared later."""
+    if axes == "entries":
+        return shape == ()
+    if axes.startswith("fit "):
+        return shape in ((), (1,)) and parameters.get(axes.removeprefix("fit ")) == shape
+    return len(shape) > 0 and shape[:-1] == {"samples": positions, "positions": ()}.get(axes)
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Whether three formulas are all: nothing drawn, masked or kept, predictions like training passes."""
+    methods = ("infer", "draw", "running", "mask")
+    if any(getattr(type(layer), name) is not getattr(Layer, name) for name in methods):
+        return False
+    formulas = (layer.forward, layer.delta, layer.gradients)
+    return not any(name == "mask" for formula in formulas for name, _ in declared(formula))
+
+
+def loss_programs(loss: Any, output: Shape) -> tuple[Program, Program] | None:
+    """(value, value and gradient) of a loss of outputs of this shape, or None where they are no programs."""
+    try:
+        symbols = {name: Symbol(name) for name in ("a", "y")}
+        values = _summed(_tree(loss.value, symbols))
+        if any(axes != "outputs" for _, axes in values):
+            return None
+        alone = Compiler(output[:-1], output[-1])
+        both = Compiler(output[:-1], output[-1])
+        for one in (alone, both):
+            for index, name in enumerate(symbols):
+                one.bind(name, index, output)
+            for value, _ in values:
+                one.accumulate(value, 0, (), whole=True)
+        both.store(_tree(loss.gradient, symbols), 2, output)
+        return alone.program(), both.program()
+    except Exception:  # as above
+        return None
+
+
+def _tree(formula: Any, symbols: Mapping[str, Symbol]) -> Expression:
+    tree = call_formula(formula, symbols)
+    if not isinstance(tree, Expression) or tree != call_formula(formula, symbols):
+        raise NoProgramError  # not twice the same: it draws numbers, say
+    return tree
+
+
+def _trees(formula: Any, symbols: Mapping[str, Symbol]) -> Mapping[str, Expression]:
+    trees, again = call_formula(formula, symbols), call_formula(formula, symbols)
+    if not all(isinstance(tree, Expression) for tree in trees.values()) or trees != again:
+        raise NoProgramError
+    return trees  # type: ignore[no-any-return]
