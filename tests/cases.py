@@ -62,11 +62,31 @@ def _depthwise(
 
 
 def _pool(
-    name: str, shape: tuple[int, int, int], window: object, stride: object, note: str = ""
+    name: str, shape: tuple[int, int, int], window: object, stride: object, note: str = "", **options: Any
 ) -> list[LayerCase]:
+    classes: list[Any] = [L.MaxPool2D, L.AveragePool2D, L.L2Pool2D]
     return [
-        LayerCase(f"maxpool-{name}", lambda: L.MaxPool2D(window, stride), shape, kinked=True, note=note),  # type: ignore[arg-type]
-        LayerCase(f"avgpool-{name}", lambda: L.AveragePool2D(window, stride), shape, note=note),  # type: ignore[arg-type]
+        LayerCase(
+            f"{cls.kind}-{name}",
+            lambda cls=cls: cls(window, stride, **options),
+            shape,
+            kinked=cls is L.MaxPool2D,
+            note=note,
+        )
+        for cls in classes
+    ]
+
+
+def _pool1(name: str, shape: tuple[int, int], *arguments: Any, **options: Any) -> list[LayerCase]:
+    classes: list[Any] = [L.MaxPool1D, L.AveragePool1D, L.L2Pool1D]
+    return [
+        LayerCase(
+            f"{cls.kind}1d-{name}",
+            lambda cls=cls: cls(*arguments, **options),
+            shape,
+            kinked=cls is L.MaxPool1D,
+        )
+        for cls in classes
     ]
 
 
@@ -176,6 +196,21 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase(
         "maxpool-single", lambda: L.MaxPool2D(2), (4, 6, 5), samples=1, kinked=True, note="batch of one"
     ),
+    *_pool("padded", (5, 6, 2), 3, 2, "padding never wins", padding=1),
+    *_pool("padded-apart", (3, 4, 5), 2, 2, padding=1, note="windows that do not overlap, cut at the border"),
+    *_pool("padded-uneven", (4, 5, 3), (3, 2), (2, 1), padding=((2, 0), (0, 1))),
+    *_pool("padded-same", (5, 6, 2), (3, 4), (2, 3), padding="same"),
+    *_pool1("pairs", (7, 3), 2),
+    *_pool1("overlap", (9, 2), 3, 1),
+    *_pool1("padded", (6, 2), 4, 3, padding=(3, 1)),
+    LayerCase("avgpool-counted", lambda: L.AveragePool2D(3, 2, padding=1, count_padding=True), (5, 4, 2)),
+    LayerCase("avgpool1d-counted", lambda: L.AveragePool1D(3, padding="same", count_padding=True), (4, 2)),
+    LayerCase("l2pool-mean", lambda: L.L2Pool2D((2, 3), 1, mean=True), (4, 4, 2)),
+    LayerCase("l2pool-mean-padded", lambda: L.L2Pool2D(3, 2, padding=1, mean=True), (4, 5, 2)),
+    LayerCase("globalavgpool", L.GlobalAveragePool, (4, 3, 5)),
+    LayerCase("globalavgpool-sequence", L.GlobalAveragePool, (7, 2), samples=1),
+    LayerCase("globalmaxpool", L.GlobalMaxPool, (3, 5, 2), kinked=True),
+    LayerCase("globalmaxpool-sequence", L.GlobalMaxPool, (6, 3), kinked=True),
     LayerCase("flatten", L.Flatten, (3, 4, 2)),
     LayerCase("flatten-single", L.Flatten, (2, 3, 5), samples=1),
     LayerCase("flatten-vector", L.Flatten, (6,), note="nothing to do"),

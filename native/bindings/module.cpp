@@ -278,7 +278,18 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel"_a, "stride"_a, "dilation"_a, "pad"_a, "groups"_a, "method"_a,
           "transposed"_a)
-      .def("add_pool", &P::add_pool, "x"_a, "z"_a, "window_h"_a, "window_w"_a, "stride_h"_a, "stride_w"_a, "average"_a)
+      .def(
+          "add_pool",
+          [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, int kind, bool mean, bool count_padding) {
+            if (kind < 0 || kind > int(PoolKind::l2)) throw nb::value_error("there is no such pooling");
+            PoolArgs<T> g{};
+            std::tie(g.window_h, g.window_w) = window;
+            std::tie(g.stride_h, g.stride_w) = stride;
+            std::tie(g.pad_top, g.pad_left) = pad;
+            g.padded = padded, g.kind = PoolKind(kind), g.mean = mean, g.count_padding = count_padding;
+            p.add_pool(x, z, g);
+          },
+          "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)

@@ -68,12 +68,17 @@ struct ConvArgs {
   Post<T> post;
 };
 
+enum class PoolKind : int { max, average, l2 };
+
 template <class T>
 struct PoolArgs {
   Map<T> x, z, x_delta, z_delta;
-  int blocks, window_h, window_w, stride_h, stride_w;
-  bool average;
-  Post<T> post;   // backward only: the factor f' of the layer below
+  int blocks = 0, window_h = 1, window_w = 1, stride_h = 1, stride_w = 1, pad_top = 0, pad_left = 0;
+  bool padded = false;   // windows may stand out on any side
+  PoolKind kind = PoolKind::max;
+  bool mean = false;            // of the pixels, or l2: of their squares; otherwise the sum
+  bool count_padding = false;   // whether a mean counts the padding
+  Post<T> post;                 // backward only: the factor f' of the layer below
 };
 
 template <class T>

@@ -65,15 +65,6 @@ static void scatter(const Map<T>& x, T* rows, int samples, int begin, int end) {
   }
 }
 
-template <class T>
-inline Vec<T> square_root(Vec<T> v) {
-  T part[lanes<T>] __attribute__((aligned(CHAINRULE_BYTES)));
-  store(part, v);
-  for (int i = 0; i < lanes<T>; i++)
-    part[i] = is_float<T> ? T(__builtin_sqrtf(float(part[i]))) : T(__builtin_sqrt(double(part[i])));
-  return load(part);
-}
-
 // One optimizer step on [begin, end), multiples of the lane count. The gradient is that of the data; the penalty's λW is
 // added here. Formulas: training/optimizers.py.
 template <class T, Rule rule>

@@ -177,3 +177,12 @@ inline Vec<T> derivative(Act kind, T slope, Vec<T> saved) {
   }
   return saved;
 }
+
+template <class T>
+inline Vec<T> square_root(Vec<T> v) {
+  T part[lanes<T>] __attribute__((aligned(CHAINRULE_BYTES)));
+  store(part, v);
+  for (int i = 0; i < lanes<T>; i++)
+    part[i] = is_float<T> ? T(__builtin_sqrtf(float(part[i]))) : T(__builtin_sqrt(double(part[i])));
+  return load(part);
+}

@@ -1,59 +1,100 @@
-// Max and average pooling over windows of any size and stride, overlapping or not (seed 000, pooling; seed 003).
-// The δ of a window goes to its first maximum in row-major order, or in equal parts to all; where windows overlap, it adds up.
+// Max, average and L2 pooling over windows of any size and stride, overlapping or not (seed 000, pooling; seed 003).
+// The δ of a window goes to its first maximum in row-major order, in equal parts to all its pixels, or in parts proportional
+// to them; where windows overlap, it adds up. Padding is never read: windows are cut at the border of the picture.
 
 // The common 2x2 window is known to the compiler (backward: 2.3 times as fast), every other size is not.
 template <class T, class F>
 inline void for_window(const PoolArgs<T>& g, F&& body) {
-  if (g.window_h == 2 && g.window_w == 2) body.template operator()<2>();
-  else body.template operator()<0>();
+  const auto with_kind = [&]<int size>() {
+    switch (g.kind) {
+      case PoolKind::max:
+        return body.template operator()<PoolKind::max, size>();
+      case PoolKind::average:
+        return body.template operator()<PoolKind::average, size>();
+      case PoolKind::l2:
+        return body.template operator()<PoolKind::l2, size>();
+    }
+  };
+  if (g.window_h == 2 && g.window_w == 2 && !g.padded) with_kind.template operator()<2>();
+  else with_kind.template operator()<0>();
+}
+
+// Where a window begins in the picture (-1: one pixel before it), and its part [m0, m1) x [n0, n1) that lies inside.
+struct Reach {
+  int top, left, m0, m1, n0, n1;
+};
+template <class T>
+inline Reach pool_reach(const PoolArgs<T>& g, int i, int j) {
+  const int top = i * g.stride_h - g.pad_top, left = j * g.stride_w - g.pad_left;
+  const int below = g.x.height - top, right = g.x.width - left;
+  return {top,
+          left,
+          top < 0 ? -top : 0,
+          below < g.window_h ? below : g.window_h,
+          left < 0 ? -left : 0,
+          right < g.window_w ? right : g.window_w};
+}
+// What a sum is multiplied by: 1, or for a mean 1 / (the pixels counted).
+template <class T>
+inline T pool_share(const PoolArgs<T>& g, const Reach& r) {
+  if (!g.mean) return T(1);
+  return T(1) / T(g.count_padding ? g.window_h * g.window_w : (r.m1 - r.m0) * (r.n1 - r.n0));
 }
 
 // Unit: output row of a block.
-template <class T, int size>
+template <class T, PoolKind kind, int size>
 static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
-  const int window_h = size ? size : g.window_h, window_w = size ? size : g.window_w;
   const int channels = g.x.channels, height = g.z.height;
-  const T share = T(1) / T(g.window_h * g.window_w);
+  const ptrdiff_t pixel = ptrdiff_t(channels) * L;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / height, i = unit % height;
-    const T* rows = g.x.data + b * g.x.block + ptrdiff_t(i) * g.stride_h * g.x.row;
     T* z = g.z.data + b * g.z.block + i * g.z.row;
-    for (int j = 0; j < g.z.width; j++)
+    for (int j = 0; j < g.z.width; j++) {
+      const Reach r = pool_reach<T>(g, i, j);
+      const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
+      const T share = pool_share<T>(g, r);
+      const T* window = g.x.data + b * g.x.block + ptrdiff_t(r.top) * g.x.row + r.left * pixel;
       for (int c = 0; c < channels; c++) {
-        const T* x = rows + (ptrdiff_t(j) * g.stride_w * channels + c) * L;
-        Vec<T> value = load(x);
-        for (int m = 0; m < window_h; m++)
-          for (int n = 0; n < window_w; n++) {
-            if (m == 0 && n == 0) continue;
-            const Vec<T> next = load(x + m * g.x.row + ptrdiff_t(n) * channels * L);
+        const T* x = window + c * L;
+        Vec<T> value = load(x + m0 * g.x.row + n0 * pixel);
+        if (kind == PoolKind::l2) value *= value;
+        for (int m = m0; m < m1; m++)
+          for (int n = n0; n < n1; n++) {
+            if (m == m0 && n == n0) continue;
+            const Vec<T> next = load(x + m * g.x.row + n * pixel);
             // NaN wins, so that it is seen: a comparison with NaN is false.
-            if (g.average) value += next;
+            if (kind == PoolKind::average) value += next;
+            else if (kind == PoolKind::l2) value += next * next;
             else value = ((next > value) | (next != next)) ? next : value;
           }
-        store(z + (ptrdiff_t(j) * channels + c) * L, g.average ? value * share : value);
+        if (kind != PoolKind::max) value *= share;
+        store(z + j * pixel + c * L, kind == PoolKind::l2 ? square_root<T>(value) : value);
       }
+    }
   }
 }
 
 template <class T>
 static void pool_forward(const PoolArgs<T>& g, int begin, int end) {
-  for_window<T>(g, [&]<int size>() { pool_forward_rows<T, size>(g, begin, end); });
+  for_window<T>(g, [&]<PoolKind kind, int size>() { pool_forward_rows<T, kind, size>(g, begin, end); });
 }
 
-// One window: adds (or, where windows cannot overlap, writes) the δ of its output.
-template <class T, bool add, int size>
-inline void pool_window(const PoolArgs<T>& g, const T* x, T* x_delta, Vec<T> maximum, Vec<T> d, ptrdiff_t x_pixel) {
-  const int window_h = size ? size : g.window_h, window_w = size ? size : g.window_w;
-  const T share = T(1) / T(window_h * window_w);
-  for (int m = 0; m < window_h; m++)
-    for (int n = 0; n < window_w; n++) {
+// One window: adds (or, where windows cannot overlap, writes) the δ of its output. x and x_delta are where it begins.
+template <class T, PoolKind kind, bool add, int size>
+inline void pool_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_delta, Vec<T> value, Vec<T> d, T share,
+                        ptrdiff_t x_pixel) {
+  const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
+  if (kind != PoolKind::max) d *= share;
+  if (kind == PoolKind::l2) d = value == T(0) ? Vec<T>{} : d / value;
+  for (int m = m0; m < m1; m++)
+    for (int n = n0; n < n1; n++) {
       T* to = x_delta + m * g.x_delta.row + n * x_pixel;
-      Vec<T> part;
-      if (g.average) {
-        part = d * share;
-      } else {
-        const Mask<T> winner = load(x + m * g.x.row + n * x_pixel) == maximum;
+      Vec<T> part = d;
+      if (kind == PoolKind::l2) {
+        part = d * load(x + m * g.x.row + n * x_pixel);
+      } else if (kind == PoolKind::max) {
+        const Mask<T> winner = load(x + m * g.x.row + n * x_pixel) == value;
         part = winner ? d : Vec<T>{};
         d = winner ? Vec<T>{} : d;
       }
@@ -65,7 +106,7 @@ inline void pool_window(const PoolArgs<T>& g, const T* x, T* x_delta, Vec<T> max
 // once a window, wherever f' is computed from the pool's own input.
 template <class T>
 inline bool derivative_at_maximum(const PoolArgs<T>& g) {
-  return !g.average && g.post.saved.data == g.x.data;
+  return g.kind == PoolKind::max && g.post.saved.data == g.x.data;
 }
 template <class T>
 inline Vec<T> window_delta(const PoolArgs<T>& g, bool at_maximum, Vec<T> maximum, Vec<T> d) {
@@ -74,19 +115,21 @@ inline Vec<T> window_delta(const PoolArgs<T>& g, bool at_maximum, Vec<T> maximum
   return d * derivative<T>(g.post.kind, g.post.slope, maximum);
 }
 
-inline bool pool_overlaps(int window_h, int window_w, int stride_h, int stride_w) {
-  return window_h > stride_h || window_w > stride_w;
+// Windows that overlap share pixels; padded ones are cut, so that rows of windows own no fixed rows of pixels.
+template <class T>
+inline bool pool_overlaps(const PoolArgs<T>& g) {
+  return g.window_h > g.stride_h || g.window_w > g.stride_w || g.padded;
 }
 constexpr int pool_channels = 4;   // channels per unit where windows overlap
 
 // Unit: output row of a block where windows are apart; (block, group of channels) where they overlap.
 template <class T>
 static int pool_backward_units(const PoolArgs<T>& g) {
-  if (pool_overlaps(g.window_h, g.window_w, g.stride_h, g.stride_w)) return g.blocks * groups(g.x.channels, pool_channels);
+  if (pool_overlaps<T>(g)) return g.blocks * groups(g.x.channels, pool_channels);
   return g.blocks * g.z.height;
 }
 
-template <class T, int size>
+template <class T, PoolKind kind, int size>
 static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels;
@@ -101,18 +144,20 @@ static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   const T* z = g.z.data + b * g.z.block + i * g.z.row;
   const T* d = g.z_delta.data + b * g.z_delta.block + i * g.z_delta.row;
   T* to = g.x_delta.data + b * g.x_delta.block + first * g.x_delta.row;
+  const Reach whole{0, 0, 0, g.window_h, 0, g.window_w};
+  const T share = pool_share<T>(g, whole);
   for (int j = 0; j < g.z.width; j++)
     for (int c = 0; c < channels; c++) {
       const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c * L;
-      const Vec<T> maximum = load(z + at);
-      pool_window<T, false, size>(g, x + from, to + from, maximum, window_delta<T>(g, at_maximum, maximum, load(d + at)),
-                                  x_pixel);
+      const Vec<T> value = load(z + at);
+      pool_window<T, kind, false, size>(g, whole, x + from, to + from, value,
+                                        window_delta<T>(g, at_maximum, value, load(d + at)), share, x_pixel);
     }
   if (at_maximum) return;
   for (int u = first; u < last; u++) hadamard_row<T>(g.post, g.x_delta, b, u);
 }
 
-template <class T, int size>
+template <class T, PoolKind kind, int size>
 static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c1) {
   constexpr int L = lanes<T>;
   const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, run = ptrdiff_t(c1 - c0) * L;
@@ -122,15 +167,16 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
   const bool at_maximum = derivative_at_maximum<T>(g);
   for (int i = 0; i < g.z.height; i++)
     for (int j = 0; j < g.z.width; j++) {
-      const ptrdiff_t at = i * g.z.row + ptrdiff_t(j) * x_pixel, d_at = i * g.z_delta.row + ptrdiff_t(j) * x_pixel;
+      const Reach r = pool_reach<T>(g, i, j);
+      const T share = pool_share<T>(g, r);
+      const T* x = g.x.data + b * g.x.block + r.top * g.x.row + r.left * x_pixel;
+      T* to = g.x_delta.data + b * g.x_delta.block + r.top * g.x_delta.row + r.left * x_pixel;
+      const T* z = g.z.data + b * g.z.block + i * g.z.row + j * x_pixel;
+      const T* d = g.z_delta.data + b * g.z_delta.block + i * g.z_delta.row + j * x_pixel;
       for (int c = c0; c < c1; c++) {
-        const Vec<T> maximum = load(g.z.data + b * g.z.block + at + c * L);
-        pool_window<T, true, size>(
-            g, g.x.data + b * g.x.block + ptrdiff_t(i) * g.stride_h * g.x.row + ptrdiff_t(j) * g.stride_w * x_pixel + c * L,
-            g.x_delta.data + b * g.x_delta.block + ptrdiff_t(i) * g.stride_h * g.x_delta.row +
-                ptrdiff_t(j) * g.stride_w * x_pixel + c * L,
-            maximum, window_delta<T>(g, at_maximum, maximum, load(g.z_delta.data + b * g.z_delta.block + d_at + c * L)),
-            x_pixel);
+        const Vec<T> value = load(z + c * L);
+        pool_window<T, kind, true, size>(g, r, x + c * L, to + c * L, value,
+                                         window_delta<T>(g, at_maximum, value, load(d + c * L)), share, x_pixel);
       }
     }
   if (at_maximum || g.post.kind == Act::identity) return;
@@ -142,19 +188,19 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
     }
 }
 
-template <class T, int size>
+template <class T, PoolKind kind, int size>
 static void pool_backward_units_of(const PoolArgs<T>& g, int begin, int end) {
-  if (!pool_overlaps(g.window_h, g.window_w, g.stride_h, g.stride_w)) {
-    for (int unit = begin; unit < end; unit++) pool_backward_apart<T, size>(g, unit / g.z.height, unit % g.z.height);
+  if (!pool_overlaps<T>(g)) {
+    for (int unit = begin; unit < end; unit++) pool_backward_apart<T, kind, size>(g, unit / g.z.height, unit % g.z.height);
     return;
   }
   const int per_block = groups(g.x.channels, pool_channels);
   for (int unit = begin; unit < end; unit++) {
     const int c0 = unit % per_block * pool_channels, c1 = c0 + pool_channels < g.x.channels ? c0 + pool_channels : g.x.channels;
-    pool_backward_overlapping<T, size>(g, unit / per_block, c0, c1);
+    pool_backward_overlapping<T, kind, size>(g, unit / per_block, c0, c1);
   }
 }
 template <class T>
 static void pool_backward(const PoolArgs<T>& g, int begin, int end) {
-  for_window<T>(g, [&]<int size>() { pool_backward_units_of<T, size>(g, begin, end); });
+  for_window<T>(g, [&]<PoolKind kind, int size>() { pool_backward_units_of<T, kind, size>(g, begin, end); });
 }

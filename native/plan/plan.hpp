@@ -84,7 +84,7 @@ class Plan {
   void set_input_post(int activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
   void add_dense(int x, int z, int weights, int bias);
   void add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method);
-  void add_pool(int x, int z, int window_h, int window_w, int stride_h, int stride_w, bool average);
+  void add_pool(int x, int z, const PoolArgs<T>& geometry);
   void add_activation(int x, int z, int kind, double slope);
   void add_softmax(int x, int z);
   void add_host(int number, int x, int z);

@@ -84,11 +84,9 @@ void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArg
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_pool(int x, int z, int window_h, int window_w, int stride_h, int stride_w, bool average) {
+void Plan<T>::add_pool(int x, int z, const PoolArgs<T>& geometry) {
   auto o = std::make_unique<PoolOperation<T>>();
-  o->args.window_h = window_h, o->args.window_w = window_w;
-  o->args.stride_h = stride_h, o->args.stride_w = stride_w;
-  o->args.average = average;
+  o->args = geometry;
   CHAINRULE_PLACE(o);
 }
 template <class T>

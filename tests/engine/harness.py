@@ -138,18 +138,25 @@ def away_from_kinks(network: cr.Network, X: Array) -> bool:
         kinks = (0.0,) if isinstance(layer, cr.PReLU) else getattr(layer, "kinks", ())
         if any(((np.abs(x - kink) < margin) & (x != kink)).any() for kink in kinks):
             return False
-        if isinstance(layer, cr.MaxPool2D) and not _clear_maxima(layer, x, margin):
+        if isinstance(layer, cr.MaxPool2D | cr.GlobalMaxPool) and not _clear_maxima(layer, x, margin):
             return False
     return True
 
 
-def _clear_maxima(layer: cr.MaxPool2D, x: Array, margin: float) -> bool:
-    (height, width), (down, right) = layer.grid.kernel, layer.grid.stride
-    if height * width == 1:
+def _clear_maxima(layer: cr.MaxPool2D | cr.GlobalMaxPool, x: Array, margin: float) -> bool:
+    positions = tuple(range(x.ndim - 2))
+    if isinstance(layer, cr.GlobalMaxPool):
+        windows = sliding_window_view(x, x.shape[:-2], axis=positions)
+    else:
+        steps = tuple(slice(None, None, step) for step in layer.grid.stride)
+        frame = [*layer.pads(x.shape[:-1]), (0, 0), (0, 0)]
+        padded = np.pad(x, frame, constant_values=-np.finfo(x.dtype).max)
+        windows = sliding_window_view(padded, layer.grid.kernel, axis=positions)[steps]
+    best = np.sort(windows.reshape(*windows.shape[: x.ndim], -1), axis=-1)[..., -2:]
+    if best.shape[-1] < 2:
         return True
-    windows = sliding_window_view(x, (height, width), axis=(0, 1))[::down, ::right]
-    best = np.sort(windows.reshape(*windows.shape[:-2], -1), axis=-1)[..., -2:]
-    close = best[..., 1] - best[..., 0] < margin
+    with np.errstate(over="ignore"):
+        close = best[..., 1] - best[..., 0] < margin
     return not (close & (best[..., 1] != best[..., 0])).any()  # 0 and 0 behind a ReLU is an exact tie
 
 

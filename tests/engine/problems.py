@@ -99,6 +99,21 @@ def _pool(r: Random) -> cr.Layer:
     return cls(2) if r.random() < 0.3 else cls(window, (int(r.integers(1, 4)), int(r.integers(1, 4))))
 
 
+def _padded_pool(r: Random, axes: int) -> cr.Layer:
+    """Every pooling, with padding."""
+    options: dict[str, Any] = {"padding": [0, "same", 1][r.integers(3)]}
+    window, stride = _sizes(r, 2, 4, axes), _sizes(r, 1, 4, axes)
+    flag, kind = bool(r.random() < 0.5), r.integers(8)
+    if kind < 3:
+        return (cr.MaxPool1D if axes == 1 else cr.MaxPool2D)(window, stride, **options)
+    if kind < 5:
+        average = cr.AveragePool1D if axes == 1 else cr.AveragePool2D
+        return average(window, stride, count_padding=flag, **options)
+    if kind < 7:
+        return (cr.L2Pool1D if axes == 1 else cr.L2Pool2D)(window, stride, mean=flag, **options)
+    return cr.GlobalAveragePool() if flag else cr.GlobalMaxPool()
+
+
 def _add(layers: list[cr.Layer], shape: tuple[int, ...], layer: cr.Layer) -> tuple[int, ...]:
     """The new shape; the layer is left out where it does not fit or makes the value too large."""
     try:
@@ -115,14 +130,17 @@ def _image_body(
     r: Random, conv: Callable[[Random, int], cr.Layer], shape: tuple[int, ...]
 ) -> tuple[list[cr.Layer], tuple[int, ...]]:
     layers: list[cr.Layer] = []
+    pool = _pool if conv in (_direct, _winograd) else lambda r: _padded_pool(r, len(shape) - 1)
     for _ in range(int(r.integers(2, 4))):
+        if len(shape) == 1:  # behind a global pooling
+            break
         if r.random() < 0.2:
             shape = _add(layers, shape, cr.Identity())
         shape = _add(layers, shape, conv(r, shape[-1]))
         for _ in range(int(r.integers(0, 3))):
             shape = _add(layers, shape, ACTIVATIONS[r.integers(len(ACTIVATIONS))](r))
         if r.random() < 0.5:
-            shape = _add(layers, shape, _pool(r))
+            shape = _add(layers, shape, pool(r))
         if r.random() < 0.2:
             shape = _add(layers, shape, ACTIVATIONS[r.integers(len(ACTIVATIONS))](r))
     return layers, shape

@@ -150,6 +150,45 @@ def test_overlapping_max_pooling_accumulates() -> None:
     assert delta.sum() == 10
 
 
+def test_overlapping_3x3_max_pooling_accumulates() -> None:
+    """5x5, stride 1: the centre wins all nine windows (tangermeme #95)."""
+    x = np.zeros((5, 5, 1, 1))
+    x[2, 2] = 1
+    delta = L.MaxPool2D(3, 1).delta(np.arange(1.0, 10.0).reshape(3, 3, 1, 1), x)
+    assert delta[2, 2, 0, 0] == delta.sum() == 45
+
+
+def test_l2_pooling_has_delta_0_at_an_all_zero_window() -> None:
+    x = np.array([3.0, 4.0, 0.0, 0.0]).reshape(4, 1, 1)
+    d = np.array([10.0, 7.0]).reshape(2, 1, 1)
+    for mean, root in ((False, 5.0), (True, 5.0 / np.sqrt(2))):
+        layer = L.L2Pool1D(2, mean=mean)
+        z = layer.forward(x)
+        np.testing.assert_allclose(z.ravel(), [root, 0])
+        share = 10 / root / (2 if mean else 1)
+        np.testing.assert_allclose(layer.delta(d, x, z).ravel(), [3 * share, 4 * share, 0, 0])
+
+
+def test_padding_never_wins_a_maximum_and_counts_in_a_mean_where_asked() -> None:
+    x = -np.arange(1.0, 5.0).reshape(2, 2, 1, 1)
+    np.testing.assert_array_equal(L.MaxPool2D(2, 1, padding=1).forward(x)[0, :, 0, 0], [-1, -1, -2])
+    np.testing.assert_array_equal(L.AveragePool2D(2, 1, padding=1).forward(x)[0, :, 0, 0], [-1, -1.5, -2])
+    counted = L.AveragePool2D(2, 1, padding=1, count_padding=True).forward(x)[0, :, 0, 0]
+    np.testing.assert_array_equal(counted, [-0.25, -0.75, -0.5])
+
+
+def test_global_pooling_of_images_and_sequences() -> None:
+    x = np.arange(12.0).reshape(2, 3, 2, 1)
+    for shape in ((2, 3, 2, 1), (6, 2, 1)):
+        y = x.reshape(shape)
+        np.testing.assert_array_equal(L.GlobalAveragePool().forward(y).ravel(), [5, 6])
+        np.testing.assert_array_equal(L.GlobalMaxPool().forward(y).ravel(), [10, 11])
+        tie = L.GlobalMaxPool().delta(np.ones((2, 1)), np.ones(shape)).reshape(6, 2)
+        np.testing.assert_array_equal(tie, [[1, 1], *[[0, 0]] * 5])
+    with pytest.raises(ShapeError, match="a vector has no positions to pool"):
+        L.GlobalMaxPool().output_shape((7,))
+
+
 def test_average_pooling_of_ufldl() -> None:
     """Mean pooling 4x4 of reshape(1:64, 8, 8), column-major."""
     x = np.arange(1.0, 65.0).reshape(8, 8).T[:, :, None, None]
@@ -384,7 +423,8 @@ def test_repr_shows_what_differs_from_the_default() -> None:
 
 def test_kinds() -> None:
     kinds = "dense conv maxpool avgpool flatten identity sigmoid tanh relu leakyrelu softplus gelu softmax"
-    later = "elu selu silu mish hardsigmoid hardtanh hardswish prelu depthwise convtranspose"
+    later = "elu selu silu mish hardsigmoid hardtanh hardswish prelu depthwise convtranspose "
+    later += "l2pool globalavgpool globalmaxpool"
     assert {cls.kind for cls in L.layer_classes.values()} == {*kinds.split(), *later.split()}
 
 

@@ -16,6 +16,7 @@ from chainrule.engine.programs import layer_programs
 from chainrule.errors import ShapeError
 from chainrule.layers import (
     GELU,
+    AveragePool1D,
     AveragePool2D,
     Composite,
     Conv1D,
@@ -25,9 +26,14 @@ from chainrule.layers import (
     Dense,
     DepthwiseConv2D,
     Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
     Identity,
+    L2Pool1D,
+    L2Pool2D,
     Layer,
     LeakyReLU,
+    MaxPool1D,
     MaxPool2D,
     ReLU,
     Sigmoid,
@@ -358,9 +364,31 @@ def _add_convolution(
     low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, groups, method, transposed)
 
 
-def _pool(low: Lowering, layer: MaxPool2D | AveragePool2D, x: Value, z: Value, parameters: list[int]) -> None:
-    average = type(layer) is AveragePool2D
-    low.native.add_pool(x.number, z.number, *layer.grid.kernel, *layer.grid.stride, average)
+# Numbers of native/kernels/api.hpp, enum PoolKind.
+POOLS: dict[type[Layer], int] = {
+    MaxPool2D: 0,
+    MaxPool1D: 0,
+    AveragePool2D: 1,
+    AveragePool1D: 1,
+    L2Pool2D: 2,
+    L2Pool1D: 2,
+}
+GLOBAL_POOLS: dict[type[Layer], int] = {GlobalMaxPool: 0, GlobalAveragePool: 1}
+
+
+def _pool(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    kind = POOLS[type(layer)]
+    (top, bottom), (left, right) = image_pads(layer, x.shape)
+    sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
+    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == 1
+    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
+
+
+def _global_pool(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    """One window, as large as the image."""
+    kind = GLOBAL_POOLS[type(layer)]
+    whole = as_image(x.shape)[:2]
+    low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, kind == 1, False)
 
 
 def _flatten(low: Lowering, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
@@ -395,8 +423,8 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
     Dense: _dense,
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
-    MaxPool2D: _pool,
-    AveragePool2D: _pool,
+    **dict.fromkeys(POOLS, _pool),
+    **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     Flatten: _flatten,
     Softmax: _softmax,
     **dict.fromkeys(ACTIVATIONS, _activation),

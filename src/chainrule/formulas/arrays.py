@@ -8,6 +8,7 @@ Samples are the last axis, features or channels the one before, positions all ax
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,32 @@ def sum_samples(x: Any) -> Any:
 def sum_positions(x: Any) -> Any:
     """Sum over the positions of an image: (H, W, C, m) -> (C, m); a matrix (n, m) has none and stays."""
     return x.sum(axis=_positions(x))
+
+
+@primitive(layout="inside", adjoint=lambda d, y, x: (None,))
+def inside(x: Any) -> Any:
+    """1 for every pixel of x: under a window, [the pixel lies in the picture]."""
+    return np.ones_like(x)
+
+
+@primitive(layout=("count", "n"), adjoint=lambda d, y, x: (None,))
+def count_positions(x: Any) -> Any:
+    """The number of positions."""
+    return math.prod(x.shape[:-2])
+
+
+@primitive(layout="max_positions", adjoint=lambda d, y, x: (d * first_position(x),))
+def max_positions(x: Any) -> Any:
+    """Largest value over the positions: (H, W, C, m) -> (C, m)."""
+    return x.max(axis=_positions(x))
+
+
+@primitive(layout="first_position", adjoint=lambda d, y, x: (None,))
+def first_position(x: Any) -> Any:
+    """1 at the first position, in row-major order, that holds the largest value; 0 elsewhere."""
+    flat = x.reshape(-1, *x.shape[-2:])
+    chosen_ = np.arange(len(flat))[:, None, None] == flat.argmax(axis=0)
+    return chosen_.reshape(x.shape).astype(x.dtype)
 
 
 @primitive(layout="sum_features", adjoint=lambda d, y, x: (stretch(d, x),))

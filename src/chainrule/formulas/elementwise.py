@@ -69,6 +69,15 @@ def divide(a: Any, b: Any) -> Any:
     return a / b
 
 
+@primitive(
+    layout="divide",
+    adjoint=lambda d, y, a, b: (matching(ratio(d, b), a), matching(ratio(-d * y, b), b)),
+)
+def ratio(a: Any, b: Any) -> Any:
+    """a / b, entry by entry, and 0 where b is 0."""
+    return np.where(b == 0, np.zeros_like(a * b), a / np.where(b == 0, np.ones_like(b), b))
+
+
 @primitive(layout="negative", adjoint=lambda d, y, x: (-d,))
 def negative(x: Any) -> Any:
     """-x"""

@@ -10,6 +10,7 @@ POSITIONS = {"sequence": 1, "image": 2}  # kinds of symbols that have positions,
 _DROPS_POSITIONS = {
     "correlate",
     "sum_positions",
+    "max_positions",
     "sum_outputs",
     "sum_entries",
     "flatten",
@@ -18,8 +19,15 @@ _DROPS_POSITIONS = {
     "diagonal_blocks",
 }
 _SHAPED_LIKE_SECOND = {"fit", "stretch", "unflatten"}
-_THIN = {"broadcast_samples", "sum_features", "mean_features", "max_features", "sum_positions"}
-_COUNTS = {"count_features", "count_outputs", "sum_entries"}
+_THIN = {
+    "broadcast_samples",
+    "sum_features",
+    "mean_features",
+    "max_features",
+    "sum_positions",
+    "max_positions",
+}
+_COUNTS = {"count_features", "count_positions", "count_outputs", "sum_entries"}
 
 
 def is_image(node: Expression) -> bool:

@@ -242,6 +242,12 @@ def ones(c: Composer, node: Operation, at: At) -> Box:
     return Numeral("1")
 
 
+def inside(c: Composer, node: Operation, at: At) -> Box:
+    pixel_ = listed(*(at.position or window_at(node).position or ()))
+    shown = Fence(pixel_) if axes(node) > 1 else pixel_
+    return Fence(row(shown, Sign("∈"), c.box(node.operands[0])), "[", "]")
+
+
 def _comparison(c: Composer, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
     return row(left, Sign(">"), right)
@@ -301,6 +307,19 @@ def sum_positions(c: Composer, node: Operation, at: At) -> Box:
         return c.box(x, at)
     here = window_at(x).position
     return sigma(listed(*(here or ())), c.box(x, replace(at, position=here)))
+
+
+def max_positions(c: Composer, node: Operation, at: At) -> Box:
+    x = node.operands[0]
+    here = window_at(x).position
+    return sigma(listed(*(here or ())), c.box(x, replace(at, position=here)), operator="max")
+
+
+def first_position(c: Composer, node: Operation, at: At) -> Box:
+    x = node.operands[0]
+    here = window_at(x).position
+    below = sigma(listed(*(here or ())), c.box(x, At(here)), operator="arg max")
+    return Scripts(Numeral("𝟏"), sub=below, binds=LETTER)
 
 
 def correlate(c: Composer, node: Operation, at: At) -> Box:

@@ -36,7 +36,16 @@ _OPERATORS = {
     "arg max": r"\operatorname*{arg\,max}",
 }
 _COMMAND = re.compile(r"\\[A-Za-z]+$")
-_SIGNS = {"−": "-", "⊙": r"\odot", "·": r"\cdot", "∑": r"\sum", "∂": r"\partial", "⊤": r"\top", ",": ","}
+_SIGNS = {
+    "−": "-",
+    "⊙": r"\odot",
+    "·": r"\cdot",
+    "∑": r"\sum",
+    "∂": r"\partial",
+    "⊤": r"\top",
+    "∈": r"\in",
+    ",": ",",
+}
 
 
 def render(box: Box) -> str:

@@ -17,7 +17,16 @@ from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.flatten import Flatten
 from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
-from chainrule.layers.pooling import AveragePool2D, MaxPool2D
+from chainrule.layers.pooling import (
+    AveragePool1D,
+    AveragePool2D,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    L2Pool1D,
+    L2Pool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from chainrule.layers.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
 from chainrule.layers.softmax import Softmax
 from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
@@ -32,6 +41,12 @@ _built_in: tuple[type[Layer], ...] = (
     ConvTranspose2D,
     MaxPool2D,
     AveragePool2D,
+    L2Pool2D,
+    MaxPool1D,
+    AveragePool1D,
+    L2Pool1D,
+    GlobalAveragePool,
+    GlobalMaxPool,
     Flatten,
     Identity,
     Sigmoid,
@@ -59,6 +74,7 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "AveragePool1D",
     "AveragePool2D",
     "Composite",
     "Conv1D",
@@ -68,12 +84,17 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Flatten",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
     "HardSigmoid",
     "HardSwish",
     "HardTanh",
     "Identity",
+    "L2Pool1D",
+    "L2Pool2D",
     "Layer",
     "LeakyReLU",
+    "MaxPool1D",
     "MaxPool2D",
     "Mish",
     "PReLU",

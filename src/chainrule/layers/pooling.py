@@ -1,76 +1,249 @@
-r"""Max and average pooling over windows of any size and stride; they may overlap.
+r"""Pooling over windows of any size and stride; they may overlap.  In a sequence a window is a run of steps.
 
     max        X_{i,j} = max_{m,n} X_{si+m, sj+n}        δ_{u,v} = Σ_{m,n} δ_{i,j} [X_{i,j} came from X_{u,v}]
     average    X_{i,j} = 1/(k1 k2) Σ_{m,n} X_{si+m, sj+n}    δ_{u,v} = 1/(k1 k2) Σ_{m,n} δ_{i,j}
+    L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
 
 δ is ∂J/∂X here: pooling has no activation (seed 000).  A pixel in several windows collects the δ of all of
 them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice the
-first in row-major order wins.
+first in row-major order wins.  Padding never wins a maximum, adds nothing to a sum, and counts in a mean only
+where count_padding says so.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, ClassVar, Literal
 
 from chainrule.errors import ShapeError
-from chainrule.formulas import Grid, argmax_over, chosen, max_over, mean_over, named, place, sum_over, window
-from chainrule.formulas.grid import Pair
+from chainrule.formulas import (
+    Grid,
+    argmax_over,
+    chosen,
+    count_positions,
+    first_position,
+    inside,
+    max_over,
+    max_positions,
+    mean_over,
+    named,
+    place,
+    ratio,
+    sqrt,
+    stretch,
+    sum_over,
+    sum_positions,
+    window,
+)
+from chainrule.formulas.grid import Pads, Pair
 from chainrule.keywords import teach
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape
 
+BY_POSITION = "the window and its stride: (2, 2)"
+Spatial = ClassVar[bool | Literal["sequence"]]
 
-class Pool2D(Layer):
+
+class Pool(Layer):
     """What pooling layers share: the window, and its shape rule (H, W, C) -> (H', W', C)."""
 
     output = "output image"
-    spatial = True
+    spatial: Spatial = True
+    axes: ClassVar[int] = 2
+    count_padding = False
 
-    @teach(checks.KEYWORDS, "the window and its stride: (2, 2)")
+    @teach(checks.KEYWORDS, BY_POSITION)
     def __init__(
-        self, window: int | Pair = 2, stride: int | Pair | None = None, *, name: str | None = None
+        self,
+        window: int | Pair = 2,
+        stride: int | Pair | None = None,
+        *,
+        padding: str | int | Pair | Pads = "valid",
+        name: str | None = None,
     ) -> None:
-        self.window = checks.size(window, "window")
-        self.stride = None if stride is None else checks.size(stride, "stride")
-        kernel = checks.each(self.window, 2)
-        self.grid = Grid(kernel, kernel if self.stride is None else checks.each(self.stride, 2))
+        self._slide(window, stride, padding, name)
+
+    def _slide(self, window: Any, stride: Any, padding: Any, name: str | None) -> None:
+        self.window = checks.size(window, "window", self.axes)
+        self.stride = None if stride is None else checks.size(stride, "stride", self.axes)
+        kernel = checks.each(self.window, self.axes)
+        self.padding, frame = checks.padding(padding, kernel)
+        self.grid = Grid(
+            kernel, kernel if self.stride is None else checks.each(self.stride, self.axes), frame
+        )
         self.name = name
 
+    def windows(self, x: Any, fill: float = 0.0) -> Any:
+        """(indices, ranges, body) of a reduction over the pixels of every window."""
+        g, options = self.grid, {"fill": fill} if self.grid.padded and fill else {}
+        return g.letters, g.kernel, lambda *at: window(x, *at, grid=g, **options)
+
+    def average(self, x: Any) -> Any:
+        """The mean of every window."""
+        if self.count_padding or not self.grid.padded:
+            return mean_over(*self.windows(x))
+        return sum_over(*self.windows(x)) / self.count(x)
+
+    def spread(self, d: Any, x: Any) -> Any:
+        """The adjoint of `average`: every window's value in equal parts to its pixels."""
+        g = self.grid
+        if self.count_padding or not g.padded:
+            return mean_over(g.letters, g.kernel, lambda *at: place(d, x, *at, grid=g))
+        share = d / self.count(x)
+        return sum_over(g.letters, g.kernel, lambda *at: place(share, x, *at, grid=g))
+
+    def count(self, x: Any) -> Any:
+        """How many pixels every window has inside of the picture."""
+        return named("n", sum_over(*self.windows(inside(x))))
+
+    def pads(self, input_shape: Shape) -> Pads:
+        """The frame around the image: ((top, bottom), (left, right)), or ((before, after),)."""
+        return self.grid.pads(tuple(input_shape[:-1]))
+
     def output_shape(self, input_shape: Shape) -> Shape:
-        height, width, channels = checks.spatial_shape(input_shape, type(self).__name__)
-        rows, columns = self.grid.positions((height, width))
-        if min(rows, columns) < 1:
+        *size, channels = checks.spatial_shape(input_shape, type(self).__name__, self.axes)
+        positions = self.grid.positions(tuple(size))
+        if min(positions) < 1:
+            what = "an image" if self.axes == 2 else "a sequence"
+            shown = self.grid.kernel if self.axes == 2 else self.grid.kernel[0]
             raise ShapeError(
-                f"{self!r} needs an image at least as large as its window {self.grid.kernel}, "
+                f"{self!r} needs {what} at least as large as its window {shown}, "
                 f"received {input_shape}; use a smaller window or fewer pooling layers"
             )
-        return rows, columns, channels
+        return *positions, channels
 
 
-class MaxPool2D(Pool2D):
-    """The largest value of every window."""
+class MaxPool2D(Pool):
+    """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window."""
 
     kind = "maxpool"
 
     def forward(self, x: Any) -> Any:
-        return max_over("mn", self.grid.kernel, lambda m, n: window(x, m, n, grid=self.grid))
+        return max_over(*self.windows(x, -math.inf))
 
     def delta(self, d: Any, x: Any) -> Any:
         g, w = self.grid, named("w", self.branches(x))
-        return sum_over("mn", g.kernel, lambda m, n: place(d * chosen(w, m, n, grid=g), x, m, n, grid=g))
+        return sum_over(g.letters, g.kernel, lambda *at: place(d * chosen(w, *at, grid=g), x, *at, grid=g))
 
     def branches(self, x: Any) -> Any:
         """The winner of every window, as its row-major position in the window."""
-        return argmax_over("mn", self.grid.kernel, lambda m, n: window(x, m, n, grid=self.grid))
+        return argmax_over(*self.windows(x, -math.inf))
 
 
-class AveragePool2D(Pool2D):
-    """The mean of every window."""
+class MaxPool1D(MaxPool2D):
+    """The largest value of every window of a sequence: (T, C) -> (T', C)."""
+
+    kind = "maxpool"
+    spatial: Spatial = "sequence"
+    axes = 1
+
+
+class AveragePool2D(Pool):
+    """The mean of every window; count_padding: whether the padding counts as zeros or not at all."""
 
     kind = "avgpool"
 
+    @teach(checks.KEYWORDS, BY_POSITION)
+    def __init__(
+        self,
+        window: int | Pair = 2,
+        stride: int | Pair | None = None,
+        *,
+        padding: str | int | Pair | Pads = "valid",
+        count_padding: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.count_padding = bool(count_padding)
+        self._slide(window, stride, padding, name)
+
     def forward(self, x: Any) -> Any:
-        return mean_over("mn", self.grid.kernel, lambda m, n: window(x, m, n, grid=self.grid))
+        return self.average(x)
 
     def delta(self, d: Any, x: Any) -> Any:
-        return mean_over("mn", self.grid.kernel, lambda m, n: place(d, x, m, n, grid=self.grid))
+        return self.spread(d, x)
+
+
+class AveragePool1D(AveragePool2D):
+    """The mean of every window of a sequence: (T, C) -> (T', C)."""
+
+    kind = "avgpool"
+    spatial: Spatial = "sequence"
+    axes = 1
+
+
+class L2Pool2D(Pool):
+    """√Σ X² of every window, δ = 0 where it is 0; mean=True: the root of the mean square of its pixels."""
+
+    kind = "l2pool"
+
+    @teach(checks.KEYWORDS, BY_POSITION)
+    def __init__(
+        self,
+        window: int | Pair = 2,
+        stride: int | Pair | None = None,
+        *,
+        padding: str | int | Pair | Pads = "valid",
+        mean: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.mean = bool(mean)
+        self._slide(window, stride, padding, name)
+
+    def forward(self, x: Any) -> Any:
+        return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))
+
+    def delta(self, d: Any, x: Any, z: Any) -> Any:
+        g, share = self.grid, ratio(d, z)
+        if self.mean:
+            return x * self.spread(share, x)
+        return x * sum_over(g.letters, g.kernel, lambda *at: place(share, x, *at, grid=g))
+
+
+class L2Pool1D(L2Pool2D):
+    """√Σ X² of every window of a sequence: (T, C) -> (T', C)."""
+
+    kind = "l2pool"
+    spatial: Spatial = "sequence"
+    axes = 1
+
+
+class GlobalPool(Layer):
+    """What the poolings over all positions share: an image (H, W, C) or a sequence (T, C) -> (C,)."""
+
+    spatial: Spatial = "sequence"  # one letter for the position, whatever its axes
+    output = "output"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) < 2:
+            raise ShapeError(
+                f"{type(self).__name__} needs an image or a sequence per sample, received {input_shape}; "
+                "a vector has no positions to pool"
+            )
+        return (input_shape[-1],)
+
+
+class GlobalAveragePool(GlobalPool):
+    """The mean over all positions of every channel."""
+
+    kind = "globalavgpool"
+
+    def forward(self, x: Any) -> Any:
+        return sum_positions(x) / count_positions(x)
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return stretch(d / count_positions(x), x)
+
+
+class GlobalMaxPool(GlobalPool):
+    """The largest value over all positions of every channel; at a tie the first in row-major order."""
+
+    kind = "globalmaxpool"
+
+    def forward(self, x: Any) -> Any:
+        return max_positions(x)
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return d * first_position(x)
+
+    def branches(self, x: Any) -> Any:
+        return first_position(x)
