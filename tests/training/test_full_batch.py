@@ -11,7 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.oracles.ng import from_theta, sines
+from chainrule.oracles.ng import sines
 from chainrule.training import full_batch
 from chainrule.training.full_batch import Objective
 from chainrule.training.parts import prepare
@@ -279,7 +279,7 @@ def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_check_network_of_ng_goes_downhill() -> None:
     net = cr.Network([cr.Dense(5), cr.Sigmoid(), cr.Dense(3), cr.Sigmoid()], input_shape=3, dtype="float64")
-    net.set_parameters(from_theta(sines(5, 4), sines(3, 6)))
+    net.set_theta([sines(5, 4), sines(3, 6)])
     targets = np.eye(3)[np.arange(1, 6) % 3]
     cr.fit_full_batch(net, sines(5, 3), targets, method="CG", iterations=400)
     assert net.loss(sines(5, 3), targets) < 0.05

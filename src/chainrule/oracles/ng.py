@@ -24,24 +24,17 @@ def sines(rows: int, columns: int) -> Array:
     return np.sin(np.arange(1, rows * columns + 1)).reshape(rows, columns, order="F") / 10
 
 
-def from_theta(*thetas: Array) -> dict[str, Array]:
-    """Θ of every dense layer -> W and b by name."""
-    parameters = {}
-    for number, theta in enumerate(thetas, 1):
-        parameters[f"dense{number}.W"], parameters[f"dense{number}.b"] = theta[:, 1:], theta[:, 0]
-    return parameters
-
-
-def unroll(gradients: Any) -> Array:
+def unroll(net: Network, gradients: Any) -> Array:
     """The gradients of Θ¹ and Θ², column by column, as one vector."""
-    thetas = (np.column_stack([gradients[f"dense{n}.b"], gradients[f"dense{n}.W"]]) for n in (1, 2))
-    return np.concatenate([theta.ravel(order="F") for theta in thetas])
+    holder = net.copy()
+    holder.set_parameters(gradients)
+    return holder.flat_parameters(order="theta")
 
 
 def check_network(executor: Executor) -> tuple[Network, Array, Array]:
     """3-5-3 sigmoids with 5 samples; y = 1 + mod(1:5, 3)."""
-    layers = [Dense(5), Sigmoid(), Dense(3), Sigmoid()]
-    net = network(executor, layers, 3, from_theta(sines(5, 4), sines(3, 6)))
+    net = network(executor, [Dense(5), Sigmoid(), Dense(3), Sigmoid()], 3)
+    net.set_theta([sines(5, 4), sines(3, 6)])
     return net, sines(5, 3), np.eye(3)[np.arange(1, 6) % 3]
 
 
@@ -56,11 +49,11 @@ def measure(executor: Executor) -> Measured:
         problem: dict[str, Any] = {"loss": BinaryCrossEntropy(), "penalty": L2(lam, per_sample=True)}
         step = net.backpropagate(X, y, **problem)
         numeric = central_differences(net, lambda n, problem=problem: n.loss(X, y, **problem))  # type: ignore[misc]
-        analytic = unrolled(step.gradients)  # in another order than Θ's, which the norms do not see
+        analytic = unrolled(step.gradients)  # in another order than Θ(:), which the norms do not see
         found |= {
             f"check net, λ = {lam}: J": step.loss,
             f"check net, λ = {lam}: ‖∂J/∂Θ‖": np.linalg.norm(analytic),
-            f"check net, λ = {lam}: ∂J/∂Θ, first six": unroll(step.gradients)[:6],
+            f"check net, λ = {lam}: ∂J/∂Θ, first six": unroll(net, step.gradients)[:6],
             f"check net, λ = {lam}: relative difference": relative_difference(numeric, analytic),
         }
     return found
@@ -136,7 +129,8 @@ def exercise(directory: str | Path, iterations: int = 50) -> Source:
 
         start: Any = {"initializer": Uniform(0.12), "bias_initializer": Uniform(0.12)}
         layers = [Dense(hidden, **start), Sigmoid(), Dense(outputs, **start), Sigmoid()]
-        net = network(executor, layers, X.shape[1], from_theta(first, second))
+        net = network(executor, layers, X.shape[1])
+        net.set_theta([first, second])
         targets = np.eye(outputs)[labels - 1]
         found: dict[str, Any] = {
             f"J, λ = {lam}": net.loss(X, targets, penalty=L2(lam, per_sample=True)) for lam in (0, 1, 3)

@@ -145,7 +145,7 @@ class Objective:
         return {n: part.reshape(self.specs[n].shape) for n, part in zip(self.specs, parts, strict=True)}
 
     def vector(self, arrays: Mapping[str, Array]) -> Vector:
-        """The opposite of `named`."""
+        """Gradients as one vector, in the order of `network.flat_parameters()`."""
         flat = [np.ravel(arrays[name]) for name in self.specs]
         return np.concatenate(flat).astype(np.float64) if flat else np.zeros(0)
 
@@ -189,7 +189,7 @@ class _Minimisation:
         self.network, self.data, self.method = network, data, method
         self.objective = Objective(work, data, loss, penalty)
         self.history = History(loss_function=loss, optimizer=method)
-        self.best, self.theta = math.inf, self.objective.vector(network.parameters)
+        self.best, self.theta = math.inf, network.flat_parameters()
 
     def value(self, theta: Vector) -> tuple[float, Vector]:
         """J and its gradient; the best so far is kept, and J is ∞ where one of them is not finite."""
@@ -236,7 +236,7 @@ class _Minimisation:
             history.stopped = f"{what} after iteration {len(history)}"
             raise
         finally:
-            self.network.set_parameters(self.objective.named(self.theta))
+            self.network.set_flat_parameters(self.theta)
             progress.close()
         return history
 
