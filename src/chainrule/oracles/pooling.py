@@ -1,4 +1,5 @@
-"""Pooling where windows overlap: δ of a position that several windows chose adds up.
+"""Pooling where windows overlap: δ of a position that several windows chose adds up; L2 pooling, where δ of a
+window of zeros is 0 and not NaN, and √Σ and √mean are two operations.
 
 Libraries have shipped it wrong, overwriting instead of adding: NNlib.jl #205 (2×2, stride 1) and tangermeme
 #95 (3×3, stride 1).
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.layers import Layer, MaxPool2D
+from chainrule.layers import L2Pool2D, Layer, MaxPool2D
 from chainrule.losses import SquaredError
 from chainrule.network import Executor
 from chainrule.oracles.numeric import network
@@ -37,6 +38,16 @@ def measure(executor: Executor) -> Measured:
     for window, size in ((2, 3), (3, 5)):
         below = delta_below(executor, MaxPool2D(window, 1), peak(size))
         found[f"max {window}×{window}, stride 1: δ of a shared maximum"] = below[size // 2, size // 2]
+    zeros = delta_below(executor, L2Pool2D(2), np.zeros((2, 2)))
+    found["L2 2×2: δ where the window is all 0"] = zeros.ravel()
+    image = np.array([[3.0, 0.0], [4.0, 0.0]])
+    for title, mean in (("√Σ", False), ("√mean", True)):
+        layer = L2Pool2D(2, mean=mean)
+        output = network(executor, [layer], (2, 2, 1)).predict(image[np.newaxis, :, :, np.newaxis])
+        found[f"L2 2×2 of 3 0 4 0 by {title}: output, δ"] = [
+            float(output[0, 0, 0, 0]),
+            *delta_below(executor, layer, image).ravel(),
+        ]
     return found
 
 
@@ -47,5 +58,8 @@ SOURCE = Source(
     (
         Row("max 2×2, stride 1: δ of a shared maximum", 4.0, 0.0),
         Row("max 3×3, stride 1: δ of a shared maximum", 9.0, 0.0),
+        Row("L2 2×2: δ where the window is all 0", (0.0,) * 4, 0.0),
+        Row("L2 2×2 of 3 0 4 0 by √Σ: output, δ", (5.0, 0.6, 0.0, 0.8, 0.0), 1e-15),
+        Row("L2 2×2 of 3 0 4 0 by √mean: output, δ", (2.5, 0.3, 0.0, 0.4, 0.0), 1e-15),
     ),
 )
