@@ -79,7 +79,7 @@ ARRAYS: list[tuple[Call, type[Exception], str]] = [
     (lambda p: p.evaluate(X, Y, np.ones(5)), ValueError, "weights"),
     (lambda p: p.evaluate(X, np.zeros(5, np.int64)), ValueError, "labels"),
     (
-        lambda p: p._native.evaluate(X, 1.0, Y.astype(np.float64), None),
+        lambda p: p._native.evaluate(X, 1.0, Y.astype(np.float64), None, False),
         TypeError,
         "int64 labels or have the plan's",
     ),
@@ -153,7 +153,7 @@ def test_a_plan_without_a_loss_or_an_optimizer_says_so() -> None:
         lambda: only_predicts.gradients(X[:4], Y[:4]),
         lambda: train(only_predicts),
         lambda: train(only_predicts, targets=labels),
-        lambda: only_predicts._native.evaluate(X, 1.0, labels, None),
+        lambda: only_predicts._native.evaluate(X, 1.0, labels, None, False),
         lambda: only_predicts._native.read_batch(empty(2, 2), np.empty(2)),
         lambda: only_predicts._native.set_losses(np.ones(2)),
     ):
@@ -170,7 +170,7 @@ def test_a_plan_in_building_cannot_run() -> None:
     built.add_value(1, 1, 4, HALO, False, HALO)
     for call in (
         lambda: built.predict(X, 1.0, 0, empty(6, 4)),
-        lambda: built.evaluate(X, 1.0, Y, None),
+        lambda: built.evaluate(X, 1.0, Y, None, False),
         lambda: built.read_value(0, False, empty(1, 4)),
         lambda: built.first_nonfinite(False),
         lambda: built.first_nonfinite_parameter(False),

@@ -308,6 +308,7 @@ INF, NAN = np.inf, np.nan
         lambda x: F.where(x, 1, 2),
         lambda x: F.where(F.greater(x, 0), 7, 1 / x),  # the branch not taken is infinite
         lambda x: F.xlogy(F.greater(x, 0), x),
+        lambda x: F.ratio(F.ones_like(x), x),
         lambda x: F.max_features(x) + 0 * F.ones_like(x),
         F.largest_feature,
     ],

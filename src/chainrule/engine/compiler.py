@@ -24,7 +24,7 @@ OPS = (
     "max_features", "largest_feature", "accumulate",
 )  # fmt: skip
 NUMBERS = {name: number for number, name in enumerate(OPS)}
-ELEMENTWISE = frozenset(OPS[1:19])
+ELEMENTWISE = frozenset((*OPS[1:19], "ratio"))
 OVER_FEATURES = frozenset(OPS[20:23])
 CONSTANT, VALUE, PARAMETER, FULL, THIN, ACCUMULATOR = range(6)  # enum SlotKind
 SLOTS = 128  # api.hpp, program_slots
@@ -216,6 +216,9 @@ class Compiler:
         constants = [operand.constant for operand in operands]
         if None not in constants:
             return self.number(float(rules[name].evaluate(*constants)), shape)
+        if name == "ratio":
+            quotient = self._entrywise("divide", operands)
+            return self._entrywise("where", (operands[1], quotient, self.number(0.0)))
         return self.emit(name, shape, all(operand.thin for operand in operands), *operands)
 
     def _power(self, x: Result, exponent: float) -> Result:
