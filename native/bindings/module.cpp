@@ -332,7 +332,7 @@ void bind_plan(nb::module_& m, const char* name) {
             p.set_input(value);
           },
           "value"_a)
-      .def("set_penalty", &P::set_penalty, "factor"_a)
+      .def("set_penalty", &P::set_penalty, "factor"_a, "absolute"_a = 0.0)
       .def(
           "set_optimizer",
           [](P& p, int rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {

@@ -184,7 +184,8 @@ struct UpdateArgs {
   T* second;                  // second moment
   const double* rate_scale;   // null, or the clipping factor of this step
   Rule rule;
-  T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty;
+  T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty,
+      penalty1;     // penalty · θ + penalty1 · sign θ
   T rest1, rest2;   // 1 - momentum and 1 - beta2, subtracted in double: in float32 0.99999999 is 1
 };
 
@@ -264,7 +265,8 @@ struct Kernels {
   void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block
   void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
   double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations
-  double (*square_sum)(const T* values, const T* other, T factor, size_t begin, size_t end);   // Σ (v + factor·o)²
+  // Σ (v + factor·o + sign_factor·sign o)²
+  double (*square_sum)(const T* values, const T* other, T factor, T sign_factor, size_t begin, size_t end);
 };
 
 // kind of `gather`

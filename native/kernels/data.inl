@@ -65,6 +65,11 @@ static void scatter(const Map<T>& x, T* rows, int samples, int begin, int end) {
   }
 }
 
+template <class T>
+inline Vec<T> sign_of(Vec<T> v) {
+  return v > T(0) ? broadcast<T>(T(1)) : (v < T(0) ? broadcast<T>(T(-1)) : Vec<T>{});
+}
+
 // One optimizer step on [begin, end), multiples of the lane count. The gradient is that of the data; the penalty's λW is
 // added here. Formulas: training/optimizers.py.
 template <class T, Rule rule>
@@ -72,7 +77,9 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
   const T clip = g.rate_scale ? T(*g.rate_scale) : T(1);
   for (size_t i = begin; i < end; i += lanes<T>) {
     Vec<T> theta = load(g.theta + i);
-    const Vec<T> d = (load(g.gradient + i) + g.penalty * theta) * clip;
+    Vec<T> d = load(g.gradient + i) + g.penalty * theta;
+    if (g.penalty1 != T(0)) d += g.penalty1 * sign_of<T>(theta);
+    d *= clip;
     if constexpr (rule == Rule::sgd || rule == Rule::nesterov) {
       if (g.first) {
         const Vec<T> v = g.momentum * load(g.first + i) + d;
@@ -117,21 +124,24 @@ static void update(const UpdateArgs<T>& g, size_t begin, size_t end) {
   }
 }
 
-// Σ (v + factor·o)² in double, in a fixed order: the penalty's value, the gradient's norm, and a test for finite numbers.
+// Σ (v + factor·o + sign_factor·sign o)² in double, in a fixed order: the penalty's value, the gradient's norm, and a test for
+// finite numbers.
 template <class T>
-static double square_sum(const T* values, const T* other, T factor, size_t begin, size_t end) {
+static double square_sum(const T* values, const T* other, T factor, T sign_factor, size_t begin, size_t end) {
   double sum = 0;
   for (size_t i = begin; i < end; i += 16 * lanes<T>) {
     Vec<T> part{};
     for (size_t j = i; j < end && j < i + 16 * lanes<T>; j += lanes<T>) {
-      const Vec<T> v = factor != T(0) ? load(values + j) + factor * load(other + j) : load(values + j);
+      Vec<T> v = factor != T(0) ? load(values + j) + factor * load(other + j) : load(values + j);
+      if (sign_factor != T(0)) v += sign_factor * sign_of<T>(load(other + j));
       part += v * v;
     }
     double run = double(sum_lanes<T>(part));
     if (run - run != 0) {   // a square above the type's range: once more, one by one
       run = 0;
       for (size_t j = i; j < end && j < i + 16 * lanes<T>; j++) {
-        const double v = double(values[j]) + (factor != T(0) ? double(factor) * double(other[j]) : 0.0);
+        double v = double(values[j]) + (factor != T(0) ? double(factor) * double(other[j]) : 0.0);
+        if (sign_factor != T(0)) v += double(sign_factor) * (other[j] > T(0) ? 1 : other[j] < T(0) ? -1 : 0);
         run += v * v;
       }
     }

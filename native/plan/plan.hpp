@@ -102,7 +102,7 @@ class Plan {
   void set_host_loss(int output);
   void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both);
   void set_input(int value);
-  void set_penalty(double lambda);
+  void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
   void set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
   void finish();   // lays out the arena
   Host host;
@@ -226,7 +226,7 @@ class Plan {
   LossOptions loss_options_{};
   Post<T> loss_post_{};
   int loss_saved_ = -1;
-  double lambda_ = 0;
+  double lambda_ = 0, lambda1_ = 0;
 
   int rule_ = -1;
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;

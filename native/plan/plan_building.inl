@@ -188,8 +188,8 @@ void Plan<T>::set_input(int value) {
   input_ = value;
 }
 template <class T>
-void Plan<T>::set_penalty(double lambda) {
-  lambda_ = held<T>(lambda, "a penalty");
+void Plan<T>::set_penalty(double lambda, double lambda1) {
+  lambda_ = held<T>(lambda, "a penalty"), lambda1_ = held<T>(lambda1, "a penalty");
 }
 template <class T>
 void Plan<T>::set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm) {

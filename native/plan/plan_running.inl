@@ -113,16 +113,19 @@ void Plan<T>::reduce_loss(int samples, Progress& progress) const {
 
 template <class T>
 double Plan<T>::penalty_value() const {
-  if (lambda_ == 0) return 0;
+  if (lambda_ == 0 && lambda1_ == 0) return 0;
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
     for (int i = begin; i < end; i++)
-      partial_[size_t(i)] = chunks_[size_t(i)].penalised
-                                ? kernels_.square_sum(theta_, nullptr, T(0), chunks_[size_t(i)].begin, chunks_[size_t(i)].end)
-                                : 0.0;
+      partial_[size_t(i)] = chunks_[size_t(i)].penalised ? kernels_.square_sum(theta_, nullptr, T(0), T(0),
+                                                                               chunks_[size_t(i)].begin, chunks_[size_t(i)].end)
+                                                         : 0.0;
   });
-  double sum = 0;
+  double sum = 0, absolute = 0;
   for (const double part : partial_) sum += part;
-  return 0.5 * lambda_ * sum;
+  if (lambda1_ != 0)
+    for (const Chunk& c : chunks_)
+      for (size_t i = c.begin; c.penalised && i < c.end; i++) absolute += std::abs(double(theta_[i]));
+  return 0.5 * lambda_ * sum + lambda1_ * absolute;
 }
 
 template <class T>
@@ -130,8 +133,8 @@ double Plan<T>::gradient_norm(bool with_penalty) const {
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
     for (int i = begin; i < end; i++) {
       const Chunk& c = chunks_[size_t(i)];
-      partial_[size_t(i)] =
-          kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0), c.begin, c.end);
+      partial_[size_t(i)] = kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0),
+                                                with_penalty && c.penalised ? T(lambda1_) : T(0), c.begin, c.end);
     }
   });
   double sum = 0;
@@ -141,10 +144,11 @@ double Plan<T>::gradient_norm(bool with_penalty) const {
 
 template <class T>
 void Plan<T>::add_penalty() {
-  if (lambda_ == 0) return;
+  if (lambda_ == 0 && lambda1_ == 0) return;
   for (const Chunk& c : chunks_)
     if (c.penalised)
-      for (size_t i = c.begin; i < c.end; i++) gradient_[i] += T(lambda_) * theta_[i];
+      for (size_t i = c.begin; i < c.end; i++)
+        gradient_[i] += T(lambda_) * theta_[i] + T(lambda1_) * T((theta_[i] > 0) - (theta_[i] < 0));
 }
 
 template <class T>
@@ -212,7 +216,7 @@ void Plan<T>::update(double rate) {
     for (int i = begin; i < end; i++) {
       const Chunk& c = chunks_[size_t(i)];
       UpdateArgs<T> own = g;
-      own.penalty = c.penalised ? T(lambda_) : T(0);
+      own.penalty = c.penalised ? T(lambda_) : T(0), own.penalty1 = c.penalised ? T(lambda1_) : T(0);
       own.decoupled_decay = c.penalised ? T(decay_) : T(0);
       kernels_.update(own, c.begin, c.end);
     }

@@ -89,7 +89,7 @@ from chainrule.losses import (
     SquaredError,
 )
 from chainrule.network import Network, load, set_executor
-from chainrule.penalties import L2, Penalty
+from chainrule.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.step import Step
 from chainrule.version import __version__
 
@@ -120,6 +120,7 @@ _LATER = {
 _INSTEAD = by_name(
     {
         "chainrule.SiLU()": ("Swish",),
+        "chainrule.ElasticNet(1e-5, 1e-4)": ("L1L2",),
         "chainrule.SquaredError(mean_outputs=True)": ("MSE", "MSELoss", "MeanSquaredError"),
         "chainrule.MeanAbsoluteError()": ("MAE", "L1Loss", "AbsoluteError"),
         "chainrule.CrossEntropy()": ("CrossEntropyLoss", "CategoricalCrossentropy", "NLLLoss"),
@@ -135,6 +136,7 @@ _INSTEAD = by_name(
 __all__ = [
     "ELU",
     "GELU",
+    "L1",
     "L2",
     "SELU",
     "SGD",
@@ -159,6 +161,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "EarlyStopping",
+    "ElasticNet",
     "ExponentialDecay",
     "FileError",
     "Flatten",

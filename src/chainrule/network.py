@@ -232,7 +232,7 @@ class Network:
         *,
         dtype: Any = "float64",
     ) -> Network:
-        """The dense network of matrices Θ; `hidden` and `output` are its activations, Sigmoid() by default."""
+        """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
         layers, inputs = layers_for(values, hidden or Sigmoid(), output or Sigmoid())
         network = cls(layers, input_shape=inputs, dtype=dtype)
         network.set_theta(values)

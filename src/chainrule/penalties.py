@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from chainrule.errors import describe
-from chainrule.formulas import sum_entries
+from chainrule.formulas import greater, sum_entries
 from chainrule.scalars import finite_number
 
 
@@ -23,6 +23,10 @@ class Penalty:
         """∂(value)/∂W, of W's shape."""
         raise NotImplementedError(f"{type(self).__name__} must define gradient(self, W, training_size)")
 
+    def branches(self, W: Any) -> Any:
+        """Which branch of a piecewise formula is taken, as `Layer.branches`; None if it is smooth."""
+        return None
+
 
 @dataclass(frozen=True)
 class L2(Penalty):
@@ -35,8 +39,7 @@ class L2(Penalty):
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        if not finite_number(self.lam) or self.lam < 0:
-            raise ValueError(f"L2 lam must be a finite number of at least 0, received {describe(self.lam)}")
+        _check(self, "lam")
 
     def value(self, W: Any, training_size: Any) -> Any:
         return (self.lam / (2 * training_size) if self.per_sample else self.lam / 2) * sum_entries(W**2)
@@ -45,12 +48,69 @@ class L2(Penalty):
         return (self.lam / training_size if self.per_sample else self.lam) * W
 
 
+@dataclass(frozen=True)
+class L1(Penalty):
+    """λ · Σ|W| with gradient λ sign W, 0 at 0; per_sample=True: both divided by m, as L2 has it."""
+
+    lam: float
+    per_sample: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, "lam")
+
+    def value(self, W: Any, training_size: Any) -> Any:
+        return (self.lam / training_size if self.per_sample else self.lam) * sum_entries(abs(W))
+
+    def gradient(self, W: Any, training_size: Any) -> Any:
+        return (self.lam / training_size if self.per_sample else self.lam) * (greater(W, 0) - greater(0, W))
+
+    def branches(self, W: Any) -> Any:
+        return W > 0
+
+
+@dataclass(frozen=True)
+class ElasticNet(Penalty):
+    """L1(l1) and L2(l2) together (Zou, Hastie 2005): l1 · Σ|W| + l2/2 · ΣW²; per_sample=True: divided by m.
+
+    scikit-learn's alpha and l1_ratio are l1 = alpha · l1_ratio and l2 = alpha · (1 - l1_ratio).
+    """
+
+    l1: float
+    l2: float
+    per_sample: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, "l1", "l2")
+
+    def value(self, W: Any, training_size: Any) -> Any:
+        total = self.l1 * sum_entries(abs(W)) + self.l2 / 2 * sum_entries(W**2)
+        return total / training_size if self.per_sample else total
+
+    def gradient(self, W: Any, training_size: Any) -> Any:
+        total = self.l1 * (greater(W, 0) - greater(0, W)) + self.l2 * W
+        return total / training_size if self.per_sample else total
+
+    def branches(self, W: Any) -> Any:
+        return W > 0
+
+
+def _check(penalty: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(penalty, name)
+        if not finite_number(value) or value < 0:
+            raise ValueError(
+                f"{type(penalty).__name__} {name} must be a finite number of at least 0, "
+                f"received {describe(value)}"
+            )
+
+
 def penalty_from(value: Any) -> Penalty | None:
     """The penalty itself; TypeError if it is not one: a bare λ does not say whether it is divided by m."""
     if value is None or isinstance(value, Penalty):
         return value
     raise TypeError(
-        f"penalty must be L2(1e-4), L2(1e-4, per_sample=True) or None, received {describe(value)}"
+        "penalty must be L2(1e-4), L2(1e-4, per_sample=True), L1(1e-5), ElasticNet(1e-5, 1e-4) or None, "
+        f"received {describe(value)}"
     )
 
 

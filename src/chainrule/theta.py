@@ -59,8 +59,8 @@ def layers_for(values: Sequence[Any], hidden: Layer, output: Layer) -> tuple[lis
     for number, matrix in enumerate(matrices, 1):
         if number > 1 and matrix.shape[1] != len(matrices[number - 2]) + 1:
             raise ShapeError(
-                f"theta {number} must have {len(matrices[number - 2]) + 1} columns, one more than theta {number - 1} "
-                f"has rows, received {matrix.shape}"
+                f"theta {number} must have {len(matrices[number - 2]) + 1} columns, one more than theta "
+                f"{number - 1} has rows, received {matrix.shape}"
             )
         layers += [Dense(len(matrix)), output if number == len(matrices) else hidden]
     return layers, matrices[0].shape[1] - 1

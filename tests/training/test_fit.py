@@ -265,7 +265,7 @@ def test_keywords_of_other_libraries_are_answered(keyword: str, advice: str) -> 
         ({"loss": CrossEntropy}, TypeError, "received the class CrossEntropy"),
         ({"loss": BinaryCrossEntropy()}, PairError, r"Sigmoid\(\)"),
         ({"loss": "binary_cross_entropy"}, PairError, r"Sigmoid\(\)"),
-        ({"penalty": 1e-4}, TypeError, r"penalty must be L2\(1e-4\), L2\(1e-4, per_sample=True\) or None"),
+        ({"penalty": 1e-4}, TypeError, r"penalty must be L2\(1e-4\), .* or None"),
         ({"optimizer": "sdg"}, ValueError, "optimizer 'sdg' is unknown"),
         ({"optimizer": SGD(CosineDecay(0.1, warmup_epochs=9)), "epochs": 5}, ValueError, "leaves no epoch"),
         ({"validation": 1.5}, ValueError, "validation must be a number greater than 0 and less than 1"),

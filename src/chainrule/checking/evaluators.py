@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule import reference
 from chainrule.losses import Loss
 from chainrule.network import Network, penalty_value
-from chainrule.penalties import L2, Penalty
+from chainrule.penalties import L1, L2, ElasticNet, Penalty
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
@@ -111,6 +111,9 @@ class ReferenceEvaluator:
         patterns = [one.layer.branches(one.x) for one in reference.leaf_passes(passes)]
         targets = self.chosen.prepared(reference.target_columns(self.targets, self.network, np.float64))
         patterns.append(self.chosen.branches(passes[-1].output, targets))
+        if self.penalty is not None:
+            specs = self.network.parameter_specs
+            patterns += [self.penalty.branches(values[name]) for name in values if name in specs]
         return [np.asarray(pattern) for pattern in patterns if pattern is not None]
 
     def _penalty(self, values: Values) -> float:
@@ -161,6 +164,6 @@ def native_available(penalty: Penalty | None) -> str | None:
         import chainrule.engine  # noqa: F401
     except ImportError as error:
         return f"the compiled engine cannot be imported ({error})"
-    if penalty is not None and type(penalty) is not L2:
+    if penalty is not None and type(penalty) not in (L2, L1, ElasticNet):
         return f"the engine has no kernel for the penalty {penalty!r}"
     return None

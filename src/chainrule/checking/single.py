@@ -105,6 +105,7 @@ def check_penalty(
         {"gradient": np.asarray(W, dtype=np.float64)},
         lambda v: penalty.value(v["gradient"], training_size),
         lambda v: {"gradient": _shaped(penalty.gradient(v["gradient"], training_size), W, penalty)},
+        lambda v: penalty.branches(v["gradient"]),
     )
     comparison = compare(evaluator, entries="auto", direction="auto", tolerance=tolerance, seed=0)
     return _report(f"penalty {penalty!r}", comparison, tolerance)

@@ -16,7 +16,7 @@ from chainrule.engine.programs import loss_programs
 from chainrule.errors import describe
 from chainrule.layers import Layer, call_formula
 from chainrule.losses import Loss
-from chainrule.penalties import L2, Penalty
+from chainrule.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.scalars import check_count
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 # Numbers of native/kernels/api.hpp, enum Rule, and of native/plan/plan.hpp, enum Outcome.
 RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
+# λ of ½ΣW² and of Σ|W|. By the exact class: a subclass may have other formulas.
+PENALTIES: dict[type[Penalty], Callable[[Any], tuple[float, float]]] = {
+    L2: lambda penalty: (penalty.lam, 0.0),
+    L1: lambda penalty: (0.0, penalty.lam),
+    ElasticNet: lambda penalty: (penalty.l2, penalty.l1),
+}
 OUTCOMES = ("done", "stopped", "nonfinite")
 LARGEST_BATCH = 2**24
 
@@ -109,7 +115,7 @@ class Plan:
             # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
             plan = weakref.proxy(self)
             native.set_host(lambda *arguments: plan._call_host(*arguments))
-        native.set_penalty(self._penalty_factor(training_size))
+        native.set_penalty(*self._penalty_factors(training_size))
         if optimizer is not None:
             self._set_optimizer(optimizer)
         native.finish()
@@ -117,21 +123,25 @@ class Plan:
 
     # -- what the native plan is told
 
-    def _penalty_factor(self, training_size: int | None) -> float:
-        penalty = self.penalty
+    def _penalty_factors(self, training_size: int | None) -> tuple[float, float]:
+        """λ of ½ΣW² and of Σ|W|."""
+        penalty: Any = self.penalty
         if penalty is None:
-            return 0.0
-        if type(penalty) is not L2:
+            return 0.0, 0.0
+        if type(penalty) not in PENALTIES:
             raise TypeError(
-                f"the engine knows the penalty L2, received {penalty!r}; chainrule.reference evaluates others"
+                f"the engine knows the penalties L2, L1 and ElasticNet, received {penalty!r}; "
+                "chainrule.reference evaluates others"
             )
+        squares, absolute = PENALTIES[type(penalty)](penalty)
         if not penalty.per_sample:
-            return float(penalty.lam)
+            return float(squares), float(absolute)
         if training_size is None:
             raise ValueError(
-                "L2(per_sample=True) divides by the size of the training set: pass training_size"
+                f"{type(penalty).__name__}(per_sample=True) divides by the size of the training set: "
+                "pass training_size"
             )
-        return float(penalty.lam) / training_size
+        return float(squares) / training_size, float(absolute) / training_size
 
     def _set_optimizer(self, optimizer: Any) -> None:
         rule, momentum, beta2, epsilon, decay = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0
