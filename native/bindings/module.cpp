@@ -292,6 +292,7 @@ void bind_plan(nb::module_& m, const char* name) {
           "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
+      .def("add_masking", &P::add_masking, "x"_a, "z"_a, "mask"_a, "value"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
       .def("add_program", &P::add_program, "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)

@@ -15,6 +15,7 @@ namespace {
 #include "../kernels/depthwise.inl"
 #include "../kernels/winograd.inl"
 #include "../kernels/pool.inl"
+#include "../kernels/masking.inl"
 #include "../kernels/loss.inl"
 #include "../kernels/data.inl"
 #include "../kernels/program.inl"
@@ -63,6 +64,8 @@ constexpr Kernels<T> table() {
   k.activation_backward = activation_backward<T>;
   k.softmax_forward = softmax_forward<T>;
   k.softmax_backward = softmax_backward<T>;
+  k.masking_forward = masking_forward<T>;
+  k.masking_backward = masking_backward<T>;
   k.add_run = add_run<T>;
   k.loss = loss<T>;
   k.program_scratch = program_scratch<T>;

@@ -88,6 +88,14 @@ struct ElementwiseArgs {
   int blocks;
 };
 
+template <class T>
+struct MaskingArgs {
+  Map<T> x, z;   // forward: values; backward: x is the δ of the input, z that of the output
+  Map<T> mask;   // one channel: 1 where a step is there, 0 where it is padding
+  T value = 0;   // padding: all features of the step are this
+  int blocks;
+};
+
 enum class LossKind : int {
   squared_error,
   sigmoid_cross_entropy,
@@ -250,6 +258,9 @@ struct Kernels {
   void (*activation_backward)(const ElementwiseArgs<T>&, int begin, int end);
   void (*softmax_forward)(const ElementwiseArgs<T>&, int begin, int end);
   void (*softmax_backward)(const ElementwiseArgs<T>&, int begin, int end);   // post.saved = a
+
+  void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);   // unit: row of a block
+  void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
 
   void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "cpu.hpp"
+#include "masking_operation.hpp"
 #include "operations.hpp"
 #include "program_operation.hpp"
 #include "structure_operations.hpp"

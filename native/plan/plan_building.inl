@@ -107,6 +107,12 @@ void Plan<T>::add_flatten(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_masking(int x, int z, int mask, double value) {
+  auto o = std::make_unique<MaskingOperation<T>>();
+  o->mask = mask, o->value = T(held<T>(value, "a masking value"));
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_host(int number, int x, int z) {
   auto o = std::make_unique<HostOperation<T>>();
   o->number = number;

@@ -33,7 +33,8 @@ _PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the
 @dataclass
 class Context:
     """What a pass needs beside numbers: whether it trains, the random numbers' seed and step, and the mask of
-    the samples' sequences, (steps, m), once a layer has said which steps are there.
+    the samples' sequences, (steps, m): from the layer that says which steps are there, through those that
+    keep the steps; of branches, the mask of the first that has one goes on.
     """
 
     training: bool
@@ -163,12 +164,19 @@ def run_forward(
                 )
             passes.append(one)
             x = one.output
+            if context.mask is not None and (x.ndim != 3 or len(x) != len(context.mask)):
+                context.mask = None  # the steps end here
         return passes
 
     def composite(layer: Composite, x: Array) -> Pass:
-        inside = tuple(tuple(chain(own, x)) for own in layer.chains)
+        inside, before, after = [], context.mask, []
+        for own in layer.chains:
+            context.mask = before
+            inside.append(tuple(chain(own, x)))
+            after.append(context.mask)
+        context.mask = next((mask for mask in after if mask is not None), None)
         outputs = [passes[-1].output if passes else x for passes in inside]
-        return Pass(layer, x, layer.forward(*outputs), {}, inside)
+        return Pass(layer, x, layer.forward(*outputs), {}, tuple(inside))
 
     def leaf(layer: Layer, x: Array) -> Pass:
         given = dict(parameters_of(network, layer, parameters, dtype))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.engine.programs import layer_programs
 from chainrule.errors import ShapeError
@@ -33,6 +33,7 @@ from chainrule.layers import (
     L2Pool2D,
     Layer,
     LeakyReLU,
+    Masking,
     MaxPool1D,
     MaxPool2D,
     ReLU,
@@ -97,6 +98,18 @@ class Value:
     saved: int = -1  # the value f' is computed from
 
 
+class Hosted(NamedTuple):
+    """A layer whose formulas are evaluated on the host: its input, its output, the mask it may read, and the
+    value its own mask is written to.
+    """
+
+    layer: Layer
+    x: Value
+    z: Value
+    mask: Value | None
+    made: Value | None
+
+
 @dataclass
 class Lowering:
     """Walks the layers once and calls the native plan's builder."""
@@ -106,7 +119,8 @@ class Lowering:
     shapes: Mapping[str, Shape]  # layer name -> output shape
     parameters: dict[str, int] = field(default_factory=dict)  # name -> number
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
-    hosts: list[tuple[Layer, Value, Value]] = field(default_factory=list)
+    hosts: list[Hosted] = field(default_factory=list)
+    mask: Value | None = None  # (steps, 1): 1 where a step is there, as in the reference's Context
 
     @property
     def blocks(self) -> int:
@@ -119,6 +133,15 @@ class Lowering:
             raise ShapeError(f"a value of shape {shape} has more than {LARGEST_VALUE} numbers per sample")
         number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
         return Value(number, shape, halo, delta_halo, with_delta)
+
+    def steps_mask(self, steps: int) -> Value:
+        """A value for a mask, which an operation fills in."""
+        return self.value((steps, 1), NO_HALO, NO_HALO, False)
+
+    def keep_mask(self, x: Value) -> None:
+        """The mask goes on where x, which comes next, has its steps."""
+        if self.mask and (len(x.shape) != 2 or x.shape[0] != self.mask.shape[0]):
+            self.mask = None
 
     def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
         size = 1
@@ -167,10 +190,12 @@ class Lowering:
             if isinstance(layer, Composite):
                 shape = self.shapes[str(layer.name)]
                 x, learned = self.composite(layer, x, self.wanted_halo(rest, shape, after), learned)
+                self.keep_mask(x)
                 continue
             same = self.view(layer, x)
             if same is not None:
                 self.values[str(layer.name)], x = same.number, same
+                self.keep_mask(x)
                 continue
             learned = learned or self.keep or any(spec.learned for spec in layer.parameters(x.shape).values())
             activation = None
@@ -179,6 +204,7 @@ class Lowering:
                 place += 1
             shape = self.shapes[str(layer.name)]
             x = self.operation(layer, activation, x, self.wanted_halo(rest, shape, after), learned)
+            self.keep_mask(x)
         return x, learned
 
     def view(self, layer: Layer, x: Value) -> Value | None:
@@ -227,10 +253,12 @@ class Lowering:
         ]
         self.consume(x)
         self.native.add_branches(x.number, [reader.number for reader in readers])
-        ends = [
-            self.chain(own, reader, NO_HALO, learned)
-            for own, reader in zip(layer.chains, readers, strict=True)
-        ]
+        ends, before, after = [], self.mask, []
+        for own, reader in zip(layer.chains, readers, strict=True):
+            self.mask = before
+            ends.append(self.chain(own, reader, NO_HALO, learned))
+            after.append(self.mask)
+        self.mask = next((mask for mask in after if mask), None)
         learned = any(own for _, own in ends)
         z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned)
         self.native.add_join(
@@ -399,6 +427,11 @@ def _activation(low: Lowering, layer: Layer, x: Value, z: Value, parameters: lis
     low.native.add_activation(x.number, z.number, ACTIVATIONS[type(layer)], slope(layer))
 
 
+def _masking(low: Lowering, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
+    low.mask = low.steps_mask(x.shape[0])
+    low.native.add_masking(x.number, z.number, low.mask.number, layer.value)
+
+
 def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list[int]) -> None:
     low.native.add_softmax(x.number, z.number)
 
@@ -415,7 +448,9 @@ def _formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[
 
 
 def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    low.hosts.append((layer, x, z))
+    made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
+    low.hosts.append(Hosted(layer, x, z, low.mask, made))
+    low.mask = made or low.mask
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
 
@@ -426,6 +461,7 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
     **dict.fromkeys(POOLS, _pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
     Flatten: _flatten,
+    Masking: _masking,
     Softmax: _softmax,
     **dict.fromkeys(ACTIVATIONS, _activation),
 }

@@ -357,12 +357,18 @@ class Plan:
         if operation < 0:
             self._host_loss(backward, samples)
             return
-        layer, x, z = self._hosts[operation]
+        layer, x, z, mask, made = self._hosts[operation]
         available = self._layer_parameters(layer)
         available["x"] = self._rows(x, False, samples)
+        if mask:
+            available["mask"] = self._rows(mask, False, samples)[:, 0]
         title = type(layer).__name__
         if not backward:
             self._write(z, False, call_formula(layer.forward, available), samples, f"{title}.forward")
+            if made:
+                there = layer.mask(available["x"])
+                there = available.get("mask", np.ones((*made.shape, samples))) if there is None else there
+                self._write(made, False, there.reshape(*made.shape, -1), samples, f"{title}.mask")
             return
         if not z.with_delta:  # nothing here or below has parameters
             return

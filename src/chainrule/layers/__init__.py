@@ -17,6 +17,7 @@ from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.flatten import Flatten
 from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
+from chainrule.layers.masking import Masking
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -64,6 +65,7 @@ _built_in: tuple[type[Layer], ...] = (
     HardSwish,
     PReLU,
     Softmax,
+    Masking,
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
@@ -94,6 +96,7 @@ __all__ = [
     "L2Pool2D",
     "Layer",
     "LeakyReLU",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "Mish",

@@ -1,0 +1,36 @@
+// Which steps of a sequence are padding: the mask that later operations read, and zeros in their place.
+#pragma once
+#include "operations.hpp"
+
+namespace chainrule {
+
+template <class T>
+class MaskingOperation final : public Operation<T> {
+ public:
+  int mask = -1;
+  T value = 0;
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    forward_.x = plan.map(this->x), forward_.z = plan.map(this->z);
+    backward_.x = plan.delta(this->x), backward_.z = plan.delta(this->z);
+    forward_.mask = backward_.mask = plan.map(mask);
+    forward_.value = value;
+  }
+  void forward(Plan<T>& plan, int samples) override { run(plan, forward_, plan.kernels().masking_forward, samples); }
+  void delta(Plan<T>& plan, int samples) override {
+    run(plan, backward_, plan.kernels().masking_backward, samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  template <class Kernel>
+  static void run(Plan<T>& plan, MaskingArgs<T>& g, Kernel kernel, int samples) {
+    g.blocks = plan.blocks(samples);
+    parallel(g.blocks * g.x.height, int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels * 2,
+             [&](int begin, int end, int) { kernel(g, begin, end); });
+  }
+  MaskingArgs<T> forward_{}, backward_{};
+};
+
+}   // namespace chainrule

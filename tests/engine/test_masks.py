@@ -1,0 +1,115 @@
+"""Masks of sequences: which steps are padding goes from the layer that finds out to those that read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import reference
+from tests.engine.harness import MACHINES, Array, Problem, assert_like_reference, batch_sizes, width
+
+machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
+STEPS, FEATURES = 5, 3
+
+
+class Weigh(cr.Layer):
+    """Twice what is there: a layer of one's own that reads the mask."""
+
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        return 3.0 * x if mask is None else x * (1 + mask[:, None, :])
+
+    def delta(self, d: Any, mask: Any = None) -> Any:
+        return 3.0 * d if mask is None else d * (1 + mask[:, None, :])
+
+
+class FirstFeature(cr.Layer):
+    """A layer of one's own that says which steps are there: those that begin with a positive number."""
+
+    def forward(self, x: Any) -> Any:
+        return 1.0 * x
+
+    def delta(self, d: Any) -> Any:
+        return d
+
+    def mask(self, x: Any) -> Any:
+        return (x[:, 0, :] > 0).astype(x.dtype)
+
+
+def sequences(count: int) -> Array:
+    """Padding of any number of steps, behind and between the others; none, and nothing else."""
+    r = np.random.default_rng(3)
+    X = r.standard_normal((count, STEPS, FEATURES)).astype(np.float32)
+    X[r.random((count, STEPS)) < 0.4] = 0
+    X[::7], X[3::7] = 0, 1
+    return X
+
+
+NETWORKS: dict[str, list[cr.Layer]] = {
+    "through a dense layer": [cr.Masking(), cr.Dense(4), cr.Tanh(), Weigh()],
+    "through a host layer": [cr.Masking(), Weigh(), Weigh()],
+    "behind layers": [cr.Dense(3, bias=False), cr.Masking(), Weigh(), cr.Dense(2)],
+    "from a host layer": [cr.Dense(3), FirstFeature(), cr.Dense(2), Weigh()],
+    "the last one says it": [cr.Masking(), FirstFeature(), Weigh()],
+    "ends with the steps": [cr.Masking(), cr.Conv1D(3, 2), Weigh(), cr.Flatten(), cr.Dense(3), Weigh()],
+    "into branches": [cr.Masking(), cr.Parallel([[Weigh(), cr.Dense(3)], []]), Weigh()],
+    "out of a branch": [cr.Parallel([cr.Dense(3), [cr.Masking(), Weigh()]], join="concat"), Weigh()],
+    "not into the next branch": [cr.Parallel([[cr.Masking(), Weigh()], Weigh()]), Weigh()],
+    "not out of steps that ended": [
+        cr.Masking(),
+        cr.Parallel([[cr.Conv1D(2, 2), Weigh()], [cr.Conv1D(2, 2)]]),
+        Weigh(),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_masks_reach_the_same_layers_as_by_the_formulas(name: str) -> None:
+    network = cr.Network(NETWORKS[name], input_shape=(STEPS, FEATURES), seed=2)
+    r = np.random.default_rng(5)
+    X = sequences(35)
+    y = r.standard_normal((35, *network.output_shape)).astype(np.float32)
+    problem = Problem(network, X, y, cr.SquaredError())
+    for level, dtype in MACHINES:
+        for samples in batch_sizes(width(level, dtype)):
+            part = problem.first(samples)
+            assert_like_reference(part, level, dtype, samples, part.step())
+
+
+def test_where_a_mask_is_read() -> None:
+    """The expected factors by hand: 2 where a step is there, 1 where not, 3 where no mask is known."""
+    X = np.array([[[1.0], [0.0], [2.0]]])
+
+    def factors(*layers: cr.Layer) -> list[float]:
+        network = cr.Network(layers, input_shape=(3, 1), dtype="float64")
+        for name in network.parameters:
+            network.parameters[name] = np.full(network.parameters[name].shape, 1.0 * name.endswith("W"))
+        found = network.predict(X)
+        np.testing.assert_allclose(reference.forward(network, X), found)
+        return [float(v) for v in found.ravel()]
+
+    assert factors(Weigh()) == [3, 0, 6]
+    assert factors(cr.Masking(), Weigh()) == [2, 0, 4]
+    assert factors(cr.Masking(2.0), Weigh()) == [2, 0, 0]
+    assert factors(cr.Masking(), cr.Dense(1), Weigh()) == [2, 0, 4]
+    assert factors(cr.Masking(), cr.Flatten(), Weigh()) == [3, 0, 6]
+    assert factors(cr.Masking(), cr.Conv1D(1, 2), Weigh()) == [3, 6]
+    assert factors(cr.Parallel([[cr.Masking(2.0)], []]), Weigh()) == [4, 0, 2]
+
+
+@machines
+def test_masking_hands_down_no_delta_to_padding(level: str, dtype: str) -> None:
+    network = cr.Network([cr.Dense(3), cr.ReLU(), cr.Masking()], input_shape=(STEPS, FEATURES), seed=1)
+    problem = Problem(network, sequences(9), np.ones((9, STEPS, 3), np.float32), cr.SquaredError())
+    assert_like_reference(problem, level, dtype, 9, problem.step())
+
+
+def test_masking_refuses_what_it_cannot_be() -> None:
+    with pytest.raises(ValueError, match=r"float32 holds exactly.*received 0\.1"):
+        cr.Masking(0.1)
+    with pytest.raises(cr.ShapeError, match="Masking needs a sequence"):
+        cr.Network([cr.Masking()], input_shape=(4,))
+    with pytest.raises(TypeError, match="write value="):
+        cr.Masking(mask_value=-1.0)  # type: ignore[call-arg]
