@@ -36,6 +36,11 @@ def test_both_ways_of_writing(tmp_path: Path) -> None:
     network = Network(layers, input_shape=shape)
     assert network.shapes["conv1"] == (9, 8, 4)
     assert network.layers[-1].name == "last"
+    entries = (
+        '[{ type = "Conv1D", filters = 2, kernel_size = 3, padding = [2, 0], dilation = 1 }, "L2Pool1D"]'
+    )
+    layers, _ = read_network_file(write(tmp_path, f"input_shape = [8, 2]\nlayers = {entries}"))
+    assert Network(layers, input_shape=(8, 2)).output_shape == (4, 2)
     layers, shape = read_network_file(write(tmp_path, '[[layers]]\ntype = "Dense"\nunits = 2\n'))
     assert shape is None
     assert repr(layers) == "[Dense(2)]"

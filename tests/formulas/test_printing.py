@@ -98,6 +98,37 @@ GOLDEN: list[tuple[Any, str, str, str]] = [
         "Xˡ_{i,j} = (1/6) Σ_{m,n} Xˡ⁻¹_{2i+m,3j+n}",
         r"X^{l}_{i,j} = \frac{1}{6} \sum_{m,n} X^{l-1}_{2i+m,3j+n}",
     ),
+    (
+        L.Conv1D(3, 3, stride=2, dilation=3, padding=1),
+        "delta",
+        "∂J/∂Xˡ⁻¹_u = Σ_m (Wˡ_m)ᵀ δˡ_{(u+1−3m)/2}",
+        r"\frac{\partial J}{\partial X^{l-1}_{u}} = \sum_{m} {W^{l}_{m}}^{\top} \delta^{l}_{(u+1-3m)/2}",
+    ),
+    (
+        L.DepthwiseConv2D(3),
+        "forward",
+        "zˡ_{i,j} = Σ_{m,n} diag(Wˡ_{m,n}) Xˡ⁻¹_{i+m,j+n} + b̂ˡ",
+        r"z^{l}_{i,j} = \sum_{m,n} \operatorname{diag}(W^{l}_{m,n}) X^{l-1}_{i+m,j+n} + \hat{b}^{l}",
+    ),
+    (
+        L.ConvTranspose2D(3, 3, stride=2),
+        "forward",
+        "zˡ_{u,v} = Σ_{m,n} (Wˡ_{m,n})ᵀ Xˡ⁻¹_{(u−m)/2,(v−n)/2} + b̂ˡ",
+        r"z^{l}_{u,v} = \sum_{m,n} {W^{l}_{m,n}}^{\top} X^{l-1}_{(u-m)/2,(v-n)/2} + \hat{b}^{l}",
+    ),
+    (
+        L.L2Pool1D(2),
+        "delta",
+        "∂J/∂Xˡ⁻¹_u = Xˡ⁻¹_u ⊙ Σ_m (δˡ_{(u−m)/2} / Xˡ_{(u−m)/2})",
+        r"\frac{\partial J}{\partial X^{l-1}_{u}} = X^{l-1}_{u} \odot "
+        r"\sum_{m} \frac{\delta^{l}_{(u-m)/2}}{X^{l}_{(u-m)/2}}",
+    ),
+    (
+        L.GlobalMaxPool(),
+        "forward",
+        "xˡ = max_i Xˡ⁻¹_i",
+        r"x^{l} = \max_{i} X^{l-1}_{i}",
+    ),
     (L.Flatten(), "forward", "xˡ = vec(Xˡ⁻¹)", r"x^{l} = \operatorname{vec}(X^{l-1})"),
     (
         L.Flatten(),
@@ -188,6 +219,10 @@ def test_definitions_and_remarks() -> None:
     delta = trace(L.MaxPool2D(2)).equations["delta"]
     assert [text(line) for line in delta.definitions] == ["w_{i,j} = arg max_{m,n} Xˡ⁻¹_{2i+m,2j+n}"]
     assert "δ is 0 outside of its grid and at indices that are not whole" in delta.remarks
+    assert trace(L.MaxPool2D(2, padding=1)).equations["forward"].remarks == ("X is −∞ outside of the image",)
+    back = trace(L.ConvTranspose1D(2, 3)).equations
+    assert back["forward"].remarks == ("X is 0 outside of its grid and at indices that are not whole",)
+    assert back["delta"].remarks == ("δ is 0 outside of the image",)
     gelu = trace(L.GELU()).equations["delta"]
     assert [text(line) for line in gelu.definitions] == [
         "Φ = ½ (1 + erf(zˡ / √2))",

@@ -28,8 +28,8 @@ from chainrule.formulas.boxes import (
 )
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol, walk
 from chainrule.formulas.kinds import is_image
-from chainrule.formulas.layouts import NOWHERE, At, pixel, window_at
 from chainrule.formulas.notation import SEED_000, Letter, Notation
+from chainrule.formulas.places import NOWHERE, At, pixel, window_at
 
 Reference = Callable[[Expression], "str | None"]
 

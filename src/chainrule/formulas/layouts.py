@@ -4,16 +4,16 @@ This module is loaded when a formula is first printed: to compute, nobody needs 
 
 A layout receives the composer (which lays out operands), the node, and `at`: where the result is looked at.
 Positions and features are pushed down to the letters, so that a window of X reads X_{i+m,j+n} and a sum over
-features reads Σ_k a_k d_k.
+features reads Σ_k a_k d_k.  Windows and kernels are laid out in window_layouts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from chainrule.formulas import window_layouts
 from chainrule.formulas.boxes import (
     BIG,
     HADAMARD,
@@ -43,40 +43,18 @@ from chainrule.formulas.boxes import (
     row,
     tight,
 )
-from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol
-from chainrule.formulas.grid import Grid
+from chainrule.formulas.expression import Named, Operation, Over
 from chainrule.formulas.kinds import axes, is_image, is_scalar, is_thin
+from chainrule.formulas.places import NOWHERE, At, Layout, window_at
 
 if TYPE_CHECKING:
     from chainrule.formulas.compose import Composer
 
 
-@dataclass(frozen=True)
-class At:
-    """Subscripts under which a quantity is looked at: a position (a coordinate per axis) and a feature."""
-
-    position: tuple[Box, ...] | None = None
-    feature: Box | None = None
-
-
-NOWHERE = At()
-Layout = Callable[["Composer", Any, At], Box]
-
-
-def window_at(node: Expression) -> At:
-    """A window: (i, j), or (i) in a sequence."""
-    return At(tuple(map(Word, "ij"[: axes(node)])))
-
-
-def pixel(node: Expression) -> At:
-    """A pixel: (u, v), or (u) in a sequence."""
-    return At(tuple(map(Word, "uv"[: axes(node)])))
-
-
 def find(layout: str | tuple[str, str]) -> Layout:
     """The layout a rule names: "matmul", or ("function", "tanh") for a layout made from a word."""
     if isinstance(layout, str):
-        found: Layout = globals()[layout]
+        found: Layout = globals().get(layout) or getattr(window_layouts, layout)
         return found
     maker, word = layout
     made: Layout = globals()[maker](word)
@@ -362,106 +340,6 @@ def sum_entries(c: Composer, node: Operation, at: At) -> Box:
 
 def count(letter: str) -> Layout:
     return lambda c, node, at: Word(letter)
-
-
-# -- images --------------------------------------------------------------------------------------------------
-
-
-def _shift(parts: list[Box], index: Box, sign: str) -> None:
-    if index != Numeral("0"):
-        parts += [Sign(sign), index]
-
-
-def _factors_of(c: Composer, sizes: tuple[int, ...], letter: str) -> list[Box | None]:
-    """Strides or dilations as numbers or a letter; None for 1 where numbers are printed."""
-    if not c.notation.sizes:
-        return [Word(letter)] * len(sizes)
-    return [None if size == 1 else Numeral(str(size)) for size in sizes]
-
-
-def _offsets(c: Composer, offset: tuple[Expression, ...], grid: Grid) -> list[Box]:
-    """The kernel's offsets m, n, times the dilation where there is one."""
-    boxes = [c.box(index) for index in offset]
-    if set(grid.dilation) == {1}:
-        return boxes
-    steps = _factors_of(c, grid.dilation, "d")
-    return [
-        box if step is None else tight(step, box, binds=PRODUCT)
-        for box, step in zip(boxes, steps, strict=True)
-    ]
-
-
-def _leading(c: Composer, grid: Grid) -> list[Box]:
-    """Zeros before the first row and column; letters where "same" leaves them to the size of the image."""
-    known = not isinstance(grid.padding, str) or set(grid.stride) == {1}
-    if not known or not (c.notation.sizes or not grid.padded):
-        return [Word(letter) for letter in "pq"[: len(grid.kernel)]]
-    # with stride 1 "same" depends on the kernel only, so any size gives the answer
-    return [Numeral(str(before)) for before, _ in grid.pads(grid.extent)]
-
-
-def window(c: Composer, node: Operation, at: At) -> Box:
-    x, *offset = node.operands
-    grid: Grid = node.options["grid"]
-    coordinates = []
-    axes_ = zip(
-        at.position or window_at(node).position or (),
-        _offsets(c, tuple(offset), grid),
-        _factors_of(c, grid.stride, "s"),
-        _leading(c, grid),
-        strict=True,
-    )
-    for place_, index, step, pad in axes_:
-        parts: list[Box] = [place_] if step is None else [step, fenced(place_, BIG)]
-        _shift(parts, index, "+")
-        _shift(parts, pad, "−")
-        coordinates.append(tight(*parts, binds=SUM))
-    return c.box(x, replace(at, position=tuple(coordinates)))
-
-
-def place(c: Composer, node: Operation, at: At) -> Box:
-    x, _, *offset = node.operands
-    grid: Grid = node.options["grid"]
-    coordinates = []
-    axes_ = zip(
-        at.position or pixel(node).position or (),
-        _offsets(c, tuple(offset), grid),
-        _factors_of(c, grid.stride, "s"),
-        _leading(c, grid),
-        strict=True,
-    )
-    for pixel_, index, step, pad in axes_:
-        parts: list[Box] = [pixel_]
-        _shift(parts, pad, "+")
-        _shift(parts, fenced(index, BIG), "−")
-        shifted = tight(*parts, binds=SUM)
-        coordinates.append(
-            shifted if step is None else tight(fenced(shifted, BIG), Sign("/"), step, binds=SUM)
-        )
-    return c.box(x, replace(at, position=tuple(coordinates)))
-
-
-def _offset(c: Composer, offset: tuple[Expression, ...]) -> Box:
-    return listed(*map(c.box, offset))
-
-
-def kernel_at(c: Composer, node: Operation, at: At) -> Box:
-    w, *offset = node.operands
-    if isinstance(w, Symbol):
-        return c.letter(c.notation.letter(w), _offset(c, tuple(offset)))
-    return Scripts(Fence(c.box(w)), sub=_offset(c, tuple(offset)), binds=LETTER)
-
-
-def kernel_place(c: Composer, node: Operation, at: At) -> Box:
-    x, _, *offset = node.operands
-    return Scripts(Fence(c.box(x), "[", "]"), sub=_offset(c, tuple(offset)), binds=LETTER)
-
-
-def chosen(c: Composer, node: Operation, at: At) -> Box:
-    winner, *offset = node.operands
-    at = At(at.position or window_at(node).position)
-    shown = _offset(c, tuple(offset))
-    return Fence(row(c.box(winner, at), Sign("="), Fence(shown) if len(offset) > 1 else shown), "[", "]")
 
 
 # -- reductions over index ranges ----------------------------------------------------------------------------

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from chainrule.formulas import render_latex, render_mathml, render_text
 from chainrule.formulas.boxes import Box, Sign, row
 from chainrule.formulas.compose import Composer, Reference, definitions, place_of
 from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, walk
-from chainrule.formulas.layouts import At
 from chainrule.formulas.notation import SEED_000, Notation
+from chainrule.formulas.places import At
 
 _REMARKS = {
-    "window": "X is 0 outside of the image",
-    "place": "δ is 0 outside of its grid and at indices that are not whole",
+    "window": "{letter} is {fill} outside of the image",
+    "place": "{letter} is 0 outside of its grid and at indices that are not whole",
 }
 
 
@@ -35,8 +36,14 @@ class Equation:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the index notation leaves unsaid."""
-        names = {node.rule.name for _, node in walk(self.right) if isinstance(node, Operation)}
-        return tuple(remark for name, remark in _REMARKS.items() if name in names)
+        found: dict[str, str] = {}
+        for _, node in walk(self.right):
+            if isinstance(node, Operation) and node.rule.name in _REMARKS and node.rule.name not in found:
+                derived = any(symbol.role.startswith("gradient of ") for symbol in node.operands[0].symbols)
+                fill = "−∞" if node.options.get("fill") == -math.inf else "0"
+                remark = _REMARKS[node.rule.name]
+                found[node.rule.name] = remark.format(letter="δ" if derived else "X", fill=fill)
+        return tuple(found[name] for name in _REMARKS if name in found)
 
 
 Formula = Expression | Equation
