@@ -265,3 +265,8 @@ def test_names(name: str, loss: Loss) -> None:
 def test_mistakes_are_answered(make: Callable[[], Any], message: str) -> None:
     with pytest.raises((ValueError, TypeError, PairError), match=message):
         make()
+
+
+def test_what_is_left_at_its_default_is_not_printed() -> None:
+    assert repr(CrossEntropy()) == "CrossEntropy()"
+    assert repr(BinaryCrossEntropy(label_smoothing=0.1)) == "BinaryCrossEntropy(label_smoothing=0.1)"

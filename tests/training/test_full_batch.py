@@ -184,7 +184,7 @@ def test_progress_line_and_history() -> None:
     assert history.loss == sorted(history.loss, reverse=True)
     assert all(seconds >= 0 for seconds in history.seconds)
     assert repr(history).splitlines()[0].split() == ["epoch", "loss", "seconds"]  # there is no rate
-    assert repr(history).endswith("; CrossEntropy(label_smoothing=0.0), 'L-BFGS-B'")
+    assert repr(history).endswith("; CrossEntropy(), 'L-BFGS-B'")
     with pytest.raises(ValueError, match="resume holds no state of an optimizer"):
         cr.fit(mlp(), X, y, resume=history)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from chainrule.errors import PairError
@@ -26,6 +26,10 @@ class Loss:
 
     output: ClassVar[type[Layer] | None] = None
     targets: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    def __repr__(self) -> str:
+        told = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{type(self).__qualname__}({', '.join(f'{n}={getattr(self, n)!r}' for n in told)})"
 
     def value(self, a: Any, y: Any) -> Any:
         """Loss of every sample: (..., m), (..., m) -> (m,)."""

@@ -30,7 +30,7 @@ _KEYWORDS = {
 
 
 @teach(_KEYWORDS)
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BinaryCrossEntropy(Loss):
     """-Σ_k (y log a + (1 - y) log(1 - a)), summed over the outputs (seed 002); y in [0, 1].
 
@@ -62,7 +62,7 @@ class BinaryCrossEntropy(Loss):
 
 
 @teach(_KEYWORDS)
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossEntropy(Loss):
     """-Σ_k y_k log a_k, categorical; every column of y sums to 1 (one-hot or soft).
 
