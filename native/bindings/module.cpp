@@ -8,6 +8,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "../plan/cpu.hpp"
@@ -202,6 +203,23 @@ class BoundPlan : public Plan<T> {
     const WithoutGil release;
     const Interruptible asking(*this);
     return this->loss(batch, int(rows), true, true, input_delta, with_penalty).loss / double(rows);
+  }
+
+  // One batch: the norms of the samples' own gradients of J, ∂(w·J)/∂θ; the gradients of the batch stay in the arena.
+  double norms(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights,
+               const Output<double>& out) {
+    require_input();
+    require_loss();
+    if (!this->per_sample()) throw nb::value_error("the plan was not built for gradients of single samples");
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0));
+    if (rows < 1 || rows > this->batch_size()) throw nb::value_error("between one sample and the batch size are needed");
+    double* squares = checked(out, rows, "the norms");
+    const WithoutGil release;
+    const Interruptible asking(*this);
+    const double loss = this->squares(batch, int(rows), squares).loss / double(rows);
+    for (int64_t i = 0; i < rows; i++) squares[i] = std::sqrt(squares[i]) * double(rows);
+    return loss;
   }
 
   std::tuple<int, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
@@ -431,6 +449,14 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a)
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
            "with_penalty"_a)
+      .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
+      .def(
+          "set_per_sample",
+          [](P& p, double clip) {
+            if (p.finished) throw nb::value_error("the plan is finished already");
+            p.set_per_sample(clip);
+          },
+          "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
            "poll"_a.none())
       .def("set_profiling", &P::set_profiling, "on"_a)

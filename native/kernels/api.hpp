@@ -65,6 +65,8 @@ struct ConvArgs {
   int groups = 1;   // of channels and filters
   bool transposed = false;
   int blocks, samples, parts;
+  T* squares = nullptr;      // weight gradient: where the squared norms of the samples' own gradients go, [unit][block][lane]
+  bool accumulate = false;   // weight gradient: add to what is there
   Post<T> post;
 };
 
@@ -221,6 +223,7 @@ struct Kernels {
   int (*dense_backward_units)(const DenseArgs<T>&);
   int (*dense_gradient_units)(const DenseArgs<T>&);
   size_t (*dense_scratch)(int samples);
+  void (*dense_squares)(const DenseArgs<T>&, T* squares, int begin, int end);   // unit: block
 
   size_t (*conv_packed_size)(const ConvArgs<T>&);                       // scalars needed in `packed`, forward and backward
   void (*conv_pack_forward)(const ConvArgs<T>&, int begin, int end);    // unit: filter

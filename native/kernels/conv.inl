@@ -222,6 +222,14 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
         }
       }
     }
+  if (g.squares) {
+    Vec<T> squares{};
+    for (int c = 0; c < C && filter + c < at.filters; c++) {
+      for (int p = 0; p < P; p++) squares += acc[c][p] * acc[c][p];
+      if (with_bias) squares += bias[c] * bias[c];
+    }
+    store(g.squares, squares);
+  }
   const ptrdiff_t row = ptrdiff_t(g.kernel_w) * group_channels<T>(g);
 #pragma GCC unroll 16
   for (int first = 0; first < C * P; first += L) {
@@ -232,11 +240,16 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
     store(sums, sum_each<T>(group));
     for (int i = 0; i < L && first + i < C * P; i++) {
       const int c = (first + i) / P, p = (first + i) % P;
-      if (filter + c < at.filters) g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + at.m) * row + at.pair + p] = sums[i];
+      if (filter + c >= at.filters) continue;
+      T& gradient = g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + at.m) * row + at.pair + p];
+      gradient = g.accumulate ? gradient + sums[i] : sums[i];
     }
   }
   if (with_bias)
-    for (int c = 0; c < C && filter + c < at.filters; c++) g.bias_gradient[filter + c] = sum_lanes<T>(bias[c]);
+    for (int c = 0; c < C && filter + c < at.filters; c++) {
+      const T sum = sum_lanes<T>(bias[c]);
+      g.bias_gradient[filter + c] = g.accumulate ? g.bias_gradient[filter + c] + sum : sum;
+    }
 }
 template <class T, int C, int P>
 inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
@@ -355,7 +368,16 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
     const ptrdiff_t pixels = ptrdiff_t(n) * g.dilation_w - g.pad_left;
     const Pairs at{group * filters + tile * narrow_channels, (group + 1) * filters, m, n * pairs + r,
                    (pixels * g.x.channels + group * group_channels<T>(g) + r) * L};
-    correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);
+    if (!g.squares) {
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);
+      continue;
+    }
+    for (int b = 0; b < g.blocks; b++) {   // block by block: until the lanes are summed they hold every sample's own gradient
+      ConvArgs<T> one = g;
+      one.blocks = 1, one.x.data += b * g.x.block, one.z.data += b * g.z.block;
+      one.squares = g.squares + (ptrdiff_t(unit) * g.blocks + b) * L, one.accumulate = b > 0;
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, one, at);
+    }
   }
 }
 

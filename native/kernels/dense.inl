@@ -266,3 +266,22 @@ static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch
     }
   }
 }
+
+// A sample's own weight gradient is δ xᵀ, a product of two vectors, so its squared norm is ‖δ‖² ‖x‖², and ‖δ‖² more with a
+// bias.
+template <class T>
+static void dense_squares(const DenseArgs<T>& g, T* squares, int begin, int end) {
+  constexpr int L = lanes<T>;
+  for (int b = begin; b < end; b++) {
+    Vec<T> of_x = broadcast<T>(g.bias_gradient ? T(1) : T(0)), of_delta{};
+    for (int i = 0; i < g.inputs; i++) {
+      const Vec<T> x = load(g.x + b * g.x_block + ptrdiff_t(i) * L);
+      of_x += x * x;
+    }
+    for (int o = 0; o < g.outputs; o++) {
+      const Vec<T> d = load(g.z + b * g.z_block + ptrdiff_t(o) * L);
+      of_delta += d * d;
+    }
+    store(squares + ptrdiff_t(b) * L, of_x * of_delta);
+  }
+}

@@ -88,6 +88,9 @@ class DenseOperation final : public Operation<T> {
  public:
   int weights = -1, bias = -1;
 
+  void reserve(Plan<T>& plan) override {
+    if (plan.per_sample()) squares_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(plan.lanes()), sizeof(T));
+  }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     const auto x = plan.map(this->x), z = plan.map(this->z), dx = plan.delta(this->x), dz = plan.delta(this->z);
@@ -127,7 +130,20 @@ class DenseOperation final : public Operation<T> {
     parallel(k.dense_backward_units(g), work(g), [&](int begin, int end, int) { k.dense_backward(g, begin, end); });
   }
 
+  bool squares(Plan<T>& plan, int samples, bool with_gradients, double* squares) override {
+    if (with_gradients) gradients(plan, samples);
+    DenseArgs<T>& g = backward_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    const auto& k = plan.kernels();
+    T* found = plan.arena().template at<T>(squares_);
+    parallel(g.blocks, int64_t(g.blocks) * (g.inputs + g.outputs),
+             [&](int begin, int end, int) { k.dense_squares(g, found, begin, end); });
+    for (int s = 0; s < samples; s++) squares[s] += double(found[s]);
+    return true;
+  }
+
  private:
+  Region squares_;
   static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * g.inputs * g.outputs; }
   DenseArgs<T> forward_{}, backward_{};
 };
@@ -154,6 +170,9 @@ class ConvolutionOperation final : public Operation<T> {
     if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
     else if (plan.batch_size() < plan.lanes() && !depthwise())
       partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
+    if (plan.per_sample() && !depthwise())
+      squares_ = plan.arena().reserve(
+          size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()), sizeof(T));
   }
 
   void bind(Plan<T>& plan) override {
@@ -213,6 +232,20 @@ class ConvolutionOperation final : public Operation<T> {
              [&](int begin, int end, int) { k.conv_transposed_bias(sums, begin, end); });
   }
 
+  // By the direct kernel, whose lanes hold the samples' own gradients until the end.
+  bool squares(Plan<T>& plan, int samples, bool, double* squares) override {
+    if (geometry.transposed || depthwise()) return false;
+    ConvArgs<T> g = gradient_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    const auto& k = plan.kernels();
+    const int units = k.conv_gradient_units(g);
+    g.squares = plan.arena().template at<T>(squares_);
+    parallel(units, work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
+    for (int unit = 0; unit < units; unit++)
+      for (int s = 0; s < samples; s++) squares[s] += double(g.squares[ptrdiff_t(unit) * g.blocks * plan.lanes() + s]);
+    return true;
+  }
+
  private:
   // A value for every window of the image: the forward pass, and the δ of a transposed convolution.
   void slide(Plan<T>& plan, ConvArgs<T>& g, int samples) {
@@ -257,7 +290,7 @@ class ConvolutionOperation final : public Operation<T> {
     return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels / geometry.groups * geometry.z.channels;
   }
   int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * weight_count(); }
-  Region packed_, partial_;
+  Region packed_, partial_, squares_;
   ConvArgs<T> forward_{}, delta_{}, gradient_{};
 };
 

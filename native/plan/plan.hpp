@@ -105,6 +105,8 @@ class Plan {
   void set_input(int value);
   void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
   void set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
+  // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
+  void set_per_sample(double clip);
   void finish();   // lays out the arena
   Host host;
 
@@ -153,6 +155,8 @@ class Plan {
   // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked. `training` says which kind of
   // pass it is where that matters (a backward pass always is one).
   Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
+  // The squared norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
+  Progress squares(const Batch& batch, int samples, double* squares);
   Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, Progress& progress);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
@@ -185,6 +189,7 @@ class Plan {
   Arena& arena() { return arena_; }
   Value& value(int i) { return values_.at(size_t(i)); }
   const Value& value(int i) const { return values_.at(size_t(i)); }
+  bool per_sample() const { return per_sample_; }
   const Parameter& parameter(int i) const { return parameters_.at(size_t(i)); }
   T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameter(i).offset; }
   T* gradient(int i) const { return i < 0 ? nullptr : gradient_ + parameter(i).offset; }
@@ -201,6 +206,9 @@ class Plan {
   void gather(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
+  void run_backward_with_squares(int samples, bool with_gradients);
+  void squares_one_by_one(Operation<T>& operation, int samples);
+  void clip_samples(int samples);
   void evaluate_loss(int samples, bool backward);
   void reduce_loss(int samples, Progress& progress) const;
   double penalty_value() const;
@@ -242,6 +250,11 @@ class Plan {
   int64_t interruptions_ = 0;
   bool profiling_ = false;
   Pace pace_;
+  bool per_sample_ = false;
+  double clip_sample_ = 0;
+  int placed_parameters_ = 0;
+  std::vector<double> squares_;
+  std::vector<T> held_;   // δ of one operation while its samples are taken one by one
   std::vector<double> seconds_;
   template <class Body>
   void timed(size_t place, Body&& body);
@@ -257,10 +270,17 @@ class Operation {
   virtual void forward(Plan<T>&, int samples) = 0;
   virtual void gradients(Plan<T>&, int) {}         // of the parameters, from the δ of the output
   virtual void delta(Plan<T>&, int samples) = 0;   // of the input
+  // Adds the squared norms of the samples' own gradients to squares[sample], and computes the gradients as well where asked;
+  // false where the operation has no way of its own.
+  virtual bool squares(Plan<T>&, int samples, bool with_gradients, double* squares) {
+    (void)samples, (void)with_gradients, (void)squares;
+    return false;
+  }
   virtual bool hands_down(const Plan<T>& plan) const { return plan.value(x).with_delta; }   // whether somebody wants that δ
   int x = -1, z = -1;
   Post<T> post, input_post;
   int saved = -1, input_saved = -1;
+  int first_parameter = 0, end_parameter = 0;   // its parameters are those between
 
  protected:
   void bind_posts(Plan<T>& plan) {

@@ -67,8 +67,10 @@ void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_p
   operations.push_back(std::move(operation));
 }
 }   // namespace
-#define CHAINRULE_PLACE(o) \
-  place<T>(operations_, std::move(o), x, z, next_post_, next_saved_, next_input_post_, next_input_saved_)
+#define CHAINRULE_PLACE(o)                                                                                 \
+  place<T>(operations_, std::move(o), x, z, next_post_, next_saved_, next_input_post_, next_input_saved_); \
+  operations_.back()->first_parameter = placed_parameters_;                                                \
+  placed_parameters_ = operations_.back()->end_parameter = parameter_count()
 
 template <class T>
 void Plan<T>::add_dense(int x, int z, int weights, int bias) {
@@ -204,6 +206,11 @@ void Plan<T>::set_optimizer(int rule, double momentum, double beta2, double epsi
 }
 
 template <class T>
+void Plan<T>::set_per_sample(double clip) {
+  per_sample_ = true, clip_sample_ = clip;
+}
+
+template <class T>
 void Plan<T>::finish() {
   const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
   const auto scalars = [&](const ValueShape& s) {
@@ -256,4 +263,5 @@ void Plan<T>::finish() {
     for (size_t at = 0; at < p.padded; at += chunk_scalars)
       chunks_.push_back({p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised});
   partial_.resize(chunks_.size());
+  if (per_sample_) squares_.resize(blocks * l);
 }

@@ -163,6 +163,7 @@ Progress Plan<T>::loss(const Batch& batch, int samples, bool training, bool back
   Progress progress;
   reduce_loss(samples, progress);
   if (backward) {
+    if (clip_sample_ > 0) clip_samples(samples);
     run_backward(samples, input_delta);
     if (with_penalty) add_penalty();
   }
@@ -263,4 +264,73 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     if (stop) return Outcome::stopped;
   }
   return Outcome::done;
+}
+
+// -- gradients of single samples ----------------------------------------------------------------------------------------------
+
+// For an operation without a way of its own: δ of all samples but one set to zero, one sample after the other.
+template <class T>
+void Plan<T>::squares_one_by_one(Operation<T>& o, int samples) {
+  const Map<T>& d = value(o.z).delta;
+  const ptrdiff_t run = ptrdiff_t(d.width) * d.channels * lanes();
+  const auto rows = [&](auto&& body) {
+    for (int b = 0; b < blocks(samples); b++)
+      for (int h = 0; h < d.height; h++)
+        body(b, d.data + b * d.block + h * d.row, held_.data() + (ptrdiff_t(b) * d.height + h) * run);
+  };
+  held_.resize(size_t(blocks(samples)) * size_t(d.height) * size_t(run));
+  rows([&](int, T* row, T* kept) { std::memcpy(kept, row, sizeof(T) * size_t(run)); });
+  for (int s = 0; s < samples; s++) {
+    rows([&](int b, T* row, const T* kept) {
+      for (ptrdiff_t i = 0; i < run; i++) row[i] = b * lanes() + i % lanes() == s ? kept[i] : T(0);
+    });
+    o.gradients(*this, samples);
+    if (o.hands_down(*this)) o.delta(*this, samples);
+    for (int p = o.first_parameter; p < o.end_parameter; p++) {
+      const Parameter& own = parameter(p);
+      squares_[size_t(s)] += kernels_.square_sum(gradient_, nullptr, T(0), T(0), own.offset, own.offset + own.padded);
+    }
+  }
+  rows([&](int, T* row, const T* kept) { std::memcpy(row, kept, sizeof(T) * size_t(run)); });
+}
+
+template <class T>
+void Plan<T>::run_backward_with_squares(int samples, bool with_gradients) {
+  std::fill(squares_.begin(), squares_.end(), 0.0);
+  const PieceByPiece pieces(poll_between_);
+  for (size_t i = operations_.size(); i-- > 0;) {
+    Operation<T>& o = *operations_[i];
+    const bool learned = o.first_parameter < o.end_parameter;
+    if (!learned || !o.squares(*this, samples, with_gradients, squares_.data())) {
+      if (learned) squares_one_by_one(o, samples);
+      o.gradients(*this, samples);
+    }
+    if (o.hands_down(*this) && o.x != input_) o.delta(*this, samples);
+    if (poll_between_) poll_between_();
+  }
+}
+
+// Scales the samples' weights so that no sample's own gradient is longer than the limit: the backward pass is linear in δ.
+template <class T>
+void Plan<T>::clip_samples(int samples) {
+  run_backward_with_squares(samples, false);
+  for (int s = 0; s < samples; s++) {
+    const double norm = std::sqrt(squares_[size_t(s)]) * samples;   // 1/m is in δ
+    if (norm > clip_sample_) weights_[s] *= T(clip_sample_ / norm);
+  }
+  evaluate_loss(samples, true);
+}
+
+template <class T>
+Progress Plan<T>::squares(const Batch& batch, int samples, double* squares) {
+  pass.training = true;
+  gather(batch, batch.inputs.order, samples);
+  set_targets(batch, samples);
+  run_forward(samples);
+  evaluate_loss(samples, true);
+  Progress progress;
+  reduce_loss(samples, progress);
+  run_backward_with_squares(samples, true);
+  std::copy_n(squares_.begin(), samples, squares);
+  return progress;
 }

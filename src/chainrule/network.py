@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,7 +25,7 @@ from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
 from chainrule.penalties import Penalty, penalty_from, training_size_from
-from chainrule.per_sample import pass_of
+from chainrule.per_sample import Samples, pass_of
 from chainrule.step import Step
 from chainrule.tables import Text, html_table, text_table
 from chainrule.theta import flat, layers_for, set_flat, set_thetas, thetas
@@ -78,6 +79,9 @@ class Executor(Protocol):
 
     def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
+
+    def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+        """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
 
 
 _default: list[Executor] = []
@@ -352,7 +356,8 @@ class Network:
         size = training_size_from(training_size, len(X))
         targets, _ = encode_targets(y, self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-        return run(self, X, targets, chosen, penalty, weights, size)
+        step = run(self, X, targets, chosen, penalty, weights, size)
+        return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
     def loss(
         self,

@@ -8,20 +8,22 @@ Here 1/m enters at the end; in the full matrix (seed 004) it enters once, in the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import told_apart
+from chainrule.architecture import leaves, told_apart
 from chainrule.errors import describe
+from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
 from chainrule.step import Step
 
 if TYPE_CHECKING:
-    from chainrule.network import Network
+    from chainrule.network import Executor, Network
 
 Array = NDArray[Any]
 Pass = Callable[..., Step]
@@ -34,6 +36,70 @@ def pass_of(mode: Any, backpropagate: Pass) -> Pass:
     if mode == "per_sample":
         return partial(accumulated, backpropagate)
     raise ValueError(f"mode must be 'matrix' or 'per_sample', received {describe(mode)}")
+
+
+def refuse_mixing(network: Network) -> None:
+    """ValueError where a layer computes with all samples of a batch together."""
+    for layer in leaves(network.layers):
+        if layer.mixes_samples:
+            raise ValueError(
+                f"{layer.name} = {layer!r} computes with all samples of a batch together, so that no sample has "
+                "a gradient of its own; use a layer that keeps samples apart, such as LayerNorm() or GroupNorm()"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The batch behind a step: gradients of its samples one by one, g_i = ∂(w_i · value_i)/∂θ.
+
+    Their mean is the gradient of the data's loss. The parameters must still be those of the step.
+    """
+
+    network: Network
+    executor: Executor
+    X: Array
+    y: Array
+    loss: Loss
+    weights: Array | None
+    mark: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, network: Network, executor: Executor, X: Array, y: Array, loss: Loss, weights: Array | None
+    ) -> Samples:
+        return cls(network, executor, X, y, loss, weights, _mark(network))
+
+    def norms(self) -> Array:
+        """‖g_i‖ over all parameters together, (N,) float64."""
+        self._check()
+        return self.executor.sample_norms(self.network, self.X, self.y, self.loss, self.weights)
+
+    def gradients(self) -> dict[str, Array]:
+        """g_i of every parameter, name -> (N, *shape)."""
+        self._check()
+        run, rows = self.executor.backpropagate, []
+        drawn = any(type(layer).draw is not Layer.draw for layer in leaves(self.network.layers))
+        w = np.ones(len(self.X)) if self.weights is None else self.weights
+        for i in range(len(self.X)):
+            if drawn:  # random numbers belong to a sample's place in the batch: the others weigh nothing
+                batch, weights = slice(None), np.where(np.arange(len(self.X)) == i, w * len(self.X), 0.0)
+            else:
+                batch, weights = slice(i, i + 1), w[i : i + 1]
+            step = run(self.network, self.X[batch], self.y[batch], self.loss, None, weights, 1)
+            rows.append(step.gradients)
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _check(self) -> None:
+        refuse_mixing(self.network)
+        if _mark(self.network) != self.mark:
+            raise ValueError(
+                "the network's parameters have changed since this step: call network.backpropagate(X, y) anew"
+            )
+
+
+def _mark(network: Network) -> tuple[float, ...]:
+    """Numbers that change with the parameters; much cheaper than a copy of them."""
+    return tuple(float(np.vdot(array, array)) for array in network.parameters.values())
 
 
 def accumulated(

@@ -23,6 +23,7 @@ from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss, loss_for
 from chainrule.network import Network, penalty_value
 from chainrule.penalties import Penalty
+from chainrule.per_sample import Samples
 from chainrule.step import Step
 
 Array = NDArray[Any]
@@ -323,6 +324,10 @@ class ReferenceExecutor:
             own = None if weights is None else weights[part]
             total += data_loss(network, X[part], y[part], loss, own) * len(X[part])
         return total / len(X)
+
+    def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+        own = Samples.of(network, self, X, y, loss, weights).gradients().values()
+        return np.asarray(np.sqrt(sum(np.sum(array.reshape(len(X), -1) ** 2, axis=1) for array in own)))
 
 
 def _value(network: Network, name: str, parameters: Values | None, dtype: Any) -> Array:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.tables import html_table, text_table
+
+if TYPE_CHECKING:
+    from chainrule.per_sample import Samples
 
 Array = NDArray[Any]
 
@@ -69,6 +72,29 @@ class Step:
     activations: Mapping[str, Array]
     deltas: Mapping[str, Array]
     gradients: Mapping[str, Array]
+    samples: Samples | None = None
+
+    def per_sample_gradients(self) -> Mapping[str, Array]:
+        """g_i = ∂(w_i · value_i)/∂θ of every sample, name -> (N, *shape), without the penalty; their mean is
+        the gradient of the data's loss.
+
+        Raises ValueError where a layer mixes samples (BatchNorm), and where the network's parameters have
+        changed since this step.
+        """
+        return Arrays(self._samples().gradients())
+
+    def per_sample_norms(self) -> Array:
+        """‖g_i‖ over all parameters together, (N,) float64; errors as for `per_sample_gradients`.
+
+        Dense layers and convolutions give them without forming the gradients: ‖δ‖ ‖x‖ of a dense layer, and
+        the lanes' own sums of a convolution.
+        """
+        return self._samples().norms()
+
+    def _samples(self) -> Samples:
+        if self.samples is None:
+            raise ValueError("this step was not made by network.backpropagate: its batch is not known")
+        return self.samples
 
     def __post_init__(self) -> None:
         for name in ("activations", "deltas", "gradients"):

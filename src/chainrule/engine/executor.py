@@ -37,17 +37,19 @@ class NativeExecutor:
         self._shelves: weakref.WeakKeyDictionary[Network, _Shelf] = weakref.WeakKeyDictionary()
 
     @contextmanager
-    def _plan(self, network: Network, loss: Loss | None, batch_size: int, keep: bool) -> Iterator[Plan]:
+    def _plan(
+        self, network: Network, loss: Loss | None, batch_size: int, keep: bool, per_sample: bool = False
+    ) -> Iterator[Plan]:
         shelf = self._shelves.setdefault(network, _Shelf())
         if not shelf.lock.acquire(blocking=False):  # another thread is using them: a plan for this call alone
-            yield Plan(network, loss, batch_size=batch_size, keep=keep)
+            yield Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
             return
         try:
-            key = (batch_size, keep, repr(loss), network.dtype.name)
+            key = (batch_size, keep, per_sample, repr(loss), network.dtype.name)
             plan = shelf.plans.pop(key, None)
             # The key tells chainrule's own losses apart; two of your own may print alike and differ.
             if plan is None or (plan.loss is not loss and type(loss) not in LOSSES):
-                plan = Plan(network, loss, batch_size=batch_size, keep=keep)
+                plan = Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
                 plan.network = weakref.proxy(network)  # or the shelf would keep its own key alive
             else:
                 plan.load()
@@ -91,3 +93,8 @@ class NativeExecutor:
         batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
         with self._plan(network, loss, batch_size, False) as plan:
             return plan.evaluate(X, y, weights).loss
+
+    def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+        """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
+        with self._plan(network, loss, len(X), False, per_sample=True) as plan:
+            return plan.norms(X, y, weights)[1]

@@ -17,6 +17,7 @@ from chainrule.errors import describe
 from chainrule.layers import Layer, call_formula
 from chainrule.losses import Loss
 from chainrule.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.per_sample import refuse_mixing
 from chainrule.scalars import check_count
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Plan:
     dtype: "float32" or "float64"; the network's if None.
     keep: keep z, a and δ of every layer apart, so that `inspect` can show them; otherwise layers are fused.
     training_size: m of L2(per_sample=True).
+    per_sample: measure gradients of single samples, see `norms`.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Plan:
         keep: bool = False,
         training_size: int | None = None,
         level: str | None = None,
+        per_sample: bool = False,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -116,6 +119,10 @@ class Plan:
             plan = weakref.proxy(self)
             native.set_host(lambda *arguments: plan._call_host(*arguments))
         native.set_penalty(*self._penalty_factors(training_size))
+        clip = getattr(optimizer, "clip_sample_norm", None)
+        if per_sample or clip:
+            refuse_mixing(network)
+            native.set_per_sample(clip or 0.0)
         if optimizer is not None:
             self._set_optimizer(optimizer)
         native.finish()
@@ -262,9 +269,7 @@ class Plan:
     ) -> tuple[float, dict[str, np.ndarray]]:
         """J with the penalty, and ∂J/∂θ of every parameter, for one batch."""
         loss = self._backpropagate(X, targets, weights, with_penalty=True)
-        specs = self.network.parameter_specs
-        learned = (name for name in self._parameters if specs[name].learned)
-        return loss, {name: self._read(name, self._native.get_gradient) for name in learned}
+        return loss, self._gradients()
 
     def inspect(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None
@@ -285,6 +290,22 @@ class Plan:
             self._native.read_value(number, True, array)
             deltas[name] = array
         return loss, activations, deltas, gradients
+
+    def norms(
+        self, X: np.ndarray, targets: np.ndarray, weights: Any = None
+    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+        """Of one batch: the data's loss, ‖g_i‖ of every sample's own gradient, ∂(w_i·value_i)/∂θ, and the
+        gradients of the batch; needs per_sample=True.
+        """
+        x, scale = self._inputs(X)
+        found = np.empty(len(x))
+        loss = self._native.norms(x, scale, self._targets(targets), self._weights(weights), found)
+        return loss, found, self._gradients()
+
+    def _gradients(self) -> dict[str, np.ndarray]:
+        specs = self.network.parameter_specs
+        learned = (name for name in self._parameters if specs[name].learned)
+        return {name: self._read(name, self._native.get_gradient) for name in learned}
 
     def _backpropagate(self, X: np.ndarray, targets: np.ndarray, weights: Any, with_penalty: bool) -> float:
         x, scale = self._inputs(X)

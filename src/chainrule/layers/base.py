@@ -46,6 +46,7 @@ class Layer:
 
     kind: ClassVar[str] = "layer"  # prefix of the automatic name: dense1, dense2
     name: str | None = None
+    mixes_samples: ClassVar[bool] = False  # whether a training pass computes with all samples together
     given: Mapping[str, Any] = {}  # values its parameters start with, where it comes out of a network
     # How its formulas print (see formulas/notation.py): the role of the output (z^l; activations a^l), roles
     # of arguments that differ from the default, and whether x and d are shown at positions: X_{i,j}, or X_i

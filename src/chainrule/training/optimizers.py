@@ -28,6 +28,7 @@ _KEYWORDS = by_name(
         "rate=0.01": ("lr", "learning_rate", "eta", "alpha", "learning_rate_init"),
         "beta1=0.9, beta2=0.999": ("betas", "beta_1", "beta_2"),
         "epsilon=1e-8": ("eps",),
+        "clip_sample_norm=1.0": ("l2_norm_clip", "max_grad_norm_per_sample"),
         "clip_norm=1.0": ("clipnorm", "max_norm", "global_clipnorm"),
         "AdamW(weight_decay=0.01), or penalty=L2(1e-4) in fit": ("weight_decay", "decay"),
     }
@@ -39,17 +40,21 @@ class Optimizer:
 
     clip_norm: the gradient is multiplied by min(1, clip_norm / ‖g‖), ‖g‖ the norm over all parameters
     together (Pascanu, Mikolov & Bengio 2013); PyTorch divides by ‖g‖ + 1e-6 instead.
+    clip_sample_norm: every sample's own gradient g_i is multiplied by min(1, clip_sample_norm / ‖g_i‖) before
+    the mean is taken (Abadi et al. 2016), so that no sample moves the weights by more than the others.
     """
 
     kind: ClassVar[str]
     rate: float | Schedule
     clip_norm: float | None
+    clip_sample_norm: float | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.rate, Schedule):
             check_number("rate", self.rate, hint="write 0.1, say, or a schedule such as CosineDecay(0.1)")
-        if self.clip_norm is not None:
-            check_number("clip_norm", self.clip_norm, hint="None does not clip")
+        for name in ("clip_norm", "clip_sample_norm"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), hint="None does not clip")
 
     @property
     def schedule(self) -> Schedule:
@@ -93,6 +98,7 @@ class SGD(Optimizer):
     momentum: float = 0.0
     nesterov: bool = False
     clip_norm: float | None = None
+    clip_sample_norm: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,6 +134,7 @@ class Adam(Optimizer):
     beta2: float = 0.999
     epsilon: float = 1e-8
     clip_norm: float | None = None
+    clip_sample_norm: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -188,6 +195,7 @@ class RMSProp(Optimizer):
     momentum: float = 0.0
     epsilon: float = 1e-8
     clip_norm: float | None = None
+    clip_sample_norm: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
