@@ -35,6 +35,7 @@ class LayerCase:
     kinked: bool = False
     note: str = ""
     spread: float = SPREAD  # wider for kinks that lie away from 0
+    ids: int = 0  # inputs are whole numbers below this
 
 
 def _conv(
@@ -227,6 +228,20 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("softmax-two", L.Softmax, (2,), samples=4),
     LayerCase("softmax-one", L.Softmax, (1,), note="one class: a = 1, δ = 0"),
     LayerCase("softmax-image", L.Softmax, (2, 3, 4), samples=2, note="over the channels of every position"),
+    LayerCase(
+        "embedding", lambda: L.Embedding(5, 3), (7,), ids=5, note="some ids more than once, some never"
+    ),
+    LayerCase(
+        "embedding-wide", lambda: L.Embedding(9, 19), (4,), samples=5, ids=9, note="more than one vector"
+    ),
+    LayerCase("embedding-padding", lambda: L.Embedding(4, 16, padding=2), (6,), ids=4),
+    LayerCase("embedding-images", lambda: L.Embedding(6, 2), (3, 4), samples=2, ids=6, note="ids in rows"),
+    LayerCase("embedding-single", lambda: L.Embedding(3, 33), (1,), samples=1, ids=3, note="batch of one"),
+    LayerCase("positions", L.PositionalEncoding, (5, 6)),
+    LayerCase("positions-odd", L.PositionalEncoding, (9, 7), samples=2),
+    LayerCase("positions-single", L.PositionalEncoding, (1, 1), samples=1),
+    LayerCase("positions-learned", L.LearnedPositions, (4, 3)),
+    LayerCase("positions-learned-single", L.LearnedPositions, (3, 17), samples=1),
 ]
 
 
@@ -237,11 +252,13 @@ def _generator(case: LayerCase, purpose: str) -> np.random.Generator:
 def inputs(case: LayerCase, samples: int | None = None) -> Array:
     """(N, *input_shape): per sample a shuffled, evenly spaced set of values in (-2, 2), away from 0.
 
-    A case with a `spread` of its own has values in (-spread/2, spread/2).
+    A case with a `spread` of its own has values in (-spread/2, spread/2), one with `ids` whole numbers.
     """
     size = int(np.prod(case.input_shape))
     rng = _generator(case, "inputs")
     count = case.samples if samples is None else samples
+    if case.ids:
+        return rng.integers(0, case.ids, (count, *case.input_shape)).astype(np.float64)
     values = [(rng.permutation(size) + 0.25) * (case.spread / size) - case.spread / 2 for _ in range(count)]
     return np.array(values).reshape(count, *case.input_shape)
 

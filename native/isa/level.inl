@@ -18,6 +18,7 @@ namespace {
 #include "../kernels/masking.inl"
 #include "../kernels/loss.inl"
 #include "../kernels/data.inl"
+#include "../kernels/embedding.inl"
 #include "../kernels/program.inl"
 
 template <class T>
@@ -67,6 +68,10 @@ constexpr Kernels<T> table() {
   k.softmax_backward = softmax_backward<T>;
   k.masking_forward = masking_forward<T>;
   k.masking_backward = masking_backward<T>;
+  k.embedding_forward = embedding_forward<T>;
+  k.embedding_gradient = embedding_gradient<T>;
+  k.embedding_gradient_units = embedding_gradient_units<T>;
+  k.add_table = add_table<T>;
   k.add_run = add_run<T>;
   k.loss = loss<T>;
   k.program_scratch = program_scratch<T>;

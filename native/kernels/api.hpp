@@ -98,6 +98,22 @@ struct MaskingArgs {
   int blocks;
 };
 
+template <class T>
+struct EmbeddingArgs {
+  Map<T> x, z;   // ids, one per position of z; z: forward the value, backward its δ
+  const T* table;
+  T* gradient;                   // [vocabulary][features], as table
+  int64_t vocabulary, padding;   // the id that has no row, or -1
+  int blocks;
+};
+
+template <class T>
+struct TableArgs {
+  Map<T> x, z;
+  const T* table;   // one sample, [height][width][channels]
+  int blocks;
+};
+
 enum class LossKind : int {
   squared_error,
   sigmoid_cross_entropy,
@@ -264,6 +280,10 @@ struct Kernels {
 
   void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);   // unit: row of a block
   void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
+  void (*embedding_forward)(const EmbeddingArgs<T>&, int begin, int end);   // unit: output row of a block
+  void (*embedding_gradient)(const EmbeddingArgs<T>&, int begin, int end);
+  int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
+  void (*add_table)(const TableArgs<T>&, int begin, int end);   // unit: row of a block
 
   void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
 

@@ -1,5 +1,31 @@
 // Rows to lanes and back, and the updates of parameters.
 
+// `count` values from the row of every lane, times `scale` where their type is another; null: zeros.
+template <class T, class S>
+inline void rows_to_lanes(const S* const (&from)[lanes<T>], T* to, int64_t count, T scale) {
+  constexpr int L = lanes<T>;
+  int64_t f = 0;
+  // A square at a time: rows where they lie, converted, then transposed.
+  T square[L * L] __attribute__((aligned(64)));
+  while (f < count && count >= L) {
+    if (f + L > count) f = count - L;   // the last square overlaps the one before: no tail, where a row has L values
+    for (int l = 0; l < L; l++) {
+      if (!from[l]) {
+        __builtin_memset(square + l * L, 0, sizeof(T) * L);
+      } else if constexpr (sizeof(S) == sizeof(T)) {
+        __builtin_memcpy(square + l * L, from[l] + f, sizeof(T) * L);
+      } else {
+        for (int i = 0; i < L; i++) square[l * L + i] = T(from[l][f + i]) * scale;
+      }
+    }
+    transpose<T>(square, L, to + f * L, L);
+    f += L;
+  }
+  for (; f < count; f++)
+    for (int l = 0; l < L; l++)
+      to[f * L + l] = !from[l] ? T(0) : sizeof(S) == sizeof(T) ? T(from[l][f]) : T(from[l][f]) * scale;
+}
+
 template <class T, class S>
 inline void gather_row(const GatherArgs& g, T* to, int64_t offset, int64_t count, int first) {
   constexpr int L = lanes<T>;
@@ -9,29 +35,8 @@ inline void gather_row(const GatherArgs& g, T* to, int64_t offset, int64_t count
   for (; present < L && first + present < g.samples; present++)
     from[present] = source + (g.order ? g.order[first + present] : int64_t(first + present)) * g.features + offset;
   // An empty lane's δ is 0, but 0 times an overflow is NaN: with a real sample in it nothing happens that does not anyway.
-  for (; g.repeat && present < L; present++) from[present] = from[present - 1];
-  int64_t f = 0;
-  const T scale = T(g.scale);
-  // A square at a time: rows where they lie, converted, then transposed; rows of missing samples are zeros.
-  T square[L * L] __attribute__((aligned(64)));
-  if (present < L) __builtin_memset(square, 0, sizeof square);
-  while (f < count && count >= L) {
-    if (f + L > count) f = count - L;   // the last square overlaps the one before: no tail, where a row has L values
-    for (int l = 0; l < present; l++) {
-      if constexpr (sizeof(S) == sizeof(T)) {
-        __builtin_memcpy(square + l * L, from[l] + f, sizeof(T) * L);
-      } else {
-        for (int i = 0; i < L; i++) square[l * L + i] = T(from[l][f + i]) * scale;
-      }
-    }
-    transpose<T>(square, L, to + f * L, L);
-    f += L;
-  }
-  for (; f < count; f++) {
-    T* v = to + f * L;
-    for (int l = 0; l < present; l++) v[l] = sizeof(S) == sizeof(T) ? T(from[l][f]) : T(from[l][f]) * scale;
-    for (int l = present; l < L; l++) v[l] = T(0);
-  }
+  for (; present < L; present++) from[present] = g.repeat ? from[present - 1] : nullptr;
+  rows_to_lanes<T, S>(from, to, count, T(g.scale));
 }
 
 // Unit: piece of an image row of a block. A vector of features is one row.

@@ -7,6 +7,7 @@
 
 #include "cpu.hpp"
 #include "masking_operation.hpp"
+#include "embedding_operation.hpp"
 #include "operations.hpp"
 #include "program_operation.hpp"
 #include "structure_operations.hpp"

@@ -92,6 +92,8 @@ class Plan {
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
   void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);
   void add_flatten(int x, int z);
+  void add_embedding(int x, int z, int table, int64_t vocabulary, int64_t padding);
+  void add_table(int x, int z, const std::vector<double>& table);   // z = x + table, of one sample, for every sample
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads
   void add_branches(int x, const std::vector<int>& readers);

@@ -115,6 +115,24 @@ void Plan<T>::add_masking(int x, int z, int mask, double value) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_embedding(int x, int z, int table, int64_t vocabulary, int64_t padding) {
+  const int64_t positions = value(x).shape.features(), features = value(z).shape.channels;
+  if (vocabulary < 1 || parameter(table).shape.size != vocabulary * features ||
+      value(z).shape.features() != positions * features)
+    throw std::invalid_argument("an embedding's table, ids and output do not fit together");
+  auto o = std::make_unique<EmbeddingOperation<T>>();
+  o->table = table, o->vocabulary = vocabulary, o->padding = padding;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_table(int x, int z, const std::vector<double>& table) {
+  if (int64_t(table.size()) != value(x).shape.features() || table.size() != size_t(value(z).shape.features()))
+    throw std::invalid_argument("a table to be added must be as large as a sample");
+  auto o = std::make_unique<TableOperation<T>>();
+  o->table = table;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_host(int number, int x, int z) {
   auto o = std::make_unique<HostOperation<T>>();
   o->number = number;

@@ -16,7 +16,7 @@ from typing import Any
 from chainrule.errors import ShapeError
 from chainrule.formulas.grid import Grid
 from chainrule.initializers import Given, Glorot, Initializer
-from chainrule.layers import Composite, Layer, Parameter, Sequential
+from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
 
 Shape = tuple[int, ...]
 INPUT = "input"
@@ -39,6 +39,16 @@ class Architecture:
     specs: Mapping[str, Parameter]
     followers: Mapping[str, tuple[Layer, ...]]
 
+    @functools.cached_property
+    def vocabulary(self) -> int | None:
+        """The smallest vocabulary of the Embeddings that read the input; None: it holds no ids."""
+        return min((layer.vocabulary for layer in _readers(self.layers)), default=None)
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether J has a derivative with respect to the input."""
+        return all(layer.differentiable_input for layer in leaves(self.layers))
+
 
 def architecture(layers: Any, input_shape: Any) -> Architecture:
     """Check and connect the layers.
@@ -50,6 +60,7 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     building = _Building({INPUT: input_shape_from(input_shape)}, {}, {})
     _check_channels_last(own[0], building.shapes[INPUT])
     building.connect(own, building.shapes[INPUT], ())
+    _check_ids(own, building.specs, None)
     return Architecture(tuple(own), building.shapes, building.specs, building.followers)
 
 
@@ -118,6 +129,34 @@ def all_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
 def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     """The layers that compute, without the composites around them."""
     return (layer for layer in all_layers(layers) if not isinstance(layer, Composite))
+
+
+def _check_ids(chain: Iterable[Layer], specs: Mapping[str, Parameter], below: str | None) -> str | None:
+    """ShapeError for a layer of ids behind one that learns; the last parameter that is learned on the way."""
+    for layer in chain:
+        if isinstance(layer, Composite):
+            ends = [_check_ids(own, specs, below) for own in layer.chains]
+            below = next((end for end in ends if end is not None), None)
+            continue
+        if below is not None and not layer.differentiable_input:
+            raise ShapeError(
+                f"{layer.name} = {layer!r} reads ids, which have no derivative, so that {below} in front "
+                f"of it would never learn: put {type(layer).__name__} first"
+            )
+        own = (n for n, spec in specs.items() if spec.learned and n.rpartition(".")[0] == layer.name)
+        below = next(own, below)
+    return below
+
+
+def _readers(chain: Iterable[Layer]) -> Iterator[Embedding]:
+    """The Embeddings whose ids are the input of the chain as it is."""
+    for layer in chain:
+        for own in layer.chains if isinstance(layer, Composite) else ():
+            yield from _readers(own)
+        if isinstance(layer, Embedding):
+            yield layer
+        if not isinstance(layer, (Flatten, Identity)):
+            return
 
 
 def input_shape_from(value: Any) -> Shape:

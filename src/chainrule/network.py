@@ -175,6 +175,16 @@ class Network:
         return self._architecture.shapes[INPUT]
 
     @property
+    def vocabulary(self) -> int | None:
+        """How many ids the input may hold, where an Embedding reads it; None: it holds numbers."""
+        return self._architecture.vocabulary
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether J has a derivative with respect to the input: not where an Embedding reads ids."""
+        return self._architecture.differentiable
+
+    @property
     def output_shape(self) -> Shape:
         return self._architecture.shapes[str(self.layers[-1].name)]
 
@@ -386,7 +396,7 @@ class Network:
         return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
 
     def _inputs(self, X: Any) -> Array:
-        return check_inputs(X, self.input_shape, dtype=self.dtype)
+        return check_inputs(X, self.input_shape, dtype=self.dtype, vocabulary=self.vocabulary)
 
     def _loss(self, loss: Loss | str | None) -> Loss:
         chosen = loss_from(loss, self.layers[-1])

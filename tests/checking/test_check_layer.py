@@ -33,7 +33,8 @@ def test_every_built_in_layer_passes(case) -> None:
         assert report["delta"].kind == "not checkable"
         return
     assert report.ok, str(report)
-    assert report["delta"].kind == "ok"
+    if case.make().differentiable_input:
+        assert report["delta"].kind == "ok"
     assert report.relative_difference < 1e-8
 
 

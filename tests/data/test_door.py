@@ -57,6 +57,31 @@ def test_other_numbers_are_converted(X, dtype) -> None:
     assert np.array_equal(result, np.asarray(X))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64", ">i4", "float16"])
+def test_ids_become_floats_as_they_are(dtype) -> None:
+    X = np.arange(6).reshape(2, 3).astype(dtype)
+    ids = check_inputs(X, (3,), vocabulary=6)
+    assert ids.dtype == (np.float64 if dtype == "float64" else np.float32)  # uint8 would be pixels
+    np.testing.assert_array_equal(ids, X.astype(int))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (5, r"from 0 to 4 .* sample 1, position \[2\] is 5.0; give Embedding a larger vocabulary"),
+        (-1, r"sample 1, position \[2\] is -1.0"),
+        (0.5, r"X must hold ids, whole numbers .* is 0.5"),
+        (np.nan, r"X has 1 NaN"),
+        (2.0**40, r"is 1099511627776.0"),
+    ],
+)
+def test_what_is_no_id_is_named_with_its_place(entry, message) -> None:
+    X = np.zeros((2, 3))
+    X[1, 2] = entry
+    with pytest.raises(DataError, match=message):
+        check_inputs(X, (3,), vocabulary=5)
+
+
 def test_strided_views_become_contiguous() -> None:
     X = np.arange(24.0).reshape(4, 6)[::2, ::3]
     result = check_inputs(X, (2,))

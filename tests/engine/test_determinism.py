@@ -46,6 +46,19 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.Softmax(),
         ],
     ),
+    "ids": (
+        (40,),
+        [
+            cr.Embedding(30, 37, padding=4),
+            cr.PositionalEncoding(),
+            cr.Dense(20),
+            cr.Tanh(),
+            cr.LearnedPositions(),
+            cr.Flatten(),
+            cr.Dense(10),
+            cr.Softmax(),
+        ],
+    ),
     "programs": (
         (14, 14, 6),
         [

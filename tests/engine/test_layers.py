@@ -59,6 +59,10 @@ def between(case: LayerCase) -> Problem:
         2: lambda: [cr.Conv1D(shape[-1], 1), cr.Tanh()],
         3: lambda: [cr.Conv2D(shape[-1], 1), cr.Tanh()],
     }[len(shape)]()
+    if case.ids:  # they stand at the input
+        network = cr.Network([case.make(), cr.LeakyReLU(0.25)], input_shape=shape, seed=1)
+        y = output_delta(case, LARGEST_BATCH).astype(np.float32)
+        return Problem(network, inputs(case, LARGEST_BATCH).astype(np.float32), y, cr.SquaredError())
     network = cr.Network([*below, case.make(), cr.LeakyReLU(0.25)], input_shape=shape, seed=1)
     y = output_delta(case, LARGEST_BATCH).astype(np.float32)
     for seed in range(100):

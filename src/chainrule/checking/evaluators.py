@@ -60,7 +60,9 @@ class FunctionEvaluator:
 
 
 class ReferenceEvaluator:
-    """A network's J by the formulas.  The values are the parameters by name and "input", X as float64."""
+    """A network's J by the formulas.  The values are the parameters by name and "input", X as float64, unless
+    it holds ids.
+    """
 
     def __init__(
         self,
@@ -78,12 +80,14 @@ class ReferenceEvaluator:
         specs = network.parameter_specs
         learned = {name: array for name, array in network.parameters.items() if specs[name].learned}
         self.fixed = {name: array for name, array in network.parameters.items() if not specs[name].learned}
-        self.values: dict[str, Array] = {**learned, INPUT: inputs}
+        self.inputs = inputs
+        # Ids have no neighbours: they are not among what is compared.
+        self.values: dict[str, Array] = {**learned, INPUT: inputs} if network.differentiable else learned
 
     def loss(self, values: Values) -> float:
         data = reference.data_loss(
             self.network,
-            values[INPUT],
+            values.get(INPUT, self.inputs),
             self.targets,
             self.chosen,
             self.weights,
@@ -95,7 +99,7 @@ class ReferenceEvaluator:
     def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
         step = reference.backpropagate(
             self.network,
-            values[INPUT],
+            values.get(INPUT, self.inputs),
             self.targets,
             self.chosen,
             self.penalty,
@@ -106,7 +110,7 @@ class ReferenceEvaluator:
         return step.loss, {**step.gradients, INPUT: step.deltas[INPUT]}
 
     def branches(self, values: Values) -> list[Array]:
-        x = reference.to_columns(values[INPUT], np.float64)
+        x = reference.to_columns(values.get(INPUT, self.inputs), np.float64)
         passes = reference.run_forward(self.network, x, {**self.fixed, **values}, np.float64)
         patterns = [one.layer.branches(one.x) for one in reference.leaf_passes(passes)]
         targets = self.chosen.prepared(reference.target_columns(self.targets, self.network, np.float64))
@@ -147,14 +151,16 @@ class NativeEvaluator(ReferenceEvaluator):
 
     def loss(self, values: Values) -> float:
         self._plan.load({**self.fixed, **values})
-        data = self._plan.evaluate(values[INPUT], self.targets, self.weights, training=True).loss
+        data = self._plan.evaluate(
+            values.get(INPUT, self.inputs), self.targets, self.weights, training=True
+        ).loss
         return float(data) + self._penalty(values)
 
     def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
         self._plan.load({**self.fixed, **values})
-        loss, gradients = self._plan.gradients(values[INPUT], self.targets, self.weights)
+        loss, gradients = self._plan.gradients(values.get(INPUT, self.inputs), self.targets, self.weights)
         self._keeping.load({**self.fixed, **values})
-        deltas = self._keeping.inspect(values[INPUT], self.targets, self.weights)[2]
+        deltas = self._keeping.inspect(values.get(INPUT, self.inputs), self.targets, self.weights)[2]
         return float(loss), {**gradients, INPUT: deltas[INPUT]}
 
 

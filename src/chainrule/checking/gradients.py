@@ -64,7 +64,7 @@ def check_gradients(
     chosen = loss_from(loss, net.layers[-1])
     chosen.check_output(net.layers)
     penalty = penalty_from(penalty)
-    X = check_inputs(X, net.input_shape, dtype=net.dtype)
+    X = check_inputs(X, net.input_shape, dtype=net.dtype, vocabulary=net.vocabulary)
     targets, _ = encode_targets(y, net, chosen, len(X))
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
     size = training_size_from(training_size, len(X))

@@ -14,7 +14,7 @@ from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
 from chainrule.errors import ShapeError
 from chainrule.initializers import Glorot
-from chainrule.layers import Layer
+from chainrule.layers import Embedding, Layer
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
@@ -39,8 +39,9 @@ def check_layer(
     """Check the formulas of one layer, `delta` and `gradients`, against finite differences of its `forward`.
 
     input_shape: of one sample. x: inputs (samples, *input_shape) to check at, by default normal random
-    numbers; give them where forward needs others (a logarithm: positive ones). parameters: name -> array, by
-    default as initialised, slightly shaken so that no bias is 0. Other options as for `check_gradients`.
+    numbers, for an Embedding ids; give them where forward needs others (a logarithm: positive ones).
+    parameters: name -> array, by default as initialised, slightly shaken so that no bias is 0. Other options
+    as for `check_gradients`.
 
     J is Σ c ⊙ forward(x) with random numbers c, so d = c. The report's records are "delta" and the
     parameters' names. Raises ShapeError where a formula returns another shape than it must.
@@ -50,7 +51,7 @@ def check_layer(
     rng = np.random.Generator(np.random.PCG64(seed))
     plan = architecture([layer], input_shape)
     own, shape = plan.layers[0], input_shape_from(input_shape)
-    rows = rng.standard_normal((samples, *shape)) if x is None else np.asarray(x, dtype=np.float64)
+    rows = np.asarray(_inputs(own, (samples, *shape), rng) if x is None else x, dtype=np.float64)
     if rows.shape[1:] != shape or not len(rows):
         raise ShapeError(
             f"x must have the shape (samples, {', '.join(map(str, shape))}), received {rows.shape}"
@@ -111,6 +112,13 @@ def check_penalty(
     return _report(f"penalty {penalty!r}", comparison, tolerance)
 
 
+def _inputs(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Normal random numbers, for an Embedding ids."""
+    if isinstance(layer, Embedding):
+        return rng.integers(0, layer.vocabulary, shape)
+    return rng.standard_normal(shape)
+
+
 def _compare_layer(
     layer: Layer,
     x: Array,
@@ -130,7 +138,7 @@ def _compare_layer(
 
     def forward(values: Values) -> Array:
         own = fixed | {name: value for name, value in values.items() if name != X}
-        z = reference.layer_forward(layer, values[X], own)
+        z = reference.layer_forward(layer, values.get(X, x), own)
         if z.shape != expected:
             raise ShapeError(
                 f"{type(layer).__name__}.forward returned the shape {z.shape}, expected {expected}"
@@ -139,11 +147,12 @@ def _compare_layer(
 
     def gradients(values: Values) -> dict[str, Array]:
         own = fixed | {name: value for name, value in values.items() if name != X}
-        below, of_parameters = reference.layer_backward(layer, c, values[X], forward(values), own)
+        below, of_parameters = reference.layer_backward(layer, c, values.get(X, x), forward(values), own)
         return {X: below, **of_parameters}
 
+    compared = {X: x, **learned} if layer.differentiable_input else learned
     evaluator = FunctionEvaluator(
-        {X: x, **learned}, lambda v: np.sum(c * forward(v)), gradients, lambda v: layer.branches(v[X])
+        compared, lambda v: np.sum(c * forward(v)), gradients, lambda v: layer.branches(v.get(X, x))
     )
     comparison = compare(evaluator, entries=entries, direction=direction, tolerance=tolerance, seed=seed)
     return named(comparison, {X: DELTA})

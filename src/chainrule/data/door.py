@@ -22,13 +22,20 @@ Shape = tuple[int, ...]
 _EXACT = 2**24  # whole numbers up to here are exact in float32
 
 
-def check_inputs(X: Any, input_shape: Shape, argument: str = "X", dtype: Any = "float32") -> Array:
+def check_inputs(
+    X: Any,
+    input_shape: Shape,
+    argument: str = "X",
+    dtype: Any = "float32",
+    vocabulary: int | None = None,
+) -> Array:
     """X as a C-contiguous array (N, *input_shape) of float32, float64 or uint8.
 
     float32, float64 and uint8 stay as they are (uint8 means pixels: every pass divides them by 255), other
     integers and bools become float32, float16 too. Grey images may come as (N, H, W). dtype: of the network,
-    whose range floats must not exceed. Raises ShapeError and DataError: wrong shape, empty, NaN, infinite,
-    not numbers.
+    whose range floats must not exceed. vocabulary: X holds ids, whole numbers below it, whatever their type;
+    they become floats. Raises ShapeError and DataError: wrong shape, empty, NaN, infinite, not numbers, no
+    ids.
     """
     array = numbers(plain_array(X, argument), argument)
     if array.ndim and array.size == 0:
@@ -38,6 +45,8 @@ def check_inputs(X: Any, input_shape: Shape, argument: str = "X", dtype: Any = "
             array = array[..., None]
         else:
             raise ShapeError(_shape_advice(array.shape, tuple(input_shape), argument))
+    if vocabulary is not None:
+        return _ids(array, vocabulary, argument)
     array = _floats(array, argument)
     finite(array, argument)
     representable(array, argument, dtype)
@@ -65,6 +74,26 @@ def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np
     if mean == 0:
         raise DataError(f"{argument} is 0 for every sample: give at least one a positive weight")
     return weights / mean
+
+
+def _ids(array: Array, vocabulary: int, argument: str) -> Array:
+    """Whole numbers from 0 to vocabulary - 1, as floats: uint8 would be pixels further on."""
+    finite(array, argument)
+    wrong = np.asarray((array < 0) | (array >= vocabulary), dtype=bool)
+    if array.dtype.kind == "f":
+        wrong |= array != np.floor(array)
+    if wrong.any():
+        index = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), array.shape))
+        place = f"sample {index[0]}" + (f", position {list(index[1:])}" if len(index) > 1 else "")
+        count = int(wrong.sum())
+        others = f" ({count:,} such entries)" if count > 1 else ""
+        raise DataError(
+            f"{argument} must hold ids, whole numbers from 0 to {vocabulary - 1} as the Embedding takes "
+            f"them: {place} is {array[index]}{others}; give Embedding a larger vocabulary, or number the ids "
+            "anew"
+        )
+    wide = array.dtype == np.float64
+    return np.ascontiguousarray(array if wide else array.astype(np.float32, copy=False))
 
 
 def _floats(array: Array, argument: str) -> Array:

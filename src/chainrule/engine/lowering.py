@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from chainrule.engine.programs import layer_programs
 from chainrule.errors import ShapeError
 from chainrule.layers import (
@@ -25,6 +27,7 @@ from chainrule.layers import (
     ConvTranspose2D,
     Dense,
     DepthwiseConv2D,
+    Embedding,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
@@ -36,6 +39,7 @@ from chainrule.layers import (
     Masking,
     MaxPool1D,
     MaxPool2D,
+    PositionalEncoding,
     ReLU,
     Sigmoid,
     Softmax,
@@ -447,6 +451,16 @@ def _formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[
         low.native.add_program(x.number, z.number, forward.native(), backward.native(), parameters)
 
 
+def _embedding(low: Lowering, layer: Embedding, x: Value, z: Value, parameters: list[int]) -> None:
+    padding = -1 if layer.padding is None else layer.padding
+    low.native.add_embedding(x.number, z.number, parameters[0], layer.vocabulary, padding)
+
+
+def _positions(low: Lowering, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:
+    table = layer.forward(np.zeros((*x.shape, 1)))
+    low.native.add_table(x.number, z.number, table.ravel().tolist())
+
+
 def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
     low.hosts.append(Hosted(layer, x, z, low.mask, made))
@@ -463,6 +477,8 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
     Flatten: _flatten,
     Masking: _masking,
     Softmax: _softmax,
+    Embedding: _embedding,
+    PositionalEncoding: _positions,
     **dict.fromkeys(ACTIVATIONS, _activation),
 }
 

@@ -27,8 +27,10 @@ from chainrule.formulas.arrays import (
     max_features,
     max_positions,
     mean_features,
+    one_hot,
     other_features,
     place,
+    sinusoids,
     sum_entries,
     sum_features,
     sum_outputs,
@@ -63,6 +65,7 @@ from chainrule.formulas.elementwise import (
     tanh,
     where,
     xlogy,
+    zeros_like,
 )
 from chainrule.formulas.expression import (
     Expression,
@@ -167,6 +170,7 @@ __all__ = [
     "multiply",
     "named",
     "negative",
+    "one_hot",
     "ones_like",
     "other_features",
     "place",
@@ -175,6 +179,7 @@ __all__ = [
     "ratio",
     "replace_at",
     "rules",
+    "sinusoids",
     "sqrt",
     "stack_over",
     "stretch",
@@ -195,4 +200,5 @@ __all__ = [
     "where",
     "window",
     "xlogy",
+    "zeros_like",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formulas.elementwise import stretch
+from chainrule.formulas.elementwise import fit, stretch
 from chainrule.formulas.grid import Grid
 from chainrule.formulas.rules import primitive
 
@@ -42,7 +42,7 @@ def correlate(a: Any, b: Any) -> Any:
     return np.tensordot(a, b, axes=(axes, axes))
 
 
-@primitive(layout="hat", adjoint=lambda d, y, b: (sum_samples(sum_positions(d)),))
+@primitive(layout="hat", adjoint=lambda d, y, b: (sum_samples(fit(d, y)),))
 def broadcast_samples(b: Any) -> Any:
     """b-hat of seed 004: the vector (n,) as a column (n, 1), the same for every sample (and position)."""
     return b[..., None]
@@ -160,6 +160,22 @@ def first_features(x: Any, like: Any) -> Any:
 def other_features(x: Any, like: Any) -> Any:
     """The features of x beyond as many as `like` has: the other half of the adjoint of beside."""
     return x[..., like.shape[-2] :, :]
+
+
+@primitive(layout=("function", "onehot"), adjoint=lambda d, y, x, like, skip=None: (None, None))
+def one_hot(x: Any, like: Any, *, skip: int | None = None) -> Any:
+    """Ids (..., m) as columns with a single 1, (..., n, m), n the rows of `like`; the id `skip` as zeros."""
+    hot = x[..., None, :] == np.arange(like.shape[0])[:, None]
+    return (hot if skip is None else hot & (x[..., None, :] != skip)).astype(x.dtype)
+
+
+@primitive(layout=("count", "P"), adjoint=lambda d, y, x: (None,))
+def sinusoids(x: Any) -> Any:
+    """P of steps and features as those of x, (T, F, 1): sin and cos of t / 10000^(2k/F) in turn."""
+    steps, features = x.shape[:2]
+    feature = np.arange(features)
+    angle = np.arange(steps)[:, None] / 10000.0 ** ((feature - feature % 2) / features)
+    return np.where(feature % 2 == 0, np.sin(angle), np.cos(angle)).astype(x.dtype)[..., None]
 
 
 @primitive(layout=("function", "vec"), adjoint=lambda d, y, x: (unflatten(d, x),))

@@ -201,3 +201,9 @@ def where(condition: Any, yes: Any, no: Any) -> Any:
 def ones_like(x: Any) -> Any:
     """1 for every entry of x."""
     return np.ones_like(x)
+
+
+@primitive(layout="zeros", adjoint=lambda d, y, x: (None,))
+def zeros_like(x: Any) -> Any:
+    """0 for every entry of x."""
+    return np.zeros_like(x)

@@ -226,6 +226,10 @@ def inside(c: Composer, node: Operation, at: At) -> Box:
     return Fence(row(shown, Sign("∈"), c.box(node.operands[0])), "[", "]")
 
 
+def zeros(c: Composer, node: Operation, at: At) -> Box:
+    return Numeral("0")
+
+
 def _comparison(c: Composer, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
     return row(left, Sign(">"), right)

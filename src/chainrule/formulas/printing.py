@@ -15,6 +15,8 @@ from chainrule.formulas.places import At
 _REMARKS = {
     "window": "{letter} is {fill} outside of the image",
     "place": "{letter} is 0 outside of its grid and at indices that are not whole",
+    "one_hot": "onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
+    "sinusoids": "P_{{t,2k}} = sin(t / 10000^{{2k/n}}), P_{{t,2k+1}} = cos(t / 10000^{{2k/n}}), n features",
 }
 
 

@@ -15,6 +15,7 @@ from chainrule.layers.activations import (
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.dense import Dense
+from chainrule.layers.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.flatten import Flatten
 from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
 from chainrule.layers.masking import Masking
@@ -66,6 +67,9 @@ _built_in: tuple[type[Layer], ...] = (
     PReLU,
     Softmax,
     Masking,
+    Embedding,
+    PositionalEncoding,
+    LearnedPositions,
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
@@ -85,6 +89,7 @@ __all__ = [
     "ConvTranspose2D",
     "Dense",
     "DepthwiseConv2D",
+    "Embedding",
     "Flatten",
     "GlobalAveragePool",
     "GlobalMaxPool",
@@ -96,6 +101,7 @@ __all__ = [
     "L2Pool2D",
     "Layer",
     "LeakyReLU",
+    "LearnedPositions",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
@@ -103,6 +109,7 @@ __all__ = [
     "PReLU",
     "Parallel",
     "Parameter",
+    "PositionalEncoding",
     "ReLU",
     "Residual",
     "Sequential",

@@ -54,6 +54,8 @@ class Layer:
     output: ClassVar[str] = "preactivation"
     roles: ClassVar[Mapping[str, str]] = {}
     spatial: ClassVar[bool | Literal["sequence"]] = False
+    # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
+    differentiable_input: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -61,7 +61,8 @@ def prepare(
     A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion. A
     class weight multiplies the sample weights.
     """
-    X = _as(network.dtype, check_inputs(X, network.input_shape, dtype=network.dtype))
+    form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
+    X = _as(network.dtype, check_inputs(X, network.input_shape, **form))
     targets, classes = encode_targets(y, network, loss, len(X))
     targets = _as(network.dtype, targets)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
@@ -86,7 +87,8 @@ def prepare(
 def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Part:
     if len(validation) not in (2, 3):
         raise ValueError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
-    X = check_inputs(validation[0], network.input_shape, argument="validation X", dtype=network.dtype)
+    form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
+    X = check_inputs(validation[0], network.input_shape, argument="validation X", **form)
     X = _as(network.dtype, X)
     targets, _ = encode_targets(
         validation[1], network, loss, len(X), argument="validation y", classes=classes

@@ -1,0 +1,85 @@
+// Embedding: every lane's id picks a row of the table; and values added to every sample alike.
+
+// The row of the table that `id` picks, or -1: for the padding, and for what is no id (the door lets none through).
+template <class T>
+inline int64_t embedding_row(const EmbeddingArgs<T>& g, T id) {
+  if (!(id >= T(0) && id < T(g.vocabulary))) return -1;
+  const int64_t row = int64_t(id);
+  return T(row) == id && row != g.padding ? row : -1;
+}
+
+// The ids of position p, counted row by row, in block b.
+template <class T>
+inline const T* embedding_ids(const EmbeddingArgs<T>& g, int b, int64_t p) {
+  const int64_t run = int64_t(g.x.width) * g.x.channels;
+  return g.x.data + b * g.x.block + p / run * g.x.row + p % run * lanes<T>;
+}
+
+// Unit: output row of a block.
+template <class T>
+static void embedding_forward(const EmbeddingArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int features = g.z.channels;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / g.z.height, i = unit % g.z.height;
+    T* z = g.z.data + b * g.z.block + i * g.z.row;
+    for (int j = 0; j < g.z.width; j++, z += ptrdiff_t(features) * L) {
+      const T* ids = embedding_ids<T>(g, b, int64_t(i) * g.z.width + j);
+      const T* from[L];
+      for (int l = 0; l < L; l++) {
+        const int64_t row = embedding_row<T>(g, ids[l]);
+        from[l] = row < 0 ? nullptr : g.table + row * features;
+      }
+      rows_to_lanes<T, T>(from, z, features, T(1));
+    }
+  }
+}
+
+// A vector's worth of features: sums over all positions and samples, in their order.
+template <class T>
+static int embedding_gradient_units(const EmbeddingArgs<T>& g) {
+  return groups(g.z.channels, lanes<T>);
+}
+template <class T>
+static void embedding_gradient(const EmbeddingArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int features = g.z.channels;
+  for (int unit = begin; unit < end; unit++) {
+    const int first = unit * L, count = features - first < L ? features - first : L;
+    for (int64_t row = 0; row < g.vocabulary; row++)
+      __builtin_memset(g.gradient + row * features + first, 0, sizeof(T) * size_t(count));
+    for (int b = 0; b < g.blocks; b++)
+      for (int i = 0; i < g.z.height; i++) {
+        const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(first) * L;
+        for (int j = 0; j < g.z.width; j++, d += ptrdiff_t(features) * L) {
+          const T* ids = embedding_ids<T>(g, b, int64_t(i) * g.z.width + j);
+          T square[L * L] __attribute__((aligned(64)));   // [lane][feature]
+          if (count == L) {
+            transpose<T>(d, L, square, L);
+          } else {
+            for (int l = 0; l < L; l++)
+              for (int f = 0; f < count; f++) square[l * L + f] = d[f * L + l];
+          }
+          for (int l = 0; l < L; l++) {   // lanes without a sample: their δ is 0
+            const int64_t row = embedding_row<T>(g, ids[l]);
+            if (row < 0) continue;
+            T* to = g.gradient + row * features + first;
+            for (int f = 0; f < count; f++) to[f] += square[l * L + f];
+          }
+        }
+      }
+  }
+}
+
+// z = x + table, the same for every sample. Unit: row of a block.
+template <class T>
+static void add_table(const TableArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const ptrdiff_t run = ptrdiff_t(g.x.width) * g.x.channels;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / g.x.height, h = unit % g.x.height;
+    const T *x = g.x.data + b * g.x.block + h * g.x.row, *table = g.table + h * run;
+    T* z = g.z.data + b * g.z.block + h * g.z.row;
+    for (ptrdiff_t k = 0; k < run; k++) store(z + k * L, load(x + k * L) + table[k]);
+  }
+}

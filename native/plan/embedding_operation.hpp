@@ -1,0 +1,80 @@
+// Rows of a table by ids, and a table added to every sample.
+#pragma once
+#include <vector>
+
+#include "operations.hpp"
+
+namespace chainrule {
+
+template <class T>
+class EmbeddingOperation final : public Operation<T> {
+ public:
+  int table = -1;
+  int64_t vocabulary = 0, padding = -1;
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    EmbeddingArgs<T>& f = forward_;
+    f.x = plan.map(this->x), f.z = plan.map(this->z);
+    f.table = plan.theta(table), f.gradient = plan.gradient(table);
+    f.vocabulary = vocabulary, f.padding = padding;
+    backward_ = f;
+    backward_.z = plan.delta(this->z);
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    forward_.blocks = plan.blocks(samples);
+    parallel(forward_.blocks * forward_.z.height, work(forward_),
+             [&](int begin, int end, int) { plan.kernels().embedding_forward(forward_, begin, end); });
+  }
+  void gradients(Plan<T>& plan, int samples) override {
+    backward_.blocks = plan.blocks(samples);
+    parallel(plan.kernels().embedding_gradient_units(backward_),
+             work(backward_) + vocabulary * backward_.z.channels / plan.lanes(),
+             [&](int begin, int end, int) { plan.kernels().embedding_gradient(backward_, begin, end); });
+  }
+  // Ids have no derivative.
+  void delta(Plan<T>& plan, int samples) override {
+    const Map<T>& d = plan.delta(this->x);
+    for (int b = 0; b < plan.blocks(samples); b++)
+      for (int h = 0; h < d.height; h++)
+        std::memset(d.data + b * d.block + h * d.row, 0,
+                    sizeof(T) * size_t(d.width) * size_t(d.channels) * size_t(plan.lanes()));
+  }
+
+ private:
+  static int64_t work(const EmbeddingArgs<T>& g) { return int64_t(4) * g.blocks * g.z.height * g.z.width * g.z.channels; }
+  EmbeddingArgs<T> forward_{}, backward_{};
+};
+
+template <class T>
+class TableOperation final : public Operation<T> {
+ public:
+  std::vector<double> table;   // of one sample
+
+  void reserve(Plan<T>& plan) override { region_ = plan.arena().reserve(table.size(), sizeof(T)); }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    T* own = plan.arena().template at<T>(region_);
+    for (size_t i = 0; i < table.size(); i++) own[i] = T(table[i]);
+    args_.x = plan.map(this->x), args_.z = plan.map(this->z), args_.table = own;
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    args_.blocks = plan.blocks(samples);
+    parallel(args_.blocks * args_.z.height, int64_t(2) * args_.blocks * plan.value(this->z).shape.features(),
+             [&](int begin, int end, int) { plan.kernels().add_table(args_, begin, end); });
+  }
+  void delta(Plan<T>& plan, int samples) override {
+    const Map<T>&below = plan.delta(this->x), &d = plan.delta(this->z);
+    const size_t run = sizeof(T) * size_t(d.width) * size_t(d.channels) * size_t(plan.lanes());
+    for (int b = 0; b < plan.blocks(samples); b++)
+      for (int h = 0; h < d.height; h++)
+        std::memcpy(below.data + b * below.block + h * below.row, d.data + b * d.block + h * d.row, run);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  Region region_;
+  TableArgs<T> args_{};
+};
+
+}   // namespace chainrule
