@@ -36,6 +36,7 @@ class LayerCase:
     note: str = ""
     spread: float = SPREAD  # wider for kinks that lie away from 0
     ids: int = 0  # inputs are whole numbers below this
+    scale: float = 1.0  # of the parameters; a passage through steps is a smooth function only of small ones
 
 
 def _conv(
@@ -89,6 +90,10 @@ def _pool1(name: str, shape: tuple[int, int], *arguments: Any, **options: Any) -
         )
         for cls in classes
     ]
+
+
+def _recurrent(name: str, make: Any, shape: tuple[int, int], samples: int = 3, note: str = "") -> LayerCase:
+    return LayerCase(name, make, shape, samples, note=note, scale=0.4)
 
 
 def _activation(cls: type[L.Activation]) -> list[LayerCase]:
@@ -221,6 +226,25 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("prelu", L.PReLU, (7,), kinked=True),
     LayerCase("prelu-single", lambda: L.PReLU(0.0), (9,), samples=1, kinked=True, note="batch of one"),
     LayerCase("prelu-image", L.PReLU, (3, 2, 3), samples=2, kinked=True, note="α per channel, not per pixel"),
+    *(
+        case
+        for cls in (L.RNN, L.LSTM, L.GRU)
+        for case in (
+            _recurrent(cls.kind, lambda cls=cls: cls(3), (5, 2)),
+            _recurrent(f"{cls.kind}-all", lambda cls=cls: cls(4, outputs="all"), (4, 3), samples=2),
+            _recurrent(f"{cls.kind}-reverse", lambda cls=cls: cls(2, reverse=True), (3, 2)),
+            _recurrent(
+                f"{cls.kind}-reverse-all", lambda cls=cls: cls(2, outputs="all", reverse=True), (3, 2)
+            ),
+            _recurrent(f"{cls.kind}-wide", lambda cls=cls: cls(9, outputs="all"), (3, 7), note="odd tiles"),
+            _recurrent(
+                f"{cls.kind}-one", lambda cls=cls: cls(1), (1, 1), samples=1, note="one of everything"
+            ),
+            _recurrent(f"{cls.kind}-single", lambda cls=cls: cls(5), (4, 6), samples=1, note="batch of one"),
+        )
+    ),
+    _recurrent("rnn-sigmoid", lambda: L.RNN(3, activation="sigmoid"), (4, 2)),
+    _recurrent("rnn-identity", lambda: L.RNN(3, activation="identity"), (4, 2)),
     LayerCase("masking", L.Masking, (5, 3)),
     LayerCase("masking-value", lambda: L.Masking(-3.0), (4, 1), samples=2),
     LayerCase("masking-single", L.Masking, (1, 7), samples=1),
@@ -267,7 +291,7 @@ def parameters(case: LayerCase) -> dict[str, Array]:
     """Random values for the layer's parameters, by name."""
     rng = _generator(case, "parameters")
     return {
-        name: rng.standard_normal(spec.shape)
+        name: case.scale * rng.standard_normal(spec.shape)
         for name, spec in case.make().parameters(case.input_shape).items()
     }
 

@@ -128,7 +128,42 @@ class Ones(Initializer):
         return np.ones(shape)
 
 
-_classes: tuple[type[Initializer], ...] = (He, Glorot, Normal, ScaledNormal, Uniform, Constant, Zeros, Ones)
+class Orthogonal(Initializer):
+    """Rows (or columns, where they are fewer) of length 1 at right angles: a square W keeps the length of x,
+    and of δ (Saxe et al. 2013).  A kernel (K, k1, k2, C) is the matrix (K, k1·k2·C).
+    """
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        rows = shape[0] if shape else 1
+        drawn = rng.standard_normal((rows, math.prod(shape) // rows))
+        tall = drawn if len(drawn) >= drawn.shape[1] else drawn.T
+        q, r = np.linalg.qr(tall)
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # without the signs not every rotation is as likely
+        return (q if tall is drawn else q.T).reshape(shape)
+
+
+class PerGate(Initializer):
+    """What lies one above the other in a parameter starts part by part, as so many parameters."""
+
+    def __init__(self, starts: tuple[Initializer, ...]) -> None:
+        self.starts = starts
+
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
+        part = (shape[0] // len(self.starts), *shape[1:])
+        return np.concatenate([start(part, fan_in, fan_out, rng) for start in self.starts])
+
+
+_classes: tuple[type[Initializer], ...] = (
+    He,
+    Glorot,
+    Orthogonal,
+    Normal,
+    ScaledNormal,
+    Uniform,
+    Constant,
+    Zeros,
+    Ones,
+)
 initializers: dict[str, type[Initializer]] = {cls.__name__.lower(): cls for cls in _classes}
 _aliases = {
     "xavier": "glorot",

@@ -53,8 +53,8 @@ malformed = {
     "text": ('layers = "Dense"', "holds no list of layers"),
     "unknown entry": ('layers = ["ReLU"]\nrate = 1', "'rate' is no entry"),
     "unknown layer": (
-        'layers = ["ReLU", "LSTM"]',
-        "layer 2: there is no layer 'LSTM'; the layers are Dense",
+        'layers = ["ReLU", "Teleport"]',
+        "layer 2: there is no layer 'Teleport'; the layers are Dense",
     ),
     "no type": ("layers = [{ units = 3 }]", "layer 1: write a table with a type"),
     "number": ("layers = [3]", "layer 1: write a table with a type"),

@@ -178,6 +178,37 @@ def sinusoids(x: Any) -> Any:
     return np.where(feature % 2 == 0, np.sin(angle), np.cos(angle)).astype(x.dtype)[..., None]
 
 
+@primitive(layout="gate", adjoint=lambda d, y, z, *, gate, gates: (gate_place(d, z, gate=gate, gates=gates),))
+def gate(z: Any, *, gate: str, gates: str) -> Any:
+    """z_i: the features of gate i, of those that lie one above the other in z in the order of `gates`."""
+    return z[..., _rows_of(gate, gates, z), :]
+
+
+@primitive(
+    layout="gate_place",
+    adjoint=lambda d, y, x, like, *, gate, gates: (_gate(d, gate=gate, gates=gates), None),
+)
+def gate_place(x: Any, like: Any, *, gate: str, gates: str) -> Any:
+    """The adjoint of gate: x at the features of one gate of `like`, zeros at the others."""
+    out = np.zeros(like.shape, x.dtype)
+    out[..., _rows_of(gate, gates, like), :] = x
+    return out
+
+
+_gate = gate  # within an adjoint the option has the name
+
+
+def _rows_of(gate: str, gates: str, z: Any) -> slice:
+    size = z.shape[-2] // len(gates)
+    return slice(gates.index(gate) * size, (gates.index(gate) + 1) * size)
+
+
+@primitive(layout="sum_steps", adjoint=lambda d, y, x: (d,))
+def sum_steps(x: Any) -> Any:
+    """Σ_t x_t, where x is the share of one step: in print a sum, in numbers that share."""
+    return x
+
+
 @primitive(layout=("function", "vec"), adjoint=lambda d, y, x: (unflatten(d, x),))
 def flatten(x: Any) -> Any:
     """(H, W, C, m) -> (H W C, m), row-major: the channel runs fastest."""

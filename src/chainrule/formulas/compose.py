@@ -71,6 +71,8 @@ class Composer:
         if letter.by is not None:
             above, below = tight(Sign("∂"), Word(letter.base)), tight(Sign("∂"), self.letter(letter.by, sub))
             return tight(above, Sign("/"), below, binds=POWER) if self.linear else Fraction(above, below)
+        if letter.step:
+            sub = phrase(letter.step) if sub is None else listed(phrase(letter.step), sub)
         sup = phrase(letter.layer) if letter.layer else None
         if sub is None and sup is None:
             return Word(letter.base)

@@ -175,6 +175,21 @@ def other_features(c: Composer, node: Operation, at: At) -> Box:
     return Scripts(Fence(whole, "[", "]"), sub=tight(Sign(">"), like))
 
 
+def gate(c: Composer, node: Operation, at: At) -> Box:
+    """z_i"""
+    return Scripts(fenced(c.box(node.operands[0], at), LETTER), sub=Word(node.options["gate"]))
+
+
+def gate_place(c: Composer, node: Operation, at: At) -> Box:
+    """[x]_i: x at gate i, zeros elsewhere."""
+    return Scripts(Fence(c.box(node.operands[0], at), "[", "]"), sub=Word(node.options["gate"]))
+
+
+def sum_steps(c: Composer, node: Operation, at: At) -> Box:
+    """Σ_t x"""
+    return sigma(Word("t"), c.box(node.operands[0], at))
+
+
 def first_operand(c: Composer, node: Operation, at: At) -> Box:
     return c.box(node.operands[0], at)
 

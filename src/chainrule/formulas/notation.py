@@ -1,14 +1,14 @@
 """Which letters stand for which quantities.  A symbol has a role; a notation gives the role a letter.
 
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
-without parameters), "parameter <name>", prediction, logits, target, loss, penalty, training size; and
-"gradient of <role>" for ∂J/∂(role).
+without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, penalty, training
+size; and "gradient of <role>" for ∂J/∂(role).  "<role> at t": at step t of a sequence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.formulas.expression import Symbol
 
@@ -20,6 +20,7 @@ class Letter:
     base: str
     layer: str = ""
     by: Letter | None = None
+    step: str = ""  # of a sequence, x_t; of a derivative it stands with `by`
 
 
 GREEK = {
@@ -43,12 +44,18 @@ class Notation:
         return self._role(symbol.role or symbol.name, symbol.name)
 
     def _role(self, role: str, name: str) -> Letter:
+        role, _, step = role.partition(" at ")
+        if step:
+            letter = self._role(role, name)
+            if letter.by:
+                return replace(letter, by=replace(letter.by, step=step))
+            return replace(letter, step=step)
         if role in self.letters:
             return self.letters[role]
         if role.startswith("gradient of "):
             inner = role.removeprefix("gradient of ")
             return Letter(self.loss, by=self._role(inner, inner))
-        base = role.removeprefix("parameter ")
+        base = role.removeprefix("parameter ").removeprefix("state ")
         return Letter(GREEK.get(base, base), self.layer if role != base else "")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from chainrule.formulas.arrays import sum_steps
 from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.notation import SEED_000, Notation
@@ -77,6 +78,8 @@ def trace(target: Any) -> Formulas:
     """The formulas of a layer, a loss or a penalty: its own functions called with symbols."""
     if hasattr(target, "chains"):
         return _trace_composite(target)
+    if hasattr(target, "step"):
+        return _trace_recurrent(target)
     if hasattr(target, "forward"):
         return _trace_layer(target)
     return _trace_penalty(target) if "training_size" in dict(declared(target.value)) else _trace_loss(target)
@@ -112,6 +115,34 @@ def _trace_composite(composite: Any) -> Formulas:
     for branch, part in zip(branches, composite.delta(symbols["d"], *branches), strict=True):
         equations[f"delta of {branch.name}"] = Equation(_gradient(branch), part)
     equations["delta"] = Equation(_gradient(symbols["x"]), functools.reduce(operator.add, below))
+    return Formulas(equations, symbols)
+
+
+def _trace_recurrent(layer: Any) -> Formulas:
+    """The equations of step t; of the states "forward" is the one that is put out, others by their names.
+
+    Backward: "delta" of x_t, "delta of <state>" of the state before, whose δ from above (of what step t-1
+    puts out) comes on top.
+    """
+    symbols = {"x": Symbol("x", "input at t")}
+    symbols |= {name: Symbol(name, f"state {name} at t-1") for name in layer.states}
+    symbols |= {f"d{name}": Symbol(f"d{name}", f"gradient of state {name} at t") for name in layer.states}
+    learned = [name for name, _ in declared(layer.step) if name not in symbols]
+    symbols |= {name: Symbol(name, f"parameter {name}") for name in learned}
+    after = call_formula(layer.step, symbols)
+    equations = {
+        name: Equation(Symbol(name, f"state {name} at t"), tree)
+        for name, tree in zip(("forward", *layer.states[1:]), after, strict=True)
+    }
+    first = layer.states[0]
+    equations["forward"] = Equation(Symbol(first, f"state {first} at t"), after[0])
+    below = call_formula(layer.step_delta, symbols)
+    equations["delta"] = Equation(_gradient(symbols["x"]), below["x"])
+    equations |= {
+        f"delta of {name}": Equation(_gradient(symbols[name]), below[name]) for name in layer.states
+    }
+    for name, tree in call_formula(layer.step_gradients, symbols).items():
+        equations[name] = Equation(_gradient(symbols[name]), sum_steps(tree))
     return Formulas(equations, symbols)
 
 

@@ -30,6 +30,7 @@ from chainrule.layers.pooling import (
     MaxPool2D,
 )
 from chainrule.layers.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
+from chainrule.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from chainrule.layers.softmax import Softmax
 from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
 from chainrule.layers.transposed import ConvTranspose1D, ConvTranspose2D
@@ -70,6 +71,9 @@ _built_in: tuple[type[Layer], ...] = (
     Embedding,
     PositionalEncoding,
     LearnedPositions,
+    RNN,
+    LSTM,
+    GRU,
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
@@ -78,6 +82,9 @@ structure_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Seque
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "AveragePool1D",
@@ -111,6 +118,7 @@ __all__ = [
     "Parameter",
     "PositionalEncoding",
     "ReLU",
+    "Recurrent",
     "Residual",
     "Sequential",
     "SiLU",
