@@ -18,7 +18,7 @@ LAYERS = (
     ("losses", "penalties"),
     ("data",),
     ("architecture", "parameters", "step", "storage", "theta"),
-    ("per_sample",),
+    ("executor", "per_sample", "summary"),
     ("network",),
     ("reference",),
     ("engine",),

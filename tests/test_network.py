@@ -9,9 +9,9 @@ import pickle
 import numpy as np
 import pytest
 
-from chainrule import network as network_module
 from chainrule.checking import check_gradients
 from chainrule.errors import ChainruleError, DataError, PairError, ShapeError
+from chainrule.executor import executor, set_executor
 from chainrule.layers import (
     Dense,
     Identity,
@@ -30,10 +30,10 @@ from tests.networks import lenet
 @pytest.fixture
 def by_formulas():
     """Networks made in the test compute by the formulas."""
-    before = list(network_module._default)
-    network_module.set_executor(ReferenceExecutor())
+    before = executor()
+    set_executor(ReferenceExecutor())
     yield
-    network_module._default[:] = before
+    set_executor(before)
 
 
 # -- parameters
@@ -229,7 +229,7 @@ def test_a_network_may_have_its_own_executor() -> None:
     assert (net.predict(np.ones((3, 2))) == 0).all()
     assert isinstance(net.copy().executor(), Zeros)
     net.set_executor(None)
-    assert net.executor() is network_module.executor()
+    assert net.executor() is executor()
 
 
 # -- display

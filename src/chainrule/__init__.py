@@ -26,6 +26,7 @@ from chainrule.errors import (
     PairError,
     ShapeError,
 )
+from chainrule.executor import set_executor
 from chainrule.initializers import (
     Constant,
     Glorot,
@@ -97,7 +98,7 @@ from chainrule.losses import (
     Poisson,
     SquaredError,
 )
-from chainrule.network import Network, load, set_executor
+from chainrule.network import Network, load
 from chainrule.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.step import Step
 from chainrule.version import __version__

@@ -244,13 +244,15 @@ def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
 def _local(layer: Layer) -> Layer:
     """A copy; the layers within it lose its name, which a network has put in front of theirs."""
     own = copy.copy(layer)
-    if not isinstance(own, Composite):
-        return own
-    chains = tuple(tuple(map(_local, chain)) for chain in own.chains)
+    return own.with_chains(_local_chains(own)) if isinstance(own, Composite) else own
+
+
+def _local_chains(composite: Composite) -> tuple[tuple[Layer, ...], ...]:
+    chains = tuple(tuple(map(_local, chain)) for chain in composite.chains)
     for inner in (inner for chain in chains for inner in chain):
         if inner.name is not None:
-            inner.name = str(inner.name).removeprefix(f"{own.name}.")
-    return own.with_chains(chains)
+            inner.name = str(inner.name).removeprefix(f"{composite.name}.")
+    return chains
 
 
 def _rename(layer: Layer, prefix: str) -> None:
@@ -289,7 +291,7 @@ def _named(layers: list[Layer]) -> list[Layer]:
 
 def _named_within(composite: Composite) -> Composite:
     """The composite with copies of its layers under names that begin with its own."""
-    chains = [_unfolded(chain) for chain in _local(composite).chains]
+    chains = [_unfolded(chain) for chain in _local_chains(composite)]
     named = iter(_named([layer for chain in chains for layer in chain]))
     own = tuple(tuple(next(named) for _ in chain) for chain in chains)
     for layer in (layer for chain in own for layer in chain):

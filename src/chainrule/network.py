@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,15 @@ from chainrule.architecture import INPUT, all_layers, architecture, initializer_
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
 from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
+from chainrule.executor import Executor, executor
 from chainrule.keywords import by_name, teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
-from chainrule.penalties import Penalty, penalty_from, training_size_from
+from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
 from chainrule.step import Step
+from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
 from chainrule.theta import flat, layers_for, set_flat, set_thetas, thetas
 
@@ -55,48 +57,6 @@ _INSTEAD = by_name(
         "Network([..., Dense(10)], input_shape=784), with all layers at once": ("add", "append"),
     }
 )
-
-
-class Executor(Protocol):
-    """Computes the passes of a network.  Inputs and targets have passed the door; weights have mean 1 over
-    the data.
-    """
-
-    def predict(self, network: Network, X: Array) -> Array:
-        """a^L, (N, *output_shape), in the network's dtype."""
-
-    def backpropagate(
-        self,
-        network: Network,
-        X: Array,
-        y: Array,
-        loss: Loss,
-        penalty: Penalty | None,
-        weights: Array | None,
-        training_size: int,
-    ) -> Step:
-        """One forward and backward pass over all samples, as in training."""
-
-    def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
-        """(1/m) Σ w_i · value_i of the predictions."""
-
-    def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
-        """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
-
-
-_default: list[Executor] = []
-
-
-def executor() -> Executor:
-    """The executor of every network that has none of its own; `import chainrule` sets the engine."""
-    return _default[-1]
-
-
-def set_executor(chosen: Executor) -> None:
-    """Make `chosen` the executor of every network that has none of its own, such as
-    `chainrule.reference.ReferenceExecutor()`: the formulas in float64.
-    """
-    _default[:] = [chosen]
 
 
 class Network:
@@ -361,12 +321,9 @@ class Network:
         Raises ShapeError, DataError, and PairError where loss and output activation do not belong together.
         """
         run = pass_of(mode, self.executor().backpropagate)
-        chosen, penalty = self._loss(loss), penalty_from(penalty)
-        X = self._inputs(X)
-        size = training_size_from(training_size, len(X))
-        targets, _ = encode_targets(y, self, chosen, len(X))
-        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-        step = run(self, X, targets, chosen, penalty, weights, size)
+        penalty = penalty_from(penalty)
+        X, targets, chosen, weights = self._task(X, y, loss, sample_weight)
+        step = run(self, X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
         return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
     def loss(
@@ -380,12 +337,10 @@ class Network:
         training_size: int | None = None,
     ) -> float:
         """J of the predictions for X; arguments as for `backpropagate`."""
-        chosen, penalty = self._loss(loss), penalty_from(penalty)
-        X = self._inputs(X)
-        size = training_size_from(training_size, len(X))
-        targets, _ = encode_targets(y, self, chosen, len(X))
-        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        penalty = penalty_from(penalty)
+        X, targets, chosen, weights = self._task(X, y, loss, sample_weight)
         value = self.executor().loss(self, X, targets, chosen, weights)
+        size = training_size_from(training_size, len(X))
         return value + penalty_value(self._parameters, self._architecture.specs, penalty, size)
 
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
@@ -398,10 +353,15 @@ class Network:
     def _inputs(self, X: Any) -> Array:
         return check_inputs(X, self.input_shape, dtype=self.dtype, vocabulary=self.vocabulary)
 
-    def _loss(self, loss: Loss | str | None) -> Loss:
+    def _task(
+        self, X: Any, y: Any, loss: Loss | str | None, sample_weight: Any
+    ) -> tuple[Array, Array, Loss, Array | None]:
+        """Inputs, targets, loss and weights of mean 1, checked; as an executor takes them."""
         chosen = loss_from(loss, self.layers[-1])
         chosen.check_output(self.layers)
-        return chosen
+        X = self._inputs(X)
+        targets, _ = encode_targets(y, self, chosen, len(X))
+        return X, targets, chosen, None if sample_weight is None else check_weights(sample_weight, len(X))
 
     # -- files -----------------------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -413,27 +373,6 @@ class Network:
         storage.save(self, path)
 
     # -- display ---------------------------------------------------------------------------------------------
-    def _rows(self) -> list[list[str]]:
-        rows = [["name", "layer", "output shape", "parameters"], [INPUT, "", str(self.input_shape), ""]]
-
-        def add(chain: Iterable[Layer], indent: str) -> None:
-            for layer in chain:
-                shape, local = str(self._architecture.shapes[str(layer.name)]), str(layer.name)
-                if isinstance(layer, Composite):
-                    rows.append([indent + local, layer.title(), shape, ""])
-                    for number, own in enumerate(layer.chains):
-                        if not own:
-                            rows.append([f"{indent}  (branch {number + 1})", "the input as it is", "", ""])
-                        add(own, indent + "  ")
-                    continue
-                specs = self._architecture.specs
-                own = {n: a for n, a in self._parameters.items() if n.rpartition(".")[0] == local}
-                count = sum(array.size for name, array in own.items() if specs[name].learned)
-                rows.append([indent + local, repr(layer), shape, f"{count:,}" if count else ""])
-
-        add(self.layers, "")
-        return [*rows, ["total", f"{self.dtype}", "", f"{self.count_parameters():,}"]]
-
     def formulas(self) -> FormulasByLayer:
         """Layer name -> its formulas for forward, δ and gradients; prints as text."""
         from chainrule.formulas.tracing import FormulasByLayer, trace
@@ -442,7 +381,7 @@ class Network:
 
     def summary(self) -> str:
         """An aligned table: name, layer, output shape, number of parameters."""
-        rows = self._rows()
+        rows = summary_rows(self)
         title = f"{self.name}\n" if self.name else ""
         return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)))
 
@@ -453,7 +392,7 @@ class Network:
         return f"Network([{inside}], {options})"
 
     def _repr_html_(self) -> str:
-        return html_table(self._rows(), right=(3,), caption=self.name or "")
+        return html_table(summary_rows(self), right=(3,), caption=self.name or "")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.summary(), "text/html": self._repr_html_()}
@@ -492,19 +431,6 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     except (ChainruleError, ValueError, TypeError) as error:
         raise FileError(f"{path}: does not describe a network that fits its arrays ({error})") from error
     return network
-
-
-def penalty_value(
-    parameters: Mapping[str, Array],
-    specs: Mapping[str, Parameter],
-    penalty: Penalty | None,
-    training_size: int,
-) -> float:
-    """What a penalty adds to J; biases are free."""
-    if penalty is None:
-        return 0.0
-    weights = (array.astype(np.float64) for name, array in parameters.items() if specs[name].penalised)
-    return float(sum(penalty.value(W, training_size) for W in weights))
 
 
 def dtype_from(value: Any) -> np.dtype[Any]:

@@ -23,7 +23,8 @@ from chainrule.penalties import Penalty
 from chainrule.step import Step
 
 if TYPE_CHECKING:
-    from chainrule.network import Executor, Network
+    from chainrule.executor import Executor
+    from chainrule.network import Network
 
 Array = NDArray[Any]
 Pass = Callable[..., Step]
@@ -43,8 +44,9 @@ def refuse_mixing(network: Network) -> None:
     for layer in leaves(network.layers):
         if layer.mixes_samples:
             raise ValueError(
-                f"{layer.name} = {layer!r} computes with all samples of a batch together, so that no sample has "
-                "a gradient of its own; use a layer that keeps samples apart, such as LayerNorm() or GroupNorm()"
+                f"{layer.name} = {layer!r} computes with all samples of a batch together, so that no sample "
+                "has a gradient of its own; use a layer that keeps samples apart, such as LayerNorm() or "
+                "GroupNorm()"
             )
 
 

@@ -21,8 +21,8 @@ from chainrule.errors import ShapeError
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss, loss_for
-from chainrule.network import Network, penalty_value
-from chainrule.penalties import Penalty
+from chainrule.network import Network
+from chainrule.penalties import Penalty, penalty_value
 from chainrule.per_sample import Samples
 from chainrule.step import Step
 

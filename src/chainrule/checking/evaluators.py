@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.losses import Loss
-from chainrule.network import Network, penalty_value
-from chainrule.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.network import Network
+from chainrule.penalties import L1, L2, ElasticNet, Penalty, penalty_value
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]

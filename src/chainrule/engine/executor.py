@@ -14,8 +14,8 @@ import numpy as np
 from chainrule.engine.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
-from chainrule.network import Network, penalty_value
-from chainrule.penalties import Penalty
+from chainrule.network import Network
+from chainrule.penalties import Penalty, penalty_value
 from chainrule.step import Array, Step
 
 _PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory

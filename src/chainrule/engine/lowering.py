@@ -179,7 +179,7 @@ class Lowering:
                 continue  # no operation: what follows reads the same value
             if isinstance(layer, Composite):
                 wanted = (self.wanted_halo(own, shape, NO_HALO) for own in layer.chains)
-                return tuple(map(max, zip(NO_HALO, *wanted, strict=True)))  # type: ignore[return-value]
+                return tuple(map(max, zip(NO_HALO, *wanted, strict=True)))
             return input_halo(layer, shape, self.shapes[str(layer.name)], self.blocks)
         return after
 

@@ -41,14 +41,13 @@ from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape
 
 BY_POSITION = "the window and its stride: (2, 2)"
-Spatial = ClassVar[bool | Literal["sequence"]]
 
 
 class Pool(Layer):
     """What pooling layers share: the window, and its shape rule (H, W, C) -> (H', W', C)."""
 
     output = "output image"
-    spatial: Spatial = True
+    spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
     count_padding = False
 
@@ -134,7 +133,7 @@ class MaxPool1D(MaxPool2D):
     """The largest value of every window of a sequence: (T, C) -> (T', C)."""
 
     kind = "maxpool"
-    spatial: Spatial = "sequence"
+    spatial = "sequence"
     axes = 1
 
 
@@ -167,7 +166,7 @@ class AveragePool1D(AveragePool2D):
     """The mean of every window of a sequence: (T, C) -> (T', C)."""
 
     kind = "avgpool"
-    spatial: Spatial = "sequence"
+    spatial = "sequence"
     axes = 1
 
 
@@ -203,14 +202,14 @@ class L2Pool1D(L2Pool2D):
     """√Σ X² of every window of a sequence: (T, C) -> (T', C)."""
 
     kind = "l2pool"
-    spatial: Spatial = "sequence"
+    spatial = "sequence"
     axes = 1
 
 
 class GlobalPool(Layer):
     """What the poolings over all positions share: an image (H, W, C) or a sequence (T, C) -> (C,)."""
 
-    spatial: Spatial = "sequence"  # one letter for the position, whatever its axes
+    spatial = "sequence"  # one letter for the position, whatever its axes
     output = "output"
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -35,7 +35,8 @@ def random_bits(seed: int, step: int, name: str, shape: tuple[int, ...]) -> Bits
     samples = np.arange(shape[-1], dtype=np.uint32)
     with np.errstate(over="ignore"):
         of_sample = _mixed(samples ^ np.uint32(low))
-        return _mixed(_mixed(of_sample + entries * np.uint32(0x9E3779B1)) ^ np.uint32(high))
+        bits: Bits = _mixed(_mixed(of_sample + entries * np.uint32(0x9E3779B1)) ^ np.uint32(high))
+    return bits
 
 
 def _mixed(x: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.engine.executor import NativeExecutor
 from chainrule.errors import MissingExtraError
-from chainrule.network import Executor
+from chainrule.executor import Executor
 from chainrule.oracles import convolution, mazur, ng, nielsen, pooling, scikit_learn, ufldl
 from chainrule.oracles.rows import Measured, Row, Source
 from chainrule.reference import ReferenceExecutor

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import FileError, MissingExtraError
+from chainrule.executor import Executor
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, SquaredError
-from chainrule.network import Executor, Network
+from chainrule.network import Network
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
 from chainrule.oracles.rows import Array, Measured, Row, Source
 from chainrule.penalties import L2

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.data.digits import load_digits
+from chainrule.executor import Executor
 from chainrule.initializers import Normal, ScaledNormal
 from chainrule.layers import Dense, Layer, Sigmoid
 from chainrule.losses import BinaryCrossEntropy
-from chainrule.network import Executor, Network
+from chainrule.network import Network
 from chainrule.oracles.rows import Measured, Row, Source
 
 SEEDS = 10  # one start's ratios scatter by a factor of about 1.3

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.executor import Executor
 from chainrule.layers import Layer
-from chainrule.network import Executor, Network
+from chainrule.network import Network
 from chainrule.oracles.rows import Array
 
 

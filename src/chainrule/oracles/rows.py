@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.network import Executor
+from chainrule.executor import Executor
 
 Array = NDArray[np.float64]
 Measured = Mapping[str, Any]

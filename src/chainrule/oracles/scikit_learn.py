@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import MissingExtraError
+from chainrule.executor import Executor
 from chainrule.layers import Dense, Tanh
 from chainrule.losses import SquaredError
-from chainrule.network import Executor
 from chainrule.oracles.numeric import central_differences, network, unrolled
 from chainrule.oracles.rows import Measured, Row, Source
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.executor import Executor
 from chainrule.initializers import Normal
 from chainrule.layers import AveragePool2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax
 from chainrule.losses import CrossEntropy, SquaredError
-from chainrule.network import Executor
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
 from chainrule.oracles.rows import Measured, Row, Source
 from chainrule.penalties import L2

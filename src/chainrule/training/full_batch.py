@@ -17,8 +17,8 @@ from chainrule.architecture import told_apart
 from chainrule.errors import MissingExtraError, NonFiniteError, describe
 from chainrule.keywords import by_name, teach
 from chainrule.losses import Loss, loss_from
-from chainrule.network import Network, penalty_value
-from chainrule.penalties import Penalty, penalty_from
+from chainrule.network import Network
+from chainrule.penalties import Penalty, penalty_from, penalty_value
 from chainrule.scalars import check_count, check_number
 from chainrule.training.fit import threads_set_to, warn_of_labels
 from chainrule.training.history import History, Row
