@@ -119,6 +119,17 @@ inline Vec<T> tanh(Vec<T> x) {
   return x < T(0) ? -result : (x == x ? result : x);
 }
 
+// e^x − 1: 4 ulp. Its Taylor series up to 0.7, the difference beyond.
+template <class T>
+inline Vec<T> expm1(Vec<T> x) {
+  constexpr int terms = is_float<T> ? 10 : 17;
+  const Mask<T> close = absolute<T>(x) < T(0.7);
+  const Vec<T> near_x = close ? x : Vec<T>{};
+  Vec<T> sum = broadcast<T>(T(inverse_factorial[terms]));
+  for (int i = terms - 1; i >= 1; i--) sum = sum * near_x + T(inverse_factorial[i]);
+  return close ? sum * near_x : exp<T>(x) - T(1);
+}
+
 template <class T>
 inline Vec<T> softplus(Vec<T> z) {
   return at_least<T>(z, Vec<T>{}) + log1p_unit<T>(exp<T>(-absolute<T>(z)));
@@ -171,7 +182,7 @@ inline Vec<T> derivative(Act kind, T slope, Vec<T> saved) {
     case Act::tanh:
       return (T(1) - saved) * (T(1) + saved);
     case Act::softplus:
-      return T(1) - exp<T>(-saved);   // σ(z) = 1 − e^{−softplus(z)}
+      return -expm1<T>(-saved);   // σ(z) = 1 − e^{−softplus(z)}, exact in its digits where it is small
     case Act::gelu:
       return normal_cdf<T>(saved) + saved * normal_density<T>(saved);
   }

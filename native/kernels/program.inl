@@ -28,17 +28,6 @@ inline Vec<T> log1p_any(Vec<T> x) {
   return itself ? x : (close ? near : far);
 }
 
-// e^x − 1: 4 ulp. Its Taylor series up to 0.7, the difference beyond.
-template <class T>
-inline Vec<T> expm1(Vec<T> x) {
-  constexpr int terms = is_float<T> ? 10 : 17;
-  const Mask<T> close = absolute<T>(x) < T(0.7);
-  const Vec<T> near_x = close ? x : Vec<T>{};
-  Vec<T> sum = broadcast<T>(T(inverse_factorial[terms]));
-  for (int i = terms - 1; i >= 1; i--) sum = sum * near_x + T(inverse_factorial[i]);
-  return close ? sum * near_x : exp<T>(x) - T(1);
-}
-
 // x to a constant exponent by the C library, lane by lane: below 1 ulp, tens of nanoseconds. The compiler of programs writes
 // multiples of 1/2 as products and roots, so this serves exponents such as 1/3.
 template <class T>

@@ -83,6 +83,25 @@ def computed(
     return {name: tensor.numpy() for name, tensor in expected.items()}
 
 
+def saturated(loss: list[Any], a: Any) -> bool:
+    """Whether a probability is so near to 0 or 1 that PyTorch's logarithm of it is rough or cut off."""
+    return loss[0].endswith("CrossEntropy") and not (a.min() > 1e-5 and a.max() < 1 - 1e-5)
+
+
+def well_conditioned(
+    network: cr.Network, loss: cr.Loss, inputs: dict[str, Any], expected: dict[str, Any]
+) -> bool:
+    """Whether float32 carries the network at all: the formulas themselves computed in float32 come close."""
+    step = reference.backpropagate(network, inputs["X"], inputs["y"], loss, dtype=np.float32)
+    found = {"output": step.output, "X": step.deltas["input"], **step.gradients}
+    scale = max(float(np.abs(array).max()) for name, array in expected.items() if name not in ("J", "output"))
+    return all(
+        float(np.abs(found[name] - array).max()) < 3e-6 * max(float(np.abs(array).max()), scale / 100)
+        for name, array in expected.items()
+        if name in found
+    )
+
+
 def random_network(seed: int) -> StoredNetwork | None:
     """The network of a seed; None where it came out too short, at a kink, or with numbers out of hand."""
     r = np.random.default_rng(seed)
@@ -102,11 +121,12 @@ def random_network(seed: int) -> StoredNetwork | None:
     if not away_from_kinks(network, chosen, inputs, r):
         return None
     expected = computed(words, loss, network, inputs)
+    gradients = [array for name, array in expected.items() if name not in ("J", "output")]
     largest = max(float(np.abs(array).max()) for array in expected.values())
-    smallest = max(
-        float(np.abs(array).max()) for name, array in expected.items() if name not in ("J", "output")
-    )
-    if not (largest < 1e4 and smallest > 1e-4):
+    smallest = max(float(np.abs(array).max()) for array in gradients)
+    if not (largest < 1e4 and smallest > 1e-4) or saturated(loss, expected["output"]):
+        return None
+    if not well_conditioned(network, chosen, inputs, expected):
         return None
     return StoredNetwork(words, loss, inputs, expected)
 
@@ -125,9 +145,8 @@ def main() -> None:
             networks.append(made)
     write(networks)
     used = {name for one in networks for name in class_names(one.layers)}
-    print(
-        f"{len(networks)} networks of {seed} seeds, {FILE.stat().st_size / 1e6:.2f} MB: {', '.join(sorted(used))}"
-    )
+    size = FILE.stat().st_size / 1e6
+    print(f"{len(networks)} networks of {seed} seeds, {size:.2f} MB: {', '.join(sorted(used))}")
 
 
 if __name__ == "__main__":
