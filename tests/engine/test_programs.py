@@ -65,6 +65,7 @@ UNARY: list[Callable[[Any], Any]] = [
     F.mean_features,
     F.max_features,
     lambda a: F.ones_like(a) / F.count_features(a),
+    lambda a: a - F.zeros_like(a),
 ]
 BINARY: list[Callable[[Any, Any], Any]] = [
     lambda a, b: a + b,
@@ -352,7 +353,7 @@ def test_every_entrywise_primitive_is_known() -> None:
     from chainrule.formulas import elementwise
 
     names = {name for name, rule in F.rules.items() if rule.evaluate.__module__ == elementwise.__name__}
-    assert names - {"fit", "stretch", "ones_like", "power"} == ELEMENTWISE
+    assert names - {"fit", "stretch", "ones_like", "zeros_like", "power"} == ELEMENTWISE
 
 
 def layer(forward: Any, gradient: Any = None, shape: Any = None) -> cr.Layer:

@@ -185,8 +185,8 @@ class Compiler:
         if name in ("fit", "stretch"):
             return self._shaped(name, *operands)
         shape = operands[0].shape
-        if name == "ones_like":
-            return self.number(1.0, shape)
+        if name in ("ones_like", "zeros_like"):
+            return self.number(float(name == "ones_like"), shape)
         if name == "count_features" and len(shape) > 1:
             return self.number(float(shape[-2]))
         if name == "count_outputs" and shape and shape[-1] == SAMPLES:
