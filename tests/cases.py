@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers as L
+from chainrule.layers.randomness import random_bits
 
 Array = NDArray[np.float64]
 SPREAD = 4.0  # inputs lie in (-2, 2)
@@ -37,6 +38,7 @@ class LayerCase:
     spread: float = SPREAD  # wider for kinks that lie away from 0
     ids: int = 0  # inputs are whole numbers below this
     scale: float = 1.0  # of the parameters; a passage through steps is a smooth function only of small ones
+    fewest: int = 1  # samples a training pass takes
 
 
 def _conv(
@@ -217,6 +219,28 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("globalavgpool-sequence", L.GlobalAveragePool, (7, 2), samples=1),
     LayerCase("globalmaxpool", L.GlobalMaxPool, (3, 5, 2), kinked=True),
     LayerCase("globalmaxpool-sequence", L.GlobalMaxPool, (6, 3), kinked=True),
+    LayerCase("batchnorm", L.BatchNorm, (5,), samples=7, fewest=5, note="of few samples δ cancels"),
+    LayerCase("batchnorm-image", L.BatchNorm, (4, 3, 5), note="positions count as samples do"),
+    LayerCase("batchnorm-sequence", lambda: L.BatchNorm(0.3, epsilon=0.1), (6, 17), samples=2),
+    LayerCase("batchnorm-single", L.BatchNorm, (3, 3, 2), samples=1, note="one sample, several positions"),
+    LayerCase("layernorm", L.LayerNorm, (7,)),
+    LayerCase("layernorm-steps", lambda: L.LayerNorm(epsilon=1e-3), (5, 6), note="every step by itself"),
+    LayerCase("layernorm-image", L.LayerNorm, (3, 2, 5), samples=2, note="every pixel by itself"),
+    LayerCase("layernorm-single", L.LayerNorm, (9,), samples=1),
+    LayerCase("groupnorm", lambda: L.GroupNorm(3), (4, 3, 6)),
+    LayerCase("groupnorm-all", lambda: L.GroupNorm(1, epsilon=0.01), (2, 5, 9), samples=2),
+    LayerCase("groupnorm-each", lambda: L.GroupNorm(4), (3, 5, 4), note="every channel by itself"),
+    LayerCase("groupnorm-vector", lambda: L.GroupNorm(2), (14,)),
+    LayerCase("groupnorm-sequence", lambda: L.GroupNorm(2), (9, 10), samples=1),
+    LayerCase("rmsnorm", L.RMSNorm, (7,)),
+    LayerCase("rmsnorm-steps", lambda: L.RMSNorm(epsilon=1e-3), (5, 6)),
+    LayerCase("rmsnorm-image", L.RMSNorm, (3, 2, 5), samples=2),
+    LayerCase("rmsnorm-single", lambda: L.RMSNorm(epsilon=0.01), (3,), samples=1),
+    LayerCase("dropout", lambda: L.Dropout(0.4), (9,)),
+    LayerCase("dropout-image", lambda: L.Dropout(0.25, seed=3), (5, 4, 3)),
+    LayerCase("dropout-sequence", lambda: L.Dropout(0.9), (11, 3), samples=2),
+    LayerCase("dropout-single", lambda: L.Dropout(0.5), (33,), samples=1),
+    LayerCase("dropout-nothing", lambda: L.Dropout(0.0), (6,), note="rate 0: the identity"),
     LayerCase("flatten", L.Flatten, (3, 4, 2)),
     LayerCase("flatten-single", L.Flatten, (2, 3, 5), samples=1),
     LayerCase("flatten-vector", L.Flatten, (6,), note="nothing to do"),
@@ -288,12 +312,17 @@ def inputs(case: LayerCase, samples: int | None = None) -> Array:
 
 
 def parameters(case: LayerCase) -> dict[str, Array]:
-    """Random values for the layer's parameters, by name."""
+    """Random values for the layer's parameters, by name; positive ones where they are kept, not learned."""
     rng = _generator(case, "parameters")
-    return {
-        name: case.scale * rng.standard_normal(spec.shape)
-        for name, spec in case.make().parameters(case.input_shape).items()
-    }
+    specs = case.make().parameters(case.input_shape)
+    drawn = {name: case.scale * rng.standard_normal(spec.shape) for name, spec in specs.items()}
+    return {name: value if specs[name].learned else np.abs(value) + 0.5 for name, value in drawn.items()}
+
+
+def drawn(case: LayerCase, samples: int | None = None) -> dict[str, Array]:
+    """What a training pass draws, samples last as the formulas want it."""
+    count = case.samples if samples is None else samples
+    return case.make().draw((*case.input_shape, count), lambda shape: random_bits(0, 0, case.id, shape))
 
 
 def output_delta(case: LayerCase, samples: int | None = None) -> Array:

@@ -315,6 +315,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_program", &P::add_program, "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a)
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "vocabulary"_a, "padding"_a)
       .def("add_table", &P::add_table, "x"_a, "z"_a, "table"_a)
+      .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a)
+      .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "threshold"_a, "scale"_a)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
       .def(

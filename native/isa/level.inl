@@ -16,6 +16,8 @@ namespace {
 #include "../kernels/winograd.inl"
 #include "../kernels/pool.inl"
 #include "../kernels/masking.inl"
+#include "../kernels/normalization.inl"
+#include "../kernels/dropout.inl"
 #include "../kernels/loss.inl"
 #include "../kernels/data.inl"
 #include "../kernels/embedding.inl"
@@ -72,6 +74,16 @@ constexpr Kernels<T> table() {
   k.embedding_gradient = embedding_gradient<T>;
   k.embedding_gradient_units = embedding_gradient_units<T>;
   k.add_table = add_table<T>;
+  k.norm_batch_sums = norm_batch_sums<T>;
+  k.norm_batch_finish = norm_batch_finish<T>;
+  k.norm_running = norm_running<T>;
+  k.norm_group_statistics = norm_group_statistics<T>;
+  k.norm_forward = norm_forward<T>;
+  k.norm_gradient_sums = norm_gradient_sums<T>;
+  k.norm_gradient_finish = norm_gradient_finish<T>;
+  k.norm_group_averages = norm_group_averages<T>;
+  k.norm_backward = norm_backward<T>;
+  k.dropout = dropout<T>;
   k.add_run = add_run<T>;
   k.loss = loss<T>;
   k.program_scratch = program_scratch<T>;

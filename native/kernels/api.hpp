@@ -200,6 +200,32 @@ struct ProgramArgs {
   int blocks, height, width, channels;
 };
 
+// Normalisation over a batch or over groups; what lies where stands in kernels/normalization.inl.
+template <class T>
+struct NormArgs {
+  Map<T> x, z, x_delta, z_delta;
+  const T *gamma, *beta;
+  const T *running_mean, *running_variance;   // of a batch
+  T *gamma_gradient, *beta_gradient;
+  T *mean, *inverse;      // μ and 1/√(v + ε) of every group
+  T *mean_e, *mean_ex;    // backward: ⟨e⟩ and ⟨e x̂⟩ with e = γ δ
+  ptrdiff_t stat_block;   // from one block's groups to the next; 0 of a batch
+  T* unbiased;            // [channel]: the variance of a batch with N − 1
+  T* partial;             // [part][2][channel][lane]
+  bool batch;
+  int groups, blocks, samples, parts;
+  double epsilon;
+  Post<T> post;   // forward: the activation of z; backward: f' of the layer below
+};
+
+template <class T>
+struct DropoutArgs {
+  Map<T> from, to;      // x and z, or the δ of z and of x
+  uint32_t low, high;   // the key of this layer in this step
+  uint32_t threshold;   // bits below it drop their entry
+  T scale;
+};
+
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop };
 
 template <class T>
@@ -284,6 +310,16 @@ struct Kernels {
   void (*embedding_gradient)(const EmbeddingArgs<T>&, int begin, int end);
   int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
   void (*add_table)(const TableArgs<T>&, int begin, int end);   // unit: row of a block
+  void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
+  void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel
+  void (*norm_running)(const NormArgs<T>&, int begin, int end);                      // unit: channel
+  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);             // unit: group of a block
+  void (*norm_forward)(const NormArgs<T>&, int begin, int end);                      // unit: row of a block
+  void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                // unit: part
+  void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);              // unit: channel
+  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);               // unit: group of a block
+  void (*norm_backward)(const NormArgs<T>&, int begin, int end);                     // unit: row of a block
+  void (*dropout)(const DropoutArgs<T>&, int begin, int end);                        // unit: row of a block
 
   void (*add_run)(const T* a, const T* b, T* sum, ptrdiff_t count);   // sum = a + b, whole vectors; sum may be a
 

@@ -8,6 +8,7 @@
 #include "cpu.hpp"
 #include "masking_operation.hpp"
 #include "embedding_operation.hpp"
+#include "normalization_operations.hpp"
 #include "operations.hpp"
 #include "program_operation.hpp"
 #include "structure_operations.hpp"

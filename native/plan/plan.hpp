@@ -91,6 +91,10 @@ class Plan {
   void add_host(int number, int x, int z);
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
   void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);
+  // groups 0: over the batch. parameters: gamma, beta, and of a batch the running mean and variance.
+  void add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters);
+  // name: CRC of the layer's; threshold of 2^32: how many of the random numbers drop their entry.
+  void add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale);
   void add_flatten(int x, int z);
   void add_embedding(int x, int z, int table, int64_t vocabulary, int64_t padding);
   void add_table(int x, int z, const std::vector<double>& table);   // z = x + table, of one sample, for every sample
@@ -278,6 +282,7 @@ class Operation {
     (void)samples, (void)with_gradients, (void)squares;
     return false;
   }
+  virtual void renew(Plan<T>&) {}                  // what is kept beside the parameters, once a step of training is done
   virtual bool hands_down(const Plan<T>& plan) const { return plan.value(x).with_delta; }   // whether somebody wants that δ
   int x = -1, z = -1;
   Post<T> post, input_post;

@@ -104,6 +104,23 @@ void Plan<T>::add_softmax(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters) {
+  const int channels = value(x).shape.channels;
+  if (groups < 0 || (groups > 0 && channels % groups) || parameters.size() != (groups ? 2u : 4u))
+    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters or a batch's 4");
+  for (const int p : parameters)
+    if (parameter(p).shape.size != channels) throw std::invalid_argument("a normalisation's parameters are one per channel");
+  auto o = std::make_unique<NormOperation<T>>();
+  o->groups = groups, o->epsilon = held<T>(epsilon, "an epsilon", true), o->momentum = momentum, o->parameters = parameters;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale) {
+  auto o = std::make_unique<DropoutOperation<T>>();
+  o->name = name, o->threshold = threshold, o->scale = scale;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_flatten(int x, int z) {
   auto o = std::make_unique<FlattenOperation<T>>();
   CHAINRULE_PLACE(o);

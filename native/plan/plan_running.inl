@@ -256,7 +256,10 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     pass.step = uint64_t(steps_taken) + 1;
     const Progress of_batch = loss(batch, samples, true, true, false, false);
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
-    timed(2, [&] { update(rates[step]); });
+    timed(2, [&] {
+      update(rates[step]);
+      for (auto& o : operations_) o->renew(*this);
+    });
     if (samples == batch_size_) pace_.end();
     progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
     progress.step = step + 1;

@@ -118,6 +118,12 @@ def told_apart(layers: Iterable[Layer]) -> Layer | None:
     return next((layer for layer in all_layers(layers) if layer.infer is not None), None)
 
 
+def check_batch(layers: Iterable[Layer], shapes: Mapping[str, Shape], samples: int) -> None:
+    """DataError where a layer cannot be trained on a batch of so many samples."""
+    for layer in leaves(layers):
+        layer.check_batch((*shapes[str(layer.name)], samples))
+
+
 def all_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
     """Every layer in the order of computation, the composites behind what is in them."""
     for layer in layers:

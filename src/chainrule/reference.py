@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT
+from chainrule.architecture import INPUT, check_batch
 from chainrule.errors import ShapeError
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
@@ -184,11 +184,13 @@ def run_forward(
         if context.mask is not None:
             given["mask"] = context.mask.astype(dtype)
         if context.training:
-            given |= layer.draw(x.shape, context.bits(str(layer.name)))
+            given |= layer.draw(x.shape, context.bits(layer.stream))
         found = layer.mask(x)
         context.mask = context.mask if found is None else found
         return Pass(layer, x, layer_forward(layer, x, given, training=context.training), given)
 
+    if context.training:
+        check_batch(network.layers, network.shapes, x.shape[-1])
     return chain(network.layers, x)
 
 

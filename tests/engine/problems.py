@@ -154,6 +154,23 @@ def _dense_body(r: Random, layers: list[cr.Layer], shape: tuple[int, ...], count
     return shape
 
 
+def _normalized(r: Random, shape: tuple[int, ...]) -> list[cr.Layer]:
+    """Normalisations and dropout between dense layers or convolutions."""
+    layers: list[cr.Layer] = []
+    for _ in range(int(r.integers(2, 4))):
+        width = int(r.choice([3, 8, 9, 16, 17]))
+        groups = int(r.choice([g for g in range(1, width + 1) if width % g == 0 and g < width]))
+        across = cr.Conv2D(width, 2, padding=1) if len(shape) == 3 else cr.Dense(width)
+        shape = _add(layers, shape, across)
+        normal = [cr.BatchNorm(), cr.BatchNorm(), cr.LayerNorm(), cr.RMSNorm(), cr.GroupNorm(groups)]
+        shape = _add(layers, shape, normal[r.integers(5)])
+        if r.random() < 0.7:
+            shape = _add(layers, shape, ACTIVATIONS[r.integers(len(ACTIVATIONS))](r))
+        if r.random() < 0.4:
+            shape = _add(layers, shape, cr.Dropout(float(r.choice([0.1, 0.5]))))
+    return layers
+
+
 def random_layers(r: Random, family: str) -> tuple[list[cr.Layer], tuple[int, ...]]:
     """Layers up to, not including, what belongs to the loss, and the input's shape."""
     if family == "dense":
@@ -164,6 +181,9 @@ def random_layers(r: Random, family: str) -> tuple[list[cr.Layer], tuple[int, ..
         return layers, shape
     channels = int(r.choice([8, 9, 16, 17])) if family == "winograd" else _width(r)
     shape = (int(r.integers(3, 9)), int(r.integers(3, 9)), channels)
+    if family == "normalized":
+        shape = [shape, shape[1:], shape[2:]][r.integers(3)]
+        return _normalized(r, shape), shape
     if family == "sequence":
         shape = (shape[0] + shape[1], channels)
     conv = {"winograd": _winograd, "direct": _direct, "apart": _apart, "sequence": _sequence}[family]
@@ -208,16 +228,18 @@ def random_problem(seed: int, family: str) -> Problem:
 
 def _problem(r: Random, seed: int, family: str) -> Problem | None:
     layers, shape = random_layers(r, family)
-    samples = int(r.integers(1, LARGEST_BATCH + 1))
+    # over few samples a batch normalisation's δ cancels to nothing
+    samples = int(r.integers(8 if family == "normalized" else 1, LARGEST_BATCH + 1))
     ends = cr.Network(layers, input_shape=shape).output_shape
     last, loss, y = _loss_and_targets(r, ends, samples)
     network = cr.Network([*layers, *last], input_shape=shape, seed=seed)
     biases = {
-        key: 0.3 * r.standard_normal(array.shape)
+        key: array + 0.3 * r.standard_normal(array.shape)
         for key, array in network.parameters.items()
         if array.ndim == 1
     }
-    network.set_parameters(biases)  # they start at 0, where they could be left out unseen
+    biases = {key: abs(value) if key.endswith(".variance") else value for key, value in biases.items()}
+    network.set_parameters(biases)  # they start at 0 (γ at 1), where they could be left out unseen
     penalty = [None, cr.L2(0.03), cr.L2(0.7, per_sample=True)][r.integers(3)]
     weights = None if r.random() < 0.5 else r.random(samples) * r.choice([0, 1, 3], samples) + 1e-3
     weights = None if weights is None else weights / weights.mean()

@@ -14,7 +14,7 @@ import pytest
 
 from chainrule.formulas import Operation, adjoint, evaluate, replace_at, text, trace, walk
 from chainrule.layers import Recurrent, call_formula, layer_classes
-from tests.cases import LAYER_CASES, LayerCase, inputs, output_delta, parameters, to_formula
+from tests.cases import LAYER_CASES, LayerCase, drawn, inputs, output_delta, parameters, to_formula
 
 EPS = np.finfo(np.float64).eps
 EXACT = 1e-12  # two float64 evaluations of the same sums, in another order
@@ -36,7 +36,7 @@ class Numbers:
     def __init__(self, case: LayerCase) -> None:
         self.layer = case.make()
         self.x, self.parameters = to_formula(inputs(case)), parameters(case)
-        self.given: dict[str, Any] = {"x": self.x, **self.parameters}
+        self.given: dict[str, Any] = {"x": self.x, **self.parameters, **drawn(case)}
         self.output = call_formula(self.layer.forward, self.given)
         self.d = to_formula(output_delta(case))
         self.given |= {"z": self.output, "a": self.output, "d": self.d}
@@ -65,7 +65,8 @@ def test_tree_evaluates_to_the_same_numbers(case: LayerCase) -> None:
     numbers, formulas = Numbers(case), trace(case.make())
     assert_close(evaluate(formulas.forward, numbers.given), numbers.output)
     assert_close(evaluate(formulas.delta, numbers.given), numbers.below)
-    assert set(formulas.gradients) == set(numbers.parameters)
+    specs = numbers.layer.parameters(case.input_shape)
+    assert set(formulas.gradients) == {name for name in numbers.parameters if specs[name].learned}
     for name, tree in formulas.gradients.items():
         assert_close(evaluate(tree, numbers.given), numbers.derivatives[name])
 
@@ -131,12 +132,21 @@ def test_float32_stays_float32(case: LayerCase) -> None:
         assert_close(result, expected, 1e-4)
 
 
+@pytest.mark.parametrize("formula", ["forward", "infer"])
 @cases
-def test_samples_do_not_influence_each_other(case: LayerCase) -> None:
+def test_samples_do_not_influence_each_other(case: LayerCase, formula: str) -> None:
+    """But where the layer says that they do: then they must, in a training pass, and only there."""
     numbers = Numbers(case)
+    function = getattr(numbers.layer, formula) or numbers.layer.forward
+    output = call_formula(function, numbers.given)
+    influence = []
     for sample in range(case.samples):
-        alone = call_formula(numbers.layer.forward, {**numbers.given, "x": numbers.x[..., [sample]]})
-        assert_close(alone, numbers.output[..., [sample]])
+        own = {name: value[..., [sample]] for name, value in {"x": numbers.x, **drawn(case)}.items()}
+        alone = call_formula(function, {**numbers.given, **own})
+        influence.append(np.abs(alone - output[..., [sample]]).max() > 1e-3)
+        if not numbers.layer.mixes_samples or formula == "infer":
+            assert_close(alone, output[..., [sample]])
+    assert any(influence) == (numbers.layer.mixes_samples and formula == "forward" and case.samples > 1)
 
 
 @cases
@@ -174,11 +184,12 @@ def test_every_operation_of_the_formulas_matters(case: LayerCase) -> None:
                 continue
             for operand in node.operands:
                 try:
-                    value = evaluate(replace_at(tree, path, operand), numbers.given)
-                except ValueError:
-                    continue  # shapes do not even fit
+                    with np.errstate(invalid="ignore"):  # the root of what is no square
+                        value = evaluate(replace_at(tree, path, operand), numbers.given)
+                except (ValueError, TypeError):
+                    continue  # shapes do not even fit, or a number stands where an array must
                 expected = numbers.derivatives[name]
-                same = value.shape == expected.shape and np.allclose(value, expected, rtol=1e-6, atol=0)
+                same = np.shape(value) == expected.shape and np.allclose(value, expected, rtol=1e-6, atol=0)
                 assert not same or case.id in EQUIVALENT, (name, text(tree), text(operand))
 
 
@@ -191,6 +202,7 @@ SMALL = {
     "dense-one",
     "softmax-one",
     "conv1d-one",
+    "dropout-nothing",
 }
 # One kernel per channel: a diagonal matrix is its own transpose.
 DIAGONAL = {

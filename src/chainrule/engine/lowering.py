@@ -8,6 +8,7 @@ because a subclass may have other formulas.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from chainrule.layers import (
     GELU,
     AveragePool1D,
     AveragePool2D,
+    BatchNorm,
     Composite,
     Conv1D,
     Conv2D,
@@ -27,10 +29,12 @@ from chainrule.layers import (
     ConvTranspose2D,
     Dense,
     DepthwiseConv2D,
+    Dropout,
     Embedding,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
+    GroupNorm,
     Identity,
     L2Pool1D,
     L2Pool2D,
@@ -440,6 +444,17 @@ def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list
     low.native.add_softmax(x.number, z.number)
 
 
+def _norm(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    batch = isinstance(layer, BatchNorm)
+    groups, momentum = (0, layer.momentum) if batch else (layer.groups, 0.0)
+    low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)
+
+
+def _dropout(low: Lowering, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
+    scale = 1 / (1 - layer.rate)
+    low.native.add_dropout(x.number, z.number, zlib.crc32(layer.stream.encode()), layer.threshold, scale)
+
+
 def _formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     specs = layer.parameters(x.shape)
     shapes = {name: spec.shape for name, spec in specs.items()}
@@ -474,6 +489,9 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
     **dict.fromkeys(POOLS, _pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
+    BatchNorm: _norm,
+    GroupNorm: _norm,
+    Dropout: _dropout,
     Flatten: _flatten,
     Masking: _masking,
     Softmax: _softmax,
@@ -483,7 +501,7 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
 }
 
 # Operations whose kernels apply the activation of their output themselves.
-FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED)
+FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, BatchNorm, GroupNorm)
 
 
 def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lowering, Value, Value]:

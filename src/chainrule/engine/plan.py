@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from chainrule import _native
+from chainrule.architecture import check_batch
 from chainrule.engine import isa
 from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
 from chainrule.engine.lowering import Value, lower
@@ -259,6 +260,8 @@ class Plan:
 
         training: of a training pass (dropout drawn, batch normalisation by the batch), not of a prediction.
         """
+        if training:
+            self.check_batches(len(X))
         x, scale = self._inputs(X)
         run = self._native.evaluate
         loss, correct = run(x, scale, self._targets(targets), self._weights(weights), training)
@@ -307,7 +310,17 @@ class Plan:
         learned = (name for name in self._parameters if specs[name].learned)
         return {name: self._read(name, self._native.get_gradient) for name in learned}
 
+    def set_seed(self, seed: int) -> None:
+        """Of the random numbers that training passes draw (dropout); 0 if it is not set."""
+        self._native.set_seed(seed % 2**64)
+
+    def check_batches(self, samples: int) -> None:
+        """DataError where a layer cannot train on the batches of so many samples, the last one included."""
+        for count in {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1}:
+            check_batch(self.network.layers, self.network.shapes, count)
+
     def _backpropagate(self, X: np.ndarray, targets: np.ndarray, weights: Any, with_penalty: bool) -> float:
+        self.check_batches(len(X))
         x, scale = self._inputs(X)
         run = self._native.backpropagate
         return float(run(x, scale, self._targets(targets), self._weights(weights), self.keep, with_penalty))
@@ -326,6 +339,7 @@ class Plan:
         poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after this
         step. An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
         """
+        self.check_batches(len(order))
         counts = self._counts(targets)
 
         def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:

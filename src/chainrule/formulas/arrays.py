@@ -107,6 +107,32 @@ def count_features(x: Any) -> Any:
     return x.shape[-2]
 
 
+@primitive(layout=("count", "N"), adjoint=lambda d, y, x: (None,))
+def count_values(x: Any) -> Any:
+    """How many values a feature or channel has: samples times positions."""
+    return x.size // x.shape[-2]
+
+
+@primitive(
+    layout="mean_samples",
+    adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
+)
+def mean_samples(x: Any) -> Any:
+    """Mean over the samples and positions: (..., n, m) -> (n,)."""
+    return x.mean(axis=(*_positions(x), -1))
+
+
+@primitive(layout="mean_groups", adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),))
+def mean_groups(x: Any, *, groups: int) -> Any:
+    """Mean over all positions and a group's channels, in the place of each: its own adjoint, as averages are.
+
+    (..., C, m) -> the same shape; group g has the channels g·C/G ... of C.
+    """
+    split = x.reshape(*x.shape[:-2], groups, -1, x.shape[-1])
+    means = split.mean(axis=(*_positions(x), -2), keepdims=True)
+    return np.broadcast_to(means, split.shape).reshape(x.shape)
+
+
 @primitive(layout="max_features", adjoint=lambda d, y, x: (d * largest_feature(x),))
 def max_features(x: Any) -> Any:
     """Largest feature or channel; the axis stays, with length 1."""

@@ -14,6 +14,7 @@ from chainrule.formulas.boxes import (
     Box,
     Fence,
     Fraction,
+    Hat,
     Numeral,
     Scripts,
     Sign,
@@ -84,8 +85,9 @@ class Composer:
         return listed(*indices) if indices else None
 
     def name(self, name: str, sub: Box | None = None) -> Box:
-        """An intermediate's name with subscripts."""
-        return Word(name) if sub is None else Scripts(Word(name), sub)
+        """An intermediate's name with subscripts; x̂ is an x with a hat."""
+        word: Box = Hat(Word(name[0])) if name[1:] == "\N{COMBINING CIRCUMFLEX ACCENT}" else Word(name)
+        return word if sub is None else Scripts(word, sub)
 
     def indices(self, node: Over) -> Box:
         """The index letters of a reduction: m,n."""

@@ -27,7 +27,7 @@ _THIN = {
     "sum_positions",
     "max_positions",
 }
-_COUNTS = {"count_features", "count_positions", "count_outputs", "sum_entries"}
+_COUNTS = {"count_features", "count_positions", "count_outputs", "count_values", "sum_entries"}
 
 
 def is_image(node: Expression) -> bool:

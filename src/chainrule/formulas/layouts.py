@@ -340,6 +340,16 @@ def mean_features(c: Composer, node: Operation, at: At) -> Box:
     return _factors(c.fraction(Numeral("1"), Word("n")), sigma(*_feature(c, node, at)), None, PRODUCT)
 
 
+def mean_samples(c: Composer, node: Operation, at: At) -> Box:
+    """(1/N) x 1: over samples and, silently, positions."""
+    return _factors(c.fraction(Numeral("1"), Word("N")), times_ones(c, node, at), None, PRODUCT)
+
+
+def mean_groups(c: Composer, node: Operation, at: At) -> Box:
+    """mean_g: over the positions and channels of a group."""
+    return call(Scripts(Word("mean"), sub=Word("g")), c.box(node.operands[0], at))
+
+
 def max_features(c: Composer, node: Operation, at: At) -> Box:
     return sigma(*_feature(c, node, at), operator="max")
 
@@ -403,12 +413,15 @@ _LINEAR = _CONSTANTS | {
 
 
 def number(value: float, linear: bool = False) -> Box:
-    """A constant; ½, √2, √(2π) and 2/√π are recognised."""
+    """A constant; ½, √2, √(2π), 2/√π and powers of ten are recognised."""
     if value < 0:
         return tight(Sign("−"), number(-value, linear), binds=SUM)
     constants = _LINEAR if linear else _CONSTANTS
     if value in constants:
         return constants[value]
+    digits, _, exponent = repr(value).partition("e")
+    if digits == "1" and exponent:
+        return Scripts(Numeral("10"), sup=number(int(exponent)), binds=POWER)
     return Numeral(str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value))
 
 

@@ -15,10 +15,12 @@ from chainrule.layers.activations import (
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.dense import Dense
+from chainrule.layers.dropout import Dropout
 from chainrule.layers.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.flatten import Flatten
 from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
 from chainrule.layers.masking import Masking
+from chainrule.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -51,6 +53,11 @@ _built_in: tuple[type[Layer], ...] = (
     GlobalAveragePool,
     GlobalMaxPool,
     Flatten,
+    BatchNorm,
+    LayerNorm,
+    GroupNorm,
+    RMSNorm,
+    Dropout,
     Identity,
     Sigmoid,
     Tanh,
@@ -89,6 +96,7 @@ __all__ = [
     "Activation",
     "AveragePool1D",
     "AveragePool2D",
+    "BatchNorm",
     "Composite",
     "Conv1D",
     "Conv2D",
@@ -96,10 +104,12 @@ __all__ = [
     "ConvTranspose2D",
     "Dense",
     "DepthwiseConv2D",
+    "Dropout",
     "Embedding",
     "Flatten",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
     "HardTanh",
@@ -107,6 +117,7 @@ __all__ = [
     "L2Pool1D",
     "L2Pool2D",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "LearnedPositions",
     "Masking",
@@ -117,6 +128,7 @@ __all__ = [
     "Parallel",
     "Parameter",
     "PositionalEncoding",
+    "RMSNorm",
     "ReLU",
     "Recurrent",
     "Residual",

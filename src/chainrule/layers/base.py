@@ -93,6 +93,14 @@ class Layer:
         """
         return {}
 
+    @property
+    def stream(self) -> str:
+        """The name under which `draw` is given its random numbers: another name, other numbers."""
+        return str(self.name)
+
+    def check_batch(self, shape: Shape) -> None:
+        """Raise DataError where training cannot use a batch; `shape`: of the output, samples last."""
+
     def running(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """New values of the parameters that are not learned, by name, after a training step."""
         return {}

@@ -84,7 +84,8 @@ def fit(
     validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
         chosen by the seed are held out; where the targets are classes, of every class in its proportion.
     shuffle: whether every epoch takes the samples in a new order.
-    seed: fixes the orders and the held-out part. The same seed gives the same bits for any number of threads.
+    seed: fixes the orders, the held-out part and what dropout draws. The same seed gives the same bits for
+        any number of threads.
     sample_weight: (N,), at least 0; only ratios matter (they are scaled to mean 1 over the training part). A
         fraction held out keeps its samples' weights. Accuracies count every sample once.
     class_weight: {label: weight}, a label not named weighs 1, or "balanced": N / (K · samples of the class),
@@ -142,6 +143,8 @@ def fit(
         batch_size=batch_size,
         training_size=samples,
     )
+    plan.check_batches(samples)
+    plan.set_seed(seed)
     rows = [] if resume is None else resume.rows
     if resume is not None and resume.optimizer_state is not None:
         plan.set_optimizer_state(resume.optimizer_state)

@@ -1,0 +1,219 @@
+r"""Normalisation: x̂ has mean 0 and variance 1 over some of the values; then channels are scaled and shifted.
+
+    z = γ̂ ⊙ x̂ + β̂        x̂ = (x - μ) / √(v + ε)        μ = ⟨x⟩,  v = ⟨(x - μ)²⟩
+With e = δ ⊙ γ̂ = ∂J/∂x̂, the average ⟨ ⟩ being its own adjoint:
+    ∂J/∂x = (e - ⟨e⟩ - x̂ ⊙ ⟨e ⊙ x̂⟩) / √(v + ε)        ∂J/∂γ = (δ ⊙ x̂) 1        ∂J/∂β = δ 1
+The layers differ in what ⟨ ⟩ is over: samples and positions (BatchNorm; the one layer in which samples mix),
+features (LayerNorm), a group of channels and all positions (GroupNorm). RMSNorm divides by √(⟨x²⟩ + ε) alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.errors import DataError, ShapeError
+from chainrule.formulas import (
+    broadcast_samples,
+    count_values,
+    mean_features,
+    mean_groups,
+    mean_samples,
+    named,
+    sqrt,
+    sum_positions,
+    sum_samples,
+)
+from chainrule.initializers import Ones, Zeros
+from chainrule.keywords import by_name, teach
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.checks import whole
+from chainrule.scalars import check_number
+
+ADVICE = by_name(
+    {
+        "epsilon=1e-5": ("eps", "variance_epsilon"),
+        "nothing: γ and β are always there and learned": ("affine", "elementwise_affine", "center", "scale"),
+        "nothing: it normalises the last axis": ("axis", "normalized_shape", "dim"),
+        "nothing: it finds out its channels": ("num_features", "num_channels", "channels"),
+        "nothing: the running numbers are always kept": ("track_running_stats",),
+        "groups=8": ("num_groups",),
+    }
+)
+
+
+class Normalization(Layer):
+    """Base: a subclass says over what values the mean and the variance are taken."""
+
+    epsilon: float
+
+    def average(self, name: str, x: Any) -> Any:
+        """⟨x⟩ where arithmetic with x repeats it; `name` is what it prints as."""
+        raise NotImplementedError(f"{type(self).__name__} must define average(self, name, x)")
+
+    def normal(self, x: Any) -> tuple[Any, Any]:
+        """(x̂, √(v + ε))"""
+        centred = named("c", x - self.average("μ", x))
+        root = named("r", sqrt(self.average("v", centred**2) + self.epsilon))
+        return named("x̂", centred / root), root
+
+    def forward(self, x: Any, gamma: Any, beta: Any) -> Any:
+        return broadcast_samples(gamma) * self.normal(x)[0] + broadcast_samples(beta)
+
+    def delta(self, d: Any, x: Any, gamma: Any) -> Any:
+        normal, root = self.normal(x)
+        e = named("e", d * broadcast_samples(gamma))
+        return (e - self.average("s", e) - normal * self.average("t", e * normal)) / root
+
+    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+        return {
+            "gamma": sum_samples(sum_positions(d * self.normal(x)[0])),
+            "beta": sum_samples(sum_positions(d)),
+        }
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        channels = input_shape[-1:]
+        return {
+            "gamma": Parameter(channels, initializer=Ones(), penalised=False),
+            "beta": Parameter(channels, initializer=Zeros(), penalised=False),
+        }
+
+
+class BatchNorm(Normalization):
+    """Every channel by its mean and variance over the batch, samples and positions (Ioffe & Szegedy 2015).
+
+    A prediction uses a running mean and variance, which every training step renews:
+        running ← (1 - momentum) · running + momentum · batch
+    as in PyTorch (Keras calls 1 - momentum the momentum). The batch is divided by √(v + ε) with
+    v = Σ(x - μ)²/N; the running variance takes Σ(x - μ)²/(N - 1), the unbiased estimate of that of the data,
+    which is what a prediction needs. γ and β are learned and never penalised. Steps of a sequence count as
+    positions, also those of padding.
+
+    A training pass raises DataError for a single value per channel (one sample, one position): its variance
+    is 0. `network.backpropagate` and `check_gradients` normalise by the batch and leave the running numbers.
+    """
+
+    kind = "batchnorm"
+    mixes_samples = True
+
+    @teach(ADVICE)
+    def __init__(self, momentum: float = 0.1, *, epsilon: float = 1e-5, name: str | None = None) -> None:
+        hint = "the weight of the newest batch (Keras's momentum=0.99 is 0.01 here)"
+        check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
+        check_number("BatchNorm epsilon", epsilon)
+        self.momentum, self.epsilon, self.name = float(momentum), float(epsilon), name
+
+    def average(self, name: str, x: Any) -> Any:
+        return broadcast_samples(named(name, mean_samples(x)))
+
+    def infer(self, x: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> Any:
+        root = sqrt(broadcast_samples(variance) + self.epsilon)
+        return broadcast_samples(gamma) * (x - broadcast_samples(mean)) / root + broadcast_samples(beta)
+
+    def running(self, x: Any, mean: Any, variance: Any) -> dict[str, Any]:
+        count, centre = count_values(x), mean_samples(x)
+        unbiased = mean_samples((x - broadcast_samples(centre)) ** 2) * (count / (count - 1))
+        return {
+            "mean": (1 - self.momentum) * mean + self.momentum * centre,
+            "variance": (1 - self.momentum) * variance + self.momentum * unbiased,
+        }
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        channels = input_shape[-1:]
+        return super().parameters(input_shape) | {
+            "mean": Parameter(channels, initializer=Zeros(), penalised=False, learned=False),
+            "variance": Parameter(channels, initializer=Ones(), penalised=False, learned=False),
+        }
+
+    def check_batch(self, shape: Shape) -> None:
+        count = 1
+        for size in (*shape[:-2], shape[-1]):
+            count *= size
+        if count < 2:
+            raise DataError(
+                f"{self!r} ({self.name}) normalises every channel by its variance over the batch, and a "
+                "batch of one sample with one position has one value per channel: its variance is 0. Train "
+                "on batches of at least 2, and where one sample is left over at the end of an epoch, with "
+                "another batch_size"
+            )
+
+
+class LayerNorm(Normalization):
+    """Every sample by its own features: of a vector, of each step of a sequence, of each pixel's channels.
+
+    Source: Ba, Kiros, Hinton, Layer Normalization, 2016.
+    """
+
+    kind = "layernorm"
+
+    @teach(ADVICE)
+    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
+        check_number("LayerNorm epsilon", epsilon)
+        self.epsilon, self.name = float(epsilon), name
+
+    def average(self, name: str, x: Any) -> Any:
+        return named(name, mean_features(x))
+
+
+class GroupNorm(Normalization):
+    """Every sample by groups of neighbouring channels, over all positions (Wu & He 2018).
+
+    groups=1 takes all channels together, groups equal to the channels each by itself (instance
+    normalisation). ShapeError where `groups` does not divide the channels.
+    """
+
+    kind = "groupnorm"
+
+    @teach(ADVICE)
+    def __init__(self, groups: int, *, epsilon: float = 1e-5, name: str | None = None) -> None:
+        self.groups = whole(groups, "GroupNorm groups")
+        check_number("GroupNorm epsilon", epsilon)
+        self.epsilon, self.name = float(epsilon), name
+
+    def average(self, name: str, x: Any) -> Any:
+        return named(name, mean_groups(x, groups=self.groups))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        channels = input_shape[-1]
+        if channels % self.groups:
+            divisors = [str(n) for n in range(1, channels + 1) if channels % n == 0]
+            shown = divisors if len(divisors) < 9 else [*divisors[:4], "...", *divisors[-3:]]
+            raise ShapeError(
+                f"GroupNorm groups={self.groups} does not divide the {channels} channels of its input "
+                f"{input_shape}; write one of {', '.join(shown)}"
+            )
+        return input_shape
+
+
+class RMSNorm(Normalization):
+    """Every sample's features by their root mean square, without a mean and without β.
+
+    As `LayerNorm`: of a vector, of each step, of each pixel. Source: Zhang & Sennrich 2019.
+    """
+
+    kind = "rmsnorm"
+
+    @teach(ADVICE)
+    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
+        check_number("RMSNorm epsilon", epsilon)
+        self.epsilon, self.name = float(epsilon), name
+
+    def average(self, name: str, x: Any) -> Any:
+        return named(name, mean_features(x))
+
+    def normal(self, x: Any) -> tuple[Any, Any]:
+        root = named("r", sqrt(self.average("v", x**2) + self.epsilon))
+        return named("x̂", x / root), root
+
+    def forward(self, x: Any, gamma: Any) -> Any:  # type: ignore[override]
+        return broadcast_samples(gamma) * self.normal(x)[0]
+
+    def delta(self, d: Any, x: Any, gamma: Any) -> Any:
+        normal, root = self.normal(x)
+        e = named("e", d * broadcast_samples(gamma))
+        return (e - normal * self.average("t", e * normal)) / root
+
+    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+        return {"gamma": sum_samples(sum_positions(d * self.normal(x)[0]))}
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        return {"gamma": super().parameters(input_shape)["gamma"]}
