@@ -44,23 +44,44 @@ class Configuration:
         return f"{self.peer} {self.way}".strip()
 
 
+DENSE = {"dense", "relu", "sigmoid", "softmax"}
+PLAIN = DENSE | {"conv", "pool", "flatten"}  # what the JAX peer has
+CONVOLUTIONS = {"conv", "depthwise"}
+
+
+def training(workload: Any) -> bool:
+    return bool(workload.task == "train")
+
+
 def dense_only(workload: Any) -> bool:
-    return not workload.convolutional
+    return training(workload) and bool(workload.kinds <= DENSE)
 
 
 def conv_only(workload: Any) -> bool:
-    return bool(workload.convolutional)
+    return training(workload) and bool(workload.kinds & CONVOLUTIONS)
+
+
+def plain(workload: Any) -> bool:
+    return training(workload) and bool(workload.kinds <= PLAIN)
+
+
+def norms(workload: Any) -> bool:
+    return bool(workload.task == "norms")
 
 
 CONFIGURATIONS = (
     Configuration("chainrule", ""),
-    Configuration("torch", "eager"),
+    Configuration("chainrule", "plain step", norms),
+    Configuration("torch", "eager", training),
     Configuration("torch", "channels_last", conv_only),
-    Configuration("torch", "compile"),
+    Configuration("torch", "compile", training),
     Configuration("torch", "compile channels_last", conv_only),
-    Configuration("jax", "jit"),
-    Configuration("jax", "scan"),
-    Configuration("jax", "jit reshape-pool", conv_only),
+    Configuration("torch", "vmap(grad)", norms),
+    Configuration("torch", "vmap(grad) by 32", norms),
+    Configuration("torch", "vmap(grad) compile", norms),
+    Configuration("jax", "jit", plain),
+    Configuration("jax", "scan", plain),
+    Configuration("jax", "jit reshape-pool", lambda workload: plain(workload) and conv_only(workload)),
     Configuration("sklearn", "", dense_only),
     Configuration("numpy", "", dense_only),
 )
@@ -230,13 +251,12 @@ class Run:
         """One workload: all peers set up, then the rounds."""
         suited = [c for c in self.configurations if c.suits(workload)]
         errors = {c.name: self.missing[c.name] for c in suited if c.name in self.missing}
-        problem, losses = write(workload, folder), {}
+        problem, checks = write(workload, folder), {}
 
         def prepare(configuration: Configuration) -> None:
             try:
-                losses[configuration.name] = self.worker(configuration).ask("prepare", problem=str(problem))[
-                    "loss"
-                ]
+                answer = self.worker(configuration).ask("prepare", problem=str(problem))
+                checks[configuration.name] = answer["check"]
             except PeerError as error:
                 errors[configuration.name] = str(error)
 
@@ -254,10 +274,12 @@ class Run:
         }
         result = {
             "title": workload.title,
+            "task": workload.task,
             "steps_per_pass": workload.steps,
             "times": times,
             "errors": errors,
-            "losses": losses,
+            "losses": checks,
+            "peers": list(dict.fromkeys(c.peer for c in CONFIGURATIONS if c.suits(workload))),
             **loads,
         }
         self.look_at_machine()

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 # Time relative to the best configuration of PyTorch, and of JAX: at most this.
-TARGETS = {
+TARGETS: dict[str, tuple[float | None, float | None]] = {
     "mlp-10": (0.20, 0.80),
     "mlp-128": (0.45, 0.75),
     "mlp-big-128": (0.70, 1.00),
     "lenet-10": (0.40, 0.25),
     "lenet-128": (0.50, 0.20),
     "vgg-64": (0.65, 0.25),
+    "depthwise": (0.70, None),
 }
+# Norms of the samples' own gradients: time relative to chainrule's plain training step.
+NORMS_TARGET = 1.30
 # Share of the multiply-add peak: at least this. The last, done by Winograd, is counted as direct arithmetic.
 KERNEL_TARGETS = {"dense 128": 0.85, "conv 20→40": 0.85, "conv 64→64": 1.50}
 QUIET = 0.1  # cores that other processes may use before the report warns
@@ -52,12 +55,13 @@ def duration(seconds: float) -> str:
 
 def ratio_table(results: dict[str, Any]) -> str:
     rows = []
-    for name, result in results["workloads"].items():
+    for name, result in of_task(results, "train").items():
         cells = [result["title"]]
         for peer, target in zip(("torch", "jax"), TARGETS.get(name, (None, None)), strict=True):
             found = ratio(result, peer)
             if found is None:
-                cells += ["not measured", "", ""]
+                compared = peer in result.get("peers", (peer,))
+                cells += ["not measured" if compared else "PyTorch only", "", ""]
                 continue
             rival, value = found
             goal = f"≤ {target:.2f} {verdict(value, target, most=True)}" if target else ""
@@ -65,6 +69,29 @@ def ratio_table(results: dict[str, Any]) -> str:
         rows.append(cells)
     head = ["training step", "× PyTorch", "its best", "target", "× JAX", "its best", "target"]
     return table(head, rows)
+
+
+def of_task(results: dict[str, Any], task: str) -> dict[str, Any]:
+    return {name: one for name, one in results["workloads"].items() if one.get("task", "train") == task}
+
+
+def norms_table(results: dict[str, Any]) -> str:
+    """Norms of the samples' own gradients, beside our plain step and PyTorch's vmap(grad)."""
+    rows = []
+    for result in of_task(results, "norms").values():
+        value, found = over_plain_step(result), ratio(result, "torch")
+        goal = f"≤ {NORMS_TARGET:.2f} {verdict(value, NORMS_TARGET, most=True)}" if value else ""
+        cells = [f"**{value:.2f}**" if value else "not measured", goal]
+        rival = found[0].partition(" ")[2] if found else ""
+        rows.append([result["title"], *cells, f"{found[1]:.3f}" if found else "not measured", rival])
+    return table(["", "× our plain step", "target", "× PyTorch", "its best"], rows)
+
+
+def over_plain_step(result: dict[str, Any]) -> float | None:
+    times = result["times"]
+    if "chainrule" not in times or "chainrule plain step" not in times:
+        return None
+    return float(times["chainrule"]["median"] / times["chainrule plain step"]["median"])
 
 
 def time_table(results: dict[str, Any]) -> str:
@@ -112,7 +139,16 @@ def loss_table(results: dict[str, Any]) -> str:
             cells.append("–" if off is None else f"{off:.0e}{note}")
         rows.append(cells)
     return table(
-        ["first batch's loss", "at the start", "after one pass", "torch", "jax", "sklearn", "numpy"], rows
+        [
+            "first batch's loss, or mean norm",
+            "at the start",
+            "after one pass",
+            "torch",
+            "jax",
+            "sklearn",
+            "numpy",
+        ],
+        rows,
     )
 
 
@@ -132,6 +168,8 @@ def profile_table(profile: Sequence[dict[str, Any]], highest: float) -> str:
 
 def missed(name: str, result: dict[str, Any]) -> bool:
     """Whether a target of this workload was measured and not reached."""
+    if result.get("task") == "norms":
+        return (over_plain_step(result) or 0.0) > NORMS_TARGET
     found = (ratio(result, peer) for peer in ("torch", "jax"))
     targets = TARGETS.get(name, (None, None))
     return any(f is not None and t is not None and f[1] > t for f, t in zip(found, targets, strict=True))
@@ -184,8 +222,10 @@ def markdown(results: dict[str, Any]) -> str:
     """The whole report."""
     sections = [
         ("Training steps: chainrule's time as a multiple of the others'", ratio_table(results)),
-        ("Time per training step", time_table(results)),
+        ("Time per step", time_table(results)),
     ]
+    if of_task(results, "norms"):
+        sections.insert(1, ("Norms of the samples' own gradients", norms_table(results)))
     if results["kernels"] and results["peak_gflops"]:
         sections.append(("Kernels", kernel_table(results)))
     sections += [

@@ -37,10 +37,10 @@ class Worker:
                     module.Session(problem, self.configuration, self.threads),
                     problem.steps,
                 )
-                before, begin = self.session.loss(), time.perf_counter()
+                before, begin = self.session.check(), time.perf_counter()
                 self.session.epoch()
                 self.epoch_seconds = time.perf_counter() - begin
-                return {"loss": [before, self.session.loss()]}
+                return {"check": [before, self.session.check()]}
             case "measure":
                 return {"seconds": self.measure(request["least"])}
             case "profile":

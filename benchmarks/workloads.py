@@ -17,11 +17,13 @@ RATE = 0.001  # of plain gradient descent, for everybody; at 0.01 the VGG-ish ne
 
 @dataclass(frozen=True)
 class Problem:
-    """What a worker trains.
+    """What a worker does, and on what.
 
-    layers: ("conv", filters, kernel, padding), ("pool", window), ("flatten",), ("dense", units), ("relu",)
+    layers: in words, as chainrule.bench.workloads has them: ("conv", filters, kernel, padding, stride=1).
+    task: "train", or "norms" of the samples' own gradients.
     X, y: batch * steps samples as rows, images (N, H, W, C); y are class numbers.
-    weights: (W, b) per conv and dense layer; W (units, inputs) or (filters, kernel, kernel, channels).
+    parameters: by chainrule's names, in its layouts: conv1.W (filters, kernel, kernel, channels / groups),
+        dense1.W (units, inputs).
     """
 
     name: str
@@ -29,13 +31,22 @@ class Problem:
     batch: int
     steps: int
     layers: tuple[tuple[Any, ...], ...]
+    task: str
     X: np.ndarray
     y: np.ndarray
-    weights: tuple[tuple[np.ndarray, np.ndarray], ...]
+    parameters: dict[str, np.ndarray]
 
     @property
-    def convolutional(self) -> bool:
-        return len(self.input_shape) == 3
+    def weights(self) -> tuple[dict[str, np.ndarray], ...]:
+        """The parameters of each layer that has any, in order."""
+        grouped: dict[str, dict[str, np.ndarray]] = {}
+        for full, array in self.parameters.items():
+            layer, _, name = full.rpartition(".")
+            grouped.setdefault(layer, {})[name] = array
+        return tuple(grouped.values())
+
+
+PARAMETER = "parameter/"
 
 
 def write(workload: Any, folder: Path) -> Path:
@@ -43,7 +54,7 @@ def write(workload: Any, folder: Path) -> Path:
     from chainrule.bench.workloads import data, network
 
     X, y = data(workload)
-    arrays = {name.replace(".", "_"): value for name, value in network(workload).parameters.items()}
+    arrays = {PARAMETER + name: value for name, value in network(workload).parameters.items()}
     path = folder / f"{workload.name}.npz"
     np.savez(path, description=np.array(json.dumps(asdict(workload))), X=X, y=y, **arrays)
     return path
@@ -52,10 +63,14 @@ def write(workload: Any, folder: Path) -> Path:
 def read(path: str | Path) -> Problem:
     with np.load(path) as file:
         told = json.loads(str(file["description"]))
-        names = [name for name in file.files if name.endswith("_W")]
-        weights = tuple((file[name], file[name.removesuffix("W") + "b"]) for name in names)
+        parameters = {
+            name.removeprefix(PARAMETER): file[name] for name in file.files if name.startswith(PARAMETER)
+        }
         X, y = file["X"], file["y"]
-    layers = tuple(tuple(layer) for layer in told["layers"])
-    return Problem(
-        told["name"], tuple(told["input_shape"]), told["batch"], told["steps"], layers, X, y, weights
-    )
+    shape, layers = tuple(told["input_shape"]), _tuples(told["layers"])
+    return Problem(told["name"], shape, told["batch"], told["steps"], layers, told["task"], X, y, parameters)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,4 +1,8 @@
-"""chainrule itself: `Plan.train_epoch`, what `cr.fit` calls once per epoch."""
+"""chainrule itself: `Plan.train_epoch`, what `cr.fit` calls once per epoch.
+
+Norms of the samples' gradients: `Plan.norms`, what `step.per_sample_norms()` calls, and beside it ("plain
+step") a training step of the same network, in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +32,15 @@ def machine(repetitions: int) -> dict[str, Any]:
 class Session:
     def __init__(self, problem: Problem, configuration: str, threads: int) -> None:
         isa.set_threads(threads)
+        task = "train" if configuration == "plain step" else problem.task
         workload = Workload(
-            problem.name, "", problem.input_shape, problem.batch, problem.steps, problem.layers
+            problem.name, "", problem.input_shape, problem.batch, problem.steps, problem.layers, task
         )
         self.trainer = bench.Trainer(workload, RATE)
-        names = [name for name in self.trainer.network.parameters if name.endswith(".W")]
-        for name, (W, b) in zip(names, problem.weights, strict=True):
-            self.trainer.network.set_parameters({name: W, name.removesuffix("W") + "b": b})
+        self.trainer.network.set_parameters(problem.parameters)
         self.trainer.X, self.trainer.y = problem.X, problem.y
         self.trainer.plan.load()
-        self.epoch = self.trainer.epoch
-
-    def loss(self) -> float:
-        batch = self.trainer.workload.batch
-        return self.trainer.plan.evaluate(self.trainer.X[:batch], self.trainer.y[:batch]).loss
+        self.epoch, self.check = self.trainer.epoch, self.trainer.check
 
     def profile(self) -> list[dict[str, Any]]:
         return [asdict(part) for part in self.trainer.profile(epochs=10)]

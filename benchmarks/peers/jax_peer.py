@@ -32,7 +32,8 @@ def forward(
         if kind == "conv":
             W, b = next(following)
             pads = [(sizes[2], sizes[2])] * 2
-            x = lax.conv_general_dilated(x, W, (1, 1), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
+            strides = (sizes[3], sizes[3]) if len(sizes) > 3 else (1, 1)
+            x = lax.conv_general_dilated(x, W, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
         elif kind == "dense":
             W, b = next(following)
             x = x @ W + b
@@ -59,7 +60,7 @@ class Session:
         self.X = jnp.asarray(problem.X).reshape(steps, batch, *problem.input_shape)
         self.y = jnp.asarray(problem.y, dtype=jnp.int32).reshape(steps, batch)
         # A copy: donated weights are overwritten in place.
-        self.weights = [(jnp.array(turned(W)), jnp.array(b)) for W, b in problem.weights]
+        self.weights = [(jnp.array(turned(own["W"])), jnp.array(own["b"])) for own in problem.weights]
 
         def loss(weights: Weights, x: jax.Array, y: jax.Array) -> jax.Array:
             logits = jax.nn.log_softmax(forward(layers, weights, x, reshape_pool))
@@ -87,7 +88,7 @@ class Session:
                 self.weights, _ = self.step(self.weights, self.X, self.y, at)
         jax.block_until_ready(self.weights)
 
-    def loss(self) -> float:
+    def check(self) -> float:
         return float(self.value(self.weights, self.X[0], self.y[0]))
 
 

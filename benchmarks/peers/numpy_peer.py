@@ -15,8 +15,8 @@ class Session:
     def __init__(self, problem: Problem, configuration: str, threads: int) -> None:
         self.batch, self.X, self.y = problem.batch, problem.X, problem.y
         self.sigmoid = problem.layers[1][0] == "sigmoid"
-        self.W = [np.ascontiguousarray(W.T) for W, _ in problem.weights]
-        self.b = [b.copy() for _, b in problem.weights]
+        self.W = [np.ascontiguousarray(own["W"].T) for own in problem.weights]
+        self.b = [own["b"].copy() for own in problem.weights]
         self.rows = np.arange(self.batch)
 
     def forward(self, x: np.ndarray) -> list[np.ndarray]:
@@ -60,6 +60,6 @@ class Session:
         for first in range(0, len(self.X), self.batch):
             self.step(self.X[first : first + self.batch], self.y[first : first + self.batch])
 
-    def loss(self) -> float:
+    def check(self) -> float:
         probabilities = self.forward(self.X[: self.batch])[-1]
         return float(-np.log(probabilities[self.rows, self.y[: self.batch]]).mean())

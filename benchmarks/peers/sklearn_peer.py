@@ -30,13 +30,13 @@ class Session:
         )
         self.X, self.y, self.batch = problem.X, problem.y, problem.batch
         self.model.partial_fit(self.X[: self.batch], self.y[: self.batch], classes=np.arange(units[-1]))
-        for number, (W, b) in enumerate(problem.weights):
-            self.model.coefs_[number][...] = W.T
-            self.model.intercepts_[number][...] = b
+        for number, own in enumerate(problem.weights):
+            self.model.coefs_[number][...] = own["W"].T
+            self.model.intercepts_[number][...] = own["b"]
 
     def epoch(self) -> None:
         self.model.partial_fit(self.X, self.y)
 
-    def loss(self) -> float:
+    def check(self) -> float:
         probabilities = self.model.predict_proba(self.X[: self.batch])
         return float(-np.log(probabilities[np.arange(self.batch), self.y[: self.batch]]).mean())

@@ -2,59 +2,25 @@
 
 Compiled is the forward pass with the loss, and through it the backward pass. The update is the fused one; the
 default and foreach were within 5 % of it.
+
+Norms of the samples' gradients: vmap(grad(loss)) of all samples, of 32 at a time, or of all, compiled; then
+the root of the sum of all squares.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
+from benchmarks.peers.torch_modules import Builder
 from benchmarks.workloads import RATE, Problem
+
+CHUNK = 32  # samples at a time, in "vmap(grad) by 32"
 
 
 def versions() -> dict[str, str]:
     return {"torch": torch.__version__}
-
-
-def build(problem: Problem) -> nn.Sequential:
-    """The network with the weights to start from; softmax belongs to the loss, images are (N, C, H, W)."""
-    modules: list[nn.Module] = []
-    weights = iter(problem.weights)
-    image = problem.input_shape if problem.convolutional else None
-    flattened = None  # the image's shape at Flatten: chainrule's order is H, W, C, PyTorch's C, H, W
-    for kind, *sizes in problem.layers:
-        if kind == "conv":
-            W, b = (torch.from_numpy(array) for array in next(weights))
-            filters, kernel, padding = sizes
-            module = nn.Conv2d(W.shape[3], filters, kernel, padding=padding)
-            fill(module, W.permute(0, 3, 1, 2), b)
-            height, width = (size + 2 * padding - kernel + 1 for size in image[:2])
-            image = (height, width, filters)
-        elif kind == "dense":
-            W, b = (torch.from_numpy(array) for array in next(weights))
-            if flattened is not None:
-                W = W.reshape(-1, *flattened).permute(0, 3, 1, 2).reshape(W.shape)
-                flattened = None
-            module = nn.Linear(W.shape[1], W.shape[0])
-            fill(module, W, b)
-        elif kind == "pool":
-            module = nn.MaxPool2d(sizes[0])
-            image = (image[0] // sizes[0], image[1] // sizes[0], image[2])
-        elif kind == "flatten":
-            module, flattened = nn.Flatten(), image
-        elif kind == "softmax":
-            continue
-        else:
-            module = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[kind]()
-        modules.append(module)
-    return nn.Sequential(*modules)
-
-
-def fill(module: nn.Conv2d | nn.Linear, W: torch.Tensor, b: torch.Tensor) -> None:
-    with torch.no_grad():
-        module.weight.copy_(W)
-        module.bias.copy_(b)
 
 
 class Session:
@@ -62,26 +28,46 @@ class Session:
         torch.set_num_threads(threads)
         torch._dynamo.reset()
         self.batch, self.samples = problem.batch, len(problem.X)
-        self.net = build(problem)
+        self.net = Builder(problem).chain(problem.layers)
         self.X, self.y = torch.from_numpy(problem.X), torch.from_numpy(problem.y)
-        if problem.convolutional:
+        if len(problem.input_shape) == 3:
             self.X = self.X.permute(0, 3, 1, 2).contiguous()
         if "channels_last" in configuration:
             self.net = self.net.to(memory_format=torch.channels_last)
             self.X = self.X.contiguous(memory_format=torch.channels_last)
-        self.forward = self.whole if "compile" not in configuration else torch.compile(self.whole)
-        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=RATE, fused=True)
+        learned = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.SGD(learned, lr=RATE, fused=True)
+        own = vmap(
+            grad(self.of_one), in_dims=(None, 0, 0), chunk_size=CHUNK if "by" in configuration else None
+        )
+        self.own_gradients = own
+        self.forward, self.own_norms = self.loss, self.norms
+        if "compile" in configuration:
+            self.forward, self.own_norms = torch.compile(self.loss), torch.compile(self.norms)
+        self.task = problem.task
 
-    def whole(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return cross_entropy(self.net(x), y)
+
+    def of_one(self, parameters: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(functional_call(self.net, parameters, (x[None],)), y[None])
+
+    def norms(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        parameters = {name: value.detach() for name, value in self.net.named_parameters()}
+        gradients = self.own_gradients(parameters, x, y)
+        return sum(g.flatten(1).square().sum(1) for g in gradients.values()).sqrt()
 
     def epoch(self) -> None:
         for first in range(0, self.samples, self.batch):
             x, y = self.X[first : first + self.batch], self.y[first : first + self.batch]
+            if self.task == "norms":
+                self.own_norms(x, y)
+                continue
             self.optimizer.zero_grad()
             self.forward(x, y).backward()
             self.optimizer.step()
 
-    def loss(self) -> float:
+    def check(self) -> float:
+        x, y = self.X[: self.batch], self.y[: self.batch]
         with torch.no_grad():
-            return float(self.whole(self.X[: self.batch], self.y[: self.batch]))
+            return float(self.own_norms(x, y).mean() if self.task == "norms" else self.loss(x, y))

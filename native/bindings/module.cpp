@@ -465,6 +465,7 @@ void bind_plan(nb::module_& m, const char* name) {
            "poll"_a.none())
       .def("set_profiling", &P::set_profiling, "on"_a)
       .def("profile", &P::profile)
+      .def("outputs", &P::outputs)
       .def_prop_ro("interruptions", &P::interruptions)
       .def_prop_ro("lanes", &P::lanes)
       .def_prop_ro("batch_size", &P::batch_size)

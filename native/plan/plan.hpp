@@ -172,6 +172,7 @@ class Plan {
   // Seconds spent so far: gather, loss, update, then forward, gradients and delta of each operation.
   void set_profiling(bool on);
   const std::vector<double>& profile() const { return seconds_; }
+  std::vector<int> outputs() const;   // of every operation, in the order of the profile
 
   int lanes() const { return kernels_.lanes; }
   int batch_size() const { return batch_size_; }

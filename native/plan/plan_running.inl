@@ -58,6 +58,14 @@ void Plan<T>::set_profiling(bool on) {
   profiling_ = on;
   seconds_.assign(3 * operations_.size() + 3, 0.0);
 }
+
+template <class T>
+std::vector<int> Plan<T>::outputs() const {
+  std::vector<int> found;
+  for (const auto& o : operations_) found.push_back(o->z);
+  return found;
+}
+
 template <class T>
 template <class Body>
 void Plan<T>::timed(size_t place, Body&& body) {
@@ -303,12 +311,13 @@ void Plan<T>::run_backward_with_squares(int samples, bool with_gradients) {
   const PieceByPiece pieces(poll_between_);
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
-    const bool learned = o.first_parameter < o.end_parameter;
-    if (!learned || !o.squares(*this, samples, with_gradients, squares_.data())) {
+    timed(4 + 3 * i, [&] {
+      const bool learned = o.first_parameter < o.end_parameter;
+      if (learned && o.squares(*this, samples, with_gradients, squares_.data())) return;
       if (learned) squares_one_by_one(o, samples);
       o.gradients(*this, samples);
-    }
-    if (o.hands_down(*this) && o.x != input_) o.delta(*this, samples);
+    });
+    if (o.hands_down(*this) && o.x != input_) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
     if (poll_between_) poll_between_();
   }
 }
@@ -327,10 +336,12 @@ void Plan<T>::clip_samples(int samples) {
 template <class T>
 Progress Plan<T>::squares(const Batch& batch, int samples, double* squares) {
   pass.training = true;
-  gather(batch, batch.inputs.order, samples);
-  set_targets(batch, samples);
+  timed(0, [&] {
+    gather(batch, batch.inputs.order, samples);
+    set_targets(batch, samples);
+  });
   run_forward(samples);
-  evaluate_loss(samples, true);
+  timed(1, [&] { evaluate_loss(samples, true); });
   Progress progress;
   reduce_loss(samples, progress);
   run_backward_with_squares(samples, true);

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from chainrule import bench
+from chainrule.bench.workloads import Workload
 from chainrule.cli import main
-from chainrule.layers import Conv2D, Dense, Layer, ReLU
-from tests.benchmarks.tiny import CONV, DENSE
+from chainrule.layers import Conv2D, Dense, DepthwiseConv2D, Layer, ReLU
+from tests.benchmarks.tiny import CONV, DENSE, DEPTHWISE, NORMS
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,9 @@ from tests.benchmarks.tiny import CONV, DENSE
     [
         (Dense(1024), (1024,), (1024,), 2 * 1024 * 1024),
         (Conv2D(40, 5), (12, 12, 20), (8, 8, 40), 2 * 8 * 8 * 40 * 5 * 5 * 20),
+        (Conv2D(40, 5, groups=4), (12, 12, 20), (8, 8, 40), 2 * 8 * 8 * 40 * 5 * 5 * 5),
+        (DepthwiseConv2D(3), (12, 12, 20), (10, 10, 20), 2 * 10 * 10 * 20 * 3 * 3),
+        (Dense(7), (5, 3), (5, 7), 2 * 5 * 7 * 3),
         (ReLU(), (12,), (12,), 0),
     ],
 )
@@ -29,7 +33,7 @@ def test_operations(
 
 def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = bench.Kernel("tiny", (6, 6, 1), 3, Conv2D(2, 3), Conv2D(2, 3))
-    monkeypatch.setattr(bench, "WORKLOADS", (DENSE, CONV))
+    monkeypatch.setattr(bench, "WORKLOADS", (DENSE, CONV, DEPTHWISE, NORMS))
     monkeypatch.setattr(bench, "kernels", lambda: (kernel,))
     shown: list[str] = []
     results = bench.run(quick=True, profile=True, json_file=tmp_path / "bench.json", show=shown.append)
@@ -40,8 +44,20 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one["direction"] for one in written["kernels"]] == ["forward", "gradients", "δ"]
     parts = [part["name"] for part in written["steps"][1]["profile"]]
     assert parts == ["conv1", "maxpool1", "dense1", "gather", "loss", "update"]
+    norms = {part["name"]: part["seconds"] for part in written["steps"][3]["profile"]}
+    assert all(norms["conv1"][:2])
+    assert norms["update"] == [0.0]
 
 
 def test_a_file_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["bench", "--json", str(tmp_path / "none" / "bench.json")]) == 2
     assert "bench.json" in capsys.readouterr().err
+
+
+def test_parts_of_a_network_in_branches() -> None:
+    layers = (("dense", 6), ("relu",), ("residual", ("dense", 6), ("relu",)), ("dense", 3), ("softmax",))
+    trainer = bench.Trainer(Workload("branches", "branches", (6,), 4, 2, layers))
+    parts = {part.name: part for part in trainer.profile(epochs=1)}
+    within = ["dense1", "readers of dense1", "residual1.dense1", "residual1", "dense2"]
+    assert list(parts) == [*within, "gather", "loss", "update"]
+    assert parts["residual1.dense1"].operations == 4 * 2 * 6 * 6

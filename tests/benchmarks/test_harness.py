@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 from benchmarks import harness, report
+from benchmarks.workloads import read, write
 
-from tests.benchmarks.tiny import CONV, DENSE
+from chainrule.bench.workloads import WORKLOADS
+from tests.benchmarks.tiny import CONV, DENSE, DEPTHWISE, NORMS
 
 SETTINGS = harness.Settings(threads=1, rounds=2, least=0.001, kernel_repetitions=0, patience=60)
 
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
-    peers = [c for c in harness.CONFIGURATIONS if c.way in ("", "eager", "jit")]
+    peers = [c for c in harness.CONFIGURATIONS if c.way in ("", "plain step", "eager", "jit")]
     absent = harness.Configuration("absent", "")
-    return harness.run((DENSE, CONV), SETTINGS, [*peers, absent], say=lambda line: None)
+    return harness.run((DENSE, CONV, DEPTHWISE, NORMS), SETTINGS, [*peers, absent], say=lambda line: None)
 
 
 def test_measured(results: dict[str, Any]) -> None:
@@ -30,9 +32,43 @@ def test_measured(results: dict[str, Any]) -> None:
 
 
 def test_everybody_trains_the_same_network(results: dict[str, Any]) -> None:
-    for workload in results["workloads"].values():
+    for workload in report.of_task(results, "train").values():
         for losses in workload["losses"].values():
             assert losses == pytest.approx(workload["losses"]["chainrule"], rel=1e-5)
+
+
+def test_norms_are_measured_beside_a_plain_step(results: dict[str, Any]) -> None:
+    found = results["workloads"]["norms"]
+    assert {"chainrule", "chainrule plain step"} <= set(found["times"])
+    before, after = found["losses"]["chainrule"]
+    assert before == after > 0  # nothing is learned
+    assert "Norms of the samples' own gradients" in report.markdown(results)
+
+
+def test_norms_have_a_target() -> None:
+    times = {"chainrule": 2.6, "chainrule plain step": 2.0, "torch vmap(grad)": 26.0}
+    result = {"title": "norms", "task": "norms", "times": {n: {"median": t} for n, t in times.items()}}
+    assert "| norms | **1.30** | ≤ 1.30 reached | 0.100 | vmap(grad) |" in report.norms_table(
+        {"workloads": {"norms": result}}
+    )
+    assert not report.missed("norms", result)
+    result["times"]["chainrule"]["median"] = 2.7
+    assert report.missed("norms", result)
+
+
+def test_a_workload_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    problem = read(write(DEPTHWISE, tmp_path))
+    assert problem.layers == DEPTHWISE.layers
+    assert [own["W"].shape for own in problem.weights] == [(3, 3, 3, 2), (3, 3, 3, 1), (4, 1, 1, 3), (3, 4)]
+
+
+@pytest.mark.parametrize("peer", ["torch", "jax", "sklearn", "numpy"])
+def test_every_workload_suits_a_peer_that_can_do_it(peer: str) -> None:
+    suited = {w.name for w in WORKLOADS if any(c.suits(w) for c in harness.CONFIGURATIONS if c.peer == peer)}
+    dense = {w.name for w in WORKLOADS if w.name.startswith("mlp")}
+    plain = dense | {"lenet-10", "lenet-128", "vgg-64"}
+    every = {w.name for w in WORKLOADS}
+    assert suited == {"torch": every, "jax": plain, "sklearn": dense, "numpy": dense}[peer]
 
 
 def test_a_peer_that_is_missing_is_reported(results: dict[str, Any]) -> None:
@@ -74,7 +110,7 @@ def test_ratios_are_to_the_fastest_configuration() -> None:
 
 
 def test_a_configuration_that_cannot_be_the_best_gets_fewer_rounds() -> None:
-    eager, channels_last, compiled, both = harness.CONFIGURATIONS[1:5]
+    eager, channels_last, compiled, both = [c for c in harness.CONFIGURATIONS if c.peer == "torch"][:4]
     others = (eager, channels_last, compiled, both)
     seconds = {eager.name: [1.0], channels_last.name: [2.0], compiled.name: [4.0], both.name: [11.0]}
 

@@ -15,3 +15,15 @@ CONV = Workload(
     2,
     (("conv", 2, 3, 0), ("relu",), ("pool", 2), ("flatten",), ("dense", 3), ("softmax",)),
 )
+DEPTHWISE = Workload(
+    "depthwise",
+    "depthwise and strided convolutions",
+    (7, 6, 2),
+    5,
+    2,
+    (
+        *(("conv", 3, 3, 1, 2), ("relu",), ("depthwise", 3, 1, 2), ("relu",), ("conv", 4, 1, 0), ("relu",)),
+        *(("average",), ("dense", 3), ("softmax",)),
+    ),
+)
+NORMS = Workload("norms", "norms of the samples' gradients", (6, 6, 1), 5, 2, CONV.layers, "norms")

@@ -1,4 +1,4 @@
-"""`chainrule bench`: the multiply-add peak, the kernels against it, and the six workloads' training steps.
+"""`chainrule bench`: the multiply-add peak, the kernels against it, and the workloads' training steps.
 
 NumPy only. Beside PyTorch, JAX and others: `make bench`, in `benchmarks/`. Times are medians of many
 repetitions; the peak is measured before and after, in the same run, and the higher of the two counts.
@@ -7,8 +7,9 @@ repetitions; the peak is measured before and after, in the same run, and the hig
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -22,7 +23,8 @@ from chainrule.bench.workloads import WORKLOADS, Workload, data, network
 from chainrule.engine import isa
 from chainrule.engine.plan import Plan
 from chainrule.errors import NonFiniteError
-from chainrule.layers import Conv2D, Dense, Layer, MaxPool2D
+from chainrule.layers import Composite, Conv2D, Dense, Layer
+from chainrule.layers.convolution import Convolution
 from chainrule.losses import CrossEntropy, SquaredError
 from chainrule.network import Network
 from chainrule.tables import text_table
@@ -77,12 +79,10 @@ def operations(layer: Layer, input_shape: tuple[int, ...], output_shape: tuple[i
 
     Forward, gradients and δ pair each weight with the same inputs and outputs, so they have equally many.
     """
-    if isinstance(layer, Dense):
-        return 2 * input_shape[0] * output_shape[0]
-    if isinstance(layer, Conv2D):
-        height, width = layer.grid.kernel
-        return 2 * height * width * input_shape[-1] * int(np.prod(output_shape))
-    return 0
+    if not isinstance(layer, (Dense, Convolution)):
+        return 0
+    weights = math.prod(layer.parameters(input_shape)["W"].shape)
+    return 2 * weights * math.prod(output_shape[:-1])  # every weight once per position
 
 
 def time_kernel(kernel: Kernel, repetitions: int) -> list[KernelTime]:
@@ -131,18 +131,37 @@ class StepTime:
 
 
 class Trainer:
-    """A workload's plan with its data: one call of `epoch` is one pass over the batches in memory."""
+    """A workload's plan with its data: one call of `epoch` is its task on each of the batches in memory."""
 
     def __init__(self, workload: Workload, rate: float = 0.001) -> None:
         self.workload, self.network = workload, network(workload)
         self.X, self.y = data(workload)
-        self.plan = Plan(self.network, CrossEntropy(), None, SGD(rate), batch_size=workload.batch)
+        norms = workload.task == "norms"
+        self.plan = Plan(
+            self.network, CrossEntropy(), None, SGD(rate), batch_size=workload.batch, per_sample=norms
+        )
         self.order, self.rates = np.arange(len(self.X)), np.full(workload.steps, rate)
+        self.epoch = self._norms if norms else self._train
 
-    def epoch(self) -> None:
+    def _train(self) -> None:
         result = self.plan.train_epoch(self.X, self.y, self.order, self.rates)
         if result.outcome != "done":  # an epoch that stopped early would pass for a fast one
             raise NonFiniteError(f"{self.workload.name} diverged: its time would mean nothing")
+
+    def _norms(self) -> None:
+        for number in range(self.workload.steps):
+            self.plan.norms(*self.batch(number))
+
+    def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """X and y of one step."""
+        rows = slice(number * self.workload.batch, (number + 1) * self.workload.batch)
+        return self.X[rows], self.y[rows]
+
+    def check(self) -> float:
+        """What is the same for everybody who does the same: the first batch's loss; of norms, their mean."""
+        if self.workload.task == "norms":
+            return float(self.plan.norms(*self.batch(0))[1].mean())
+        return self.plan.evaluate(*self.batch(0), training=True).loss
 
     def seconds(self, least: float) -> float:
         """Seconds per step, over as many epochs as last `least` seconds together."""
@@ -166,20 +185,33 @@ class Trainer:
             for name, spent in zip(("gather", "loss", "update"), seconds[:3], strict=True)
         ]
         passes = [tuple(float(value) for value in row) for row in seconds[3:].reshape(-1, 3)]
-        return (*self._layers(passes), *alone)
+        return (*self._parts(passes), *alone)
 
-    def _layers(self, passes: Sequence[tuple[float, ...]]) -> list[Part]:
-        """Names for the operations: here the activations and Flatten are parts of their neighbours."""
-        net, batch = self.network, self.workload.batch
-        inputs = [net.input_shape, *(net.shapes[str(layer.name)] for layer in net.layers)]
-        named = [
-            (str(layer.name), batch * operations(layer, inputs[place], inputs[place + 1]))
-            for place, layer in enumerate(net.layers)
-            if isinstance(layer, (Dense, Conv2D, MaxPool2D))
-        ]
-        if len(named) != len(passes):
-            named = [(f"operation {number}", 0) for number in range(1, len(passes) + 1)]
-        return [Part(name, row, count) for (name, count), row in zip(named, passes, strict=True)]
+    def _parts(self, passes: Sequence[tuple[float, ...]]) -> list[Part]:
+        """The operations by the layer whose output they write; a fused activation is a part of its layer."""
+        layers = {number: name for name, number in reversed(self.plan._values.items())}
+        work = dict(_work(self.network.layers, self.network.input_shape, self.network.shapes))
+        parts: list[Part] = []
+        for place, (row, number) in enumerate(zip(passes, self.plan._native.outputs(), strict=True)):
+            name = layers.get(number, f"operation {place + 1}")
+            if any(part.name == name for part in parts):
+                name = f"readers of {name}"  # the sum of their δ
+            parts.append(Part(name, row, self.workload.batch * work.get(name, 0)))
+        return parts
+
+
+def _work(
+    layers: Sequence[Layer], shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[tuple[str, int]]:
+    """`operations` of every layer by name, also of those within others."""
+    for layer in layers:
+        name = str(layer.name)
+        if isinstance(layer, Composite):
+            for chain in layer.chains:
+                yield from _work(chain, shape, shapes)
+        else:
+            yield name, operations(layer, shape, shapes[name])
+        shape = shapes[name]
 
 
 def time_step(workload: Workload, rounds: int, least: float, with_profile: bool) -> StepTime:
@@ -208,7 +240,7 @@ def kernel_table(times: Iterable[KernelTime], highest: float) -> str:
 
 def step_table(times: Iterable[StepTime]) -> str:
     titles = {workload.name: workload.title for workload in WORKLOADS}
-    rows = [("workload", "training step", "median µs", "fastest µs")]
+    rows = [("workload", "one step", "median µs", "fastest µs")]
     for t in times:
         rows.append((t.workload, titles[t.workload], f"{t.median * 1e6:.1f}", f"{t.fastest * 1e6:.1f}"))
     return text_table(rows, right=(2, 3))

@@ -1,20 +1,34 @@
-"""The six training workloads that `chainrule bench` and `benchmarks/` time.
+"""What `chainrule bench` and `benchmarks/` time: training steps, and norms of the samples' own gradients.
 
 Networks are plain data, so that a peer builds the same one without importing chainrule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Sigmoid, Softmax
+from chainrule.layers import (
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Softmax,
+)
 from chainrule.network import Network
 
-# ("conv", filters, kernel, padding), ("pool", window), ("flatten",), ("dense", units), ("relu",), ...
-Description = tuple[str | int, ...]
+# A layer in words, as `_BUILDERS` takes it: ("conv", filters, kernel, padding, stride=1), ("relu",), ...
+Description = tuple[Any, ...]
+Task = Literal["train", "norms"]
 
 
 @dataclass(frozen=True)
@@ -27,16 +41,29 @@ class Workload:
     batch: int
     steps: int
     layers: tuple[Description, ...]
+    task: Task = "train"
 
     @property
-    def convolutional(self) -> bool:
-        return any(layer[0] == "conv" for layer in self.layers)
+    def kinds(self) -> set[str]:
+        """The kinds of layers in it."""
+        return _kinds(self.layers)
+
+
+def _kinds(layers: Collection[Description]) -> set[str]:
+    return {str(kind) for kind, *_ in layers} | {
+        kind for name, *within in layers if name == "residual" for kind in _kinds(within)
+    }
 
 
 def _conv(*filters: int, kernel: int, padding: int) -> tuple[Description, ...]:
     """conv-ReLU per number of filters, then a pool of 2."""
     stages = [part for count in filters for part in (("conv", count, kernel, padding), ("relu",))]
     return (*stages, ("pool", 2))
+
+
+def _separable(filters: int, stride: int) -> tuple[Description, ...]:
+    """A depthwise convolution, then one of one pixel, each with ReLU (MobileNet)."""
+    return (("depthwise", 3, 1, stride), ("relu",), ("conv", filters, 1, 0), ("relu",))
 
 
 _MLP: tuple[Description, ...] = (("dense", 100), ("sigmoid",), ("dense", 10), ("softmax",))
@@ -55,6 +82,13 @@ _VGG: tuple[Description, ...] = (
     *_conv(64, 64, kernel=3, padding=1),
     *(("flatten",), ("dense", 128), ("relu",), ("dense", 10), ("softmax",)),
 )
+_MOBILE: tuple[Description, ...] = (
+    *(("conv", 32, 3, 1, 2), ("relu",)),
+    *_separable(64, stride=1),
+    *_separable(64, stride=2),
+    *_separable(64, stride=1),
+    *(("average",), ("dense", 10), ("softmax",)),
+)
 
 WORKLOADS: tuple[Workload, ...] = (
     Workload("mlp-10", "MLP 784-100-10, batch 10", (784,), 10, 300, _MLP),
@@ -63,22 +97,36 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("lenet-10", "LeNet conv20-conv40-100-10, batch 10", (28, 28, 1), 10, 40, _LENET),
     Workload("lenet-128", "LeNet conv20-conv40-100-10, batch 128", (28, 28, 1), 128, 8, _LENET),
     Workload("vgg-64", "VGG-ish 3→32→32→64→64→128→10, batch 64", (32, 32, 3), 64, 2, _VGG),
+    Workload("depthwise", "MobileNet-like 3→32→64→64→64→10, batch 64", (32, 32, 3), 64, 4, _MOBILE),
+    Workload(
+        "lenet-norms", "samples' gradient norms, LeNet, batch 128", (28, 28, 1), 128, 8, _LENET, "norms"
+    ),
 )
 
 _BUILDERS: dict[str, Callable[..., Layer]] = {
     "dense": Dense,
-    "conv": lambda filters, kernel, padding: Conv2D(filters, kernel, padding=padding),
+    "conv": lambda filters, kernel, padding, stride=1: Conv2D(
+        filters, kernel, padding=padding, stride=stride
+    ),
+    "depthwise": lambda kernel, padding, stride: DepthwiseConv2D(kernel, padding=padding, stride=stride),
     "pool": MaxPool2D,
+    "average": GlobalAveragePool,
     "flatten": Flatten,
+    "residual": lambda *layers: Residual([_build(layer) for layer in layers]),
     "relu": ReLU,
     "sigmoid": Sigmoid,
     "softmax": Softmax,
 }
 
 
+def _build(description: Description) -> Layer:
+    kind, *sizes = description
+    return _BUILDERS[kind](*sizes)
+
+
 def network(workload: Workload) -> Network:
     """The workload's network in chainrule, float32, seed 0."""
-    layers = [_BUILDERS[str(kind)](*sizes) for kind, *sizes in workload.layers]
+    layers = [_build(description) for description in workload.layers]
     return Network(layers, input_shape=workload.input_shape, seed=0, dtype="float32")
 
 

@@ -1,0 +1,92 @@
+"""A problem's network as PyTorch modules, with chainrule's parameters copied into their layouts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.workloads import Problem
+
+Shape = tuple[int, ...]
+
+
+class Builder:
+    """Modules for layers in words, one after another; the weights and the shape in between are kept.
+
+    Images are (N, C, H, W) here, `shape` is chainrule's (H, W, C). Softmax belongs to the loss.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.shape: Shape = problem.input_shape
+        self.flattened: Shape | None = None  # the image's shape at Flatten: chainrule's order is H, W, C
+        self.weights = iter(problem.weights)
+
+    def chain(self, layers: Any) -> nn.Sequential:
+        return nn.Sequential(*(getattr(self, kind)(*sizes) for kind, *sizes in layers if kind != "softmax"))
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        """Of the next layer that has any."""
+        return {name: torch.from_numpy(array) for name, array in next(self.weights).items()}
+
+    def conv(self, filters: int, kernel: int, padding: int, stride: int = 1, groups: int = 1) -> nn.Module:
+        own = self.parameters()
+        height, width, channels = self.shape
+        module = nn.Conv2d(channels, filters, kernel, stride, padding, groups=groups)
+        fill(module, weight=own["W"].permute(0, 3, 1, 2), bias=own["b"])
+        self.shape = (*((size + 2 * padding - kernel) // stride + 1 for size in (height, width)), filters)
+        return module
+
+    def depthwise(self, kernel: int, padding: int, stride: int) -> nn.Module:
+        channels = self.shape[-1]
+        return self.conv(channels, kernel, padding, stride, groups=channels)
+
+    def dense(self, units: int) -> nn.Module:
+        own = self.parameters()
+        W = own["W"]
+        if self.flattened is not None:
+            W = W.reshape(-1, *self.flattened).permute(0, 3, 1, 2).reshape(W.shape)
+            self.flattened = None
+        module = nn.Linear(W.shape[1], units)
+        fill(module, weight=W, bias=own["b"])
+        self.shape = (*self.shape[:-1], units)
+        return module
+
+    def pool(self, window: int) -> nn.Module:
+        height, width, channels = self.shape
+        self.shape = (height // window, width // window, channels)
+        return nn.MaxPool2d(window)
+
+    def average(self) -> nn.Module:
+        axes = (2, 3) if len(self.shape) == 3 else (1,)
+        self.shape = self.shape[-1:]
+        return Average(axes)
+
+    def flatten(self) -> nn.Module:
+        self.flattened = self.shape
+        return nn.Flatten()
+
+    def relu(self) -> nn.Module:
+        return nn.ReLU()
+
+    def sigmoid(self) -> nn.Module:
+        return nn.Sigmoid()
+
+
+class Average(nn.Module):
+    """The mean over all positions: faster on the CPU than AdaptiveAvgPool2d(1), and for sequences too."""
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(self.axes)
+
+
+def fill(module: nn.Module, **tensors: torch.Tensor) -> None:
+    """Copy values into parameters and buffers by name."""
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            getattr(module, name).copy_(tensor)
