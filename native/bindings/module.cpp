@@ -310,6 +310,17 @@ void bind_plan(nb::module_& m, const char* name) {
           "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a)
       .def("add_activation", &P::add_activation, "x"_a, "z"_a, "kind"_a, "slope"_a)
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
+      .def(
+          "add_recurrent",
+          [](P& p, int x, int z, const std::vector<int>& parameters, int mask, int cell, int gates, int units, int activation,
+             bool every, bool reverse, int truncate) {
+            RecurrentArgs<T> g{};
+            g.cell = Cell(cell), g.gates = gates, g.units = units, g.act = Act(activation);
+            g.every = every, g.reverse = reverse, g.truncate = truncate;
+            p.add_recurrent(x, z, parameters, mask, g);
+          },
+          "x"_a, "z"_a, "parameters"_a, "mask"_a, "cell"_a, "gates"_a, "units"_a, "activation"_a, "every"_a, "reverse"_a,
+          "truncate"_a)
       .def("add_masking", &P::add_masking, "x"_a, "z"_a, "mask"_a, "value"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
       .def("add_program", &P::add_program, "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a)

@@ -18,6 +18,7 @@ namespace {
 #include "../kernels/masking.inl"
 #include "../kernels/normalization.inl"
 #include "../kernels/dropout.inl"
+#include "../kernels/recurrent.inl"
 #include "../kernels/loss.inl"
 #include "../kernels/data.inl"
 #include "../kernels/embedding.inl"
@@ -68,6 +69,8 @@ constexpr Kernels<T> table() {
   k.activation_backward = activation_backward<T>;
   k.softmax_forward = softmax_forward<T>;
   k.softmax_backward = softmax_backward<T>;
+  k.recurrent_forward = recurrent_forward<T>;
+  k.recurrent_backward = recurrent_backward<T>;
   k.masking_forward = masking_forward<T>;
   k.masking_backward = masking_backward<T>;
   k.embedding_forward = embedding_forward<T>;

@@ -46,7 +46,26 @@ struct DenseArgs {
   T* weight_gradient;   // panels as weights
   T* bias_gradient;     // or null
   int blocks, inputs, outputs, samples;
+  bool add = false;   // forward: z starts from what it holds, backward: x_delta
   Post<T> post;
+};
+
+enum class Cell : int { rnn, lstm, gru };
+
+// A recurrence. Arrays are [block][step][gates · units or units][lane]; h and c hold the states before a step.
+template <class T>
+struct RecurrentArgs {
+  Cell cell = Cell::rnn;
+  Act act = Act::tanh;   // of the RNN
+  int gates = 1, units = 1, steps = 1, blocks = 0;
+  bool every = false, reverse = false;                 // z has every step's state, or the last one's only
+  int truncate = 0;                                    // no δ passes between steps that are so many apart; 0: never cut
+  const T *weights = nullptr, *inner_bias = nullptr;   // U in panels; the bias within the reset of a GRU
+  T *p = nullptr, *q = nullptr;                        // in: W x + b, out: the gates; q: U h of a GRU
+  T *h = nullptr, *c = nullptr, *s = nullptr;          // s: tanh(c_t) of an LSTM, U_n h + v of a GRU
+  T *last = nullptr, *arrived = nullptr;   // [block][units], the state at the end; [block][2][units], ∂J/∂h and ∂J/∂c
+  T *dp = nullptr, *dq = nullptr;          // δ of W x + b and of U h
+  Map<T> z, z_delta, mask;                 // mask: data may be null
 };
 
 // A transposed convolution is the same geometry, read the other way: x is the image its windows slide over, its output, and z
@@ -304,6 +323,8 @@ struct Kernels {
   void (*softmax_forward)(const ElementwiseArgs<T>&, int begin, int end);
   void (*softmax_backward)(const ElementwiseArgs<T>&, int begin, int end);   // post.saved = a
 
+  void (*recurrent_forward)(const RecurrentArgs<T>&, int begin, int end);   // unit: block
+  void (*recurrent_backward)(const RecurrentArgs<T>&, int begin, int end);
   void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);   // unit: row of a block
   void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
   void (*embedding_forward)(const EmbeddingArgs<T>&, int begin, int end);   // unit: output row of a block

@@ -138,6 +138,7 @@ inline void dense_forward_panel(const DenseArgs<T>& g, int block, int pixels, in
     t.bias = g.bias ? g.bias + first : nullptr;
     t.floor = g.post.kind == Act::relu ? T(0) : no_floor<T>;
     t.channels = g.outputs - first < C ? g.outputs - first : C;
+    t.add = g.add;
     if (pixels == 1) tile<T, C, 1, false>(t);
     else tile_up_to<T, C, C == panel_channels<T, wide_channels> ? wide_pixels : 1, false>(pixels, t);
     post_forward(g, block, pixels, first, t.channels);
@@ -176,6 +177,7 @@ inline void dense_backward_tile(const DenseArgs<T>& g, int block, int pixels, in
   t.floor = no_floor<T>;
   t.channels = C;
   t.segments = whole, t.length = L;
+  t.add = g.add;
   tile_up_to<T, C, P, true>(pixels, t);
   if (!rest) return;
   t.x += ptrdiff_t(whole) * L * L, t.w += whole * t.w_segment, t.segments = 1, t.length = rest, t.add = true;

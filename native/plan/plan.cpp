@@ -10,6 +10,7 @@
 #include "embedding_operation.hpp"
 #include "normalization_operations.hpp"
 #include "operations.hpp"
+#include "recurrent_operation.hpp"
 #include "program_operation.hpp"
 #include "structure_operations.hpp"
 

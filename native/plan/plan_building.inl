@@ -126,6 +126,27 @@ void Plan<T>::add_flatten(int x, int z) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell) {
+  const ValueShape &from = value(x).shape, &to = value(z).shape;
+  const int64_t rows = int64_t(cell.gates) * cell.units, steps = cell.every ? from.width : 1;
+  const bool gru = cell.cell == Cell::gru;
+  if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
+      cell.gates != (gru                       ? 3
+                     : cell.cell == Cell::lstm ? 4
+                                               : 1) ||
+      parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 || (mask >= 0 && value(mask).shape.features() != from.width))
+    throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
+  const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
+  for (size_t i = 0; i < parameters.size(); i++)
+    if (parameter(parameters[i]).shape.size != sizes[i] || (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
+      throw std::invalid_argument("a recurrence's parameters do not fit it");
+  auto o = std::make_unique<RecurrentOperation<T>>();
+  o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];
+  o->inner_bias = gru ? parameters[3] : -1;
+  o->mask = mask, o->args = cell;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_masking(int x, int z, int mask, double value) {
   auto o = std::make_unique<MaskingOperation<T>>();
   o->mask = mask, o->value = T(held<T>(value, "a masking value"));

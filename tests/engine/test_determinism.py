@@ -59,6 +59,15 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.Softmax(),
         ],
     ),
+    "recurrences": (
+        (11, 6),
+        [
+            cr.LSTM(19, outputs="all"),
+            cr.Parallel([cr.GRU(17), cr.RNN(8, reverse=True)], join="concat"),
+            cr.Dense(10),
+            cr.Softmax(),
+        ],
+    ),
     "programs": (
         (14, 14, 6),
         [

@@ -92,8 +92,6 @@ def test_the_kernels_compute_the_formulas(case: LayerCase, level: str, dtype: st
 def test_every_layer_is_native_and_has_cases(keep: bool) -> None:
     """One without an operation, or formulas that compile, would silently run on the host, or untested."""
     for case in LAYER_CASES:
-        if isinstance(case.make(), cr.Recurrent):
-            continue
         network = cr.Network([case.make()], input_shape=case.input_shape)
         assert not Plan(network, cr.SquaredError(), keep=keep)._hosts, case.id
     assert set(OPERATIONS) <= set(layer_classes.values())

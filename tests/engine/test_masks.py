@@ -64,6 +64,12 @@ NETWORKS: dict[str, list[cr.Layer]] = {
         cr.Parallel([cr.LSTM(3, outputs="all"), cr.LSTM(3, outputs="all", reverse=True)], join="concat"),
         cr.Parallel([cr.GRU(2), cr.GRU(2, reverse=True)], join="concat"),
     ],
+    "beside a convolution": [
+        cr.Masking(),
+        cr.Parallel([cr.LSTM(3, outputs="all"), cr.Conv1D(3, 3, padding="same")]),
+        cr.Parallel([cr.GRU(3), [cr.Conv1D(2, 4, padding="same"), cr.RNN(3)]]),
+    ],
+    "behind a transposed convolution": [cr.ConvTranspose1D(4, 3, padding=1), cr.LSTM(5), cr.Dense(2)],
     "ends with the steps": [cr.Masking(), cr.Conv1D(3, 2), Weigh(), cr.Flatten(), cr.Dense(3), Weigh()],
     "into branches": [cr.Masking(), cr.Parallel([[Weigh(), cr.Dense(3)], []]), Weigh()],
     "out of a branch": [cr.Parallel([cr.Dense(3), [cr.Masking(), Weigh()]], join="concat"), Weigh()],

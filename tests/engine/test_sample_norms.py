@@ -37,6 +37,10 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         (4, 5),
         [cr.Dense(6), cr.PReLU(), cr.Residual([cr.Dense(6), cr.ELU()]), cr.Flatten(), cr.Dense(3)],
     ),
+    "recurrences": (
+        (5, 3),
+        [cr.Masking(), cr.LSTM(4, outputs="all"), cr.GRU(3, outputs="all"), cr.RNN(5), cr.Dense(3)],
+    ),
     "depthwise": (
         (5, 5, 2),
         [cr.DepthwiseConv2D(3), cr.ReLU(), cr.ConvTranspose2D(3, 2), cr.Flatten(), cr.Dense(3)],

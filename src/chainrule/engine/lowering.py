@@ -19,6 +19,9 @@ from chainrule.engine.programs import layer_programs
 from chainrule.errors import ShapeError
 from chainrule.layers import (
     GELU,
+    GRU,
+    LSTM,
+    RNN,
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
@@ -44,6 +47,7 @@ from chainrule.layers import (
     MaxPool1D,
     MaxPool2D,
     PositionalEncoding,
+    Recurrent,
     ReLU,
     Sigmoid,
     Softmax,
@@ -68,6 +72,7 @@ ACTIVATIONS: dict[type[Layer], int] = {
     GELU: 6,
 }
 IDENTITY = 0
+CELLS: dict[type[Layer], int] = {RNN: 0, LSTM: 1, GRU: 2}  # enum Cell
 
 
 def as_image(shape: Shape) -> tuple[int, int, int]:
@@ -79,7 +84,11 @@ def as_image(shape: Shape) -> tuple[int, int, int]:
 
 
 def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
-    """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors."""
+    """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors, W
+    and U of a recurrence.
+    """
+    if type(layer) in CELLS:
+        return name in "WU"
     return type(layer) is Dense and name == "W" and len(input_shape) == 1
 
 
@@ -435,6 +444,14 @@ def _activation(low: Lowering, layer: Layer, x: Value, z: Value, parameters: lis
     low.native.add_activation(x.number, z.number, ACTIVATIONS[type(layer)], slope(layer))
 
 
+def _recurrent(low: Lowering, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
+    activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else IDENTITY
+    cell = (CELLS[type(layer)], len(layer.gates), layer.units, activation)
+    mask = low.mask.number if low.mask else -1
+    way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
+    low.native.add_recurrent(x.number, z.number, parameters, mask, *cell, *way)
+
+
 def _masking(low: Lowering, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
     low.mask = low.steps_mask(x.shape[0])
     low.native.add_masking(x.number, z.number, low.mask.number, layer.value)
@@ -494,6 +511,7 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
     Dropout: _dropout,
     Flatten: _flatten,
     Masking: _masking,
+    **dict.fromkeys(CELLS, _recurrent),
     Softmax: _softmax,
     Embedding: _embedding,
     PositionalEncoding: _positions,

@@ -230,14 +230,19 @@ class RNN(Recurrent):
             raise ValueError(f"RNN activation must be one of {names}, received {activation!r}")
         self.activation = activation
 
+    @property
+    def f(self) -> Activation:
+        """The activation as a layer."""
+        return ACTIVATIONS[self.activation]
+
     def _z(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> Any:
         return named("z", W @ x + U @ h + broadcast_samples(b))
 
     def step(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> tuple[Any, ...]:
-        return (ACTIVATIONS[self.activation].f(self._z(x, h, W, U, b)),)
+        return (self.f.f(self._z(x, h, W, U, b)),)
 
     def _dz(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> Any:
-        return named("dz", dh * ACTIVATIONS[self.activation].df(self._z(x, h, W, U, b)))
+        return named("dz", dh * self.f.df(self._z(x, h, W, U, b)))
 
     def step_delta(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> dict[str, Any]:
         dz = self._dz(dh, x, h, W, U, b)
