@@ -16,6 +16,8 @@ TARGETS: dict[str, tuple[float | None, float | None]] = {
     "lenet-128": (0.50, 0.20),
     "vgg-64": (0.65, 0.25),
     "depthwise": (0.70, None),
+    "batchnorm": (0.70, None),
+    "lstm": (0.70, None),
 }
 # Norms of the samples' own gradients: time relative to chainrule's plain training step.
 NORMS_TARGET = 1.30

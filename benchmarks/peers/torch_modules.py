@@ -67,11 +67,43 @@ class Builder:
         self.flattened = self.shape
         return nn.Flatten()
 
+    def batchnorm(self) -> nn.Module:
+        own = self.parameters()
+        module = nn.BatchNorm2d(self.shape[-1])
+        fill(
+            module,
+            weight=own["gamma"],
+            bias=own["beta"],
+            running_mean=own["mean"],
+            running_var=own["variance"],
+        )
+        return module
+
+    def lstm(self, units: int) -> nn.Module:
+        own = self.parameters()
+        module = LastState(nn.LSTM(self.shape[-1], units, batch_first=True))
+        fill(module.cell, weight_ih_l0=own["W"], weight_hh_l0=own["U"], bias_ih_l0=own["b"])
+        # chainrule has one bias, PyTorch two whose sum it is: learning both would double its rate.
+        nn.init.zeros_(module.cell.bias_hh_l0).requires_grad_(False)
+        self.shape = (units,)
+        return module
+
     def relu(self) -> nn.Module:
         return nn.ReLU()
 
     def sigmoid(self) -> nn.Module:
         return nn.Sigmoid()
+
+
+class LastState(nn.Module):
+    """The state after the last step of a sequence."""
+
+    def __init__(self, cell: nn.LSTM) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.cell(x)[1][0][0]
 
 
 class Average(nn.Module):

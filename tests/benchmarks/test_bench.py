@@ -11,7 +11,7 @@ from chainrule import bench
 from chainrule.bench.workloads import Workload
 from chainrule.cli import main
 from chainrule.layers import Conv2D, Dense, DepthwiseConv2D, Layer, ReLU
-from tests.benchmarks.tiny import CONV, DENSE, DEPTHWISE, NORMS
+from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, LSTM, NORMS
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_operations(
 
 def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = bench.Kernel("tiny", (6, 6, 1), 3, Conv2D(2, 3), Conv2D(2, 3))
-    monkeypatch.setattr(bench, "WORKLOADS", (DENSE, CONV, DEPTHWISE, NORMS))
+    monkeypatch.setattr(bench, "WORKLOADS", (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, LSTM))
     monkeypatch.setattr(bench, "kernels", lambda: (kernel,))
     shown: list[str] = []
     results = bench.run(quick=True, profile=True, json_file=tmp_path / "bench.json", show=shown.append)

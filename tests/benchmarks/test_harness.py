@@ -11,7 +11,7 @@ from benchmarks import harness, report
 from benchmarks.workloads import read, write
 
 from chainrule.bench.workloads import WORKLOADS
-from tests.benchmarks.tiny import CONV, DENSE, DEPTHWISE, NORMS
+from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, LSTM, NORMS
 
 SETTINGS = harness.Settings(threads=1, rounds=2, least=0.001, kernel_repetitions=0, patience=60)
 
@@ -20,7 +20,9 @@ SETTINGS = harness.Settings(threads=1, rounds=2, least=0.001, kernel_repetitions
 def results() -> dict[str, Any]:
     peers = [c for c in harness.CONFIGURATIONS if c.way in ("", "plain step", "eager", "jit")]
     absent = harness.Configuration("absent", "")
-    return harness.run((DENSE, CONV, DEPTHWISE, NORMS), SETTINGS, [*peers, absent], say=lambda line: None)
+    return harness.run(
+        (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, LSTM), SETTINGS, [*peers, absent], say=lambda line: None
+    )
 
 
 def test_measured(results: dict[str, Any]) -> None:

@@ -26,4 +26,13 @@ DEPTHWISE = Workload(
         *(("average",), ("dense", 3), ("softmax",)),
     ),
 )
+BATCHNORM = Workload(
+    "batchnorm",
+    "batch normalisation",
+    (6, 6, 1),
+    5,
+    2,
+    (("conv", 2, 3, 0), ("batchnorm",), ("relu",), ("flatten",), ("dense", 3), ("softmax",)),
+)
+LSTM = Workload("lstm", "an LSTM", (4, 3), 5, 2, (("lstm", 6), ("dense", 3), ("softmax",)))
 NORMS = Workload("norms", "norms of the samples' gradients", (6, 6, 1), 5, 2, CONV.layers, "norms")

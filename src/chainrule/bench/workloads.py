@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.layers import (
+    LSTM,
+    BatchNorm,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -55,9 +57,11 @@ def _kinds(layers: Collection[Description]) -> set[str]:
     }
 
 
-def _conv(*filters: int, kernel: int, padding: int) -> tuple[Description, ...]:
+def _conv(
+    *filters: int, kernel: int, padding: int, after: tuple[Description, ...] = (("relu",),)
+) -> tuple[Description, ...]:
     """conv-ReLU per number of filters, then a pool of 2."""
-    stages = [part for count in filters for part in (("conv", count, kernel, padding), ("relu",))]
+    stages = [part for count in filters for part in (("conv", count, kernel, padding), *after)]
     return (*stages, ("pool", 2))
 
 
@@ -82,6 +86,12 @@ _VGG: tuple[Description, ...] = (
     *_conv(64, 64, kernel=3, padding=1),
     *(("flatten",), ("dense", 128), ("relu",), ("dense", 10), ("softmax",)),
 )
+_NORMALISED: tuple[Description, ...] = (
+    *_conv(32, 32, kernel=3, padding=1, after=(("batchnorm",), ("relu",))),
+    *_conv(64, 64, kernel=3, padding=1, after=(("batchnorm",), ("relu",))),
+    *(("flatten",), ("dense", 128), ("relu",), ("dense", 10), ("softmax",)),
+)
+_LSTM: tuple[Description, ...] = (("lstm", 128), ("dense", 10), ("softmax",))
 _MOBILE: tuple[Description, ...] = (
     *(("conv", 32, 3, 1, 2), ("relu",)),
     *_separable(64, stride=1),
@@ -98,6 +108,8 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("lenet-128", "LeNet conv20-conv40-100-10, batch 128", (28, 28, 1), 128, 8, _LENET),
     Workload("vgg-64", "VGG-ish 3→32→32→64→64→128→10, batch 64", (32, 32, 3), 64, 2, _VGG),
     Workload("depthwise", "MobileNet-like 3→32→64→64→64→10, batch 64", (32, 32, 3), 64, 4, _MOBILE),
+    Workload("batchnorm", "VGG-ish with batch normalisation, batch 64", (32, 32, 3), 64, 2, _NORMALISED),
+    Workload("lstm", "LSTM 64→128→10 over 64 steps, batch 64", (64, 64), 64, 2, _LSTM),
     Workload(
         "lenet-norms", "samples' gradient norms, LeNet, batch 128", (28, 28, 1), 128, 8, _LENET, "norms"
     ),
@@ -112,6 +124,8 @@ _BUILDERS: dict[str, Callable[..., Layer]] = {
     "pool": MaxPool2D,
     "average": GlobalAveragePool,
     "flatten": Flatten,
+    "batchnorm": BatchNorm,
+    "lstm": LSTM,
     "residual": lambda *layers: Residual([_build(layer) for layer in layers]),
     "relu": ReLU,
     "sigmoid": Sigmoid,
