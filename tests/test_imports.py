@@ -15,7 +15,7 @@ LAYERS = (
     ("formulas",),
     ("initializers",),
     ("layers",),
-    ("losses", "penalties"),
+    ("constraints", "losses", "penalties"),
     ("data",),
     ("architecture", "parameters", "step", "storage", "theta"),
     ("executor", "per_sample", "summary"),

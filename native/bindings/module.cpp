@@ -367,6 +367,7 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a, "absolute"_a = 0.0)
+      .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
           [](P& p, int rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {

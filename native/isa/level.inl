@@ -96,6 +96,7 @@ constexpr Kernels<T> table() {
   k.gather = gather<T>;
   k.scatter = scatter<T>;
   k.update = update<T>;
+  k.limit_norms = limit_norms<T>;
   k.square_sum = square_sum<T>;
   k.peak = peak<T>;
   return k;

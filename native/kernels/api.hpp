@@ -355,6 +355,8 @@ struct Kernels {
   void (*gather)(const GatherArgs&, const Map<T>&, int kind, int begin, int end);   // unit: piece of an image row of a block
   void (*scatter)(const Map<T>&, T* rows, int samples, int begin, int end);         // lanes -> rows; unit: row of a block
   void (*update)(const UpdateArgs<T>&, size_t begin, size_t end);
+  // unit: group of `units` units, of `length` weights each
+  void (*limit_norms)(T* theta, int64_t length, int64_t units, double limit, int begin, int end);
   double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations
   // Σ (v + factor·o + sign_factor·sign o)²
   double (*square_sum)(const T* values, const T* other, T factor, T sign_factor, size_t begin, size_t end);

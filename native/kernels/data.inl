@@ -129,6 +129,47 @@ static void update(const UpdateArgs<T>& g, size_t begin, size_t end) {
   }
 }
 
+// Σ v² in double, in a fixed order.
+template <class T>
+static double run_square(const T* v, int64_t count) {
+  constexpr int parts = 8;
+  double sums[parts] = {}, sum = 0;
+  int64_t i = 0;
+  for (; i + parts <= count; i += parts)
+    for (int p = 0; p < parts; p++) sums[p] += double(v[i + p]) * double(v[i + p]);
+  for (; i < count; i++) sum += double(v[i]) * double(v[i]);
+  for (int p = 0; p < parts; p++) sum += sums[p];
+  return sum;
+}
+
+// Scales every unit's weights to a norm of at most `limit`. theta is [group][weight of a unit][unit]: panels have the lanes as
+// units of a group, filters and rows are groups of one unit. Reference: constraints.py. NaN stays, for whoever looks for it.
+template <class T>
+static void limit_norms(T* theta, int64_t length, int64_t units, double limit, int begin, int end) {
+  for (int group = begin; group < end; group++) {
+    T* const weights = theta + group * length * units;
+    for (int64_t u = 0; u < units; u += lanes<T>) {
+      const int64_t width = units - u < lanes<T> ? units - u : lanes<T>;
+      double squares[lanes<T>] = {};
+      T factors[lanes<T>];
+      bool all_within = true;
+      if (units == 1) squares[0] = run_square(weights, length);
+      for (int64_t i = 0; units > 1 && i < length; i++)
+        for (int64_t l = 0; l < width; l++) {
+          const double v = double(weights[i * units + u + l]);
+          squares[l] += v * v;
+        }
+      for (int64_t l = 0; l < width; l++) {
+        const bool within = !(squares[l] > limit * limit);
+        factors[l] = within ? T(1) : T(limit / __builtin_sqrt(squares[l]));
+        all_within = all_within && within;
+      }
+      for (int64_t i = 0; !all_within && i < length; i++)
+        for (int64_t l = 0; l < width; l++) weights[i * units + u + l] *= factors[l];
+    }
+  }
+}
+
 // Σ (v + factor·o + sign_factor·sign o)² in double, in a fixed order: the penalty's value, the gradient's norm, and a test for
 // finite numbers.
 template <class T>

@@ -113,6 +113,8 @@ class Plan {
   void set_input(int value);
   void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
   void set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
+  // The norm of every unit's weights is at most `limit` after an update; a plain parameter is [group][weight][unit].
+  void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
   void set_per_sample(double clip);
   void finish();   // lays out the arena
@@ -212,6 +214,12 @@ class Plan {
     size_t begin, end;
     bool penalised;
   };
+  struct MaxNorm {
+    int parameter;
+    int groups;
+    int64_t length, units;
+    double limit;
+  };
   void gather(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
@@ -224,6 +232,7 @@ class Plan {
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
   void update(double rate);
+  void limit_norms();
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
   void pack_parameter(int parameter, const T* canonical, T* packed) const;
 
@@ -248,6 +257,7 @@ class Plan {
 
   int rule_ = -1;
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
+  std::vector<MaxNorm> max_norms_;
 
   Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,
       loss_region_, correct_region_;

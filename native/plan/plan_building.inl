@@ -262,6 +262,16 @@ void Plan<T>::set_optimizer(int rule, double momentum, double beta2, double epsi
 }
 
 template <class T>
+void Plan<T>::add_max_norm(int i, int64_t groups, int64_t units, double limit) {
+  const ParameterShape& shape = parameter(i).shape;
+  if (groups < 1 || units < 1 || shape.size % (groups * units) != 0) throw std::invalid_argument("a max-norm of other units");
+  held<T>(limit, "a max-norm", true);
+  if (shape.layout == Layout::panels)
+    max_norms_.push_back({i, int((shape.outputs + lanes() - 1) / lanes()), shape.inputs, lanes(), limit});
+  else max_norms_.push_back({i, int(groups), shape.size / (groups * units), units, limit});
+}
+
+template <class T>
 void Plan<T>::set_per_sample(double clip) {
   per_sample_ = true, clip_sample_ = clip;
 }

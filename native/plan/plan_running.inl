@@ -230,6 +230,15 @@ void Plan<T>::update(double rate) {
       kernels_.update(own, c.begin, c.end);
     }
   });
+  limit_norms();
+}
+
+template <class T>
+void Plan<T>::limit_norms() {
+  for (const MaxNorm& m : max_norms_)
+    parallel(m.groups, m.groups * m.length * m.units / lanes() * 2, [&](int begin, int end, int) {
+      kernels_.limit_norms(theta(m.parameter), m.length, m.units, m.limit, begin, end);
+    });
 }
 
 template <class T>

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chainrule import data, formulas
+from chainrule.constraints import MaxNorm
 from chainrule.engine import Plan, info, set_threads, threads
 from chainrule.engine.executor import NativeExecutor
 from chainrule.engine.isa import register_with_threadpoolctl
@@ -212,6 +213,7 @@ __all__ = [
     "LearnedPositions",
     "Loss",
     "Masking",
+    "MaxNorm",
     "MaxPool1D",
     "MaxPool2D",
     "MeanAbsoluteError",

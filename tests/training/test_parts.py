@@ -192,3 +192,18 @@ def test_fit_takes_class_weights() -> None:
     fit(one, X, y, class_weight={2: 3.0}, epochs=2, progress=False)
     fit(other, X, y, sample_weight=np.where(y == 2, 3.0, 1.0), epochs=2, progress=False)
     assert same_bits(snapshot(one), snapshot(other))
+
+
+@pytest.mark.parametrize("validation", ["a part", "a fraction"])
+def test_validation_is_not_weighted_by_class(validation: str) -> None:
+    X, y = blobs(30)
+    own = np.linspace(1, 2, 30)
+    given = (X[:10], y[:10], own[:10]) if validation == "a part" else 0.4
+    with_both = prepare(classifier(), CrossEntropy(), X, y, own, given, 0, {2: 5.0})
+    plain = prepare(classifier(), CrossEntropy(), X, y, own, given, 0, None)
+    assert with_both.validation is not None
+    assert plain.validation is not None
+    np.testing.assert_array_equal(with_both.validation.weights, plain.validation.weights)
+    expected = own * np.where(y == 2, 5.0, 1.0)
+    rows = with_both.rows
+    np.testing.assert_allclose(with_both.training.weights[rows], (expected / expected[rows].mean())[rows])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.updates import clip_factor, new_state
 
+from chainrule.constraints import MaxNorm
 from chainrule.layers import Dense, ReLU, Softmax, Tanh
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -53,6 +54,7 @@ def train_by_formula(
     orders: list[Array],
     loss: Loss | None = None,
     penalty: L2 | None = None,
+    constraint: MaxNorm | None = None,
     weights: Array | None = None,
 ) -> dict[str, Array]:
     """The parameters after the epochs: every step is `backpropagate` by the formulas and `Optimizer.update`.
@@ -78,13 +80,11 @@ def train_by_formula(
             clip = clip_factor(total.values(), optimizer.clip_norm)
             rate = float(optimizer.rates(step, 1, steps_per_epoch, len(orders))[0])
             step += 1
-            network.set_parameters(
-                {
-                    name: optimizer.update(
-                        array, clip * total[name], states[name], rate, step,
-                        penalised=network.parameter_specs[name].penalised,
-                    )
-                    for name, array in network.parameters.items()
-                }
-            )  # fmt: skip
+            for name, spec in network.parameter_specs.items():
+                updated = optimizer.update(
+                    network.parameters[name], clip * total[name], states[name], rate, step,
+                    penalised=spec.penalised,
+                )  # fmt: skip
+                limited = constraint is not None and spec.penalised
+                network.parameters[name] = constraint.apply(updated, spec) if limited else updated
     return snapshot(network)

@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule import _native
 from chainrule.architecture import check_batch
+from chainrule.constraints import MaxNorm
 from chainrule.engine import isa
 from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
 from chainrule.engine.lowering import Value, lower
@@ -64,6 +65,7 @@ class Plan:
     keep: keep z, a and δ of every layer apart, so that `inspect` can show them; otherwise layers are fused.
     training_size: m of L2(per_sample=True).
     per_sample: measure gradients of single samples, see `norms`.
+    constraint: holds after every step of training.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Plan:
         training_size: int | None = None,
         level: str | None = None,
         per_sample: bool = False,
+        constraint: MaxNorm | None = None,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -126,6 +129,10 @@ class Plan:
             native.set_per_sample(clip or 0.0)
         if optimizer is not None:
             self._set_optimizer(optimizer)
+        for name, spec in network.parameter_specs.items():
+            if constraint is not None and spec.penalised and spec.learned:
+                groups, _, units = spec.units
+                native.add_max_norm(self._parameters[name], groups, units, constraint.limit)
         native.finish()
         self.load()
 

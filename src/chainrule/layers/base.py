@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -21,6 +22,8 @@ class Parameter:
 
     learned False: a number the layer keeps beside its parameters, such as a running mean; it has no gradient,
     and training writes it by the layer's `running` formula.
+    unit_groups: None where the first axis counts the units whose incoming weights the rest are; where the
+    last axis counts them (a transposed convolution), the groups into which the first axis is cut.
     """
 
     shape: Shape
@@ -29,6 +32,16 @@ class Parameter:
     initializer: Initializer | None = None
     penalised: bool = True
     learned: bool = True
+    unit_groups: int | None = None
+
+    @property
+    def units(self) -> tuple[int, int, int]:
+        """The array's shape as (groups, incoming weights of a unit, units of a group)."""
+        size = math.prod(self.shape)
+        if self.unit_groups is None:
+            first = self.shape[0] if self.shape else 1
+            return first, size // first, 1
+        return self.unit_groups, size // self.unit_groups // self.shape[-1], self.shape[-1]
 
 
 class Layer:

@@ -29,6 +29,7 @@ KEYWORDS = by_name(
         "padding='same' or 'valid'": ("pad", "border_mode"),
         "input_shape in Network([...], input_shape=784)": ("input_shape",),
         "penalty=L2(1e-4) in fit": ("kernel_regularizer",),
+        "constraint=MaxNorm(3.0) in fit": ("kernel_constraint", "max_norm", "depthwise_constraint"),
         "slope=0.01": ("alpha", "negative_slope"),
     }
 )

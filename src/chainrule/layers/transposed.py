@@ -93,7 +93,7 @@ class ConvTranspose(Convolution):
         fan_in = max(size * channels // groups // math.prod(self.grid.stride), 1)
         shape = (channels, *self.grid.kernel, self.filters // groups)
         fans = fan_in, size * self.filters // groups
-        specs = {"W": Parameter(shape, *fans, self.initializer)}
+        specs = {"W": Parameter(shape, *fans, self.initializer, unit_groups=groups)}
         if self.bias:
             start = self.bias_initializer or Zeros()
             specs["b"] = Parameter((self.filters,), *fans, start, penalised=False)

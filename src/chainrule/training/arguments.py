@@ -20,6 +20,7 @@ _INSTEAD: dict[str, tuple[str, ...]] = {
         "weight_decay",
         "kernel_regularizer",
     ),
+    "constraint=MaxNorm(3.0)": ("max_norm", "maxnorm", "kernel_constraint", "weight_constraint"),
     "loss='cross_entropy'": ("criterion", "loss_fn", "loss_function", "objective", "cost"),
     "epochs=10": ("n_epochs", "num_epochs", "max_epochs", "nb_epoch", "n_iter", "max_iter", "iterations"),
     "batch_size=32": ("batch", "batchsize", "minibatch_size", "mini_batch_size"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.constraints import MaxNorm, constraint_from
 from chainrule.errors import DataError, NonFiniteError, describe
 from chainrule.keywords import teach
 from chainrule.losses import Loss, SquaredError, loss_from
@@ -55,6 +56,7 @@ def fit(
     *,
     loss: Loss | str | None = None,
     penalty: Penalty | None = None,
+    constraint: MaxNorm | None = None,
     optimizer: Optimizer | str | None = None,
     batch_size: int = 32,
     epochs: int = 10,
@@ -78,6 +80,7 @@ def fit(
     loss: a loss, "cross_entropy", "binary_cross_entropy", "squared_error" ("mse"), "mae", "huber", "poisson",
         "hinge", "squared_hinge" or "categorical_hinge"; None: the one that fits the network's last layer.
     penalty: such as L2(1e-4); biases are never penalised.
+    constraint: MaxNorm(3.0): after every step no unit's incoming weights have a larger norm; biases are free.
     optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3), or that of `resume`.
     batch_size: samples per step; the last batch of an epoch may be smaller, and so is the only one if N is.
     epochs: at least 1.
@@ -89,7 +92,8 @@ def fit(
     sample_weight: (N,), at least 0; only ratios matter (they are scaled to mean 1 over the training part). A
         fraction held out keeps its samples' weights. Accuracies count every sample once.
     class_weight: {label: weight}, a label not named weighs 1, or "balanced": N / (K · samples of the class),
-        so that every class weighs the same. It multiplies sample_weight.
+        so that every class weighs the same. It multiplies sample_weight in training only: validation is not
+        weighted by it, whichever way it is given.
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
@@ -121,6 +125,7 @@ def fit(
     if optimizer is None and resume is not None:
         optimizer = resume.optimizer
     chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
+    chosen_constraint = constraint_from(constraint)
     batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
     seed = check_count("seed", seed, 0, math.inf)
     if not isinstance(shuffle, (bool, np.bool_)):
@@ -142,6 +147,7 @@ def fit(
         optimizer=chosen_optimizer,
         batch_size=batch_size,
         training_size=samples,
+        constraint=chosen_constraint,
     )
     plan.check_batches(samples)
     plan.set_seed(seed)

@@ -53,7 +53,7 @@ _KEYWORDS = by_name(
             *("batch_size", "shuffle", "seed", "random_state"),
         ),
         "nothing: the line search finds the step's length": ("rate", "lr", "learning_rate", "eta"),
-        "nothing here: chainrule.fit has it": ("validation", "callbacks", "early_stopping"),
+        "nothing here: chainrule.fit has it": ("validation", "callbacks", "early_stopping", "constraint"),
         "progress=False, True or 'tqdm'": ("verbose", "disp", "progress_bar"),
     }
 )

@@ -59,16 +59,17 @@ def prepare(
     """Validate and encode everything; nothing of the network is changed. Raises DataError and ShapeError.
 
     A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion. A
-    class weight multiplies the sample weights.
+    class weight multiplies the sample weights in training; validation measures the data as they are.
     """
     form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
     X = _as(network.dtype, check_inputs(X, network.input_shape, **form))
     targets, classes = encode_targets(y, network, loss, len(X))
     targets = _as(network.dtype, targets)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+    training = weights
     if class_weight is not None:
         by_class = class_weights(class_weight, class_labels(targets), classes)
-        weights = check_weights(by_class if weights is None else by_class * weights, len(X), "class_weight")
+        training = check_weights(by_class if weights is None else by_class * weights, len(X), "class_weight")
     rows = np.arange(len(X), dtype=np.int64)
     held_out: Part | None = None
     if isinstance(validation, (tuple, list)):
@@ -80,8 +81,8 @@ def prepare(
         rows = np.flatnonzero(kept).astype(np.int64)
         own = None if weights is None else _mean_one(weights, chosen)[chosen]
         held_out = Part(X[chosen], targets[chosen], own)
-        weights = None if weights is None else _mean_one(weights, rows)
-    return FitData(Part(X, targets, weights), rows, held_out, classes)
+        training = None if training is None else _mean_one(training, rows)
+    return FitData(Part(X, targets, training), rows, held_out, classes)
 
 
 def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Part:
