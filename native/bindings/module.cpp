@@ -322,6 +322,7 @@ void bind_plan(nb::module_& m, const char* name) {
           "x"_a, "z"_a, "parameters"_a, "mask"_a, "cell"_a, "gates"_a, "units"_a, "activation"_a, "every"_a, "reverse"_a,
           "truncate"_a)
       .def("add_masking", &P::add_masking, "x"_a, "z"_a, "mask"_a, "value"_a)
+      .def("add_masked_pool", &P::add_masked_pool, "x"_a, "z"_a, "mask"_a, "average"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
       .def("add_program", &P::add_program, "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a)
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "vocabulary"_a, "padding"_a)

@@ -73,6 +73,8 @@ constexpr Kernels<T> table() {
   k.recurrent_backward = recurrent_backward<T>;
   k.masking_forward = masking_forward<T>;
   k.masking_backward = masking_backward<T>;
+  k.masked_pool_forward = masked_pool_forward<T>;
+  k.masked_pool_backward = masked_pool_backward<T>;
   k.embedding_forward = embedding_forward<T>;
   k.embedding_gradient = embedding_gradient<T>;
   k.embedding_gradient_units = embedding_gradient_units<T>;

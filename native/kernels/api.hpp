@@ -109,6 +109,14 @@ struct ElementwiseArgs {
   int blocks;
 };
 
+// Pooling over the steps that are there: x and its δ are sequences, z and its δ vectors.
+template <class T>
+struct MaskedPoolArgs {
+  Map<T> x, z, mask, x_delta, z_delta;
+  int blocks;
+  bool average;
+};
+
 template <class T>
 struct MaskingArgs {
   Map<T> x, z;   // forward: values; backward: x is the δ of the input, z that of the output
@@ -327,10 +335,12 @@ struct Kernels {
   void (*recurrent_backward)(const RecurrentArgs<T>&, int begin, int end);
   void (*masking_forward)(const MaskingArgs<T>&, int begin, int end);   // unit: row of a block
   void (*masking_backward)(const MaskingArgs<T>&, int begin, int end);
+  void (*masked_pool_forward)(const MaskedPoolArgs<T>&, int begin, int end);   // unit: block
+  void (*masked_pool_backward)(const MaskedPoolArgs<T>&, int begin, int end);
   void (*embedding_forward)(const EmbeddingArgs<T>&, int begin, int end);   // unit: output row of a block
   void (*embedding_gradient)(const EmbeddingArgs<T>&, int begin, int end);
   int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
-  void (*add_table)(const TableArgs<T>&, int begin, int end);   // unit: row of a block
+  void (*add_table)(const TableArgs<T>&, int begin, int end);                        // unit: row of a block
   void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
   void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel
   void (*norm_running)(const NormArgs<T>&, int begin, int end);                      // unit: channel

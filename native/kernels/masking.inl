@@ -33,3 +33,67 @@ static void masking_backward(const MaskingArgs<T>& g, int begin, int end) {
       for (int c = 0; c < channels; c++) store(x + c * L, load(z + c * L) * load(mask));
   }
 }
+
+// How many steps of each sample are there.
+template <class T>
+inline Vec<T> steps_there(const Map<T>& mask, int b) {
+  Vec<T> count{};
+  for (int t = 0; t < mask.width; t++) count += load(mask.data + b * mask.block + ptrdiff_t(t) * lanes<T>);
+  return count;
+}
+// The step of the largest value of a channel among those that are there, the first at a tie; -1 where there is none.
+template <class T>
+inline Vec<T> largest_step(const T* x, const T* mask, int steps, int channels, Vec<T>& most) {
+  constexpr int L = lanes<T>;
+  Vec<T> found = broadcast<T>(T(-1));
+  most = Vec<T>{};
+  for (int t = 0; t < steps; t++) {
+    const Vec<T> value = load(x + ptrdiff_t(t) * channels * L), there = load(mask + ptrdiff_t(t) * L);
+    const Vec<T> better = found < T(0) ? there : (value > most ? there : Vec<T>{});
+    found = better > T(0) ? broadcast<T>(T(t)) : found;
+    most = better > T(0) ? value : most;
+  }
+  return found;
+}
+
+template <class T>
+static void masked_pool_forward(const MaskedPoolArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int steps = g.x.width, channels = g.x.channels;
+  for (int b = begin; b < end; b++) {
+    const T *x = g.x.data + b * g.x.block, *mask = g.mask.data + b * g.mask.block;
+    T* z = g.z.data + b * g.z.block;
+    const Vec<T> count = steps_there<T>(g.mask, b), share = T(1) / at_least<T>(count, broadcast<T>(T(1)));
+    for (int c = 0; c < channels; c++) {
+      Vec<T> value{};
+      if (g.average) {
+        for (int t = 0; t < steps; t++) value += load(x + (ptrdiff_t(t) * channels + c) * L) * load(mask + ptrdiff_t(t) * L);
+        value *= share;
+      } else {
+        largest_step<T>(x + c * L, mask, steps, channels, value);
+      }
+      store(z + c * L, value);
+    }
+  }
+}
+
+template <class T>
+static void masked_pool_backward(const MaskedPoolArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int steps = g.x.width, channels = g.x.channels;
+  for (int b = begin; b < end; b++) {
+    const T *x = g.x.data + b * g.x.block, *mask = g.mask.data + b * g.mask.block, *d = g.z_delta.data + b * g.z_delta.block;
+    T* out = g.x_delta.data + b * g.x_delta.block;
+    const Vec<T> count = steps_there<T>(g.mask, b), share = T(1) / at_least<T>(count, broadcast<T>(T(1)));
+    for (int c = 0; c < channels; c++) {
+      const Vec<T> delta = load(d + c * L);
+      Vec<T> most{};
+      const Vec<T> winner = g.average ? most : largest_step<T>(x + c * L, mask, steps, channels, most);
+      for (int t = 0; t < steps; t++) {
+        const Vec<T> there = load(mask + ptrdiff_t(t) * L);
+        const Vec<T> own = g.average ? delta * share * there : (winner == T(t) ? delta : Vec<T>{});
+        store(out + (ptrdiff_t(t) * channels + c) * L, own);
+      }
+    }
+  }
+}

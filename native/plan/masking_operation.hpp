@@ -33,4 +33,33 @@ class MaskingOperation final : public Operation<T> {
   MaskingArgs<T> forward_{}, backward_{};
 };
 
+// The mean or the largest value of the steps that are there.
+template <class T>
+class MaskedPoolOperation final : public Operation<T> {
+ public:
+  int mask = -1;
+  bool average = false;
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    args_.x = plan.map(this->x), args_.z = plan.map(this->z), args_.mask = plan.map(mask);
+    args_.x_delta = plan.delta(this->x), args_.z_delta = plan.delta(this->z);
+    args_.average = average;
+  }
+  void forward(Plan<T>& plan, int samples) override { run(plan, plan.kernels().masked_pool_forward, samples); }
+  void delta(Plan<T>& plan, int samples) override {
+    run(plan, plan.kernels().masked_pool_backward, samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  template <class Kernel>
+  void run(Plan<T>& plan, Kernel kernel, int samples) {
+    args_.blocks = plan.blocks(samples);
+    parallel(args_.blocks, int64_t(args_.blocks) * args_.x.width * args_.x.channels * 3,
+             [&](int begin, int end, int) { kernel(args_, begin, end); });
+  }
+  MaskedPoolArgs<T> args_{};
+};
+
 }   // namespace chainrule

@@ -90,6 +90,7 @@ class Plan {
   // parameters: W, U, b, and the inner bias of a GRU; mask: -1 for none.
   void add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell);
   void add_masking(int x, int z, int mask, double value);   // writes the mask, a value of one channel
+  void add_masked_pool(int x, int z, int mask, bool average);
   void add_host(int number, int x, int z);
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
   void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);

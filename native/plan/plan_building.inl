@@ -153,6 +153,12 @@ void Plan<T>::add_masking(int x, int z, int mask, double value) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
+void Plan<T>::add_masked_pool(int x, int z, int mask, bool average) {
+  auto o = std::make_unique<MaskedPoolOperation<T>>();
+  o->mask = mask, o->average = average;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
 void Plan<T>::add_embedding(int x, int z, int table, int64_t vocabulary, int64_t padding) {
   const int64_t positions = value(x).shape.features(), features = value(z).shape.channels;
   if (vocabulary < 1 || parameter(table).shape.size != vocabulary * features ||

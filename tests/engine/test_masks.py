@@ -71,6 +71,8 @@ NETWORKS: dict[str, list[cr.Layer]] = {
     ],
     "behind a transposed convolution": [cr.ConvTranspose1D(4, 3, padding=1), cr.LSTM(5), cr.Dense(2)],
     "ends with the steps": [cr.Masking(), cr.Conv1D(3, 2), Weigh(), cr.Flatten(), cr.Dense(3), Weigh()],
+    "mean of the steps": [cr.Masking(), cr.Dense(9), cr.Tanh(), cr.GlobalAveragePool(), cr.Dense(2)],
+    "largest step": [cr.Masking(), cr.Dense(17), cr.GELU(), cr.GlobalMaxPool(), cr.Dense(2)],
     "into branches": [cr.Masking(), cr.Parallel([[Weigh(), cr.Dense(3)], []]), Weigh()],
     "out of a branch": [cr.Parallel([cr.Dense(3), [cr.Masking(), Weigh()]], join="concat"), Weigh()],
     "not into the next branch": [cr.Parallel([[cr.Masking(), Weigh()], Weigh()]), Weigh()],
@@ -130,3 +132,19 @@ def test_masking_refuses_what_it_cannot_be() -> None:
         cr.Network([cr.Masking()], input_shape=(4,))
     with pytest.raises(TypeError, match="write value="):
         cr.Masking(mask_value=-1.0)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("pool", [cr.GlobalAveragePool, cr.GlobalMaxPool])
+def test_pooling_over_steps_is_that_of_the_shorter_sequence(pool: type[cr.Layer]) -> None:
+    network = cr.Network([cr.Masking(), cr.Dense(4), pool()], input_shape=(STEPS, FEATURES), seed=1)
+    network.parameters["dense1.b"] = np.array([0.5, -0.5, 2, 0])
+    X = np.random.default_rng(0).standard_normal((3, STEPS, FEATURES)).astype(np.float32)
+    X[0, 2:] = 0
+    X[1] = 0
+    short = cr.Network.from_parameters(
+        [cr.Dense(4), pool()], dict(network.parameters), input_shape=(2, FEATURES)
+    )
+    found = network.predict(X)
+    np.testing.assert_allclose(found[0], short.predict(X[:1, :2])[0], rtol=1e-6)
+    np.testing.assert_array_equal(found[1], 0)  # nothing is there
+    assert cr.check_gradients(network, X + 0.0, found + 1, loss=cr.SquaredError())

@@ -88,6 +88,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "sum_samples": [Example((M,)), Example((IMAGE,))],
     "sum_positions": [Example((IMAGE,)), Example((M,))],
     "inside": [Example((IMAGE,), ())],
+    "every_feature": [Example((M,), ())],
     "count_positions": [Example((IMAGE,), ())],
     "max_positions": [Example((IMAGE,))],
     "first_position": [Example((IMAGE,), ())],

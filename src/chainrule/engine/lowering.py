@@ -432,6 +432,9 @@ def _pool(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) 
 def _global_pool(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     """One window, as large as the image."""
     kind = GLOBAL_POOLS[type(layer)]
+    if low.mask:
+        low.native.add_masked_pool(x.number, z.number, low.mask.number, kind == 1)
+        return
     whole = as_image(x.shape)[:2]
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, kind == 1, False)
 

@@ -66,6 +66,12 @@ def inside(x: Any) -> Any:
     return np.ones_like(x)
 
 
+@primitive(layout="first_operand", adjoint=lambda d, y, x: (None,))
+def every_feature(x: Any) -> Any:
+    """A number per step as one that every feature shares: (T, m) -> (T, 1, m)."""
+    return x[:, None, :]
+
+
 @primitive(layout=("count", "n"), adjoint=lambda d, y, x: (None,))
 def count_positions(x: Any) -> Any:
     """The number of positions."""

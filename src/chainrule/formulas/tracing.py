@@ -90,7 +90,9 @@ def _trace_layer(layer: Any) -> Formulas:
     roles = {"x": "image" if layer.spatial else "input", "z": layer.output, "a": layer.output, **layer.roles}
     roles["d"] = "gradient of " + layer.output
     methods = (layer.forward, layer.delta, layer.gradients)
-    names = dict.fromkeys(["x", "z", "d", *(name for method in methods for name, _ in declared(method))])
+    # A mask that may be left out is: the formula without one is the general reader's.
+    wanted = (name for method in methods for name, needed in declared(method) if needed or name != "mask")
+    names = dict.fromkeys(["x", "z", "d", *wanted])
     symbols = {
         name: Symbol(name, roles[name], kind) if name in roles else Symbol(name, f"parameter {name}")
         for name in names

@@ -21,10 +21,13 @@ from chainrule.formulas import (
     argmax_over,
     chosen,
     count_positions,
+    every_feature,
     first_position,
+    greater,
     inside,
     max_over,
     max_positions,
+    maximum,
     mean_over,
     named,
     place,
@@ -33,6 +36,7 @@ from chainrule.formulas import (
     stretch,
     sum_over,
     sum_positions,
+    where,
     window,
 )
 from chainrule.formulas.grid import Pads, Pair
@@ -41,6 +45,9 @@ from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape
 
 BY_POSITION = "the window and its stride: (2, 2)"
+
+
+_MASKED = -1e9  # stands for a value that is not seen
 
 
 class Pool(Layer):
@@ -222,27 +229,50 @@ class GlobalPool(Layer):
 
 
 class GlobalAveragePool(GlobalPool):
-    """The mean over all positions of every channel."""
+    """The mean over all positions of every channel; where steps are masked over those that are there."""
 
     kind = "globalavgpool"
 
-    def forward(self, x: Any) -> Any:
-        return sum_positions(x) / count_positions(x)
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return sum_positions(x) / count_positions(x)
+        s = every_feature(mask)
+        return sum_positions(x * s) / self._there(s)
 
-    def delta(self, d: Any, x: Any) -> Any:
-        return stretch(d / count_positions(x), x)
+    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return stretch(d / count_positions(x), x)
+        s = every_feature(mask)
+        return s * stretch(d / self._there(s), x)
+
+    def _there(self, s: Any) -> Any:
+        """How many steps are there; 1 where there is none, and the mean is 0."""
+        return named("n", maximum(sum_positions(s), 1))
 
 
 class GlobalMaxPool(GlobalPool):
-    """The largest value over all positions of every channel; at a tie the first in row-major order."""
+    """The largest value over all positions of every channel; at a tie the first in row-major order.
+
+    Where steps are masked over those that are there, and 0 where there is none.
+    """
 
     kind = "globalmaxpool"
 
-    def forward(self, x: Any) -> Any:
-        return max_positions(x)
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return max_positions(x)
+        return max_positions(self._seen(x, mask)) * self._any(mask)
 
-    def delta(self, d: Any, x: Any) -> Any:
-        return d * first_position(x)
+    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return d * first_position(x)
+        return d * self._any(mask) * first_position(self._seen(x, mask))
 
     def branches(self, x: Any) -> Any:
         return first_position(x)
+
+    def _seen(self, x: Any, mask: Any) -> Any:
+        return named("R", where(every_feature(mask), x, _MASKED))
+
+    def _any(self, mask: Any) -> Any:
+        return greater(sum_positions(every_feature(mask)), 0)
