@@ -213,6 +213,7 @@ struct ProgramSlot {
   int index, pixel, channel;
 };
 constexpr int program_slots = 128;   // at most
+constexpr int program_delta = 3;     // of a layer's values x, z, δ of z, δ of x: the one its backward writes
 
 template <class T>
 struct ProgramArgs {
@@ -225,6 +226,7 @@ struct ProgramArgs {
   bool whole;         // a step looks at all channels of a pixel, so that they must not be taken in pieces
   Map<T> values[4];   // of `channels` channels, or of one
   int blocks, height, width, channels;
+  int samples;   // of a backward pass: in the lanes behind them δ is 0, and 0/0 is not summed; 0: all lanes count
 };
 
 // Normalisation over a batch or over groups; what lies where stands in kernels/normalization.inl.

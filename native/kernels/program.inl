@@ -113,19 +113,22 @@ static void over_features(ProgramOp op, int pixels, int n, const Strip<T>& out, 
   }
 }
 
+// `there` is 0 in the lanes that are not to be summed.
 template <class T>
-static void accumulate(int pixels, int n, const Strip<T>& sum, const Strip<T>& a) {
+static void accumulate(int pixels, int n, const Strip<T>& sum, const Strip<T>& a, Vec<T> there) {
+  const auto own = [&](Vec<T> v) { return there != T(0) ? v : Vec<T>{}; };
   for (int p = 0; p < pixels; p++) {
     const T* x = a.data + p * a.pixel;
     T* to = sum.data + p * sum.pixel;
-    if (sum.channel == 0) store<T>(to, load<T>(to) + sum_channels<T>(x, a.channel, n));
+    if (sum.channel == 0) store<T>(to, load<T>(to) + own(sum_channels<T>(x, a.channel, n)));
     else
-      for (int c = 0; c < n; c++) store<T>(to + c * sum.channel, load<T>(to + c * sum.channel) + load<T>(x + c * a.channel));
+      for (int c = 0; c < n; c++)
+        store<T>(to + c * sum.channel, load<T>(to + c * sum.channel) + own(load<T>(x + c * a.channel)));
   }
 }
 
 template <class T>
-static void run_step(const ProgramStep& e, int pixels, int channels, const Strip<T>* strips) {
+static void run_step(const ProgramStep& e, int pixels, int channels, const Strip<T>* strips, Vec<T> there) {
   typedef Vec<T> V;
   const Strip<T>&out = strips[e.out], &a = strips[e.a], &b = strips[e.b], &c = strips[e.c];
   const int n = e.thin ? 1 : channels;
@@ -177,7 +180,7 @@ static void run_step(const ProgramStep& e, int pixels, int channels, const Strip
     case ProgramOp::largest_feature:
       return over_features<T>(ProgramOp(e.op), pixels, channels, out, a);
     case ProgramOp::accumulate:
-      return accumulate<T>(pixels, n, out, a);
+      return accumulate<T>(pixels, n, out, a, there);
     case ProgramOp::count:
       return;
   }
@@ -263,6 +266,19 @@ static void moving_strips(const ProgramArgs<T>& g, Strip<T>* strips, const Strip
   }
 }
 
+// The δ that the strip has written becomes 0 where no sample stands.
+template <class T>
+static void clear_delta(const ProgramArgs<T>& g, const Strip<T>* strips, int pixels, int n, Vec<T> there) {
+  for (int i = 0; i < g.slot_count; i++) {
+    if (g.slots[i].kind != SlotKind::value || g.slots[i].index != program_delta) continue;
+    for (int p = 0; p < pixels; p++)
+      for (int c = 0; c < n; c++) {
+        T* const d = strips[i].data + p * strips[i].pixel + c * strips[i].channel;
+        store<T>(d, there != T(0) ? load<T>(d) : Vec<T>{});
+      }
+  }
+}
+
 template <class T>
 static void program(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* sums) {
   Strip<T> strips[program_slots], fixed[program_slots];
@@ -271,12 +287,16 @@ static void program(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* 
   const int step_w = strip_pixels<T>(g), step_c = strip_channels<T>(g);
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.height, h = unit % g.height;
+    const bool partial = (b + 1) * lanes<T> > g.samples && g.samples > 0;
+    Vec<T> there = broadcast<T>(T(1));
+    for (int i = 0; partial && i < lanes<T>; i++) there[i] = T(b * lanes<T> + i < g.samples);
     for (int w = 0; w < g.width; w += step_w) {
       const int pixels = w + step_w < g.width ? step_w : g.width - w;
       for (int c0 = 0; c0 < g.channels; c0 += step_c) {
         const int n = c0 + step_c < g.channels ? step_c : g.channels - c0;
         moving_strips<T>(g, strips, fixed, sums, b, h, w, c0, pixels, n);
-        for (int i = 0; i < g.step_count; i++) run_step<T>(g.steps[i], pixels, n, strips);
+        for (int i = 0; i < g.step_count; i++) run_step<T>(g.steps[i], pixels, n, strips, there);
+        if (partial) clear_delta<T>(g, strips, pixels, n, there);
       }
     }
   }

@@ -89,7 +89,7 @@ class ProgramOperation final : public Operation<T> {
   // With parameters, one pass computes their gradients and the δ.
   void gradients(Plan<T>& plan, int samples) override {
     if (!partial_.bytes) return;
-    const auto& g = backward_args_;
+    const auto g = of(backward_args_, samples);
     const auto& k = plan.kernels();
     const int units = plan.blocks(samples) * g.height;
     const ptrdiff_t step = ptrdiff_t(sum_vectors_) * plan.lanes();
@@ -112,11 +112,16 @@ class ProgramOperation final : public Operation<T> {
   }
 
   void delta(Plan<T>& plan, int samples) override {
-    if (!partial_.bytes && !backward_.empty()) run(plan, backward_args_, samples);
+    if (!partial_.bytes && !backward_.empty()) run(plan, of(backward_args_, samples), samples);
     multiply_by_derivative(plan, this->x, this->input_post, samples);
   }
 
  private:
+  static ProgramArgs<T> of(ProgramArgs<T> g, int samples) {
+    g.samples = samples;
+    return g;
+  }
+
   static void run(Plan<T>& plan, const ProgramArgs<T>& g, int samples) {
     const auto& k = plan.kernels();
     const int blocks = plan.blocks(samples);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 import weakref
 from collections import OrderedDict
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.architecture import leaves
 from chainrule.engine.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
@@ -27,7 +29,20 @@ class _Shelf:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.plans: OrderedDict[Any, Plan] = OrderedDict()
+        self.plans: OrderedDict[Any, tuple[Plan, list[Any]]] = OrderedDict()
+
+
+def _attributes(network: Network, loss: Loss | None) -> list[Any]:
+    """What a plan was made from and would not see change. chainrule's own losses are told by their key; two
+    of your own may print alike and differ.
+    """
+    found = [value for layer in leaves(network.layers) for value in vars(layer).values()]
+    return found if loss is None or type(loss) in LOSSES else [*found, loss, *vars(loss).values()]
+
+
+def _same(those: Any, these: list[Any]) -> bool:
+    """By identity: `==` of arrays is no answer."""
+    return len(those) == len(these) and all(map(operator.is_, those, these))
 
 
 class NativeExecutor:
@@ -46,14 +61,14 @@ class NativeExecutor:
             return
         try:
             key = (batch_size, keep, per_sample, repr(loss), network.dtype.name)
-            plan = shelf.plans.pop(key, None)
-            # The key tells chainrule's own losses apart; two of your own may print alike and differ.
-            if plan is None or (plan.loss is not loss and type(loss) not in LOSSES):
+            plan, made_from = shelf.plans.pop(key, (None, None))
+            attributes = _attributes(network, loss)
+            if plan is None or not _same(made_from, attributes):
                 plan = Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
                 plan.network = weakref.proxy(network)  # or the shelf would keep its own key alive
             else:
                 plan.load()
-            shelf.plans[key] = plan
+            shelf.plans[key] = plan, attributes
             while len(shelf.plans) > _PLANS_KEPT:
                 shelf.plans.popitem(last=False)
             yield plan

@@ -139,14 +139,16 @@ def _is_plain(layer: Layer) -> bool:
 def loss_programs(loss: Any, output: Shape) -> tuple[Program, Program] | None:
     """(value, value and gradient) of a loss of outputs of this shape, or None where they are no programs."""
     try:
-        symbols = {name: Symbol(name) for name in ("a", "y")}
+        names = ("a", "y")
+        symbols: dict[str, Expression] = {name: Symbol(name) for name in names}
+        symbols["y"] = _tree(loss.prepared, symbols)
         values = _summed(_tree(loss.value, symbols))
         if any(axes != "outputs" for _, axes in values):
             return None
         alone = Compiler(output[:-1], output[-1])
         both = Compiler(output[:-1], output[-1])
         for one in (alone, both):
-            for index, name in enumerate(symbols):
+            for index, name in enumerate(names):
                 one.bind(name, index, output)
             for value, _ in values:
                 one.accumulate(value, 0, (), whole=True)
@@ -156,7 +158,7 @@ def loss_programs(loss: Any, output: Shape) -> tuple[Program, Program] | None:
         return None
 
 
-def _tree(formula: Any, symbols: Mapping[str, Symbol]) -> Expression:
+def _tree(formula: Any, symbols: Mapping[str, Expression]) -> Expression:
     tree = call_formula(formula, symbols)
     if not isinstance(tree, Expression) or tree != call_formula(formula, symbols):
         raise NoProgramError  # not twice the same: it draws numbers, say

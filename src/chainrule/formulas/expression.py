@@ -49,6 +49,10 @@ class Expression:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
+        if isinstance(other, Real):  # False would be taken for the answer to `if alpha == 0`
+            raise TypeError(
+                "a formula cannot compare a symbol with a number by == or !=; write greater(a, b)"
+            )
         return isinstance(other, Expression) and self._hash == other._hash and self.key() == other.key()
 
     @cached_property
