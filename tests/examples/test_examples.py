@@ -25,7 +25,13 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.stem for path in folder.glob("*.py")} == {"xor", "regression", "digits_conv", "own_layer"}
+    assert {path.stem for path in folder.glob("*.py")} == {
+        "xor",
+        "regression",
+        "digits_conv",
+        "own_layer",
+        "characters",
+    }
 
 
 def test_xor(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,3 +54,8 @@ def test_digits(capsys: pytest.CaptureFixture[str]) -> None:
 def test_own_layer(capsys: pytest.CaptureFixture[str]) -> None:
     assert load_example("own_layer").main()
     assert float(last_line(capsys).split()[-2]) > 90
+
+
+def test_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load_example("characters").main(epochs=12) < 1.0
+    assert "Now is" in capsys.readouterr().out

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule import reference
+from chainrule.architecture import leaves
 from chainrule.checking.compare import TOLERANCE, Direction, Entries, compare
 from chainrule.checking.evaluators import NativeEvaluator, ReferenceEvaluator, native_available
 from chainrule.checking.report import GradientReport, ParameterCheck, Worst
-from chainrule.checking.single import check_layer, check_loss, check_penalty
+from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.errors import ShapeError
 from chainrule.losses import Loss, loss_from
@@ -53,7 +54,8 @@ def check_gradients(
 
     The report is true where all is well, prints as a table, and names the parameters that are WRONG and, as
     far as it can be told, the formula that makes them so. Kinks (ReLU at 0, ties of max pooling) are
-    recognised and not taken for errors. Raises what `net.backpropagate` raises.
+    recognised and not taken for errors. Raises what `net.backpropagate` raises, and ValueError for a
+    recurrence that cuts δ.
     """
     if not isinstance(net, Network):
         raise TypeError(
@@ -61,6 +63,8 @@ def check_gradients(
         )
     if engine not in (None, "native", "reference"):
         raise ValueError(f"engine must be 'native', 'reference' or None, received {engine!r}")
+    for layer in leaves(net.layers):
+        refuse_truncated(layer)
     chosen = loss_from(loss, net.layers[-1])
     chosen.check_output(net.layers)
     penalty = penalty_from(penalty)

@@ -14,7 +14,7 @@ from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
 from chainrule.errors import ShapeError
 from chainrule.initializers import Glorot
-from chainrule.layers import Embedding, Layer
+from chainrule.layers import Embedding, Layer, Recurrent
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
@@ -44,10 +44,12 @@ def check_layer(
     as for `check_gradients`.
 
     J is Σ c ⊙ forward(x) with random numbers c, so d = c. The report's records are "delta" and the
-    parameters' names. Raises ShapeError where a formula returns another shape than it must.
+    parameters' names. Raises ShapeError where a formula returns another shape than it must, and
+    ValueError for a recurrence that cuts δ.
     """
     if not isinstance(layer, Layer):
         raise TypeError(f"check_layer takes a layer object such as Dense(3), received {layer!r}")
+    refuse_truncated(layer)
     rng = np.random.Generator(np.random.PCG64(seed))
     plan = architecture([layer], input_shape)
     own, shape = plan.layers[0], input_shape_from(input_shape)
@@ -68,6 +70,15 @@ def check_layer(
         own, np.moveaxis(rows, 0, -1), values, expected, entries, direction, tolerance, seed
     )
     return _report(f"layer {own!r}", comparison, tolerance)
+
+
+def refuse_truncated(layer: Layer) -> None:
+    """ValueError for a layer whose δ is meant to be another number than the derivative."""
+    if isinstance(layer, Recurrent) and layer.truncate is not None:
+        raise ValueError(
+            f"{layer!r} cuts δ on its way through time, so its gradients are not the derivatives that finite "
+            "differences give; check it with truncate=None"
+        )
 
 
 def check_loss(
