@@ -296,7 +296,7 @@ class Operation {
     (void)samples, (void)with_gradients, (void)squares;
     return false;
   }
-  virtual void renew(Plan<T>&) {}                  // what is kept beside the parameters, once a step of training is done
+  virtual void renew(Plan<T>&) {}   // what is kept beside the parameters, once a step of training is done
   virtual bool hands_down(const Plan<T>& plan) const { return plan.value(x).with_delta; }   // whether somebody wants that δ
   int x = -1, z = -1;
   Post<T> post, input_post;

@@ -76,7 +76,9 @@ def accuracy(loss: cr.Loss, a: Array, y: Array) -> float:
 
 
 def test_the_random_networks_reach_everything() -> None:
-    """Every layer but those of sequences, every loss, both kinds of convolution, with and without biases, penalties and weights."""
+    """Every layer but those that want sequences, every loss, both kinds of convolution, with and without
+    biases, penalties and weights.
+    """
     problems = [problem_of(seed, family) for family, seed in NETWORKS]
     layers = {type(layer) for problem in problems for layer in problem.network.layers}
     sequences = {

@@ -1,0 +1,93 @@
+"""Normalisation and dropout as layers: arguments, errors, print, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.formulas import latex, text, trace
+from chainrule.layers.randomness import random_bits
+
+REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: cr.BatchNorm(momentum=1.5), ValueError, r"momentum .* at most 1, received 1.5: .*Keras"),
+    (lambda: cr.BatchNorm(epsilon=0), ValueError, "BatchNorm epsilon must be a number greater than 0"),
+    (lambda: cr.LayerNorm(epsilon=-1), ValueError, "LayerNorm epsilon"),
+    (lambda: cr.RMSNorm(epsilon="small"), ValueError, "RMSNorm epsilon .* received 'small'"),
+    (lambda: cr.GroupNorm(0), cr.ShapeError, "GroupNorm groups must be a positive integer, received 0"),
+    (lambda: cr.Dropout(1), ValueError, r"Dropout rate .* less than 1, received 1: .* leave nothing"),
+    (lambda: cr.Dropout(-0.1), ValueError, "Dropout rate must be a number at least 0"),
+    (lambda: cr.Dropout(0.5, seed=-1), ValueError, "Dropout seed must be a whole number"),
+    (lambda: cr.Dropout(p=0.5), TypeError, "write rate=0.5, the share that is dropped"),
+    (lambda: cr.Dropout(0.5, noise_shape=(1,)), TypeError, "every entry is drawn by itself"),
+    (lambda: cr.BatchNorm(eps=1e-3), TypeError, "write epsilon=1e-5"),
+    (lambda: cr.BatchNorm(num_features=3), TypeError, "it finds out its channels"),
+    (lambda: cr.LayerNorm(8), TypeError, "takes 0 by position"),
+    (lambda: cr.LayerNorm(axis=-1), TypeError, "it normalises the last axis"),
+    (lambda: cr.LayerNorm(elementwise_affine=False), TypeError, "γ and β are always there"),
+    (lambda: cr.GroupNorm(num_groups=2), TypeError, "write groups=8"),
+    (lambda: cr.BatchNorm2d(8), AttributeError, r"chainrule.BatchNorm\(\)"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "message"), REFUSED)
+def test_wrong_arguments(make: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("channels", "divisors"), [(8, "1, 2, 4, 8"), (720, "1, 2, 3, 4, ..., 240, 360, 720")]
+)
+def test_groups_that_do_not_divide(channels: int, divisors: str) -> None:
+    message = f"groups=7 does not divide the {channels} .*one of {divisors} "
+    with pytest.raises(cr.ShapeError, match=message):
+        cr.Network([cr.GroupNorm(7)], input_shape=(3, 3, channels))
+
+
+def test_in_print() -> None:
+    formulas = trace(cr.BatchNorm())
+    assert text(formulas.equations["delta"]) == "∂J/∂xˡ⁻¹ = (e − ŝ − x̂ ⊙ t̂) / r"
+    lines = {text(line) for line in formulas.equations["delta"].definitions}
+    assert {"μ = (1/N) xˡ⁻¹ 𝟏", "v = (1/N) c² 𝟏", "r = √(v̂ + 10⁻⁵)", "x̂ = c / r"} <= lines
+    assert r"\hat{x} = \frac{c}{r}" in map(latex, formulas.equations["forward"].definitions)
+    definitions = map(text, trace(cr.GroupNorm(2, epsilon=0.25)).equations["forward"].definitions)
+    assert {"μ = mean_g(xˡ⁻¹)", "r = √(v + 0.25)"} <= set(definitions)
+    assert text(trace(cr.Dropout(0.2)).equations["forward"]) == "xˡ = rˡ ⊙ xˡ⁻¹ / 0.8"
+
+
+def test_files_keep_the_running_numbers(tmp_path: Path) -> None:
+    layers = [cr.BatchNorm(0.2), cr.GroupNorm(2), cr.LayerNorm(), cr.RMSNorm(), cr.Dropout(0.5, seed=7)]
+    network = cr.Network([*layers, cr.Dense(2)], input_shape=4)
+    r = np.random.default_rng(0)
+    X, y = r.standard_normal((40, 4)) + 5, r.standard_normal((40, 2))
+    cr.fit(network, X, y, epochs=2, progress=False)
+    assert network.parameters["batchnorm1.mean"].min() > 1
+    network.save(tmp_path / "network.npz")
+    loaded = cr.load(tmp_path / "network.npz")
+    assert repr(loaded.layers) == repr(network.layers)
+    for made in (loaded, network.copy(), cr.Network([network], input_shape=4)):
+        np.testing.assert_array_equal(made.predict(X), network.predict(X))
+
+
+def test_a_start_anew_forgets_the_running_numbers() -> None:
+    network = cr.Network([cr.BatchNorm()], input_shape=4)
+    network.parameters["batchnorm1.variance"] = np.full(4, 9.0)
+    network.reinitialise()
+    np.testing.assert_array_equal(network.parameters["batchnorm1.variance"], np.ones(4))
+
+
+def test_dropout_draws_by_name_and_seed() -> None:
+    def drawn(layer: cr.Dropout) -> Any:
+        layer.name = layer.name or "dropout1"
+        return layer.draw((50, 8), lambda shape: random_bits(1, 1, layer.stream, shape))["r"]
+
+    first = drawn(cr.Dropout(0.5))
+    np.testing.assert_array_equal(first, drawn(cr.Dropout(0.5)))
+    for other in (cr.Dropout(0.5, name="other"), cr.Dropout(0.5, seed=0), cr.Dropout(0.5, seed=1)):
+        assert 0.35 < (first != drawn(other)).mean() < 0.65
+    assert (first >= drawn(cr.Dropout(0.7))).all()  # a higher rate drops more, of the same entries
