@@ -145,9 +145,9 @@ class BoundPlan : public Plan<T> {
   }
   void set_host(nb::object function) {
     host_function = std::move(function);
-    this->host.call = [this](int operation, bool backward, int samples) {
+    this->host.call = [this](int operation, HostCall what, int samples) {
       const WithGil gil;
-      host_function(operation, backward, samples);
+      host_function(operation, int(what), samples);
     };
   }
 
@@ -338,6 +338,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("share_delta", &P::share_delta, "value"_a, "with_value"_a)
       .def(
           "set_seed", [](P& p, uint64_t seed) { p.pass.seed = seed; }, "seed"_a)
+      .def("current_pass", [](const P& p) { return std::make_tuple(p.pass.training, p.pass.seed, p.pass.step); })
       .def("set_host", &P::set_host, "function"_a)
       .def(
           "set_loss",

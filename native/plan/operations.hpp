@@ -364,9 +364,13 @@ class HostOperation final : public Operation<T> {
  public:
   int number = 0;
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
-  void forward(Plan<T>& plan, int samples) override { plan.host.call(number, false, samples); }
-  void gradients(Plan<T>& plan, int samples) override { plan.host.call(number, true, samples); }   // δ as well
+  void forward(Plan<T>& plan, int samples) override { plan.host.call(number, HostCall::forward, samples_ = samples); }
+  void gradients(Plan<T>& plan, int samples) override { plan.host.call(number, HostCall::backward, samples); }   // δ as well
+  void renew(Plan<T>& plan) override { plan.host.call(number, HostCall::renew, samples_); }
   void delta(Plan<T>& plan, int samples) override { multiply_by_derivative(plan, this->x, this->input_post, samples); }
+
+ private:
+  int samples_ = 0;
 };
 
 // Image to vector where a halo stands in the way (otherwise a flattened value is a view of the same memory).

@@ -34,8 +34,9 @@ struct ParameterShape {
 };
 
 // Work that is done outside the engine (a layer that is only formulas): called with the plan idle.
+enum class HostCall : int { forward, backward, renew };
 struct Host {
-  std::function<void(int operation, bool backward, int samples)> call;
+  std::function<void(int operation, HostCall what, int samples)> call;
 };
 
 struct Batch {
@@ -132,9 +133,9 @@ class Plan {
   int64_t steps_taken = 0;
 
   // What kind of pass is running: a training pass draws random numbers, which `seed` and `step` fix (step 0: outside of
-  // training), and a step of training also renews the numbers kept beside the parameters.
+  // training).
   struct Pass {
-    bool training = false, renewing = false;
+    bool training = false;
     uint64_t seed = 0, step = 0;
   };
   Pass pass;

@@ -182,7 +182,7 @@ Progress Plan<T>::loss(const Batch& batch, int samples, bool training, bool back
 template <class T>
 void Plan<T>::evaluate_loss(int samples, bool backward) {
   if (loss_kind_ == -2) {
-    host.call(-1, backward, samples);
+    host.call(-1, backward ? HostCall::backward : HostCall::forward, samples);
     if (backward) multiply_by_derivative(*this, output_, loss_post_, samples);
   } else {
     LossArgs<T> g{};
@@ -260,8 +260,8 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
   progress.steps = steps;
   bool stop = false;
   struct Epoch {   // what holds during an epoch only, however it ends
-    explicit Epoch(Pass& own) : pass(own) { pass.renewing = true; }
-    ~Epoch() { serial_loops = pass.renewing = false, pass.step = 0; }
+    explicit Epoch(Pass& own) : pass(own) {}
+    ~Epoch() { serial_loops = false, pass.step = 0; }
     Pass& pass;
   } epoch(pass);
   const Asking asking(*this, [&] { stop = poll(progress) || stop; });

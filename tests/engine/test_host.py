@@ -274,3 +274,66 @@ def test_a_wrong_loss_is_told(loss: cr.Loss, message: str) -> None:
     plan = Plan(network, loss, batch_size=3)
     with pytest.raises(ValueError, match=message):
         plan.gradients(np.ones((3, 3), np.float32), np.ones((3, 2), np.float32))
+
+
+class Centred(cr.Layer):
+    """x minus its mean over the batch; a prediction takes a running mean."""
+
+    mixes_samples = True
+
+    def parameters(self, input_shape: tuple[int, ...]) -> dict[str, cr.Parameter]:
+        return {"mean": cr.Parameter(input_shape, initializer=cr.Zeros(), penalised=False, learned=False)}
+
+    def forward(self, x: Any) -> Any:
+        return x - np.mean(x, axis=-1, keepdims=True)
+
+    def delta(self, d: Any) -> Any:
+        return d - np.mean(d, axis=-1, keepdims=True)
+
+    def infer(self, x: Any, mean: Any) -> Any:
+        return x - mean[..., None]
+
+    def running(self, x: Any, mean: Any) -> dict[str, Any]:
+        return {"mean": (mean + np.mean(x, axis=-1)) / 2}
+
+
+class Noise(cr.Layer):
+    """x plus uniform noise in training."""
+
+    def draw(self, shape: tuple[int, ...], bits: Any) -> dict[str, Any]:
+        return {"noise": bits(shape) / 2**32}
+
+    def forward(self, x: Any, noise: Any) -> Any:
+        return x + np.asarray(noise, x.dtype)
+
+    def delta(self, d: Any) -> Any:
+        return d
+
+    def infer(self, x: Any) -> Any:
+        return x
+
+
+@machines
+def test_training_passes_of_ones_own(level: str, dtype: str) -> None:
+    r = np.random.default_rng(5)
+    layers = [cr.Dense(5), Centred(), cr.Parallel([[Noise()], [Noise()]]), cr.Tanh(), cr.Dense(2)]
+    network = cr.Network(layers, input_shape=4, seed=2)
+    network.parameters["centred1.mean"] = r.standard_normal(5)
+    X = r.standard_normal((37, 4)).astype(np.float32)
+    problem = Problem(network, X, r.standard_normal((37, 2)).astype(np.float32), cr.SquaredError())
+    assert_like_reference(problem, level, dtype, 37, problem.step())
+
+    plan = problem.plan(level, dtype, keep=False, optimizer=cr.SGD(1.0))
+    mean, start = network.parameters["centred1.mean"], plan.parameters()
+    trained = []
+    for seed in (1, 2):
+        plan.load()
+        plan.set_seed(seed)
+        plan.train_epoch(X, problem.y.astype(dtype), np.arange(37), np.array([0.1]))
+        trained.append(plan.parameters())
+    z = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)[0].output
+    expected = (mean + z.mean(axis=-1)) / 2
+    for found in trained:
+        np.testing.assert_allclose(found["centred1.mean"], expected, rtol=1e-5, atol=1e-6)
+        assert not np.array_equal(found["dense2.W"], start["dense2.W"])
+    assert not np.array_equal(trained[0]["dense2.W"], trained[1]["dense2.W"])  # other noise

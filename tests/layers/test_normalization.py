@@ -55,6 +55,7 @@ def test_in_print() -> None:
     lines = {text(line) for line in formulas.equations["delta"].definitions}
     assert {"μ = (1/N) xˡ⁻¹ 𝟏", "v = (1/N) c² 𝟏", "r = √(v̂ + 10⁻⁵)", "x̂ = c / r"} <= lines
     assert r"\hat{x} = \frac{c}{r}" in map(latex, formulas.equations["forward"].definitions)
+    assert formulas.equations["gamma"].remarks == ("N counts samples and positions, over which the sums go",)
     definitions = map(text, trace(cr.GroupNorm(2, epsilon=0.25)).equations["forward"].definitions)
     assert {"μ = mean_g(xˡ⁻¹)", "r = √(v + 0.25)"} <= set(definitions)
     assert text(trace(cr.Dropout(0.2)).equations["forward"]) == "xˡ = rˡ ⊙ xˡ⁻¹ / 0.8"

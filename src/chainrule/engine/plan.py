@@ -12,11 +12,11 @@ from chainrule import _native
 from chainrule.architecture import check_batch
 from chainrule.constraints import MaxNorm
 from chainrule.engine import isa
+from chainrule.engine.host import HostWork
 from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
 from chainrule.engine.lowering import Value, lower
 from chainrule.engine.programs import loss_programs
 from chainrule.errors import describe
-from chainrule.layers import Layer, call_formula
 from chainrule.losses import Loss
 from chainrule.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.per_sample import refuse_mixing
@@ -55,7 +55,7 @@ class EpochResult(NamedTuple):
     outcome: str  # "done", "stopped" or "nonfinite"
 
 
-class Plan:
+class Plan(HostWork):
     """Runs a network natively on batches of at most `batch_size` samples.
 
     network: supplies layers, shapes and parameters; `load` copies its parameters into the arena,
@@ -180,11 +180,6 @@ class Plan:
         source = self.network.parameters if parameters is None else parameters
         for name, number in self._parameters.items():
             self._native.set_parameter(number, np.ascontiguousarray(source[name], dtype=self.dtype))
-
-    def _read(self, name: str, read: Callable[[int, Any], Any]) -> np.ndarray:
-        array = np.empty(self.network.parameter_specs[name].shape, self.dtype)
-        read(self._parameters[name], array)
-        return array
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the arena's parameters by name."""
@@ -377,82 +372,3 @@ class Plan:
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
         return f"gradient of {names[found]}" if found >= 0 else None
-
-    # -- layers and losses that are only formulas
-
-    def _rows(self, value: Value, delta: bool, samples: int) -> np.ndarray:
-        """A value as the formulas see it: samples last."""
-        rows = np.empty((samples, *value.shape), self.dtype)
-        self._native.read_value(value.number, delta, rows)
-        return np.moveaxis(rows, 0, -1)
-
-    def _write(self, value: Value, delta: bool, array: Any, samples: int, what: str) -> None:
-        result = np.asarray(array)
-        if result.shape != (*value.shape, samples):
-            raise ValueError(
-                f"{what} returned shape {result.shape}, expected {(*value.shape, samples)} (samples last)"
-            )
-        rows = np.ascontiguousarray(np.moveaxis(result, -1, 0), dtype=self.dtype)
-        self._native.write_value(value.number, delta, rows)
-
-    def _call_host(self, operation: int, backward: bool, samples: int) -> None:
-        if operation < 0:
-            self._host_loss(backward, samples)
-            return
-        layer, x, z, mask, made = self._hosts[operation]
-        available = self._layer_parameters(layer)
-        available["x"] = self._rows(x, False, samples)
-        if mask:
-            available["mask"] = self._rows(mask, False, samples)[:, 0]
-        title = type(layer).__name__
-        if not backward:
-            self._write(z, False, call_formula(layer.forward, available), samples, f"{title}.forward")
-            if made:
-                there = layer.mask(available["x"])
-                there = available.get("mask", np.ones((*made.shape, samples))) if there is None else there
-                self._write(made, False, there.reshape(*made.shape, -1), samples, f"{title}.mask")
-            return
-        if not z.with_delta:  # nothing here or below has parameters
-            return
-        available["z"] = available["a"] = self._rows(z, False, samples)
-        available["d"] = self._rows(z, True, samples)
-        if x.with_delta:
-            self._write(x, True, call_formula(layer.delta, available), samples, f"{title}.delta")
-        gradients = call_formula(layer.gradients, available)
-        for name in layer.parameters(x.shape):
-            full = f"{layer.name}.{name}"
-            shape = self.network.parameter_specs[full].shape
-            if name not in gradients or np.shape(gradients[name]) != shape:
-                received = np.shape(gradients[name]) if name in gradients else "nothing"
-                raise ValueError(
-                    f"{title}.gradients must return {name!r} of shape {shape}, received {received}"
-                )
-            array = np.ascontiguousarray(gradients[name], dtype=self.dtype)
-            self._native.set_gradient(self._parameters[full], array)
-
-    def _layer_parameters(self, layer: Layer) -> dict[str, Any]:
-        prefix = f"{layer.name}."
-        return {
-            name.removeprefix(prefix): self._read(name, self._native.get_parameter)
-            for name in self._parameters
-            if name.startswith(prefix)
-        }
-
-    def _host_loss(self, backward: bool, samples: int) -> None:
-        assert self.loss is not None
-        assert self._lost is not None
-        shape = self.network.output_shape
-        targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
-        self._native.read_batch(targets, weights)
-        y = self.loss.prepared(np.moveaxis(targets, 0, -1))
-        a = self._rows(self._lost, False, samples)
-        losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
-        if losses.shape != (samples,):
-            raise ValueError(
-                f"{type(self.loss).__name__}.value must return one number per sample, shape ({samples},), "
-                f"received {losses.shape}"
-            )
-        self._native.set_losses(np.ascontiguousarray(losses))
-        if backward and self._lost.with_delta:
-            gradient = np.asarray(self.loss.gradient(a, y)) * weights
-            self._write(self._lost, True, gradient, samples, f"{type(self.loss).__name__}.gradient")

@@ -15,6 +15,8 @@ from chainrule.formulas.places import At
 _REMARKS = {
     "window": "{letter} is {fill} outside of the image",
     "place": "{letter} is 0 outside of its grid and at indices that are not whole",
+    "mean_samples": "N counts samples and positions, over which the sums go",
+    "mean_groups": "mean_g is over all positions and a group of channels, which share it",
     "one_hot": "onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
     "sinusoids": "P_{{t,2k}} = sin(t / 10000^{{2k/n}}), P_{{t,2k+1}} = cos(t / 10000^{{2k/n}}), n features",
 }

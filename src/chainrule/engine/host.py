@@ -1,0 +1,141 @@
+"""Layers and losses that are only formulas: evaluated on NumPy arrays for their part of a native plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.engine.lowering import Hosted, Value
+from chainrule.layers import Layer, call_formula
+from chainrule.layers.randomness import random_bits
+
+if TYPE_CHECKING:
+    from chainrule.losses import Loss
+    from chainrule.network import Network
+
+# Numbers of native/plan/plan.hpp, enum HostCall.
+FORWARD, BACKWARD, RENEW = range(3)
+
+
+class HostWork:
+    """What a plan does itself when the native one calls: a base of `Plan`, which has these attributes."""
+
+    network: Network
+    loss: Loss | None
+    dtype: np.dtype[Any]
+    _native: Any
+    _parameters: Mapping[str, int]
+    _hosts: Sequence[Hosted]
+    _lost: Value | None
+
+    def _call_host(self, operation: int, what: int, samples: int) -> None:
+        if operation < 0:
+            self._host_loss(what == BACKWARD, samples)
+        else:
+            call = (self._host_forward, self._host_backward, self._host_renew)[what]
+            call(self._hosts[operation], samples)
+
+    def _host_forward(self, host: Hosted, samples: int) -> None:
+        layer, z, made = host.layer, host.z, host.made
+        available = self._given(host, samples)
+        training = self._native.current_pass()[0]
+        formula = layer.forward if training or layer.infer is None else layer.infer
+        title = f"{type(layer).__name__}.{formula.__name__}"
+        self._write(z, False, call_formula(formula, available), samples, title)
+        if made:
+            there = layer.mask(available["x"])
+            there = available.get("mask", np.ones((*made.shape, samples))) if there is None else there
+            self._write(made, False, there.reshape(*made.shape, -1), samples, f"{type(layer).__name__}.mask")
+
+    def _host_backward(self, host: Hosted, samples: int) -> None:
+        layer, x, z = host.layer, host.x, host.z
+        if not z.with_delta:  # nothing here or below has parameters
+            return
+        available = self._given(host, samples)
+        available["z"] = available["a"] = self._rows(z, False, samples)
+        available["d"] = self._rows(z, True, samples)
+        title = type(layer).__name__
+        if x.with_delta:
+            self._write(x, True, call_formula(layer.delta, available), samples, f"{title}.delta")
+        learned = [name for name, spec in layer.parameters(x.shape).items() if spec.learned]
+        gradients = call_formula(layer.gradients, available)
+        self._set(layer, learned, gradients, "gradients", self._native.set_gradient)
+
+    def _host_renew(self, host: Hosted, samples: int) -> None:
+        layer = host.layer
+        if type(layer).running is Layer.running:
+            return
+        kept = [name for name, spec in layer.parameters(host.x.shape).items() if not spec.learned]
+        renewed = call_formula(layer.running, self._given(host, samples))
+        self._set(layer, kept, renewed, "running", self._native.set_parameter)
+
+    def _given(self, host: Hosted, samples: int) -> dict[str, Any]:
+        """What the formulas of a layer may declare in this pass, samples last."""
+        layer, prefix = host.layer, f"{host.layer.name}."
+        available: dict[str, Any] = {
+            name.removeprefix(prefix): self._read(name, self._native.get_parameter)
+            for name in self._parameters
+            if name.startswith(prefix)
+        }
+        x = available["x"] = self._rows(host.x, False, samples)
+        if host.mask:
+            available["mask"] = self._rows(host.mask, False, samples)[:, 0]
+        training, seed, step = self._native.current_pass()
+        if training:
+            available |= layer.draw(x.shape, lambda shape: random_bits(seed, step, layer.stream, shape))
+        return available
+
+    def _set(self, layer: Layer, names: list[str], values: Any, formula: str, write: Any) -> None:
+        """Hand what a formula returned by name to the native plan; ValueError for another shape."""
+        for name in names:
+            full = f"{layer.name}.{name}"
+            shape = self.network.parameter_specs[full].shape
+            if name not in values or np.shape(values[name]) != shape:
+                received = np.shape(values[name]) if name in values else "nothing"
+                raise ValueError(
+                    f"{type(layer).__name__}.{formula} must return {name!r} of shape {shape}, "
+                    f"received {received}"
+                )
+            write(self._parameters[full], np.ascontiguousarray(values[name], dtype=self.dtype))
+
+    def _host_loss(self, backward: bool, samples: int) -> None:
+        assert self.loss is not None
+        assert self._lost is not None
+        shape = self.network.output_shape
+        targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
+        self._native.read_batch(targets, weights)
+        y = self.loss.prepared(np.moveaxis(targets, 0, -1))
+        a = self._rows(self._lost, False, samples)
+        losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
+        if losses.shape != (samples,):
+            raise ValueError(
+                f"{type(self.loss).__name__}.value must return one number per sample, shape ({samples},), "
+                f"received {losses.shape}"
+            )
+        self._native.set_losses(np.ascontiguousarray(losses))
+        if backward and self._lost.with_delta:
+            gradient = np.asarray(self.loss.gradient(a, y)) * weights
+            self._write(self._lost, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
+
+    def _read(self, name: str, read: Any) -> np.ndarray:
+        """A parameter, or what is kept beside it, by one of the native plan's getters."""
+        array = np.empty(self.network.parameter_specs[name].shape, self.dtype)
+        read(self._parameters[name], array)
+        return array
+
+    def _rows(self, value: Value, delta: bool, samples: int) -> np.ndarray:
+        """A value as the formulas see it: samples last."""
+        rows = np.empty((samples, *value.shape), self.dtype)
+        self._native.read_value(value.number, delta, rows)
+        return np.moveaxis(rows, 0, -1)
+
+    def _write(self, value: Value, delta: bool, array: Any, samples: int, what: str) -> None:
+        result = np.asarray(array)
+        if result.shape != (*value.shape, samples):
+            raise ValueError(
+                f"{what} returned shape {result.shape}, expected {(*value.shape, samples)} (samples last)"
+            )
+        rows = np.ascontiguousarray(np.moveaxis(result, -1, 0), dtype=self.dtype)
+        self._native.write_value(value.number, delta, rows)
