@@ -285,6 +285,13 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("embedding-padding", lambda: L.Embedding(4, 16, padding=2), (6,), ids=4),
     LayerCase("embedding-images", lambda: L.Embedding(6, 2), (3, 4), samples=2, ids=6, note="ids in rows"),
     LayerCase("embedding-single", lambda: L.Embedding(3, 33), (1,), samples=1, ids=3, note="batch of one"),
+    LayerCase("attention", lambda: L.MultiHeadAttention(2), (4, 6), scale=0.3),
+    LayerCase("attention-causal", lambda: L.MultiHeadAttention(3, causal=True), (5, 6), samples=2, scale=0.3),
+    LayerCase(
+        "attention-one-head", lambda: L.MultiHeadAttention(1, bias=False), (3, 5), samples=2, scale=0.3
+    ),
+    LayerCase("attention-single", lambda: L.MultiHeadAttention(2), (7, 4), samples=1, scale=0.3),
+    LayerCase("attention-long", lambda: L.MultiHeadAttention(2, causal=True), (19, 4), samples=2, scale=0.3),
     LayerCase("positions", L.PositionalEncoding, (5, 6)),
     LayerCase("positions-odd", L.PositionalEncoding, (9, 7), samples=2),
     LayerCase("positions-single", L.PositionalEncoding, (1, 1), samples=1),

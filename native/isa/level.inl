@@ -22,6 +22,7 @@ namespace {
 #include "../kernels/loss.inl"
 #include "../kernels/data.inl"
 #include "../kernels/embedding.inl"
+#include "../kernels/attention.inl"
 #include "../kernels/program.inl"
 
 template <class T>
@@ -78,6 +79,9 @@ constexpr Kernels<T> table() {
   k.embedding_forward = embedding_forward<T>;
   k.embedding_gradient = embedding_gradient<T>;
   k.embedding_gradient_units = embedding_gradient_units<T>;
+  k.attention_scratch = attention_scratch<T>;
+  k.attention_forward = attention_forward<T>;
+  k.attention_backward = attention_backward<T>;
   k.add_table = add_table<T>;
   k.norm_batch_sums = norm_batch_sums<T>;
   k.norm_batch_finish = norm_batch_finish<T>;

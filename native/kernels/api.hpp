@@ -130,8 +130,20 @@ struct EmbeddingArgs {
   Map<T> x, z;   // ids, one per position of z; z: forward the value, backward its δ
   const T* table;
   T* gradient;                   // [vocabulary][features], as table
+  Map<T> mask;                   // one channel: 0 where the id is the padding, otherwise 1; data is null where nobody asks
   int64_t vocabulary, padding;   // the id that has no row, or -1
   int blocks;
+};
+
+template <class T>
+struct AttentionArgs {
+  Map<T> q, k, v, o;                           // of one row of steps; the features of a head lie side by side
+  Map<T> q_delta, k_delta, v_delta, o_delta;   // backward
+  Map<T> mask;                                 // one channel, 0 where a step is padding; data is null where all are there
+  T* weights;                                  // A: [block][head][query][key][lane], or null where nobody reads it again
+  T scale;                                     // 1 / √(features of a head)
+  int heads, blocks;
+  bool causal;
 };
 
 template <class T>
@@ -342,6 +354,9 @@ struct Kernels {
   void (*embedding_forward)(const EmbeddingArgs<T>&, int begin, int end);   // unit: output row of a block
   void (*embedding_gradient)(const EmbeddingArgs<T>&, int begin, int end);
   int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
+  size_t (*attention_scratch)(const AttentionArgs<T>&);
+  void (*attention_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a block
+  void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);
   void (*add_table)(const TableArgs<T>&, int begin, int end);                        // unit: row of a block
   void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
   void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel

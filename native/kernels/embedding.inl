@@ -31,6 +31,9 @@ static void embedding_forward(const EmbeddingArgs<T>& g, int begin, int end) {
         from[l] = row < 0 ? nullptr : g.table + row * features;
       }
       rows_to_lanes<T, T>(from, z, features, T(1));
+      if (!g.mask.data) continue;
+      T* there = g.mask.data + b * g.mask.block + ptrdiff_t(j) * L;
+      store(there, load(ids) == T(g.padding) ? Vec<T>{} : broadcast<T>(T(1)));
     }
   }
 }

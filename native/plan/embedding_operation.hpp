@@ -9,7 +9,7 @@ namespace chainrule {
 template <class T>
 class EmbeddingOperation final : public Operation<T> {
  public:
-  int table = -1;
+  int table = -1, mask = -1;
   int64_t vocabulary = 0, padding = -1;
 
   void bind(Plan<T>& plan) override {
@@ -17,6 +17,7 @@ class EmbeddingOperation final : public Operation<T> {
     EmbeddingArgs<T>& f = forward_;
     f.x = plan.map(this->x), f.z = plan.map(this->z);
     f.table = plan.theta(table), f.gradient = plan.gradient(table);
+    f.mask = plan.map(mask);
     f.vocabulary = vocabulary, f.padding = padding;
     backward_ = f;
     backward_.z = plan.delta(this->z);

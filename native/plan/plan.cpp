@@ -5,6 +5,7 @@
 #include <limits>
 #include <sstream>
 
+#include "attention_operation.hpp"
 #include "cpu.hpp"
 #include "masking_operation.hpp"
 #include "embedding_operation.hpp"

@@ -100,7 +100,9 @@ class Plan {
   // name: CRC of the layer's; threshold of 2^32: how many of the random numbers drop their entry.
   void add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale);
   void add_flatten(int x, int z);
-  void add_embedding(int x, int z, int table, int64_t vocabulary, int64_t padding);
+  void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);
+  // O from Q, K, V, of one shape; mask: a value of one channel, or -1.
+  void add_attention(int queries, int keys, int values, int z, int mask, int heads, bool causal);
   void add_table(int x, int z, const std::vector<double>& table);   // z = x + table, of one sample, for every sample
   int add_view(int of);     // the same memory as a vector per sample; `of` must have no halo
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads

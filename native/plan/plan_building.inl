@@ -159,13 +159,29 @@ void Plan<T>::add_masked_pool(int x, int z, int mask, bool average) {
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_embedding(int x, int z, int table, int64_t vocabulary, int64_t padding) {
+void Plan<T>::add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding) {
   const int64_t positions = value(x).shape.features(), features = value(z).shape.channels;
   if (vocabulary < 1 || parameter(table).shape.size != vocabulary * features ||
       value(z).shape.features() != positions * features)
     throw std::invalid_argument("an embedding's table, ids and output do not fit together");
   auto o = std::make_unique<EmbeddingOperation<T>>();
-  o->table = table, o->vocabulary = vocabulary, o->padding = padding;
+  if (mask >= 0 && (value(z).shape.height != 1 || value(mask).shape.features() != value(z).shape.width))
+    throw std::invalid_argument("the mask of an embedding must have a number for every step");
+  o->table = table, o->mask = mask, o->vocabulary = vocabulary, o->padding = padding;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_attention(int queries, int keys, int values, int z, int mask, int heads, bool causal) {
+  const ValueShape& shape = value(queries).shape;
+  for (const int i : {queries, keys, values, z})
+    if (value(i).shape.height != 1 || value(i).shape.width != shape.width || value(i).shape.channels != shape.channels)
+      throw std::invalid_argument("queries, keys, values and the output of attention must be sequences of one shape");
+  if (heads < 1 || shape.channels % heads) throw std::invalid_argument("the heads must divide the features");
+  if (mask >= 0 && value(mask).shape.features() != shape.width)
+    throw std::invalid_argument("the mask of attention must have a number for every step");
+  auto o = std::make_unique<AttentionOperation<T>>();
+  o->keys = keys, o->values = values, o->mask = mask, o->heads = heads, o->causal = causal;
+  const int x = queries;
   CHAINRULE_PLACE(o);
 }
 template <class T>

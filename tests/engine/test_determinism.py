@@ -68,6 +68,17 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.Softmax(),
         ],
     ),
+    "attention": (
+        (37, 30),
+        [
+            cr.Residual([cr.MultiHeadAttention(3, causal=True)]),
+            cr.Dense(20),
+            cr.MultiHeadAttention(2),
+            cr.Flatten(),
+            cr.Dense(10),
+            cr.Softmax(),
+        ],
+    ),
     "programs": (
         (14, 14, 6),
         [

@@ -49,6 +49,13 @@ def sequences(count: int) -> Array:
 
 NETWORKS: dict[str, list[cr.Layer]] = {
     "through a dense layer": [cr.Masking(), cr.Dense(4), cr.Tanh(), Weigh()],
+    "into attention": [cr.Masking(), cr.MultiHeadAttention(3), Weigh(), cr.Dense(2)],
+    "into causal attention": [
+        cr.Masking(),
+        cr.Residual([cr.Dense(3), cr.MultiHeadAttention(1, causal=True)]),
+        cr.Dense(4),
+        cr.MultiHeadAttention(2),
+    ],
     "through a host layer": [cr.Masking(), Weigh(), Weigh()],
     "behind layers": [cr.Dense(3, bias=False), cr.Masking(), Weigh(), cr.Dense(2)],
     "from a host layer": [cr.Dense(3), FirstFeature(), cr.Dense(2), Weigh()],

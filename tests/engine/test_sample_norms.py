@@ -41,6 +41,16 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
         (5, 3),
         [cr.Masking(), cr.LSTM(4, outputs="all"), cr.GRU(3, outputs="all"), cr.RNN(5), cr.Dense(3)],
     ),
+    "attention": (
+        (5, 6),
+        [
+            cr.MultiHeadAttention(2, causal=True),
+            cr.Dense(6),
+            cr.MultiHeadAttention(3),
+            cr.Flatten(),
+            cr.Dense(3),
+        ],
+    ),
     "depthwise": (
         (5, 5, 2),
         [cr.DepthwiseConv2D(3), cr.ReLU(), cr.ConvTranspose2D(3, 2), cr.Flatten(), cr.Dense(3)],

@@ -16,6 +16,7 @@ from chainrule.formulas import Grid, Symbol, adjoint, binders, evaluate, latex, 
 from chainrule.formulas import arrays as A
 from chainrule.formulas import elementwise as E
 from chainrule.formulas import over as O
+from chainrule.formulas import steps as T
 
 RNG = np.random.default_rng(11)
 M, N = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3))  # features x samples
@@ -25,6 +26,8 @@ IMAGE, OTHER = RNG.standard_normal((5, 4, 3, 2)), RNG.standard_normal((5, 4, 2, 
 KERNEL = RNG.standard_normal((2, 3, 2, 3))  # K, k1, k2, C
 GRID = Grid((3, 2), (2, 1), ((1, 0), (0, 1)))
 WINDOWS = RNG.standard_normal((2, 4, 3, 2))  # what GRID sees of IMAGE
+
+STEPS = RNG.standard_normal((5, 6, 4))  # T, F, samples
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,12 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((np.array([2.0, 0.0, 3.0]), M), (), {"skip": 3}),
     ],
     "sinusoids": [Example((IMAGE[0],), ())],
+    "split_heads": [Example((STEPS,), options={"heads": 2})],
+    "join_heads": [Example((RNG.standard_normal((2, 5, 3, 4)),), options={"heads": 2})],
+    "step_products": [Example((STEPS, STEPS[:3]), (0, 1)), Example((IMAGE, IMAGE[:, :2]), (0, 1))],
+    "mix_steps": [Example((RNG.standard_normal((3, 5, 4)), STEPS), (0, 1))],
+    "swap_steps": [Example((STEPS,)), Example((IMAGE,))],
+    "not_later": [Example((STEPS,), ())],
     "transpose": [Example((M,))],
     "beside": [Example((M, N), (0, 1)), Example((IMAGE, OTHER), (0, 1)), Example((ROW, M), (0, 1))],
     "first_features": [Example((IMAGE, OTHER)), Example((M, ROW))],
@@ -159,7 +168,7 @@ def test_tree_of_a_primitive_evaluates_derives_and_prints(name: str, example: Ex
         for key, value in arrays.items()
     }
     symbols = {key: Symbol(key, kind=kinds[key]) for key in arrays}
-    function: Any = next(getattr(module, name) for module in (E, A) if hasattr(module, name))
+    function: Any = next(getattr(module, name) for module in (E, A, T) if hasattr(module, name))
     tree = function(*(symbols.get(f"v{i}", v) for i, v in enumerate(example.operands)), **example.options)
     value = rules[name].evaluate(*example.operands, **example.options)
     np.testing.assert_array_equal(evaluate(tree, arrays), value)

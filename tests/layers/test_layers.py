@@ -424,7 +424,7 @@ def test_repr_shows_what_differs_from_the_default() -> None:
 def test_kinds() -> None:
     kinds = "dense conv maxpool avgpool flatten identity sigmoid tanh relu leakyrelu softplus gelu softmax"
     later = "elu selu silu mish hardsigmoid hardtanh hardswish prelu depthwise convtranspose "
-    later += "l2pool globalavgpool globalmaxpool masking embedding positions rnn lstm gru"
+    later += "l2pool globalavgpool globalmaxpool masking embedding positions attention rnn lstm gru"
     assert {cls.kind for cls in L.layer_classes.values()} >= {*kinds.split(), *later.split()}
 
 

@@ -46,6 +46,7 @@ from chainrule.layers import (
     Masking,
     MaxPool1D,
     MaxPool2D,
+    MultiHeadAttention,
     PositionalEncoding,
     Recurrent,
     ReLU,
@@ -54,6 +55,7 @@ from chainrule.layers import (
     Softplus,
     Tanh,
 )
+from chainrule.layers.attention import BIASED
 from chainrule.layers.convolution import Convolution
 
 Shape = tuple[int, ...]
@@ -137,6 +139,7 @@ class Lowering:
     parameters: dict[str, int] = field(default_factory=dict)  # name -> number
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
     hosts: list[Hosted] = field(default_factory=list)
+    parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
     mask: Value | None = None  # (steps, 1): 1 where a step is there, as in the reference's Context
 
     @property
@@ -167,6 +170,22 @@ class Lowering:
         outputs, inputs = shape if panels else (0, 0)
         self.parameters[name] = self.native.add_parameter(size, outputs, inputs, panels, penalised)
         return self.parameters[name]
+
+    def parameter_of(self, layer: Layer, name: str, input_shape: Shape) -> int:
+        """The parameter of a layer, for the operation that is added next."""
+        spec = layer.parameters(input_shape)[name]
+        panels = in_panels(layer, name, input_shape)
+        return self.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, panels)
+
+    def readers(self, x: Value, count: int) -> list[Value]:
+        """x as several read it: its memory, with a δ of each one's own, which are added up."""
+        own = [
+            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta)
+            for _ in range(count)
+        ]
+        self.consume(x)
+        self.native.add_branches(x.number, [reader.number for reader in own])
+        return own
 
     def consume(self, x: Value) -> None:
         """Tell the next operation which f' multiplies the δ it sends down to x."""
@@ -245,12 +264,8 @@ class Lowering:
     def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
         """One layer, with the activation its kernel applies itself."""
         shape = self.shapes[str(layer.name)]
-        numbers = [
-            self.parameter(
-                f"{layer.name}.{name}", spec.shape, spec.penalised, in_panels(layer, name, x.shape)
-            )
-            for name, spec in layer.parameters(x.shape).items()
-        ]
+        names = () if type(layer) in IN_PARTS else layer.parameters(x.shape)
+        numbers = [self.parameter_of(layer, name, x.shape) for name in names]
         separate = activation is not None and needs_z(activation)
         delta_halo = output_delta_halo(layer, x.shape, shape, self.blocks)
         z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned)
@@ -264,12 +279,7 @@ class Lowering:
 
     def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
         """Branches on x, and the value that joins them."""
-        readers = [
-            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta)
-            for _ in layer.chains
-        ]
-        self.consume(x)
-        self.native.add_branches(x.number, [reader.number for reader in readers])
+        readers = self.readers(x, len(layer.chains))
         ends, before, after = [], self.mask, []
         for own, reader in zip(layer.chains, readers, strict=True):
             self.mask = before
@@ -365,10 +375,14 @@ def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int
     bias = parameters[1] if layer.bias else -1
     if len(x.shape) == 1:
         low.native.add_dense(x.number, z.number, parameters[0], bias)
-        return
-    # At every step of a sequence: a convolution of one pixel.
+    else:
+        _at_every_step(low, x, z, parameters[0], bias)
+
+
+def _at_every_step(low: Lowering, x: Value, z: Value, W: int, bias: int) -> None:
+    """A dense layer on a sequence: a convolution of one pixel."""
     geometry = ((1, 1), (1, 1), (1, 1), (0, 0))
-    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, 1, DIRECT, False)
+    low.native.add_convolution(x.number, z.number, W, bias, *geometry, 1, DIRECT, False)
 
 
 # Numbers of native/plan/plan.hpp, enum ConvMethod.
@@ -488,7 +502,29 @@ def _formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[
 
 def _embedding(low: Lowering, layer: Embedding, x: Value, z: Value, parameters: list[int]) -> None:
     padding = -1 if layer.padding is None else layer.padding
-    low.native.add_embedding(x.number, z.number, parameters[0], layer.vocabulary, padding)
+    mask = -1
+    if padding >= 0 and len(x.shape) == 1:
+        low.mask = low.steps_mask(x.shape[0])
+        mask = low.mask.number
+    low.native.add_embedding(x.number, z.number, parameters[0], mask, layer.vocabulary, padding)
+
+
+def _attention(low: Lowering, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
+    """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
+
+    def dense(key: str, x: Value, z: Value) -> None:
+        W = low.parameter_of(layer, f"W_{key}", x.shape)
+        bias = low.parameter_of(layer, f"b_{key}", x.shape) if layer.bias and key in BIASED else -1
+        _at_every_step(low, x, z, W, bias)
+
+    readers = low.readers(x, 3)
+    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta) for _ in range(4)]
+    for key, reader, own in zip("qkv", readers, inner, strict=False):
+        dense(key, reader, own)
+    mask = low.mask.number if low.mask else -1
+    low.native.add_attention(*(own.number for own in inner), mask, layer.heads, layer.causal)
+    dense("o", inner[3], z)
+    low.parts.update({own.number: str(layer.name) for own in (*readers, *inner)})
 
 
 def _positions(low: Lowering, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:
@@ -518,8 +554,12 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
     Softmax: _softmax,
     Embedding: _embedding,
     PositionalEncoding: _positions,
+    MultiHeadAttention: _attention,
     **dict.fromkeys(ACTIVATIONS, _activation),
 }
+
+# Layers of several operations, each of which takes its parameters.
+IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention,)
 
 # Operations whose kernels apply the activation of their output themselves.
 FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, BatchNorm, GroupNorm)

@@ -103,6 +103,7 @@ class Plan(HostWork):
         native_loss = type(loss) in LOSSES and loss is not None and (paired or loss.output is None)
         low, z, a = lower(network, native, keep=keep, paired=paired)
         self._values, self._parameters, self._hosts = low.values, low.parameters, low.hosts
+        self._parts = low.parts
         self._output = a.number
         self._lost: Value | None = None  # what a loss on the host reads
         low.consume(z)
@@ -367,7 +368,7 @@ class Plan(HostWork):
             return f"parameter {names[found]}"
         for delta, title in ((False, "output of"), (True, "δ of")):
             found = self._native.first_nonfinite(delta)
-            for layer, number in self._values.items():
+            for layer, number in [*self._values.items(), *((own, i) for i, own in self._parts.items())]:
                 if number == found:
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)

@@ -89,6 +89,14 @@ from chainrule.formulas.expression import (
 from chainrule.formulas.grid import Grid
 from chainrule.formulas.over import argmax_over, max_over, mean_over, stack_over, sum_over
 from chainrule.formulas.rules import binders, named, primitive, rules
+from chainrule.formulas.steps import (
+    join_heads,
+    mix_steps,
+    not_later,
+    split_heads,
+    step_products,
+    swap_steps,
+)
 
 if TYPE_CHECKING:
     from chainrule.formulas.derivation import adjoint
@@ -163,6 +171,7 @@ __all__ = [
     "gate_place",
     "greater",
     "inside",
+    "join_heads",
     "kernel_at",
     "kernel_place",
     "largest_feature",
@@ -180,9 +189,11 @@ __all__ = [
     "mean_over",
     "mean_samples",
     "minimum",
+    "mix_steps",
     "multiply",
     "named",
     "negative",
+    "not_later",
     "one_hot",
     "ones_like",
     "other_features",
@@ -193,8 +204,10 @@ __all__ = [
     "replace_at",
     "rules",
     "sinusoids",
+    "split_heads",
     "sqrt",
     "stack_over",
+    "step_products",
     "stretch",
     "substitute",
     "subtract",
@@ -205,6 +218,7 @@ __all__ = [
     "sum_positions",
     "sum_samples",
     "sum_steps",
+    "swap_steps",
     "tanh",
     "text",
     "trace",

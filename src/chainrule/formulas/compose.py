@@ -74,6 +74,8 @@ class Composer:
             return tight(above, Sign("/"), below, binds=POWER) if self.linear else Fraction(above, below)
         if letter.step:
             sub = phrase(letter.step) if sub is None else listed(phrase(letter.step), sub)
+        if letter.sub:
+            sub = phrase(letter.sub) if sub is None else listed(phrase(letter.sub), sub)
         sup = phrase(letter.layer) if letter.layer else None
         if sub is None and sup is None:
             return Word(letter.base)

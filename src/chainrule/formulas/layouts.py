@@ -130,6 +130,8 @@ def divide(c: Composer, node: Operation, at: At) -> Box:
 
 
 def power(c: Composer, node: Operation, at: At) -> Box:
+    if node.options["exponent"] == 0.5:
+        return root(c, node, at)
     base = c.box(node.operands[0], at)
     return Scripts(fenced(base, LETTER + 1), sup=number(node.options["exponent"]), binds=POWER)
 
@@ -233,6 +235,16 @@ def minimum(c: Composer, node: Operation, at: At) -> Box:
 
 def ones(c: Composer, node: Operation, at: At) -> Box:
     return Numeral("1")
+
+
+def not_later(c: Composer, node: Operation, at: At) -> Box:
+    return Fence(row(at.feature or Word("k"), Sign("≤"), Word("i")), "[", "]")
+
+
+def step_products(c: Composer, node: Operation, at: At) -> Box:
+    a, b = (c.box(operand) for operand in node.operands)
+    product = _factors(a, transposed(c, b), None, PRODUCT)
+    return product if at.feature is None else Scripts(Fence(product), sub=at.feature)
 
 
 def inside(c: Composer, node: Operation, at: At) -> Box:

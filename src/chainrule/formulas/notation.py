@@ -21,6 +21,7 @@ class Letter:
     layer: str = ""
     by: Letter | None = None
     step: str = ""  # of a sequence, x_t; of a derivative it stands with `by`
+    sub: str = ""  # q of W_q
 
 
 GREEK = {
@@ -56,7 +57,9 @@ class Notation:
             inner = role.removeprefix("gradient of ")
             return Letter(self.loss, by=self._role(inner, inner))
         base = role.removeprefix("parameter ").removeprefix("state ")
-        return Letter(GREEK.get(base, base), self.layer if role != base else "")
+        layer = self.layer if role != base else ""
+        base, _, sub = base.partition("_")
+        return Letter(GREEK.get(base, base), layer, sub=sub)
 
 
 _COMMON = {

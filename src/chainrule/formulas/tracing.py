@@ -48,12 +48,13 @@ class Formulas:
         return {name: self[name] for name in self if name not in ("forward", "delta")}
 
     def lines(self, notation: Notation = SEED_000) -> list[str]:
-        """Every equation as text, each followed by the definitions it needs."""
-        lines = []
+        """Every equation as text, each followed by the definitions it needs and none before it needed."""
+        lines: dict[str, None] = {}
         for equation in self.equations.values():
-            lines.append(text(equation, notation))
-            lines += [f"    with {text(definition, notation)}" for definition in equation.definitions]
-        return lines
+            lines[text(equation, notation)] = None
+            for definition in equation.definitions:
+                lines.setdefault(f"    with {text(definition, notation)}")
+        return list(lines)
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())

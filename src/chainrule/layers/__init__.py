@@ -12,6 +12,7 @@ from chainrule.layers.activations import (
     Softplus,
     Tanh,
 )
+from chainrule.layers.attention import MultiHeadAttention
 from chainrule.layers.base import Layer, Parameter, call_formula
 from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.dense import Dense
@@ -81,6 +82,7 @@ _built_in: tuple[type[Layer], ...] = (
     RNN,
     LSTM,
     GRU,
+    MultiHeadAttention,
 )
 layer_classes: dict[str, type[Layer]] = {cls.__name__: cls for cls in _built_in}
 # Layers made of layers: they have branches instead of formulas of their own.
@@ -124,6 +126,7 @@ __all__ = [
     "MaxPool1D",
     "MaxPool2D",
     "Mish",
+    "MultiHeadAttention",
     "PReLU",
     "Parallel",
     "Parameter",

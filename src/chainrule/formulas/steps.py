@@ -1,0 +1,62 @@
+"""Primitives of attention: within every sample, the steps of a sequence (T, features, m) as a matrix.
+
+With heads the features are divided among them: (heads, T, features / heads, m), and a matrix of every step
+with every step is (heads, T, T, m).
+"""
+
+# mypy: disable-error-code="has-type"
+# (mypy infers a primitive after its decorator's arguments, which name primitives further down; all are Any)
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.formulas.rules import primitive
+
+
+@primitive(layout=("function", "heads"), adjoint=lambda d, y, x, heads: (join_heads(d, heads=heads),))
+def split_heads(x: Any, *, heads: int) -> Any:
+    """(T, F, m) -> (heads, T, F / heads, m): the first F / heads features are those of head 1."""
+    steps, features, samples = x.shape
+    return np.moveaxis(x.reshape(steps, heads, features // heads, samples), 1, 0)
+
+
+@primitive(
+    layout=("inverse_function", "heads"), adjoint=lambda d, y, x, heads: (split_heads(d, heads=heads),)
+)
+def join_heads(x: Any, *, heads: int) -> Any:
+    """(heads, T, F / heads, m) -> (T, F, m): the adjoint of split_heads."""
+    return np.moveaxis(x, 0, 1).reshape(x.shape[1], heads * x.shape[2], x.shape[-1])
+
+
+@primitive(
+    layout="step_products",
+    adjoint=lambda d, y, a, b: (mix_steps(d, b), mix_steps(swap_steps(d), a)),
+)
+def step_products(a: Any, b: Any) -> Any:
+    """Every step of a with every step of b, a bᵀ: (..., T, n, m), (..., S, n, m) -> (..., T, S, m)."""
+    return np.einsum("...tnm,...snm->...tsm", a, b)
+
+
+@primitive(
+    layout="matmul",
+    adjoint=lambda d, y, a, x: (step_products(d, x), mix_steps(swap_steps(a), d)),
+)
+def mix_steps(a: Any, x: Any) -> Any:
+    """Sums of the steps of x with weights a: (..., T, S, m), (..., S, n, m) -> (..., T, n, m)."""
+    return np.einsum("...tsm,...snm->...tnm", a, x)
+
+
+@primitive(layout="transpose", adjoint=lambda d, y, a: (swap_steps(d),))
+def swap_steps(a: Any) -> Any:
+    """The transpose of every sample's matrix: (..., T, S, m) -> (..., S, T, m)."""
+    return np.swapaxes(a, -3, -2)
+
+
+@primitive(layout="not_later", adjoint=lambda d, y, s: (None,))
+def not_later(s: Any) -> Any:
+    """[k ≤ i] for step i and key k, (T, T, 1): a step sees itself and those before it."""
+    steps, keys = np.shape(s)[-3:-1]
+    return (np.arange(keys) <= np.arange(steps)[:, None]).astype(s.dtype)[..., None]
