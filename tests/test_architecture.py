@@ -20,6 +20,8 @@ from chainrule.layers import (
     MaxPool2D,
     Parameter,
     ReLU,
+    Residual,
+    Sequential,
     Sigmoid,
     Softmax,
     Softplus,
@@ -246,3 +248,13 @@ def test_one_row_of_several_channels_is_an_image() -> None:
 def test_a_parameter_that_no_memory_holds_is_an_error_at_once(layers: list[Layer], shape: Any) -> None:
     with pytest.raises(ShapeError, match=r"layer 1 of .* its parameter W .* larger than any memory"):
         Network(layers, input_shape=shape)
+
+
+def test_nesting_has_an_end() -> None:
+    block: Any = Dense(3)
+    for _ in range(64):
+        block = Residual([block])
+    assert len(architecture([block], 3).specs) == 2
+    for outer in (Residual([block]), Sequential([block])):
+        with pytest.raises(ShapeError, match="nested more than 64 deep"):
+            architecture([outer], 3)

@@ -320,6 +320,24 @@ def one_too_many(description, arrays):
     description["arrays"]["more.W"] = {"shape": [5], "sha256": storage.sha256(arrays["more.W"])}
 
 
+def nested(depth):
+    """Lists in lists, deeper than Python's stack."""
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def residuals(depth):
+    """A layer in as many Residuals."""
+    record = {"class": "Dense", "built_in": True, "config": {"units": 3}, "name": "x"}
+    for _ in range(depth):
+        record = {
+            "class": "Residual", "built_in": True, "config": {"layers": [{"layer": record}]}, "name": "r",
+        }  # fmt: skip
+    return record
+
+
 def without(description, arrays):
     del arrays["first.W"]
     del description["arrays"]["first.W"]
@@ -366,6 +384,13 @@ def without(description, arrays):
         (lambda d, a: d["layers"][0].update(name="a..b"), "the name of a layer"),
         (lambda d, a: {**d, "classes": ["a", "a"]}, "classes must be different"),
         (lambda d, a: {**d, "arrays": None}, "its description is damaged"),
+        (lambda d, a: {**d, "name": {"a": 1}}, "its description is damaged .'name' is"),
+        (lambda d, a: {**d, "layers": [residuals(65)]}, "nested more than 64 deep"),
+        (lambda d, a: {**d, "layers": [residuals(150)]}, "nested (more than 64|too) deep"),
+        (
+            lambda d, a: d["layers"][0]["config"].update(filters=nested(450)),
+            "nested too deep|Conv2D cannot be made from",
+        ),
     ],
 )
 def test_descriptions_that_lie(tmp_path: Path, suffix: str, change, words: str) -> None:

@@ -21,6 +21,7 @@ from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Par
 Shape = tuple[int, ...]
 INPUT = "input"
 LARGEST = 2**40  # numbers of one parameter: 4 TB in float32
+DEEPEST = 64  # layers within layers: what walks a network calls itself, and Python's stack ends
 FORMULA_NAMES = ("x", "z", "a", "d", "y", "m")  # what the formulas of a layer call their other arguments
 # A dot stands between the names of a composite and of a layer in it.
 _NAME = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*")
@@ -56,7 +57,9 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     Every layer is copied on entry: a layer is a description, and the arrays belong to the network.  So one
     object may stand in a list twice, or in two networks, without sharing anything.
     """
-    own = _named(_unfolded(_checked(layers)))
+    checked = _checked(layers)
+    _check_depth(checked, DEEPEST)
+    own = _named(_unfolded(checked))
     building = _Building({INPUT: input_shape_from(input_shape)}, {}, {})
     _check_channels_last(own[0], building.shapes[INPUT])
     building.connect(own, building.shapes[INPUT], ())
@@ -228,6 +231,16 @@ def _checked(layers: Any) -> list[Layer]:
     if not checked:
         raise ShapeError("layers is empty: a network needs at least one, such as [Dense(10), Softmax()]")
     return checked
+
+
+def _check_depth(layers: Iterable[Layer], left: int) -> None:
+    for layer in layers:
+        if not isinstance(layer, (Composite, Sequential)):
+            continue
+        if not left:
+            raise ShapeError(f"layers are nested more than {DEEPEST} deep; write them one after the other")
+        for chain in layer.chains if isinstance(layer, Composite) else (layer.layers,):
+            _check_depth(chain, left - 1)
 
 
 def _unfolded(layers: Iterable[Layer]) -> list[Layer]:

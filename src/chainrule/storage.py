@@ -89,13 +89,19 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     arrays = _checked_arrays(contents, description, source)
     prepared = description.get("preparation")
     known = _known(layers)
-    own = [_layer(record, known, source) for record in _field(description, "layers", list, source)]
+    name = description.get("name")
+    if not isinstance(name, (str, type(None))):
+        raise FileError(f"{source}: its description is damaged ('name' is {name!r})")
+    try:
+        own = [_layer(record, known, source) for record in _field(description, "layers", list, source)]
+    except RecursionError:
+        raise FileError(f"{source}: its description is damaged (layers are nested too deep)") from None
     return Stored(
         layers=own,
         parameters=arrays,
         input_shape=_field(description, "input_shape", list, source),
         dtype=_field(description, "dtype", str, source),
-        name=description.get("name"),
+        name=name,
         classes=description.get("classes"),
         preparation=None if prepared is None else Preparation.from_json(prepared, source),
     )
