@@ -31,6 +31,7 @@ def test_every_example_is_run_here() -> None:
         "digits_conv",
         "own_layer",
         "characters",
+        "transformer",
     }
 
 
@@ -59,3 +60,8 @@ def test_own_layer(capsys: pytest.CaptureFixture[str]) -> None:
 def test_characters(capsys: pytest.CaptureFixture[str]) -> None:
     assert load_example("characters").main(epochs=12) < 1.0
     assert "Now is" in capsys.readouterr().out
+
+
+def test_transformer() -> None:
+    """A quarter of the sentences is of one module; the docstrings are those of the Python that runs this."""
+    assert load_example("transformer").main(epochs=5) > 0.5
