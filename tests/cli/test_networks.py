@@ -46,6 +46,34 @@ def test_both_ways_of_writing(tmp_path: Path) -> None:
     assert repr(layers) == "[Dense(2)]"
 
 
+def test_layers_within_layers(tmp_path: Path) -> None:
+    text = """
+        input_shape = [6, 6, 3]
+        [[layers]]
+        type = "Residual"
+        shortcut = { type = "Conv2D", filters = 4, kernel_size = 1 }
+        [[layers.layers]]
+        type = "Conv2D"
+        filters = 4
+        kernel_size = 3
+        padding = "same"
+        [[layers.layers]]
+        type = "Residual"
+        layers = ["ReLU"]
+        [[layers]]
+        type = "Parallel"
+        join = "concat"
+        chains = [["Flatten", { type = "Dense", units = 3, name = "own" }], "GlobalAveragePool"]
+        """
+    layers, shape = read_network_file(write(tmp_path, text))
+    network = Network(layers, input_shape=shape)
+    assert network.output_shape == (7,)
+    assert list(network.parameters) == [
+        *("residual1.conv1.W", "residual1.conv1.b", "residual1.conv2.W", "residual1.conv2.b"),
+        *("parallel1.own.W", "parallel1.own.b"),
+    ]
+
+
 malformed = {
     "not toml": ("layers = [", "not TOML"),
     "empty": ("", "holds no list of layers"),
@@ -66,6 +94,20 @@ malformed = {
     "wrong value": ('layers = [{ type = "Dense", units = -3 }]', "layer 1: "),
     "wrong type": ('layers = [{ type = "Dense", units = "ten" }]', "layer 1: "),
     "wrong initializer": ('layers = [{ type = "Dense", units = 3, initializer = "zen" }]', "layer 1: "),
+    "layer within": (
+        'layers = ["ReLU", { type = "Residual", layers = ["ReLU", "Teleport"] }]',
+        "layer 2, layer 2: there is no layer 'Teleport'; the layers are Dense",
+    ),
+    "shortcut": (
+        'layers = [{ type = "Residual", layers = ["ReLU"], shortcut = ["Dense"] }]',
+        "layer 1, shortcut, layer 1: Dense needs 'units'",
+    ),
+    "branch": (
+        'layers = [{ type = "Parallel", chains = ["ReLU", [{ type = "Dense", size = 3 }]] }]',
+        "layer 1, branch 2, layer 1: Dense takes no 'size'",
+    ),
+    "nothing within": ('layers = ["Residual"]', "layer 1: Residual needs 'layers'"),
+    "an empty branch": ('layers = [{ type = "Sequential", layers = [] }]', "layer 1: layers is empty"),
     "input shape": ('layers = ["ReLU"]\ninput_shape = [8, 0]', "input_shape is [8, 0]"),
     "input shape of text": ('layers = ["ReLU"]\ninput_shape = "8x8"', "input_shape is '8x8'"),
 }

@@ -17,9 +17,11 @@ from chainrule.layers import (
     ReLU,
     Softmax,
     layer_classes,
+    structure_classes,
 )
 
 Shape = tuple[int, ...]
+classes = layer_classes | structure_classes
 large_image = 20  # pixels of the shorter side; from here on the 5x5 kernels of LeNet fit twice
 
 
@@ -60,7 +62,8 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
     """The layers of a TOML file and its `input_shape`, None where it states none.
 
     The file holds a list `layers` of tables: `type` is a layer's class, the other keys are its arguments;
-    a layer without arguments may be its name alone. Raises FileError that names the entry.
+    a layer without arguments may be its name alone. Layers within a Residual, Parallel or Sequential are
+    lists of the same kind. Raises FileError that names the entry.
     """
     path = Path(path)
     try:
@@ -82,8 +85,7 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
         raise FileError(
             f'{path}: holds no list of layers; write layers = [{{ type = "Dense", units = 10 }}, "Softmax"]'
         )
-    layers = [make_layer(entry, f"{path}, layer {number}") for number, entry in enumerate(entries, start=1)]
-    return layers, input_shape_of(content, path)
+    return make_layers(entries, str(path)), input_shape_of(content, path)
 
 
 def input_shape_of(content: dict[str, Any], path: Path) -> Shape | None:
@@ -98,6 +100,12 @@ def input_shape_of(content: dict[str, Any], path: Path) -> Shape | None:
     return tuple(sizes)
 
 
+def make_layers(entries: Any, place: str) -> list[Layer]:
+    """A list of layers, or one of a single entry."""
+    entries = entries if isinstance(entries, list) else [entries]
+    return [make_layer(entry, f"{place}, layer {number}") for number, entry in enumerate(entries, start=1)]
+
+
 def make_layer(entry: Any, place: str) -> Layer:
     """One layer from its entry: a table with `type`, or a name alone."""
     table = {"type": entry} if isinstance(entry, str) else entry
@@ -106,10 +114,10 @@ def make_layer(entry: Any, place: str) -> Layer:
             f'{place}: write a table with a type, such as {{ type = "Dense", units = 10 }}, or a name'
         )
     name = table["type"]
-    if name not in layer_classes:
-        raise FileError(f"{place}: there is no layer '{name}'; the layers are {', '.join(layer_classes)}")
-    arguments = {key: as_tuple(value) for key, value in table.items() if key != "type"}
-    accepted = inspect.signature(layer_classes[name]).parameters
+    if name not in classes:
+        raise FileError(f"{place}: there is no layer '{name}'; the layers are {', '.join(classes)}")
+    arguments = {key: value for key, value in table.items() if key != "type"}
+    accepted = inspect.signature(classes[name]).parameters
     for key in arguments:
         if key not in accepted:
             raise FileError(
@@ -118,10 +126,25 @@ def make_layer(entry: Any, place: str) -> Layer:
     for key, parameter in accepted.items():
         if parameter.default is parameter.empty and key not in arguments:
             raise FileError(f"{place}: {name} needs '{key}'; its arguments are {', '.join(accepted)}")
+    made = {key: argument(key, value, place) for key, value in arguments.items()}
     try:
-        return layer_classes[name](**arguments)
+        return classes[name](**made)
     except (ChainruleError, ValueError, TypeError) as error:
         raise FileError(f"{place}: {error}") from None
+
+
+def argument(key: str, value: Any, place: str) -> Any:
+    """What a layer is called with: its layers where it is made of layers, otherwise what the file holds."""
+    if key == "layers":
+        return make_layers(value, place)
+    if key == "shortcut":
+        return make_layers(value, f"{place}, shortcut")
+    if key == "chains":
+        chains = value if isinstance(value, list) else [value]
+        return [
+            make_layers(chain, f"{place}, branch {number}") for number, chain in enumerate(chains, start=1)
+        ]
+    return as_tuple(value)
 
 
 def as_tuple(value: Any) -> Any:

@@ -16,23 +16,17 @@ from chainrule.engine.host import HostWork
 from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
 from chainrule.engine.lowering import Value, lower
 from chainrule.engine.programs import loss_programs
+from chainrule.engine.updates import set_constraint, set_optimizer, set_penalty
 from chainrule.errors import describe
 from chainrule.losses import Loss
-from chainrule.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.penalties import Penalty
 from chainrule.per_sample import refuse_mixing
 from chainrule.scalars import check_count
 
 if TYPE_CHECKING:
     from chainrule.network import Network
 
-# Numbers of native/kernels/api.hpp, enum Rule, and of native/plan/plan.hpp, enum Outcome.
-RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
-# λ of ½ΣW² and of Σ|W|. By the exact class: a subclass may have other formulas.
-PENALTIES: dict[type[Penalty], Callable[[Any], tuple[float, float]]] = {
-    L2: lambda penalty: (penalty.lam, 0.0),
-    L1: lambda penalty: (0.0, penalty.lam),
-    ElasticNet: lambda penalty: (penalty.l2, penalty.l1),
-}
+# Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")
 LARGEST_BATCH = 2**24
 
@@ -123,56 +117,17 @@ class Plan(HostWork):
             # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
             plan = weakref.proxy(self)
             native.set_host(lambda *arguments: plan._call_host(*arguments))
-        native.set_penalty(*self._penalty_factors(training_size))
+        set_penalty(native, penalty, training_size)
         clip = getattr(optimizer, "clip_sample_norm", None)
         if per_sample or clip:
             refuse_mixing(network)
             native.set_per_sample(clip or 0.0)
         if optimizer is not None:
-            self._set_optimizer(optimizer)
-        for name, spec in network.parameter_specs.items():
-            if constraint is not None and spec.penalised and spec.learned:
-                groups, _, units = spec.units
-                native.add_max_norm(self._parameters[name], groups, units, constraint.limit)
+            set_optimizer(native, optimizer)
+        if constraint is not None:
+            set_constraint(native, constraint, self._parameters, network.parameter_specs)
         native.finish()
         self.load()
-
-    # -- what the native plan is told
-
-    def _penalty_factors(self, training_size: int | None) -> tuple[float, float]:
-        """λ of ½ΣW² and of Σ|W|."""
-        penalty: Any = self.penalty
-        if penalty is None:
-            return 0.0, 0.0
-        if type(penalty) not in PENALTIES:
-            raise TypeError(
-                f"the engine knows the penalties L2, L1 and ElasticNet, received {penalty!r}; "
-                "chainrule.reference evaluates others"
-            )
-        squares, absolute = PENALTIES[type(penalty)](penalty)
-        if not penalty.per_sample:
-            return float(squares), float(absolute)
-        if training_size is None:
-            raise ValueError(
-                f"{type(penalty).__name__}(per_sample=True) divides by the size of the training set: "
-                "pass training_size"
-            )
-        return float(squares) / training_size, float(absolute) / training_size
-
-    def _set_optimizer(self, optimizer: Any) -> None:
-        rule, momentum, beta2, epsilon, decay = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0
-        if rule == "sgd":
-            momentum = optimizer.momentum
-            rule = "nesterov" if optimizer.nesterov else "sgd"
-        elif rule in ("adam", "adamw"):
-            momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
-            decay = optimizer.weight_decay if rule == "adamw" else 0.0
-        elif rule == "rmsprop":
-            momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
-        else:
-            raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
-        clip = optimizer.clip_norm or 0.0
-        self._native.set_optimizer(RULES[rule], momentum, beta2, epsilon, decay, clip)
 
     # -- parameters
 

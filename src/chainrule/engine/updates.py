@@ -1,0 +1,64 @@
+"""What the native update is told: the penalty's factors, the optimizer's rule, the constraint's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chainrule.constraints import MaxNorm
+from chainrule.errors import describe
+from chainrule.layers import Parameter
+from chainrule.penalties import L1, L2, ElasticNet, Penalty
+
+# Numbers of native/kernels/api.hpp, enum Rule.
+RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
+# λ of ½ΣW² and of Σ|W|. By the exact class: a subclass may have other formulas.
+PENALTIES: dict[type[Penalty], Callable[[Any], tuple[float, float]]] = {
+    L2: lambda penalty: (penalty.lam, 0.0),
+    L1: lambda penalty: (0.0, penalty.lam),
+    ElasticNet: lambda penalty: (penalty.l2, penalty.l1),
+}
+
+
+def set_penalty(native: Any, penalty: Any, training_size: int | None) -> None:
+    """λ of ½ΣW² and of Σ|W|; TypeError for a penalty that the engine has not."""
+    if penalty is None:
+        return
+    if type(penalty) not in PENALTIES:
+        raise TypeError(
+            f"the engine knows the penalties L2, L1 and ElasticNet, received {penalty!r}; "
+            "chainrule.reference evaluates others"
+        )
+    size = training_size if penalty.per_sample else 1
+    if size is None:
+        raise ValueError(
+            f"{type(penalty).__name__}(per_sample=True) divides by the size of the training set: "
+            "pass training_size"
+        )
+    native.set_penalty(*(float(factor) / size for factor in PENALTIES[type(penalty)](penalty)))
+
+
+def set_optimizer(native: Any, optimizer: Any) -> None:
+    """The rule and its numbers; TypeError for an optimizer that the engine has not."""
+    rule, momentum, beta2, epsilon, decay = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0
+    if rule == "sgd":
+        momentum = optimizer.momentum
+        rule = "nesterov" if optimizer.nesterov else "sgd"
+    elif rule in ("adam", "adamw"):
+        momentum, beta2, epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
+        decay = optimizer.weight_decay if rule == "adamw" else 0.0
+    elif rule == "rmsprop":
+        momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
+    else:
+        raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
+    native.set_optimizer(RULES[rule], momentum, beta2, epsilon, decay, optimizer.clip_norm or 0.0)
+
+
+def set_constraint(
+    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter]
+) -> None:
+    """A limit for every weight array; biases are free."""
+    for name, spec in specs.items():
+        if spec.penalised and spec.learned:
+            groups, _, units = spec.units
+            native.add_max_norm(numbers[name], groups, units, constraint.limit)
