@@ -130,6 +130,8 @@ void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, in
   const ValueShape &from = value(x).shape, &to = value(z).shape;
   const int64_t rows = int64_t(cell.gates) * cell.units, steps = cell.every ? from.width : 1;
   const bool gru = cell.cell == Cell::gru;
+  if (cell.cell < Cell::rnn || cell.cell > Cell::gru || cell.act < Act::identity || cell.act >= Act::gelu)
+    throw std::invalid_argument("there is no such cell or activation of a recurrence");
   if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
       cell.gates != (gru                       ? 3
                      : cell.cell == Cell::lstm ? 4
