@@ -18,6 +18,7 @@ TARGETS: dict[str, tuple[float | None, float | None]] = {
     "depthwise": (0.70, None),
     "batchnorm": (0.70, None),
     "lstm": (0.70, None),
+    "transformer": (0.70, None),
 }
 # Norms of the samples' own gradients: time relative to chainrule's plain training step.
 NORMS_TARGET = 1.30

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.workloads import Problem
 
@@ -88,11 +89,61 @@ class Builder:
         self.shape = (units,)
         return module
 
+    def layernorm(self) -> nn.Module:
+        own = self.parameters()
+        module = nn.LayerNorm(self.shape[-1])
+        fill(module, weight=own["gamma"], bias=own["beta"])
+        return module
+
+    def attention(self, heads: int) -> nn.Module:
+        own = self.parameters()
+        module = Attention(self.shape[-1], heads)
+        # chainrule's keys have no bias: its gradient is 0, here too, and so it stays what it is.
+        biases = (own["b_q"], torch.zeros_like(own["b_q"]), own["b_v"])
+        fill(module.inward, weight=torch.cat([own["W_q"], own["W_k"], own["W_v"]]), bias=torch.cat(biases))
+        fill(module.outward, weight=own["W_o"], bias=own["b_o"])
+        return module
+
+    def residual(self, *layers: Any) -> nn.Module:
+        return Residual(self.chain(layers))
+
+    def gelu(self) -> nn.Module:
+        return nn.GELU()
+
     def relu(self) -> nn.Module:
         return nn.ReLU()
 
     def sigmoid(self) -> nn.Module:
         return nn.Sigmoid()
+
+
+class Attention(nn.Module):
+    """Self-attention with one product for queries, keys and values, and PyTorch's own for the rest.
+
+    nn.MultiheadAttention computes the same with a few more copies.
+    """
+
+    def __init__(self, features: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.inward, self.outward = nn.Linear(features, 3 * features), nn.Linear(features, features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        samples, steps, features = x.shape
+        parts = self.inward(x).reshape(samples, steps, 3, self.heads, features // self.heads)
+        mixed = scaled_dot_product_attention(*parts.permute(2, 0, 3, 1, 4).unbind(0))
+        return self.outward(mixed.transpose(1, 2).reshape(samples, steps, features))
+
+
+class Residual(nn.Module):
+    """x + F(x)"""
+
+    def __init__(self, within: nn.Module) -> None:
+        super().__init__()
+        self.within = within
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.within(x)
 
 
 class LastState(nn.Module):

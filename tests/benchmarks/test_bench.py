@@ -10,8 +10,8 @@ import pytest
 from chainrule import bench
 from chainrule.bench.workloads import Workload
 from chainrule.cli import main
-from chainrule.layers import Conv2D, Dense, DepthwiseConv2D, Layer, ReLU
-from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, LSTM, NORMS
+from chainrule.layers import LSTM, Conv2D, Dense, DepthwiseConv2D, Layer, ReLU
+from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, NORMS, RECURRENT, TRANSFORMER
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, LSTM, NORMS
         (Conv2D(40, 5, groups=4), (12, 12, 20), (8, 8, 40), 2 * 8 * 8 * 40 * 5 * 5 * 5),
         (DepthwiseConv2D(3), (12, 12, 20), (10, 10, 20), 2 * 10 * 10 * 20 * 3 * 3),
         (Dense(7), (5, 3), (5, 7), 2 * 5 * 7 * 3),
+        (LSTM(7), (5, 3), (7,), 2 * 5 * 4 * 7 * (3 + 7)),
         (ReLU(), (12,), (12,), 0),
     ],
 )
@@ -33,7 +34,9 @@ def test_operations(
 
 def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = bench.Kernel("tiny", (6, 6, 1), 3, Conv2D(2, 3), Conv2D(2, 3))
-    monkeypatch.setattr(bench, "WORKLOADS", (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, LSTM))
+    monkeypatch.setattr(
+        bench, "WORKLOADS", (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, RECURRENT, TRANSFORMER)
+    )
     monkeypatch.setattr(bench, "kernels", lambda: (kernel,))
     shown: list[str] = []
     results = bench.run(quick=True, profile=True, json_file=tmp_path / "bench.json", show=shown.append)

@@ -11,7 +11,7 @@ from benchmarks import harness, report
 from benchmarks.workloads import read, write
 
 from chainrule.bench.workloads import WORKLOADS
-from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, LSTM, NORMS
+from tests.benchmarks.tiny import BATCHNORM, CONV, DENSE, DEPTHWISE, NORMS, RECURRENT, TRANSFORMER
 
 SETTINGS = harness.Settings(threads=1, rounds=2, least=0.001, kernel_repetitions=0, patience=60)
 
@@ -21,7 +21,10 @@ def results() -> dict[str, Any]:
     peers = [c for c in harness.CONFIGURATIONS if c.way in ("", "plain step", "eager", "jit")]
     absent = harness.Configuration("absent", "")
     return harness.run(
-        (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, LSTM), SETTINGS, [*peers, absent], say=lambda line: None
+        (DENSE, CONV, DEPTHWISE, NORMS, BATCHNORM, RECURRENT, TRANSFORMER),
+        SETTINGS,
+        [*peers, absent],
+        say=lambda line: None,
     )
 
 
@@ -59,9 +62,12 @@ def test_norms_have_a_target() -> None:
 
 
 def test_a_workload_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    problem = read(write(DEPTHWISE, tmp_path))
-    assert problem.layers == DEPTHWISE.layers
-    assert [own["W"].shape for own in problem.weights] == [(3, 3, 3, 2), (3, 3, 3, 1), (4, 1, 1, 3), (3, 4)]
+    problem = read(write(TRANSFORMER, tmp_path))
+    assert problem.layers == TRANSFORMER.layers
+    norm, attention, _, wide, narrow, last = problem.weights
+    assert [own["W"].shape for own in (wide, narrow, last)] == [(12, 6), (6, 12), (3, 6)]
+    assert norm["gamma"].shape == (6,)
+    assert attention["W_q"].shape == (6, 6)
 
 
 @pytest.mark.parametrize("peer", ["torch", "jax", "sklearn", "numpy"])

@@ -34,5 +34,17 @@ BATCHNORM = Workload(
     2,
     (("conv", 2, 3, 0), ("batchnorm",), ("relu",), ("flatten",), ("dense", 3), ("softmax",)),
 )
-LSTM = Workload("lstm", "an LSTM", (4, 3), 5, 2, (("lstm", 6), ("dense", 3), ("softmax",)))
+RECURRENT = Workload("lstm", "an LSTM", (4, 3), 5, 2, (("lstm", 6), ("dense", 3), ("softmax",)))
+TRANSFORMER = Workload(
+    "transformer",
+    "a Transformer encoder block",
+    (5, 6),
+    5,
+    2,
+    (
+        ("residual", ("layernorm",), ("attention", 2)),
+        ("residual", ("layernorm",), ("dense", 12), ("gelu",), ("dense", 6)),
+        *(("average",), ("dense", 3), ("softmax",)),
+    ),
+)
 NORMS = Workload("norms", "norms of the samples' gradients", (6, 6, 1), 5, 2, CONV.layers, "norms")

@@ -25,6 +25,8 @@ from chainrule.engine.plan import Plan
 from chainrule.errors import NonFiniteError
 from chainrule.layers import Composite, Conv2D, Dense, Layer
 from chainrule.layers.convolution import Convolution
+from chainrule.layers.recurrent import Recurrent
+from chainrule.layers.transposed import ConvTranspose
 from chainrule.losses import CrossEntropy, SquaredError
 from chainrule.network import Network
 from chainrule.tables import text_table
@@ -79,10 +81,13 @@ def operations(layer: Layer, input_shape: tuple[int, ...], output_shape: tuple[i
 
     Forward, gradients and δ pair each weight with the same inputs and outputs, so they have equally many.
     """
-    if not isinstance(layer, (Dense, Convolution)):
+    if not isinstance(layer, (Dense, Convolution, Recurrent)):
         return 0
-    weights = math.prod(layer.parameters(input_shape)["W"].shape)
-    return 2 * weights * math.prod(output_shape[:-1])  # every weight once per position
+    shapes = [spec.shape for spec in layer.parameters(input_shape).values()]
+    weights = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
+    slides = isinstance(layer, Convolution) and not isinstance(layer, ConvTranspose)
+    positions = (output_shape if slides else input_shape)[:-1]
+    return 2 * weights * math.prod(positions)  # every weight once per pixel or step
 
 
 def time_kernel(kernel: Kernel, repetitions: int) -> list[KernelTime]:
@@ -189,13 +194,16 @@ class Trainer:
 
     def _parts(self, passes: Sequence[tuple[float, ...]]) -> list[Part]:
         """The operations by the layer whose output they write; a fused activation is a part of its layer."""
-        layers = {number: name for name, number in reversed(self.plan._values.items())}
+        names = {number: name for name, number in reversed(self.plan._values.items())}
         work = dict(_work(self.network.layers, self.network.input_shape, self.network.shapes))
-        parts: list[Part] = []
-        for place, (row, number) in enumerate(zip(passes, self.plan._native.outputs(), strict=True)):
-            name = layers.get(number, f"operation {place + 1}")
-            if any(part.name == name for part in parts):
+        written, parts = {"input"}, []
+        for row, number in zip(passes, self.plan._native.outputs(), strict=True):
+            name = (
+                names.get(number) or f"{self.plan._parts[number]} ({number})"
+            )  # a layer of several operations
+            if name in written:
                 name = f"readers of {name}"  # the sum of their δ
+            written.add(name)
             parts.append(Part(name, row, self.workload.batch * work.get(name, 0)))
         return parts
 

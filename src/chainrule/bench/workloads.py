@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.layers import (
+    GELU,
     LSTM,
     BatchNorm,
     Conv2D,
@@ -20,7 +21,9 @@ from chainrule.layers import (
     Flatten,
     GlobalAveragePool,
     Layer,
+    LayerNorm,
     MaxPool2D,
+    MultiHeadAttention,
     ReLU,
     Residual,
     Sigmoid,
@@ -92,6 +95,11 @@ _NORMALISED: tuple[Description, ...] = (
     *(("flatten",), ("dense", 128), ("relu",), ("dense", 10), ("softmax",)),
 )
 _LSTM: tuple[Description, ...] = (("lstm", 128), ("dense", 10), ("softmax",))
+_ENCODER: tuple[Description, ...] = (
+    ("residual", ("layernorm",), ("attention", 4)),
+    ("residual", ("layernorm",), ("dense", 512), ("gelu",), ("dense", 128)),
+    *(("average",), ("dense", 10), ("softmax",)),
+)
 _MOBILE: tuple[Description, ...] = (
     *(("conv", 32, 3, 1, 2), ("relu",)),
     *_separable(64, stride=1),
@@ -110,6 +118,7 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("depthwise", "MobileNet-like 3→32→64→64→64→10, batch 64", (32, 32, 3), 64, 4, _MOBILE),
     Workload("batchnorm", "VGG-ish with batch normalisation, batch 64", (32, 32, 3), 64, 2, _NORMALISED),
     Workload("lstm", "LSTM 64→128→10 over 64 steps, batch 64", (64, 64), 64, 2, _LSTM),
+    Workload("transformer", "Transformer encoder block, width 128, batch 32", (64, 128), 32, 4, _ENCODER),
     Workload(
         "lenet-norms", "samples' gradient norms, LeNet, batch 128", (28, 28, 1), 128, 8, _LENET, "norms"
     ),
@@ -126,6 +135,9 @@ _BUILDERS: dict[str, Callable[..., Layer]] = {
     "flatten": Flatten,
     "batchnorm": BatchNorm,
     "lstm": LSTM,
+    "layernorm": LayerNorm,
+    "attention": MultiHeadAttention,
+    "gelu": GELU,
     "residual": lambda *layers: Residual([_build(layer) for layer in layers]),
     "relu": ReLU,
     "sigmoid": Sigmoid,
