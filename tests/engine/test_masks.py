@@ -155,3 +155,15 @@ def test_pooling_over_steps_is_that_of_the_shorter_sequence(pool: type[cr.Layer]
     np.testing.assert_allclose(found[0], short.predict(X[:1, :2])[0], rtol=1e-6)
     np.testing.assert_array_equal(found[1], 0)  # nothing is there
     assert cr.check_gradients(network, X + 0.0, found + 1, loss=cr.SquaredError())
+
+
+def test_an_embedding_masks_for_a_recurrence() -> None:
+    network = cr.Network([cr.Embedding(6, 3, padding=2), cr.GRU(4), cr.Dense(2)], input_shape=STEPS, seed=3)
+    r = np.random.default_rng(9)
+    X, y = r.integers(0, 6, (35, STEPS)).astype(np.float32), r.standard_normal((35, 2)).astype(np.float32)
+    problem = Problem(network, X, y, cr.SquaredError())
+    for level, dtype in MACHINES:
+        assert_like_reference(problem, level, dtype, 35, problem.step())
+    padded = np.array([[2, 1, 2, 4, 2], [1, 4, 2, 2, 2]])
+    one, other = network.predict(padded)
+    np.testing.assert_array_equal(one, other)
