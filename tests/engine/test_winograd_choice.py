@@ -7,8 +7,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.engine import Plan, lowering
-from chainrule.engine.lowering import winograd_applies
+from chainrule.engine import Plan, convolutions
+from chainrule.engine.convolutions import winograd_applies
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_winograd_with_a_direct_gradient(samples: int) -> None:
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((samples, 9, 11, 8)), rng.standard_normal((samples, 7, 9, 8))
     assert winograd_applies(network.layers[0], (9, 11, 8), (9, 11, 9), 1)
-    assert lowering.WINOGRAD_GRADIENT_CHANNELS > 9
+    assert convolutions.WINOGRAD_GRADIENT_CHANNELS > 9
     expected = reference.backpropagate(network, X, y)
     loss, gradients = Plan(network, cr.SquaredError(), batch_size=samples).gradients(X, y)
     assert loss == pytest.approx(expected.loss, rel=1e-12)

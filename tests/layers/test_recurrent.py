@@ -273,6 +273,6 @@ def test_a_truncated_gradient_is_not_checked_by_differences() -> None:
     layer = cr.LSTM(3, truncate=2)
     with pytest.raises(ValueError, match=r"cuts δ.*truncate=None"):
         cr.check_layer(layer, (5, 2))
+    network = cr.Network([layer, cr.Dense(2)], input_shape=(5, 2))
     with pytest.raises(ValueError, match=r"cuts δ.*truncate=None"):
-        network = cr.Network([layer, cr.Dense(2)], input_shape=(5, 2))
         cr.check_gradients(network, np.ones((3, 5, 2)), np.ones((3, 2)))

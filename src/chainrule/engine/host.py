@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.engine.lowering import Hosted, Value
+from chainrule.engine.values import Hosted, Value
 from chainrule.layers import Layer, call_formula
 from chainrule.layers.randomness import random_bits
 

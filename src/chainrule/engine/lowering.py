@@ -1,132 +1,36 @@
-"""From layers to native operations.
+"""From a network to native operations: a walk over its layers that calls the native plan's builder.
 
-One table says which layer has which operation. A layer without an entry (a layer of your own) has its
-formulas compiled to programs (programs.py); where they are no programs it becomes a host operation: its
-formulas are evaluated on NumPy arrays for its part of the plan. The entry is looked up by the exact class,
-because a subclass may have other formulas.
+operations.py says which layer is which operation.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from chainrule.engine.programs import layer_programs
+from chainrule.engine.convolutions import input_halo, output_delta_halo
+from chainrule.engine.operations import FUSING, IN_PARTS, OPERATIONS, by_formulas
+from chainrule.engine.values import (
+    ACTIVATIONS,
+    LARGEST_VALUE,
+    NO_HALO,
+    Halo,
+    Hosted,
+    Shape,
+    Value,
+    as_image,
+    in_panels,
+    needs_z,
+    slope,
+)
 from chainrule.errors import ShapeError
 from chainrule.layers import (
-    GELU,
-    GRU,
-    LSTM,
-    RNN,
-    AveragePool1D,
-    AveragePool2D,
-    BatchNorm,
     Composite,
-    Conv1D,
-    Conv2D,
-    ConvTranspose1D,
-    ConvTranspose2D,
-    Dense,
-    DepthwiseConv2D,
-    Dropout,
-    Embedding,
     Flatten,
-    GlobalAveragePool,
-    GlobalMaxPool,
-    GroupNorm,
     Identity,
-    L2Pool1D,
-    L2Pool2D,
     Layer,
-    LeakyReLU,
-    Masking,
-    MaxPool1D,
-    MaxPool2D,
-    MultiHeadAttention,
-    PositionalEncoding,
-    Recurrent,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Softplus,
-    Tanh,
 )
-from chainrule.layers.attention import BIASED
-from chainrule.layers.convolution import Convolution
-
-Shape = tuple[int, ...]
-Halo = tuple[int, int, int, int]  # top, bottom, left, right
-NO_HALO: Halo = (0, 0, 0, 0)
-LARGEST_VALUE = 2**30  # numbers per sample: the kernels count in 32 bits
-
-# Numbers of native/kernels/api.hpp, enum Act.
-ACTIVATIONS: dict[type[Layer], int] = {
-    Identity: 0,
-    ReLU: 1,
-    LeakyReLU: 2,
-    Sigmoid: 3,
-    Tanh: 4,
-    Softplus: 5,
-    GELU: 6,
-}
-IDENTITY = 0
-CELLS: dict[type[Layer], int] = {RNN: 0, LSTM: 1, GRU: 2}  # enum Cell
-
-
-def as_image(shape: Shape) -> tuple[int, int, int]:
-    """(height, width, channels) of one sample of any shape; a vector is one pixel."""
-    height = 1
-    for size in shape[:-2]:
-        height *= size
-    return height, shape[-2] if len(shape) > 1 else 1, shape[-1]
-
-
-def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
-    """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors, W
-    and U of a recurrence.
-    """
-    if type(layer) in CELLS:
-        return name in "WU"
-    return type(layer) is Dense and name == "W" and len(input_shape) == 1
-
-
-def needs_z(layer: Layer) -> bool:
-    """Whether f' cannot be computed from a alone: then z is kept beside a."""
-    return isinstance(layer, GELU) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
-
-
-def slope(layer: Layer) -> float:
-    return float(layer.slope) if isinstance(layer, LeakyReLU) else 0.0
-
-
-@dataclass
-class Value:
-    """A value in the arena: its number, and the activation that was fused into its producer."""
-
-    number: int
-    shape: Shape
-    halo: Halo
-    delta_halo: Halo
-    with_delta: bool
-    activation: int = IDENTITY
-    slope: float = 0.0
-    saved: int = -1  # the value f' is computed from
-
-
-class Hosted(NamedTuple):
-    """A layer whose formulas are evaluated on the host: its input, its output, the mask it may read, and the
-    value its own mask is written to.
-    """
-
-    layer: Layer
-    x: Value
-    z: Value
-    mask: Value | None
-    made: Value | None
 
 
 @dataclass
@@ -271,7 +175,7 @@ class Lowering:
         z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned)
         a = self.produce(activation, z, halo)
         self.consume(x)
-        OPERATIONS.get(type(layer), _formulas)(self, layer, x, z, numbers)
+        OPERATIONS.get(type(layer), by_formulas)(self, layer, x, z, numbers)
         self.values[str(layer.name)] = z.number
         if activation is not None:
             self.values[str(activation.name)] = a.number
@@ -298,271 +202,6 @@ class Lowering:
         )
         self.values[str(layer.name)] = z.number
         return z, learned
-
-
-# Where Winograd pays, by docs/decisions/0003-winograd.md: the transforms want channels, the transformed
-# kernels want tiles (2x2 outputs of a block); the weight gradient wants more of both.
-WINOGRAD_CHANNELS, WINOGRAD_TILES = 8, 16
-WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
-
-
-CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D)
-TRANSPOSED = (ConvTranspose2D, ConvTranspose1D)
-Pair = tuple[int, int]
-
-
-def two(sizes: tuple[Any, ...], along: Any = 1) -> tuple[Any, Any]:
-    """A size per row and column; a sequence is an image of one row."""
-    return (along, *sizes) if len(sizes) == 1 else (sizes[0], sizes[1])
-
-
-def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
-    """((top, bottom), (left, right)) of a convolution or pooling."""
-    return two(layer.pads(shape), (0, 0))
-
-
-def winograd_applies(
-    layer: Convolution, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
-) -> bool:
-    """Whether a convolution runs by Winograd: 3x3 at stride 1, and large enough."""
-    if (
-        layer.grid.kernel != (3, 3)
-        or layer.grid.stride != (1, 1)
-        or layer.grid.dilation != (1, 1)
-        or layer.groups != 1
-        or type(layer) is not Conv2D
-    ):
-        return False
-    channels = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS
-    tiles = blocks * -(-output_shape[0] // 2) * -(-output_shape[1] // 2)
-    return (
-        max(map(max, layer.pads(input_shape))) <= 2
-        and min(input_shape[2], output_shape[2]) >= channels
-        and min(output_shape[:2]) >= 2
-        and tiles >= (WINOGRAD_GRADIENT_TILES if gradient else WINOGRAD_TILES)
-    )
-
-
-def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
-    """The zeros a layer wants around its input."""
-    if type(layer) not in CONVOLUTIONS:
-        return NO_HALO
-    assert isinstance(layer, Convolution)
-    (top, bottom), (left, right) = image_pads(layer, input_shape)
-    if winograd_applies(layer, input_shape, output_shape, blocks):
-        bottom, right = bottom + output_shape[0] % 2, right + output_shape[1] % 2
-    return top, bottom, left, right
-
-
-def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
-    """The zeros a layer wants around the δ of its output."""
-    if type(layer) in TRANSPOSED:
-        assert isinstance(layer, Convolution)
-        (top, bottom), (left, right) = image_pads(layer, output_shape)
-        return top, bottom, left, right
-    if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape, blocks):
-        return NO_HALO
-    (top, bottom), (left, right) = image_pads(layer, input_shape)
-    return (
-        2 - top,
-        max(2 - bottom + input_shape[0] % 2, output_shape[0] % 2),
-        2 - left,
-        max(2 - right + input_shape[1] % 2, output_shape[1] % 2),
-    )
-
-
-def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
-    bias = parameters[1] if layer.bias else -1
-    if len(x.shape) == 1:
-        low.native.add_dense(x.number, z.number, parameters[0], bias)
-    else:
-        _at_every_step(low, x, z, parameters[0], bias)
-
-
-def _at_every_step(low: Lowering, x: Value, z: Value, W: int, bias: int) -> None:
-    """A dense layer on a sequence: a convolution of one pixel."""
-    geometry = ((1, 1), (1, 1), (1, 1), (0, 0))
-    low.native.add_convolution(x.number, z.number, W, bias, *geometry, 1, DIRECT, False)
-
-
-# Numbers of native/plan/plan.hpp, enum ConvMethod.
-DIRECT, WINOGRAD, WINOGRAD_GRADIENT, DEPTHWISE = range(4)
-
-
-def _conv(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
-    channels = x.shape[-1]
-    groups = layer.groups_of(channels)
-    method = DEPTHWISE if groups == channels > 1 else DIRECT
-    if winograd_applies(layer, x.shape, z.shape, low.blocks):
-        by_gradient = winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
-        method = WINOGRAD_GRADIENT if by_gradient else WINOGRAD
-    _add_convolution(low, layer, x, z, parameters, x.shape, groups, method)
-
-
-def _conv_transposed(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
-    """The geometry of the convolution whose image is z and whose windows are the pixels of x."""
-    method = DEPTHWISE if layer.groups == layer.filters > 1 else DIRECT
-    _add_convolution(low, layer, x, z, parameters, z.shape, layer.groups, method, True)
-
-
-def _add_convolution(
-    low: Lowering,
-    layer: Convolution,
-    x: Value,
-    z: Value,
-    parameters: list[int],
-    image: Shape,
-    groups: int,
-    method: int,
-    transposed: bool = False,
-) -> None:
-    (top, _), (left, _) = image_pads(layer, image)
-    g = layer.grid
-    geometry = (two(g.kernel), two(g.stride), two(g.dilation), (top, left))
-    bias = parameters[1] if layer.bias else -1
-    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, groups, method, transposed)
-
-
-# Numbers of native/kernels/api.hpp, enum PoolKind.
-POOLS: dict[type[Layer], int] = {
-    MaxPool2D: 0,
-    MaxPool1D: 0,
-    AveragePool2D: 1,
-    AveragePool1D: 1,
-    L2Pool2D: 2,
-    L2Pool1D: 2,
-}
-GLOBAL_POOLS: dict[type[Layer], int] = {GlobalMaxPool: 0, GlobalAveragePool: 1}
-
-
-def _pool(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
-    kind = POOLS[type(layer)]
-    (top, bottom), (left, right) = image_pads(layer, x.shape)
-    sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
-    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == 1
-    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
-
-
-def _global_pool(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    """One window, as large as the image."""
-    kind = GLOBAL_POOLS[type(layer)]
-    if low.mask:
-        low.native.add_masked_pool(x.number, z.number, low.mask.number, kind == 1)
-        return
-    whole = as_image(x.shape)[:2]
-    low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, kind == 1, False)
-
-
-def _flatten(low: Lowering, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
-    low.native.add_flatten(x.number, z.number)
-
-
-def _activation(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    low.native.add_activation(x.number, z.number, ACTIVATIONS[type(layer)], slope(layer))
-
-
-def _recurrent(low: Lowering, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
-    activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else IDENTITY
-    cell = (CELLS[type(layer)], len(layer.gates), layer.units, activation)
-    mask = low.mask.number if low.mask else -1
-    way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
-    low.native.add_recurrent(x.number, z.number, parameters, mask, *cell, *way)
-
-
-def _masking(low: Lowering, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
-    low.mask = low.steps_mask(x.shape[0])
-    low.native.add_masking(x.number, z.number, low.mask.number, layer.value)
-
-
-def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list[int]) -> None:
-    low.native.add_softmax(x.number, z.number)
-
-
-def _norm(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
-    batch = isinstance(layer, BatchNorm)
-    groups, momentum = (0, layer.momentum) if batch else (layer.groups, 0.0)
-    low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)
-
-
-def _dropout(low: Lowering, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
-    scale = 1 / (1 - layer.rate)
-    low.native.add_dropout(x.number, z.number, zlib.crc32(layer.stream.encode()), layer.threshold, scale)
-
-
-def _formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    specs = layer.parameters(x.shape)
-    shapes = {name: spec.shape for name, spec in specs.items()}
-    programs = layer_programs(layer, x.shape, z.shape, shapes, delta=x.with_delta, gradients=z.with_delta)
-    if programs is None or not all(spec.learned for spec in specs.values()):
-        _host(low, layer, x, z, parameters)
-    else:
-        forward, backward = programs
-        low.native.add_program(x.number, z.number, forward.native(), backward.native(), parameters)
-
-
-def _embedding(low: Lowering, layer: Embedding, x: Value, z: Value, parameters: list[int]) -> None:
-    padding = -1 if layer.padding is None else layer.padding
-    mask = -1
-    if padding >= 0 and len(x.shape) == 1:
-        low.mask = low.steps_mask(x.shape[0])
-        mask = low.mask.number
-    low.native.add_embedding(x.number, z.number, parameters[0], mask, layer.vocabulary, padding)
-
-
-def _attention(low: Lowering, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
-    """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
-
-    def dense(key: str, x: Value, z: Value) -> None:
-        W = low.parameter_of(layer, f"W_{key}", x.shape)
-        bias = low.parameter_of(layer, f"b_{key}", x.shape) if layer.bias and key in BIASED else -1
-        _at_every_step(low, x, z, W, bias)
-
-    readers = low.readers(x, 3)
-    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta) for _ in range(4)]
-    for key, reader, own in zip("qkv", readers, inner, strict=False):
-        dense(key, reader, own)
-    mask = low.mask.number if low.mask else -1
-    low.native.add_attention(*(own.number for own in inner), mask, layer.heads, layer.causal)
-    dense("o", inner[3], z)
-    low.parts.update({own.number: str(layer.name) for own in (*readers, *inner)})
-
-
-def _positions(low: Lowering, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:
-    table = layer.forward(np.zeros((*x.shape, 1)))
-    low.native.add_table(x.number, z.number, table.ravel().tolist())
-
-
-def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
-    made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
-    low.hosts.append(Hosted(layer, x, z, low.mask, made))
-    low.mask = made or low.mask
-    low.native.add_host(len(low.hosts) - 1, x.number, z.number)
-
-
-OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]], None]] = {
-    Dense: _dense,
-    **dict.fromkeys(CONVOLUTIONS, _conv),
-    **dict.fromkeys(TRANSPOSED, _conv_transposed),
-    **dict.fromkeys(POOLS, _pool),
-    **dict.fromkeys(GLOBAL_POOLS, _global_pool),
-    BatchNorm: _norm,
-    GroupNorm: _norm,
-    Dropout: _dropout,
-    Flatten: _flatten,
-    Masking: _masking,
-    **dict.fromkeys(CELLS, _recurrent),
-    Softmax: _softmax,
-    Embedding: _embedding,
-    PositionalEncoding: _positions,
-    MultiHeadAttention: _attention,
-    **dict.fromkeys(ACTIVATIONS, _activation),
-}
-
-# Layers of several operations, each of which takes its parameters.
-IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention,)
-
-# Operations whose kernels apply the activation of their output themselves.
-FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, BatchNorm, GroupNorm)
 
 
 def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lowering, Value, Value]:

@@ -14,9 +14,10 @@ from chainrule.constraints import MaxNorm
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
 from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
-from chainrule.engine.lowering import Value, lower
+from chainrule.engine.lowering import lower
 from chainrule.engine.programs import loss_programs
 from chainrule.engine.updates import set_constraint, set_optimizer, set_penalty
+from chainrule.engine.values import Value
 from chainrule.errors import describe
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty

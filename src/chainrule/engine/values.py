@@ -1,0 +1,91 @@
+"""Values of a plan as the lowering sees them: shape, halo, and the activation that made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chainrule.layers import (
+    GELU,
+    GRU,
+    LSTM,
+    RNN,
+    Dense,
+    Identity,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+
+Shape = tuple[int, ...]
+Halo = tuple[int, int, int, int]  # top, bottom, left, right
+NO_HALO: Halo = (0, 0, 0, 0)
+LARGEST_VALUE = 2**30  # numbers per sample: the kernels count in 32 bits
+
+# Numbers of native/kernels/api.hpp, enum Act.
+ACTIVATIONS: dict[type[Layer], int] = {
+    Identity: 0,
+    ReLU: 1,
+    LeakyReLU: 2,
+    Sigmoid: 3,
+    Tanh: 4,
+    Softplus: 5,
+    GELU: 6,
+}
+IDENTITY = 0
+CELLS: dict[type[Layer], int] = {RNN: 0, LSTM: 1, GRU: 2}  # enum Cell
+
+
+def as_image(shape: Shape) -> tuple[int, int, int]:
+    """(height, width, channels) of one sample of any shape; a vector is one pixel."""
+    height = 1
+    for size in shape[:-2]:
+        height *= size
+    return height, shape[-2] if len(shape) > 1 else 1, shape[-1]
+
+
+def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:
+    """Whether a parameter lies in panels of outputs (docs/decisions/0004): W of a dense layer on vectors, W
+    and U of a recurrence.
+    """
+    if type(layer) in CELLS:
+        return name in "WU"
+    return type(layer) is Dense and name == "W" and len(input_shape) == 1
+
+
+def needs_z(layer: Layer) -> bool:
+    """Whether f' cannot be computed from a alone: then z is kept beside a."""
+    return isinstance(layer, GELU) or (isinstance(layer, LeakyReLU) and layer.slope < 0)
+
+
+def slope(layer: Layer) -> float:
+    return float(layer.slope) if isinstance(layer, LeakyReLU) else 0.0
+
+
+@dataclass
+class Value:
+    """A value in the arena: its number, and the activation that was fused into its producer."""
+
+    number: int
+    shape: Shape
+    halo: Halo
+    delta_halo: Halo
+    with_delta: bool
+    activation: int = IDENTITY
+    slope: float = 0.0
+    saved: int = -1  # the value f' is computed from
+
+
+class Hosted(NamedTuple):
+    """A layer whose formulas are evaluated on the host: its input, its output, the mask it may read, and the
+    value its own mask is written to.
+    """
+
+    layer: Layer
+    x: Value
+    z: Value
+    mask: Value | None
+    made: Value | None
