@@ -86,6 +86,7 @@ def test_the_random_networks_reach_everything() -> None:
         cr.Embedding,
         cr.PositionalEncoding,
         cr.LearnedPositions,
+        cr.MultiHeadAttention,
         cr.RNN,
         cr.LSTM,
         cr.GRU,
