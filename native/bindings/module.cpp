@@ -58,10 +58,11 @@ Batch make_batch(const Plan<T>& plan, int input, int output, const Any& x, doubl
   if (targets) {
     if (rows < 1) throw nb::value_error("at least one sample is needed");
     if (targets->dtype() == nb::dtype<int64_t>()) {
-      if (int64_t(targets->size()) != rows) throw nb::value_error("labels and inputs differ in length");
+      const int64_t pixels = output < 0 ? 1 : int64_t(plan.value(output).shape.height) * plan.value(output).shape.width;
+      if (int64_t(targets->size()) != rows * pixels) throw nb::value_error("labels and inputs differ in length");
       batch.labels = static_cast<const int64_t*>(targets->data());
       const int64_t classes = output < 0 ? 0 : plan.value(output).shape.channels;
-      for (int64_t i = 0; i < rows; i++)
+      for (int64_t i = 0; i < rows * pixels; i++)
         if (batch.labels[i] < 0 || batch.labels[i] >= classes)
           throw nb::value_error(("class numbers must be from 0 to " + std::to_string(classes - 1) + ", received " +
                                  std::to_string(batch.labels[i]))
@@ -89,7 +90,7 @@ Batch advance(const Plan<T>& plan, const Batch& batch, int output, int64_t first
   b.inputs.source = static_cast<const char*>(b.inputs.source) + size_t(first) * size_t(b.inputs.features) * item;
   if (b.targets)
     b.targets = static_cast<const char*>(b.targets) + size_t(first) * size_t(plan.value(output).shape.features()) * sizeof(T);
-  if (b.labels) b.labels += first;
+  if (b.labels) b.labels += first * plan.value(output).shape.height * plan.value(output).shape.width;
   if (b.weights) b.weights += first;
   return b;
 }

@@ -173,7 +173,7 @@ struct LossArgs {
   Map<T> activation;              // pairs: where a is written; data is null if nobody reads it
   Map<T> delta;                   // δ of `output`; data is null when only the value is wanted
   const T* targets;               // [blocks][size][lane], or null where labels are given
-  const T* labels;                // [blocks][lane]: class numbers, exact in T
+  const T* labels;                // [blocks][height · width][lane]: class numbers, exact in T
   const T* weights;               // [blocks][lane]: sample weight / m, zero in lanes without a sample
   T* loss;                        // [blocks][lane]: weighted loss of each sample
   T* correct;                     // [blocks][lane]: 1 where the sample is classified rightly

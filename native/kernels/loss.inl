@@ -4,7 +4,14 @@ template <class T>
 struct Target {
   const T* dense;   // [size][lane] or null
   Vec<T> label;
-  T scale, shift;   // y' = scale · y + shift
+  T scale, shift;    // y' = scale · y + shift
+  const T* labels;   // [pixel][lane]; `label` is that of the first
+  // The target of one pixel of `classes`.
+  Target pixel(int p, int classes) const {
+    const ptrdiff_t L = lanes<T>;
+    if (dense) return {dense + ptrdiff_t(p) * classes * L, label, scale, shift, nullptr};
+    return {nullptr, load(labels + p * L), scale, shift, labels};
+  }
   Vec<T> at(int k) const {
     if (dense) return load(dense + ptrdiff_t(k) * lanes<T>) * scale + shift;
     return label == T(k) ? broadcast<T>(scale + shift) : broadcast<T>(shift);
@@ -23,11 +30,11 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
   for (int i = 0; i < g.output.height; i++)
     for (int j = 0; j < g.output.width; j++) {
       const ptrdiff_t pixel = ptrdiff_t(j) * classes * L;
-      const int first = (i * g.output.width + j) * classes;
+      const Target<T> own = y.pixel(i * g.output.width + j, classes);
       const T* z = g.output.data + b * g.output.block + i * g.output.row + pixel;
-      Vec<T> most = load(z), winner{}, target_most = y.at(first), target{};
+      Vec<T> most = load(z), winner{}, target_most = own.at(0), target{};
       for (int k = 1; k < classes; k++) {
-        const Vec<T> zk = load(z + k * L), yk = y.at(first + k);
+        const Vec<T> zk = load(z + k * L), yk = own.at(k);
         const Mask<T> better = zk > most, target_better = yk > target_most;
         winner = better ? broadcast<T>(T(k)) : winner;
         most = at_least<T>(zk, most);
@@ -36,7 +43,7 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
       }
       Vec<T> sum{}, dot{}, mass{};
       for (int k = 0; k < classes; k++) {
-        const Vec<T> shifted = load(z + k * L) - most, yk = y.at(first + k);
+        const Vec<T> shifted = load(z + k * L) - most, yk = own.at(k);
         sum += exp<T>(shifted);
         // 0 · −inf must stay 0: a class of probability 0 that is not the target costs nothing.
         dot += yk != T(0) ? yk * shifted : Vec<T>{};
@@ -51,7 +58,7 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
         for (int k = 0; k < classes; k++) {
           const Vec<T> ak = exp<T>(load(z + k * L) - most) * scale;
           if (a) store(a + k * L, ak);
-          if (d) store(d + k * L, weighted<T>(ak * mass - y.at(first + k), w));
+          if (d) store(d + k * L, weighted<T>(ak * mass - own.at(k), w));
         }
     }
 }
@@ -184,8 +191,9 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   const ptrdiff_t size = ptrdiff_t(g.output.height) * g.output.width * g.output.channels;
   for (int b = begin; b < end; b++) {
-    const Target<T> y{g.targets ? g.targets + b * size * L : nullptr, g.labels ? load(g.labels + b * L) : Vec<T>{},
-                      g.target_scale, g.target_shift};
+    const ptrdiff_t places = ptrdiff_t(g.output.height) * g.output.width;
+    const Target<T> y{g.targets ? g.targets + b * size * L : nullptr, g.labels ? load(g.labels + b * places * L) : Vec<T>{},
+                      g.target_scale, g.target_shift, g.labels ? g.labels + b * places * L : nullptr};
     const Vec<T> w = load(g.weights + b * L);
     Vec<T> value{}, correct{};
     const T pixels = T(g.output.height * g.output.width);

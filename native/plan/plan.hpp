@@ -43,7 +43,7 @@ struct Batch {
   GatherArgs inputs{};
   int input_kind = source_same;
   const void* targets = nullptr;     // rows of T, C-contiguous, or null
-  const int64_t* labels = nullptr;   // class numbers, or null
+  const int64_t* labels = nullptr;   // class numbers, one per sample and pixel of the output, or null
   const double* weights = nullptr;   // per row of the data set, mean 1, or null
 };
 

@@ -319,8 +319,9 @@ void Plan<T>::finish() {
   if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (output_ >= 0) {
     target_region_ = arena_.reserve(scalars(value(output_).shape), sizeof(T));
-    for (Region* r : {&label_region_, &weight_region_, &loss_region_, &correct_region_})
-      *r = arena_.reserve(blocks * l, sizeof(T));
+    const ValueShape& output = value(output_).shape;
+    label_region_ = arena_.reserve(blocks * l * size_t(output.height) * size_t(output.width), sizeof(T));
+    for (Region* r : {&weight_region_, &loss_region_, &correct_region_}) *r = arena_.reserve(blocks * l, sizeof(T));
   }
   arena_.allocate();
 

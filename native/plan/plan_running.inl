@@ -28,10 +28,13 @@ void Plan<T>::set_targets(const Batch& batch, int samples) {
     g.piece = g.features;
     kernels_.gather(g, m, source_same, 0, count);
   }
+  const int64_t pixels = int64_t(value(output_).shape.height) * value(output_).shape.width;
   for (int s = 0; s < count * l; s++) {
     const bool present = s < samples;
     const int64_t row = present ? (order ? order[s] : s) : 0;
-    if (batch.labels) labels_[s] = present ? T(batch.labels[row]) : T(0);
+    if (batch.labels)
+      for (int64_t p = 0; p < pixels; p++)
+        labels_[(s / l * pixels + p) * l + s % l] = present ? T(batch.labels[row * pixels + p]) : T(0);
     weights_[s] = present ? T((batch.weights ? batch.weights[row] : 1.0) / samples) : T(0);
   }
 }

@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
-from tests.engine.harness import MACHINES, Array
+from tests.engine.harness import MACHINES, Array, Problem, assert_like_reference, batch_sizes, width
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
 CLASSES = 5
@@ -250,3 +250,24 @@ def test_empty_lanes_do_nothing_that_the_samples_do_not() -> None:
     X = np.ones((3, 1, 1, 1))
     step = network.backpropagate(X, np.zeros((3, 1, 1, 1)))
     assert step.gradients["conv3.W"].item() == 1
+
+
+@machines
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_label_for_every_position(level: str, dtype: str, smoothing: float) -> None:
+    """Labels (N, T) and (N, H, W) by the kernel as they are, and as one-hot numbers: the same bits."""
+    for shape in ((7, 3), (2, 3, 4)):
+        first = cr.Dense(5) if len(shape) == 2 else cr.Conv2D(5, 1)
+        network = cr.Network([first, cr.Softmax()], input_shape=shape)
+        r = np.random.default_rng(6)
+        X = r.standard_normal((35, *shape)).astype(np.float32)
+        labels = r.integers(0, 5, (35, *shape[:-1]))
+        problem = Problem(network, X, labels, cr.CrossEntropy(label_smoothing=smoothing))
+        for samples in batch_sizes(width(level, dtype)):
+            part = problem.first(samples)
+            assert_like_reference(part, level, dtype, samples, part.step())
+        plan = problem.plan(level, dtype, keep=False, batch_size=16)
+        one_hot = np.eye(5, dtype=dtype)[labels]
+        assert plan.evaluate(X, labels) == plan.evaluate(X, one_hot)
+        right = (plan.predict(X).argmax(axis=-1) == labels).mean()
+        assert abs(plan.evaluate(X, labels).accuracy - right) < 1e-6

@@ -19,7 +19,7 @@ from chainrule.engine.programs import loss_programs
 from chainrule.engine.updates import set_constraint, set_optimizer, set_penalty
 from chainrule.engine.values import Value
 from chainrule.errors import describe
-from chainrule.losses import Loss
+from chainrule.losses import CrossEntropy, Loss
 from chainrule.penalties import Penalty
 from chainrule.per_sample import refuse_mixing
 from chainrule.scalars import check_count
@@ -184,9 +184,9 @@ class Plan(HostWork):
         return np.ascontiguousarray(X, dtype=self.dtype), 1.0
 
     def _targets(self, targets: np.ndarray) -> np.ndarray:
-        """Class numbers as they are, one per sample; one-hot for own losses and for images of classes."""
+        """Class numbers as they are; one-hot for own losses and those that read one number per sample."""
         if targets.dtype == np.int64:
-            if targets.ndim == 1 and not self._formula_loss:
+            if not self._formula_loss and (targets.ndim == 1 or type(self.loss) is CrossEntropy):
                 return np.ascontiguousarray(targets)
             classes = self.network.output_shape[-1]
             if targets.size and not (targets.min() >= 0 and targets.max() < classes):
