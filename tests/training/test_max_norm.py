@@ -23,6 +23,7 @@ NETWORKS: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "depthwise": ([cr.DepthwiseConv2D(3), cr.Flatten(), cr.Dense(2)], (5, 5, 3)),
     "transposed": ([cr.ConvTranspose2D(6, 3, groups=2), cr.Tanh(), cr.Flatten(), cr.Dense(2)], (2, 3, 4)),
     "a wide transposed one": ([cr.ConvTranspose1D(37, 2), cr.Tanh(), cr.Flatten(), cr.Dense(2)], (3, 2)),
+    "recurrent": ([cr.LSTM(3), cr.Dense(2)], (4, 3)),
     "every step": ([cr.Dense(5), cr.ReLU(), cr.Flatten(), cr.Dense(2)], (4, 3)),
 }
 OPTIMIZERS = [cr.SGD(0.05), cr.SGD(0.05, momentum=0.9, clip_norm=0.5), cr.Adam(0.05)]
