@@ -31,6 +31,10 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: cr.AdamW(betas=(0.9, 0.99)), "write beta1=0.9, beta2=0.999"),
     (lambda: cr.SGD(0.1, colour=1), "has no argument 'colour'; it takes rate, momentum"),
     (lambda: cr.fit(network(), np.ones((3, 2)), [0, 1, 2], 3), r"received 4; write .*epochs=10"),
+    (
+        lambda: cr.fit(network(), np.ones((3, 2)), [0, 1, 2], clip_per_sample=1.0),
+        r"write optimizer=SGD\(0.1, clip_sample_norm=1.0\)",
+    ),
     (lambda: cr.Network([cr.Dense(3)], 2), r"write Network\(\[\.\.\.\], input_shape=784\)"),
     (lambda: network()(np.ones((3, 2))), r"write network\.predict\(X\)"),
 ]
@@ -51,6 +55,7 @@ def test_arguments_of_other_libraries(call: Callable[[], Any], message: str) -> 
         ("forward", "network.predict(X)"),
         ("evaluate", "network.loss(X, y) or network.accuracy(X, y)"),
         ("score", "network.accuracy(X, y)"),
+        ("eval", "network.predict(X)"),
     ],
 )
 def test_methods_of_other_libraries(name: str, instead: str) -> None:
@@ -80,6 +85,11 @@ def test_dir_lists_what_is_meant_for_users() -> None:
     [
         ("Swish", r"write chainrule.SiLU\(\)"),
         ("Hardtanh", "write chainrule.HardTanh"),
+        ("Linear", r"write chainrule.Dense\(units\)"),
+        ("MaxPooling2D", r"write chainrule.MaxPool2D\(2\)"),
+        ("AvgPool2d", r"write chainrule.AveragePool2D\(2\)"),
+        ("GlobalAveragePooling2D", r"write chainrule.GlobalAveragePool\(\)"),
+        ("Input", "without a layer for the input"),
     ],
 )
 def test_names_of_other_libraries_are_answered_by_the_module(name: str, advice: str) -> None:

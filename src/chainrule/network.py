@@ -46,7 +46,7 @@ _INSTEAD = by_name(
     {
         "chainrule.fit(network, X, y)": ("fit", "train", "train_on_batch", "partial_fit"),
         "chainrule.fit(network, X, y, loss=..., optimizer=...)": ("compile",),
-        "network.predict(X)": ("predict_proba", "forward", "predict_on_batch"),
+        "network.predict(X)": ("predict_proba", "forward", "predict_on_batch", "eval"),
         "network.classify(X)": ("predict_classes",),
         "network.loss(X, y) or network.accuracy(X, y)": ("evaluate",),
         "network.accuracy(X, y)": ("score",),

@@ -10,6 +10,7 @@ _INSTEAD: dict[str, tuple[str, ...]] = {
     "optimizer=SGD(0.1, momentum=0.9)": ("momentum", "nesterov", "nesterovs_momentum"),
     "optimizer=SGD(CosineDecay(0.1))": ("schedule", "scheduler", "lr_scheduler"),
     "optimizer=SGD(0.1, clip_norm=1.0)": ("clip_norm", "clipnorm", "max_grad_norm", "gradient_clip_val"),
+    "optimizer=SGD(0.1, clip_sample_norm=1.0)": ("clip_sample_norm", "clip_per_sample", "l2_norm_clip"),
     "optimizer='adam'": ("optim", "solver", "optimiser"),
     "penalty=L2(1e-4)": (
         "alpha",
