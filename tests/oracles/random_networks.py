@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from chainrule.architecture import leaves
 from chainrule.errors import ChainruleError
 from tests.oracles.stored import layer
 
@@ -116,11 +117,43 @@ def whole_pool(r: Random) -> Words:
     return [pick(r, "GlobalAveragePool", "GlobalMaxPool"), {}]
 
 
+def recurrent(r: Random) -> Words:
+    name = pick(r, "RNN", "LSTM", "GRU")
+    arguments: dict[str, Any] = {"units": whole(r, 1, 5), "outputs": pick(r, "all", "last")}
+    arguments |= {"reverse": bool(r.random() < 0.3), "truncate": pick(r, None, None, 2)}
+    if name == "RNN":
+        arguments["activation"] = pick(r, "tanh", "relu", "sigmoid")
+    return [name, arguments]
+
+
+def attention(r: Random) -> Words:
+    return ["MultiHeadAttention", {"heads": pick(r, 1, 2), "causal": bool(r.random() < 0.4)}]
+
+
+def positions(r: Random) -> Words:
+    return [pick(r, "PositionalEncoding", "LearnedPositions"), {}]
+
+
+def norm(r: Random) -> Words:
+    name = pick(r, "LayerNorm", "RMSNorm", "BatchNorm", "GroupNorm")
+    return [name, {"groups": pick(r, 1, 2, 3)} if name == "GroupNorm" else {}]
+
+
+def embedding(r: Random) -> Words:
+    return [
+        "Embedding",
+        {"vocabulary": whole(r, 3, 9), "features": whole(r, 1, 5), "padding": pick(r, None, 0)},
+    ]
+
+
 # By the number of axes of a sample: the layers that fit it.
 LAYERS: dict[int, tuple[Maker, ...]] = {
-    1: (dense,),
-    2: (dense, conv1, conv1, transposed1, pool1, whole_pool),
-    3: (convolution, convolution, winograd, depthwise, transposed, pool, pool, whole_pool),
+    1: (dense, dense, dense, norm),
+    2: (
+        *(dense, conv1, conv1, transposed1, pool1, whole_pool, positions, norm),
+        *(recurrent, recurrent, recurrent, attention, attention),
+    ),
+    3: (convolution, convolution, winograd, depthwise, transposed, pool, pool, whole_pool, norm),
 }
 
 
@@ -153,6 +186,10 @@ def random_layers(r: Random) -> tuple[list[Words], tuple[int, ...]]:
     start = starts(r)
     words: list[Words] = []
     shape = start
+    if len(start) == 2 and r.random() < 0.4:  # ids, or steps of which some are padding
+        words = [embedding(r)] if r.random() < 0.7 else [["Masking", {}]]
+        start = start[:1] if words[0][0] == "Embedding" else start
+        shape = cr.Network(list(map(layer, words)), input_shape=start).output_shape
     count = whole(r, 2, 7)
     for _ in range(20 * count):
         if len(words) == count:
@@ -173,10 +210,20 @@ def random_layers(r: Random) -> tuple[list[Words], tuple[int, ...]]:
             network = cr.Network(list(map(layer, [*words, new])), input_shape=start)
         except (ChainruleError, ValueError):
             continue  # it does not fit
+        if any(values_of_a_group(own, network) < 2 for own in leaves(network.layers)):
+            continue  # nothing to normalise
         largest = max(int(np.prod(own)) for own in network.shapes.values())
         if largest <= MOST_NUMBERS and network.count_parameters() <= MOST_PARAMETERS:
             words, shape = [*words, new], network.output_shape
     return words, start
+
+
+def values_of_a_group(own: cr.Layer, network: cr.Network) -> int:
+    """How many values a normalisation within samples takes together."""
+    *positions, channels = network.shapes[str(own.name)]
+    if isinstance(own, cr.layers.GroupNorm):
+        return int(np.prod(positions)) * channels // own.groups
+    return channels if isinstance(own, cr.layers.LayerNorm | cr.layers.RMSNorm) else 2
 
 
 def random_loss(r: Random, shape: tuple[int, ...]) -> tuple[list[Words], Words]:

@@ -117,6 +117,106 @@ def prelu(layer: Any, x: Tensor, p: Parameters) -> Tensor:
     return channels_last(F.prelu(channels_first(x), p["alpha"]))
 
 
+def embedding(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    return F.embedding(x, p["E"], padding_idx=layer.padding) * (
+        1 if layer.padding is None else (x != layer.padding)[..., None]
+    )
+
+
+def sinusoids(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    steps, features = x.shape[1:]
+    angle = torch.arange(steps)[:, None] / 10000 ** (torch.arange(0, features, 2).double() / features)
+    waves = torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+    return x + waves[:, :features]
+
+
+def batch_norm(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    return channels_last(
+        F.batch_norm(channels_first(x), None, None, p["gamma"], p["beta"], training=True, eps=layer.epsilon)
+    )
+
+
+def group_norm(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    """By hand: F.group_norm refuses groups of one value."""
+    parts = x.reshape(len(x), -1, layer.groups, x.shape[-1] // layer.groups)
+    variance, mean = torch.var_mean(parts, (1, 3), correction=0, keepdim=True)
+    return ((parts - mean) / torch.sqrt(variance + layer.epsilon)).reshape(x.shape) * p["gamma"] + p["beta"]
+
+
+def layer_norm(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:], p["gamma"], p["beta"], layer.epsilon)
+
+
+def rms_norm(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    return F.rms_norm(x, x.shape[-1:], p["gamma"], layer.epsilon)
+
+
+def attention(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    """Scaled dot products by hand, with 0 where a step sees none; (N, heads, steps, features of a head)."""
+    samples, steps, _ = x.shape
+
+    def heads(W: str, b: str) -> Tensor:
+        return F.linear(x, p[W], p.get(b)).reshape(samples, steps, layer.heads, -1).transpose(1, 2)
+
+    q, k, v = heads("W_q", "b_q"), heads("W_k", "b_k"), heads("W_v", "b_v")
+    seen = torch.ones(samples, 1, steps, steps, dtype=torch.bool)
+    seen = seen.tril() if layer.causal else seen
+    seen = seen & p["mask"][:, None, None, :].bool() if "mask" in p else seen
+    scores = (q @ k.transpose(2, 3) / q.shape[-1] ** 0.5).masked_fill(~seen, -1e9)
+    weights = torch.softmax(scores, -1) * seen
+    return F.linear((weights @ v).transpose(1, 2).reshape(x.shape), p["W_o"], p.get("b_o"))
+
+
+def global_average(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    if "mask" not in p:
+        return x.mean(positions(x))
+    there = p["mask"][..., None]
+    return (x * there).sum(1) / there.sum(1).clamp(min=1)
+
+
+def global_max(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    if "mask" not in p:
+        return x.amax(positions(x))
+    there = p["mask"][..., None].bool()
+    return x.masked_fill(~there, -1e9).amax(1) * there.any(1)
+
+
+def recurrent(layer: Any, x: Tensor, p: Parameters) -> Tensor:
+    """PyTorch's cells, step by step; a step that is padding leaves the state as it is."""
+    state = [x.new_zeros(len(x), layer.units) for _ in layer.states]
+    after = {}
+    order = range(x.shape[1])
+    for number, t in enumerate(reversed(order) if layer.reverse else order):
+        if layer.truncate and number and number % layer.truncate == 0:
+            state = [part.detach() for part in state]
+        new = CELLS[type(layer).__name__](layer, x[:, t], state, p)
+        there = p["mask"][:, t, None].bool() if "mask" in p else torch.tensor(True)
+        state = [torch.where(there, own, old) for own, old in zip(new, state, strict=True)]
+        after[t] = torch.where(there, new[0], 0.0)
+    return state[0] if layer.outputs == "last" else torch.stack([after[t] for t in order], 1)
+
+
+def rnn_cell(layer: Any, x: Tensor, state: list[Tensor], p: Parameters) -> list[Tensor]:
+    z = F.linear(x, p["W"], p["b"]) + F.linear(state[0], p["U"])
+    return [
+        {"tanh": torch.tanh, "relu": F.relu, "sigmoid": torch.sigmoid, "identity": lambda z: z}[
+            layer.activation
+        ](z)
+    ]
+
+
+def lstm_cell(layer: Any, x: Tensor, state: list[Tensor], p: Parameters) -> list[Tensor]:
+    cell = torch._VF.lstm_cell  # type: ignore[attr-defined]
+    return list(cell(x, state, p["W"], p["U"], p["b"], torch.zeros_like(p["b"])))
+
+
+def gru_cell(layer: Any, x: Tensor, state: list[Tensor], p: Parameters) -> list[Tensor]:
+    within = torch.cat([torch.zeros(2 * layer.units, dtype=x.dtype), p["v"]])
+    return [torch._VF.gru_cell(x, state[0], p["W"], p["U"], p["b"], within)]  # type: ignore[attr-defined]
+
+
+CELLS = {"RNN": rnn_cell, "LSTM": lstm_cell, "GRU": gru_cell}
+
 LAYERS: dict[str, Callable[[Any, Tensor, Parameters], Tensor]] = {
     "Dense": dense,
     "Conv2D": convolution,
@@ -130,8 +230,8 @@ LAYERS: dict[str, Callable[[Any, Tensor, Parameters], Tensor]] = {
     "AveragePool1D": average_pool,
     "L2Pool2D": l2_pool,
     "L2Pool1D": l2_pool,
-    "GlobalAveragePool": lambda layer, x, p: x.mean(positions(x)),
-    "GlobalMaxPool": lambda layer, x, p: x.amax(positions(x)),
+    "GlobalAveragePool": global_average,
+    "GlobalMaxPool": global_max,
     "Flatten": flatten,
     "Residual": composite,
     "Parallel": composite,
@@ -151,6 +251,18 @@ LAYERS: dict[str, Callable[[Any, Tensor, Parameters], Tensor]] = {
     "HardSigmoid": lambda layer, x, p: torch.clamp(x / 6 + 0.5, 0, 1),
     "HardTanh": lambda layer, x, p: F.hardtanh(x),
     "HardSwish": lambda layer, x, p: F.hardswish(x),
+    "MultiHeadAttention": attention,
+    "Embedding": embedding,
+    "PositionalEncoding": sinusoids,
+    "LearnedPositions": lambda layer, x, p: x + p["P"],
+    "Masking": lambda layer, x, p: x,
+    "BatchNorm": batch_norm,
+    "LayerNorm": layer_norm,
+    "GroupNorm": group_norm,
+    "RMSNorm": rms_norm,
+    "RNN": recurrent,
+    "LSTM": recurrent,
+    "GRU": recurrent,
     "Softmax": lambda layer, x, p: F.softmax(x, -1),
 }
 
@@ -162,8 +274,22 @@ def chain(layers: Any, x: Tensor, parameters: Parameters) -> Tensor:
         if not isinstance(layer, cr.layers.Composite):
             prefix = f"{layer.name}."
             own = {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
+        if "mask" in parameters:
+            own["mask"] = parameters["mask"]
+        found = mask_of(layer, x)
         x = LAYERS[type(layer).__name__](layer, x, own)
+        parameters = parameters if found is None else {**parameters, "mask": found}
+        if "mask" in parameters and (x.ndim != 3 or x.shape[1] != parameters["mask"].shape[1]):
+            parameters = {name: p for name, p in parameters.items() if name != "mask"}  # the steps end here
     return x
+
+
+def mask_of(layer: Any, x: Tensor) -> Tensor | None:
+    """(N, steps): which steps are there, where the layer says so."""
+    if isinstance(layer, cr.layers.Masking):
+        return (x != layer.value).any(-1)
+    padded = isinstance(layer, cr.layers.Embedding) and layer.padding is not None
+    return x != layer.padding if padded else None
 
 
 def per_sample(entries: Tensor) -> Tensor:
