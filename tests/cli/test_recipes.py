@@ -22,6 +22,7 @@ COUNTS = {
     "nielsen-conv": 20 * 26 + 2880 * 100 + 100 + 1010,
     "nielsen-conv2": 20 * 26 + 40 * 501 + 640 * 100 + 100 + 1010,
     "nielsen-conv2-relu": 20 * 26 + 40 * 501 + 640 * 100 + 100 + 1010,
+    "nielsen-conv2-dropout": 520 + 20_040 + 641_000 + 1_001_000 + 10_010,
 }
 
 
@@ -59,6 +60,7 @@ def test_recipe(run: Run, mnist: Path, name: str) -> None:
         "optimizer": "sgd",
         "rate": recipe.rate,
         "penalty": recipe.per_sample,
+        "shift": recipe.shift,
     }
     assert settings.items() <= content["settings"].items()
     history = cr.History.from_csv("run/history.csv")
@@ -144,3 +146,8 @@ def test_what_does_not_go_together(run: Run, argv: list[str], words: str) -> Non
     result = run("train", *argv)
     assert result.code == 2
     assert words in result.err
+
+
+def test_the_last_one_trains_on_shifted_copies(run: Run, mnist: Path) -> None:
+    argv = ("train", "mnist", "--data", mnist, "--recipe", "nielsen-conv2-dropout", "--epochs", 1, "--quiet")
+    assert "with the copies shifted by 1 pixel: 250 samples to train" in run(*argv).out

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"--shift {settings.shift} needs images with more than {settings.shift} rows and columns"
         )
     optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings, recipe)
-    data = training_data(problem, settings.shift, arguments) if recipe is None else last_sixth(problem)
+    data = training_data(problem, settings.shift, arguments, by_recipe=recipe is not None)
     print(problem.describe(arguments.seed))
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
@@ -180,7 +180,14 @@ def choose_settings(problem: Problem, arguments: argparse.Namespace, recipe: Rec
     if recipe is not None:
         epochs = arguments.epochs or recipe.epochs
         return Settings(
-            epochs, BATCH_SIZE, "sgd", recipe.rate, recipe.per_sample, momentum=0.0, schedule="constant"
+            epochs,
+            BATCH_SIZE,
+            "sgd",
+            recipe.rate,
+            recipe.per_sample,
+            momentum=0.0,
+            schedule="constant",
+            shift=recipe.shift,
         )
     settings = settings_for.get(arguments.source, settings_for_files)
     if settings is settings_for_files and len(problem.input_shape) == 1:
@@ -278,23 +285,25 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
         print("\n".join([*lines[:-1], f"run folder {job.folder}", *lines[-1:]]), flush=True)
 
 
-def training_data(problem: Problem, shift: int, arguments: argparse.Namespace) -> TrainingData:
-    """Take the validation samples out, then add the copies: none of theirs is trained on."""
+def training_data(
+    problem: Problem, shift: int, arguments: argparse.Namespace, *, by_recipe: bool
+) -> TrainingData:
+    """Take the validation samples out, then add the copies: none of theirs is trained on.
+
+    A recipe validates on the last sixth of the training files, 10 000 of MNIST's 60 000.
+    """
     X, y, validation = problem.X_train, problem.y_train, None
-    if arguments.validation:
+    if by_recipe:
+        kept = len(X) - len(X) // VALIDATION_PART
+        validation = (X[kept:], y[kept:]) if kept < len(X) else None
+        X, y = X[:kept], y[:kept]
+    elif arguments.validation:
         stratify = problem.classes is not None
         X, X_val, y, y_val = split(X, y, arguments.validation, seed=arguments.seed, stratify=stratify)
         validation = (X_val, y_val)
     if shift:
         X, y = shifted(X, y, shift)
     return TrainingData(X, y, validation)
-
-
-def last_sixth(problem: Problem) -> TrainingData:
-    """A recipe's division: the last sixth of the training files validates, 10 000 of MNIST's 60 000."""
-    kept = len(problem.X_train) - len(problem.X_train) // VALIDATION_PART
-    X, y = problem.X_train, problem.y_train
-    return TrainingData(X[:kept], y[:kept], (X[kept:], y[kept:]) if kept < len(X) else None)
 
 
 def measure(job: Job, result: dict[str, Any]) -> list[str]:

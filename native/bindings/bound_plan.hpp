@@ -1,0 +1,249 @@
+// A plan as Python sees it: whatever a caller can get wrong is an error, never a crash. Part of module.cpp.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+#include <optional>
+
+#include "../plan/plan.hpp"
+#include "gil.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace chainrule;
+
+namespace {
+
+template <class T>
+using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Output = nb::ndarray<T, nb::c_contig, nb::device::cpu>;   // always .noconvert(): a result written into a copy is lost
+using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using Halo = std::tuple<int, int, int, int>;   // top, bottom, left, right
+using Two = std::tuple<int, int>;              // rows, columns
+
+template <class T>
+T* checked(const Output<T>& array, int64_t size, const char* what) {
+  if (int64_t(array.size()) != size) throw nb::value_error((std::string(what) + " has the wrong number of elements").c_str());
+  return array.data();
+}
+
+// The batch a call describes; checks that every array is as long as the kernels will read.
+template <class T>
+Batch make_batch(const Plan<T>& plan, int input, int output, const Any& x, double scale, const std::optional<Any>& targets,
+                 const std::optional<Array<double>>& weights) {
+  Batch batch;
+  const int64_t rows = x.ndim() ? int64_t(x.shape(0)) : 0;
+  batch.inputs.source = x.data();
+  batch.inputs.features = plan.value(input).shape.features();
+  batch.inputs.scale = scale;
+  if (x.dtype() == nb::dtype<uint8_t>()) batch.input_kind = source_uint8;
+  else if (x.dtype() != nb::dtype<T>()) throw nb::type_error("inputs must have the plan's dtype or be uint8");
+  if (int64_t(x.size()) != rows * batch.inputs.features) throw nb::value_error("inputs have the wrong number of features");
+  if (targets) {
+    if (rows < 1) throw nb::value_error("at least one sample is needed");
+    if (targets->dtype() == nb::dtype<int64_t>()) {
+      const int64_t pixels = output < 0 ? 1 : int64_t(plan.value(output).shape.height) * plan.value(output).shape.width;
+      if (int64_t(targets->size()) != rows * pixels) throw nb::value_error("labels and inputs differ in length");
+      batch.labels = static_cast<const int64_t*>(targets->data());
+      const int64_t classes = output < 0 ? 0 : plan.value(output).shape.channels;
+      for (int64_t i = 0; i < rows * pixels; i++)
+        if (batch.labels[i] < 0 || batch.labels[i] >= classes)
+          throw nb::value_error(("class numbers must be from 0 to " + std::to_string(classes - 1) + ", received " +
+                                 std::to_string(batch.labels[i]))
+                                    .c_str());
+    } else if (targets->dtype() == nb::dtype<T>()) {
+      if (output < 0 || int64_t(targets->size()) != rows * plan.value(output).shape.features())
+        throw nb::value_error("targets have the wrong number of elements");
+      batch.targets = targets->data();
+    } else {
+      throw nb::type_error("targets must be int64 labels or have the plan's dtype");
+    }
+  }
+  if (weights) {
+    if (int64_t(weights->size()) != rows) throw nb::value_error("weights and inputs differ in length");
+    batch.weights = weights->data();
+  }
+  return batch;
+}
+
+// Rows [first, first + samples) of a batch given without an order.
+template <class T>
+Batch advance(const Plan<T>& plan, const Batch& batch, int output, int64_t first) {
+  Batch b = batch;
+  const size_t item = b.input_kind == source_uint8 ? 1 : sizeof(T);
+  b.inputs.source = static_cast<const char*>(b.inputs.source) + size_t(first) * size_t(b.inputs.features) * item;
+  if (b.targets)
+    b.targets = static_cast<const char*>(b.targets) + size_t(first) * size_t(plan.value(output).shape.features()) * sizeof(T);
+  if (b.labels) b.labels += first * plan.value(output).shape.height * plan.value(output).shape.width;
+  if (b.weights) b.weights += first;
+  return b;
+}
+
+void check_signals() {
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+template <class T>
+class BoundPlan : public Plan<T> {
+ public:
+  using Plan<T>::Plan;
+  int input = -1, output = -1;
+  bool finished = false, with_loss = false, with_optimizer = false;
+  nb::object host_function;
+
+  // What a caller can get wrong about the plan itself: an error, never a crash.
+  void require_finished() const {
+    if (!finished) throw nb::value_error("the plan must be finished first");
+  }
+  void require_loss() const {
+    require_finished();
+    if (!with_loss) throw nb::value_error("the plan has no loss: it can only predict");
+  }
+  int known_value(int i) const {
+    if (i < 0 || i >= this->value_count()) throw nb::index_error("the plan has no such value");
+    return i;
+  }
+  int readable_value(int i, bool delta) const {
+    require_finished();
+    if (delta && !this->value(known_value(i)).delta.data) throw nb::value_error("the plan keeps no δ of this value");
+    return known_value(i);
+  }
+  int known_parameter(int i) const {
+    require_finished();
+    if (i < 0 || i >= this->parameter_count()) throw nb::index_error("the plan has no such parameter");
+    return i;
+  }
+  int64_t parameter_size(int i) const { return this->parameter(known_parameter(i)).shape.size; }
+  static int known_slot(int slot) {
+    if (slot < 0 || slot > 1) throw nb::index_error("the slots of an optimizer's state are 0 and 1");
+    return slot;
+  }
+
+  void require_input() const {
+    require_finished();
+    if (input < 0) throw nb::value_error("the plan has no input");
+  }
+
+  void set_program(int i, const ProgramCode& value, const ProgramCode& both) {
+    this->set_program_loss(output = known_value(i), value, both);
+    with_loss = true;
+  }
+  void set_host(nb::object function) {
+    host_function = std::move(function);
+    this->host.call = [this](int operation, HostCall what, int samples) {
+      const WithGil gil;
+      host_function(operation, int(what), samples);
+    };
+  }
+
+  // Ctrl-C ends a call that is not an epoch; to be made without the GIL.
+  struct Interruptible : Plan<T>::Asking {
+    explicit Interruptible(BoundPlan& plan)
+        : Plan<T>::Asking(plan, [] {
+            const WithGil gil;
+            check_signals();
+          }) {}
+  };
+
+  void predict(const Any& x, double scale, int value, const Output<T>& out) {
+    require_input();
+    readable_value(value, false);
+    const Batch batch = make_batch(*this, input, -1, x, scale, std::nullopt, std::nullopt);
+    const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.features();
+    T* to = checked(out, rows * features, "the output");
+    const WithoutGil release;
+    const Interruptible asking(*this);
+    for (int64_t first = 0; first < rows; first += this->batch_size()) {
+      const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
+      this->forward(advance(*this, batch, -1, first), samples);
+      this->read_value(value, false, samples, to + first * features);
+    }
+  }
+
+  std::tuple<double, double> evaluate(const Any& x, double scale, const Any& targets,
+                                      const std::optional<Array<double>>& weights, bool training) {
+    require_input();
+    require_loss();
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0));
+    const WithoutGil release;
+    const Interruptible asking(*this);
+    double loss_sum = 0, correct = 0;
+    for (int64_t first = 0; first < rows; first += this->batch_size()) {
+      const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
+      const Progress p = this->loss(advance(*this, batch, output, first), samples, training, false, false, false);
+      loss_sum += p.loss, correct += p.correct;
+    }
+    return {loss_sum / double(rows), correct / double(rows)};
+  }
+
+  // One batch: J with the penalty; gradients, δ and activations stay in the arena to be read.
+  double backpropagate(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights,
+                       bool input_delta, bool with_penalty) {
+    require_input();
+    require_loss();
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0));
+    if (rows > this->batch_size()) throw nb::value_error("more samples than the plan's batch size");
+    const WithoutGil release;
+    const Interruptible asking(*this);
+    return this->loss(batch, int(rows), true, true, input_delta, with_penalty).loss / double(rows);
+  }
+
+  // One batch: the norms of the samples' own gradients of J, ∂(w·J)/∂θ; the gradients of the batch stay in the arena.
+  double norms(const Any& x, double scale, const Any& targets, const std::optional<Array<double>>& weights,
+               const Output<double>& out) {
+    require_input();
+    require_loss();
+    if (!this->per_sample()) throw nb::value_error("the plan was not built for gradients of single samples");
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0));
+    if (rows < 1 || rows > this->batch_size()) throw nb::value_error("between one sample and the batch size are needed");
+    double* squares = checked(out, rows, "the norms");
+    const WithoutGil release;
+    const Interruptible asking(*this);
+    const double loss = this->squares(batch, int(rows), squares).loss / double(rows);
+    for (int64_t i = 0; i < rows; i++) squares[i] = std::sqrt(squares[i]) * double(rows);
+    return loss;
+  }
+
+  std::tuple<int, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
+                                                       const std::optional<Array<double>>& weights, const Array<int64_t>& order,
+                                                       const Array<double>& rates, const nb::object& poll) {
+    require_input();
+    require_loss();
+    if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
+    const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
+    const int64_t rows = int64_t(x.shape(0)), count = int64_t(order.size());
+    if (count < 1) throw nb::value_error("order names no sample: at least one is needed");
+    for (int64_t i = 0; i < count; i++)
+      if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
+    if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
+      throw nb::value_error("one rate per step is needed");
+    Progress progress;
+    Outcome outcome;
+    {
+      const WithoutGil release;
+      outcome = this->train(
+          batch, order.data(), count, rates.data(),
+          [&](const Progress& p) {
+            const WithGil gil;
+            check_signals();
+            if (poll.is_none()) return false;
+            const double seen = p.samples > 0 ? p.samples : 1;
+            return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
+          },
+          progress);
+    }
+    const double seen = progress.samples > 0 ? progress.samples : 1;
+    return {int(outcome), progress.step, progress.loss / seen, progress.correct / seen};
+  }
+};
+
+}   // namespace
