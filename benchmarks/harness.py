@@ -30,7 +30,10 @@ from benchmarks.workloads import write
 ROOT = Path(__file__).resolve().parent.parent
 # Rounds for a configuration so many times slower than its peer's fastest: it cannot be the peer's best.
 ROUNDS_OF_SLOWER = ((10.0, 1), (3.0, 3))
-PAUSE = 0.01  # seconds before a measurement, in which the last peer's threads stop spinning
+# Before a measurement everybody else must have stood still this long. OpenBLAS's threads spin for about 0.1 s
+# after their last product: 784-100-10 at batch 128 took 420 µs instead of 300 when it was measured meanwhile.
+PAUSE = 0.05
+LONGEST_PAUSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -297,8 +300,7 @@ class Run:
             for configuration in configurations:
                 if configuration.name in errors or given_up(number, configuration, configurations, seconds):
                     continue
-                time.sleep(PAUSE)
-                before = self._used()
+                before = self._settled()
                 try:
                     answer = self.workers[configuration.name].ask("measure", least=self.settings.least)
                     seconds[configuration.name].append(answer["seconds"])
@@ -310,6 +312,17 @@ class Run:
         ours = sum(self._used().values()) - sum(used.values())
         foreign = None if busy is None or busy_after is None else max(0.0, busy_after - busy - ours) / wall
         return seconds, {"waiting_load": waiting / wall, "foreign_load": foreign}
+
+    def _settled(self) -> dict[str, float]:
+        """Wait until no worker uses the processor any more; the seconds they have used."""
+        before = self._used()
+        for _ in range(round(LONGEST_PAUSE / PAUSE)):
+            time.sleep(PAUSE)
+            after = self._used()
+            if after == before:
+                break
+            before = after
+        return before
 
     def _used(self) -> dict[str, float]:
         return {name: worker.processor_seconds() for name, worker in self.workers.items()}

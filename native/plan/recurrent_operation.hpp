@@ -59,14 +59,14 @@ class RecurrentOperation final : public Operation<T> {
     size(plan, input_, samples);
     parallel(k.dense_forward_units(input_), work(input_),
              [&](int begin, int end, int) { k.dense_forward(input_, begin, end); });
-    parallel(args.blocks, work(of_state_), [&](int begin, int end, int) { k.recurrent_forward(args, begin, end); });
+    through_time(k.recurrent_forward);
   }
 
   // δ of every step's gates first: all else is computed from it.
   void gradients(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
     size(plan, of_input_, samples), size(plan, of_state_, samples);
-    parallel(args.blocks, work(of_state_), [&](int begin, int end, int) { k.recurrent_backward(args, begin, end); });
+    through_time(k.recurrent_backward);
     for (const DenseArgs<T>* g : {&of_input_, &of_state_}) {
       const size_t scratch = k.dense_scratch(g->samples);
       parallel(k.dense_gradient_units(*g), work(*g),
@@ -87,6 +87,17 @@ class RecurrentOperation final : public Operation<T> {
   }
 
  private:
+  // As few groups of blocks as keep every thread busy: each reads U once per step. No lane's numbers depend on its group.
+  template <class Kernel>
+  void through_time(Kernel kernel) {
+    constexpr int most = 3;   // blocks of a group: what the register tile takes at once
+    const int blocks = args.blocks, busy = std::min(ThreadPool::instance().threads(), blocks);
+    const int groups = std::max(busy, (blocks + most - 1) / most);
+    parallel(groups, work(of_state_), [&](int begin, int end, int) {
+      for (int i = begin; i < end; i++)
+        kernel(args, int(int64_t(blocks) * i / groups), int(int64_t(blocks) * (i + 1) / groups));
+    });
+  }
   static bool has_halo(const ValueShape& s) { return s.top || s.bottom || s.left || s.right; }
   void size(Plan<T>& plan, DenseArgs<T>& g, int samples) {
     args.blocks = plan.blocks(samples);
