@@ -36,9 +36,9 @@ from chainrule.keywords import by_name, teach
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import KEYWORDS, whole
 from chainrule.layers.embedding import sequence
+from chainrule.layers.masking import UNSEEN
 
 PROJECTIONS, BIASED = ("q", "k", "v", "o"), ("q", "v", "o")
-_MASKED = -1e9  # stands for the score of a step that is not seen
 
 _KEYWORDS = {
     **KEYWORDS,
@@ -103,7 +103,7 @@ class MultiHeadAttention(Layer):
             return E / sum_features(E)
         M = not_later(S) if self.causal else mask
         M = named("M", M * mask if self.causal and mask is not None else M)
-        R = named("R", where(M, S, _MASKED))
+        R = named("R", where(M, S, UNSEEN))
         E = named("E", exp(R - max_features(R)) * M)
         return E / maximum(sum_features(E), 0.5)  # the sum is at least 1, or 0 where nothing is seen
 

@@ -15,6 +15,8 @@ from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
 from chainrule.layers.checks import KEYWORDS
 
+UNSEEN = -1e9  # stands for a number of a masked step where a maximum or a softmax is taken
+
 
 class Masking(Layer):
     """A step whose features all equal `value` is padding: (T, F) -> (T, F) with zeros in its place.

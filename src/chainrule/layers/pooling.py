@@ -43,11 +43,9 @@ from chainrule.formulas.grid import Pads, Pair
 from chainrule.keywords import teach
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape
+from chainrule.layers.masking import UNSEEN
 
 BY_POSITION = "the window and its stride: (2, 2)"
-
-
-_MASKED = -1e9  # stands for a value that is not seen
 
 
 class Pool(Layer):
@@ -67,9 +65,6 @@ class Pool(Layer):
         padding: str | int | Pair | Pads = "valid",
         name: str | None = None,
     ) -> None:
-        self._slide(window, stride, padding, name)
-
-    def _slide(self, window: Any, stride: Any, padding: Any, name: str | None) -> None:
         self.window = checks.size(window, "window", self.axes)
         self.stride = None if stride is None else checks.size(stride, "stride", self.axes)
         kernel = checks.each(self.window, self.axes)
@@ -160,7 +155,7 @@ class AveragePool2D(Pool):
         name: str | None = None,
     ) -> None:
         self.count_padding = bool(count_padding)
-        self._slide(window, stride, padding, name)
+        super().__init__(window, stride, padding=padding, name=name)
 
     def forward(self, x: Any) -> Any:
         return self.average(x)
@@ -193,7 +188,7 @@ class L2Pool2D(Pool):
         name: str | None = None,
     ) -> None:
         self.mean = bool(mean)
-        self._slide(window, stride, padding, name)
+        super().__init__(window, stride, padding=padding, name=name)
 
     def forward(self, x: Any) -> Any:
         return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))
@@ -272,7 +267,7 @@ class GlobalMaxPool(GlobalPool):
         return first_position(x)
 
     def _seen(self, x: Any, mask: Any) -> Any:
-        return named("R", where(every_feature(mask), x, _MASKED))
+        return named("R", where(every_feature(mask), x, UNSEEN))
 
     def _any(self, mask: Any) -> Any:
         return greater(sum_positions(every_feature(mask)), 0)
