@@ -16,12 +16,13 @@ def evaluate(tree: Expression, bindings: Mapping[str, Any]) -> Any:
 
     Raises KeyError that names a symbol without a value.
     """
-    return _value(tree, bindings, {}, {})
+    return value_of(tree, bindings, {}, {})
 
 
-def _value(
+def value_of(
     node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int], memory: dict[Key, Any]
 ) -> Any:
+    """The value of a node under the sums whose indices have the values `offsets`; `memory`: what is known."""
     match node:
         case Number(value):
             return value
@@ -34,7 +35,7 @@ def _value(
                 )
             return bindings[name]
         case Named(_, value):
-            return _value(value, bindings, offsets, memory)
+            return value_of(value, bindings, offsets, memory)
     key = (node, *((name, offsets[name]) for name in sorted(node.free_indices)))
     if key not in memory:
         memory[key] = _compute(node, bindings, offsets, memory)
@@ -45,11 +46,11 @@ def _compute(
     node: Expression, bindings: Mapping[str, Any], offsets: dict[str, int], memory: dict[Key, Any]
 ) -> Any:
     if isinstance(node, Operation):
-        operands = (_value(operand, bindings, offsets, memory) for operand in node.operands)
+        operands = (value_of(operand, bindings, offsets, memory) for operand in node.operands)
         return node.rule.evaluate(*operands, **node.options)
     if isinstance(node, Over):
         values = [
-            _value(node.body, bindings, offsets | dict(zip(node.indices, offset, strict=True)), memory)
+            value_of(node.body, bindings, offsets | dict(zip(node.indices, offset, strict=True)), memory)
             for offset in product(*map(range, node.ranges))
         ]
         return node.rule.combine(values, node.ranges)

@@ -4,7 +4,7 @@ A forest of trees becomes one table of nodes, children before parents, equal nod
     {"symbol": "W", "role": "parameter W", "kind": "array"}      {"number": 0.5}      {"index": "m"}
     {"apply": "matmul", "to": [3, 7], "with": {"heads": 2}}      {"named": "σ", "is": 4}
     {"over": "sum_over", "indices": ["m", "n"], "ranges": [3, 3], "is": 9}
-and every tree the number of its root.  Infinity and NaN, which JSON lacks, are the strings "inf", "-inf", "nan".
+and every tree the number of its root.  Infinity and NaN, which JSON lacks, are "inf", "-inf", "nan".
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def _node(tree: Expression, children: list[int]) -> Node:
             return {"over": rule.name, "indices": list(indices), "ranges": list(ranges), "is": children[0]}
         case Operation(rule):
             node: Node = {"apply": rule.name, "to": children}
-            return node | ({"with": {name: plain(value) for name, value in tree.static}} if tree.static else {})
+            if tree.static:
+                node["with"] = {name: plain(value) for name, value in tree.static}
+            return node
     raise TypeError(f"{type(tree).__name__} has no form in JSON")
 
 
