@@ -101,7 +101,18 @@ from chainrule.formulas.steps import (
 if TYPE_CHECKING:
     from chainrule.formulas.derivation import adjoint
     from chainrule.formulas.evaluation import evaluate
-    from chainrule.formulas.notation import SEED_000, SEED_004, Letter, Notation
+    from chainrule.formulas.notation import (
+        MATRIX,
+        NG,
+        NIELSEN,
+        NOTATIONS,
+        SEED_000,
+        SEED_004,
+        UFLDL,
+        Letter,
+        Notation,
+        notation_from,
+    )
     from chainrule.formulas.printing import Equation, latex, mathml, text
     from chainrule.formulas.tracing import Formulas, trace
 
@@ -109,7 +120,8 @@ if TYPE_CHECKING:
 _LAZY = {
     "adjoint": "derivation",
     "evaluate": "evaluation",
-    **dict.fromkeys(("SEED_000", "SEED_004", "Letter", "Notation"), "notation"),
+    **dict.fromkeys(("SEED_000", "SEED_004", "UFLDL", "NG", "MATRIX", "NIELSEN", "NOTATIONS"), "notation"),
+    **dict.fromkeys(("Letter", "Notation", "notation_from"), "notation"),
     **dict.fromkeys(("Equation", "latex", "mathml", "text"), "printing"),
     **dict.fromkeys(("Formulas", "trace"), "tracing"),
 }
@@ -126,8 +138,13 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "MATRIX",
+    "NG",
+    "NIELSEN",
+    "NOTATIONS",
     "SEED_000",
     "SEED_004",
+    "UFLDL",
     "Equation",
     "Expression",
     "Formulas",
@@ -194,6 +211,7 @@ __all__ = [
     "named",
     "negative",
     "not_later",
+    "notation_from",
     "one_hot",
     "ones_like",
     "other_features",

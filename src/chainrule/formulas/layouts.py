@@ -113,7 +113,7 @@ def _starts_with_numeral(box: Box) -> bool:
 def multiply(c: Composer, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
     if at.feature is None and not any(map(is_scalar, node.operands)):
-        return _factors(left, right, Sign("⊙"), HADAMARD)
+        return _factors(left, right, Sign(c.notation.hadamard), HADAMARD)
     return _factors(left, right, None, PRODUCT)
 
 
@@ -217,7 +217,7 @@ def log_one_plus(c: Composer, node: Operation, at: At) -> Box:
 
 def product_with_log(c: Composer, node: Operation, at: At) -> Box:
     weight, x = (c.box(operand, at) for operand in node.operands)
-    sign = None if at.feature is not None or is_scalar(node) else Sign("⊙")
+    sign = None if at.feature is not None or is_scalar(node) else Sign(c.notation.hadamard)
     return _factors(weight, call(Word("log"), x), sign, HADAMARD if sign else PRODUCT)
 
 

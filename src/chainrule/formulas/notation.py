@@ -2,14 +2,17 @@
 
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, penalty, training
-size; and "gradient of <role>" for ∂J/∂(role).  "<role> at t": at step t of a sequence.
+size; and "gradient of <role>" for ∂J/∂(role).  "<role> at t": at step t of a sequence; "<role> below": the
+same letter one layer down, so that "gradient of preactivation below at t" is δ^{l-1} at step t.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from chainrule.errors import describe
 from chainrule.formulas.expression import Symbol
 
 
@@ -31,81 +34,195 @@ GREEK = {
 }  # fmt: skip
 
 
+_LAYER = re.compile(r"([lL])([+-]\d+)?$")
+
+
 @dataclass(frozen=True)
 class Notation:
-    """Letters by role.  `sizes` False prints s and p for strides and paddings, the general formula."""
+    """Letters by role, and the numbers they carry.  `sizes` False prints s and p for strides and paddings.
+
+    hadamard: the sign of products entry by entry.  function: the letter of an activation function.
+    parameters: letters of parameters that do not go by their own names.  brackets: layer numbers stand in
+    parentheses.  input_number: the number of the input layer.  output_layer: what a layer's output carries,
+    "l", or "l+1" where W^l joins layer l to l+1.  number, last: see `at`.
+    """
 
     letters: Mapping[str, Letter]
     layer: str = "l"
     loss: str = "J"
     sizes: bool = True
+    name: str = ""
+    hadamard: str = "⊙"
+    function: str = "f"
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    brackets: bool = False
+    input_number: int = 1
+    output_layer: str = "l"
+    number: int | None = None
+    last: int | None = None
+
+    def at(self, number: int, last: int | None = None) -> Notation:
+        """The same notation with numbers for letters: of layer `number` of a network of `last` layers.
+
+        Both count from the input, which is 0, and are printed in the notation's own count: l of seed 000 is
+        `number` + 1.  Without `last` an L stays an L.
+        """
+        return replace(self, number=number, last=last)
+
+    @property
+    def parameter_number(self) -> str:
+        """The number of the parameters that join layer l-1 to layer l: "l", or "l-1"."""
+        return "l" if self.output_layer == "l" else "l-1"
 
     def letter(self, symbol: Symbol) -> Letter:
         """The letter of a symbol: by its role, or its own name at this layer."""
-        return self._role(symbol.role or symbol.name, symbol.name)
+        return self._numbered(self._role(symbol.role or symbol.name, symbol.name))
 
     def _role(self, role: str, name: str) -> Letter:
         role, _, step = role.partition(" at ")
         if step:
-            letter = self._role(role, name)
+            letter = self._role(role + " below" * step.endswith(" below"), name)
+            step = step.removesuffix(" below")
             if letter.by:
                 return replace(letter, by=replace(letter.by, step=step))
             return replace(letter, step=step)
         if role in self.letters:
             return self.letters[role]
+        here = role.removesuffix(" below")
+        if role != here and here in self.letters:
+            return _lowered(self.letters[here])
         if role.startswith("gradient of "):
             inner = role.removeprefix("gradient of ")
             return Letter(self.loss, by=self._role(inner, inner))
+        if role != here:
+            return _lowered(self._role(here, here))
         base = role.removeprefix("parameter ").removeprefix("state ")
-        layer = self.layer if role != base else ""
+        layer = "" if role == base else self.output_layer if role.startswith("state ") else self.layer
         base, _, sub = base.partition("_")
-        return Letter(GREEK.get(base, base), layer, sub=sub)
+        return Letter(GREEK.get(base, self.parameters.get(base, base)), layer, sub=sub)
+
+    def _numbered(self, letter: Letter) -> Letter:
+        """The letter with numbers for l and L where they are known, and parentheses where they belong."""
+        by = None if letter.by is None else self._numbered(letter.by)
+        layer = letter.layer
+        match = _LAYER.match(layer)
+        if match:
+            # Where W^l joins l to l+1, l is the layer below.
+            below = 1 if self.output_layer == "l+1" else 0
+            start = self.last if match[1] == "L" else None if self.number is None else self.number - below
+            if start is not None:
+                layer = str(start + self.input_number + int(match[2] or 0))
+        return replace(letter, by=by, layer=f"({layer})" if layer and self.brackets else layer)
 
 
-_COMMON = {
-    "target": Letter("y"),
-    "loss": Letter("J"),
-    "penalty": Letter("Ω"),
-    "gradient of penalty": Letter("Ω", by=Letter("W", "l")),
-    "training size": Letter("m"),
-    "gradient of preactivation": Letter("δ", "l"),
-    "gradient of output": Letter("δ", "l"),
-    "gradient of output image": Letter("δ", "l"),
-    "gradient of logits": Letter("δ", "L"),
-}
+def _lowered(letter: Letter) -> Letter:
+    """The letter one layer down."""
+    if letter.by is not None:
+        return replace(letter, by=_lowered(letter.by))
+    match = _LAYER.match(letter.layer)
+    if not match:
+        return letter
+    offset = int(match[2] or 0) - 1
+    return replace(letter, layer=match[1] + (f"{offset:+d}" if offset else ""))
+
+
+def _letters(loss: str, size: str, deltas: Mapping[str, str], **letters: str) -> dict[str, Letter]:
+    """Letters by role from short forms, "x l-1" being the letter x at layer l-1."""
+    roles = {role.replace("_", " "): _letter(short) for role, short in (*letters.items(), *deltas.items())}
+    return {
+        "loss": Letter(loss),
+        "penalty": Letter("Ω"),
+        "gradient of penalty": Letter("Ω", by=Letter("W", "l")),
+        "training size": Letter(size),
+        **roles,
+    }
+
+
+def _letter(short: str) -> Letter:
+    base, _, layer = short.partition(" ")
+    return Letter(base, layer)
+
+
+def _residuals(*roles: str, layer: str = "l") -> dict[str, str]:
+    """δ for ∂J/∂(role), and δ^L at the last layer."""
+    return {"gradient of logits": "δ L", **{f"gradient of {role}": f"δ {layer}" for role in roles}}
+
+
+_OUTPUTS = ("preactivation", "output", "output image")
 
 # Seed 000: W^l joins layer l-1 to l, the input of a layer is x^{l-1} (an image X^{l-1}), δ^l = ∂J/∂z^l.  a^l
 # names the output of an activation where a formula is written in it; it is the x^l of the layer above.
 SEED_000 = Notation(
-    {
-        **_COMMON,
-        "input": Letter("x", "l-1"),
-        "image": Letter("X", "l-1"),
-        "preactivation": Letter("z", "l"),
-        "activation": Letter("a", "l"),
-        "output": Letter("x", "l"),
-        "output image": Letter("X", "l"),
-        "prediction": Letter("a", "L"),
-        "logits": Letter("z", "L"),
-    }
-)
+    _letters(
+        "J", "m", _residuals(*_OUTPUTS), target="y", input="x l-1", image="X l-1", preactivation="z l",
+        activation="a l", activation_below="x l-1", output="x l", output_image="X l", prediction="a L",
+        logits="z L",
+    ),
+    name="seed000",
+)  # fmt: skip
 
-# Seed 004: matrices whose columns are the samples, C the cost, derivatives written out.
-SEED_004 = Notation(
-    {
-        "target": Letter("Y"),
-        "loss": Letter("C"),
-        "penalty": Letter("Ω"),
-        "gradient of penalty": Letter("Ω", by=Letter("W", "l")),
-        "training size": Letter("m"),
-        "input": Letter("A", "l-1"),
-        "image": Letter("A", "l-1"),
-        "preactivation": Letter("Z", "l"),
-        "activation": Letter("A", "l"),
-        "output": Letter("A", "l"),
-        "output image": Letter("A", "l"),
-        "prediction": Letter("A", "L"),
-        "logits": Letter("Z", "L"),
-    },
+# Seed 001: W^l joins l to l+1, so a layer makes z^{l+1} of a^l, and its parameters have the number of its
+# input.
+UFLDL = Notation(
+    _letters(
+        "J", "m", _residuals(*_OUTPUTS, layer="l+1"), target="y", input="a l", image="a l",
+        preactivation="z l+1", activation="a l+1", output="a l+1", output_image="a l+1", prediction="a L",
+        logits="z L",
+    ),
+    name="ufldl",
+    hadamard="•",
+    output_layer="l+1",
+)  # fmt: skip
+
+# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  Its Θ^(l) is b^(l) as column 0
+# beside W^(l); the two are printed apart, since only a dense layer can be written with one Θ.
+NG = Notation(
+    _letters(
+        "J", "m", {}, target="y", input="a l", image="a l", preactivation="z l+1", activation="a l+1",
+        output="a l+1", output_image="a l+1", prediction="a L", logits="z L",
+    ),
+    name="ng",
+    hadamard=".*",
+    function="g",
+    brackets=True,
+    output_layer="l+1",
+)  # fmt: skip
+
+# Seed 004: matrices whose columns are the samples, C the cost, derivatives written out; the input is layer 0.
+MATRIX = SEED_004 = Notation(
+    _letters(
+        "C", "m", {}, target="Y", input="A l-1", image="A l-1", preactivation="Z l", activation="A l",
+        output="A l", output_image="A l", prediction="A L", logits="Z L",
+    ),
     loss="C",
-)
+    name="matrix",
+    function="σ",
+    input_number=0,
+)  # fmt: skip
+
+# Nielsen's book: seed 000's numbers with small letters, C the cost, n the size of the training set.
+NIELSEN = Notation(
+    _letters(
+        "C", "n", _residuals("preactivation"), target="y", input="a l-1", image="a l-1", preactivation="z l",
+        activation="a l", output="a l", output_image="a l", prediction="a L", logits="z L",
+    )
+    | {"gradient of penalty": Letter("Ω", by=Letter("w", "l"))},
+    loss="C",
+    name="nielsen",
+    function="σ",
+    parameters={"W": "w"},
+)  # fmt: skip
+
+NOTATIONS: dict[str, Notation] = {
+    notation.name: notation for notation in (SEED_000, UFLDL, NG, MATRIX, NIELSEN)
+}
+
+
+def notation_from(notation: str | Notation) -> Notation:
+    """A notation by its name; a Notation of one's own as it is.  Raises ValueError for an unknown name."""
+    if isinstance(notation, Notation):
+        return notation
+    if isinstance(notation, str) and notation in NOTATIONS:
+        return NOTATIONS[notation]
+    names = ", ".join(map(repr, NOTATIONS))
+    raise ValueError(f"notation must be one of {names}, or a Notation; received {describe(notation)}")

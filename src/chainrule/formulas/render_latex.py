@@ -39,6 +39,8 @@ _COMMAND = re.compile(r"\\[A-Za-z]+$")
 _SIGNS = {
     "−": "-",
     "⊙": r"\odot",
+    "•": r"\bullet",
+    ".*": r"\mathbin{.*}",
     "·": r"\cdot",
     "∑": r"\sum",
     "∂": r"\partial",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -75,24 +75,28 @@ class FormulasByLayer(dict[str, Formulas]):
         return "".join(f"<h4>{escape(name)}</h4>{f._repr_html_()}" for name, f in self.items())
 
 
-def trace(target: Any) -> Formulas:
-    """The formulas of a layer, a loss or a penalty: its own functions called with symbols."""
+def trace(target: Any, given: Collection[str] = ()) -> Formulas:
+    """The formulas of a layer, a loss or a penalty: its own functions called with symbols.
+
+    given: arguments that a formula may be called without and is called with here, such as "mask".
+    """
     if hasattr(target, "chains"):
         return _trace_composite(target)
     if hasattr(target, "step"):
         return _trace_recurrent(target)
     if hasattr(target, "forward"):
-        return _trace_layer(target)
+        return _trace_layer(target, given)
     return _trace_penalty(target) if "training_size" in dict(declared(target.value)) else _trace_loss(target)
 
 
-def _trace_layer(layer: Any) -> Formulas:
+def _trace_layer(layer: Any, given: Collection[str]) -> Formulas:
     kind = "sequence" if layer.spatial == "sequence" else "image" if layer.spatial else "array"
     roles = {"x": "image" if layer.spatial else "input", "z": layer.output, "a": layer.output, **layer.roles}
     roles["d"] = "gradient of " + layer.output
     methods = (layer.forward, layer.delta, layer.gradients)
     # A mask that may be left out is: the formula without one is the general reader's.
-    wanted = (name for method in methods for name, needed in declared(method) if needed or name != "mask")
+    left_out = {"mask"} - set(given)
+    wanted = (name for m in methods for name, needed in declared(m) if needed or name not in left_out)
     names = dict.fromkeys(["x", "z", "d", *wanted])
     symbols = {
         name: Symbol(name, roles[name], kind) if name in roles else Symbol(name, f"parameter {name}")
