@@ -114,7 +114,7 @@ class Recurrent(Layer):
 
     def delta(self, d: Any, x: Any, W: Any, U: Any, b: Any, v: Any = None, mask: Any = None) -> Any:
         below = np.empty_like(x)
-        for t, states in self._backward(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
+        for t, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
             below[t] = call_formula(self.step_delta, states)["x"]
         return below
 
@@ -123,7 +123,7 @@ class Recurrent(Layer):
     ) -> dict[str, Any]:
         shares = [
             call_formula(self.step_gradients, states)
-            for _, states in self._backward(d, x, {"W": W, "U": U, "b": b, "v": v}, mask)
+            for _, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask)
         ]
         return {name: np.sum([share[name] for share in shares], axis=0) for name in shares[0]}
 
@@ -142,7 +142,7 @@ class Recurrent(Layer):
                 states[name] = value if mask is None else np.where(mask[t] > 0, value, states[name])
             yield t, before, states[self.states[0]]
 
-    def _backward(
+    def backward_steps(
         self, d: Any, x: Any, given: Mapping[str, Any], mask: Any
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """(t, what the δ formulas of step t are given) from the last step of the passage to the first."""

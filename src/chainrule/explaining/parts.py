@@ -1,0 +1,233 @@
+"""The parts of a layer's derivation as JSON: every formula with what it says of this network and its numbers.
+
+A part is {"part", "reference", "why", "nodes", "left", "right", "shapes", "ranges", "quantity", "worked"}: the tree, the shapes
+of its symbols here, the ranges of its indices, the tensor it computes, and the elements that are worked out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.explaining import choose, texts
+from chainrule.explaining.blocks import Say
+from chainrule.explaining.choose import Choice
+from chainrule.explaining.worked import element_json
+from chainrule.formulas import Equation, Expression, Named, Over, Symbol, substitute, trace, walk
+from chainrule.formulas.elements import Reader
+from chainrule.formulas.exchange import pack
+from chainrule.layers import Activation, Layer
+from chainrule.reference import Pass
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+# An element that is made of more terms is not worked out: reading 20 000 of them takes about 0.2 s.
+MOST_TERMS = 20_000
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What the parts of one layer are made of: its pass, what arrives at its output, the pass before it in its
+    chain (None at the start), the sample in focus, and whether elements are worked out.
+    """
+
+    one: Pass
+    delta: Array | None
+    before: Pass | None
+    sample: int
+    first: bool
+    worked: bool = True
+
+    @property
+    def bindings(self) -> dict[str, Any]:
+        one = self.one
+        found = {"x": one.x, "z": one.output, "a": one.output, **one.given}
+        return found if self.delta is None else {**found, "d": self.delta}
+
+
+def leaf_parts(own: Derivation) -> dict[str, list[Json]]:
+    """{"forward": [part], "backward": [δ, gradients...]} of a layer that computes; {} where it cannot be traced."""
+    layer, name = own.one.layer, own.one.name
+    formulas = traced(layer, own.one.given)
+    if formulas is None:
+        return {}
+    reader = Reader(own.bindings)
+    forward = part(
+        "forward", layer, formulas.equations["forward"], reader, name, own.worked, _forward_choices(own)
+    )
+    if own.delta is None:
+        return {"forward": [forward], "backward": []}
+    parts = [_delta_part(own, formulas.equations["delta"], reader)]
+    for key, equation in formulas.equations.items():
+        if key in ("forward", "delta"):
+            continue
+        choices = [choose.largest(np.asarray(reader.value(equation.right)), None)]
+        parts.append(part(key, layer, equation, reader, f"gradient:{name}.{key}", own.worked, choices))
+    return {"forward": [forward], "backward": parts}
+
+
+def traced(layer: Layer, given: Mapping[str, Any]) -> Any:
+    """The formulas of a layer with what its pass was given; None where its own code takes no symbols."""
+    try:
+        return trace(layer, given)
+    except (TypeError, ValueError, AttributeError, IndexError, KeyError):
+        return None
+
+
+def part(
+    name: str,
+    layer: Layer,
+    equation: Equation,
+    reader: Reader,
+    quantity: str,
+    worked: bool,
+    choices: Iterable[Choice],
+    why: Say | None = None,
+) -> Json:
+    """One formula as JSON."""
+    nodes, (left, right) = pack([equation.left, equation.right])
+    said = why or texts.why(layer, name)
+    return {
+        "part": name,
+        "reference": texts.reference(layer, name),
+        "why": say_json(said),
+        "nodes": nodes,
+        "left": left,
+        "right": right,
+        "shapes": shapes_of(equation.right, reader),
+        "ranges": ranges_of(equation.right),
+        "quantity": quantity,
+        "worked": _worked(equation.right, reader, choices) if worked else [],
+    }
+
+
+def say_json(say: Say) -> Json:
+    """A text as JSON."""
+    return {"en": say.en, "zh": say.zh}
+
+
+def _worked(tree: Expression, reader: Reader, choices: Iterable[Choice]) -> list[Json]:
+    value = np.asarray(reader.value(tree))
+    found: dict[tuple[int, ...], Json] = {}
+    for index, why in choices:
+        place = tuple(index[len(index) - value.ndim :])
+        if place in found or terms_of(tree, reader) > MOST_TERMS:
+            continue
+        element = reader.element(tree, place).shortened()
+        found[place] = {
+            "index": list(place),
+            "element": element_json(element),
+            "value": float(value[place]),
+            "why": say_json(why),
+        }
+    return list(found.values())
+
+
+def terms_of(tree: Expression, reader: Reader) -> int:
+    """At least how many terms an element of the tree is a sum of."""
+    most = 1
+    for _, node in walk(tree):
+        rule = getattr(getattr(node, "rule", None), "name", "")
+        if rule in ("correlate", "sum_positions", "sum_samples", "sum_entries", "mean_samples"):
+            x = np.asarray(reader.value(node.children[0])) if not node.free_indices else None
+            most = max(most, 1 if x is None else x.size // x.shape[-2 if x.ndim > 1 else 0])
+    return most
+
+
+def shapes_of(tree: Expression, reader: Reader) -> Json:
+    """Name -> shape of the symbols and named intermediates, "=" that of the result."""
+    found: Json = {}
+    for _, node in walk(tree):
+        if isinstance(node, Symbol | Named) and not node.free_indices:
+            found[node.name] = list(np.shape(reader.value(node)))
+    return {**found, "=": list(np.shape(reader.value(tree)))}
+
+
+def ranges_of(tree: Expression) -> Json:
+    """Index letter -> how many values it takes."""
+    found: Json = {}
+    for _, node in walk(tree):
+        if isinstance(node, Over):
+            found |= dict(zip(node.indices, node.ranges, strict=True))
+    return found
+
+
+def _forward_choices(own: Derivation) -> list[Choice]:
+    output, sample = own.one.output, own.sample
+    choices = [choose.largest(output, sample)]
+    if hasattr(own.one.layer, "filters") and hasattr(own.one.layer, "grid"):
+        contrast = choose.border(own.one.layer, output, sample)
+        choices += [contrast] if contrast else []
+    return choices
+
+
+def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
+    """∂J/∂x of the layer; behind an elementwise activation times its f', the δ of the layer below in one line."""
+    layer, name, sample = own.one.layer, own.one.name, own.sample
+    before, why = own.before, texts.INPUT_GRADIENT if own.first else None
+    below = "input" if own.first else "" if before is None else before.name
+    joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)
+    arriving = np.asarray(reader.value(equation.right))
+    choices = [choose.largest(arriving, sample)]
+    if joined is not None:
+        equation, reader, factor = joined
+        choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
+        contrast = choose.factor_contrast(factor, arriving, sample)
+        choices += [contrast] if contrast else []
+        below = before.name if before is not None else ""
+        why = Say(*(f"{a} {b}" for a, b in _pairs(texts.why(layer, "delta"), texts.HADAMARD)))
+    elif hasattr(layer, "window") and hasattr(layer, "grid"):
+        contrast = choose.window_contrast(layer, own.one.x, sample)
+        choices += [contrast] if contrast else []
+    found = part("delta", layer, equation, reader, f"delta:{below}", own.worked, choices, why)
+    return found | {"joined": joined is not None, "of": name}
+
+
+def _pairs(a: Say, b: Say) -> Sequence[tuple[str, str]]:
+    return (a.en, b.en), (a.zh, b.zh)
+
+
+def _joined(own: Derivation, equation: Equation) -> tuple[Equation, Reader, Array] | None:
+    """Seed 000's ③ whole: δ^{l-1} = (what the layer hands down) ⊙ f'(z^{l-1}), and the values of f'."""
+    before = own.before
+    if before is None or not isinstance(before.layer, Activation):
+        return None
+    factors = traced(before.layer, before.given)
+    if factors is None:
+        return None
+    x = next(iter(s for s in (equation.left,) if isinstance(s, Symbol)))
+    z = Symbol("z below", "preactivation below", x.kind)
+    a = Symbol("a below", "activation below", x.kind)
+    learned = {
+        symbol: replace(symbol, name=f"{symbol.name} below", role=f"{symbol.role} below")
+        for name, symbol in factors.symbols.items()
+        if name not in ("x", "z", "a", "d")
+    }
+    tree = substitute(
+        factors.delta,
+        {
+            factors.symbols["d"]: equation.right,
+            factors.symbols["x"]: z,
+            factors.symbols["z"]: a,
+            **learned,
+        },
+    )
+    if "a" in factors.symbols:
+        tree = substitute(tree, {factors.symbols["a"]: a})
+    left = Symbol("dz below", "gradient of preactivation below", x.kind)
+    given = {f"{name} below": value for name, value in before.given.items()}
+    bindings = {**own.bindings, **given, "z below": before.x, "a below": before.output}
+    factor = np.asarray(before.layer.delta(np.ones_like(before.x), before.x, **_arguments(before)))
+    return Equation(left, tree), Reader(bindings), factor
+
+
+def _arguments(before: Pass) -> dict[str, Any]:
+    """What the δ of an activation takes beside d and x."""
+    from chainrule.formulas.calling import declared
+
+    available = {**before.given, "z": before.output, "a": before.output}
+    return {name: available[name] for name, _ in declared(before.layer.delta) if name in available}
