@@ -119,12 +119,37 @@ def test_layer_numbers_reach_every_kind_of_letter() -> None:
         ("gradient of state h at t below", "∂J/∂hˡ⁻¹_t", "∂J/∂hˡ_t"),
         ("prediction below", "aᴸ⁻¹", "aᴸ⁻¹"),
         ("target below", "y", "y"),
+        ("preactivation above", "zˡ⁺¹", "zˡ⁺²"),
+        ("parameter W above", "Wˡ⁺¹", "Wˡ⁺¹"),
+        ("gradient of preactivation above at t", "δˡ⁺¹_t", "δˡ⁺²_t"),
+        ("gradient of preactivation at t above", "δˡ⁺¹_t", "δˡ⁺²_t"),
+        ("function of preactivation", "f(zˡ)", "f(zˡ⁺¹)"),
+        ("slope of preactivation below", "f'(zˡ⁻¹)", "f'(zˡ)"),
+        ("slope of preactivation below at t", "f'(zˡ⁻¹_t)", "f'(zˡ_t)"),
+        ("derivative by preactivation", "∂J/∂zˡ", "∂J/∂zˡ⁺¹"),
+        ("derivative by logits", "∂J/∂zᴸ", "∂J/∂zᴸ"),
     ],
 )
-def test_below_is_one_layer_down(role: str, seed000: str, ufldl: str) -> None:
+def test_prefixes_and_suffixes_of_roles(role: str, seed000: str, ufldl: str) -> None:
     symbol = Symbol("q", role)
     assert text(symbol) == seed000
     assert text(symbol, UFLDL) == ufldl
+
+
+def test_functions_carry_the_layer_in_seed_004_alone() -> None:
+    slope = Symbol("s", "slope of preactivation")
+    printed = [text(slope, notation) for notation in NOTATIONS.values()]
+    assert printed == ["f'(zˡ)", "f'(zˡ⁺¹)", "g'(z⁽ˡ⁺¹⁾)", "σ'ˡ(Zˡ)", "σ'(zˡ)"]
+    assert text(slope, MATRIX.at(2)) == "σ'²(Z²)"
+    assert text(Symbol("s", "slope of logits"), MATRIX.at(2, 3)) == "σ'³(Z³)"
+    assert latex(slope, MATRIX) == r"\sigma'^{l}(Z^{l})"
+    ElementTree.fromstring(mathml(slope, MATRIX))
+
+
+def test_the_batch_and_the_training_set_have_letters_of_their_own_where_the_source_has() -> None:
+    symbols = [Symbol("m", f"{what} size") for what in ("batch", "training")]
+    sizes = [[text(symbol, notation) for symbol in symbols] for notation in NOTATIONS.values()]
+    assert sizes == [["m", "m"], ["m", "m"], ["m", "m"], ["M", "m"], ["m", "n"]]
 
 
 def test_what_a_notation_says_of_itself() -> None:

@@ -68,10 +68,13 @@ class Composer:
         raise TypeError(f"no layout for {type(node).__name__}")
 
     def letter(self, letter: Letter, sub: Box | None = None) -> Box:
-        """A letter with its layer above and subscripts below; a derivative as a fraction."""
+        """A letter with its layer above and subscripts below; a derivative as a fraction, f(z) as a call."""
         if letter.by is not None:
             above, below = tight(Sign("∂"), Word(letter.base)), tight(Sign("∂"), self.letter(letter.by, sub))
             return tight(above, Sign("/"), below, binds=POWER) if self.linear else Fraction(above, below)
+        if letter.of is not None:
+            name = Scripts(Word(letter.base), sup=phrase(letter.layer)) if letter.layer else Word(letter.base)
+            return tight(name, Fence(self.letter(letter.of, sub)))
         if letter.step:
             sub = phrase(letter.step) if sub is None else listed(phrase(letter.step), sub)
         if letter.sub:

@@ -2,8 +2,10 @@
 
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, penalty, training
-size; and "gradient of <role>" for ∂J/∂(role).  "<role> at t": at step t of a sequence; "<role> below": the
-same letter one layer down, so that "gradient of preactivation below at t" is δ^{l-1} at step t.
+size, batch size; "gradient of <role>" for ∂J/∂(role), which some notations write δ, "derivative by <role>"
+always as ∂J/∂(role), "function of <role>" and "slope of <role>" for f and f' there.  "<role> at t": at step t
+of a sequence; "<role> below", "<role> above": the same letter one layer down or up, so that "gradient of
+preactivation below at t" is δ^{l-1} at step t.
 """
 
 from __future__ import annotations
@@ -18,13 +20,16 @@ from chainrule.formulas.expression import Symbol
 
 @dataclass(frozen=True)
 class Letter:
-    """A letter with its layer: x, "l-1".  `by`: the letter is a derivative, ∂letter/∂by."""
+    """A letter with its layer: x, "l-1".  `by`: the letter is a derivative, ∂letter/∂by; `of`: it is a
+    function of another letter.
+    """
 
     base: str
     layer: str = ""
     by: Letter | None = None
     step: str = ""  # of a sequence, x_t; of a derivative it stands with `by`
     sub: str = ""  # q of W_q
+    of: Letter | None = None  # z of f'(z)
 
 
 GREEK = {
@@ -41,7 +46,8 @@ _LAYER = re.compile(r"([lL])([+-]\d+)?$")
 class Notation:
     """Letters by role, and the numbers they carry.  `sizes` False prints s and p for strides and paddings.
 
-    hadamard: the sign of products entry by entry.  function: the letter of an activation function.
+    hadamard: the sign of products entry by entry.  function: the letter of an activation function, which has
+    a layer where `functions_numbered`.
     parameters: letters of parameters that do not go by their own names.  brackets: layer numbers stand in
     parentheses.  input_number: the number of the input layer.  output_layer: what a layer's output carries,
     "l", or "l+1" where W^l joins layer l to l+1.  number, last: see `at`.
@@ -54,6 +60,7 @@ class Notation:
     name: str = ""
     hadamard: str = "⊙"
     function: str = "f"
+    functions_numbered: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
     brackets: bool = False
     input_number: int = 1
@@ -81,21 +88,25 @@ class Notation:
     def _role(self, role: str, name: str) -> Letter:
         role, _, step = role.partition(" at ")
         if step:
-            letter = self._role(role + " below" * step.endswith(" below"), name)
-            step = step.removesuffix(" below")
-            if letter.by:
-                return replace(letter, by=replace(letter.by, step=step))
-            return replace(letter, step=step)
+            step, layers = _layers_away(step)
+            letter = self._role(role + " above" * layers + " below" * -layers, name)
+            return _stepped(letter, step)
         if role in self.letters:
             return self.letters[role]
-        here = role.removesuffix(" below")
-        if role != here and here in self.letters:
-            return _lowered(self.letters[here])
-        if role.startswith("gradient of "):
-            inner = role.removeprefix("gradient of ")
-            return Letter(self.loss, by=self._role(inner, inner))
-        if role != here:
-            return _lowered(self._role(here, here))
+        here, layers = _layers_away(role)
+        if layers and here in self.letters:
+            return _moved(self.letters[here], layers)
+        for prefix, primes in (("function of ", ""), ("slope of ", "'")):
+            if role.startswith(prefix):
+                inner = self._role(role.removeprefix(prefix), name)
+                layer = inner.layer if self.functions_numbered else ""
+                return Letter(self.function + primes, layer, of=inner)
+        for prefix in ("gradient of ", "derivative by "):
+            if role.startswith(prefix):
+                inner = self._role(role.removeprefix(prefix), role.removeprefix(prefix))
+                return Letter(self.loss, by=inner)
+        if layers:
+            return _moved(self._role(here, here), layers)
         base = role.removeprefix("parameter ").removeprefix("state ")
         layer = "" if role == base else self.output_layer if role.startswith("state ") else self.layer
         base, _, sub = base.partition("_")
@@ -104,6 +115,7 @@ class Notation:
     def _numbered(self, letter: Letter) -> Letter:
         """The letter with numbers for l and L where they are known, and parentheses where they belong."""
         by = None if letter.by is None else self._numbered(letter.by)
+        of = None if letter.of is None else self._numbered(letter.of)
         layer = letter.layer
         match = _LAYER.match(layer)
         if match:
@@ -112,28 +124,50 @@ class Notation:
             start = self.last if match[1] == "L" else None if self.number is None else self.number - below
             if start is not None:
                 layer = str(start + self.input_number + int(match[2] or 0))
-        return replace(letter, by=by, layer=f"({layer})" if layer and self.brackets else layer)
+        return replace(letter, by=by, of=of, layer=f"({layer})" if layer and self.brackets else layer)
 
 
-def _lowered(letter: Letter) -> Letter:
-    """The letter one layer down."""
+def _layers_away(role: str) -> tuple[str, int]:
+    """(the role without its "below" or "above" at the end, -1 or 1; 0 where there is none)."""
+    for ending, layers in ((" below", -1), (" above", 1)):
+        if role.endswith(ending):
+            return role.removesuffix(ending), layers
+    return role, 0
+
+
+def _moved(letter: Letter, layers: int) -> Letter:
+    """The letter so many layers up."""
+    by = None if letter.by is None else _moved(letter.by, layers)
+    of = None if letter.of is None else _moved(letter.of, layers)
+    match, layer = _LAYER.match(letter.layer), letter.layer
+    if match:
+        offset = int(match[2] or 0) + layers
+        layer = match[1] + (f"{offset:+d}" if offset else "")
+    return replace(letter, by=by, of=of, layer=layer)
+
+
+def _stepped(letter: Letter, step: str) -> Letter:
+    """The letter at a step of a sequence; a derivative or a function by or of what stands at that step."""
     if letter.by is not None:
-        return replace(letter, by=_lowered(letter.by))
-    match = _LAYER.match(letter.layer)
-    if not match:
-        return letter
-    offset = int(match[2] or 0) - 1
-    return replace(letter, layer=match[1] + (f"{offset:+d}" if offset else ""))
+        return replace(letter, by=replace(letter.by, step=step))
+    if letter.of is not None:
+        return replace(letter, of=replace(letter.of, step=step))
+    return replace(letter, step=step)
 
 
-def _letters(loss: str, size: str, deltas: Mapping[str, str], **letters: str) -> dict[str, Letter]:
-    """Letters by role from short forms, "x l-1" being the letter x at layer l-1."""
+def _letters(
+    loss: str, sizes: tuple[str, str], deltas: Mapping[str, str], **letters: str
+) -> dict[str, Letter]:
+    """Letters by role from short forms, "x l-1" being the letter x at layer l-1.  sizes: of the training set
+    and of the batch.
+    """
     roles = {role.replace("_", " "): _letter(short) for role, short in (*letters.items(), *deltas.items())}
     return {
         "loss": Letter(loss),
         "penalty": Letter("Ω"),
         "gradient of penalty": Letter("Ω", by=Letter("W", "l")),
-        "training size": Letter(size),
+        "training size": Letter(sizes[0]),
+        "batch size": Letter(sizes[1]),
         **roles,
     }
 
@@ -154,7 +188,7 @@ _OUTPUTS = ("preactivation", "output", "output image")
 # names the output of an activation where a formula is written in it; it is the x^l of the layer above.
 SEED_000 = Notation(
     _letters(
-        "J", "m", _residuals(*_OUTPUTS), target="y", input="x l-1", image="X l-1", preactivation="z l",
+        "J", ("m", "m"), _residuals(*_OUTPUTS), target="y", input="x l-1", image="X l-1", preactivation="z l",
         activation="a l", activation_below="x l-1", output="x l", output_image="X l", prediction="a L",
         logits="z L",
     ),
@@ -165,7 +199,7 @@ SEED_000 = Notation(
 # input.
 UFLDL = Notation(
     _letters(
-        "J", "m", _residuals(*_OUTPUTS, layer="l+1"), target="y", input="a l", image="a l",
+        "J", ("m", "m"), _residuals(*_OUTPUTS, layer="l+1"), target="y", input="a l", image="a l",
         preactivation="z l+1", activation="a l+1", output="a l+1", output_image="a l+1", prediction="a L",
         logits="z L",
     ),
@@ -178,7 +212,7 @@ UFLDL = Notation(
 # beside W^(l); the two are printed apart, since only a dense layer can be written with one Θ.
 NG = Notation(
     _letters(
-        "J", "m", {}, target="y", input="a l", image="a l", preactivation="z l+1", activation="a l+1",
+        "J", ("m", "m"), {}, target="y", input="a l", image="a l", preactivation="z l+1", activation="a l+1",
         output="a l+1", output_image="a l+1", prediction="a L", logits="z L",
     ),
     name="ng",
@@ -191,20 +225,22 @@ NG = Notation(
 # Seed 004: matrices whose columns are the samples, C the cost, derivatives written out; the input is layer 0.
 MATRIX = SEED_004 = Notation(
     _letters(
-        "C", "m", {}, target="Y", input="A l-1", image="A l-1", preactivation="Z l", activation="A l",
+        "C", ("m", "M"), {}, target="Y", input="A l-1", image="A l-1", preactivation="Z l", activation="A l",
         output="A l", output_image="A l", prediction="A L", logits="Z L",
     ),
     loss="C",
     name="matrix",
     function="σ",
+    functions_numbered=True,
     input_number=0,
 )  # fmt: skip
 
 # Nielsen's book: seed 000's numbers with small letters, C the cost, n the size of the training set.
 NIELSEN = Notation(
     _letters(
-        "C", "n", _residuals("preactivation"), target="y", input="a l-1", image="a l-1", preactivation="z l",
-        activation="a l", output="a l", output_image="a l", prediction="a L", logits="z L",
+        "C", ("n", "m"), _residuals("preactivation"), target="y", input="a l-1", image="a l-1",
+        preactivation="z l", activation="a l", output="a l", output_image="a l", prediction="a L",
+        logits="z L",
     )
     | {"gradient of penalty": Letter("Ω", by=Letter("w", "l"))},
     loss="C",
