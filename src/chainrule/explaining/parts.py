@@ -167,7 +167,7 @@ def _forward_choices(own: Derivation) -> list[Choice]:
 
 def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
     """∂J/∂x of the layer; behind an elementwise activation times its f', the δ of the layer below in one line."""
-    layer, name, sample = own.one.layer, own.one.name, own.sample
+    layer, sample = own.one.layer, own.sample
     before, why = own.before, texts.INPUT_GRADIENT if own.first else None
     below = "input" if own.first else "" if before is None else before.name
     joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)
@@ -184,7 +184,18 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
         contrast = choose.window_contrast(layer, own.one.x, sample)
         choices += [contrast] if contrast else []
     found = part("delta", layer, equation, reader, f"delta:{below}", own.worked, choices, why)
-    return found | {"joined": joined is not None, "of": name}
+    if joined is not None:
+        found["general"] = _general(own, equation)
+    return found
+
+
+def _general(own: Derivation, joined: Equation) -> Json:
+    """③ as the seeds write it, with the letter f' for whatever the activation below is."""
+    plain = traced(own.one.layer, own.one.given).equations["delta"]
+    left = joined.left
+    slope = Symbol("slope", "slope of preactivation below", left.kind if isinstance(left, Symbol) else "array")
+    nodes, (root,) = pack([plain.right * slope])
+    return {"nodes": nodes, "right": root}
 
 
 def _pairs(a: Say, b: Say) -> Sequence[tuple[str, str]]:

@@ -1,0 +1,178 @@
+"""The cards of a derivation as JSON: a card per layer in the order of the forward pass, branches within composites.
+
+A card is {"layer", "number", "class", "title", "input_shape", "shape", "reference", "depth", "folded", "forward", "backward",
+"pictures"}; its parts are those of parts.py.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import reference
+from chainrule.explaining import choose, texts
+from chainrule.explaining.blocks import Say
+from chainrule.explaining.parts import Derivation, leaf_parts, part, traced
+from chainrule.explaining.pictures import pictures_of
+from chainrule.formulas.elements import Reader
+from chainrule.layers import Composite
+from chainrule.reference import Pass
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+# In a network of more layers than this, a layer like one before it is folded: its card has formulas, no elements.
+FOLD_ABOVE = 40
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, and which
+    layers are repeats.
+    """
+
+    deltas: Mapping[str, Array]
+    numbers: Mapping[str, int]
+    sample: int
+    repeats: frozenset[str] = frozenset()
+
+
+def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
+    """The cards of a network's passes."""
+    return list(_chain(passes, walk, depth=0, first=True))
+
+
+def repeats_of(passes: Sequence[Pass]) -> frozenset[str]:
+    """Names of layers that repeat one before them, of equal options and shapes, in a network of many layers."""
+    every = list(reference.all_passes(passes))
+    if len(every) <= FOLD_ABOVE:
+        return frozenset()
+    seen: set[tuple[str, Any, Any]] = set()
+    found = []
+    for one in every:
+        key = (repr(one.layer), one.x.shape, one.output.shape)
+        if key in seen:
+            found.append(one.name)
+        seen.add(key)
+    return frozenset(found)
+
+
+def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool) -> Iterator[Json]:
+    before: Pass | None = None
+    for one in passes:
+        parts = (
+            _composite(one, walk)
+            if isinstance(one.layer, Composite)
+            else _recurrent(one, walk)
+            if hasattr(one.layer, "step")
+            else _leaf(one, before, walk, first and before is None)
+        )
+        yield {
+            "layer": one.name,
+            "number": walk.numbers[one.name],
+            "class": type(one.layer).__name__,
+            "title": one.layer.title() if isinstance(one.layer, Composite) else repr(one.layer),
+            "input_shape": list(one.x.shape[:-1]),
+            "shape": list(one.output.shape[:-1]),
+            "reference": _reference(one),
+            "depth": depth,
+            "folded": one.name in walk.repeats,
+            "forward": parts.get("forward", []),
+            "backward": parts.get("backward", []),
+            "pictures": [] if one.name in walk.repeats else pictures_of(one, walk.sample),
+        }
+        for inside in one.inside:
+            yield from _chain(inside, walk, depth + 1, first and before is None)
+        before = one
+
+
+def _reference(one: Pass) -> str:
+    return texts.reference(one.layer, "forward") or texts.reference(one.layer, "delta")
+
+
+def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool) -> Json:
+    own = Derivation(
+        one, walk.deltas.get(one.name), before, walk.sample, first, one.name not in walk.repeats
+    )
+    return leaf_parts(own)
+
+
+def _composite(one: Pass, walk: Walk) -> Json:
+    """Forward: the branches joined; backward: what every branch gets, and the sum of what they hand down."""
+    formulas = traced(one.layer, {})
+    outputs = [inside[-1].output if inside else one.x for inside in one.inside]
+    bindings: dict[str, Any] = {"x": one.x, "z": one.output}
+    bindings |= {f"F{number + 1}": output for number, output in enumerate(outputs)}
+    d = walk.deltas.get(one.name)
+    worked = one.name not in walk.repeats
+    forward = [
+        part(
+            "forward",
+            one.layer,
+            formulas.equations["forward"],
+            Reader(bindings),
+            one.name,
+            worked,
+            [choose.largest(one.output, walk.sample)],
+        )
+    ]
+    if d is None:
+        return {"forward": forward, "backward": []}
+    handed = _handed(one, d, walk.deltas)
+    bindings |= {"d": d, **{f"δ{number + 1}": share for number, share in enumerate(handed)}}
+    reader, backward = Reader(bindings), []
+    for key, equation in formulas.equations.items():
+        if key == "forward":
+            continue
+        choices = [choose.largest(np.asarray(reader.value(equation.right)), walk.sample)]
+        backward.append(part(key, one.layer, equation, reader, "", worked, choices))
+    return {"forward": forward, "backward": backward}
+
+
+def _handed(one: Pass, d: Array, deltas: Mapping[str, Array]) -> list[Array]:
+    """What every branch of a composite hands down to the input."""
+    outputs = [inside[-1].output if inside else one.x for inside in one.inside]
+    shares = one.layer.delta(d, *outputs)
+    return [
+        _below(inside[0], deltas) if inside else np.asarray(share)
+        for inside, share in zip(one.inside, shares, strict=True)
+    ]
+
+
+def _below(one: Pass, deltas: Mapping[str, Array]) -> Array:
+    """∂J/∂x of a layer."""
+    d = deltas[one.name]
+    if isinstance(one.layer, Composite):
+        return np.asarray(functools.reduce(np.add, _handed(one, d, deltas)))
+    return reference.layer_backward(one.layer, d, one.x, one.output, one.given)[0]
+
+
+def _recurrent(one: Pass, walk: Walk) -> Json:
+    """The equations of one step of the passage, with the numbers of the step at which most δ arrives."""
+    formulas = traced(one.layer, {})
+    layer: Any = one.layer
+    d = walk.deltas.get(one.name)
+    if d is None:
+        d = np.zeros_like(one.output)
+    given = {"v": None, **one.given}
+    mask = given.pop("mask", None)
+    steps = list(layer.backward_steps(d, one.x, given, mask))
+    state = f"d{layer.states[0]}"
+    t, bindings = max(steps, key=lambda step: float(np.abs(step[1][state][..., walk.sample]).max()))
+    reader = Reader({name: value for name, value in bindings.items() if value is not None})
+    share = Say(f"the share of step t = {t + 1}", f"第 t = {t + 1} 步的份额")
+    forward, backward = [], []
+    for key, equation in formulas.equations.items():
+        value = np.asarray(reader.value(equation.right))
+        forwards = key == "forward" or key in layer.states
+        learned = not forwards and not key.startswith("delta")
+        index, _ = choose.largest(value, None if learned else walk.sample)
+        one_part = part(
+            key, layer, equation, reader, "", one.name not in walk.repeats, [(index, share)]
+        )
+        (forward if forwards else backward).append(one_part | {"step": t})
+    return {"forward": forward, "backward": backward if walk.deltas.get(one.name) is not None else []}

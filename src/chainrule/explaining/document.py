@@ -1,0 +1,206 @@
+"""From a network and a batch to the document of a report: JSON, schema 1, all that a report knows (decision 0008)."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import reference
+from chainrule.checking import GradientReport, check_gradients
+from chainrule.explaining.algorithm import algorithm_of, box_of
+from chainrule.explaining.cards import Walk, cards_of, repeats_of
+from chainrule.explaining.conventions import conventions_of, notation_rows
+from chainrule.explaining.doctor import findings_of
+from chainrule.explaining.ends import loss_card, update_card
+from chainrule.explaining.flow import flow_of
+from chainrule.explaining.model import model_of
+from chainrule.explaining.slips import slips_of
+from chainrule.formulas.exchange import pack, plain
+from chainrule.losses import Loss
+from chainrule.network import Network
+from chainrule.penalties import Penalty
+from chainrule.version import __version__
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is explained: a network and a batch, checked and encoded as an executor takes them.
+
+    eta: of the step that the update card shows. check: how many entries of every parameter are compared with finite
+    differences; None: no check. sample: the one in focus. budget: bytes of the page.
+    """
+
+    network: Network
+    X: Array
+    targets: Array
+    loss: Loss
+    penalty: Penalty | None
+    weights: Array | None
+    training_size: int
+    sample: int
+    eta: float
+    check: int | str | None
+    notation: str
+    language: str
+    budget: int
+    labels: Any = None  # y as it was given, for the check and the code to reproduce it
+
+
+def document_of(task: Task) -> Json:
+    """The document."""
+    network = task.network.copy(dtype="float64")
+    problem = (task.X, task.targets, task.loss, task.penalty, task.weights, task.training_size)
+    step = reference.backpropagate(network, *problem)
+    model, _ = model_of(network, *problem, budget_bytes=task.budget)
+    passes = reference.run_forward(network, reference.to_columns(task.X, np.float64), None, np.float64)
+    deltas = {name: np.moveaxis(delta, 0, -1) for name, delta in step.deltas.items()}
+    columns = task.loss.prepared(reference.target_columns(task.targets, network, np.float64))
+    kernels = _kernels(network, problem, step)
+    check = _check(task, network)
+    flow = flow_of(network, *problem, eta=task.eta)
+    walk = Walk(deltas, numbers_of(model["graph"]["layers"]), task.sample, repeats_of(passes))
+    return {
+        "schema": SCHEMA,
+        "meta": _meta(task),
+        **model,
+        "cards": cards_of(passes, walk),
+        "loss_card": loss_card(network, passes, columns, task.loss, task.weights, task.sample),
+        "update": update_card(network, *problem, step, task.eta),
+        "check": check,
+        "kernels": kernels,
+        "flow": flow,
+        "findings": findings_of(flow),
+        "conventions": conventions_of(network, task.loss, task.penalty, task.notation),
+        "notation": notation_rows(task.notation),
+        "algorithm": algorithm_of(network, task.loss, task.penalty, task.notation),
+        "box": [_packed(equation) for equation in box_of(task.notation)],
+        "slips": slips_of(network, task.loss, task.penalty),
+    }
+
+
+def numbers_of(layers: list[Json]) -> dict[str, int]:
+    """Layer name -> its number l, branches included."""
+    found: dict[str, int] = {}
+    for layer in layers:
+        found[layer["name"]] = layer["number"]
+        for branch in layer.get("branches", ()):
+            found |= numbers_of(branch)
+    return found
+
+
+def _packed(equation: Any) -> Json:
+    nodes, (left, right) = pack([equation.left, equation.right])
+    return {"nodes": nodes, "left": left, "right": right}
+
+
+def _meta(task: Task) -> Json:
+    network = task.network
+    return {
+        "chainrule": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "dtype": str(network.dtype),
+        "seed": network.seed,
+        "title": network.name or "",
+        "network": repr(network),
+        "loss": repr(task.loss),
+        "penalty": None if task.penalty is None else repr(task.penalty),
+        "parameters": network.count_parameters(),
+        "sample": task.sample,
+        "samples": len(task.X),
+        "label": None if task.labels is None else str(np.asarray(task.labels)[task.sample]),
+        "training_size": task.training_size,
+        "eta": task.eta,
+        "notation": task.notation,
+        "language": task.language,
+    }
+
+
+def _kernels(network: Network, problem: tuple[Any, ...], step: Any) -> Json:
+    """How far the compiled kernels in float64 are from the formulas: by layer, the largest relative difference."""
+    compiled = network.executor().backpropagate(network, *problem)
+    differences: dict[str, float] = {}
+    pairs = [(name, compiled.deltas[name], value) for name, value in step.deltas.items() if name in compiled.deltas]
+    pairs += [
+        (name.rpartition(".")[0], compiled.gradients[name], value) for name, value in step.gradients.items()
+    ]
+    for name, found, value in pairs:
+        size = float(np.abs(value).max(initial=0.0))
+        error = float(np.abs(found - value).max(initial=0.0)) / size if size else 0.0
+        differences[name] = max(differences.get(name, 0.0), error)
+    return {"layers": {name: plain(error) for name, error in differences.items()}, "loss": compiled.loss}
+
+
+def _check(task: Task, network: Network) -> Json | None:
+    """The gradient check of the batch's first samples as JSON; {"reason"} where it cannot be made."""
+    if task.check is None:
+        return None
+    few = slice(0, 8)
+    weights = None if task.weights is None else task.weights[few]
+    labels = task.targets if task.labels is None else np.asarray(task.labels)
+    try:
+        report = check_gradients(
+            network,
+            task.X[few],
+            labels[few],
+            task.loss,
+            task.penalty,
+            entries=task.check,  # type: ignore[arg-type]
+            training_size=task.training_size,
+            sample_weight=weights,
+        )
+    except ValueError as error:  # a recurrence that cuts δ has no finite difference
+        return {"reason": str(error)}
+    return _check_json(report)
+
+
+def _check_json(report: GradientReport) -> Json:
+    return {
+        "ok": report.ok,
+        "relative_difference": plain(report.relative_difference),
+        "tolerance": report.tolerance,
+        "computed_by": report.computed_by,
+        "rows": [
+            {
+                "name": record.name,
+                "shape": list(record.shape),
+                "kind": record.kind,
+                "entries": record.entries,
+                "max_error": plain(record.max_error),
+                "step": plain(record.step if math.isfinite(record.step) else 0.0),
+                "kinks": record.kinks,
+                "direction_error": None if record.direction_error is None else plain(record.direction_error),
+                "reason": record.reason,
+                "worst": None
+                if record.worst is None
+                else {
+                    "index": list(record.worst.index),
+                    "analytic": record.worst.analytic,
+                    "numeric": record.worst.numeric,
+                },
+            }
+            for record in report.parameters
+        ],
+        "diagnosis": list(report.diagnosis),
+    }
+
+
+def read(document: Mapping[str, Any]) -> Json:
+    """The document itself, if it is one that this version reads.
+
+    Raises ValueError that says which schema it has.
+    """
+    if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
+        found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
+        raise ValueError(f"a report's document has schema {SCHEMA}; this one has {found!r}")
+    return dict(document)
