@@ -25,7 +25,7 @@ digits: $(VENV)/.installed-digits
 	$(BIN)/chainrule train digits
 
 # The tests run even when a lint complains, so that pytest's summary always ends the output.
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(VENV)/.looked-for-browser
 	@status=0; $(MAKE) --no-print-directory lint || status=1; $(BIN)/python -m pytest || status=1; exit $$status
 
 lint: $(VENV)/.installed-test
@@ -49,6 +49,11 @@ $(VENV)/.installed-digits: $(SOURCES) | $(VENV)/.created
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 	@echo "building chainrule: about a minute"
 	$(PIP) '.[test]'
+	@touch $@
+
+# Without Chromium the tests that need it are skipped, and the summary says so; hence tried once, not at every run.
+$(VENV)/.looked-for-browser: tests/browser/install.sh | $(VENV)/.created
+	@tests/browser/install.sh
 	@touch $@
 
 $(VENV)/.created:
