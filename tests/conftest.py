@@ -9,13 +9,15 @@ import pytest
 from tests.browser.chromium import NAMES, Browser, find
 from tests.browser.page import Page
 
+_NO_BROWSER = f"no browser: run tests/browser/install.sh, or set CHROMIUM to the path of {NAMES[1]}"
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium, one for all tests; without it the test is skipped, and the summary says so."""
     executable = find()
     if executable is None:
-        pytest.skip(f"no browser: install {NAMES[0]}, or set CHROMIUM to its path (tests/browser/install.sh)")
+        pytest.skip(_NO_BROWSER)
     with Browser(executable) as running:
         yield running
 
@@ -26,3 +28,11 @@ def page(browser: Browser) -> Iterator[Page]:
     opened = browser.page()
     yield opened
     opened.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for all tests that were skipped for want of a browser: -rs would print one for each."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    number = sum(_NO_BROWSER in str(report.longrepr) for report in skipped)
+    if number:
+        terminalreporter.write_line(f"SKIPPED [{number}] {_NO_BROWSER}", yellow=True)
