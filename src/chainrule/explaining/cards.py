@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,19 +31,21 @@ FOLD_ABOVE = 40
 
 @dataclass(frozen=True)
 class Walk:
-    """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, and which
-    layers are repeats.
+    """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, which
+    layers are repeats and which cannot be traced, and elements asked for: layer name -> an entry of its output.
     """
 
     deltas: Mapping[str, Array]
     numbers: Mapping[str, int]
     sample: int
     repeats: frozenset[str] = frozenset()
+    untraced: frozenset[str] = frozenset()
+    elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
     """The cards of a network's passes."""
-    return list(_chain(passes, walk, depth=0, first=True))
+    return list(_chain(passes, walk, depth=0, first=True, reads="input"))
 
 
 def repeats_of(passes: Sequence[Pass]) -> frozenset[str]:
@@ -61,8 +63,10 @@ def repeats_of(passes: Sequence[Pass]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool) -> Iterator[Json]:
+def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: str) -> Iterator[Json]:
+    """reads: the tensor that comes into the chain."""
     before: Pass | None = None
+    below = reads
     for one in passes:
         parts = (
             _composite(one, walk)
@@ -81,13 +85,24 @@ def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool) -> Itera
             "reference": _reference(one),
             "depth": depth,
             "folded": one.name in walk.repeats,
+            "tensors": _tensors(one, reads, below),
             "forward": parts.get("forward", []),
             "backward": parts.get("backward", []),
             "pictures": [] if one.name in walk.repeats else pictures_of(one, walk.sample),
         }
         for inside in one.inside:
-            yield from _chain(inside, walk, depth + 1, first and before is None)
-        before = one
+            yield from _chain(inside, walk, depth + 1, first and before is None, reads)
+        before, below, reads = one, reads, one.name
+
+
+def _tensors(one: Pass, reads: str, below: str) -> Json:
+    """Symbol -> tensor of the document: what a symbol of the layer's formulas stands for."""
+    own = {name: f"{one.name}.{name}" for name in one.layer.parameters(one.x.shape[:-1])}
+    own |= {name: f"given:{one.name}.{name}" for name in one.given if name not in own}
+    ends = {"x": reads, "z": one.name, "a": one.name, "d": f"delta:{one.name}", "dx": f"delta:{reads}"}
+    return {**own, **{f"d{name}": f"gradient:{one.name}.{name}" for name in own}, **ends} | {
+        "z below": below, "a below": reads, "dz below": f"delta:{below}"
+    }  # fmt: skip
 
 
 def _reference(one: Pass) -> str:
@@ -95,10 +110,15 @@ def _reference(one: Pass) -> str:
 
 
 def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool) -> Json:
-    own = Derivation(
-        one, walk.deltas.get(one.name), before, walk.sample, first, one.name not in walk.repeats
+    if one.name in walk.untraced:
+        return {}
+    if before is not None and before.name in walk.untraced:
+        before = None
+    asked = walk.elements.get(one.name)
+    worked = one.name not in walk.repeats
+    return leaf_parts(
+        Derivation(one, walk.deltas.get(one.name), before, walk.sample, first, worked, asked)
     )
-    return leaf_parts(own)
 
 
 def _composite(one: Pass, walk: Walk) -> Json:

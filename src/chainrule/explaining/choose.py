@@ -13,13 +13,13 @@ Array = NDArray[Any]
 Choice = tuple[tuple[int, ...], Say]
 
 LARGEST = Say("the largest value of this sample", "本样本中绝对值最大的元素")
+ASKED = Say("the element that was asked for", "指定的元素")
 LARGEST_ENTRY = Say("the largest entry", "绝对值最大的元素")
 CLOSED = Say("closed: f′(z) = 0, so nothing goes on", "关闭：f′(z) = 0，δ 到此为止")
 SATURATED = Say("saturated: f′(z) is smallest here", "饱和：此处 f′(z) 最小")
 BORDER = Say("at the border, where part of the window lies in the padding", "在边界处，窗口的一部分落在填充中")
 SHARED = Say("covered by several windows, whose δ add up", "被多个窗口覆盖，这些窗口的 δ 相加")
 LOSER = Say("in a window, and not its maximum: no δ", "在窗口内但不是最大值：得不到 δ")
-TIE = Say("a tie: the first of equal values wins", "并列：相等的值中第一个取胜")
 
 
 def largest(value: Array, sample: int | None) -> Choice:

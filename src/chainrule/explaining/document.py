@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,23 @@ from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.checking import GradientReport, check_gradients
-from chainrule.explaining.algorithm import algorithm_of, box_of
+from chainrule.explaining.algorithm import algorithm_of
 from chainrule.explaining.cards import Walk, cards_of, repeats_of
+from chainrule.explaining.closing_box import closing_boxes
 from chainrule.explaining.conventions import conventions_of, notation_rows
-from chainrule.explaining.doctor import findings_of
+from chainrule.explaining.doctor import diagnose
 from chainrule.explaining.ends import loss_card, update_card
-from chainrule.explaining.flow import flow_of
-from chainrule.explaining.model import model_of
+from chainrule.explaining.model import Model, model_of
+from chainrule.explaining.numbering import layer_numbers
+from chainrule.explaining.parts import say_json
 from chainrule.explaining.slips import slips_of
+from chainrule.explaining.tensors import PARAMETER_BYTES
 from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty
+from chainrule.training.history import History
+from chainrule.training.optimizers import SGD
 from chainrule.version import __version__
 
 Array = NDArray[Any]
@@ -52,8 +57,10 @@ class Task:
     check: int | str | None
     notation: str
     language: str
-    budget: int
-    labels: Any = None  # y as it was given, for the check and the code to reproduce it
+    y: Any  # as it was given: the doctor and the check read it themselves
+    budget: int = 2_000_000 - PARAMETER_BYTES // 3
+    history: History | None = None
+    elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def document_of(task: Task) -> Json:
@@ -61,41 +68,52 @@ def document_of(task: Task) -> Json:
     network = task.network.copy(dtype="float64")
     problem = (task.X, task.targets, task.loss, task.penalty, task.weights, task.training_size)
     step = reference.backpropagate(network, *problem)
-    model, _ = model_of(network, *problem, budget_bytes=task.budget)
-    passes = reference.run_forward(network, reference.to_columns(task.X, np.float64), None, np.float64)
-    deltas = {name: np.moveaxis(delta, 0, -1) for name, delta in step.deltas.items()}
-    columns = task.loss.prepared(reference.target_columns(task.targets, network, np.float64))
-    kernels = _kernels(network, problem, step)
-    check = _check(task, network)
-    flow = flow_of(network, *problem, eta=task.eta)
-    walk = Walk(deltas, numbers_of(model["graph"]["layers"]), task.sample, repeats_of(passes))
+    model = model_of(network, *problem, budget_bytes=task.budget)
+    diagnosis = diagnose(
+        task.network,
+        task.X,
+        task.y,
+        loss=task.loss,
+        penalty=task.penalty,
+        optimizer=SGD(task.eta),
+        history=task.history,
+        sample_weight=task.weights,
+        training_size=task.training_size,
+        batch_size=len(task.X),
+    )
     return {
         "schema": SCHEMA,
         "meta": _meta(task),
-        **model,
-        "cards": cards_of(passes, walk),
-        "loss_card": loss_card(network, passes, columns, task.loss, task.weights, task.sample),
+        **model.document,
+        "cards": _cards(task, model),
+        "loss_card": loss_card(
+            network, model.passes, model.arrays["y"], task.loss, task.weights, task.sample
+        ),
         "update": update_card(network, *problem, step, task.eta),
-        "check": check,
-        "kernels": kernels,
-        "flow": flow,
-        "findings": findings_of(flow),
+        "check": _check(task, network),
+        "kernels": _kernels(network, problem, step),
+        "flow": diagnosis.flow,
+        "findings": list(diagnosis.findings),
         "conventions": conventions_of(network, task.loss, task.penalty, task.notation),
         "notation": notation_rows(task.notation),
         "algorithm": algorithm_of(network, task.loss, task.penalty, task.notation),
-        "box": [_packed(equation) for equation in box_of(task.notation)],
+        "boxes": [
+            {"title": say_json(box.title), "equations": [_packed(equation) for equation in box.equations]}
+            for box in closing_boxes(network, task.loss, task.notation)
+        ],
         "slips": slips_of(network, task.loss, task.penalty),
     }
 
 
-def numbers_of(layers: list[Json]) -> dict[str, int]:
-    """Layer name -> its number l, branches included."""
-    found: dict[str, int] = {}
-    for layer in layers:
-        found[layer["name"]] = layer["number"]
-        for branch in layer.get("branches", ()):
-            found |= numbers_of(branch)
-    return found
+def _cards(task: Task, model: Model) -> list[Json]:
+    prefix = "delta:"
+    deltas = {
+        name.removeprefix(prefix): value for name, value in model.arrays.items() if name.startswith(prefix)
+    }
+    untraced = frozenset(name for name, trees in model.trees.items() if trees is None)
+    numbers = layer_numbers(task.network)
+    walk = Walk(deltas, numbers, task.sample, repeats_of(model.passes), untraced, task.elements)
+    return cards_of(model.passes, walk)
 
 
 def _packed(equation: Any) -> Json:
@@ -118,7 +136,7 @@ def _meta(task: Task) -> Json:
         "parameters": network.count_parameters(),
         "sample": task.sample,
         "samples": len(task.X),
-        "label": None if task.labels is None else str(np.asarray(task.labels)[task.sample]),
+        "label": str(np.asarray(task.y)[task.sample].tolist()),
         "training_size": task.training_size,
         "eta": task.eta,
         "notation": task.notation,
@@ -147,12 +165,11 @@ def _check(task: Task, network: Network) -> Json | None:
         return None
     few = slice(0, 8)
     weights = None if task.weights is None else task.weights[few]
-    labels = task.targets if task.labels is None else np.asarray(task.labels)
     try:
         report = check_gradients(
             network,
             task.X[few],
-            labels[few],
+            np.asarray(task.y)[few],
             task.loss,
             task.penalty,
             entries=task.check,  # type: ignore[arg-type]

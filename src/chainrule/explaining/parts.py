@@ -41,6 +41,7 @@ class Derivation:
     sample: int
     first: bool
     worked: bool = True
+    asked: tuple[int, ...] | None = None  # an entry of the output that is worked out instead
 
     @property
     def bindings(self) -> dict[str, Any]:
@@ -158,6 +159,8 @@ def ranges_of(tree: Expression) -> Json:
 
 def _forward_choices(own: Derivation) -> list[Choice]:
     output, sample = own.one.output, own.sample
+    if own.asked is not None:
+        return [((*own.asked, sample), choose.ASKED)]
     choices = [choose.largest(output, sample)]
     if hasattr(own.one.layer, "filters") and hasattr(own.one.layer, "grid"):
         contrast = choose.border(own.one.layer, output, sample)

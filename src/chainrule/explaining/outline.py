@@ -1,0 +1,375 @@
+"""From the document of a report to its sections, in reading order: a pure function.
+
+Sections: verdict, network, notation and conventions, loss and output residual, forward, backward, gradients and update,
+gradient check, gradient flow, the algorithm, slips of the seeds, how to reproduce it.  The cards of layers are laid
+out in outline_cards.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+from chainrule.explaining import document as documents
+from chainrule.explaining.blocks import (
+    Badge,
+    Block,
+    Cell,
+    Chain,
+    ChainNode,
+    Code,
+    Formula,
+    Level,
+    Listing,
+    Outline,
+    Paragraph,
+    Say,
+    Section,
+    Strip,
+    Table,
+    same,
+)
+from chainrule.explaining.numbers import short
+from chainrule.explaining.outline_cards import Layout, backward_card, forward_card
+from chainrule.explaining.outline_ends import loss_blocks, update_blocks
+from chainrule.explaining.outline_flow import finding_block, flow_blocks
+from chainrule.formulas.notation import notation_from
+
+Json = Mapping[str, Any]
+Language = Literal["en", "zh", "en+zh"]
+LANGUAGES = {"en": "en", "zh": "zh", "en+zh": "en+zh", "zh+en": "en+zh", "both": "en+zh"}
+FOLDED_ABOVE = 40  # layers: equal neighbours in the picture of the network become one with a count
+
+
+def outline(
+    document: Json, *, language: str | None = None, notation: str | None = None, linear: bool = False
+) -> Outline:
+    """The report's sections.  language, notation: instead of the document's own.
+
+    linear: formulas are laid out for lines of text (the terminal), fractions with a slash.
+    Raises ValueError for a document of another schema, an unknown language or notation.
+    """
+    found = documents.read(document)
+    meta = found["meta"]
+    spoken = language_from(language or meta["language"])
+    name = notation or meta["notation"]
+    last = max((card["number"] for card in found["cards"]), default=1)
+    layout = Layout(found, notation_from(name), linear, last)
+    sections = (
+        _verdict(found),
+        _network(found),
+        _notation(found, layout),
+        Section(Say("Loss and output residual", "损失与输出层残差"), loss_blocks(layout), id="loss"),
+        Section(
+            Say("Forward", "前向传播"), tuple(forward_card(layout, card) for card in found["cards"]), id="forward"
+        ),
+        Section(
+            Say("Backward", "反向传播"),
+            tuple(
+                made
+                for card in reversed(found["cards"])
+                if (made := backward_card(layout, card)) is not None
+            ),
+            id="backward",
+        ),
+        Section(Say("Gradients and update", "梯度与参数更新"), update_blocks(layout), id="update"),
+        _check(found),
+        Section(Say("Gradient flow", "梯度流"), flow_blocks(found), id="flow"),
+        _algorithm(found, layout),
+        _slips(found),
+        _reproduce(found),
+    )
+    return Outline(_title(meta), sections, spoken, name, dict(found))
+
+
+def language_from(language: str) -> Language:
+    """ "en", "zh" or "en+zh"; ValueError for another."""
+    if language not in LANGUAGES:
+        raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {language!r}")
+    return cast(Language, LANGUAGES[language])
+
+
+def say(text: Json) -> Say:
+    """A text of the document."""
+    return Say(text["en"], text["zh"])
+
+
+def _title(meta: Json) -> Say:
+    name = f"{meta['title']}: " if meta["title"] else ""
+    return Say(f"{name}the derivation, with its numbers", f"{name}带数值的推导")
+
+
+def _verdict(found: Json) -> Section:
+    meta, check, kernels = found["meta"], found["check"], found["kernels"]
+    worst = max((float(error) for error in kernels["layers"].values()), default=0.0)
+    badges = [
+        Badge(Say("loss J", "损失 J"), same(short(found["loss"]["J"], 6)), "note"),
+        Badge(Say("parameters", "参数个数"), same(f"{meta['parameters']:,}"), "note"),
+        Badge(
+            Say("gradient check", "梯度检验"), check_text(check), "note" if not check or "ok" not in check else
+            "good" if check["ok"] else "bad",
+        ),
+        Badge(
+            Say("kernel = formula", "内核 = 公式"), same(f"{worst:.0e}"), "good" if worst < 1e-9 else "bad"
+        ),
+    ]  # fmt: skip
+    bad = [finding for finding in found["findings"] if finding["level"] in ("bad", "warning")]
+    blocks: list[Block] = [Strip(tuple(badges), id="strip")]
+    blocks += [finding_block(finding) for finding in bad[:3]]
+    blocks.append(
+        Paragraph(
+            Say(
+                f"Everything below is the derivation of this network on a batch of {meta['samples']} samples; numbers of "
+                f"single samples are those of sample {meta['sample']}. Formulas that are printed are those that were "
+                "executed. Indices count from 0.",
+                f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 {meta['sample']}。"
+                "打印的公式就是执行的公式。下标从 0 开始。",
+            ),
+            quiet=True,
+        )
+    )
+    return Section(Say("Verdict", "结论"), tuple(blocks), id="verdict")
+
+
+def check_text(check: Json | None) -> Say:
+    """The gradient check in two words."""
+    if not check:
+        return Say("not made", "未做")
+    if "ok" not in check:
+        return Say("not possible", "无法进行")
+    difference = f"{float(check['relative_difference']):.1e}"
+    return Say(f"ok, {difference}", f"通过，{difference}") if check["ok"] else Say("WRONG", "错误")
+
+
+def _network(found: Json) -> Section:
+    nodes = _folded([_node(layer, found) for layer in found["graph"]["layers"]])
+    head: tuple[Cell, ...] = (
+        same("l"), Say("name", "名称"), Say("layer", "层"), Say("output", "输出形状"), Say("parameters", "参数"),
+        same("‖x‖"), same("‖δ‖"), Say("check", "检验"),
+    )  # fmt: skip
+    rows, levels = [], []
+    for card in found["cards"]:
+        level, mark = layer_verdict(card["layer"], found)
+        tensors = found["tensors"]
+        norm = short(float(tensors[card["layer"]]["stats"]["norm"]))
+        delta = tensors.get(f"delta:{card['layer']}")
+        rows.append(
+            (
+                str(card["number"]), "  " * card["depth"] + card["layer"], card["title"],
+                "×".join(map(str, card["shape"])), _count(card, tensors), norm,
+                Say("in the loss", "在损失中") if delta is None else same(short(float(delta["stats"]["norm"]))),
+                mark,
+            )
+        )  # fmt: skip
+        levels.append(level)
+    table = Table(head, tuple(rows), right=(0, 4, 5, 6), levels=tuple(levels), id="layers")
+    return Section(Say("The network", "网络"), (Chain(tuple(nodes), id="chain"), table), id="network")
+
+
+def _count(card: Json, tensors: Json) -> str:
+    prefix = f"gradient:{card['layer']}."
+    sizes = [_size(tensor["shape"]) for name, tensor in tensors.items() if name.startswith(prefix)]
+    own = [s for name, s in zip((n for n in tensors if n.startswith(prefix)), sizes, strict=True) if "." not in
+           name[len(prefix):]]  # fmt: skip
+    return f"{sum(own):,}" if own else ""
+
+
+def _size(shape: list[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def layer_verdict(name: str, found: Json) -> tuple[Level, Say]:
+    """formula = code = difference for one layer."""
+    error = float(found["kernels"]["layers"].get(name, 0.0))
+    if error > 1e-9:
+        return "bad", Say(f"kernel differs by {error:.0e}", f"内核相差 {error:.0e}")
+    check = found["check"]
+    rows = [row for row in (check or {}).get("rows", ()) if row["name"].rpartition(".")[0] == name]
+    if any(row["kind"] == "WRONG" for row in rows):
+        return "bad", Say("gradient WRONG", "梯度错误")
+    if rows:
+        return "good", Say("formula = code = FD", "公式 = 代码 = 差分")
+    return "good", Say("formula = code", "公式 = 代码")
+
+
+def _node(layer: Json, found: Json) -> ChainNode:
+    tensors = found["tensors"]
+    samples = found["meta"]["samples"]
+    stats = tensors[layer["name"]]["stats"]
+    size = max(_size(tensors[layer["name"]]["shape"]), 1)
+    delta = tensors.get(f"delta:{layer['name']}")
+    level, _ = layer_verdict(layer["name"], found)
+    return ChainNode(
+        name=layer["name"],
+        title=layer["title"],
+        shape="×".join(map(str, layer["shape"])),
+        parameters=sum(_size(tensors[key]["shape"]) for key in layer.get("parameters", {}).values()),
+        size_x=float(stats["norm"]) / size**0.5,
+        size_delta=float("nan") if delta is None else float(delta["stats"]["norm"]) * samples / size**0.5,
+        level=level,
+        branches=tuple(tuple(_node(one, found) for one in branch) for branch in layer.get("branches", ())),
+        join=layer.get("join", ""),
+    )
+
+
+def _folded(nodes: list[ChainNode]) -> list[ChainNode]:
+    """In a long network runs of equal pairs of layers as one, with a count."""
+    if len(nodes) <= FOLDED_ABOVE:
+        return nodes
+    folded: list[list[ChainNode]] = []
+    counts: list[int] = []
+    at = 0
+    while at < len(nodes):
+        period, times = _repeat(nodes, at)
+        folded.append(nodes[at : at + period])
+        counts.append(times)
+        at += period * times
+    return [
+        ChainNode(**{**vars(node), "times": times})
+        for group, times in zip(folded, counts, strict=True)
+        for node in group
+    ]
+
+
+def _repeat(nodes: list[ChainNode], at: int) -> tuple[int, int]:
+    """(length of the block that starts here and repeats most, how often it stands)."""
+    best = (1, 1)
+    for period in range(1, 9):
+        block = [(node.title, node.shape) for node in nodes[at : at + period]]
+        times = 1
+        while [(n.title, n.shape) for n in nodes[at + times * period : at + (times + 1) * period]] == block:
+            times += 1
+        if times > 1 and period * times > best[0] * best[1]:
+            best = (period, times)
+    return best
+
+
+def _notation(found: Json, layout: Layout) -> Section:
+    rows = tuple(
+        (say(row["meaning"]), *(str(text) for text in row["texts"])) for row in found["notation"]["rows"]
+    )
+    head: tuple[Cell, ...] = (Say("meaning", "含义"), *found["notation"]["names"])
+    conventions = tuple(
+        (say(row["convention"]), say(row["choice"]), say(row["others"]), str(row["source"]))
+        for row in found["conventions"]
+    )
+    return Section(
+        Say("Notation and conventions", "记号与约定"),
+        (
+            Table(head, rows, caption=Say("Letters, here and in other texts", "本文与其他文献的记号"), id="letters"),
+            Table(
+                (Say("convention", "约定"), Say("in force", "采用"), Say("others", "其他"), Say("source", "来源")),
+                conventions,
+                caption=Say("Conventions in force", "采用的约定"),
+                id="conventions",
+            ),
+        ),
+        id="notation",
+    )
+
+
+def _check(found: Json) -> Section:
+    title = Say("Gradient check", "梯度检验")
+    check = found["check"]
+    if check is None:
+        return Section(title, (Paragraph(Say("It was not asked for.", "未要求检验。")),), id="check")
+    if "ok" not in check:
+        return Section(title, (Paragraph(same(check["reason"])),), id="check")
+    head: tuple[Cell, ...] = (
+        Say("gradient", "梯度"), Say("shape", "形状"), Say("entries", "检查个数"), Say("max. rel. error", "最大相对误差"),
+        Say("worst entry", "最差元素"), Say("formula", "公式"), Say("difference", "差分"), same("h"),
+        Say("kinks", "折点"), Say("verdict", "结论"),
+    )  # fmt: skip
+    rows, levels = [], []
+    for row in check["rows"]:
+        worst = row["worst"]
+        rows.append(
+            (
+                f"∂J/∂{row['name']}", "×".join(map(str, row["shape"])), str(row["entries"] or ""),
+                f"{float(row['max_error']):.1e}",
+                "" if worst is None else f"[{', '.join(map(str, worst['index']))}]",
+                "" if worst is None else short(worst["analytic"], 8),
+                "" if worst is None else short(worst["numeric"], 8),
+                f"{float(row['step']):.0e}", str(row["kinks"] or ""), _verdict_of(row),
+            )
+        )  # fmt: skip
+        levels.append(cast(Level, {"ok": "good", "WRONG": "bad"}.get(row["kind"], "note")))
+    said = Say(
+        f"Every gradient beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. ‖n − g‖ / ‖n + g‖ = "
+        f"{float(check['relative_difference']):.1e} over all entries compared; accepted is a relative error of "
+        f"{check['tolerance']:.0e}, or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no "
+        "derivative to compare with: such entries are passed over and counted.",
+        f"每个梯度与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。所有比较过的元素 ‖n − g‖ / ‖n + g‖ = "
+        f"{float(check['relative_difference']):.1e}；允许的相对误差为 {check['tolerance']:.0e}，或 J 的舍入误差所掩盖的部分。"
+        "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
+    )
+    table = Table(head, tuple(rows), right=(2, 3, 5, 6, 7, 8), levels=tuple(levels), id="check-table")
+    return Section(title, (Paragraph(said), table), id="check")
+
+
+def _verdict_of(row: Json) -> Say:
+    if row["kind"] == "ok":
+        return Say("ok", "通过")
+    if row["kind"] == "WRONG":
+        return Say("WRONG", "错误")
+    return Say(f"not checkable: {row['reason']}", f"无法检验：{row['reason']}")
+
+
+def _algorithm(found: Json, layout: Layout) -> Section:
+    steps = Listing(tuple(say(text) for text in found["algorithm"]), ordered=True)
+    general = replace(layout, notation=replace(layout.notation, sizes=False))
+    blocks: list[Block] = [steps]
+    for number, box in enumerate(found["boxes"]):
+        blocks.append(Paragraph(say(box["title"])))
+        blocks += [
+            Formula(general.equation_box(one, general=True), "boxed", id=f"box{number + 1}-{place + 1}")
+            for place, one in enumerate(box["equations"])
+        ]
+    return Section(Say("The algorithm", "算法步骤"), tuple(blocks), id="algorithm")
+
+
+def _slips(found: Json) -> Section:
+    rows = tuple(
+        (str(slip["where"]), say(slip["printed"]), say(slip["meant"])) for slip in found["slips"]
+    )
+    head = (Say("where", "位置"), Say("printed", "原文"), Say("read as", "应读作"))
+    return Section(
+        Say("Slips of the seeds", "种子文献中的笔误"),
+        (
+            Paragraph(
+                Say(
+                    "The five tutorials this is built on have slips where they concern this network; it follows the corrected form.",
+                    "本项目所依据的五篇教程在与本网络有关之处有若干笔误；这里采用更正后的形式。",
+                )
+            ),
+            Table(head, rows, id="slip-table", folded=len(rows) > 8),
+        ),
+        id="slips",
+    )
+
+
+def _reproduce(found: Json) -> Section:
+    meta = found["meta"]
+    arguments = [f"loss=cr.{meta['loss']}"]
+    if meta["penalty"]:
+        arguments.append(f"penalty=cr.{meta['penalty']}")
+    arguments += [f"sample={meta['sample']}", f"learning_rate={meta['eta']}", f"notation={meta['notation']!r}"]
+    code = "\n".join(
+        [
+            "import chainrule as cr",
+            "",
+            f'network = cr.load("network.npz")  # seed {meta["seed"]}, {meta["dtype"]}',
+            f"report = cr.explain(network, X, y, {', '.join(arguments)})",
+            'report.html("report.html")',
+        ]
+    )
+    versions = f"chainrule {meta['chainrule']}, NumPy {meta['numpy']}, Python {meta['python']}"
+    said = Say(
+        f"Made with {versions}; the numbers are float64, computed from the network's {meta['dtype']} parameters.",
+        f"由 {versions} 生成；数值为 float64，由网络的 {meta['dtype']} 参数计算。",
+    )
+    return Section(Say("How to reproduce it", "如何重现"), (Paragraph(said), Code(code)), id="reproduce")

@@ -1,0 +1,165 @@
+"""The cards of the derivation as blocks: a layer forward, a layer backward.
+
+Each formula in the same order: general (layer l), with this network's numbers, what its names mean, the shapes of
+its factors, and elements worked out; then the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from chainrule.explaining.blocks import Block, Card, Formula, Paragraph, Say, same
+from chainrule.explaining.outline_pictures import picture_blocks
+from chainrule.explaining.shapes import shape_box
+from chainrule.explaining.worked import element_from, worked_block
+from chainrule.formulas import Equation, Expression, Symbol
+from chainrule.formulas.boxes import Box
+from chainrule.formulas.compose import Composer, definitions
+from chainrule.formulas.exchange import unpack
+from chainrule.formulas.notation import Notation
+from chainrule.formulas.printing import compose
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How formulas of a document are laid out.  last: the number of the last layer."""
+
+    document: Json
+    notation: Notation
+    linear: bool
+    last: int
+    _trees: dict[int, list[Expression]] = field(default_factory=dict)
+
+    def trees(self, one: Json) -> list[Expression]:
+        """The expressions of a part's nodes."""
+        if id(one) not in self._trees:
+            self._trees[id(one)] = unpack(one["nodes"])
+        return self._trees[id(one)]
+
+    def equation(self, one: Json) -> Equation:
+        """A part's equation."""
+        trees = self.trees(one)
+        left = trees[one["left"]]
+        assert isinstance(left, Symbol)
+        return Equation(left, trees[one["right"]])
+
+    def composer(self, number: int | None = None, tensors: Json | None = None) -> Composer:
+        """Letters of layer l, or of layer `number`; with references to the tensors that symbols stand for."""
+        notation = self.notation if number is None else self.notation.at(number, self.last)
+
+        def refers(node: Expression) -> str | None:
+            return tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
+
+        return Composer(notation, self.linear, refers if tensors and not self.linear else None)
+
+    def equation_box(self, one: Json, *, general: bool, number: int | None = None) -> Box:
+        """A part's equation as boxes."""
+        return compose(self.equation(one), self.composer(None if general else number))
+
+    @cached_property
+    def samples(self) -> int:
+        found: int = self.document["meta"]["samples"]
+        return found
+
+
+def forward_card(layout: Layout, card: Json) -> Card:
+    """F of a layer."""
+    blocks = [block for one in card["forward"] for block in part_blocks(layout, card, one, "F")]
+    if not blocks:
+        blocks = [Paragraph(UNTRACED)]
+    blocks += picture_blocks(layout.document, card, ("forward",))
+    return _card(layout, card, "F", blocks)
+
+
+def backward_card(layout: Layout, card: Json) -> Card | None:
+    """B of a layer; None for the output activation of a pair, which the loss has taken in."""
+    if f"delta:{card['layer']}" not in layout.document["tensors"]:
+        return None
+    blocks = [block for one in card["backward"] for block in part_blocks(layout, card, one, "B")]
+    if not blocks:
+        blocks = [Paragraph(UNTRACED)]
+    blocks += picture_blocks(layout.document, card, ("backward", "gradients"))
+    return _card(layout, card, "B", blocks)
+
+
+UNTRACED = Say(
+    "This layer's own code computes with arrays only, so there is no formula to print; its shapes, values and δ are "
+    "shown, and its δ is compared with differences in the gradient check.",
+    "这一层的代码只对数组计算，没有可打印的公式；这里给出形状、数值与 δ，其 δ 在梯度检验中与差分比较。",
+)
+
+
+def _card(layout: Layout, card: Json, direction: str, blocks: list[Block]) -> Card:
+    sizes = ["×".join(map(str, card[key])) or "1" for key in ("input_shape", "shape")]
+    arrow = "→" if direction == "F" else "←"
+    step = f"{direction}{_position(layout, card)}"
+    return Card(
+        step=step,
+        title=same(f"{step}  {card['layer']}"),
+        head=f"l = {_shown_number(layout, card)}   {card['title']}   {sizes[0]} {arrow} {sizes[1]}",
+        layer=card["layer"],
+        blocks=tuple(blocks),
+        reference=card["reference"],
+        folded=card["folded"],
+        id=f"card-{step}",
+    )
+
+
+def _position(layout: Layout, card: Json) -> int:
+    """The step's number: the place of the layer in the forward pass, from 1."""
+    return next(i for i, one in enumerate(layout.document["cards"]) if one is card) + 1
+
+
+def _shown_number(layout: Layout, card: Json) -> int:
+    number: int = card["number"]
+    return number + layout.notation.input_number
+
+
+def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterator[Block]:
+    """A formula, general and with this layer's numbers, its definitions, shapes and worked elements."""
+    equation = layout.equation(one)
+    number, tensors = card["number"], card.get("tensors", {})
+    prefix = f"{direction}{_position(layout, card)}-{one['part'].replace(' ', '-')}"
+    yield Paragraph(Say(one["why"]["en"], one["why"]["zh"]))
+    general = equation
+    if "general" in one:
+        general = replace(equation, right=unpack(one["general"]["nodes"])[one["general"]["right"]])
+    yield Formula(
+        compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general"
+    )
+    if card.get("folded"):
+        yield from shape_blocks(layout, equation, one)
+        return
+    sized = layout.composer(number, tensors)
+    yield Formula(compose(equation, sized), "sized", note=_ranges(one), id=f"{prefix}-sized")
+    for named in definitions(equation.right):
+        yield Formula(compose(Equation(named, named.value), sized), "definition")
+    yield from shape_blocks(layout, equation, one)
+    for count, found in enumerate(one["worked"]):
+        yield worked_block(
+            equation.left,
+            tuple(found["index"]),
+            element_from(found["element"]),
+            sized,
+            why=Say(found["why"]["en"], found["why"]["zh"]),
+            quantity=one["quantity"],
+            id=f"{prefix}-worked{count + 1}",
+        )
+
+
+def shape_blocks(layout: Layout, equation: Equation, one: Json) -> Iterator[Block]:
+    """The line of shapes, where there is more than one factor to be seen."""
+    box = shape_box(equation, one["shapes"], layout.notation, layout.linear)
+    if box is not None:
+        yield Formula(box, "shape")
+
+
+def _ranges(one: Json) -> Say | None:
+    """m = 0 … 4, n = 0 … 4."""
+    found = [f"{letter} = 0 … {count - 1}" for letter, count in one["ranges"].items()]
+    return same(", ".join(found)) if found else None

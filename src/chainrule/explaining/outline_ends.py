@@ -1,0 +1,198 @@
+"""The loss with the output residual, and the update, as blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.explaining.blocks import Block, Card, Cell, Formula, Matrix, Paragraph, Say, Table, Worked, same
+from chainrule.explaining.numbers import short
+from chainrule.explaining.outline_cards import Layout, shape_blocks
+from chainrule.explaining.worked import element_from, figure, worked_block
+from chainrule.formulas.boxes import PRODUCT, Box, Scripts, Sign, Word, row, tight
+from chainrule.formulas.compose import definitions
+from chainrule.formulas.printing import Equation, compose
+
+Json = Mapping[str, Any]
+
+
+def loss_blocks(layout: Layout) -> tuple[Block, ...]:
+    """J of the batch, the losses of its samples, the Jacobian and δ at the output."""
+    card = layout.document["loss_card"]
+    title = same(f"L  {card['title']}")
+    pair = f"{card['pair']} + {card['class']}" if card["pair"] else f"{card['output']} → {card['class']}"
+    blocks: list[Block] = []
+    for one in card["parts"]:
+        blocks += _part(layout, one)
+        if one["part"] == "value":
+            blocks.append(_losses(card))
+        if one["part"] == "gradient" and card["jacobian"]:
+            blocks += _jacobian(card)
+    if card["outputs"]:
+        blocks.append(_outputs(layout, card))
+        if "literal" in card["outputs"]:
+            blocks.append(Paragraph(LITERAL, quiet=True))
+    return (Card("L", title, pair, card["output"], tuple(blocks), "S1 · S2 2.4 · S4 §4", id="card-L"),)
+
+
+LITERAL = Say(
+    "Seed 000's ④ read entry by entry (the last column) is not δ here: softmax is not elementwise, the whole Jacobian "
+    "counts.",
+    "把种子 000 的 ④ 逐元素地用在这里（最后一列）并不是 δ：softmax 不是逐元素的，要用整个雅可比矩阵。",
+)
+
+
+def _part(layout: Layout, one: Json) -> Iterator[Block]:
+    equation = layout.equation(one)
+    yield Paragraph(Say(one["why"]["en"], one["why"]["zh"]))
+    if "said" in one:
+        yield Paragraph(Say(one["said"]["en"], one["said"]["zh"]))
+    identifier = f"L-{one['part']}"
+    composer = layout.composer()
+    yield Formula(compose(equation, composer), "general", one["reference"], id=f"{identifier}-general")
+    for named in definitions(equation.right):
+        yield Formula(compose(Equation(named, named.value), composer), "definition")
+    yield from shape_blocks(layout, equation, one)
+    for count, found in enumerate(one["worked"]):
+        yield worked_block(
+            equation.left,
+            tuple(found["index"]),
+            element_from(found["element"]),
+            layout.composer(layout.last),
+            why=Say(found["why"]["en"], found["why"]["zh"]),
+            id=f"{identifier}-worked{count + 1}",
+        )
+
+
+def _losses(card: Json) -> Table:
+    rows = tuple((str(one["sample"]), short(one["loss"], 6)) for one in card["losses"])
+    more = card["samples"] - len(rows)
+    caption = Say(
+        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their mean is {short(card['mean'], 8)}",
+        f"各样本的损失，从大到小{f'；另有 {more} 个' if more else ''}；平均值为 {short(card['mean'], 8)}",
+    )
+    return Table((Say("sample", "样本"), Say("loss", "损失")), rows, (0, 1), caption, id="losses")
+
+
+def _jacobian(card: Json) -> list[Block]:
+    values = np.array([[float(v) for v in line] for line in card["jacobian"]["values"]])
+    norm = float(np.linalg.norm(values))
+    stats = (float(values.min()), float(values.mean()), float(values.max()), norm)
+    said = (
+        Say("Jacobian ∂a_k/∂z_j of the sample in focus: diagonal.", "所选样本的雅可比矩阵 ∂a_k/∂z_j：对角阵。")
+        if card["jacobian"]["diagonal"]
+        else Say(
+            "Jacobian ∂a_k/∂z_j of the sample in focus, diag(a) − a aᵀ; every row adds up to 0.",
+            "所选样本的雅可比矩阵 ∂a_k/∂z_j，即 diag(a) − a aᵀ；每行之和为 0。",
+        )
+    )
+    symbol = tight(Sign("∂"), Word("a"), Sign("/"), Sign("∂"), Word("z"), binds=PRODUCT)
+    return [Paragraph(said), Matrix(symbol, values, values.shape, stats=stats, id="jacobian")]
+
+
+def _outputs(layout: Layout, card: Json) -> Table:
+    table = card["outputs"]
+    head: list[Cell] = [same("k")]
+    columns: list[list[Any]] = []
+    for key, label in (
+        ("z", same("z_k")), ("a", same("a_k")), ("y", same("y_k")), ("by_a", same("∂/∂a_k")),
+        ("residual", same("a_k − y_k") if card["pair"] else Say("∂/∂a_k of the loss", "损失的 ∂/∂a_k")),
+        ("delta", same("δ_k = (…)/m")), ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
+    ):  # fmt: skip
+        if key in table and not (key == "by_a" and not card["pair"]):
+            head.append(label)
+            columns.append(table[key])
+    rows = tuple(
+        (str(k), *(short(float(column[place]), 5) for column in columns))
+        for place, k in enumerate(table["rows"])
+    )
+    more = table["of"] - len(rows)
+    sample = layout.document["meta"]["sample"]
+    caption = Say(
+        f"Output by output, sample {sample}{f'; {more} smaller ones left out' if more else ''}",
+        f"逐输出，样本 {sample}{f'；省略 {more} 个较小的' if more else ''}",
+    )
+    return Table(tuple(head), rows, tuple(range(len(head))), caption, id="outputs")
+
+
+def update_blocks(layout: Layout) -> tuple[Block, ...]:
+    """The penalty, a row per parameter, one entry's step, and J before and after."""
+    card = layout.document["update"]
+    blocks: list[Block] = []
+    if "penalty" in card:
+        blocks += _penalty(layout, card["penalty"])
+    said = Say(
+        "A step of gradient descent: every parameter moves against its gradient, η is the learning rate.",
+        "梯度下降的一步：每个参数沿梯度的反方向移动，η 是学习率。",
+    )
+    theta, grad = Word("θ"), tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), Word("θ"))
+    step = row(theta, Sign("←"), theta, Sign("−"), Word("η"), grad)
+    blocks += [Paragraph(said), Formula(step, "general", "S2 1.3 · S4", id="U-general")]
+    if card["worked"]:
+        blocks.append(_step(card, layout))
+    head: tuple[Cell, ...] = (
+        Say("parameter", "参数"), same("‖θ‖"), Say("‖∇‖ of the data", "数据项 ‖∇‖"), Say("‖∇‖ of the penalty", "惩罚项 ‖∇‖"),
+        same("η‖∇‖"), same("η‖∇‖/‖θ‖"),
+    )  # fmt: skip
+    rows = tuple(_update_row(one) for one in card["rows"])
+    blocks.append(Table(head, rows, (1, 2, 3, 4, 5), folded=len(rows) > 40, id="update-table"))
+    before, after = card["J_before"], card["J_after"]
+    eta = short(card["eta"])
+    blocks.append(
+        Paragraph(
+            Say(
+                f"J before: {short(before, 8)}. J after one step with η = {eta}: {short(after, 8)}, a change of {short(after - before, 4)}.",
+                f"更新前 J = {short(before, 8)}。以 η = {eta} 走一步后 J = {short(after, 8)}，变化 {short(after - before, 4)}。",
+            ),
+            id="update-loss",
+        )
+    )
+    title = Say("U  gradients and update", "U  梯度与更新")
+    return (Card("U", title, f"η = {eta}", "", tuple(blocks), "S2 1.3 · S4", id="card-U"),)
+
+
+def _update_row(one: Json) -> tuple[Cell, ...]:
+    ratio = short(one["step"] / one["theta"], 3) if one["theta"] else ""
+    penalty = short(one["penalty"], 3) if one["penalty"] else ""
+    return one["name"], short(one["theta"]), short(one["data"]), penalty, short(one["step"], 3), ratio
+
+
+def _step(card: Json, layout: Layout) -> Worked:
+    worked = card["worked"]
+    sub = Word(f"{worked['name']}[{', '.join(map(str, worked['index']))}]")
+    theta: Box = Scripts(Word("θ"), sub=sub)
+    grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
+    symbols = row(theta, Sign("−"), Word("η"), grad)
+    product = row(figure(card["eta"]), Sign("·"), Sign("("), figure(worked["gradient"]), Sign(")"), binds=PRODUCT)
+    return Worked(
+        left=theta,
+        symbols=symbols,
+        numbers=row(figure(worked["theta"]), Sign("−"), product),
+        result=short(worked["after"]),
+        exact=False,
+        why=Say("the entry with the largest gradient of the parameter that moves most", "移动最多的参数中梯度最大的元素"),
+        quantity=worked["name"],
+        index=tuple(worked["index"]),
+        id="U-worked",
+    )
+
+
+def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
+    m = card["training_size"]
+    scale = (
+        Say(f"It is divided by m = {m}, the size of the training set (seed 002).", f"除以训练集大小 m = {m}（种子 002）。")
+        if card["per_sample"]
+        else Say("It is not divided by m (seed 001).", "不除以 m（种子 001）。")
+    )
+    said = Say(
+        f"The penalty {card['title']} adds {short(card['adds'], 6)} to J, and its own gradient to that of every weight; "
+        "biases are free. ",
+        f"惩罚项 {card['title']} 使 J 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏置不受惩罚。",
+    )
+    yield Paragraph(said + scale)
+    for one in card["parts"]:
+        reference = "S1 · S2 1.2.3" if one["part"] == "value" else "S1 · S2 2.6.1"
+        box = layout.equation_box(one, general=True)
+        yield Formula(box, "general", reference, id=f"penalty-{one['part']}")

@@ -1,0 +1,262 @@
+"""explain: the report on a network and a batch, in every form it can be read in."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import DataError, FileError, ShapeError, describe
+from chainrule.explaining import document as documents
+from chainrule.explaining.blocks import Outline
+from chainrule.explaining.document import Task, document_of
+from chainrule.explaining.outline import language_from, outline
+from chainrule.formulas.notation import notation_from
+from chainrule.losses import Loss
+from chainrule.network import Network
+from chainrule.penalties import Penalty, penalty_from, training_size_from
+from chainrule.scalars import check_number
+from chainrule.training.history import History
+
+Path_ = str | os.PathLike[str]
+MOST_SAMPLES = 64  # of a report: its tables and gradients add up over all of them
+CHECKS = {"sampled": 8, "full": "all"}
+# Above this many parameters arrays "sampled" compares four entries of each, so that 200 layers stay below 2 s.
+MANY_PARAMETERS = 40
+
+
+def explain(
+    net: Network,
+    X: Any,
+    y: Any,
+    *,
+    loss: Loss | str | None = None,
+    penalty: Penalty | None = None,
+    sample: int | str = "worst",
+    element: Any = "auto",
+    language: str = "en+zh",
+    notation: str = "seed000",
+    check: str | bool = "sampled",
+    budget: int | str = "2MB",
+    learning_rate: float = 0.1,
+    sample_weight: Any = None,
+    training_size: int | None = None,
+    history: History | None = None,
+) -> Report:
+    """The derivation of your own network, with its numbers: formulas, shapes, worked elements, δ of every layer.
+
+    X, y, loss, penalty, sample_weight, training_size: as for `net.backpropagate`; 1 to 64 samples.
+    sample: which of them single numbers are taken from: its row, or "worst", the one with the largest loss.
+    element: "auto", or {"conv1": (3, 4, 0)}: an entry of a layer's output (rows, columns, channel) to be worked out.
+    language: "en", "zh" or "en+zh". notation: "seed000", "ufldl", "ng", "matrix" or "nielsen".
+    check: "sampled" compares some entries of every gradient with finite differences, "full" all, False none.
+    budget: the size of the page, "2MB" or bytes. learning_rate: of the step whose effect on J is shown.
+    history: what `fit` returned, for the findings.
+
+    Raises what `net.backpropagate` raises; ValueError and IndexError for options that do not fit.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"explain takes the network first, explain(net, X, y); received {describe(net)}")
+    X, targets, chosen, weights = net._task(X, y, loss, sample_weight)
+    if len(X) > MOST_SAMPLES:
+        raise DataError(
+            f"explain shows the derivation on a batch of at most {MOST_SAMPLES} samples, received {len(X)}: "
+            "write explain(net, X[:8], y[:8])"
+        )
+    penalty = penalty_from(penalty)
+    check_number("learning_rate", learning_rate)
+    notation = notation_from(notation).name
+    size = training_size_from(training_size, len(X))
+    return Report(
+        document_of(
+            Task(
+                network=net,
+                X=X,
+                targets=targets,
+                loss=chosen,
+                penalty=penalty,
+                weights=weights,
+                training_size=size,
+                sample=_sample(net, X, y, chosen, sample),
+                eta=float(learning_rate),
+                check=_entries(net, check),
+                notation=notation,
+                language=language_from(language),
+                y=y,
+                budget=_bytes(budget),
+                history=history,
+                elements=_elements(net, element),
+            )
+        )
+    )
+
+
+class Report:
+    """A report: its document, and the forms it can be read in.
+
+    document: JSON, schema 1. Every form is made of it alone, so a report read from a file gives the same.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = documents.read(document)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gradient check passed (or was not made) and kernels and formulas agree."""
+        check = self.document["check"] or {}
+        worst = max((float(e) for e in self.document["kernels"]["layers"].values()), default=0.0)
+        return bool(check.get("ok", True)) and worst < 1e-9
+
+    def outline(
+        self, *, language: str | None = None, notation: str | None = None, linear: bool = False
+    ) -> Outline:
+        """The report as blocks, for a renderer of your own."""
+        return outline(self.document, language=language, notation=notation, linear=linear)
+
+    def html(self, path: Path_ | None = None, *, language: str | None = None, notation: str | None = None) -> str:
+        """One self-contained page; written to `path` if given.  Returns the HTML."""
+        from chainrule.explaining import html
+
+        return _written(html.render(self.outline(language=language, notation=notation)), path)
+
+    def markdown(self, path: Path_, *, language: str | None = None, notation: str | None = None) -> Path:
+        """A Markdown file, with its pictures as SVG in a folder beside it."""
+        from chainrule.explaining import markdown
+
+        return markdown.write(self.outline(language=language, notation=notation), Path(path))
+
+    def latex(
+        self,
+        path: Path_ | None = None,
+        *,
+        form: str = "article",
+        language: str | None = None,
+        notation: str | None = None,
+    ) -> str:
+        """LaTeX: an "article", a "fragment" to be \\input, or a "beamer" presentation.  Returns the source."""
+        from chainrule.explaining import latex
+
+        return _written(latex.render(self.outline(language=language, notation=notation), form), path)
+
+    def print(
+        self, *, step: bool | str = False, language: str | None = None, notation: str | None = None
+    ) -> None:
+        """In the terminal; step=True: one step per key, step="B3": that step."""
+        from chainrule.explaining import terminal
+
+        terminal.show(self.outline(language=language, notation=notation, linear=True), step=step)
+
+    def worksheet(
+        self,
+        path: Path_ | None = None,
+        *,
+        blanks: float = 0.3,
+        seed: int = 0,
+        form: str | None = None,
+        language: str | None = None,
+    ) -> str:
+        """The derivation with blanks to fill in, and an answer key.  form: by the ending of `path`, or "latex", "html",
+        "markdown".
+        """
+        from chainrule.explaining.worksheet import worksheet
+
+        endings = {".tex": "latex", ".html": "html", ".htm": "html", ".md": "markdown"}
+        chosen = form or endings.get(Path(path).suffix.lower() if path is not None else "", "latex")
+        return _written(
+            worksheet(self.outline(language=language), blanks=blanks, seed=seed, form=chosen), path
+        )
+
+    def json(self, path: Path_ | None = None) -> str:
+        """The document itself.  Returns the JSON."""
+        return _written(json.dumps(self.document, ensure_ascii=False, allow_nan=False), path)
+
+    @classmethod
+    def from_json(cls, path: Path_) -> Report:
+        """The report of a file that `json` wrote.  Raises FileError with the reason where it is none."""
+        try:
+            return cls(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (UnicodeDecodeError, json.JSONDecodeError, ValueError) as error:
+            raise FileError(f"{path}: is no report that this version reads ({error})") from error
+
+    def __str__(self) -> str:
+        from chainrule.explaining import terminal
+
+        return terminal.render(self.outline(linear=True))
+
+    def __repr__(self) -> str:
+        meta = self.document["meta"]
+        check = "check passed" if self.ok else "CHECK FAILED"
+        return (
+            f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J = {self.document['loss']['J']:.6g}, {check}; "
+            "print(report), report.html('report.html'), report.print(step=True)"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from chainrule.explaining import notebook
+
+        return notebook.mimebundle(self.outline(), include, exclude)
+
+
+def _written(text: str, path: Path_ | None) -> str:
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
+    """The row in focus."""
+    if sample == "worst":
+        labels = np.asarray(y)
+        values = [net.loss(X[[i]], labels[[i]], loss=loss) for i in range(len(X))]
+        return int(np.argmax(np.nan_to_num(values, nan=np.inf)))
+    if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
+        raise ValueError(f"sample must be 'worst' or the number of a row of X, received {describe(sample)}")
+    if not -len(X) <= sample < len(X):
+        raise IndexError(f"sample must be a row of X, 0 to {len(X) - 1}, received {sample}")
+    return int(sample) % len(X)
+
+
+def _entries(net: Network, check: str | bool) -> int | str | None:
+    if check is False or check is None:
+        return None
+    name = "sampled" if check is True else check
+    if name not in CHECKS:
+        raise ValueError(f"check must be 'sampled', 'full' or False, received {describe(check)}")
+    if name == "sampled" and len(net.parameter_specs) > MANY_PARAMETERS:
+        return 2
+    found: int | str = CHECKS[name]  # type: ignore[assignment]
+    return found
+
+
+def _bytes(budget: int | str) -> int:
+    text = str(budget).strip().upper().removesuffix("B")
+    scale = {"K": 1_000, "M": 1_000_000}.get(text[-1:], 1)
+    try:
+        size = float(text.rstrip("KM")) * scale
+    except ValueError:
+        size = -1.0
+    if isinstance(budget, bool) or not 10_000 <= size <= 1e9:
+        raise ValueError(f"budget must be a size such as '2MB' or 500_000 bytes, received {describe(budget)}")
+    return int(size)
+
+
+def _elements(net: Network, element: Any) -> dict[str, tuple[int, ...]]:
+    """Layer name -> entry of its output."""
+    if isinstance(element, str) and element == "auto":
+        return {}
+    if not isinstance(element, Mapping):
+        raise TypeError(f"element must be 'auto' or {{'conv1': (3, 4, 0)}}, received {describe(element)}")
+    shapes, found = net.shapes, {}
+    for name, index in element.items():
+        if name not in shapes:
+            raise ShapeError(f"element names the layer {name!r}; there are {', '.join(shapes)}")
+        entry = tuple(int(i) for i in np.atleast_1d(index))
+        shape = shapes[name]
+        if len(entry) != len(shape) or any(not 0 <= i < n for i, n in zip(entry, shape, strict=True)):
+            raise IndexError(f"element[{name!r}] must be an entry of an array of shape {shape}, received {entry}")
+        found[str(name)] = entry
+    return found

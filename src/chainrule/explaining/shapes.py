@@ -1,0 +1,64 @@
+"""The line of shapes under a formula: every symbol replaced by its shape, (16×8)·(8×5) → (16×5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chainrule.formulas import Equation, Named, Operation, Over, Symbol
+from chainrule.formulas.boxes import ATOM, PRODUCT, Box, Numeral, Row, Sign, Word, row, tight
+from chainrule.formulas.compose import Composer, place_of
+from chainrule.formulas.expression import Expression, Number, walk
+from chainrule.formulas.kinds import is_image
+from chainrule.formulas.notation import Notation
+from chainrule.formulas.places import NOWHERE, At
+
+Shapes = Mapping[str, list[int]]
+
+
+def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bool) -> Box | None:
+    """The line of shapes; None where it would say nothing: fewer than two symbols."""
+    seen = {node.name for _, node in walk(equation.right) if isinstance(node, Symbol | Named)}
+    if len(seen) < 2 or any(name not in shapes for name in seen):
+        return None
+    right = equation.right
+    at = place_of(right)
+    if isinstance(right, Over) and right.rule.name == "stack_over":
+        right = right.body
+    composer = ShapeComposer(notation, linear, shapes=shapes)
+    return row(composer.box(right, at), Sign("→"), shape(shapes["="]))
+
+
+@dataclass(frozen=True)
+class ShapeComposer(Composer):
+    """Lays out a formula with the shapes of its symbols for their letters."""
+
+    shapes: Shapes = field(default_factory=dict)
+
+    def _layout(self, node: Expression, at: At) -> Box:
+        match node:
+            case Symbol(name) | Named(name):
+                sizes = self.shapes[name]
+                # Looked at in one position a quantity is its features times its samples.
+                return shape(sizes[-2:] if is_image(node) and at.position else sizes)
+            case Number(value) if value != int(value):
+                return Numeral("1")
+            case Operation(rule, operands) if rule.name == "kernel_at" and isinstance(operands[0], Symbol):
+                sizes = self.shapes[operands[0].name]
+                return shape([sizes[0], sizes[-1]])
+            case Operation(rule, operands) if rule.name == "broadcast_samples":
+                return self.box(operands[0], NOWHERE)
+        return super()._layout(node, at)
+
+
+def shape(sizes: list[int]) -> Box:
+    """(16×5); a single size as such."""
+    if len(sizes) < 2:
+        return Word("()") if not sizes else Row((Numeral(str(sizes[0])),), ATOM)
+    parts: list[Box] = [Sign("(")]
+    for number, size in enumerate(sizes):
+        parts += [Sign("×")] if number else []
+        parts.append(Numeral(str(size)))
+    return tight(*parts, Sign(")"), binds=max(ATOM, PRODUCT))
+
+
