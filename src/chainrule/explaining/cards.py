@@ -1,7 +1,7 @@
 """The cards of a derivation as JSON: a card per layer in the order of the forward pass, branches within composites.
 
-A card is {"layer", "number", "class", "title", "input_shape", "shape", "reference", "depth", "folded", "forward", "backward",
-"pictures"}; its parts are those of parts.py.
+A card is {"layer", "number", "class", "title", "input_shape", "shape", "reference", "depth"} and either "repeats",
+the layer it repeats, or {"tensors", "forward", "backward", "pictures"}; its parts are those of parts.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from chainrule.explaining import choose, texts
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.parts import Derivation, leaf_parts, part, traced
 from chainrule.explaining.pictures import pictures_of
+from chainrule.explaining.traced import is_recurrent
 from chainrule.formulas.elements import Reader
 from chainrule.layers import Composite
 from chainrule.reference import Pass
@@ -38,7 +39,7 @@ class Walk:
     deltas: Mapping[str, Array]
     numbers: Mapping[str, int]
     sample: int
-    repeats: frozenset[str] = frozenset()
+    repeats: Mapping[str, str] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -48,19 +49,19 @@ def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
     return list(_chain(passes, walk, depth=0, first=True, reads="input"))
 
 
-def repeats_of(passes: Sequence[Pass]) -> frozenset[str]:
-    """Names of layers that repeat one before them, of equal options and shapes, in a network of many layers."""
+def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
+    """In a network of many layers: the layers that repeat one before them, of equal options and shapes, and which."""
     every = list(reference.all_passes(passes))
     if len(every) <= FOLD_ABOVE:
-        return frozenset()
-    seen: set[tuple[str, Any, Any]] = set()
-    found = []
+        return {}
+    first: dict[tuple[str, Any, Any], str] = {}
+    found = {}
     for one in every:
         key = (repr(one.layer), one.x.shape, one.output.shape)
-        if key in seen:
-            found.append(one.name)
-        seen.add(key)
-    return frozenset(found)
+        if key in first:
+            found[one.name] = first[key]
+        first.setdefault(key, one.name)
+    return found
 
 
 def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: str) -> Iterator[Json]:
@@ -68,31 +69,37 @@ def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: s
     before: Pass | None = None
     below = reads
     for one in passes:
-        parts = (
-            _composite(one, walk)
-            if isinstance(one.layer, Composite)
-            else _recurrent(one, walk)
-            if hasattr(one.layer, "step")
-            else _leaf(one, before, walk, first and before is None)
-        )
-        yield {
-            "layer": one.name,
-            "number": walk.numbers[one.name],
-            "class": type(one.layer).__name__,
-            "title": one.layer.title() if isinstance(one.layer, Composite) else repr(one.layer),
-            "input_shape": list(one.x.shape[:-1]),
-            "shape": list(one.output.shape[:-1]),
-            "reference": _reference(one),
-            "depth": depth,
-            "folded": one.name in walk.repeats,
-            "tensors": _tensors(one, reads, below),
-            "forward": parts.get("forward", []),
-            "backward": parts.get("backward", []),
-            "pictures": [] if one.name in walk.repeats else pictures_of(one, walk.sample),
-        }
+        yield _card(one, before, walk, depth, first and before is None, reads, below)
         for inside in one.inside:
             yield from _chain(inside, walk, depth + 1, first and before is None, reads)
         before, below, reads = one, reads, one.name
+
+
+def _card(one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str) -> Json:
+    card = {
+        "layer": one.name,
+        "number": walk.numbers[one.name],
+        "class": type(one.layer).__name__,
+        "title": one.layer.title() if isinstance(one.layer, Composite) else repr(one.layer),
+        "input_shape": list(one.x.shape[:-1]),
+        "shape": list(one.output.shape[:-1]),
+        "reference": texts.reference(one.layer, "forward") or texts.reference(one.layer, "delta"),
+        "depth": depth,
+    }
+    if one.name in walk.repeats:
+        return card | {"repeats": walk.repeats[one.name]}
+    if isinstance(one.layer, Composite):
+        parts = _composite(one, walk)
+    elif is_recurrent(one.layer):
+        parts = _recurrent(one, walk)
+    else:
+        parts = _leaf(one, before, walk, first)
+    return card | {
+        "tensors": _tensors(one, reads, below),
+        "forward": parts.get("forward", []),
+        "backward": parts.get("backward", []),
+        "pictures": pictures_of(one, walk.sample),
+    }
 
 
 def _tensors(one: Pass, reads: str, below: str) -> Json:
@@ -105,20 +112,13 @@ def _tensors(one: Pass, reads: str, below: str) -> Json:
     }  # fmt: skip
 
 
-def _reference(one: Pass) -> str:
-    return texts.reference(one.layer, "forward") or texts.reference(one.layer, "delta")
-
-
 def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool) -> Json:
     if one.name in walk.untraced:
         return {}
     if before is not None and before.name in walk.untraced:
         before = None
     asked = walk.elements.get(one.name)
-    worked = one.name not in walk.repeats
-    return leaf_parts(
-        Derivation(one, walk.deltas.get(one.name), before, walk.sample, first, worked, asked)
-    )
+    return leaf_parts(Derivation(one, walk.deltas.get(one.name), before, walk.sample, first, asked))
 
 
 def _composite(one: Pass, walk: Walk) -> Json:
@@ -128,7 +128,6 @@ def _composite(one: Pass, walk: Walk) -> Json:
     bindings: dict[str, Any] = {"x": one.x, "z": one.output}
     bindings |= {f"F{number + 1}": output for number, output in enumerate(outputs)}
     d = walk.deltas.get(one.name)
-    worked = one.name not in walk.repeats
     forward = [
         part(
             "forward",
@@ -136,7 +135,6 @@ def _composite(one: Pass, walk: Walk) -> Json:
             formulas.equations["forward"],
             Reader(bindings),
             one.name,
-            worked,
             [choose.largest(one.output, walk.sample)],
         )
     ]
@@ -149,7 +147,7 @@ def _composite(one: Pass, walk: Walk) -> Json:
         if key == "forward":
             continue
         choices = [choose.largest(np.asarray(reader.value(equation.right)), walk.sample)]
-        backward.append(part(key, one.layer, equation, reader, "", worked, choices))
+        backward.append(part(key, one.layer, equation, reader, "", choices))
     return {"forward": forward, "backward": backward}
 
 
@@ -191,8 +189,6 @@ def _recurrent(one: Pass, walk: Walk) -> Json:
         forwards = key == "forward" or key in layer.states
         learned = not forwards and not key.startswith("delta")
         index, _ = choose.largest(value, None if learned else walk.sample)
-        one_part = part(
-            key, layer, equation, reader, "", one.name not in walk.repeats, [(index, share)]
-        )
+        one_part = part(key, layer, equation, reader, "", [(index, share)])
         (forward if forwards else backward).append(one_part | {"step": t})
     return {"forward": forward, "backward": backward if walk.deltas.get(one.name) is not None else []}

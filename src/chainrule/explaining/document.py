@@ -22,8 +22,8 @@ from chainrule.explaining.ends import loss_card, update_card
 from chainrule.explaining.model import Model, model_of
 from chainrule.explaining.numbering import layer_numbers
 from chainrule.explaining.parts import say_json
+from chainrule.explaining.pictures import resolved
 from chainrule.explaining.slips import slips_of
-from chainrule.explaining.tensors import PARAMETER_BYTES
 from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -35,6 +35,8 @@ from chainrule.version import __version__
 Array = NDArray[Any]
 Json = dict[str, Any]
 SCHEMA = 1
+# Of the page's budget for the tensors' numbers; a page of LeNet has as much again in formulas, tables and pictures.
+SHARE_OF_NUMBERS = 0.4
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Task:
     notation: str
     language: str
     y: Any  # as it was given: the doctor and the check read it themselves
-    budget: int = 2_000_000 - PARAMETER_BYTES // 3
+    budget: int
     history: History | None = None
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -68,7 +70,7 @@ def document_of(task: Task) -> Json:
     network = task.network.copy(dtype="float64")
     problem = (task.X, task.targets, task.loss, task.penalty, task.weights, task.training_size)
     step = reference.backpropagate(network, *problem)
-    model = model_of(network, *problem, budget_bytes=task.budget)
+    model = model_of(network, *problem, budget_bytes=int(task.budget * SHARE_OF_NUMBERS))
     diagnosis = diagnose(
         task.network,
         task.X,
@@ -113,7 +115,13 @@ def _cards(task: Task, model: Model) -> list[Json]:
     untraced = frozenset(name for name, trees in model.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
     walk = Walk(deltas, numbers, task.sample, repeats_of(model.passes), untraced, task.elements)
-    return cards_of(model.passes, walk)
+    cards = cards_of(model.passes, walk)
+    tensors = model.document["tensors"]
+    for card in cards:
+        if "pictures" in card:
+            made = (resolved(picture, tensors, model.arrays) for picture in card["pictures"])
+            card["pictures"] = [picture for picture in made if picture is not None]
+    return cards
 
 
 def _packed(equation: Any) -> Json:

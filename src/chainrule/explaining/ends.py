@@ -111,7 +111,7 @@ def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: An
         "gradient": "S2 2.4.3 · S4 §4",
         "residual": "S0 FC ④ · S1 · S2 2.4.6 · S4 §4",
     }
-    found = part(name, loss, equation, reader, "", True, choices, why)  # type: ignore[arg-type]
+    found = part(name, loss, equation, reader, "", choices, why)  # type: ignore[arg-type]
     return found | {"reference": references[name]}
 
 

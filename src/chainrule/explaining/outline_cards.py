@@ -62,13 +62,15 @@ class Layout:
         return compose(self.equation(one), self.composer(None if general else number))
 
     @cached_property
-    def samples(self) -> int:
-        found: int = self.document["meta"]["samples"]
-        return found
+    def positions(self) -> dict[str, int]:
+        """Layer name -> the place of its card, from 1."""
+        return {card["layer"]: number + 1 for number, card in enumerate(self.document["cards"])}
 
 
 def forward_card(layout: Layout, card: Json) -> Card:
     """F of a layer."""
+    if "repeats" in card:
+        return _repeat(layout, card, "F")
     blocks = [block for one in card["forward"] for block in part_blocks(layout, card, one, "F")]
     if not blocks:
         blocks = [Paragraph(UNTRACED)]
@@ -80,6 +82,8 @@ def backward_card(layout: Layout, card: Json) -> Card | None:
     """B of a layer; None for the output activation of a pair, which the loss has taken in."""
     if f"delta:{card['layer']}" not in layout.document["tensors"]:
         return None
+    if "repeats" in card:
+        return _repeat(layout, card, "B")
     blocks = [block for one in card["backward"] for block in part_blocks(layout, card, one, "B")]
     if not blocks:
         blocks = [Paragraph(UNTRACED)]
@@ -94,6 +98,14 @@ UNTRACED = Say(
 )
 
 
+def _repeat(layout: Layout, card: Json, direction: str) -> Card:
+    """A layer like one before it: its formulas are there."""
+    other = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
+    step = f"{direction}{_position(layout, other)}"
+    said = Say(f"As {step}, {card['repeats']}, with its own numbers.", f"同 {step}（{card['repeats']}），数值为本层自己的。")
+    return _card(layout, card, direction, [Paragraph(said)])
+
+
 def _card(layout: Layout, card: Json, direction: str, blocks: list[Block]) -> Card:
     sizes = ["×".join(map(str, card[key])) or "1" for key in ("input_shape", "shape")]
     arrow = "→" if direction == "F" else "←"
@@ -105,14 +117,14 @@ def _card(layout: Layout, card: Json, direction: str, blocks: list[Block]) -> Ca
         layer=card["layer"],
         blocks=tuple(blocks),
         reference=card["reference"],
-        folded=card["folded"],
+        folded="repeats" in card,
         id=f"card-{step}",
     )
 
 
 def _position(layout: Layout, card: Json) -> int:
     """The step's number: the place of the layer in the forward pass, from 1."""
-    return next(i for i, one in enumerate(layout.document["cards"]) if one is card) + 1
+    return layout.positions[card["layer"]]
 
 
 def _shown_number(layout: Layout, card: Json) -> int:
@@ -132,9 +144,6 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
     yield Formula(
         compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general"
     )
-    if card.get("folded"):
-        yield from shape_blocks(layout, equation, one)
-        return
     sized = layout.composer(number, tensors)
     yield Formula(compose(equation, sized), "sized", note=_ranges(one), id=f"{prefix}-sized")
     for named in definitions(equation.right):

@@ -32,7 +32,8 @@ MOST_TERMS = 20_000
 @dataclass(frozen=True)
 class Derivation:
     """What the parts of one layer are made of: its pass, what arrives at its output, the pass before it in its
-    chain (None at the start), the sample in focus, and whether elements are worked out.
+    chain (None at the start), the sample in focus, and whether it is the first layer of the network.
+    asked: an entry of the output that is worked out instead of the largest.
     """
 
     one: Pass
@@ -40,8 +41,7 @@ class Derivation:
     before: Pass | None
     sample: int
     first: bool
-    worked: bool = True
-    asked: tuple[int, ...] | None = None  # an entry of the output that is worked out instead
+    asked: tuple[int, ...] | None = None
 
     @property
     def bindings(self) -> dict[str, Any]:
@@ -57,9 +57,7 @@ def leaf_parts(own: Derivation) -> dict[str, list[Json]]:
     if formulas is None:
         return {}
     reader = Reader(own.bindings)
-    forward = part(
-        "forward", layer, formulas.equations["forward"], reader, name, own.worked, _forward_choices(own)
-    )
+    forward = part("forward", layer, formulas.equations["forward"], reader, name, _forward_choices(own))
     if own.delta is None:
         return {"forward": [forward], "backward": []}
     parts = [_delta_part(own, formulas.equations["delta"], reader)]
@@ -67,7 +65,7 @@ def leaf_parts(own: Derivation) -> dict[str, list[Json]]:
         if key in ("forward", "delta"):
             continue
         choices = [choose.largest(np.asarray(reader.value(equation.right)), None)]
-        parts.append(part(key, layer, equation, reader, f"gradient:{name}.{key}", own.worked, choices))
+        parts.append(part(key, layer, equation, reader, f"gradient:{name}.{key}", choices))
     return {"forward": [forward], "backward": parts}
 
 
@@ -85,7 +83,6 @@ def part(
     equation: Equation,
     reader: Reader,
     quantity: str,
-    worked: bool,
     choices: Iterable[Choice],
     why: Say | None = None,
 ) -> Json:
@@ -102,7 +99,7 @@ def part(
         "shapes": shapes_of(equation.right, reader),
         "ranges": ranges_of(equation.right),
         "quantity": quantity,
-        "worked": _worked(equation.right, reader, choices) if worked else [],
+        "worked": _worked(equation.right, reader, choices),
     }
 
 
@@ -186,7 +183,7 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
     elif hasattr(layer, "window") and hasattr(layer, "grid"):
         contrast = choose.window_contrast(layer, own.one.x, sample)
         choices += [contrast] if contrast else []
-    found = part("delta", layer, equation, reader, f"delta:{below}", own.worked, choices, why)
+    found = part("delta", layer, equation, reader, f"delta:{below}", choices, why)
     if joined is not None:
         found["general"] = _general(own, equation)
     return found

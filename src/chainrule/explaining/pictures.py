@@ -1,12 +1,13 @@
-"""What is shown of a layer's tensors, as JSON: which maps, bars, matrices and curves, not their numbers.
+"""What is shown of a layer's tensors, as JSON: which maps, bars, matrices and curves.
 
-A picture names its tensor ("quantity") and what of it is shown; the numbers are in the document's tensors, and in the
-picture itself ("values") where the tensor is too large for the document.  Maps: the channels with the largest norm,
-for each tensor one symmetric scale.
+A picture names its tensor ("quantity") and what of it is shown; its numbers are in the document's tensors, and in
+the picture itself ("values", "stats") where the tensor was too large for the document.  Maps: the channels with
+the largest norm, for each tensor one symmetric scale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ MOST_MAPS = 8  # of one picture; the rest is counted
 MOST_CELLS = 64 * 64  # of one map: larger images are left to their statistics
 ROWS, COLUMNS = 6, 8  # of a matrix printed in full
 MOST_BARS = 24
+EDGE = 3  # rows and columns of a larger matrix that are shown at its beginning
 
 
 def pictures_of(one: Pass, sample: int) -> list[Json]:
@@ -128,6 +130,76 @@ def _winner_marks(grid: Any, x: Array) -> list[Json]:
         for pixel in equal[1:]:
             marks.setdefault(pixel, "tie")
     return [{"row": r, "column": c, "kind": kind, "text": ""} for (r, c), kind in sorted(marks.items())]
+
+
+def resolved(picture: Json, tensors: Json, arrays: Mapping[str, Array]) -> Json | None:
+    """The picture with what it shows chosen: its maps, bars, rows and columns; None where there is no such tensor.
+
+    Where the document has no room for the tensor the shown numbers are in the picture itself.
+    """
+    if picture["kind"] == "curve" or "values" in picture:
+        return picture
+    value = arrays.get(picture["quantity"])
+    if value is None:
+        return None
+    chosen = {"maps": _maps, "bars": _bars, "matrix": _matrix}[picture["kind"]](picture, value)
+    if "data" not in tensors[picture["quantity"]]:
+        chosen["values"] = [rounded(part) for part in shown(chosen, value)]
+    return chosen
+
+
+def shown(picture: Json, value: Array) -> list[Array]:
+    """The arrays that a picture shows of its tensor: a map each, else one."""
+    if picture["kind"] == "maps":
+        return [_slice(value, picture["axes"], own) for own in picture["fixed"]]
+    if picture["kind"] == "bars":
+        return [value[picture["entries"]][:, picture["samples"]]]
+    return [value[np.ix_(picture["rows"], picture["columns"])]]
+
+
+def _maps(picture: Json, value: Array) -> Json:
+    if "fixed" in picture:
+        return {**picture, "left_out": 0}
+    axes = tuple(picture["axes"])
+    if "sample" in picture:
+        sizes = np.linalg.norm(value[..., picture["sample"]], axis=axes)
+        places = [[c, picture["sample"]] for c in range(len(sizes))]
+        titles = [f"c = {c}" for c in range(len(sizes))]
+    else:
+        norms = np.sqrt((value**2).sum(axis=axes))
+        places = [list(map(int, place)) for place in np.ndindex(*norms.shape)]
+        titles = [f"k = {k}, c = {c}" for k, c in places]
+        sizes = norms.ravel()
+    order = sorted(int(i) for i in np.argsort(-sizes, kind="stable")[: picture["channels"]])
+    return {
+        **picture,
+        "fixed": [places[i] for i in order],
+        "titles": [titles[i] for i in order],
+        "left_out": len(sizes) - len(order),
+    }
+
+
+def _bars(picture: Json, value: Array) -> Json:
+    """A group per sample, at most four: the one in focus first."""
+    sample, most = picture["sample"], picture["most"]
+    samples = [sample, *(s for s in range(value.shape[-1]) if s != sample)][:4]
+    entries = np.sort(np.argsort(-np.abs(value[:, sample]), kind="stable")[:most])
+    found = [int(i) for i in entries]
+    return {**picture, "samples": samples, "entries": found, "left_out": len(value) - len(found)}
+
+
+def _matrix(picture: Json, value: Array) -> Json:
+    return {**picture, "rows": _edges(value.shape[0], ROWS), "columns": _edges(value.shape[1], COLUMNS)}
+
+
+def _edges(size: int, most: int) -> list[int]:
+    """Which are shown: all, or the first three and the last."""
+    return list(range(size)) if size <= most else [*range(EDGE), size - 1]
+
+
+def _slice(value: Array, axes: list[int], fixed: list[int]) -> Array:
+    rest = iter(fixed)
+    return np.asarray(value[tuple(slice(None) if axis in axes else next(rest) for axis in range(value.ndim))])
 
 
 def rounded(values: Any, digits: int = 6) -> Any:
