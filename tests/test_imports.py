@@ -24,6 +24,7 @@ LAYERS = (
     ("engine",),
     ("training",),
     ("checking", "bench", "oracles"),
+    ("explaining",),
     ("",),  # chainrule itself, the front door
     ("cli", "__main__"),
 )

@@ -112,6 +112,8 @@ from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule.checking import check_gradients, check_layer
+    from chainrule.explaining.doctor import Diagnosis, diagnose
+    from chainrule.explaining.report import Report, explain
     from chainrule.training.callbacks import Callback, Checkpoint, EarlyStopping
     from chainrule.training.fit import fit
     from chainrule.training.full_batch import fit_full_batch
@@ -123,6 +125,8 @@ if TYPE_CHECKING:
 _LATER = {
     "check_gradients": "chainrule.checking",
     "check_layer": "chainrule.checking",
+    **dict.fromkeys(("explain", "Report"), "chainrule.explaining.report"),
+    **dict.fromkeys(("diagnose", "Diagnosis"), "chainrule.explaining.doctor"),
     "fit": "chainrule.training.fit",
     "fit_full_batch": "chainrule.training.full_batch",
     "History": "chainrule.training.history",
@@ -213,6 +217,7 @@ __all__ = [
     "DataError",
     "Dense",
     "DepthwiseConv2D",
+    "Diagnosis",
     "Dropout",
     "EarlyStopping",
     "ElasticNet",
@@ -266,6 +271,7 @@ __all__ = [
     "RMSProp",
     "ReLU",
     "Recurrent",
+    "Report",
     "Residual",
     "ScaledNormal",
     "Schedule",
@@ -285,6 +291,8 @@ __all__ = [
     "check_gradients",
     "check_layer",
     "data",
+    "diagnose",
+    "explain",
     "fit",
     "fit_full_batch",
     "formulas",

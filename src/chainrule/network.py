@@ -322,7 +322,7 @@ class Network:
         """
         run = pass_of(mode, self.executor().backpropagate)
         penalty = penalty_from(penalty)
-        X, targets, chosen, weights = self._task(X, y, loss, sample_weight)
+        X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
         step = run(self, X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
         return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
@@ -338,7 +338,7 @@ class Network:
     ) -> float:
         """J of the predictions for X; arguments as for `backpropagate`."""
         penalty = penalty_from(penalty)
-        X, targets, chosen, weights = self._task(X, y, loss, sample_weight)
+        X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
         value = self.executor().loss(self, X, targets, chosen, weights)
         size = training_size_from(training_size, len(X))
         return value + penalty_value(self._parameters, self._architecture.specs, penalty, size)
@@ -353,7 +353,7 @@ class Network:
     def _inputs(self, X: Any) -> Array:
         return check_inputs(X, self.input_shape, dtype=self.dtype, vocabulary=self.vocabulary)
 
-    def _task(
+    def encoded(
         self, X: Any, y: Any, loss: Loss | str | None, sample_weight: Any
     ) -> tuple[Array, Array, Loss, Array | None]:
         """Inputs, targets, loss and weights of mean 1, checked; as an executor takes them."""

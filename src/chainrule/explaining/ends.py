@@ -40,11 +40,15 @@ CANCELS = Say(
     "again, and a − y is left. Nothing is divided by a or 1 − a.",
     "输出层的激活与损失合成一个公式：损失导数中除以 a 的部分被 f′ 乘回来，只剩 a − y。不会除以 a 或 1 − a。",
 )
+DIVIDES = Say(
+    "The loss alone, by a: this is what ④ would start from.",
+    "只看损失对 a 的导数：④ 就从这里开始。",
+)
 ELEMENTWISE = Say(
     "FC ④: the derivative of the loss by a, times f′ in the layer above the loss.",
     "FC ④：损失对 a 的导数，再乘以输出层的 f′。",
 )
-AVERAGED = Say("The mean over the samples of the loss of each.", "各样本损失的平均值。")
+AVERAGED = Say("The loss of one sample.", "单个样本的损失。")
 
 
 def loss_card(
@@ -87,7 +91,7 @@ def _value_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:
 def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:
     value = np.asarray(reader.value(formulas["gradient"]))
     choices = [choose.largest(value, sample)]
-    return _part("gradient", loss, formulas.equations["gradient"], reader, choices, CANCELS)
+    return _part("gradient", loss, formulas.equations["gradient"], reader, choices, DIVIDES)
 
 
 def _residual_part(

@@ -97,7 +97,8 @@ def say(text: Json) -> Say:
 
 def _title(meta: Json) -> Say:
     name = f"{meta['title']}: " if meta["title"] else ""
-    return Say(f"{name}the derivation, with its numbers", f"{name}带数值的推导")
+    english = "the derivation, with its numbers" if name else "The derivation, with its numbers"
+    return Say(name + english, f"{name}带数值的推导")
 
 
 def _verdict(found: Json) -> Section:

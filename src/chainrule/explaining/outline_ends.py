@@ -11,7 +11,8 @@ from chainrule.explaining.blocks import Block, Card, Cell, Formula, Matrix, Para
 from chainrule.explaining.numbers import short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
 from chainrule.explaining.worked import element_from, figure, worked_block
-from chainrule.formulas.boxes import PRODUCT, Box, Scripts, Sign, Word, row, tight
+from chainrule.formulas import Symbol
+from chainrule.formulas.boxes import PRODUCT, Box, Numeral, Scripts, Sign, Under, Word, row, tight
 from chainrule.formulas.compose import definitions
 from chainrule.formulas.printing import Equation, compose
 
@@ -23,7 +24,7 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
     card = layout.document["loss_card"]
     title = same(f"L  {card['title']}")
     pair = f"{card['pair']} + {card['class']}" if card["pair"] else f"{card['output']} → {card['class']}"
-    blocks: list[Block] = []
+    blocks: list[Block] = [*_objective(layout)]
     for one in card["parts"]:
         blocks += _part(layout, one)
         if one["part"] == "value":
@@ -35,6 +36,25 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
         if "literal" in card["outputs"]:
             blocks.append(Paragraph(LITERAL, quiet=True))
     return (Card("L", title, pair, card["output"], tuple(blocks), "S1 · S2 2.4 · S4 §4", id="card-L"),)
+
+
+def _objective(layout: Layout) -> Iterator[Block]:
+    """J = (1/m) Σ J_i + Ω, with the numbers of this batch."""
+    document, letter = layout.document, layout.notation.loss
+    J, m = Word(letter), layout.composer().letter(layout.notation.letter(Symbol("m", "batch size", "scalar")))
+    one = layout.composer().fraction(Numeral("1"), m)
+    weights = [Scripts(Word("w"), sub=Word("i"))] if document["loss"].get("weights") else []
+    penalty = [Sign("+"), Word("Ω")] if document["penalty"] else []
+    below = Under(Sign("∑"), Word("i"))
+    yield Formula(row(J, Sign("="), one, below, *weights, Scripts(J, sub=Word("i")), *penalty), "general", "S1 · S2 1.2 · S4 §2")
+    loss = document["loss"]
+    parts = [f"{short(loss['data'], 8)}", *([f"{short(loss['penalty'], 8)}"] if document["penalty"] else [])]
+    total = short(loss["J"], 8)
+    yield Paragraph(
+        Say(f"{letter} = {' + '.join(parts)} = {total}", f"{letter} = {' + '.join(parts)} = {total}")
+        if len(parts) > 1
+        else same(f"{letter} = {total}")
+    )
 
 
 LITERAL = Say(

@@ -61,7 +61,7 @@ def explain(
     """
     if not isinstance(net, Network):
         raise TypeError(f"explain takes the network first, explain(net, X, y); received {describe(net)}")
-    X, targets, chosen, weights = net._task(X, y, loss, sample_weight)
+    X, targets, chosen, weights = net.encoded(X, y, loss, sample_weight)
     if len(X) > MOST_SAMPLES:
         raise DataError(
             f"explain shows the derivation on a batch of at most {MOST_SAMPLES} samples, received {len(X)}: "

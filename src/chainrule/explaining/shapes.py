@@ -14,12 +14,15 @@ from chainrule.formulas.notation import Notation
 from chainrule.formulas.places import NOWHERE, At
 
 Shapes = Mapping[str, list[int]]
+PRODUCTS = ("matmul", "correlate", "step_products", "mix_steps")
 
 
 def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bool) -> Box | None:
-    """The line of shapes; None where it would say nothing: fewer than two symbols."""
+    """The line of shapes; None where no matrix is multiplied: entry by entry all shapes are the same."""
+    if not any(isinstance(node, Operation) and node.rule.name in PRODUCTS for _, node in walk(equation.right)):
+        return None
     seen = {node.name for _, node in walk(equation.right) if isinstance(node, Symbol | Named)}
-    if len(seen) < 2 or any(name not in shapes for name in seen):
+    if any(name not in shapes for name in seen):
         return None
     right = equation.right
     at = place_of(right)
