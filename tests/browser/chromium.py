@@ -66,7 +66,11 @@ class Browser:
         )
         os.close(command_in)
         os.close(answers_out)
-        self.version: str = self.call("Browser.getVersion")["product"]
+        try:
+            self.version: str = self.call("Browser.getVersion")["product"]
+        except BaseException:
+            self.close()
+            raise
 
     def page(self, width: int = 1000, height: int = 800) -> Page:
         """A new page with nothing in common with other pages (cookies, storage, focus)."""
