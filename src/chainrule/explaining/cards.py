@@ -93,7 +93,7 @@ def _card(one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, r
     elif is_recurrent(one.layer):
         parts = _recurrent(one, walk)
     else:
-        parts = _leaf(one, before, walk, first)
+        parts = _leaf(one, before, walk, first, below)
     return card | {
         "tensors": _tensors(one, reads, below),
         "forward": parts.get("forward", []),
@@ -107,18 +107,19 @@ def _tensors(one: Pass, reads: str, below: str) -> Json:
     own = {name: f"{one.name}.{name}" for name in one.layer.parameters(one.x.shape[:-1])}
     own |= {name: f"given:{one.name}.{name}" for name in one.given if name not in own}
     ends = {"x": reads, "z": one.name, "a": one.name, "d": f"delta:{one.name}", "dx": f"delta:{reads}"}
+    own |= {f"F{number}": b[-1].name if b else reads for number, b in enumerate(one.inside, 1)}
     return {**own, **{f"d{name}": f"gradient:{one.name}.{name}" for name in own}, **ends} | {
         "z below": below, "a below": reads, "dz below": f"delta:{below}"
     }  # fmt: skip
 
 
-def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool) -> Json:
+def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str) -> Json:
     if one.name in walk.untraced:
         return {}
     if before is not None and before.name in walk.untraced:
         before = None
     asked = walk.elements.get(one.name)
-    return leaf_parts(Derivation(one, walk.deltas.get(one.name), before, walk.sample, first, asked))
+    return leaf_parts(Derivation(one, walk.deltas.get(one.name), before, walk.sample, first, below, asked))
 
 
 def _composite(one: Pass, walk: Walk) -> Json:

@@ -288,11 +288,13 @@ def _check(found: Json) -> Section:
     rows, levels = [], []
     for row in check["rows"]:
         worst = row["worst"]
+        along = row["entries"] == 0 and row["direction_error"] is not None
+        error = row["direction_error"] if along else row["max_error"]
         rows.append(
             (
-                f"∂J/∂{row['name']}", "×".join(map(str, row["shape"])), str(row["entries"] or ""),
-                f"{float(row['max_error']):.1e}",
-                "" if worst is None else f"[{', '.join(map(str, worst['index']))}]",
+                Say("all along one direction", "全部，沿一个方向") if row["name"] == "everything" else f"∂J/∂{row['name']}", "×".join(map(str, row["shape"])), str(row["entries"] or ""),
+                f"{float(error):.1e}",
+                "" if worst is None or along else f"[{', '.join(map(str, worst['index']))}]",
                 "" if worst is None else short(worst["analytic"], 8),
                 "" if worst is None else short(worst["numeric"], 8),
                 f"{float(row['step']):.0e}", str(row["kinks"] or ""), _verdict_of(row),

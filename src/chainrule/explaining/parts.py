@@ -41,6 +41,7 @@ class Derivation:
     before: Pass | None
     sample: int
     first: bool
+    below: str = ""  # the tensor that `before` reads
     asked: tuple[int, ...] | None = None
 
     @property
@@ -178,7 +179,7 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
         choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
         contrast = choose.factor_contrast(factor, arriving, sample)
         choices += [contrast] if contrast else []
-        below = before.name if before is not None else ""
+        below = own.below
         why = Say(*(f"{a} {b}" for a, b in _pairs(texts.why(layer, "delta"), texts.HADAMARD)))
     elif hasattr(layer, "window") and hasattr(layer, "grid"):
         contrast = choose.window_contrast(layer, own.one.x, sample)
