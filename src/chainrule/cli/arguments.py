@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="print the version and leave",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_train, add_predict, add_check, add_oracles, add_bench, add_info):
+    for add in (add_train, add_predict, add_check, add_explain, add_oracles, add_bench, add_info):
         add(commands)
     return parser
 
@@ -108,6 +108,7 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     output.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME-DATE-TIME)")
     output.add_argument("--overwrite", action="store_true", help="write into a run folder that is not empty")
     output.add_argument("--no-check", action="store_true", help="skip the gradient check before training")
+    output.add_argument("--no-report", action="store_true", help="do not write report.html at the end")
     output.add_argument("--quiet", action="store_true", help="no progress line")
 
 
@@ -158,6 +159,44 @@ def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("--samples", type=positive_int, default=8, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
+
+
+def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "explain", "print or write the derivation of a trained network, with its numbers")
+    parser.add_argument("model", metavar="RUN|MODEL", help=run_help)
+    parser.add_argument(
+        "--data", metavar="digits|FILE", help="labelled samples (default: those the run held out)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help=".html, .md, .tex or .json (default: print it)"
+    )
+    parser.add_argument(
+        "--sample", type=non_negative_int, metavar="ROW", help="in focus (default: the hardest of the data)"
+    )
+    parser.add_argument(
+        "--samples", type=positive_int, default=8, metavar="N", help="size of the batch (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--language", choices=("en", "zh", "en+zh"), default="en+zh", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--notation",
+        choices=("seed000", "ufldl", "ng", "matrix", "nielsen"),
+        default="seed000",
+        help="default: %(default)s",
+    )
+    parser.add_argument(
+        "--form", choices=("article", "beamer", "fragment"), default="article", help="of a .tex file"
+    )
+    parser.add_argument("--step", action="store_true", help="in the terminal: one step per key")
+    parser.add_argument("--worksheet", action="store_true", help="with blanks to fill in, and an answer key")
+    parser.add_argument("--full-check", action="store_true", help="compare every entry of every gradient")
+    parser.add_argument(
+        "--rate", type=positive_float, default=0.1, metavar="R", help="of the step shown (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of the blanks (default: %(default)s)"
+    )
 
 
 def add_oracles(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 most_confusions = 5
 samples_checked = 8
+samples_explained = 8
 
 
 @dataclass(frozen=True)
@@ -274,6 +275,8 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
         )
         result = {"stopped": history.stopped}
         lines = measure(job, result)
+        if not arguments.no_report:
+            lines.insert(len(lines) - 1, write_report(job))
         return 0
     except KeyboardInterrupt:
         result = {"stopped": "interrupted"}
@@ -283,6 +286,19 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
         result |= {"epochs": len(history.epoch), "seconds": round(time.perf_counter() - started, 3)}
         save(job, arguments, history, result)
         print("\n".join([*lines[:-1], f"run folder {job.folder}", *lines[-1:]]), flush=True)
+
+
+def write_report(job: Job) -> str:
+    """report.html in the run folder, on the held-out samples with the largest loss; the line to print."""
+    from chainrule.cli.explain import explained
+    from chainrule.cli.samples import Samples, hardest
+
+    problem = job.problem
+    samples = Samples(job.network, problem.X_test, problem.y_test, job.penalty, len(problem.X_train))
+    rows = hardest(samples, min(samples_explained, len(problem.X_test)))
+    path = job.folder / "report.html"
+    explained(samples, rows, sample=0, history=job.network.history).html(path)
+    return f"how it computes, step by step: {path}"
 
 
 def training_data(

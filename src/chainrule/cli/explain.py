@@ -1,0 +1,80 @@
+"""`chainrule explain`: the derivation of a trained network on samples of its data, as a page, a text or a document."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.cli.samples import Samples, hardest, labelled_samples
+from chainrule.errors import FileError
+
+if TYPE_CHECKING:
+    from chainrule.explaining.report import Report
+
+ENDINGS = (".html", ".htm", ".md", ".tex", ".json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the report, or print it; exit code 1 where a gradient in it is wrong."""
+    out = None if arguments.output is None else Path(arguments.output)
+    if out is not None and out.suffix.lower() not in ENDINGS:
+        raise FileError(f"{out}: ends in none of {', '.join(ENDINGS)}, so it is not known what to write")
+    samples = labelled_samples(arguments)
+    report = report_on(samples, arguments)
+    if out is None:
+        report.print(step=arguments.step)
+    else:
+        write(report, out, arguments)
+        print(f"report {out}")
+    return 0 if report.ok else 1
+
+
+def report_on(samples: Samples, arguments: argparse.Namespace) -> Report:
+    """The report on the hardest samples, or on those around the one that was asked for."""
+    count = min(arguments.samples, len(samples.X))
+    if arguments.sample is None:
+        rows, sample = hardest(samples, count), 0
+    else:
+        if arguments.sample >= len(samples.X):
+            raise FileError(f"--sample {arguments.sample}: the data has the rows 0 to {len(samples.X) - 1}")
+        start = min(arguments.sample, len(samples.X) - count)
+        rows, sample = list(range(start, start + count)), arguments.sample - start
+    return explained(
+        samples,
+        rows,
+        sample=sample,
+        language=arguments.language,
+        notation=arguments.notation,
+        check="full" if arguments.full_check else "sampled",
+        learning_rate=arguments.rate,
+    )
+
+
+def explained(samples: Samples, rows: list[int], **options: Any) -> Report:
+    """The report on these rows; options as of `chainrule.explain`."""
+    from chainrule.explaining.report import explain
+
+    return explain(
+        samples.network,
+        samples.X[rows],
+        samples.y[rows],
+        penalty=samples.penalty,
+        training_size=samples.training_size,
+        **options,
+    )
+
+
+def write(report: Report, out: Path, arguments: argparse.Namespace) -> None:
+    """The form that the file's ending names; --worksheet: with blanks."""
+    suffix = out.suffix.lower()
+    if arguments.worksheet:
+        report.worksheet(out, seed=arguments.seed)
+    elif suffix == ".json":
+        report.json(out)
+    elif suffix == ".md":
+        report.markdown(out)
+    elif suffix == ".tex":
+        report.latex(out, form=arguments.form)
+    else:
+        report.html(out)

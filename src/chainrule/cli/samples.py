@@ -1,0 +1,101 @@
+"""A trained network and labelled samples for it: those its run held out, or a file's."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.cli.predict import fit_shape, read_inputs
+from chainrule.cli.runs import description_name, open_run, read_description
+from chainrule.cli.sources import Problem, check_features, load_problem
+from chainrule.data import Preparation
+from chainrule.errors import ChainruleError, FileError
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+    from chainrule.penalties import Penalty
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A network, samples as it takes them, and what its training added to J."""
+
+    network: Network
+    X: Array
+    y: Array
+    penalty: Penalty | None = None
+    training_size: int | None = None
+
+
+def labelled_samples(arguments: argparse.Namespace) -> Samples:
+    """What `arguments.model` is to be looked at on: `arguments.data`, else what its run held out.
+
+    Raises FileError where there are no labels or the run's data cannot be found.
+    """
+    network, preparation = open_run(arguments.model)
+    if arguments.data is not None:
+        return _from_file(network, preparation, arguments)
+    place = Path(arguments.model)
+    description = read_description((place if place.is_dir() else place.parent) / description_name)
+    if description is None:
+        raise FileError(
+            f"{place}: its data is not known; say on which samples: --data digits, or --data FILE.csv"
+        )
+    problem = problem_of(description, place)
+    penalty = penalty_of(description)
+    return Samples(network, problem.X_test, problem.y_test, penalty, len(problem.X_train))
+
+
+def problem_of(description: dict[str, Any], place: Path) -> Problem:
+    """The data of a run again, split as it was."""
+    told = description.get("arguments")
+    if not isinstance(told, dict):
+        raise FileError(f"{place}: its run.json does not say what it was trained on; write --data FILE")
+    try:
+        return load_problem(argparse.Namespace(**told))
+    except (ChainruleError, AttributeError) as error:
+        raise FileError(
+            f"{place}: the data of the run cannot be loaded ({error}); name other samples with --data FILE"
+        ) from error
+
+
+def penalty_of(description: dict[str, Any]) -> Penalty | None:
+    """The penalty a run was trained with."""
+    from chainrule.penalties import L2
+
+    settings, told = description.get("settings") or {}, description.get("arguments") or {}
+    value = settings.get("penalty")
+    return L2(float(value), per_sample=bool(told.get("recipe"))) if value else None
+
+
+def _from_file(network: Network, preparation: Preparation, arguments: argparse.Namespace) -> Samples:
+    named = argparse.Namespace(file=arguments.data, header="auto", x="X")
+    inputs = read_inputs(named, network, preparation)
+    if inputs.target is None:
+        target = preparation.target_name or "y"
+        raise FileError(f"{arguments.data}: has no labels (no column or array {target!r}), which δ starts from")
+    X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.data)
+    if preparation.inputs is not None:
+        X = preparation.inputs(X)
+    y = inputs.target
+    if preparation.targets is not None:
+        y = preparation.targets(np.asarray(y, np.float64).reshape(len(y), -1))
+    return Samples(network, X, np.asarray(y))
+
+
+def hardest(samples: Samples, count: int) -> list[int]:
+    """The rows with the largest loss, largest first."""
+    from chainrule.reference import target_columns
+
+    network = samples.network
+    X, targets, loss, _ = network.encoded(samples.X, samples.y, None, None)
+    a = np.moveaxis(network.executor().predict(network, X), 0, -1).astype(np.float64)
+    with np.errstate(all="ignore"):
+        values = loss.value(a, loss.prepared(target_columns(targets, network, np.float64)))
+    return [int(row) for row in np.argsort(-np.nan_to_num(values, nan=np.inf), kind="stable")[:count]]
