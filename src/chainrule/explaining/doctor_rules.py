@@ -1,0 +1,411 @@
+"""The doctor's rules: each a test of the gradient flow (flow.py) with thresholds that may be changed.
+
+A test returns the cases it found: numbers and names, which the sentences of doctor_texts.py are filled with; and
+"level" where a case is another than the rule's.  How often the rules are right was measured on networks with planted
+faults: docs/guide/doctor.rst has the table, benchmarks/doctor.py makes it.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.explaining.blocks import Level
+
+Record = Mapping[str, Any]
+Case = dict[str, Any]
+Test = Callable[[Record, Mapping[str, float]], list[Case]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the table.  thresholds: name -> default; a test reads them by these names."""
+
+    name: str
+    level: Level
+    test: Test
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """NaN or infinity: the first layer whose output has it, else the first one (from the loss) whose δ has it."""
+    for layer in flow["layers"]:
+        if layer["output"]["nan"] or layer["output"]["inf"]:
+            return [{"layer": layer["name"], "what": "output", **_counts(layer["output"])}]
+    for layer in reversed(flow["layers"]):
+        if layer["delta"] and (layer["delta"]["nan"] or layer["delta"]["inf"]):
+            return [{"layer": layer["name"], "what": "δ", **_counts(layer["delta"])}]
+    for parameter in flow["parameters"]:
+        if parameter["nan"] or parameter["inf"]:
+            return [{"layer": parameter["name"], "what": "∂J/∂θ", **_counts(parameter)}]
+    return []
+
+
+def exploding(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """δ grows from one layer with weights to the next one below, from the loss down, or from step to step."""
+    learned = [layer for layer in _chain(flow, "") if layer["kind"] in ("weights", "recurrent", "composite")]
+    cases: list[Case] = []
+    for above, below in zip(learned[:0:-1], learned[-2::-1], strict=True):
+        grown, total = _quotient(below["relative"], above["relative"]), below["relative"] or 0.0
+        if (grown > limits["gain"] and total > limits["gain"]) or total > limits["total"]:
+            cases.append({"layer": above["name"], "below": below["name"], "gain": grown, "total": total})
+            break
+    for layer in flow["layers"]:
+        in_time = layer["through_time"]
+        if in_time and (in_time["gain"] is None or in_time["gain"] > limits["in_time"]):
+            gain = in_time["gain"] if in_time["gain"] is not None else math.inf
+            cases.append(
+                {"layer": layer["name"], "steps": in_time["steps"], "total": gain, "text": "in_time"}
+            )
+    return cases
+
+
+def vanishing_by_activations(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """δ is lost on the way down, most of it in the factors f′."""
+    return [case for case in _lost(flow, limits) if case["share"] >= limits["share"]]
+
+
+def vanishing_by_weights(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """δ is lost on the way down, most of it in the factors Wᵀ."""
+    return [case for case in _lost(flow, limits) if case["share"] < limits["share"]]
+
+
+def vanishing_in_time(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """A plain recurrence hands too little down to its first step."""
+    cases: list[Case] = []
+    for layer in flow["layers"]:
+        in_time = layer["through_time"]
+        if (
+            layer["class"] == "RNN"
+            and in_time
+            and in_time["gain"] is not None
+            and in_time["gain"] < limits["gain"]
+        ):
+            cases.append({"layer": layer["name"], "steps": in_time["steps"], "total": in_time["gain"]})
+    return cases
+
+
+def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Layers most of whose entries sit where a bounded activation is flat; an output may, if it is right."""
+    last = flow["layers"][-1]["name"]
+    poor = _quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
+    worst = [
+        layer
+        for layer in flow["layers"]
+        if layer["saturated"] is not None
+        and layer["saturated"] > limits["share"]
+        and (layer["name"] != last or poor)
+    ]
+    if not worst:
+        return []
+    layer = max(worst, key=lambda one: float(one["saturated"]))
+    return [
+        {
+            "layer": layer["name"],
+            "share": layer["saturated"],
+            "layers": _names(worst),
+            "rms": _rms_below(flow, layer),
+        }
+    ]
+
+
+def dead_units(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Layers most of whose units are inactive at every sample."""
+    cases: list[Case] = []
+    for layer in flow["layers"]:
+        dead = layer["dead"]
+        if not dead or layer["saturated"] is not None or dead["units"] <= limits["share"] * dead["of"]:
+            continue
+        if layer["kind"] == "activation" and _rms_below(flow, layer) == 0:
+            continue  # z is 0 everywhere: weights that are 0, which is another rule's case
+        bias = _bias_below(flow, layer)
+        case = {"layer": layer["name"], "units": dead["units"], "of": dead["of"], "samples": flow["samples"]}
+        case |= {"bias": bias, "text": "drifted" if bias is not None and bias < -limits["bias"] else ""}
+        cases.append(case if dead["certain"] else {**case, "level": "warning"})
+    return cases
+
+
+def step_too_large(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """A step of the optimizer raises J on the very batch, or moves the weights too far."""
+    before, after = flow["loss"]["J"], flow["loss"]["after"]
+    scale = max(flow["loss"]["constant"] or 0.0, limits["of_loss"] * (before or 0.0))
+    weights = _weights(flow)
+    moved = [one for one in weights if one["step_ratio"] is not None]
+    if before is None or not moved:
+        return []
+    largest = max(moved, key=lambda one: float(one["step_ratio"]))
+    case = {"parameter": largest["name"], "ratio": largest["step_ratio"], "before": before}
+    case |= {"after": math.inf if after is None else after, **_optimizer(flow)}
+    if after is None or after - before > limits["rise"] * scale:
+        return [{**case, "text": "rises"}]
+    if largest["step_ratio"] > limits["ratio"]:
+        return [{**case, "level": "warning"}]
+    return []
+
+
+def step_too_small(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """The weights hardly move while there is much to learn."""
+    loss = flow["loss"]
+    ratios = [one["step_ratio"] for one in _weights(flow) if one["step_ratio"] is not None]
+    if not ratios or loss["J"] is None or loss["predicted"] is None or flow["history"] or _still(flow):
+        return []
+    if loss["constant"] is not None and loss["data"] < limits["poor"] * loss["constant"]:
+        return []
+    gained = abs(loss["predicted"]) / loss["J"] if loss["J"] > 0 else 0.0
+    if statistics.median(ratios) < limits["ratio"] and gained < limits["gained"]:
+        return [{"ratio": statistics.median(ratios), "gained": gained, **_optimizer(flow)}]
+    return []
+
+
+def symmetry(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Units that have the same weights and the same gradients: they stay the same for ever."""
+    cases: list[Case] = []
+    for one in flow["parameters"]:
+        units = one["equal_units"]
+        if units and units["of"] > 1 and units["equal"] > limits["share"] * units["of"]:
+            cases.append({"parameter": one["name"], "layer": one["layer"], **units, "std": one["std"]})
+    return (
+        cases[:1]
+        if not cases
+        else [{**cases[0], "parameters": ", ".join(case["parameter"] for case in cases)}]
+    )
+
+
+def loss_at_start(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """A classifier that does worse than one that knows nothing."""
+    start, data = flow["loss"]["start"], flow["loss"]["data"]
+    if start is None or data is None or data <= (1 + limits["above"]) * start:
+        return []
+    return [{"data": data, "start": start, "rms": _rms_of_logits(flow)}]
+
+
+def no_progress(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """After some epochs the loss is still that of a constant output; where that is not known: it has not fallen."""
+    history = flow["history"]
+    if history is None or history["epochs"] < limits["epochs"] or flow["loss"]["data"] is None:
+        return []
+    losses = [loss for loss in history["loss"] if loss is not None]
+    constant = flow["loss"]["constant"]
+    if len(losses) < 2:
+        return []
+    if constant is None:
+        stuck = losses[-1] > (1 - limits["fall"]) * losses[0]
+    else:
+        stuck = flow["loss"]["data"] > limits["poor"] * constant
+    if not stuck:
+        return []
+    return [
+        {
+            "epochs": history["epochs"],
+            "first": losses[0],
+            "last": losses[-1],
+            "constant": constant or losses[0],
+        }
+    ]
+
+
+def penalty_dominates(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """The penalty pulls harder than the data; at a minimum of both the two pulls are equal."""
+    own = [one for one in flow["parameters"] if one["penalty"] is not None and one["gradient"] is not None]
+    of_penalty, of_data = (
+        math.hypot(*(one[key] for one in own)) if own else 0.0 for key in ("penalty", "gradient")
+    )
+    if not of_penalty:
+        return []
+    share = _quotient(of_penalty, of_data)
+    loss = flow["loss"]
+    crushed = loss["constant"] is not None and (loss["data"] or 0.0) > limits["poor"] * loss["constant"]
+    if share > limits["share"] or (crushed and share > limits["crushed"]):
+        return [{"share": share, "penalty": of_penalty, "data": of_data}]
+    return []
+
+
+def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Weights whose gradient is exactly 0 on every sample: no δ arrives, or no input."""
+    places = {layer["name"]: layer for layer in flow["layers"]}
+    spared = {layer["name"] for layer in flow["layers"] if layer["identity_beside"]}
+    still = [one for one in _still(flow) if places[one["layer"]]["place"].partition("/")[0] not in spared]
+    if not flow["top"]:
+        return []
+    without = [one for one in still if not places[one["layer"]]["delta"]["norm"]]
+    unread = [one for one in still if one not in without]
+    cases: list[Case] = []
+    if without:
+        blocking = _blocking(flow, places[without[-1]["layer"]])
+        cases.append({"parameters": _names(without), "layer": without[-1]["layer"], "blocking": blocking})
+    if unread:
+        cases.append({"parameters": _names(unread), "layer": unread[0]["layer"], "text": "no_input"})
+    return cases
+
+
+def noisy(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Between batches the gradient differs more than it has in common."""
+    snr = flow["snr"]
+    poor = _quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
+    if snr is None or snr >= limits["snr"] or not poor or _still(flow):
+        return []
+    return [{"snr": snr, "batch": flow["batch_size"]}]
+
+
+def inputs_not_scaled(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Inputs, or targets of a regression, far from a size of 1, or features of different sizes."""
+    cases: list[Case] = []
+    for what, record in (("X", flow["input"]), ("y", flow["targets"])):
+        if record is None or record.get("ids") or record["rms"] is None or record["rms"] == 0:
+            continue
+        if not limits["smallest"] <= record["rms"] <= limits["largest"]:
+            cases.append({"what": what, "rms": record["rms"], "mean": record["mean"], "std": record["std"]})
+            continue
+        if what == "y":
+            continue
+        spread = _quotient(record.get("largest_feature"), record.get("median_feature"))
+        if record.get("largest_feature") is not None and spread > limits["spread"]:
+            case = {"what": what, "feature": record["largest_at"], "spread": spread, "text": "spread"}
+            cases.append(case | {"rms": record["largest_feature"], "median": record["median_feature"]})
+        elif record.get("median_offset", 0.0) > limits["offset"]:
+            cases.append(
+                {"what": what, "offset": record["median_offset"], "mean": record["mean"], "text": "offset"}
+            )
+    return cases
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("non_finite", "bad", non_finite),
+    Rule("exploding", "bad", exploding, {"gain": 10.0, "total": 30.0, "in_time": 10.0}),
+    Rule("vanishing_by_activations", "bad", vanishing_by_activations, {"gain": 1e-3, "share": 0.5}),
+    Rule("vanishing_by_weights", "bad", vanishing_by_weights, {"gain": 1e-3, "share": 0.5}),
+    Rule("vanishing_in_time", "warning", vanishing_in_time, {"gain": 1e-4}),
+    Rule("symmetry", "bad", symmetry, {"share": 0.25}),
+    Rule("unlearnable", "bad", unlearnable),
+    Rule("dead_units", "bad", dead_units, {"share": 0.5, "bias": 0.1}),
+    Rule("saturated", "warning", saturated, {"share": 0.5, "poor": 0.5}),
+    Rule("step_too_large", "bad", step_too_large, {"rise": 0.1, "of_loss": 0.1, "ratio": 0.5}),
+    Rule("step_too_small", "warning", step_too_small, {"ratio": 1e-4, "gained": 1e-4, "poor": 0.5}),
+    Rule("no_progress", "bad", no_progress, {"epochs": 3, "fall": 0.02, "poor": 0.9}),
+    Rule("penalty_dominates", "warning", penalty_dominates, {"share": 2.0, "crushed": 0.5, "poor": 0.9}),
+    Rule("loss_at_start", "warning", loss_at_start, {"above": 2.0}),
+    Rule(
+        "inputs_not_scaled",
+        "warning",
+        inputs_not_scaled,
+        {"largest": 10.0, "smallest": 0.01, "spread": 30.0, "offset": 10.0},
+    ),
+    Rule("noisy", "note", noisy, {"snr": 0.1, "poor": 0.5}),
+)
+
+
+def _lost(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Chains whose lowest layer with weights gets less than `gain` of the δ at their end.
+
+    What a pool or a mean over positions takes is not counted: it spreads δ over more entries.  A chain that ends in δ = 0
+    is another rule's case.
+    """
+    cases: list[Case] = []
+    names = {one["layer"] for one in flow["parameters"] if len(one["shape"]) > 1}
+    for place in dict.fromkeys(layer["place"] for layer in flow["layers"]):
+        chain = [layer for layer in _chain(flow, place) if layer["delta"]]
+        lowest = next((number for number, layer in enumerate(chain) if layer["name"] in names), None)
+        if lowest is None:
+            continue
+        way = [layer for layer in chain[lowest + 1 :] if layer["kind"] != "other" and layer["gain"]]
+        if not way or not chain[lowest]["delta"]["norm"]:
+            continue
+        logs = {
+            kind: sum(math.log10(one["gain"]) for one in way if one["kind"] == kind)
+            for kind in ("activation",)
+        }
+        total = sum(math.log10(one["gain"]) for one in way)
+        if total >= math.log10(limits["gain"]):
+            continue
+        gains = {
+            kind: [one["gain"] for one in way if one["kind"] == kind] for kind in ("activation", "weights")
+        }
+        medians = {kind: statistics.median(own) if own else 1.0 for kind, own in gains.items()}
+        case = {"layer": chain[lowest]["name"], "top": way[-1]["name"], "total": 10**total}
+        case |= {
+            "share": min(1.0, logs["activation"] / total),
+            "slope": medians["activation"],
+            "weights": medians["weights"],
+        }
+        smallest = min(
+            (one for one in way if one["kind"] == "weights"), key=lambda one: float(one["gain"]), default=None
+        )
+        cases.append(case | _deviation(flow, smallest, case))
+    return cases
+
+
+def _deviation(flow: Record, layer: Record | None, case: Case) -> Case:
+    """What the weights of a layer are spread by, and by how much they would start; and which text says it."""
+    own = [one for one in flow["parameters"] if layer and one["layer"] == layer["name"] and one["suited_std"]]
+    text = "" if case["slope"] < 0.1 else "bounded"
+    if not own or not layer:
+        return {"text": text, "weight": "W", "std": 0.0, "suited": 0.0}
+    return {"text": text, "weight": own[0]["name"], "std": own[0]["std"], "suited": own[0]["suited_std"]}
+
+
+def _chain(flow: Record, place: str) -> list[Record]:
+    return [layer for layer in flow["layers"] if layer["place"] == place]
+
+
+def _quotient(a: float | None, b: float | None) -> float:
+    """a / b; infinite where it is not known, so that what is not known passes for large."""
+    return math.inf if a is None or b is None or b == 0 else a / b
+
+
+def _counts(record: Record) -> Case:
+    return {"nan": record["nan"], "inf": record["inf"]}
+
+
+def _names(records: Iterable[Record]) -> str:
+    return ", ".join(str(record["name"]) for record in records)
+
+
+def _weights(flow: Record) -> list[Record]:
+    """The matrices and kernels; a bias that starts at 0 has no relative step."""
+    return [one for one in flow["parameters"] if len(one["shape"]) > 1]
+
+
+def _still(flow: Record) -> list[Record]:
+    """The matrices and kernels whose gradient is exactly 0."""
+    return [one for one in _weights(flow) if one["zeros"] == one["entries"]]
+
+
+def _optimizer(flow: Record) -> Case:
+    return {"optimizer": flow["optimizer"]["name"], "rate": flow["optimizer"]["rate"]}
+
+
+def _below(flow: Record, layer: Record) -> list[Record]:
+    """The layers of the same chain in front of this one, the nearest first."""
+    chain = _chain(flow, layer["place"])
+    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
+    return chain[:place][::-1]
+
+
+def _rms_below(flow: Record, layer: Record) -> float:
+    """RMS of z, what goes into an activation; of a recurrence, of what it reads."""
+    below = next(iter(_below(flow, layer)), None)
+    return float((below["output"]["rms"] if below else flow["input"].get("rms")) or 0.0)
+
+
+def _rms_of_logits(flow: Record) -> float:
+    return _rms_below(flow, flow["layers"][-1])
+
+
+def _bias_below(flow: Record, layer: Record) -> float | None:
+    """The mean bias of the layer with weights in front of an activation."""
+    below = next((one for one in _below(flow, layer) if one["kind"] in ("weights", "norm")), None)
+    names = {f"{below['name']}.b", f"{below['name']}.beta"} if below else set()
+    return next((one["mean"] for one in flow["parameters"] if one["name"] in names), None)
+
+
+def _blocking(flow: Record, layer: Record) -> str:
+    """The first layer above this one that gets a δ and hands none down."""
+    seen = False
+    for one in flow["layers"]:
+        seen = seen or one["name"] == layer["name"]
+        if seen and one["delta"] and one["delta"]["norm"]:
+            return str(one["name"])
+    return ""
