@@ -1,6 +1,7 @@
 """What is printed is what is executed: random networks of every layer, formula = kernel = finite difference.
 
-The networks are those that PyTorch has computed (tests/oracles): 2 to 8 layers drawn from everything there is.
+The networks are those that PyTorch has computed (tests/oracles): 2 to 8 layers drawn from everything there
+is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ EVERY = 14  # of 700 networks
 
 
 def chosen(part: int) -> list[StoredNetwork]:
-    return list(read())[part::EVERY * 5]
+    return list(read())[part :: EVERY * 5]
 
 
 def report_of(one: StoredNetwork) -> tuple[cr.Network, Report]:
@@ -58,14 +59,14 @@ def check_part(card: Any, printed: Any, tensors: Any, step: cr.Step) -> int:
         element = element_from(worked["element"])
         scale = max(abs(worked["value"]), size_of(element), 1e-30)
         assert abs(recomputed(element) - worked["value"]) <= 1e-10 * scale, (card["layer"], printed["part"])
-    bindings = {
-        symbol: decode(tensors[name]) for symbol, name in card["tensors"].items() if name in tensors
-    }
+    bindings = {symbol: decode(tensors[name]) for symbol, name in card["tensors"].items() if name in tensors}
     quantity = printed["quantity"]
     if "step" in printed or not quantity:
         return 0
     tree = unpack(printed["nodes"])[printed["right"]]
-    if not {symbol.name for symbol in tree.symbols} <= {n for n, array in bindings.items() if array is not None}:
+    if not {symbol.name for symbol in tree.symbols} <= {
+        n for n, array in bindings.items() if array is not None
+    }:
         return 0  # a branch's share of δ is no tensor of the document
     value = np.asarray(evaluate(tree, {name: array for name, array in bindings.items() if array is not None}))
     kind, _, name = quantity.rpartition(":")
@@ -102,7 +103,9 @@ def test_tables_of_terms_add_up_as_printed() -> None:
         _, report = report_of(one)
         for block in blocks_of(report.outline().sections):
             if isinstance(block, Worked) and block.terms:
-                assert sum((decimal(value) for _, _, value in block.terms), decimal("0")) == decimal(block.total)
+                assert sum((decimal(value) for _, _, value in block.terms), decimal("0")) == decimal(
+                    block.total
+                )
                 count += 1
     assert count > 20
 

@@ -31,7 +31,8 @@ def test_a_sum_that_cancels_keeps_its_digits() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.52041, "0.5204"), (-12.3456, "−12.35"), (0.0, "0"), (-0.0, "0"), (123456.0, "123456"), (2.1e-7, "2.1e−7"),
+        (0.52041, "0.5204"), (-12.3456, "−12.35"), (0.0, "0"), (-0.0, "0"), (123456.0, "123456"),
+        (2.1e-7, "2.1e−7"),
         (float("inf"), "∞"), (float("-inf"), "−∞"), (float("nan"), "NaN"), (1e9, "1e9"),
     ],
 )  # fmt: skip
@@ -40,5 +41,7 @@ def test_short(value: float, text: str) -> None:
 
 
 def test_exact() -> None:
-    assert is_exact(0.5) and is_exact(12.25) and not is_exact(1 / 3)
+    assert is_exact(0.5)
+    assert is_exact(12.25)
+    assert not is_exact(1 / 3)
     assert not is_exact(123456.5)

@@ -51,7 +51,9 @@ def bindings_of(case: LayerCase) -> tuple[object, dict[str, object]]:
 
 
 PLAIN = [
-    case for case in LAYER_CASES if not isinstance(case.make(), Composite) and not isinstance(case.make(), Recurrent)
+    case
+    for case in LAYER_CASES
+    if not isinstance(case.make(), Composite) and not isinstance(case.make(), Recurrent)
 ]
 
 
@@ -69,13 +71,18 @@ def test_every_layer(case: LayerCase) -> None:
             index = np.unravel_index(int(flat), value.shape)
             element = reader.element(equation.right, index)
             assert element.value == pytest.approx(value[index], rel=1e-12, abs=1e-12 * scale), (name, index)
-            assert recomputed(element) == pytest.approx(value[index], rel=1e-11, abs=1e-11 * scale), (name, index)
+            assert recomputed(element) == pytest.approx(value[index], rel=1e-11, abs=1e-11 * scale), (
+                name,
+                index,
+            )
             short = element.shortened()
             assert recomputed(short) == pytest.approx(value[index], rel=1e-11, abs=1e-11 * scale)
 
 
 def test_every_primitive_is_read() -> None:
-    """A primitive without a rule is one number: that is so only for those that count, choose or make numbers."""
+    """A primitive without a rule is one number: that is so only for those that count, choose or make
+    numbers.
+    """
     whole = set(rules) - set(RULES) - set(FUNCTIONS)
     assert whole == {
         "inside", "count_positions", "first_position", "count_features", "count_values", "largest_feature",
@@ -95,13 +102,20 @@ def test_a_unit_is_the_sum_over_its_inputs() -> None:
 
 
 def test_only_windows_that_read_a_pixel_contribute() -> None:
-    """δ of a corner pixel under 'same' padding comes from four of nine windows; padding contributes nothing."""
+    """δ of a corner pixel under 'same' padding comes from four of nine windows; padding contributes
+    nothing.
+    """
     layer = Conv2D(1, 3, padding="same", bias=False)
     x, W = np.ones((5, 5, 1, 1)), np.arange(9.0).reshape(1, 3, 3, 1) + 1
     formulas = trace(layer)
     reader = Reader({"x": x, "W": W, "d": np.ones((5, 5, 1, 1))})
     corner = reader.element(formulas.delta, (0, 0, 0, 0))
-    assert sorted({e.index[:2] for e in corner.entries() if e.name == "d"}) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert sorted({e.index[:2] for e in corner.entries() if e.name == "d"}) == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    ]
     seen = reader.element(formulas.forward, (0, 0, 0, 0))
     assert sorted({e.index[:2] for e in seen.entries() if e.name == "x"}) == [(0, 0), (0, 1), (1, 0), (1, 1)]
 

@@ -1,4 +1,6 @@
-"""`chainrule explain`: the derivation of a trained network on samples of its data, as a page, a text or a document."""
+"""`chainrule explain`: the derivation of a trained network on samples of its data, as a page, a text or a
+document.
+"""
 
 from __future__ import annotations
 

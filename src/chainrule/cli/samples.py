@@ -79,7 +79,9 @@ def _from_file(network: Network, preparation: Preparation, arguments: argparse.N
     inputs = read_inputs(named, network, preparation)
     if inputs.target is None:
         target = preparation.target_name or "y"
-        raise FileError(f"{arguments.data}: has no labels (no column or array {target!r}), which δ starts from")
+        raise FileError(
+            f"{arguments.data}: has no labels (no column or array {target!r}), which δ starts from"
+        )
     X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.data)
     if preparation.inputs is not None:
         X = preparation.inputs(X)

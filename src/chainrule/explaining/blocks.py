@@ -1,11 +1,11 @@
 """The blocks a report consists of: what a renderer gets, in the order in which it is read.
 
-A report is a document (JSON, see document.py); `outline` turns the document into sections of these blocks, and
-every renderer (html, markdown, latex, terminal) turns blocks into its own form.  A renderer knows nothing of
-networks, and a block nothing of HTML.
+A report is a document (JSON, see document.py); `outline` turns the document into sections of these blocks,
+and every renderer (html, markdown, latex, terminal) turns blocks into its own form.  A renderer knows
+nothing of networks, and a block nothing of HTML.
 
-Formulas are boxes (formulas/boxes.py), which render_latex, render_mathml and render_text print.  Texts are `Say`:
-one sentence in every language; `code` in backquotes.
+Formulas are boxes (formulas/boxes.py), which render_latex, render_mathml and render_text print.  Texts are
+`Say`: one sentence in every language; `code` in backquotes.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class Paragraph(Block):
 class Formula(Block):
     """A displayed formula.
 
-    reading: "general" (layer l), "sized" (this layer's numbers in it), "definition" (of a named intermediate),
-    "shape" (the shapes of its factors, a line of text in a box), "boxed" (of a closing box of formulas).
+    reading: "general" (layer l), "sized" (this layer's numbers in it), "definition" (of a named
+    intermediate), "shape" (the shapes of its factors, a line of text in a box), "boxed" (of a closing box of
+    formulas).
     tag: where it stands in the seeds, "S0 FC ③", "" for none.  note: a sentence beside it.
     """
 
@@ -73,9 +74,9 @@ class Worked(Block):
     """One element of a formula, worked out: left = symbols = numbers = result.
 
     left, symbols, numbers: boxes.  result: as printed, "0.5204"; `exact` False: the numbers add up to it only
-    when rounded (print ≈).  terms: rows of the table of products, (what, factors as printed, product as printed),
-    whose products add up exactly, as printed, to `total`; empty where the element is no sum.  why: why this
-    element is shown ("largest |δ|", "dead: f' = 0", "at the border").
+    when rounded (print ≈).  terms: rows of the table of products, (what, factors as printed, product as
+    printed), whose products add up exactly, as printed, to `total`; empty where the element is no sum.  why:
+    why this element is shown ("largest |δ|", "dead: f' = 0", "at the border").
     quantity, index: the tensor's id in the document and the entry, samples last.
     """
 
@@ -96,7 +97,9 @@ Cell = str | Say | Box
 
 @dataclass(frozen=True)
 class Table(Block):
-    """rows of cells under a head; `right`: columns aligned to the right; `levels`: a level per row, or none."""
+    """rows of cells under a head; `right`: columns aligned to the right; `levels`: a level per row, or
+    none.
+    """
 
     head: tuple[Cell, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -110,8 +113,8 @@ class Table(Block):
 class Matrix(Block):
     """A small matrix with its numbers, (rows, columns) <= 6 x 8, or the corners of a larger one.
 
-    values: what is shown; shape: of the whole; gaps: rows and columns behind which "⋯" stands for what is left
-    out.  symbol: what it is.  stats: (min, mean, max, norm) of the whole.
+    values: what is shown; shape: of the whole; gaps: rows and columns behind which "⋯" stands for what is
+    left out.  symbol: what it is.  stats: (min, mean, max, norm) of the whole.
     """
 
     symbol: Box
@@ -125,7 +128,9 @@ class Matrix(Block):
 
 @dataclass(frozen=True)
 class Mark:
-    """A sign on a cell of a map: a pooling winner, a tie, a pixel that n windows cover, the entry worked out."""
+    """A sign on a cell of a map: a pooling winner, a tie, a pixel that n windows cover, the entry worked
+    out.
+    """
 
     row: int
     column: int
@@ -257,8 +262,8 @@ class Finding(Block):
 class Card(Block):
     """One step of the derivation: a layer forward ("F3"), backward ("B3"), the loss ("L"), the update ("U").
 
-    step: the name of the step; head: one line, `l = 4  Conv2D(16, 5)  (12, 12, 8) → (8, 8, 16)`; layer: its name
-    in the network; folded: a repeat of the card before it, on demand.
+    step: the name of the step; head: one line, `l = 4  Conv2D(16, 5)  (12, 12, 8) → (8, 8, 16)`; layer: its
+    name in the network; folded: a repeat of the card before it, on demand.
     """
 
     step: str

@@ -1,7 +1,9 @@
-"""The cards of a derivation as JSON: a card per layer in the order of the forward pass, branches within composites.
+"""The cards of a derivation as JSON: a card per layer in the order of the forward pass, branches within
+composites.
 
-A card is {"layer", "number", "class", "title", "input_shape", "shape", "reference", "depth"} and either "repeats",
-the layer it repeats, or {"tensors", "forward", "backward", "pictures"}; its parts are those of parts.py.
+A card is {"layer", "number", "class", "title", "input_shape", "shape", "reference", "depth"} and either
+"repeats", the layer it repeats, or {"tensors", "forward", "backward", "pictures"}; its parts are those of
+parts.py.
 """
 
 from __future__ import annotations
@@ -26,14 +28,16 @@ from chainrule.reference import Pass
 
 Array = NDArray[Any]
 Json = dict[str, Any]
-# In a network of more layers than this, a layer like one before it is folded: its card has formulas, no elements.
+# In a network of more layers than this, a layer like one before it is folded: its card has formulas, no
+# elements.
 FOLD_ABOVE = 40
 
 
 @dataclass(frozen=True)
 class Walk:
     """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, which
-    layers are repeats and which cannot be traced, and elements asked for: layer name -> an entry of its output.
+    layers are repeats and which cannot be traced, and elements asked for: layer name -> an entry of its
+    output.
     """
 
     deltas: Mapping[str, Array]
@@ -50,7 +54,9 @@ def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
 
 
 def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
-    """In a network of many layers: the layers that repeat one before them, of equal options and shapes, and which."""
+    """In a network of many layers: the layers that repeat one before them, of equal options and shapes, and
+    which.
+    """
     every = list(reference.all_passes(passes))
     if len(every) <= FOLD_ABOVE:
         return {}
@@ -75,7 +81,9 @@ def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: s
         before, below, reads = one, reads, one.name
 
 
-def _card(one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str) -> Json:
+def _card(
+    one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str
+) -> Json:
     card = {
         "layer": one.name,
         "number": walk.numbers[one.name],
@@ -184,7 +192,8 @@ def _recurrent(one: Pass, walk: Walk) -> Json:
     t, bindings = max(steps, key=lambda step: float(np.abs(step[1][state][..., walk.sample]).max()))
     reader = Reader({name: value for name, value in bindings.items() if value is not None})
     share = Say(f"the share of step t = {t + 1}", f"第 t = {t + 1} 步的份额")
-    forward, backward = [], []
+    forward: list[Json] = []
+    backward: list[Json] = []
     for key, equation in formulas.equations.items():
         value = np.asarray(reader.value(equation.right))
         forwards = key == "forward" or key in layer.states

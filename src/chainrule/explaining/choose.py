@@ -1,4 +1,6 @@
-"""Which elements of a formula are worked out: the one that says most, and one that is different, with the reason."""
+"""Which elements of a formula are worked out: the one that says most, and one that is different, with the
+reason.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ ASKED = Say("the element that was asked for", "指定的元素")
 LARGEST_ENTRY = Say("the largest entry", "绝对值最大的元素")
 CLOSED = Say("closed: f′(z) = 0, so nothing goes on", "关闭：f′(z) = 0，δ 到此为止")
 SATURATED = Say("saturated: f′(z) is smallest here", "饱和：此处 f′(z) 最小")
-BORDER = Say("at the border, where part of the window lies in the padding", "在边界处，窗口的一部分落在填充中")
+BORDER = Say(
+    "at the border, where part of the window lies in the padding", "在边界处，窗口的一部分落在填充中"
+)
 SHARED = Say("covered by several windows, whose δ add up", "被多个窗口覆盖，这些窗口的 δ 相加")
 LOSER = Say("in a window, and not its maximum: no δ", "在窗口内但不是最大值：得不到 δ")
 
@@ -30,7 +34,9 @@ def largest(value: Array, sample: int | None) -> Choice:
 
 
 def factor_contrast(factor: Array, arriving: Array, sample: int) -> Choice | None:
-    """An entry that f' closes, the one at which most arrives; or the one where f' is smallest, if it is small."""
+    """An entry that f' closes, the one at which most arrives; or the one where f' is smallest, if it is
+    small.
+    """
     f, u = np.abs(factor[..., sample]), np.abs(arriving[..., sample])
     if (f == 0).any() and (f != 0).any():
         return (*_argmax(np.where(f == 0, u, -1.0)), sample), CLOSED
@@ -57,7 +63,7 @@ def border(layer: Any, output: Array, sample: int) -> Choice | None:
         return None
     axes = len(layer.grid.kernel)
     corner = (0,) * axes
-    return (*corner, _argmax(np.abs(output[(*corner, slice(None), sample)]))[0], sample), BORDER
+    return (*corner, _argmax(np.abs(output[..., sample][corner]))[0], sample), BORDER
 
 
 def coverage(grid: Any, size: tuple[int, ...]) -> Array:

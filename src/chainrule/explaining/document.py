@@ -1,4 +1,6 @@
-"""From a network and a batch to the document of a report: JSON, schema 1, all that a report knows (decision 0008)."""
+"""From a network and a batch to the document of a report: JSON, schema 1, all that a report knows (decision
+0008).
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ from chainrule.version import __version__
 Array = NDArray[Any]
 Json = dict[str, Any]
 SCHEMA = 1
-# Of the page's budget for the tensors' numbers; a page of LeNet has as much again in formulas, tables and pictures.
+# Of the page's budget for the tensors' numbers; a page of LeNet has as much again in formulas, tables and
+# pictures.
 SHARE_OF_NUMBERS = 0.4
 
 
@@ -43,8 +46,8 @@ SHARE_OF_NUMBERS = 0.4
 class Task:
     """What is explained: a network and a batch, checked and encoded as an executor takes them.
 
-    eta: of the step that the update card shows. check: how many entries of every parameter are compared with finite
-    differences; None: no check. sample: the one in focus. budget: bytes of the page.
+    eta: of the step that the update card shows. check: how many entries of every parameter are compared with
+    finite differences; None: no check. sample: the one in focus. budget: bytes of the page.
     """
 
     network: Network
@@ -153,10 +156,14 @@ def _meta(task: Task) -> Json:
 
 
 def _kernels(network: Network, problem: tuple[Any, ...], step: Any) -> Json:
-    """How far the compiled kernels in float64 are from the formulas: by layer, the largest relative difference."""
+    """How far the compiled kernels in float64 are from the formulas: by layer, the largest relative
+    difference.
+    """
     compiled = network.executor().backpropagate(network, *problem)
     differences: dict[str, float] = {}
-    pairs = [(name, compiled.deltas[name], value) for name, value in step.deltas.items() if name in compiled.deltas]
+    pairs = [
+        (name, compiled.deltas[name], value) for name, value in step.deltas.items() if name in compiled.deltas
+    ]
     pairs += [
         (name.rpartition(".")[0], compiled.gradients[name], value) for name, value in step.gradients.items()
     ]

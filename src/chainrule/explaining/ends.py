@@ -1,13 +1,14 @@
-"""The two ends of the derivation as JSON: the loss with the output residual, and what is done with the gradients.
+"""The two ends of the derivation as JSON: the loss with the output residual, and what is done with the
+gradients.
 
-Loss: J of the batch, the loss of every sample, and δ^L; for a pair (sigmoid or softmax with its cross-entropy) the
-Jacobian of the output activation and the cancellation to a − y.  Update: what the penalty adds to every gradient, a
-step of gradient descent, J before and after it.
+Loss: J of the batch, the loss of every sample, and δ^L; for a pair (sigmoid or softmax with its
+cross-entropy) the Jacobian of the output activation and the cancellation to a − y.  Update: what the penalty
+adds to every gradient, a step of gradient descent, J before and after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,15 @@ MOST_OUTPUTS = 12  # rows of the residual's table
 MOST_SAMPLES = 16  # rows of the table of losses
 
 PLACE_OF_M = Say(
-    "1/m is here, once, and nowhere below: the gradients are sums over the samples (seed 004). Dividing at the end "
+    "1/m is here, once, and nowhere below: the gradients are sums over the samples (seed 004). Dividing at "
+    "the end "
     "(seed 002, 3.1) gives the same gradient; doing both divides twice.",
-    "1/m 只在这里出现一次，下面不再出现：梯度是对样本求和（种子 004）。在最后再除（种子 002 的 3.1）得到同样的梯度；两处都除就除了两次。",
+    "1/m 只在这里出现一次，下面不再出现：梯度是对样本求和（种子 004）。在最后再除（种子 002 的 3.1）得到同"
+    "样的梯度；两处都除就除了两次。",
 )
 CANCELS = Say(
-    "The output activation and the loss are computed as one formula: what the loss divides by a, f′ multiplies "
+    "The output activation and the loss are computed as one formula: what the loss divides by a, f′ "
+    "multiplies "
     "again, and a − y is left. Nothing is divided by a or 1 − a.",
     "输出层的激活与损失合成一个公式：损失导数中除以 a 的部分被 f′ 乘回来，只剩 a − y。不会除以 a 或 1 − a。",
 )
@@ -52,7 +56,12 @@ AVERAGED = Say("The loss of one sample.", "单个样本的损失。")
 
 
 def loss_card(
-    network: Network, passes: list[reference.Pass], targets: Array, loss: Loss, weights: Array | None, sample: int
+    network: Network,
+    passes: Sequence[reference.Pass],
+    targets: Array,
+    loss: Loss,
+    weights: Array | None,
+    sample: int,
 ) -> Json:
     """The card between forward and backward pass.  targets: samples last, as the loss takes them."""
     last, m = passes[-1], passes[-1].output.shape[-1]
@@ -122,15 +131,15 @@ def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: An
 def _outputs(
     last: reference.Pass, targets: Array, loss: Loss, scale: Array, pair: bool, sample: int
 ) -> Json | None:
-    """A row per output of the sample in focus: z, a, y, ∂/∂a, f', the product entry by entry, and the δ there is."""
+    """A row per output of the sample in focus: z, a, y, ∂/∂a, f', the product entry by entry, and the δ
+    there is.
+    """
     if last.output.ndim != 2 or targets.shape != last.output.shape:
         return None
     z, a, y = last.x, last.output, targets
     with np.errstate(all="ignore"):
         by_a = np.asarray(loss.gradient(a, y))[:, sample]
-        through = (
-            np.asarray(loss.residual(a, y)) if pair else np.asarray(loss.gradient(a, y))
-        )[:, sample]
+        through = (np.asarray(loss.residual(a, y)) if pair else np.asarray(loss.gradient(a, y)))[:, sample]
         literal = by_a * _diagonal(last)[:, sample] if pair and last.layer.kind == "softmax" else None
     rows = list(range(len(a)))
     if len(rows) > MOST_OUTPUTS:
@@ -157,7 +166,9 @@ def _diagonal(last: reference.Pass) -> Array:
 
 
 def _jacobian(last: reference.Pass, sample: int) -> Json | None:
-    """∂a_k/∂z_j of the sample in focus, from the layer's own δ formula; None where it is large or per position."""
+    """∂a_k/∂z_j of the sample in focus, from the layer's own δ formula; None where it is large or per
+    position.
+    """
     size = last.output.shape[0]
     if last.output.ndim != 2 or size > 8 or last.x.shape != last.output.shape:
         return None
@@ -221,7 +232,13 @@ def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) 
     for key, equation in formulas.equations.items():
         nodes, (left, right) = pack([equation.left, equation.right])
         parts.append(
-            {"part": key, "nodes": nodes, "left": left, "right": right, "shapes": shapes_of(equation.right, reader)}
+            {
+                "part": key,
+                "nodes": nodes,
+                "left": left,
+                "right": right,
+                "shapes": shapes_of(equation.right, reader),
+            }
         )
     return {
         "title": repr(penalty),
@@ -234,7 +251,9 @@ def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) 
 
 
 def _constants(penalty: Penalty) -> Mapping[str, float]:
-    numbers = {n: v for n, v in vars(penalty).items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    numbers = {
+        n: v for n, v in vars(penalty).items() if isinstance(v, int | float) and not isinstance(v, bool)
+    }
     return {name: float(value) for name, value in numbers.items()}
 
 

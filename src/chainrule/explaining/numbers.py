@@ -29,7 +29,9 @@ def is_exact(value: float, digits: int = DIGITS) -> bool:
 
 
 def decimals(terms: Sequence[float], total: float) -> int:
-    """How many decimals a column of terms needs: four digits of the largest and of their sum, and one more."""
+    """How many decimals a column of terms needs: four digits of the largest and of their sum, and one
+    more.
+    """
     sizes = [abs(value) for value in (*terms, total) if value and math.isfinite(value)]
     if not sizes:
         return DIGITS

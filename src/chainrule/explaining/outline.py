@@ -1,8 +1,8 @@
 """From the document of a report to its sections, in reading order: a pure function.
 
-Sections: verdict, network, notation and conventions, loss and output residual, forward, backward, gradients and update,
-gradient check, gradient flow, the algorithm, slips of the seeds, how to reproduce it.  The cards of layers are laid
-out in outline_cards.py.
+Sections: verdict, network, notation and conventions, loss and output residual, forward, backward, gradients
+and update, gradient check, gradient flow, the algorithm, slips of the seeds, how to reproduce it.  The cards
+of layers are laid out in outline_cards.py.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ def outline(
         _notation(found, layout),
         Section(Say("Loss and output residual", "损失与输出层残差"), loss_blocks(layout), id="loss"),
         Section(
-            Say("Forward", "前向传播"), tuple(forward_card(layout, card) for card in found["cards"]), id="forward"
+            Say("Forward", "前向传播"),
+            tuple(forward_card(layout, card) for card in found["cards"]),
+            id="forward",
         ),
         Section(
             Say("Backward", "反向传播"),
             tuple(
-                made
-                for card in reversed(found["cards"])
-                if (made := backward_card(layout, card)) is not None
+                made for card in reversed(found["cards"]) if (made := backward_card(layout, card)) is not None
             ),
             id="backward",
         ),
@@ -104,13 +104,12 @@ def _title(meta: Json) -> Say:
 def _verdict(found: Json) -> Section:
     meta, check, kernels = found["meta"], found["check"], found["kernels"]
     worst = max((float(error) for error in kernels["layers"].values()), default=0.0)
+    checked = check is not None and "ok" in check
+    level: Level = "note" if not checked else "good" if check["ok"] else "bad"
     badges = [
         Badge(Say("loss J", "损失 J"), same(short(found["loss"]["J"], 6)), "note"),
         Badge(Say("parameters", "参数个数"), same(f"{meta['parameters']:,}"), "note"),
-        Badge(
-            Say("gradient check", "梯度检验"), check_text(check), "note" if not check or "ok" not in check else
-            "good" if check["ok"] else "bad",
-        ),
+        Badge(Say("gradient check", "梯度检验"), check_text(check), level),
         Badge(
             Say("kernel = formula", "内核 = 公式"), same(f"{worst:.0e}"), "good" if worst < 1e-9 else "bad"
         ),
@@ -121,10 +120,13 @@ def _verdict(found: Json) -> Section:
     blocks.append(
         Paragraph(
             Say(
-                f"Everything below is the derivation of this network on a batch of {meta['samples']} samples; numbers of "
-                f"single samples are those of sample {meta['sample']}. Formulas that are printed are those that were "
+                f"Everything below is the derivation of this network on a batch of {meta['samples']} "
+                f"samples; numbers of "
+                f"single samples are those of sample {meta['sample']}. Formulas that are printed are those "
+                f"that were "
                 "executed. Indices count from 0.",
-                f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 {meta['sample']}。"
+                f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 "
+                f"{meta['sample']}。"
                 "打印的公式就是执行的公式。下标从 0 开始。",
             ),
             quiet=True,
@@ -146,9 +148,11 @@ def check_text(check: Json | None) -> Say:
 def _network(found: Json) -> Section:
     nodes = _folded([_node(layer, found) for layer in found["graph"]["layers"]])
     head: tuple[Cell, ...] = (
-        same("l"), Say("name", "名称"), Say("layer", "层"), Say("output", "输出形状"), Say("parameters", "参数"),
+        same("l"), Say("name", "名称"), Say("layer", "层"), Say("output", "输出形状"),
+        Say("parameters", "参数"),
         same("‖x‖"), same("‖δ‖"), Say("check", "检验"),
     )  # fmt: skip
+    counts = _counts(found["graph"]["layers"], found["tensors"])
     rows, levels = [], []
     for card in found["cards"]:
         level, mark = layer_verdict(card["layer"], found)
@@ -157,9 +161,13 @@ def _network(found: Json) -> Section:
         delta = tensors.get(f"delta:{card['layer']}")
         rows.append(
             (
-                str(card["number"]), "  " * card["depth"] + card["layer"], card["title"],
-                "×".join(map(str, card["shape"])), _count(card, tensors), norm,
-                Say("in the loss", "在损失中") if delta is None else same(short(float(delta["stats"]["norm"]))),
+                str(card["number"]),
+                "  " * card["depth"] + card["layer"],
+                card["title"],
+                "×".join(map(str, card["shape"])),
+                f"{counts[card['layer']]:,}" if counts[card["layer"]] else "",
+                norm,
+                Say("in the loss", "在损失中") if delta is None else short(float(delta["stats"]["norm"])),
                 mark,
             )
         )  # fmt: skip
@@ -168,12 +176,16 @@ def _network(found: Json) -> Section:
     return Section(Say("The network", "网络"), (Chain(tuple(nodes), id="chain"), table), id="network")
 
 
-def _count(card: Json, tensors: Json) -> str:
-    prefix = f"gradient:{card['layer']}."
-    sizes = [_size(tensor["shape"]) for name, tensor in tensors.items() if name.startswith(prefix)]
-    own = [s for name, s in zip((n for n in tensors if n.startswith(prefix)), sizes, strict=True) if "." not in
-           name[len(prefix):]]  # fmt: skip
-    return f"{sum(own):,}" if own else ""
+def _counts(layers: list[Json], tensors: Json) -> dict[str, int]:
+    """Layer name -> how many numbers it has, branches included."""
+    found = {}
+    for layer in layers:
+        found[layer["name"]] = sum(
+            _size(tensors[key]["shape"]) for key in layer.get("parameters", {}).values()
+        )
+        for branch in layer.get("branches", ()):
+            found |= _counts(branch, tensors)
+    return found
 
 
 def _size(shape: list[int]) -> int:
@@ -250,20 +262,30 @@ def _repeat(nodes: list[ChainNode], at: int) -> tuple[int, int]:
 
 
 def _notation(found: Json, layout: Layout) -> Section:
-    rows = tuple(
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (say(row["meaning"]), *(str(text) for text in row["texts"])) for row in found["notation"]["rows"]
     )
     head: tuple[Cell, ...] = (Say("meaning", "含义"), *found["notation"]["names"])
-    conventions = tuple(
+    conventions: tuple[tuple[Cell, ...], ...] = tuple(
         (say(row["convention"]), say(row["choice"]), say(row["others"]), str(row["source"]))
         for row in found["conventions"]
     )
     return Section(
         Say("Notation and conventions", "记号与约定"),
         (
-            Table(head, rows, caption=Say("Letters, here and in other texts", "本文与其他文献的记号"), id="letters"),
             Table(
-                (Say("convention", "约定"), Say("in force", "采用"), Say("others", "其他"), Say("source", "来源")),
+                head,
+                rows,
+                caption=Say("Letters, here and in other texts", "本文与其他文献的记号"),
+                id="letters",
+            ),
+            Table(
+                (
+                    Say("convention", "约定"),
+                    Say("in force", "采用"),
+                    Say("others", "其他"),
+                    Say("source", "来源"),
+                ),
                 conventions,
                 caption=Say("Conventions in force", "采用的约定"),
                 id="conventions",
@@ -281,10 +303,12 @@ def _check(found: Json) -> Section:
     if "ok" not in check:
         return Section(title, (Paragraph(same(check["reason"])),), id="check")
     head: tuple[Cell, ...] = (
-        Say("gradient", "梯度"), Say("shape", "形状"), Say("entries", "检查个数"), Say("max. rel. error", "最大相对误差"),
-        Say("worst entry", "最差元素"), Say("formula", "公式"), Say("difference", "差分"), same("h"),
+        Say("gradient", "梯度"), Say("shape", "形状"), Say("entries", "检查个数"),
+        Say("max. rel. error", "最大相对误差"), Say("worst entry", "最差元素"), Say("formula", "公式"),
+        Say("difference", "差分"), same("h"),
         Say("kinks", "折点"), Say("verdict", "结论"),
     )  # fmt: skip
+    together = Say("all along one direction", "全部，沿一个方向")
     rows, levels = [], []
     for row in check["rows"]:
         worst = row["worst"]
@@ -292,7 +316,8 @@ def _check(found: Json) -> Section:
         error = row["direction_error"] if along else row["max_error"]
         rows.append(
             (
-                Say("all along one direction", "全部，沿一个方向") if row["name"] == "everything" else f"∂J/∂{row['name']}", "×".join(map(str, row["shape"])), str(row["entries"] or ""),
+                together if row["name"] == "everything" else f"∂J/∂{row['name']}",
+                "×".join(map(str, row["shape"])), str(row["entries"] or ""),
                 f"{float(error):.1e}",
                 "" if worst is None or along else f"[{', '.join(map(str, worst['index']))}]",
                 "" if worst is None else short(worst["analytic"], 8),
@@ -301,13 +326,17 @@ def _check(found: Json) -> Section:
             )
         )  # fmt: skip
         levels.append(cast(Level, {"ok": "good", "WRONG": "bad"}.get(row["kind"], "note")))
+    relative, tolerance = f"{float(check['relative_difference']):.1e}", f"{check['tolerance']:.0e}"
     said = Say(
-        f"Every gradient beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. ‖n − g‖ / ‖n + g‖ = "
-        f"{float(check['relative_difference']):.1e} over all entries compared; accepted is a relative error of "
-        f"{check['tolerance']:.0e}, or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no "
-        "derivative to compare with: such entries are passed over and counted.",
-        f"每个梯度与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。所有比较过的元素 ‖n − g‖ / ‖n + g‖ = "
-        f"{float(check['relative_difference']):.1e}；允许的相对误差为 {check['tolerance']:.0e}，或 J 的舍入误差所掩盖的部分。"
+        "Every gradient beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
+        f"‖n − g‖ / ‖n + g‖ = {relative} over all entries compared; accepted is a relative error of "
+        f"{tolerance}, "
+        "or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no derivative to compare "
+        "with: such "
+        "entries are passed over and counted.",
+        "每个梯度与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。"
+        f"所有比较过的元素 ‖n − g‖ / ‖n + g‖ = {relative}；允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
+        f"盖的部分。"
         "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
     )
     table = Table(head, tuple(rows), right=(2, 3, 5, 6, 7, 8), levels=tuple(levels), id="check-table")
@@ -336,16 +365,15 @@ def _algorithm(found: Json, layout: Layout) -> Section:
 
 
 def _slips(found: Json) -> Section:
-    rows = tuple(
-        (str(slip["where"]), say(slip["printed"]), say(slip["meant"])) for slip in found["slips"]
-    )
+    rows = tuple((str(slip["where"]), say(slip["printed"]), say(slip["meant"])) for slip in found["slips"])
     head = (Say("where", "位置"), Say("printed", "原文"), Say("read as", "应读作"))
     return Section(
         Say("Slips of the seeds", "种子文献中的笔误"),
         (
             Paragraph(
                 Say(
-                    "The five tutorials this is built on have slips where they concern this network; it follows the corrected form.",
+                    "The five tutorials this is built on have slips where they concern this network; it "
+                    "follows the corrected form.",
                     "本项目所依据的五篇教程在与本网络有关之处有若干笔误；这里采用更正后的形式。",
                 )
             ),
@@ -360,7 +388,11 @@ def _reproduce(found: Json) -> Section:
     arguments = [f"loss=cr.{meta['loss']}"]
     if meta["penalty"]:
         arguments.append(f"penalty=cr.{meta['penalty']}")
-    arguments += [f"sample={meta['sample']}", f"learning_rate={meta['eta']}", f"notation={meta['notation']!r}"]
+    arguments += [
+        f"sample={meta['sample']}",
+        f"learning_rate={meta['eta']}",
+        f"notation={meta['notation']!r}",
+    ]
     code = "\n".join(
         [
             "import chainrule as cr",
@@ -372,7 +404,8 @@ def _reproduce(found: Json) -> Section:
     )
     versions = f"chainrule {meta['chainrule']}, NumPy {meta['numpy']}, Python {meta['python']}"
     said = Say(
-        f"Made with {versions}; the numbers are float64, computed from the network's {meta['dtype']} parameters.",
+        f"Made with {versions}; the numbers are float64, computed from the network's {meta['dtype']} "
+        f"parameters.",
         f"由 {versions} 生成；数值为 float64，由网络的 {meta['dtype']} 参数计算。",
     )
     return Section(Say("How to reproduce it", "如何重现"), (Paragraph(said), Code(code)), id="reproduce")

@@ -1,7 +1,7 @@
 """The cards of the derivation as blocks: a layer forward, a layer backward.
 
-Each formula in the same order: general (layer l), with this network's numbers, what its names mean, the shapes of
-its factors, and elements worked out; then the pictures.
+Each formula in the same order: general (layer l), with this network's numbers, what its names mean, the
+shapes of its factors, and elements worked out; then the pictures.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def backward_card(layout: Layout, card: Json) -> Card | None:
 
 
 UNTRACED = Say(
-    "This layer's own code computes with arrays only, so there is no formula to print; its shapes, values and δ are "
+    "This layer's own code computes with arrays only, so there is no formula to print; its shapes, values "
+    "and δ are "
     "shown, and its δ is compared with differences in the gradient check.",
     "这一层的代码只对数组计算，没有可打印的公式；这里给出形状、数值与 δ，其 δ 在梯度检验中与差分比较。",
 )
@@ -102,7 +103,10 @@ def _repeat(layout: Layout, card: Json, direction: str) -> Card:
     """A layer like one before it: its formulas are there."""
     other = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
     step = f"{direction}{_position(layout, other)}"
-    said = Say(f"As {step}, {card['repeats']}, with its own numbers.", f"同 {step}（{card['repeats']}），数值为本层自己的。")
+    said = Say(
+        f"As {step}, {card['repeats']}, with its own numbers.",
+        f"同 {step}（{card['repeats']}），数值为本层自己的。",
+    )
     return _card(layout, card, direction, [Paragraph(said)])
 
 
@@ -141,17 +145,17 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
     general = equation
     if "general" in one:
         general = replace(equation, right=unpack(one["general"]["nodes"])[one["general"]["right"]])
-    yield Formula(
-        compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general"
-    )
+    yield Formula(compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general")
     sized = layout.composer(number, tensors)
     yield Formula(compose(equation, sized), "sized", note=_ranges(one), id=f"{prefix}-sized")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), sized), "definition")
     yield from shape_blocks(layout, equation, one)
+    left = equation.left
+    assert isinstance(left, Symbol)
     for count, found in enumerate(one["worked"]):
         yield worked_block(
-            equation.left,
+            left,
             tuple(found["index"]),
             element_from(found["element"]),
             sized,

@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explaining.blocks import Block, Card, Cell, Formula, Matrix, Paragraph, Say, Table, Worked, same
+from chainrule.explaining.blocks import (
+    Block,
+    Card,
+    Cell,
+    Formula,
+    Matrix,
+    Paragraph,
+    Say,
+    Table,
+    Worked,
+    same,
+)
 from chainrule.explaining.numbers import short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
 from chainrule.explaining.worked import element_from, figure, worked_block
@@ -46,7 +57,11 @@ def _objective(layout: Layout) -> Iterator[Block]:
     weights = [Scripts(Word("w"), sub=Word("i"))] if document["loss"].get("weights") else []
     penalty = [Sign("+"), Word("Ω")] if document["penalty"] else []
     below = Under(Sign("∑"), Word("i"))
-    yield Formula(row(J, Sign("="), one, below, *weights, Scripts(J, sub=Word("i")), *penalty), "general", "S1 · S2 1.2 · S4 §2")
+    yield Formula(
+        row(J, Sign("="), one, below, *weights, Scripts(J, sub=Word("i")), *penalty),
+        "general",
+        "S1 · S2 1.2 · S4 §2",
+    )
     loss = document["loss"]
     parts = [f"{short(loss['data'], 8)}", *([f"{short(loss['penalty'], 8)}"] if document["penalty"] else [])]
     total = short(loss["J"], 8)
@@ -58,7 +73,8 @@ def _objective(layout: Layout) -> Iterator[Block]:
 
 
 LITERAL = Say(
-    "Seed 000's ④ read entry by entry (the last column) is not δ here: softmax is not elementwise, the whole Jacobian "
+    "Seed 000's ④ read entry by entry (the last column) is not δ here: softmax is not elementwise, the "
+    "whole Jacobian "
     "counts.",
     "把种子 000 的 ④ 逐元素地用在这里（最后一列）并不是 δ：softmax 不是逐元素的，要用整个雅可比矩阵。",
 )
@@ -75,9 +91,11 @@ def _part(layout: Layout, one: Json) -> Iterator[Block]:
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), composer), "definition")
     yield from shape_blocks(layout, equation, one)
+    left = equation.left
+    assert isinstance(left, Symbol)
     for count, found in enumerate(one["worked"]):
         yield worked_block(
-            equation.left,
+            left,
             tuple(found["index"]),
             element_from(found["element"]),
             layout.composer(layout.last),
@@ -90,7 +108,8 @@ def _losses(card: Json) -> Table:
     rows = tuple((str(one["sample"]), short(one["loss"], 6)) for one in card["losses"])
     more = card["samples"] - len(rows)
     caption = Say(
-        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their mean is {short(card['mean'], 8)}",
+        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their mean is "
+        f"{short(card['mean'], 8)}",
         f"各样本的损失，从大到小{f'；另有 {more} 个' if more else ''}；平均值为 {short(card['mean'], 8)}",
     )
     return Table((Say("sample", "样本"), Say("loss", "损失")), rows, (0, 1), caption, id="losses")
@@ -101,7 +120,9 @@ def _jacobian(card: Json) -> list[Block]:
     norm = float(np.linalg.norm(values))
     stats = (float(values.min()), float(values.mean()), float(values.max()), norm)
     said = (
-        Say("Jacobian ∂a_k/∂z_j of the sample in focus: diagonal.", "所选样本的雅可比矩阵 ∂a_k/∂z_j：对角阵。")
+        Say(
+            "Jacobian ∂a_k/∂z_j of the sample in focus: diagonal.", "所选样本的雅可比矩阵 ∂a_k/∂z_j：对角阵。"
+        )
         if card["jacobian"]["diagonal"]
         else Say(
             "Jacobian ∂a_k/∂z_j of the sample in focus, diag(a) − a aᵀ; every row adds up to 0.",
@@ -153,8 +174,8 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     if card["worked"]:
         blocks.append(_step(card, layout))
     head: tuple[Cell, ...] = (
-        Say("parameter", "参数"), same("‖θ‖"), Say("‖∇‖ of the data", "数据项 ‖∇‖"), Say("‖∇‖ of the penalty", "惩罚项 ‖∇‖"),
-        same("η‖∇‖"), same("η‖∇‖/‖θ‖"),
+        Say("parameter", "参数"), same("‖θ‖"), Say("‖∇‖ of the data", "数据项 ‖∇‖"),
+        Say("‖∇‖ of the penalty", "惩罚项 ‖∇‖"), same("η‖∇‖"), same("η‖∇‖/‖θ‖"),
     )  # fmt: skip
     rows = tuple(_update_row(one) for one in card["rows"])
     blocks.append(Table(head, rows, (1, 2, 3, 4, 5), folded=len(rows) > 40, id="update-table"))
@@ -163,8 +184,10 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     blocks.append(
         Paragraph(
             Say(
-                f"J before: {short(before, 8)}. J after one step with η = {eta}: {short(after, 8)}, a change of {short(after - before, 4)}.",
-                f"更新前 J = {short(before, 8)}。以 η = {eta} 走一步后 J = {short(after, 8)}，变化 {short(after - before, 4)}。",
+                f"J before: {short(before, 8)}. J after one step with η = {eta}: {short(after, 8)}, a "
+                f"change of {short(after - before, 4)}.",
+                f"更新前 J = {short(before, 8)}。以 η = {eta} 走一步后 J = {short(after, 8)}，变化 "
+                f"{short(after - before, 4)}。",
             ),
             id="update-loss",
         )
@@ -185,14 +208,19 @@ def _step(card: Json, layout: Layout) -> Worked:
     theta: Box = Scripts(Word("θ"), sub=sub)
     grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
     symbols = row(theta, Sign("−"), Word("η"), grad)
-    product = row(figure(card["eta"]), Sign("·"), Sign("("), figure(worked["gradient"]), Sign(")"), binds=PRODUCT)
+    product = row(
+        figure(card["eta"]), Sign("·"), Sign("("), figure(worked["gradient"]), Sign(")"), binds=PRODUCT
+    )
     return Worked(
         left=theta,
         symbols=symbols,
         numbers=row(figure(worked["theta"]), Sign("−"), product),
         result=short(worked["after"]),
         exact=False,
-        why=Say("the entry with the largest gradient of the parameter that moves most", "移动最多的参数中梯度最大的元素"),
+        why=Say(
+            "the entry with the largest gradient of the parameter that moves most",
+            "移动最多的参数中梯度最大的元素",
+        ),
         quantity=worked["name"],
         index=tuple(worked["index"]),
         id="U-worked",
@@ -202,14 +230,19 @@ def _step(card: Json, layout: Layout) -> Worked:
 def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
     m = card["training_size"]
     scale = (
-        Say(f"It is divided by m = {m}, the size of the training set (seed 002).", f"除以训练集大小 m = {m}（种子 002）。")
+        Say(
+            f"It is divided by m = {m}, the size of the training set (seed 002).",
+            f"除以训练集大小 m = {m}（种子 002）。",
+        )
         if card["per_sample"]
         else Say("It is not divided by m (seed 001).", "不除以 m（种子 001）。")
     )
     said = Say(
-        f"The penalty {card['title']} adds {short(card['adds'], 6)} to J, and its own gradient to that of every weight; "
+        f"The penalty {card['title']} adds {short(card['adds'], 6)} to J, and its own gradient to that of "
+        f"every weight; "
         "biases are free. ",
-        f"惩罚项 {card['title']} 使 J 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏置不受惩罚。",
+        f"惩罚项 {card['title']} 使 J 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏"
+        f"置不受惩罚。",
     )
     yield Paragraph(said + scale)
     for one in card["parts"]:

@@ -1,4 +1,6 @@
-"""The gradient flow as blocks: a row per layer, how large δ is along the network, a row per parameter, findings."""
+"""The gradient flow as blocks: a row per layer, how large δ is along the network, a row per parameter,
+findings.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ def flow_blocks(document: Json) -> tuple[Block, ...]:
     """The section's blocks."""
     flow, findings = document["flow"], document["findings"]
     said = Say(
-        "δ is per sample here, without 1/m. Gain: ‖δ of the input‖ / ‖δ of the output‖ of the layer; of a layer with "
+        "δ is per sample here, without 1/m. Gain: ‖δ of the input‖ / ‖δ of the output‖ of the layer; of a "
+        "layer with "
         "weights it is ρ_W, of an activation ρ_f′, and along a chain they multiply.",
-        "这里的 δ 是每个样本的，不含 1/m。增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的层记作 ρ_W，对激活层记作 ρ_f′，沿链相乘。",
+        "这里的 δ 是每个样本的，不含 1/m。增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的层记作 ρ_W，对激活"
+        "层记作 ρ_f′，沿链相乘。",
     )
     blocks: list[Block] = [Paragraph(said), _chart(flow), _layers(flow), _parameters(flow)]
     if not findings:
@@ -47,8 +51,8 @@ def _chart(flow: Json) -> Bars:
 def _layers(flow: Json) -> Table:
     head: tuple[Cell, ...] = (
         Say("layer", "层"), Say("RMS of output", "输出均方根"), Say("RMS of δ", "δ 的均方根"),
-        Say("relative to the top", "相对顶层"), Say("gain", "增益"), Say("saturated", "饱和"), Say("dead", "死亡"),
-        Say("zeros of δ", "δ 为零"), same("NaN, ∞"),
+        Say("relative to the top", "相对顶层"), Say("gain", "增益"), Say("saturated", "饱和"),
+        Say("dead", "死亡"), Say("zeros of δ", "δ 为零"), same("NaN, ∞"),
     )  # fmt: skip
     rows = tuple(_layer_row(one) for one in flow["layers"])
     caption = Say("Layer by layer", "逐层")

@@ -1,7 +1,8 @@
 """The parts of a layer's derivation as JSON: every formula with what it says of this network and its numbers.
 
-A part is {"part", "reference", "why", "nodes", "left", "right", "shapes", "ranges", "quantity", "worked"}: the tree, the shapes
-of its symbols here, the ranges of its indices, the tensor it computes, and the elements that are worked out.
+A part is {"part", "reference", "why", "nodes", "left", "right", "shapes", "ranges", "quantity", "worked"}:
+the tree, the shapes of its symbols here, the ranges of its indices, the tensor it computes, and the elements
+that are worked out.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ MOST_TERMS = 20_000
 
 @dataclass(frozen=True)
 class Derivation:
-    """What the parts of one layer are made of: its pass, what arrives at its output, the pass before it in its
-    chain (None at the start), the sample in focus, and whether it is the first layer of the network.
+    """What the parts of one layer are made of: its pass, what arrives at its output, the pass before it in
+    its chain (None at the start), the sample in focus, and whether it is the first layer of the network.
     asked: an entry of the output that is worked out instead of the largest.
     """
 
@@ -52,7 +53,9 @@ class Derivation:
 
 
 def leaf_parts(own: Derivation) -> dict[str, list[Json]]:
-    """{"forward": [part], "backward": [δ, gradients...]} of a layer that computes; {} where it cannot be traced."""
+    """{"forward": [part], "backward": [δ, gradients...]} of a layer that computes; {} where it cannot be
+    traced.
+    """
     layer, name = own.one.layer, own.one.name
     formulas = traced(layer, own.one.given)
     if formulas is None:
@@ -167,7 +170,9 @@ def _forward_choices(own: Derivation) -> list[Choice]:
 
 
 def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
-    """∂J/∂x of the layer; behind an elementwise activation times its f', the δ of the layer below in one line."""
+    """∂J/∂x of the layer; behind an elementwise activation times its f', the δ of the layer below in one
+    line.
+    """
     layer, sample = own.one.layer, own.sample
     before, why = own.before, texts.INPUT_GRADIENT if own.first else None
     below = "input" if own.first else "" if before is None else before.name
@@ -194,7 +199,9 @@ def _general(own: Derivation, joined: Equation) -> Json:
     """③ as the seeds write it, with the letter f' for whatever the activation below is."""
     plain = traced(own.one.layer, own.one.given).equations["delta"]
     left = joined.left
-    slope = Symbol("slope", "slope of preactivation below", left.kind if isinstance(left, Symbol) else "array")
+    slope = Symbol(
+        "slope", "slope of preactivation below", left.kind if isinstance(left, Symbol) else "array"
+    )
     nodes, (root,) = pack([plain.right * slope])
     return {"nodes": nodes, "right": root}
 

@@ -1,8 +1,8 @@
 """What is shown of a layer's tensors, as JSON: which maps, bars, matrices and curves.
 
-A picture names its tensor ("quantity") and what of it is shown; its numbers are in the document's tensors, and in
-the picture itself ("values", "stats") where the tensor was too large for the document.  Maps: the channels with
-the largest norm, for each tensor one symmetric scale.
+A picture names its tensor ("quantity") and what of it is shown; its numbers are in the document's tensors,
+and in the picture itself ("values", "stats") where the tensor was too large for the document.  Maps: the
+channels with the largest norm, for each tensor one symmetric scale.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ EDGE = 3  # rows and columns of a larger matrix that are shown at its beginning
 
 
 def pictures_of(one: Pass, sample: int) -> list[Json]:
-    """The pictures of a layer: what came out, its δ, its weights and their gradients, pooling's winners, f and f'."""
+    """The pictures of a layer: what came out, its δ, its weights and their gradients, pooling's winners, f
+    and f'.
+    """
     name, layer = one.name, one.layer
     found: list[Json] = []
     if isinstance(layer, Activation) and not one.given:
@@ -59,7 +61,9 @@ def curve(layer: Any, z: Array, name: str) -> Json:
 
 
 def _output(value: Array, quantity: str, sample: int, on: str) -> list[Json]:
-    """An image as maps per channel, a sequence as one map, a vector as bars; the shape of `value` is what counts."""
+    """An image as maps per channel, a sequence as one map, a vector as bars; the shape of `value` is what
+    counts.
+    """
     shape = value.shape[:-1]
     common = {"quantity": quantity, "sample": sample, "on": on}
     if len(shape) == 1 and shape[0] > 1:
@@ -79,7 +83,9 @@ def _parameter(value: Array, quantity: str, on: str) -> list[Json]:
         small = value.shape[0] <= ROWS and value.shape[1] <= COLUMNS
         if small or choose.math_size(value.shape) > MOST_CELLS:
             return [{"kind": "matrix", "quantity": quantity, "on": on}]
-        return [{"kind": "maps", "quantity": quantity, "on": on, "axes": [0, 1], "fixed": [[]], "titles": [""]}]
+        return [
+            {"kind": "maps", "quantity": quantity, "on": on, "axes": [0, 1], "fixed": [[]], "titles": [""]}
+        ]
     return []
 
 
@@ -133,7 +139,8 @@ def _winner_marks(grid: Any, x: Array) -> list[Json]:
 
 
 def resolved(picture: Json, tensors: Json, arrays: Mapping[str, Array]) -> Json | None:
-    """The picture with what it shows chosen: its maps, bars, rows and columns; None where there is no such tensor.
+    """The picture with what it shows chosen: its maps, bars, rows and columns; None where there is no such
+    tensor.
 
     Where the document has no room for the tensor the shown numbers are in the picture itself.
     """

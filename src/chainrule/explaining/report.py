@@ -25,7 +25,8 @@ from chainrule.training.history import History
 Path_ = str | os.PathLike[str]
 MOST_SAMPLES = 64  # of a report: its tables and gradients add up over all of them
 CHECKS = {"sampled": 8, "full": "all"}
-# Above this many parameters arrays "sampled" compares four entries of each, so that 200 layers stay below 2 s.
+# Above this many parameters arrays "sampled" compares four entries of each, so that 200 layers stay below 2
+# s.
 MANY_PARAMETERS = 40
 
 
@@ -47,11 +48,13 @@ def explain(
     training_size: int | None = None,
     history: History | None = None,
 ) -> Report:
-    """The derivation of your own network, with its numbers: formulas, shapes, worked elements, δ of every layer.
+    """The derivation of your own network, with its numbers: formulas, shapes, worked elements, δ of every
+    layer.
 
     X, y, loss, penalty, sample_weight, training_size: as for `net.backpropagate`; 1 to 64 samples.
     sample: which of them single numbers are taken from: its row, or "worst", the one with the largest loss.
-    element: "auto", or {"conv1": (3, 4, 0)}: an entry of a layer's output (rows, columns, channel) to be worked out.
+    element: "auto", or {"conv1": (3, 4, 0)}: an entry of a layer's output (rows, columns, channel) to be
+    worked out.
     language: "en", "zh" or "en+zh". notation: "seed000", "ufldl", "ng", "matrix" or "nielsen".
     check: "sampled" compares some entries of every gradient with finite differences, "full" all, False none.
     budget: the size of the page, "2MB" or bytes. learning_rate: of the step whose effect on J is shown.
@@ -117,7 +120,9 @@ class Report:
         """The report as blocks, for a renderer of your own."""
         return outline(self.document, language=language, notation=notation, linear=linear)
 
-    def html(self, path: Path_ | None = None, *, language: str | None = None, notation: str | None = None) -> str:
+    def html(
+        self, path: Path_ | None = None, *, language: str | None = None, notation: str | None = None
+    ) -> str:
         """One self-contained page; written to `path` if given.  Returns the HTML."""
         from chainrule.explaining import html
 
@@ -137,7 +142,9 @@ class Report:
         language: str | None = None,
         notation: str | None = None,
     ) -> str:
-        """LaTeX: an "article", a "fragment" to be \\input, or a "beamer" presentation.  Returns the source."""
+        """LaTeX: an "article", a "fragment" to be \\input, or a "beamer" presentation.  Returns the
+        source.
+        """
         from chainrule.explaining import latex
 
         return _written(latex.render(self.outline(language=language, notation=notation), form), path)
@@ -159,8 +166,8 @@ class Report:
         form: str | None = None,
         language: str | None = None,
     ) -> str:
-        """The derivation with blanks to fill in, and an answer key.  form: by the ending of `path`, or "latex", "html",
-        "markdown".
+        """The derivation with blanks to fill in, and an answer key.  form: by the ending of `path`, or
+        "latex", "html", "markdown".
         """
         from chainrule.explaining.worksheet import worksheet
 
@@ -191,7 +198,8 @@ class Report:
         meta = self.document["meta"]
         check = "check passed" if self.ok else "CHECK FAILED"
         return (
-            f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J = {self.document['loss']['J']:.6g}, {check}; "
+            f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J = "
+            f"{self.document['loss']['J']:.6g}, {check}; "
             "print(report), report.html('report.html'), report.print(step=True)"
         )
 
@@ -257,6 +265,8 @@ def _elements(net: Network, element: Any) -> dict[str, tuple[int, ...]]:
         entry = tuple(int(i) for i in np.atleast_1d(index))
         shape = shapes[name]
         if len(entry) != len(shape) or any(not 0 <= i < n for i, n in zip(entry, shape, strict=True)):
-            raise IndexError(f"element[{name!r}] must be an entry of an array of shape {shape}, received {entry}")
+            raise IndexError(
+                f"element[{name!r}] must be an entry of an array of shape {shape}, received {entry}"
+            )
         found[str(name)] = entry
     return found

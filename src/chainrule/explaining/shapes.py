@@ -19,7 +19,9 @@ PRODUCTS = ("matmul", "correlate", "step_products", "mix_steps")
 
 def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bool) -> Box | None:
     """The line of shapes; None where no matrix is multiplied: entry by entry all shapes are the same."""
-    if not any(isinstance(node, Operation) and node.rule.name in PRODUCTS for _, node in walk(equation.right)):
+    if not any(
+        isinstance(node, Operation) and node.rule.name in PRODUCTS for _, node in walk(equation.right)
+    ):
         return None
     seen = {node.name for _, node in walk(equation.right) if isinstance(node, Symbol | Named)}
     if any(name not in shapes for name in seen):
@@ -63,5 +65,3 @@ def shape(sizes: list[int]) -> Box:
         parts += [Sign("×")] if number else []
         parts.append(Numeral(str(size)))
     return tight(*parts, Sign(")"), binds=max(ATOM, PRODUCT))
-
-

@@ -1,7 +1,7 @@
 """What is said beside a formula: where it stands in the seeds, and why it is so, in one sentence.
 
-Keyed by the kind of a layer (its nearest base that has an entry) and the part of its derivation: "forward", "delta",
-or a parameter.  What has no entry lies beyond the seeds and gets the sentence of its part.
+Keyed by the kind of a layer (its nearest base that has an entry) and the part of its derivation: "forward",
+"delta", or a parameter.  What has no entry lies beyond the seeds and gets the sentence of its part.
 """
 
 from __future__ import annotations
@@ -35,30 +35,38 @@ WHY: dict[tuple[str, str], Say] = {
         "每个单元把所有输入乘以各自的权重后相加，再加上偏置。",
     ),
     ("Dense", "delta"): Say(
-        "Chain rule: input i reaches J only through the units of this layer, so its derivative is the sum over them "
+        "Chain rule: input i reaches J only through the units of this layer, so its derivative is the sum "
+        "over them "
         "of weight times δ: a column of W, hence the transpose.",
-        "链式法则：第 i 个输入只通过本层的各单元影响 J，所以它的导数是各单元“权重 × δ”之和，用到的是 W 的一列，因此出现转置。",
+        "链式法则：第 i 个输入只通过本层的各单元影响 J，所以它的导数是各单元“权重 × δ”之和，用到的是 W 的一"
+        "列，因此出现转置。",
     ),
     ("Dense", "W"): Say(
-        "W_kj meets J only in z_k, where it stands before x_j: its derivative is δ_k x_j, added up over the samples.",
+        "W_kj meets J only in z_k, where it stands before x_j: its derivative is δ_k x_j, added up over "
+        "the samples.",
         "W_kj 只出现在 z_k 中，与 x_j 相乘：导数为 δ_k x_j，再对样本求和。",
     ),
     ("Dense", "b"): Say(
-        "b_k is added to z_k of every sample, so its derivative is the sum of δ_k over the samples; 1/m is in δ.",
+        "b_k is added to z_k of every sample, so its derivative is the sum of δ_k over the samples; 1/m is "
+        "in δ.",
         "b_k 加到每个样本的 z_k 上，所以它的导数是 δ_k 对样本之和；1/m 已在 δ 中。",
     ),
     ("Convolution", "forward"): Say(
-        "The kernel is laid on the input at every position, products are added up: a cross-correlation, no flip.",
+        "The kernel is laid on the input at every position, products are added up: a cross-correlation, no "
+        "flip.",
         "卷积核依次放在输入的每个位置上，对应相乘再相加：这是互相关，没有翻转。",
     ),
     ("Convolution", "delta"): Say(
-        "The pixel (u, v) was read by exactly the windows (i, j) whose offset to it lies within the kernel: their δ "
+        "The pixel (u, v) was read by exactly the windows (i, j) whose offset to it lies within the "
+        "kernel: their δ "
         "comes back with the weight that read it. Seen from the pixel the kernel is turned by 180°.",
-        "像素 (u, v) 恰好被那些与它的偏移落在卷积核内的窗口 (i, j) 读取：它们的 δ 乘以当时读取它的权重传回来。"
+        "像素 (u, v) 恰好被那些与它的偏移落在卷积核内的窗口 (i, j) 读取：它们的 δ 乘以当时读取它的权重传回"
+        "来。"
         "从像素看去，卷积核转了 180°。",
     ),
     ("Convolution", "W"): Say(
-        "A weight is used at every position: its derivative adds up δ times the pixel it met there, without a flip.",
+        "A weight is used at every position: its derivative adds up δ times the pixel it met there, "
+        "without a flip.",
         "同一个权重在每个位置都被使用：导数是各位置的 δ 乘以它在那里遇到的像素之和，不翻转。",
     ),
     ("Convolution", "b"): Say(
@@ -70,12 +78,14 @@ WHY: dict[tuple[str, str], Say] = {
         "每个窗口变成一个数；没有需要学习的参数。",
     ),
     ("Pool", "delta"): Say(
-        "A pixel gets the δ of every window that it took part in, as far as it did; windows that overlap add up. "
+        "A pixel gets the δ of every window that it took part in, as far as it did; windows that overlap "
+        "add up. "
         "δ is ∂J/∂X here: pooling has no activation.",
         "一个像素按它在各窗口中的贡献得到这些窗口的 δ；重叠的窗口相加。这里的 δ 是 ∂J/∂X：池化没有激活函数。",
     ),
     ("MaxPool2D", "delta"): Say(
-        "Only the pixel that won a window gets its δ; one that won several gets the sum. At a tie the first in "
+        "Only the pixel that won a window gets its δ; one that won several gets the sum. At a tie the "
+        "first in "
         "row-major order wins.",
         "只有在窗口中取胜的像素得到该窗口的 δ；在几个窗口中取胜就把它们相加。相等时按行优先顺序取第一个。",
     ),
@@ -83,9 +93,7 @@ WHY: dict[tuple[str, str], Say] = {
         "The derivative of √Σx² is x / √Σx²; where the window is all zero it is set to 0.",
         "√Σx² 的导数是 x / √Σx²；窗口全为零时规定为 0。",
     ),
-    ("Activation", "forward"): Say(
-        "Entry by entry; entries do not mix.", "逐元素计算，各元素互不影响。"
-    ),
+    ("Activation", "forward"): Say("Entry by entry; entries do not mix.", "逐元素计算，各元素互不影响。"),
     ("Activation", "delta"): Say(
         "Entry by entry, so the chain rule multiplies by f′ at the same z: the Hadamard factor.",
         "逐元素，所以链式法则只乘以同一个 z 处的 f′：这就是 Hadamard 因子。",

@@ -20,9 +20,9 @@ from chainrule.formulas.boxes import (
     SUM,
     Box,
     Fence,
-    Fraction,
     Numeral,
     Root,
+    Row,
     Scripts,
     Sign,
     Word,
@@ -70,7 +70,9 @@ def element_from(found: Mapping[str, Any]) -> Element:
     )
 
 
-def worked_block(left: Symbol, index: tuple[int, ...], element: Element, composer: Composer, **more: Any) -> Worked:
+def worked_block(
+    left: Symbol, index: tuple[int, ...], element: Element, composer: Composer, **more: Any
+) -> Worked:
     """The block of an element; `more`: why, quantity, id."""
     printer = Printer(composer, mixes_samples(left, index, element))
     main = main_sum(element)
@@ -237,8 +239,7 @@ def _signed(text: str) -> Box:
 
 
 def _leading_minus(box: Box) -> bool:
-    parts = getattr(box, "parts", None)
-    return box == Sign("−") or (bool(parts) and _leading_minus(parts[0]))
+    return box == Sign("−") or (isinstance(box, Row) and _leading_minus(box.parts[0]))
 
 
 def _all_exact(element: Element) -> bool:

@@ -58,9 +58,7 @@ def _multiply(at: At, node: Operation, place: Place) -> Element:
 def _matmul(at: At, node: Operation, place: Place) -> Element:
     a, x = node.operands
     *here, k, s = place
-    return total(
-        times(at.read(a, (k, c)), at.read(x, (*here, c, s))) for c in range(at.shape(x)[-2])
-    )
+    return total(times(at.read(a, (k, c)), at.read(x, (*here, c, s))) for c in range(at.shape(x)[-2]))
 
 
 def _correlate(at: At, node: Operation, place: Place) -> Element:
@@ -68,17 +66,14 @@ def _correlate(at: At, node: Operation, place: Place) -> Element:
     k, c = place
     *positions, _, samples = at.shape(a)
     places = product(*map(range, (*positions, samples)))
-    return total(
-        times(at.read(a, (*here, k, s)), at.read(b, (*here, c, s))) for *here, s in places
-    )
+    return total(times(at.read(a, (*here, k, s)), at.read(b, (*here, c, s))) for *here, s in places)
 
 
 def _step_products(at: At, node: Operation, place: Place) -> Element:
     a, b = node.operands
     *heads, t, k, s = place
     return total(
-        times(at.read(a, (*heads, t, n, s)), at.read(b, (*heads, k, n, s)))
-        for n in range(at.shape(a)[-2])
+        times(at.read(a, (*heads, t, n, s)), at.read(b, (*heads, k, n, s))) for n in range(at.shape(a)[-2])
     )
 
 
@@ -86,8 +81,7 @@ def _mix_steps(at: At, node: Operation, place: Place) -> Element:
     a, x = node.operands
     *heads, t, n, s = place
     return total(
-        times(at.read(a, (*heads, t, k, s)), at.read(x, (*heads, k, n, s)))
-        for k in range(at.shape(x)[-3])
+        times(at.read(a, (*heads, t, k, s)), at.read(x, (*heads, k, n, s))) for k in range(at.shape(x)[-3])
     )
 
 
@@ -225,9 +219,11 @@ def _fit(at: At, node: Operation, place: Place) -> Element:
     x, _ = node.operands
     shape, like = at.shape(x), at.shape(node)
     here = (0,) * (len(shape) - len(like)) + place
-    axes = [a for a, size in enumerate(shape) if a < len(shape) - len(like) or (
-        size > 1 and like[a - len(shape) + len(like)] == 1
-    )]
+    axes = [
+        a
+        for a, size in enumerate(shape)
+        if a < len(shape) - len(like) or (size > 1 and like[a - len(shape) + len(like)] == 1)
+    ]
     return total(at.read(x, one) for one in _over_axes(at.value(x), axes, here))
 
 

@@ -85,9 +85,7 @@ def _expression(node: Mapping[str, Any], built: list[Expression]) -> Expression:
     if "named" in node:
         return Named(node["named"], child(node["is"]))
     if "over" in node:
-        return Over(
-            binders[node["over"]], tuple(node["indices"]), tuple(node["ranges"]), child(node["is"])
-        )
+        return Over(binders[node["over"]], tuple(node["indices"]), tuple(node["ranges"]), child(node["is"]))
     options = {name: _option(value) for name, value in node.get("with", {}).items()}
     return Operation(rules[node["apply"]], tuple(map(child, node["to"])), tuple(sorted(options.items())))
 
