@@ -1,0 +1,85 @@
+"""`chainrule explain`: a run's own held-out samples, or a file's, in every form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.cli_result import Run
+
+
+@pytest.fixture
+def flower_run(run: Run, flowers: Path) -> Path:
+    argv = ("train", flowers, "--target", "species", "--epochs", 3, "--quiet", "--no-check", "--out", "run")
+    result = run(*argv)
+    assert result.code == 0
+    assert "how it computes, step by step: run/report.html" in result.out
+    assert result.out.splitlines()[-1].startswith("test accuracy")
+    return Path("run")
+
+
+def test_training_ends_with_a_report(flower_run: Path) -> None:
+    page = (flower_run / "report.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in page
+
+
+def test_training_without_a_report(run: Run, flowers: Path) -> None:
+    argv = ("train", flowers, "--target", "species", "--epochs", 1, "--quiet", "--no-check", "--out", "bare")
+    assert "report.html" not in run(*argv, "--no-report").out
+    assert not (Path("bare") / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["page.html", "text.md", "paper.tex", "document.json"])
+def test_every_form(run: Run, flower_run: Path, name: str) -> None:
+    result = run("explain", flower_run, "-o", name)
+    assert (result.code, result.out) == (0, f"report {name}\n")
+    assert Path(name).stat().st_size > 5000
+
+
+def test_the_penalty_of_the_run_is_in_it(run: Run, flower_run: Path) -> None:
+    run("explain", flower_run, "-o", "document.json", "--samples", 3)
+    document = json.loads(Path("document.json").read_text(encoding="utf-8"))
+    told = json.loads((flower_run / "run.json").read_text(encoding="utf-8"))
+    assert document["meta"]["penalty"] == f"L2(lam={told['settings']['penalty']}, per_sample=False)"
+    assert document["meta"]["samples"] == 3
+    assert document["meta"]["training_size"] == 72
+
+
+def test_in_the_terminal(run: Run, flower_run: Path) -> None:
+    result = run("explain", flower_run, "--language", "en")
+    assert result.code == 0
+    assert "F1" in result.out
+    assert "δ" in result.out
+
+
+def test_on_a_file(run: Run, flower_run: Path, flowers: Path) -> None:
+    result = run("explain", flower_run, "--data", flowers, "--sample", 5, "-o", "page.html")
+    assert result.code == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("run", "-o", "page.doc"), "ends in none of .html"),
+        (("run", "--sample", "1000"), "--sample 1000: the data has the rows 0 to"),
+        (("run/model.npz",), "no such run folder or model file"),
+        (("run", "--data", "unlabelled.csv"), "has no labels"),
+        (("run", "--data", "missing.csv"), "missing.csv"),
+    ],
+)
+def test_what_is_refused(run: Run, flower_run: Path, argv: tuple[str, ...], words: str) -> None:
+    Path("unlabelled.csv").write_text("length,width,weight\n1,2,3\n")
+    result = run("explain", *argv)
+    assert result.code == 2
+    assert words in result.err
+
+
+def test_a_model_alone_does_not_know_its_data(run: Run, flower_run: Path) -> None:
+    model = next(flower_run.glob("model.*"))
+    alone = Path(f"alone{model.suffix}")
+    alone.write_bytes(model.read_bytes())
+    result = run("explain", alone)
+    assert result.code == 2
+    assert "--data FILE.csv" in result.err

@@ -1,0 +1,234 @@
+"""cr.explain at the face: every kind of network, the document as JSON, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explaining.blocks import Card, Formula, Say
+from chainrule.explaining.outline import outline
+from chainrule.formulas import render_text
+
+
+def dense(**options: Any) -> tuple[cr.Network, Any, Any]:
+    layers = [cr.Dense(4), cr.Sigmoid(), cr.Dense(3), cr.Softmax()]
+    network = cr.Network(layers, input_shape=5, seed=1, **options)
+    return network, np.random.default_rng(0).standard_normal((4, 5)), np.array([0, 2, 1, 0])
+
+
+class Cube(cr.Layer):
+    """Written with NumPy alone: it takes no symbols."""
+
+    def forward(self, x: Any) -> Any:
+        return np.power(np.asarray(x), 3)
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return d * 3 * np.square(np.asarray(x))
+
+
+class Square(cr.Layer):
+    """Written with primitives."""
+
+    output = "activation"
+
+    def forward(self, x: Any) -> Any:
+        return x * x
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return 2 * d * x
+
+
+def cards(report: cr.Report, section: str) -> list[Card]:
+    found = next(one for one in report.outline().sections if one.id == section)
+    return [block for block in found.blocks if isinstance(block, Card)]
+
+
+def test_the_numbers_are_the_networks() -> None:
+    network, X, y = dense()
+    report = cr.explain(network, X, y, penalty=cr.L2(0.1), sample=2)
+    step = network.copy(dtype="float64").backpropagate(X, y, penalty=cr.L2(0.1))
+    assert report.ok
+    assert report.document["loss"]["J"] == pytest.approx(step.loss, rel=1e-12)
+    assert report.document["loss"]["penalty"] == pytest.approx(step.loss - step.data_loss, rel=1e-12)
+    assert report.document["update"]["J_before"] == pytest.approx(step.loss, rel=1e-12)
+    assert report.document["update"]["J_after"] < step.loss
+    assert [card.step for card in cards(report, "forward")] == ["F1", "F2", "F3", "F4"]
+    assert [card.step for card in cards(report, "backward")] == ["B3", "B2", "B1"]
+
+
+def test_the_step_lowers_j_by_what_it_says() -> None:
+    network, X, y = dense()
+    report = cr.explain(network, X, y, learning_rate=0.05)
+    step = network.copy(dtype="float64").backpropagate(X, y)
+    moved = network.copy(dtype="float64")
+    for name, gradient in step.gradients.items():
+        moved.parameters[name] = moved.parameters[name] - 0.05 * gradient
+    assert report.document["update"]["J_after"] == pytest.approx(moved.loss(X, y), rel=1e-12)
+
+
+def test_worst_is_the_sample_with_the_largest_loss() -> None:
+    network, X, y = dense()
+    losses = [network.loss(X[[i]], y[[i]]) for i in range(4)]
+    assert cr.explain(network, X, y).document["meta"]["sample"] == int(np.argmax(losses))
+    assert cr.explain(network, X, y, sample=-1).document["meta"]["sample"] == 3
+
+
+@pytest.mark.parametrize("labels", ["strings", "one-hot"])
+def test_labels_of_every_kind(labels: str) -> None:
+    network, X, y = dense()
+    if labels == "strings":
+        network.classes = ["ant", "bee", "cat"]
+        given: Any = np.array(["ant", "cat", "bee", "ant"])
+    else:
+        given = np.eye(3)[y]
+    plain = cr.explain(network, X, given)
+    assert plain.ok
+    assert plain.document["loss"]["J"] == pytest.approx(network.copy(dtype="float64").loss(X, given), rel=1e-12)
+
+
+def test_a_layer_that_takes_no_symbols_is_shown_without_formulas() -> None:
+    network = cr.Network([cr.Dense(4), Cube(), cr.Dense(2)], input_shape=3, seed=0)
+    rng = np.random.default_rng(0)
+    report = cr.explain(network, rng.standard_normal((3, 3)), rng.standard_normal((3, 2)))
+    assert report.ok
+    cube = next(card for card in report.document["cards"] if card["class"] == "Cube")
+    assert cube["forward"] == cube["backward"] == []
+    assert "no formula to print" in str(cards(report, "forward")[1].blocks)
+
+
+def test_a_layer_of_ones_own_is_derived() -> None:
+    network = cr.Network([cr.Dense(4), Square(), cr.Dense(2)], input_shape=3, seed=0)
+    rng = np.random.default_rng(0)
+    report = cr.explain(network, rng.standard_normal((3, 3)), rng.standard_normal((3, 2)))
+    square = next(card for card in report.document["cards"] if card["class"] == "Square")
+    assert [one["part"] for one in square["forward"] + square["backward"]] == ["forward", "delta"]
+    assert square["forward"][0]["worked"]
+
+
+def test_batches_of_one_and_weights() -> None:
+    network, X, y = dense()
+    assert cr.explain(network, X[:1], y[:1]).ok
+    report = cr.explain(network, X, y, sample_weight=[1.0, 0.0, 2.0, 1.0], penalty=cr.L2(0.1, per_sample=True))
+    assert report.ok
+    assert report.document["loss"]["weights"] is not None
+
+
+def test_an_element_that_is_asked_for() -> None:
+    network, X, y = dense()
+    report = cr.explain(network, X, y, element={"dense1": 3}, sample=1)
+    card = next(card for card in report.document["cards"] if card["layer"] == "dense1")
+    assert [one["index"] for one in card["forward"][0]["worked"]] == [[3, 1]]
+
+
+def test_long_networks_are_folded() -> None:
+    layers = [layer for _ in range(30) for layer in (cr.Dense(6), cr.Tanh())]
+    network = cr.Network(layers, input_shape=6, seed=0)
+    rng = np.random.default_rng(0)
+    report = cr.explain(network, rng.standard_normal((2, 6)), rng.standard_normal((2, 6)), check=False)
+    assert len(report.document["cards"]) == 60
+    assert sum("repeats" in card for card in report.document["cards"]) == 58
+    chain = report.outline().sections[1].blocks[0]
+    assert [node.times for node in chain.nodes] == [30, 30]  # type: ignore[attr-defined]
+
+
+def test_the_document_is_json_and_gives_the_same_report(tmp_path: Path) -> None:
+    network, X, y = dense()
+    report = cr.explain(network, X, y)
+    report.json(tmp_path / "report.json")
+    again = cr.Report.from_json(tmp_path / "report.json")
+    assert again.document == json.loads(json.dumps(report.document))
+    assert again.html() == report.html()
+
+
+def test_the_same_call_gives_the_same_document() -> None:
+    network, X, y = dense()
+    assert cr.explain(network, X, y).json() == cr.explain(network, X, y).json()
+
+
+@pytest.mark.parametrize("notation", ["seed000", "ufldl", "ng", "matrix", "nielsen"])
+@pytest.mark.parametrize("language", ["en", "zh", "en+zh"])
+def test_notations_and_languages(notation: str, language: str) -> None:
+    network, X, y = dense()
+    document = cr.explain(network, X, y, notation=notation, language=language, check=False).document
+    for linear in (False, True):
+        made = outline(document, linear=linear)
+        assert (made.notation, made.language) == (notation, language)
+        forward = next(section for section in made.sections if section.id == "forward").blocks[0]
+        assert isinstance(forward, Card)
+        printed = [render_text.render(b.box) for b in forward.blocks if isinstance(b, Formula)]
+        assert any(LETTERS[notation] in line for line in printed), printed
+
+
+LETTERS = {"seed000": "x¹", "ufldl": "W¹", "ng": "a⁽¹⁾", "matrix": "A⁰", "nielsen": "w²"}  # of dense1
+
+
+def test_every_text_has_both_languages() -> None:
+    network, X, y = dense()
+    missing: list[Say] = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, Say):
+            missing.extend([value] if bool(value.en.strip()) != bool(value.zh.strip()) else [])
+        elif isinstance(value, tuple):
+            for one in value:
+                look(one)
+        elif hasattr(value, "__dataclass_fields__") and not hasattr(value, "binding"):
+            for one in vars(value).values():
+                look(one)
+
+    look(cr.explain(network, X, y, penalty=cr.L2(0.1)).outline().sections)
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"sample": 4}, IndexError, "sample must be a row of X, 0 to 3, received 4"),
+        ({"sample": "best"}, ValueError, "sample must be 'worst' or the number"),
+        ({"language": "de"}, ValueError, "language must be 'en', 'zh' or 'en\\+zh'"),
+        ({"notation": "mine"}, ValueError, "notation must be one of 'seed000'"),
+        ({"check": "all"}, ValueError, "check must be 'sampled', 'full' or False"),
+        ({"budget": "much"}, ValueError, "budget must be a size such as '2MB'"),
+        ({"learning_rate": 0}, ValueError, "learning_rate"),
+        ({"element": {"dense7": 0}}, cr.ShapeError, "dense7.*there are input, dense1"),
+        ({"element": {"dense1": 4}}, IndexError, "entry of an array of shape \\(4,\\)"),
+        ({"element": 3}, TypeError, "element must be 'auto'"),
+        ({"loss": cr.BinaryCrossEntropy()}, cr.PairError, "Softmax"),
+        ({"penalty": 0.1}, TypeError, "penalty must be L2"),
+    ],
+)
+def test_what_is_refused(options: dict[str, Any], error: type[Exception], words: str) -> None:
+    network, X, y = dense()
+    with pytest.raises(error, match=words):
+        cr.explain(network, X, y, **options)
+
+
+def test_other_things_that_are_refused(tmp_path: Path) -> None:
+    network, X, y = dense()
+    with pytest.raises(TypeError, match="explain takes the network first"):
+        cr.explain(X, y, network)
+    with pytest.raises(cr.DataError, match=r"at most 64 samples, received 65: write explain\(net, X\[:8\]"):
+        cr.explain(network, np.zeros((65, 5)), np.zeros(65, int))
+    (tmp_path / "other.json").write_text('{"schema": 7}')
+    with pytest.raises(cr.FileError, match="schema 1; this one has 7"):
+        cr.Report.from_json(tmp_path / "other.json")
+    (tmp_path / "no.json").write_text("{")
+    with pytest.raises(cr.FileError, match="is no report"):
+        cr.Report.from_json(tmp_path / "no.json")
+
+
+def test_a_wrong_formula_is_not_called_right() -> None:
+    class Wrong(cr.Tanh):
+        def df(self, z: Any) -> Any:
+            return 1 - super().f(z)
+
+    network = cr.Network([cr.Dense(3), Wrong(), cr.Dense(2)], input_shape=3, seed=0)
+    rng = np.random.default_rng(0)
+    report = cr.explain(network, rng.standard_normal((3, 3)), rng.standard_normal((3, 2)))
+    assert not report.ok
+    assert "CHECK FAILED" in repr(report)
