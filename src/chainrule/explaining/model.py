@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import INPUT
+from chainrule.explaining.numbering import layer_numbers
 from chainrule.explaining.tensors import PARAMETER_BYTES, within
 from chainrule.explaining.traced import Trees, is_recurrent, layer_trees, loss_trees, packed, penalty_trees
 from chainrule.formulas.exchange import plain
@@ -24,7 +25,6 @@ from chainrule.penalties import Penalty, penalty_value
 from chainrule.reference import (
     Pass,
     all_passes,
-    data_loss,
     is_pair,
     run_backward,
     run_forward,
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class _Task:
     """What is explained: a network and a batch, checked and encoded as `Network.encoded` does it.
 
     X: (N, *input_shape). targets: as `encode_targets` returns them. weights: (N,) with mean 1, or None.
@@ -91,12 +91,12 @@ def model_of(
     *,
     budget_bytes: int,
 ) -> Model:
-    """The model part of the document of a batch; arguments as in `Task`.
+    """The model part of the document of a batch; XX
 
     budget_bytes: of all numbers as base64. Parameters come first, up to 1.5 MB, then what else the passes
     start from (the batch, masks), then outputs, δ and gradients; what does not fit has statistics alone.
     """
-    task = Task(network, X, targets, loss, penalty, weights, training_size)
+    task = _Task(network, X, targets, loss, penalty, weights, training_size)
     passes = run_forward(network, to_columns(X, np.float64), None, np.float64)
     value = _loss_values(task, passes)
     deltas, gradients = _backward(task, passes)
@@ -117,7 +117,7 @@ def model_of(
     trees["loss"] = loss_trees(loss, task.pair)
     if penalty is not None:
         trees["penalty"] = penalty_trees(penalty)
-    layers = _Graph(network, trees).chain(passes, 0)
+    layers = _Graph(network, layer_numbers(network), trees).chain(passes)
     document: Json = {
         "graph": {"input_shape": list(network.input_shape), "layers": layers},
         "tensors": within(groups, budget_bytes),
@@ -127,28 +127,17 @@ def model_of(
     return Model(document, {**starts, **parameters, **outputs, **values}, passes, trees)
 
 
-def loss_after_step(task: Task, gradients: Mapping[str, Array], eta: float) -> float:
-    """J of the same batch with θ - η ∇, gradients by the parameter's name; what is not learned stays."""
-    network = task.network
-    moved = {name: array.astype(np.float64) for name, array in network.parameters.items()}
-    moved |= {name: moved[name] - eta * gradient for name, gradient in gradients.items()}
-    batch = (network, task.X, task.targets, task.loss, task.weights, moved)
-    return data_loss(*batch, training=True) + penalty_value(
-        moved, network.parameter_specs, task.penalty, task.training_size
-    )
-
-
-def _prepared(task: Task) -> Array:
+def _prepared(task: _Task) -> Array:
     return np.asarray(task.loss.prepared(target_columns(task.targets, task.network, np.float64)))
 
 
-def _scale(task: Task) -> Array:
+def _scale(task: _Task) -> Array:
     """weights / m, (m,)."""
     weights = np.ones(len(task.X)) if task.weights is None else task.weights
     return np.asarray(weights, np.float64) / len(task.X)
 
 
-def _loss_values(task: Task, passes: Sequence[Pass]) -> Json:
+def _loss_values(task: _Task, passes: Sequence[Pass]) -> Json:
     """The document's "loss" without formulas."""
     last, y = passes[-1], _prepared(task)
     values = task.loss.value_from_z(last.x, y) if task.pair else task.loss.value(last.output, y)
@@ -168,7 +157,7 @@ def _loss_values(task: Task, passes: Sequence[Pass]) -> Json:
     }
 
 
-def _backward(task: Task, passes: Sequence[Pass]) -> tuple[dict[str, Array], dict[str, Array]]:
+def _backward(task: _Task, passes: Sequence[Pass]) -> tuple[dict[str, Array], dict[str, Array]]:
     """(δ by layer, gradients by parameter, penalty included), as `reference.backpropagate` has them."""
     a, y, network = passes[-1].output, _prepared(task), task.network
     d = _scale(task) * (task.loss.residual(a, y) if task.pair else task.loss.gradient(a, y))
@@ -187,7 +176,7 @@ def _penalised(network: Network) -> list[str]:
     return [name for name, spec in network.parameter_specs.items() if spec.penalised]
 
 
-def _penalty(task: Task, trees: Trees | None) -> Json | None:
+def _penalty(task: _Task, trees: Trees | None) -> Json | None:
     """The document's "penalty"; constants are the numbers of its fields."""
     if task.penalty is None:
         return None
@@ -220,43 +209,36 @@ def _is_parameter(one: Pass, name: str) -> bool:
     return name in one.layer.parameters(one.x.shape[:-1])
 
 
+@dataclass(frozen=True)
 class _Graph:
-    """The layers as JSON.  They are numbered in order: an activation shares the number of what it is of."""
+    """The layers as JSON."""
 
-    def __init__(self, network: Network, trees: Mapping[str, Trees | None]) -> None:
-        self.specs, self.trees, self.number = network.parameter_specs, trees, 0
+    network: Network
+    numbers: Mapping[str, int]
+    trees: Mapping[str, Trees | None]
 
-    def chain(self, passes: Iterable[Pass], below: int) -> list[Json]:
-        """A chain whose input is the output of layer number `below`; 0 is the input of the network."""
-        layers = []
-        for one in passes:
-            layers.append(self.layer(one, below))
-            below = layers[-1]["number"]
-        return layers
+    def chain(self, passes: Iterable[Pass]) -> list[Json]:
+        return [self.layer(one) for one in passes]
 
-    def layer(self, one: Pass, below: int) -> Json:
-        layer = one.layer
+    def layer(self, one: Pass) -> Json:
+        layer, specs = one.layer, self.network.parameter_specs
         more: Json = {"kind": "leaf"}
         if isinstance(layer, Composite):
-            branches = [self.chain(inside, below) for inside in one.inside]
-            more = {"kind": "composite", "join": layer.join, "branches": branches}
+            more = {"kind": "composite", "join": layer.join, "branches": list(map(self.chain, one.inside))}
         elif is_recurrent(layer):
-            own = {name: getattr(layer, name) for name in ("outputs", "reverse", "truncate")}
-            more = {"kind": "recurrent", "recurrent": {"states": list(layer.states), **own}}  # type: ignore[attr-defined]
-        shares = layer.output == "activation" and below > 0
-        if not shares:
-            self.number += 1
+            own = {name: plain(getattr(layer, name)) for name in ("states", "outputs", "reverse", "truncate")}
+            more = {"kind": "recurrent", "recurrent": own}
         parameters = {name: f"{one.name}.{name}" for name in one.given if _is_parameter(one, name)}
         return {
             "name": one.name,
             "title": layer.title() if isinstance(layer, Composite) else repr(layer),
             "class": type(layer).__name__,
-            "number": below if shares else self.number,
+            "number": self.numbers[one.name],
             "activation": layer.output == "activation",
             "input_shape": list(one.x.shape[:-1]),
             "shape": list(one.output.shape[:-1]),
             "parameters": parameters,
-            "learned": [name for name, key in parameters.items() if self.specs[key].learned],
+            "learned": [name for name, key in parameters.items() if specs[key].learned],
             "given": {name: f"given:{one.name}.{name}" for name in one.given if name not in parameters},
             "formulas": packed(self.trees[one.name]),
             **more,

@@ -58,7 +58,8 @@ def within(groups: Iterable[tuple[Mapping[str, Array], int]], budget_bytes: int)
     groups: (arrays by id, the most bytes of the group) in the order in which they are served. Of a group that
     does not fit the largest arrays are frozen first; of equally large ones the first.
     """
-    left, tensors = budget_bytes, {}
+    left = budget_bytes
+    tensors: dict[str, Tensor] = {}
     for arrays, most in groups:
         sizes = {name: _encoded_bytes(array) for name, array in arrays.items()}
         room, used = min(left, most), sum(sizes.values())
