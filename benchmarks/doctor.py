@@ -1,7 +1,7 @@
 """`python -m benchmarks.doctor`: how often the doctor's rules are right, on networks with planted faults.
 
-Recall: the share of networks with the fault that the rule finds.  Precision: of all networks that the rule speaks up on,
-faulty and healthy ones, the share that has the fault, at as many healthy networks as faulty ones.
+Recall: the share of networks with the fault that the rule finds.  Precision: of all networks that the rule
+speaks up on, the share that has the fault, at as many healthy networks as faulty ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chainrule.tables import text_table
 
 @dataclass(frozen=True)
 class Score:
-    """One rule: how many faulty networks there were and were found, how many healthy ones and were accused."""
+    """One rule: the faulty networks, those found among them, the healthy ones, those accused."""
 
     rule: str
     faulty: int

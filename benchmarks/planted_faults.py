@@ -1,8 +1,9 @@
 """Networks that learn, and networks with a planted fault: what the doctor's rules are measured on.
 
-Every case is drawn from a seed: data, kind of network, depth, widths, batch size, and how ill it is.  A healthy case has
-proved itself: from where it is diagnosed, or on the way there, training brought the loss well below that of the best
-constant output.  A faulty case has its fault by construction.  The data are drawn too, so nothing is loaded.
+Every case is drawn from a seed: data, kind of network, depth, widths, batch size, and how ill it is.  A
+healthy case has proved itself: from where it is diagnosed, or on the way there, training brought the loss
+well below that of the best constant output.  A faulty case has its fault by construction, and where training
+would show it, that was tried.  The data are drawn too, so nothing is loaded.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Case:
 
 
 def data(kind: str, rng: Rng) -> tuple[Array, Array]:
-    """Classes of vectors (20,), images (8, 8, 1) or sequences (10, 4), or "numbers": vectors with two targets."""
+    """Classes of vectors (20,), images (8, 8, 1) or sequences (10, 4), or "numbers": two targets."""
     shape = {"vectors": (20,), "numbers": (20,), "images": (8, 8, 1), "sequences": (10, 4)}[kind]
     labels = rng.integers(CLASSES, size=SAMPLES)
     if kind == "numbers":
@@ -100,7 +101,6 @@ def healthy(rng: Rng) -> Case:
             continue
         if rng.random() < 0.5:
             return Case(own, X, y, settings)
-        own = own if rng.random() < 0.2 else trained
         return Case(trained, X, y, {**settings, "history": history})
     raise RuntimeError("none of the networks drawn learns")
 
@@ -156,7 +156,7 @@ def constant_loss(y: Array) -> float:
     return float(-np.sum(share * np.log(share)))
 
 
-# -- faults ----------------------------------------------------------------------------------------------------
+# -- faults --------------------------------------------------------------------------------------------------
 def exploding(rng: Rng) -> Case:
     """Weights 3 to 8 times too large in a deep network; a recurrence whose U stretches by 1.3 to 2."""
     if rng.random() < 0.25:
@@ -355,7 +355,7 @@ def loss_at_start(rng: Rng) -> Case:
 
 
 def inputs_not_scaled(rng: Rng) -> Case:
-    """Inputs times 20 to 1 000 or by 10 000 too small, far from 0, one feature alone, or targets in the thousands."""
+    """Inputs too large or too small by far, or far from 0, one feature alone, or the targets."""
     way = int(rng.integers(5))
     kind = pick(rng, "vectors", "numbers") if way in (2, 3) else "numbers" if way == 4 else pick(rng)
     X, y = data(kind, rng)
@@ -373,7 +373,7 @@ def inputs_not_scaled(rng: Rng) -> Case:
 
 
 def noisy(rng: Rng) -> Case:
-    """Labels with hardly any relation to the inputs, in batches of 1 to 4, once the classes' shares are learned."""
+    """Labels without any relation to the inputs, in batches of 1 to 4."""
     kind = pick(rng, "vectors", "sequences", "numbers")
     X, y = data(kind, rng)
     y = rng.permutation(y)

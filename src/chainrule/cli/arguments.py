@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="print the version and leave",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_train, add_predict, add_check, add_explain, add_oracles, add_bench, add_info):
+    for add in (add_train, add_predict, add_check, add_explain, add_doctor, add_oracles, add_bench, add_info):
         add(commands)
     return parser
 
@@ -162,7 +162,9 @@ def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
-    parser = command(commands, "explain", "print or write the derivation of a trained network, with its numbers")
+    parser = command(
+        commands, "explain", "print or write the derivation of a trained network, with its numbers"
+    )
     parser.add_argument("model", metavar="RUN|MODEL", help=run_help)
     parser.add_argument(
         "--data", metavar="digits|FILE", help="labelled samples (default: those the run held out)"
@@ -174,7 +176,11 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
         "--sample", type=non_negative_int, metavar="ROW", help="in focus (default: the hardest of the data)"
     )
     parser.add_argument(
-        "--samples", type=positive_int, default=8, metavar="N", help="size of the batch (default: %(default)s)"
+        "--samples",
+        type=positive_int,
+        default=8,
+        metavar="N",
+        help="size of the batch (default: %(default)s)",
     )
     parser.add_argument(
         "--language", choices=("en", "zh", "en+zh"), default="en+zh", help="default: %(default)s"
@@ -192,11 +198,30 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--worksheet", action="store_true", help="with blanks to fill in, and an answer key")
     parser.add_argument("--full-check", action="store_true", help="compare every entry of every gradient")
     parser.add_argument(
-        "--rate", type=positive_float, default=0.1, metavar="R", help="of the step shown (default: %(default)s)"
+        "--rate",
+        type=positive_float,
+        default=0.1,
+        metavar="R",
+        help="of the step shown (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=non_negative_int, default=0, metavar="N", help="of the blanks (default: %(default)s)"
     )
+
+
+def add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "doctor", "say what stands in the way of learning, by the gradient flow")
+    parser.add_argument("model", metavar="RUN|MODEL", help=run_help)
+    parser.add_argument(
+        "--data", metavar="digits|FILE", help="labelled samples (default: those the run was trained on)"
+    )
+    parser.add_argument(
+        "--samples", type=positive_int, default=1000, metavar="N", help="at most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--language", choices=("en", "zh", "en+zh"), default="en", help="default: %(default)s"
+    )
+    parser.add_argument("--json", action="store_true", help="findings and flow as JSON")
 
 
 def add_oracles(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -1,4 +1,6 @@
-"""`diagnose`: what is wrong with a network that does not learn, by rules on its gradient flow, with cause and cure."""
+"""`diagnose`: what stands in a network's way of learning, by rules on its gradient flow, with cause and
+cure.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +59,8 @@ class Diagnosis:
         )
 
     def table(self) -> str:
-        """A line per layer: its output, its δ, gain (ρ_W of weights, ρ_f′ of activations), flat and dead entries, the
-        relative step of its weights and the penalty's share of their gradient.
+        """A line per layer: its output, its δ, gain (ρ_W of weights, ρ_f′ of activations), flat and dead
+        entries, the relative step of its weights and the penalty's share of their gradient.
         """
         return text_table(self._rows(), right=range(2, len(HEAD)))
 
@@ -68,7 +70,7 @@ class Diagnosis:
             raise ValueError(f"language must be 'en', 'zh' or 'en+zh', received {describe(language)}")
         lines = [self._headline(), "", self.table(), ""]
         for finding in self.findings:
-            lines += _lines(finding, language)
+            lines += finding_lines(finding, language)
         return "\n".join(lines).rstrip()
 
     def _headline(self) -> str:
@@ -80,7 +82,8 @@ class Diagnosis:
         verdict += f", {others} to note" if others else ""
         loss = _number(flow["loss"]["J"])
         steps = f"{flow['optimizer']['name']}, η = {_number(flow['optimizer']['rate'])}"
-        return f"diagnosis: {verdict}; J = {loss} on {flow['samples']} samples; {steps}, batches of {flow['batch_size']}"
+        on = f"on {flow['samples']} samples; {steps}, batches of {flow['batch_size']}"
+        return f"diagnosis: {verdict}; J = {loss} {on}"
 
     def _rows(self) -> list[list[str]]:
         rows = [HEAD]
@@ -114,9 +117,9 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         items = "".join(
-            f"<li><b>{SIGNS[one['level']]} {_marked(one['what']['en'])}</b><br>{_marked(one['why']['en'])}<br>"
-            f"<i>{_marked(one['cure']['en'])}</i></li>"
+            f"<li><b>{SIGNS[one['level']]} {what}</b><br>{why}<br><i>{cure}</i></li>"
             for one in self.findings
+            for what, why, cure in [[_marked(one[part]["en"]) for part in ("what", "why", "cure")]]
         )
         found = f"<ul>{items}</ul>" if items else ""
         return html_table(self._rows(), right=range(2, len(HEAD)), caption=self._headline()) + found
@@ -139,9 +142,10 @@ def diagnose(
 ) -> Diagnosis:
     """Look at how δ flows through a network on a batch, and say what stands in the way of learning.
 
-    X, y, loss, penalty, optimizer, sample_weight, batch_size: as of `fit`; without an optimizer that of `history`, else
-    Adam(1e-3).  history: what `fit` returned, for a network that has been trained.  training_size: m of a penalty that
-    is divided by it.  samples: at most so many are looked at; 1 000 are needed to call a unit dead.
+    X, y, loss, penalty, optimizer, sample_weight, batch_size: as of `fit`; without an optimizer that of
+    `history`, else Adam(1e-3).  history: what `fit` returned, for a network that has been trained.
+    training_size: m of a penalty that is divided by it.  samples: at most so many are looked at; 1 000 are
+    needed to call a unit dead.
     thresholds: {"exploding": {"gain": 20.0}} in place of the defaults; the names are those of `rules()`.
     The parameters are left as they are.
     """
@@ -192,7 +196,7 @@ def rules() -> dict[str, dict[str, float]]:
 
 
 def thresholds_from(given: Mapping[str, Mapping[str, float]] | None) -> dict[str, dict[str, float]]:
-    """All thresholds, with the given ones in place of the defaults. Raises ValueError that lists the names."""
+    """All thresholds, with the given ones in place of the defaults. ValueError lists the names."""
     limits = rules()
     for rule, values in (given or {}).items():
         if rule not in limits:
@@ -209,7 +213,7 @@ def thresholds_from(given: Mapping[str, Mapping[str, float]] | None) -> dict[str
     return limits
 
 
-def _lines(finding: Mapping[str, Any], language: str) -> list[str]:
+def finding_lines(finding: Mapping[str, Any], language: str) -> list[str]:
     """One finding as lines of text: what, then indented why and cure."""
     lines = []
     for own in language.split("+"):

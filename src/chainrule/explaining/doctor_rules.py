@@ -1,8 +1,8 @@
 """The doctor's rules: each a test of the gradient flow (flow.py) with thresholds that may be changed.
 
-A test returns the cases it found: numbers and names, which the sentences of doctor_texts.py are filled with; and
-"level" where a case is another than the rule's.  How often the rules are right was measured on networks with planted
-faults: docs/guide/doctor.rst has the table, benchmarks/doctor.py makes it.
+A test returns the cases it found: numbers and names, which the sentences of doctor_texts.py are filled with;
+and "level" where a case is another than the rule's.  How often the rules are right was measured on networks
+with planted faults: docs/guide/doctor.rst has the table, benchmarks/doctor.py makes it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Rule:
 
 
 def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
-    """NaN or infinity: the first layer whose output has it, else the first one (from the loss) whose δ has it."""
+    """NaN or infinity: the first layer whose output has it, else the first one (from the loss) whose δ has
+    it.
+    """
     for layer in flow["layers"]:
         if layer["output"]["nan"] or layer["output"]["inf"]:
             return [{"layer": layer["name"], "what": "output", **_counts(layer["output"])}]
@@ -113,19 +115,24 @@ def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
 
 
 def dead_units(flow: Record, limits: Mapping[str, float]) -> list[Case]:
-    """Layers most of whose units are inactive at every sample."""
-    cases: list[Case] = []
-    for layer in flow["layers"]:
-        dead = layer["dead"]
-        if not dead or layer["saturated"] is not None or dead["units"] <= limits["share"] * dead["of"]:
-            continue
-        if layer["kind"] == "activation" and _rms_below(flow, layer) == 0:
-            continue  # z is 0 everywhere: weights that are 0, which is another rule's case
-        bias = _bias_below(flow, layer)
-        case = {"layer": layer["name"], "units": dead["units"], "of": dead["of"], "samples": flow["samples"]}
-        case |= {"bias": bias, "text": "drifted" if bias is not None and bias < -limits["bias"] else ""}
-        cases.append(case if dead["certain"] else {**case, "level": "warning"})
-    return cases
+    """Layers most of whose units are inactive at every sample: one case for all of them."""
+    found = [layer for layer in flow["layers"] if _is_dead(flow, layer, limits["share"])]
+    if not found:
+        return []
+    biases = [bias for bias in (_bias_below(flow, layer) for layer in found) if bias is not None]
+    drifted = min(biases, default=0.0)
+    case: Case = {"layer": found[-1]["name"], "layers": _names(found), "samples": flow["samples"]}
+    case |= {key: sum(layer["dead"][key] for layer in found) for key in ("units", "of")}
+    case |= {"bias": drifted, "text": "drifted" if drifted < -limits["bias"] else ""}
+    return [case if found[0]["dead"]["certain"] else {**case, "level": "warning"}]
+
+
+def _is_dead(flow: Record, layer: Record, share: float) -> bool:
+    dead = layer["dead"]
+    if not dead or layer["saturated"] is not None or dead["units"] <= share * dead["of"]:
+        return False
+    # z = 0 everywhere: weights that are 0, which is another rule's case.
+    return layer["kind"] != "activation" or _rms_below(flow, layer) != 0
 
 
 def step_too_large(flow: Record, limits: Mapping[str, float]) -> list[Case]:
@@ -183,7 +190,9 @@ def loss_at_start(flow: Record, limits: Mapping[str, float]) -> list[Case]:
 
 
 def no_progress(flow: Record, limits: Mapping[str, float]) -> list[Case]:
-    """After some epochs the loss is still that of a constant output; where that is not known: it has not fallen."""
+    """After some epochs the loss is still that of a constant output; where that is not known: it has not
+    fallen.
+    """
     history = flow["history"]
     if history is None or history["epochs"] < limits["epochs"] or flow["loss"]["data"] is None:
         return []
@@ -213,7 +222,7 @@ def penalty_dominates(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     of_penalty, of_data = (
         math.hypot(*(one[key] for one in own)) if own else 0.0 for key in ("penalty", "gradient")
     )
-    if not of_penalty:
+    if not of_penalty or _still(flow):
         return []
     share = _quotient(of_penalty, of_data)
     loss = flow["loss"]
@@ -236,7 +245,7 @@ def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     if without:
         blocking = _blocking(flow, places[without[-1]["layer"]])
         cases.append({"parameters": _names(without), "layer": without[-1]["layer"], "blocking": blocking})
-    if unread:
+    elif unread:  # else it is what follows from the δ that is lost: a dead layer puts out 0
         cases.append({"parameters": _names(unread), "layer": unread[0]["layer"], "text": "no_input"})
     return cases
 
@@ -300,8 +309,8 @@ RULES: tuple[Rule, ...] = (
 def _lost(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """Chains whose lowest layer with weights gets less than `gain` of the δ at their end.
 
-    What a pool or a mean over positions takes is not counted: it spreads δ over more entries.  A chain that ends in δ = 0
-    is another rule's case.
+    What a pool or a mean over positions takes is not counted: it spreads δ over more entries.  A chain that
+    ends in δ = 0 is another rule's case.
     """
     cases: list[Case] = []
     names = {one["layer"] for one in flow["parameters"] if len(one["shape"]) > 1}

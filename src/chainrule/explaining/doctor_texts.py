@@ -1,7 +1,8 @@
-"""What the doctor says of a case, in English and Chinese: what is wrong, why it thinks so (the numbers), what to do.
+"""What the doctor says of a case, in English and Chinese: what is wrong, why it thinks so (the numbers), what
+to do.
 
-Keyed by the rule, and by "rule.text" where a case names a text of its own; the fields are the case's numbers.  A key
-"rule.text" may leave out sentences: then the rule's own stand.
+Keyed by the rule, and by "rule.text" where a case names a text of its own; the fields are the case's numbers.
+A key "rule.text" may leave out sentences: then the rule's own stand.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "{nan} 个元素为 NaN，{inf} 个溢出；由它们算出的一切都失去意义。",
         ),
         "cure": Say(
-            "Start again with a smaller learning rate or `clip_norm=1.0`, and check the scale of X and of the first "
+            "Start again with a smaller learning rate or `clip_norm=1.0`, and check the scale of X and of "
+            "the first "
             "weights.",
             "用更小的学习率或 `clip_norm=1.0` 重新开始，并检查 X 与初始权重的尺度。",
         ),
@@ -28,13 +30,16 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "exploding": {
         "what": Say("δ explodes at `{layer}`.", "δ 在 `{layer}` 处爆炸。"),
         "why": Say(
-            "From `{layer}` down to `{below}` it grows {gain} times, to {total} times what it was at the output.",
+            "From `{layer}` down to `{below}` it grows {gain} times, to {total} times what it was at the "
+            "output.",
             "从 `{layer}` 传到 `{below}` 时 δ 变为 {gain} 倍，达到输出处的 {total} 倍。",
         ),
         "cure": Say(
-            "Start with smaller weights (leave `initializer` out: He or Glorot), clip (`clip_norm=1.0`), or lower the "
+            "Start with smaller weights (leave `initializer` out: He or Glorot), clip (`clip_norm=1.0`), or "
+            "lower the "
             "learning rate.",
-            "用更小的初始权重（不写 `initializer`，即 He 或 Glorot）、梯度裁剪（`clip_norm=1.0`）或降低学习率。",
+            "用更小的初始权重（不写 `initializer`，即 He 或 Glorot）、梯度裁剪（`clip_norm=1.0`）或降低学习"
+            "率。",
         ),
     },
     "exploding.in_time": {
@@ -53,20 +58,25 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "δ vanishes on the way from `{top}` to `{layer}`.", "δ 从 `{top}` 到 `{layer}` 的途中消失。"
         ),
         "why": Say(
-            "Only {total} of it arrives, {share:%} of the loss (in log10) in the factors f′, whose median ρ_f′ is {slope}: "
+            "Only {total} of it arrives, {share:%} of the loss (in log10) in the factors f′, whose median "
+            "ρ_f′ is {slope}: "
             "the z are so far off centre that f is flat.",
-            "只有 {total} 到达，损失（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}：z 偏离中心太远，f 几乎是平的。",
+            "只有 {total} 到达，损失（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}：z 偏"
+            "离中心太远，f 几乎是平的。",
         ),
         "cure": Say(
-            "Start with smaller weights, scale the inputs, put `BatchNorm()` in front of the activations, or use `ReLU()`.",
+            "Start with smaller weights, scale the inputs, put `BatchNorm()` in front of the activations, "
+            "or use `ReLU()`.",
             "用更小的初始权重、缩放输入、在激活前加 `BatchNorm()`，或改用 `ReLU()`。",
         ),
     },
     "vanishing_by_activations.bounded": {
         "why": Say(
-            "Only {total} of it arrives, {share:%} of the loss (in log10) in the factors f′, whose median ρ_f′ is {slope}. "
+            "Only {total} of it arrives, {share:%} of the loss (in log10) in the factors f′, whose median "
+            "ρ_f′ is {slope}. "
             "A sigmoid's f′ is never above 1/4: every layer takes its factor.",
-            "只有 {total} 到达，损失（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}。sigmoid 的 f′ 不超过 1/4：每一层都乘一次。",
+            "只有 {total} 到达，损失（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}。"
+            "sigmoid 的 f′ 不超过 1/4：每一层都乘一次。",
         ),
         "cure": Say(
             "Use `ReLU()` or `Tanh()` in the hidden layers, fewer layers, or `Residual` around them.",
@@ -78,9 +88,11 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "δ vanishes on the way from `{top}` to `{layer}`.", "δ 从 `{top}` 到 `{layer}` 的途中消失。"
         ),
         "why": Say(
-            "Only {total} of it arrives; the median ρ_W is {weights}. The smallest weights: `{weight}` has the standard "
+            "Only {total} of it arrives; the median ρ_W is {weights}. The smallest weights: `{weight}` has "
+            "the standard "
             "deviation {std}, and would start with {suited}.",
-            "只有 {total} 到达；ρ_W 的中位数为 {weights}。最小的权重：`{weight}` 的标准差为 {std}，合适的初始值为 {suited}。",
+            "只有 {total} 到达；ρ_W 的中位数为 {weights}。最小的权重：`{weight}` 的标准差为 {std}，合适的初"
+            "始值为 {suited}。",
         ),
         "cure": Say(
             "Start with larger weights: leave `initializer` out (He or Glorot), or take a smaller penalty.",
@@ -90,7 +102,8 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "vanishing_in_time": {
         "what": Say("δ vanishes through time in `{layer}`.", "δ 在 `{layer}` 中沿时间消失。"),
         "why": Say(
-            "Over {steps} steps back {total} of it is left: what happened early in a sequence is not learned.",
+            "Over {steps} steps back {total} of it is left: what happened early in a sequence is not "
+            "learned.",
             "向后经过 {steps} 步只剩 {total}：序列早期的内容学不到。",
         ),
         "cure": Say(
@@ -103,11 +116,13 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "Units of `{layer}` are the same and stay the same.", "`{layer}` 中有相同的单元，而且会一直相同。"
         ),
         "why": Say(
-            "{equal} of {of} units share both their weights and their gradient with another one, in {parameters}.",
+            "{equal} of {of} units share both their weights and their gradient with another one, in "
+            "{parameters}.",
             "{of} 个单元中有 {equal} 个与另一个单元的权重和梯度都相同，见 {parameters}。",
         ),
         "cure": Say(
-            "Weights must start at random: leave `initializer` out. `Zeros()` and `Constant()` are for biases.",
+            "Weights must start at random: leave `initializer` out. `Zeros()` and `Constant()` are for "
+            "biases.",
             "权重必须随机初始化：不写 `initializer`。`Zeros()` 和 `Constant()` 只用于偏置。",
         ),
     },
@@ -118,14 +133,16 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "在所有样本上梯度恰为 0；δ 止于 `{blocking}`。",
         ),
         "cure": Say(
-            "Look at `{blocking}`: weights that are all 0, or an activation with f′ = 0 everywhere (dead ReLU units).",
+            "Look at `{blocking}`: weights that are all 0, or an activation with f′ = 0 everywhere (dead "
+            "ReLU units).",
             "检查 `{blocking}`：权重全为 0，或激活处处 f′ = 0（死亡的 ReLU 单元）。",
         ),
     },
     "unlearnable.no_input": {
         "what": Say("{parameters} cannot learn: the input is 0.", "{parameters} 无法学习：输入为 0。"),
         "why": Say(
-            "δ arrives at `{layer}`, but what the layer reads is 0 at every sample, so the gradient δ xᵀ is exactly 0.",
+            "δ arrives at `{layer}`, but what the layer reads is 0 at every sample, so the gradient δ xᵀ "
+            "is exactly 0.",
             "δ 到达了 `{layer}`，但它读到的输入在所有样本上都是 0，梯度 δ xᵀ 恰为 0。",
         ),
         "cure": Say(
@@ -138,35 +155,41 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "{units} of {of} units of `{layer}` are dead.", "`{layer}` 的 {of} 个单元中有 {units} 个死亡。"
         ),
         "why": Say(
-            "They are inactive (f′ = 0) on all of {samples} samples: no δ passes them, and they do not come back.",
+            "They are inactive (f′ = 0) on all of {samples} samples: no δ passes them, and they do not "
+            "come back.",
             "它们在全部 {samples} 个样本上都不激活（f′ = 0）：δ 无法通过，也无法恢复。",
         ),
         "cure": Say(
-            "Start again with a smaller learning rate; `LeakyReLU()` or `ELU()` cannot die; scale the inputs.",
+            "Start again with a smaller learning rate; `LeakyReLU()` or `ELU()` cannot die; scale the "
+            "inputs.",
             "用更小的学习率重新开始；`LeakyReLU()`、`ELU()` 不会死亡；缩放输入。",
         ),
     },
     "dead_units.drifted": {
         "why": Say(
-            "They are inactive (f′ = 0) on all of {samples} samples: the biases in front have drifted to {bias} on average.",
+            "They are inactive (f′ = 0) on all of {samples} samples: the biases in front have drifted to "
+            "{bias} on average.",
             "它们在全部 {samples} 个样本上都不激活（f′ = 0）：前面的偏置平均已漂移到 {bias}。",
         ),
     },
     "saturated": {
         "what": Say("`{layer}` is saturated.", "`{layer}` 已饱和。"),
         "why": Say(
-            "{share:%} of its entries lie where f′ is next to 0; what goes in has the RMS {rms}. Above the limit: {layers}.",
+            "{share:%} of its entries lie where f′ is next to 0; what goes in has the RMS {rms}. Above the "
+            "limit: {layers}.",
             "{share:%} 的元素处在 f′ 接近 0 的位置；输入的均方根为 {rms}。超过界限的有：{layers}。",
         ),
         "cure": Say(
-            "Start with smaller weights, scale the inputs, lower the learning rate, or put `BatchNorm()` in front.",
+            "Start with smaller weights, scale the inputs, lower the learning rate, or put `BatchNorm()` "
+            "in front.",
             "用更小的初始权重、缩放输入、降低学习率，或在前面加 `BatchNorm()`。",
         ),
     },
     "step_too_large": {
         "what": Say("The steps are large.", "步长偏大。"),
         "why": Say(
-            "A step of {optimizer} (η = {rate}) moves `{parameter}` by {ratio} of its norm; about 0.001 is usual.",
+            "A step of {optimizer} (η = {rate}) moves `{parameter}` by {ratio} of its norm; about 0.001 is "
+            "usual.",
             "{optimizer}（η = {rate}）的一步使 `{parameter}` 移动其范数的 {ratio}；通常约为 0.001。",
         ),
         "cure": Say(
@@ -177,28 +200,34 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "step_too_large.rises": {
         "what": Say("The steps are too large.", "步长太大。"),
         "why": Say(
-            "A step of {optimizer} (η = {rate}) raises J on the very batch from {before} to {after}; it moves `{parameter}` "
+            "A step of {optimizer} (η = {rate}) raises J on the very batch from {before} to {after}; it "
+            "moves `{parameter}` "
             "by {ratio} of its norm.",
-            "{optimizer}（η = {rate}）的一步使同一批数据上的 J 从 {before} 升到 {after}；`{parameter}` 移动了其范数的 {ratio}。",
+            "{optimizer}（η = {rate}）的一步使同一批数据上的 J 从 {before} 升到 {after}；`{parameter}` 移动"
+            "了其范数的 {ratio}。",
         ),
     },
     "step_too_small": {
         "what": Say("The steps are too small.", "步长太小。"),
         "why": Say(
-            "A step of {optimizer} (η = {rate}) moves weights by {ratio} of their norm (median; about 0.001 is usual) and "
+            "A step of {optimizer} (η = {rate}) moves weights by {ratio} of their norm (median; about 0.001 "
+            "is usual) and "
             "lowers J by {gained} of itself.",
-            "{optimizer}（η = {rate}）的一步使权重移动其范数的 {ratio}（中位数；通常约为 0.001），J 只降低其自身的 {gained}。",
+            "{optimizer}（η = {rate}）的一步使权重移动其范数的 {ratio}（中位数；通常约为 0.001），J 只降低"
+            "其自身的 {gained}。",
         ),
         "cure": Say("Multiply the learning rate by 10 and look again.", "把学习率乘以 10 再看。"),
     },
     "no_progress": {
         "what": Say("Training makes no progress.", "训练没有进展。"),
         "why": Say(
-            "After {epochs} epochs the loss is {last}, in the first it was {first}; the best constant output has {constant}.",
+            "After {epochs} epochs the loss is {last}, in the first it was {first}; the best constant "
+            "output has {constant}.",
             "{epochs} 轮之后损失为 {last}，第一轮为 {first}；最好的常数输出的损失为 {constant}。",
         ),
         "cure": Say(
-            "Try the learning rate times 10 and divided by 10; check that rows of X and y belong together; try to fit 20 "
+            "Try the learning rate times 10 and divided by 10; check that rows of X and y belong together; "
+            "try to fit 20 "
             "samples alone first.",
             "把学习率分别乘以和除以 10 试试；检查 X 与 y 的行是否对应；先试着只拟合 20 个样本。",
         ),
@@ -210,7 +239,8 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "‖∂惩罚‖ = {penalty}，‖∂数据‖ = {data}：前者是后者的 {share} 倍。",
         ),
         "cure": Say(
-            "Train without the penalty first, then raise λ while the validation loss falls. λ divided by m is "
+            "Train without the penalty first, then raise λ while the validation loss falls. λ divided by m "
+            "is "
             "`per_sample=True`.",
             "先不加惩罚训练，再在验证损失下降时逐步增大 λ。λ 除以 m 请写 `per_sample=True`。",
         ),
@@ -218,12 +248,14 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "loss_at_start": {
         "what": Say("The network does worse than guessing.", "网络比瞎猜还差。"),
         "why": Say(
-            "Its loss is {data}; outputs that are all the same would have {start}. The z in front of the output have the "
+            "Its loss is {data}; outputs that are all the same would have {start}. The z in front of the "
+            "output have the "
             "RMS {rms}.",
             "损失为 {data}；所有输出都相同时为 {start}。输出层之前 z 的均方根为 {rms}。",
         ),
         "cure": Say(
-            "Before training: start the last layer with smaller weights and scale the inputs. Behind it: check the labels, "
+            "Before training: start the last layer with smaller weights and scale the inputs. Behind it: "
+            "check the labels, "
             "and lower the learning rate.",
             "训练之前：减小最后一层的初始权重，并缩放输入。训练之后：检查标签，并降低学习率。",
         ),
@@ -231,25 +263,29 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "inputs_not_scaled": {
         "what": Say("{what} is not scaled.", "{what} 没有缩放。"),
         "why": Say(
-            "Its RMS is {rms} (mean {mean}, deviation {std}); initial weights and usual rates expect about 1.",
+            "Its RMS is {rms} (mean {mean}, deviation {std}); initial weights and usual rates expect about "
+            "1.",
             "均方根为 {rms}（均值 {mean}，标准差 {std}）；初始权重和常用学习率都假定约为 1。",
         ),
         "cure": Say(
-            "Subtract the mean and divide by the deviation: `chainrule.data.Standardizer.learn(X)`; pixels as uint8.",
+            "Subtract the mean and divide by the deviation: `chainrule.data.Standardizer.learn(X)`; pixels "
+            "as uint8.",
             "减去均值再除以标准差：`chainrule.data.Standardizer.learn(X)`；像素用 uint8。",
         ),
     },
     "inputs_not_scaled.spread": {
         "what": Say("The features of {what} have different scales.", "{what} 各特征的尺度不同。"),
         "why": Say(
-            "Feature {feature} has the RMS {rms}, {spread} times the median {median}: it alone decides z and the rate.",
+            "Feature {feature} has the RMS {rms}, {spread} times the median {median}: it alone decides z "
+            "and the rate.",
             "第 {feature} 个特征的均方根为 {rms}，是中位数 {median} 的 {spread} 倍：z 和学习率都由它决定。",
         ),
     },
     "inputs_not_scaled.offset": {
         "what": Say("The features of {what} are off centre.", "{what} 的特征偏离中心。"),
         "why": Say(
-            "Their mean is {offset} times their deviation (median over the features): all samples look alike to a unit.",
+            "Their mean is {offset} times their deviation (median over the features): all samples look "
+            "alike to a unit.",
             "均值是标准差的 {offset} 倍（各特征的中位数）：在单元看来所有样本都差不多。",
         ),
     },

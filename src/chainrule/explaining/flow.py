@@ -8,12 +8,12 @@ Everything is computed by the formulas in float64, the pass as in training (batc
      "input": {...}, "targets": {...} | null, "top": ‖δ‖ where the backward pass starts,
      "layers": [record of flow_layers.layer_record, ...],         in the order of computation
      "parameters": [record of flow_parameters.parameter_record, ...],
-     "snr": of the whole gradient of a training batch, "sample_norms": {"min", "median", "max", "largest": [...]} | null}
+     "snr": of the whole gradient of a training batch,
+     "sample_norms": {"min", "median", "max", "largest": [...]} | null}
 
-Loss: `start`: of an output that knows nothing (softmax 1/K: ln K); `constant`: of the best output that is the same
-for every sample; `after`: J on this batch behind one step, the first or a later one,
-whichever is lower; `predicted`: the change of J to first order, gᵀΔθ.
-What is not finite or not known is None.
+Loss: `start`: of an output that knows nothing (softmax 1/K: ln K); `constant`: of the best output that is the
+same for every sample; `after`: J on this batch behind one step, the first or a later one, whichever is lower;
+`predicted`: the change of J to first order, gᵀΔθ. What is not finite or not known is None.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ def flow_of(
 ) -> dict[str, Any]:
     """The gradient flow; arguments as of `fit`.
 
-    history: of the training so far; its optimizer is taken where none is given, and its last rate.  Without either
-    the optimizer is Adam(1e-3), as in `fit`.  training_size: m of a penalty that is divided by it, by default the
-    number of samples in X.  samples: at most so many of X are used, chosen at random.
-    Raises what `fit` raises for arguments that do not fit.
+    history: of the training so far; its optimizer is taken where none is given, and its last rate.  Without
+    either the optimizer is Adam(1e-3), as in `fit`.  training_size: m of a penalty that is divided by it, by
+    default the number of samples in X.  samples: at most so many of X are used, chosen at random. Raises what
+    `fit` raises for arguments that do not fit.
     """
     penalty = penalty_from(penalty)
     batch_size = check_count("batch_size", batch_size)

@@ -1,7 +1,8 @@
 """How δ flows through every layer: sizes, gains, saturation, dead units; one record per layer.
 
 δ is per sample here, ∂J_i/∂(output) without 1/m, so that its size does not depend on the batch.  A gain is
-‖δ of the input‖ / ‖δ of the output‖ over the whole batch; of a layer with weights it is ρ_W, of an activation ρ_f′.
+‖δ of the input‖ / ‖δ of the output‖ over the whole batch; of a layer with weights it is ρ_W, of an activation
+ρ_f′.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""What every parameter gets: its gradient, the penalty's share, the noise of it over batches, and the optimizer's step.
+"""What every parameter gets: its gradient, the penalty's share, the noise of it over batches, and the
+optimizer's step.
 
-The batch is cut into groups of the size of a training batch.  Their gradients are what training would see at these
-parameters: their spread is the noise, and the optimizer is fed with them, at fixed parameters, until its moments have
-settled.  So the step is that of a running training, not the first one of Adam, which moves every entry by η.
+The batch is cut into groups of the size of a training batch.  Their gradients are what training would see at
+these parameters: their spread is the noise, and the optimizer is fed with them, at fixed parameters, until
+its moments have settled.  So the step is that of a running training, not the first one of Adam, which moves
+every entry by η.
 """
 
 from __future__ import annotations
@@ -73,7 +75,9 @@ def _of_samples(flow: Flow, part: slice) -> dict[str, Array]:
 
 
 def noise(groups: Groups, name: str | None = None) -> tuple[float, float]:
-    """(‖mean‖², tr cov / B) of the gradient of a batch: its square is an estimate without bias, at least 0."""
+    """(‖mean‖², tr cov / B) of the gradient of a batch: its square is an estimate without bias, at least
+    0.
+    """
     if len(groups.gradients) < 2:
         return math.nan, math.nan
     names = list(groups.gradients[0]) if name is None else [name]
@@ -125,7 +129,9 @@ def parameter_record(
     groups: Groups,
     suited: float | None,
 ) -> dict[str, Any]:
-    """The record of one parameter.  gradient: of the data's loss; suited: the standard deviation to start with."""
+    """The record of one parameter.  gradient: of the data's loss; suited: the standard deviation to start
+    with.
+    """
     full = f"{flow.one.name}.{name}"
     square, spread = noise(groups, full)
     of_data = norm(gradient)
@@ -172,8 +178,8 @@ def equal_units(flow: Flow, name: str, value: Array, gradient: Array) -> dict[st
 
 
 def suited_deviations(layers: Sequence[Layer], specs: Mapping[str, Parameter]) -> dict[str, float]:
-    """The standard deviation that the weights start with where the layer leaves that open, by what follows: He √(2/n)
-    or Glorot √(2/(n + n_out)).
+    """The standard deviation that the weights start with where the layer leaves that open, by what follows:
+    He √(2/n) or Glorot √(2/(n + n_out)).
     """
     found: dict[str, float] = {}
 
