@@ -1,0 +1,367 @@
+// The engine of the page: from a document to the same passes that made it, in float64.
+//
+// decode(document) gives the arrays; evaluate(nodes, root, bindings) a formula's value; passes(document, changes)
+// everything anew: forward, J, δ, gradients, and the step θ - η ∇.  What cannot be computed, a formula or an array
+// that is not in the document, ends the computation, and the result says what it was ("frozen").
+"use strict";
+
+(function (chainrule) {
+  const { array, arrays: at } = { array: chainrule.arrays.array, arrays: chainrule.arrays };
+  const { scalar, slice, reshaped, put, sum, zip } = at;
+
+  // -- formulas --------------------------------------------------------------------------------------------
+  /** Evaluates the nodes of one table (formulas/exchange.py) under bindings, every one once per offset. */
+  class Formula {
+    constructor(nodes, bindings) {
+      this.nodes = nodes;
+      this.bindings = bindings;
+      this.memory = nodes.map(() => new Map());
+      this.free = freeIndices(nodes);
+    }
+
+    /** The value of a node; offsets: the values of the indices of the reductions around it. */
+    value(number, offsets = {}) {
+      const key = this.free[number].map((name) => offsets[name]).join();
+      const known = this.memory[number];
+      if (!known.has(key)) known.set(key, this.computed(this.nodes[number], offsets));
+      return known.get(key);
+    }
+
+    computed(node, offsets) {
+      if ("number" in node) return scalar(Number(chainrule.fillOf(node.number)));
+      if ("index" in node) return scalar(offsets[node.index]);
+      if ("named" in node) return this.value(node.is, offsets);
+      if ("symbol" in node) {
+        if (!(node.symbol in this.bindings)) throw new Error(`the formula needs a value for ${node.symbol}`);
+        return this.bindings[node.symbol];
+      }
+      if ("over" in node) {
+        const values = [...everyOffset(node)].map((inner) => this.value(node.is, { ...offsets, ...inner }));
+        return known(chainrule.binders, node.over)(values, node.ranges);
+      }
+      const operands = node.to.map((number) => this.value(number, offsets));
+      return known(chainrule.primitives, node.apply)(...operands, node.with ?? {});
+    }
+  }
+
+  function known(table, name) {
+    if (!Object.hasOwn(table, name)) throw new Error(`this page knows no primitive ${name}`);
+    return table[name];
+  }
+
+  /** The offsets of a reduction in row-major order, as {index: value}. */
+  function* everyOffset({ indices, ranges }) {
+    const count = at.sizeOf(ranges);
+    for (let n = 0; n < count; n++) {
+      const offset = at.unflat(ranges, n);
+      yield Object.fromEntries(indices.map((name, axis) => [name, offset[axis]]));
+    }
+  }
+
+  const tables = new WeakMap(); // of formulas that are evaluated again and again, as a recurrent step's
+
+  /** The indices of reductions that a node's value depends on, for every node. */
+  function freeIndices(nodes) {
+    if (tables.has(nodes)) return tables.get(nodes);
+    const free = [];
+    for (const node of nodes) {
+      const below = node.to ?? ("is" in node ? [node.is] : []);
+      const names = new Set(below.flatMap((number) => free[number]));
+      if ("index" in node) names.add(node.index);
+      if ("over" in node) for (const name of node.indices) names.delete(name);
+      free.push([...names].sort());
+    }
+    tables.set(nodes, free);
+    return free;
+  }
+
+  /** The value of the node `root`, its symbols bound by name to arrays. */
+  const evaluate = (nodes, root, bindings) => new Formula(nodes, bindings).value(root);
+
+  // -- the document ----------------------------------------------------------------------------------------
+  /** The numbers of a tensor; null where it is frozen. */
+  function decoded(tensor) {
+    if (tensor.data === undefined) return null;
+    const bytes = Uint8Array.from(atob(tensor.data), (letter) => letter.charCodeAt(0));
+    const view = new DataView(bytes.buffer);
+    const wide = tensor.dtype === "float64";
+    const data = new Float64Array(bytes.length / (wide ? 8 : 4));
+    for (let i = 0; i < data.length; i++) {
+      data[i] = wide ? view.getFloat64(8 * i, true) : view.getFloat32(4 * i, true);
+    }
+    return array(tensor.shape, data);
+  }
+
+  /** Every array of a document by its id; null where it is frozen. */
+  function decode(document) {
+    return Object.fromEntries(Object.entries(document.tensors).map(([id, tensor]) => [id, decoded(tensor)]));
+  }
+
+  /** The computation meets something that is not in the document; `id`: a tensor, or the layer of a formula. */
+  class Frozen extends Error {
+    constructor(id, message) {
+      super(message);
+      this.id = id;
+    }
+  }
+
+  // -- layers ----------------------------------------------------------------------------------------------
+  const isOff = (mask, t, width, s) => mask.data[t * width + s] <= 0;
+
+  /** One evaluation of the network at given arrays. */
+  class Network {
+    constructor(document, arrays) {
+      this.document = document;
+      this.arrays = arrays;
+    }
+
+    array(id) {
+      if (!this.arrays[id]) throw new Frozen(id, `the numbers of ${id} are not in this page`);
+      return this.arrays[id];
+    }
+
+    /** A formula of a layer (or loss, or penalty) under bindings. */
+    formula(owner, bindings) {
+      if (!owner.formulas) throw new Frozen(owner.name, `${owner.title ?? owner.name} has no formulas in this page`);
+      const { nodes, roots } = owner.formulas;
+      const formula = new Formula(nodes, bindings);
+      return (name) => formula.value(roots[name]);
+    }
+
+    given(layer) {
+      const ids = { ...layer.parameters, ...layer.given };
+      return Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, this.array(id)]));
+    }
+
+    forward(layers, x, outputs) {
+      const passes = [];
+      for (const layer of layers) {
+        const one = { layer, x, ...this.one(layer, x, outputs) };
+        outputs[layer.name] = x = one.output;
+        passes.push(one);
+      }
+      return passes;
+    }
+
+    one(layer, x, outputs) {
+      if (layer.kind === "composite") {
+        const inside = layer.branches.map((branch) => this.forward(branch, x, outputs));
+        const ends = inside.map((passes) => passes.at(-1)?.output ?? x);
+        return { inside, ends, output: ends.reduce((joined, end) => this.joined(layer, joined, end)) };
+      }
+      const given = this.given(layer);
+      if (layer.kind === "recurrent") return { given, ...this.passage(layer, x, given) };
+      return { given, output: this.formula(layer, { ...given, x })("forward") };
+    }
+
+    joined({ join }, left, right) {
+      return join === "sum" ? zip(at.plus, left, right) : chainrule.primitives.beside(left, right);
+    }
+
+    /** δ of the chain's input from d = ∂J/∂(its output); fills in δ of every layer and the gradients. */
+    backward(passes, d, deltas, gradients) {
+      for (const one of [...passes].reverse()) {
+        deltas[one.layer.name] = d;
+        d = one.inside ? this.split(one, d, deltas, gradients) : this.below(one, d, gradients);
+      }
+      return d;
+    }
+
+    split(one, d, deltas, gradients) {
+      const below = one.inside.map((passes, n) => {
+        let part = d;
+        if (one.layer.join === "concat") {
+          const more = n < one.inside.length - 1;
+          if (more) part = chainrule.primitives.first_features(d, one.ends[n]);
+          d = more ? chainrule.primitives.other_features(d, one.ends[n]) : d;
+        }
+        return this.backward(passes, part, deltas, gradients);
+      });
+      return below.reduce((total, part) => zip(at.plus, total, part));
+    }
+
+    below(one, d, gradients) {
+      const { layer, x, output, given } = one;
+      if (layer.kind === "recurrent") return this.backThroughTime(one, d, gradients);
+      const value = this.formula(layer, { ...given, x, z: output, a: output, d });
+      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = value(`gradient:${name}`);
+      return value("delta");
+    }
+
+    /** The passage of a recurrent layer through its steps: what every step was given, and the output. */
+    passage(layer, x, given) {
+      const { states, outputs, reverse } = layer.recurrent;
+      const [count, , width] = x.shape;
+      const units = layer.shape.at(-1);
+      const order = Array.from({ length: count }, (_, n) => (reverse ? count - 1 - n : n));
+      const every = array([count, units, width]);
+      let state = Object.fromEntries(states.map((name) => [name, array([units, width])]));
+      const steps = [];
+      for (const t of order) {
+        const before = { ...given, ...state, x: step(x, t) };
+        const value = this.formula(layer, before);
+        steps.push({ t, before });
+        const kept = state;
+        state = Object.fromEntries(states.map((name) => [name, value(`step:${name}`)]));
+        if (given.mask) for (const name of states) state[name] = unmasked(given.mask, t, state[name], kept[name]);
+        put(every, reshaped(state[states[0]], [1, units, width]), [t, 0, 0]);
+      }
+      if (outputs === "last") return { steps, output: state[states[0]] };
+      return { steps, output: given.mask ? masked(given.mask, every) : every };
+    }
+
+    backThroughTime({ layer, x, steps, given }, d, gradients) {
+      const { states, outputs, truncate } = layer.recurrent;
+      const width = x.shape.at(-1);
+      const delta = array(x.shape);
+      const shares = Object.fromEntries(layer.learned.map((name) => [name, null]));
+      let arrived = Object.fromEntries(states.map((name) => [name, array([layer.shape.at(-1), width])]));
+      for (let n = steps.length - 1; n >= 0; n--) {
+        const { t, before } = steps[n];
+        const there = given.mask ? reshaped(step(given.mask, t), [1, width]) : scalar(1);
+        const from = outputs === "all" ? times(step(d, t), there) : n === steps.length - 1 ? d : null;
+        if (from) arrived[states[0]] = zip(at.plus, arrived[states[0]], from);
+        const own = Object.entries(arrived).map(([name, value]) => [`d${name}`, times(value, there)]);
+        const value = this.formula(layer, { ...before, ...Object.fromEntries(own) });
+        put(delta, reshaped(value("step_delta:x"), [1, ...x.shape.slice(1)]), [t, 0, 0]);
+        for (const name of layer.learned) {
+          const share = value(`step_gradient:${name}`);
+          shares[name] = shares[name] ? zip(at.plus, shares[name], share) : share;
+        }
+        const cut = truncate && n % truncate === 0 ? 0 : 1;
+        arrived = Object.fromEntries(states.map((name) => {
+          const past = zip((value, here) => value * (1 - here), arrived[name], there);
+          return [name, zip((down, kept) => (down + kept) * cut, value(`step_delta:${name}`), past)];
+        }));
+      }
+      for (const name of layer.learned) gradients[`${layer.name}.${name}`] = shares[name];
+      return delta;
+    }
+
+    // -- loss and penalty ----------------------------------------------------------------------------------
+    /** {J, data, penalty, perSample, d}: d is δ at the output, of z where the loss is a pair. */
+    loss(passes, backward) {
+      const { loss } = this.document;
+      const last = passes.at(-1);
+      const y = this.array("y");
+      const samples = y.shape.at(-1);
+      const weights = loss.weights ? this.array(loss.weights) : at.full([samples], 1);
+      const scale = at.map((weight) => weight / samples, weights);
+      const value = this.formula({ name: "loss", ...loss }, { a: last.output, z: last.x, y });
+      const perSample = value(loss.pair ? "value_from_z" : "value");
+      const data = sum(times(scale, perSample), [0]).data[0];
+      const penalty = this.penalty((of) => of("value").data[0]).reduce((total, [, added]) => total + added, 0);
+      const d = backward ? times(scale, value(loss.pair ? "residual" : "gradient")) : null;
+      return { J: data + penalty, data, penalty, perSample, d };
+    }
+
+    /** [parameter, read(its formulas)] for every parameter with a penalty. */
+    penalty(read) {
+      const { penalty } = this.document;
+      if (!penalty) return [];
+      const constants = Object.entries(penalty.constants).map(([name, value]) => [name, scalar(value)]);
+      const bindings = Object.fromEntries(constants);
+      return penalty.on.map((id) =>
+        [id, read(this.formula({ name: "penalty", ...penalty }, { ...bindings, W: this.array(id) }))]);
+    }
+  }
+
+  const times = (a, b) => zip((p, q) => p * q, a, b);
+
+  /** Entry t of the first axis. */
+  function step(x, t) {
+    const size = at.sizeOf(x.shape.slice(1));
+    return array(x.shape.slice(1), x.data.subarray(t * size, (t + 1) * size));
+  }
+
+  /** The new state of the samples whose step t is there, the old one of the others. */
+  function unmasked(mask, t, after, before) {
+    const width = after.shape.at(-1);
+    return array(after.shape, after.data.map((value, i) =>
+      (isOff(mask, t, width, i % width) ? before.data[i] : value)));
+  }
+
+  /** Zero at the steps that are padding. */
+  const masked = (mask, every) => times(every, reshaped(mask, [mask.shape[0], 1, mask.shape[1]]));
+
+  // -- passes ----------------------------------------------------------------------------------------------
+  const layersOf = (layers) => layers.flatMap((layer) => [...(layer.branches ?? []).flatMap(layersOf), layer]);
+
+  /** All passes of a document anew.
+   *
+   *  changes: {id: array} in place of the document's: of "input", "y", "weights", parameters, what is given.
+   *  Returns {outputs, J, data, penalty, perSample, deltas, gradients, parameters, updated, J_after, frozen}:
+   *  outputs, deltas by layer; deltas.input; gradients and `updated` = θ - η ∇ by parameter.  frozen: null, or
+   *  {id, reason} of what is missing; all before it is there.  eta: null for no step.
+   */
+  function passes(document, changes = {}, eta = document.update?.eta ?? null) {
+    const arrays = { ...decode(document), ...changes };
+    const result = { outputs: {}, deltas: {}, gradients: {}, updated: {}, frozen: null };
+    try {
+      fill(result, new Network(document, arrays), eta);
+    } catch (error) {
+      if (!(error instanceof Frozen)) throw error;
+      result.frozen = { id: error.id, reason: error.message };
+    }
+    return result;
+  }
+
+  function fill(result, network, eta) {
+    const { graph, loss } = network.document;
+    const made = network.forward(graph.layers, network.array("input"), result.outputs);
+    const { d, ...values } = network.loss(made, true);
+    Object.assign(result, values);
+    const below = loss.pair ? made.slice(0, -1) : made;
+    result.deltas.input = network.backward(below, d, result.deltas, result.gradients);
+    for (const [id, added] of network.penalty((of) => of("gradient"))) {
+      result.gradients[id] = zip(at.plus, result.gradients[id], added);
+    }
+    if (eta === null) return;
+    for (const [id, gradient] of Object.entries(result.gradients)) {
+      result.updated[id] = zip((theta, slope) => theta - eta * slope, network.array(id), gradient);
+    }
+    const moved = new Network(network.document, { ...network.arrays, ...result.updated });
+    result.J_after = moved.loss(moved.forward(graph.layers, moved.array("input"), {}), false).J;
+  }
+
+  /** The passes of a document beside the numbers that are in it.
+   *
+   *  Returns {compared, worst: {id, error}, frozen}; an error is the largest difference by the largest size of the
+   *  array, or of one ten-thousandth of the largest δ or gradient: what is 0 but for rounding has no digits.
+   */
+  function selftest(document) {
+    const found = passes(document);
+    const arrays = decode(document);
+    const named = (prefix, values) => Object.entries(values).map(([name, value]) => [prefix + name, value]);
+    const outputs = Object.entries(found.outputs);
+    const slopes = [...named("delta:", found.deltas), ...named("gradient:", found.gradients)];
+    const size = (x) => x.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const floor = 1e-4 * Math.max(0, ...slopes.map(([, value]) => size(value)));
+    const errors = [
+      ...outputs.map(([id, value]) => ({ id, value, floor: 0 })),
+      ...slopes.map(([id, value]) => ({ id, value, floor })),
+    ].filter(({ id }) => arrays[id]).map(({ id, value, floor: least }) =>
+      ({ id, error: difference(value, arrays[id]) / (Math.max(size(arrays[id]), least) || 1) }));
+    const numbers = [["J", found.J, document.loss.J], ["J_after", found.J_after, document.update?.J_after]];
+    for (const [id, value, expected] of numbers) {
+      if (typeof value !== "number" || typeof expected !== "number") continue;
+      errors.push({ id, error: Math.abs(value - expected) / (Math.abs(expected) || 1) });
+    }
+    const worst = errors.reduce((most, one) => (one.error <= most.error ? most : one), { id: null, error: 0 });
+    return { compared: errors.length, worst, frozen: found.frozen };
+  }
+
+  /** The largest |a - b|; infinite where shapes differ, NaN equal to NaN. */
+  function difference(a, b) {
+    if (!at.same(a.shape, b.shape)) return Infinity;
+    let most = 0;
+    a.data.forEach((value, i) => {
+      const error = Object.is(value, b.data[i]) || value === b.data[i] ? 0 : Math.abs(value - b.data[i]);
+      if (!(error <= most)) most = error;
+    });
+    return most;
+  }
+
+  Object.assign(chainrule, { Formula, Frozen, decode, decoded, evaluate, everyOffset, layersOf, passes, selftest });
+  if (typeof module === "object") module.exports = chainrule;
+})((globalThis.chainrule ??= {}));

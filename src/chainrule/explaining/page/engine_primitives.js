@@ -1,0 +1,409 @@
+// The primitives of chainrule.formulas a second time: name -> function of arrays and the node's options.
+//
+// Written from their meaning, one by one, and compared with the first implementation to 1e-12 for every layer
+// (tests/explaining/test_engine.py).  Axes are those of arrays.py there: features last but one, positions before.
+"use strict";
+
+(function (chainrule) {
+  const at = chainrule.arrays;
+  const { array, full, map, max, permuted, put, reshaped, scalar, sizeOf, slice, stretched, sum, zip } = at;
+
+  // -- axes ------------------------------------------------------------------------------------------------
+  const features = (x) => x.shape.length - 2;
+  const samples = (x) => x.shape.length - 1;
+  const positions = (x) => range(x.shape.length - 2);
+  const range = (count) => Array.from({ length: Math.max(count, 0) }, (_, n) => n);
+  const zeros = (x) => full(x.shape, 0);
+  const ones = (x) => full(x.shape, 1);
+  const numberOf = (x) => x.data[0];
+  const starting = (x, axis, start) => x.shape.map((_, n) => (n === axis ? start : 0));
+  const resized = (x, axis, count) => x.shape.map((size, n) => (n === axis ? count : size));
+  /** Features start ... start + count of x. */
+  const rows = (x, start, count) => slice(x, starting(x, features(x), start), resized(x, features(x), count));
+
+  /** 1 where x first takes its largest value along an axis, 0 elsewhere. */
+  function firstLargest(x, axis) {
+    const out = zeros(x);
+    const inner = sizeOf(x.shape.slice(axis + 1));
+    const count = x.shape[axis];
+    for (let block = 0; block < x.data.length; block += count * inner) {
+      for (let i = block; i < block + inner; i++) {
+        let best = i;
+        for (let j = i; j < block + count * inner; j += inner) if (x.data[j] > x.data[best]) best = j;
+        out.data[best] = 1;
+      }
+    }
+    return out;
+  }
+
+  function matmul(a, x) {
+    const [outputs, inputs] = a.shape;
+    const width = x.shape[samples(x)];
+    if (a.shape.length !== 2 || x.shape[features(x)] !== inputs) {
+      throw new Error(`matmul needs (K, C) and (..., C, m), received (${a.shape}) and (${x.shape})`);
+    }
+    const out = array(resized(x, features(x), outputs));
+    const places = sizeOf(x.shape.slice(0, -2));
+    for (let place = 0, o = 0; place < places; place++) {
+      const start = place * inputs * width;
+      for (let k = 0; k < outputs; k++) {
+        for (let s = 0; s < width; s++, o++) {
+          let total = 0;
+          for (let c = 0, i = k * inputs, j = start + s; c < inputs; c++, i++, j += width) {
+            total += a.data[i] * x.data[j];
+          }
+          out.data[o] = total;
+        }
+      }
+    }
+    return out;
+  }
+
+  function correlate(a, b) {
+    const [K, C, width] = [a.shape[features(a)], b.shape[features(b)], a.shape[samples(a)]];
+    const out = array([K, C]);
+    const places = sizeOf(a.shape.slice(0, -2));
+    for (let place = 0; place < places; place++) {
+      for (let k = 0, o = 0; k < K; k++) {
+        for (let c = 0; c < C; c++, o++) {
+          let total = 0;
+          const [i, j] = [(place * K + k) * width, (place * C + c) * width];
+          for (let s = 0; s < width; s++) total += a.data[i + s] * b.data[j + s];
+          out.data[o] += total;
+        }
+      }
+    }
+    return out;
+  }
+
+  /** Σ over one axis of a ⊙ b, both brought to a common shape: the sums of attention, which are small. */
+  const contracted = (a, b, axis) => sum(zip((p, q) => p * q, a, b), [axis]);
+
+  /** An axis of length 1 in front of axis `axis`. */
+  const widened = (x, axis) => reshaped(x, [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)]);
+
+  function swapped(x, axis) {
+    const order = range(x.shape.length);
+    [order[axis], order[axis + 1]] = [axis + 1, axis];
+    return permuted(x, order);
+  }
+
+  // -- windows ---------------------------------------------------------------------------------------------
+  const grids = {
+    extent: (grid) => grid.kernel.map((size, axis) => (size - 1) * grid.dilation[axis] + 1),
+
+    /** [before, behind] of every axis of an image of `size`. */
+    pads(grid, size) {
+      if (typeof grid.padding !== "string") return grid.padding;
+      const extent = grids.extent(grid);
+      return size.map((length, axis) => {
+        const [count, step] = [Math.ceil(length / grid.stride[axis]), grid.stride[axis]];
+        const total = Math.max((count - 1) * step + extent[axis] - length, 0);
+        return [Math.floor(total / 2), total - Math.floor(total / 2)];
+      });
+    },
+
+    /** How many windows an image has along its axes. */
+    windows(grid, size) {
+      const extent = grids.extent(grid);
+      return grids.pads(grid, size).map(([before, behind], axis) =>
+        Math.floor((size[axis] + before + behind - extent[axis]) / grid.stride[axis]) + 1);
+    },
+
+    /** The size of the image that has so many windows. */
+    image(grid, windows) {
+      if (typeof grid.padding === "string") return windows.map((count, axis) => count * grid.stride[axis]);
+      const extent = grids.extent(grid);
+      return windows.map((count, axis) =>
+        (count - 1) * grid.stride[axis] + extent[axis] - at.plus(...grid.padding[axis]) + grid.outside[axis]);
+    },
+
+    /** Where pixels lie at an offset of windows: per axis [first pixel, first window, how many]. */
+    meet(grid, size, offset) {
+      const [windows, pads] = [grids.windows(grid, size), grids.pads(grid, size)];
+      return size.map((length, axis) => {
+        const step = grid.stride[axis];
+        const shift = grid.dilation[axis] * offset[axis] - pads[axis][0];
+        const first = Math.max(0, Math.ceil(-shift / step));
+        const last = Math.max(Math.min(windows[axis], Math.floor((length - 1 - shift) / step) + 1), first);
+        return [first * step + shift, first, last - first];
+      });
+    },
+  };
+
+  /** The same for all axes of x, those behind the positions as they are. */
+  function meeting(x, size, offset, grid) {
+    const met = grids.meet(grid, size, offset.map(numberOf));
+    const rest = x.shape.slice(size.length);
+    const none = rest.map(() => 0);
+    return {
+      rest,
+      pixels: [...met.map(([pixel]) => pixel), ...none],
+      windows: [...met.map(([, window]) => window), ...none],
+      counts: [...met.map(([, , count]) => count), ...rest],
+      steps: [...grid.stride, ...none.map(() => 1)],
+    };
+  }
+
+  function window(x, ...offset) {
+    const { grid, fill = 0 } = offset.pop();
+    const size = x.shape.slice(0, offset.length);
+    const { rest, pixels, windows, counts, steps } = meeting(x, size, offset, grid);
+    const out = full([...grids.windows(grid, size), ...rest], Number(fillOf(fill)));
+    return counts.includes(0) ? out : put(out, slice(x, pixels, counts, steps), windows);
+  }
+
+  const fillOf = (fill) => ({ inf: Infinity, "-inf": -Infinity, nan: NaN })[fill] ?? fill;
+
+  function place(x, like, ...offset) {
+    const { grid } = offset.pop();
+    const size = like.shape.slice(0, offset.length);
+    const { rest, pixels, windows, counts, steps } = meeting(x, size, offset, grid);
+    const out = full([...size, ...rest], 0);
+    return counts.includes(0) ? out : put(out, slice(x, windows, counts), pixels, steps);
+  }
+
+  // -- kernels, blocks, gates ------------------------------------------------------------------------------
+  /** Where the matrix of a kernel (K, offsets ..., C) at an offset begins, and its size within the kernel. */
+  function matrixOf(kernel, offset) {
+    const inner = kernel.shape.slice(1, -1);
+    const counts = [kernel.shape[0], ...inner.map(() => 1), kernel.shape.at(-1)];
+    return { starts: [0, ...offset.map(numberOf), 0], counts };
+  }
+
+  /** [row, column] of every entry of a block-diagonal matrix whose blocks are `width` columns wide. */
+  function blocks(count, columns, width) {
+    const group = (row) => Math.floor(row / (count / (columns / width)));
+    return range(count).flatMap((row) => range(width).map((n) => row * columns + group(row) * width + n));
+  }
+
+  function gateRows(z, { gate, gates }) {
+    const size = z.shape[features(z)] / gates.length;
+    return [gates.indexOf(gate) * size, size];
+  }
+
+  function sinusoids(x) {
+    const [steps, width] = x.shape;
+    const out = array([steps, width, 1]);
+    for (let t = 0, i = 0; t < steps; t++) {
+      for (let k = 0; k < width; k++, i++) {
+        const angle = t / 10000 ** ((k - (k % 2)) / width);
+        out.data[i] = k % 2 ? Math.cos(angle) : Math.sin(angle);
+      }
+    }
+    return out;
+  }
+
+  function oneHot(x, like, { skip = null }) {
+    const ids = array([like.shape[0], 1], Float64Array.from(range(like.shape[0])));
+    return zip((id, n) => (id === n && id !== skip ? 1 : 0), widened(x, samples(x)), ids);
+  }
+
+  function meanGroups(x, { groups }) {
+    const axis = features(x);
+    const width = x.shape[axis] / groups;
+    const split = reshaped(x, [...x.shape.slice(0, axis), groups, width, x.shape[axis + 1]]);
+    const axes = [...positions(x), axis + 1];
+    const count = axes.reduce((product, n) => product * split.shape[n], 1);
+    const means = map((total) => total / count, sum(split, axes, true));
+    return reshaped(stretched(means, split.shape), x.shape);
+  }
+
+  function fit(x, like) {
+    const front = x.shape.length - like.shape.length;
+    const thin = (axis) => axis < front || (like.shape[axis - front] === 1 && x.shape[axis] !== 1);
+    const axes = range(x.shape.length).filter(thin);
+    return reshaped(sum(x, axes, true), like.shape);
+  }
+
+  function beside(a, b) {
+    const [above, below] = [a.shape[features(a)], b.shape[features(b)]];
+    const out = put(array(resized(a, features(a), above + below)), a, starting(a, -1, 0));
+    return put(out, b, starting(b, features(b), above));
+  }
+
+  function mean(x, axes, keep) {
+    const total = sum(x, axes, keep);
+    return map((value) => value / (x.data.length / total.data.length), total);
+  }
+
+  // -- functions of one number -----------------------------------------------------------------------------
+  /** e^{-x²} 2x/√π Σ (2x²)^n / (1·3···(2n+1)), all terms positive; beyond 3 it is 1 - erfc, by the continued
+   *  fraction of erfc. */
+  function erf(x) {
+    const size = Math.abs(x);
+    if (!(size > 0)) return x;
+    if (size > 6) return Math.sign(x);
+    const front = (Math.exp(-size * size) * 2) / Math.sqrt(Math.PI);
+    if (size > 3) {
+      let fraction = size;
+      for (let n = 60; n > 0; n--) fraction = size + n / 2 / fraction;
+      return Math.sign(x) * (1 - front / 2 / fraction);
+    }
+    let [total, term] = [0, size];
+    for (let n = 1; total + term !== total; n++) {
+      total += term;
+      term *= (2 * size * size) / (2 * n + 1);
+    }
+    return Math.sign(x) * front * total;
+  }
+
+  function power(x, { exponent }) {
+    if (exponent === 2) return map((v) => v * v, x);
+    return exponent === 0.5 ? map(Math.sqrt, x) : map((v) => v ** exponent, x);
+  }
+
+  function where(condition, yes, no) {
+    const shape = [yes, no].reduce((common, x) => at.commonShape(common, x.shape), condition.shape);
+    const [chosen, left, right] = [condition, yes, no].map((x) => stretched(x, shape).data);
+    return array(shape, chosen.map((value, i) => (value !== 0 ? left[i] : right[i])));
+  }
+
+  const entrywise = (f) => (x) => map(f, x);
+  const pairwise = (f) => (a, b) => zip(f, a, b);
+
+  const primitives = {
+    fit,
+    stretch: (x, like) => stretched(x, like.shape),
+    add: pairwise((a, b) => a + b),
+    subtract: pairwise((a, b) => a - b),
+    multiply: pairwise((a, b) => a * b),
+    divide: pairwise((a, b) => a / b),
+    ratio: pairwise((a, b) => (b === 0 ? 0 : a / b)),
+    negative: entrywise((x) => -x),
+    power,
+    sqrt: entrywise(Math.sqrt),
+    exp: entrywise(Math.exp),
+    expm1: entrywise(Math.expm1),
+    log: entrywise(Math.log),
+    log1p: entrywise(Math.log1p),
+    xlogy: pairwise((w, x) => (w === 0 ? 0 : w * Math.log(x))),
+    tanh: entrywise(Math.tanh),
+    erf: entrywise(erf),
+    absolute: entrywise(Math.abs),
+    maximum: pairwise(Math.max),
+    minimum: pairwise(Math.min),
+    greater: pairwise((a, b) => (a > b ? 1 : 0)),
+    where,
+    ones_like: ones,
+    zeros_like: zeros,
+    transpose: (x) => permuted(x, range(x.shape.length).reverse()),
+    matmul,
+    correlate,
+    broadcast_samples: (b) => reshaped(b, [...b.shape, 1]),
+    sum_samples: (x) => sum(x, [samples(x)]),
+    sum_positions: (x) => sum(x, positions(x)),
+    inside: ones,
+    every_feature: (x) => widened(x, 1),
+    count_positions: (x) => scalar(sizeOf(x.shape.slice(0, -2))),
+    max_positions: (x) => max(x, positions(x)),
+    first_position: (x) => {
+      const [count, ...rest] = [sizeOf(x.shape.slice(0, -2)), ...x.shape.slice(-2)];
+      return reshaped(firstLargest(reshaped(x, [count, ...rest]), 0), x.shape);
+    },
+    sum_features: (x) => sum(x, [features(x)], true),
+    mean_features: (x) => mean(x, [features(x)], true),
+    count_features: (x) => scalar(x.shape[features(x)]),
+    count_values: (x) => scalar(x.data.length / x.shape[features(x)]),
+    mean_samples: (x) => mean(x, [...positions(x), samples(x)]),
+    mean_groups: meanGroups,
+    max_features: (x) => max(x, [features(x)], true),
+    largest_feature: (x) => firstLargest(x, features(x)),
+    sum_outputs: (x) => sum(x, range(samples(x))),
+    count_outputs: (x) => scalar(x.data.length / x.shape[samples(x)]),
+    sum_entries: (x) => sum(x, range(x.shape.length)),
+    beside,
+    first_features: (x, like) => rows(x, 0, like.shape[features(like)]),
+    other_features: (x, like) => {
+      const first = like.shape[features(like)];
+      return rows(x, first, x.shape[features(x)] - first);
+    },
+    one_hot: oneHot,
+    sinusoids,
+    gate: (z, option) => rows(z, ...gateRows(z, option)),
+    gate_place: (x, like, option) => {
+      const [first] = gateRows(like, option);
+      return put(zeros(like), x, starting(like, features(like), first));
+    },
+    sum_steps: (x) => x,
+    flatten: (x) => reshaped(x, [sizeOf(x.shape.slice(0, -1)), x.shape[samples(x)]]),
+    unflatten: (x, like) => reshaped(x, like.shape),
+    window,
+    place,
+    canvas: (x, { grid, features: count }) => {
+      const axes = grid.kernel.length;
+      return full([...grids.image(grid, x.shape.slice(0, axes)), count, x.shape[samples(x)]], 0);
+    },
+    kernel_at: (w, ...offset) => {
+      offset.pop();
+      const { starts, counts } = matrixOf(w, offset);
+      return reshaped(slice(w, starts, counts), [w.shape[0], w.shape.at(-1)]);
+    },
+    kernel_place: (x, like, ...offset) => {
+      offset.pop();
+      const { starts, counts } = matrixOf(like, offset);
+      return put(zeros(like), reshaped(x, counts), starts);
+    },
+    block_diagonal: (w, like) => {
+      const [count, width] = w.shape;
+      const columns = like.shape[features(like)];
+      const out = array([count, columns]);
+      blocks(count, columns, width).forEach((place, i) => { out.data[place] = w.data[i]; });
+      return out;
+    },
+    diagonal_blocks: (x, like) => {
+      const [count, columns] = x.shape;
+      const width = like.shape[samples(like)];
+      return array([count, width], Float64Array.from(blocks(count, columns, width), (place) => x.data[place]));
+    },
+    chosen: (winner, ...offset) => {
+      const { grid } = offset.pop();
+      const place = at.flat(grid.kernel, offset.map(numberOf));
+      return map((value) => (value === place ? 1 : 0), winner);
+    },
+    split_heads: (x, { heads }) => {
+      const [steps, width, count] = x.shape;
+      return permuted(reshaped(x, [steps, heads, width / heads, count]), [1, 0, 2, 3]);
+    },
+    join_heads: (x, { heads }) => {
+      const [, steps, width, count] = x.shape;
+      return reshaped(permuted(x, [1, 0, 2, 3]), [steps, heads * width, count]);
+    },
+    // (..., T, 1, n, m) and (..., 1, S, n, m) over n; (..., T, S, 1, m) and (..., 1, S, n, m) over S.
+    step_products: (a, b) => contracted(widened(a, features(a)), widened(b, features(b) - 1), samples(a)),
+    mix_steps: (a, x) => contracted(widened(a, samples(a)), widened(x, features(x) - 1), features(x)),
+    swap_steps: (a) => swapped(a, a.shape.length - 3),
+    not_later: (s) => {
+      const [steps, keys] = s.shape.slice(-3, -1);
+      const seen = range(steps * keys).map((i) => (i % keys <= Math.floor(i / keys) ? 1 : 0));
+      return array([steps, keys, 1], Float64Array.from(seen));
+    },
+  };
+
+  // -- reductions over the offsets of a kernel: values in row-major order, and the ranges of the indices ---
+  const folded = (f) => (values) => values.reduce((total, value) => zip(f, total, value));
+  const sumOver = folded(at.plus);
+
+  const binders = {
+    sum_over: sumOver,
+    mean_over: (values) => map((total) => total / values.length, sumOver(values)),
+    max_over: folded(Math.max),
+    // NumPy takes the first of equal values: row-major first.
+    argmax_over: (values) => {
+      const out = array(values[0].shape);
+      out.data.forEach((_, i) => {
+        out.data[i] = values.reduce((best, value, n) => (value.data[i] > values[best].data[i] ? n : best), 0);
+      });
+      return out;
+    },
+    stack_over: (values, ranges) => {
+      const [count, ...rest] = values[0].shape;
+      const out = array([count, values.length, ...rest]);
+      values.forEach((value, n) => put(out, widened(value, 1), starting(out, 1, n)));
+      return reshaped(out, [count, ...ranges, ...rest]);
+    },
+  };
+
+  Object.assign(chainrule, { primitives, binders, grids, fillOf });
+  if (typeof module === "object") module.exports = chainrule;
+})((globalThis.chainrule ??= {}));
