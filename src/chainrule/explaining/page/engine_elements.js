@@ -1,0 +1,352 @@
+// One entry of a formula as sums and products of entries of its symbols: formulas/elements.py in JavaScript.
+//
+// element(nodes, root, index, bindings) is {kind, value, of?, symbol?, name?, index?}, the JSON of element_json:
+// kind "entry" of a symbol (or of a named intermediate), "number", "sum", "product", "negative", "call".  Every
+// primitive has one rule that says which entries of its operands an entry of its result is made of.
+"use strict";
+
+(function (chainrule) {
+  const at = chainrule.arrays;
+
+  // -- elements --------------------------------------------------------------------------------------------
+  const NOTHING = { kind: "number", value: 0 }; // zero by structure: left out of sums
+  const ONE = { kind: "number", value: 1 };
+  const number = (value) => ({ kind: "number", value });
+  const valueSum = (of) => of.reduce((total, part) => total + part.value, 0);
+
+  /** The sum of what is not zero by structure; sums within are taken apart. */
+  function total(terms) {
+    const flat = terms.filter((term) => term !== NOTHING).flatMap((term) => (term.kind === "sum" ? term.of : [term]));
+    if (flat.length < 2) return flat[0] ?? NOTHING;
+    return { kind: "sum", value: valueSum(flat), of: flat };
+  }
+
+  /** The product; nothing where a factor is zero by structure, and factors 1 are left out. */
+  function times(...factors) {
+    if (factors.includes(NOTHING)) return NOTHING;
+    const flat = factors.filter((one) => one !== ONE).flatMap((one) => (one.kind === "product" ? one.of : [one]));
+    if (flat.length < 2) return flat[0] ?? ONE;
+    return { kind: "product", value: flat.reduce((product, one) => product * one.value, 1), of: flat };
+  }
+
+  /** -element; of a sum term by term. */
+  function minus(element) {
+    if (element === NOTHING) return NOTHING;
+    if (element.kind === "negative") return element.of[0];
+    if (element.kind === "sum") return total(element.of.map(minus));
+    return { kind: "negative", value: -element.value, of: [element] };
+  }
+
+  const share = (count) => ({ kind: "call", value: 1 / count, of: [ONE, number(count)], name: "divide" });
+
+  /** The maximum; in the padding there is nothing that could win. */
+  function largest(elements) {
+    const of = elements.filter((element) => element !== NOTHING);
+    return { kind: "call", value: Math.max(...of.map((element) => element.value)), of, name: "max" };
+  }
+
+  // -- reading ---------------------------------------------------------------------------------------------
+  /** Reads entries of a table's nodes under `offsets`, the values of the indices of the sums around. */
+  class Reader {
+    constructor(formula, offsets, throughNames) {
+      Object.assign(this, { formula, offsets, throughNames });
+    }
+
+    inner(offsets) {
+      return new Reader(this.formula, { ...this.offsets, ...offsets }, this.throughNames);
+    }
+
+    value(number) {
+      return this.formula.value(number, this.offsets);
+    }
+
+    shape(number) {
+      return this.value(number).shape;
+    }
+
+    /** The values of the indices of a kernel's offset. */
+    offset(numbers) {
+      return numbers.map((one) => this.value(one).data[0]);
+    }
+
+    entry(number, place) {
+      const { shape, data } = this.value(number);
+      return data[at.flat(shape, place)];
+    }
+
+    /** The entry of a node at a place of the (larger) array it is broadcast to. */
+    read(number, place) {
+      const node = this.formula.nodes[number];
+      const shape = this.shape(number);
+      const own = place.slice(place.length - shape.length).map((i, axis) => (shape[axis] === 1 ? 0 : i));
+      if ("number" in node) return this.constant(this.entry(number, own));
+      if ("index" in node) return { kind: "number", value: this.offsets[node.index] };
+      if ("symbol" in node) {
+        const symbol = [node.symbol, node.role, node.kind];
+        return leaf({ kind: "entry", value: this.entry(number, own), symbol, name: node.symbol }, own);
+      }
+      if ("named" in node) {
+        if (this.throughNames) return this.read(node.is, own);
+        return leaf({ kind: "entry", value: this.entry(number, own), name: node.named }, own);
+      }
+      if (node.over in REDUCTIONS) return REDUCTIONS[node.over](this, node, own);
+      if (node.apply in RULES) return RULES[node.apply](this, { ...node, number }, own);
+      if (node.apply in FUNCTIONS) return this.call(number, node, own);
+      return { kind: "number", value: this.entry(number, own) };
+    }
+
+    constant(value) {
+      return value === 0 ? NOTHING : value === 1 ? ONE : number(value);
+    }
+
+    call(number, node, place) {
+      const of = node.to.slice(0, FUNCTIONS[node.apply]).map((operand) => this.read(operand, place));
+      const exponent = node.with?.exponent;
+      if (exponent !== undefined) of.push({ kind: "number", value: exponent });
+      return leaf({ kind: "call", value: this.entry(number, place), of, name: node.apply }, place);
+    }
+  }
+
+  const leaf = (element, index) => (index.length ? { ...element, index } : element);
+
+  /** Elementwise functions: how many of their operands are numbers the function is of. */
+  const FUNCTIONS = {
+    exp: 1, expm1: 1, log: 1, log1p: 1, tanh: 1, erf: 1, sqrt: 1, absolute: 1, power: 1,
+    divide: 2, ratio: 2, maximum: 2, minimum: 2, greater: 2, xlogy: 2,
+  };
+
+  // -- rules: (reader, node, place) -> element -------------------------------------------------------------
+  const each = (count, f) => Array.from({ length: count }, (_, n) => f(n));
+
+  /** Every index of a shape, in row-major order. */
+  const indices = (shape) => each(at.sizeOf(shape), (n) => at.unflat(shape, n));
+
+  /** `place` with every combination of indices at the given axes of a shape. */
+  function overAxes(shape, axes, place) {
+    return indices(axes.map((axis) => shape[axis])).map((own) => {
+      const full = [...place];
+      axes.forEach((axis, n) => { full[axis] = own[n]; });
+      return full;
+    });
+  }
+
+  /** A rule for what only moves entries: the place in the first operand, or null where there is nothing. */
+  const moved = (to) => (r, node, place) => {
+    const source = to(r, node, place);
+    return source === null ? NOTHING : r.read(node.to[0], source);
+  };
+
+  /** A rule for sums over axes: those of the operand's shape, and the result's place in it. */
+  const summed = (axesOf, placeOf) => (r, { to: [x] }, place) => {
+    const shape = r.shape(x);
+    const base = placeOf(place, shape.length);
+    return total(overAxes(shape, axesOf(shape.length), base).map((here) => r.read(x, here)));
+  };
+
+  /** The mean of what a rule sums: (1/n) · sum. */
+  const mean = (rule) => (r, node, place) => {
+    const found = rule(r, node, place);
+    const count = r.value(node.to[0]).data.length / r.value(node.number).data.length;
+    return count === 1 ? found : times(share(count), found);
+  };
+
+  const zeros = (count) => each(Math.max(count, 0), () => 0);
+  const upTo = (count) => each(Math.max(count, 0), (n) => n);
+  const positions = summed((n) => upTo(n - 2), (place, n) => [...zeros(n - 2), ...place]);
+  const allSamples = summed((n) => [...upTo(n - 2), n - 1], (place, n) => [...zeros(n - 2), ...place, 0]);
+  const features = summed((n) => [n - 2], (place) => place);
+
+  /** [positions ..., feature, sample] of a place. */
+  const ends = (place) => [place.slice(0, -2), place.at(-2), place.at(-1)];
+
+  function meanGroups(r, { to: [x], with: { groups } }, place) {
+    const shape = r.shape(x);
+    const width = shape.at(-2) / groups;
+    const first = Math.floor(place.at(-2) / width) * width;
+    const places = indices([...shape.slice(0, -2), width]).map((own) =>
+      [...own.slice(0, -1), first + own.at(-1), place.at(-1)]);
+    return times(share(places.length), total(places.map((here) => r.read(x, here))));
+  }
+
+  function window(r, { to: [x, ...at_], with: { grid } }, place) {
+    const offset = r.offset(at_);
+    const size = r.shape(x).slice(0, offset.length);
+    const pads = chainrule.grids.pads(grid, size);
+    const pixel = offset.map((m, axis) => grid.stride[axis] * place[axis] + grid.dilation[axis] * m - pads[axis][0]);
+    const inside = pixel.every((u, axis) => u >= 0 && u < size[axis]);
+    return inside ? [...pixel, ...place.slice(offset.length)] : null;
+  }
+
+  function placed(r, { to: [x, like, ...at_], with: { grid } }, place) {
+    const offset = r.offset(at_);
+    const pads = chainrule.grids.pads(grid, r.shape(like).slice(0, offset.length));
+    const windows = offset.map((m, axis) => (place[axis] + pads[axis][0] - grid.dilation[axis] * m) / grid.stride[axis]);
+    const counts = r.shape(x);
+    const there = windows.every((i, axis) => Number.isInteger(i) && i >= 0 && i < counts[axis]);
+    return there ? [...windows, ...place.slice(offset.length)] : null;
+  }
+
+  function blockStart(row, [count, columns], width) {
+    return Math.floor(row / (count / (columns / width))) * width;
+  }
+
+  function gateRows({ with: { gate, gates } }, count) {
+    const size = count / gates.length;
+    return [gates.indexOf(gate) * size, size];
+  }
+
+  /** What broadcasting repeated is summed. */
+  function fit(r, node, place) {
+    const [shape, like] = [r.shape(node.to[0]), r.shape(node.number)];
+    const front = shape.length - like.length;
+    const axes = upTo(shape.length).filter((n) => n < front || (shape[n] > 1 && like[n - front] === 1));
+    const places = overAxes(shape, axes, [...zeros(front), ...place]);
+    return total(places.map((here) => r.read(node.to[0], here)));
+  }
+
+  /** The branch taken at this place. */
+  function where(r, { to: [condition, yes, no], number: own }, place) {
+    const chosen = at.stretched(r.value(condition), r.shape(own));
+    return r.read(chosen.data[at.flat(chosen.shape, place)] !== 0 ? yes : no, place);
+  }
+
+  function beside(r, { to: [above, below] }, place) {
+    const [here, k, s] = ends(place);
+    const size = r.shape(above).at(-2);
+    return k < size ? r.read(above, place) : r.read(below, [...here, k - size, s]);
+  }
+
+  const RULES = {
+    add: (r, { to }, place) => total(to.map((operand) => r.read(operand, place))),
+    subtract: (r, { to: [a, b] }, place) => total([r.read(a, place), minus(r.read(b, place))]),
+    negative: (r, { to: [x] }, place) => minus(r.read(x, place)),
+    multiply: (r, { to }, place) => times(...to.map((operand) => r.read(operand, place))),
+    where,
+    matmul: (r, { to: [a, x] }, place) => {
+      const [here, k, s] = ends(place);
+      return total(each(r.shape(x).at(-2), (c) => times(r.read(a, [k, c]), r.read(x, [...here, c, s]))));
+    },
+    correlate: (r, { to: [a, b] }, [k, c]) => {
+      const shape = r.shape(a);
+      return total(indices([...shape.slice(0, -2), shape.at(-1)]).map((own) => {
+        const [here, s] = [own.slice(0, -1), own.at(-1)];
+        return times(r.read(a, [...here, k, s]), r.read(b, [...here, c, s]));
+      }));
+    },
+    step_products: (r, { to: [a, b] }, place) => {
+      const [heads, [t, k, s]] = [place.slice(0, -3), place.slice(-3)];
+      return total(each(r.shape(a).at(-2), (n) =>
+        times(r.read(a, [...heads, t, n, s]), r.read(b, [...heads, k, n, s]))));
+    },
+    mix_steps: (r, { to: [a, x] }, place) => {
+      const [heads, [t, n, s]] = [place.slice(0, -3), place.slice(-3)];
+      return total(each(r.shape(x).at(-3), (k) =>
+        times(r.read(a, [...heads, t, k, s]), r.read(x, [...heads, k, n, s]))));
+    },
+    sum_positions: positions,
+    sum_samples: summed((n) => [n - 1], (place) => [...place, 0]),
+    sum_features: features,
+    sum_outputs: summed((n) => upTo(n - 1), (place, n) => [...zeros(n - 1), ...place]),
+    sum_entries: summed(upTo, (_, n) => zeros(n)),
+    mean_features: mean(features),
+    mean_samples: mean(allSamples),
+    mean_groups: meanGroups,
+    max_features: (r, { to: [x] }, place) =>
+      largest(overAxes(r.shape(x), [place.length - 2], place).map((here) => r.read(x, here))),
+    max_positions: (r, { to: [x] }, place) => {
+      const shape = r.shape(x);
+      const axes = upTo(shape.length - 2);
+      return largest(overAxes(shape, axes, [...zeros(axes.length), ...place]).map((here) => r.read(x, here)));
+    },
+    fit,
+    stretch: (r, { to: [x] }, place) => r.read(x, place),
+    beside,
+    zeros_like: () => NOTHING,
+    canvas: () => NOTHING,
+    ones_like: () => ONE,
+    sum_steps: moved((r, node, place) => place),
+    transpose: moved((r, node, place) => [...place].reverse()),
+    broadcast_samples: moved((r, node, place) => place.slice(0, -1)),
+    every_feature: moved((r, node, place) => [place[0], place.at(-1)]),
+    window: moved(window),
+    place: moved(placed),
+    kernel_at: moved((r, { to }, place) => [place[0], ...r.offset(to.slice(1)), place[1]]),
+    kernel_place: moved((r, { to }, place) =>
+      (at.same(place.slice(1, -1), r.offset(to.slice(2))) ? [place[0], place.at(-1)] : null)),
+    block_diagonal: moved((r, node, [row, column]) => {
+      const width = r.shape(node.to[0])[1];
+      const first = blockStart(row, r.shape(node.number), width);
+      return column >= first && column < first + width ? [row, column - first] : null;
+    }),
+    diagonal_blocks: moved((r, node, [row, n]) =>
+      [row, blockStart(row, r.shape(node.to[0]), r.shape(node.number)[1]) + n]),
+    first_features: moved((r, node, place) => place),
+    other_features: moved((r, { to: [, like] }, place) => {
+      const [here, k, s] = ends(place);
+      return [...here, k + r.shape(like).at(-2), s];
+    }),
+    gate: moved((r, node, place) => {
+      const [here, k, s] = ends(place);
+      return [...here, k + gateRows(node, r.shape(node.to[0]).at(-2))[0], s];
+    }),
+    gate_place: moved((r, node, place) => {
+      const [here, k, s] = ends(place);
+      const [first, size] = gateRows(node, r.shape(node.number).at(-2));
+      return k >= first && k < first + size ? [...here, k - first, s] : null;
+    }),
+    flatten: moved((r, { to: [x] }, [i, s]) => [...at.unflat(r.shape(x).slice(0, -1), i), s]),
+    unflatten: moved((r, { number: own }, place) =>
+      [at.flat(r.shape(own).slice(0, -1), place.slice(0, -1)), place.at(-1)]),
+    split_heads: moved((r, { number: own }, [head, t, f, s]) => [t, head * r.shape(own).at(-2) + f, s]),
+    join_heads: moved((r, { to: [x] }, [t, f, s]) => {
+      const width = r.shape(x).at(-2);
+      return [Math.floor(f / width), t, f % width, s];
+    }),
+    swap_steps: moved((r, node, place) => [...place.slice(0, -3), place.at(-2), place.at(-3), place.at(-1)]),
+  };
+
+  // -- reductions over the offsets of a kernel -------------------------------------------------------------
+  const inEveryOffset = (r, node, place) =>
+    [...chainrule.everyOffset(node)].map((offsets) => r.inner(offsets).read(node.is, place));
+
+  const REDUCTIONS = {
+    sum_over: (r, node, place) => total(inEveryOffset(r, node, place)),
+    mean_over: (r, node, place) => times(share(at.sizeOf(node.ranges)), total(inEveryOffset(r, node, place))),
+    max_over: (r, node, place) => largest(inEveryOffset(r, node, place)),
+    stack_over: (r, node, place) => {
+      const offset = place.slice(1, -1);
+      const own = Object.fromEntries(node.indices.map((name, axis) => [name, offset[axis]]));
+      return r.inner(own).read(node.is, [place[0], place.at(-1)]);
+    },
+  };
+
+  /** The entry `index` of the value of node `root`; through: named intermediates are worked out too. */
+  function element(nodes, root, index, bindings, { through = false } = {}) {
+    const reader = new Reader(new chainrule.Formula(nodes, bindings), {}, through);
+    const shape = reader.shape(root);
+    if (index.length !== shape.length || index.some((i, axis) => !(i >= 0 && i < shape[axis]))) {
+      throw new Error(`the value has the shape (${shape}), which has no entry (${index})`);
+    }
+    return reader.read(root, index);
+  }
+
+  /** The entries of symbols an element is made of, from left to right. */
+  const entries = (of) => (of.kind === "entry" ? [of] : (of.of ?? []).flatMap(entries));
+
+  /** The entries of `symbol` that an entry of a formula is made of, each once: {index, value}.
+   *
+   *  Of a layer's "delta" with "d": the outputs that an input pixel reaches; of "forward" with "x": what an output
+   *  sees.  Entries that a factor 0 makes ineffective here (a window the pixel did not win) are among them.
+   */
+  function influence(nodes, root, symbol, index, bindings) {
+    const found = new Map();
+    for (const one of entries(element(nodes, root, index, bindings, { through: true }))) {
+      const place = one.index ?? [];
+      if (one.symbol?.[0] === symbol) found.set(place.join(), { index: place, value: one.value });
+    }
+    return [...found.values()];
+  }
+
+  Object.assign(chainrule, { element, entries, influence });
+  if (typeof module === "object") module.exports = chainrule;
+})((globalThis.chainrule ??= {}));
