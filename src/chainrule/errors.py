@@ -34,6 +34,10 @@ class SettingError(ChainruleError, ValueError):
     """An environment variable asks for what this machine does not have."""
 
 
+class BuildError(ChainruleError, ImportError):
+    """The compiled engine does not belong to these Python sources."""
+
+
 class MissingExtraError(ChainruleError, ImportError):
     """An optional dependency is not installed."""
 

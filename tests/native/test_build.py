@@ -5,14 +5,19 @@ compute.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from chainrule import _native
+from chainrule.engine import isa
+from chainrule.errors import BuildError
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "native"
@@ -96,3 +101,34 @@ def test_the_extension_exports_nothing_of_the_kernels() -> None:
     strong = {name for name, kind in symbols.items() if kind not in "WVuw"}
     assert strong == {"PyInit__native", "chainrule_get_num_threads", "chainrule_set_num_threads"}
     assert not [name for name in symbols if "chainrule" in name and name not in strong]
+
+
+def signatures(native: Any) -> str:
+    """Every name of the extension with its arguments' names, a line each; how types print is nanobind's."""
+    lines = []
+    for owner in (native, native.Program, native.PlanFloat32, native.PlanFloat64):
+        for name, value in sorted(vars(owner).items()):
+            overloads = getattr(value, "__nb_signature__", ())
+            if not name.startswith("__") or overloads:
+                arguments = [re.findall(r"(\w+): ", overload[0]) for overload in overloads]
+                lines.append(f"{owner.__name__} {name} {arguments}")
+    return "\n".join(lines)
+
+
+def test_the_interface_has_the_number_that_both_sides_state() -> None:
+    assert _native.INTERFACE == isa.INTERFACE
+    isa.check_build(_native)
+
+
+def test_signatures_that_change_raise_the_number() -> None:
+    """Raise INTERFACE in engine/isa.py and native/bindings/module.cpp, then write the new digest here."""
+    digest = hashlib.sha256(signatures(_native).encode()).hexdigest()
+    assert (isa.INTERFACE, digest[:16]) == (1, "f695ea2594aa2c66")
+
+
+@pytest.mark.parametrize("left_over", [{}, {"INTERFACE": isa.INTERFACE + 1}])
+def test_a_build_of_other_sources_is_refused(left_over: dict[str, int]) -> None:
+    built = left_over.get("INTERFACE", 0)
+    message = f"compiled engine old.so has the interface {built}, .* need {isa.INTERFACE}: build it again"
+    with pytest.raises(BuildError, match=message):
+        isa.check_build(SimpleNamespace(__file__="old.so", **left_over))

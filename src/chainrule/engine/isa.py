@@ -7,7 +7,25 @@ import platform
 from typing import Any
 
 from chainrule import _native
-from chainrule.errors import SettingError
+from chainrule.errors import BuildError, SettingError
+
+# Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
+# change. A build left over from older sources would take arguments for others and compute nonsense.
+INTERFACE = 1
+
+
+def check_build(native: Any) -> None:
+    """BuildError if the compiled engine was built from other sources than these."""
+    built = getattr(native, "INTERFACE", 0)
+    if built != INTERFACE:
+        raise BuildError(
+            f"the compiled engine {native.__file__} has the interface {built}, these Python sources need "
+            f"{INTERFACE}: build it again, with pip install . (while developing: "
+            "pip install --no-build-isolation -e '.[test]'), and start Python anew"
+        )
+
+
+check_build(_native)
 
 ISA_VARIABLE = "CHAINRULE_ISA"
 
