@@ -1,4 +1,4 @@
-// Runs the page's engine under Node: one job per line of the file argv[2], one JSON answer per line of the output.
+// Runs the page's engine under Node: a job per line of a file, a JSON answer per line of the output.
 "use strict";
 
 const fs = require("fs");
@@ -12,8 +12,8 @@ const engine = globalThis.chainrule;
 const arraysOf = (tensors) => Object.fromEntries(
   Object.entries(tensors ?? {}).map(([name, tensor]) => [name, engine.decoded(tensor)]));
 
-const plain = (value) =>
-  value?.data instanceof Float64Array ? { shape: value.shape, data: Array.from(value.data, (v) => `${v}`) } : value;
+/** Arrays with their numbers as text, which JSON has for all of them. */
+const plain = (value) => (value instanceof Float64Array ? Array.from(value, (number) => `${number}`) : value);
 
 const answers = {
   selftest: ({ document }) => engine.selftest(document),
@@ -25,9 +25,6 @@ const answers = {
   influence: ({ nodes, root, symbol, index, bindings }) =>
     engine.influence(nodes, root, symbol, index, arraysOf(bindings)),
   passes: ({ document, changes, eta }) => engine.passes(document, arraysOf(changes), eta),
-  names: () => ({
-    primitives: Object.keys(engine.primitives), binders: Object.keys(engine.binders), global: Object.keys(engine),
-  }),
 };
 
 for (const line of fs.readFileSync(jobs, "utf8").split("\n")) {

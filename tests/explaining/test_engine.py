@@ -248,6 +248,25 @@ def test_changed_numbers_and_another_step() -> None:
     assert answer["J_after"] == pytest.approx(network.loss(moved, [0, 2], penalty=penalty), rel=CLOSE)
 
 
+def test_what_entries_are_read_with() -> None:
+    """The passes hand out the bindings of every leaf, and of every step of a recurrence."""
+    layers = [cr.Dense(3), cr.LSTM(2, reverse=True), cr.Dense(2)]
+    network = cr.Network(layers, input_shape=(4, 3), dtype="float64")
+    found = model(network, RNG.standard_normal((2, 4, 3)), np.zeros((2, 2)))
+    (answer,) = run([{"do": "passes", "document": found.document, "changes": {}}])
+    for name in ("dense1", "dense2"):
+        expected = found.bindings(name)
+        assert set(answer["bindings"][name]) == set(expected)
+        for key, value in expected.items():
+            np.testing.assert_allclose(array(answer["bindings"][name][key]), value, rtol=1e-9, atol=1e-15)
+    steps = answer["steps"]["lstm1"]
+    assert [one["t"] for one in steps] == [3, 2, 1, 0]
+    assert set(steps[1]["bindings"]) == {"x", "h", "c", "dh", "dc", "W", "U", "b"}
+    np.testing.assert_array_equal(array(steps[0]["bindings"]["h"]), np.zeros((2, 2)))
+    last = array(steps[-1]["bindings"]["dh"])
+    np.testing.assert_allclose(last, found.arrays["delta:lstm1"], rtol=1e-9)
+
+
 class Cube(cr.Layer):
     """Written with NumPy alone: it takes no symbols."""
 

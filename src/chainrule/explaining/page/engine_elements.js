@@ -1,8 +1,9 @@
 // One entry of a formula as sums and products of entries of its symbols: formulas/elements.py in JavaScript.
 //
-// element(nodes, root, index, bindings) is {kind, value, of?, symbol?, name?, index?}, the JSON of element_json:
-// kind "entry" of a symbol (or of a named intermediate), "number", "sum", "product", "negative", "call".  Every
-// primitive has one rule that says which entries of its operands an entry of its result is made of.
+// element(nodes, root, index, bindings) is {kind, value, of?, symbol?, name?, index?}, the JSON of worked.py
+// for an Element: kind "entry" of a symbol (or of a named intermediate), "number", "sum", "product", "negative",
+// "call".  Every primitive has one rule that says which entries of its operands an entry of its
+// result is made of; an entry of what has none is one number.
 "use strict";
 
 (function (chainrule) {
@@ -12,21 +13,22 @@
   const NOTHING = { kind: "number", value: 0 }; // zero by structure: left out of sums
   const ONE = { kind: "number", value: 1 };
   const number = (value) => ({ kind: "number", value });
-  const valueSum = (of) => of.reduce((total, part) => total + part.value, 0);
 
   /** The sum of what is not zero by structure; sums within are taken apart. */
   function total(terms) {
-    const flat = terms.filter((term) => term !== NOTHING).flatMap((term) => (term.kind === "sum" ? term.of : [term]));
-    if (flat.length < 2) return flat[0] ?? NOTHING;
-    return { kind: "sum", value: valueSum(flat), of: flat };
+    const there = terms.filter((term) => term !== NOTHING);
+    const of = there.flatMap((term) => (term.kind === "sum" ? term.of : [term]));
+    if (of.length < 2) return of[0] ?? NOTHING;
+    return { kind: "sum", value: of.reduce((sum, term) => sum + term.value, 0), of };
   }
 
   /** The product; nothing where a factor is zero by structure, and factors 1 are left out. */
   function times(...factors) {
     if (factors.includes(NOTHING)) return NOTHING;
-    const flat = factors.filter((one) => one !== ONE).flatMap((one) => (one.kind === "product" ? one.of : [one]));
-    if (flat.length < 2) return flat[0] ?? ONE;
-    return { kind: "product", value: flat.reduce((product, one) => product * one.value, 1), of: flat };
+    const there = factors.filter((factor) => factor !== ONE);
+    const of = there.flatMap((factor) => (factor.kind === "product" ? factor.of : [factor]));
+    if (of.length < 2) return of[0] ?? ONE;
+    return { kind: "product", value: of.reduce((product, factor) => product * factor.value, 1), of };
   }
 
   /** -element; of a sum term by term. */
@@ -168,19 +170,21 @@
     return times(share(places.length), total(places.map((here) => r.read(x, here))));
   }
 
-  function window(r, { to: [x, ...at_], with: { grid } }, place) {
-    const offset = r.offset(at_);
+  function window(r, { to: [x, ...shift], with: { grid } }, place) {
+    const offset = r.offset(shift);
     const size = r.shape(x).slice(0, offset.length);
     const pads = chainrule.grids.pads(grid, size);
-    const pixel = offset.map((m, axis) => grid.stride[axis] * place[axis] + grid.dilation[axis] * m - pads[axis][0]);
+    const pixel = offset.map((m, axis) =>
+      grid.stride[axis] * place[axis] + grid.dilation[axis] * m - pads[axis][0]);
     const inside = pixel.every((u, axis) => u >= 0 && u < size[axis]);
     return inside ? [...pixel, ...place.slice(offset.length)] : null;
   }
 
-  function placed(r, { to: [x, like, ...at_], with: { grid } }, place) {
-    const offset = r.offset(at_);
+  function placed(r, { to: [x, like, ...shift], with: { grid } }, place) {
+    const offset = r.offset(shift);
     const pads = chainrule.grids.pads(grid, r.shape(like).slice(0, offset.length));
-    const windows = offset.map((m, axis) => (place[axis] + pads[axis][0] - grid.dilation[axis] * m) / grid.stride[axis]);
+    const windows = offset.map((m, axis) =>
+      (place[axis] + pads[axis][0] - grid.dilation[axis] * m) / grid.stride[axis]);
     const counts = r.shape(x);
     const there = windows.every((i, axis) => Number.isInteger(i) && i >= 0 && i < counts[axis]);
     return there ? [...windows, ...place.slice(offset.length)] : null;
@@ -335,8 +339,8 @@
 
   /** The entries of `symbol` that an entry of a formula is made of, each once: {index, value}.
    *
-   *  Of a layer's "delta" with "d": the outputs that an input pixel reaches; of "forward" with "x": what an output
-   *  sees.  Entries that a factor 0 makes ineffective here (a window the pixel did not win) are among them.
+   *  Of a layer's "delta" with "d": the outputs that an input pixel reaches; of "forward" with "x": what an
+   *  output sees.  Entries that a factor 0 silences here (a window the pixel did not win) are among them.
    */
   function influence(nodes, root, symbol, index, bindings) {
     const found = new Map();

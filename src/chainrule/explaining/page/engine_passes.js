@@ -1,13 +1,13 @@
 // The engine of the page: from a document to the same passes that made it, in float64.
 //
-// decode(document) gives the arrays; evaluate(nodes, root, bindings) a formula's value; passes(document, changes)
-// everything anew: forward, J, δ, gradients, and the step θ - η ∇.  What cannot be computed, a formula or an array
-// that is not in the document, ends the computation, and the result says what it was ("frozen").
+// decode(document) gives the arrays; evaluate(nodes, root, bindings) a formula's value; passes(document,
+// changes) everything anew: forward, J, δ, gradients, and the step θ - η ∇.  A formula or an array that is not
+// in the document ends the computation, and the result says what it was ("frozen").
 "use strict";
 
 (function (chainrule) {
-  const { array, arrays: at } = { array: chainrule.arrays.array, arrays: chainrule.arrays };
-  const { scalar, slice, reshaped, put, sum, zip } = at;
+  const at = chainrule.arrays;
+  const { array, put, reshaped, scalar, sum, zip } = at;
 
   // -- formulas --------------------------------------------------------------------------------------------
   /** Evaluates the nodes of one table (formulas/exchange.py) under bindings, every one once per offset. */
@@ -97,7 +97,7 @@
     return Object.fromEntries(Object.entries(document.tensors).map(([id, tensor]) => [id, decoded(tensor)]));
   }
 
-  /** The computation meets something that is not in the document; `id`: a tensor, or the layer of a formula. */
+  /** Something that is not in the document is needed; `id`: of a tensor, or the layer without formulas. */
   class Frozen extends Error {
     constructor(id, message) {
       super(message);
@@ -106,8 +106,6 @@
   }
 
   // -- layers ----------------------------------------------------------------------------------------------
-  const isOff = (mask, t, width, s) => mask.data[t * width + s] <= 0;
-
   /** One evaluation of the network at given arrays. */
   class Network {
     constructor(document, arrays) {
@@ -122,7 +120,8 @@
 
     /** A formula of a layer (or loss, or penalty) under bindings. */
     formula(owner, bindings) {
-      if (!owner.formulas) throw new Frozen(owner.name, `${owner.title ?? owner.name} has no formulas in this page`);
+      const title = owner.title ?? owner.name;
+      if (!owner.formulas) throw new Frozen(owner.name, `${title} has no formulas in this page`);
       const { nodes, roots } = owner.formulas;
       const formula = new Formula(nodes, bindings);
       return (name) => formula.value(roots[name]);
@@ -133,19 +132,21 @@
       return Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, this.array(id)]));
     }
 
-    forward(layers, x, outputs) {
+    /** The passes of a chain; found: the outputs by layer, and all passes by layer. */
+    forward(layers, x, found = { outputs: {}, passes: {} }) {
       const passes = [];
       for (const layer of layers) {
-        const one = { layer, x, ...this.one(layer, x, outputs) };
-        outputs[layer.name] = x = one.output;
+        const one = { layer, x, ...this.one(layer, x, found) };
+        found.outputs[layer.name] = x = one.output;
+        found.passes[layer.name] = one;
         passes.push(one);
       }
       return passes;
     }
 
-    one(layer, x, outputs) {
+    one(layer, x, found) {
       if (layer.kind === "composite") {
-        const inside = layer.branches.map((branch) => this.forward(branch, x, outputs));
+        const inside = layer.branches.map((branch) => this.forward(branch, x, found));
         const ends = inside.map((passes) => passes.at(-1)?.output ?? x);
         return { inside, ends, output: ends.reduce((joined, end) => this.joined(layer, joined, end)) };
       }
@@ -161,7 +162,7 @@
     /** δ of the chain's input from d = ∂J/∂(its output); fills in δ of every layer and the gradients. */
     backward(passes, d, deltas, gradients) {
       for (const one of [...passes].reverse()) {
-        deltas[one.layer.name] = d;
+        deltas[one.layer.name] = one.d = d;
         d = one.inside ? this.split(one, d, deltas, gradients) : this.below(one, d, gradients);
       }
       return d;
@@ -181,9 +182,9 @@
     }
 
     below(one, d, gradients) {
-      const { layer, x, output, given } = one;
+      const { layer } = one;
       if (layer.kind === "recurrent") return this.backThroughTime(one, d, gradients);
-      const value = this.formula(layer, { ...given, x, z: output, a: output, d });
+      const value = this.formula(layer, bindingsOf(one));
       for (const name of layer.learned) gradients[`${layer.name}.${name}`] = value(`gradient:${name}`);
       return value("delta");
     }
@@ -200,10 +201,11 @@
       for (const t of order) {
         const before = { ...given, ...state, x: step(x, t) };
         const value = this.formula(layer, before);
-        steps.push({ t, before });
-        const kept = state;
-        state = Object.fromEntries(states.map((name) => [name, value(`step:${name}`)]));
-        if (given.mask) for (const name of states) state[name] = unmasked(given.mask, t, state[name], kept[name]);
+        steps.push({ t, bindings: before });
+        state = Object.fromEntries(states.map((name) => {
+          const after = value(`step:${name}`);
+          return [name, given.mask ? unmasked(given.mask, t, after, before[name]) : after];
+        }));
         put(every, reshaped(state[states[0]], [1, units, width]), [t, 0, 0]);
       }
       if (outputs === "last") return { steps, output: state[states[0]] };
@@ -217,12 +219,12 @@
       const shares = Object.fromEntries(layer.learned.map((name) => [name, null]));
       let arrived = Object.fromEntries(states.map((name) => [name, array([layer.shape.at(-1), width])]));
       for (let n = steps.length - 1; n >= 0; n--) {
-        const { t, before } = steps[n];
+        const { t, bindings } = steps[n];
         const there = given.mask ? reshaped(step(given.mask, t), [1, width]) : scalar(1);
         const from = outputs === "all" ? times(step(d, t), there) : n === steps.length - 1 ? d : null;
         if (from) arrived[states[0]] = zip(at.plus, arrived[states[0]], from);
         const own = Object.entries(arrived).map(([name, value]) => [`d${name}`, times(value, there)]);
-        const value = this.formula(layer, { ...before, ...Object.fromEntries(own) });
+        const value = this.formula(layer, Object.assign(bindings, Object.fromEntries(own)));
         put(delta, reshaped(value("step_delta:x"), [1, ...x.shape.slice(1)]), [t, 0, 0]);
         for (const name of layer.learned) {
           const share = value(`step_gradient:${name}`);
@@ -250,7 +252,8 @@
       const value = this.formula({ name: "loss", ...loss }, { a: last.output, z: last.x, y });
       const perSample = value(loss.pair ? "value_from_z" : "value");
       const data = sum(times(scale, perSample), [0]).data[0];
-      const penalty = this.penalty((of) => of("value").data[0]).reduce((total, [, added]) => total + added, 0);
+      const added = this.penalty((of) => of("value").data[0]);
+      const penalty = added.reduce((total, [, share]) => total + share, 0);
       const d = backward ? times(scale, value(loss.pair ? "residual" : "gradient")) : null;
       return { J: data + penalty, data, penalty, perSample, d };
     }
@@ -276,39 +279,55 @@
 
   /** The new state of the samples whose step t is there, the old one of the others. */
   function unmasked(mask, t, after, before) {
-    const width = after.shape.at(-1);
-    return array(after.shape, after.data.map((value, i) =>
-      (isOff(mask, t, width, i % width) ? before.data[i] : value)));
+    const there = step(mask, t).data;
+    const kept = after.data.map((value, i) => (there[i % there.length] > 0 ? value : before.data[i]));
+    return array(after.shape, kept);
   }
 
   /** Zero at the steps that are padding. */
   const masked = (mask, every) => times(every, reshaped(mask, [mask.shape[0], 1, mask.shape[1]]));
 
   // -- passes ----------------------------------------------------------------------------------------------
-  const layersOf = (layers) => layers.flatMap((layer) => [...(layer.branches ?? []).flatMap(layersOf), layer]);
+  /** Every layer of a chain in the order of computation, composites behind what is in them. */
+  function layersOf(layers) {
+    return layers.flatMap((layer) => [...(layer.branches ?? []).flatMap(layersOf), layer]);
+  }
+
+  /** What the formulas of a leaf are evaluated with; d is missing where the layer has no δ of its own. */
+  function bindingsOf({ x, output, given, d }) {
+    const bindings = { ...given, x, z: output, a: output };
+    return d ? { ...bindings, d } : bindings;
+  }
 
   /** All passes of a document anew.
    *
    *  changes: {id: array} in place of the document's: of "input", "y", "weights", parameters, what is given.
-   *  Returns {outputs, J, data, penalty, perSample, deltas, gradients, parameters, updated, J_after, frozen}:
-   *  outputs, deltas by layer; deltas.input; gradients and `updated` = θ - η ∇ by parameter.  frozen: null, or
-   *  {id, reason} of what is missing; all before it is there.  eta: null for no step.
+   *  Returns {J, data, penalty, perSample, J_after, outputs, deltas, gradients, updated,
+   *  bindings, steps, frozen}.
+   *  outputs, deltas: by layer, and deltas.input.  gradients, updated = θ - η ∇: by parameter.  bindings: by
+   *  leaf, for evaluate and element.  steps: of recurrent layers, [{t, bindings}] in the order of the passage.
+   *  frozen: null, or {id, reason} of what is missing; all before it is there.  eta: null for no step.
    */
   function passes(document, changes = {}, eta = document.update?.eta ?? null) {
     const arrays = { ...decode(document), ...changes };
-    const result = { outputs: {}, deltas: {}, gradients: {}, updated: {}, frozen: null };
+    const found = { outputs: {}, passes: {} };
+    const result = { outputs: found.outputs, deltas: {}, gradients: {}, updated: {}, frozen: null };
     try {
-      fill(result, new Network(document, arrays), eta);
+      fill(result, new Network(document, arrays), eta, found);
     } catch (error) {
       if (!(error instanceof Frozen)) throw error;
       result.frozen = { id: error.id, reason: error.message };
     }
+    const leaves = Object.entries(found.passes).filter(([, one]) => one.given);
+    result.bindings = Object.fromEntries(leaves.map(([name, one]) => [name, bindingsOf(one)]));
+    const through = leaves.filter(([, one]) => one.steps);
+    result.steps = Object.fromEntries(through.map(([name, one]) => [name, one.steps]));
     return result;
   }
 
-  function fill(result, network, eta) {
+  function fill(result, network, eta, found) {
     const { graph, loss } = network.document;
-    const made = network.forward(graph.layers, network.array("input"), result.outputs);
+    const made = network.forward(graph.layers, network.array("input"), found);
     const { d, ...values } = network.loss(made, true);
     Object.assign(result, values);
     const below = loss.pair ? made.slice(0, -1) : made;
@@ -321,13 +340,14 @@
       result.updated[id] = zip((theta, slope) => theta - eta * slope, network.array(id), gradient);
     }
     const moved = new Network(network.document, { ...network.arrays, ...result.updated });
-    result.J_after = moved.loss(moved.forward(graph.layers, moved.array("input"), {}), false).J;
+    result.J_after = moved.loss(moved.forward(graph.layers, moved.array("input")), false).J;
   }
 
   /** The passes of a document beside the numbers that are in it.
    *
-   *  Returns {compared, worst: {id, error}, frozen}; an error is the largest difference by the largest size of the
-   *  array, or of one ten-thousandth of the largest δ or gradient: what is 0 but for rounding has no digits.
+   *  Returns {compared, worst: {id, error}, frozen}.  An error is the largest difference over the largest
+   *  number of the array, of δ and gradients at least 1e-4 of the largest there is: what is 0 but for
+   *  rounding, such as the gradient of a bias in front of BatchNorm, has no digits.
    */
   function selftest(document) {
     const found = passes(document);
@@ -347,7 +367,8 @@
       if (typeof value !== "number" || typeof expected !== "number") continue;
       errors.push({ id, error: Math.abs(value - expected) / (Math.abs(expected) || 1) });
     }
-    const worst = errors.reduce((most, one) => (one.error <= most.error ? most : one), { id: null, error: 0 });
+    const none = { id: null, error: 0 };
+    const worst = errors.reduce((most, one) => (one.error <= most.error ? most : one), none);
     return { compared: errors.length, worst, frozen: found.frozen };
   }
 
@@ -362,6 +383,6 @@
     return most;
   }
 
-  Object.assign(chainrule, { Formula, Frozen, decode, decoded, evaluate, everyOffset, layersOf, passes, selftest });
+  Object.assign(chainrule, { Formula, decode, decoded, evaluate, everyOffset, layersOf, passes, selftest });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

@@ -1,7 +1,7 @@
 // The primitives of chainrule.formulas a second time: name -> function of arrays and the node's options.
 //
 // Written from their meaning, one by one, and compared with the first implementation to 1e-12 for every layer
-// (tests/explaining/test_engine.py).  Axes are those of arrays.py there: features last but one, positions before.
+// (tests/explaining/test_engine.py).  Samples are the last axis, features the one before, positions in front.
 "use strict";
 
 (function (chainrule) {
@@ -354,7 +354,8 @@
     diagonal_blocks: (x, like) => {
       const [count, columns] = x.shape;
       const width = like.shape[samples(like)];
-      return array([count, width], Float64Array.from(blocks(count, columns, width), (place) => x.data[place]));
+      const places = blocks(count, columns, width);
+      return array([count, width], Float64Array.from(places, (place) => x.data[place]));
     },
     chosen: (winner, ...offset) => {
       const { grid } = offset.pop();
