@@ -1,4 +1,4 @@
-"""The model part of a document: the reference's numbers, the executed formulas, and no more than the budget."""
+"""The model part of a document: the reference's numbers, the executed formulas, within the budget."""
 
 from __future__ import annotations
 
