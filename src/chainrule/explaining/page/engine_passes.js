@@ -22,9 +22,9 @@
     /** The value of a node; offsets: the values of the indices of the reductions around it. */
     value(number, offsets = {}) {
       const key = this.free[number].map((name) => offsets[name]).join();
-      const known = this.memory[number];
-      if (!known.has(key)) known.set(key, this.computed(this.nodes[number], offsets));
-      return known.get(key);
+      const values = this.memory[number];
+      if (!values.has(key)) values.set(key, this.computed(this.nodes[number], offsets));
+      return values.get(key);
     }
 
     computed(node, offsets) {
@@ -37,14 +37,14 @@
       }
       if ("over" in node) {
         const values = [...everyOffset(node)].map((inner) => this.value(node.is, { ...offsets, ...inner }));
-        return known(chainrule.binders, node.over)(values, node.ranges);
+        return operation(chainrule.binders, node.over)(values, node.ranges);
       }
       const operands = node.to.map((number) => this.value(number, offsets));
-      return known(chainrule.primitives, node.apply)(...operands, node.with ?? {});
+      return operation(chainrule.primitives, node.apply)(...operands, node.with ?? {});
     }
   }
 
-  function known(table, name) {
+  function operation(table, name) {
     if (!Object.hasOwn(table, name)) throw new Error(`this page knows no primitive ${name}`);
     return table[name];
   }
@@ -82,19 +82,24 @@
   /** The numbers of a tensor; null where it is frozen. */
   function decoded(tensor) {
     if (tensor.data === undefined) return null;
-    const bytes = Uint8Array.from(atob(tensor.data), (letter) => letter.charCodeAt(0));
-    const view = new DataView(bytes.buffer);
+    const text = atob(tensor.data);
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+    // The document is little-endian, as is every machine that has a browser.
+    const { buffer } = bytes;
     const wide = tensor.dtype === "float64";
-    const data = new Float64Array(bytes.length / (wide ? 8 : 4));
-    for (let i = 0; i < data.length; i++) {
-      data[i] = wide ? view.getFloat64(8 * i, true) : view.getFloat32(4 * i, true);
-    }
-    return array(tensor.shape, data);
+    return array(tensor.shape, wide ? new Float64Array(buffer) : Float64Array.from(new Float32Array(buffer)));
   }
 
-  /** Every array of a document by its id; null where it is frozen. */
+  const known = new WeakMap(); // the arrays of a document: of LeNet they took longer than its passes
+
+  /** Every array of a document by its id, null where it is frozen.  They are kept: change copies only. */
   function decode(document) {
-    return Object.fromEntries(Object.entries(document.tensors).map(([id, tensor]) => [id, decoded(tensor)]));
+    if (!known.has(document)) {
+      const entries = Object.entries(document.tensors).map(([id, tensor]) => [id, decoded(tensor)]);
+      known.set(document, Object.fromEntries(entries));
+    }
+    return known.get(document);
   }
 
   /** Something that is not in the document is needed; `id`: of a tensor, or the layer without formulas. */

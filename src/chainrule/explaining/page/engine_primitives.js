@@ -382,7 +382,14 @@
   };
 
   // -- reductions over the offsets of a kernel: values in row-major order, and the ranges of the indices ---
-  const folded = (f) => (values) => values.reduce((total, value) => zip(f, total, value));
+  /** f entry by entry through all values, which have one shape. */
+  const folded = (f) => (values) => {
+    const out = array(values[0].shape, values[0].data.slice());
+    for (const { data } of values.slice(1)) {
+      for (let i = 0; i < data.length; i++) out.data[i] = f(out.data[i], data[i]);
+    }
+    return out;
+  };
   const sumOver = folded(at.plus);
 
   const binders = {
