@@ -10,10 +10,23 @@ from typing import Any, ClassVar, Literal
 
 from chainrule.formulas.calling import call_formula
 from chainrule.initializers import Initializer
+from chainrule.keywords import by_name, teach
 
 __all__ = ["Layer", "Parameter", "Shape", "call_formula"]
 
 Shape = tuple[int, ...]
+
+# Of layers that need no argument: what PyTorch's and Keras's take.
+_KEYWORDS = by_name(
+    {
+        "nothing: what goes in is kept": ("inplace",),
+        "nothing: it is along the last axis": ("dim", "axis"),
+        "nothing: Φ is computed by erf": ("approximate",),
+        "nothing: all of a sample's numbers become one vector": ("start_dim", "end_dim"),
+        "nothing: images are (N, H, W, C)": ("data_format",),
+        "input_shape in Network([...], input_shape=784)": ("input_shape",),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,11 @@ class Layer:
     spatial: ClassVar[bool | Literal["sequence"]] = False
     # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
     differentiable_input: ClassVar[bool] = True
+
+    @teach(_KEYWORDS, "nothing in the parentheses, or name='...'")
+    def __init__(self, *, name: str | None = None) -> None:
+        if name is not None:
+            self.name = name
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -149,8 +167,6 @@ class Layer:
 
 
 def _constructor(cls: type[Layer]) -> dict[str, inspect.Parameter]:
-    if cls.__init__ is object.__init__:
-        return {}
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
     return {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
 
