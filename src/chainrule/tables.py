@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 Row = Sequence[str]
@@ -17,18 +18,27 @@ class Text(str):
         return str(self)
 
 
+def cell_width(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese two a character, a combining hat none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
 def text_table(rows: Iterable[Row], right: Iterable[int] = (), rule_after: Iterable[int] = (0,)) -> str:
     """Columns two spaces apart; the columns in `right` are aligned right, a rule follows the rows in
     `rule_after`.
     """
     cells = [list(row) for row in rows]
     to_the_right = set(right)
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    widths = [max(cell_width(row[column]) for row in cells) for column in range(len(cells[0]))]
     rule, lines = "─" * (sum(widths) + 2 * (len(widths) - 1)), []
     ruled = set(rule_after)
     for number, row in enumerate(cells):
         padded = (
-            cell.rjust(width) if column in to_the_right else cell.ljust(width)
+            " " * (width - cell_width(cell)) + cell
+            if column in to_the_right
+            else cell + " " * (width - cell_width(cell))
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         lines.append("  ".join(padded).rstrip())

@@ -31,7 +31,7 @@ def test_training_without_a_report(run: Run, flowers: Path) -> None:
     assert not (Path("bare") / "report.html").exists()
 
 
-@pytest.mark.parametrize("name", ["page.html", "text.md", "paper.tex", "document.json"])
+@pytest.mark.parametrize("name", ["page.html", "paper.tex", "document.json"])
 def test_every_form(run: Run, flower_run: Path, name: str) -> None:
     result = run("explain", flower_run, "-o", name)
     assert (result.code, result.out) == (0, f"report {name}\n")

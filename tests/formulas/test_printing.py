@@ -327,5 +327,15 @@ def test_reprs_are_the_printed_text(case: Any) -> None:
             assert repr(node) == text(node)
 
 
+def test_a_definition_that_several_equations_need_is_shown_once() -> None:
+    """LSTM: six equations share the gates, 17 lines in all."""
+    for layer in (L.LSTM(3), L.BatchNorm(), L.GELU()):
+        formulas = trace(layer)
+        lines = formulas.lines()
+        assert len(set(lines)) == len(lines)
+        assert formulas._repr_html_().count("<math") == len(lines)
+    assert len(trace(L.LSTM(3)).lines()) == 17
+
+
 def test_lazy_names_are_listed() -> None:
     assert {"trace", "latex", "mathml", "text"} <= set(dir(formulas_package))

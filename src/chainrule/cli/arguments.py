@@ -170,7 +170,7 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
         "--data", metavar="digits|FILE", help="labelled samples (default: those the run held out)"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help=".html, .md, .tex or .json (default: print it)"
+        "-o", "--output", metavar="FILE", help=".html, .tex or .json (default: print it)"
     )
     parser.add_argument(
         "--sample", type=non_negative_int, metavar="ROW", help="in focus (default: the hardest of the data)"
@@ -195,7 +195,6 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
         "--form", choices=("article", "beamer", "fragment"), default="article", help="of a .tex file"
     )
     parser.add_argument("--step", action="store_true", help="in the terminal: one step per key")
-    parser.add_argument("--worksheet", action="store_true", help="with blanks to fill in, and an answer key")
     parser.add_argument("--full-check", action="store_true", help="compare every entry of every gradient")
     parser.add_argument(
         "--rate",
@@ -203,9 +202,6 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
         default=0.1,
         metavar="R",
         help="of the step shown (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of the blanks (default: %(default)s)"
     )
 
 

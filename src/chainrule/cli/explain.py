@@ -14,7 +14,7 @@ from chainrule.errors import FileError
 if TYPE_CHECKING:
     from chainrule.explaining.report import Report
 
-ENDINGS = (".html", ".htm", ".md", ".tex", ".json")
+ENDINGS = (".html", ".htm", ".tex", ".json")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,14 +68,10 @@ def explained(samples: Samples, rows: list[int], **options: Any) -> Report:
 
 
 def write(report: Report, out: Path, arguments: argparse.Namespace) -> None:
-    """The form that the file's ending names; --worksheet: with blanks."""
+    """The form that the file's ending names."""
     suffix = out.suffix.lower()
-    if arguments.worksheet:
-        report.worksheet(out, seed=arguments.seed)
-    elif suffix == ".json":
+    if suffix == ".json":
         report.json(out)
-    elif suffix == ".md":
-        report.markdown(out)
     elif suffix == ".tex":
         report.latex(out, form=arguments.form)
     else:

@@ -152,7 +152,7 @@ SENTENCES: dict[str, dict[str, Say]] = {
     },
     "dead_units": {
         "what": Say(
-            "{units} of {of} units of `{layer}` are dead.", "`{layer}` 的 {of} 个单元中有 {units} 个死亡。"
+            "{units} of {of} units are dead, in {layers}.", "{layers} 的 {of} 个单元中有 {units} 个死亡。"
         ),
         "why": Say(
             "They are inactive (f′ = 0) on all of {samples} samples: no δ passes them, and they do not "

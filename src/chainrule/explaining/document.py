@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.checking import GradientReport, check_gradients
-from chainrule.explaining.algorithm import algorithm_of
 from chainrule.explaining.cards import Walk, cards_of, repeats_of
 from chainrule.explaining.closing_box import closing_boxes
-from chainrule.explaining.conventions import conventions_of, notation_rows
 from chainrule.explaining.doctor import diagnose
 from chainrule.explaining.ends import loss_card, update_card
 from chainrule.explaining.model import Model, model_of
 from chainrule.explaining.numbering import layer_numbers
 from chainrule.explaining.parts import say_json
 from chainrule.explaining.pictures import resolved
-from chainrule.explaining.slips import slips_of
 from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -99,14 +96,10 @@ def document_of(task: Task) -> Json:
         "kernels": _kernels(network, problem, step),
         "flow": diagnosis.flow,
         "findings": list(diagnosis.findings),
-        "conventions": conventions_of(network, task.loss, task.penalty, task.notation),
-        "notation": notation_rows(task.notation),
-        "algorithm": algorithm_of(network, task.loss, task.penalty, task.notation),
         "boxes": [
             {"title": say_json(box.title), "equations": [_packed(equation) for equation in box.equations]}
             for box in closing_boxes(network, task.loss, task.notation)
         ],
-        "slips": slips_of(network, task.loss, task.penalty),
     }
 
 

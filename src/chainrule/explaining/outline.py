@@ -1,8 +1,8 @@
 """From the document of a report to its sections, in reading order: a pure function.
 
-Sections: verdict, network, notation and conventions, loss and output residual, forward, backward, gradients
-and update, gradient check, gradient flow, the algorithm, slips of the seeds, how to reproduce it.  The cards
-of layers are laid out in outline_cards.py.
+Sections: verdict, network, loss and output residual, forward, backward, gradients and update, gradient
+check, gradient flow, the backward pass in a few lines, how to reproduce it.  The cards of layers are laid
+out in outline_cards.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from chainrule.explaining.blocks import (
     Code,
     Formula,
     Level,
-    Listing,
     Outline,
     Paragraph,
     Say,
@@ -59,7 +58,6 @@ def outline(
     sections = (
         _verdict(found),
         _network(found),
-        _notation(found, layout),
         Section(Say("Loss and output residual", "损失与输出层残差"), loss_blocks(layout), id="loss"),
         Section(
             Say("Forward", "前向传播"),
@@ -77,7 +75,6 @@ def outline(
         _check(found),
         Section(Say("Gradient flow", "梯度流"), flow_blocks(found), id="flow"),
         _algorithm(found, layout),
-        _slips(found),
         _reproduce(found),
     )
     return Outline(_title(meta), sections, spoken, name, dict(found))
@@ -261,40 +258,6 @@ def _repeat(nodes: list[ChainNode], at: int) -> tuple[int, int]:
     return best
 
 
-def _notation(found: Json, layout: Layout) -> Section:
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (say(row["meaning"]), *(str(text) for text in row["texts"])) for row in found["notation"]["rows"]
-    )
-    head: tuple[Cell, ...] = (Say("meaning", "含义"), *found["notation"]["names"])
-    conventions: tuple[tuple[Cell, ...], ...] = tuple(
-        (say(row["convention"]), say(row["choice"]), say(row["others"]), str(row["source"]))
-        for row in found["conventions"]
-    )
-    return Section(
-        Say("Notation and conventions", "记号与约定"),
-        (
-            Table(
-                head,
-                rows,
-                caption=Say("Letters, here and in other texts", "本文与其他文献的记号"),
-                id="letters",
-            ),
-            Table(
-                (
-                    Say("convention", "约定"),
-                    Say("in force", "采用"),
-                    Say("others", "其他"),
-                    Say("source", "来源"),
-                ),
-                conventions,
-                caption=Say("Conventions in force", "采用的约定"),
-                id="conventions",
-            ),
-        ),
-        id="notation",
-    )
-
-
 def _check(found: Json) -> Section:
     title = Say("Gradient check", "梯度检验")
     check = found["check"]
@@ -352,35 +315,15 @@ def _verdict_of(row: Json) -> Say:
 
 
 def _algorithm(found: Json, layout: Layout) -> Section:
-    steps = Listing(tuple(say(text) for text in found["algorithm"]), ordered=True)
     general = replace(layout, notation=replace(layout.notation, sizes=False))
-    blocks: list[Block] = [steps]
+    blocks: list[Block] = []
     for number, box in enumerate(found["boxes"]):
         blocks.append(Paragraph(say(box["title"])))
         blocks += [
             Formula(general.equation_box(one, general=True), "boxed", id=f"box{number + 1}-{place + 1}")
             for place, one in enumerate(box["equations"])
         ]
-    return Section(Say("The algorithm", "算法步骤"), tuple(blocks), id="algorithm")
-
-
-def _slips(found: Json) -> Section:
-    rows = tuple((str(slip["where"]), say(slip["printed"]), say(slip["meant"])) for slip in found["slips"])
-    head = (Say("where", "位置"), Say("printed", "原文"), Say("read as", "应读作"))
-    return Section(
-        Say("Slips of the seeds", "种子文献中的笔误"),
-        (
-            Paragraph(
-                Say(
-                    "The five tutorials this is built on have slips where they concern this network; it "
-                    "follows the corrected form.",
-                    "本项目所依据的五篇教程在与本网络有关之处有若干笔误；这里采用更正后的形式。",
-                )
-            ),
-            Table(head, rows, id="slip-table", folded=len(rows) > 8),
-        ),
-        id="slips",
-    )
+    return Section(Say("The backward pass in a few lines", "反向传播小结"), tuple(blocks), id="algorithm")
 
 
 def _reproduce(found: Json) -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,6 @@ class Report:
 
         return _written(html.render(self.outline(language=language, notation=notation)), path)
 
-    def markdown(self, path: Path_, *, language: str | None = None, notation: str | None = None) -> Path:
-        """A Markdown file, with its pictures as SVG in a folder beside it."""
-        from chainrule.explaining import markdown
-
-        return markdown.write(self.outline(language=language, notation=notation), Path(path))
-
     def latex(
         self,
         path: Path_ | None = None,
@@ -156,26 +151,6 @@ class Report:
         from chainrule.explaining import terminal
 
         terminal.show(self.outline(language=language, notation=notation, linear=True), step=step)
-
-    def worksheet(
-        self,
-        path: Path_ | None = None,
-        *,
-        blanks: float = 0.3,
-        seed: int = 0,
-        form: str | None = None,
-        language: str | None = None,
-    ) -> str:
-        """The derivation with blanks to fill in, and an answer key.  form: by the ending of `path`, or
-        "latex", "html", "markdown".
-        """
-        from chainrule.explaining.worksheet import worksheet
-
-        endings = {".tex": "latex", ".html": "html", ".htm": "html", ".md": "markdown"}
-        chosen = form or endings.get(Path(path).suffix.lower() if path is not None else "", "latex")
-        return _written(
-            worksheet(self.outline(language=language), blanks=blanks, seed=seed, form=chosen), path
-        )
 
     def json(self, path: Path_ | None = None) -> str:
         """The document itself.  Returns the JSON."""
@@ -203,10 +178,10 @@ class Report:
             "print(report), report.html('report.html'), report.print(step=True)"
         )
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        from chainrule.explaining import notebook
-
-        return notebook.mimebundle(self.outline(), include, exclude)
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, which runs its scripts and touches nothing else of the notebook."""
+        page = escape(self.html(), quote=True)
+        return f'<iframe sandbox="allow-scripts" style="width:100%;height:80vh;border:0" srcdoc="{page}"></iframe>'  # noqa: E501
 
 
 def _written(text: str, path: Path_ | None) -> str:

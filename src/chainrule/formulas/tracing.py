@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -49,19 +49,24 @@ class Formulas:
 
     def lines(self, notation: Notation = SEED_000) -> list[str]:
         """Every equation as text, each followed by the definitions it needs and none before it needed."""
-        lines: dict[str, None] = {}
-        for equation in self.equations.values():
-            lines[text(equation, notation)] = None
-            for definition in equation.definitions:
-                lines.setdefault(f"    with {text(definition, notation)}")
-        return list(lines)
+        shown = self._shown(lambda equation: text(equation, notation))
+        return [f"    with {line}" if defines else line for line, defines in shown.items()]
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
 
     def _repr_html_(self) -> str:
-        shown = [line for e in self.equations.values() for line in (e, *e.definitions)]
-        return "".join(f"<div>{mathml(line, display='block')}</div>" for line in shown)
+        shown = self._shown(lambda equation: mathml(equation, display="block"))
+        return "".join(f"<div>{line}</div>" for line in shown)
+
+    def _shown(self, render: Callable[[Equation], str]) -> dict[str, bool]:
+        """Every line once, where it is first needed, and whether it is a definition."""
+        lines: dict[str, bool] = {}
+        for equation in self.equations.values():
+            lines[render(equation)] = False
+            for definition in equation.definitions:
+                lines.setdefault(render(definition), True)
+        return lines
 
 
 class FormulasByLayer(dict[str, Formulas]):

@@ -1,0 +1,180 @@
+"""The report as one HTML page: `render(outline)`.
+
+The file needs nothing beside it and asks the network for nothing; its content policy forbids it to.  All
+that it says
+is in its markup: without JavaScript it is a document, and page/interface.js makes it an instrument.  It
+holds on to:
+
+    #document                       the document as JSON, <script type="application/json">
+    article.card#F2                 a step: data-step="F2", data-layer="conv1"; classes forward, backward,
+    middle;
+                                    the id is that of the block, or "step-F2"
+    nav a[data-step="F2"]           its link in the side
+    [data-ref="delta:conv1"]        a part of a formula that shows a quantity: an id of a tensor, as the
+    outline says it .worked[data-quantity][data-index="3,4,0,0"]      an entry that is worked out, samples
+    last figure.maps[data-quantity][data-axes="0,1"][data-scale]
+      figure.panel[data-index="0,0"][data-size="8,8"] data-index: the other indices of the tensor, in their
+      order
+        svg.map                     one unit per cell; g.cells holds <rect x="column" y="row" class="k0…k48">,
+                                    or one <image> where the maps of a figure have more than 2 000 cells
+        svg.map g.marks             above the cells: [data-cell="row,column"]; an overlay goes here
+    figure.matrix[data-quantity] td[data-index="9,47"]    indices of the whole matrix, not of what is shown
+    figure.chart[data-quantity] rect.bar[data-row][data-group]
+    svg.chain g.node[data-layer]
+    html[data-language]             "en", "zh", "en+zh"; with two: input[name="language"] of value en, zh,
+    both
+
+Scripts of page/ are embedded in the order of their names at the end of the body: engine_*.js, then
+interface.js.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from chainrule.explaining import html_words as words
+from chainrule.explaining import scale, svg
+from chainrule.explaining.blocks import Block, Card, Outline, Section
+from chainrule.explaining.html_blocks import BlockWriter, Steps, direction
+from chainrule.explaining.markup import Identifiers, Voice, attributes, escape
+
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; font-src data:"
+)
+_MIME = {"woff2": "font/woff2", "woff": "font/woff", "png": "image/png", "svg": "image/svg+xml"}
+_ADDRESS = re.compile(r"""url\(\s*["']?(?!data:)([^"')]+?)["']?\s*\)""")
+
+
+def render(outline: Outline) -> str:
+    """The page of a report."""
+    voice = Voice(outline.language)
+    identifiers = Identifiers({"document", "report"})
+    writer = BlockWriter(voice, identifiers, *_places(outline, identifiers))
+    body = "\n".join(writer.block(section) for section in outline.sections)
+    title = voice.inline(outline.title)
+    head = attributes(
+        lang="zh" if outline.language == "zh" else "en",
+        data_language=outline.language,
+        data_notation=outline.notation,
+    )
+    notation = f'<p class="about">{voice.inline(words.NOTATION)}: {escape(outline.notation)}</p>'
+    return (
+        f'<!DOCTYPE html>\n<html{head}>\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(voice.attribute(outline.title))}</title>\n<style>{stylesheet()}</style>\n</head>\n<body>\n"
+        f'<a class="skip" href="#report">{voice.inline(words.SKIP)}</a>{svg.sprite()}\n{_side(outline, writer)}\n'  # noqa: E501
+        f'<main id="report" tabindex="-1"><header class="top"><h1>{title}</h1>{notation}{_switch(voice)}</header>\n'  # noqa: E501
+        f"{body}\n</main>\n{_scripts(outline.document)}</body>\n</html>\n"
+    )
+
+
+def _places(outline: Outline, identifiers: Identifiers) -> tuple[dict[int, str], Steps]:
+    """The ids of sections and cards, which others link to before they are written; the steps in order."""
+    identified: dict[int, str] = {}
+    for number, section in enumerate(outline.sections):
+        identified[id(section)] = identifiers.new(section.id or f"section-{number}")
+    steps = []
+    for card in _cards(outline.sections):
+        identified[id(card)] = identifiers.new(card.id or f"step-{card.step}")
+        steps.append((card.step, card.layer, "#" + identified[id(card)]))
+    return identified, Steps(tuple(steps))
+
+
+def _cards(blocks: tuple[Block, ...]) -> Iterator[Card]:
+    """All cards, in reading order."""
+    for block in blocks:
+        if isinstance(block, Card):
+            yield block
+        if isinstance(block, Card | Section):
+            yield from _cards(block.blocks)
+
+
+def _side(outline: Outline, writer: BlockWriter) -> str:
+    """The side: sections, and under them their steps."""
+    voice = writer.voice
+    items = ""
+    for section in outline.sections:
+        links = "".join(
+            f"<li><a{attributes(class_=direction(card.step), href='#' + writer.places[id(card)])}"
+            f"{attributes(data_step=card.step, title=_about(card, voice))}>{escape(card.step)}</a></li>"
+            for card in _cards(section.blocks)
+        )
+        steps = f'<ol class="steps">{links}</ol>' if links else ""
+        address = "#" + writer.places[id(section)]
+        items += f"<li><a{attributes(href=address)}>{voice.inline(section.title)}</a>{steps}</li>"
+    label = attributes(class_="side", aria_label=voice.attribute(words.CONTENTS))
+    return f'<nav{label}><p class="mark" aria-hidden="true">δ</p><ol>{items}</ol></nav>'
+
+
+def _about(card: Card, voice: Voice) -> str:
+    """What a step is, for a tooltip."""
+    return " · ".join(part for part in (voice.attribute(card.title), card.layer) if part)
+
+
+def _switch(voice: Voice) -> str:
+    """The choice of the language; the style sheet hides what is not chosen, without a script."""
+    if len(voice.languages) == 1:
+        return ""
+    choices = (("both", voice.inline(words.BOTH)), ("en", "English"), ("zh", "中文"))
+    buttons = "".join(
+        f'<label><input type="radio" name="language" value="{value}"{" checked" if value == "both" else ""}>'
+        f"<span{attributes(lang=value if value != 'both' else None)}>{name}</span></label>"
+        for value, name in choices
+    )
+    return f'<fieldset class="switch"><legend>{voice.inline(words.LANGUAGE)}</legend>{buttons}</fieldset>'
+
+
+# -- what the page carries -----------------------------------------------------------------------------------
+
+
+@cache
+def stylesheet() -> str:
+    """All style of the page: page/*.css with fonts inside, and the colours of numbers."""
+    return "\n".join([*(_inside(text) for _, text in _files(".css")), scale.style()])
+
+
+def _files(suffix: str) -> list[tuple[str, str]]:
+    """(name, text) of the files of page/ of a kind, by name."""
+    folder = resources.files("chainrule.explaining") / "page"
+    found = sorted((file.name, file) for file in folder.iterdir() if file.name.endswith(suffix))
+    return [(name, file.read_text("utf-8")) for name, file in found]
+
+
+def _inside(css: str) -> str:
+    """A style sheet with the files that it names in it, as data: addresses."""
+
+    def data(match: re.Match[str]) -> str:
+        content = (resources.files("chainrule.explaining") / "page" / match[1]).read_bytes()
+        kind = _MIME[match[1].rpartition(".")[2]]
+        return f"url(data:{kind};base64,{base64.b64encode(content).decode('ascii')})"
+
+    return _ADDRESS.sub(data, css)
+
+
+def _scripts(document: dict[str, Any]) -> str:
+    """The document, and the scripts of page/."""
+    text = json.dumps(_finite(document), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # "<" would end or open a script or a comment within one; in JSON it stands in strings only.
+    parts = [f'<script type="application/json" id="document">{text.replace("<", chr(92) + "u003c")}</script>']
+    parts += [f"<script>{text.replace('</', '<' + chr(92) + '/')}</script>" for _, text in _files(".js")]
+    return "\n".join(parts) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The document with null for NaN and the infinities, which JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

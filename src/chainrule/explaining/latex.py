@@ -1,0 +1,127 @@
+"""A report as LaTeX: an article, a fragment for a document of one's own, or a presentation.
+
+A fragment needs amsmath and nothing else (ctex where it has Chinese).  Articles and presentations in English
+compile with pdflatex, those with Chinese with xelatex.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from chainrule.explaining import latex_beamer, latex_pictures
+from chainrule.explaining.blocks import Block, Card, Outline, Section, Table
+from chainrule.explaining.latex_blocks import Writer, heading
+from chainrule.explaining.latex_text import Voice
+
+Form = Literal["article", "beamer", "fragment"]
+_SAVE = r"\newsavebox\bpbox"
+# The box is set once to be measured: what is too wide shrinks to the line, the rest stays as it is.
+_FIT = (
+    r"\newcommand\bpfit[1]{\sbox\bpbox{#1}\ifdim\wd\bpbox>\linewidth"
+    r"\resizebox{\linewidth}{!}{\usebox\bpbox}\else\usebox\bpbox\fi}"
+)
+_FRAME = (
+    r"\newcommand\bpframe[1]{\setbox\bpouter=\vbox{\hsize=\linewidth #1}"
+    r"\ifdim\dimexpr\ht\bpouter+\dp\bpouter\relax>.72\textheight"
+    r"\par\noindent\hfil\resizebox{!}{.72\textheight}{\box\bpouter}\hfil\par"
+    r"\else\par\noindent\box\bpouter\par\fi}"
+)
+
+
+def render(outline: Outline, form: str = "article") -> str:
+    """The LaTeX source of a report.
+
+    form: "article", a document with drawings; "beamer", a presentation with a frame per step; "fragment", to
+    be \\input, without preamble or drawings.  Raises ValueError for another form.
+    """
+    if form not in get_args(Form):
+        names = ", ".join(map(repr, get_args(Form)))
+        raise ValueError(f"form must be one of {names}; received {form!r}")
+    writer = Writer(Voice(outline.language), pictures=form != "fragment")
+    title = writer.voice.inline(outline.title)
+    if form == "fragment":
+        body = _sections(outline, writer, "*")
+        return "\n".join([*_notes(writer), *_fragment_macros(writer), "", body, ""])
+    body = latex_beamer.frames(outline, writer) if form == "beamer" else _sections(outline, writer, "")
+    preamble = _beamer(writer) if form == "beamer" else _article(writer)
+    opening = [r"\begin{document}", r"\frame{\titlepage}" if form == "beamer" else r"\maketitle"]
+    start = [*preamble, rf"\title{{{title}}}", r"\date{}", *opening]
+    return "\n".join([*start, "", body, "", r"\end{document}", ""])
+
+
+def _sections(outline: Outline, writer: Writer, star: str) -> str:
+    parts: list[str] = []
+    for section in outline.sections:
+        title = writer.voice.inline(section.title)
+        parts += [rf"\section{star}{{{title}}}", *_blocks(section.blocks, writer, star)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _blocks(blocks: tuple[Block, ...], writer: Writer, star: str) -> list[str]:
+    parts: list[str] = []
+    for block in blocks:
+        match block:
+            case Section(title, inner):
+                parts += [
+                    rf"\subsection{star}{{{writer.voice.inline(title)}}}",
+                    *_blocks(inner, writer, star),
+                ]
+            case Card():
+                head = rf"\noindent{{\small {writer.voice.inline(block.head)}\par}}" if block.head else ""
+                parts += [rf"\subsection{star}{{{heading(writer.voice, block)}}}", head]
+                parts += _blocks(block.blocks, writer, star)
+            case Table(folded=True) if star:
+                continue  # long, and of use to few: left to the article
+            case _:
+                parts.append(writer.block(block))
+    return parts
+
+
+def _engine(writer: Writer) -> str:
+    return "xelatex" if writer.voice.chinese else "pdflatex"
+
+
+def _article(writer: Writer) -> list[str]:
+    chinese = writer.voice.chinese
+    return [
+        f"% compile with {_engine(writer)}",
+        r"\documentclass{ctexart}" if chinese else r"\documentclass{article}",
+        *([] if chinese else [r"\usepackage[T1]{fontenc}", r"\usepackage{lmodern}"]),
+        r"\usepackage[a4paper,margin=22mm]{geometry}",
+        r"\usepackage{amsmath}",
+        r"\usepackage{tikz}",
+        *_macros(writer),
+        r"\setlength\parindent{0pt}\setlength\parskip{4pt}\emergencystretch=3em",
+    ]
+
+
+def _beamer(writer: Writer) -> list[str]:
+    return [
+        f"% compile with {_engine(writer)}",
+        r"\documentclass[9pt]{beamer}",
+        r"\usepackage{ctex}" if writer.voice.chinese else r"\usepackage{lmodern}",
+        r"\usepackage{amsmath}",
+        r"\usepackage{tikz}",
+        r"\setbeamertemplate{navigation symbols}{}",
+        r"\setbeamertemplate{footline}[frame number]",
+        *_macros(writer),
+        r"\newsavebox\bpouter",
+        r"\renewcommand\arraystretch{1.25}",  # at 9pt the lines of a table touch
+        _FRAME,
+    ]
+
+
+def _macros(writer: Writer) -> list[str]:
+    return [*writer.formulas.definitions(), _SAVE, _FIT, *latex_pictures.MACROS]
+
+
+def _notes(writer: Writer) -> list[str]:
+    need = r"\usepackage{amsmath}" + (r" and \usepackage{ctex}" if writer.voice.chinese else "")
+    return [
+        f"% needs {need}",
+        r"% To print it in your own notation, define these macros before: #1 is the number of the layer.",
+    ]
+
+
+def _fragment_macros(writer: Writer) -> list[str]:
+    return [*writer.formulas.definitions(), r"\providecommand\bpfit[1]{\mbox{#1}}"]

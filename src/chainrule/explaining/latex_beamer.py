@@ -1,0 +1,138 @@
+"""Beamer: a frame per step, whose parts follow each other in the same place.
+
+A step has more to say than a frame holds, so its parts are `onlyenv`s: first the formulas, then each worked
+element, uncovered from symbols to numbers to the result, then tables and pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from chainrule.explaining.blocks import (
+    Bars,
+    Block,
+    Card,
+    Chain,
+    Code,
+    Curve,
+    Finding,
+    Formula,
+    Listing,
+    Maps,
+    Matrix,
+    Outline,
+    Paragraph,
+    Section,
+    Strip,
+    Table,
+    Worked,
+)
+from chainrule.explaining.latex_blocks import Writer, heading
+
+CAPACITY = 13.0  # lines of a frame
+LINE = 68  # characters of a line
+MOST_ROWS = 12  # of a table; a frame cannot hold more that can be read
+_TALL = (Maps, Bars, Curve, Chain)
+
+
+def frames(outline: Outline, writer: Writer) -> str:
+    """All frames of an outline, a section after the other."""
+    written = []
+    for section in outline.sections:
+        title = writer.voice.inline(section.title)
+        written.append(rf"\section{{{title}}}")
+        loose: list[Block] = []
+        for block in _flat(section.blocks):
+            if isinstance(block, Card):
+                if loose:
+                    written.append(_frame(title, "", loose, writer))
+                loose = []
+                head = writer.voice.inline(block.head)
+                written.append(_frame(heading(writer.voice, block), head, list(block.blocks), writer))
+            else:
+                loose.append(block)
+        if loose:
+            written.append(_frame(title, "", loose, writer))
+    return "\n\n".join(written)
+
+
+def _flat(blocks: Iterable[Block]) -> Iterable[Block]:
+    for block in blocks:
+        if isinstance(block, Section):
+            yield Paragraph(block.title)
+            yield from _flat(block.blocks)
+        else:
+            yield block
+
+
+def _frame(title: str, head: str, blocks: list[Block], writer: Writer) -> str:
+    shown = [block for block in blocks if not (isinstance(block, Table) and block.folded)]
+    lines = [r"\begin{frame}[t]", rf"\frametitle{{{title}}}"]
+    if head:
+        lines.append(rf"\framesubtitle{{{head}}}")
+    slide = 1
+    for page in _pages(shown, writer):
+        steps = max((_steps(block, writer) for block in page), default=1)
+        body = "\n".join(_written(block, slide, writer) for block in page)
+        lines += [rf"\begin{{onlyenv}}<{slide}-{slide + steps - 1}>", body, r"\end{onlyenv}"]
+        slide += steps
+    return "\n".join([*lines, r"\end{frame}"])
+
+
+def _pages(blocks: list[Block], writer: Writer) -> list[list[Block]]:
+    """The blocks in portions that fit; a worked element has a portion of its own."""
+    pages: list[list[Block]] = [[]]
+    room = CAPACITY
+    for block in blocks:
+        lines = _lines(block, writer)
+        alone = isinstance(block, Worked)
+        if pages[-1] and (alone or lines > room or isinstance(pages[-1][-1], Worked)):
+            pages.append([])
+            room = CAPACITY
+        pages[-1].append(block)
+        room -= lines
+    return [page for page in pages if page]
+
+
+def _steps(block: Block, writer: Writer) -> int:
+    return len(writer.lines(block)) if isinstance(block, Worked) else 1
+
+
+def _lines(block: Block, writer: Writer) -> float:
+    """About how many lines of a frame a block takes."""
+    both = 2 if writer.voice.language == "en+zh" else 1
+    match block:
+        case Paragraph(text):
+            return both * math.ceil(len(text.en) / LINE) + 0.5
+        case Formula(note=note):
+            return 2.6 + (both if note is not None else 0)
+        case Matrix(values=values):
+            return len(values) + 2.0
+        case Table(rows=rows):
+            return min(len(rows), MOST_ROWS) + 2.5
+        case Listing(items=items):
+            return sum(both * math.ceil(len(item.en) / LINE) + 0.4 for item in items)
+        case Code(text):
+            return text.count("\n") + 1.0
+        case Finding():
+            return 4.0 * both
+        case Strip(badges):
+            return len(badges) + 1.0
+    return CAPACITY * 0.75
+
+
+def _written(block: Block, slide: int, writer: Writer) -> str:
+    """A block on a frame, made to fit its height where it is a picture."""
+    if isinstance(block, Worked):
+        covers = ["{}", *(rf"\uncover<{slide + place}->{{}}" for place in range(1, _steps(block, writer)))]
+        aligned = rf"\[ {writer.aligned(block, covers)} \]"
+        terms = [rf"\uncover<{slide + 1}->{{{table}}}" for table in writer.terms(block)]
+        return "\n".join([*writer.why(block), aligned, *(rf"\bpframe{{{table}}}" for table in terms)])
+    if isinstance(block, Table) and len(block.rows) > MOST_ROWS:
+        rest = len(block.rows) - MOST_ROWS
+        more = writer.voice.word(f"{rest} more rows in the report", f"其余 {rest} 行见报告")
+        first = Table(block.head, block.rows[:MOST_ROWS], block.right, block.caption, block.levels)
+        return rf"\bpframe{{{writer.block(first)}}}" + "\n" + rf"{{\tiny {more}\par}}"
+    body = writer.block(block)
+    return rf"\bpframe{{{body}}}" if isinstance(block, (*_TALL, Table, Strip)) else body

@@ -1,0 +1,310 @@
+"""Blocks as LaTeX for a page: what article and fragment share, and beamer's frames are made of.
+
+With `pictures` False, in a fragment, only amsmath is used: maps, bars and curves are numbers then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chainrule.explaining import latex_chain, latex_pictures, latex_text
+from chainrule.explaining.blocks import (
+    Bars,
+    Block,
+    Card,
+    Cell,
+    Chain,
+    Code,
+    Curve,
+    Finding,
+    Formula,
+    Listing,
+    Maps,
+    Matrix,
+    Paragraph,
+    Say,
+    Section,
+    Strip,
+    Table,
+    Worked,
+)
+from chainrule.explaining.latex_math import WIDE, Formulas, number, width
+from chainrule.explaining.latex_text import Voice
+from chainrule.explaining.numbers import short
+from chainrule.formulas.boxes import Box, Word
+
+ROWS = 34  # of a table before it is continued: a tabular is not broken across pages
+BROAD = 78  # characters in a line of a table: above, its widest columns are broken into lines
+_NEXT = r"\par "  # between a sentence and the same in the other language
+MOST = 8  # rows or columns of a map in a fragment; of a larger one
+EDGE = 3  # at either end are shown
+LEVELS = {
+    "good": Say("good", "正常"),
+    "note": Say("note", "提示"),
+    "warning": Say("warning", "警告"),
+    "bad": Say("bad", "错误"),
+}
+
+
+@dataclass
+class Writer:
+    """Writes blocks in the language of `voice`; `formulas` remembers the macros in use."""
+
+    voice: Voice
+    pictures: bool = True
+    formulas: Formulas = field(default_factory=Formulas)
+
+    def block(self, block: Block) -> str:
+        """The LaTeX of any block but Card and Section, whose headings depend on the form."""
+        match block:
+            case Paragraph(text, quiet):
+                body = "\n\n".join(self.voice.texts(text))
+                return rf"{{\small {body}\par}}" if quiet else body
+            case Formula():
+                return self.formula(block)
+            case Worked():
+                return "\n".join([*self.why(block), rf"\[ {self.aligned(block)} \]", *self.terms(block)])
+            case Table():
+                return self.table(block)
+            case Matrix():
+                return self.matrix(block)
+            case Maps() | Bars() | Curve() | Chain():
+                return self.picture(block) if self.pictures else self.numbers(block)
+            case Listing(items, ordered):
+                kind = "enumerate" if ordered else "itemize"
+                entries = (rf"\item {_NEXT.join(self.voice.texts(item))}" for item in items)
+                return "\n".join([rf"\begin{{{kind}}}", *entries, rf"\end{{{kind}}}"]) if items else ""
+            case Code(source):
+                lines = [latex_text.code(line, self.voice.chinese) for line in source.rstrip().split("\n")]
+                return r"{\par\small\raggedright\noindent " + r"\\ ".join(lines) + r"\par}"
+            case Strip(badges):
+                rows = tuple((badge.label, badge.value, LEVELS[badge.level]) for badge in badges)
+                return self.table(Table((), rows))
+            case Finding():
+                return self.finding(block)
+            case Card() | Section():
+                raise TypeError("the headings of cards and sections are written by the form")
+        raise TypeError(f"no LaTeX for {type(block).__name__}")
+
+    # -- formulas --------------------------------------------------------------------------------------------
+
+    def formula(self, block: Formula) -> str:
+        """A displayed formula with where it stands in the seeds, and the sentence beside it below."""
+        latex = self.formulas.fitted(self.formulas.latex(block.box), block.box)
+        if block.reading == "shape":
+            return rf"{{\small \[ {latex} \]}}"
+        if block.reading == "boxed":
+            latex = rf"\boxed{{{latex}}}"
+        tag = rf" \tag*{{\footnotesize {self.voice.inline(block.tag)}}}" if block.tag else ""
+        note = ""
+        if block.note is not None:
+            note = "\n" + rf"{{\small\centering {self.voice.inline(block.note)}\par}}"
+        return rf"\[ {latex}{tag} \]{note}"
+
+    def why(self, block: Worked) -> list[str]:
+        """The line above a worked element."""
+        return [] if block.why is None else [rf"\noindent\emph{{{self.voice.inline(block.why)}}}:"]
+
+    def lines(self, block: Worked) -> list[tuple[str, str]]:
+        """(sign, what follows it) of left = symbols = numbers = result."""
+        found = [
+            ("=", self.formulas.latex(block.symbols)),
+            ("=", self.formulas.latex(block.numbers)),
+            ("=" if block.exact else r"\approx", number(block.result)),
+        ]
+        if found[0][1] == self.formulas.latex(block.left):
+            del found[0]
+        return [line for place, line in enumerate(found) if place == 0 or line[1] != found[place - 1][1]]
+
+    def aligned(self, block: Worked, covers: Sequence[str] = ("{}",)) -> str:
+        """left = symbols = numbers = result, a line each.
+
+        covers: for each line what it stands in, such as "\\uncover<2->{}"; the last is for all that follow.
+        """
+        covered = [*covers, *[covers[-1]] * 3]
+        lines = [
+            "&" + (f"{cover[:-1]}{sign} {body}}}" if cover != "{}" else f"{sign} {body}")
+            for (sign, body), cover in zip(self.lines(block), covered, strict=False)
+        ]
+        left = self.formulas.latex(block.left)
+        body = rf"\begin{{aligned}} {left} " + r" \\ ".join(lines) + r" \end{aligned}"
+        widest = max(width(block.symbols), width(block.numbers)) + width(block.left)
+        return rf"\bpfit{{$\displaystyle {body}$}}" if widest > WIDE else body
+
+    def terms(self, block: Worked) -> list[str]:
+        """The table of products, which add up exactly as printed."""
+        if not block.terms:
+            return []
+        most = max(len(factors) for _, factors, _ in block.terms)
+        rows = [
+            " & ".join(
+                [self.formulas.latex(what), *map(number, factors), *[""] * (most - len(factors)), product]
+            )
+            for what, factors, product in (
+                (what, factors, number(last)) for what, factors, last in block.terms
+            )
+        ]
+        total = " & ".join([r"\sum", *[""] * most, number(block.total)])
+        body = r" \\ ".join(rows) + r" \\ \hline " + total
+        return [rf"{{\small \[ \begin{{array}}{{l{'r' * (most + 1)}}} {body} \end{{array}} \]}}"]
+
+    # -- tables ----------------------------------------------------------------------------------------------
+
+    def cell(self, cell: Cell) -> str:
+        """A cell of a table."""
+        return f"${self.formulas.latex(cell)}$" if isinstance(cell, Box) else self.voice.inline(cell)
+
+    def table(self, block: Table) -> str:
+        """A table; a long one continued, a broad one with lines broken in its widest columns."""
+        count = max(map(len, (block.head, *block.rows)), default=0)
+        if not count:
+            return ""
+        columns, broad = self._columns(block, count)
+        head = " & ".join(self.cell(cell) for cell in block.head)
+        lines = [" & ".join(self._marked(cell, level) for cell in row) for row, level in self._rows(block)]
+        parts = []
+        for start in range(0, max(len(lines), 1), ROWS):
+            body = [rf"{head} \\ \hline"] if head else []
+            body += [rf"{line} \\" for line in lines[start : start + ROWS]]
+            tabular = "\n".join([rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"])
+            parts.append(tabular if broad else rf"\bpfit{{{tabular}}}")
+        caption = rf"{{\small {self.voice.inline(block.caption)}\par}}" if block.caption else ""
+        return "\n".join([r"\begin{center}\small", caption, "\n\n".join(parts), r"\end{center}"])
+
+    def _rows(self, block: Table) -> list[tuple[tuple[Cell, ...], str | None]]:
+        levels = [*block.levels, *[None] * len(block.rows)]
+        return list(zip(block.rows, levels, strict=False))
+
+    def _marked(self, cell: Cell, level: str | None) -> str:
+        return rf"\textbf{{{self.cell(cell)}}}" if level in ("warning", "bad") else self.cell(cell)
+
+    def _columns(self, block: Table, count: int) -> tuple[str, bool]:
+        """The columns' letters, and whether there are columns with broken lines."""
+        rows = (block.head, *block.rows)
+        sizes = [
+            max((self._size(row[at]) for row in rows if at < len(row)), default=1) for at in range(count)
+        ]
+        letters = ["r" if at in block.right else "l" for at in range(count)]
+        long = [at for at in range(count) if sizes[at] > 22]
+        if sum(sizes) + 2 * count <= BROAD or not long:
+            return "".join(letters), False
+        narrow = sum(size for at, size in enumerate(sizes) if at not in long)
+        room = 0.96 - 0.025 * count - min(narrow / BROAD, 0.55)
+        whole = sum(min(sizes[at], 60) for at in long)
+        for at in long:
+            share = room * min(sizes[at], 60) / whole
+            letters[at] = rf"p{{{share:.3f}\linewidth}}"
+        return "".join(letters), True
+
+    def _size(self, cell: Cell) -> int:
+        if isinstance(cell, Box):
+            return width(cell)
+        if isinstance(cell, str):
+            return len(cell)
+        texts = {"en": [cell.en], "zh": [cell.zh * 2]}.get(self.voice.language, [cell.en, cell.zh * 2])
+        return sum(map(len, texts if len(texts) < 2 or cell.en != cell.zh else texts[:1]))
+
+    def matrix(self, block: Matrix) -> str:
+        """A small matrix with its numbers, or the corners of a larger one with its statistics below."""
+        symbol = self.formulas.latex(block.symbol)
+        body = self.array(block.values, block.row_gap, block.column_gap)
+        rows, columns = block.shape
+        whole = rf"\quad ({rows}\times {columns})" if block.values.shape != block.shape else ""
+        lines = [rf"\[ \bpfit{{$\displaystyle {symbol} = {body}{whole}$}} \]"]
+        if block.row_gap is not None or block.column_gap is not None:
+            low, high, mean, norm = (number(short(value)) for value in block.stats)
+            figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| = {norm}"
+            lines.append(rf"{{\small\centering ${figures}$\par}}")
+        return "\n".join(lines)
+
+    def array(self, values: np.ndarray, row_gap: int | None, column_gap: int | None) -> str:
+        """A pmatrix; \\cdots behind `column_gap` columns, a line of \\vdots behind `row_gap` rows."""
+
+        def line(cells: list[str], dots: str) -> str:
+            cells = cells if column_gap is None else [*cells[:column_gap], dots, *cells[column_gap:]]
+            return " & ".join(cells)
+
+        rows = [line([number(short(float(value))) for value in row], r"\cdots") for row in values]
+        if row_gap is not None:
+            rows.insert(row_gap, line([r"\vdots"] * values.shape[1], r"\ddots"))
+        return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
+
+    # -- pictures --------------------------------------------------------------------------------------------
+
+    def picture(self, block: Maps | Bars | Curve | Chain) -> str:
+        """A drawing with its title."""
+        match block:
+            case Maps():
+                drawn = latex_pictures.maps(block, self.formulas.latex(block.symbol), self.voice)
+            case Bars():
+                drawn = rf"\bpfit{{{latex_pictures.bars(block, self.voice)}}}"
+            case Curve():
+                drawn = rf"\bpfit{{{latex_pictures.curve(block, self.voice)}}}"
+            case Chain():
+                return "\n".join([r"\begin{center}", latex_chain.chain(block, self.voice), r"\end{center}"])
+        return "\n".join([r"\begin{center}", self.title(block), drawn, r"\end{center}"])
+
+    def title(self, block: Maps | Bars | Curve) -> str:
+        """The title of a picture, and how much of it is left out."""
+        title = self.voice.inline(block.title)
+        if isinstance(block, Maps | Bars):
+            title = rf"${self.formulas.latex(block.symbol)}$\quad {title}"
+            if block.left_out:
+                count = block.left_out
+                more = self.voice.word(f"{count} smaller ones left out", f"略去较小的 {count} 个")
+                title += rf"\quad ({more})"
+        return rf"{{\small {title}\par}}\nopagebreak"
+
+    def numbers(self, block: Maps | Bars | Curve | Chain) -> str:
+        """What stands for a picture where there are no pictures."""
+        match block:
+            case Maps():
+                shown = [self._corner(block, place) for place in range(len(block.panels))]
+                return "\n".join([r"{\centering", self.title(block) + "}", *shown])
+            case Bars():
+                head: tuple[Cell, ...] = ("", *(block.groups or (block.symbol,)))
+                rows = tuple(
+                    (label, *(short(float(value)) for value in line))
+                    for label, line in zip(block.labels, block.values, strict=True)
+                )
+                right = tuple(range(1, len(rows[0]))) if rows else ()
+                return self.table(Table(head, rows, right, caption=block.title))
+            case Curve():
+                rows = tuple(
+                    (name, *(short(float(np.interp(at, block.z, y))) for y in (block.z, block.f, block.df)))
+                    for name, at in block.marks
+                )
+                head = ("", Word("z"), Word("f"), Word("f'"))
+                return self.table(Table(head, rows, (1, 2, 3), caption=block.title)) if rows else ""
+            case Chain():
+                names = [rf"\texttt{{{self.voice.inline(node.name)}}}" for node in block.nodes]
+                return r"{\raggedright\noindent " + r" $\to$ ".join(names) + r"\par}"
+
+    def _corner(self, block: Maps, place: int) -> str:
+        panel = block.panels[place]
+        rows, columns = panel.values.shape
+        sizes = (rows, columns)
+        kept = [[*range(EDGE), *range(n - EDGE, n)] if n > MOST else [*range(n)] for n in sizes]
+        gaps = [EDGE if n > MOST else None for n in sizes]
+        title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
+        norm = number(short(float(np.linalg.norm(np.nan_to_num(panel.values)))))
+        body = self.array(panel.values[np.ix_(*kept)], *gaps)
+        return rf"\[ {title}{body} \quad ({rows}\times {columns},\ \|\cdot\| = {norm}) \]"
+
+    # -- the doctor ------------------------------------------------------------------------------------------
+
+    def finding(self, block: Finding) -> str:
+        """What was found, why, and what to do."""
+        level, what = self.voice.inline(LEVELS[block.level]), self.voice.inline(block.what)
+        why, cure = (_NEXT.join(self.voice.texts(say)) for say in (block.why, block.cure))
+        parts = [rf"\noindent\textbf{{{level}: {what}}}\par", why, rf"{{\small $\to$ {cure}\par}}"]
+        return "\n\n".join(parts)
+
+
+def heading(voice: Voice, card: Card) -> str:
+    """B5 Dense backward."""
+    step = latex_text.plain(card.step, voice.chinese)
+    return rf"{step}\enspace {voice.inline(card.title)}" if step else voice.inline(card.title)

@@ -1,0 +1,111 @@
+"""Text as markup: escaping, attributes, and sentences in the languages of a page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from chainrule.explaining.blocks import Say
+from chainrule.formulas import render_mathml
+from chainrule.formulas.boxes import Box, Row, Sign, bare
+
+escape = render_mathml.escape
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def attributes(**values: object) -> str:
+    """id="…" data-step="…": leading space included; None and "" are left out; data_step is data-step."""
+    return "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for name, value in values.items()
+        if value is not None and value != ""
+    )
+
+
+def marked(text: str) -> str:
+    """Escaped text whose `code` is set as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
+
+
+def plain(text: str) -> str:
+    """Text without the backquotes, for attributes."""
+    return _CODE.sub(r"\1", text)
+
+
+def inline_math(box: Box) -> str:
+    """A formula within a line."""
+    return render_mathml.math(render_mathml.render(box))
+
+
+def breakable_math(box: Box) -> str:
+    """A formula within a line that may be broken before the + and − of its outermost sum.
+
+    MathML itself is not broken in browsers, so every term is a formula of its own.
+    """
+    inner = bare(box)
+    if not isinstance(inner, Row) or inner.tight:
+        return inline_math(box)
+    terms: list[list[Box]] = [[]]
+    for part in inner.parts:
+        if isinstance(part, Sign) and part.text in "+−" and terms[-1]:
+            terms.append([])
+        terms[-1].append(part)
+    return "<wbr>".join(inline_math(Row(tuple(term), inner.binds)) for term in terms)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a page speaks: in one language, or in two with each text marked by its language."""
+
+    language: str
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(self.language.split("+"))
+
+    def _texts(self, say: Say) -> list[tuple[str, str]]:
+        """(language, text) of what has to be said; one pair without a language if that is enough."""
+        texts = [(language, str(getattr(say, language))) for language in self.languages]
+        return [("", texts[0][1])] if len({text for _, text in texts}) == 1 else texts
+
+    def inline(self, say: Say) -> str:
+        """Within a line: `<span lang="en">…</span> <span lang="zh">…</span>`."""
+        return " ".join(
+            f'<span lang="{language}">{marked(text)}</span>' if language else marked(text)
+            for language, text in self._texts(say)
+        )
+
+    def paragraphs(self, say: Say, kind: str = "") -> str:
+        """A paragraph for each language."""
+        return "".join(
+            f"<p{attributes(lang=language, class_=kind)}>{marked(text)}</p>"
+            for language, text in self._texts(say)
+        )
+
+    def attribute(self, say: Say) -> str:
+        """For an attribute, not yet escaped: "en / zh"."""
+        return " / ".join(plain(text) for _, text in self._texts(say))
+
+    def tspans(self, say: Say) -> str:
+        """Within the text of an SVG."""
+        return " ".join(
+            f'<tspan lang="{language}">{escape(plain(text))}</tspan>' if language else escape(plain(text))
+            for language, text in self._texts(say)
+        )
+
+
+@dataclass
+class Identifiers:
+    """Ids of a page: stable, unique, and free of what an id may not contain."""
+
+    taken: set[str] = field(default_factory=set)
+
+    def new(self, wanted: str) -> str:
+        """`wanted` with what is no letter, digit or _.:- replaced; with a number where it is taken."""
+        stem = re.sub(r"[^\w.:-]+", "-", wanted).strip("-") or "block"
+        identifier, number = stem, 1
+        while identifier in self.taken:
+            number += 1
+            identifier = f"{stem}-{number}"
+        self.taken.add(identifier)
+        return identifier

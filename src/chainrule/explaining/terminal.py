@@ -1,0 +1,317 @@
+"""The report in the terminal: aligned text, half-block colour maps, one step per key where it is asked
+for.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+import numpy as np
+
+from chainrule.explaining.blocks import (
+    Bars,
+    Block,
+    Card,
+    Cell,
+    Chain,
+    ChainNode,
+    Code,
+    Curve,
+    Finding,
+    Formula,
+    Listing,
+    Maps,
+    Matrix,
+    Outline,
+    Paragraph,
+    Say,
+    Strip,
+    Table,
+    Worked,
+)
+from chainrule.explaining.numbers import short
+from chainrule.formulas import render_text
+from chainrule.formulas.boxes import Box
+from chainrule.tables import cell_width, text_table
+
+SIGNS = {"good": "✓", "note": "·", "warning": "!", "bad": "✗"}
+SHADES = " ░▒▓█"
+LEAST_WIDTH = 60
+PANELS = 4  # of a picture, side by side as far as the line holds
+
+
+def render(outline: Outline, *, width: int | None = None, colour: bool = False) -> str:
+    """The report as text.  outline: laid out with linear=True.  colour: 256 colours for maps."""
+    writer = Writer(outline.language, _width(width), colour)
+    lines = [writer.heading(outline.title, "═")]
+    for section in outline.sections:
+        lines += ["", writer.heading(section.title, "─"), *writer.blocks(section.blocks)]
+    return "\n".join(lines)
+
+
+def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = None) -> None:
+    """Print the report; step=True: one step per key, Enter for the next, p back, q leaves; "B3": that step
+    alone.
+
+    Raises ValueError for a step that there is not.
+    """
+    out = sys.stdout if stream is None else stream
+    colour = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    if not step:
+        print(render(outline, colour=colour), file=out)
+        return
+    writer = Writer(outline.language, _width(None), colour)
+    cards = [block for section in outline.sections for block in section.blocks if isinstance(block, Card)]
+    names = [card.step for card in cards]
+    if isinstance(step, str):
+        if step not in names:
+            raise ValueError(f"step must be one of {', '.join(names)}, received {step!r}")
+        print("\n".join(writer.block(cards[names.index(step)])), file=out)
+        return
+    if not (out.isatty() and sys.stdin.isatty()):
+        print("\n".join(line for card in cards for line in writer.block(card)), file=out)
+        return
+    _steps(cards, names, writer, out)
+
+
+def _steps(cards: list[Card], names: list[str], writer: Writer, out: TextIO) -> None:
+    at = 0
+    while 0 <= at < len(cards):
+        print("\n".join(writer.block(cards[at])), file=out)
+        try:
+            key = input(f"[{at + 1}/{len(cards)}] Enter next · p back · q quit · {names[0]} … > ").strip()
+        except (EOFError, KeyboardInterrupt):
+            print(file=out)
+            return
+        if key.lower() == "q":
+            return
+        if key.upper() in names:
+            at = names.index(key.upper())
+        elif key.isdigit() and 1 <= int(key) <= len(cards):
+            at = int(key) - 1
+        else:
+            at = max(at - 1, 0) if key.lower() == "p" else at + 1
+
+
+def _width(width: int | None) -> int:
+    return max(width or shutil.get_terminal_size((100, 24)).columns, LEAST_WIDTH)
+
+
+class Writer:
+    """Blocks as lines in the report's languages."""
+
+    def __init__(self, language: str, width: int, colour: bool) -> None:
+        self.languages = language.split("+")
+        self.width, self.colour = width, colour
+
+    def texts(self, say: Say) -> list[str]:
+        """The text in every language, once where they are the same."""
+        found = dict.fromkeys(getattr(say, language).replace("`", "") for language in self.languages)
+        return [text for text in found if text]
+
+    def line(self, cell: Cell) -> str:
+        """A cell, a text or a formula on one line."""
+        if isinstance(cell, Box):
+            return render_text.render(cell)
+        return " ".join(self.texts(cell)) if isinstance(cell, Say) else cell
+
+    def heading(self, title: Say, rule: str) -> str:
+        text = self.line(title)
+        return f"{text}\n{rule * min(cell_width(text), self.width)}"
+
+    def blocks(self, blocks: tuple[Block, ...]) -> list[str]:
+        return [line for block in blocks for line in self.block(block)]
+
+    def block(self, block: Block) -> list[str]:
+        """The lines of a block."""
+        writers: dict[type[Block], Callable[[Any], Iterator[str]]] = {
+            Paragraph: self._paragraph, Formula: self._formula, Worked: self._worked, Table: self._table,
+            Matrix: self._matrix, Maps: self._maps, Bars: self._bars, Curve: self._curve, Chain: self._chain,
+            Listing: self._listing, Code: self._code, Strip: self._strip, Finding: self._finding,
+            Card: self._card,
+        }  # fmt: skip
+        return list(writers[type(block)](block))
+
+    def _wrapped(self, text: str, indent: str = "") -> Iterator[str]:
+        if any(cell_width(character) > 1 for character in text):  # Chinese breaks anywhere
+            line = indent
+            for character in text:
+                if cell_width(line + character) > self.width:
+                    yield line
+                    line = indent
+                line += character
+            yield line
+            return
+        yield from textwrap.wrap(text, self.width, initial_indent=indent, subsequent_indent=indent)
+
+    def _paragraph(self, block: Paragraph) -> Iterator[str]:
+        for text in self.texts(block.text):
+            yield from self._wrapped(text)
+
+    def _formula(self, block: Formula) -> Iterator[str]:
+        tag = f"    [{block.tag}]" if block.tag else ""
+        note = f"    {self.line(block.note)}" if block.note is not None else ""
+        lead = {"definition": "      with ", "shape": "      shapes ", "boxed": "  │ "}.get(
+            block.reading, "    "
+        )
+        yield f"{lead}{render_text.render(block.box)}{tag}{note}"
+
+    def _worked(self, block: Worked) -> Iterator[str]:
+        if block.why is not None:
+            yield f"    {self.line(block.why)}:"
+        left, symbols, numbers = map(render_text.render, (block.left, block.symbols, block.numbers))
+        yield f"    {left} = {symbols}"
+        sign = "=" if block.exact else "≈"
+        yield f"    {' ' * cell_width(left)} = {numbers} {sign} {block.result}"
+        if block.terms:
+            most = max(len(factors) for _, factors, _ in block.terms)
+            rows = [
+                [render_text.render(what), *factors, *[""] * (most - len(factors)), value]
+                for what, factors, value in block.terms
+            ]
+            rows.append(["Σ", *[""] * most, block.total])
+            right = range(1, most + 2)
+            yield from (f"      {line}" for line in text_table(rows, right, (len(rows) - 2,)).split("\n"))
+
+    def _table(self, block: Table) -> Iterator[str]:
+        if block.caption is not None:
+            yield from (f"  {text}" for text in self.texts(block.caption))
+        rows = [[self.line(cell) for cell in row] for row in (block.head, *block.rows)]
+        if block.levels:
+            signs = ["", *("" if level is None else SIGNS[level] for level in block.levels)]
+            rows = [[sign, *row] for sign, row in zip(signs, rows, strict=True)]
+        shift = 1 if block.levels else 0
+        right = [column + shift for column in block.right]
+        yield from (f"  {line}" for line in text_table(rows, right).split("\n"))
+
+    def _matrix(self, block: Matrix) -> Iterator[str]:
+        rows = [[short(float(value)) for value in row] for row in block.values]
+        if block.column_gap is not None:
+            rows = [[*row[: block.column_gap], "⋯", *row[block.column_gap :]] for row in rows]
+        if block.row_gap is not None:
+            rows.insert(block.row_gap, ["⋮"] * len(rows[0]))
+        least, mean, most, norm = map(short, block.stats)
+        name = f"{render_text.render(block.symbol)} {block.shape[0]}×{block.shape[1]}"
+        yield f"    {name}  {least} … {most}, mean {mean}, ‖·‖ {norm}"
+        if rows:
+            yield from (f"      {line}" for line in text_table(rows, range(len(rows[0])), ()).split("\n"))
+
+    def _maps(self, block: Maps) -> Iterator[str]:
+        more = f", +{block.left_out}" if block.left_out else ""
+        yield f"    {self.line(block.title)}   −{short(block.scale)} … {short(block.scale)}{more}"
+        shown = block.panels[:PANELS]
+        drawn = [self._panel(panel.values, block.scale) for panel in shown]
+        each = [panel.values.shape[1] if self.colour else 2 * panel.values.shape[1] for panel in shown]
+        keep = 1
+        while keep < len(shown) and sum(each[: keep + 1]) + 3 * keep + 6 <= self.width:
+            keep += 1
+        titles = [p.title.ljust(w)[: max(w, 1)] for p, w in zip(shown[:keep], each, strict=False)]
+        yield "      " + "   ".join(titles)
+        for number in range(max((len(lines) for lines in drawn[:keep]), default=0)):
+            parts = [
+                lines[number] if number < len(lines) else " " * w
+                for lines, w in zip(drawn[:keep], each, strict=False)
+            ]
+            yield "      " + "   ".join(parts)
+        for panel in shown[:1]:
+            marks = [f"({m.row},{m.column}) {m.kind}{m.text}" for m in panel.marks[:8]]
+            if marks:
+                yield f"      {', '.join(marks)}{', …' if len(panel.marks) > 8 else ''}"
+
+    def _panel(self, values: Any, scale: float) -> list[str]:
+        """A map: two rows of pixels a line in colour, else a sign and a shade for every pixel."""
+        share = np.nan_to_num(values / scale) if scale else np.zeros_like(values)
+        if not self.colour:
+            return ["".join(_shade(float(value)) for value in row) for row in share]
+        lines = []
+        for top in range(0, len(share), 2):
+            below = share[top + 1] if top + 1 < len(share) else np.zeros(share.shape[1])
+            cells = (
+                f"\x1b[38;5;{_code(float(a))};48;5;{_code(float(b))}m▀"
+                for a, b in zip(share[top], below, strict=True)
+            )
+            lines.append("".join(cells) + "\x1b[0m")
+        return lines
+
+    def _bars(self, block: Bars) -> Iterator[str]:
+        more = f", +{block.left_out}" if block.left_out else ""
+        yield f"    {self.line(block.title)}{more}"
+        values = block.values[:, 0] if block.values.size else np.zeros(0)
+        scale = float(np.abs(values).max(initial=0.0)) or 1.0
+        names = max((cell_width(label) for label in block.labels), default=0)
+        for label, value in zip(block.labels, values, strict=True):
+            filled = "█" * round(12 * abs(value) / scale)
+            bar = f"{filled if value < 0 else '':>12}│{filled if value >= 0 else '':<12}"
+            yield f"      {label}{' ' * (names - cell_width(label))}  {bar}  {short(float(value))}"
+
+    def _curve(self, block: Curve) -> Iterator[str]:
+        yield f"    {self.line(block.title)}"
+        picks = np.linspace(0, len(block.z) - 1, 9).round().astype(int)
+        rows = [["z", *(short(float(block.z[i]), 3) for i in picks)]]
+        rows.append(["f", *(short(float(block.f[i]), 3) for i in picks)])
+        rows.append(["f′", *(short(float(block.df[i]), 3) for i in picks)])
+        yield from (f"      {line}" for line in text_table(rows, range(1, 10), ()).split("\n"))
+        most = max(float(block.counts.max(initial=0.0)), 1.0)
+        levels = (SHADES[math.ceil(4 * float(count) / most)] for count in block.counts)
+        yield f"      z: {''.join(levels)}"
+
+    def _chain(self, block: Chain) -> Iterator[str]:
+        for node in block.nodes:
+            yield from self._node(node, "  ")
+
+    def _node(self, node: ChainNode, indent: str) -> Iterator[str]:
+        times = f" ×{node.times}" if node.times > 1 else ""
+        yield f"{indent}│"
+        yield f"{indent}┌ {node.name}{times}  {node.title}  → {node.shape}"
+        for number, branch in enumerate(node.branches, 1):
+            yield f"{indent}├─ branch {number}{'' if branch else ': the input as it is'}"
+            for inner in branch:
+                yield from self._node(inner, indent + "│   ")
+        if node.branches:
+            yield f"{indent}└ {node.join}"
+
+    def _listing(self, block: Listing) -> Iterator[str]:
+        for number, item in enumerate(block.items, 1):
+            for text in self.texts(item):
+                yield from self._wrapped(f"{number}. {text}" if block.ordered else f"- {text}", "  ")
+
+    def _code(self, block: Code) -> Iterator[str]:
+        yield from (f"    {line}" for line in block.text.split("\n"))
+
+    def _strip(self, block: Strip) -> Iterator[str]:
+        for badge in block.badges:
+            yield f"  {SIGNS[badge.level]} {self.line(badge.label)}: {self.line(badge.value)}"
+
+    def _finding(self, block: Finding) -> Iterator[str]:
+        for text in self.texts(block.what):
+            yield from self._wrapped(f"{SIGNS[block.level]} {text}", "  ")
+        for say in (block.why, block.cure):
+            for text in self.texts(say):
+                yield from self._wrapped(text, "      ")
+
+    def _card(self, block: Card) -> Iterator[str]:
+        reference = f"   [{block.reference}]" if block.reference else ""
+        yield ""
+        yield f"▌ {self.line(block.title)}{reference}"
+        yield f"  {block.head}"
+        yield from self.blocks(block.blocks)
+
+
+def _shade(share: float) -> str:
+    """A sign and a shade; ±1 are the ends of the scale."""
+    level = min(4, math.ceil(4 * abs(share) - 1e-9))
+    return ("−" if share < 0 else "+" if share > 0 else " ") + SHADES[level]
+
+
+def _code(share: float) -> int:
+    """The colour of a value between −1 (blue) and 1 (orange) among the 256 of a terminal."""
+    level = min(5, round(5 * abs(share)))
+    if share < 0:
+        return 16 + 36 * (5 - level) + 6 * (5 - level // 2) + 5
+    return 16 + 36 * 5 + 6 * (5 - level // 2) + (5 - level)
