@@ -1,31 +1,26 @@
 """The report as one HTML page: `render(outline)`.
 
 The file needs nothing beside it and asks the network for nothing; its content policy forbids it to.  All
-that it says
-is in its markup: without JavaScript it is a document, and page/interface.js makes it an instrument.  It
-holds on to:
+that it says is in its markup: without JavaScript it is a document, and the scripts of page/ make it an
+instrument.  They hold on to:
 
-    #document                       the document as JSON, <script type="application/json">
-    article.card#F2                 a step: data-step="F2", data-layer="conv1"; classes forward, backward,
-    middle;
-                                    the id is that of the block, or "step-F2"
-    nav a[data-step="F2"]           its link in the side
-    [data-ref="delta:conv1"]        a part of a formula that shows a quantity: an id of a tensor, as the
-    outline says it .worked[data-quantity][data-index="3,4,0,0"]      an entry that is worked out, samples
-    last figure.maps[data-quantity][data-axes="0,1"][data-scale]
-      figure.panel[data-index="0,0"][data-size="8,8"] data-index: the other indices of the tensor, in their
-      order
-        svg.map                     one unit per cell; g.cells holds <rect x="column" y="row" class="k0…k48">,
-                                    or one <image> where the maps of a figure have more than 2 000 cells
-        svg.map g.marks             above the cells: [data-cell="row,column"]; an overlay goes here
-    figure.matrix[data-quantity] td[data-index="9,47"]    indices of the whole matrix, not of what is shown
-    figure.chart[data-quantity] rect.bar[data-row][data-group]
-    svg.chain g.node[data-layer]
-    html[data-language]             "en", "zh", "en+zh"; with two: input[name="language"] of value en, zh,
-    both
+    #document               the document as JSON, <script type="application/json">
+    article.card            a step: data-step="F2", data-layer="conv1"; classes forward, backward, middle;
+                            its id is that of the block, or "step-F2"
+    nav a[data-step]        its link in the side
+    [data-ref]              a part of a formula that shows a quantity: the reference of its Tagged box
+    .worked                 an entry that is worked out: data-quantity, data-index="3,4,0,0" (samples last)
+    figure.maps             data-quantity, data-axes="0,1", data-scale
+      figure.panel          data-index="0,0": the other indices of the tensor, in order; data-size="8,8"
+        svg.map             one unit per cell; g.cells holds <rect x="column" y="row" class="k0 … k48">, or
+                            one <image> where the maps of a figure have more than 2 000 cells
+        svg.map g.marks     above the cells: [data-cell="row,column"]; an overlay goes here
+    figure.matrix           data-quantity; td[data-index="9,47"]: indices of the whole matrix
+    figure.chart            data-quantity; rect.bar[data-row][data-group]
+    svg.chain g.node        data-layer
+    html[data-language]     "en", "zh", "en+zh"; with two: input[name="language"] of value en, zh, both
 
-Scripts of page/ are embedded in the order of their names at the end of the body: engine_*.js, then
-interface.js.
+Scripts of page/ are embedded in the order of their names, at the end of the body.
 """
 
 from __future__ import annotations
@@ -58,23 +53,33 @@ def render(outline: Outline) -> str:
     identifiers = Identifiers({"document", "report"})
     writer = BlockWriter(voice, identifiers, *_places(outline, identifiers))
     body = "\n".join(writer.block(section) for section in outline.sections)
-    title = voice.inline(outline.title)
     head = attributes(
         lang="zh" if outline.language == "zh" else "en",
         data_language=outline.language,
         data_notation=outline.notation,
     )
-    notation = f'<p class="about">{voice.inline(words.NOTATION)}: {escape(outline.notation)}</p>'
-    return (
-        f'<!DOCTYPE html>\n<html{head}>\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(voice.attribute(outline.title))}</title>\n<style>{stylesheet()}</style>\n</head>\n<body>\n"
-        f'<a class="skip" href="#report">{voice.inline(words.SKIP)}</a>{svg.sprite()}\n{_side(outline, writer)}\n'  # noqa: E501
-        f'<main id="report" tabindex="-1"><header class="top"><h1>{title}</h1>{notation}{_switch(voice)}</header>\n'  # noqa: E501
-        f"{body}\n</main>\n{_scripts(outline.document)}</body>\n</html>\n"
+    return "\n".join(
+        (
+            f"<!DOCTYPE html>\n<html{head}>\n<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{escape(voice.attribute(outline.title))}</title>",
+            f"<style>{stylesheet()}</style>\n</head>\n<body>",
+            f'<a class="skip" href="#report">{voice.inline(words.SKIP)}</a>{svg.sprite()}',
+            _side(outline, writer),
+            f'<main id="report" tabindex="-1">\n{_top(outline, voice)}\n{body}\n</main>',
+            f"{_scripts(outline.document)}\n</body>\n</html>\n",
+        )
     )
+
+
+def _top(outline: Outline, voice: Voice) -> str:
+    """Title, notation, the choice of the language."""
+    notation = f'<p class="about">{voice.inline(words.NOTATION)}: {escape(outline.notation)}</p>'
+    title = f"<h1>{voice.inline(outline.title)}</h1>"
+    return f'<header class="top">{title}{notation}{_switch(voice)}</header>'
 
 
 def _places(outline: Outline, identifiers: Identifiers) -> tuple[dict[int, str], Steps]:
@@ -166,7 +171,7 @@ def _scripts(document: dict[str, Any]) -> str:
     # "<" would end or open a script or a comment within one; in JSON it stands in strings only.
     parts = [f'<script type="application/json" id="document">{text.replace("<", chr(92) + "u003c")}</script>']
     parts += [f"<script>{text.replace('</', '<' + chr(92) + '/')}</script>" for _, text in _files(".js")]
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts)
 
 
 def _finite(value: Any) -> Any:

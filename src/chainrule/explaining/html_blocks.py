@@ -245,18 +245,19 @@ class BlockWriter:
 
     def _strip(self, block: Strip, identifier: str) -> str:
         badges = "".join(
-            f'<li class="badge {badge.level}">{self._level(badge.level)}<span class="what">'
-            f'{self.voice.inline(badge.label)}</span><span class="value">{self.voice.inline(badge.value)}</span></li>'  # noqa: E501
+            f'<li class="badge {badge.level}">{self._level(badge.level)}'
+            f'<span class="what">{self.voice.inline(badge.label)}</span>'
+            f'<span class="value">{self.voice.inline(badge.value)}</span></li>'
             for badge in block.badges
         )
         return f"<ul{attributes(class_='strip', id=identifier)}>{badges}</ul>"
 
     def _finding(self, block: Finding, identifier: str) -> str:
         head = attributes(class_=f"finding {block.level}", id=identifier)
-        cure = f'<div class="cure"><b>{self.voice.inline(words.CURE)}</b>{self.voice.paragraphs(block.cure)}</div>'  # noqa: E501
+        what, why, cure = map(self.voice.paragraphs, (block.what, block.why, block.cure))
         return (
-            f'<div{head}>{self._level(block.level)}<div><div class="what">{self.voice.paragraphs(block.what)}</div>'  # noqa: E501
-            f"{self.voice.paragraphs(block.why)}{cure}</div></div>"
+            f'<div{head}>{self._level(block.level)}<div><div class="what">{what}</div>{why}'
+            f'<div class="cure"><b>{self.voice.inline(words.CURE)}</b>{cure}</div></div></div>'
         )
 
     # -- cards and sections ----------------------------------------------------------------------------------

@@ -34,8 +34,8 @@ def matrix(block: Matrix, voice: Voice, identifier: str) -> str:
         cells = ""
         for column in range(columns):
             value = float(block.values[row, column])
-            tint = _tint(value, largest)
-            cells += f"<td{attributes(class_=tint, data_index=f'{down[row]},{across[column]}')}>{short(value)}</td>"  # noqa: E501
+            head = attributes(class_=_tint(value, largest), data_index=f"{down[row]},{across[column]}")
+            cells += f"<td{head}>{short(value)}</td>"
             cells += "<td>⋯</td>" if _gap_behind(column, columns, block.column_gap) else ""
         lines.append(f"<tr>{cells}</tr>")
         if _gap_behind(row, rows, block.row_gap):
@@ -166,8 +166,8 @@ def number_table(labels: Sequence[object], head: Sequence[str], values: Array, c
         for label, line in zip(labels, values, strict=True)
     )
     return (
-        f'<div class="scroll"><table class="values"><thead><tr><th scope="col">{escape(corner)}</th>{columns}</tr>'  # noqa: E501
-        f"</thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="scroll"><table class="values"><thead><tr><th scope="col">{escape(corner)}</th>'
+        f"{columns}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -82,7 +82,8 @@ def panel_map(panel: Panel, largest: float, label: str, *, image: bool = False, 
         preserveAspectRatio="none", style=f"aspect-ratio:{width}/{height}",
     )  # fmt: skip
     marks = "".join(map(_mark, panel.marks))
-    return f'<svg{head}><title>{escape(label)}</title><g class="cells">{cells}</g><g class="marks">{marks}</g></svg>'  # noqa: E501
+    drawn = f'<g class="cells">{cells}</g><g class="marks">{marks}</g>'
+    return f"<svg{head}><title>{escape(label)}</title>{drawn}</svg>"
 
 
 def _mark(mark: Mark) -> str:

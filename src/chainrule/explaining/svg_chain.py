@@ -167,7 +167,8 @@ def _profile(sizes: list[float | None], left: int, height: int, kind: str, head:
         path += f"{pen}{x:.1f} {y}"
         pen = "L"
         hollow = "" if size > 0 and math.isfinite(size) else " broken"
-        dots += f'<circle class="point{hollow}" cx="{x:.1f}" cy="{y}" r="3.2"><title>{short(size)}</title></circle>'  # noqa: E501
+        at = f'class="point{hollow}" cx="{x:.1f}" cy="{y}" r="3.2"'
+        dots += f"<circle {at}><title>{short(size)}</title></circle>"
     return [*parts, f'<g class="profile {kind}"><path class="line" d="{path}"/>{dots}</g>']
 
 
