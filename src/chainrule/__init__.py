@@ -113,6 +113,7 @@ from chainrule.version import __version__
 if TYPE_CHECKING:
     from chainrule.checking import check_gradients, check_layer
     from chainrule.explaining.doctor import Diagnosis, diagnose
+    from chainrule.explaining.doctor_callback import Doctor
     from chainrule.explaining.report import Report, explain
     from chainrule.training.callbacks import Callback, Checkpoint, EarlyStopping
     from chainrule.training.fit import fit
@@ -127,6 +128,7 @@ _LATER = {
     "check_layer": "chainrule.checking",
     **dict.fromkeys(("explain", "Report"), "chainrule.explaining.report"),
     **dict.fromkeys(("diagnose", "Diagnosis"), "chainrule.explaining.doctor"),
+    "Doctor": "chainrule.explaining.doctor_callback",
     "fit": "chainrule.training.fit",
     "fit_full_batch": "chainrule.training.full_batch",
     "History": "chainrule.training.history",
@@ -218,6 +220,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Diagnosis",
+    "Doctor",
     "Dropout",
     "EarlyStopping",
     "ElasticNet",

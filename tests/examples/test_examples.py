@@ -65,3 +65,13 @@ def test_mislabelled(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("sklearn")
     assert load_example("mislabelled").main() > 0.8
     assert last_line(capsys).startswith("of 89 wrong labels")
+
+
+def test_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = load_example("reports")
+    module.main(tmp_path)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert len(lines) == 5
+    assert all("check passed" in line for line in lines)
+    assert {path.stem for path in tmp_path.glob("*.html")} == set(module.REPORTS)
+    assert "J = 2.14636" in lines[1]  # Ng's value at λ = 3

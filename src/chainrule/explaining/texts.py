@@ -154,8 +154,8 @@ INPUT_GRADIENT = Say(
     "链到此为止：下面是输入，没有 z 也没有 f′。结果就是 ∂J/∂x 本身。",
 )
 HADAMARD = Say(
-    "Both steps in one line: back through the weights, then times f′ of the layer below at its own z.",
-    "两步合成一行：先经过权重传回，再乘以下层在自己的 z 处的 f′。",
+    "Both steps in one line: back through the layer, then times f′ of the one below at its own z.",
+    "两步合成一行：先经过本层传回，再乘以下层在自己的 z 处的 f′。",
 )
 
 
