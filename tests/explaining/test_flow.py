@@ -24,7 +24,6 @@ NETWORKS: dict[str, tuple[list[Any], Any]] = {
     "gru": ([cr.GRU(5, reverse=True, outputs="all"), cr.Flatten(), cr.Dense(3), cr.Softmax()], (7, 2)),
     "attention": ([cr.Dense(4), cr.MultiHeadAttention(2), cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()], (5, 3)),  # noqa: E501
     "transposed": ([cr.ConvTranspose2D(3, 2), cr.AveragePool2D(2), cr.GlobalMaxPool(), cr.Dense(3), cr.Softmax()], (3, 3, 2)),  # noqa: E501
-    "dropout": ([cr.Dense(8), cr.ReLU(), cr.Dropout(0.5), cr.Dense(3), cr.Softmax()], 6),
     "masked": ([cr.Masking(), cr.LSTM(4), cr.Dense(3), cr.Softmax()], (6, 2)),
     "truncated": ([cr.RNN(5, truncate=3), cr.Dense(3), cr.Softmax()], (8, 2)),
 }  # fmt: skip
@@ -89,21 +88,6 @@ def test_delta_does_not_depend_on_the_number_of_samples() -> None:
         assert a["delta"]["rms"] == pytest.approx(b["delta"]["rms"])
 
 
-def test_saturation_and_dead_units() -> None:
-    layers = [cr.Dense(4), cr.Sigmoid(), cr.Dense(4), cr.ReLU(), cr.Dense(2), cr.Softmax()]
-    network = cr.Network(layers, input_shape=2, seed=0, dtype="float64")
-    network.parameters["dense1.b"] = [9.0, 0, 0, -9.0]
-    network.parameters["dense2.b"] = [0, -50.0, 0, 0]
-    rng = np.random.default_rng(0)
-    X, y = 0.1 * rng.standard_normal((1200, 2)), rng.integers(2, size=1200)
-    found = {layer["name"]: layer for layer in flow_of(network, X, y)["layers"]}
-    assert found["sigmoid1"]["saturated"] == 0.5
-    assert found["relu1"]["dead"]["which"] == [1]
-    assert found["relu1"]["dead"]["certain"]
-    few = {layer["name"]: layer for layer in flow_of(network, X[:50], y[:50])["layers"]}
-    assert not few["relu1"]["dead"]["certain"]
-
-
 def test_through_time_is_the_product_of_the_steps() -> None:
     chain = [cr.RNN(3, activation="identity"), cr.Dense(2), cr.Softmax()]
     network = cr.Network(chain, input_shape=(6, 2), dtype="float64")
@@ -111,11 +95,6 @@ def test_through_time_is_the_product_of_the_steps() -> None:
     rng = np.random.default_rng(0)
     flow = flow_of(network, rng.standard_normal((20, 6, 2)), rng.integers(2, size=20))
     assert flow["layers"][0]["through_time"] == {"steps": 6, "gain": pytest.approx(0.5**5)}
-
-
-def test_truncation_ends_the_passage() -> None:
-    network, X, y = problem("truncated")
-    assert flow_of(network, X, y)["layers"][0]["through_time"]["steps"] == 2  # 8 = 3 + 3 + 2
 
 
 def test_penalty_share_and_plain_step() -> None:
@@ -143,12 +122,6 @@ def test_step_of_equal_groups_is_exact() -> None:
     assert plain["loss"]["predicted"] == pytest.approx(
         -0.01 * sum(one["gradient"] ** 2 for one in plain["parameters"])
     )
-
-
-def test_clipping_bounds_the_step() -> None:
-    network, X, y = problem("dense")
-    flow = flow_of(network, X, y, optimizer=cr.SGD(1.0, clip_norm=1e-3))
-    assert np.sqrt(sum(one["step"] ** 2 for one in flow["parameters"])) == pytest.approx(1e-3)
 
 
 def test_noise_of_the_gradient() -> None:
