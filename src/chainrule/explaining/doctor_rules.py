@@ -285,7 +285,7 @@ RULES: tuple[Rule, ...] = (
     Rule("non_finite", "bad", non_finite),
     Rule("exploding", "bad", exploding, {"gain": 10.0, "total": 30.0, "in_time": 10.0}),
     Rule("vanishing_by_activations", "bad", vanishing_by_activations, {"gain": 1e-3, "share": 0.5}),
-    Rule("vanishing_by_weights", "bad", vanishing_by_weights, {"gain": 1e-3, "share": 0.5}),
+    Rule("vanishing_by_weights", "bad", vanishing_by_weights, {"gain": 1e-2, "share": 0.5}),
     Rule("vanishing_in_time", "warning", vanishing_in_time, {"gain": 1e-4}),
     Rule("symmetry", "bad", symmetry, {"share": 0.25}),
     Rule("unlearnable", "bad", unlearnable),

@@ -214,7 +214,9 @@ def through_time(layer: Layer, one: Pass, d: Array) -> dict[str, Any] | None:
         befores.append({"x": x, **states, **given})
         states = dict(zip(layer.states, call_formula(layer.step, befores[-1]), strict=True))
     arrived = {name: np.zeros_like(arriving) for name in layer.states} | {layer.states[0]: arriving}
-    steps = len(befores) if layer.truncate is None else min(layer.truncate, len(befores))
+    steps = len(befores)
+    if layer.truncate is not None:  # the last piece of the sequence, which may be shorter
+        steps = (steps - 1) % layer.truncate + 1
     for before in befores[: len(befores) - steps : -1]:  # from the last step to the one behind the first
         handed = {f"d{name}": value for name, value in arrived.items()}
         below = call_formula(layer.step_delta, {**before, **handed})
