@@ -37,6 +37,7 @@ Array = np.ndarray[Any, Any]
 most_confusions = 5
 samples_checked = 8
 samples_explained = 8
+report_name = "report.html"
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,7 @@ def train(job: Job, arguments: argparse.Namespace) -> int:
     from chainrule.training.history import History
 
     sys.stdout.flush()  # progress goes to stderr, below what has been printed
+    (job.folder / report_name).unlink(missing_ok=True)  # an earlier run's would pass for this one's
     started = time.perf_counter()
     result: dict[str, Any] = {"stopped": "failed"}
     lines: list[str] = []
@@ -296,7 +298,7 @@ def write_report(job: Job) -> str:
     problem = job.problem
     samples = Samples(job.network, problem.X_test, problem.y_test, job.penalty, len(problem.X_train))
     rows = hardest(samples, min(samples_explained, len(problem.X_test)))
-    path = job.folder / "report.html"
+    path = job.folder / report_name
     explained(samples, rows, sample=0, history=job.network.history).html(path)
     return f"how it computes, step by step: {path}"
 
