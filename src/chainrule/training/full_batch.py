@@ -94,7 +94,7 @@ def fit_full_batch(
 
     Raises MissingExtraError without SciPy (the extra `full-batch`), NonFiniteError where J or ∂J/∂θ is not
     finite at the start, ValueError for networks whose training pass is not their prediction (dropout, batch
-    normalisation), and what `fit` raises for arguments that cannot be used.
+    normalisation) or that have no parameters, and what `fit` raises for arguments that cannot be used.
     """
     if not isinstance(network, Network):
         raise TypeError(
@@ -114,6 +114,11 @@ def fit_full_batch(
         raise ValueError(
             f"fit_full_batch searches the minimum of one J, and that of {noisy!r} in training is not the one "
             "of its predictions and changes from pass to pass or with the batch: train this network by fit"
+        )
+    if not any(spec.learned for spec in network.parameter_specs.values()):
+        raise ValueError(
+            "fit_full_batch searches the parameters with the lowest J, and the network has none: add a layer "
+            "with weights, such as Dense(10)"
         )
     iterations = check_count("iterations", iterations)
     check_number("tolerance", tolerance, include_low=True)
