@@ -36,7 +36,7 @@ def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """
     for layer in flow["layers"]:
         if layer["output"]["nan"] or layer["output"]["inf"]:
-            return [{"layer": layer["name"], "what": "output", **_counts(layer["output"])}]
+            return [{"layer": layer["name"], "text": "output", **_counts(layer["output"])}]
     for layer in reversed(flow["layers"]):
         if layer["delta"] and (layer["delta"]["nan"] or layer["delta"]["inf"]):
             return [{"layer": layer["name"], "what": "δ", **_counts(layer["delta"])}]

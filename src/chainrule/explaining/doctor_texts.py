@@ -27,6 +27,9 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "用更小的学习率或 `clip_norm=1.0` 重新开始，并检查 X 与初始权重的尺度。",
         ),
     },
+    "non_finite.output": {
+        "what": Say("The output of `{layer}` is not finite.", "`{layer}` 的输出不是有限数。"),
+    },
     "exploding": {
         "what": Say("δ explodes at `{layer}`.", "δ 在 `{layer}` 处爆炸。"),
         "why": Say(

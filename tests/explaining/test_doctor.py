@@ -1,0 +1,164 @@
+"""The doctor: every rule on faults made for it, thresholds, the two languages, the callback."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.doctor import examine, generator
+from benchmarks.planted_faults import FAULTS, healthy
+
+import chainrule as cr
+from chainrule.explaining.blocks import Finding
+from chainrule.explaining.doctor import Diagnosis, diagnose, diagnosis_of, rules
+from chainrule.explaining.doctor_callback import Doctor
+from chainrule.explaining.doctor_rules import RULES
+from chainrule.explaining.doctor_texts import SENTENCES
+
+FAULTY = range(4)  # seeds of every rule here; `python -m benchmarks.doctor` measures 40
+HEALTHY = range(14)
+LEAST = 0.9  # of the healthy networks must be left in peace by all rules
+
+
+@pytest.fixture(scope="module")
+def of_healthy() -> list[Diagnosis]:
+    return [examine(healthy(generator("healthy", seed))) for seed in HEALTHY]
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_recall(rule: str) -> None:
+    """At most one of four networks with the fault is missed; what is found can be said and written down."""
+    found = 0
+    for seed in FAULTY:
+        diagnosis = examine(FAULTS[rule](generator(rule, seed)))
+        found += rule in diagnosis.rules
+        json.dumps([diagnosis.flow, diagnosis.findings], allow_nan=False)
+        for language in ("en", "zh", "en+zh"):
+            assert "{" not in diagnosis.text(language)
+    assert found >= len(FAULTY) - 1
+
+
+def test_healthy_networks_are_left_in_peace(of_healthy: list[Diagnosis]) -> None:
+    accused = [diagnosis for diagnosis in of_healthy if diagnosis.rules]
+    assert 1 - len(accused) / len(of_healthy) >= LEAST, [diagnosis.rules for diagnosis in accused]
+
+
+def test_every_rule_has_its_fault_and_its_sentences() -> None:
+    assert set(FAULTS) == {rule.name for rule in RULES}
+    for rule in RULES:
+        assert set(SENTENCES[rule.name]) == {"what", "why", "cure"}
+    for key, parts in SENTENCES.items():
+        assert key.partition(".")[0] in rules()
+        for say in parts.values():
+            assert say.en.endswith(".")
+            assert any("一" <= character <= "鿿" for character in say.zh)
+
+
+def data(samples: int = 1000) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    y = rng.integers(4, size=samples)
+    centres = rng.standard_normal((4, 10))
+    return (centres[y] + rng.standard_normal((samples, 10))).astype(np.float32), y
+
+
+def network(*layers: Any) -> cr.Network:
+    return cr.Network([*layers, cr.Dense(4), cr.Softmax()], input_shape=10)
+
+
+def test_numbers_behind_a_finding() -> None:
+    """A sigmoid's f' is at most 1/4: eight of them leave less than 4^-8 · the weights' gains."""
+    X, y = data()
+    found = diagnose(network(*[cr.Dense(20), cr.Sigmoid()] * 8), X, y)
+    assert not found
+    (finding,) = found.findings
+    assert finding["rule"] == "vanishing_by_activations"
+    assert finding["layer"] == "dense1"
+    assert finding["evidence"]["slope"] < 0.25
+    assert finding["evidence"]["total"] < 1e-3
+    assert "ReLU()" in finding["cure"]["en"]
+
+
+def test_a_zero_last_layer_of_a_branch_is_no_fault() -> None:
+    """Residual branches that start as 0 learn from the second step on."""
+    X, y = data()
+    block = [cr.Dense(10), cr.ReLU(), cr.Dense(10, initializer="zeros")]
+    found = diagnose(network(cr.Residual(block), cr.Residual(block)), X, y)
+    assert found, found
+
+
+def test_saturation_of_a_right_output_is_no_fault() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1000, 3)).astype(np.float32)
+    y = (X[:, :1] > 0).astype(np.float32)
+    own = cr.Network([cr.Dense(1), cr.Sigmoid()], input_shape=3)
+    own.parameters["dense1.W"] = [[200.0, 0, 0]]
+    assert "saturated" not in diagnose(own, X, y, loss="mse").rules
+    assert "saturated" in diagnose(own, X, 1 - y, loss="mse").rules
+
+
+def test_few_samples_only_warn_of_dead_units() -> None:
+    X, y = data()
+    own = network(cr.Dense(8, bias_initializer=cr.Constant(-99.0)), cr.ReLU())
+    level = {one["rule"]: one["level"] for one in diagnose(own, X, y).findings}["dead_units"]
+    few = {one["rule"]: one["level"] for one in diagnose(own, X[:100], y[:100]).findings}["dead_units"]
+    assert (level, few) == ("bad", "warning")
+
+
+def test_thresholds() -> None:
+    X, y = data()
+    own = network(*[cr.Dense(20), cr.Sigmoid()] * 8)
+    assert diagnose(own, X, y, thresholds={"vanishing_by_activations": {"gain": 1e-9}})
+    with pytest.raises(ValueError, match="no rule 'explodes': write one of non_finite, exploding"):
+        diagnose(own, X, y, thresholds={"explodes": {}})
+    with pytest.raises(ValueError, match="no threshold 'gains'; there are gain, total"):
+        diagnose(own, X, y, thresholds={"exploding": {"gains": 1}})
+    with pytest.raises(ValueError, match="must be a number, received 'x'"):
+        diagnose(own, X, y, thresholds={"exploding": {"gain": "x"}})  # type: ignore[dict-item]
+
+
+def test_display() -> None:
+    X, y = data()
+    found = diagnose(network(cr.Dense(8, initializer="zeros"), cr.ReLU()), X, y)
+    text = str(found)
+    assert text.startswith("diagnosis: 2 bad")
+    assert "ρ_f′" in text
+    assert "✗ Units of dense1 are the same and stay the same." in text
+    assert "<code>dense1</code>" in found._repr_html_()
+    assert all(isinstance(block, Finding) for block in found.blocks())
+    assert diagnosis_of(found.flow).findings == found.findings
+    with pytest.raises(ValueError, match="language must be"):
+        found.text("de")
+
+
+def test_callback_says_a_thing_once_and_keeps_all() -> None:
+    X, y = data()
+    said: list[str] = []
+    own = network(cr.Dense(8, bias_initializer=cr.Constant(-99.0)), cr.ReLU())
+    doctor = Doctor(X, y, every=2, say=said.append)
+    cr.fit(own, X, y, epochs=6, callbacks=doctor)
+    assert list(doctor.diagnoses) == [2, 4, 6]
+    assert sum("units are dead" in line for line in said) == 1
+    assert said[0].startswith("epoch 2: ✗ ")
+    assert any(line.startswith("epoch 4: ✗ Training makes no progress") for line in said)
+
+
+def test_callback_stops() -> None:
+    X, y = data()
+    own = network(cr.Dense(8, bias_initializer=cr.Constant(-99.0)), cr.ReLU())
+    history = cr.fit(own, X, y, epochs=6, callbacks=Doctor(X, y, stop=True, say=None))
+    assert len(history) == 1
+    assert history.stopped is not None
+    assert history.stopped.startswith("the doctor: dense1.W cannot learn")
+
+
+def test_callback_does_not_change_the_training() -> None:
+    X, y = data()
+    with_doctor, without = network(cr.Dense(8), cr.ReLU()), network(cr.Dense(8), cr.ReLU())
+    said: list[str] = []
+    cr.fit(with_doctor, X, y, epochs=3, callbacks=Doctor(X, y, say=said.append))
+    cr.fit(without, X, y, epochs=3)
+    assert not said
+    for name, array in without.parameters.items():
+        np.testing.assert_array_equal(with_doctor.parameters[name], array)
