@@ -80,7 +80,7 @@ def main() -> None:
     )
     parser.add_argument("--healthy", type=int, default=120, help="healthy networks (default: %(default)s)")
     parser.add_argument(
-        "--first", type=int, default=0, help="first seed; thresholds were set on seeds from 1000 on"
+        "--first", type=int, default=2000, help="seed; thresholds were set on smaller ones (default: %(default)s)"
     )
     parser.add_argument("--rules", nargs="+", choices=list(FAULTS), default=list(FAULTS))
     chosen = parser.parse_args()

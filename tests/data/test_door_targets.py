@@ -303,7 +303,20 @@ def test_hinge_of_several_outputs_is_one_vs_rest() -> None:
     ("loss", "outputs", "y", "message"),
     [
         (Hinge(), 1, [0.5, 1], "must be labels, -1 and 1 or 0 and 1, for Hinge: entry .0. is 0.5"),
-        (Hinge(), 1, [1, 2, 3], "must have two different labels"),
+        (
+            Hinge(),
+            1,
+            [1, 2, 3],
+            r"labels for Hinge and one output; it has 3: .* Dense\(3\) with CategoricalHinge\(\)",
+        ),
+        (Hinge(), 1, [7, 7], "two different labels for Hinge and one output; it has 1: 7$"),
+        (
+            BinaryCrossEntropy(),
+            1,
+            [1, 2, 3],
+            r"one sigmoid output, or numbers in .0, 1.; it has 3: .* network in Dense\(3\), Softmax\(\)",
+        ),
+        (CategoricalHinge(), 2, [[0.5, 0.5]], "one-hot rows for CategoricalHinge, .* .0, 0. is 0.5"),
         (Hinge(), 2, [[0.5, 1.0]], "for Hinge: entry .0, 0. is 0.5"),
         (Poisson(), 2, [[1.0, -2.0]], "must be at least 0 for Poisson, entry .0, 1. is -2.0"),
         (

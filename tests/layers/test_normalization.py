@@ -40,6 +40,14 @@ def test_wrong_arguments(make: Callable[[], Any], error: type[Exception], messag
         make()
 
 
+def test_a_momentum_of_keras_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"Keras calls momentum=0.99 is momentum=0.01 here") as caught:
+        cr.BatchNorm(momentum=0.99)
+    assert caught[0].filename == __file__
+    for meant in (0.0, 0.1, 0.5, 1.0):
+        cr.BatchNorm(momentum=meant)
+
+
 @pytest.mark.parametrize(
     ("channels", "divisors"), [(8, "1, 2, 4, 8"), (720, "1, 2, 3, 4, ..., 240, 360, 720")]
 )

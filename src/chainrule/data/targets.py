@@ -46,7 +46,8 @@ def encode_targets(
         if outputs == 1:
             raise ShapeError(_needs_two_outputs(loss))
         if array.shape == (n, *shape):
-            return _probabilities(array, argument), known
+            rows = _probabilities(array, argument)
+            return _one_hot(rows, argument) if isinstance(loss, CategoricalHinge) else rows, known
         return _ids(_expect(array, n, shape, argument), outputs, known, argument)
     binary, signs = isinstance(loss, BinaryCrossEntropy), isinstance(loss, Hinge)
     if array.shape == (n, *shape) and not (signs and outputs == 1):
@@ -136,8 +137,19 @@ def _two_signs(array: Array, known: Array | None, argument: str) -> Encoded:
     """(0 and 1, classes) of two labels, which may be -1 and +1."""
     if known is None and _without_signs(array) is not array:
         known = np.array([-1, 1])
-    values, found = _two_labels(array, known, argument)
+    values, found = _two_labels(array, known, argument, signs=True)
     return _whole(values, argument), found
+
+
+def _one_hot(rows: Array, argument: str) -> Array:
+    wrong = ~np.isin(rows, (0, 1))
+    if wrong.any():
+        index, value = _first(wrong, rows)
+        raise DataError(
+            f"{argument} must be labels or one-hot rows for CategoricalHinge, which compares one class with "
+            f"the others: entry {index} is {value}"
+        )
+    return rows
 
 
 def _whole(values: Array, argument: str) -> Array:
@@ -238,8 +250,10 @@ def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tupl
     return ids.reshape(labels.shape).astype(np.int64), found
 
 
-def _two_labels(array: Array, known: Array | None, argument: str) -> Encoded:
-    """(0 and 1, or probabilities; classes) for a single output that tells two classes apart."""
+def _two_labels(array: Array, known: Array | None, argument: str, *, signs: bool = False) -> Encoded:
+    """(0 and 1, or probabilities; classes) for a single output that tells two classes apart: by its sign, or
+    as a sigmoid.
+    """
     numeric = array.dtype.kind in "fiub"
     if numeric and (known is None or known.tolist() in ([0, 1], [False, True])):
         finite(array, argument)
@@ -252,11 +266,18 @@ def _two_labels(array: Array, known: Array | None, argument: str) -> Encoded:
     if known is None:
         known = np.unique(labels)
         if len(known) != 2:
-            raise DataError(
-                f"{argument} must have two different labels for a network with one sigmoid output, or "
-                f"numbers in [0, 1]; it has {len(known)}: {_some(known)}"
-            )
+            raise DataError(_not_two(known, argument, signs))
     return _look_up(labels, known, argument).astype(np.float64), known
+
+
+def _not_two(found: Array, argument: str, signs: bool) -> str:
+    kind, also = ("Hinge and one output", "") if signs else ("one sigmoid output", ", or numbers in [0, 1]")
+    count, shown = len(found), _some(found)
+    message = f"{argument} must have two different labels for {kind}{also}; it has {count}: {shown}"
+    if count < 3:
+        return message
+    end = f"Dense({count}) with CategoricalHinge()" if signs else f"Dense({count}), Softmax()"
+    return f"{message}; for {count} classes end the network in {end}"
 
 
 def _look_up(labels: Array, known: Array, argument: str) -> Array:

@@ -9,6 +9,7 @@ features (LayerNorm), a group of channels and all positions (GroupNorm). RMSNorm
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from chainrule.errors import DataError, ShapeError
@@ -83,10 +84,10 @@ class BatchNorm(Normalization):
 
     A prediction uses a running mean and variance, which every training step renews:
         running ← (1 - momentum) · running + momentum · batch
-    as in PyTorch (Keras calls 1 - momentum the momentum). The batch is divided by √(v + ε) with
-    v = Σ(x - μ)²/N; the running variance takes Σ(x - μ)²/(N - 1), the unbiased estimate of that of the data,
-    which is what a prediction needs. γ and β are learned and never penalised. Steps of a sequence count as
-    positions, also those of padding.
+    as in PyTorch. Keras calls 1 - momentum the momentum; from 0.9 on a warning says so. The batch is divided
+    by √(v + ε) with v = Σ(x - μ)²/N; the running variance takes Σ(x - μ)²/(N - 1), the unbiased estimate of
+    that of the data, which is what a prediction needs. γ and β are learned and never penalised. Steps of a
+    sequence count as positions, also those of padding.
 
     A training pass raises DataError for a single value per channel (one sample, one position): its variance
     is 0. `network.backpropagate` and `check_gradients` normalise by the batch and leave the running numbers.
@@ -100,6 +101,13 @@ class BatchNorm(Normalization):
         hint = "the weight of the newest batch (Keras's momentum=0.99 is 0.01 here)"
         check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
         check_number("BatchNorm epsilon", epsilon)
+        if 0.9 <= momentum < 1:  # 1 takes the newest batch alone, and is meant
+            warnings.warn(
+                f"BatchNorm momentum={momentum:g} is the weight of the newest batch, and the running numbers "
+                f"of predictions hardly remember another: what Keras calls momentum={momentum:g} is "
+                f"momentum={1 - momentum:.3g} here",
+                stacklevel=3,  # the caller, past `teach`
+            )
         self.momentum, self.epsilon, self.name = float(momentum), float(epsilon), name
 
     def average(self, name: str, x: Any) -> Any:
