@@ -17,12 +17,15 @@ from chainrule import reference
 from chainrule.checking import GradientReport, check_gradients
 from chainrule.explaining.cards import Walk, cards_of, repeats_of
 from chainrule.explaining.closing_box import closing_boxes
+from chainrule.explaining.conventions import conventions_of
 from chainrule.explaining.doctor import diagnose
 from chainrule.explaining.ends import loss_card, update_card
 from chainrule.explaining.model import Model, model_of
+from chainrule.explaining.notation_rows import notation_rows
 from chainrule.explaining.numbering import layer_numbers
 from chainrule.explaining.parts import say_json
 from chainrule.explaining.pictures import resolved
+from chainrule.explaining.slips import slips_of
 from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -100,6 +103,9 @@ def document_of(task: Task) -> Json:
             {"title": say_json(box.title), "equations": [_packed(equation) for equation in box.equations]}
             for box in closing_boxes(network, task.loss, task.notation)
         ],
+        "notation": notation_rows(network, task.loss, task.penalty),
+        "conventions": conventions_of(network, task.loss, task.penalty),
+        "slips": slips_of(network, task.loss, task.penalty),
     }
 
 

@@ -42,7 +42,7 @@ _BY_KIND = {
 
 
 def features_of(network: Network, loss: Loss, penalty: Penalty | None) -> frozenset[str]:
-    """The words that hold: layers ("conv", "max pool"), what they do ("overlap", "stride"), the loss
+    """The words that hold: layers ("conv", "max pool"), what they do ("overlap", "padding"), the loss
     ("pair", "squared"), the penalty ("penalty", "l2"); "any" always.
     """
     layers = list(all_layers(network.layers))
@@ -55,6 +55,8 @@ def features_of(network: Network, loss: Loss, penalty: Penalty | None) -> frozen
         found.add("bias")
     if network.differentiable:
         found.add("input gradient")
+    if not any(layer.mixes_samples for layer in layers):
+        found.add("samples apart")
     return frozenset(found | set(_of_loss(network.layers[-1], loss)) | set(_of_penalty(penalty)))
 
 
@@ -73,8 +75,11 @@ def _of_layer(layer: Any) -> Iterator[str]:
     grid = getattr(layer, "grid", None)
     if grid is None:
         return
-    if "Convolution" in kinds(layer) and (grid.padded or max(*grid.stride, *grid.dilation, layer.groups) > 1):
-        yield "beyond stride 1"
+    if "Convolution" in kinds(layer):
+        if grid.padded or max(*grid.stride, *grid.dilation, layer.groups) > 1:
+            yield "beyond stride 1"
+        if grid.padded:
+            yield "padding"
     if "Pool" in kinds(layer):
         pairs = list(zip(grid.stride, grid.kernel, strict=True))
         if any(stride < size for stride, size in pairs):
@@ -98,8 +103,7 @@ def _of_loss(last: Layer, loss: Loss) -> Iterator[str]:
         yield "binary"
     if name == "SquaredError":
         yield "squared"
-    if getattr(loss, "mean_outputs", False):
-        yield "mean over outputs"
+    yield "mean over outputs" if getattr(loss, "mean_outputs", False) else "sum over outputs"
     if getattr(loss, "label_smoothing", 0):
         yield "label smoothing"
 

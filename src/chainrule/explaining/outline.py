@@ -1,14 +1,13 @@
 """From the document of a report to its sections, in reading order: a pure function.
 
-Sections: verdict, network, loss and output residual, forward, backward, gradients and update, gradient
-check, gradient flow, the backward pass in a few lines, how to reproduce it.  The cards of layers are laid
-out in outline_cards.py.
+Sections: verdict, network, notation and conventions, loss and output residual, forward, backward, gradients
+and update, gradient check, gradient flow, the algorithm's steps, slips of the seeds, how to reproduce it.
+The cards of layers are laid out in outline_cards.py, what is looked up in outline_reference.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal, cast
 
 from chainrule.explaining import document as documents
@@ -19,7 +18,6 @@ from chainrule.explaining.blocks import (
     Chain,
     ChainNode,
     Code,
-    Formula,
     Level,
     Outline,
     Paragraph,
@@ -33,6 +31,7 @@ from chainrule.explaining.numbers import short
 from chainrule.explaining.outline_cards import Layout, backward_card, forward_card
 from chainrule.explaining.outline_ends import loss_blocks, update_blocks
 from chainrule.explaining.outline_flow import finding_block, flow_blocks
+from chainrule.explaining.outline_reference import algorithm_section, notation_section, slips_section
 from chainrule.formulas.notation import notation_from
 
 Json = Mapping[str, Any]
@@ -58,6 +57,7 @@ def outline(
     sections = (
         _verdict(found),
         _network(found),
+        notation_section(layout),
         Section(Say("Loss and output residual", "损失与输出层残差"), loss_blocks(layout), id="loss"),
         Section(
             Say("Forward", "前向传播"),
@@ -74,7 +74,8 @@ def outline(
         Section(Say("Gradients and update", "梯度与参数更新"), update_blocks(layout), id="update"),
         _check(found),
         Section(Say("Gradient flow", "梯度流"), flow_blocks(found), id="flow"),
-        _algorithm(found, layout),
+        algorithm_section(layout),
+        slips_section(layout),
         _reproduce(found),
     )
     return Outline(_title(meta), sections, spoken, name, dict(found))
@@ -85,11 +86,6 @@ def language_from(language: str) -> Language:
     if language not in LANGUAGES:
         raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {language!r}")
     return cast(Language, LANGUAGES[language])
-
-
-def say(text: Json) -> Say:
-    """A text of the document."""
-    return Say(text["en"], text["zh"])
 
 
 def _title(meta: Json) -> Say:
@@ -312,18 +308,6 @@ def _verdict_of(row: Json) -> Say:
     if row["kind"] == "WRONG":
         return Say("WRONG", "错误")
     return Say(f"not checkable: {row['reason']}", f"无法检验：{row['reason']}")
-
-
-def _algorithm(found: Json, layout: Layout) -> Section:
-    general = replace(layout, notation=replace(layout.notation, sizes=False))
-    blocks: list[Block] = []
-    for number, box in enumerate(found["boxes"]):
-        blocks.append(Paragraph(say(box["title"])))
-        blocks += [
-            Formula(general.equation_box(one, general=True), "boxed", id=f"box{number + 1}-{place + 1}")
-            for place, one in enumerate(box["equations"])
-        ]
-    return Section(Say("The backward pass in a few lines", "反向传播小结"), tuple(blocks), id="algorithm")
 
 
 def _reproduce(found: Json) -> Section:

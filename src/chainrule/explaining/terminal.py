@@ -8,7 +8,6 @@ import math
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
@@ -36,6 +35,7 @@ from chainrule.explaining.blocks import (
     Worked,
 )
 from chainrule.explaining.numbers import short
+from chainrule.explaining.wrapping import fitted_table, wrapped
 from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box
 from chainrule.tables import cell_width, text_table
@@ -139,16 +139,7 @@ class Writer:
         return list(writers[type(block)](block))
 
     def _wrapped(self, text: str, indent: str = "") -> Iterator[str]:
-        if any(cell_width(character) > 1 for character in text):  # Chinese breaks anywhere
-            line = indent
-            for character in text:
-                if cell_width(line + character) > self.width:
-                    yield line
-                    line = indent
-                line += character
-            yield line
-            return
-        yield from textwrap.wrap(text, self.width, initial_indent=indent, subsequent_indent=indent)
+        yield from (indent + line for line in wrapped(text, self.width - cell_width(indent)))
 
     def _paragraph(self, block: Paragraph) -> Iterator[str]:
         for text in self.texts(block.text):
@@ -183,12 +174,15 @@ class Writer:
         if block.caption is not None:
             yield from (f"  {text}" for text in self.texts(block.caption))
         rows = [[self.line(cell) for cell in row] for row in (block.head, *block.rows)]
+        columns = enumerate(zip(*block.rows, strict=True))
+        text = [at for at, column in columns if any(isinstance(cell, Say) for cell in column)]
         if block.levels:
             signs = ["", *("" if level is None else SIGNS[level] for level in block.levels)]
             rows = [[sign, *row] for sign, row in zip(signs, rows, strict=True)]
         shift = 1 if block.levels else 0
         right = [column + shift for column in block.right]
-        yield from (f"  {line}" for line in text_table(rows, right).split("\n"))
+        table = fitted_table(rows, self.width - 2, right, [column + shift for column in text])
+        yield from (f"  {line}".rstrip() for line in table.split("\n"))
 
     def _matrix(self, block: Matrix) -> Iterator[str]:
         rows = [[short(float(value)) for value in row] for row in block.values]

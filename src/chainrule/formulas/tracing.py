@@ -120,8 +120,8 @@ def _trace_composite(composite: Any) -> Formulas:
     """Fk is what branch k makes of x, δk what it hands down; the δ of x, which all read, is their sum."""
     count = len(composite.chains)
     symbols = {"z": Symbol("z", composite.output), "d": Symbol("d", "gradient of " + composite.output)}
-    branches = [Symbol(f"F{number + 1}", f"F{number + 1}") for number in range(count)]
-    below = [Symbol(f"δ{number + 1}") for number in range(count)]
+    branches = [Symbol(f"F{number + 1}", f"F_{number + 1}") for number in range(count)]
+    below = [Symbol(f"δ{number + 1}", f"δ_{number + 1}") for number in range(count)]
     symbols |= {symbol.name: symbol for symbol in (*branches, *below, Symbol("x", "input"))}
     equations = {"forward": Equation(symbols["z"], composite.forward(*branches))}
     for branch, part in zip(branches, composite.delta(symbols["d"], *branches), strict=True):

@@ -1,0 +1,255 @@
+"""What a reader looks up: notation and conventions in force, the algorithm's steps, slips of the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from chainrule.explaining.blocks import Block, Cell, Formula, Listing, Paragraph, Say, Section, Table, same
+from chainrule.explaining.notation_rows import symbols_in_order
+from chainrule.explaining.outline_cards import Layout
+from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol
+from chainrule.formulas.boxes import Box, listed
+from chainrule.formulas.exchange import unpack
+
+Json = Mapping[str, Any]
+LONG = 40  # rows: a longer table is shown on demand
+MOST_LETTERS = 8  # of what a step is computed from
+SOURCES = {"seed000": "S0", "ufldl": "S1 (UFLDL)", "ng": "S2 (Ng)", "matrix": "S4", "nielsen": "Nielsen"}
+
+
+def _say(text: Json) -> Say:
+    return Say(text["en"], text["zh"])
+
+
+# -- notation and conventions --------------------------------------------------------------------------------
+
+
+def notation_section(layout: Layout) -> Section:
+    """Letters in every notation, this report's first; the same formulas; the conventions in force."""
+    own = layout.notation
+    others = [notation for name, notation in NOTATIONS.items() if name != own.name]
+    layouts = [replace(layout, notation=notation, _trees={}) for notation in (own, *others)]
+    rows = layout.document["notation"]
+    blocks: list[Block] = [_letters(layouts, rows["letters"])]
+    if rows["formulas"]:
+        blocks.append(_formulas(layouts, rows["formulas"]))
+    blocks.append(_conventions(layout.document["conventions"]))
+    return Section(Say("Notation and conventions", "记号与约定"), tuple(blocks), id="notation")
+
+
+def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
+    head: tuple[Cell, ...] = (
+        Say("meaning", "含义"),
+        *(_source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)),
+    )
+    body: list[tuple[Cell, ...]] = [
+        (_say(row["meaning"]), *(_letter(layout, unpack(row["nodes"])[row["root"]]) for layout in layouts))
+        for row in rows
+    ]
+    first: tuple[Cell, ...] = (
+        Say("number of the input layer", "输入层的编号"),
+        *(same(str(layout.notation.input_number)) for layout in layouts),
+    )
+    sign: tuple[Cell, ...] = (
+        Say("product entry by entry", "逐元素相乘"),
+        *(same(layout.notation.hadamard) for layout in layouts),
+    )
+    caption = Say("Letters here and in other texts", "本文与其他文献的记号")
+    return Table(head, (*body, first, sign), caption=caption, id="letters")
+
+
+def _source(notation: Notation, *, own: bool) -> Say:
+    name = SOURCES.get(notation.name, notation.name)
+    return Say(f"{name}, here", f"{name}，本文") if own else same(name)
+
+
+def _letter(layout: Layout, symbol: Expression) -> Box:
+    assert isinstance(symbol, Symbol)
+    return layout.composer().letter(layout.notation.letter(symbol))
+
+
+def _formulas(layouts: list[Layout], formulas: list[Json]) -> Table:
+    """One step per row, a notation per column."""
+    head: tuple[Cell, ...] = tuple(
+        _source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)
+    )
+    rows = tuple(tuple(_formula(layout, one) for layout in layouts) for one in formulas)
+    caption = Say("The same formulas of a dense layer", "全连接层的同一组公式")
+    return Table(head, rows, caption=caption, id="same-formulas")
+
+
+def _formula(layout: Layout, one: Json) -> Cell:
+    """The formula; "" where a notation has one letter for both sides, as Ng has for δ."""
+    equation, composer = layout.equation(one), layout.composer()
+    assert isinstance(equation.left, Symbol)
+    if isinstance(equation.right, Symbol):
+        letters = {composer.letter(layout.notation.letter(side)) for side in (equation.left, equation.right)}
+        if len(letters) == 1:
+            return ""
+    return layout.equation_box(one, general=True)
+
+
+def _conventions(conventions: list[Json]) -> Table:
+    head = (Say("convention", "约定"), Say("in force here", "本文采用"), Say("elsewhere", "其他做法"))
+    rows = tuple(
+        (_say(one["option"]), _choices([one["choice"]]), _choices(one["others"])) for one in conventions
+    )
+    caption = Say("Conventions in force for this network", "本网络采用的约定")
+    return Table(head, rows, caption=caption, id="conventions")
+
+
+def _choices(choices: list[Json]) -> Say:
+    """The choices as sentences, each with who has it and how it is asked for."""
+    texts = [_say(choice["text"]) + _behind(choice) for choice in choices]
+    return Say(" ".join(text.en for text in texts), "".join(text.zh for text in texts))
+
+
+def _behind(choice: Json) -> Say:
+    found = [part for part in (choice["source"], choice["write"]) if part]
+    return Say(f" ({'; '.join(found)})", f"（{'；'.join(found)}）") if found else same("")
+
+
+# -- the algorithm -------------------------------------------------------------------------------------------
+
+
+def algorithm_section(layout: Layout) -> Section:
+    """The seeds' steps with this network's layers, what each computes of what, and the closing boxes."""
+    blocks: list[Block] = [Listing(tuple(_steps(layout)), ordered=True, id="steps"), _trace(layout)]
+    general = replace(layout, notation=replace(layout.notation, sizes=False))
+    for number, box in enumerate(layout.document["boxes"]):
+        blocks.append(Paragraph(_say(box["title"])))
+        blocks += [
+            Formula(general.equation_box(one, general=True), "boxed", id=f"box{number + 1}-{place + 1}")
+            for place, one in enumerate(box["equations"])
+        ]
+    title = Say("The algorithm, with this network's layers", "算法步骤（本网络的层号）")
+    return Section(title, tuple(blocks), id="algorithm")
+
+
+def _steps(layout: Layout) -> Iterator[Say]:
+    """Seed 000's steps 1) to 4) and the update, in the count of the notation."""
+    document = layout.document
+    meta, cards = document["meta"], document["cards"]
+    first = layout.notation.input_number
+    last, lowest = layout.last + first, 1 + first
+    count = len(cards)
+    shape = "×".join(map(str, document["graph"]["input_shape"])) or "1"
+    yield Say(
+        f"Give the network the {meta['samples']} samples X, each of shape {shape}, as layer {first}, and "
+        "their targets Y.",
+        f"把 {meta['samples']} 个样本 X（形状均为 {shape}）作为第 {first} 层输入网络，并给出目标 Y。",
+    )
+    yield Say(
+        f"Forward, from layer {lowest} to layer {last}: steps F1 to F{count}.",
+        f"前向：从第 {lowest} 层到第 {last} 层，即步骤 F1 到 F{count}。",
+    )
+    yield Say(
+        f"J, and δ of layer {last} at the output: step L. 1/m enters here, and only here.",
+        f"计算 J 与输出层（第 {last} 层）的 δ：步骤 L。1/m 只在这里出现一次。",
+    )
+    back = [card for card in cards if f"delta:{card['layer']}" in document["tensors"]]
+    if back:
+        top, bottom = layout.positions[back[-1]["layer"]], layout.positions[back[0]["layer"]]
+        yield Say(
+            f"Backward, from layer {last} to layer {lowest}: steps B{top} to B{bottom}. With δ of a layer "
+            "first the gradients of its parameters, then δ of the layer below; below layer "
+            f"{lowest} there is the input, which has no f′.",
+            f"反向：从第 {last} 层到第 {lowest} 层，即步骤 B{top} 到 B{bottom}。"
+            f"由一层的 δ 先求本层参数的梯度，再求下面一层的 δ；第 {lowest} 层之下是输入，没有 f′。",
+        )
+    if any(row for row in document["update"]["rows"]):
+        penalty = Say("the penalty's part is added, then ", "加上惩罚项的部分，然后")
+        added = penalty if document["penalty"] else same("")
+        yield Say("Update: ", "更新：") + added + Say(
+            f"every parameter minus η = {meta['eta']:g} times its gradient: step U.",
+            f"每个参数减去 η = {meta['eta']:g} 乘以它的梯度：步骤 U。",
+        )
+
+
+def _trace(layout: Layout) -> Table:
+    """Every step of this network: what it computes, of what, by which formula of the seeds."""
+    head: tuple[Cell, ...] = (
+        Say("step", "步骤"), same("l"), Say("layer", "层"), Say("computes", "计算"), Say("from", "依据"),
+        Say("derived in", "推导见"),
+    )  # fmt: skip
+    cards = layout.document["cards"]
+    rows = [_trace_row(layout, card, "F", one) for card in cards for one in _parts(layout, card, "forward")]
+    rows += [
+        ("L", str(layout.last + layout.notation.input_number), layout.document["loss_card"]["class"],
+         *_quantities(layout, one, layout.last), one["reference"])
+        for one in layout.document["loss_card"]["parts"]
+    ]  # fmt: skip
+    for card in reversed(cards):
+        if f"delta:{card['layer']}" in layout.document["tensors"]:
+            parts = _parts(layout, card, "backward")
+            # The seeds' order: of a layer's δ its gradients, then what is handed down.
+            parts = [one for one in parts if one["part"] not in _DOWN] + [
+                one for one in parts if one["part"] in _DOWN
+            ]
+            rows += [_trace_row(layout, card, "B", one) for one in parts]
+    caption = Say("Every step, and what it is computed from", "每一步计算什么、依据什么")
+    return Table(head, tuple(rows), right=(1,), caption=caption, folded=len(rows) > LONG, id="trace")
+
+
+_DOWN = ("delta",)
+
+
+def _parts(layout: Layout, card: Json, direction: str) -> list[Json]:
+    """A card's parts; of a repeat those of the card it repeats."""
+    if "repeats" in card:
+        card = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
+    found: list[Json] = card.get(direction, [])
+    return found
+
+
+def _trace_row(layout: Layout, card: Json, direction: str, one: Json) -> tuple[Cell, ...]:
+    number: int = card["number"]
+    return (
+        f"{direction}{layout.positions[card['layer']]}",
+        str(number + layout.notation.input_number),
+        card["layer"],
+        *_quantities(layout, one, number),
+        one["reference"],
+    )
+
+
+def _quantities(layout: Layout, one: Json, number: int) -> tuple[Cell, Cell]:
+    """(the letter of what a formula computes, the letters of what it is computed from)."""
+    equation: Equation = layout.equation(one)
+    composer = layout.composer(number)
+
+    def letter(symbol: Symbol) -> Box:
+        return composer.letter(composer.notation.letter(symbol))
+
+    assert isinstance(equation.left, Symbol)
+    letters = list(dict.fromkeys(letter(symbol) for symbol in symbols_in_order(equation.right)))
+    return letter(equation.left), listed(*letters[:MOST_LETTERS], spaced=True)
+
+
+# -- slips ---------------------------------------------------------------------------------------------------
+
+_KINDS = {
+    "slip": Say("printed wrong", "印错"),
+    "limit": Say("limit not stated", "未写明条件"),
+    "overclaim": Say("says too much", "说过头了"),
+}
+
+
+def slips_section(layout: Layout) -> Section:
+    """Where the seeds are to be read otherwise, as far as this network meets it."""
+    title = Say("Slips of the seeds", "种子文献中的笔误")
+    slips = layout.document["slips"]
+    said = Say(
+        "Places in the five tutorials S0 to S4 which a reader of this derivation meets, and how they are "
+        "read here.",
+        "读本推导时会遇到的、五篇教程（S0 到 S4）中的若干处，以及这里的读法。",
+    )
+    rows = tuple(
+        (f"{one['seed']} {one['where']}", _KINDS[one["kind"]], _say(one["printed"]), _say(one["read_as"]))
+        for one in slips
+    )
+    head = (Say("where", "位置"), Say("kind", "类别"), Say("printed", "原文"), Say("read as", "应读作"))
+    table = Table(head, rows, folded=len(rows) > LONG, id="slip-table")
+    return Section(title, (Paragraph(said), table), id="slips")
