@@ -25,9 +25,10 @@ def problems() -> dict[str, Problem]:
         "lenet": (lenet(), CrossEntropy(), L2(0.1)),
         "pools": (_pools(), SquaredError(), None),
         "norms": (_norms(), CrossEntropy(), None),
-        "branches": (_branches(), SquaredError(), None),
+        "branches": (_branches(), SquaredError(), L1(0.1, per_sample=True)),
         "sequence": (_sequence(), CrossEntropy(), None),
         "steps": (_steps(), BinaryCrossEntropy(), None),
+        "whole-sequence": (_whole_sequence(), SquaredError(), None),
         "no-dense": (_no_dense(), CrossEntropy(), None),
         "upwards": (_upwards(), SquaredError(), None),
     }
@@ -76,6 +77,10 @@ def _sequence() -> Network:
 def _steps() -> Network:
     layers = [L.Masking(), L.RNN(3, outputs="all", truncate=2), L.LSTM(3), L.Dense(1), L.Sigmoid()]
     return Network(layers, input_shape=(5, 2))
+
+
+def _whole_sequence() -> Network:
+    return Network([L.GRU(3), L.Dense(2)], input_shape=(4, 2))
 
 
 def _upwards() -> Network:

@@ -1,0 +1,93 @@
+"""Conventions in force: in both languages, only those that concern the network, and what they name can be written."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explaining.conventions import CONVENTIONS, conventions_of
+from chainrule.explaining.features import features_of
+from chainrule.explaining.slips import concerns
+from tests.explaining.languages import check_text, texts
+from tests.explaining.networks import problems
+
+PROBLEMS = problems()
+
+
+def choice(name: str, convention: str) -> str:
+    """The English text of the choice in force."""
+    found = {one["id"]: one["choice"]["text"]["en"] for one in conventions_of(*PROBLEMS[name])}
+    return str(found.get(convention, ""))
+
+
+def test_every_convention_speaks_both_languages_and_stands_once() -> None:
+    assert len({one.id for one in CONVENTIONS}) == len(CONVENTIONS) > 20
+    for one in CONVENTIONS:
+        check_text({"en": one.option.en, "zh": one.option.zh})
+        for option in (*one.own, *one.others):
+            assert option.text.zh
+            assert option.text.en
+            assert option.text.en.endswith(".")
+            assert option.text.zh.endswith("。")
+            assert option.write.count("`") in (0, 2)
+
+
+def test_every_condition_can_hold() -> None:
+    features = [features_of(*problem) for problem in PROBLEMS.values()]
+    for one in CONVENTIONS:
+        own = [found for found in features if concerns(one.when, found)]
+        assert own, one.id
+        for found in own:
+            assert any(concerns(option.when, found) for option in one.own), one.id
+        for number, option in enumerate(one.own):  # each is the one in force somewhere
+            before = one.own[:number]
+            assert any(
+                concerns(option.when, found) and not any(concerns(other.when, found) for other in before)
+                for found in own
+            ), (one.id, option.text.en)
+        for option in one.others:
+            assert any(concerns(option.when, found) for found in own), (one.id, option.text.en)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_json(name: str) -> None:
+    found = conventions_of(*PROBLEMS[name])
+    assert set(found[0]) == {"id", "option", "choice", "others"}
+    assert len(list(texts(found))) == sum(2 + len(one["others"]) for one in found)
+    for one in found:  # what is in force is not named again as something else
+        assert one["choice"]["text"] not in [other["text"] for other in one["others"]]
+
+
+def test_what_can_be_asked_for_can_be_written() -> None:
+    network = cr.Network([cr.Dense(2), cr.Softmax()], input_shape=3, seed=0)
+    X, y = np.zeros((2, 3)), np.array([0, 1])
+    layers = {"count_padding=True": cr.AveragePool2D, "truncate=k": cr.RNN, "label_smoothing=0": cr.CrossEntropy}
+    names = {**vars(cr), "X": X, "y": y, "lam": 0.1, "network": network, "backpropagate": network.backpropagate}
+    for one in CONVENTIONS:
+        for option in (*one.own, *one.others):
+            code = option.write.strip("`")
+            if re.fullmatch(r"\w+=\w+", code):
+                made: Any = layers.get(code, cr.L1)
+                positional = {cr.AveragePool2D: "2, padding=1, ", cr.RNN: "3, ", cr.L1: "0.1, "}.get(made, "")
+                code = f"{made.__name__}({positional}{code})"
+            if code:
+                eval(code, {**names, "k": 2})
+
+
+def test_the_choice_follows_the_network() -> None:
+    assert choice("deep", "output delta").startswith("Activation and loss are one formula")
+    assert choice("softmax-squared", "output delta").startswith("∂J/∂a through the whole Jacobian")
+    assert choice("squared", "output delta").startswith("∂J/∂a ⊙ f′(z)")
+    assert choice("line", "output delta").startswith("∂J/∂a as it is")
+    assert choice("squared", "loss reduction").startswith("Mean over the outputs")
+    assert choice("line", "loss reduction").startswith("Sum over the outputs")
+    assert choice("sigmoids", "penalty scale").startswith("λ/2m")
+    assert choice("deep", "penalty scale").startswith("λ/2 ")
+    assert choice("line", "penalty scale") == choice("line", "flip") == ""
+    assert choice("lenet", "flip").startswith("Not flipped going forward")
+    assert choice("steps", "time").endswith("that the layer states.")
+    assert not choice("norms", "engine") == ""
