@@ -77,7 +77,7 @@ def test_every_condition_can_hold_and_fail() -> None:
 def test_json(name: str) -> None:
     network, loss, penalty = PROBLEMS[name]
     found = slips_of(network, loss, penalty)
-    assert len(list(texts(found))) == 2 * len(found) > 0
+    assert len(list(texts(found))) == 3 * len(found) > 0
     assert set(found[0]) == {"id", "seed", "where", "kind", "printed", "read_as"}
 
 

@@ -183,17 +183,22 @@ def _trace(layout: Layout) -> Table:
     ]  # fmt: skip
     for card in reversed(cards):
         if f"delta:{card['layer']}" in layout.document["tensors"]:
-            parts = _parts(layout, card, "backward")
-            # The seeds' order: of a layer's δ its gradients, then what is handed down.
-            parts = [one for one in parts if one["part"] not in _DOWN] + [
-                one for one in parts if one["part"] in _DOWN
-            ]
-            rows += [_trace_row(layout, card, "B", one) for one in parts]
+            made = [_trace_row(layout, card, "B", one) for one in _gradients_first(layout, card)]
+            # The δ of an activation stands in ③ of the layer above already.
+            rows += made if [row[3] for row in made] != [rows[-1][3]] else []
+    for at in range(len(rows) - 1, 0, -1):  # a step is named once
+        if rows[at][0] == rows[at - 1][0]:
+            rows[at] = ("", "", "", *rows[at][3:])
     caption = Say("Every step, and what it is computed from", "每一步计算什么、依据什么")
     return Table(head, tuple(rows), right=(1,), caption=caption, folded=len(rows) > LONG, id="trace")
 
 
-_DOWN = ("delta",)
+def _gradients_first(layout: Layout, card: Json) -> list[Json]:
+    """The backward parts in the seeds' order: of a layer's δ its gradients, then what is handed down."""
+    parts = _parts(layout, card, "backward")
+    return [one for one in parts if one["part"] != "delta"] + [
+        one for one in parts if one["part"] == "delta"
+    ]
 
 
 def _parts(layout: Layout, card: Json, direction: str) -> list[Json]:
@@ -247,7 +252,12 @@ def slips_section(layout: Layout) -> Section:
         "读本推导时会遇到的、五篇教程（S0 到 S4）中的若干处，以及这里的读法。",
     )
     rows = tuple(
-        (f"{one['seed']} {one['where']}", _KINDS[one["kind"]], _say(one["printed"]), _say(one["read_as"]))
+        (
+            same(f"{one['seed']} ") + _say(one["where"]),
+            _KINDS[one["kind"]],
+            _say(one["printed"]),
+            _say(one["read_as"]),
+        )
         for one in slips
     )
     head = (Say("where", "位置"), Say("kind", "类别"), Say("printed", "原文"), Say("read as", "应读作"))

@@ -20,7 +20,7 @@ class Slip:
     """One place.  when: words of features_of, any of which makes it concern a network; "a+b": both."""
 
     id: str
-    where: str
+    where: str | Say  # "2.2.3", or words
     kind: Kind
     printed: Say
     read_as: Say
@@ -213,7 +213,7 @@ SEED_000_SLIPS = (
 
 SEED_001_SLIPS = (
     Slip(
-        "1-05", "δ at the output", "slip",
+        "1-05", Say("δ at the output", "输出层的 δ"), "slip",
         Say(
             "In words: the difference of prediction and target, times f′; the formula has −(y − a).",
             "文字说成预估值与真实值之差乘以 f′，公式则是 −(y − a)。",
@@ -222,7 +222,7 @@ SEED_001_SLIPS = (
         ("squared+elementwise output",),
     ),
     Slip(
-        "1-06", "δ below the output", "slip",
+        "1-06", Say("δ below the output", "输出层之下的 δ"), "slip",
         Say("The heading speaks of layer n with subscript l−1.", "标题把层号写成 n 加下标 l−1。"),
         Say(
             "The layer before the last, number n_l − 1. It is derived for that layer; for every other one "
@@ -232,7 +232,7 @@ SEED_001_SLIPS = (
         ("hidden",),
     ),
     Slip(
-        "1-07", "δ below the output", "slip",
+        "1-07", Say("δ below the output", "输出层之下的 δ"), "slip",
         Say(
             "z within the derivation is Σ_k W_jk f(z_k), without b_j.",
             "推导中的 z 写成 Σ_k W_jk f(z_k)，缺 b_j。",
@@ -245,7 +245,7 @@ SEED_001_SLIPS = (
         ("hidden",),
     ),
     Slip(
-        "1-08", "cost, gradients", "slip",
+        "1-08", Say("cost, gradients", "代价、梯度"), "slip",
         Say(
             "The cost adds up W_ji with i the source; the gradients are by W_ij with i the target.",
             "代价函数中的 W_ji 以 i 为起点，梯度中的 W_ij 却以 i 为终点。",
@@ -257,7 +257,7 @@ SEED_001_SLIPS = (
         ("dense",),
     ),
     Slip(
-        "1-09", "cost", "slip",
+        "1-09", Say("cost", "代价"), "slip",
         Say(
             "The size of a layer is s_l here and S with the layer's number there; J has x and y behind a "
             "comma or a semicolon.",

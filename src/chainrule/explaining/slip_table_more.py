@@ -182,7 +182,7 @@ SEED_003_SLIPS = (
         ("pool",),
     ),
     Slip(
-        "3-09", "δ of the convolution", "slip",
+        "3-09", Say("δ of the convolution", "卷积层的 δ"), "slip",
         Say(
             "The last factor is called the derivative of z by a of the filter's unit.",
             "最后一个因子说成是过滤器单元的 z 对 a 的导数。",
@@ -194,7 +194,7 @@ SEED_003_SLIPS = (
         ("conv+activation",),
     ),
     Slip(
-        "3-09b", "δ of the convolution", "limit",
+        "3-09b", Say("δ of the convolution", "卷积层的 δ"), "limit",
         Say(
             "The unit (i, j) of the map and the pooled cell it goes to are told apart by context only.",
             "特征图的单元 (i, j) 与它所属的池化单元只能靠上下文区分。",
@@ -206,7 +206,7 @@ SEED_003_SLIPS = (
         ("conv+pool",),
     ),
     Slip(
-        "3-12", "gradient descent", "overclaim",
+        "3-12", Say("gradient descent", "梯度下降"), "overclaim",
         Say("Gradient descent approaches the global minimum.", "梯度下降逼近全局最低点。"),
         Say(
             "It goes downhill from where it stands: to a point at which the gradient is 0, which need not "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from chainrule.explaining.blocks import same
 from chainrule.explaining.features import features_of
 from chainrule.explaining.parts import say_json
 from chainrule.explaining.slip_table import SEED_000_SLIPS, SEED_001_SLIPS, Slip
@@ -24,7 +25,7 @@ SLIPS: tuple[Slip, ...] = (
 
 
 def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None = None) -> list[Json]:
-    """{"id": "2-15", "seed": "S2", "where": "2.6.1", "kind", "printed": text, "read_as": text}, in order.
+    """{"id": "2-15", "seed": "S2", "where": text, "kind", "printed": text, "read_as": text}, in order.
 
     kind: "slip" (printed wrong), "limit" (holds within a limit that is not stated), "overclaim".  A text is
     {"en", "zh"}.  loss None: the one that belongs to the last layer.
@@ -34,7 +35,7 @@ def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None
         {
             "id": slip.id,
             "seed": slip.seed,
-            "where": slip.where,
+            "where": say_json(same(slip.where) if isinstance(slip.where, str) else slip.where),
             "kind": slip.kind,
             "printed": say_json(slip.printed),
             "read_as": say_json(slip.read_as),

@@ -1,0 +1,106 @@
+"""Notation, conventions, the algorithm and slips as sections: of the network at hand, in its notation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explaining.blocks import Listing, Say, Section, Table
+from chainrule.explaining.outline_reference import SOURCES
+from chainrule.formulas import NOTATIONS, render_text
+from chainrule.formulas.boxes import Box
+
+
+def section(report: cr.Report, name: str, notation: str = "seed000") -> Section:
+    return next(one for one in report.outline(notation=notation, linear=True).sections if one.id == name)
+
+
+def text(cell: Any) -> str:
+    return render_text.render(cell) if isinstance(cell, Box) else cell.en if isinstance(cell, Say) else cell
+
+
+def table(found: Section, name: str) -> list[list[str]]:
+    block = next(block for block in found.blocks if block.id == name)
+    assert isinstance(block, Table)
+    return [[text(cell) for cell in row] for row in (block.head, *block.rows)]
+
+
+def dense(**options: Any) -> cr.Report:
+    layers = [cr.Dense(4), cr.Tanh(), cr.Dense(3), cr.Softmax()]
+    network = cr.Network(layers, input_shape=5, seed=1)
+    X = np.random.default_rng(0).standard_normal((4, 5))
+    return cr.explain(network, X, [0, 1, 2, 1], check=False, **options)
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_letters_stand_in_every_notation_this_reports_first(notation: str) -> None:
+    head, *rows = table(section(dense(), "notation", notation), "letters")
+    assert head[1] == f"{SOURCES[notation]}, here"
+    assert set(head[2:]) == set(SOURCES.values()) - {SOURCES[notation]}
+    by_source = {
+        name.removesuffix(", here"): {row[0]: row[at] for row in rows} for at, name in enumerate(head)
+    }
+    delta = "residual (error term), ∂J/∂z"
+    assert {name: by_source[SOURCES[name]][delta] for name in NOTATIONS} == {
+        "seed000": "δˡ", "ufldl": "δˡ⁺¹", "ng": "∂J/∂z⁽ˡ⁺¹⁾", "matrix": "∂C/∂Zˡ", "nielsen": "δˡ",
+    }  # fmt: skip
+    first = {name: by_source[SOURCES[name]]["number of the input layer"] for name in NOTATIONS}
+    assert first == {"seed000": "1", "ufldl": "1", "ng": "1", "matrix": "0", "nielsen": "1"}
+
+
+def test_the_same_formulas_in_every_notation() -> None:
+    head, *rows = table(section(dense(), "notation"), "same-formulas")
+    column = {name: [row[head.index(name)] for row in rows] for name in head}
+    assert column["S2 (Ng)"][1] == "a⁽ˡ⁺¹⁾ = g(z⁽ˡ⁺¹⁾)"
+    assert column["S2 (Ng)"][2] == ""  # there δ has no letter of its own
+    assert column["S1 (UFLDL)"][3] == "δˡ = ((Wˡ)ᵀ δˡ⁺¹) • f'(zˡ)"
+    assert column["S4"][4] == "∂C/∂Wˡ = ∂C/∂Zˡ (Aˡ⁻¹)ᵀ"
+    layers = [cr.Conv2D(2, 3), cr.GlobalAveragePool(), cr.Softmax()]
+    network = cr.Network(layers, input_shape=(5, 5, 1), seed=1)
+    report = cr.explain(network, np.ones((2, 5, 5, 1)), [0, 1], check=False)
+    assert [block.id for block in section(report, "notation").blocks] == ["letters", "conventions"]
+
+
+@pytest.mark.parametrize(("notation", "first"), [("seed000", 1), ("matrix", 0)])
+def test_steps_have_this_networks_numbers(notation: str, first: int) -> None:
+    found = section(dense(penalty=cr.L2(0.1)), "algorithm", notation)
+    steps = found.blocks[0]
+    assert isinstance(steps, Listing)
+    said = [item.en for item in steps.items]
+    assert f"as layer {first}," in said[0]
+    assert said[1] == f"Forward, from layer {first + 1} to layer {first + 2}: steps F1 to F4."
+    assert said[2].startswith(f"J, and δ of layer {first + 2} at the output")
+    assert said[3].startswith(f"Backward, from layer {first + 2} to layer {first + 1}: steps B3 to B1.")
+    assert "the penalty's part" in said[4]
+    assert "penalty" not in section(dense(), "algorithm").blocks[0].items[4].en  # type: ignore[attr-defined]
+
+
+def test_the_trace_follows_the_seeds_order() -> None:
+    rows = table(section(dense(), "algorithm"), "trace")[1:]
+    assert [row[3] for row in rows] == [
+        "z²", "a²", "z³", "a³", "J", "∂J/∂a³", "δ³",
+        "∂J/∂W³", "∂J/∂b³", "δ²", "∂J/∂W²", "∂J/∂b²", "∂J/∂x¹",
+    ]  # fmt: skip
+    assert rows[9] == ["", "", "", "δ²", "W³, δ³, z²", "S0 FC ③ · S1 · S2 2.5.8 · S4 §5"]
+    assert [row[0] for row in rows if row[0].startswith("B")] == ["B3", "B1"]
+
+
+def test_a_repeat_counts_with_its_own_number() -> None:
+    layers = [layer for _ in range(25) for layer in (cr.Dense(4), cr.Tanh())]
+    network = cr.Network([*layers, cr.Dense(2), cr.Softmax()], input_shape=4, seed=0)
+    X = np.random.default_rng(0).standard_normal((3, 4))
+    report = cr.explain(network, X, [0, 1, 1], check=False)
+    rows = table(section(report, "algorithm"), "trace")[1:]
+    computed = [row[3] for row in rows]
+    assert [f"z{n}" for n in "²³⁴"] == computed[0:6:2]
+    assert "∂J/∂W²⁰" in computed
+    assert len(set(computed)) == len(computed)
+
+
+def test_slips_are_those_of_the_network() -> None:
+    where = [row[0] for row in table(section(dense(), "slips"), "slip-table")]
+    assert "S0 FC ③" in where
+    assert not [one for one in where if one.startswith("S0 conv")]
