@@ -330,6 +330,16 @@
     return result;
   }
 
+  /** The forward pass alone: {J, data, penalty, perSample, bindings}; throws where something is missing. */
+  function forward(document, changes = {}) {
+    const network = new Network(document, { ...decode(document), ...changes });
+    const found = { outputs: {}, passes: {} };
+    const made = network.forward(document.graph.layers, network.array("input"), found);
+    const { d, ...values } = network.loss(made, false);
+    const leaves = Object.entries(found.passes).filter(([, one]) => one.given);
+    return { ...values, bindings: Object.fromEntries(leaves.map(([name, one]) => [name, bindingsOf(one)])) };
+  }
+
   function fill(result, network, eta, found) {
     const { graph, loss } = network.document;
     const made = network.forward(graph.layers, network.array("input"), found);
@@ -388,6 +398,6 @@
     return most;
   }
 
-  Object.assign(chainrule, { Formula, decode, decoded, evaluate, everyOffset, layersOf, passes, selftest });
+  Object.assign(chainrule, { Formula, decode, decoded, evaluate, everyOffset, forward, layersOf, passes, selftest });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

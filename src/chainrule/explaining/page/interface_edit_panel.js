@@ -1,0 +1,231 @@
+// "Change something": which number, its value by typing or dragging, and what became of J and of the entry chosen.
+"use strict";
+((page) => {
+  const { dock, edit, make, number, draw, say, words, document: report } = page;
+  const at = chainrule.arrays;
+  const MOST = 64; // rows or columns of the little map
+  const first = edit.ids.find((id) => id !== "y" && id !== "input") ?? "input";
+  const chosen = { id: first, index: report.tensors[first].shape.map(() => 0) };
+  let other = null; // an entry that is selected and computed: shown, not changed
+
+  const shapeOf = (id) => report.tensors[id].shape;
+  const isIds = chainrule.layersOf(report.graph.layers)[0]?.class === "Embedding"; // an input of whole numbers
+  const title = (id, index) => `${id}[${index.join(", ")}]`;
+  page.chosen = () => chosen;
+  page.entryTitle = title;
+
+  // -- the entry -------------------------------------------------------------------------------------------
+  const NAMES = { input: words("input x", "输入 x"), y: words("target y", "目标 y") }; // samples last
+  const picker = make("select", { "aria-label": words("array", "数组"), change: () => choose(picker.value) },
+    edit.ids.map((id) => make("option", { value: id }, NAMES[id] ?? id)));
+  const fields = make("span", { class: "fields" });
+
+  /** What the axes of an array are called. */
+  function axesOf(id) {
+    const count = shapeOf(id).length;
+    if (!NAMES[id]) return [["k"], ["i", "j"], ["k", "m", "c"], ["k", "m", "n", "c"]][count - 1] ?? [];
+    const inner = { 1: ["i"], 2: ["t", "i"], 3: ["u", "v", "c"] }[count - 1] ?? [];
+    return [...inner, words("sample", "样本")];
+  }
+
+  function choose(id, index) {
+    other = null;
+    chosen.id = id;
+    const sample = report.meta.sample;
+    const shape = shapeOf(id);
+    const start = shape.map((size, axis) => (NAMES[id] && axis === shape.length - 1 ? sample % size : 0));
+    chosen.index = index ?? start;
+    page.select(id, chosen.index);
+  }
+
+  function drawFields() {
+    if (fields.dataset.of === chosen.id) {
+      [...fields.querySelectorAll("input")].forEach((input, axis) => {
+        if (input !== document.activeElement) input.value = chosen.index[axis];
+      });
+      return;
+    }
+    fields.dataset.of = chosen.id;
+    const names = axesOf(chosen.id);
+    fields.replaceChildren(...shapeOf(chosen.id).map((size, axis) => make("label", {}, names[axis] ?? axis,
+      make("input", {
+        type: "number", min: 0, max: size - 1, value: chosen.index[axis], disabled: size === 1,
+        input: ({ target }) => {
+          const value = Number(target.value);
+          if (!Number.isInteger(value) || value < 0 || value >= size || target.value === "") return;
+          choose(chosen.id, chosen.index.map((old, n) => (n === axis ? value : old)));
+        },
+      }))));
+  }
+
+  // -- its value -------------------------------------------------------------------------------------------
+  const typed = make("input", { type: "number", step: "any", class: "value", "aria-label": words("value", "值"),
+    input: () => take(typed.value, `type ${title(chosen.id, chosen.index)}`) });
+  const slider = make("input", { type: "range", class: "slide", "aria-label": words("value", "值"),
+    input: () => take(Number(slider.value).toPrecision(3), "slide"), change: () => edit.settle() });
+  const rate = make("input", { type: "number", step: "any", min: 0, class: "eta", "aria-label": words("learning rate η", "学习率 η"),
+    input: () => rate.value !== "" && Number(rate.value) >= 0 && edit.step(Number(rate.value), "eta") });
+
+  function take(text, series) {
+    const value = isIds && chosen.id === "input" ? Math.round(Number(text)) : Number(text);
+    if (text === "" || !Number.isFinite(value)) return;
+    if (isIds && chosen.id === "input" && (value < 0 || value >= shapeOf(firstParameter())[0])) return;
+    edit.set(chosen.id, chosen.index, value, series);
+    showValue(series === "slide" ? typed : slider);
+  }
+
+  const firstParameter = () => edit.ids.find((id) => !NAMES[id]);
+
+  /** How far the slider goes: over the whole range of what its array has, and twice its size. */
+  function reach() {
+    const { min, max } = report.tensors[chosen.id].stats;
+    if (chosen.id === "y" && min >= 0 && max <= 1) return [0, 1];
+    if (isIds && chosen.id === "input") return [0, shapeOf(firstParameter())[0] - 1];
+    const size = Math.max(Math.abs(min), Math.abs(max)) || 1;
+    const value = edit.value(chosen.id, chosen.index);
+    const [low, high] = NAMES[chosen.id] ? [Math.min(min, 0), Math.max(max, 0) || 1] : [-2 * size, 2 * size];
+    return [Math.min(low, value), Math.max(high, value)];
+  }
+
+  function showValue(...elements) {
+    const value = edit.value(chosen.id, chosen.index);
+    for (const one of elements) {
+      if (one === slider) {
+        const [low, high] = reach();
+        Object.assign(slider, { min: low, max: high, step: isIds && chosen.id === "input" ? 1 : (high - low) / 400 });
+      }
+      if (one !== document.activeElement || Number(one.value) !== value) one.value = value;
+    }
+  }
+
+  // -- a little map of the array, to point at --------------------------------------------------------------
+  const map = make("div", { class: "little" });
+
+  /** The two axes that are shown: the longest ones but the sample's, and it where there is one other only. */
+  function mapAxes() {
+    const shape = shapeOf(chosen.id);
+    if (shape.length === 1) return [null, 0];
+    if (NAMES[chosen.id]) return [0, 1];
+    return shape.length === 2 ? [0, 1] : [1, 2];
+  }
+
+  function drawMap() {
+    const [down, across] = mapAxes();
+    const shape = shapeOf(chosen.id);
+    const [rows, columns] = [down === null ? 1 : shape[down], shape[across]];
+    map.replaceChildren();
+    if (rows > MOST || columns > MOST || rows * columns < 2) return;
+    const size = Math.max(4, Math.min(18, Math.floor(200 / Math.max(rows, columns))));
+    const all = shape.length ? at.sizeOf(shape) : 1;
+    let largest = 0;
+    const values = page.changes()[chosen.id]?.data ?? chainrule.decode(report)[chosen.id].data;
+    for (let i = 0; i < all; i++) largest = Math.max(largest, Math.abs(values[i]));
+    const cells = [];
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const index = chosen.index.map((old, axis) => (axis === down ? row : axis === across ? column : old));
+        const here = index.join() === chosen.index.join();
+        const marks = `${page.level(edit.value(chosen.id, index), largest)}${edit.edited(chosen.id, index) ? " edited" : ""}`;
+        cells.push(draw("rect", {
+          class: `k${marks}${here ? " here" : ""}`, x: column, y: row, width: 1, height: 1,
+          click: () => choose(chosen.id, index),
+        }, draw("title", {}, `${title(chosen.id, index)} = ${number(edit.value(chosen.id, index))}`)));
+      }
+    }
+    map.append(draw("svg", {
+      class: "map gaps", viewBox: `0 0 ${columns} ${rows}`, width: columns * size, height: rows * size,
+      role: "img", "aria-label": words("the numbers of this array", "这个数组的数值"),
+    }, draw("g", { class: "cells" }, cells)));
+  }
+
+  // -- what became of it -----------------------------------------------------------------------------------
+  const outcome = make("tbody", {});
+  const warning = make("p", { class: "warning" });
+
+  function row(label, before, after) {
+    const difference = after - before;
+    const signed = Object.is(before, after) ? "0" : `${difference > 0 ? "+" : ""}${number(difference)}`;
+    const numbers = [number(before, 8), number(after, 8), signed];
+    return make("tr", { class: Object.is(before, after) ? null : "moved" }, make("th", { scope: "row" }, label),
+      numbers.map((text) => make("td", {}, text)));
+  }
+
+  /** The entry of an array of a result of `passes`, "gradient:…" and "delta:…" among them; null without one. */
+  function entryOf(found, id, index) {
+    const [kind, name] = /^(delta|gradient):/.test(id) ? id.split(/:(.*)/s) : ["output", id];
+    const array = { delta: found.deltas, gradient: found.gradients, output: found.outputs }[kind][name];
+    return array ? array.data[at.flat(array.shape, index)] : null;
+  }
+  page.entryOf = entryOf;
+
+  function slopeOf(id) {
+    return id === "input" ? "delta:input" : id === "y" ? null : `gradient:${id}`;
+  }
+
+  function showOutcome() {
+    const [before, after] = [edit.start(), edit.now()];
+    const rows = [row("J", before.J, after.J), row(say("J after a step", "走一步后的 J"), before.J_after, after.J_after)];
+    const { id, index } = chosen;
+    rows.push(row(title(id, index), edit.before(id, index), edit.value(id, index)));
+    const more = [[slopeOf(id), index, `∂J/∂${title(id, index)}`]];
+    if (other) more.push([other.quantity, other.index, title(other.quantity, other.index)]);
+    for (const [quantity, place, label] of more) {
+      const old = quantity && entryOf(before, quantity, place);
+      if (old !== null && old !== undefined) rows.push(row(label, old, entryOf(after, quantity, place)));
+    }
+    outcome.replaceChildren(...rows);
+    warning.replaceChildren(...warnings());
+  }
+
+  /** What the formulas suppose and the change has broken. */
+  function warnings() {
+    if (report.loss.class !== "CrossEntropy" || !page.changes().y) return [];
+    const y = page.changes().y;
+    const samples = y.shape.at(-1);
+    const sums = Array.from({ length: samples }, (_, s) =>
+      y.data.reduce((sum, value, i) => (i % samples === s ? sum + value : sum), 0));
+    const far = y.shape.length === 2 ? sums.findIndex((sum) => Math.abs(sum - 1) > 1e-9) : -1;
+    if (far < 0) return [];
+    return [say(
+      `The targets of sample ${far} add up to ${number(sums[far])}: δ = a − y is the derivative of J only where they add up to 1.`,
+      `样本 ${far} 的目标之和为 ${number(sums[far])}：只有和为 1 时，δ = a − y 才是 J 的导数。`)];
+  }
+
+  function show() {
+    drawFields();
+    picker.value = chosen.id;
+    showValue(typed, slider);
+    if (rate !== document.activeElement) rate.value = edit.eta();
+    drawMap();
+    showOutcome();
+  }
+
+  // -- the tab ---------------------------------------------------------------------------------------------
+  const head = [["", ""], ["before", "改前"], ["after", "改后"], ["Δ", "Δ"]];
+  const content = edit.frozen ? [
+    make("p", { class: "frozen" }, make("b", {}, say("Frozen.", "不可改动。")), " ", say(edit.frozen.en, edit.frozen.zh)),
+    make("p", {}, say("All numbers of this page are those of the report; none of them can be recomputed here.",
+      "本页的数值都是报告写成时的数值，不能在这里重新计算。")),
+  ] : [
+    make("p", { class: "hint" }, say("Click any weight, bias or pixel in the report, or choose here; then type or drag.",
+      "点击报告中任一权重、偏置或像素，或在这里选择；再输入或拖动。")),
+    make("div", { class: "line" }, picker, fields),
+    make("div", { class: "line" }, typed, slider, make("label", {}, "η", rate)),
+    make("div", { class: "both" }, map, make("div", { class: "scroll" }, make("table", { class: "outcome" },
+      make("thead", {}, make("tr", {}, head.map(([en, zh]) => make("th", { scope: "col" }, en && say(en, zh))))),
+      outcome))),
+    warning,
+  ];
+  dock.tab("change", say("Change something", "改一改"), content, { opened: () => !edit.frozen && show() });
+
+  page.onSelect((selected) => {
+    if (edit.frozen || !selected?.index) return;
+    const id = selected.quantity.replace(/^gradient:/, "").replace(/^delta:input$/, "input");
+    const fits = edit.ids.includes(id) && selected.index.length === shapeOf(id).length;
+    if (fits) Object.assign(chosen, { id, index: selected.index });
+    const computed = entryOf(edit.start(), selected.quantity, selected.index);
+    other = fits || computed === null ? null : selected;
+    if (dock.at === "change") show();
+  });
+  page.onChange(() => dock.at === "change" && !edit.frozen && show());
+})(chainrule.page);

@@ -1,0 +1,117 @@
+// What is printed and not recomputed says so: after a change it is marked as the numbers before the change.
+//
+// A worked entry is compared number by number with what its letters stand for now, and gets its new result
+// beside it.  Texts and tables with numbers of the batch are marked as they are, and sections that are measurements
+// of the network as it was (check, flow, verdict) as a whole.
+"use strict";
+((page) => {
+  const { edit, make, number, say, document: report } = page;
+  const at = chainrule.arrays;
+  const WHOLE = "#verdict, #network, #check, #flow"; // sections; and what is never marked:
+  const NEVER = "#dock, #reproduce, #notation, #conventions, #slips, #algorithm, .formula, .worked, figure";
+  const NUMBERS = /\d[.]\d\d|\de−?\d/; // not 3.1, which is a section of a seed
+  const differ = (a, b) => !(Object.is(a, b) || Math.abs(a - b) <= 1e-9 * (Math.abs(a) + Math.abs(b)) + 1e-15);
+
+  const chip = () => make("span", { class: "chip" }, say("before the change", "改动之前的数"));
+
+  /** Mark an element, with what is said; or take the mark away. */
+  function mark(element, stale, note) {
+    const own = element.querySelector(":scope > .chip, :scope > h2 > .chip");
+    own?.remove();
+    element.classList.toggle("stale", stale);
+    if (!element.classList.length) element.removeAttribute("class");
+    if (!stale) return;
+    const text = note ?? chip();
+    const head = element.querySelector(":scope > h2");
+    if (head) head.append(" ", text);
+    else if (element.localName === "p") element.append(text);
+    else element.prepend(text);
+  }
+
+  // -- entries that are worked out -------------------------------------------------------------------------
+  const parts = new Map(); // "card step, quantity, index" -> {element, tensors}
+  for (const card of report.cards) {
+    for (const part of [...(card.forward ?? []), ...(card.backward ?? [])]) {
+      for (const one of part.worked ?? []) {
+        parts.set([card.layer, part.quantity, one.index].join(), { element: one.element, tensors: card.tensors ?? {} });
+      }
+    }
+  }
+
+  /** The number an entry of a symbol is now; undefined where the page cannot say. */
+  function present(id, index = []) {
+    const tensor = id && page.tensor(id);
+    if (!tensor || tensor.shape.length !== index.length) return undefined;
+    return tensor.data[at.flat(tensor.shape, index)];
+  }
+
+  function holds(element, tensors) {
+    if (element.kind === "entry" && element.symbol) {
+      const value = present(tensors[element.symbol[0]], element.index);
+      return value !== undefined && !differ(value, Number(element.value));
+    }
+    if (element.kind === "entry") return null; // a named intermediate: the result tells
+    return (element.of ?? []).every((part) => holds(part, tensors) !== false);
+  }
+
+  function showWorked(block) {
+    const { quantity, index } = block.dataset;
+    const layer = block.closest("article")?.dataset.layer;
+    const found = parts.get([layer, quantity, index].join());
+    const place = index ? index.split(",").map(Number) : [];
+    const after = quantity ? present(quantity, place) : undefined;
+    const result = found && Number(found.element.value);
+    const same = found && after !== undefined && !differ(after, result) && holds(found.element, found.tensors);
+    const now = after !== undefined && found ? make("b", {}, ` ${number(after)}`) : null;
+    const note = make("span", { class: "chip" }, say("before the change", "改动之前的数"),
+      now && [" · ", say("now", "现在"), now]);
+    mark(block, !same, note);
+  }
+
+  // -- texts and tables ------------------------------------------------------------------------------------
+  /** Paragraphs, tables and figures with numbers of this batch, outside the sections marked as a whole. */
+  function printed() {
+    const candidates = document.querySelectorAll("main p, main .scroll:has(> table), main figure:not(.panel), main .finding");
+    return [...candidates].filter((one) => {
+      if (one.closest(WHOLE)) return false;
+      if (one.localName === "figure") return !live(one);
+      if (one.matches("#card-U > header .line")) return edit.moved("eta");
+      return !one.closest(NEVER) && NUMBERS.test(one.textContent);
+    });
+  }
+
+  const shown = new Map(page.figures.map((one) => [one.figure, one]));
+
+  /** Whether a figure follows the changes. */
+  function live(figure) {
+    const record = shown.get(figure);
+    if (!record) return false;
+    return page.tensor(record.quantity) !== null && (!figure.matches(".chart") || record.picture.entries !== undefined);
+  }
+
+  /** Signs on a map (winners, ties) that belong to the numbers before. */
+  function showMarks({ figure, quantity }) {
+    const marks = figure.querySelector('.marks use[href="#mark-winner"], .marks use[href="#mark-tie"]');
+    if (!marks) return;
+    const [now, old] = [page.tensor(quantity), edit.start().outputs[quantity] ?? chainrule.decode(report)[quantity]];
+    const moved = now !== null && old && now.data.some((value, i) => differ(value, old.data[i]));
+    if (moved) mark(figure, true, make("span", { class: "chip" }, say("signs: before the change", "记号：改动之前")));
+  }
+
+  let marked = false;
+
+  page.onChange(() => {
+    const changed = edit.count() > 0;
+    if (!changed && !marked) return;
+    marked = changed;
+    document.querySelectorAll("main .stale").forEach((block) => mark(block, false));
+    if (!changed) return;
+    // Another η alone changes nothing but the step.
+    const moved = Object.keys(page.changes()).length > 0;
+    const concerned = (block) => moved || block.closest("#update") !== null;
+    const blocks = [...(moved ? document.querySelectorAll(WHOLE) : []), ...printed()];
+    for (const block of blocks.filter(concerned)) mark(block, true);
+    for (const block of [...document.querySelectorAll(".worked")].filter(concerned)) showWorked(block);
+    for (const one of page.figures) if (live(one.figure)) showMarks(one);
+  });
+})(chainrule.page);
