@@ -1,4 +1,8 @@
 // "Change something": which number, its value by typing or dragging, and what became of J and of the entry chosen.
+//
+//   page.chosen()          {id, index}: the entry that is changed or nudged
+//   pick(where)            puts its choice into an element
+//   entryOf(found, id, index), entryTitle(id, index), frozenText()
 "use strict";
 ((page) => {
   const { dock, edit, make, number, draw, say, words, document: report } = page;
@@ -11,8 +15,6 @@
   const shapeOf = (id) => report.tensors[id].shape;
   const isIds = chainrule.layersOf(report.graph.layers)[0]?.class === "Embedding"; // an input of whole numbers
   const title = (id, index) => `${id}[${index.join(", ")}]`;
-  page.chosen = () => chosen;
-  page.entryTitle = title;
 
   // -- the entry -------------------------------------------------------------------------------------------
   const NAMES = { input: words("input x", "输入 x"), y: words("target y", "目标 y") }; // samples last
@@ -156,7 +158,6 @@
     const array = { delta: found.deltas, gradient: found.gradients, output: found.outputs }[kind][name];
     return array ? array.data[at.flat(array.shape, index)] : null;
   }
-  page.entryOf = entryOf;
 
   function slopeOf(id) {
     return id === "input" ? "delta:input" : id === "y" ? null : `gradient:${id}`;
@@ -202,21 +203,32 @@
 
   // -- the tab ---------------------------------------------------------------------------------------------
   const head = [["", ""], ["before", "改前"], ["after", "改后"], ["Δ", "Δ"]];
-  const content = edit.frozen ? [
+  const line = make("div", { class: "line" }, picker, fields);
+  const place = make("div", {});
+  const frozen = () => [
     make("p", { class: "frozen" }, make("b", {}, say("Frozen.", "不可改动。")), " ", say(edit.frozen.en, edit.frozen.zh)),
-    make("p", {}, say("All numbers of this page are those of the report; none of them can be recomputed here.",
-      "本页的数值都是报告写成时的数值，不能在这里重新计算。")),
-  ] : [
+    make("p", {}, say("The numbers of this page are those of the report; they cannot be recomputed here.",
+      "本页的数值就是报告写成时的数值，不能在这里重新计算。")),
+  ];
+  const content = edit.frozen ? frozen() : [
     make("p", { class: "hint" }, say("Click any weight, bias or pixel in the report, or choose here; then type or drag.",
       "点击报告中任一权重、偏置或像素，或在这里选择；再输入或拖动。")),
-    make("div", { class: "line" }, picker, fields),
+    place,
     make("div", { class: "line" }, typed, slider, make("label", {}, "η", rate)),
     make("div", { class: "both" }, map, make("div", { class: "scroll" }, make("table", { class: "outcome" },
       make("thead", {}, make("tr", {}, head.map(([en, zh]) => make("th", { scope: "col" }, en && say(en, zh))))),
       outcome))),
     warning,
   ];
-  dock.tab("change", say("Change something", "改一改"), content, { opened: () => !edit.frozen && show() });
+  dock.tab("change", say("Change something", "改一改"), content, { opened: () => !edit.frozen && (pick(place), show()) });
+
+  /** The choice of an entry, put where it is wanted now; what tells that a page is frozen. */
+  function pick(where) {
+    where.append(line);
+    drawFields();
+    picker.value = chosen.id;
+  }
+  Object.assign(page, { chosen: () => chosen, pick, entryOf, entryTitle: title, frozenText: frozen });
 
   page.onSelect((selected) => {
     if (edit.frozen || !selected?.index) return;
@@ -226,6 +238,7 @@
     const computed = entryOf(edit.start(), selected.quantity, selected.index);
     other = fits || computed === null ? null : selected;
     if (dock.at === "change") show();
+    else if (dock.at === "nudge") drawFields();
   });
   page.onChange(() => dock.at === "change" && !edit.frozen && show());
 })(chainrule.page);
