@@ -81,7 +81,7 @@ def test_steps_have_this_networks_numbers(notation: str, first: int) -> None:
 def test_the_trace_follows_the_seeds_order() -> None:
     rows = table(section(dense(), "algorithm"), "trace")[1:]
     assert [row[3] for row in rows] == [
-        "z²", "a²", "z³", "a³", "J", "∂J/∂a³", "δ³",
+        "z²", "a²", "z³", "a³", "J_i", "∂J_i/∂a³", "δ³",
         "∂J/∂W³", "∂J/∂b³", "δ²", "∂J/∂W²", "∂J/∂b²", "∂J/∂x¹",
     ]  # fmt: skip
     assert rows[9] == ["", "", "", "δ²", "W³, δ³, z²", "S0 FC ③ · S1 · S2 2.5.8 · S4 §5"]

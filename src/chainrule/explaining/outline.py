@@ -56,7 +56,7 @@ def outline(
     layout = Layout(found, notation_from(name), linear, last)
     sections = (
         _verdict(found),
-        _network(found),
+        _network(found, layout),
         notation_section(layout),
         Section(Say("Loss and output residual", "损失与输出层残差"), loss_blocks(layout), id="loss"),
         Section(
@@ -138,7 +138,7 @@ def check_text(check: Json | None) -> Say:
     return Say(f"ok, {difference}", f"通过，{difference}") if check["ok"] else Say("WRONG", "错误")
 
 
-def _network(found: Json) -> Section:
+def _network(found: Json, layout: Layout) -> Section:
     nodes = _folded([_node(layer, found) for layer in found["graph"]["layers"]])
     head: tuple[Cell, ...] = (
         same("l"), Say("name", "名称"), Say("layer", "层"), Say("output", "输出形状"),
@@ -154,7 +154,7 @@ def _network(found: Json) -> Section:
         delta = tensors.get(f"delta:{card['layer']}")
         rows.append(
             (
-                str(card["number"]),
+                str(card["number"] + layout.notation.input_number),
                 "  " * card["depth"] + card["layer"],
                 card["title"],
                 "×".join(map(str, card["shape"])),

@@ -6,7 +6,7 @@ shapes of its factors, and elements worked out; then the pictures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -74,7 +74,7 @@ def forward_card(layout: Layout, card: Json) -> Card:
     blocks = [block for one in card["forward"] for block in part_blocks(layout, card, one, "F")]
     if not blocks:
         blocks = [Paragraph(UNTRACED)]
-    blocks += picture_blocks(layout.document, card, ("forward",))
+    blocks += picture_blocks(layout.document, card, ("forward",), letters(layout, card))
     return _card(layout, card, "F", blocks)
 
 
@@ -87,7 +87,8 @@ def backward_card(layout: Layout, card: Json) -> Card | None:
     blocks = [block for one in card["backward"] for block in part_blocks(layout, card, one, "B")]
     if not blocks:
         blocks = [Paragraph(UNTRACED)]
-    blocks += picture_blocks(layout.document, card, ("backward", "gradients"))
+    passes = ("backward", "gradients")
+    blocks += picture_blocks(layout.document, card, passes, letters(layout, card))
     return _card(layout, card, "B", blocks)
 
 
@@ -134,6 +135,26 @@ def _position(layout: Layout, card: Json) -> int:
 def _shown_number(layout: Layout, card: Json) -> int:
     number: int = card["number"]
     return number + layout.notation.input_number
+
+
+def letters(layout: Layout, card: Json) -> Callable[[str], Box]:
+    """The letters of a layer's tensors, by their ids: a^4 of "relu2", δ^4 of "delta:conv2"."""
+    composer = layout.composer(card["number"])
+    role = "output"
+    if card["forward"]:
+        left = layout.equation(card["forward"][0]).left
+        role = left.role if isinstance(left, Symbol) else role
+
+    def letter(quantity: str) -> Box:
+        kind, _, name = quantity.rpartition(":")
+        name = name.removeprefix(card["layer"]).removeprefix(".")
+        own = f"parameter {name}" if name else role
+        if quantity == "input of":
+            own = "image"
+        asked = f"gradient of {own}" if kind else own
+        return composer.letter(composer.notation.letter(Symbol(name, asked)))
+
+    return letter
 
 
 def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterator[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,21 @@ LITERAL = Say(
 )
 
 
-def _part(layout: Layout, one: Json) -> Iterator[Block]:
+# The loss of one sample is not J of the batch: the two are told apart by the sample's number.
+_OF_A_SAMPLE = {
+    "value": Symbol("J_i", "loss of a sample", "scalar"),
+    "gradient": Symbol("dJ_i", "gradient of a sample"),
+}
+
+
+def loss_equation(layout: Layout, one: Json) -> Equation:
+    """The equation of a part of the loss."""
     equation = layout.equation(one)
+    return replace(equation, left=_OF_A_SAMPLE.get(one["part"], equation.left))
+
+
+def _part(layout: Layout, one: Json) -> Iterator[Block]:
+    equation = loss_equation(layout, one)
     yield Paragraph(Say(one["why"]["en"], one["why"]["zh"]))
     if "said" in one:
         yield Paragraph(Say(one["said"]["en"], one["said"]["zh"]))

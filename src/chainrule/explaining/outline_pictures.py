@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,22 +12,24 @@ from numpy.typing import NDArray
 from chainrule.explaining.blocks import Bars, Block, Curve, Maps, Mark, Matrix, Panel, Say
 from chainrule.explaining.pictures import EDGE, shown
 from chainrule.explaining.tensors import decode
-from chainrule.formulas.boxes import Box, Word
+from chainrule.formulas.boxes import Box
 
 Array = NDArray[np.float64]
 Json = Mapping[str, Any]
 
 
-def picture_blocks(document: Json, card: Json, on: tuple[str, ...]) -> list[Block]:
-    """The pictures of a card that belong to these passes."""
+def picture_blocks(
+    document: Json, card: Json, on: tuple[str, ...], letter: Callable[[str], Box]
+) -> list[Block]:
+    """The pictures of a card that belong to these passes.  letter: of a tensor, by its id."""
     return [
-        _block(document, picture, f"{card['layer']}-picture{number + 1}")
+        _block(document, picture, f"{card['layer']}-picture{number + 1}", letter)
         for number, picture in enumerate(card["pictures"])
         if picture["on"] in on
     ]
 
 
-def _block(document: Json, picture: Json, name: str) -> Block:
+def _block(document: Json, picture: Json, name: str, letter: Callable[[str], Box]) -> Block:
     if picture["kind"] == "curve":
         z, f, df, edges, counts = (
             np.array([float(v) for v in picture[key]]) for key in ("z", "f", "df", "edges", "counts")
@@ -35,7 +37,7 @@ def _block(document: Json, picture: Json, name: str) -> Block:
         title = Say("f and f′, and where this layer's z lie", "f 与 f′，以及本层 z 的分布")
         return Curve(title, z, f, df, edges, counts, id=name)
     values = _values(document, picture)
-    symbol, title = Word(picture["quantity"]), _title(picture)
+    symbol, title = letter(picture["quantity"]), _title(picture)
     if picture["kind"] == "bars":
         return _bars(values[0], picture, symbol, title, name)
     if picture["kind"] == "matrix":
@@ -59,7 +61,7 @@ def _title(picture: Json) -> Say:
         return Say(f"δ at the output of {name}", f"{name} 输出处的 δ")
     if quantity.startswith("gradient:"):
         name = quantity.removeprefix("gradient:")
-        return Say(f"∂J/∂{name}", f"∂J/∂{name}")
+        return Say(f"the gradient of {name}", f"{name} 的梯度")
     if quantity == "input of":
         return Say(
             "The input with its winners: ● won a window, ◇ ties, ×n lies in n windows",

@@ -9,6 +9,7 @@ from typing import Any
 from chainrule.explaining.blocks import Block, Cell, Formula, Listing, Paragraph, Say, Section, Table, same
 from chainrule.explaining.notation_rows import symbols_in_order
 from chainrule.explaining.outline_cards import Layout
+from chainrule.explaining.outline_ends import loss_equation
 from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol
 from chainrule.formulas.boxes import Box, listed
 from chainrule.formulas.exchange import unpack
@@ -178,7 +179,7 @@ def _trace(layout: Layout) -> Table:
     rows = [_trace_row(layout, card, "F", one) for card in cards for one in _parts(layout, card, "forward")]
     rows += [
         ("L", str(layout.last + layout.notation.input_number), layout.document["loss_card"]["class"],
-         *_quantities(layout, one, layout.last), one["reference"])
+         *_quantities(layout, loss_equation(layout, one), layout.last), one["reference"])
         for one in layout.document["loss_card"]["parts"]
     ]  # fmt: skip
     for card in reversed(cards):
@@ -215,14 +216,13 @@ def _trace_row(layout: Layout, card: Json, direction: str, one: Json) -> tuple[C
         f"{direction}{layout.positions[card['layer']]}",
         str(number + layout.notation.input_number),
         card["layer"],
-        *_quantities(layout, one, number),
+        *_quantities(layout, layout.equation(one), number),
         one["reference"],
     )
 
 
-def _quantities(layout: Layout, one: Json, number: int) -> tuple[Cell, Cell]:
+def _quantities(layout: Layout, equation: Equation, number: int) -> tuple[Cell, Cell]:
     """(the letter of what a formula computes, the letters of what it is computed from)."""
-    equation: Equation = layout.equation(one)
     composer = layout.composer(number)
 
     def letter(symbol: Symbol) -> Box:

@@ -19,11 +19,11 @@ from chainrule.explaining.numbers import short
 _ROW = 36
 _TOP = 40
 _LANE = 20
-_NAME, _SHAPE, _PARAMETERS, _PROFILE = 178, 190, 62, 112  # widths of the columns
+_NAME, _SHAPE, _PARAMETERS, _PROFILE = 200, 160, 62, 150  # widths of the columns
 _GAP = 22
 
 _HEADS = (Say("layer", "层"), Say("shape", "形状"), Say("parameters", "参数"))
-_SIZE = Say("{} per entry", "每个元素的 {}")
+_SIZE = Say("{} per entry", "每元素的 {}")
 _SIGNS = {"sum": "+", "concat": "‖"}
 
 
@@ -138,7 +138,7 @@ def _texts(node: ChainNode, row: int, at: tuple[int, int, int]) -> str:
     return (
         f"<title>{escape(whole)}</title>"
         f'<text class="name" x="{at[0]}" y="{y - 1}">{escape(_cut(node.name, 20))}{times}</text>'
-        f'<text class="label quiet" x="{at[0]}" y="{y + 13}">{escape(_cut(node.title, 26))}</text>'
+        f'<text class="label quiet" x="{at[0]}" y="{y + 13}">{escape(_cut(node.title, 32))}</text>'
         f'<text class="label" x="{at[1]}" y="{y + 5}">{escape(_cut(node.shape, 30))}</text>'
         f'<text class="number" x="{at[2]}" y="{y + 5}">{number}</text>'
     )

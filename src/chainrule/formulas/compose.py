@@ -70,7 +70,8 @@ class Composer:
     def letter(self, letter: Letter, sub: Box | None = None) -> Box:
         """A letter with its layer above and subscripts below; a derivative as a fraction, f(z) as a call."""
         if letter.by is not None:
-            above, below = tight(Sign("∂"), Word(letter.base)), tight(Sign("∂"), self.letter(letter.by, sub))
+            top = self.letter(Letter(letter.base, sub=letter.sub))
+            above, below = tight(Sign("∂"), top), tight(Sign("∂"), self.letter(letter.by, sub))
             return tight(above, Sign("/"), below, binds=POWER) if self.linear else Fraction(above, below)
         if letter.of is not None:
             name = Scripts(Word(letter.base), sup=phrase(letter.layer)) if letter.layer else Word(letter.base)

@@ -1,11 +1,12 @@
 """Which letters stand for which quantities.  A symbol has a role; a notation gives the role a letter.
 
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
-without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, penalty, training
-size, batch size; "gradient of <role>" for ∂J/∂(role), which some notations write δ, "derivative by <role>"
-always as ∂J/∂(role), "function of <role>" and "slope of <role>" for f and f' there.  "<role> at t": at step t
-of a sequence; "<role> below", "<role> above": the same letter one layer down or up, so that "gradient of
-preactivation below at t" is δ^{l-1} at step t.
+without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, "loss of a sample"
+and "gradient of a sample" (by the prediction), penalty, training size, batch size; "gradient of <role>" for
+∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "function of <role>"
+and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role>
+above": the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at
+step t.
 """
 
 from __future__ import annotations
@@ -164,6 +165,8 @@ def _letters(
     roles = {role.replace("_", " "): _letter(short) for role, short in (*letters.items(), *deltas.items())}
     return {
         "loss": Letter(loss),
+        "loss of a sample": Letter(loss, sub="i"),
+        "gradient of a sample": Letter(loss, by=_letter(letters["prediction"]), sub="i"),
         "penalty": Letter("Ω"),
         "gradient of penalty": Letter("Ω", by=Letter("W", "l")),
         "training size": Letter(sizes[0]),
