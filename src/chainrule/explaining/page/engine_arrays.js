@@ -38,14 +38,21 @@
     }
   }
 
+  /** to[i] = from[j] for every index of `shape`; axes that lie side by side in both are one run. */
+  function copy(shape, to, i, iStrides, from, j, jStrides) {
+    let [axes, run] = [shape.length, 1];
+    while (axes > 0 && (shape[axes - 1] === 1 || (iStrides[axes - 1] === run && jStrides[axes - 1] === run))) {
+      run *= shape[--axes];
+    }
+    walk(shape.slice(0, axes), i, iStrides, j, jStrides, (a, b) => {
+      for (let n = 0; n < run; n++) to[a + n] = from[b + n];
+    });
+  }
+
   /** A copy of the entries of x at start + Σ index·strides, as an array of `shape`. */
   function gathered(x, shape, start, strides) {
     const out = array(shape);
-    const to = out.data;
-    const from = x.data;
-    walk(shape, 0, stridesOf(shape), start, strides, (i, j) => {
-      to[i] = from[j];
-    });
+    copy(shape, out.data, 0, stridesOf(shape), x.data, start, strides);
     return out;
   }
 
@@ -127,11 +134,7 @@
     const strides = stridesOf(out.shape);
     const first = starts.reduce((at, start, axis) => at + start * strides[axis], 0);
     const wide = strides.map((step, axis) => step * (steps ? steps[axis] : 1));
-    const to = out.data;
-    const from = x.data;
-    walk(x.shape, 0, stridesOf(x.shape), first, wide, (i, j) => {
-      to[j] = from[i];
-    });
+    copy(x.shape, out.data, first, wide, x.data, 0, stridesOf(x.shape));
     return out;
   }
 

@@ -4,7 +4,8 @@
 //   frozen                  null, or {en, zh}: why nothing can be recomputed here
 //   set(id, index, value)   change one number; `gesture`: a series of these is one step of undo
 //   step(eta), undo(), reset(), settle() (recompute now instead of in a moment)
-//   value(id, index), before(id, index), edited(id, index), moved(id), count(), eta(), now(), start()
+//   value(id, index), before(id, index), edited(id, index), moved(id), count(), eta(), now(), start(),
+//   penaltyOf(W, root)
 "use strict";
 ((page) => {
   const { document: report } = page;
@@ -126,6 +127,14 @@
     return { ...found, J_after };
   }
 
+  /** What the penalty adds to a gradient ("gradient") or to J ("value"), or would add; null without a penalty. */
+  function penaltyOf(W, root = "gradient") {
+    if (!report.penalty) return null;
+    const { nodes, roots } = report.penalty.formulas;
+    const constants = Object.entries(report.penalty.constants).map(([name, value]) => [name, at.scalar(value)]);
+    return chainrule.evaluate(nodes, roots[root], { ...Object.fromEntries(constants), W });
+  }
+
   const edit = {
     frozen: reason(),
     ids: ["input", "y", ...new Set(parameters)].filter((id) => originals[id]),
@@ -158,6 +167,7 @@
       schedule();
     },
     settle,
+    penaltyOf,
     now,
     start: starting,
   };

@@ -83,10 +83,8 @@
     if (found) page.select(found.quantity, found.index);
   });
   page.onChange(show);
-  page.ready(() => {
-    undo.hidden = reset.hidden = true;
-    J.replaceChildren("J ", make("b", {}, number(Number(page.document.loss.J), 6)));
-    document.body.append(element);
-  });
+  undo.hidden = reset.hidden = true;
+  J.replaceChildren("J ", make("b", {}, number(Number(page.document.loss.J), 6)));
+  document.body.append(element);
   page.dock = dock;
 })(chainrule.page);

@@ -68,13 +68,12 @@
 
   /** The colours of the levels as [red, green, blue], from the style sheet. */
   function palette() {
-    colours ??= Array.from({ length: 2 * LEVELS + 2 }, (_, level) => {
-      const probe = page.draw("rect", { class: `k${level}` });
-      document.querySelector(".sprite").append(probe);
-      const found = getComputedStyle(probe).fill.match(/\d+/g).map(Number);
-      probe.remove();
-      return level > 2 * LEVELS ? [140, 140, 140] : found;
-    });
+    if (colours) return colours;
+    const probes = Array.from({ length: 2 * LEVELS + 1 }, (_, level) => page.draw("rect", { class: `k${level}` }));
+    document.querySelector(".sprite").append(...probes); // all at once: each alone costs a layout of the page
+    colours = probes.map((probe) => getComputedStyle(probe).fill.match(/\d+/g).map(Number));
+    probes.forEach((probe) => probe.remove());
+    colours.push([140, 140, 140]);
     return colours;
   }
 

@@ -45,6 +45,14 @@
     return tensor.data[at.flat(tensor.shape, index)];
   }
 
+  /** The same without the penalty's share, which the formulas of layers have not. */
+  function without(quantity, index) {
+    const value = present(quantity, index);
+    const id = quantity.replace(/^gradient:/, "");
+    if (id === quantity || value === undefined || !report.penalty?.on.includes(id)) return value;
+    return value - edit.penaltyOf(page.tensor(id)).data[at.flat(report.tensors[id].shape, index)];
+  }
+
   function holds(element, tensors) {
     if (element.kind === "entry" && element.symbol) {
       const value = present(tensors[element.symbol[0]], element.index);
@@ -59,7 +67,7 @@
     const layer = block.closest("article")?.dataset.layer;
     const found = parts.get([layer, quantity, index].join());
     const place = index ? index.split(",").map(Number) : [];
-    const after = quantity ? present(quantity, place) : undefined;
+    const after = quantity ? without(quantity, place) : undefined;
     const result = found && Number(found.element.value);
     const same = found && after !== undefined && !differ(after, result) && holds(found.element, found.tensors);
     const now = after !== undefined && found ? make("b", {}, ` ${number(after)}`) : null;
@@ -95,22 +103,21 @@
     if (!marks) return;
     const [now, old] = [page.tensor(quantity), edit.start().outputs[quantity] ?? chainrule.decode(report)[quantity]];
     const moved = now !== null && old && now.data.some((value, i) => differ(value, old.data[i]));
-    if (moved) mark(figure, true, make("span", { class: "chip" }, say("signs: before the change", "记号：改动之前")));
+    if (figure.matches(".stale") !== Boolean(moved)) mark(figure, Boolean(moved), make("span", { class: "chip" }, say("signs: before the change", "记号：改动之前")));
   }
 
-  let marked = false;
+  let marked = ""; // what of the report is: "", "step" (another η alone changes nothing but it), "all"
 
   page.onChange(() => {
-    const changed = edit.count() > 0;
-    if (!changed && !marked) return;
-    marked = changed;
-    document.querySelectorAll("main .stale").forEach((block) => mark(block, false));
-    if (!changed) return;
-    // Another η alone changes nothing but the step.
-    const moved = Object.keys(page.changes()).length > 0;
-    const concerned = (block) => moved || block.closest("#update") !== null;
-    const blocks = [...(moved ? document.querySelectorAll(WHOLE) : []), ...printed()];
-    for (const block of blocks.filter(concerned)) mark(block, true);
+    const scope = !edit.count() ? "" : Object.keys(page.changes()).length ? "all" : "step";
+    const concerned = (block) => scope === "all" || block.closest("#update") !== null;
+    if (scope !== marked) {
+      document.querySelectorAll("main .stale").forEach((block) => mark(block, false));
+      const blocks = scope === "all" ? [...document.querySelectorAll(WHOLE), ...printed()] : printed();
+      if (scope) blocks.filter(concerned).forEach((block) => mark(block, true));
+    }
+    marked = scope;
+    if (!scope) return;
     for (const block of [...document.querySelectorAll(".worked")].filter(concerned)) showWorked(block);
     for (const one of page.figures) if (live(one.figure)) showMarks(one);
   });

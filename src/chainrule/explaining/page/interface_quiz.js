@@ -128,7 +128,9 @@
     return found ? found.querySelector(".scroll").cloneNode(true) : say("There is no formula of it in this page.", "本页没有它的公式。");
   }
 
-  const behind = ({ factor }) => (factor === null ? "" : ` , × f′ = ${number(factor)}`);
+  /** What is done with the sum of the terms. */
+  const behind = ({ factor, added }) =>
+    (factor === null ? "" : `;  × f′ = ${number(factor)}`) + (added === null ? "" : `;  + ∂Ω/∂W = ${number(added)}`);
 
   function numbers() {
     const { terms, kind } = question();
@@ -151,7 +153,7 @@
 
   function firstTerms() {
     const { terms, value } = question();
-    if (!terms || terms.length < 2) return `${number(value).slice(0, 4)}…`;
+    if (!terms || terms.length < 2) return say(`about ${number(value, 2)}`, `约为 ${number(value, 2)}`);
     const { terms: printed } = page.column(terms.map((term) => term.value), value);
     const few = Math.max(1, Math.ceil(terms.length / 2));
     const sum = terms.slice(0, few).reduce((total, term) => total + term.value, 0);
@@ -202,7 +204,7 @@
   // -- the tab ---------------------------------------------------------------------------------------------
   const WHAT = {
     J: ["the objective J of the batch", "整批的目标函数 J"], z: ["the output z of", "输出 z："], a: ["the activation f(z) of", "激活值 f(z)："],
-    "δ": ["δ = ∂J/∂z at the output of", "残差 δ = ∂J/∂z："], "δL": ["δ at the output, ∂J/∂z", "输出层的 δ"],
+    "δ": ["δ = ∂J/∂z at the output of", "残差 δ = ∂J/∂z："], "δL": page.document.loss.pair ? ["δ at the output, ∂J/∂z:", "输出层的 δ，∂J/∂z："] : ["δ at the output, ∂J/∂a:", "输出层的 δ，∂J/∂a："],
     "∇W": ["the gradient", "梯度"], "∇b": ["the gradient", "梯度"],
   };
   const head = make("p", { class: "question" });

@@ -1,8 +1,9 @@
 // The questions of the quiz, and what typical mistakes would answer: page.questions(random).
 //
-// A question is {kind, layer, part, quantity, index, value, terms, factor, mistakes: [{name, value, en, zh}]}.  The wrong
-// answers come from the layer's own formulas, evaluated with what the mistake would put in: another W, no bias, δ
-// of one sample.  One is kept only where it differs from the right answer, and from it by more than rounding.
+// A question is {kind, layer, part, quantity, index, value, terms, factor, added, mistakes: [{name, value, en, zh}]}:
+// value = (sum of the terms) · factor + added.  The wrong answers come from the layer's own formulas, evaluated with
+// what the mistake would put in: another W, no bias, δ of one sample.  One is kept only where it differs from the
+// right answer by more than rounding.
 "use strict";
 ((page) => {
   const { edit, document: report } = page;
@@ -22,7 +23,7 @@
     noslope: ["f′ is forgotten", "漏了 f′"],
     value: ["you used f for f′", "把 f 当成了 f′"],
     outside: ["f′ is taken at x = f(z), not at z", "f′ 在 x = f(z) 处取值，应在 z 处"],
-    sloped: ["f′ is multiplied once more", "多乘了一次 f′"],
+    sloped: ["f′ is multiplied in once too often", "多乘了一次 f′"],
     sign: ["the sign is wrong", "符号反了"],
     reversed: ["prediction − target is reversed", "预测值 − 目标值写反了"],
     target: ["the target is not subtracted", "没有减去目标值"],
@@ -98,14 +99,6 @@
 
   const parametersOf = (layer) => (layer.kind === "leaf" && layer.formulas && layer.parameters.W ? layer.parameters : null);
 
-  /** What the penalty adds to a gradient, or would add: an array; null without a penalty. */
-  function penaltyOf(W, root = "gradient") {
-    if (!report.penalty) return null;
-    const { nodes, roots } = report.penalty.formulas;
-    const constants = Object.entries(report.penalty.constants).map(([name, value]) => [name, at.scalar(value)]);
-    return chainrule.evaluate(nodes, roots[root], { ...Object.fromEntries(constants), W });
-  }
-
   // -- kinds: each gives {quantity, array, fixed sample?, wrong(index): {name: value}, tree, factor} -------
   function preactivation({ layer, behind }) {
     const own = found.bindings[layer.name];
@@ -169,7 +162,7 @@
     const array = found.gradients[id];
     const root = `gradient:${name}`;
     const on = report.penalty?.on.includes(id);
-    const added = penaltyOf(own[name]);
+    const added = edit.penaltyOf(own[name]);
     const share = on ? added : at.full(array.shape, 0);
     const slope = (other) => at.zip(at.plus, evaluate(layer, root, { ...own, ...other }), share);
     const factor = (value) => at.zip((g, p) => value * (g - p) + p, array, share);
@@ -187,7 +180,7 @@
       const other = /per_sample=True/.test(report.penalty.title) ? size : 1 / size;
       wrong.divided = at.zip((g, p) => g - p + p * other, array, added);
     } else if (added && name === "b") wrong.penalised = at.zip(at.plus, array, added);
-    return { kind: `∇${name}`, part: name, quantity: `gradient:${id}`, array, wrong, root, own };
+    return { kind: `∇${name}`, part: name, quantity: `gradient:${id}`, array, wrong, root, own, added: on ? added : null };
   }
 
   function objective() {
@@ -200,7 +193,7 @@
       wrong.penalty = data;
       if (report.penalty.class === "L2") wrong.half = data + 2 * penalty;
       const biases = Object.keys(report.tensors).filter((id) => /\.b$/.test(id) && page.tensor(id) && !report.penalty.on.includes(id));
-      wrong.penalised = biases.reduce((sum, id) => sum + penaltyOf(page.tensor(id), "value").data[0], J);
+      wrong.penalised = biases.reduce((sum, id) => sum + edit.penaltyOf(page.tensor(id), "value").data[0], J);
     }
     const lifted = Object.entries(wrong).map(([name, value]) => [name, at.scalar(value)]);
     return { kind: "J", part: "value", quantity: "J", array: at.scalar(J), wrong: Object.fromEntries(lifted) };
@@ -240,9 +233,9 @@
       if (terms && terms.length > MOST_TERMS) continue;
       const mistakes = mistakesAt(kind, index, value);
       if (!mistakes.length) continue;
-      const factor = kind.factor ? entry(kind.factor, index) : null;
+      const [factor, added] = [kind.factor, kind.added].map((one) => (one ? entry(one, index) : null));
       const { part, quantity } = kind;
-      return { kind: kind.kind, layer: layer?.name ?? null, part, quantity, index, value, terms, factor, mistakes };
+      return { kind: kind.kind, layer: layer?.name ?? null, part, quantity, index, value, terms, factor, added, mistakes };
     }
     return null;
   }
