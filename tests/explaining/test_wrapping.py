@@ -40,6 +40,18 @@ def test_columns_of_text_are_broken() -> None:
     ]  # fmt: skip
 
 
+def test_a_head_is_broken_between_words_before_the_cells() -> None:
+    rows = [["l", "parameters 参数", "in the loss 损失"], ["1", "80", "0.5"]]
+    assert fitted_table(rows, 28, right=(1, 2)).split("\n") == [
+        "l  parameters 参数  in the",
+        "                      loss",
+        "                      损失",
+        "──────────────────────────",
+        "1               80     0.5",
+    ]
+    assert max(map(cell_width, fitted_table(rows, 24).split("\n"))) <= 24
+
+
 def test_a_table_that_cannot_be_narrowed_becomes_lines() -> None:
     rows = [["S0", "Ng"], ["δ = (Wᵀ δ) ⊙ f'(z)", "∂J/∂z = (Θᵀ ∂J/∂z) .* g'(z)"], ["x", ""]]
     assert fitted_table(rows, 32).split("\n") == [

@@ -175,7 +175,7 @@ class Writer:
             yield from (f"  {text}" for text in self.texts(block.caption))
         rows = [[self.line(cell) for cell in row] for row in (block.head, *block.rows)]
         columns = enumerate(zip(*block.rows, strict=True))
-        text = [at for at, column in columns if any(isinstance(cell, Say) for cell in column)]
+        text = [at for at, column in columns if any(_is_text(cell) for cell in column)]
         if block.levels:
             signs = ["", *("" if level is None else SIGNS[level] for level in block.levels)]
             rows = [[sign, *row] for sign, row in zip(signs, rows, strict=True)]
@@ -295,6 +295,11 @@ class Writer:
         yield f"▌ {self.line(block.title)}{reference}"
         yield f"  {block.head}"
         yield from self.blocks(block.blocks)
+
+
+def _is_text(cell: Cell) -> bool:
+    """Whether a cell may be broken into lines."""
+    return isinstance(cell, Say) or (isinstance(cell, str) and " " in cell)
 
 
 def _shade(share: float) -> str:
