@@ -48,7 +48,10 @@ class Composer:
 
     def box(self, node: Expression, at: At = NOWHERE) -> Box:
         """The boxes of a node, looked at under the subscripts `at`."""
-        box = self._layout(node, at)
+        return self.tagged(node, self._layout(node, at))
+
+    def tagged(self, node: Expression, box: Box) -> Box:
+        """The box of a node with the reference of what it shows."""
         reference = self.reference(node) if self.reference else None
         return box if reference is None else Tagged(box, reference)
 

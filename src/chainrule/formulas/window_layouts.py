@@ -110,7 +110,7 @@ def _offset(c: Composer, offset: tuple[Expression, ...]) -> Box:
 def kernel_at(c: Composer, node: Operation, at: At) -> Box:
     w, *offset = node.operands
     if isinstance(w, Symbol):
-        return c.letter(c.notation.letter(w), _offset(c, tuple(offset)))
+        return c.tagged(w, c.letter(c.notation.letter(w), _offset(c, tuple(offset))))
     return Scripts(Fence(c.box(w)), sub=_offset(c, tuple(offset)), binds=LETTER)
 
 

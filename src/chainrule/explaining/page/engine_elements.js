@@ -324,9 +324,13 @@
     },
   };
 
-  /** The entry `index` of the value of node `root`; through: named intermediates are worked out too. */
+  /** The entry `index` of the value of node `root`; through: named intermediates are worked out too.
+   *
+   *  bindings: arrays by symbol, or a Formula of these nodes, which keeps what it has computed.
+   */
   function element(nodes, root, index, bindings, { through = false } = {}) {
-    const reader = new Reader(new chainrule.Formula(nodes, bindings), {}, through);
+    const kept = bindings instanceof chainrule.Formula;
+    const reader = new Reader(kept ? bindings : new chainrule.Formula(nodes, bindings), {}, through);
     const shape = reader.shape(root);
     if (index.length !== shape.length || index.some((i, axis) => !(i >= 0 && i < shape[axis]))) {
       throw new Error(`the value has the shape (${shape}), which has no entry (${index})`);
