@@ -95,4 +95,4 @@ def _left(left: Symbol | Named, composer: Composer, at: At) -> Box:
     subscripts = composer.subscripts(at)
     if isinstance(left, Named):
         return composer.name(left.name, subscripts)
-    return composer.letter(composer.notation.letter(left), subscripts)
+    return composer.tagged(left, composer.letter(composer.notation.letter(left), subscripts))
