@@ -302,7 +302,7 @@ def test_mathml_points_at_quantities() -> None:
     references = [
         element.get("data-ref") for element in _check_mathml(source).iter() if element.get("data-ref")
     ]
-    assert references == ["W", "x", "b"]
+    assert references == ["z", "W", "x", "b"]
     # tags change nothing but the reference
     for layer in (L.Softmax(), L.GELU(), L.Conv2D(2, 3), L.MaxPool2D()):
         for equation in trace(layer).equations.values():
