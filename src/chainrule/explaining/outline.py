@@ -268,7 +268,8 @@ def _check(found: Json) -> Section:
         Say("kinks", "折点"), Say("verdict", "结论"),
     )  # fmt: skip
     together = Say("all along one direction", "全部，沿一个方向")
-    rows, levels = [], []
+    rows: list[tuple[Cell, ...]] = []
+    levels: list[Level] = []
     for row in check["rows"]:
         worst = row["worst"]
         along = row["entries"] == 0 and row["direction_error"] is not None
@@ -278,13 +279,14 @@ def _check(found: Json) -> Section:
                 together if row["name"] == "everything" else f"∂J/∂{row['name']}",
                 "×".join(map(str, row["shape"])), str(row["entries"] or ""),
                 f"{float(error):.1e}",
-                "" if worst is None or along else f"[{', '.join(map(str, worst['index']))}]",
-                "" if worst is None else short(worst["analytic"], 8),
-                "" if worst is None else short(worst["numeric"], 8),
+                "" if worst is None or along else ",".join(map(str, worst["index"])),
+                "" if worst is None else short(worst["analytic"], 6),
+                "" if worst is None else short(worst["numeric"], 6),
                 f"{float(row['step']):.0e}", str(row["kinks"] or ""), _verdict_of(row),
             )
         )  # fmt: skip
-        levels.append(cast(Level, {"ok": "good", "WRONG": "bad"}.get(row["kind"], "note")))
+        kinds: dict[str, Level] = {"ok": "good", "WRONG": "bad"}
+        levels.append(kinds.get(row["kind"], "note"))
     relative, tolerance = f"{float(check['relative_difference']):.1e}", f"{check['tolerance']:.0e}"
     said = Say(
         "Every gradient beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
@@ -298,7 +300,12 @@ def _check(found: Json) -> Section:
         f"盖的部分。"
         "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
     )
-    table = Table(head, tuple(rows), right=(2, 3, 5, 6, 7, 8), levels=tuple(levels), id="check-table")
+    right: tuple[int, ...] = (2, 3, 5, 6, 7, 8)
+    if not any(row["kinks"] for row in check["rows"]):  # a column that says nothing
+        kinks = 8
+        head, rows = head[:kinks] + head[kinks + 1 :], [row[:kinks] + row[kinks + 1 :] for row in rows]
+        right = right[:-1]
+    table = Table(head, tuple(rows), right, levels=tuple(levels), id="check-table")
     return Section(title, (Paragraph(said), table), id="check")
 
 
