@@ -206,7 +206,7 @@
   const line = make("div", { class: "line" }, picker, fields);
   const place = make("div", {});
   const frozen = () => [
-    make("p", { class: "frozen" }, make("b", {}, say("Frozen.", "不可改动。")), " ", say(edit.frozen.en, edit.frozen.zh)),
+    make("p", { class: "frozen" }, say(`Frozen. ${edit.frozen.en}`, `不可改动。${edit.frozen.zh}`)),
     make("p", {}, say("The numbers of this page are those of the report; they cannot be recomputed here.",
       "本页的数值就是报告写成时的数值，不能在这里重新计算。")),
   ];

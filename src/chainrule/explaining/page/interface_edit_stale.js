@@ -23,7 +23,7 @@
     if (!stale) return;
     const text = note ?? chip();
     const head = element.querySelector(":scope > h2");
-    if (head) head.append(" ", text);
+    if (head) head.append(text);
     else if (element.localName === "p") element.append(text);
     else element.prepend(text);
   }
