@@ -11,14 +11,27 @@ from typing import Literal, get_args
 from chainrule.explaining import latex_beamer, latex_pictures
 from chainrule.explaining.blocks import Block, Card, Outline, Section, Table
 from chainrule.explaining.latex_blocks import Writer, heading
+from chainrule.explaining.latex_tables import BROAD
 from chainrule.explaining.latex_text import Voice
 
 Form = Literal["article", "beamer", "fragment"]
+BROAD_PAGE = 100  # characters of a line of a table in an article, whose margins are 22 mm
+# The fonts of Latin letters have no circled digits, those of Chinese have.
+_CIRCLED = r"""\ifdefined\xeCJKDeclareCharClass\xeCJKDeclareCharClass{CJK}{"2460 -> "2473}\fi"""
 _SAVE = r"\newsavebox\bpbox"
 # The box is set once to be measured: what is too wide shrinks to the line, the rest stays as it is.
 _FIT = (
     r"\newcommand\bpfit[1]{\sbox\bpbox{#1}\ifdim\wd\bpbox>\linewidth"
     r"\resizebox{\linewidth}{!}{\usebox\bpbox}\else\usebox\bpbox\fi}"
+)
+# In a fragment there is no \\resizebox, unless its document loads graphicx: smaller type is tried first.
+_FIT_BY_SIZE = (
+    r"\providecommand\bpfit[1]{\setbox0\hbox{#1}"
+    r"\ifdim\wd0>\linewidth\setbox0\hbox{\tabcolsep3pt\arraycolsep3pt\footnotesize#1}\fi"
+    r"\ifdim\wd0>\linewidth\setbox0\hbox{\tabcolsep2pt\arraycolsep2pt\scriptsize#1}\fi"
+    r"\ifdim\wd0>\linewidth\setbox0\hbox{\tabcolsep1pt\arraycolsep1pt\tiny#1}\fi"
+    r"\ifdim\wd0>\linewidth\ifdefined\resizebox\resizebox{\linewidth}{!}{\box0}\else\box0\fi"
+    r"\else\box0\fi}"
 )
 _FRAME = (
     r"\newcommand\bpframe[1]{\setbox\bpouter=\vbox{\hsize=\linewidth #1}"
@@ -37,11 +50,13 @@ def render(outline: Outline, form: str = "article") -> str:
     if form not in get_args(Form):
         names = ", ".join(map(repr, get_args(Form)))
         raise ValueError(f"form must be one of {names}; received {form!r}")
-    writer = Writer(Voice(outline.language), pictures=form != "fragment")
+    broad = BROAD_PAGE if form == "article" else BROAD
+    writer = Writer(Voice(outline.language), pictures=form != "fragment", broad=broad)
     title = writer.voice.inline(outline.title)
     if form == "fragment":
         body = _sections(outline, writer, "*")
-        return "\n".join([*_notes(writer), *_fragment_macros(writer), "", body, ""])
+        start = [*_notes(writer), *_fragment_macros(writer), r"\begingroup\emergencystretch=3em"]
+        return "\n".join([*start, "", body, "", r"\endgroup", ""])
     body = latex_beamer.frames(outline, writer) if form == "beamer" else _sections(outline, writer, "")
     preamble = _beamer(writer) if form == "beamer" else _article(writer)
     opening = [r"\begin{document}", r"\frame{\titlepage}" if form == "beamer" else r"\maketitle"]
@@ -112,7 +127,8 @@ def _beamer(writer: Writer) -> list[str]:
 
 
 def _macros(writer: Writer) -> list[str]:
-    return [*writer.formulas.definitions(), _SAVE, _FIT, *latex_pictures.MACROS]
+    circled = [_CIRCLED] if writer.voice.chinese else []
+    return [*circled, *writer.formulas.definitions(), _SAVE, _FIT, *latex_pictures.MACROS]
 
 
 def _notes(writer: Writer) -> list[str]:
@@ -124,4 +140,5 @@ def _notes(writer: Writer) -> list[str]:
 
 
 def _fragment_macros(writer: Writer) -> list[str]:
-    return [*writer.formulas.definitions(), r"\providecommand\bpfit[1]{\mbox{#1}}"]
+    circled = [_CIRCLED] if writer.voice.chinese else []
+    return [*circled, *writer.formulas.definitions(), _FIT_BY_SIZE]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from chainrule.explaining.blocks import (
     Bars,
@@ -23,16 +24,19 @@ from chainrule.explaining.blocks import (
     Matrix,
     Outline,
     Paragraph,
+    Say,
     Section,
     Strip,
     Table,
     Worked,
 )
 from chainrule.explaining.latex_blocks import Writer, heading
+from chainrule.explaining.latex_tables import Columns
 
 CAPACITY = 13.0  # lines of a frame
 LINE = 68  # characters of a line
-MOST_ROWS = 12  # of a table; a frame cannot hold more that can be read
+MOST_LINES = 13  # of a table on a frame; the rest follows on the next one
+MOST_PARTS = 4  # of a table
 _TALL = (Maps, Bars, Curve, Chain)
 
 
@@ -67,7 +71,7 @@ def _flat(blocks: Iterable[Block]) -> Iterable[Block]:
 
 
 def _frame(title: str, head: str, blocks: list[Block], writer: Writer) -> str:
-    shown = [block for block in blocks if not (isinstance(block, Table) and block.folded)]
+    shown = [part for block in blocks for part in _parts(block, writer)]
     lines = [r"\begin{frame}[t]", rf"\frametitle{{{title}}}"]
     if head:
         lines.append(rf"\framesubtitle{{{head}}}")
@@ -78,6 +82,24 @@ def _frame(title: str, head: str, blocks: list[Block], writer: Writer) -> str:
         lines += [rf"\begin{{onlyenv}}<{slide}-{slide + steps - 1}>", body, r"\end{onlyenv}"]
         slide += steps
     return "\n".join([*lines, r"\end{frame}"])
+
+
+def _parts(block: Block, writer: Writer) -> list[Block]:
+    """A block, a table in as many parts as it takes; a frame for each, the first few of them."""
+    if not isinstance(block, Table) or not block.rows:
+        return [block]
+    if block.folded:
+        return []
+    columns = Columns.of(block, writer.voice, writer.broad)
+    portions = list(columns.portions(block, MOST_LINES))
+    parts: list[Block] = [
+        replace(block, rows=tuple(row for row, _ in lines), levels=tuple(level for _, level in lines))
+        for lines in portions[:MOST_PARTS]
+    ]
+    rest = sum(map(len, portions[MOST_PARTS:]))
+    if rest:
+        parts.append(Paragraph(Say(f"{rest} more rows in the report", f"其余 {rest} 行见报告"), quiet=True))
+    return parts
 
 
 def _pages(blocks: list[Block], writer: Writer) -> list[list[Block]]:
@@ -110,7 +132,8 @@ def _lines(block: Block, writer: Writer) -> float:
         case Matrix(values=values):
             return len(values) + 2.0
         case Table(rows=rows):
-            return min(len(rows), MOST_ROWS) + 2.5
+            columns = Columns.of(block, writer.voice, writer.broad) if rows else None
+            return 2.5 + (sum(map(columns.lines, rows)) if columns else 0)
         case Listing(items=items):
             return sum(both * math.ceil(len(item.en) / LINE) + 0.4 for item in items)
         case Code(text):
@@ -129,10 +152,5 @@ def _written(block: Block, slide: int, writer: Writer) -> str:
         aligned = rf"\[ {writer.aligned(block, covers)} \]"
         terms = [rf"\uncover<{slide + 1}->{{{table}}}" for table in writer.terms(block)]
         return "\n".join([*writer.why(block), aligned, *(rf"\bpframe{{{table}}}" for table in terms)])
-    if isinstance(block, Table) and len(block.rows) > MOST_ROWS:
-        rest = len(block.rows) - MOST_ROWS
-        more = writer.voice.word(f"{rest} more rows in the report", f"其余 {rest} 行见报告")
-        first = Table(block.head, block.rows[:MOST_ROWS], block.right, block.caption, block.levels)
-        return rf"\bpframe{{{writer.block(first)}}}" + "\n" + rf"{{\tiny {more}\par}}"
     body = writer.block(block)
     return rf"\bpframe{{{body}}}" if isinstance(block, (*_TALL, Table, Strip)) else body

@@ -31,13 +31,13 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
 )
-from chainrule.explaining.latex_math import WIDE, Formulas, number, width
+from chainrule.explaining.latex_math import Formulas, number, width
+from chainrule.explaining.latex_tables import BROAD, Columns
 from chainrule.explaining.latex_text import Voice
 from chainrule.explaining.numbers import short
 from chainrule.formulas.boxes import Box, Word
 
-ROWS = 34  # of a table before it is continued: a tabular is not broken across pages
-BROAD = 78  # characters in a line of a table: above, its widest columns are broken into lines
+LINES = 28  # of a table before it is continued: a tabular is not broken across pages
 _NEXT = r"\par "  # between a sentence and the same in the other language
 MOST = 8  # rows or columns of a map in a fragment; of a larger one
 EDGE = 3  # at either end are shown
@@ -51,10 +51,14 @@ LEVELS = {
 
 @dataclass
 class Writer:
-    """Writes blocks in the language of `voice`; `formulas` remembers the macros in use."""
+    """Writes blocks in the language of `voice`; `formulas` remembers the macros in use.
+
+    broad: characters of a line of a table; a broader one has broken lines.
+    """
 
     voice: Voice
     pictures: bool = True
+    broad: int = BROAD
     formulas: Formulas = field(default_factory=Formulas)
 
     def block(self, block: Block) -> str:
@@ -89,11 +93,17 @@ class Writer:
                 raise TypeError("the headings of cards and sections are written by the form")
         raise TypeError(f"no LaTeX for {type(block).__name__}")
 
+    @property
+    def room(self) -> int:
+        """Characters of a formula in a line: they are broader than those of a text."""
+        return self.broad * 3 // 4
+
     # -- formulas --------------------------------------------------------------------------------------------
 
     def formula(self, block: Formula) -> str:
         """A displayed formula with where it stands in the seeds, and the sentence beside it below."""
-        latex = self.formulas.fitted(self.formulas.latex(block.box), block.box)
+        room = self.room - (16 if block.tag else 0)
+        latex = self.formulas.fitted(self.formulas.latex(block.box), block.box, room)
         if block.reading == "shape":
             return rf"{{\small \[ {latex} \]}}"
         if block.reading == "boxed":
@@ -108,14 +118,15 @@ class Writer:
         """The line above a worked element."""
         return [] if block.why is None else [rf"\noindent\emph{{{self.voice.inline(block.why)}}}:"]
 
-    def lines(self, block: Worked) -> list[tuple[str, str]]:
-        """(sign, what follows it) of left = symbols = numbers = result."""
+    def lines(self, block: Worked) -> list[tuple[str, list[str]]]:
+        """(sign, what follows it, in as many lines as it takes) of left = symbols = numbers = result."""
+        room = self.room - width(block.left)
         found = [
-            ("=", self.formulas.latex(block.symbols)),
-            ("=", self.formulas.latex(block.numbers)),
-            ("=" if block.exact else r"\approx", number(block.result)),
+            ("=", self.formulas.broken(block.symbols, room)),
+            ("=", self.formulas.broken(block.numbers, room)),
+            ("=" if block.exact else r"\approx", [number(block.result)]),
         ]
-        if found[0][1] == self.formulas.latex(block.left):
+        if found[0][1] == [self.formulas.latex(block.left)]:
             del found[0]
         return [line for place, line in enumerate(found) if place == 0 or line[1] != found[place - 1][1]]
 
@@ -126,13 +137,14 @@ class Writer:
         """
         covered = [*covers, *[covers[-1]] * 3]
         lines = [
-            "&" + (f"{cover[:-1]}{sign} {body}}}" if cover != "{}" else f"{sign} {body}")
-            for (sign, body), cover in zip(self.lines(block), covered, strict=False)
+            "&" + (f"{cover[:-1]}{start} {body}}}" if cover != "{}" else f"{start} {body}")
+            for (sign, bodies), cover in zip(self.lines(block), covered, strict=False)
+            for start, body in zip((sign, *[r"\quad"] * len(bodies)), bodies, strict=False)
         ]
         left = self.formulas.latex(block.left)
         body = rf"\begin{{aligned}} {left} " + r" \\ ".join(lines) + r" \end{aligned}"
         widest = max(width(block.symbols), width(block.numbers)) + width(block.left)
-        return rf"\bpfit{{$\displaystyle {body}$}}" if widest > WIDE else body
+        return rf"\bpfit{{$\displaystyle {body}$}}" if widest > self.room else body
 
     def terms(self, block: Worked) -> list[str]:
         """The table of products, which add up exactly as printed."""
@@ -162,50 +174,26 @@ class Writer:
         count = max(map(len, (block.head, *block.rows)), default=0)
         if not count:
             return ""
-        columns, broad = self._columns(block, count)
-        head = " & ".join(self.cell(cell) for cell in block.head)
-        lines = [" & ".join(self._marked(cell, level) for cell in row) for row, level in self._rows(block)]
+        columns = Columns.of(block, self.voice, self.broad)
+        end = r"\tabularnewline" if columns.broken else r"\\"
+        head = [rf"{self._line(block.head, columns, None)} {end} \hline"] if block.head else []
         parts = []
-        for start in range(0, max(len(lines), 1), ROWS):
-            body = [rf"{head} \\ \hline"] if head else []
-            body += [rf"{line} \\" for line in lines[start : start + ROWS]]
-            tabular = "\n".join([rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"])
-            parts.append(tabular if broad else rf"\bpfit{{{tabular}}}")
-        caption = rf"{{\small {self.voice.inline(block.caption)}\par}}" if block.caption else ""
+        for some in columns.portions(block, LINES):
+            body = [f"{self._line(row, columns, level)} {end}" for row, level in some]
+            tabular = [rf"\begin{{tabular}}{{{columns.letters}}}", *head, *body, r"\end{tabular}"]
+            parts.append("\\bpfit{" + "\n".join(tabular) + "}")
+        caption = (
+            rf"{{\small {self.voice.inline(block.caption)}\par}}\nopagebreak" if block.caption else ""
+        )
         return "\n".join([r"\begin{center}\small", caption, "\n\n".join(parts), r"\end{center}"])
 
-    def _rows(self, block: Table) -> list[tuple[tuple[Cell, ...], str | None]]:
-        levels = [*block.levels, *[None] * len(block.rows)]
-        return list(zip(block.rows, levels, strict=False))
-
-    def _marked(self, cell: Cell, level: str | None) -> str:
-        return rf"\textbf{{{self.cell(cell)}}}" if level in ("warning", "bad") else self.cell(cell)
-
-    def _columns(self, block: Table, count: int) -> tuple[str, bool]:
-        """The columns' letters, and whether there are columns with broken lines."""
-        rows = (block.head, *block.rows)
-        sizes = [
-            max((self._size(row[at]) for row in rows if at < len(row)), default=1) for at in range(count)
-        ]
-        letters = ["r" if at in block.right else "l" for at in range(count)]
-        long = [at for at in range(count) if sizes[at] > 22]
-        if sum(sizes) + 2 * count <= BROAD or not long:
-            return "".join(letters), False
-        narrow = sum(size for at, size in enumerate(sizes) if at not in long)
-        room = 0.96 - 0.025 * count - min(narrow / BROAD, 0.55)
-        whole = sum(min(sizes[at], 60) for at in long)
-        for at in long:
-            share = room * min(sizes[at], 60) / whole
-            letters[at] = rf"p{{{share:.3f}\linewidth}}"
-        return "".join(letters), True
-
-    def _size(self, cell: Cell) -> int:
-        if isinstance(cell, Box):
-            return width(cell)
-        if isinstance(cell, str):
-            return len(cell)
-        texts = {"en": [cell.en], "zh": [cell.zh * 2]}.get(self.voice.language, [cell.en, cell.zh * 2])
-        return sum(map(len, texts if len(texts) < 2 or cell.en != cell.zh else texts[:1]))
+    def _line(self, row: Sequence[Cell], columns: Columns, level: str | None) -> str:
+        marked = level in ("warning", "bad")
+        cells = [rf"\textbf{{{self.cell(cell)}}}" if marked else self.cell(cell) for cell in row]
+        return " & ".join(
+            rf"\raggedright {cell}" if at in columns.broken and cell else cell
+            for at, cell in enumerate(cells)
+        )
 
     def matrix(self, block: Matrix) -> str:
         """A small matrix with its numbers, or the corners of a larger one with its statistics below."""
@@ -292,7 +280,8 @@ class Writer:
         title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
         norm = number(short(float(np.linalg.norm(np.nan_to_num(panel.values)))))
         body = self.array(panel.values[np.ix_(*kept)], *gaps)
-        return rf"\[ {title}{body} \quad ({rows}\times {columns},\ \|\cdot\| = {norm}) \]"
+        about = rf"\quad ({rows}\times {columns},\ \|\cdot\| = {norm})"
+        return rf"\[ \bpfit{{$\displaystyle {title}{body} {about}$}} \]"
 
     # -- the doctor ------------------------------------------------------------------------------------------
 

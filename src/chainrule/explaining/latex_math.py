@@ -6,13 +6,31 @@ Whoever redefines \\bpd as \\varepsilon^{(#1)} before or after has the derivatio
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from chainrule.explaining import latex_text
-from chainrule.formulas import render_latex, render_text
-from chainrule.formulas.boxes import POWER, Box, Fence, Numeral, Scripts, Sign, Word, bare
+from chainrule.formulas import render_latex
+from chainrule.formulas.boxes import (
+    POWER,
+    Box,
+    Cases,
+    Fence,
+    Fraction,
+    Hat,
+    Numeral,
+    Root,
+    Row,
+    Scripts,
+    Sign,
+    Tagged,
+    Under,
+    Word,
+    bare,
+    is_tall,
+)
 
 # Letters that carry a layer.  TeX's names have letters only and tell x from X.
 _LETTERS = {"δ": "d", "Θ": "T", **{letter: letter for letter in "xXzZaAWwbyY"}}
@@ -22,7 +40,7 @@ _KNOWN_SIGNS = ("⊙", ".*", "·", "∑", "∂", "⊤", "≤", "∈", "•", "�
 _KNOWN_WORDS = ("log", "exp", "tanh", "max", "min", "arg max")
 # A place of a worksheet: it goes through every printer as it is, and is then replaced by what stands there.
 BLANK = re.compile(r"⟦(\d+)⟧")
-WIDE = 62  # characters of a formula's text: above, it may be wider than a line and is made to fit
+_SMALL = 0.7  # the size of a script
 
 
 @dataclass
@@ -35,9 +53,22 @@ class Formulas:
         """The content of a formula."""
         return render_latex.render(self._box(box))
 
-    def fitted(self, latex: str, box: Box) -> str:
-        """The formula, made to fit the line where it may be too wide."""
-        return rf"\bpfit{{$\displaystyle {latex}$}}" if width(box) > WIDE else latex
+    def fitted(self, latex: str, box: Box, room: int) -> str:
+        """The formula, made to fit the line where it may be wider than `room`."""
+        return rf"\bpfit{{$\displaystyle {latex}$}}" if width(box) > room else latex
+
+    def broken(self, box: Box, room: int) -> list[str]:
+        """The formula in lines of about `room` characters, broken before + and −, in parentheses too."""
+        if width(box) <= room:
+            return [self.latex(box)]
+        lines, filled = [""], 0
+        for latex, size in _pieces(bare(self._box(box))):
+            if filled and filled + size > room:
+                lines.append("{}")  # a sign at the start of a line stands between two quantities
+                filled = 0
+            lines[-1] += (" " if lines[-1] else "") + latex
+            filled += size
+        return lines
 
     def definitions(self) -> list[str]:
         """The macros in use, as \\providecommand."""
@@ -84,9 +115,56 @@ class Formulas:
         return isinstance(letter, Word) and letter.text in _LETTERS and top not in _NOT_LAYERS
 
 
+def _pieces(box: Box) -> list[tuple[str, int]]:
+    """(LaTeX, characters) of the parts of a sum, of the sums in its parentheses, and of their factors."""
+    if not isinstance(box, Row) or box.tight or is_tall(box):
+        return [(render_latex.render(box), width(box))]
+    found: list[tuple[str, int]] = []
+    open_ = ""  # what the next piece begins with
+    for part, before in zip(box.parts, (None, *box.parts), strict=False):
+        plain = bare(part)
+        if isinstance(plain, Sign) and plain.text in "+−·" and before is not None:
+            open_ += render_latex.render(plain) + " "
+            continue
+        space = r"\, " if isinstance(plain, Fence) and before is not None and not open_ else ""
+        inner = [(render_latex.render(part), width(part))]
+        if isinstance(plain, Fence):
+            inner = _pieces(bare(plain.body))
+            inner[0] = (plain.left + inner[0][0], inner[0][1] + 1)
+            inner[-1] = (inner[-1][0] + plain.right, inner[-1][1] + 1)
+        inner[0] = (open_ + space + inner[0][0], inner[0][1] + 3)
+        found += inner
+        open_ = ""
+    return found
+
+
 def width(box: Box) -> int:
-    """About how many characters wide a formula is."""
-    return len(render_text.render(box))
+    """About how many characters wide a formula is in print: scripts are small, one above the other."""
+    return math.ceil(_width(box))
+
+
+def _width(box: Box) -> float:
+    match box:
+        case Word(text) | Numeral(text):
+            return len(text)
+        case Sign(text):
+            return 0.5 if text == "," else 2.0
+        case Row(parts, _, tight):
+            between = sum(not isinstance(part, Sign) for part in parts) - 1
+            return sum(map(_width, parts)) + (0.0 if tight else 0.3 * between)
+        case Scripts(base, sub, sup):
+            return _width(base) + _SMALL * max(_width(script) for script in (sub, sup, Sign(",")) if script)
+        case Fraction(top, bottom):
+            return max(_width(top), _width(bottom)) + 0.5
+        case Under(operator, below):
+            return max(_width(operator), _SMALL * _width(below))
+        case Cases(rows):
+            return max(sum(map(_width, filter(None, line))) for line in rows) + 10
+        case Hat(body) | Tagged(body):
+            return _width(body)
+        case Root(body) | Fence(body):
+            return _width(body) + 1.5
+    raise TypeError(f"no width for {type(box).__name__}")
 
 
 def number(text: str) -> str:
