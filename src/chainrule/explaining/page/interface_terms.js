@@ -1,0 +1,259 @@
+// Where an entry comes from: page.derivation(id, index), the element of the formula that computes it.
+//
+// {value, parts: [{layer, element, ids, note}], reason}: one part for an entry of a formula; several are added, as δ
+// where branches meet, a recurrent gradient over its steps, a penalty.  element: of engine_elements.js; ids: symbol ->
+// tensor.  reason: {en, zh} where the page cannot tell, with the value if that is known.
+"use strict";
+((page) => {
+  const { document: report } = page;
+  const at = chainrule.arrays;
+  const { loss } = report;
+  const MOST = 3e7; // products of a layer that are computed for one entry: a tenth of a second
+  const top = report.graph.layers;
+  const layers = new Map(chainrule.layersOf(top).map((layer) => [layer.name, layer]));
+
+  // -- the graph: who reads a tensor, what a layer reads, where a branch ends -----------------------------
+  const readers = new Map(); // id -> [{layer}] or [{composite, branch}] of an empty branch
+  const inputs = new Map(); // layer -> id
+  const ends = new Map(); // the last layer of a branch -> {composite, branch}
+
+  function follow(chain, id) {
+    for (const layer of chain) {
+      inputs.set(layer.name, id);
+      if (layer.kind !== "composite") add(id, { layer });
+      layer.branches?.forEach((inside, branch) => {
+        follow(inside, id);
+        if (inside.length) ends.set(inside.at(-1).name, { composite: layer, branch });
+        else add(id, { composite: layer, branch });
+      });
+      id = layer.name;
+    }
+  }
+  function add(id, reader) {
+    readers.set(id, [...(readers.get(id) ?? []), reader]);
+  }
+  follow(top, "input");
+  const output = loss.pair ? inputs.get(top.at(-1).name) : top.at(-1).name; // where δ enters the network
+
+  class Unknown extends Error {
+    constructor(en, zh) {
+      super(en);
+      this.reason = { en, zh };
+    }
+  }
+
+  function numbers(id) {
+    const found = page.tensor(id);
+    if (!found) {
+      throw new Unknown(`frozen: the numbers of ${id} are not in this page, for want of room (budget=…)`,
+        `已冻结：本页放不下 ${id} 的数值（budget=…）`);
+    }
+    return found;
+  }
+  const entryAt = (id, index) => {
+    const { shape, data } = numbers(id);
+    return data[at.flat(shape, index)];
+  };
+
+  // -- formulas of layers ----------------------------------------------------------------------------------
+  function idsOf(layer) {
+    const { name } = layer;
+    const own = { ...layer.parameters, ...layer.given };
+    return { ...own, x: inputs.get(name), z: name, a: name, d: `delta:${name}` };
+  }
+
+  let kept = { key: null, formula: null }; // of the last layer: an entry beside it asks for the same arrays
+  page.onChange(() => { kept = { key: null }; });
+
+  function formulaOf(key, nodes, bindings) {
+    if (kept.key !== key) kept = { key, formula: new chainrule.Formula(nodes, bindings()) };
+    return kept.formula;
+  }
+
+  function tooLarge(layer) {
+    const samples = report.tensors.input.shape.at(-1);
+    const weights = Object.values(layer.parameters ?? {}).map((id) => at.sizeOf(report.tensors[id].shape));
+    return samples * at.sizeOf(layer.shape.slice(0, -1)) * Math.max(0, ...weights) > MOST;
+  }
+
+  /** The element of a leaf's formula at an entry, under its symbols' numbers. */
+  function ofLeaf(layer, root, index) {
+    if (!layer.formulas) {
+      throw new Unknown(`${layer.title} is computed by code of its own: there is no formula to read`,
+        `${layer.title} 由自己的代码计算，没有可读的公式`);
+    }
+    if (tooLarge(layer)) {
+      throw new Unknown("frozen: this layer takes too long to compute in a page", "已冻结：这一层在网页里计算太慢");
+    }
+    const ids = idsOf(layer);
+    const { nodes, roots } = layer.formulas;
+    const used = new Set(nodes.map((node) => node.symbol));
+    const bindings = () => Object.fromEntries(Object.entries(ids)
+      .filter(([name, id]) => used.has(name) && (id in report.tensors || name !== "d"))
+      .map(([name, id]) => [name, numbers(id)]));
+    const key = layer.name + (root === "forward" ? "" : " backward");
+    const formula = formulaOf(key, nodes, () => {
+      if (root !== "forward") return bindings();
+      const { d, ...forward } = bindings();
+      return forward;
+    });
+    const read = (options) => chainrule.element(nodes, roots[root], index, formula, options);
+    const element = read({});
+    const through = chainrule.entries(element).some((one) => !one.symbol) ? read({ through: true }) : element;
+    return { layer, ids, root, element, through };
+  }
+
+  /** A number by itself, as one term: what another card works out. */
+  const single = (layer, id, index, note) => ({
+    layer, ids: { d: id }, note,
+    element: { kind: "entry", value: entryAt(id, index), symbol: ["d", "gradient of output", "array"], name: "d", index },
+  });
+
+  // -- recurrent layers: an entry of a step ----------------------------------------------------------------
+  function stepsOf(layer) {
+    if (!page.affordable()) throw new Unknown("frozen: too much to compute in a page", "已冻结：在网页里计算量太大");
+    const found = page.passes().steps[layer.name];
+    if (!found) throw new Unknown(`the steps of ${layer.name} are not in this page`, `本页没有 ${layer.name} 的各步`);
+    return found;
+  }
+
+  function ofStep(layer, root, step, index) {
+    const { nodes, roots } = layer.formulas;
+    const { d, ...ids } = idsOf(layer);
+    const formula = formulaOf(`${layer.name} ${step.t}`, nodes, () => step.bindings);
+    const note = { en: `step t = ${step.t}`, zh: `第 t = ${step.t} 步` };
+    return { layer, ids: { ...ids, x: null, z: null, a: null }, root, note, element: chainrule.element(nodes, roots[root], index, formula) };
+  }
+
+  function ofRecurrent(layer, root, index) {
+    const steps = stepsOf(layer);
+    if (root.startsWith("gradient:")) {
+      const name = root.replace("gradient:", "step_gradient:");
+      return steps.map((step) => ofStep(layer, name, step, index));
+    }
+    if (root === "delta") {
+      return [ofStep(layer, "step_delta:x", steps.find(({ t }) => t === index[0]), index.slice(1))];
+    }
+    const { states, outputs } = layer.recurrent;
+    const step = outputs === "last" ? steps.at(-1) : steps.find(({ t }) => t === index[0]);
+    return [ofStep(layer, `step:${states[0]}`, step, outputs === "last" ? index : index.slice(1))];
+  }
+
+  const ofLayer = (layer, root, index) =>
+    (layer.kind === "recurrent" ? ofRecurrent(layer, root, index) : [ofLeaf(layer, root, index)]);
+
+  // -- composites ------------------------------------------------------------------------------------------
+  const lastOf = (composite, branch) => composite.branches[branch].at(-1)?.name ?? inputs.get(composite.name);
+  const featuresOf = (id) => report.tensors[id].shape.at(-2);
+
+  /** Where the features of a branch begin in the concatenation. */
+  const offsetOf = (composite, branch) =>
+    Array.from({ length: branch }, (_, n) => featuresOf(lastOf(composite, n))).reduce((a, b) => a + b, 0);
+
+  const shifted = (index, by) => index.map((i, axis) => (axis === index.length - 2 ? i + by : i));
+
+  function ofJoin(composite, index) {
+    const through = { en: "out of a branch", zh: "来自一个分支" };
+    if (composite.join === "sum") {
+      return composite.branches.map((_, n) => single(composite, lastOf(composite, n), index, through));
+    }
+    const branch = composite.branches.findLastIndex((_, n) => offsetOf(composite, n) <= index.at(-2));
+    return [single(composite, lastOf(composite, branch), shifted(index, -offsetOf(composite, branch)), through)];
+  }
+
+  /** What δ of a composite's output gives a branch: all of it, or its features. */
+  function ofShare({ composite, branch }, index) {
+    const place = composite.join === "sum" ? index : shifted(index, offsetOf(composite, branch));
+    return single(composite, `delta:${composite.name}`, place, { en: "handed on as it is", zh: "原样传下" });
+  }
+
+  // -- loss and penalty ------------------------------------------------------------------------------------
+  function ofLoss(index) {
+    if (!loss.formulas) throw new Unknown("the loss has no formula in this page", "本页没有损失函数的公式");
+    const { nodes, roots } = loss.formulas;
+    const last = top.at(-1).name;
+    const ids = { a: last, z: inputs.get(last), y: "y" };
+    const used = new Set(nodes.map((node) => node.symbol));
+    const bindings = Object.fromEntries(Object.entries(ids).filter(([name]) => used.has(name))
+      .map(([name, id]) => [name, numbers(id)]));
+    const inner = chainrule.element(nodes, roots[loss.pair ? "residual" : "gradient"], index, bindings);
+    const samples = numbers("y").shape.at(-1);
+    const weight = loss.weights ? entryAt(loss.weights, [index.at(-1)]) : 1;
+    const scale = { kind: "call", name: "divide", value: weight / samples, of: [weight, samples].map((value) => ({ kind: "number", value })) };
+    const element = { kind: "product", value: scale.value * inner.value, of: [scale, inner] };
+    return { layer: null, ids, element, note: { en: "the loss", zh: "损失" } };
+  }
+
+  function ofPenalty(id, index) {
+    const { penalty } = report;
+    if (!penalty?.on.includes(id)) return [];
+    const constants = Object.entries(penalty.constants).map(([name, value]) => [name, at.scalar(value)]);
+    const { nodes, roots } = penalty.formulas;
+    const element = chainrule.element(nodes, roots.gradient, index, { ...Object.fromEntries(constants), W: numbers(id) });
+    return [{ layer: null, ids: { W: id }, element, note: { en: "the penalty", zh: "惩罚项" } }];
+  }
+
+  // -- all together ----------------------------------------------------------------------------------------
+  function ofDelta(id, index) {
+    const parts = (readers.get(id) ?? [])
+      .filter(({ layer }) => !(loss.pair && layer === top.at(-1)))
+      .flatMap((reader) => (reader.layer ? ofLayer(reader.layer, "delta", index) : [ofShare(reader, index)]));
+    if (ends.has(id)) parts.push(ofShare(ends.get(id), index));
+    if (id === output) parts.push(ofLoss(index));
+    return parts;
+  }
+
+  function partsOf(quantity, index) {
+    const [kind, name] = /^(delta|gradient):/.test(quantity) ? quantity.split(/:(.*)/s) : ["", quantity];
+    if (kind === "delta") return ofDelta(name, index);
+    if (kind === "gradient") {
+      const [owner, parameter] = [...layers.values()].flatMap((layer) =>
+        Object.entries(layer.parameters ?? {}).filter(([, id]) => id === name).map(([own]) => [layer, own]))[0];
+      return [...ofLayer(owner, `gradient:${parameter}`, index), ...ofPenalty(name, index)];
+    }
+    const layer = layers.get(quantity);
+    if (!layer) return [];
+    return layer.kind === "composite" ? ofJoin(layer, index) : ofLayer(layer, "forward", index);
+  }
+
+  /** The entries of tensors that parts are made of, each once: {id, index, value, silent}.
+   *
+   *  silent: a factor 0 keeps it out, such as a window the pixel did not win.
+   */
+  page.sources = (parts) => {
+    const found = new Map();
+    const visit = (element, ids, silent) => {
+      if (element.kind === "entry") {
+        const id = element.symbol && ids[element.symbol[0]];
+        const index = element.index ?? [];
+        const key = `${id} ${index}`;
+        if (id && !(found.has(key) && silent)) found.set(key, { id, index, value: element.value, silent });
+        return;
+      }
+      const none = element.kind === "product" && element.of.some((one) => one.kind === "number" && one.value === 0);
+      for (const one of element.of ?? []) visit(one, ids, silent || none);
+    };
+    for (const { element, through, ids } of parts) visit(through ?? element, ids, false);
+    return [...found.values()];
+  };
+
+  /** How an entry of a tensor is computed. */
+  page.derivation = (quantity, index) => {
+    const known = page.tensor(quantity);
+    const value = known ? known.data[at.flat(known.shape, index)] : null;
+    try {
+      const parts = partsOf(quantity, index);
+      const sum = parts.reduce((total, { element }) => total + element.value, 0);
+      const near = value === null || Math.abs(sum - value) <= 1e-9 * (1 + Math.abs(value)) || !Number.isFinite(value);
+      if (parts.length && !near) {
+        const reason = { en: "a mask or a cut decides this entry", zh: "这个元素由掩码或截断决定" };
+        return { value, parts: [], reason };
+      }
+      return { value: value ?? (parts.length ? sum : null), parts, reason: null };
+    } catch (error) {
+      if (!(error instanceof Unknown)) throw error;
+      return { value, parts: [], reason: error.reason };
+    }
+  };
+  page.graph = { layers, inputs, readers, output, idsOf };
+})(chainrule.page);
