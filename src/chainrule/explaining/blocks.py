@@ -274,6 +274,11 @@ class Card(Block):
     reference: str = ""  # "S0 conv ①②③", or "" beyond the seeds
     folded: bool = False
 
+    @property
+    def what(self) -> Say:
+        """The title without the step, for who shows the step beside it."""
+        return Say(*(text.removeprefix(self.step).strip() for text in (self.title.en, self.title.zh)))
+
 
 @dataclass(frozen=True)
 class Section(Block):

@@ -81,6 +81,8 @@ def _blocks(blocks: tuple[Block, ...], writer: Writer, star: str) -> list[str]:
                     rf"\subsection{star}{{{writer.voice.inline(title)}}}",
                     *_blocks(inner, writer, star),
                 ]
+            case Card(folded=True):
+                parts.append(_repeat(block, writer))
             case Card():
                 head = rf"\noindent{{\small {writer.voice.inline(block.head)}\par}}" if block.head else ""
                 parts += [rf"\subsection{star}{{{heading(writer.voice, block)}}}", head]
@@ -90,6 +92,13 @@ def _blocks(blocks: tuple[Block, ...], writer: Writer, star: str) -> list[str]:
             case _:
                 parts.append(writer.block(block))
     return parts
+
+
+def _repeat(card: Card, writer: Writer) -> str:
+    """A step that repeats another: on a line, without a heading."""
+    said = " ".join(writer.block(inner) for inner in card.blocks)
+    head = rf"\enspace {writer.voice.inline(card.head)}" if card.head else ""
+    return rf"{{\small\noindent\textbf{{{heading(writer.voice, card)}}}{head}\enspace {said}\par}}"
 
 
 def _engine(writer: Writer) -> str:

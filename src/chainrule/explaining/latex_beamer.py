@@ -29,14 +29,16 @@ from chainrule.explaining.blocks import (
     Strip,
     Table,
     Worked,
+    same,
 )
-from chainrule.explaining.latex_blocks import Writer, heading
+from chainrule.explaining.latex_blocks import Writer, bars_in_parts, heading
 from chainrule.explaining.latex_tables import Columns
 
 CAPACITY = 13.0  # lines of a frame
 LINE = 68  # characters of a line
 MOST_LINES = 13  # of a table on a frame; the rest follows on the next one
-MOST_PARTS = 4  # of a table
+MOST_PARTS = 4  # of a table, or of a picture of bars
+MOST_LABELS = 18
 _TALL = (Maps, Bars, Curve, Chain)
 
 
@@ -48,7 +50,9 @@ def frames(outline: Outline, writer: Writer) -> str:
         written.append(rf"\section{{{title}}}")
         loose: list[Block] = []
         for block in _flat(section.blocks):
-            if isinstance(block, Card):
+            if isinstance(block, Card) and block.folded:
+                loose.append(_repeat(block, writer))
+            elif isinstance(block, Card):
                 if loose:
                     written.append(_frame(title, "", loose, writer))
                 loose = []
@@ -59,6 +63,12 @@ def frames(outline: Outline, writer: Writer) -> str:
         if loose:
             written.append(_frame(title, "", loose, writer))
     return "\n\n".join(written)
+
+
+def _repeat(card: Card, writer: Writer) -> Block:
+    """A step that repeats another: a line."""
+    said = [block.text for block in card.blocks if isinstance(block, Paragraph)]
+    return Paragraph(sum(said, same(f"{card.step}: ") + card.what + same(". ")), quiet=True)
 
 
 def _flat(blocks: Iterable[Block]) -> Iterable[Block]:
@@ -86,6 +96,10 @@ def _frame(title: str, head: str, blocks: list[Block], writer: Writer) -> str:
 
 def _parts(block: Block, writer: Writer) -> list[Block]:
     """A block, a table in as many parts as it takes; a frame for each, the first few of them."""
+    if isinstance(block, Bars):
+        drawn = bars_in_parts(block, MOST_LABELS)
+        rest = sum(len(part.labels) for part in drawn[MOST_PARTS:])
+        return [*drawn[:MOST_PARTS], *_more(rest)]
     if not isinstance(block, Table) or not block.rows:
         return [block]
     if block.folded:
@@ -96,10 +110,13 @@ def _parts(block: Block, writer: Writer) -> list[Block]:
         replace(block, rows=tuple(row for row, _ in lines), levels=tuple(level for _, level in lines))
         for lines in portions[:MOST_PARTS]
     ]
-    rest = sum(map(len, portions[MOST_PARTS:]))
-    if rest:
-        parts.append(Paragraph(Say(f"{rest} more rows in the report", f"其余 {rest} 行见报告"), quiet=True))
-    return parts
+    return [*parts, *_more(sum(map(len, portions[MOST_PARTS:])))]
+
+
+def _more(rest: int) -> list[Block]:
+    """What says how many rows a presentation leaves out."""
+    said = Say(f"{rest} more rows in the report", f"其余 {rest} 行见报告")
+    return [Paragraph(said, quiet=True)] if rest else []
 
 
 def _pages(blocks: list[Block], writer: Writer) -> list[list[Block]]:

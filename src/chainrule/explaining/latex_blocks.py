@@ -6,7 +6,7 @@ With `pictures` False, in a fragment, only amsmath is used: maps, bars and curve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from chainrule.formulas.boxes import Box, Word
 LINES = 28  # of a table before it is continued: a tabular is not broken across pages
 _NEXT = r"\par "  # between a sentence and the same in the other language
 MOST = 8  # rows or columns of a map in a fragment; of a larger one
+LABELS = 30  # of one picture of bars; more are continued in a picture below
 EDGE = 3  # at either end are shown
 LEVELS = {
     "good": Say("good", "正常"),
@@ -161,7 +162,8 @@ class Writer:
         ]
         total = " & ".join([r"\sum", *[""] * most, number(block.total)])
         body = r" \\ ".join(rows) + r" \\ \hline " + total
-        return [rf"{{\small \[ \begin{{array}}{{l{'r' * (most + 1)}}} {body} \end{{array}} \]}}"]
+        array = rf"\begin{{array}}{{l{'r' * (most + 1)}}} {body} \end{{array}}"
+        return [rf"{{\small \[ \bpfit{{${array}$}} \]}}"]
 
     # -- tables ----------------------------------------------------------------------------------------------
 
@@ -228,7 +230,11 @@ class Writer:
             case Maps():
                 drawn = latex_pictures.maps(block, self.formulas.latex(block.symbol), self.voice)
             case Bars():
-                drawn = rf"\bpfit{{{latex_pictures.bars(block, self.voice)}}}"
+                largest = float(np.abs(np.nan_to_num(block.values)).max(initial=0.0))
+                parts = (
+                    latex_pictures.bars(part, self.voice, largest) for part in bars_in_parts(block, LABELS)
+                )
+                drawn = "\n\n".join(rf"\bpfit{{{part}}}" for part in parts)
             case Curve():
                 drawn = rf"\bpfit{{{latex_pictures.curve(block, self.voice)}}}"
             case Chain():
@@ -293,7 +299,16 @@ class Writer:
         return "\n\n".join(parts)
 
 
+def bars_in_parts(block: Bars, most: int) -> list[Bars]:
+    """The labels in portions of at most `most`."""
+    starts = range(0, max(len(block.labels), 1), most)
+    return [
+        replace(block, labels=block.labels[at : at + most], values=block.values[at : at + most])
+        for at in starts
+    ]
+
+
 def heading(voice: Voice, card: Card) -> str:
-    """B5 Dense backward."""
+    """B5 dense1."""
     step = latex_text.plain(card.step, voice.chinese)
-    return rf"{step}\enspace {voice.inline(card.title)}" if step else voice.inline(card.title)
+    return rf"{step}\enspace {voice.inline(card.what)}" if step else voice.inline(card.what)

@@ -140,12 +140,12 @@ def _legend(size: float, symbol: str) -> str:
     )
 
 
-def bars(block: Bars, voice: Voice) -> str:
-    """A bar per label and group, from 0 to the left or right, with its number."""
+def bars(block: Bars, voice: Voice, largest: float) -> str:
+    """A bar per label and group, from 0 to the left or right, with its number; largest: of the scale."""
     values = np.asarray(block.values, np.float64)
+    values = values.reshape(len(block.labels), -1)
     labels, groups = values.shape
-    finite = np.abs(values[np.isfinite(values)])
-    size = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+    size = largest if math.isfinite(largest) and largest > 0 else 1.0
     height = max(1.6, 4.2 / groups)  # mm of a bar
     lines = [rf"\begin{{tikzpicture}}[x=28mm,y=-{height:.3g}mm]"]
     for row in range(labels):

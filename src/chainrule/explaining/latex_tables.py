@@ -20,7 +20,7 @@ BROAD = 78  # characters in a line of a document of one's own, and of a frame
 _LEAST = 12  # of a column with broken lines
 _LETTER = 0.97  # of the line; the rest is lost at the ends of lines
 
-_WORD = re.compile(r"[!-~]+")
+_WORD = re.compile(r"[^\s\u2e80-\uffff]+")
 
 Line = tuple[tuple[Cell, ...], Level | None]
 

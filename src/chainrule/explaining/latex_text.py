@@ -26,7 +26,7 @@ _COMMANDS = {
     "∈": "in", "∉": "notin", "∞": "infty", "√": "surd", "⊤": "top", "⋯": "cdots", "…": "ldots",
     "⟨": "langle", "⟩": "rangle", "◇": "diamond", "≡": "equiv", "∝": "propto", "∀": "forall", "∼": "sim",
     "≪": "ll", "≫": "gg", "✓": "surd", "✗": "times", "♢": "diamond", "⊗": "otimes", "⊕": "oplus",
-    "∗": "ast",
+    "∗": "ast", "●": "bullet", "○": "circ",
 }  # fmt: skip
 MATH: dict[str, str] = {
     **{letter: rf"\{name} " for letter, name in (*_GREEK.items(), *_COMMANDS.items())},
