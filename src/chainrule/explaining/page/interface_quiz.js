@@ -33,12 +33,12 @@
     return { value: Number(plain), unit: 10 ** (Number(exponent) - (mantissa.split(".")[1] ?? "").length) };
   }
 
-  /** Whether a typed number is this one: to its own last digit, which must be the third or a later one; what was
-   *  worked out with printed digits may be off in the fourth. */
+  /** Whether a typed number is this one: to its own last digit, at least to the third (0.5 %).  What was worked out
+   *  with printed digits may be 3 off in the fourth. */
   function isSame({ value, unit }, wanted) {
     if (wanted === 0) return value === 0;
     const fourth = 10 ** (Math.floor(Math.log10(Math.abs(wanted))) - 3);
-    const tolerance = Math.max(0.501 * fourth, Math.min(0.501 * unit, 0.005 * Math.abs(wanted)));
+    const tolerance = Math.max(3 * fourth, Math.min(0.501 * unit, 0.005 * Math.abs(wanted)));
     return Math.abs(value - wanted) <= tolerance;
   }
 
