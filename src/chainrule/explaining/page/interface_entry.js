@@ -110,11 +110,13 @@
     const [part] = parts;
     if (parts.length !== 1 || !part.layer) return null;
     if (part.root === "delta") {
-      const reached = sources.filter(({ id }) => id === part.ids.d);
-      const silent = reached.filter((one) => one.silent).length;
-      if (reached.length === 1 && !silent) return null;
-      const won = silent ? say(`, of which it wins ×${reached.length - silent}`, `，其中取胜 ×${reached.length - silent}`) : null;
-      return make("p", { class: "quiet" }, say(`It lies in ${reached.length} windows of ${part.layer.name}`, `它位于 ${part.layer.name} 的 ${reached.length} 个窗口中`), won);
+      const reached = sources.filter(({ id, index: place }) => id === part.ids.d && place.length > 2);
+      const count = (of) => new Set(of.map(({ index: place }) => place.slice(0, -2).join())).size;
+      const [windows, silent] = [count(reached), count(reached.filter((one) => one.silent))];
+      if (!windows || (windows === 1 && !silent)) return null;
+      const won = silent ? say(`, and wins ×${windows - silent}`, `，其中取胜 ×${windows - silent}`) : null;
+      const { name } = part.layer;
+      return make("p", { class: "quiet" }, say(`It lies in ×${windows} windows of ${name}`, `它位于 ${name} 的 ×${windows} 个窗口中`), won);
     }
     return null;
   }

@@ -43,8 +43,10 @@
     page.panel.hide();
   }
   page.panel.hidden = () => {
+    const kept = pinned;
     shown = null;
     pinned = false;
+    if (kept) page.select(null);
   };
 
   /** The panel keeps out of the pointer's way. */
