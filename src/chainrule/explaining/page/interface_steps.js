@@ -127,14 +127,14 @@
     const number = steps.findIndex((one) => one.dataset.step === hash.step || `#${one.id}` === location.hash);
     if (number < 0) return;
     mark(number);
-    if (hash.step) steps[number].scrollIntoView({ block: "start" });
+    if (hash.step) steps[number].scrollIntoView({ block: "start", behavior: "instant" });
     const quantity = hash.q ?? quantityOf(steps[number]);
     const index = hash.el ? indexOf(quantity, hash.el) : null;
     if (!index) return;
     page.explain({ quantity, index }, true);
     page.select(quantity, index);
     const worked = steps[number].querySelector(`.worked[data-quantity="${CSS.escape(quantity)}"][data-index="${index}"]`);
-    worked?.scrollIntoView({ block: "center" });
+    worked?.scrollIntoView({ block: "center", behavior: "instant" });
   }
 
   function showWorked(selected) {
