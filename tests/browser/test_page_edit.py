@@ -102,6 +102,7 @@ STATE = """(() => {
 
 SHOWN = """chainrule.page.figures.map(({figure, quantity, picture}) => ({
   quantity, kind: figure.classList[0], picture,
+  stats: [...figure.querySelectorAll(".stats > span")].map((one) => one.textContent),
   cells: [...figure.querySelectorAll("td[data-index]")].map((td) => [td.dataset.index, td.textContent]),
   bars: [...figure.querySelectorAll(".bar")].map(({dataset: d, nextElementSibling: t}) =>
     [Number(d.row), Number(d.group), t.textContent]),
@@ -165,6 +166,10 @@ def _compare_shown(figures: Any, tensors: dict[str, Any]) -> None:
         for index, text in figure["cells"]:
             assert text == short(float(value[tuple(map(int, index.split(",")))]))
             seen += 1
+        if figure["stats"]:
+            named = {"min": value.min(), "mean": value.mean(), "max": value.max()}
+            for name, number in named.items():
+                assert any(one.startswith(name) and short(number) in one for one in figure["stats"])
         for row, group, text in figure["bars"]:
             place = figure["picture"]["entries"][row], figure["picture"]["samples"][group]
             assert text == short(float(value[place]))

@@ -17,7 +17,7 @@ TERMS = Say("the {} terms", "全部 {} 项")
 SUM = Say("sum", "和")
 NUMBERS = Say("numbers", "数值")
 OF_WHOLE = Say("{} × {} in all", "共 {} × {}")
-STATS = (Say("min", "最小"), Say("max", "最大"), Say("mean", "平均"), same("‖·‖"))
+STATS = (Say("min", "最小"), Say("mean", "平均"), Say("max", "最大"), same("‖·‖"))
 LEFT_OUT = Say("{} more, smaller", "另有 {} 个较小的未画出")
 ROW, COLUMN = Say("row", "行"), Say("column", "列")
 LARGEST = Say("largest at ({}, {}): {}", "最大值在 ({}, {})：{}")
@@ -44,6 +44,22 @@ CURE = Say("What to do", "怎么办")
 BEFORE, AFTER = Say("step before", "上一步"), Say("step after", "下一步")
 
 
+BUDGET = Say("To stay within {} this page leaves out: {}. ", "为不超过 {}，本页省略：{}。")
+TOO_LARGE = Say(
+    "It has {} all the same: formulas, worked elements and tables are never left out.",
+    "但仍有 {}：公式、算例与表格从不省略。",
+)
+
+
 def filled(say: Say, *values: object) -> Say:
-    """The text with its {} filled."""
-    return Say(say.en.format(*values), say.zh.format(*values))
+    """The text with its {} filled; a Say fills each language with its own."""
+    english, chinese = (
+        [getattr(value, language) if isinstance(value, Say) else value for value in values]
+        for language in ("en", "zh")
+    )
+    return Say(say.en.format(*english), say.zh.format(*chinese))
+
+
+def bytes_(size: int) -> str:
+    """A size in print: 2 MB, 300 kB."""
+    return f"{size / 1e6:.3g} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

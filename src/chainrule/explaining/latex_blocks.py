@@ -205,7 +205,7 @@ class Writer:
         whole = rf"\quad ({rows}\times {columns})" if block.values.shape != block.shape else ""
         lines = [rf"\[ \bpfit{{$\displaystyle {symbol} = {body}{whole}$}} \]"]
         if block.row_gap is not None or block.column_gap is not None:
-            low, high, mean, norm = (number(short(value)) for value in block.stats)
+            low, mean, high, norm = (number(short(value)) for value in block.stats)
             figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| = {norm}"
             lines.append(rf"{{\small\centering ${figures}$\par}}")
         return "\n".join(lines)

@@ -9,7 +9,7 @@
   const at = chainrule.arrays;
   const MOST = 64; // rows or columns of the little map
   const first = edit.ids.find((id) => id !== "y" && id !== "input") ?? "input";
-  const chosen = { id: first, index: report.tensors[first].shape.map(() => 0) };
+  const chosen = { id: first, index: null };
   let other = null; // an entry that is selected and computed: shown, not changed
 
   const shapeOf = (id) => report.tensors[id].shape;
@@ -27,17 +27,24 @@
     const count = shapeOf(id).length;
     if (!NAMES[id]) return [["k"], ["i", "j"], ["k", "m", "c"], ["k", "m", "n", "c"]][count - 1] ?? [];
     const inner = { 1: ["i"], 2: ["t", "i"], 3: ["u", "v", "c"] }[count - 1] ?? [];
-    return [...inner, words("sample", "样本")];
+    return [...inner, say("sample", "样本")];
   }
 
-  function choose(id, index) {
+  /** Where J answers most: the entry with the largest derivative, of the sample in focus; of a target its label. */
+  function liveliest(id) {
+    const found = edit.start();
+    const of = id === "y" ? chainrule.decode(report).y : id === "input" ? found.deltas.input : found.gradients[id];
+    if (!of) return shapeOf(id).map(() => 0);
+    let best = NAMES[id] ? report.meta.sample : 0;
+    const step = NAMES[id] ? shapeOf(id).at(-1) : 1;
+    for (let i = best; i < of.data.length; i += step) if (Math.abs(of.data[i]) > Math.abs(of.data[best])) best = i;
+    return at.unflat(of.shape, best);
+  }
+
+  function choose(id, index = liveliest(id)) {
     other = null;
-    chosen.id = id;
-    const sample = report.meta.sample;
-    const shape = shapeOf(id);
-    const start = shape.map((size, axis) => (NAMES[id] && axis === shape.length - 1 ? sample % size : 0));
-    chosen.index = index ?? start;
-    page.select(id, chosen.index);
+    Object.assign(chosen, { id, index });
+    page.select(id, index);
   }
 
   function drawFields() {
@@ -225,6 +232,7 @@
   /** The choice of an entry, put where it is wanted now; what tells that a page is frozen. */
   function pick(where) {
     where.append(line);
+    chosen.index ??= liveliest(chosen.id);
     drawFields();
     picker.value = chosen.id;
   }
