@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,20 @@ class Report:
 
         return _written(latex.render(self.outline(language=language, notation=notation), form), path)
 
+    def markdown(
+        self, path: Path_ | None = None, *, language: str | None = None, notation: str | None = None
+    ) -> str:
+        """Markdown with $$…$$ for formulas; written to `path` if given, with its pictures in `<stem>_files/`
+        beside it.  Returns the text, which names them there.
+        """
+        from chainrule.explaining import markdown
+
+        folder = f"{Path('report.md' if path is None else path).stem}_files"
+        text, pictures = markdown.render(self.outline(language=language, notation=notation), folder)
+        if path is not None:
+            markdown.write_pictures(pictures, Path(path).parent / folder)
+        return _written(text, path)
+
     def print(
         self, *, step: bool | str = False, language: str | None = None, notation: str | None = None
     ) -> None:
@@ -177,6 +191,18 @@ class Report:
             f"{self.document['loss']['J']:.6g}, {check}; "
             "print(report), report.html('report.html'), report.print(step=True)"
         )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """For a notebook: the page, Markdown with its pictures inside where pages are not shown, a line."""
+        from chainrule.explaining import markdown
+
+        makers: dict[str, Callable[[], str]] = {
+            "text/plain": self.__repr__,
+            "text/markdown": lambda: markdown.inline(self.outline()),
+            "text/html": self._repr_html_,
+        }
+        asked = set(makers) if include is None else set(makers) & set(include)
+        return {kind: make() for kind, make in makers.items() if kind in asked - set(exclude or ())}
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, which runs its scripts and touches nothing else of the notebook."""
