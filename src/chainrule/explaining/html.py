@@ -4,7 +4,8 @@ The file needs nothing beside it and asks the network for nothing; its content p
 that it says is in its markup: without JavaScript it is a document, and the scripts of page/ make it an
 instrument.  They hold on to:
 
-    #document               the document as JSON, <script type="application/json">
+    #document               the document as JSON, <script type="application/json">: html_document.py
+                            writes it and engine_document.js reads it
     article.card            a step: data-step="F2", data-layer="conv1"; classes forward, backward, middle;
                             its id is that of the block, or "step-F2"
     nav a[data-step]        its link in the side
@@ -13,7 +14,7 @@ instrument.  They hold on to:
     figure.maps             data-quantity, data-axes="0,1", data-scale
       figure.panel          data-index="0,0": the other indices of the tensor, in order; data-size="8,8"
         svg.map             one unit per cell; g.cells holds <rect x="column" y="row" class="k0 … k48">, or
-                            one <image> where the maps of a figure have more than 2 000 cells
+                            one <image> where the maps of a figure have more than svg.MOST_CELLS
         svg.map g.marks     above the cells: [data-cell="row,column"]; an overlay goes here
     figure.matrix           data-quantity; td[data-index="9,47"]: indices of the whole matrix
     figure.chart            data-quantity; rect.bar[data-row][data-group]
@@ -26,8 +27,6 @@ Scripts of page/ are embedded in the order of their names, at the end of the bod
 from __future__ import annotations
 
 import base64
-import json
-import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -36,22 +35,29 @@ from typing import Any
 
 from chainrule.explaining import html_words as words
 from chainrule.explaining import scale, svg
-from chainrule.explaining.blocks import Block, Card, Outline, Section
+from chainrule.explaining.blocks import Block, Card, Outline, Say, Section
 from chainrule.explaining.html_blocks import BlockWriter, Steps, direction
+from chainrule.explaining.html_budget import Detail, fitted
+from chainrule.explaining.html_document import embedded
 from chainrule.explaining.markup import Identifiers, Voice, attributes, escape
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; font-src data:"
 )
 _MIME = {"woff2": "font/woff2", "woff": "font/woff", "png": "image/png", "svg": "image/svg+xml"}
+_COMMENT = re.compile(r"^ *//.*\n|^ */\*\*.*\*/\n", re.MULTILINE)  # lines that are nothing else
 _ADDRESS = re.compile(r"""url\(\s*["']?(?!data:)([^"')]+?)["']?\s*\)""")
 
 
 def render(outline: Outline) -> str:
-    """The page of a report."""
+    """The page of a report, within the budget that its document names (html_budget.py)."""
+    return fitted(outline, outline.document.get("meta", {}).get("budget"), _page)
+
+
+def _page(outline: Outline, detail: Detail) -> str:
     voice = Voice(outline.language)
     identifiers = Identifiers({"document", "report"})
-    writer = BlockWriter(voice, identifiers, *_places(outline, identifiers))
+    writer = BlockWriter(voice, identifiers, *_places(outline, identifiers), tables=detail.tables)
     body = "\n".join(writer.block(section) for section in outline.sections)
     head = attributes(
         lang="zh" if outline.language == "zh" else "en",
@@ -69,17 +75,30 @@ def render(outline: Outline) -> str:
             f"<style>{stylesheet()}</style>\n</head>\n<body>",
             f'<a class="skip" href="#report">{voice.inline(words.SKIP)}</a>{svg.sprite()}',
             _side(outline, writer),
-            f'<main id="report" tabindex="-1">\n{_top(outline, voice)}\n{body}\n</main>',
-            f"{_scripts(outline.document)}\n</body>\n</html>\n",
+            f'<main id="report" tabindex="-1">\n{_top(outline, voice, detail)}\n{body}\n</main>',
+            f"{_scripts(outline.document, detail)}\n</body>\n</html>\n",
         )
     )
 
 
-def _top(outline: Outline, voice: Voice) -> str:
-    """Title, notation, the choice of the language."""
+def _top(outline: Outline, voice: Voice, detail: Detail) -> str:
+    """Title, notation, the choice of the language, and what the page had no room for."""
     notation = f'<p class="about">{voice.inline(words.NOTATION)}: {escape(outline.notation)}</p>'
     title = f"<h1>{voice.inline(outline.title)}</h1>"
-    return f'<header class="top">{title}{notation}{_switch(voice)}</header>'
+    top = f'<header class="top">{title}{notation}{_switch(voice)}</header>'
+    return top + _left_out(outline, voice, detail)
+
+
+def _left_out(outline: Outline, voice: Voice, detail: Detail) -> str:
+    """What the budget cost."""
+    if not detail.left_out:
+        return ""
+    budget = words.bytes_(outline.document["meta"]["budget"])
+    what = Say(", ".join(say.en for say in detail.left_out), "、".join(say.zh for say in detail.left_out))
+    said = words.filled(words.BUDGET, budget, what)
+    if detail.too_large:
+        said = said + words.filled(words.TOO_LARGE, words.bytes_(detail.too_large))
+    return voice.paragraphs(said, "budget quiet")
 
 
 def _places(outline: Outline, identifiers: Identifiers) -> tuple[dict[int, str], Steps]:
@@ -122,7 +141,7 @@ def _side(outline: Outline, writer: BlockWriter) -> str:
 
 def _about(card: Card, voice: Voice) -> str:
     """What a step is, for a tooltip."""
-    return " · ".join(part for part in (voice.attribute(card.title), card.layer) if part)
+    return " · ".join(dict.fromkeys(part for part in (voice.attribute(card.what), card.layer) if part))
 
 
 def _switch(voice: Voice) -> str:
@@ -165,21 +184,16 @@ def _inside(css: str) -> str:
     return _ADDRESS.sub(data, css)
 
 
-def _scripts(document: dict[str, Any]) -> str:
+def _scripts(document: dict[str, Any], detail: Detail) -> str:
     """The document, and the scripts of page/."""
-    text = json.dumps(_finite(document), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # "<" would end or open a script or a comment within one; in JSON it stands in strings only.
-    parts = [f'<script type="application/json" id="document">{text.replace("<", chr(92) + "u003c")}</script>']
-    parts += [f"<script>{text.replace('</', '<' + chr(92) + '/')}</script>" for _, text in _files(".js")]
-    return "\n".join(parts)
+    if not detail.scripts:
+        return ""
+    text = embedded(document, detail.freed)
+    return f'<script type="application/json" id="document">{text}</script>\n{_programs()}'
 
 
-def _finite(value: Any) -> Any:
-    """The document with null for NaN and the infinities, which JSON has not."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
+@cache
+def _programs() -> str:
+    """The scripts of page/ without their comments, which are a fifth of them."""
+    texts = (_COMMENT.sub("", text) for _, text in _files(".js"))
+    return "\n".join(f"<script>{text.replace('</', '<' + chr(92) + '/')}</script>" for text in texts)

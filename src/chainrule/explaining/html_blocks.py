@@ -32,10 +32,10 @@ from chainrule.explaining.markup import (
     Voice,
     attributes,
     breakable_math,
+    display_math,
     escape,
     inline_math,
 )
-from chainrule.formulas import render_mathml
 
 _PICTURES = (Maps, Bars, Curve)  # stand beside what they show, where there is room
 _MOST_TERMS = 9  # rows of a table of products that is not folded
@@ -77,12 +77,14 @@ class BlockWriter:
     """Writes the blocks of one page.
 
     places: by id() of a section or card, its id in the page, given before anything is written, for links.
+    tables: whether pictures have their numbers beside them.
     """
 
     voice: Voice
     identifiers: Identifiers
     places: Mapping[int, str]
     steps: Steps
+    tables: bool = True
 
     def block(self, block: Block, level: int = 2) -> str:
         """The HTML of a block; level: of the heading that a section or card in it may have."""
@@ -125,11 +127,11 @@ class BlockWriter:
             case Matrix():
                 return figures.matrix(block, self.voice, identifier)
             case Maps():
-                return figures.maps(block, self.voice, identifier)
+                return figures.maps(block, self.voice, identifier, self.tables)
             case Bars():
                 return figures.bars(block, self.voice, identifier)
             case Curve():
-                return figures.curve(block, self.voice, identifier)
+                return figures.curve(block, self.voice, identifier, self.tables)
             case Chain():
                 return figures.chain(block, self.voice, identifier, self.steps.layers)
         return None
@@ -139,7 +141,7 @@ class BlockWriter:
     def _formula(self, block: Formula, identifier: str) -> str:
         """A label, the formula, where it stands in the seeds; a note below."""
         label = f'<span class="label">{self.voice.inline(words.READINGS[block.reading])}</span>'
-        formula = render_mathml.math(render_mathml.render(block.box), "block")
+        formula = display_math(block.box)
         tag = f'<span class="tag">{escape(block.tag)}</span>' if block.tag else ""
         note = self.voice.paragraphs(block.note, "note") if block.note else ""
         head = attributes(class_=f"formula {block.reading}", id=identifier)
@@ -265,25 +267,30 @@ class BlockWriter:
     def _card(self, block: Card, identifier: str, level: int) -> str:
         """A step: its head, and rows of text with the pictures of it beside."""
         reference = f'<span class="tag">{escape(block.reference)}</span>' if block.reference else ""
-        title = f"<h{level}>{self.voice.inline(block.title)}</h{level}>"
+        title = f"<h{level}>{self.voice.inline(block.what)}</h{level}>"
         step = f'<a class="step" href="#{identifier}">{escape(block.step)}</a>'
         line = f'<p class="line">{escape(block.head)}</p>'
-        head = f"<header>{step}{title}{reference}{self._neighbours(identifier)}{line}</header>"
+        links = self._neighbours(identifier, titles=not block.folded)
+        head = f"<header>{step}{title}{reference}{links}{line}</header>"
         body = "".join(self._rows(block.blocks, level + 1))
-        if block.folded:
+        if block.folded and not all(isinstance(inner, Paragraph) for inner in block.blocks):
             body = figures.folded(words.SHOW_CARD, self.voice, body, "body")
         opening = attributes(
             class_=f"card {direction(block.step)}", id=identifier, data_step=block.step,
-            data_layer=block.layer, aria_label=f"{block.step} {self.voice.attribute(block.title)}",
+            data_layer=block.layer, aria_label=f"{block.step} {self.voice.attribute(block.what)}",
         )  # fmt: skip
         return f"<article{opening}>{head}{body}</article>"
 
-    def _neighbours(self, identifier: str) -> str:
-        """Links to the step before, the layer's step in the other direction, and the step after."""
+    def _neighbours(self, identifier: str, titles: bool) -> str:
+        """Links to the step before, the layer's step in the other direction, and the step after.
+
+        titles: whether they say what they are, which takes a tenth of a page of 200 layers that repeat.
+        """
         links = ""
         for address, step, what, sign in self.steps.neighbours("#" + identifier):
             name = f"{escape(step)} {sign}" if sign == "→" else f"{sign} {escape(step)}"
-            links += f"<a{attributes(href=address, title=self.voice.attribute(what))}>{name}</a>"
+            title = self.voice.attribute(what) if titles else None
+            links += f"<a{attributes(href=address, title=title)}>{name}</a>"
         return f'<span class="neighbours">{links}</span>'
 
     def _rows(self, blocks: tuple[Block, ...], level: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Blocks of numbers as figures of a page: matrices, maps, bars, curves, the chain of layers.
 
-Every picture has its numbers as a table beside it, folded: for screen readers, for print, for copying.
+Every picture has its numbers: as texts in it, or as a table beside it, folded, for screen readers, for print,
+for copying.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ from chainrule.explaining.numbers import short
 from chainrule.formulas.boxes import Box
 
 _TINTS = 5  # of a cell of a matrix, on each side of 0
-_MOST_TABLE = (
-    1000  # entries of the table beside a map: more are no help to a reader, and the page is to be small
-)
+_MOST_TABLE = 1000  # entries of the table beside a map: more are no help to a reader
 
 
 def matrix(block: Matrix, voice: Voice, identifier: str) -> str:
@@ -77,7 +76,7 @@ def _stats(stats: Sequence[float], voice: Voice) -> str:
 # ----------------------------------------------------------------------------------------------------
 
 
-def maps(block: Maps, voice: Voice, identifier: str) -> str:
+def maps(block: Maps, voice: Voice, identifier: str, tables: bool = True) -> str:
     """Maps side by side; data-quantity, data-axes and data-scale on the figure, data-index on every panel."""
     image, alone = svg.as_images(block), len(block.panels) == 1
     head = attributes(
@@ -89,9 +88,9 @@ def maps(block: Maps, voice: Voice, identifier: str) -> str:
         f'<div class="legend"><span>{short(-block.scale)}</span><span class="scale"></span>'
         f"<span>{short(block.scale)}</span>{_left_out(block.left_out, voice)}</div>"
     )
-    tables = "".join(_panel_table(panel, voice) for panel in block.panels) if not image else ""
-    tables = tables if sum(panel.values.size for panel in block.panels) <= _MOST_TABLE else ""
-    numbers = folded(words.NUMBERS, voice, tables) if tables else ""
+    few = sum(panel.values.size for panel in block.panels) <= _MOST_TABLE
+    inner = "".join(_panel_table(panel, voice) for panel in block.panels) if tables and few else ""
+    numbers = folded(words.NUMBERS, voice, inner) if inner else ""
     return (
         f"<figure{head}>{_caption(block.symbol, block.title, voice)}"
         f'<div class="panels">{panels}</div>{legend}{numbers}</figure>'
@@ -126,25 +125,22 @@ def _panel_table(panel: Panel, voice: Voice) -> str:
 
 
 def bars(block: Bars, voice: Voice, identifier: str) -> str:
-    """Bars per label and group; <rect data-row data-group>."""
-    values = block.values.reshape(len(block.labels), -1)
+    """Bars per label and group, <rect data-row data-group>, and their numbers as texts of the picture."""
     picture = svg.bars(block, voice)
-    groups = block.groups or (voice.attribute(words.VALUE),)
-    numbers = folded(words.NUMBERS, voice, number_table(block.labels, groups, values))
     head = attributes(class_="chart", id=identifier, data_quantity=block.quantity)
     caption = _caption(block.symbol, block.title, voice)
     more = _left_out(block.left_out, voice)
-    return f'<figure{head}>{caption}<div class="scroll">{picture}</div>{more}{numbers}</figure>'
+    return f'<figure{head}>{caption}<div class="scroll">{picture}</div>{more}</figure>'
 
 
-def curve(block: Curve, voice: Voice, identifier: str) -> str:
+def curve(block: Curve, voice: Voice, identifier: str, tables: bool = True) -> str:
     """f, f' and the histogram of z."""
     caption = f"<figcaption>{voice.inline(block.title)}</figcaption>"
     head = attributes(class_="chart", id=identifier)
     named = zip(block.edges[:-1], block.edges[1:], strict=True)
     labels = [f"{short(float(a), 3)} … {short(float(b), 3)}" for a, b in named]
     counts = np.asarray(block.counts, np.float64).reshape(-1, 1)
-    numbers = folded(words.NUMBERS, voice, number_table(labels, ("#z",), counts)) if labels else ""
+    numbers = folded(words.NUMBERS, voice, number_table(labels, ("#z",), counts)) if labels and tables else ""
     return f"<figure{head}>{caption}{svg.curve(block, voice)}{numbers}</figure>"
 
 

@@ -10,6 +10,9 @@ from chainrule.formulas import render_mathml
 from chainrule.formulas.boxes import Box, Row, Sign, bare
 
 escape = render_mathml.escape
+_FENCE = re.compile(
+    r'<mo form="(?:pre|post)fix" fence="true"(?:( stretchy="true")|( stretchy="false"))>([()\[\]])</mo>'
+)
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -33,8 +36,18 @@ def plain(text: str) -> str:
 
 
 def inline_math(box: Box) -> str:
-    """A formula within a line."""
-    return render_mathml.math(render_mathml.render(box))
+    """A formula within a line; a page needs no namespace, which would be a tenth of its formulas."""
+    return f"<math>{_compact(render_mathml.render(box))}</math>"
+
+
+def display_math(box: Box) -> str:
+    """A formula on lines of its own."""
+    return f'<math display="block">{_compact(render_mathml.render(box))}</math>'
+
+
+def _compact(mathml: str) -> str:
+    """Without what browsers know of ( and [ at the ends of a row: they are fences, and grow."""
+    return _FENCE.sub(lambda found: f"<mo{'' if found[1] else found[2]}>{found[3]}</mo>", mathml)
 
 
 def breakable_math(box: Box) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.explaining import scale as colours
 
-_STEPS = 127  # one byte for 2 * 127 + 1 levels and the one of what is not finite
+_STEPS = colours.STEPS  # the levels of cells that are drawn one by one; more make the files twice as large
 
 
 def encode(values: NDArray[np.float64], scale: float) -> bytes:

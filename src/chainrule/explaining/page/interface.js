@@ -14,7 +14,7 @@
 //   ready(f)            f runs when every script has run
 "use strict";
 ((chainrule) => {
-  const embedded = JSON.parse(document.getElementById("document").textContent);
+  const embedded = chainrule.read(document.getElementById("document").textContent);
   const languages = document.documentElement.dataset.language.split("+");
 
   // -- elements --------------------------------------------------------------------------------------------
