@@ -39,7 +39,7 @@ Json = dict[str, Any]
 SCHEMA = 1
 # Of the page's budget for the tensors' numbers; a page of LeNet has as much again in formulas, tables and
 # pictures.
-SHARE_OF_NUMBERS = 0.4
+SHARE_OF_NUMBERS = 0.36
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ def _meta(task: Task) -> Json:
         "samples": len(task.X),
         "label": str(np.asarray(task.y)[task.sample].tolist()),
         "training_size": task.training_size,
+        "budget": task.budget,
         "eta": task.eta,
         "notation": task.notation,
         "language": task.language,
