@@ -173,7 +173,7 @@
       const axis = axes[Number(rect.dataset.group)];
       axis.setAttribute("d", axis.getAttribute("d").replace(/^M[\d.]+/, `M${zero}`));
     });
-    const width = samples.length;
+    const width = 1 + Math.max(0, ...rects.map((rect) => Number(rect.dataset.group)));
     [...figure.querySelectorAll("table.values td")].forEach((td, i) => {
       const place = [entries[Math.floor(i / width)], samples[i % width]];
       write(td, number(tensor.data[at.flat(tensor.shape, place)], 3));
