@@ -57,17 +57,19 @@
     return make("div", { class: "scroll" }, make("table", { class: kind }, make("tbody", {}, rows), make("tfoot", {}, sum)));
   }
 
-  /** The table of terms, of its three largest where it is long; then all of them on demand. */
-  page.terms = (terms, value) => {
-    if (terms.length <= MOST_TERMS) return [table(terms, value)];
+  /** The table of terms {what, factors, value}, of its three largest where it is long, then all of them on demand; `more`:
+   *  terms that are shown in any case, behind them.
+   */
+  page.terms = (terms, value, more = []) => {
+    if (terms.length <= MOST_TERMS) return [table([...terms, ...more], value)];
     const bySize = [...terms].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     const rest = terms.length - 3;
     const others = { what: () => say(`other ${rest} terms`, `其余 ${rest} 项`), factors: "", value: bySize.slice(3).reduce((total, one) => total + one.value, 0) };
     const all = make("details", { class: "more", toggle: () => all.open && all.children.length < 2 && all.append(list()) },
       make("summary", {}, say(`all ${terms.length} terms`, `全部 ${terms.length} 项`)));
-    const list = () => (terms.length <= LISTED ? table(terms, value, "terms all") :
+    const list = () => (terms.length <= LISTED ? table([...terms, ...more], value, "terms all") :
       make("p", { class: "quiet" }, say(`The list of ${terms.length} terms is too long for a page.`, `${terms.length} 项，列表过长。`)));
-    return [table([...bySize.slice(0, 3), others], value), all];
+    return [table([...bySize.slice(0, 3), others, ...more], value), all];
   };
 
   const sums = (sum, leaf) => page.terms(sum.of.map((term) =>

@@ -231,11 +231,11 @@
         factors: `${number(one.w)} · ${number(one.d)}`, value: one.value,
       }));
       const others = stamps.kernelsOf(channel).length - 1;
-      if (others) terms.push({ what: () => say(`other ${others} kernels`, `其余 ${others} 个核`), factors: "", value: rest });
+      const more = { what: () => say(`through ${others} other kernel${others > 1 ? "s" : ""}`, `经其余 ${others} 个核`), factors: "", value: rest };
       const total = stamps.gathered(place, channel);
       const line = make("p", { class: "line" }, channels(), " ", chooser(say("kernel k", "核 k"), stamps.kernelsOf(channel), k, (n) => { state.k = n; show(); }));
       content.replaceChildren(line, make("div", { class: "panels" }, delta, turned, inputMap(canvas, largest(canvas))),
-        make("div", { class: "sum" }, page.terms(terms, total)), result(total, say("gathered:", "汇集得：")));
+        make("div", { class: "sum" }, page.terms(terms, total, others ? [more] : [])), result(total, say("gathered:", "汇集得：")));
     }
 
     const times = () => page.math.tag("mo", "·");
