@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.explaining.numbers import short
 from chainrule.formulas.boxes import Box
 
 Array = NDArray[np.float64]
@@ -114,7 +115,8 @@ class Matrix(Block):
     """A small matrix with its numbers, (rows, columns) <= 6 x 8, or the corners of a larger one.
 
     values: what is shown; shape: of the whole; gaps: rows and columns behind which "⋯" stands for what is
-    left out.  symbol: what it is.  stats: (min, mean, max, norm) of the whole.
+    left out.  symbol: what it is.  stats: (min, mean, max, norm) of the whole, zeros where they are not told.
+    printed: what stands in the cells where it is not the numbers, in a worksheet.
     """
 
     symbol: Box
@@ -124,6 +126,14 @@ class Matrix(Block):
     column_gap: int | None = None
     stats: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     quantity: str = ""
+    printed: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """The cells as they are printed."""
+        if self.printed:
+            return list(map(list, self.printed))
+        return [[short(float(value)) for value in row] for row in self.values]
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,13 @@ def matrix(block: Matrix, voice: Voice, identifier: str) -> str:
     across = _whole_indices(columns, block.shape[1], block.column_gap)
     finite = np.abs(block.values[np.isfinite(block.values)])
     largest = float(finite.max()) if finite.size else 0.0
-    lines = []
+    lines, texts = [], block.texts
     for row in range(rows):
         cells = ""
         for column in range(columns):
             value = float(block.values[row, column])
             head = attributes(class_=_tint(value, largest), data_index=f"{down[row]},{across[column]}")
-            cells += f"<td{head}>{short(value)}</td>"
+            cells += f"<td{head}>{texts[row][column]}</td>"
             cells += "<td>⋯</td>" if _gap_behind(column, columns, block.column_gap) else ""
         lines.append(f"<tr>{cells}</tr>")
         if _gap_behind(row, rows, block.row_gap):

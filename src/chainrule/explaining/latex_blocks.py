@@ -200,7 +200,7 @@ class Writer:
     def matrix(self, block: Matrix) -> str:
         """A small matrix with its numbers, or the corners of a larger one with its statistics below."""
         symbol = self.formulas.latex(block.symbol)
-        body = self.array(block.values, block.row_gap, block.column_gap)
+        body = self.array(block.texts, block.row_gap, block.column_gap)
         rows, columns = block.shape
         whole = rf"\quad ({rows}\times {columns})" if block.values.shape != block.shape else ""
         lines = [rf"\[ \bpfit{{$\displaystyle {symbol} = {body}{whole}$}} \]"]
@@ -210,16 +210,16 @@ class Writer:
             lines.append(rf"{{\small\centering ${figures}$\par}}")
         return "\n".join(lines)
 
-    def array(self, values: np.ndarray, row_gap: int | None, column_gap: int | None) -> str:
+    def array(self, texts: Sequence[Sequence[str]], row_gap: int | None, column_gap: int | None) -> str:
         """A pmatrix; \\cdots behind `column_gap` columns, a line of \\vdots behind `row_gap` rows."""
 
         def line(cells: list[str], dots: str) -> str:
             cells = cells if column_gap is None else [*cells[:column_gap], dots, *cells[column_gap:]]
             return " & ".join(cells)
 
-        rows = [line([number(short(float(value))) for value in row], r"\cdots") for row in values]
+        rows = [line(list(map(number, row)), r"\cdots") for row in texts]
         if row_gap is not None:
-            rows.insert(row_gap, line([r"\vdots"] * values.shape[1], r"\ddots"))
+            rows.insert(row_gap, line([r"\vdots"] * len(texts[0]), r"\ddots"))
         return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
 
     # -- pictures --------------------------------------------------------------------------------------------
@@ -285,7 +285,8 @@ class Writer:
         gaps = [EDGE if n > MOST else None for n in sizes]
         title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
         norm = number(short(float(np.linalg.norm(np.nan_to_num(panel.values)))))
-        body = self.array(panel.values[np.ix_(*kept)], *gaps)
+        texts = [[short(float(value)) for value in row] for row in panel.values[np.ix_(*kept)]]
+        body = self.array(texts, *gaps)
         about = rf"\quad ({rows}\times {columns},\ \|\cdot\| = {norm})"
         return rf"\[ \bpfit{{$\displaystyle {title}{body} {about}$}} \]"
 

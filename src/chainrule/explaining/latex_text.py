@@ -41,6 +41,7 @@ _PLAIN = {
     "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"{\char34}", "`": r"\textasciigrave{}", "'": "'",
     "—": "---", "–": "--", "“": "``", "”": "''", "‘": "`", "’": "'", "§": r"\S{}",
+    "⟦": "⟦", "⟧": "⟧",  # a place of a worksheet
     "\N{NO-BREAK SPACE}": "~", "\u200b": "", "\t": " ", "\n": " ", "\r": "",
 }  # fmt: skip
 CIRCLED = {chr(0x2460 + i): f"({i + 1})" for i in range(20)}

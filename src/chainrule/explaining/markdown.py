@@ -187,8 +187,7 @@ class Writer:
 
     def _matrix(self, block: Matrix) -> str:
         """A matrix in parentheses, or its corners; below it what the whole is."""
-        lines = [[number(short(float(value))) for value in row] for row in block.values]
-        rows = [_gapped(row, block.column_gap, r"\cdots") for row in lines]
+        rows = [_gapped(list(map(number, row)), block.column_gap, r"\cdots") for row in block.texts]
         if block.row_gap is not None:
             dots = [r"\vdots"] * block.values.shape[1]
             rows.insert(block.row_gap, _gapped(dots, block.column_gap, r"\ddots"))

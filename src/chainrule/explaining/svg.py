@@ -1,7 +1,7 @@
 """Pictures as SVG: maps of signed numbers, bars, curves.
 
 Every function returns one <svg> without colours of its own: they come from page/picture.css and
-scale.style(), so that a page can be dark.  `standalone` makes a file of one, with its style inside.
+scale.style(), so that a page can be dark.  svg_files.py makes files of them, with their style inside.
 
 A map has one unit per cell: the cell (row, column) is <rect x="column" y="row">, in a group of class "cells";
 marks lie in the group "marks" above it.  A picture with more than MOST_CELLS cells holds one image instead of
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from importlib import resources
 
 import numpy as np
 
@@ -40,14 +39,6 @@ _SYMBOLS = (
 def sprite() -> str:
     """The marks of maps, once for a page."""
     return f'<svg class="sprite" width="0" height="0" aria-hidden="true">{_SYMBOLS}</svg>'
-
-
-def standalone(picture: str) -> str:
-    """A picture of this module as a file of its own."""
-    css = (resources.files("chainrule.explaining") / "page" / "picture.css").read_text("utf-8")
-    opening, inner = picture.split(">", 1)
-    style = f"<style>{css}{scale.style()}</style><defs>{_SYMBOLS}</defs>"
-    return f'{opening} xmlns="http://www.w3.org/2000/svg">{style}{inner}\n'
 
 
 def as_images(maps: Maps) -> bool:

@@ -185,14 +185,14 @@ class Writer:
         yield from (f"  {line}".rstrip() for line in table.split("\n"))
 
     def _matrix(self, block: Matrix) -> Iterator[str]:
-        rows = [[short(float(value)) for value in row] for row in block.values]
+        rows = block.texts
         if block.column_gap is not None:
             rows = [[*row[: block.column_gap], "⋯", *row[block.column_gap :]] for row in rows]
         if block.row_gap is not None:
             rows.insert(block.row_gap, ["⋮"] * len(rows[0]))
         least, mean, most, norm = map(short, block.stats)
-        name = f"{render_text.render(block.symbol)} {block.shape[0]}×{block.shape[1]}"
-        yield f"    {name}  {least} … {most}, mean {mean}, ‖·‖ {norm}"
+        told = f"  {least} … {most}, mean {mean}, ‖·‖ {norm}" if any(block.stats) else ""
+        yield f"    {render_text.render(block.symbol)} {block.shape[0]}×{block.shape[1]}{told}"
         if rows:
             yield from (f"      {line}" for line in text_table(rows, range(len(rows[0])), ()).split("\n"))
 
