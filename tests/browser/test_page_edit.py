@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from chainrule.explaining import scale
 from chainrule.explaining.numbers import short
 from chainrule.explaining.tensors import decode
 from tests.browser.page import Page
+from tests.browser.test_report_page import attention, recurrent
 
 Change = tuple[str, tuple[int, ...], float]
 PENALTY = cr.L2(0.01)
@@ -322,6 +324,17 @@ def test_nudge_at_a_kink(page: Page, tmp_path: Path) -> None:
     assert page.text("#dock-nudge .warning") == ""
     page.click(page.box("#dock .epsilon", scroll=True).point(0.999))
     assert "relu1 changes sides" in page.text("#dock-nudge .warning")
+
+
+@pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_tests_its_dock(make: Any, language: str, page: Page, tmp_path: Path) -> None:
+    network, X, y = make()
+    report = cr.explain(network, X, y, penalty=PENALTY, check=False, language=language)
+    open_report(page, report, tmp_path, "selftest")
+    handlers = json.loads(page.text("#selftest"))["handlers"]
+    assert [handlers[name] for name in ("change and undo", "nudge", "quiz")] == [True] * 3, handlers
+    assert page.errors == page.requests == []
 
 
 def test_nothing_of_the_dock_is_printed(page: Page, tmp_path: Path) -> None:

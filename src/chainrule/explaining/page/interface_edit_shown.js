@@ -9,6 +9,7 @@
   const LEVELS = 24; // on each side of 0, as in scale.py
   const TINTS = 5; // as in html_figures.py
   const before = new WeakMap(); // the text of an element as the report was written
+  let touched = false; // whether anything is changed
   const listed = (text) => (text ? text.split(",").map(Number) : []);
   const largestOf = (values) =>
     values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
@@ -35,9 +36,10 @@
   }
 
   /** A number in an element; where it is another than at first, that is marked and kept in its title. */
-  function write(element, text) {
+  function write(element, after) {
     if (!before.has(element)) before.set(element, element.textContent);
     const old = before.get(element);
+    const text = touched ? after : old; // with all changes taken back, to the letter what was there
     if (element.textContent !== text) element.textContent = text;
     const moved = old !== text;
     if (element.classList.contains("moved") === moved) return;
@@ -182,8 +184,6 @@
 
   // -- all of them -----------------------------------------------------------------------------------------
   const WRITERS = { maps: map, matrix, chart: bars };
-  let touched = false;
-
   page.onChange((changes) => {
     const same = Object.keys(changes).length === 0;
     if (same && !touched) return;

@@ -21,13 +21,13 @@
 
   check("change and undo", () => within("change", () => {
     const id = edit.ids.at(-1);
-    const index = report.tensors[id].shape.map(() => 0);
     enter(".inside select", id, "change");
+    const { index } = page.chosen();
     const wanted = edit.before(id, index) + 0.5;
     enter(".value", wanted);
     edit.settle();
     const array = { shape: report.tensors[id].shape, data: chainrule.decode(report)[id].data.slice() };
-    array.data[0] = wanted;
+    array.data[chainrule.arrays.flat(array.shape, index)] = wanted;
     const expected = chainrule.passes(report, { [id]: array });
     const shown = find(".objective b").textContent;
     if (page.passes().J !== expected.J) return `J is ${page.passes().J}, not ${expected.J}`;
