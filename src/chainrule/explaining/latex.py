@@ -84,7 +84,8 @@ def _blocks(blocks: tuple[Block, ...], writer: Writer, star: str) -> list[str]:
             case Card(folded=True):
                 parts.append(_repeat(block, writer))
             case Card():
-                head = rf"\noindent{{\small {writer.voice.inline(block.head)}\par}}\nopagebreak" if block.head else ""
+                said = writer.voice.inline(block.head)
+                head = rf"\noindent{{\small {said}\par}}\nopagebreak" if block.head else ""
                 parts += [rf"\subsection{star}{{{heading(writer.voice, block)}}}", head]
                 parts += _blocks(block.blocks, writer, star)
             case Table(folded=True) if star:

@@ -41,6 +41,7 @@ LINES = 28  # of a table before it is continued: a tabular is not broken across 
 _NEXT = r"\par "  # between a sentence and the same in the other language
 MOST = 8  # rows or columns of a map in a fragment; of a larger one
 LABELS = 30  # of one picture of bars; more are continued in a picture below
+_NARROW = 7  # characters of a number; of broader ones there are fewer in a line
 EDGE = 3  # at either end are shown
 LEVELS = {
     "good": Say("good", "正常"),
@@ -104,7 +105,7 @@ class Writer:
     def formula(self, block: Formula) -> str:
         """A displayed formula with where it stands in the seeds, and the sentence beside it below."""
         room = self.room - (16 if block.tag else 0)
-        latex = self.formulas.fitted(self.formulas.latex(block.box), block.box, room)
+        latex = self.formulas.fitted(block.box, room)
         if block.reading == "shape":
             return rf"{{\small \[ {latex} \]}}"
         if block.reading == "boxed":
@@ -281,8 +282,10 @@ class Writer:
         panel = block.panels[place]
         rows, columns = panel.values.shape
         sizes = (rows, columns)
-        kept = [[*range(EDGE), *range(n - EDGE, n)] if n > MOST else [*range(n)] for n in sizes]
-        gaps = [EDGE if n > MOST else None for n in sizes]
+        printed = max((len(short(float(value))) for value in panel.values.flat), default=0)
+        edge = EDGE if printed <= _NARROW else EDGE - 1
+        kept = [[*range(edge), *range(n - edge, n)] if n > MOST else [*range(n)] for n in sizes]
+        gaps = [edge if n > MOST else None for n in sizes]
         title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
         norm = number(short(float(np.linalg.norm(np.nan_to_num(panel.values)))))
         texts = [[short(float(value)) for value in row] for row in panel.values[np.ix_(*kept)]]

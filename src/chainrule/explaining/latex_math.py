@@ -53,9 +53,15 @@ class Formulas:
         """The content of a formula."""
         return render_latex.render(self._box(box))
 
-    def fitted(self, latex: str, box: Box, room: int) -> str:
-        """The formula, made to fit the line where it may be wider than `room`."""
-        return rf"\bpfit{{$\displaystyle {latex}$}}" if width(box) > room else latex
+    def fitted(self, box: Box, room: int) -> str:
+        """The formula, in lines and made to fit where it may be wider than `room`."""
+        if width(box) <= room:
+            return self.latex(box)
+        lines = self.broken(box, room)
+        body = lines[0]
+        if len(lines) > 1:
+            body = r"\begin{aligned} &" + r" \\ &\quad ".join(lines) + r" \end{aligned}"
+        return rf"\bpfit{{$\displaystyle {body}$}}"
 
     def broken(self, box: Box, room: int) -> list[str]:
         """The formula in lines of about `room` characters, broken before + and −, in parentheses too."""
@@ -128,6 +134,8 @@ def _pieces(box: Box) -> list[tuple[str, int]]:
             continue
         space = r"\, " if isinstance(plain, Fence) and before is not None and not open_ else ""
         inner = [(render_latex.render(part), width(part))]
+        if isinstance(plain, Row):
+            inner = _pieces(plain)
         if isinstance(plain, Fence):
             inner = _pieces(bare(plain.body))
             inner[0] = (plain.left + inner[0][0], inner[0][1] + 1)
