@@ -54,6 +54,11 @@ def render(outline: Outline) -> str:
     return fitted(outline, outline.document.get("meta", {}).get("budget"), _page)
 
 
+def sheet(outline: Outline) -> str:
+    """The page of a worksheet: nothing that computes, and no numbers beside the pictures."""
+    return _page(outline, Detail(tables=False, scripts=False))
+
+
 def _page(outline: Outline, detail: Detail) -> str:
     voice = Voice(outline.language)
     identifiers = Identifiers({"document", "report"})

@@ -166,6 +166,31 @@ class Report:
 
         terminal.show(self.outline(language=language, notation=notation, linear=True), step=step)
 
+    def worksheet(
+        self,
+        path: Path_,
+        *,
+        blanks: float = 0.3,
+        seed: int = 0,
+        form: str | None = None,
+        language: str | None = None,
+        notation: str | None = None,
+    ) -> str:
+        """The derivation with a share `blanks` of its results left blank, and an answer key at its end.
+
+        path: its ending says the form, .tex (an article), .html, .md or .txt, unless `form` does: "article",
+        "html", "markdown" or "terminal".  seed: which results; the same in every form.  Returns the text.
+        Raises ValueError for a share outside (0, 1] or another form, FileError for another ending.
+        """
+        from chainrule.explaining import markdown, worksheet
+
+        kind = worksheet.form_of(path, form)
+        outline = self.outline(language=language, notation=notation, linear=kind == "terminal")
+        folder = f"{Path(path).stem}_files"
+        text, pictures = worksheet.render(outline, kind, blanks=blanks, seed=seed, folder=folder)
+        markdown.write_pictures(pictures, Path(path).parent / folder)
+        return _written(text, path)
+
     def json(self, path: Path_ | None = None) -> str:
         """The document itself.  Returns the JSON."""
         return _written(json.dumps(self.document, ensure_ascii=False, allow_nan=False), path)
