@@ -63,13 +63,19 @@ LARGEST = 5  # samples that are named
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What is diagnosed on: a random part of the data where there is much of it, samples first."""
+    """What is diagnosed on: a random part of the data where there is much of it, samples first.
+
+    The samples stand in the order of the data, so that dropout, which draws by a sample's place, masks them as
+    `backpropagate` does; `mixed` are the places in random order, for groups that data sorted by class would
+    make alike.
+    """
 
     X: Array
     targets: Array
     loss: Loss
     weights: Array | None
-    rows: Array  # which samples of the data these are
+    rows: Array  # which samples of the data these are, ascending
+    mixed: Array  # places 0, …, len(rows) - 1, in a random order
 
 
 def flow_of(
@@ -128,7 +134,7 @@ def _measured(
     flows(passes[:-1] if pair else passes, d, "", found)
     places = {name: place for place, name in enumerate(network.shapes)}
     found.sort(key=lambda flow: places[flow.one.name])
-    groups = grouped(found, m, batch_size)
+    groups = grouped(found, batch.mixed, batch_size)
     of_penalty = penalty_gradients(network, penalty, training_size)
     first, moves, sizes = steps(network, groups, of_penalty, optimizer, rate)
     data = float(np.sum(weights * values)) / m
@@ -169,16 +175,17 @@ def _measured(
 def batch_of(
     network: Network, X: Any, y: Any, loss: Loss | str | None, sample_weight: Any, samples: int
 ) -> Batch:
-    """The samples, checked; at most `samples` of them in an order of their own, always the same one."""
+    """The samples, checked; at most `samples` of them, always the same ones, in the order of the data."""
     chosen = loss_from(loss, network.layers[-1])
     chosen.check_output(network.layers)
     X = check_inputs(X, network.input_shape, dtype=network.dtype, vocabulary=network.vocabulary)
     targets, _ = encode_targets(y, network, chosen, len(X))
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-    rows = np.random.Generator(np.random.PCG64(0)).permutation(len(X))[:samples]
+    drawn = np.random.Generator(np.random.PCG64(0)).permutation(len(X))[:samples]
+    rows, mixed = np.sort(drawn), np.argsort(np.argsort(drawn))
     if weights is not None:
         weights = check_weights(weights[rows], len(rows)) if weights[rows].any() else np.ones(len(rows))
-    return Batch(X[rows], targets[rows], chosen, weights, rows)
+    return Batch(X[rows], targets[rows], chosen, weights, rows, mixed)
 
 
 def rate_of(optimizer: Optimizer, history: History | None) -> float:
@@ -291,7 +298,7 @@ def _sample_norms(network: Network, batch: Batch) -> dict[str, Any] | None:
     """‖g_i‖ of single samples; None where samples have no gradient of their own, or draw random numbers."""
     if any(layer.mixes_samples or type(layer).draw is not Layer.draw for layer in leaves(network.layers)):
         return None
-    part = slice(0, NORMS)
+    part = np.sort(batch.mixed[:NORMS])
     weights = None if batch.weights is None else batch.weights[part]
     try:
         norms = network.executor().sample_norms(
@@ -307,6 +314,6 @@ def _sample_norms(network: Network, batch: Batch) -> dict[str, Any] | None:
         "min": float(finite.min()),
         "median": float(np.median(finite)),
         "max": float(finite.max()),
-        "largest": [int(batch.rows[place]) for place in order],
+        "largest": [int(batch.rows[part[place]]) for place in order],
         **faults(norms, "float64"),
     }

@@ -41,13 +41,17 @@ class Groups:
     gradients: list[dict[str, Array]]
 
 
-def grouped(found: Sequence[Flow], samples: int, batch_size: int) -> Groups:
-    """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples."""
+def grouped(found: Sequence[Flow], mixed: Array, batch_size: int) -> Groups:
+    """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples.
+
+    mixed: the samples' places in a random order, from which the batches are cut.
+    """
+    samples = len(mixed)
     size = max(1, min(batch_size, samples // LEAST_GROUPS))
     count = min(MOST_GROUPS, samples // size)
     gradients: list[dict[str, Array]] = []
     for number_ in range(count):
-        part = slice(number_ * size, (number_ + 1) * size)
+        part = mixed[number_ * size : (number_ + 1) * size]
         own = {
             f"{flow.one.name}.{name}": gradient / size
             for flow in found
@@ -58,8 +62,8 @@ def grouped(found: Sequence[Flow], samples: int, batch_size: int) -> Groups:
     return Groups(size, gradients)
 
 
-def _of_samples(flow: Flow, part: slice) -> dict[str, Array]:
-    """A layer's gradients from some samples: the formulas on a part of the last axis.
+def _of_samples(flow: Flow, part: Array) -> dict[str, Array]:
+    """A layer's gradients from some samples: the formulas on some places of the last axis.
 
     A layer that mixes samples needs all of them in its formulas: there δ of the others is set to 0.
     """
