@@ -78,3 +78,14 @@ def test_without_javascript_all_is_there(page: Page, tmp_path: Path) -> None:
     box = page.box("#F1-forward-sized math", scroll=True)
     assert box.width > 50
     assert box.height > 15
+
+
+@pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention])
+def test_the_handlers_test_themselves(make: Any, page: Page, tmp_path: Path) -> None:
+    network, X, y = make()
+    cr.explain(network, X, y, penalty=cr.L2(0.01), check=False).html(tmp_path / "report.html")
+    page.open(tmp_path / "report.html", "selftest")
+    handlers = json.loads(page.text("#selftest"))["handlers"]
+    assert {"steps", "pointing", "gather and scatter"} <= set(handlers)
+    assert set(handlers.values()) == {True}
+    assert page.errors == page.requests == []

@@ -50,12 +50,12 @@
   // -- reading ---------------------------------------------------------------------------------------------
   /** Reads entries of a table's nodes under `offsets`, the values of the indices of the sums around. */
   class Reader {
-    constructor(formula, offsets, throughNames) {
-      Object.assign(this, { formula, offsets, throughNames });
+    constructor(formula, offsets, throughNames, left) {
+      Object.assign(this, { formula, offsets, throughNames, left });
     }
 
     inner(offsets) {
-      return new Reader(this.formula, { ...this.offsets, ...offsets }, this.throughNames);
+      return new Reader(this.formula, { ...this.offsets, ...offsets }, this.throughNames, this.left);
     }
 
     value(number) {
@@ -78,6 +78,8 @@
 
     /** The entry of a node at a place of the (larger) array it is broadcast to. */
     read(number, place) {
+      this.left.reads -= 1;
+      if (this.left.reads < 0) throw new RangeError("an entry is made of more entries than were asked for");
       const node = this.formula.nodes[number];
       const shape = this.shape(number);
       const own = place.slice(place.length - shape.length).map((i, axis) => (shape[axis] === 1 ? 0 : i));
@@ -326,11 +328,12 @@
 
   /** The entry `index` of the value of node `root`; through: named intermediates are worked out too.
    *
-   *  bindings: arrays by symbol, or a Formula of these nodes, which keeps what it has computed.
+   *  bindings: arrays by symbol, or a Formula of these nodes, which keeps what it has computed.  most: nodes that are
+   *  read for it, beyond which there is a RangeError; through attention they are millions.
    */
-  function element(nodes, root, index, bindings, { through = false } = {}) {
+  function element(nodes, root, index, bindings, { through = false, most = Infinity } = {}) {
     const kept = bindings instanceof chainrule.Formula;
-    const reader = new Reader(kept ? bindings : new chainrule.Formula(nodes, bindings), {}, through);
+    const reader = new Reader(kept ? bindings : new chainrule.Formula(nodes, bindings), {}, through, { reads: most });
     const shape = reader.shape(root);
     if (index.length !== shape.length || index.some((i, axis) => !(i >= 0 && i < shape[axis]))) {
       throw new Error(`the value has the shape (${shape}), which has no entry (${index})`);

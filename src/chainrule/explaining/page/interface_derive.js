@@ -9,6 +9,7 @@
   const at = chainrule.arrays;
   const { loss } = report;
   const MOST = 3e7; // products of a layer that are computed for one entry: a tenth of a second
+  const MOST_READ = 2e5; // nodes read for one entry
   const top = report.graph.layers;
   const layers = new Map(chainrule.layersOf(top).map((layer) => [layer.name, layer]));
 
@@ -97,10 +98,20 @@
       const { d, ...forward } = bindings();
       return forward;
     });
-    const read = (options) => chainrule.element(nodes, roots[root], index, formula, options);
-    const element = read({});
-    const through = chainrule.entries(element).some((one) => !one.symbol) ? read({ through: true }) : element;
-    return { layer, ids, root, element, through };
+    const element = read(nodes, roots[root], index, formula, {});
+    if (!element) throw new Unknown("this entry is made of too many others to be shown", "这个元素由过多的其他元素组成，无法显示");
+    const named = chainrule.entries(element).some((one) => !one.symbol);
+    return { layer, ids, root, element, through: named ? read(nodes, roots[root], index, formula, { through: true }) : null };
+  }
+
+  /** An element; null for one that is made of too much to be shown. */
+  function read(nodes, root, index, formula, options) {
+    try {
+      return chainrule.element(nodes, root, index, formula, { most: MOST_READ, ...options });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return null;
+    }
   }
 
   /** A number by itself, as one term: what another card works out. */
