@@ -9,7 +9,8 @@
   const at = chainrule.arrays;
   const { loss } = report;
   const MOST = 3e7; // products of a layer that are computed for one entry: a tenth of a second
-  const MOST_READ = 2e5; // nodes read for one entry
+  const MOST_READ = 2e5; // nodes read for one entry; through its names, which only outlines need, fewer
+  const MOST_THROUGH = 5e3; // 30 ms; through attention it would be millions
   const top = report.graph.layers;
   const layers = new Map(chainrule.layersOf(top).map((layer) => [layer.name, layer]));
 
@@ -101,7 +102,7 @@
     const element = read(nodes, roots[root], index, formula, {});
     if (!element) throw new Unknown("this entry is made of too many others to be shown", "这个元素由过多的其他元素组成，无法显示");
     const named = chainrule.entries(element).some((one) => !one.symbol);
-    return { layer, ids, root, element, through: named ? read(nodes, roots[root], index, formula, { through: true }) : null };
+    return { layer, ids, root, element, through: named ? read(nodes, roots[root], index, formula, { through: true, most: MOST_THROUGH }) : null };
   }
 
   /** An element; null for one that is made of too much to be shown. */
