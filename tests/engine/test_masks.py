@@ -135,6 +135,9 @@ def test_masking_hands_down_no_delta_to_padding(level: str, dtype: str) -> None:
 def test_masking_refuses_what_it_cannot_be() -> None:
     with pytest.raises(ValueError, match=r"float32 holds exactly.*received 0\.1"):
         cr.Masking(0.1)
+    for value in ("0", None, True, np.nan, 1e300, 10**400):
+        with pytest.raises(ValueError, match="Masking value must be a number"):
+            cr.Masking(value)  # type: ignore[arg-type]
     with pytest.raises(cr.ShapeError, match="Masking needs a sequence"):
         cr.Network([cr.Masking()], input_shape=(4,))
     with pytest.raises(TypeError, match="write value="):
@@ -167,3 +170,42 @@ def test_an_embedding_masks_for_a_recurrence() -> None:
     padded = np.array([[2, 1, 2, 4, 2], [1, 4, 2, 2, 2]])
     one, other = network.predict(padded)
     np.testing.assert_array_equal(one, other)
+
+
+class StepsThatCount(cr.Loss):
+    """The guide's cross-entropy, for one-hot rows that are 0 where a step does not count."""
+
+    def value(self, a: Any, y: Any) -> Any:
+        return -cr.formulas.sum_outputs(cr.formulas.xlogy(y, a))
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return -cr.formulas.ratio(y, a)
+
+
+def test_a_loss_of_the_steps_that_are_there() -> None:
+    """As if every sequence were trained by itself, as long as it is."""
+    r = np.random.default_rng(4)
+    lengths, labels = np.array([5, 1, 3, 4, 2, 5, 2]), r.integers(0, 3, (7, STEPS))
+    there = np.arange(STEPS) < lengths[:, None]
+    X, y = r.standard_normal((7, STEPS, 2)) * there[..., None], np.eye(3)[labels] * there[..., None]
+    layers = [cr.LSTM(4, outputs="all"), cr.Dense(3), cr.Softmax()]
+    network = cr.Network([cr.Masking(), *layers], input_shape=(STEPS, 2), dtype="float64")
+    step = network.backpropagate(X, y, loss=StepsThatCount())
+    alone = []
+    for i, n in enumerate(lengths):
+        own = cr.Network(layers, input_shape=(int(n), 2), dtype="float64")
+        own.set_flat_parameters(network.flat_parameters())
+        alone.append(own.backpropagate(X[i : i + 1, :n], labels[i : i + 1, :n]))
+    assert step.loss == pytest.approx(np.mean([one.loss for one in alone]), rel=1e-13)
+    for name, gradient in step.gradients.items():
+        assert gradient == pytest.approx(np.mean([one.gradients[name] for one in alone], axis=0), abs=1e-14)
+    assert not step.deltas["dense1"][~there].any()
+
+
+def test_pytorchs_mark_for_steps_that_do_not_count_is_refused() -> None:
+    network = cr.Network([cr.LSTM(4, outputs="all"), cr.Dense(3), cr.Softmax()], input_shape=(STEPS, 2))
+    X, y = np.ones((2, STEPS, 2)), np.array([[0, 1, 1, 0, 1], [1, 0, -100, -100, -100]])
+    with pytest.raises(cr.DataError, match=r"y holds -100 at \[1, 2\].*one-hot rows that are 0"):
+        cr.fit(network, X, y)
+    network.classes = [0, 1, -100]  # whoever says that it is a class may have it
+    assert np.isfinite(network.loss(X, y))

@@ -12,6 +12,7 @@ from chainrule.losses import BinaryCrossEntropy, CategoricalHinge, CrossEntropy,
 
 Shape = tuple[int, ...]
 Encoded = tuple[Array, Array | None]
+_LEFT_OUT = -100  # ignore_index of PyTorch's CrossEntropyLoss
 _SUM_ERROR = 1e-4  # how far a row of probabilities may be from sum 1: ten thousand float32 roundings of 1e-8
 
 
@@ -239,6 +240,14 @@ def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tupl
     labels = _labels(array, argument)
     if known is not None:
         return _look_up(labels, known, argument), known
+    if labels.ndim > 1 and labels.dtype.kind == "i":
+        left_out = labels == _LEFT_OUT
+        if left_out.any():
+            raise DataError(
+                f"{argument} holds {_LEFT_OUT} at {_first(left_out, labels)[0]}, PyTorch's mark for what does "
+                "not count; as a label it would be a class: write one-hot rows that are 0 there, and a loss that "
+                "takes them as the guide shows under 'Sequences of different lengths'"
+            )
     if labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs:
         return labels, np.arange(outputs)
     found, ids = np.unique(labels, return_inverse=True)

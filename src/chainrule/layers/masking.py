@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ShapeError, describe
 from chainrule.formulas import absolute, greater, max_features
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
 from chainrule.layers.checks import KEYWORDS
+from chainrule.scalars import finite_number
 
 UNSEEN = -1e9  # stands for a number of a masked step where a maximum or a softmax is taken
 
@@ -30,12 +31,13 @@ class Masking(Layer):
 
     @teach(KEYWORDS, "the number that stands for padding only: Masking(value=0.0)")
     def __init__(self, value: float = 0.0, *, name: str | None = None) -> None:
+        with np.errstate(over="ignore"):
+            if not finite_number(value) or float(np.float32(value)) != value:
+                raise ValueError(
+                    "Masking value must be a number that float32 holds exactly, such as 0, -1 or 0.5, "
+                    f"received {describe(value)}"
+                )
         self.value = float(value)
-        if float(np.float32(self.value)) != self.value:
-            raise ValueError(
-                "Masking value must be a number that float32 holds exactly, such as 0, -1 or 0.5, received "
-                f"{value!r}"
-            )
         self.name = name
 
     def forward(self, x: Any) -> Any:
