@@ -244,9 +244,9 @@ def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tupl
         left_out = labels == _LEFT_OUT
         if left_out.any():
             raise DataError(
-                f"{argument} holds {_LEFT_OUT} at {_first(left_out, labels)[0]}, PyTorch's mark for what does "
-                "not count; as a label it would be a class: write one-hot rows that are 0 there, and a loss that "
-                "takes them as the guide shows under 'Sequences of different lengths'"
+                f"{argument} holds {_LEFT_OUT} at {_first(left_out, labels)[0]}, PyTorch's mark for what "
+                "does not count; as a label it would be a class: write one-hot rows that are 0 there, and a "
+                "loss that takes them as the guide shows under 'Sequences of different lengths'"
             )
     if labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs:
         return labels, np.arange(outputs)
