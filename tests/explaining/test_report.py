@@ -232,3 +232,18 @@ def test_a_wrong_formula_is_not_called_right() -> None:
     report = cr.explain(network, rng.standard_normal((3, 3)), rng.standard_normal((3, 2)))
     assert not report.ok
     assert "CHECK FAILED" in repr(report)
+
+
+def test_the_first_layer_shows_what_goes_in_and_its_derivative() -> None:
+    network = cr.Network([cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(2)], input_shape=(4, 4, 1), seed=0)
+    rng = np.random.default_rng(0)
+    report = cr.explain(network, rng.standard_normal((2, 4, 4, 1)), rng.standard_normal((2, 2)), check=False)
+    pictures = {
+        card["layer"]: [(one["on"], one["quantity"]) for one in card["pictures"]]
+        for card in report.document["cards"]
+    }
+    assert pictures["conv1"][:2] == [("forward", "input"), ("backward", "delta:input")]
+    assert not [one for layer in ("flatten1", "dense1") for one in pictures[layer] if "input" in one[1]]
+    embedded = cr.Network([cr.Embedding(5, 3), cr.GlobalAveragePool(), cr.Dense(2)], input_shape=4, seed=0)
+    report = cr.explain(embedded, rng.integers(0, 5, (2, 4)), rng.standard_normal((2, 2)), check=False)
+    assert "input" not in [one["quantity"] for one in report.document["cards"][0]["pictures"]]

@@ -106,7 +106,7 @@ def _card(
         "tensors": _tensors(one, reads, below),
         "forward": parts.get("forward", []),
         "backward": parts.get("backward", []),
-        "pictures": pictures_of(one, walk.sample),
+        "pictures": pictures_of(one, walk.sample, first=first),
     }
 
 

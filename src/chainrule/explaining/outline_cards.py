@@ -140,17 +140,16 @@ def _shown_number(layout: Layout, card: Json) -> int:
 def letters(layout: Layout, card: Json) -> Callable[[str], Box]:
     """The letters of a layer's tensors, by their ids: a^4 of "relu2", δ^4 of "delta:conv2"."""
     composer = layout.composer(card["number"])
-    role = "output"
+    role, read = "output", "input"
     if card["forward"]:
-        left = layout.equation(card["forward"][0]).left
-        role = left.role if isinstance(left, Symbol) else role
+        equation = layout.equation(card["forward"][0])
+        role = equation.left.role if isinstance(equation.left, Symbol) else role
+        read = next((one.role for one in equation.right.symbols if one.name == "x"), read)
 
     def letter(quantity: str) -> Box:
         kind, _, name = quantity.rpartition(":")
         name = name.removeprefix(card["layer"]).removeprefix(".")
-        own = f"parameter {name}" if name else role
-        if quantity == "input of":
-            own = "image"
+        own = read if name in ("input", "input of") else f"parameter {name}" if name else role
         asked = f"gradient of {own}" if kind else own
         return composer.letter(composer.notation.letter(Symbol(name, asked)))
 

@@ -54,8 +54,16 @@ def _values(document: Json, picture: Json) -> list[Array]:
     return shown(dict(picture), tensor)
 
 
+_INPUT = {
+    "input": Say("the input of the network", "网络的输入"),
+    "delta:input": Say("the derivative of J by the input", "J 对输入的导数"),
+}
+
+
 def _title(picture: Json) -> Say:
     quantity = picture["quantity"]
+    if quantity in _INPUT:
+        return _INPUT[quantity]
     if quantity.startswith("delta:"):
         name = quantity.removeprefix("delta:")
         return Say(f"δ at the output of {name}", f"{name} 输出处的 δ")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.explaining import choose
+from chainrule.explaining.texts import kinds
 from chainrule.layers import Activation
 from chainrule.reference import Pass
 
@@ -26,12 +27,15 @@ MOST_BARS = 24
 EDGE = 3  # rows and columns of a larger matrix that are shown at its beginning
 
 
-def pictures_of(one: Pass, sample: int) -> list[Json]:
+def pictures_of(one: Pass, sample: int, *, first: bool = False) -> list[Json]:
     """The pictures of a layer: what came out, its δ, its weights and their gradients, pooling's winners, f
-    and f'.
+    and f'; of the first also what goes in, and ∂J/∂x.
     """
     name, layer = one.name, one.layer
     found: list[Json] = []
+    if first and "Embedding" not in kinds(layer):  # which reads ids
+        found += _output(one.x, "input", sample, "forward")
+        found += _output(one.x, "delta:input", sample, "backward")
     if isinstance(layer, Activation) and not one.given:
         found.append(curve(layer, one.x, name))
     found += _output(one.output, name, sample, "forward")
