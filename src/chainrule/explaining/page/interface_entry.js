@@ -72,8 +72,9 @@
     return [table([...bySize.slice(0, 3), others, ...more], value), all];
   };
 
-  const sums = (sum, leaf) => page.terms(sum.of.map((term) =>
-    ({ what: () => page.math.symbols(term, leaf), factors: factorsOf(term), value: term.value })), sum.value);
+  const termsOf = (sum, leaf) => sum.of.map((term) =>
+    ({ what: () => page.math.symbols(term, leaf), factors: factorsOf(term), value: term.value }));
+  const sums = (sum, leaf) => page.terms(termsOf(sum, leaf), sum.value);
 
   /** A maximum: who took part, who won, who ties. */
   function maximum(element, leaf) {
@@ -101,12 +102,17 @@
     return [line, ...(main ? sums(main, leaf) : [])];
   }
 
-  function together(parts, value) {
-    const terms = parts.map(({ layer, note, element: own }) => ({
-      what: () => make("span", {}, note ? say(note.en, note.zh) : layer ? say(`through ${layer.name}`, `经 ${layer.name}`) : ""),
-      factors: note && layer ? layer.name : "", value: own.value,
-    }));
-    return [table(terms, value)];
+  const asTerm = ({ layer, note, element: own }) => ({
+    what: () => (note ? say(note.en, note.zh) : say(`through ${layer.name}`, `经 ${layer.name}`)),
+    factors: note && layer ? layer.name : "", value: own.value,
+  });
+
+  /** Several parts: a sum with what is added to it, as a penalty; else a term for every part. */
+  function together(parts, value, withSample) {
+    const [first, ...more] = parts;
+    const longest = first.element.kind === "sum" && !first.note && more.every(({ layer }) => !layer);
+    if (longest) return page.terms(termsOf(first.element, leafOf(first, withSample)), value, more.map(asTerm));
+    return [table(parts.map(asTerm), value)];
   }
 
   // -- what is said about windows --------------------------------------------------------------------------
@@ -118,9 +124,9 @@
       const count = (of) => new Set(of.map(({ index: place }) => place.slice(0, -2).join())).size;
       const [windows, silent] = [count(reached), count(reached.filter((one) => one.silent))];
       if (!windows || (windows === 1 && !silent)) return null;
-      const won = silent ? say(`, and wins ×${windows - silent}`, `，其中取胜 ×${windows - silent}`) : null;
       const { name } = part.layer;
-      return make("p", { class: "quiet" }, say(`It lies in ×${windows} windows of ${name}`, `它位于 ${name} 的 ×${windows} 个窗口中`), won);
+      const [won, zh] = silent ? [`, and wins ×${windows - silent}`, `，其中取胜 ×${windows - silent}`] : ["", ""];
+      return make("p", { class: "quiet" }, say(`It lies in ×${windows} windows of ${name}${won}`, `它位于 ${name} 的 ×${windows} 个窗口中${zh}`));
     }
     return null;
   }
@@ -158,7 +164,7 @@
       const layer = parts[0]?.layer?.name ?? (page.graph.layers.has(quantity) ? quantity : undefined);
       const said = reason ? make("p", { class: "reason" }, say(reason.en, reason.zh)) : remarks(quantity, parts, sources);
       const given = !parts.length && !reason ? make("p", { class: "quiet" }, say("given: nothing computes it", "给定的数，不由别的数算出")) : null;
-      const how = parts.length === 1 ? worked(parts[0], withSample) : parts.length ? together(parts, value) : [];
+      const how = parts.length === 1 ? worked(parts[0], withSample) : parts.length ? together(parts, value, withSample) : [];
       const maps = parts.length ? pictures(quantity, index, parts, sources) : null;
       body.replaceChildren(heading(quantity, index, value, layer), ...[said, given, ...how, maps].filter(Boolean));
       element.dataset.quantity = quantity;
