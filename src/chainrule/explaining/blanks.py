@@ -29,7 +29,7 @@ from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box, Row, Sign, bare
 
 # Tables by their id: the heads of the columns that are computed from those before them.
-_COMPUTED = {"outputs": ("a_k − y_k", "δ_k = (…)/m"), "update-table": ("η‖∇‖/‖θ‖",)}
+_COMPUTED = {"outputs": ("a_k − y_k", "δ_k = (…)/m")}
 
 
 @dataclass(frozen=True)

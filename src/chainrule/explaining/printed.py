@@ -17,8 +17,7 @@ from chainrule.explaining.blocks import Array
 from chainrule.formulas.boxes import Box, Numeral, Row, Scripts, Sign, bare
 
 T = TypeVar("T")
-LEAST_DIGITS = 3  # fewer say nothing: 0, 1 and 0.5 are everywhere
-_SURE = 4  # digits that agree where one of the two has more of them
+LEAST_DIGITS = 4  # fewer say nothing: of three every sheet has some by chance
 # A number that is no part of a name, an index or a power.
 TOKEN = re.compile(r"(?<![\w.⟦])[−-]?\d[\d,]*(?:\.\d+)?(?:e[−-]?\d+)?(?![\w.]*\w)")
 
@@ -45,7 +44,7 @@ class Printed:
 
     def within(self, values: Array) -> np.ndarray:
         """Which of the values are this number as far as it is printed, but for their sign."""
-        unit = 10.0 ** (math.floor(math.log10(abs(self.value))) - max(self.digits, LEAST_DIGITS) + 1)
+        unit = 10.0 ** (math.floor(math.log10(abs(self.value))) - self.digits + 1)
         found: np.ndarray = np.abs(np.abs(values) - abs(self.value)) <= 0.5000001 * unit
         return found
 
@@ -70,7 +69,7 @@ class Told(Generic[T]):
             return
         for text in number.rounded(number.digits):
             self._whole.setdefault((number.digits, text), what)
-        for digits in range(_SURE, number.digits):
+        for digits in range(LEAST_DIGITS, number.digits):
             for text in number.rounded(digits):
                 self._shorter.setdefault((digits, text), what)
 
@@ -81,7 +80,7 @@ class Told(Generic[T]):
         (own,) = number.rounded(number.digits)
         key = (number.digits, own)
         found = self._whole.get(key, self._shorter.get(key))
-        for digits in range(_SURE, number.digits):
+        for digits in range(LEAST_DIGITS, number.digits):
             for text in number.rounded(digits):
                 found = self._whole.get((digits, text)) if found is None else found
         return found
