@@ -252,12 +252,12 @@ def test_a_drag_is_one_step_of_undo(page: Page, tmp_path: Path) -> None:
 def test_frozen_pages_say_why(page: Page, tmp_path: Path) -> None:
     network, X, y = dense()
     document = cr.explain(network, X, y, check=False).document
-    del document["tensors"]["input"]["data"]  # as where the budget has no room for it
+    del document["tensors"]["dense1.b"]["data"]  # as where the budget has no room for it
     open_report(page, cr.Report(document), tmp_path)
     for tab in ("change", "nudge", "quiz"):
         page.click(f'[data-tab="{tab}"]')
         said = page.text(f"#dock-{tab}")
-        assert "Frozen. The numbers of input did not fit into this page" in said
+        assert "Frozen. The numbers of dense1.b did not fit into this page" in said
         assert "放不进本页" in said
         assert page.count(f"#dock-{tab} input") == 0
     wide = cr.Network([cr.Conv2D(64, 3), cr.Flatten(), cr.Dense(1)], input_shape=(30, 30, 64), seed=1)

@@ -19,7 +19,7 @@
     at: null,
     element,
     tab(name, label, content, { opened, closed } = {}) {
-      const panel = make("div", { class: `panel-${name}`, role: "tabpanel", id: `dock-${name}`, hidden: true }, content);
+      const panel = make("div", { role: "tabpanel", id: `dock-${name}`, hidden: true }, content);
       const button = make("button", {
         type: "button", role: "tab", "aria-selected": "false", "aria-controls": `dock-${name}`, "data-tab": name,
         click: () => (dock.at === name ? dock.close() : dock.open(name)),

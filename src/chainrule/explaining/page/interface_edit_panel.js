@@ -2,7 +2,7 @@
 //
 //   page.chosen()          {id, index}: the entry that is changed or nudged
 //   pick(where)            puts its choice into an element
-//   entryOf(found, id, index), entryTitle(id, index), frozenText()
+//   entryOf(found, id, index), entryTitle(id, index), frozenText(), takesIds
 "use strict";
 ((page) => {
   const { dock, edit, make, number, draw, say, words, document: report } = page;
@@ -13,7 +13,7 @@
   let other = null; // an entry that is selected and computed: shown, not changed
 
   const shapeOf = (id) => report.tensors[id].shape;
-  const isIds = chainrule.layersOf(report.graph.layers)[0]?.class === "Embedding"; // an input of whole numbers
+  const takesIds = chainrule.layersOf(report.graph.layers)[0]?.class === "Embedding"; // an input of whole numbers
   const title = (id, index) => `${id}[${index.join(", ")}]`;
 
   // -- the entry -------------------------------------------------------------------------------------------
@@ -72,13 +72,14 @@
     input: () => take(typed.value, `type ${title(chosen.id, chosen.index)}`) });
   const slider = make("input", { type: "range", class: "slide", "aria-label": words("value", "值"),
     input: () => take(Number(slider.value).toPrecision(3), "slide"), change: () => edit.settle() });
-  const rate = make("input", { type: "number", step: "any", min: 0, class: "eta", "aria-label": words("learning rate η", "学习率 η"),
+  const rate = make("input", { type: "number", step: "any", min: 0, class: "eta",
+    "aria-label": words("learning rate η", "学习率 η"),
     input: () => rate.value !== "" && Number(rate.value) >= 0 && edit.step(Number(rate.value), "eta") });
 
   function take(text, series) {
-    const value = isIds && chosen.id === "input" ? Math.round(Number(text)) : Number(text);
+    const value = takesIds && chosen.id === "input" ? Math.round(Number(text)) : Number(text);
     if (text === "" || !Number.isFinite(value)) return;
-    if (isIds && chosen.id === "input" && (value < 0 || value >= shapeOf(firstParameter())[0])) return;
+    if (takesIds && chosen.id === "input" && (value < 0 || value >= shapeOf(firstParameter())[0])) return;
     edit.set(chosen.id, chosen.index, value, series);
     showValue(series === "slide" ? typed : slider);
   }
@@ -89,7 +90,7 @@
   function reach() {
     const { min, max } = report.tensors[chosen.id].stats;
     if (chosen.id === "y" && min >= 0 && max <= 1) return [0, 1];
-    if (isIds && chosen.id === "input") return [0, shapeOf(firstParameter())[0] - 1];
+    if (takesIds && chosen.id === "input") return [0, shapeOf(firstParameter())[0] - 1];
     const size = Math.max(Math.abs(min), Math.abs(max)) || 1;
     const value = edit.value(chosen.id, chosen.index);
     const [low, high] = NAMES[chosen.id] ? [Math.min(min, 0), Math.max(max, 0) || 1] : [-2 * size, 2 * size];
@@ -101,7 +102,8 @@
     for (const one of elements) {
       if (one === slider) {
         const [low, high] = reach();
-        Object.assign(slider, { min: low, max: high, step: isIds && chosen.id === "input" ? 1 : (high - low) / 400 });
+        const step = takesIds && chosen.id === "input" ? 1 : (high - low) / 400;
+        Object.assign(slider, { min: low, max: high, step });
       }
       if (one !== document.activeElement || Number(one.value) !== value) one.value = value;
     }
@@ -134,11 +136,12 @@
       for (let column = 0; column < columns; column++) {
         const index = chosen.index.map((old, axis) => (axis === down ? row : axis === across ? column : old));
         const here = index.join() === chosen.index.join();
-        const marks = `${page.level(edit.value(chosen.id, index), largest)}${edit.edited(chosen.id, index) ? " edited" : ""}`;
+        const value = edit.value(chosen.id, index);
+        const marks = (edit.edited(chosen.id, index) ? " edited" : "") + (here ? " here" : "");
         cells.push(draw("rect", {
-          class: `k${marks}${here ? " here" : ""}`, x: column, y: row, width: 1, height: 1,
+          class: `k${page.level(value, largest)}${marks}`, x: column, y: row, width: 1, height: 1,
           click: () => choose(chosen.id, index),
-        }, draw("title", {}, `${title(chosen.id, index)} = ${number(edit.value(chosen.id, index))}`)));
+        }, draw("title", {}, `${title(chosen.id, index)} = ${number(value)}`)));
       }
     }
     map.append(draw("svg", {
@@ -195,7 +198,8 @@
     const far = y.shape.length === 2 ? sums.findIndex((sum) => Math.abs(sum - 1) > 1e-9) : -1;
     if (far < 0) return [];
     return [say(
-      `The targets of sample ${far} add up to ${number(sums[far])}: δ = a − y is the derivative of J only where they add up to 1.`,
+      `The targets of sample ${far} add up to ${number(sums[far])}: ` +
+        "δ = a − y is the derivative of J only where they add up to 1.",
       `样本 ${far} 的目标之和为 ${number(sums[far])}：只有和为 1 时，δ = a − y 才是 J 的导数。`)];
   }
 
@@ -218,7 +222,8 @@
       "本页的数值就是报告写成时的数值，不能在这里重新计算。")),
   ];
   const content = edit.frozen ? frozen() : [
-    make("p", { class: "hint" }, say("Click any weight, bias or pixel in the report, or choose here; then type or drag.",
+    make("p", { class: "hint" }, say(
+      "Click any weight, bias or pixel in the report, or choose here; then type or drag.",
       "点击报告中任一权重、偏置或像素，或在这里选择；再输入或拖动。")),
     place,
     make("div", { class: "line" }, typed, slider, make("label", {}, "η", rate)),
@@ -227,7 +232,9 @@
       outcome))),
     warning,
   ];
-  dock.tab("change", say("Change something", "改一改"), content, { opened: () => !edit.frozen && (pick(place), show()) });
+  dock.tab("change", say("Change something", "改一改"), content, {
+    opened: () => !edit.frozen && (pick(place), show()),
+  });
 
   /** The choice of an entry, put where it is wanted now; what tells that a page is frozen. */
   function pick(where) {
@@ -236,7 +243,7 @@
     drawFields();
     picker.value = chosen.id;
   }
-  Object.assign(page, { chosen: () => chosen, pick, entryOf, entryTitle: title, frozenText: frozen });
+  Object.assign(page, { chosen: () => chosen, pick, entryOf, entryTitle: title, frozenText: frozen, takesIds });
 
   page.onSelect((selected) => {
     if (edit.frozen || !selected?.index) return;

@@ -159,7 +159,8 @@
     const { entries, samples } = picture;
     const values = rects.map(({ dataset: { row, group } }) =>
       tensor.data[at.flat(tensor.shape, [entries[row], samples[group]])]);
-    if (!before.has(figure)) before.set(figure, rects.map((rect) => ["x", "width"].map((name) => rect.getAttribute(name))));
+    const boxes = () => rects.map((rect) => ["x", "width"].map((name) => rect.getAttribute(name)));
+    if (!before.has(figure)) before.set(figure, boxes());
     const largest = largestOf(values) || 1;
     const signed = values.some((value) => value < 0);
     const axes = figure.querySelectorAll("svg .axis");

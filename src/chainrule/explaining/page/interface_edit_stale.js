@@ -12,7 +12,8 @@
   const NUMBERS = /\d[.]\d\d|\de−?\d/; // not 3.1, which is a section of a seed
   const differ = (a, b) => !(Object.is(a, b) || Math.abs(a - b) <= 1e-9 * (Math.abs(a) + Math.abs(b)) + 1e-15);
 
-  const chip = () => make("span", { class: "chip" }, say("before the change", "改动之前的数"));
+  const chip = (...text) => make("span", { class: "chip" }, text);
+  const past = () => say("before the change", "改动之前的数");
 
   /** Mark an element, with what is said; or take the mark away. */
   function mark(element, stale, note) {
@@ -21,7 +22,7 @@
     element.classList.toggle("stale", stale);
     if (!element.classList.length) element.removeAttribute("class");
     if (!stale) return;
-    const text = note ?? chip();
+    const text = note ?? chip(past());
     const head = element.querySelector(":scope > h2");
     if (head) head.append(text);
     else if (element.localName === "p") element.append(text);
@@ -33,7 +34,8 @@
   for (const card of report.cards) {
     for (const part of [...(card.forward ?? []), ...(card.backward ?? [])]) {
       for (const one of part.worked ?? []) {
-        parts.set([card.layer, part.quantity, one.index].join(), { element: one.element, tensors: card.tensors ?? {} });
+        const key = [card.layer, part.quantity, one.index].join();
+        parts.set(key, { element: one.element, tensors: card.tensors ?? {} });
       }
     }
   }
@@ -70,16 +72,14 @@
     const after = quantity ? without(quantity, place) : undefined;
     const result = found && Number(found.element.value);
     const same = found && after !== undefined && !differ(after, result) && holds(found.element, found.tensors);
-    const now = after !== undefined && found ? make("b", {}, ` ${number(after)}`) : null;
-    const note = make("span", { class: "chip" }, say("before the change", "改动之前的数"),
-      now && [" · ", say("now", "现在"), now]);
-    mark(block, !same, note);
+    const now = after !== undefined && found ? [" · ", say("now", "现在"), make("b", {}, ` ${number(after)}`)] : [];
+    mark(block, !same, chip(past(), now));
   }
 
   // -- texts and tables ------------------------------------------------------------------------------------
   /** Paragraphs, tables and figures with numbers of this batch, outside the sections marked as a whole. */
   function printed() {
-    const candidates = document.querySelectorAll("main p, main .scroll:has(> table), main figure:not(.panel), main .finding");
+    const candidates = document.querySelectorAll("main :is(p, .scroll:has(> table), figure:not(.panel), .finding)");
     return [...candidates].filter((one) => {
       if (one.closest(WHOLE)) return false;
       if (one.localName === "figure") return !live(one);
@@ -94,16 +94,19 @@
   function live(figure) {
     const record = shown.get(figure);
     if (!record) return false;
-    return page.tensor(record.quantity) !== null && (!figure.matches(".chart") || record.picture.entries !== undefined);
+    const drawn = !figure.matches(".chart") || record.picture.entries !== undefined;
+    return drawn && page.tensor(record.quantity) !== null;
   }
 
   /** Signs on a map (winners, ties) that belong to the numbers before. */
   function showMarks({ figure, quantity }) {
     const marks = figure.querySelector('.marks use[href="#mark-winner"], .marks use[href="#mark-tie"]');
     if (!marks) return;
-    const [now, old] = [page.tensor(quantity), edit.start().outputs[quantity] ?? chainrule.decode(report)[quantity]];
-    const moved = now !== null && old && now.data.some((value, i) => differ(value, old.data[i]));
-    if (figure.matches(".stale") !== Boolean(moved)) mark(figure, Boolean(moved), make("span", { class: "chip" }, say("signs: before the change", "记号：改动之前")));
+    const now = page.tensor(quantity);
+    const old = edit.start().outputs[quantity] ?? chainrule.decode(report)[quantity];
+    const moved = now.data.some((value, i) => differ(value, old.data[i]));
+    if (figure.matches(".stale") === moved) return;
+    mark(figure, moved, chip(say("signs: before the change", "记号：改动之前")));
   }
 
   let marked = ""; // what of the report is: "", "step" (another η alone changes nothing but it), "all"

@@ -13,7 +13,7 @@
     `10${[...String(exponent)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])).join("")}`;
 
   // -- numbers ---------------------------------------------------------------------------------------------
-  let run = null; // {id, index, formula, J, results: Map(exponent -> result)} of the entry and the changes as they are
+  let run = null; // {id, index, formula, J, results: exponent -> result}, of the entry and the changes as they are
 
   function forward({ id, index }, value) {
     const base = page.changes()[id] ?? chainrule.decode(report)[id];
@@ -56,17 +56,18 @@
     });
   }
 
+  const found = () => (edit.count() ? page.passes() : edit.start());
+
   /** ∂J/∂w of the formula; null where there is none: of targets, and of ids. */
   function slope({ id, index }) {
-    if (id === "y" || (id === "input" && chainrule.layersOf(report.graph.layers)[0].class === "Embedding")) return null;
-    const quantity = id === "input" ? "delta:input" : `gradient:${id}`;
-    return page.entryOf(edit.count() ? page.passes() : edit.start(), quantity, index);
+    if (id === "y" || (id === "input" && page.takesIds)) return null;
+    return page.entryOf(found(), id === "input" ? "delta:input" : `gradient:${id}`, index);
   }
 
   function begin() {
     const { id, index } = page.chosen();
     const own = { id, index: [...index], results: new Map() };
-    run = { ...own, formula: slope(own), J: (edit.count() ? page.passes() : edit.start()).J };
+    run = { ...own, formula: slope(own), J: found().J };
     if (run.formula === null) return show();
     compute(chosen());
     show();
@@ -96,7 +97,7 @@
 
   function picture() {
     const points = [...run.results].map(([exponent, one]) => ({ x: -exponent, ...one }));
-    const sizes = points.filter(({ error }) => error > 0 && Number.isFinite(error)).map(({ error }) => Math.log10(error));
+    const sizes = points.map(({ error }) => Math.log10(error)).filter(Number.isFinite);
     const low = Math.floor(Math.min(-9, ...sizes));
     const high = Math.ceil(Math.max(low + 4, ...sizes));
     const x = (exponent) => LEFT + ((exponent + MOST) / (MOST - 1)) * (RIGHT - LEFT);
@@ -122,7 +123,8 @@
     for (const one of ordered) {
       const about = `ε = ${power(one.x)}: ${number(one.error, 3)}`;
       parts.push(draw("circle", {
-        class: one.kinks.length ? "point kink" : "point", cx: x(one.x), cy: y(Math.log10(one.error)), r: one.x === -chosen() ? 5 : 3.2,
+        class: one.kinks.length ? "point kink" : "point", r: one.x === -chosen() ? 5 : 3.2,
+        cx: x(one.x), cy: y(Math.log10(one.error)),
       }, draw("title", {}, about)));
     }
     const label = words("error of the difference quotient against ε, both as powers of ten",
@@ -141,9 +143,11 @@
         const bound = Math.max(low, Math.min(high, size));
         return [size === bound ? e : e + ((bound - size) / (there - size)) * (other - e), bound];
       });
-      parts.push(draw("path", { class: "guide", d: `M${clipped.map(([e, size]) => `${x(e)} ${y(size)}`).join("L")}` }));
+      const path = clipped.map(([e, size]) => `${x(e)} ${y(size)}`).join("L");
+      parts.push(draw("path", { class: "guide", d: `M${path}` }));
       const [e, size] = clipped[where];
-      parts.push(draw("text", { class: `tick ${where ? "end" : "start"}`, x: x(e) + (where ? -4 : 5), y: y(size) + 12 }, name));
+      const [side, shift] = where ? ["end", -4] : ["start", 5];
+      parts.push(draw("text", { class: `tick ${side}`, x: x(e) + shift, y: y(size) + 12 }, name));
     };
     const size = Math.log10(Math.abs(run.J) * 2 ** -53 || 2 ** -53);
     line((e) => size - e, "1/ε", 0);
@@ -205,11 +209,13 @@
     const apart = Math.abs(one.left - one.right) > 1e-3 * (Math.abs(one.left) + Math.abs(one.right));
     if (least?.kinks.length && apart) {
       return [say(
-        `w lies on a kink of ${names}: the slope is ${number(one.left)} on its left and ${number(one.right)} on its right; the formula takes one side, the quotient the mean of both.`,
+        `w lies on a kink of ${names}: the slope is ${number(one.left)} on its left and ${number(one.right)} ` +
+          "on its right; the formula takes one side, the quotient the mean of both.",
         `w 正落在 ${names} 的折点上：左侧斜率 ${number(one.left)}，右侧斜率 ${number(one.right)}；公式取其中一侧，差商得到两侧的平均。`)];
     }
     return [say(
-      `Between w − ε and w + ε a unit or a winner in ${names} changes sides: J may have a kink there, and the quotient mixes two slopes. A smaller ε stays on one side.`,
+      `Between w − ε and w + ε a unit or a winner in ${names} changes sides: J may have a kink there, ` +
+        "and the quotient mixes two slopes. A smaller ε stays on one side.",
       `在 w − ε 与 w + ε 之间，${names} 中有单元或胜者换边：J 在那里可能有折点，差商混合了两个斜率。更小的 ε 只在一侧。`)];
   }
 
@@ -218,9 +224,12 @@
     make("div", { class: "line" }, make("span", {}, power(-MOST)), slider, make("span", {}, power(-1)), epsilon),
     make("div", { class: "both" },
       make("div", { class: "scroll" }, make("table", {}, table), kink,
-        make("p", { class: "hint" }, say("Larger ε: the curve of J bends away from its tangent, and the error grows with ε² (truncation).",
+        make("p", { class: "hint" }, say(
+          "Larger ε: the curve of J bends away from its tangent, and the error grows with ε² (truncation).",
           "ε 更大：J 的曲线偏离切线，误差随 ε² 增大（截断误差）。")),
-        make("p", { class: "hint" }, say("Smaller ε: J(w+ε) and J(w−ε) agree in ever more digits; their difference is left with the rounding of J, and the error grows with 1/ε.",
+        make("p", { class: "hint" }, say(
+          "Smaller ε: J(w+ε) and J(w−ε) agree in ever more digits; their difference is left with the rounding " +
+            "of J, and the error grows with 1/ε.",
           "ε 更小：J(w+ε) 与 J(w−ε) 相同的位数越来越多，相减后只剩 J 的舍入误差，误差随 1/ε 增大。"))),
       plot),
   ];

@@ -74,8 +74,8 @@
     if (!typed || !question()) return null;
     const { value, mistakes } = question();
     if (isSame(typed, value)) return { right: true, mistakes: [] };
-    const found = mistakes.filter((one) => isSame(typed, one.value));
-    return { right: false, mistakes: found.filter((one, n) => found.findIndex(({ name }) => name === one.name) === n) };
+    const found = new Map(mistakes.filter((one) => isSame(typed, one.value)).map((one) => [one.name, one]));
+    return { right: false, mistakes: [...found.values()] };
   }
 
   function answer(text) {
@@ -98,7 +98,8 @@
   function tell({ right, mistakes }) {
     verdict.className = right ? "verdict good" : "verdict bad";
     if (right) {
-      verdict.replaceChildren("✓ ", say(`Right: ${number(question().value, 6)}.`, `正确：${number(question().value, 6)}。`));
+      const value = number(question().value, 6);
+      verdict.replaceChildren("✓ ", say(`Right: ${value}.`, `正确：${value}。`));
       return;
     }
     const listed = (key, joint) => mistakes.map((one) => one[key]).join(joint);
@@ -111,7 +112,7 @@
   /** An element of a formula with its numbers. */
   function written({ kind, value, of = [], name }) {
     const inner = of.map((part) =>
-      (part.value < 0 && part.kind !== "sum" ? `(${written(part)})` : part.kind === "sum" ? `(${written(part)})` : written(part)));
+      (part.value < 0 || part.kind === "sum" ? `(${written(part)})` : written(part)));
     if (kind === "product") return inner.join(" · ");
     if (kind === "sum") return inner.join(" + ");
     if (kind === "negative") return `−${inner[0]}`;
@@ -122,10 +123,10 @@
   function formula() {
     const { layer, part, kind } = question();
     const card = kind === "J" || kind === "δL" ? "#card-L" : `article[data-layer="${layer}"]`;
-    const own = kind === "J" ? ".formula" : `.formula[id$="-${part}-sized"], .formula[id$="-${part}-general"]`;
-    const found = [...document.querySelectorAll(card)].map((one) =>
-      one.querySelector(kind === "J" ? own : own.split(", ")[0]) ?? one.querySelector(own)).find(Boolean);
-    return found ? found.querySelector(".scroll").cloneNode(true) : say("There is no formula of it in this page.", "本页没有它的公式。");
+    const wanted = kind === "J" ? [""] : [`[id$="-${part}-sized"]`, `[id$="-${part}-general"]`];
+    const found = wanted.map((one) => document.querySelector(`${card} .formula${one}`)).find(Boolean);
+    if (!found) return say("There is no formula of it in this page.", "本页没有它的公式。");
+    return found.querySelector(".scroll").cloneNode(true);
   }
 
   /** What is done with the sum of the terms. */
@@ -136,12 +137,17 @@
     const { terms, kind } = question();
     if (!terms) return kind === "J" ? losses() : outputs();
     const left = terms.length - SHOWN;
-    return `${terms.slice(0, SHOWN).map(written).join("  +  ")}${left > 0 ? `  + ⋯ (${left})` : ""}${behind(question())}`;
+    const rest = left > 0 ? `  + ⋯ (${left})` : "";
+    return terms.slice(0, SHOWN).map(written).join("  +  ") + rest + behind(question());
   }
 
   function losses() {
     const { perSample, penalty } = edit.count() ? page.passes() : edit.start();
-    return `(${[...perSample.data].slice(0, SHOWN).map((x) => number(x)).join(" + ")}) / ${perSample.data.length} + ${number(penalty)}`;
+    const weights = page.tensor("weights");
+    const data = perSample.data.map((x, i) => x * (weights ? weights.data[i] : 1));
+    const rest = data.length > SHOWN ? " + ⋯" : "";
+    const sum = [...data].slice(0, SHOWN).map((x) => number(x)).join(" + ") + rest;
+    return `(${sum}) / ${data.length} + ${number(penalty)}`;
   }
 
   function outputs() {
@@ -169,7 +175,8 @@
     const [label, text] = HINTS[hints];
     hints += 1;
     tally.hints += Number(!done);
-    clues.append(make("div", { class: "clue" }, make("span", { class: "label" }, label.cloneNode(true)), make("div", { class: "scroll" }, text())));
+    const name = make("span", { class: "label" }, label.cloneNode(true));
+    clues.append(make("div", { class: "clue" }, name, make("div", { class: "scroll" }, text())));
     more.disabled = hints >= HINTS.length;
     showScore();
   }
@@ -202,37 +209,46 @@
   }
 
   // -- the tab ---------------------------------------------------------------------------------------------
+  const by = page.document.loss.pair ? "z" : "a";
   const WHAT = {
-    J: ["the objective J of the batch", "整批的目标函数 J"], z: ["the output z of", "输出 z："], a: ["the activation f(z) of", "激活值 f(z)："],
-    "δ": ["δ = ∂J/∂z at the output of", "残差 δ = ∂J/∂z："], "δL": page.document.loss.pair ? ["δ at the output, ∂J/∂z:", "输出层的 δ，∂J/∂z："] : ["δ at the output, ∂J/∂a:", "输出层的 δ，∂J/∂a："],
+    J: ["the objective J of the batch", "整批的目标函数 J"],
+    z: ["the output z of", "输出 z："], a: ["the activation f(z) of", "激活值 f(z)："],
+    "δ": ["δ = ∂J/∂z at the output of", "残差 δ = ∂J/∂z："],
+    "δL": [`δ at the output, ∂J/∂${by}:`, `输出层的 δ，∂J/∂${by}：`],
     "∇W": ["the gradient", "梯度"], "∇b": ["the gradient", "梯度"],
   };
   const head = make("p", { class: "question" });
-  const typed = make("input", { type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": words("your answer", "你的答案") });
+  const typed = make("input", { type: "text", inputmode: "decimal", autocomplete: "off",
+    "aria-label": words("your answer", "你的答案") });
   const verdict = make("p", { class: "verdict", role: "status" });
   const clues = make("div", { class: "clues" });
   const score = make("span", { class: "score" });
   const more = make("button", { type: "button", class: "hint-button", click: hint }, say("hint", "提示"));
-  const form = make("form", { class: "line", submit: (event) => {
+  const submit = (event) => {
     event.preventDefault();
     answer(typed.value);
-  } }, typed, make("button", { type: "submit", class: "main" }, say("check", "核对")), more,
-  make("button", { type: "button", class: "show", click: () => {
-    if (!question()) return;
+  };
+  const form = make("form", { class: "line", submit }, typed,
+    make("button", { type: "submit", class: "main" }, say("check", "核对")), more,
+    make("button", { type: "button", class: "show", click: giveUp }, say("show", "看答案")),
+    make("button", { type: "button", class: "next", click: next }, say("next", "下一题")));
+
+  function giveUp() {
     if (!done) tally.asked += 1;
     done = true;
     reveal();
     verdict.className = "verdict";
-    verdict.replaceChildren(say(`It is ${number(question().value, 6)}.`, `答案是 ${number(question().value, 6)}。`));
+    const value = number(question().value, 6);
+    verdict.replaceChildren(say(`It is ${value}.`, `答案是 ${value}。`));
     showScore();
-  } }, say("show", "看答案")),
-  make("button", { type: "button", class: "next", click: next }, say("next", "下一题")));
+  }
 
   function showScore() {
     const { right, asked, hints: used } = tally;
+    const [place, all] = [Math.min(at + 1, round.length), round.length];
     score.replaceChildren(say(
-      `${Math.min(at + 1, round.length)} of ${round.length} · right ${right} of ${asked} · hints ${used} · order ${seed}`,
-      `第 ${Math.min(at + 1, round.length)}/${round.length} 题 · 答对 ${right}/${asked} · 提示 ${used} · 顺序 ${seed}`));
+      `${place} of ${all} · right ${right} of ${asked} · hints ${used} · order ${seed}`,
+      `第 ${place}/${all} 题 · 答对 ${right}/${asked} · 提示 ${used} · 顺序 ${seed}`));
   }
 
   function show() {
@@ -254,7 +270,8 @@
     const name = page.entryTitle(now.quantity.replace(/^gradient:/, "∂J/∂").replace(/^delta:/, ""), now.index);
     const entry = now.kind === "J" ? "J" : name;
     head.replaceChildren(say(en, zh), " ", make("b", {}, entry), " = ?");
-    const card = document.querySelector(`article[data-layer="${now.layer}"].${/z|a/.test(now.kind) ? "forward" : "backward"}`)
+    const pass = /z|a/.test(now.kind) ? "forward" : "backward";
+    const card = document.querySelector(`article[data-layer="${now.layer}"].${pass}`)
       ?? document.querySelector("#card-L");
     if (card) head.append(" ", make("a", { href: `#${card.id}` }, card.dataset.step));
   }

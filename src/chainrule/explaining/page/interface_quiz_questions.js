@@ -55,7 +55,8 @@
     const data = new Float64Array(W.data.length);
     W.data.forEach((value, i) => {
       const index = at.unflat(W.shape, i);
-      data[at.flat(W.shape, index.map((n, axis) => (axis && axis < W.shape.length - 1 ? W.shape[axis] - 1 - n : n)))] = value;
+      const other = index.map((n, axis) => (axis && axis < W.shape.length - 1 ? W.shape[axis] - 1 - n : n));
+      data[at.flat(W.shape, other)] = value;
     });
     return at.array(W.shape, data);
   }
@@ -93,11 +94,13 @@
     const probe = at.map((value) => value - 0.3, a);
     const whole = evaluate(layer, "delta", { ...own, x: z, z: a, a, d: probe });
     const product = times(probe, slope);
-    const same = whole.data.every((value, i) => Math.abs(value - product.data[i]) <= 1e-9 * (1 + Math.abs(value)));
+    const near = (value, other) => Math.abs(value - other) <= 1e-9 * (1 + Math.abs(value));
+    const same = whole.data.every((value, i) => near(value, product.data[i]));
     return same ? slope : null;
   }
 
-  const parametersOf = (layer) => (layer.kind === "leaf" && layer.formulas && layer.parameters.W ? layer.parameters : null);
+  const isSquare = (W) => W?.shape.length === 2 && W.shape[0] === W.shape[1];
+  const isKernel = (W) => W?.shape.length > 2;
 
   // -- kinds: each gives {quantity, array, fixed sample?, wrong(index): {name: value}, tree, factor} -------
   function preactivation({ layer, behind }) {
@@ -105,8 +108,8 @@
     const array = found.outputs[layer.name];
     const forward = (other) => evaluate(layer, "forward", { ...own, ...other });
     const wrong = { bias: own.b && forward({ b: scaled(own.b, 0) }), sign: scaled(array, -1) };
-    if (own.W.shape.length === 2 && own.W.shape[0] === own.W.shape[1]) wrong.transpose = forward({ W: transposed(own.W) });
-    if (own.W.shape.length > 2) wrong.flip = forward({ W: turned(own.W) });
+    if (isSquare(own.W)) wrong.transpose = forward({ W: transposed(own.W) });
+    if (isKernel(own.W)) wrong.flip = forward({ W: turned(own.W) });
     if (slopeOf(behind)) wrong.activated = found.outputs[behind.name];
     return { kind: "z", part: "forward", quantity: layer.name, array, wrong, root: "forward", own, perSample: true };
   }
@@ -131,13 +134,15 @@
     if (!array || slope.shape.join() !== array.shape.join()) return null;
     const down = found.deltas[before.name];
     const delta = (other) => times(evaluate(layer, "delta", { ...own, ...other }), slope);
+    const x = found.outputs[before.name];
     const wrong = {
-      noslope: down, value: times(down, found.outputs[before.name]), outside: times(down, slopeOf(before, found.outputs[before.name])),
-      sign: scaled(array, -1), missing: scaled(array, m), doubled: scaled(array, 1 / m), above: own.d,
+      noslope: down, value: times(down, x), outside: times(down, slopeOf(before, x)), above: own.d,
+      sign: scaled(array, -1), missing: scaled(array, m), doubled: scaled(array, 1 / m),
     };
-    if (own.W?.shape.length === 2 && own.W.shape[0] === own.W.shape[1]) wrong.transpose = delta({ W: transposed(own.W) });
-    if (own.W?.shape.length > 2) wrong.flip = delta({ W: turned(own.W) });
-    return { kind: "δ", part: "delta", quantity: `delta:${source.name}`, array, wrong, root: "delta", own, factor: slope, perSample: true };
+    if (isSquare(own.W)) wrong.transpose = delta({ W: transposed(own.W) });
+    if (isKernel(own.W)) wrong.flip = delta({ W: turned(own.W) });
+    const quantity = `delta:${source.name}`;
+    return { kind: "δ", part: "delta", quantity, array, wrong, root: "delta", own, factor: slope, perSample: true };
   }
 
   function output() {
@@ -170,17 +175,19 @@
       sign: scaled(array, -1), missing: factor(m), doubled: factor(1 / m), step: scaled(array, -edit.eta()),
       first: slope({ d: only(own.d, (index) => index.at(-1) === 0) }),
     };
-    if (own.d.shape.length > 2) wrong.position = slope({ d: only(own.d, (index) => index.slice(0, -2).every((i) => i === 0)) });
+    const atFirst = (index) => index.slice(0, -2).every((i) => i === 0);
+    if (own.d.shape.length > 2) wrong.position = slope({ d: only(own.d, atFirst) });
     if (slopeOf(behind) && found.deltas[behind.name]) wrong.late = slope({ d: found.deltas[behind.name] });
     if (name === "W" && slopeOf(before)) wrong.below = slope({ x: found.bindings[before.name].x });
-    if (name === "W" && own.W.shape.length > 2) wrong.flip = turned(array);
+    if (name === "W" && isKernel(own.W)) wrong.flip = turned(array);
     if (on) {
       const size = report.penalty.constants.training_size;
       wrong.penalty = at.zip((g, p) => g - p, array, added);
       const other = /per_sample=True/.test(report.penalty.title) ? size : 1 / size;
       wrong.divided = at.zip((g, p) => g - p + p * other, array, added);
     } else if (added && name === "b") wrong.penalised = at.zip(at.plus, array, added);
-    return { kind: `∇${name}`, part: name, quantity: `gradient:${id}`, array, wrong, root, own, added: on ? added : null };
+    const quantity = `gradient:${id}`;
+    return { kind: `∇${name}`, part: name, quantity, array, wrong, root, own, added: on ? added : null };
   }
 
   function objective() {
@@ -192,7 +199,7 @@
     if (report.penalty) {
       wrong.penalty = data;
       if (report.penalty.class === "L2") wrong.half = data + 2 * penalty;
-      const biases = Object.keys(report.tensors).filter((id) => /\.b$/.test(id) && page.tensor(id) && !report.penalty.on.includes(id));
+      const biases = edit.ids.filter((id) => id.endsWith(".b") && !report.penalty.on.includes(id));
       wrong.penalised = biases.reduce((sum, id) => sum + edit.penaltyOf(page.tensor(id), "value").data[0], J);
     }
     const lifted = Object.entries(wrong).map(([name, value]) => [name, at.scalar(value)]);
@@ -205,15 +212,16 @@
     if (!root) return null;
     const element = chainrule.element(layer.formulas.nodes, layer.formulas.roots[root], index, own);
     const terms = element.kind === "sum" ? element.of : [element];
-    return terms.filter((term) => term.value !== 0).length ? terms.filter((term) => term.value !== 0) : terms;
+    return terms.filter((term) => term.value !== 0);
   }
 
   function mistakesAt({ wrong, array, perSample, kind }, index, value) {
     const all = Object.entries(wrong).filter(([, x]) => x).map(([name, x]) => [name, entry(x, index)]);
     if (index.length > 2 && kind !== "∇W") all.push(["index", entry(array, swapped(index))]);
-    if (kind === "∇W") all.push(["index", entry(array, index.length === 2 ? swapped(index) : swapped(index, 1))]);
+    if (kind === "∇W") all.push(["index", entry(array, swapped(index, index.length === 2 ? 0 : 1))]);
     if (perSample) {
-      for (let s = 0; s < m; s++) if (s !== index.at(-1)) all.push(["sample", entry(array, [...index.slice(0, -1), s])]);
+      const others = Array.from({ length: m }, (_, s) => s).filter((s) => s !== index.at(-1));
+      all.push(...others.map((s) => ["sample", entry(array, [...index.slice(0, -1), s])]));
     }
     const far = (other) => Math.abs(other - value) > 0.01 * Math.max(Math.abs(value), Math.abs(other));
     return all.filter(([, other]) => Number.isFinite(other) && far(other))
@@ -235,7 +243,8 @@
       if (!mistakes.length) continue;
       const [factor, added] = [kind.factor, kind.added].map((one) => (one ? entry(one, index) : null));
       const { part, quantity } = kind;
-      return { kind: kind.kind, layer: layer?.name ?? null, part, quantity, index, value, terms, factor, added, mistakes };
+      const name = layer?.name ?? null;
+      return { kind: kind.kind, layer: name, part, quantity, index, value, terms, factor, added, mistakes };
     }
     return null;
   }
@@ -251,7 +260,7 @@
       const { layer } = place;
       if (!layer.formulas || layer.kind !== "leaf") continue;
       const kinds = [activation(place), residual(place, chain)];
-      if (parametersOf(layer)) kinds.push(preactivation(place), gradient(place, "W"), gradient(place, "b"));
+      if (layer.parameters.W) kinds.push(preactivation(place), gradient(place, "W"), gradient(place, "b"));
       for (const kind of kinds) if (kind) asked.push(ask(kind, layer, random));
     }
     const there = asked.filter((one) => one !== null).map((one) => [random(), one]).sort(([a], [b]) => a - b);
