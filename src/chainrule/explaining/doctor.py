@@ -75,11 +75,9 @@ class Diagnosis:
 
     def _headline(self) -> str:
         flow = self.flow
-        bad, others = (
-            sum((one["level"] == "bad") == kind for one in self.findings) for kind in (True, False)
-        )
-        verdict = f"{bad} bad" if bad else "healthy"
-        verdict += f", {others} to note" if others else ""
+        levels = [one["level"] for one in self.findings]
+        counts = [f"{levels.count(level)} {level}" for level in SIGNS if level in levels]
+        verdict = ", ".join(counts) or "no findings"
         loss = _number(flow["loss"]["J"])
         steps = f"{flow['optimizer']['name']}, η = {_number(flow['optimizer']['rate'])}"
         on = f"on {flow['samples']} samples; {steps}, batches of {flow['batch_size']}"

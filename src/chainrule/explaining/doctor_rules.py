@@ -31,9 +31,12 @@ class Rule:
 
 
 def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
-    """NaN or infinity: the first layer whose output has it, else the first one (from the loss) whose δ has
-    it.
+    """NaN or infinity: in a parameter, else the first layer whose output has it, else the first one (from the
+    loss) whose δ has it.
     """
+    for parameter in flow["parameters"]:
+        if parameter["broken"]["nan"] or parameter["broken"]["inf"]:
+            return [{"layer": parameter["name"], "text": "value", **_counts(parameter["broken"])}]
     for layer in flow["layers"]:
         if layer["output"]["nan"] or layer["output"]["inf"]:
             return [{"layer": layer["name"], "text": "output", **_counts(layer["output"])}]
@@ -244,7 +247,9 @@ def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     cases: list[Case] = []
     if without:
         blocking = _blocking(flow, places[without[-1]["layer"]])
-        cases.append({"parameters": _names(without), "layer": without[-1]["layer"], "blocking": blocking})
+        text = places[blocking]["kind"] if blocking in places else ""
+        case = {"parameters": _names(without), "layer": without[-1]["layer"], "blocking": blocking}
+        cases.append({**case, "text": text})
     elif unread:  # else it is what follows from the δ that is lost: a dead layer puts out 0
         cases.append({"parameters": _names(unread), "layer": unread[0]["layer"], "text": "no_input"})
     return cases

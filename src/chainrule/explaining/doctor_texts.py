@@ -27,6 +27,18 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "用更小的学习率或 `clip_norm=1.0` 重新开始，并检查 X 与初始权重的尺度。",
         ),
     },
+    "non_finite.value": {
+        "what": Say("`{layer}` has entries that are not finite.", "`{layer}` 中有非有限数。"),
+        "why": Say(
+            "{nan} of its entries are NaN, {inf} are infinite; everything computed from them is lost.",
+            "其中 {nan} 个元素为 NaN，{inf} 个为无穷；由它们算出的一切都失去意义。",
+        ),
+        "cure": Say(
+            "These numbers cannot be mended by training: start again, with a smaller learning rate or "
+            "`clip_norm=1.0`.",
+            "训练无法修复这些数：请重新开始，用更小的学习率或 `clip_norm=1.0`。",
+        ),
+    },
     "non_finite.output": {
         "what": Say("The output of `{layer}` is not finite.", "`{layer}` 的输出不是有限数。"),
     },
@@ -61,10 +73,10 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "δ vanishes on the way from `{top}` to `{layer}`.", "δ 从 `{top}` 到 `{layer}` 的途中消失。"
         ),
         "why": Say(
-            "Only {total} of it arrives, {share:%} of the loss (in log10) in the factors f′, whose median "
-            "ρ_f′ is {slope}: "
+            "Only {total} of it arrives; {share:%} of the decline (in log10) is due to the factors f′, whose "
+            "median ρ_f′ is {slope}: "
             "the z are so far off centre that f is flat.",
-            "只有 {total} 到达，损失（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}：z 偏"
+            "只有 {total} 到达，衰减（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}：z 偏"
             "离中心太远，f 几乎是平的。",
         ),
         "cure": Say(
@@ -75,10 +87,10 @@ SENTENCES: dict[str, dict[str, Say]] = {
     },
     "vanishing_by_activations.bounded": {
         "why": Say(
-            "Only {total} of it arrives, {share:%} of the loss (in log10) in the factors f′, whose median "
-            "ρ_f′ is {slope}. "
+            "Only {total} of it arrives; {share:%} of the decline (in log10) is due to the factors f′, whose "
+            "median ρ_f′ is {slope}. "
             "A sigmoid's f′ is never above 1/4: every layer takes its factor.",
-            "只有 {total} 到达，损失（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}。"
+            "只有 {total} 到达，衰减（按 log10）的 {share:%} 来自因子 f′，其 ρ_f′ 的中位数为 {slope}。"
             "sigmoid 的 f′ 不超过 1/4：每一层都乘一次。",
         ),
         "cure": Say(
@@ -119,9 +131,9 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "Units of `{layer}` are the same and stay the same.", "`{layer}` 中有相同的单元，而且会一直相同。"
         ),
         "why": Say(
-            "{equal} of {of} units share both their weights and their gradient with another one, in "
-            "{parameters}.",
-            "{of} 个单元中有 {equal} 个与另一个单元的权重和梯度都相同，见 {parameters}。",
+            "In `{parameter}`, {equal} of {of} units share both their weights and their gradient with another "
+            "one; all that have such units: {parameters}.",
+            "`{parameter}` 的 {of} 个单元中有 {equal} 个与另一个单元的权重和梯度都相同；有此类单元的参数：{parameters}。",
         ),
         "cure": Say(
             "Weights must start at random: leave `initializer` out. `Zeros()` and `Constant()` are for "
@@ -139,6 +151,20 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "Look at `{blocking}`: weights that are all 0, or an activation with f′ = 0 everywhere (dead "
             "ReLU units).",
             "检查 `{blocking}`：权重全为 0，或激活处处 f′ = 0（死亡的 ReLU 单元）。",
+        ),
+    },
+    "unlearnable.weights": {
+        "cure": Say(
+            "Look at the weights of `{blocking}`: if they all start as 0, leave `initializer` out (He or "
+            "Glorot).",
+            "检查 `{blocking}` 的权重：若全部以 0 开始，就不写 `initializer`（He 或 Glorot）。",
+        ),
+    },
+    "unlearnable.activation": {
+        "cure": Say(
+            "`{blocking}` has f′ = 0 at every sample: look at the biases and the scale of what goes in, "
+            "start again with a smaller learning rate, or use `LeakyReLU()`.",
+            "`{blocking}` 在所有样本上 f′ = 0：检查偏置和输入的尺度，用更小的学习率重新开始，或改用 `LeakyReLU()`。",
         ),
     },
     "unlearnable.no_input": {
@@ -170,9 +196,9 @@ SENTENCES: dict[str, dict[str, Say]] = {
     },
     "dead_units.drifted": {
         "why": Say(
-            "They are inactive (f′ = 0) on all of {samples} samples: the biases in front have drifted to "
+            "They are inactive (f′ = 0) on all of {samples} samples: the biases in front are "
             "{bias} on average.",
-            "它们在全部 {samples} 个样本上都不激活（f′ = 0）：前面的偏置平均已漂移到 {bias}。",
+            "它们在全部 {samples} 个样本上都不激活（f′ = 0）：前面的偏置平均为 {bias}。",
         ),
     },
     "saturated": {
@@ -257,7 +283,7 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "损失为 {data}；所有输出都相同时为 {start}。输出层之前 z 的均方根为 {rms}。",
         ),
         "cure": Say(
-            "Before training: start the last layer with smaller weights and scale the inputs. Behind it: "
+            "Before training: start the last layer with smaller weights and scale the inputs. After it: "
             "check the labels, "
             "and lower the learning rate.",
             "训练之前：减小最后一层的初始权重，并缩放输入。训练之后：检查标签，并降低学习率。",

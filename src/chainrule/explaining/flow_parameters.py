@@ -82,7 +82,7 @@ def noise(groups: Groups, name: str | None = None) -> tuple[float, float]:
     """(‖mean‖², tr cov / B) of the gradient of a batch: its square is an estimate without bias, at least
     0.
     """
-    if len(groups.gradients) < 2:
+    if len(groups.gradients) < LEAST_GROUPS:  # of two or three a spread says nothing
         return math.nan, math.nan
     names = list(groups.gradients[0]) if name is None else [name]
     square = spread = 0.0
@@ -146,6 +146,7 @@ def parameter_record(
         "norm": number(norm(value)),
         "mean": number(float(value.mean())),
         "std": number(float(value.std())),
+        "broken": {"nan": int(np.isnan(value).sum()), "inf": int(np.isinf(value).sum())},
         "gradient": number(of_data),
         "gradient_rms": rms(gradient),
         "penalty": None if of_penalty is None else number(norm(of_penalty)),
