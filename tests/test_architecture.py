@@ -94,6 +94,11 @@ def test_one_layer_object_in_two_places_shares_nothing() -> None:
         ("dense", TypeError, r"layers must be a list"),
         (None, TypeError, r"layers must be a list"),
         ([Dense(2, name="a"), Dense(2, name="a")], ShapeError, "two layers are named 'a'"),
+        (
+            [Residual([Dense(4, name="b")], name="a"), Dense(2, name="a.b")],
+            ShapeError,
+            r"two layers are named 'a\.b'",
+        ),
         ([Dense(2, name="a..b")], ShapeError, "the name of a layer must be a letter"),
         ([Dense(2, name="input")], ShapeError, "not 'input'"),
         ([Conv2D(2, 3)], ShapeError, r"layer 1 of 1, conv1 = Conv2D\(2, 3\): Conv2D needs an image"),

@@ -79,6 +79,8 @@ class _Building:
         """The shape that comes out of a chain; `behind` are the layers after it."""
         for number, layer in enumerate(chain):
             place = f"layer {number + 1} of {len(chain)}, {layer.name} = {layer!r}"
+            if str(layer.name) in self.followers:  # "a.b", and b within a
+                raise ShapeError(f"two layers are named {layer.name!r}: give one of them another name=")
             self.followers[str(layer.name)] = rest = (*chain[number + 1 :], *behind)
             if isinstance(layer, Composite):
                 shapes = [self.connect(own, shape, rest) for own in layer.chains]

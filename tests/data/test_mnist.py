@@ -81,6 +81,11 @@ wrong_pairs = {
         "6 training images but 7",
     ),
     "a label above 9": ("t10k-labels-idx1-ubyte", np.array([1, 10, 2], np.uint8), "not a list of digits"),
+    "other images": (
+        "t10k-images-idx3-ubyte",
+        np.zeros((3, 27, 28), np.uint8),
+        "training images are 28x28 pixels, the test images 27x28",
+    ),
 }
 
 

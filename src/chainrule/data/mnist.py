@@ -58,6 +58,12 @@ def load_mnist(
     train_images, train_labels, test_images, test_labels = (load_idx(path) for path in found.values() if path)
     check_pair(train_images, train_labels, directory, "training")
     check_pair(test_images, test_labels, directory, "test")
+    if train_images.shape[1:] != test_images.shape[1:]:
+        of_training, of_test = sizes(train_images.shape[1:]), sizes(test_images.shape[1:])
+        raise FileError(
+            f"{directory}: the training images are {of_training} pixels, the test images {of_test}: the "
+            "files do not belong together"
+        )
     return (
         train_images[..., np.newaxis],
         train_labels.astype(np.int64),
