@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,8 @@ def made(name: str, samples: int, dtype: Any = "float64") -> tuple[cr.Network, A
 
 def whole_loss(network: cr.Network, X: Array, y: Array, parameters: dict[str, Array]) -> float:
     """Σ_i of the cross-entropy, from the probabilities of a forward pass as in training."""
-    context = reference.Context(True)
-    last = reference.run_forward(network, reference.to_columns(X, np.float64), parameters, np.float64, context)
+    x, context = reference.to_columns(X, np.float64), reference.Context(True)
+    last = reference.run_forward(network, x, parameters, np.float64, context)
     return float(-np.log(last[-1].output[y, np.arange(len(y))]).sum())
 
 
@@ -54,6 +55,10 @@ def slopes(f: Any, at: Array) -> Array:
     return found
 
 
+def _with(network: cr.Network, X: Array, y: Array, values: dict[str, Array], own: str, moved: Array) -> float:
+    return whole_loss(network, X, y, {**values, own: moved})
+
+
 @pytest.mark.parametrize(
     ("name", "samples"), [(name, m) for name in CHAINS for m in (1, 4) if (name, m) != ("batch norm", 1)]
 )
@@ -64,7 +69,8 @@ def test_gradients_beside_differences(name: str, samples: int) -> None:
     flow = flow_of(network, X, y)
     for record in flow["parameters"]:
         own = record["name"]
-        by_hand = slopes(lambda moved, own=own: whole_loss(network, X, y, {**values, own: moved}), values[own])
+        moved_to = functools.partial(_with, network, X, y, values, own)
+        by_hand = slopes(moved_to, values[own])
         assert record["gradient"] == pytest.approx(np.linalg.norm(by_hand) / samples, abs=1e-8), own
     first = flow["layers"][0]
     by_hand = slopes(lambda moved: whole_loss(network, moved, y, values), X)
@@ -132,7 +138,9 @@ def test_sorted_labels_do_not_make_batches_of_one_class() -> None:
     assert in_order == pytest.approx(shuffled, rel=0.5)
 
 
-@pytest.mark.parametrize(("layer", "limit"), [(cr.Sigmoid, np.log(98.98979)), (cr.Tanh, np.arctanh(0.96**0.5))])
+@pytest.mark.parametrize(
+    ("layer", "limit"), [(cr.Sigmoid, np.log(98.98979)), (cr.Tanh, np.arctanh(0.96**0.5))]
+)
 def test_saturated_share(layer: Any, limit: float) -> None:
     """σ′ < 0.01 is |z| > ln(98.99) = 4.595, tanh′ < 0.04 is |z| > artanh √0.96 = 2.292."""
     network = cr.Network([cr.Dense(6), layer(), cr.Dense(2), cr.Softmax()], input_shape=3, dtype="float64")

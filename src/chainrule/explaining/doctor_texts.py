@@ -131,9 +131,10 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "Units of `{layer}` are the same and stay the same.", "`{layer}` 中有相同的单元，而且会一直相同。"
         ),
         "why": Say(
-            "In `{parameter}`, {equal} of {of} units share both their weights and their gradient with another "
-            "one; all that have such units: {parameters}.",
-            "`{parameter}` 的 {of} 个单元中有 {equal} 个与另一个单元的权重和梯度都相同；有此类单元的参数：{parameters}。",
+            "In `{parameter}`, {equal} of {of} units share both their weights and their gradient with "
+            "another one; all that have such units: {parameters}.",
+            "`{parameter}` 的 {of} 个单元中有 {equal} 个与另一个单元的权重和梯度都相同；"
+            "有此类单元的参数：{parameters}。",
         ),
         "cure": Say(
             "Weights must start at random: leave `initializer` out. `Zeros()` and `Constant()` are for "
@@ -164,7 +165,8 @@ SENTENCES: dict[str, dict[str, Say]] = {
         "cure": Say(
             "`{blocking}` has f′ = 0 at every sample: look at the biases and the scale of what goes in, "
             "start again with a smaller learning rate, or use `LeakyReLU()`.",
-            "`{blocking}` 在所有样本上 f′ = 0：检查偏置和输入的尺度，用更小的学习率重新开始，或改用 `LeakyReLU()`。",
+            "`{blocking}` 在所有样本上 f′ = 0：检查偏置和输入的尺度，"
+            "用更小的学习率重新开始，或改用 `LeakyReLU()`。",
         ),
     },
     "unlearnable.no_input": {

@@ -65,9 +65,9 @@ LARGEST = 5  # samples that are named
 class Batch:
     """What is diagnosed on: a random part of the data where there is much of it, samples first.
 
-    The samples stand in the order of the data, so that dropout, which draws by a sample's place, masks them as
-    `backpropagate` does; `mixed` are the places in random order, for groups that data sorted by class would
-    make alike.
+    The samples stand in the order of the data, so that dropout, which draws by a sample's place, masks them
+    as `backpropagate` does; `mixed` are the places in random order, for groups that data sorted by class
+    would make alike.
     """
 
     X: Array
