@@ -202,7 +202,7 @@ def test_names_follow_the_way() -> None:
     through = step.deltas["block.dense1"] @ W
     np.testing.assert_allclose(step.deltas["input"], step.deltas["block"] + through, rtol=1e-5, atol=1e-7)
     assert "block.residual1.deep" in network.summary()
-    assert "F1 + F2" in str(network.formulas()["block"])
+    assert "F_1 + F_2" in str(network.formulas()["block"])
 
 
 def test_initialisers_look_beyond_the_branch() -> None:
