@@ -106,6 +106,37 @@ def test_few_samples_only_warn_of_dead_units() -> None:
     assert (level, few) == ("bad", "warning")
 
 
+def test_short_steps_are_the_cause_of_no_progress() -> None:
+    """After training, too: a rate of 1e-7 is named beside the loss that stood still, one of 1e-2 is not."""
+    X, y = data()
+    own = network(cr.Dense(8), cr.ReLU())
+    start = cr.SGD(1e-7)
+    history = cr.fit(own, X, y, epochs=3, optimizer=start, penalty=cr.L2(1e-3))
+    found = diagnose(own, X, y, history=history, penalty=cr.L2(1e-3))
+    assert {"no_progress", "step_too_small"} <= set(found.rules)
+    assert found.text().splitlines()[0].count("(data ") == 1
+    history = cr.fit(own, X, y, epochs=8, optimizer=cr.Adam(1e-2))
+    assert "step_too_small" not in diagnose(own, X, y, history=history, optimizer=start).rules
+
+
+def test_blocking_layer_is_named_by_its_kind() -> None:
+    X, y = data()
+    of_weights = diagnose(network(cr.Dense(8), cr.Tanh(), cr.Dense(8, initializer="zeros"), cr.Tanh()), X, y)
+    dead = diagnose(network(cr.Dense(8, bias_initializer=cr.Constant(-99.0)), cr.ReLU()), X, y)
+    cures = [
+        next(one for one in found.findings if one["rule"] == "unlearnable")["cure"]["en"]
+        for found in (of_weights, dead)
+    ]
+    assert cures[0].startswith("Look at the weights of `dense2`")
+    assert cures[1].startswith("`relu1` has f′ = 0")
+
+
+def test_two_samples_say_nothing_of_noise() -> None:
+    X, y = data()
+    own = network(cr.Dense(8), cr.ReLU())
+    assert all("noisy" not in diagnose(own, X[:m], y[:m]).rules for m in (1, 2, 3))
+
+
 def test_thresholds() -> None:
     X, y = data()
     own = network(*[cr.Dense(20), cr.Sigmoid()] * 8)

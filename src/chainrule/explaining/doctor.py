@@ -79,6 +79,8 @@ class Diagnosis:
         counts = [f"{levels.count(level)} {level}" for level in SIGNS if level in levels]
         verdict = ", ".join(counts) or "no findings"
         loss = _number(flow["loss"]["J"])
+        if flow["has_penalty"]:
+            loss += f" (data {_number(flow['loss']['data'])}, penalty {_number(flow['loss']['penalty'])})"
         steps = f"{flow['optimizer']['name']}, η = {_number(flow['optimizer']['rate'])}"
         on = f"on {flow['samples']} samples; {steps}, batches of {flow['batch_size']}"
         return f"diagnosis: {verdict}; J = {loss} {on}"

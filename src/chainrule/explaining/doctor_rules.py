@@ -157,12 +157,17 @@ def step_too_large(flow: Record, limits: Mapping[str, float]) -> list[Case]:
 
 
 def step_too_small(flow: Record, limits: Mapping[str, float]) -> list[Case]:
-    """The weights hardly move while there is much to learn."""
+    """The weights hardly move while there is much to learn; after training only if the loss is still that of
+    a constant output, for at the end of a schedule steps are short.
+    """
     loss = flow["loss"]
     ratios = [one["step_ratio"] for one in _weights(flow) if one["step_ratio"] is not None]
-    if not ratios or loss["J"] is None or loss["predicted"] is None or flow["history"] or _still(flow):
+    if not ratios or loss["J"] is None or loss["predicted"] is None or _still(flow):
         return []
-    if loss["constant"] is not None and loss["data"] < limits["poor"] * loss["constant"]:
+    if flow["history"] and loss["constant"] is None:
+        return []
+    poor = limits["stuck"] if flow["history"] else limits["poor"]
+    if loss["constant"] is not None and loss["data"] < poor * loss["constant"]:
         return []
     gained = abs(loss["predicted"]) / loss["J"] if loss["J"] > 0 else 0.0
     if statistics.median(ratios) < limits["ratio"] and gained < limits["gained"]:
@@ -297,7 +302,12 @@ RULES: tuple[Rule, ...] = (
     Rule("dead_units", "bad", dead_units, {"share": 0.5, "bias": 0.1}),
     Rule("saturated", "warning", saturated, {"share": 0.5, "poor": 0.5}),
     Rule("step_too_large", "bad", step_too_large, {"rise": 0.1, "of_loss": 0.1, "ratio": 0.5}),
-    Rule("step_too_small", "warning", step_too_small, {"ratio": 1e-4, "gained": 1e-4, "poor": 0.5}),
+    Rule(
+        "step_too_small",
+        "warning",
+        step_too_small,
+        {"ratio": 1e-4, "gained": 1e-4, "poor": 0.5, "stuck": 0.9},
+    ),
     Rule("no_progress", "bad", no_progress, {"epochs": 3, "fall": 0.02, "poor": 0.9}),
     Rule("penalty_dominates", "warning", penalty_dominates, {"share": 2.0, "crushed": 0.5, "poor": 0.9}),
     Rule("loss_at_start", "warning", loss_at_start, {"above": 2.0}),
