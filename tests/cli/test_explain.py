@@ -31,7 +31,7 @@ def test_training_without_a_report(run: Run, flowers: Path) -> None:
     assert not (Path("bare") / "report.html").exists()
 
 
-@pytest.mark.parametrize("name", ["page.html", "paper.tex", "document.json"])
+@pytest.mark.parametrize("name", ["page.html", "paper.tex", "document.json", "text.md", "text.txt"])
 def test_every_form(run: Run, flower_run: Path, name: str) -> None:
     result = run("explain", flower_run, "-o", name)
     assert (result.code, result.out) == (0, f"report {name}\n")
@@ -59,9 +59,36 @@ def test_on_a_file(run: Run, flower_run: Path, flowers: Path) -> None:
     assert result.code == 0
 
 
+def test_markdown_has_its_pictures_beside_it(run: Run, flower_run: Path) -> None:
+    run("explain", flower_run, "-o", "notes.md", "--language", "en")
+    text = Path("notes.md").read_text(encoding="utf-8")
+    pictures = sorted(Path("notes_files").glob("*.svg"))
+    assert len(pictures) > 3
+    assert all(f"(notes_files/{picture.name})" in text for picture in pictures)
+
+
+@pytest.mark.parametrize("name", ["sheet.html", "sheet.tex", "sheet.md", "sheet.txt"])
+def test_a_worksheet(run: Run, flower_run: Path, name: str) -> None:
+    argv = ("explain", flower_run, "--worksheet", "--language", "en", "-o")
+    result = run(*argv, name, "--blanks", 0.5, "--seed", 2)
+    assert (result.code, result.out) == (0, f"report {name}\n")
+    first = Path(name).read_text(encoding="utf-8")
+    assert "Answer key" in first
+    run(*argv, name, "--blanks", 0.5, "--seed", 3)
+    assert Path(name).read_text(encoding="utf-8") != first
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
+        (("run", "--worksheet"), "--worksheet writes a file: add -o sheet.html"),
+        (("run", "--worksheet", "-o", "w.json"), "--worksheet writes a file: add -o sheet.html"),
+        (("run", "--worksheet", "-o", "w.tex", "--form", "beamer"), "leave out --form beamer"),
+        (("run", "--blanks", "0.5", "-o", "w.tex"), "write --worksheet -o sheet.html as well"),
+        (("run", "--seed", "1"), "write --worksheet -o sheet.html as well"),
+        (("run", "--worksheet", "--blanks", "0", "-o", "w.tex"), "'0' is not a share, above 0 and at most 1"),
+        (("run", "--form", "beamer", "-o", "w.md"), "write -o report.tex --form beamer"),
+        (("run", "--step", "-o", "w.md"), "leave out -o"),
         (("run", "-o", "page.doc"), "ends in none of .html"),
         (("run", "--sample", "1000"), "--sample 1000: the data has the rows 0 to"),
         (("run/model.npz",), "no such run folder or model file"),

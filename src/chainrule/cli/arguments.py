@@ -170,7 +170,7 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
         "--data", metavar="digits|FILE", help="labelled samples (default: those the run held out)"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help=".html, .tex or .json (default: print it)"
+        "-o", "--output", metavar="FILE", help=".html, .md, .tex, .txt or .json (default: print it)"
     )
     parser.add_argument(
         "--sample", type=non_negative_int, metavar="ROW", help="in focus (default: the hardest of the data)"
@@ -192,7 +192,16 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
         help="default: %(default)s",
     )
     parser.add_argument(
-        "--form", choices=("article", "beamer", "fragment"), default="article", help="of a .tex file"
+        "--form", choices=("article", "beamer", "fragment"), help="of a .tex file (default: article)"
+    )
+    parser.add_argument(
+        "--worksheet", action="store_true", help="leave results blank, with an answer key at the end"
+    )
+    parser.add_argument(
+        "--blanks", type=share, metavar="SHARE", help="of a worksheet's results, up to 1 (default: 0.3)"
+    )
+    parser.add_argument(
+        "--seed", type=non_negative_int, metavar="N", help="which results are left blank (default: 0)"
     )
     parser.add_argument("--step", action="store_true", help="in the terminal: one step per key")
     parser.add_argument("--full-check", action="store_true", help="compare every entry of every gradient")
@@ -296,6 +305,13 @@ def fraction(text: str) -> float:
     value = number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to below 1")
+    return value
+
+
+def share(text: str) -> float:
+    value = number(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a share, above 0 and at most 1, such as 0.3")
     return value
 
 

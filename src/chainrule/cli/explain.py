@@ -1,5 +1,5 @@
-"""`chainrule explain`: the derivation of a trained network on samples of its data, as a page, a text or a
-document.
+"""`chainrule explain`: the derivation of a trained network on samples of its data, as a page, a text, a
+document or a worksheet.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from chainrule.errors import FileError
 if TYPE_CHECKING:
     from chainrule.explaining.report import Report
 
-ENDINGS = (".html", ".htm", ".tex", ".json")
+ENDINGS = (".html", ".htm", ".tex", ".md", ".txt", ".json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the report, or print it; exit code 1 where a gradient in it is wrong."""
     out = None if arguments.output is None else Path(arguments.output)
-    if out is not None and out.suffix.lower() not in ENDINGS:
-        raise FileError(f"{out}: ends in none of {', '.join(ENDINGS)}, so it is not known what to write")
+    check_combination(out, arguments)
     samples = labelled_samples(arguments)
     report = report_on(samples, arguments)
     if out is None:
@@ -30,6 +29,25 @@ def run(arguments: argparse.Namespace) -> int:
         write(report, out, arguments)
         print(f"report {out}")
     return 0 if report.ok else 1
+
+
+def check_combination(out: Path | None, arguments: argparse.Namespace) -> None:
+    """Raises FileError, before anything is computed, for options that do not go together."""
+    suffix = "" if out is None else out.suffix.lower()
+    if out is not None and suffix not in ENDINGS:
+        raise FileError(f"{out}: ends in none of {', '.join(ENDINGS)}, so it is not known what to write")
+    if out is not None and arguments.step:
+        raise FileError("--step is for the terminal: leave out -o, or leave out --step")
+    if arguments.form is not None and suffix != ".tex":
+        raise FileError(f"--form is of a .tex file: write -o report.tex --form {arguments.form}")
+    if not arguments.worksheet:
+        if arguments.blanks is not None or arguments.seed is not None:
+            raise FileError("--blanks and --seed are of a worksheet: write --worksheet -o sheet.html as well")
+        return
+    if out is None or suffix == ".json":
+        raise FileError("--worksheet writes a file: add -o sheet.html, or .tex, .md, .txt")
+    if arguments.form not in (None, "article"):
+        raise FileError(f"a worksheet is an article: leave out --form {arguments.form}")
 
 
 def report_on(samples: Samples, arguments: argparse.Namespace) -> Report:
@@ -70,9 +88,16 @@ def explained(samples: Samples, rows: list[int], **options: Any) -> Report:
 def write(report: Report, out: Path, arguments: argparse.Namespace) -> None:
     """The form that the file's ending names."""
     suffix = out.suffix.lower()
-    if suffix == ".json":
+    if arguments.worksheet:
+        share = 0.3 if arguments.blanks is None else arguments.blanks
+        report.worksheet(out, blanks=share, seed=arguments.seed or 0)
+    elif suffix == ".json":
         report.json(out)
     elif suffix == ".tex":
-        report.latex(out, form=arguments.form)
+        report.latex(out, form=arguments.form or "article")
+    elif suffix == ".md":
+        report.markdown(out)
+    elif suffix == ".txt":
+        out.write_text(f"{report}\n", encoding="utf-8")
     else:
         report.html(out)

@@ -222,17 +222,23 @@ class Report:
         from chainrule.explaining import markdown
 
         makers: dict[str, Callable[[], str]] = {
-            "text/plain": self.__repr__,
+            "text/plain": self._verdict,
             "text/markdown": lambda: markdown.inline(self.outline()),
             "text/html": self._repr_html_,
         }
         asked = set(makers) if include is None else set(makers) & set(include)
         return {kind: make() for kind, make in makers.items() if kind in asked - set(exclude or ())}
 
+    def _verdict(self) -> str:
+        """The report in a line, and a line for each of the worst findings."""
+        bad = [one for one in self.document["findings"] if one["level"] in ("bad", "warning")]
+        return "\n".join([repr(self), *(f"{one['level']}: {one['what']['en']}" for one in bad[:3])])
+
     def _repr_html_(self) -> str:
         """The page in a frame of its own, which runs its scripts and touches nothing else of the notebook."""
         page = escape(self.html(), quote=True)
-        return f'<iframe sandbox="allow-scripts" style="width:100%;height:80vh;border:0" srcdoc="{page}"></iframe>'  # noqa: E501
+        style = "width:100%;height:80vh;border:0"
+        return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
 
 
 def _written(text: str, path: Path_ | None) -> str:
