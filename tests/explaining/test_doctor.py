@@ -131,6 +131,19 @@ def test_blocking_layer_is_named_by_its_kind() -> None:
     assert cures[1].startswith("`relu1` has f′ = 0")
 
 
+def test_small_variance_in_front_of_a_normalisation_does_not_explode() -> None:
+    """Weights of a hundredth make δ in front of BatchNorm a hundred times larger, and change nothing else."""
+    X, y = data()
+    block = [cr.Dense(8, initializer=cr.Normal(0.003)), cr.BatchNorm(), cr.Tanh()]
+    own = network(*block, cr.Dense(8))
+    found = diagnose(own, X, y)
+    first = next(layer for layer in found.flow["layers"] if layer["name"] == "dense1")
+    assert first["relative"] > 30
+    assert "exploding" not in found.rules
+    large = network(cr.Dense(8, initializer=cr.Normal(9.0)), cr.Dense(8, initializer=cr.Normal(9.0)))
+    assert "exploding" in diagnose(large, X, y).rules
+
+
 def test_two_samples_say_nothing_of_noise() -> None:
     X, y = data()
     own = network(cr.Dense(8), cr.ReLU())

@@ -50,11 +50,15 @@ def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
 
 
 def exploding(flow: Record, limits: Mapping[str, float]) -> list[Case]:
-    """δ grows from one layer with weights to the next one below, from the loss down, or from step to step."""
+    """δ grows from one layer with weights to the next one below, from the loss down, or from step to step.
+
+    In front of a normalisation the size of δ is 1/σ, whatever the weights: there δ is taken behind it.
+    """
     learned = [layer for layer in _chain(flow, "") if layer["kind"] in ("weights", "recurrent", "composite")]
     cases: list[Case] = []
     for above, below in zip(learned[:0:-1], learned[-2::-1], strict=True):
-        grown, total = _quotient(below["relative"], above["relative"]), below["relative"] or 0.0
+        total = _behind_norm(flow, below)["relative"] or 0.0
+        grown = _quotient(total, _behind_norm(flow, above)["relative"])
         if (grown > limits["gain"] and total > limits["gain"]) or total > limits["total"]:
             cases.append({"layer": above["name"], "below": below["name"], "gain": grown, "total": total})
             break
@@ -406,6 +410,14 @@ def _below(flow: Record, layer: Record) -> list[Record]:
     chain = _chain(flow, layer["place"])
     place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
     return chain[:place][::-1]
+
+
+def _behind_norm(flow: Record, layer: Record) -> Record:
+    """The normalisation that follows a layer directly, else the layer."""
+    chain = _chain(flow, layer["place"])
+    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
+    behind = chain[place + 1] if place + 1 < len(chain) else layer
+    return behind if behind["kind"] == "norm" and behind["delta"] else layer
 
 
 def _rms_below(flow: Record, layer: Record) -> float:
