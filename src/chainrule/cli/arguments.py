@@ -243,9 +243,10 @@ def add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("steps", "per-sample"),
+        choices=("steps", "per-sample", "reuse"),
         default="steps",
-        help="steps (default): kernels and training steps; per-sample: a loop over samples, full matrix",
+        help="steps (default): kernels and training steps; per-sample: a loop over samples, full matrix; "
+        "reuse: the recursion of backpropagation, every layer anew, every parameter from the front",
     )
     parser.add_argument("--quick", action="store_true", help="few repetitions, for a first look")
     parser.add_argument("--profile", action="store_true", help="every operation of a training step")

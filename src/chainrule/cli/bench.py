@@ -9,12 +9,15 @@ from chainrule.errors import DataError
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; with --json also write the figures."""
-    if arguments.what == "per-sample":
-        from chainrule.bench import per_sample
+    if arguments.what != "steps":
+        from chainrule.bench import per_sample, reuse
 
         if arguments.profile:
-            raise DataError("--profile belongs to the training steps: leave it out, or leave out per-sample")
-        per_sample.run(quick=arguments.quick, json_file=arguments.json)
+            raise DataError(
+                f"--profile belongs to the training steps: leave it out, or leave out {arguments.what}"
+            )
+        measured = {"per-sample": per_sample.run, "reuse": reuse.run}[arguments.what]
+        measured(quick=arguments.quick, json_file=arguments.json)
         return 0
     from chainrule import bench
 
