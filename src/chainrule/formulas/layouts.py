@@ -412,6 +412,7 @@ def stack_over(c: Composer, node: Over, at: At) -> Box:
 
 # -- leaves --------------------------------------------------------------------------------------------------
 
+_MOST_DIGITS = 6
 _CONSTANTS: dict[float, Box] = {
     0.5: Fraction(Numeral("1"), Numeral("2")),
     2**0.5: Root(Numeral("2")),
@@ -425,16 +426,33 @@ _LINEAR = _CONSTANTS | {
 
 
 def number(value: float, linear: bool = False) -> Box:
-    """A constant; ½, √2, √(2π), 2/√π and powers of ten are recognised."""
+    """A constant; ½, √2, √(2π), 2/√π and powers of ten are recognised.
+
+    1.0507… stands for more than six digits; large and small ones are 2.5·10⁷.
+    """
     if value < 0:
         return tight(Sign("−"), number(-value, linear), binds=SUM)
     constants = _LINEAR if linear else _CONSTANTS
     if value in constants:
         return constants[value]
-    digits, _, exponent = repr(value).partition("e")
-    if digits == "1" and exponent:
-        return Scripts(Numeral("10"), sup=number(int(exponent)), binds=POWER)
-    return Numeral(str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value))
+    if not math.isfinite(value):
+        return Numeral("∞" if value > 0 else "NaN")
+    digits, _, exponent = f"{value:.11e}".partition("e")  # the last digits of 0.1 + 0.2 are no one's
+    digits = digits.rstrip("0").rstrip(".")
+    if value == 0 or 1e-4 <= value < 1e7:
+        return Numeral(_digits(f"{value:.12g}"))
+    power = Scripts(Numeral("10"), sup=number(int(exponent)), binds=POWER)
+    return power if digits == "1" else row(Numeral(_digits(digits)), Sign("·"), power, binds=PRODUCT)
+
+
+def _digits(text: str) -> str:
+    """A number's digits, at most six and "…" where there are more behind the point."""
+    head = text.lstrip("0.")
+    more = len(head.replace(".", "")) - _MOST_DIGITS
+    if more <= 0 or "." not in text:
+        return text
+    kept = max(len(text) - more, text.index(".") + 2)
+    return f"{text[:kept].rstrip('0')}…" if kept < len(text) else text
 
 
 def named(c: Composer, node: Named, at: At) -> Box:

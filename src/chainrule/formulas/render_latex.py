@@ -60,7 +60,7 @@ def render(box: Box) -> str:
                 return _GREEK.get(letter, letter) + text[1:]
             return _OPERATORS.get(text, rf"\operatorname{{{text}}}")
         case Numeral(text):
-            return r"\mathbf{1}" if text == "𝟏" else text
+            return r"\mathbf{1}" if text == "𝟏" else text.replace("…", r"\ldots").replace("∞", r"\infty")
         case Sign(text):
             return _SIGNS.get(text, text)
         case Row(parts, _, tight):
