@@ -18,12 +18,21 @@ BLOCK = [cr.Conv2D(4, 3, padding="same"), cr.BatchNorm(), cr.ReLU()]
 NETWORKS: dict[str, tuple[list[Any], Any]] = {
     "dense": ([cr.Dense(7), cr.Tanh(), cr.Dense(5), cr.PReLU(), cr.Dense(3), cr.Softmax()], 6),
     "conv": ([*BLOCK, cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()], (6, 6, 2)),
-    "residual": ([cr.Dense(6), cr.Residual([cr.LayerNorm(), cr.Dense(6), cr.GELU()]), cr.Dense(3), cr.Softmax()], 6),  # noqa: E501
+    "residual": (
+        [cr.Dense(6), cr.Residual([cr.LayerNorm(), cr.Dense(6), cr.GELU()]), cr.Dense(3), cr.Softmax()],
+        6,
+    ),
     "branches": ([cr.Parallel([[cr.Dense(4), cr.ReLU()], []], join="concat"), cr.Dense(3), cr.Softmax()], 6),
     "lstm": ([cr.LSTM(5, outputs="all"), cr.RNN(4), cr.Dense(3), cr.Softmax()], (7, 2)),
     "gru": ([cr.GRU(5, reverse=True, outputs="all"), cr.Flatten(), cr.Dense(3), cr.Softmax()], (7, 2)),
-    "attention": ([cr.Dense(4), cr.MultiHeadAttention(2), cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()], (5, 3)),  # noqa: E501
-    "transposed": ([cr.ConvTranspose2D(3, 2), cr.AveragePool2D(2), cr.GlobalMaxPool(), cr.Dense(3), cr.Softmax()], (3, 3, 2)),  # noqa: E501
+    "attention": (
+        [cr.Dense(4), cr.MultiHeadAttention(2), cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()],
+        (5, 3),
+    ),
+    "transposed": (
+        [cr.ConvTranspose2D(3, 2), cr.AveragePool2D(2), cr.GlobalMaxPool(), cr.Dense(3), cr.Softmax()],
+        (3, 3, 2),
+    ),
     "masked": ([cr.Masking(), cr.LSTM(4), cr.Dense(3), cr.Softmax()], (6, 2)),
     "dropout": ([cr.Dense(7), cr.Tanh(), cr.Dropout(0.4), cr.Dense(3), cr.Softmax()], 6),
     "truncated": ([cr.RNN(5, truncate=3), cr.Dense(3), cr.Softmax()], (8, 2)),

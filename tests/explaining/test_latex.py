@@ -243,7 +243,7 @@ WRAPPER = r"""\documentclass{article}
 """
 
 
-# Each takes seconds, a presentation most: one of every form in every language, names that break out of it too.
+# Each takes seconds, a presentation most: every form, every language, names that break out of markup.
 COMPILED = [
     ("article", "en", "report"),
     ("article", "zh", "report"),

@@ -88,7 +88,8 @@ def test_labels_of_every_kind(labels: str) -> None:
         given = np.eye(3)[y]
     plain = cr.explain(network, X, given)
     assert plain.ok
-    assert plain.document["loss"]["J"] == pytest.approx(network.copy(dtype="float64").loss(X, given), rel=1e-12)  # noqa: E501
+    expected = network.copy(dtype="float64").loss(X, given)
+    assert plain.document["loss"]["J"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_layer_that_takes_no_symbols_is_shown_without_formulas() -> None:
@@ -113,7 +114,8 @@ def test_a_layer_of_ones_own_is_derived() -> None:
 def test_batches_of_one_and_weights() -> None:
     network, X, y = dense()
     assert cr.explain(network, X[:1], y[:1]).ok
-    report = cr.explain(network, X, y, sample_weight=[1.0, 0.0, 2.0, 1.0], penalty=cr.L2(0.1, per_sample=True))  # noqa: E501
+    penalty = cr.L2(0.1, per_sample=True)
+    report = cr.explain(network, X, y, sample_weight=[1.0, 0.0, 2.0, 1.0], penalty=penalty)
     assert report.ok
     assert report.document["loss"]["weights"] is not None
 
