@@ -72,8 +72,7 @@ def _stats(stats: Sequence[float], voice: Voice) -> str:
     return " ".join(f"<span>{voice.inline(name)} <b>{short(value)}</b></span>" for name, value in named)
 
 
-# -- pictures
-# ----------------------------------------------------------------------------------------------------
+# -- pictures ------------------------------------------------------------------------------------------------
 
 
 def maps(block: Maps, voice: Voice, identifier: str, tables: bool = True) -> str:
