@@ -77,7 +77,7 @@ def test_an_address_restores_the_entry_and_the_language(report: Any, page: Page,
 def test_a_pinned_entry_is_in_the_address(report: Any, page: Page, tmp_path: Path) -> None:
     page.resize(1300, 900)
     page.open(tmp_path / "report.html", "step=F1")
-    page.click("#card-F1 svg.map rect")
+    page.click("#card-F1 figure.maps[data-quantity='conv1'] rect")
     index = page.evaluate("chainrule.page.selected.index")
     address = page.evaluate("location.hash")
     assert address == f"#step=F1&el={','.join(map(str, index))}"

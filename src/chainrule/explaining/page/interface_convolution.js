@@ -1,7 +1,7 @@
 // The arithmetic of δ through a convolution, entry by entry: page.Convolution, for one sample.
 //
-// One axis or two, with strides, paddings, dilations and groups: entry (u) of the input meets the offset m of window i
-// where u = s·i + d·m − p.
+// One axis or two, with strides, paddings, dilations and groups: entry (u) of the input meets the offset m
+// of window i where u = s·i + d·m − p.
 "use strict";
 ((page) => {
   const at = chainrule.arrays;
@@ -12,7 +12,9 @@
       const nodes = formulas?.nodes ?? [];
       const placed = nodes.find((node) => node.apply === "place");
       const kernel = nodes.some((node) => node.apply === "kernel_at");
-      return placed && kernel && formulas.roots.delta !== undefined && parameters?.W ? placed.with.grid : null;
+      return placed && kernel && formulas.roots.delta !== undefined && parameters?.W
+        ? placed.with.grid
+        : null;
     }
 
     constructor(layer, grid, sample) {
@@ -60,7 +62,9 @@
     /** The window at a place of the spread δ; null in its holes and beyond it. */
     windowAt(place) {
       const window = place.map((q, axis) => q / this.grid.stride[axis]);
-      return window.every((i, axis) => Number.isInteger(i) && i >= 0 && i < this.windows[axis]) ? window : null;
+      return window.every((i, axis) => Number.isInteger(i) && i >= 0 && i < this.windows[axis])
+        ? window
+        : null;
     }
 
     /** The place of the spread δ under a tap, for an entry of the input. */
@@ -80,20 +84,26 @@
 
     /** What an entry gathers from one kernel, or from all. */
     gathered(place, channel, kernels = this.kernelsOf(channel)) {
-      return kernels.flatMap((k) => this.gather(place, channel, k)).reduce((sum, { value }) => sum + value, 0);
+      return kernels
+        .flatMap((k) => this.gather(place, channel, k))
+        .reduce((sum, { value }) => sum + value, 0);
     }
 
     // -- scatter -------------------------------------------------------------------------------------------
     /** The δ's in the order in which they stamp. */
     order(channel) {
-      return this.kernelsOf(channel).flatMap((k) => this.every(this.windows).map((window) => ({ window, k })));
+      return this.kernelsOf(channel).flatMap((k) =>
+        this.every(this.windows).map((window) => ({ window, k })),
+      );
     }
 
     /** The entries of the input that a window lies on, with their taps. */
     reached(window) {
       const { stride, dilation } = this.grid;
-      const place = (tap) => window.map((i, axis) => stride[axis] * i + dilation[axis] * tap[axis] - this.before[axis]);
-      return this.taps.map((tap) => ({ tap, place: place(tap) }))
+      const place = (tap) =>
+        window.map((i, axis) => stride[axis] * i + dilation[axis] * tap[axis] - this.before[axis]);
+      return this.taps
+        .map((tap) => ({ tap, place: place(tap) }))
         .filter((one) => one.place.every((u, axis) => u >= 0 && u < this.size[axis]));
     }
 
@@ -102,7 +112,8 @@
       const canvas = new Float64Array(at.sizeOf(this.size));
       for (const { window, k } of this.order(channel).slice(0, count)) {
         const d = this.delta(window, k);
-        for (const { tap, place } of this.reached(window)) canvas[at.flat(this.size, place)] += this.weight(k, tap, channel) * d;
+        for (const { tap, place } of this.reached(window))
+          canvas[at.flat(this.size, place)] += this.weight(k, tap, channel) * d;
       }
       return canvas;
     }

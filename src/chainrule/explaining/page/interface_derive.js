@@ -1,8 +1,9 @@
 // Where an entry comes from: page.derivation(id, index), the element of the formula that computes it.
 //
-// {value, parts: [{layer, element, ids, note}], reason}: one part for an entry of a formula; several are added, as δ
-// where branches meet, a recurrent gradient over its steps, a penalty.  element: of engine_elements.js; ids: symbol ->
-// tensor.  reason: {en, zh} where the page cannot tell, with the value if that is known.
+// {value, parts: [{layer, element, ids, note}], reason}: one part for an entry of a formula; several are
+// added, as δ where branches meet, a recurrent gradient over its steps, a penalty.  element: of
+// engine_elements.js; ids: symbol -> tensor.  reason: {en, zh} where the page cannot tell, with the value
+// if that is known.
 "use strict";
 ((page) => {
   const { document: report } = page;
@@ -47,8 +48,10 @@
   function numbers(id) {
     const found = page.tensor(id);
     if (!found) {
-      throw new Unknown(`frozen: the numbers of ${id} are not in this page, for want of room (budget=…)`,
-        `已冻结：本页放不下 ${id} 的数值（budget=…）`);
+      throw new Unknown(
+        `frozen: the numbers of ${id} are not in this page, for want of room (budget=…)`,
+        `已冻结：本页放不下 ${id} 的数值（budget=…）`,
+      );
     }
     return found;
   }
@@ -65,7 +68,9 @@
   }
 
   let kept = { key: null, formula: null }; // of the last layer: an entry beside it asks for the same arrays
-  page.onChange(() => { kept = { key: null }; });
+  page.onChange(() => {
+    kept = { key: null };
+  });
 
   function formulaOf(key, nodes, bindings) {
     if (kept.key !== key) kept = { key, formula: new chainrule.Formula(nodes, bindings()) };
@@ -81,18 +86,26 @@
   /** The element of a leaf's formula at an entry, under its symbols' numbers. */
   function ofLeaf(layer, root, index) {
     if (!layer.formulas) {
-      throw new Unknown(`${layer.title} is computed by code of its own: there is no formula to read`,
-        `${layer.title} 由自己的代码计算，没有可读的公式`);
+      throw new Unknown(
+        `${layer.title} is computed by code of its own: there is no formula to read`,
+        `${layer.title} 由自己的代码计算，没有可读的公式`,
+      );
     }
     if (tooLarge(layer)) {
-      throw new Unknown("frozen: this layer takes too long to compute in a page", "已冻结：这一层在网页里计算太慢");
+      throw new Unknown(
+        "frozen: this layer takes too long to compute in a page",
+        "已冻结：这一层在网页里计算太慢",
+      );
     }
     const ids = idsOf(layer);
     const { nodes, roots } = layer.formulas;
     const used = new Set(nodes.map((node) => node.symbol));
-    const bindings = () => Object.fromEntries(Object.entries(ids)
-      .filter(([name, id]) => used.has(name) && (id in report.tensors || name !== "d"))
-      .map(([name, id]) => [name, numbers(id)]));
+    const bindings = () =>
+      Object.fromEntries(
+        Object.entries(ids)
+          .filter(([name, id]) => used.has(name) && (id in report.tensors || name !== "d"))
+          .map(([name, id]) => [name, numbers(id)]),
+      );
     const key = layer.name + (root === "forward" ? "" : " backward");
     const formula = formulaOf(key, nodes, () => {
       if (root !== "forward") return bindings();
@@ -100,9 +113,19 @@
       return forward;
     });
     const element = read(nodes, roots[root], index, formula, {});
-    if (!element) throw new Unknown("this entry is made of too many others to be shown", "这个元素由过多的其他元素组成，无法显示");
+    if (!element)
+      throw new Unknown(
+        "this entry is made of too many others to be shown",
+        "这个元素由过多的其他元素组成，无法显示",
+      );
     const named = chainrule.entries(element).some((one) => !one.symbol);
-    return { layer, ids, root, element, through: named ? read(nodes, roots[root], index, formula, { through: true, most: MOST_THROUGH }) : null };
+    return {
+      layer,
+      ids,
+      root,
+      element,
+      through: named ? read(nodes, roots[root], index, formula, { through: true, most: MOST_THROUGH }) : null,
+    };
   }
 
   /** An element; null for one that is made of too much to be shown. */
@@ -117,15 +140,25 @@
 
   /** A number by itself, as one term: what another card works out. */
   const single = (layer, id, index, note) => ({
-    layer, ids: { d: id }, note,
-    element: { kind: "entry", value: entryAt(id, index), symbol: ["d", "gradient of output", "array"], name: "d", index },
+    layer,
+    ids: { d: id },
+    note,
+    element: {
+      kind: "entry",
+      value: entryAt(id, index),
+      symbol: ["d", "gradient of output", "array"],
+      name: "d",
+      index,
+    },
   });
 
   // -- recurrent layers: an entry of a step ----------------------------------------------------------------
   function stepsOf(layer) {
-    if (!page.affordable()) throw new Unknown("frozen: too much to compute in a page", "已冻结：在网页里计算量太大");
+    if (!page.affordable())
+      throw new Unknown("frozen: too much to compute in a page", "已冻结：在网页里计算量太大");
     const found = page.passes().steps[layer.name];
-    if (!found) throw new Unknown(`the steps of ${layer.name} are not in this page`, `本页没有 ${layer.name} 的各步`);
+    if (!found)
+      throw new Unknown(`the steps of ${layer.name} are not in this page`, `本页没有 ${layer.name} 的各步`);
     return found;
   }
 
@@ -134,7 +167,13 @@
     const { d, ...ids } = idsOf(layer);
     const formula = formulaOf(`${layer.name} ${step.t}`, nodes, () => step.bindings);
     const note = { en: `step t = ${step.t}`, zh: `第 t = ${step.t} 步` };
-    return { layer, ids: { ...ids, x: null, z: null, a: null }, root, note, element: chainrule.element(nodes, roots[root], index, formula) };
+    return {
+      layer,
+      ids: { ...ids, x: null, z: null, a: null },
+      root,
+      note,
+      element: chainrule.element(nodes, roots[root], index, formula),
+    };
   }
 
   function ofRecurrent(layer, root, index) {
@@ -144,7 +183,14 @@
       return steps.map((step) => ofStep(layer, name, step, index));
     }
     if (root === "delta") {
-      return [ofStep(layer, "step_delta:x", steps.find(({ t }) => t === index[0]), index.slice(1))];
+      return [
+        ofStep(
+          layer,
+          "step_delta:x",
+          steps.find(({ t }) => t === index[0]),
+          index.slice(1),
+        ),
+      ];
     }
     const { states, outputs } = layer.recurrent;
     const step = outputs === "last" ? steps.at(-1) : steps.find(({ t }) => t === index[0]);
@@ -152,7 +198,7 @@
   }
 
   const ofLayer = (layer, root, index) =>
-    (layer.kind === "recurrent" ? ofRecurrent(layer, root, index) : [ofLeaf(layer, root, index)]);
+    layer.kind === "recurrent" ? ofRecurrent(layer, root, index) : [ofLeaf(layer, root, index)];
 
   // -- composites ------------------------------------------------------------------------------------------
   const lastOf = (composite, branch) => composite.branches[branch].at(-1)?.name ?? inputs.get(composite.name);
@@ -170,7 +216,9 @@
       return composite.branches.map((_, n) => single(composite, lastOf(composite, n), index, through));
     }
     const branch = composite.branches.findLastIndex((_, n) => offsetOf(composite, n) <= index.at(-2));
-    return [single(composite, lastOf(composite, branch), shifted(index, -offsetOf(composite, branch)), through)];
+    return [
+      single(composite, lastOf(composite, branch), shifted(index, -offsetOf(composite, branch)), through),
+    ];
   }
 
   /** What δ of a composite's output gives a branch: all of it, or its features. */
@@ -186,12 +234,20 @@
     const last = top.at(-1).name;
     const ids = { a: last, z: inputs.get(last), y: "y" };
     const used = new Set(nodes.map((node) => node.symbol));
-    const bindings = Object.fromEntries(Object.entries(ids).filter(([name]) => used.has(name))
-      .map(([name, id]) => [name, numbers(id)]));
+    const bindings = Object.fromEntries(
+      Object.entries(ids)
+        .filter(([name]) => used.has(name))
+        .map(([name, id]) => [name, numbers(id)]),
+    );
     const inner = chainrule.element(nodes, roots[loss.pair ? "residual" : "gradient"], index, bindings);
     const samples = numbers("y").shape.at(-1);
     const weight = loss.weights ? entryAt(loss.weights, [index.at(-1)]) : 1;
-    const scale = { kind: "call", name: "divide", value: weight / samples, of: [weight, samples].map((value) => ({ kind: "number", value })) };
+    const scale = {
+      kind: "call",
+      name: "divide",
+      value: weight / samples,
+      of: [weight, samples].map((value) => ({ kind: "number", value })),
+    };
     const element = { kind: "product", value: scale.value * inner.value, of: [scale, inner] };
     return { layer: null, ids, element, note: { en: "the loss", zh: "损失" } };
   }
@@ -201,7 +257,10 @@
     if (!penalty?.on.includes(id)) return [];
     const constants = Object.entries(penalty.constants).map(([name, value]) => [name, at.scalar(value)]);
     const { nodes, roots } = penalty.formulas;
-    const element = chainrule.element(nodes, roots.gradient, index, { ...Object.fromEntries(constants), W: numbers(id) });
+    const element = chainrule.element(nodes, roots.gradient, index, {
+      ...Object.fromEntries(constants),
+      W: numbers(id),
+    });
     return [{ layer: null, ids: { W: id }, element, note: { en: "the penalty", zh: "惩罚项" } }];
   }
 
@@ -220,7 +279,10 @@
     if (kind === "delta") return ofDelta(name, index);
     if (kind === "gradient") {
       const [owner, parameter] = [...layers.values()].flatMap((layer) =>
-        Object.entries(layer.parameters ?? {}).filter(([, id]) => id === name).map(([own]) => [layer, own]))[0];
+        Object.entries(layer.parameters ?? {})
+          .filter(([, id]) => id === name)
+          .map(([own]) => [layer, own]),
+      )[0];
       return [...ofLayer(owner, `gradient:${parameter}`, index), ...ofPenalty(name, index)];
     }
     const layer = layers.get(quantity);
@@ -242,7 +304,8 @@
         if (id && !(found.has(key) && silent)) found.set(key, { id, index, value: element.value, silent });
         return;
       }
-      const none = element.kind === "product" && element.of.some((one) => one.kind === "number" && one.value === 0);
+      const none =
+        element.kind === "product" && element.of.some((one) => one.kind === "number" && one.value === 0);
       for (const one of element.of ?? []) visit(one, ids, silent || none);
     };
     for (const { element, through, ids } of parts) visit(through ?? element, ids, false);
@@ -256,7 +319,8 @@
     try {
       const parts = partsOf(quantity, index);
       const sum = parts.reduce((total, { element }) => total + element.value, 0);
-      const near = value === null || Math.abs(sum - value) <= 1e-9 * (1 + Math.abs(value)) || !Number.isFinite(value);
+      const near =
+        value === null || Math.abs(sum - value) <= 1e-9 * (1 + Math.abs(value)) || !Number.isFinite(value);
       if (parts.length && !near) {
         const reason = { en: "a mask or a cut decides this entry", zh: "这个元素由掩码或截断决定" };
         return { value, parts: [], reason };

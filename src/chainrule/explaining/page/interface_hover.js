@@ -1,7 +1,8 @@
-// Pointing: at a symbol its tensor lights up, at an entry what it is made of does, and the panel works it out.
+// Pointing: at a symbol its tensor lights up, at an entry what it is made of does, and the panel works it
+// out.
 //
-// A click keeps the panel, Escape and a click beside let it go.  Maps, matrices and bars take the focus: arrows move from
-// entry to entry, Enter keeps one.
+// A click keeps the panel, Escape and a click beside let it go.  Maps, matrices and bars take the focus:
+// arrows move from entry to entry, Enter keeps one.
 "use strict";
 ((page) => {
   const { make, say, document: report } = page;
@@ -22,10 +23,18 @@
     pinned = keep;
     page.dark();
     const sources = page.panel.show(quantity, index, keep);
-    hint.replaceChildren(keep ? say("Esc lets it go.", "按 Esc 放开。") : say("A click keeps this.", "单击可固定。"));
+    hint.replaceChildren(
+      keep ? say("Esc lets it go.", "按 Esc 放开。") : say("A click keeps this.", "单击可固定。"),
+    );
     page.panel.body.append(hint);
-    page.light(sources.filter((one) => !one.silent), "source");
-    page.light(sources.filter((one) => one.silent), "silent");
+    page.light(
+      sources.filter((one) => !one.silent),
+      "source",
+    );
+    page.light(
+      sources.filter((one) => one.silent),
+      "silent",
+    );
     page.light([{ id: quantity, index }], "target");
   }
   page.explain = show;
@@ -56,7 +65,8 @@
 
   // -- the pointer -----------------------------------------------------------------------------------------
   const busy = () => document.querySelector("#dock.open") !== null; // a click and the space belong to the dock
-  const ours = (target) => target instanceof Element && target.closest("main") && !target.closest("summary, a, button, input");
+  const ours = (target) =>
+    target instanceof Element && target.closest("main") && !target.closest("summary, a, button, input");
   const shows = (target) => target.closest("svg.map, td[data-index], .bar");
 
   function point(event) {
@@ -100,12 +110,15 @@
   }
 
   // -- the keyboard ----------------------------------------------------------------------------------------
-  for (const part of document.querySelectorAll(PARTS)) if (page.figures.some(({ figure }) => figure.contains(part))) part.setAttribute("tabindex", 0);
+  for (const part of document.querySelectorAll(PARTS))
+    if (page.figures.some(({ figure }) => figure.contains(part))) part.setAttribute("tabindex", 0);
 
   /** The cells of a part in rows. */
   function rowsOf(part) {
     if (part.localName === "table") {
-      return [...part.rows].map((row) => [...row.querySelectorAll("td[data-index]")]).filter((row) => row.length);
+      return [...part.rows]
+        .map((row) => [...row.querySelectorAll("td[data-index]")])
+        .filter((row) => row.length);
     }
     if (part.classList.contains("bars")) {
       const rows = [];
@@ -113,7 +126,9 @@
       return rows;
     }
     const [rows, columns] = part.closest(".panel").dataset.size.split(",").map(Number);
-    return Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_, column) => ({ row, column, part })));
+    return Array.from({ length: rows }, (_, row) =>
+      Array.from({ length: columns }, (_, column) => ({ row, column, part })),
+    );
   }
 
   /** The entry of such a cell. */
@@ -151,7 +166,14 @@
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
     if (key === "Escape" && shown !== null) hide();
-    if (!(target instanceof Element) || !target.matches(PARTS) || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (
+      !(target instanceof Element) ||
+      !target.matches(PARTS) ||
+      event.altKey ||
+      event.ctrlKey ||
+      event.metaKey
+    )
+      return;
     if (!(key in MOVES) && key !== "Enter" && key !== " ") return;
     event.preventDefault();
     if (key in MOVES) pinned = false;

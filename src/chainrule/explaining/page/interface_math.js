@@ -1,4 +1,5 @@
-// Elements as MathML, in the letters of the page: page.letter(id, index, card), page.symbols, page.figures of numbers.
+// Elements as MathML, in the letters of the page: page.letter(id, index, card), page.symbols, page.figures
+// of numbers.
 "use strict";
 ((page) => {
   const { number } = page;
@@ -26,16 +27,21 @@
   /** The parts of a letter of a formula: {base, sup}, without its general indices. */
   function partsOf(found) {
     const letter = found.localName === "mrow" ? found.firstElementChild : found;
-    const [base, ...scripts] = ["msup", "msub", "msubsup"].includes(letter.localName) ? [...letter.children] : [letter];
+    const [base, ...scripts] = ["msup", "msub", "msubsup"].includes(letter.localName)
+      ? [...letter.children]
+      : [letter];
     const sup = { msup: scripts[0], msubsup: scripts[1] }[letter.localName];
     const plain = base.querySelector("mover > mi") ?? base;
-    const number = sup?.localName === "mrow" ? [...sup.children].find((part) => part.localName === "mn") : sup;
+    const number =
+      sup?.localName === "mrow" ? [...sup.children].find((part) => part.localName === "mn") : sup;
     return { base: plain, sup: number };
   }
 
   function indexed({ base, sup }, index) {
     const scripts = [index.length ? row(mn(index.join(", "))) : null, sup?.cloneNode(true)];
-    const name = { "11": "msubsup", "10": "msub", "01": "msup", "00": null }[scripts.map((one) => (one ? 1 : 0)).join("")];
+    const name = { 11: "msubsup", 10: "msub", "01": "msup", "00": null }[
+      scripts.map((one) => (one ? 1 : 0)).join("")
+    ];
     const copy = base.cloneNode(true);
     return name ? tag(name, copy, ...scripts.filter(Boolean)) : copy;
   }
@@ -46,8 +52,12 @@
   function named(id, layer) {
     const key = `${id} ${layer}`;
     if (!letters.has(key)) {
-      const places = layer ? [...document.querySelectorAll(`article[data-layer="${CSS.escape(layer)}"]`), document] : [document];
-      const all = places.flatMap((place) => [...place.querySelectorAll(`math [data-ref="${CSS.escape(id)}"]`)]);
+      const places = layer
+        ? [...document.querySelectorAll(`article[data-layer="${CSS.escape(layer)}"]`), document]
+        : [document];
+      const all = places.flatMap((place) => [
+        ...place.querySelectorAll(`math [data-ref="${CSS.escape(id)}"]`),
+      ]);
       letters.set(key, all[0]?.firstElementChild ?? null);
     }
     return letters.get(key);
@@ -78,7 +88,8 @@
     const parts = of.map(inner);
     if (name === "divide" || name === "ratio") return tag("mfrac", parts[0], parts[1]);
     if (name === "sqrt") return tag("msqrt", parts[0]);
-    if (name === "power") return of[1].value === 0.5 ? tag("msqrt", parts[0]) : tag("msup", fence(parts[0]), parts[1]);
+    if (name === "power")
+      return of[1].value === 0.5 ? tag("msqrt", parts[0]) : tag("msup", fence(parts[0]), parts[1]);
     if (name === "exp") return tag("msup", tag("mi", "e"), parts[0]);
     if (name === "absolute") return fence(parts[0], "|", "|");
     if (name === "greater") return fence(row(parts[0], mo(">"), parts[1]), "[", "]");
@@ -95,16 +106,21 @@
     if (element === main && numbers) return signed(element.value);
     if (element.kind === "entry") return leaf(element);
     if (element.kind === "number") return signed(element.value);
-    if (element.kind === "negative") return row(mo("−"), element.of[0].of ? fence(inner(element.of[0])) : inner(element.of[0]));
+    if (element.kind === "negative")
+      return row(mo("−"), element.of[0].of ? fence(inner(element.of[0])) : inner(element.of[0]));
     if (element.kind === "product") {
       const factors = element.of.map((one, n) =>
-        (one.kind === "sum" && !(numbers && one === main)) || (n && negative(one) && numbers) ? fence(inner(one)) : inner(one));
+        (one.kind === "sum" && !(numbers && one === main)) || (n && negative(one) && numbers)
+          ? fence(inner(one))
+          : inner(one),
+      );
       return row(factors.flatMap((one, n) => (n ? [mo("·"), one] : [one])));
     }
     if (element.kind !== "sum") return calls(element.name, element.of, inner);
     const shown = element.of.length > 4 ? element.of.slice(0, 3) : element.of;
     const parts = shown.flatMap((one, n) => {
-      if (one.kind === "negative") return [mo("−"), one.of[0].kind === "sum" ? fence(inner(one.of[0])) : inner(one.of[0])];
+      if (one.kind === "negative")
+        return [mo("−"), one.of[0].kind === "sum" ? fence(inner(one.of[0])) : inner(one.of[0])];
       return [...(n ? [mo("+")] : []), n && numbers && negative(one) ? fence(inner(one)) : inner(one)];
     });
     return row(parts, shown.length < element.of.length ? [mo("+"), mo("⋯")] : []);
@@ -112,7 +128,9 @@
 
   const math = (inner) => tag("math", inner);
   page.math = {
-    math, row, tag,
+    math,
+    row,
+    tag,
     symbols: (element, leaf) => math(written(element, leaf, null, false)),
     numbers: (element, main) => math(written(element, (one) => signed(one.value), main, true)),
   };

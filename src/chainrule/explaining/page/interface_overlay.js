@@ -1,8 +1,8 @@
 // Lights on the page: outlines of cells on maps, marked cells of matrices and bars, symbols, nodes.
 //
 //   page.outline(map, places, kind)   a line around cells [row, column] of an svg.map; data-cells lists them
-//   page.light(entries, kind)         entries {id, index} on every figure of the report; kinds: target, source, silent
-//   page.lightTensor(id)              a whole tensor: its figures, its symbols, the layer in the picture and the side
+//   page.light(entries, kind)         entries {id, index} on every figure; kinds: target, source, silent
+//   page.lightTensor(id)              a whole tensor: its figures, its symbols, its layer in the picture
 //   page.dark()                       takes all lights away
 //   page.picture(id, index, entries)  a map of the tensor around an entry, with other entries outlined
 "use strict";
@@ -18,16 +18,27 @@
   function border(places) {
     const there = new Set(places.map(String));
     const open = (row, column) => !there.has(`${row},${column}`);
-    return places.map(([row, column]) => [
-      open(row - 1, column) ? `M${column} ${row}h1` : "", open(row + 1, column) ? `M${column} ${row + 1}h1` : "",
-      open(row, column - 1) ? `M${column} ${row}v1` : "", open(row, column + 1) ? `M${column + 1} ${row}v1` : "",
-    ].join("")).join("");
+    return places
+      .map(([row, column]) =>
+        [
+          open(row - 1, column) ? `M${column} ${row}h1` : "",
+          open(row + 1, column) ? `M${column} ${row + 1}h1` : "",
+          open(row, column - 1) ? `M${column} ${row}v1` : "",
+          open(row, column + 1) ? `M${column + 1} ${row}v1` : "",
+        ].join(""),
+      )
+      .join("");
   }
 
   page.outline = (map, places, kind) => {
     const path = border(places);
     const cells = places.map(String).sort().join(" ");
-    const group = draw("g", { class: `outline ${kind}`, "data-cells": cells }, draw("path", { class: "halo", d: path }), draw("path", { d: path }));
+    const group = draw(
+      "g",
+      { class: `outline ${kind}`, "data-cells": cells },
+      draw("path", { class: "halo", d: path }),
+      draw("path", { d: path }),
+    );
     map.append(group);
     return group;
   };
@@ -37,7 +48,8 @@
     const axes = listed(figure.dataset.axes);
     for (const panel of figure.querySelectorAll(".panel")) {
       const fixed = panel.dataset.index ?? "";
-      const places = entries.filter(({ index }) => index.filter((_, axis) => !axes.includes(axis)).join() === fixed)
+      const places = entries
+        .filter(({ index }) => index.filter((_, axis) => !axes.includes(axis)).join() === fixed)
         .map(({ index }) => axes.map((axis) => index[axis]));
       if (places.length) lit.push({ element: page.outline(panel.querySelector(".map"), places, kind) });
     }
@@ -55,7 +67,9 @@
       const own = byId.get(quantity);
       if (!own) continue;
       if (figure.classList.contains("maps")) onPanels(figure, own, kind);
-      else for (const cell of own.flatMap(({ index }) => page.cells(quantity, index))) if (figure.contains(cell)) mark(cell, `lit-${kind}`);
+      else
+        for (const cell of own.flatMap(({ index }) => page.cells(quantity, index)))
+          if (figure.contains(cell)) mark(cell, `lit-${kind}`);
     }
   };
 
@@ -65,7 +79,8 @@
   page.lightTensor = (id) => {
     for (const one of document.querySelectorAll(`[data-ref="${CSS.escape(id)}"]`)) mark(one, "lit");
     for (const { figure, quantity } of page.figures) if (quantity === id) mark(figure, "lit");
-    for (const node of document.querySelectorAll(`.node[data-layer="${CSS.escape(layerOf(id))}"]`)) mark(node, "lit");
+    for (const node of document.querySelectorAll(`.node[data-layer="${CSS.escape(layerOf(id))}"]`))
+      mark(node, "lit");
   };
 
   page.dark = () => {
@@ -78,15 +93,24 @@
   /** Which axes of a tensor run down and across, samples last; one axis runs across alone. */
   page.axesOf = (id) => {
     const rank = report.tensors[id].shape.length;
-    const learned = id.replace(/^gradient:/, "").includes(".") && !/^(delta|given):/.test(id) && !page.graph.layers.has(id);
+    const learned =
+      id.replace(/^gradient:/, "").includes(".") && !/^(delta|given):/.test(id) && !page.graph.layers.has(id);
     if (learned) return { 1: [0], 2: [0, 1] }[rank] ?? [1, 2];
     return { 1: [], 2: [0] }[rank] ?? [0, 1];
   };
 
   /** A panel's map of values in row-major order, as svg.panel_map draws it. */
   page.drawMap = (values, [rows, columns], scale, cell) => {
-    const map = draw("svg", { class: cell < 9 ? "map" : "map gaps", viewBox: `0 0 ${columns} ${rows}`, width: cell * columns, height: cell * rows, preserveAspectRatio: "none" });
-    const cells = values.map((value, i) => draw("rect", { class: `k${page.level(value, scale)}`, x: i % columns, y: Math.floor(i / columns) }));
+    const map = draw("svg", {
+      class: cell < 9 ? "map" : "map gaps",
+      viewBox: `0 0 ${columns} ${rows}`,
+      width: cell * columns,
+      height: cell * rows,
+      preserveAspectRatio: "none",
+    });
+    const cells = values.map((value, i) =>
+      draw("rect", { class: `k${page.level(value, scale)}`, x: i % columns, y: Math.floor(i / columns) }),
+    );
     map.append(draw("g", { class: "cells" }, cells), draw("g", { class: "marks" }));
     return map;
   };
@@ -112,20 +136,41 @@
   };
 
   page.picture = (id, index, entries, width = 132) => {
-    const [rows, columns] = page.axesOf(id).reduce((size, axis, n, { length }) => {
-      size[length === 1 ? 1 : n] = report.tensors[id].shape[axis];
-      return size;
-    }, [1, 1]);
+    const [rows, columns] = page.axesOf(id).reduce(
+      (size, axis, n, { length }) => {
+        size[length === 1 ? 1 : n] = report.tensors[id].shape[axis];
+        return size;
+      },
+      [1, 1],
+    );
     if (!page.tensor(id) || rows * columns > MOST_CELLS || rows * columns < 2) return null;
     const { values, size, axes, fixed } = page.mapAround(id, index);
-    const map = page.drawMap(values, size, page.largest(id), Math.max(2, Math.min(14, width / Math.max(...size))));
+    const map = page.drawMap(
+      values,
+      size,
+      page.largest(id),
+      Math.max(2, Math.min(14, width / Math.max(...size))),
+    );
     const placeOf = (entry) => (axes.length === 1 ? [0, entry[axes[0]]] : axes.map((axis) => entry[axis]));
-    const here = entries.filter((one) => one.index.filter((_, axis) => !axes.includes(axis)).join() === fixed.join());
+    const here = entries.filter(
+      (one) => one.index.filter((_, axis) => !axes.includes(axis)).join() === fixed.join(),
+    );
     for (const kind of ["source", "silent", "target"]) {
       const places = here.filter((one) => one.kind === kind).map((one) => placeOf(one.index));
       if (places.length) page.outline(map, places, kind);
     }
-    const where = fixed.length ? make("span", { class: "fixed" }, `[${report.tensors[id].shape.map((_, axis) => (axes.includes(axis) ? ":" : index[axis])).join(", ")}]`) : null;
-    return make("figure", { class: "panel", "data-quantity": id, "data-fixed": fixed.join() }, map, make("figcaption", {}, id, " ", where));
+    const where = fixed.length
+      ? make(
+          "span",
+          { class: "fixed" },
+          `[${report.tensors[id].shape.map((_, axis) => (axes.includes(axis) ? ":" : index[axis])).join(", ")}]`,
+        )
+      : null;
+    return make(
+      "figure",
+      { class: "panel", "data-quantity": id, "data-fixed": fixed.join() },
+      map,
+      make("figcaption", {}, id, " ", where),
+    );
   };
 })(chainrule.page);

@@ -1,5 +1,6 @@
-// δ through a convolution in two ways: gather, the δ of the output under the rotated kernel; scatter, every δ stamps the
-// kernel onto the input.  Both end in the same number, which is printed.  One axis is a map of one row.
+// δ through a convolution in two ways: gather, the δ of the output under the rotated kernel; scatter, every
+// δ stamps the kernel onto the input.  Both end in the same number, which is printed.  One axis is a map of
+// one row.
 "use strict";
 ((page) => {
   const { Convolution, make, say, words, number, document: report } = page;
@@ -18,7 +19,12 @@
   /** A map with its caption; scale: what has the darkest colour. */
   function picture(values, size, caption, name, { scale = largest(values), width = 190 } = {}) {
     const [rows, columns] = flatSize(size);
-    const map = page.drawMap([...values], [rows, columns], scale, Math.max(3, Math.min(20, width / Math.max(rows, columns))));
+    const map = page.drawMap(
+      [...values],
+      [rows, columns],
+      scale,
+      Math.max(3, Math.min(20, width / Math.max(rows, columns))),
+    );
     return make("figure", { class: `panel ${name}` }, map, make("figcaption", {}, caption));
   }
   const mapIn = (figure) => figure.querySelector(".map");
@@ -26,23 +32,49 @@
   // -- one card --------------------------------------------------------------------------------------------
   class Stamps {
     constructor(layer, grid) {
-      Object.assign(this, { layer, grid, view: null, place: null, channel: 0, k: 0, count: 0, playing: null });
+      Object.assign(this, {
+        layer,
+        grid,
+        view: null,
+        place: null,
+        channel: 0,
+        k: 0,
+        count: 0,
+        playing: null,
+      });
       this.reads = page.graph.inputs.get(layer.name);
       const button = (view, en, zh) =>
-        make("button", { type: "button", "aria-pressed": "false", "data-view": view, click: () => this.turn(view) }, say(en, zh));
-      this.buttons = { gather: button("gather", "gather", "汇集"), scatter: button("scatter", "scatter", "散布") };
+        make(
+          "button",
+          { type: "button", "aria-pressed": "false", "data-view": view, click: () => this.turn(view) },
+          say(en, zh),
+        );
+      this.buttons = {
+        gather: button("gather", "gather", "汇集"),
+        scatter: button("scatter", "scatter", "散布"),
+      };
       this.content = make("div", { class: "content", hidden: true });
       const label = words("δ in two ways", "δ 的两种算法");
-      this.element = make("section", { class: "row stamps", "data-layer": layer.name, "aria-label": label },
-        make("p", { class: "switches" }, say("δ of the input in two ways:", "输入的 δ 有两种算法："), " ", Object.values(this.buttons).flatMap((one) => [one, " "])),
-        this.content);
+      this.element = make(
+        "section",
+        { class: "row stamps", "data-layer": layer.name, "aria-label": label },
+        make(
+          "p",
+          { class: "switches" },
+          say("δ of the input in two ways:", "输入的 δ 有两种算法："),
+          " ",
+          Object.values(this.buttons).flatMap((one) => [one, " "]),
+        ),
+        this.content,
+      );
       page.onChange(() => this.show());
     }
 
     turn(view) {
       this.stop();
       this.view = this.view === view ? null : view;
-      for (const [name, button] of Object.entries(this.buttons)) button.setAttribute("aria-pressed", String(name === this.view));
+      for (const [name, button] of Object.entries(this.buttons))
+        button.setAttribute("aria-pressed", String(name === this.view));
       this.content.hidden = this.view === null;
       this.show();
     }
@@ -53,7 +85,10 @@
       this.sums = new Convolution(this.layer, this.grid, report.meta.sample);
       const { frozen } = this.sums;
       if (frozen) {
-        const said = say(`frozen: the numbers of ${frozen} are not in this page`, `已冻结：本页没有 ${frozen} 的数值`);
+        const said = say(
+          `frozen: the numbers of ${frozen} are not in this page`,
+          `已冻结：本页没有 ${frozen} 的数值`,
+        );
         this.content.replaceChildren(make("p", { class: "reason" }, said));
         return;
       }
@@ -94,14 +129,23 @@
     /** The map of the input's δ; a click or arrows choose an entry of it. */
     inputMap(values, scale) {
       const { sums } = this;
-      const figure = picture(values, sums.size, [say("δ at the input", "输入处的 δ"), ` c = ${this.channel}`], "input", { scale });
+      const figure = picture(
+        values,
+        sums.size,
+        [say("δ at the input", "输入处的 δ"), ` c = ${this.channel}`],
+        "input",
+        { scale },
+      );
       const map = mapIn(figure);
       page.outline(map, [flatPlace(this.place)], "target");
       map.setAttribute("tabindex", 0);
       map.addEventListener("click", (event) => {
         const box = map.getBoundingClientRect();
         const [rows, columns] = flatSize(sums.size);
-        const place = [((event.clientY - box.top) / box.height) * rows, ((event.clientX - box.left) / box.width) * columns];
+        const place = [
+          ((event.clientY - box.top) / box.height) * rows,
+          ((event.clientX - box.left) / box.width) * columns,
+        ];
         this.choose(place.map(Math.floor).slice(-sums.axes));
       });
       map.addEventListener("keydown", (event) => {
@@ -121,11 +165,24 @@
 
     result(value, said) {
       const letter = page.letter(`delta:${this.reads}`, [...this.place, this.channel], this.layer.name);
-      return make("p", { class: "result" }, said, " ", page.math.math(letter), " = ", make("b", { class: "number" }, number(value)));
+      return make(
+        "p",
+        { class: "result" },
+        said,
+        " ",
+        page.math.math(letter),
+        " = ",
+        make("b", { class: "number" }, number(value)),
+      );
     }
 
     weightOf(k, tap) {
-      return page.letter(this.layer.parameters.W, [k, ...tap, this.channel % this.sums.width], this.layer.name, "W");
+      return page.letter(
+        this.layer.parameters.W,
+        [k, ...tap, this.channel % this.sums.width],
+        this.layer.name,
+        "W",
+      );
     }
 
     deltaOf(k, window) {
@@ -135,14 +192,31 @@
     // -- gather --------------------------------------------------------------------------------------------
     showGather() {
       const { sums, place, channel, k, grid } = this;
-      const rotated = sums.taps.map((tap) => sums.weight(k, tap.map((m, axis) => grid.kernel[axis] - 1 - m), channel));
-      const kernel = picture(rotated, grid.kernel, [say("the kernel, rotated by 180°", "核，旋转 180°")], "kernel", { width: 84 });
-      const kernels = this.chooser(say("kernel k", "核 k"), sums.kernelsOf(channel), k, (n) => { this.k = n; });
+      const rotated = sums.taps.map((tap) =>
+        sums.weight(
+          k,
+          tap.map((m, axis) => grid.kernel[axis] - 1 - m),
+          channel,
+        ),
+      );
+      const kernel = picture(
+        rotated,
+        grid.kernel,
+        [say("the kernel, rotated by 180°", "核，旋转 180°")],
+        "kernel",
+        { width: 84 },
+      );
+      const kernels = this.chooser(say("kernel k", "核 k"), sums.kernelsOf(channel), k, (n) => {
+        this.k = n;
+      });
       const canvas = sums.canvas(channel);
       const total = sums.gathered(place, channel);
-      this.content.replaceChildren(make("p", { class: "line" }, this.channels(), " ", kernels),
+      this.content.replaceChildren(
+        make("p", { class: "line" }, this.channels(), " ", kernels),
         make("div", { class: "panels" }, this.spreadMap(), kernel, this.inputMap(canvas, largest(canvas))),
-        make("div", { class: "sum" }, this.terms(total)), this.result(total, say("gathered:", "汇集得：")));
+        make("div", { class: "sum" }, this.terms(total)),
+        this.result(total, say("gathered:", "汇集得：")),
+      );
     }
 
     /** δ of the output with holes for the stride and a border, the kernel on it. */
@@ -151,8 +225,15 @@
       const { low, size } = sums.spread();
       const windows = sums.every(size).map((place) => sums.windowAt(place.map((q, axis) => q + low[axis])));
       const values = windows.map((window) => (window ? sums.delta(window, k) : 0));
-      const figure = picture(values, size, [say("δ of the output, spread and padded", "输出的 δ，撑开并补边"), ` k = ${k}`], "spread");
-      [...figure.querySelectorAll(".cells rect")].forEach((cell, n) => windows[n] ?? cell.setAttribute("class", "hole"));
+      const figure = picture(
+        values,
+        size,
+        [say("δ of the output, spread and padded", "输出的 δ，撑开并补边"), ` k = ${k}`],
+        "spread",
+      );
+      [...figure.querySelectorAll(".cells rect")].forEach(
+        (cell, n) => windows[n] ?? cell.setAttribute("class", "hole"),
+      );
       const under = sums.taps.map((tap) => sums.under(this.place, tap).map((q, axis) => q - low[axis]));
       page.outline(mapIn(figure), under.map(flatPlace), "source");
       return figure;
@@ -162,12 +243,18 @@
       const { sums, place, channel, k } = this;
       const own = sums.gather(place, channel, k).map(({ tap, window, w, d, value }) => ({
         what: () => page.math.math(page.math.row(this.weightOf(k, tap), times(), this.deltaOf(k, window))),
-        factors: `${number(w)} · ${number(d)}`, value,
+        factors: `${number(w)} · ${number(d)}`,
+        value,
       }));
       const others = sums.kernelsOf(channel).filter((one) => one !== k);
       const more = {
-        what: () => say(`through ${others.length} other kernel${others.length > 1 ? "s" : ""}`, `经其余 ${others.length} 个核`),
-        factors: "", value: sums.gathered(place, channel, others),
+        what: () =>
+          say(
+            `through ${others.length} other kernel${others.length > 1 ? "s" : ""}`,
+            `经其余 ${others.length} 个核`,
+          ),
+        factors: "",
+        value: sums.gathered(place, channel, others),
       };
       return page.terms(own, total, others.length ? [more] : []);
     }
@@ -177,24 +264,48 @@
       const { sums, channel } = this;
       this.order = sums.order(channel);
       this.count = Math.min(this.count, this.order.length);
-      const slider = make("input", { type: "range", min: 0, max: this.order.length, value: this.count, "aria-label": words("how many δ have stamped", "已盖了几个 δ") });
+      const slider = make("input", {
+        type: "range",
+        min: 0,
+        max: this.order.length,
+        value: this.count,
+        "aria-label": words("how many δ have stamped", "已盖了几个 δ"),
+      });
       slider.addEventListener("input", () => {
         const count = Number(slider.value);
         this.stop();
         this.count = count;
         this.frame();
       });
-      const play = make("button", { type: "button", class: "play", click: () => (this.playing ? this.stop() : this.run()) });
-      const [stage, said, end] = [make("div", { class: "panels" }), make("div", { class: "sum" }), make("div")];
+      const play = make("button", {
+        type: "button",
+        class: "play",
+        click: () => (this.playing ? this.stop() : this.run()),
+      });
+      const [stage, said, end] = [
+        make("div", { class: "panels" }),
+        make("div", { class: "sum" }),
+        make("div"),
+      ];
       const scale = largest(sums.canvas(channel));
-      this.content.replaceChildren(make("p", { class: "line" }, this.channels(), " ", play, " ", slider), stage, said, end);
+      this.content.replaceChildren(
+        make("p", { class: "line" }, this.channels(), " ", play, " ", slider),
+        stage,
+        said,
+        end,
+      );
       this.frame = () => {
         slider.value = this.count;
         play.replaceChildren(this.playing ? say("pause", "暂停") : say("play", "播放"));
         const canvas = sums.canvas(channel, this.count);
         const last = this.order[this.count - 1] ?? null;
         const input = this.inputMap(canvas, scale);
-        if (last) page.outline(mapIn(input), sums.reached(last.window).map(({ place }) => flatPlace(place)), "source");
+        if (last)
+          page.outline(
+            mapIn(input),
+            sums.reached(last.window).map(({ place }) => flatPlace(place)),
+            "source",
+          );
         stage.replaceChildren(...this.stampMaps(last), input);
         said.replaceChildren(make("p", {}, this.telling(last)));
         end.replaceChildren(...this.sofar(canvas[at.flat(sums.size, this.place)]));
@@ -207,18 +318,36 @@
       const { sums, channel } = this;
       const k = last?.k ?? this.order[0].k;
       const values = sums.every(sums.windows).map((window) => sums.delta(window, k));
-      const delta = picture(values, sums.windows, [say("δ of the output", "输出的 δ"), ` k = ${k}`], "output");
+      const delta = picture(
+        values,
+        sums.windows,
+        [say("δ of the output", "输出的 δ"), ` k = ${k}`],
+        "output",
+      );
       if (last) page.outline(mapIn(delta), [flatPlace(last.window)], "source");
       const weights = sums.taps.map((tap) => sums.weight(k, tap, channel));
-      const [d, caption] = last ? [sums.delta(last.window, k), say("its stamp w·δ", "它盖的章 w·δ")] : [1, say("the kernel w", "核 w")];
+      const [d, caption] = last
+        ? [sums.delta(last.window, k), say("its stamp w·δ", "它盖的章 w·δ")]
+        : [1, say("the kernel w", "核 w")];
       const scale = largest(weights) * (last ? largest(values) : 1);
-      return [delta, picture(weights.map((w) => w * d), this.grid.kernel, [caption], "kernel", { scale, width: 84 })];
+      return [
+        delta,
+        picture(
+          weights.map((w) => w * d),
+          this.grid.kernel,
+          [caption],
+          "kernel",
+          { scale, width: 84 },
+        ),
+      ];
     }
 
     /** What the last stamp does at the entry. */
     telling(last) {
       const { sums, count, order } = this;
-      const told = [say(`${count} of ${order.length} have stamped.`, `${order.length} 个中已盖 ${count} 个。`)];
+      const told = [
+        say(`${count} of ${order.length} have stamped.`, `${order.length} 个中已盖 ${count} 个。`),
+      ];
       if (!last) return told;
       const entry = `[${[...this.place, this.channel].join(", ")}]`;
       const d = sums.delta(last.window, last.k);
@@ -226,13 +355,20 @@
       const hit = sums.reached(last.window).find(({ place }) => String(place) === String(this.place));
       if (!hit) return [...told, say(`It does not reach ${entry}.`, `它够不到 ${entry}。`)];
       const w = sums.weight(last.k, hit.tap, this.channel);
-      return [...told, say(`It adds to ${entry}:`, `它给 ${entry} 加上：`), ` ${number(w)} · ${number(d)} = ${number(w * d)}`];
+      return [
+        ...told,
+        say(`It adds to ${entry}:`, `它给 ${entry} 加上：`),
+        ` ${number(w)} · ${number(d)} = ${number(w * d)}`,
+      ];
     }
 
     sofar(value) {
       if (this.count < this.order.length) return [this.result(value, say("so far:", "目前："))];
       const total = number(this.sums.gathered(this.place, this.channel));
-      return [this.result(value, say("scattered:", "散布得：")), make("p", { class: "same quiet" }, say(`gathered: ${total}`, `汇集得：${total}`))];
+      return [
+        this.result(value, say("scattered:", "散布得：")),
+        make("p", { class: "same quiet" }, say(`gathered: ${total}`, `汇集得：${total}`)),
+      ];
     }
 
     run() {
@@ -264,7 +400,9 @@
     if (!grid || grid.kernel.length > 2) continue;
     if (at.sizeOf(layer.input_shape.slice(0, grid.kernel.length)) > MOST_CELLS) continue;
     const stamps = new Stamps(layer, grid);
-    const worked = [...article.querySelectorAll(`.worked[data-quantity="${CSS.escape(`delta:${stamps.reads}`)}"]`)].at(-1);
+    const worked = [
+      ...article.querySelectorAll(`.worked[data-quantity="${CSS.escape(`delta:${stamps.reads}`)}"]`),
+    ].at(-1);
     const row = worked?.closest(".row");
     if (row) row.after(stamps.element);
     else article.append(stamps.element);

@@ -1,7 +1,8 @@
 // Steps: F1 … FL, L, BL … B1, U by ← and →, by a slider in the side, and by the address.
 //
-// #step=B3&el=8,3,5&q=…&n=ng&lang=zh: el is an entry of the step's quantity, without a sample that in focus; q another
-// quantity; lang the language.  Formulas are written in one notation: for another, n says how to get such a page.
+// #step=B3&el=8,3,5&q=…&n=ng&lang=zh: el is an entry of the step's quantity, without a sample that in
+// focus; q another quantity; lang the language.  Formulas are written in one notation: for another, n says
+// how to get such a page.
 "use strict";
 ((page) => {
   const { make, say, words, document: report } = page;
@@ -12,20 +13,36 @@
     return { F: number, L: 1e6, B: 2e6 - number, U: 3e6 }[step[0]] ?? 4e6;
   };
   const steps = [...document.querySelectorAll("article.card[data-step]")].sort((a, b) => rank(a) - rank(b));
-  const links = new Map([...document.querySelectorAll("nav a[data-step]")].map((link) => [link.dataset.step, link]));
+  const links = new Map(
+    [...document.querySelectorAll("nav a[data-step]")].map((link) => [link.dataset.step, link]),
+  );
   let at = -1;
   let asked = {}; // what the address says of notation, kept in it
 
   // -- the bar in the side ---------------------------------------------------------------------------------
   const button = (sign, by, en, zh) =>
-    make("button", { type: "button", "aria-label": words(en, zh), title: words(en, zh), click: () => go(at + by) }, sign);
+    make(
+      "button",
+      { type: "button", "aria-label": words(en, zh), title: words(en, zh), click: () => go(at + by) },
+      sign,
+    );
   const slider = make("input", {
-    type: "range", min: 0, max: Math.max(steps.length - 1, 0), value: 0, "aria-label": words("step", "步骤"),
+    type: "range",
+    min: 0,
+    max: Math.max(steps.length - 1, 0),
+    value: 0,
+    "aria-label": words("step", "步骤"),
     input: () => go(Number(slider.value)),
   });
   const name = make("output", { class: "name" }, say(`${steps.length} steps`, `共 ${steps.length} 步`));
-  const bar = make("div", { class: "stepper", role: "group", "aria-label": words("Steps", "步骤") },
-    button("←", -1, "step before", "上一步"), slider, button("→", 1, "next step", "下一步"), name);
+  const bar = make(
+    "div",
+    { class: "stepper", role: "group", "aria-label": words("Steps", "步骤") },
+    button("←", -1, "step before", "上一步"),
+    slider,
+    button("→", 1, "next step", "下一步"),
+    name,
+  );
   const side = document.querySelector("nav.side");
   if (steps.length) side?.insertBefore(bar, side.querySelector("ol"));
 
@@ -46,8 +63,11 @@
     if (current) link?.setAttribute("aria-current", "step");
     else link?.removeAttribute("aria-current");
     const { layer } = card.dataset;
-    if (layer) for (const node of document.querySelectorAll(`.node[data-layer="${CSS.escape(layer)}"]`)) node.classList.toggle("current", current);
-    for (const figure of card.querySelectorAll("figure[data-quantity]")) figure.classList.toggle("current", current && figure.dataset.quantity === quantityOf(card));
+    if (layer)
+      for (const node of document.querySelectorAll(`.node[data-layer="${CSS.escape(layer)}"]`))
+        node.classList.toggle("current", current);
+    for (const figure of card.querySelectorAll("figure[data-quantity]"))
+      figure.classList.toggle("current", current && figure.dataset.quantity === quantityOf(card));
   }
 
   function mark(number) {
@@ -82,7 +102,9 @@
       if (selected.quantity !== quantityOf(steps[at])) parts.push(["q", selected.quantity]);
     }
     parts.push(["n", asked.n], ["lang", unusual()]);
-    const text = parts.filter(([, value]) => value).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
+    const text = parts
+      .filter(([, value]) => value)
+      .map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
     const plain = text.join("&").replaceAll("%2C", ",").replaceAll("%3A", ":");
     // A notebook's frame has no address of its own.
     if (location.protocol !== "about:" && text.length) history.replaceState(null, "", `#${plain}`);
@@ -96,12 +118,33 @@
     const found = [];
     const write = (argument, value) => make("code", {}, `report.html("report.html", ${argument}="${value}")`);
     if (n && n !== own.notation) {
-      found.push(NOTATIONS.includes(n) ?
-        [say(`This page is written in the notation ${own.notation}; one in ${n} is written by`, `本页使用记号 ${own.notation}；用 ${n} 的页面这样生成：`), " ", write("notation", n)] :
-        [say(`There is no notation ${n}; there are ${NOTATIONS.join(", ")}.`, `没有记号 ${n}；可用的有 ${NOTATIONS.join("、")}。`)]);
+      found.push(
+        NOTATIONS.includes(n)
+          ? [
+              say(
+                `This page is written in the notation ${own.notation}; one in ${n} is written by`,
+                `本页使用记号 ${own.notation}；用 ${n} 的页面这样生成：`,
+              ),
+              " ",
+              write("notation", n),
+            ]
+          : [
+              say(
+                `There is no notation ${n}; there are ${NOTATIONS.join(", ")}.`,
+                `没有记号 ${n}；可用的有 ${NOTATIONS.join("、")}。`,
+              ),
+            ],
+      );
     }
     if (lang && lang !== own.language && !own.language.includes("+")) {
-      found.push([say(`This page has one language; one with both is written by`, `本页只有一种语言；双语页面这样生成：`), " ", write("language", "en+zh")]);
+      found.push([
+        say(
+          `This page has one language; one with both is written by`,
+          `本页只有一种语言；双语页面这样生成：`,
+        ),
+        " ",
+        write("language", "en+zh"),
+      ]);
     }
     return found.map((parts) => make("span", {}, parts, " "));
   }
@@ -112,7 +155,10 @@
     const given = text.split(",").map(Number);
     if (!shape) return null;
     const index = given.length === shape.length - 1 ? [...given, report.meta.sample] : given;
-    return index.length === shape.length && index.every((i, axis) => Number.isInteger(i) && i >= 0 && i < shape[axis]) ? index : null;
+    return index.length === shape.length &&
+      index.every((i, axis) => Number.isInteger(i) && i >= 0 && i < shape[axis])
+      ? index
+      : null;
   }
 
   function follow() {
@@ -133,7 +179,9 @@
     if (!index) return;
     page.explain({ quantity, index }, true);
     page.select(quantity, index);
-    const worked = steps[number].querySelector(`.worked[data-quantity="${CSS.escape(quantity)}"][data-index="${index}"]`);
+    const worked = steps[number].querySelector(
+      `.worked[data-quantity="${CSS.escape(quantity)}"][data-index="${index}"]`,
+    );
     worked?.scrollIntoView({ block: "center", behavior: "instant" });
   }
 
@@ -151,11 +199,15 @@
   document.addEventListener("change", ({ target }) => target.matches('input[name="language"]') && write());
   addEventListener("keydown", (event) => {
     const typing = event.target instanceof Element && event.target.closest("input, textarea, select");
-    if (typing || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (typing || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey)
+      return;
     if (event.key === "ArrowRight") go(at + 1);
     else if (event.key === "ArrowLeft") go(at - 1);
   });
   addEventListener("hashchange", follow);
   page.ready(follow);
-  page.steps = { go: (step) => go(steps.findIndex((one) => one.dataset.step === step)), order: steps.map((one) => one.dataset.step) };
+  page.steps = {
+    go: (step) => go(steps.findIndex((one) => one.dataset.step === step)),
+    order: steps.map((one) => one.dataset.step),
+  };
 })(chainrule.page);

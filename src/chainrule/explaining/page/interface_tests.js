@@ -1,9 +1,12 @@
-// What #selftest does with pointer and keys: it goes a step on, points at an entry of every figure, gathers and scatters.
+// What #selftest does with pointer and keys: it goes a step on, points at an entry of every figure, gathers
+// and scatters.
 "use strict";
 ((page) => {
   const { check, panel } = page;
-  const key = (target, name) => target.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
-  const click = (target) => target.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+  const key = (target, name) =>
+    target.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+  const click = (target) =>
+    target.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
   const numberOf = (text) => Number(text.replace("−", "-"));
 
   check("steps", () => {
@@ -20,11 +23,15 @@
       if (!cell) continue;
       click(cell);
       const { hidden, dataset } = panel.element;
-      if (hidden || dataset.quantity !== quantity) return `a click on ${quantity} shows ${hidden ? "nothing" : dataset.quantity}`;
-      const products = [...panel.body.querySelectorAll(".terms:not(.all):has(.total) .product")].map((one) => numberOf(one.textContent));
+      if (hidden || dataset.quantity !== quantity)
+        return `a click on ${quantity} shows ${hidden ? "nothing" : dataset.quantity}`;
+      const products = [...panel.body.querySelectorAll(".terms:not(.all):has(.total) .product")].map((one) =>
+        numberOf(one.textContent),
+      );
       const total = products.pop() ?? 0;
       const sum = products.reduce((a, b) => a + b, 0);
-      if (products.length && Number.isFinite(total) && Math.abs(sum - total) > 1e-9 * (1 + Math.abs(total))) return `the terms of ${quantity} add up to ${sum}, not ${total}`;
+      if (products.length && Number.isFinite(total) && Math.abs(sum - total) > 1e-9 * (1 + Math.abs(total)))
+        return `the terms of ${quantity} add up to ${sum}, not ${total}`;
       key(document.body, "Escape");
       if (!panel.element.hidden) return `Escape leaves ${quantity}`;
     }
@@ -44,7 +51,8 @@
       };
       const [gathered, scattered] = [shown("gather"), shown("scatter")];
       click(element.querySelector('[data-view="scatter"]'));
-      if (gathered !== scattered || gathered === undefined) return `${name}: gathered ${gathered}, scattered ${scattered}`;
+      if (gathered !== scattered || gathered === undefined)
+        return `${name}: gathered ${gathered}, scattered ${scattered}`;
     }
     return true;
   });
