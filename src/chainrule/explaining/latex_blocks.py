@@ -284,8 +284,13 @@ class Writer:
         sizes = (rows, columns)
         printed = max((len(short(float(value))) for value in panel.values.flat), default=0)
         edge = EDGE if printed <= _NARROW else EDGE - 1
-        kept = [[*range(edge), *range(n - edge, n)] if n > MOST else [*range(n)] for n in sizes]
-        gaps = [edge if n > MOST else None for n in sizes]
+        most = (MOST, min(MOST, max(self.broad // (printed + 3), 2 * edge)))
+        cut = [n > limit for n, limit in zip(sizes, most, strict=True)]
+        kept = [
+            [*range(edge), *range(n - edge, n)] if far else [*range(n)]
+            for n, far in zip(sizes, cut, strict=True)
+        ]
+        gaps = [edge if far else None for far in cut]
         title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
         norm = number(short(float(np.linalg.norm(np.nan_to_num(panel.values)))))
         texts = [[short(float(value)) for value in row] for row in panel.values[np.ix_(*kept)]]
