@@ -298,6 +298,10 @@ def test_maps_lose_the_cell_and_the_end_of_the_scale() -> None:
     assert f"{made.scale:.4g}" == f"{made.scale:.1g}"
 
 
+def test_a_cell_that_is_asked_for_is_empty_in_latex(tmp_path: Path) -> None:
+    assert "NaN" not in report("conv").worksheet(tmp_path / "sheet.tex", blanks=1.0)
+
+
 def test_numerals_below_a_letter_stay() -> None:
     hider = Hider([("1234",)], {}, lambda number, _: "⟦1⟧")
     outline = report("dense").outline()

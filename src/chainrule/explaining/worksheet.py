@@ -164,6 +164,7 @@ def render(
         return _filled(page, answers, _html_blank), {}
     title = rf"\section{{{Voice(outline.language).inline(_KEY)}}}"
     source = latex.render(made, "article").replace(title, f"\\clearpage\n{title}")
+    source = source.replace(r"{$\mathrm{NaN}$};", "{};")  # in a cell of a map that is asked for
     return _filled(source, answers, _latex_blank), {}
 
 
