@@ -231,7 +231,7 @@ def test_another_rate_changes_the_step_alone(page: Page, tmp_path: Path) -> None
     assert page.count("#forward .stale, #backward .stale, #loss .stale, main > .stale") == 0
 
 
-def test_a_drag_is_one_step_of_undo(page: Page, tmp_path: Path) -> None:
+def test_a_drag_and_a_typed_number_are_steps_of_undo(page: Page, tmp_path: Path) -> None:
     network, X, y = dense()
     open_report(page, cr.explain(network, X, y, check=False), tmp_path)
     page.click('[data-tab="change"]')
@@ -244,8 +244,15 @@ def test_a_drag_is_one_step_of_undo(page: Page, tmp_path: Path) -> None:
     expected, inputs, targets = changed(dense(), [("dense2.W", (1, 2), moved)])
     found = page.evaluate("chainrule.page.passes().J")
     assert found == pytest.approx(expected.loss(inputs, targets), rel=1e-9)
-    page.click("#dock .undo")
-    settled(page, 0)
+    enter(page, 0.25)
+    page.press("Enter")
+    enter(page, 0.75)
+    page.press("Enter")
+    settled(page, 3)
+    for steps, value in ((2, 0.25), (1, moved), (0, float(network.parameters["dense2.W"][1, 2]))):
+        page.click("#dock .undo")
+        settled(page, steps)
+        assert page.evaluate("chainrule.page.edit.value('dense2.W', [1, 2])") == value
     assert page.evaluate("chainrule.page.edit.count()") == 0
 
 

@@ -68,10 +68,16 @@
   }
 
   // -- its value -------------------------------------------------------------------------------------------
+  let hand = 0; // what is typed or dragged until the hand rests is one step of undo
+  function rest() {
+    hand += 1;
+    edit.settle();
+  }
+
   const typed = make("input", { type: "number", step: "any", class: "value", "aria-label": words("value", "值"),
-    input: () => take(typed.value, `type ${title(chosen.id, chosen.index)}`) });
+    input: () => take(typed.value, `typed ${hand}`), change: rest });
   const slider = make("input", { type: "range", class: "slide", "aria-label": words("value", "值"),
-    input: () => take(Number(slider.value).toPrecision(3), "slide"), change: () => edit.settle() });
+    input: () => take(Number(slider.value).toPrecision(3), `slid ${hand}`), change: rest });
   const rate = make("input", { type: "number", step: "any", min: 0, class: "eta",
     "aria-label": words("learning rate η", "学习率 η"),
     input: () => rate.value !== "" && Number(rate.value) >= 0 && edit.step(Number(rate.value), "eta") });
@@ -81,7 +87,7 @@
     if (text === "" || !Number.isFinite(value)) return;
     if (takesIds && chosen.id === "input" && (value < 0 || value >= shapeOf(firstParameter())[0])) return;
     edit.set(chosen.id, chosen.index, value, series);
-    showValue(series === "slide" ? typed : slider);
+    showValue(series.startsWith("slid") ? typed : slider);
   }
 
   const firstParameter = () => edit.ids.find((id) => !NAMES[id]);
