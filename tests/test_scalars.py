@@ -93,3 +93,28 @@ def test_the_schedule_that_had_an_initializers_name() -> None:
         schedules.Constant  # noqa: B018
     with pytest.raises(ImportError):
         from chainrule.training.schedules import Constant  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cr.L2(0.1, 5000), "L2 per_sample must be True or False, received 5000"),
+        (lambda: cr.SquaredError(mean_outputs="mean"), "SquaredError mean_outputs must be True or False"),
+        (lambda: cr.Poisson(log_input=3), "Poisson log_input must be True or False, received 3"),
+        (lambda: cr.CrossEntropy(label_smoothing=2), "label_smoothing"),
+        (lambda: cr.Dense(3, bias="no"), "Dense bias must be True or False, received 'no'"),
+        (lambda: cr.Conv2D(3, 3, bias=None), "Conv2D bias must be True or False"),
+        (lambda: cr.AveragePool2D(2, count_padding="yes"), "AveragePool2D count_padding must be True"),
+        (lambda: cr.LSTM(3, reverse=2), "LSTM reverse must be True or False, received 2"),
+        (lambda: cr.MultiHeadAttention(2, causal="x"), "MultiHeadAttention causal must be True or False"),
+        (lambda: cr.initializers.Constant(float("nan")), "value must be a finite number, received"),
+    ],
+)
+def test_flags_are_true_or_false(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_flags_of_numpy_are_flags() -> None:
+    assert cr.L2(0.1, per_sample=np.True_).per_sample  # type: ignore[arg-type]
+    assert not cr.Dense(3, bias=np.False_).bias  # type: ignore[arg-type]

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from chainrule.errors import describe
 from chainrule.formulas import greater, sum_entries
 from chainrule.layers import Parameter
-from chainrule.scalars import finite_number
+from chainrule.scalars import check_flags, finite_number
 
 
 @dataclass(frozen=True)
 class Penalty:
     """Base of all penalties: `value` and `gradient` of one weight array, m = size of the training set."""
+
+    def __post_init__(self) -> None:
+        check_flags(self)
 
     def value(self, W: Any, training_size: Any) -> Any:
         """What is added to J for W, a number."""
@@ -44,6 +47,7 @@ class L2(Penalty):
     per_sample: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self, "lam")
 
     def value(self, W: Any, training_size: Any) -> Any:
@@ -61,6 +65,7 @@ class L1(Penalty):
     per_sample: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self, "lam")
 
     def value(self, W: Any, training_size: Any) -> Any:
@@ -85,6 +90,7 @@ class ElasticNet(Penalty):
     per_sample: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self, "l1", "l2")
 
     def value(self, W: Any, training_size: Any) -> Any:

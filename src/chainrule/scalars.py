@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -51,3 +52,17 @@ def check_count(
     allowed = f"a whole number of at least {minimum}"
     allowed += f", at most {maximum}" if whole and value > maximum else ""
     raise ValueError(f"{name} must be {allowed}, received {describe(value)}{hint and f': {hint}'}")
+
+
+def check_flag(name: str, value: bool) -> bool:
+    """`value`; raise ValueError unless it is True or False: "false" and 5000 would both be true."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise ValueError(f"{name} must be True or False, received {describe(value)}")
+
+
+def check_flags(options: Any) -> None:
+    """`check_flag` for every field of a dataclass whose default is True or False."""
+    for field in fields(options):
+        if isinstance(field.default, bool):
+            check_flag(f"{type(options).__name__} {field.name}", getattr(options, field.name))

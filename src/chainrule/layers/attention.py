@@ -37,6 +37,7 @@ from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import KEYWORDS, whole
 from chainrule.layers.embedding import sequence
 from chainrule.layers.masking import UNSEEN
+from chainrule.scalars import check_flag
 
 PROJECTIONS, BIASED = ("q", "k", "v", "o"), ("q", "v", "o")
 
@@ -89,7 +90,8 @@ class MultiHeadAttention(Layer):
         name: str | None = None,
     ) -> None:
         self.heads = whole(heads, "MultiHeadAttention heads")
-        self.causal, self.bias = bool(causal), bool(bias)
+        self.causal = check_flag("MultiHeadAttention causal", causal)
+        self.bias = check_flag("MultiHeadAttention bias", bias)
         self.initializer = None if initializer is None else initializer_from(initializer)
         self.name = name
 

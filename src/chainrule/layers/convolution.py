@@ -34,6 +34,7 @@ from chainrule.initializers import Zeros, initializer_from
 from chainrule.keywords import teach
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.scalars import check_flag
 
 BY_POSITION = "the number of filters and the size of the kernel: Conv2D(8, 3, stride=1, padding='same')"
 
@@ -78,7 +79,7 @@ class Convolution(Layer):
 
     def _start(self, bias: bool, initializer: Any, bias_initializer: Any, name: str | None) -> None:
         """Keep what the parameters start from."""
-        self.bias = bool(bias)
+        self.bias = check_flag(f"{type(self).__name__} bias", bias)
         self.initializer = None if initializer is None else initializer_from(initializer)
         self.bias_initializer = (
             None if bias_initializer is None else initializer_from(bias_initializer, "bias_initializer")

@@ -14,6 +14,7 @@ from chainrule.initializers import Zeros, initializer_from
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import KEYWORDS, whole
+from chainrule.scalars import check_flag
 
 
 class Dense(Layer):
@@ -35,7 +36,7 @@ class Dense(Layer):
         name: str | None = None,
     ) -> None:
         self.units = whole(units, "Dense units")
-        self.bias = bool(bias)
+        self.bias = check_flag("Dense bias", bias)
         self.initializer = None if initializer is None else initializer_from(initializer)
         self.bias_initializer = (
             None if bias_initializer is None else initializer_from(bias_initializer, "bias_initializer")

@@ -44,6 +44,7 @@ from chainrule.keywords import teach
 from chainrule.layers import checks
 from chainrule.layers.base import Layer, Shape
 from chainrule.layers.masking import UNSEEN
+from chainrule.scalars import check_flag
 
 BY_POSITION = "the window and its stride: (2, 2)"
 
@@ -154,7 +155,7 @@ class AveragePool2D(Pool):
         count_padding: bool = False,
         name: str | None = None,
     ) -> None:
-        self.count_padding = bool(count_padding)
+        self.count_padding = check_flag(f"{type(self).__name__} count_padding", count_padding)
         super().__init__(window, stride, padding=padding, name=name)
 
     def forward(self, x: Any) -> Any:
@@ -187,7 +188,7 @@ class L2Pool2D(Pool):
         mean: bool = False,
         name: str | None = None,
     ) -> None:
-        self.mean = bool(mean)
+        self.mean = check_flag(f"{type(self).__name__} mean", mean)
         super().__init__(window, stride, padding=padding, name=name)
 
     def forward(self, x: Any) -> Any:

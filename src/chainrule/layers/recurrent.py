@@ -21,6 +21,7 @@ from chainrule.layers.activations import Activation, Identity, Sigmoid, Tanh
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
 from chainrule.layers.rectifiers import ReLU
+from chainrule.scalars import check_flag
 
 KEYWORDS = by_name(
     {
@@ -82,7 +83,8 @@ class Recurrent(Layer):
                 f"{kind} outputs must be 'last' (the state after the last step) or 'all' (after every step), "
                 f"received {outputs!r}"
             )
-        self.outputs, self.reverse = outputs, bool(reverse)
+        self.outputs = outputs
+        self.reverse = check_flag(f"{type(self).__name__} reverse", reverse)
         self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
         self.initializer = None if initializer is None else initializer_from(initializer)
         self.recurrent_initializer = (

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from chainrule.errors import PairError
 from chainrule.layers import Layer
+from chainrule.scalars import check_flags
 
 # The loss that forms a pair with an output activation; every pair registers itself where it is defined.
 PAIRS: dict[type[Layer], type[Loss]] = {}
@@ -26,6 +27,9 @@ class Loss:
 
     output: ClassVar[type[Layer] | None] = None
     targets: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    def __post_init__(self) -> None:
+        check_flags(self)
 
     def __repr__(self) -> str:
         told = [f.name for f in fields(self) if getattr(self, f.name) != f.default]

@@ -43,6 +43,7 @@ class BinaryCrossEntropy(Loss):
     targets = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_smoothing(self)
 
     def prepared(self, y: Any) -> Any:
@@ -75,6 +76,7 @@ class CrossEntropy(Loss):
     output = Softmax
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_smoothing(self)
 
     def prepared(self, y: Any) -> Any:

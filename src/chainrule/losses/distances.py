@@ -63,6 +63,7 @@ class Huber(Loss):
     mean_outputs: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         bad = isinstance(self.delta, bool) or not isinstance(self.delta, (int, float))
         if bad or not math.isfinite(self.delta) or self.delta <= 0:
             raise ValueError(f"Huber delta must be a positive number, received {self.delta!r}")
