@@ -66,8 +66,6 @@
     return up ? pointed(digitsOf(text) - (x < 0 ? -1n : 1n), places) : text;
   }
 
-  const exponentOf = (x) => Number(x.toExponential(DIGITS - 1).split("e")[1]);
-
   /** A number with so many significant digits: 0.5204, −12.3, 2.1e−7. */
   function number(value, digits = DIGITS) {
     if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
@@ -145,7 +143,7 @@
   }
 
   const page = {
-    document: embedded, languages, make, draw, say, words, number, column, exponentOf, tensor, passes, affordable,
+    document: embedded, languages, make, draw, say, words, number, column, tensor, passes, affordable,
     change, changes: () => changes, onChange: on("change"), onSelect: on("select"), selected: null,
     select(quantity, index) {
       const before = page.selected;

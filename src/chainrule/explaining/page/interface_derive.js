@@ -100,18 +100,10 @@
     const ids = idsOf(layer);
     const { nodes, roots } = layer.formulas;
     const used = new Set(nodes.map((node) => node.symbol));
-    const bindings = () =>
-      Object.fromEntries(
-        Object.entries(ids)
-          .filter(([name, id]) => used.has(name) && (id in report.tensors || name !== "d"))
-          .map(([name, id]) => [name, numbers(id)]),
-      );
-    const key = layer.name + (root === "forward" ? "" : " backward");
-    const formula = formulaOf(key, nodes, () => {
-      if (root !== "forward") return bindings();
-      const { d, ...forward } = bindings();
-      return forward;
-    });
+    const forward = root === "forward";
+    const needed = ([name]) => used.has(name) && !(forward && ["d", "z", "a"].includes(name));
+    const bound = () => Object.entries(ids).filter(needed).map(([name, id]) => [name, numbers(id)]);
+    const formula = formulaOf(`${layer.name} ${forward}`, nodes, () => Object.fromEntries(bound()));
     const element = read(nodes, roots[root], index, formula, {});
     if (!element)
       throw new Unknown(
@@ -164,12 +156,12 @@
 
   function ofStep(layer, root, step, index) {
     const { nodes, roots } = layer.formulas;
-    const { d, ...ids } = idsOf(layer);
+    const ids = idsOf(layer);
     const formula = formulaOf(`${layer.name} ${step.t}`, nodes, () => step.bindings);
     const note = { en: `step t = ${step.t}`, zh: `第 t = ${step.t} 步` };
     return {
       layer,
-      ids: { ...ids, x: null, z: null, a: null },
+      ids: { ...ids, x: null, z: null, a: null, d: null }, // of a step, not of the layer
       root,
       note,
       element: chainrule.element(nodes, roots[root], index, formula),

@@ -1,11 +1,11 @@
 // The panel: how an entry is computed, in one card.  page.panel.show(id, index, pinned), hide(), element.
 //
-// A sum is a table of its products, which add up as printed; of a long one the three largest and the rest. 
+// A sum is a table of its products, which add up as printed; of a long one the three largest and the rest.
 // What is no sum is a line: symbols = numbers = result.  Below it the tensors it is made of, with the
 // entries that count.
 "use strict";
 ((page) => {
-  const { make, say, words, number, column, document: report } = page;
+  const { make, say, words, number, column } = page;
   const MOST_TERMS = 8; // of a sum that is shown in full
   const LISTED = 400; // terms of a list on demand
   const body = make("div", { class: "reading-body" });
@@ -39,7 +39,6 @@
     if (id === "input") return say("the input", "输入");
     return id === "y" ? say("the target", "目标") : say(`the parameter ${id}`, `参数 ${id}`);
   }
-  page.about = about;
 
   const sampled = (id) => page.graph.layers.has(id) || /^delta:/.test(id) || id === "input" || id === "y";
 
@@ -258,8 +257,6 @@
   }
 
   // -- showing ---------------------------------------------------------------------------------------------
-  const shape = (id) => report.tensors[id].shape;
-
   function heading(quantity, index, value, layer) {
     const shown = sampled(quantity) ? index.slice(0, -1) : index;
     const sample = sampled(quantity) ? say(`sample ${index.at(-1)}`, `样本 ${index.at(-1)}`) : null;

@@ -15,7 +15,7 @@
   const mn = (text) => tag("mn", text);
   const row = (...parts) => tag("mrow", ...parts);
   const fence = (inner, open = "(", close = ")") => {
-    const signs = [open, close].map((sign, n) => Object.assign(mo(sign)));
+    const signs = [open, close].map(mo);
     signs.forEach((sign, n) => {
       sign.setAttribute("stretchy", "false");
       sign.setAttribute("form", n ? "postfix" : "prefix");

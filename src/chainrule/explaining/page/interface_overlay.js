@@ -7,7 +7,7 @@
 //   page.picture(id, index, entries)  a map of the tensor around an entry, with other entries outlined
 "use strict";
 ((page) => {
-  const { make, draw, say, number, document: report } = page;
+  const { make, draw, document: report } = page;
   const at = chainrule.arrays;
   const MOST_CELLS = 4096;
   const listed = (text) => (text ? text.split(",").map(Number) : []);
