@@ -130,9 +130,11 @@ def _how(count: int) -> tuple[Block, ...]:
     said = Say(
         f"{count} numbers are left out. Compute them from what is printed: the same number in brackets "
         "stands for the same value wherever it occurs, in a later step too. Grey cells of a picture are "
-        "asked for. The answers are at the end, with as many digits as the report prints.",
+        "asked for. The answers are at the end, with as many digits as the report prints; computed from "
+        "rounded numbers, the last digits may differ.",
         f"本练习略去 {count} 个数。请由印出的内容计算：括号中相同的编号代表同一个值，在后面的步骤中也一样。"
-        "图中灰色的格子即所求之值。答案在最后，位数与推导中打印的相同。",
+        "图中灰色的格子即所求之值。答案在最后，位数与推导中打印的相同；"
+        "用舍入后的数计算时，末几位可能略有不同。",
     )
     return (Paragraph(said),)
 
