@@ -304,6 +304,12 @@
     return d ? { ...bindings, d } : bindings;
   }
 
+  /** The bindings of every leaf. */
+  function allBindings(found) {
+    const leaves = Object.entries(found.passes).filter(([, one]) => one.given);
+    return Object.fromEntries(leaves.map(([name, one]) => [name, bindingsOf(one)]));
+  }
+
   /** All passes of a document anew.
    *
    *  changes: {id: array} in place of the document's: of "input", "y", "weights", parameters, what is given.
@@ -323,9 +329,8 @@
       if (!(error instanceof Frozen)) throw error;
       result.frozen = { id: error.id, reason: error.message };
     }
-    const leaves = Object.entries(found.passes).filter(([, one]) => one.given);
-    result.bindings = Object.fromEntries(leaves.map(([name, one]) => [name, bindingsOf(one)]));
-    const through = leaves.filter(([, one]) => one.steps);
+    result.bindings = allBindings(found);
+    const through = Object.entries(found.passes).filter(([, one]) => one.steps);
     result.steps = Object.fromEntries(through.map(([name, one]) => [name, one.steps]));
     return result;
   }
@@ -336,8 +341,7 @@
     const found = { outputs: {}, passes: {} };
     const made = network.forward(document.graph.layers, network.array("input"), found);
     const { d, ...values } = network.loss(made, false);
-    const leaves = Object.entries(found.passes).filter(([, one]) => one.given);
-    return { ...values, bindings: Object.fromEntries(leaves.map(([name, one]) => [name, bindingsOf(one)])) };
+    return { ...values, bindings: allBindings(found) };
   }
 
   function fill(result, network, eta, found) {
