@@ -14,6 +14,7 @@ from typing import Any
 Json = dict[str, Any]
 # What is in the markup of the page and in no script's hands.
 _TEXTS = ("notation", "conventions", "slips", "boxes", "flow", "findings", "check", "kernels", "loss_card")
+_STATISTICS = 100  # bytes that take the place of a tensor's numbers
 _DRAWN = ("values", "z", "f", "df", "edges", "counts", "marks", "titles")  # of a picture: it is drawn
 
 
@@ -47,7 +48,7 @@ def _frozen(tensors: Mapping[str, Json], freed: int) -> Iterator[tuple[str, Json
     for name in order:
         if freed <= 0:
             break
-        freed -= len(tensors[name]["data"])
+        freed -= max(len(tensors[name]["data"]) - _STATISTICS, 0)
         out.add(name)
     for name, tensor in tensors.items():
         yield name, {key: value for key, value in tensor.items() if key != "data" or name not in out}
