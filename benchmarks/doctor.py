@@ -7,6 +7,8 @@ speaks up on, the share that has the fault, at as many healthy networks as fault
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +39,18 @@ class Score:
         return self.found / (self.found + false) if self.found else 0.0
 
 
+class Progress:
+    """A line per network on stderr, with the time left."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.start = total, 0, time.monotonic()
+
+    def add(self, text: str) -> None:
+        self.done += 1
+        left = (time.monotonic() - self.start) / self.done * (self.total - self.done)
+        print(f"{self.done}/{self.total}  {left / 60:.0f} min left  {text}", file=sys.stderr, flush=True)
+
+
 def examine(case: Case) -> Diagnosis:
     return diagnose(case.network, case.X, case.y, **case.options)
 
@@ -48,12 +62,21 @@ def generator(name: str, seed: int) -> np.random.Generator:
 
 def measure(seeds: Sequence[int], healthy_seeds: Sequence[int], rules: Sequence[str] = ()) -> list[Score]:
     """The scores of the rules, of all by default."""
-    accused = [examine(healthy(generator("healthy", seed))).rules for seed in healthy_seeds]
+    rules = rules or tuple(FAULTS)
+    told = Progress(len(healthy_seeds) + len(rules) * len(seeds))
+    accused = []
+    for seed in healthy_seeds:
+        accused.append(examine(healthy(generator("healthy", seed))).rules)
+        told.add(f"healthy {seed}: {', '.join(accused[-1]) or 'nothing found'}")
     scores = []
-    for name in rules or FAULTS:
-        found = [name in examine(FAULTS[name](generator(name, seed))).rules for seed in seeds]
+    for name in rules:
+        found = 0
+        for seed in seeds:
+            right = name in examine(FAULTS[name](generator(name, seed))).rules
+            found += right
+            told.add(f"{name} {seed}: {'found' if right else 'MISSED'}")
         wrongly = sum(name in own for own in accused)
-        scores.append(Score(name, len(seeds), sum(found), len(healthy_seeds), wrongly))
+        scores.append(Score(name, len(seeds), found, len(healthy_seeds), wrongly))
     return scores
 
 

@@ -103,7 +103,7 @@ def test_few_samples_only_warn_of_dead_units() -> None:
     own = network(cr.Dense(8, bias_initializer=cr.Constant(-99.0)), cr.ReLU())
     level = {one["rule"]: one["level"] for one in diagnose(own, X, y).findings}["dead_units"]
     few = {one["rule"]: one["level"] for one in diagnose(own, X[:100], y[:100]).findings}["dead_units"]
-    assert (level, few) == ("bad", "warning")
+    assert (level, few) == ("bad", "warning")  # the biases are the cause
 
 
 def test_short_steps_are_the_cause_of_no_progress() -> None:
@@ -206,3 +206,23 @@ def test_callback_does_not_change_the_training() -> None:
     assert not said
     for name, array in without.parameters.items():
         np.testing.assert_array_equal(with_doctor.parameters[name], array)
+
+
+def test_units_that_rest_on_a_few_samples_are_not_called_dead() -> None:
+    X, y = data()
+    own = network(cr.Dense(8), cr.ReLU())
+    thresholds = {"dead_units": {"share": 0.05}}
+    few = diagnose(own, X[:2], y[:2], thresholds=thresholds)
+    one = next(one for one in few.findings if one["rule"] == "dead_units")
+    assert one["level"] == "note"
+    assert "units are inactive in this batch" in one["what"]["en"]
+
+
+def test_a_penalty_over_fitted_data_is_a_note() -> None:
+    X, y = data()
+    own = network(cr.Dense(16), cr.Tanh())
+    cr.fit(own, X, y, epochs=30, optimizer=cr.Adam(0.02), progress=False)
+    found = {one["rule"]: one["level"] for one in diagnose(own, X, y, penalty=cr.L2(1.0)).findings}
+    fresh = diagnose(network(cr.Dense(16), cr.Tanh()), X, y, penalty=cr.L2(9.0))
+    before = {one["rule"]: one["level"] for one in fresh.findings}
+    assert (found["penalty_dominates"], before["penalty_dominates"]) == ("note", "warning")

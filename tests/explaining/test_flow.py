@@ -177,3 +177,14 @@ def test_the_network_is_left_alone() -> None:
     before = {name: array.copy() for name, array in network.parameters.items()}
     flow_of(network, X, y)
     assert all((before[name] == array).all() for name, array in network.parameters.items())
+
+
+def test_the_step_of_a_batch_of_all_samples_is_that_of_the_update() -> None:
+    """The doctor's part of a report and its update speak of one and the same step."""
+    rng = np.random.default_rng(0)
+    network = cr.Network([cr.Dense(6), cr.ReLU(), cr.Dense(3), cr.Softmax()], input_shape=4, seed=0)
+    report = cr.explain(network, rng.normal(size=(5, 4)), [0, 1, 2, 0, 1], penalty=cr.L2(0.01))
+    update, flow = report.document["update"], report.document["flow"]
+    assert flow["loss"]["after"] == pytest.approx(update["J_after"], rel=1e-12)
+    steps = {row["name"]: row["step"] for row in update["rows"]}
+    assert {one["name"]: one["step"] for one in flow["parameters"]} == pytest.approx(steps, rel=1e-12)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from chainrule.explaining import doctor_reading as reading
 from chainrule.explaining.blocks import Level
+from chainrule.explaining.doctor_reading import Case, Record
 
-Record = Mapping[str, Any]
-Case = dict[str, Any]
 Test = Callable[[Record, Mapping[str, float]], list[Case]]
 
 
@@ -36,16 +35,16 @@ def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """
     for parameter in flow["parameters"]:
         if parameter["broken"]["nan"] or parameter["broken"]["inf"]:
-            return [{"layer": parameter["name"], "text": "value", **_counts(parameter["broken"])}]
+            return [{"layer": parameter["name"], "text": "value", **reading.counts(parameter["broken"])}]
     for layer in flow["layers"]:
         if layer["output"]["nan"] or layer["output"]["inf"]:
-            return [{"layer": layer["name"], "text": "output", **_counts(layer["output"])}]
+            return [{"layer": layer["name"], "text": "output", **reading.counts(layer["output"])}]
     for layer in reversed(flow["layers"]):
         if layer["delta"] and (layer["delta"]["nan"] or layer["delta"]["inf"]):
-            return [{"layer": layer["name"], "what": "δ", **_counts(layer["delta"])}]
+            return [{"layer": layer["name"], "what": "δ", **reading.counts(layer["delta"])}]
     for parameter in flow["parameters"]:
         if parameter["nan"] or parameter["inf"]:
-            return [{"layer": parameter["name"], "what": "∂J/∂θ", **_counts(parameter)}]
+            return [{"layer": parameter["name"], "what": "∂J/∂θ", **reading.counts(parameter)}]
     return []
 
 
@@ -54,11 +53,12 @@ def exploding(flow: Record, limits: Mapping[str, float]) -> list[Case]:
 
     In front of a normalisation the size of δ is 1/σ, whatever the weights: there δ is taken behind it.
     """
-    learned = [layer for layer in _chain(flow, "") if layer["kind"] in ("weights", "recurrent", "composite")]
+    learns = ("weights", "recurrent", "composite")
+    learned = [layer for layer in reading.chain_of(flow, "") if layer["kind"] in learns]
     cases: list[Case] = []
     for above, below in zip(learned[:0:-1], learned[-2::-1], strict=True):
-        total = _behind_norm(flow, below)["relative"] or 0.0
-        grown = _quotient(total, _behind_norm(flow, above)["relative"])
+        total = reading.behind_norm(flow, below)["relative"] or 0.0
+        grown = reading.quotient(total, reading.behind_norm(flow, above)["relative"])
         if (grown > limits["gain"] and total > limits["gain"]) or total > limits["total"]:
             cases.append({"layer": above["name"], "below": below["name"], "gain": grown, "total": total})
             break
@@ -100,7 +100,7 @@ def vanishing_in_time(flow: Record, limits: Mapping[str, float]) -> list[Case]:
 def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """Layers most of whose entries sit where a bounded activation is flat; an output may, if it is right."""
     last = flow["layers"][-1]["name"]
-    poor = _quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
+    poor = reading.quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
     worst = [
         layer
         for layer in flow["layers"]
@@ -115,8 +115,8 @@ def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
         {
             "layer": layer["name"],
             "share": layer["saturated"],
-            "layers": _names(worst),
-            "rms": _rms_below(flow, layer),
+            "layers": reading.names(worst),
+            "rms": reading.rms_below(flow, layer),
         }
     ]
 
@@ -126,12 +126,13 @@ def dead_units(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     found = [layer for layer in flow["layers"] if _is_dead(flow, layer, limits["share"])]
     if not found:
         return []
-    biases = [bias for bias in (_bias_below(flow, layer) for layer in found) if bias is not None]
+    biases = [bias for bias in (reading.bias_below(flow, layer) for layer in found) if bias is not None]
     drifted = min(biases, default=0.0)
-    case: Case = {"layer": found[-1]["name"], "layers": _names(found), "samples": flow["samples"]}
+    case: Case = {"layer": found[-1]["name"], "layers": reading.names(found), "samples": flow["samples"]}
     case |= {key: sum(layer["dead"][key] for layer in found) for key in ("units", "of")}
-    case |= {"bias": drifted, "text": "drifted" if drifted < -limits["bias"] else ""}
-    return [case if found[0]["dead"]["certain"] else {**case, "level": "warning"}]
+    certain, caused = found[0]["dead"]["certain"], drifted < -limits["bias"]
+    case |= {"bias": drifted, "text": "drifted" if caused else "" if certain else "few"}
+    return [case if certain else {**case, "level": "warning" if caused else "note"}]
 
 
 def _is_dead(flow: Record, layer: Record, share: float) -> bool:
@@ -139,20 +140,20 @@ def _is_dead(flow: Record, layer: Record, share: float) -> bool:
     if not dead or layer["saturated"] is not None or dead["units"] <= share * dead["of"]:
         return False
     # z = 0 everywhere: weights that are 0, which is another rule's case.
-    return layer["kind"] != "activation" or _rms_below(flow, layer) != 0
+    return layer["kind"] != "activation" or reading.rms_below(flow, layer) != 0
 
 
 def step_too_large(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """A step of the optimizer raises J on the very batch, or moves the weights too far."""
     before, after = flow["loss"]["J"], flow["loss"]["after"]
     scale = max(flow["loss"]["constant"] or 0.0, limits["of_loss"] * (before or 0.0))
-    weights = _weights(flow)
+    weights = reading.weights(flow)
     moved = [one for one in weights if one["step_ratio"] is not None]
     if before is None or not moved:
         return []
     largest = max(moved, key=lambda one: float(one["step_ratio"]))
     case = {"parameter": largest["name"], "ratio": largest["step_ratio"], "before": before}
-    case |= {"after": math.inf if after is None else after, **_optimizer(flow)}
+    case |= {"after": math.inf if after is None else after, **reading.optimizer(flow)}
     if after is None or after - before > limits["rise"] * scale:
         return [{**case, "text": "rises"}]
     if largest["step_ratio"] > limits["ratio"]:
@@ -165,8 +166,8 @@ def step_too_small(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     a constant output, for at the end of a schedule steps are short.
     """
     loss = flow["loss"]
-    ratios = [one["step_ratio"] for one in _weights(flow) if one["step_ratio"] is not None]
-    if not ratios or loss["J"] is None or loss["predicted"] is None or _still(flow):
+    ratios = [one["step_ratio"] for one in reading.weights(flow) if one["step_ratio"] is not None]
+    if not ratios or loss["J"] is None or loss["predicted"] is None or reading.still(flow):
         return []
     if flow["history"] and loss["constant"] is None:
         return []
@@ -175,7 +176,7 @@ def step_too_small(flow: Record, limits: Mapping[str, float]) -> list[Case]:
         return []
     gained = abs(loss["predicted"]) / loss["J"] if loss["J"] > 0 else 0.0
     if statistics.median(ratios) < limits["ratio"] and gained < limits["gained"]:
-        return [{"ratio": statistics.median(ratios), "gained": gained, **_optimizer(flow)}]
+        return [{"ratio": statistics.median(ratios), "gained": gained, **reading.optimizer(flow)}]
     return []
 
 
@@ -198,7 +199,7 @@ def loss_at_start(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     start, data = flow["loss"]["start"], flow["loss"]["data"]
     if start is None or data is None or data <= (1 + limits["above"]) * start:
         return []
-    return [{"data": data, "start": start, "rms": _rms_of_logits(flow)}]
+    return [{"data": data, "start": start, "rms": reading.rms_of_logits(flow)}]
 
 
 def no_progress(flow: Record, limits: Mapping[str, float]) -> list[Case]:
@@ -234,41 +235,47 @@ def penalty_dominates(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     of_penalty, of_data = (
         math.hypot(*(one[key] for one in own)) if own else 0.0 for key in ("penalty", "gradient")
     )
-    if not of_penalty or _still(flow):
+    if not of_penalty or reading.still(flow):
         return []
-    share = _quotient(of_penalty, of_data)
+    share = reading.quotient(of_penalty, of_data)
     loss = flow["loss"]
     crushed = loss["constant"] is not None and (loss["data"] or 0.0) > limits["poor"] * loss["constant"]
-    if share > limits["share"] or (crushed and share > limits["crushed"]):
-        return [{"share": share, "penalty": of_penalty, "data": of_data}]
-    return []
+    case: Case = {"share": share, "penalty": of_penalty, "data": of_data}
+    if loss["constant"] is not None and loss["data"] is not None:
+        # Where the data are fitted their gradient is small, and a penalty that does no harm outweighs it.
+        case |= {"level": "note"} if loss["data"] < limits["fitted"] * loss["constant"] else {}
+    return [case] if share > limits["share"] or (crushed and share > limits["crushed"]) else []
 
 
 def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """Weights whose gradient is exactly 0 on every sample: no δ arrives, or no input."""
     places = {layer["name"]: layer for layer in flow["layers"]}
     spared = {layer["name"] for layer in flow["layers"] if layer["identity_beside"]}
-    still = [one for one in _still(flow) if places[one["layer"]]["place"].partition("/")[0] not in spared]
+    still = [
+        one
+        for one in reading.still(flow)
+        if places[one["layer"]]["place"].partition("/")[0] not in spared
+    ]
     if not flow["top"]:
         return []
     without = [one for one in still if not places[one["layer"]]["delta"]["norm"]]
     unread = [one for one in still if one not in without]
     cases: list[Case] = []
     if without:
-        blocking = _blocking(flow, places[without[-1]["layer"]])
+        blocking = reading.blocking(flow, places[without[-1]["layer"]])
         text = places[blocking]["kind"] if blocking in places else ""
-        case = {"parameters": _names(without), "layer": without[-1]["layer"], "blocking": blocking}
+        case = {"parameters": reading.names(without), "layer": without[-1]["layer"], "blocking": blocking}
         cases.append({**case, "text": text})
     elif unread:  # else it is what follows from the δ that is lost: a dead layer puts out 0
-        cases.append({"parameters": _names(unread), "layer": unread[0]["layer"], "text": "no_input"})
+        cases.append({"parameters": reading.names(unread), "layer": unread[0]["layer"], "text": "no_input"})
     return cases
 
 
 def noisy(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """Between batches the gradient differs more than it has in common."""
     snr = flow["snr"]
-    poor = _quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
-    if snr is None or snr >= limits["snr"] or not poor or _still(flow):
+    poor = reading.quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
+    if snr is None or snr >= limits["snr"] or not poor or reading.still(flow):
         return []
     return [{"snr": snr, "batch": flow["batch_size"]}]
 
@@ -284,7 +291,7 @@ def inputs_not_scaled(flow: Record, limits: Mapping[str, float]) -> list[Case]:
             continue
         if what == "y":
             continue
-        spread = _quotient(record.get("largest_feature"), record.get("median_feature"))
+        spread = reading.quotient(record.get("largest_feature"), record.get("median_feature"))
         if record.get("largest_feature") is not None and spread > limits["spread"]:
             case = {"what": what, "feature": record["largest_at"], "spread": spread, "text": "spread"}
             cases.append(case | {"rms": record["largest_feature"], "median": record["median_feature"]})
@@ -313,7 +320,12 @@ RULES: tuple[Rule, ...] = (
         {"ratio": 1e-4, "gained": 1e-4, "poor": 0.5, "stuck": 0.9},
     ),
     Rule("no_progress", "bad", no_progress, {"epochs": 3, "fall": 0.02, "poor": 0.9}),
-    Rule("penalty_dominates", "warning", penalty_dominates, {"share": 2.0, "crushed": 0.5, "poor": 0.9}),
+    Rule(
+        "penalty_dominates",
+        "warning",
+        penalty_dominates,
+        {"share": 2.0, "crushed": 0.5, "poor": 0.9, "fitted": 0.25},
+    ),
     Rule("loss_at_start", "warning", loss_at_start, {"above": 2.0}),
     Rule(
         "inputs_not_scaled",
@@ -334,7 +346,7 @@ def _lost(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     cases: list[Case] = []
     names = {one["layer"] for one in flow["parameters"] if len(one["shape"]) > 1}
     for place in dict.fromkeys(layer["place"] for layer in flow["layers"]):
-        chain = [layer for layer in _chain(flow, place) if layer["delta"]]
+        chain = [layer for layer in reading.chain_of(flow, place) if layer["delta"]]
         lowest = next((number for number, layer in enumerate(chain) if layer["name"] in names), None)
         if lowest is None:
             continue
@@ -361,87 +373,5 @@ def _lost(flow: Record, limits: Mapping[str, float]) -> list[Case]:
         smallest = min(
             (one for one in way if one["kind"] == "weights"), key=lambda one: float(one["gain"]), default=None
         )
-        cases.append(case | _deviation(flow, smallest, case))
+        cases.append(case | reading.deviation(flow, smallest, case))
     return cases
-
-
-def _deviation(flow: Record, layer: Record | None, case: Case) -> Case:
-    """What the weights of a layer are spread by, and by how much they would start; and which text says it."""
-    own = [one for one in flow["parameters"] if layer and one["layer"] == layer["name"] and one["suited_std"]]
-    text = "" if case["slope"] < 0.1 else "bounded"
-    if not own or not layer:
-        return {"text": text, "weight": "W", "std": 0.0, "suited": 0.0}
-    return {"text": text, "weight": own[0]["name"], "std": own[0]["std"], "suited": own[0]["suited_std"]}
-
-
-def _chain(flow: Record, place: str) -> list[Record]:
-    return [layer for layer in flow["layers"] if layer["place"] == place]
-
-
-def _quotient(a: float | None, b: float | None) -> float:
-    """a / b; infinite where it is not known, so that what is not known passes for large."""
-    return math.inf if a is None or b is None or b == 0 else a / b
-
-
-def _counts(record: Record) -> Case:
-    return {"nan": record["nan"], "inf": record["inf"]}
-
-
-def _names(records: Iterable[Record]) -> str:
-    return ", ".join(str(record["name"]) for record in records)
-
-
-def _weights(flow: Record) -> list[Record]:
-    """The matrices and kernels; a bias that starts at 0 has no relative step."""
-    return [one for one in flow["parameters"] if len(one["shape"]) > 1]
-
-
-def _still(flow: Record) -> list[Record]:
-    """The matrices and kernels whose gradient is exactly 0."""
-    return [one for one in _weights(flow) if one["zeros"] == one["entries"]]
-
-
-def _optimizer(flow: Record) -> Case:
-    return {"optimizer": flow["optimizer"]["name"], "rate": flow["optimizer"]["rate"]}
-
-
-def _below(flow: Record, layer: Record) -> list[Record]:
-    """The layers of the same chain in front of this one, the nearest first."""
-    chain = _chain(flow, layer["place"])
-    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
-    return chain[:place][::-1]
-
-
-def _behind_norm(flow: Record, layer: Record) -> Record:
-    """The normalisation that follows a layer directly, else the layer."""
-    chain = _chain(flow, layer["place"])
-    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
-    behind = chain[place + 1] if place + 1 < len(chain) else layer
-    return behind if behind["kind"] == "norm" and behind["delta"] else layer
-
-
-def _rms_below(flow: Record, layer: Record) -> float:
-    """RMS of z, what goes into an activation; of a recurrence, of what it reads."""
-    below = next(iter(_below(flow, layer)), None)
-    return float((below["output"]["rms"] if below else flow["input"].get("rms")) or 0.0)
-
-
-def _rms_of_logits(flow: Record) -> float:
-    return _rms_below(flow, flow["layers"][-1])
-
-
-def _bias_below(flow: Record, layer: Record) -> float | None:
-    """The mean bias of the layer with weights in front of an activation."""
-    below = next((one for one in _below(flow, layer) if one["kind"] in ("weights", "norm")), None)
-    names = {f"{below['name']}.b", f"{below['name']}.beta"} if below else set()
-    return next((one["mean"] for one in flow["parameters"] if one["name"] in names), None)
-
-
-def _blocking(flow: Record, layer: Record) -> str:
-    """The first layer above this one that gets a δ and hands none down."""
-    seen = False
-    for one in flow["layers"]:
-        seen = seen or one["name"] == layer["name"]
-        if seen and one["delta"] and one["delta"]["norm"]:
-            return str(one["name"])
-    return ""

@@ -196,6 +196,20 @@ SENTENCES: dict[str, dict[str, Say]] = {
             "用更小的学习率重新开始；`LeakyReLU()`、`ELU()` 不会死亡；缩放输入。",
         ),
     },
+    "dead_units.few": {
+        "what": Say(
+            "{units} of {of} units are inactive in this batch, in {layers}.",
+            "{layers} 的 {of} 个单元中有 {units} 个在这个批量中不激活。",
+        ),
+        "why": Say(
+            "f′ = 0 on all of {samples} samples; units for which that is so on 1 000 samples are dead.",
+            "在全部 {samples} 个样本上 f′ = 0；若在 1 000 个样本上都如此，就是死亡单元。",
+        ),
+        "cure": Say(
+            "Look at more samples: `cr.diagnose(network, X, y)`.",
+            "用更多样本检查：`cr.diagnose(network, X, y)`。",
+        ),
+    },
     "dead_units.drifted": {
         "why": Say(
             "They are inactive (f′ = 0) on all of {samples} samples: the biases in front are "

@@ -136,7 +136,8 @@ def _measured(
     found.sort(key=lambda flow: places[flow.one.name])
     groups = grouped(found, batch.mixed, batch_size)
     of_penalty = penalty_gradients(network, penalty, training_size)
-    first, moves, sizes = steps(network, groups, of_penalty, optimizer, rate)
+    trained_on = groups if batch_size < m else grouped(found, batch.mixed, m, least=1)
+    first, moves, sizes = steps(network, trained_on, of_penalty, optimizer, rate)
     data = float(np.sum(weights * values)) / m
     of_weights = penalty_value(network.parameters, network.parameter_specs, penalty, training_size)
     top, dtype = norm(d), str(network.dtype)

@@ -4,7 +4,7 @@ optimizer's step.
 The batch is cut into groups of the size of a training batch.  Their gradients are what training would see at
 these parameters: their spread is the noise, and the optimizer is fed with them, at fixed parameters, until
 its moments have settled.  So the step is that of a running training, not the first one of Adam, which moves
-every entry by η.
+every entry by η.  Where a training batch is all there is, the step is that of the whole gradient.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ class Groups:
     gradients: list[dict[str, Array]]
 
 
-def grouped(found: Sequence[Flow], mixed: Array, batch_size: int) -> Groups:
-    """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples.
+def grouped(found: Sequence[Flow], mixed: Array, batch_size: int, least: int = LEAST_GROUPS) -> Groups:
+    """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples for
+    `least` of them.
 
     mixed: the samples' places in a random order, from which the batches are cut.
     """
     samples = len(mixed)
-    size = max(1, min(batch_size, samples // LEAST_GROUPS))
+    size = max(1, min(batch_size, samples // least))
     count = min(MOST_GROUPS, samples // size)
     gradients: list[dict[str, Array]] = []
     for number_ in range(count):

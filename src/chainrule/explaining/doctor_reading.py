@@ -1,0 +1,92 @@
+"""What the doctor's rules read from a gradient flow (flow.py): chains of layers, what is in front of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Record = Mapping[str, Any]
+Case = dict[str, Any]
+
+
+def deviation(flow: Record, layer: Record | None, case: Case) -> Case:
+    """What the weights of a layer are spread by, and by how much they would start; and which text says it."""
+    own = [one for one in flow["parameters"] if layer and one["layer"] == layer["name"] and one["suited_std"]]
+    text = "" if case["slope"] < 0.1 else "bounded"
+    if not own or not layer:
+        return {"text": text, "weight": "W", "std": 0.0, "suited": 0.0}
+    return {"text": text, "weight": own[0]["name"], "std": own[0]["std"], "suited": own[0]["suited_std"]}
+
+
+def chain_of(flow: Record, place: str) -> list[Record]:
+    return [layer for layer in flow["layers"] if layer["place"] == place]
+
+
+def quotient(a: float | None, b: float | None) -> float:
+    """a / b; infinite where it is not known, so that what is not known passes for large."""
+    return math.inf if a is None or b is None or b == 0 else a / b
+
+
+def counts(record: Record) -> Case:
+    return {"nan": record["nan"], "inf": record["inf"]}
+
+
+def names(records: Iterable[Record]) -> str:
+    return ", ".join(str(record["name"]) for record in records)
+
+
+def weights(flow: Record) -> list[Record]:
+    """The matrices and kernels; a bias that starts at 0 has no relative step."""
+    return [one for one in flow["parameters"] if len(one["shape"]) > 1]
+
+
+def still(flow: Record) -> list[Record]:
+    """The matrices and kernels whose gradient is exactly 0."""
+    return [one for one in weights(flow) if one["zeros"] == one["entries"]]
+
+
+def optimizer(flow: Record) -> Case:
+    return {"optimizer": flow["optimizer"]["name"], "rate": flow["optimizer"]["rate"]}
+
+
+def layers_below(flow: Record, layer: Record) -> list[Record]:
+    """The layers of the same chain in front of this one, the nearest first."""
+    chain = chain_of(flow, layer["place"])
+    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
+    return chain[:place][::-1]
+
+
+def behind_norm(flow: Record, layer: Record) -> Record:
+    """The normalisation that follows a layer directly, else the layer."""
+    chain = chain_of(flow, layer["place"])
+    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
+    behind = chain[place + 1] if place + 1 < len(chain) else layer
+    return behind if behind["kind"] == "norm" and behind["delta"] else layer
+
+
+def rms_below(flow: Record, layer: Record) -> float:
+    """RMS of z, what goes into an activation; of a recurrence, of what it reads."""
+    below = next(iter(layers_below(flow, layer)), None)
+    return float((below["output"]["rms"] if below else flow["input"].get("rms")) or 0.0)
+
+
+def rms_of_logits(flow: Record) -> float:
+    return rms_below(flow, flow["layers"][-1])
+
+
+def bias_below(flow: Record, layer: Record) -> float | None:
+    """The mean bias of the layer with weights in front of an activation."""
+    below = next((one for one in layers_below(flow, layer) if one["kind"] in ("weights", "norm")), None)
+    names = {f"{below['name']}.b", f"{below['name']}.beta"} if below else set()
+    return next((one["mean"] for one in flow["parameters"] if one["name"] in names), None)
+
+
+def blocking(flow: Record, layer: Record) -> str:
+    """The first layer above this one that gets a δ and hands none down."""
+    seen = False
+    for one in flow["layers"]:
+        seen = seen or one["name"] == layer["name"]
+        if seen and one["delta"] and one["delta"]["norm"]:
+            return str(one["name"])
+    return ""
