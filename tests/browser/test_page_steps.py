@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import column, short
 from chainrule.explaining.tensors import decode
 from tests.browser.page import Page
 
@@ -118,3 +119,16 @@ def test_nothing_of_it_is_printed_or_needed(report: Any, page: Page, tmp_path: P
     page.media()
     page.open(tmp_path / "report.html", scripts=False)
     assert page.count(".stepper, #reading, .stamps, .notice, [tabindex='0'].map") == 0
+
+
+def test_numbers_are_printed_as_in_the_report(report: Any, page: Page, tmp_path: Path) -> None:
+    page.open(tmp_path / "report.html")
+    rng = np.random.default_rng(4)
+    values = [*(rng.standard_normal(300) * 10.0 ** rng.integers(-9, 9, 300)), 0.0, 1.0625, 1.0635, 0.03125]
+    values += [-1.03125, 2.5, 99999.5, 9.9996, 1e7, -1e-4, 9.99995e-5, 12345.5, 12346.5]
+    printed = page.evaluate(f"{json.dumps(values)}.map(value => chainrule.page.number(value))")
+    assert printed == [short(value) for value in values]
+    for _ in range(40):
+        terms = [*(rng.standard_normal(5) * 10.0 ** rng.integers(-4, 3)).tolist(), 0.03125, 0.15625]
+        found = page.evaluate(f"chainrule.page.column({json.dumps(terms)}, {sum(terms)!r})")
+        assert (found["terms"], found["total"]) == column(terms, sum(terms))
