@@ -97,7 +97,7 @@ def geometry(options: dict[str, Any], axis: int) -> tuple[int, int, int]:
     """stride, padding, dilation along an axis."""
     defaults = {"stride": 1, "padding": 0, "dilation": 1}
     values = [options.get(name, default) for name, default in defaults.items()]
-    return tuple(v[axis] if isinstance(v, tuple) else v for v in values)  # type: ignore[return-value]
+    return tuple(v[axis] if isinstance(v, tuple) else v for v in values)
 
 
 def window(options: dict[str, Any], place: Index, size: Index) -> list[tuple[Index, Index]]:
@@ -168,7 +168,7 @@ def test_delta_of_an_input_shows_the_windows_it_lies_in(
 
 
 def test_a_gradient_of_a_kernel_shows_the_window_of_the_input(page: Page, tmp_path: Path) -> None:
-    options = {"stride": 2, "padding": 1}
+    options: dict[str, Any] = {"stride": 2, "padding": 1}
     layers = [cr.ReLU(), cr.Conv2D(3, 3, **options), cr.Tanh(), cr.Flatten(), cr.Dense(2)]
     arrays = opened(page, tmp_path, layers, (8, 7, 2), penalty=cr.L2(0.1))
     X, d = arrays["relu1"], arrays["delta:conv1"]

@@ -31,7 +31,7 @@ def opened(page: Page, folder: Path, layer: Any, shape: tuple[int, ...]) -> dict
     report = cr.explain(network, rng.standard_normal((2, *shape)), rng.standard_normal((2, 2)), check=False)
     report.html(folder / "report.html")
     page.open(folder / "report.html")
-    arrays = {name: decode(tensor) for name, tensor in report.document["tensors"].items()}
+    arrays: dict[str, Any] = {name: decode(one) for name, one in report.document["tensors"].items()}
     return {"delta": arrays["delta:input"][..., report.document["meta"]["sample"]], **arrays}
 
 
