@@ -282,25 +282,27 @@
     return layer.kind === "composite" ? ofJoin(layer, index) : ofLayer(layer, "forward", index);
   }
 
-  /** The entries of tensors that parts are made of, each once: {id, index, value, silent}.
+  /** The entries of tensors that parts are made of, each once: {id, index, size, silent}.
    *
-   *  silent: a factor 0 keeps it out, such as a window the pixel did not win.
+   *  size: of the product it stands in.  silent: a factor 0 keeps it out, such as a window the pixel did not win.
    */
   page.sources = (parts) => {
     const found = new Map();
-    const visit = (element, ids, silent) => {
+    const visit = (element, ids, silent, size) => {
+      const own = size ?? (element.kind === "product" ? Math.abs(element.value) : null);
       if (element.kind === "entry") {
         const id = element.symbol && ids[element.symbol[0]];
         const index = element.index ?? [];
         const key = `${id} ${index}`;
-        if (id && !(found.has(key) && silent)) found.set(key, { id, index, value: element.value, silent });
+        const one = { id, index, size: own ?? Math.abs(element.value), silent };
+        if (id && !(found.has(key) && silent)) found.set(key, one);
         return;
       }
-      const none =
-        element.kind === "product" && element.of.some((one) => one.kind === "number" && one.value === 0);
-      for (const one of element.of ?? []) visit(one, ids, silent || none);
+      const factors = element.kind === "product" ? element.of : [];
+      const none = factors.some((one) => one.kind === "number" && one.value === 0);
+      for (const one of element.of ?? []) visit(one, ids, silent || none, own);
     };
-    for (const { element, through, ids } of parts) visit(through ?? element, ids, false);
+    for (const { element, through, ids } of parts) visit(through ?? element, ids, false, null);
     return [...found.values()];
   };
 

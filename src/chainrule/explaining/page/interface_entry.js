@@ -243,7 +243,7 @@
     const found = new Map();
     for (const one of sources) {
       const best = found.get(one.id);
-      if (!best || Math.abs(one.value) > Math.abs(best.value)) found.set(one.id, one);
+      if (!best || one.size > best.size) found.set(one.id, one);
     }
     const entries = sources.map((one) => ({ ...one, kind: one.silent ? "silent" : "source" }));
     const maps = [...found.values()].slice(0, 3).map((one) =>
