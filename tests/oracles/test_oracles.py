@@ -12,7 +12,7 @@ import pytest
 
 from chainrule import oracles
 from chainrule.errors import FileError, MissingExtraError
-from chainrule.oracles import Row, Source, ng
+from chainrule.oracles import Row, Source, ng, nielsen
 from tests.cli.cli_result import Run
 from tests.cli.conftest import run  # noqa: F401 - a fixture
 
@@ -59,7 +59,7 @@ def test_table_and_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("oracles")
     assert result.code == 0, result.out
     assert result.out.splitlines()[0].split() == [
-        *("source", "item", "expected", "ours", "difference", "verdict")
+        *("source", "item", "expected", "ours", "difference", "tolerance", "verdict")
     ]
     assert f"{len(ROWS)} of {len(ROWS)} numbers reproduced" in result.out
     wrong = replace(ng.SOURCE, rows=(replace(ng.SOURCE.rows[0], expected=(0.2,) * 5), *ng.SOURCE.rows[1:]))
@@ -68,6 +68,21 @@ def test_table_and_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.code == 1
     assert "WRONG by the kernels and the formulas" in result.out
     assert result.out.count("WRONG") == 2  # the row, and the summary
+
+
+def test_the_table_shows_how_close_they_must_be() -> None:
+    """Half a digit for Ng's J, which is rounding; 1.5 for Nielsen's growth of δ, which is another start."""
+    found = [replace_rows(ng.SOURCE, "check net, λ = 0: J"), nielsen.SOURCE]
+    head, _, first, _, second = oracles.table(oracles.compare(found)).splitlines()
+    place = head.index("tolerance")
+    assert first[place:].split() == ["5e-13", "ok"]
+    assert second[place:].split() == ["1.5", "ok"]
+    assert not nielsen.SOURCE.rows[0].holds((1.03, 1.03, 1.04))  # what the weights alone give, without f'
+
+
+def replace_rows(source: Source, item: str) -> Source:
+    """The source with one of its rows."""
+    return replace(source, rows=tuple(row for row in source.rows if row.item == item))
 
 
 def test_a_source_whose_package_is_missing_is_not_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -80,8 +80,8 @@ def compare(sources: Iterable[Source] = SOURCES) -> Iterator[Comparison]:
 
 
 def table(comparisons: Iterable[Comparison]) -> str:
-    """source, item, expected, ours, difference, verdict; a line between the sources."""
-    rows = [["source", "item", "expected", "ours", "difference", "verdict"]]
+    """source, item, expected, ours, difference, tolerance, verdict; a line between the sources."""
+    rows = [["source", "item", "expected", "ours", "difference", "tolerance", "verdict"]]
     rules = [0]
     last: Source | None = None
     for one in comparisons:
@@ -92,12 +92,18 @@ def table(comparisons: Iterable[Comparison]) -> str:
         bound = one.row.tolerance is None
         expected = ("< " if bound else "") + written(one.row.expected, "{:.13g}")
         if one.missing:
-            rows.append([name, one.row.item, expected, "", "", f"not run: {one.missing}"])
+            rows.append([name, one.row.item, expected, "", "", "", f"not run: {one.missing}"])
             continue
         ours, difference = one.worst()
         shown = written(ours, digits(one.row.tolerance))
-        rows.append([name, one.row.item, expected, shown, "" if bound else f"{difference:.0e}", one.verdict])
+        distances = ["", ""] if bound else [distance(difference), distance(one.row.tolerance or 0.0)]
+        rows.append([name, one.row.item, expected, shown, *distances, one.verdict])
     return text_table(rows, rule_after=rules)
+
+
+def distance(number: float) -> str:
+    """A difference or a tolerance: its order where it is rounding, two digits where it is more."""
+    return f"{number:.0e}" if number < 0.01 else f"{number:.2g}"
 
 
 def digits(tolerance: float | None) -> str:
