@@ -337,3 +337,13 @@ def test_a_network_trained_by_hinge_classifies_by_the_sign() -> None:
         history = cr.fit(net, X, labels, loss="hinge", optimizer=cr.SGD(0.1), epochs=100, progress=False)
         assert net.classify(X).tolist() == labels.tolist()
         assert net.accuracy(X, labels) == history.accuracy[-1] == 1
+
+
+def test_parameters_of_a_layer_and_of_what_is_in_a_block() -> None:
+    block = cr.Residual([cr.Dense(3), cr.Sequential([cr.Dense(3)])])
+    network = cr.Network([cr.Dense(3), block], input_shape=3, seed=0)
+    assert list(network.layer_parameters("dense1")) == ["W", "b"]
+    assert list(network.layer_parameters(network.layers[1]))[:2] == ["dense1.W", "dense1.b"]
+    assert len(network.layer_parameters("residual1")) == 4
+    assert network.layer_parameters("relu9") == {}
+    assert network.layer_parameters("dense1")["W"] is network.parameters["dense1.W"]

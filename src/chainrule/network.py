@@ -184,10 +184,7 @@ class Network:
 
     def layer_parameters(self, layer: Layer | str) -> dict[str, Array]:
         """The parameters of one layer by their own names: "W", "b"; of a composite "dense1.W"."""
-        prefix = f"{layer.name if isinstance(layer, Layer) else layer}."
-        return {
-            key[len(prefix) :]: array for key, array in self._parameters.items() if key.startswith(prefix)
-        }
+        return self._parameters.within(str(layer.name if isinstance(layer, Layer) else layer))
 
     def theta(self) -> list[Array]:
         """Θ^(l) = [b, W] of every layer of a dense network, float64, the bias as column 0 (seed 002, Ng)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,21 @@ class Parameters(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._specs)
+
+    def within(self, layer: str) -> dict[str, Array]:
+        """Those of one layer by their own names, "W"; of a composite "dense1.W"."""
+        return {name[len(layer) + 1 :]: self._arrays[name] for name in self._by_layer.get(layer, ())}
+
+    @cached_property
+    def _by_layer(self) -> dict[str, list[str]]:
+        """Layer or composite -> the names within it: a network of 200 layers asks 200 times a pass."""
+        found: dict[str, list[str]] = {}
+        for name in self._specs:
+            owner = name.rpartition(".")[0]
+            while owner:
+                found.setdefault(owner, []).append(name)
+                owner = owner.rpartition(".")[0]
+        return found
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Assign several at once: either all of them fit or nothing changes."""

@@ -148,20 +148,27 @@ class NativeEvaluator(ReferenceEvaluator):
         options: dict[str, Any] = {"batch_size": len(X), "dtype": "float64", "training_size": training_size}
         self._plan = Plan(network, loss=loss, penalty=penalty, **options)
         self._keeping = Plan(network, loss=loss, penalty=penalty, keep=True, **options)
+        self._loaded: dict[str, Array] = {}
 
     def loss(self, values: Values) -> float:
-        self._plan.load({**self.fixed, **values})
+        self._load(values)
         data = self._plan.evaluate(
             values.get(INPUT, self.inputs), self.targets, self.weights, training=True
         ).loss
         return float(data) + self._penalty(values)
 
     def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
-        self._plan.load({**self.fixed, **values})
+        self._load(values)
         loss, gradients = self._plan.gradients(values.get(INPUT, self.inputs), self.targets, self.weights)
-        self._keeping.load({**self.fixed, **values})
+        self._keeping.load(self._loaded)
         deltas = self._keeping.inspect(values.get(INPUT, self.inputs), self.targets, self.weights)[2]
         return float(loss), {**gradients, INPUT: deltas[INPUT]}
+
+    def _load(self, values: Values) -> None:
+        """Put the arrays that are not those of before into the plan; a probe changes one or two of many."""
+        wanted = {name: array for name, array in {**self.fixed, **values}.items() if name != INPUT}
+        self._plan.load({name: a for name, a in wanted.items() if self._loaded.get(name) is not a})
+        self._loaded = wanted
 
 
 def native_available(penalty: Penalty | None) -> str | None:

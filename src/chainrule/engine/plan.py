@@ -101,6 +101,7 @@ class Plan(HostWork):
         self._parts = low.parts
         self._output = a.number
         self._lost: Value | None = None  # what a loss on the host reads
+        self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         low.consume(z)
         if loss is None:
             native.set_input_post(0, 0.0, -1)
@@ -135,8 +136,8 @@ class Plan(HostWork):
     def load(self, parameters: Mapping[str, Any] | None = None) -> None:
         """Copy the network's parameters (or those given) into the arena."""
         source = self.network.parameters if parameters is None else parameters
-        for name, number in self._parameters.items():
-            self._native.set_parameter(number, np.ascontiguousarray(source[name], dtype=self.dtype))
+        for name, array in source.items():
+            self._native.set_parameter(self._parameters[name], np.ascontiguousarray(array, dtype=self.dtype))
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the arena's parameters by name."""
@@ -275,8 +276,10 @@ class Plan(HostWork):
 
     def check_batches(self, samples: int) -> None:
         """DataError where a layer cannot train on the batches of so many samples, the last one included."""
-        for count in {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1}:
+        counts = {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1}
+        for count in counts - self._trainable:
             check_batch(self.network.layers, self.network.shapes, count)
+            self._trainable.add(count)
 
     def _backpropagate(self, X: np.ndarray, targets: np.ndarray, weights: Any, with_penalty: bool) -> float:
         self.check_batches(len(X))
