@@ -16,6 +16,8 @@ from chainrule.layers import (
     Dense,
     Identity,
     ReLU,
+    Residual,
+    Sequential,
     Sigmoid,
     Softmax,
 )
@@ -340,8 +342,8 @@ def test_a_network_trained_by_hinge_classifies_by_the_sign() -> None:
 
 
 def test_parameters_of_a_layer_and_of_what_is_in_a_block() -> None:
-    block = cr.Residual([cr.Dense(3), cr.Sequential([cr.Dense(3)])])
-    network = cr.Network([cr.Dense(3), block], input_shape=3, seed=0)
+    block = Residual([Dense(3), Sequential([Dense(3)])])
+    network = Network([Dense(3), block], input_shape=3, seed=0)
     assert list(network.layer_parameters("dense1")) == ["W", "b"]
     assert list(network.layer_parameters(network.layers[1]))[:2] == ["dense1.W", "dense1.b"]
     assert len(network.layer_parameters("residual1")) == 4
