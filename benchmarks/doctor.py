@@ -103,7 +103,7 @@ def main() -> None:
     )
     parser.add_argument("--healthy", type=int, default=120, help="healthy networks (default: %(default)s)")
     parser.add_argument(
-        "--first", type=int, default=80000, help="seed; rules were made with smaller ones (default: %(default)s)"
+        "--first", type=int, default=80000, help="seed; rules saw smaller ones (default: %(default)s)"
     )
     parser.add_argument("--rules", nargs="+", choices=list(FAULTS), default=list(FAULTS))
     chosen = parser.parse_args()
