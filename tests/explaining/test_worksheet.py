@@ -91,8 +91,9 @@ def test_no_answer_is_told_in_the_sheet(name: str, ending: str, tmp_path: Path) 
 def test_the_key_has_every_answer_with_its_step(ending: str, tmp_path: Path) -> None:
     _, key = written("dense", ending, tmp_path)
     plain = re.sub(r"<[^>]*>", " ", key) if ending == ".html" else key.replace("$", "")
-    for number, answer in key_of("dense").items():
-        shown = answer.replace("−", "[−-]")
+    plain = plain.replace(r"\times ", "×")
+    for number, answer in key_of("dense").items():  # a shape is one of them, (4×4)
+        shown = re.escape(answer).replace("−", "[−-]")
         assert re.search(rf"\({number}\)[\s|&]+[LFBU]\d*[\s|&]+{shown}", plain), (number, answer)
 
 

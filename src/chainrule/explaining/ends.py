@@ -52,6 +52,12 @@ ELEMENTWISE = Say(
     "FC ④: the derivative of the loss by a, times f′ in the layer above the loss.",
     "FC ④：损失对 a 的导数，再乘以输出层的 f′。",
 )
+MEANING = Say(
+    " δ says how far an output is from its ideal as J measures it: where it is 0, a small change leaves J "
+    "as it is; J falls when the output moves against the sign of δ (seed 003).",
+    "δ 表示输出离理想值有多远（以 J 衡量）：δ 为 0 时，微小的变化不改变 J；输出沿与 δ 符号相反的方向移动，J "
+    "就下降（种子 003）。",
+)
 AVERAGED = Say("The loss of one sample.", "单个样本的损失。")
 
 
@@ -115,7 +121,7 @@ def _residual_part(
     equation = Equation(left, plain / m)
     choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
     found = _part("residual", loss, equation, reader, choices, PLACE_OF_M)
-    return found | {"said": say_json(CANCELS if pair else ELEMENTWISE)}
+    return found | {"said": say_json((CANCELS if pair else ELEMENTWISE) + MEANING)}
 
 
 def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> Json:

@@ -68,11 +68,6 @@ def output_delta(last: Layer, loss: Loss) -> Equation:
     return Equation(_LOGITS, _PREDICTION)
 
 
-def theta_form() -> Equation:
-    """Seed 002's z = Θ a, with a_0 = 1 in front of a."""
-    return Equation(Symbol("z", "preactivation"), Symbol("Θ", "parameter Θ") @ Symbol("x", "input"))
-
-
 def equation_json(equation: Equation) -> Json:
     """An equation as JSON: {"nodes", "left", "right"}, as the parts of a layer's card have it."""
     nodes, (left, right) = pack([equation.left, equation.right])

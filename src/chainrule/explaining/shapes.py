@@ -15,13 +15,13 @@ from chainrule.formulas.places import NOWHERE, At
 
 Shapes = Mapping[str, list[int]]
 PRODUCTS = ("matmul", "correlate", "step_products", "mix_steps")
+# A sum over the samples is a product with a column of ones (seed 004 §6): (16×5) (5×1) → (16×1).
+ONES = "sum_samples"
 
 
 def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bool) -> Box | None:
     """The line of shapes; None where no matrix is multiplied: entry by entry all shapes are the same."""
-    if not any(
-        isinstance(node, Operation) and node.rule.name in PRODUCTS for _, node in walk(equation.right)
-    ):
+    if not any(_is_product(node) for _, node in walk(equation.right)):
         return None
     seen = {node.name for _, node in walk(equation.right) if isinstance(node, Symbol | Named)}
     if any(name not in shapes for name in seen):
@@ -31,7 +31,27 @@ def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bo
     if isinstance(right, Over) and right.rule.name == "stack_over":
         right = right.body
     composer = ShapeComposer(notation, linear, shapes=shapes)
-    return row(composer.box(right, at), Sign("→"), shape(shapes["="]))
+    result, added = shapes["="], summed(right)
+    if added is not None:
+        if len(shapes[added.name]) > 2 and not is_image(added):
+            return None  # positions that the formula does not write would be left over
+        result = [*result, 1]  # the array of a bias has one axis; as a product it is a column
+    return row(composer.box(right, at), Sign("→"), shape(result))
+
+
+def _is_product(node: Expression) -> bool:
+    named = isinstance(node, Operation) and node.rule.name in PRODUCTS
+    return named or summed(node) is not None
+
+
+def summed(node: Expression) -> Symbol | None:
+    """The symbol whose samples are added up, at every position or at none; None where it is another sum."""
+    if not isinstance(node, Operation) or node.rule.name != ONES:
+        return None
+    (inner,) = node.operands
+    if isinstance(inner, Operation) and inner.rule.name == "sum_positions":
+        (inner,) = inner.operands
+    return inner if isinstance(inner, Symbol) else None
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,9 @@ class ShapeComposer(Composer):
             case Operation(rule, operands) if rule.name == "kernel_at" and isinstance(operands[0], Symbol):
                 sizes = self.shapes[operands[0].name]
                 return shape([sizes[0], sizes[-1]])
+            case Operation(_, (inner,)) if (matrix := summed(node)) is not None:
+                ones = shape([self.shapes[matrix.name][-1], 1])
+                return row(self.box(inner, at), ones, binds=PRODUCT)
             case Operation(rule, operands) if rule.name == "broadcast_samples":
                 return self.box(operands[0], NOWHERE)
         return super()._layout(node, at)

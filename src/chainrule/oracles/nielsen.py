@@ -1,8 +1,8 @@
 """Nielsen, chapter 5: in a deep network of sigmoids δ grows from the first hidden layer to the last.
 
-His lengths of δ on MNIST for [784, 30, 30, 30, 30, 10] are 0.003, 0.017, 0.070, 0.285, of one start (N(0, 1/n)
-weights).  Lengths depend on the data; how they grow from layer to layer depends on the start much more, and
-is compared on scikit-learn's digits, as the geometric mean over some starts.
+His lengths of δ on MNIST for [784, 30, 30, 30, 30, 10] are 0.003, 0.017, 0.070, 0.285, of one start (weights
+from N(0, 1/n)).  Lengths depend on the data; how they grow from layer to layer depends on the start much
+more, and is compared on scikit-learn's digits, as the geometric mean over some starts.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""What is said beside the formulas: the seeds' rules in words, and where they stand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explaining import texts
+from chainrule.explaining.blocks import Card, Paragraph
+from tests.explaining.reports import report
+
+
+def said(name: str, step: str) -> str:
+    """The English paragraphs of a card."""
+    sections = report(name).outline().sections
+    cards = [block for one in sections for block in one.blocks if isinstance(block, Card)]
+    card = next(card for card in cards if card.step == step)
+    return " ".join(block.text.en for block in card.blocks if isinstance(block, Paragraph))
+
+
+def test_the_rule_in_words_of_seed_001() -> None:
+    """Weights into the next layer times its residuals, added up, times the derivative of the activation."""
+    rule = said("dense", "B3")
+    for words in ("the sum over them of weight times δ", "then times f′ of the one below at its own z"):
+        assert words in rule
+
+
+def test_what_delta_means() -> None:
+    """Seed 003: how far from the ideal, 0; and which way J falls (seed 002)."""
+    words = said("dense", "L")
+    assert "how far an output is from its ideal" in words
+    assert "J falls when the output moves against the sign of δ" in words
+    assert "1/m is here, once, and nowhere below" in words
+
+
+def test_below_the_first_layer_there_is_no_derivative_of_an_activation() -> None:
+    assert "no z and no f′. The result is ∂J/∂x itself" in said("dense", "B1")
+
+
+@pytest.mark.parametrize(
+    ("layer", "part", "where"),
+    [
+        (cr.Dense(1), "W", "S0 FC ①"),
+        (cr.Dense(1), "b", "S0 FC ②"),
+        (cr.Dense(1), "delta", "S0 FC ③"),
+        (cr.Conv2D(1, 2), "delta", "S0 conv ①"),
+        (cr.Conv2D(1, 2), "W", "S0 conv ②"),
+        (cr.Conv2D(1, 2), "b", "S0 conv ③"),
+        (cr.MaxPool2D(2), "delta", "S0 pooling"),
+        (cr.LSTM(2), "delta", "S2 3.2"),
+        (cr.BatchNorm(), "delta", ""),  # beyond the seeds
+    ],
+)
+def test_circled_numbers_name_their_layer(layer: cr.Layer, part: str, where: str) -> None:
+    """Seed 000 numbers dense layers and convolutions with the same ①②③."""
+    found = texts.reference(layer, part)
+    assert found.startswith(where) if where else found == ""
+
+
+def test_pooling_says_whose_derivative_its_delta_is() -> None:
+    layers = [cr.AveragePool2D(2, 1), cr.Flatten(), cr.Dense(1)]
+    network = cr.Network(layers, input_shape=(4, 4, 1), seed=0)
+    card = cr.explain(network, np.ones((2, 4, 4, 1)), np.zeros((2, 1)), check=False).document["cards"][0]
+    delta = next(one for one in card["backward"] if one["part"] == "delta")
+    assert "δ is ∂J/∂X here" in texts.why(layers[0], "delta").en
+    assert "windows that overlap add up" in texts.why(layers[0], "delta").en
+    assert delta["reference"] == "S0 pooling · S3"
