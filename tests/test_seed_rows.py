@@ -275,3 +275,25 @@ def test_any_loss_behind_an_elementwise_activation(loss: str) -> None:
     step = other.backpropagate(X, np.eye(3)[[0, 1, 2, 0, 1]], loss=loss)
     a = step.output
     assert np.abs(step.deltas["dense1"] - step.deltas["softmax1"] * a * (1 - a)).max() > 1e-3
+
+
+def test_nielsens_decay_rule() -> None:
+    """w ← (1 - ηλ/n) w - (η/m) Σ ∇ of single samples, n the training set and m the mini-batch; biases do not
+    decay.  The rate is η, λ the penalty's alone (seed 002 has λ for both).
+    """
+    eta, lam, n, m = 0.3, 0.8, 8, 4
+    network = cr.Network([cr.Dense(3), cr.Sigmoid(), cr.Dense(1)], input_shape=2, dtype="float64", seed=2)
+    X, y = R.standard_normal((n, 2)), R.standard_normal((n, 1))
+    own = network.copy()
+    for start in (0, m):
+        steps = [own.backpropagate(X[[i]], y[[i]]) for i in range(start, start + m)]
+        for name, array in own.parameters.items():
+            keep = 1 - eta * lam / n if name.endswith(".W") else 1.0
+            summed = sum(step.gradients[name] for step in steps)
+            array[...] = keep * array - eta / m * summed
+    cr.fit(
+        network, X, y, optimizer=cr.SGD(eta), penalty=cr.L2(lam, per_sample=True), batch_size=m, epochs=1,
+        shuffle=False, progress=False,
+    )  # fmt: skip
+    for name, array in network.parameters.items():
+        np.testing.assert_allclose(array, own.parameters[name], rtol=1e-12)

@@ -47,6 +47,10 @@ def test_letters_stand_in_every_notation_this_reports_first(notation: str) -> No
     assert {name: by_source[SOURCES[name]][delta] for name in NOTATIONS} == {
         "seed000": "δˡ", "ufldl": "δˡ⁺¹", "ng": "∂J/∂z⁽ˡ⁺¹⁾", "matrix": "∂C/∂Zˡ", "nielsen": "δˡ",
     }  # fmt: skip
+    hat = "the bias, copied into every column (sample)"
+    assert [by_source[SOURCES[name]][hat] for name in ("seed000", "matrix", "ng")] == ["b̂ˡ", "b̂ˡ", "b̂⁽ˡ⁾"]
+    ones = "a column of ones, one per sample: M 𝟏 adds up the columns of M"
+    assert {by_source[SOURCES[name]][ones] for name in NOTATIONS} == {"𝟏"}
     first = {name: by_source[SOURCES[name]]["number of the input layer"] for name in NOTATIONS}
     assert first == {"seed000": "1", "ufldl": "1", "ng": "1", "matrix": "0", "nielsen": "1"}
 
@@ -61,6 +65,7 @@ def test_the_same_formulas_in_every_notation() -> None:
     layers = [cr.Conv2D(2, 3), cr.GlobalAveragePool(), cr.Softmax()]
     network = cr.Network(layers, input_shape=(5, 5, 1), seed=1)
     report = cr.explain(network, np.ones((2, 5, 5, 1)), [0, 1], check=False)
+    assert "b̂ˡ" in [row[1] for row in table(section(report, "notation"), "letters")]
     assert [block.id for block in section(report, "notation").blocks] == ["letters", "conventions"]
 
 

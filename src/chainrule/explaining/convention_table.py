@@ -273,7 +273,11 @@ AVERAGES = (
         Say("How a batch is computed", "批量的计算方式"),
         (
             Choice(
-                Say("All samples of the batch at once, as matrices.", "批量中的样本一次算完，用矩阵。"),
+                Say(
+                    "All samples of the batch at once: x, z and a become matrices, J a mean; W and b stay as "
+                    "they are.",
+                    "批量中的样本一次算完：x、z、a 变成矩阵，J 取平均；W 与 b 不变。",
+                ),
                 "S4",
             ),
         ),

@@ -10,9 +10,10 @@ from chainrule.explaining.blocks import Block, Cell, Formula, Listing, Paragraph
 from chainrule.explaining.notation_rows import symbols_in_order
 from chainrule.explaining.outline_cards import Layout
 from chainrule.explaining.outline_ends import loss_equation
-from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol
-from chainrule.formulas.boxes import Box, listed
+from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol, broadcast_samples
+from chainrule.formulas.boxes import Box, Numeral, listed
 from chainrule.formulas.exchange import unpack
+from chainrule.formulas.places import NOWHERE
 
 Json = Mapping[str, Any]
 LONG = 40  # rows: a longer table is shown on demand
@@ -57,8 +58,30 @@ def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
         Say("product entry by entry", "逐元素相乘"),
         *(same(layout.notation.hadamard) for layout in layouts),
     )
+    symbols = [unpack(row["nodes"])[row["root"]] for row in rows]
+    spread = [row for symbol in symbols if _is_bias(symbol) for row in _over_samples(layouts, symbol)]
     caption = Say("Letters here and in other texts", "本文与其他文献的记号")
-    return Table(head, (*body, first, sign), caption=caption, id="letters")
+    return Table(head, (*body, *spread, first, sign), caption=caption, id="letters")
+
+
+def _is_bias(symbol: Expression) -> bool:
+    return isinstance(symbol, Symbol) and symbol.role == "parameter b"
+
+
+def _over_samples(layouts: list[Layout], bias: Expression) -> Iterator[tuple[Cell, ...]]:
+    """What seed 004 writes for a vector that all samples have, and for a sum over them."""
+    hat = broadcast_samples(bias)
+    yield (
+        Say("the bias, copied into every column (sample)", "偏置，复制到每一列（每个样本）"),
+        *(layout.composer().box(hat, NOWHERE) for layout in layouts),
+    )
+    yield (
+        Say(
+            "a column of ones, one per sample: M 𝟏 adds up the columns of M",
+            "全 1 列向量，每个样本一个 1：M 𝟏 把 M 的各列相加",
+        ),
+        *(Numeral("𝟏") for _ in layouts),
+    )
 
 
 def _source(notation: Notation, *, own: bool) -> Say:
