@@ -4,8 +4,8 @@
     pip install fonttools brotli
     python tools/math_font.py package/files/stix-two-math-latin-400-normal.woff2
 
-writes src/chainrule/explaining/page/math.woff2.  Without a MATH table Chromium grows every parenthesis and
-sets scripts where a text font would; the subset keeps the table with the variants and assemblies of its
+writes src/chainrule/explaining/page/style/math.woff2.  Without a MATH table Chromium grows every parenthesis
+and sets scripts where a text font would; the subset keeps the table with the variants and assemblies of its
 delimiters.  The Open Font License wants a derived font under a name of its own: it is called Chainrule Math.
 The result is committed, so that nobody needs fonttools; run this again when a formula prints a sign that is
 missing (tests/explaining/test_math_style.py).  Made from STIX Two Math 2.12 b168a; it is reproducible.
@@ -21,7 +21,7 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 
 FAMILY = "Chainrule Math"
-TARGET = Path(__file__).parents[1] / "src/chainrule/explaining/page/math.woff2"
+TARGET = Path(__file__).parents[1] / "src/chainrule/explaining/page/style/math.woff2"
 
 _RANGES = (
     (0x20, 0x7E),  # ASCII: names of functions, digits

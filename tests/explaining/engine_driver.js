@@ -5,7 +5,7 @@ const fs = require("fs");
 const path = require("path");
 
 const [folder, jobs] = process.argv.slice(2);
-const files = fs.readdirSync(folder).filter((name) => /^engine.*\.js$/.test(name)).sort();
+const files = fs.readdirSync(folder).filter((name) => name.endsWith(".js")).sort();
 for (const name of files) require(path.resolve(folder, name)); // in the order in which the page has them
 const engine = globalThis.chainrule;
 

@@ -18,7 +18,7 @@ import pytest
 
 import chainrule
 
-PAGE = Path(chainrule.__file__).parent / "explaining" / "page"
+ENGINE = Path(chainrule.__file__).parent / "explaining" / "page" / "engine"
 DRIVER = Path(__file__).with_name("engine_driver.js")
 SECONDS = 120  # of a batch: they take two
 
@@ -32,7 +32,7 @@ def run(jobs: Iterable[dict[str, Any]]) -> list[Any]:
         file = Path(folder) / "jobs.jsonl"
         with file.open("w", encoding="utf-8") as lines:
             lines.writelines(json.dumps(job, allow_nan=False) + "\n" for job in jobs)
-        command = [node, str(DRIVER), str(PAGE), str(file)]
+        command = [node, str(DRIVER), str(ENGINE), str(file)]
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr.decode()
     answers = [json.loads(line) for line in done.stdout.decode().splitlines()]

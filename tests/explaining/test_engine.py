@@ -25,7 +25,7 @@ from chainrule.formulas.elements import Reader
 from chainrule.formulas.exchange import pack
 from chainrule.formulas.rules import binders
 from tests import cases
-from tests.explaining.node import PAGE, array, run
+from tests.explaining.node import ENGINE, array, run
 from tests.formulas.test_rules import EXAMPLES
 from tests.networks import lenet
 from tests.oracles import stored
@@ -156,18 +156,18 @@ def test_a_wrong_number_is_found() -> None:
 
 def table(file: str, name: str) -> set[str]:
     """The keys of an object of a script, read from its text: without Node too."""
-    text = (PAGE / file).read_text(encoding="utf-8")
+    text = (ENGINE / file).read_text(encoding="utf-8")
     body = re.search(rf"\n  const {name} = \{{\n(.*?)\n  \}};", text, re.S)
     assert body is not None, name
     return set(re.findall(r"^ {4}(\w+)(?=[:,(])", body[1], re.M))
 
 
 def test_no_primitive_is_missing() -> None:
-    assert table("engine_primitives.js", "primitives") == set(rules)
-    assert table("engine_primitives.js", "binders") == set(binders)
-    assert table("engine_elements.js", "RULES") == set(RULES)
-    assert table("engine_elements.js", "REDUCTIONS") == set(REDUCTIONS)
-    text = (PAGE / "engine_elements.js").read_text(encoding="utf-8")
+    assert table("primitives.js", "primitives") == set(rules)
+    assert table("primitives.js", "binders") == set(binders)
+    assert table("elements.js", "RULES") == set(RULES)
+    assert table("elements.js", "REDUCTIONS") == set(REDUCTIONS)
+    text = (ENGINE / "elements.js").read_text(encoding="utf-8")
     found = re.search(r"const FUNCTIONS = \{(.*?)\};", text, re.S)
     assert found is not None
     assert {name: int(count) for name, count in re.findall(r"(\w+): (\d)", found[1])} == FUNCTIONS

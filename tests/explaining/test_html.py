@@ -179,7 +179,7 @@ def test_names_and_labels_are_text() -> None:
         assert page.all("img") == page.all("b", onclick="") == []
         assert not [one for _, one in page.elements if any(name.startswith("on") for name in one)]
         names = [name for name, one in page.elements if name == "script"]
-        assert len(names) == 1 + len([name for name, _ in html._files(".js")])
+        assert len(names) == 1 + len(html._files(".js"))
     assert "&lt;/script&gt;&lt;img src=x" in made.html()
     assert html_document.embedded({"a": EVIL}).count("<") == 0
 

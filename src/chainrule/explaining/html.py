@@ -5,7 +5,7 @@ that it says is in its markup: without JavaScript it is a document, and the scri
 instrument.  They hold on to:
 
     #document               the document as JSON, <script type="application/json">: html_document.py
-                            writes it and engine_document.js reads it
+                            writes it and page/engine/document.js reads it
     article.card            a step: data-step="F2", data-layer="conv1"; classes forward, backward, middle;
                             its id is that of the block, or "step-F2"
     nav a[data-step]        its link in the side
@@ -21,7 +21,8 @@ instrument.  They hold on to:
     svg.chain g.node        data-layer
     html[data-language]     "en", "zh", "en+zh"; with two: input[name="language"] of value en, zh, both
 
-Scripts of page/ are embedded in the order of their names, at the end of the body.
+Folders of page/: engine (the formulas a second time), reading (steps, pointing, gather and scatter), changing
+(change, nudge, quiz), style.  Their files are embedded in this order, within a folder by name.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from chainrule.explaining import html_words as words
@@ -41,6 +43,7 @@ from chainrule.explaining.html_budget import Detail, fitted
 from chainrule.explaining.html_document import embedded
 from chainrule.explaining.markup import Identifiers, Voice, attributes, escape
 
+FOLDERS = ("engine", "reading", "changing", "style")
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; font-src data:"
 )
@@ -167,26 +170,31 @@ def _switch(voice: Voice) -> str:
 
 @cache
 def stylesheet() -> str:
-    """All style of the page: page/*.css with fonts inside, and the colours of numbers."""
-    return "\n".join([*(_inside(text) for _, text in _files(".css")), scale.style()])
+    """All style of the page: page/*/*.css with fonts inside, and the colours of numbers."""
+    return "\n".join([*(_inside(file) for file in _files(".css")), scale.style()])
 
 
-def _files(suffix: str) -> list[tuple[str, str]]:
-    """(name, text) of the files of page/ of a kind, by name."""
-    folder = resources.files("chainrule.explaining") / "page"
-    found = sorted((file.name, file) for file in folder.iterdir() if file.name.endswith(suffix))
-    return [(name, file.read_text("utf-8")) for name, file in found]
+def _files(suffix: str) -> list[Traversable]:
+    """The files of page/ of a kind, in the order in which the page has them."""
+    page = resources.files("chainrule.explaining") / "page"
+    return [
+        file
+        for folder in FOLDERS
+        for file in sorted((page / folder).iterdir(), key=lambda file: file.name)
+        if file.name.endswith(suffix)
+    ]
 
 
-def _inside(css: str) -> str:
+def _inside(sheet: Traversable) -> str:
     """A style sheet with the files that it names in it, as data: addresses."""
+    style = resources.files("chainrule.explaining") / "page" / "style"
 
     def data(match: re.Match[str]) -> str:
-        content = (resources.files("chainrule.explaining") / "page" / match[1]).read_bytes()
+        content = (style / match[1]).read_bytes()
         kind = _MIME[match[1].rpartition(".")[2]]
         return f"url(data:{kind};base64,{base64.b64encode(content).decode('ascii')})"
 
-    return _ADDRESS.sub(data, css)
+    return _ADDRESS.sub(data, sheet.read_text("utf-8"))
 
 
 def _scripts(document: dict[str, Any], detail: Detail) -> str:
@@ -200,5 +208,5 @@ def _scripts(document: dict[str, Any], detail: Detail) -> str:
 @cache
 def _programs() -> str:
     """The scripts of page/ without their comments, which are a fifth of them."""
-    texts = (_COMMENT.sub("", text) for _, text in _files(".js"))
+    texts = (_COMMENT.sub("", file.read_text("utf-8")) for file in _files(".js"))
     return "\n".join(f"<script>{text.replace('</', '<' + chr(92) + '/')}</script>" for text in texts)

@@ -1,7 +1,7 @@
 """The document as a page carries it: what its scripts compute with, and nothing that only texts are made of.
 
-engine_document.js reads it.  Formulas that layers have in common are there once, and tensors may be frozen to
-make room.
+page/engine/document.js reads it.  Formulas that layers have in common are there once, and tensors may be
+frozen to make room.
 """
 
 from __future__ import annotations

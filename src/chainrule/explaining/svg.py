@@ -1,6 +1,6 @@
 """Pictures as SVG: maps of signed numbers, bars, curves.
 
-Every function returns one <svg> without colours of its own: they come from page/picture.css and
+Every function returns one <svg> without colours of its own: they come from page/style/picture.css and
 scale.style(), so that a page can be dark.  svg_files.py makes files of them, with their style inside.
 
 A map has one unit per cell: the cell (row, column) is <rect x="column" y="row">, in a group of class "cells";

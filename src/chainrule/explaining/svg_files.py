@@ -27,7 +27,7 @@ _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _CLASS = re.compile(r"\.([A-Za-z][\w-]*)")
 _OPENING = re.compile(r"<svg([^>]*)>", re.DOTALL)
 _SIZE = re.compile(r' width="([\d.]+)" height="([\d.]+)"')
-# The names of colours in page/picture.css, for a light page and a dark one.
+# The names of colours in page/style/picture.css, for a light page and a dark one.
 _LIGHT = "--card:#fff;--ink:#20242c;--quiet:#666d7a;--line:#ddd9d2"
 _DARK = (
     "--card:#1b1f26;--ink:#e4e6ea;--quiet:#a2a9b6;--line:#3a404b;--faint:#717a88;--accent:#9aa8ff;"
@@ -75,8 +75,8 @@ def _marks() -> tuple[str, ...]:
 
 @cache
 def _rules() -> tuple[tuple[tuple[str, frozenset[str]], ...], ...]:
-    """The rules of page/picture.css and of the colours: ((selector with its body, classes in it), ...)."""
-    css = (resources.files("chainrule.explaining") / "page" / "picture.css").read_text("utf-8")
+    """The rules of page/style/picture.css and of the colours: ((selector and body, classes in it), ...)."""
+    css = (resources.files("chainrule.explaining") / "page" / "style" / "picture.css").read_text("utf-8")
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL) + scale.style()
     return tuple(
         tuple(

@@ -3,7 +3,7 @@
 //   document            the document of the report
 //   tensor(id)          {shape, data, values} as the page has it now; null where it is frozen
 //   change(changes)     {id: array}: compute with these in place of the document's; {} takes them back
-//   passes()            all passes with the changes (engine_passes.js); onChange(f)
+//   passes()            all passes with the changes (engine/passes.js); onChange(f)
 //   say(en, zh)         a node that follows the choice of the language; words(en, zh): the text for an attribute
 //   make, draw          elements of HTML and of SVG: make("p", {class: "x"}, child, "text", ...)
 //   number(value)       as the report prints it; column(terms, total): terms that add up as printed

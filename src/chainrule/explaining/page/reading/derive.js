@@ -2,7 +2,7 @@
 //
 // {value, parts: [{layer, element, ids, note}], reason}: one part for an entry of a formula; several are
 // added, as δ where branches meet, a recurrent gradient over its steps, a penalty.  element: of
-// engine_elements.js; ids: symbol -> tensor.  reason: {en, zh} where the page cannot tell, with the value
+// engine/elements.js; ids: symbol -> tensor.  reason: {en, zh} where the page cannot tell, with the value
 // if that is known.
 "use strict";
 ((page) => {
