@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,18 @@ def test_play_runs_to_the_end_and_respects_reduced_motion(page: Page, tmp_path: 
     delta = arrays["delta"][..., 0].ravel()  # chosen at first: the largest
     assert page.text(".stamps .result .number") == short(float(delta[np.abs(delta).argmax()]))
     assert page.errors == page.requests == []
+
+
+def test_a_transposed_convolution_does_not_stamp_its_delta(page: Page, tmp_path: Path) -> None:
+    """Its δ is a correlation; what it places is its output."""
+    layers = [cr.Conv2D(2, 3), cr.ConvTranspose2D(1, 4, stride=2, padding=1), cr.Flatten(), cr.Dense(2)]
+    network = cr.Network(layers, input_shape=(5, 5, 1), seed=0)
+    rng = np.random.default_rng(0)
+    report = cr.explain(
+        network, rng.standard_normal((2, 5, 5, 1)), rng.standard_normal((2, 2)), check=False
+    )
+    report.html(tmp_path / "report.html")
+    page.open(tmp_path / "report.html", "selftest")
+    assert page.count(".stamps") == page.count(".stamps[data-layer=conv1]") == 1
+    assert set(json.loads(page.text("#selftest"))["handlers"].values()) == {True}
+    assert page.errors == []

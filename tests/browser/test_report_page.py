@@ -80,7 +80,13 @@ def test_without_javascript_all_is_there(page: Page, tmp_path: Path) -> None:
     assert box.height > 15
 
 
-@pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention])
+def pooled() -> tuple[cr.Network, Any, Any]:
+    """Without parameters."""
+    network = cr.Network([cr.MaxPool2D(2), cr.Flatten(), cr.Softmax()], input_shape=(4, 4, 1))
+    return network, np.random.default_rng(0).standard_normal((4, 4, 4, 1)), np.array([0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention, pooled])
 def test_the_handlers_test_themselves(make: Any, page: Page, tmp_path: Path) -> None:
     network, X, y = make()
     cr.explain(network, X, y, penalty=cr.L2(0.01), check=False).html(tmp_path / "report.html")

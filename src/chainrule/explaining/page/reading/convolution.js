@@ -9,12 +9,22 @@
   class Convolution {
     /** The grid of a layer whose δ is placed by a kernel; null for another. */
     static gridOf({ formulas, parameters }) {
-      const nodes = formulas?.nodes ?? [];
+      if (formulas?.roots.delta === undefined || !parameters?.W) return null;
+      const nodes = Convolution.below(formulas.nodes, formulas.roots.delta);
       const placed = nodes.find((node) => node.apply === "place");
-      const kernel = nodes.some((node) => node.apply === "kernel_at");
-      return placed && kernel && formulas.roots.delta !== undefined && parameters?.W
-        ? placed.with.grid
-        : null;
+      return placed && nodes.some((node) => node.apply === "kernel_at") ? placed.with.grid : null;
+    }
+
+    /** The nodes of one formula: a transposed convolution places its output, not its δ. */
+    static below(nodes, root) {
+      const found = new Set();
+      const walk = (number) => {
+        if (found.has(nodes[number])) return;
+        found.add(nodes[number]);
+        (nodes[number].to ?? [nodes[number].is]).filter((one) => one !== undefined).forEach(walk);
+      };
+      walk(root);
+      return [...found];
     }
 
     constructor(layer, grid, sample) {
