@@ -60,7 +60,13 @@ IMAGES = (
     Convention(
         "channels",
         Say("Axis of the channels", "通道所在的轴"),
-        (Choice(Say("The last: rows, columns, channels.", "最后：行、列、通道。"), "S0, TensorFlow"),),
+        (Choice(
+                Say(
+                    "The last: rows, columns, channels; of a kernel's W its number stands before them.",
+                    "最后：行、列、通道；卷积核 W 的下标中，核的编号在它们之前。",
+                ),
+                "S0, TensorFlow",
+            ),),
         (Choice(Say("The first: channels, rows, columns.", "最前：通道、行、列。"), "PyTorch, Theano"),),
         ("image",),
     ),

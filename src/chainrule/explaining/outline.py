@@ -8,6 +8,7 @@ The cards of layers are laid out in outline_cards.py, what is looked up in outli
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Literal, cast
 
 from chainrule.explaining import document as documents
@@ -117,14 +118,18 @@ def _verdict(found: Json) -> Section:
                 f"samples; numbers of "
                 f"single samples are those of sample {meta['sample']}. Formulas that are printed are those "
                 f"that were "
-                "executed. Indices count from 0.",
+                "executed. Indices count from 0; the one behind a semicolon is the sample. Factors are "
+                "printed with four digits, but products are those of the unrounded factors: their last "
+                "digit may differ.",
                 f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 "
                 f"{meta['sample']}。"
-                "打印的公式就是执行的公式。下标从 0 开始。",
+                "打印的公式就是执行的公式。下标从 0 开始，分号后的下标是样本。因子打印四位有效数字，"
+                "乘积由未舍入的因子算得，末位可能不同。",
             ),
             quiet=True,
         )
     )
+    blocks.append(Paragraph(_CITED, quiet=True))
     return Section(Say("Verdict", "结论"), tuple(blocks), id="verdict")
 
 
@@ -188,6 +193,15 @@ def _size(shape: list[int]) -> int:
     return size
 
 
+_CITED = Say(
+    "S0 to S4 beside a formula are five tutorials that derive it: S0 numbers its formulas ① to ④, S1 has the "
+    "letters of UFLDL, S2 those of Andrew Ng's course, S3 is a small convolutional network, S4 writes "
+    "batches as matrices. “Notation and conventions” has their letters side by side.",
+    "公式旁的 S0 到 S4 指推导过它的五篇教程：S0 的公式编号为 ① 到 ④，S1 用 UFLDL 的记号，S2 用 Andrew Ng "
+    "课程的记号，S3 是一个小卷积网络，S4 用矩阵写整个批量。“记号与约定”一节把它们并列。",
+)
+
+
 def layer_verdict(name: str, found: Json) -> tuple[Level, Say]:
     """formula = code = difference for one layer."""
     error = float(found["kernels"]["layers"].get(name, 0.0))
@@ -198,7 +212,7 @@ def layer_verdict(name: str, found: Json) -> tuple[Level, Say]:
     if any(row["kind"] == "WRONG" for row in rows):
         return "bad", Say("gradient WRONG", "梯度错误")
     if rows:
-        return "good", Say("formula = code = FD", "公式 = 代码 = 差分")
+        return "good", Say("formula = code = difference", "公式 = 代码 = 差分")
     return "good", Say("formula = code", "公式 = 代码")
 
 
@@ -278,7 +292,7 @@ def _check(found: Json) -> Section:
             (
                 together if row["name"] == "everything" else f"∂J/∂{row['name']}",
                 "×".join(map(str, row["shape"])), str(row["entries"] or ""),
-                f"{float(error):.1e}",
+                f"{float(error):.1e}" if isfinite(float(error)) else "",
                 "" if worst is None or along else ",".join(map(str, worst["index"])),
                 "" if worst is None else short(worst["analytic"], 6),
                 "" if worst is None else short(worst["numeric"], 6),
@@ -309,12 +323,24 @@ def _check(found: Json) -> Section:
     return Section(title, (Paragraph(said), table), id="check")
 
 
+_REASONS = {
+    "the loss does not depend on it here: every derivative compared is 0": (
+        "损失在此处与它无关：比较过的导数都为 0"
+    ),
+    "its derivatives are below the rounding error of the loss": "其导数小于损失的舍入误差",
+    "every entry tried sits at a kink": "试过的元素都在折点上",
+    "the loss is too rough or not finite around this point": "损失在该点附近不光滑或不是有限数",
+    "nothing to compare": "没有可比较的元素",
+}
+
+
 def _verdict_of(row: Json) -> Say:
     if row["kind"] == "ok":
         return Say("ok", "通过")
     if row["kind"] == "WRONG":
         return Say("WRONG", "错误")
-    return Say(f"not checkable: {row['reason']}", f"无法检验：{row['reason']}")
+    reason = row["reason"]
+    return Say(f"not checkable: {reason}", f"无法检验：{_REASONS.get(reason, reason)}")
 
 
 def _reproduce(found: Json) -> Section:
