@@ -1,6 +1,8 @@
 """Five reports: the derivation of five networks, with their numbers, as pages to be read.
 
-    python examples/reports.py [FOLDER]
+    python examples/reports.py [FOLDER] [--markdown]
+
+Pages that compute, or Markdown with pictures beside it: docs/reports holds the latter.
 
 1  the dense network of the tutorials, tanh and softmax, on exclusive or with three classes
 2  Ng's check network: 3-5-3 sigmoids, his weights, λ/2m
@@ -95,7 +97,7 @@ def lenet() -> cr.Report:
     network = cr.Network(layers, input_shape=(8, 8, 1), seed=0, name="A LeNet on digits")
     cr.fit(network, X[:1400], y[:1400], optimizer=cr.Adam(2e-3), epochs=8, progress=False)
     wrong = np.flatnonzero(network.classify(X[1400:]) != y[1400:])[:3] + 1400
-    return cr.explain(network, X[wrong], y[wrong])
+    return cr.explain(network, X[wrong], y[wrong], learning_rate=0.01)
 
 
 def residual() -> cr.Report:
@@ -116,17 +118,23 @@ def residual() -> cr.Report:
 REPORTS = {"dense": dense, "ng": ng, "conv": conv, "lenet": lenet, "residual": residual}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *, markdown: bool = False) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    ending = "md" if markdown else "html"
     for name, make in REPORTS.items():
         try:
             report = make()
         except cr.MissingExtraError as error:
             print(f"{name}: left out, {error}")
             continue
-        report.html(folder / f"{name}.html")
-        print(f"{folder / name}.html: {report!r}")
+        path = folder / f"{name}.{ending}"
+        if markdown:
+            report.markdown(path)
+        else:
+            report.html(path)
+        print(f"{path}: {report!r}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "reports"))
+    given = [argument for argument in sys.argv[1:] if argument != "--markdown"]
+    main(Path(given[0] if given else "reports"), markdown="--markdown" in sys.argv)
