@@ -217,8 +217,8 @@ def test_overlapping_pooling_shows_winners_and_those_that_lost(page: Page, tmp_p
     assert outlined(page, "delta:maxpool1", f"{c},1", "silent") == covered - where[u, v, c]
     adds_up(page, float(sum(d[i, j, c] for i, j in where[u, v, c])))
     text = page.text("#reading")
-    assert f"×{len(covered)} windows" in text
-    assert f"wins ×{wins[u, v, c]}" in text
+    assert f"in {len(covered)} windows" in text
+    assert f"wins {wins[u, v, c]}" in text
 
     i, j = next(iter(where[u, v, c]))
     hover(page, "maxpool1", (i, j, c, 1))

@@ -185,12 +185,13 @@ class BlockWriter:
             rows += f'<tr>{head}{cells}<td class="product">{escape(product)}</td>{bar}</tr>'
         inline = self.voice.inline
         span = attributes(colspan=width if width > 1 else None)
+        factors_head = f'<th scope="col"{span}>{inline(words.FACTORS)}</th>' if width else ""
         head = (
-            f'<tr><th scope="col">{inline(words.TERM)}</th><th scope="col"{span}>{inline(words.FACTORS)}</th>'
+            f'<tr><th scope="col">{inline(words.TERM)}</th>{factors_head}'
             f'<th scope="col">{inline(words.PRODUCT)}</th><td></td></tr>'
         )
         total = (
-            f'<tr><th scope="row">{inline(words.SUM)} Σ</th><td{span}></td>'
+            f'<tr><th scope="row">{inline(words.SUM)} Σ</th>{f"<td{span}></td>" if width else ""}'
             f'<td class="product">{escape(block.total)}</td><td></td></tr>'
         )
         table = (

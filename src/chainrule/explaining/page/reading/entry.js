@@ -227,12 +227,15 @@
       if (!windows || (windows === 1 && !silent)) return null;
       const { name } = part.layer;
       const [won, zh] = silent
-        ? [`, and wins ×${windows - silent}`, `，其中取胜 ×${windows - silent}`]
+        ? [`, and wins ${windows - silent}`, `，在其中 ${windows - silent} 个里取胜`]
         : ["", ""];
       return make(
         "p",
         { class: "quiet" },
-        say(`It lies in ×${windows} windows of ${name}${won}`, `它位于 ${name} 的 ×${windows} 个窗口中${zh}`),
+        say(
+          `It lies in ${windows} window${windows === 1 ? "" : "s"} of ${name}${won}`,
+          `它位于 ${name} 的 ${windows} 个窗口中${zh}`,
+        ),
       );
     }
     return null;
