@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,13 @@ def test_every_text_has_both_languages() -> None:
         ({"element": {"dense7": 0}}, cr.ShapeError, "dense7.*there are input, dense1"),
         ({"element": {"dense1": 4}}, IndexError, "entry of an array of shape \\(4,\\)"),
         ({"element": 3}, TypeError, "element must be 'auto'"),
+        ({"element": {"dense1": 1.5}}, IndexError, "whole numbers from 0, received 1.5"),
+        ({"element": {"dense1": "a"}}, IndexError, "element\\['dense1'\\] must be an entry"),
+        ({"element": {"dense1": None}}, IndexError, "whole numbers from 0, received None"),
+        ({"element": {"dense1": True}}, IndexError, "whole numbers from 0, received True"),
+        ({"language": ["en"]}, ValueError, "language must be 'en'"),
+        ({"check": []}, ValueError, "check must be 'sampled'"),
+        ({"history": 3}, TypeError, "history must be what fit returned"),
         ({"loss": cr.BinaryCrossEntropy()}, cr.PairError, "Softmax"),
         ({"penalty": 0.1}, TypeError, "penalty must be L2"),
     ],
@@ -249,3 +257,100 @@ def test_the_first_layer_shows_what_goes_in_and_its_derivative() -> None:
     embedded = cr.Network([cr.Embedding(5, 3), cr.GlobalAveragePool(), cr.Dense(2)], input_shape=4, seed=0)
     report = cr.explain(embedded, rng.integers(0, 5, (2, 4)), rng.standard_normal((2, 2)), check=False)
     assert "input" not in [one["quantity"] for one in report.document["cards"][0]["pictures"]]
+
+
+@pytest.mark.parametrize(
+    ("layers", "scale", "rate"),
+    [
+        ([cr.Dense(3), cr.Softmax()], 1e4, 0.1),  # −y/a is infinite where a has become 0
+        ([cr.Dense(3), cr.ReLU(), cr.Dense(3)], 1.0, 1e300),  # J after the step is infinite
+        ([cr.Dense(3), cr.Softmax()], 1e160, 0.1),  # squares of gradients are
+        ([cr.Dense(3), cr.Softmax()], 0.0, 0.1),
+    ],
+)
+def test_infinite_numbers_reach_every_form(layers: Any, scale: float, rate: float, tmp_path: Path) -> None:
+    network = cr.Network(layers, input_shape=4, seed=0, dtype="float64")
+    X = scale * np.random.default_rng(0).standard_normal((4, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = cr.explain(network, X, np.eye(3)[[0, 1, 2, 0]], learning_rate=rate)
+    report.json(tmp_path / "report.json")
+    again = cr.Report.from_json(tmp_path / "report.json")
+    assert again.html() == report.html()
+    assert str(again) == str(report)
+    assert again.latex() == report.latex()
+
+
+def test_what_overflows_is_refused_by_its_name() -> None:
+    network = cr.Network([cr.Dense(3), cr.Dense(2)], input_shape=4, seed=0, dtype="float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(cr.NonFiniteError, match=r"J is infinite or NaN.*diagnose\(net, X, y\)"):
+            cr.explain(network, np.full((2, 4), 1e200), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("penalty", [cr.L1(0.1), cr.L2(0.1, per_sample=True)])
+@pytest.mark.parametrize("layer", [cr.Tanh, cr.Flatten, cr.LayerNorm])
+def test_a_network_without_weights(layer: Any, penalty: Any) -> None:
+    network = cr.Network([layer()], input_shape=3)
+    X = np.random.default_rng(0).standard_normal((4, 3))
+    report = cr.explain(network, X, X[::-1], penalty=penalty)
+    assert report.ok
+    assert report.html()
+    assert report.latex()
+    assert str(report)
+
+
+def test_labels_that_are_objects() -> None:
+    network, X, _ = dense()
+    y = np.array(["猫", "<b>", "a|b", "猫"], object)
+    report = cr.explain(network, X, y, sample=1, check=False)
+    assert report.document["meta"]["label"] == "<b>"
+
+
+def test_a_document_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
+    network, X, y = dense()
+    document = cr.explain(network, X, y, check=False).document
+    path = tmp_path / "report.json"
+
+    def refused(text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(cr.FileError, match=r"report\.json: is no report"):
+            cr.Report.from_json(path)
+
+    whole = json.dumps(document)
+    refused(whole[: len(whole) // 2])
+    refused(whole.replace('"J": ', '"J": NaN, "was": ', 1))
+    refused("[" * 100_000)
+    for part in document:
+        refused(json.dumps({name: value for name, value in document.items() if name != part}))
+        if part not in ("penalty", "schema"):
+            refused(json.dumps({**document, part: 5}))
+    with pytest.raises(cr.FileError, match=r"none\.json: cannot be read"):
+        cr.Report.from_json(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("form", ["html", "markdown", "latex", "json", "worksheet"])
+def test_a_file_is_written_as_a_whole_or_not_at_all(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, X, y = dense()
+    write = getattr(cr.explain(network, X, y, check=False), form)
+    with pytest.raises(cr.FileError, match=r"there is no folder .*none: make it first"):
+        write(tmp_path / "none" / "report.html")
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(cr.FileError, match=r"folder\.html: not written, this is a folder"):
+        write(tmp_path / "folder.html")
+    path = tmp_path / "report.html"
+    path.write_text("what was there", encoding="utf-8")
+    written = Path.write_text
+
+    def interrupted(self: Path, text: str, **options: Any) -> int:
+        written(self, text[: len(text) // 2], **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(path)
+    assert path.read_text(encoding="utf-8") == "what was there"
+    assert {one.name for one in tmp_path.iterdir()} <= {"folder.html", "report.html", "report_files"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,12 @@ def test_without_a_terminal_all_steps_are_printed(report: cr.Report) -> None:
     out = io.StringIO()
     terminal.show(report.outline(linear=True), step=True, stream=out)
     assert out.getvalue().count("▌ ") == 13
+
+
+@pytest.mark.parametrize("step", [0, 3, None, 1.5])
+def test_a_step_is_a_name(report: cr.Report, step: Any) -> None:
+    with pytest.raises(ValueError, match="step must be True or False, received"):
+        report.print(step=step)
 
 
 def test_terms_line_up_and_add_up(report: cr.Report) -> None:

@@ -204,6 +204,13 @@ def test_languages(language: str, ending: str, tmp_path: Path) -> None:
     assert ("请由印出的内容计算" in visible) == ("zh" in language)
 
 
+def test_a_seed_from_numpy(tmp_path: Path) -> None:
+    with_numpy = report("dense").worksheet(tmp_path / "a.md", seed=np.int64(3))
+    assert with_numpy.replace("a_files", "") == (
+        report("dense").worksheet(tmp_path / "b.md", seed=3).replace("b_files", "")
+    )
+
+
 def test_the_form_may_be_named(tmp_path: Path) -> None:
     made = report("dense").worksheet(tmp_path / "sheet", form="markdown")
     assert made.startswith("# Worksheet")

@@ -241,13 +241,17 @@ def _relative_difference(pairs: list[tuple[float, float]]) -> float:
     if not pairs:
         return math.nan
     analytic, numeric = np.array(pairs).T
+    size = float(np.abs((analytic, numeric)).max()) or 1.0  # whose squares may be too large or too small
+    analytic, numeric = analytic / size, numeric / size
     total = float(np.linalg.norm(numeric + analytic))
     return float(np.linalg.norm(numeric - analytic)) / total if total else 0.0
 
 
 def _size(array: Array) -> float:
     """A typical magnitude of the entries."""
-    return max(float(np.sqrt(np.mean(array**2))) if array.size else 0.0, SMALLEST_SIZE)
+    with np.errstate(over="ignore"):
+        size = float(np.sqrt(np.mean(array**2))) if array.size else 0.0
+    return max(size if math.isfinite(size) else float(np.abs(array).max()), SMALLEST_SIZE)
 
 
 def _shaken(values: Values, rng: np.random.Generator) -> dict[str, Array]:

@@ -66,7 +66,7 @@ class Diagnosis:
 
     def text(self, language: str = "en") -> str:
         """Headline, table and findings; language: "en", "zh" or "en+zh"."""
-        if language not in LANGUAGES:
+        if not isinstance(language, str) or language not in LANGUAGES:
             raise ValueError(f"language must be 'en', 'zh' or 'en+zh', received {describe(language)}")
         lines = [self._headline(), "", self.table(), ""]
         for finding in self.findings:

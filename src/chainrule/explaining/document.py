@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.checking import GradientReport, check_gradients
+from chainrule.errors import NonFiniteError
 from chainrule.explaining.cards import Walk, cards_of, repeats_of
 from chainrule.explaining.closing_box import closing_boxes
 from chainrule.explaining.conventions import conventions_of
@@ -69,10 +70,12 @@ class Task:
 
 
 def document_of(task: Task) -> Json:
-    """The document."""
+    """The document.  Raises NonFiniteError where J, a δ or a gradient is NaN or infinite."""
     network = task.network.copy(dtype="float64")
     problem = (task.X, task.targets, task.loss, task.penalty, task.weights, task.training_size)
-    step = reference.backpropagate(network, *problem)
+    with np.errstate(all="ignore"):  # what overflows is refused below, with its name
+        step = reference.backpropagate(network, *problem)
+    _refuse_what_is_not_finite(step)
     model = model_of(network, *problem, budget_bytes=int(task.budget * SHARE_OF_NUMBERS))
     diagnosis = diagnose(
         task.network,
@@ -107,6 +110,17 @@ def document_of(task: Task) -> Json:
         "conventions": conventions_of(network, task.loss, task.penalty),
         "slips": slips_of(network, task.loss, task.penalty),
     }
+
+
+def _refuse_what_is_not_finite(step: Any) -> None:
+    found = {"J": step.loss, **{f"δ of {name}": value for name, value in step.deltas.items()}}
+    found |= {f"∂J/∂{name}": value for name, value in step.gradients.items()}
+    bad = next((name for name, value in found.items() if not np.isfinite(value).all()), None)
+    if bad is not None:
+        raise NonFiniteError(
+            f"{bad} is infinite or NaN on this batch, and a derivation in numbers needs finite ones: "
+            "diagnose(net, X, y) says where it begins; scale X, y or the weights"
+        )
 
 
 def _cards(task: Task, model: Model) -> list[Json]:
@@ -146,7 +160,7 @@ def _meta(task: Task) -> Json:
         "parameters": network.count_parameters(),
         "sample": task.sample,
         "samples": len(task.X),
-        "label": str(np.asarray(task.y)[task.sample].tolist()),
+        "label": str(np.asarray(task.y).tolist()[task.sample]),
         "training_size": task.training_size,
         "budget": task.budget,
         "eta": task.eta,

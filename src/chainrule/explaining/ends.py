@@ -21,7 +21,7 @@ from chainrule.explaining.parts import part, say_json, shapes_of
 from chainrule.explaining.pictures import rounded
 from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements import Reader
-from chainrule.formulas.exchange import pack
+from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty
@@ -98,14 +98,13 @@ def loss_card(
 
 def _value_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:
     equation = formulas.equations["value"]
-    found = _part("value", loss, equation, reader, [((sample,), choose.LARGEST)], AVERAGED)
-    found["worked"] = [one for one in found["worked"] if np.isfinite(one["value"])]
-    return found
+    return _part("value", loss, equation, reader, [((sample,), choose.LARGEST)], AVERAGED)
 
 
 def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:
     value = np.asarray(reader.value(formulas["gradient"]))
-    choices = [choose.largest(value, sample)]
+    finite = np.where(np.isfinite(value), value, 0.0)  # where the output is saturated −y/a is infinite
+    choices = [choose.largest(finite, sample)]
     return _part("gradient", loss, formulas.equations["gradient"], reader, choices, DIVIDES)
 
 
@@ -114,11 +113,11 @@ def _residual_part(
 ) -> Json:
     """δ at the output with the 1/m that enters here."""
     m = Symbol("m", "batch size", "scalar")
-    plain: Expression = formulas["residual"] if pair else formulas["gradient"]
+    value: Expression = formulas["residual"] if pair else formulas["gradient"]
     if weighted:
-        plain = Symbol("w", "sample weight", "scalar") * plain
+        value = Symbol("w", "sample weight", "scalar") * value
     left = Symbol("dz", "gradient of logits") if pair else Symbol("da", "gradient of prediction")
-    equation = Equation(left, plain / m)
+    equation = Equation(left, value / m)
     choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
     found = _part("residual", loss, equation, reader, choices, PLACE_OF_M)
     return found | {"said": say_json((CANCELS if pair else ELEMENTWISE) + MEANING)}
@@ -206,12 +205,15 @@ def update_card(
         if penalty is not None and network.parameter_specs[name].penalised:
             added = np.asarray(penalty.gradient(theta, training_size), np.float64)
         g = np.asarray(gradient, np.float64)
-        after[name] = theta - eta * g
-        norms = (_norm(theta), _norm(g - added), _norm(added), eta * _norm(g))
+        with np.errstate(over="ignore"):
+            after[name] = theta - eta * g
+            norms = (_norm(theta), _norm(g - added), _norm(added), eta * _norm(g))
         rows.append(dict(zip(("theta", "data", "penalty", "step"), norms, strict=True)) | {"name": name})
     values = {**{n: v.astype(np.float64) for n, v in network.parameters.items()}, **after}
-    moved = reference.backpropagate(network, X, y, loss, penalty, weights, training_size, values)
-    card = {"eta": eta, "rows": rows, "J_before": step.loss, "J_after": moved.loss, "worked": None}
+    with np.errstate(all="ignore"):  # of a step that is far too long
+        moved = reference.backpropagate(network, X, y, loss, penalty, weights, training_size, values)
+    card: Json = {"eta": eta, "J_before": step.loss, "J_after": plain(moved.loss), "worked": None}
+    card["rows"] = [{name: plain(value) for name, value in row.items()} for row in rows]
     largest = max(rows, key=lambda row: row["step"], default=None)
     if largest is not None:
         name = largest["name"]
@@ -221,9 +223,9 @@ def update_card(
             "index": list(index),
             "theta": float(network.parameters[name][index]),
             "gradient": float(step.gradients[name][index]),
-            "after": float(after[name][index]),
+            "after": plain(float(after[name][index])),
         }
-    if penalty is not None:
+    if penalty is not None and any(spec.penalised for spec in network.parameter_specs.values()):
         card["penalty"] = _penalty(network, penalty, training_size, step)
     return card
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from chainrule import reference
 from chainrule.architecture import leaves
 from chainrule.data.door import check_inputs, check_weights, encode_targets
-from chainrule.errors import NonFiniteError
+from chainrule.errors import NonFiniteError, describe
 from chainrule.explaining.flow_layers import (
     Flow,
     faults,
@@ -100,6 +100,8 @@ def flow_of(
     `fit` raises for arguments that do not fit.
     """
     penalty = penalty_from(penalty)
+    if history is not None and not isinstance(history, History):
+        raise TypeError(f"history must be what fit returned, or None, received {describe(history)}")
     batch_size = check_count("batch_size", batch_size)
     if optimizer is None and history is not None and isinstance(history.optimizer, Optimizer):
         optimizer = history.optimizer

@@ -7,10 +7,9 @@ folded, pictures as SVG files.  A plain CommonMark reader shows the same with fo
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from urllib.parse import quote
 
 from chainrule.explaining import html_words as words
@@ -58,14 +57,6 @@ def inline(outline: Outline) -> str:
     """The text with its pictures inside, as data: addresses; those beyond `INLINE` bytes are only named."""
     writer = Writer(Voice(outline.language), markup.Voice(outline.language), None)
     return writer.outline(outline)
-
-
-def write_pictures(pictures: Mapping[str, str], folder: Path) -> None:
-    """The pictures as files of a folder, which is made where it is missing."""
-    if pictures:
-        folder.mkdir(exist_ok=True)
-    for name, drawing in pictures.items():
-        (folder / name).write_text(drawing, encoding="utf-8")
 
 
 @dataclass

@@ -84,7 +84,7 @@ def outline(
 
 def language_from(language: str) -> Language:
     """ "en", "zh" or "en+zh"; ValueError for another."""
-    if language not in LANGUAGES:
+    if not isinstance(language, str) or language not in LANGUAGES:
         raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {language!r}")
     return cast(Language, LANGUAGES[language])
 

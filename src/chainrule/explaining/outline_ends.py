@@ -109,7 +109,7 @@ def _part(layout: Layout, one: Json) -> Iterator[Block]:
     assert isinstance(left, Symbol)
     for count, found in enumerate(one["worked"]):
         yield worked_block(
-            left,
+            Symbol("J", "loss", "scalar") if one["part"] == "value" else left,  # J_1: the index is the sample
             tuple(found["index"]),
             element_from(found["element"]),
             layout.composer(layout.last),
@@ -193,7 +193,7 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     )  # fmt: skip
     rows = tuple(_update_row(one) for one in card["rows"])
     blocks.append(Table(head, rows, (1, 2, 3, 4, 5), folded=len(rows) > 40, id="update-table"))
-    before, after = card["J_before"], card["J_after"]
+    before, after = card["J_before"], float(card["J_after"])
     eta = short(card["eta"])
     blocks.append(
         Paragraph(
@@ -211,9 +211,10 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
 
 
 def _update_row(one: Json) -> tuple[Cell, ...]:
-    ratio = short(one["step"] / one["theta"], 3) if one["theta"] else ""
-    penalty = short(one["penalty"], 3) if one["penalty"] else ""
-    return one["name"], short(one["theta"]), short(one["data"]), penalty, short(one["step"], 3), ratio
+    theta, data, added, step = (float(one[name]) for name in ("theta", "data", "penalty", "step"))
+    ratio = short(step / theta, 3) if theta else ""
+    penalty = short(added, 3) if added else ""
+    return one["name"], short(theta), short(data), penalty, short(step, 3), ratio
 
 
 def _step(card: Json, layout: Layout) -> Worked:
@@ -229,7 +230,7 @@ def _step(card: Json, layout: Layout) -> Worked:
         left=theta,
         symbols=symbols,
         numbers=row(figure(worked["theta"]), Sign("−"), product),
-        result=short(worked["after"]),
+        result=short(float(worked["after"])),
         exact=False,
         why=Say(
             "the entry with the largest gradient of the parameter that moves most",

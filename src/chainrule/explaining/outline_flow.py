@@ -28,7 +28,9 @@ def flow_blocks(document: Json) -> tuple[Block, ...]:
         "这里的 δ 是每个样本的，不含 1/m。增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的层记作 ρ_W，对激活"
         "层记作 ρ_f′，沿链相乘。",
     )
-    blocks: list[Block] = [Paragraph(said), _chart(flow), _layers(flow), _parameters(flow)]
+    chart = _chart(flow)
+    drawn = (chart,) if chart.labels else ()  # one layer whose δ is that of the loss, or zeros alone
+    blocks: list[Block] = [Paragraph(said), *drawn, _layers(flow), _parameters(flow)]
     if not findings:
         blocks.append(Paragraph(Say("No rule of the doctor found anything.", "诊断规则没有发现问题。")))
     return (*blocks, *map(finding_block, findings))

@@ -117,7 +117,7 @@ def _worked(tree: Expression, reader: Reader, choices: Iterable[Choice]) -> list
     found: dict[tuple[int, ...], Json] = {}
     for index, why in choices:
         place = tuple(index[len(index) - value.ndim :])
-        if place in found or terms_of(tree, reader) > MOST_TERMS:
+        if place in found or terms_of(tree, reader) > MOST_TERMS or not np.isfinite(value[place]):
             continue
         element = reader.element(tree, place).shortened()
         found[place] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -16,6 +15,7 @@ from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import Outline
 from chainrule.explaining.document import Task, document_of
 from chainrule.explaining.outline import language_from, outline
+from chainrule.explaining.writing import PathLike, write_text, write_with_pictures
 from chainrule.formulas.notation import notation_from
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -23,7 +23,6 @@ from chainrule.penalties import Penalty, penalty_from, training_size_from
 from chainrule.scalars import check_number
 from chainrule.training.history import History
 
-Path_ = str | os.PathLike[str]
 MOST_SAMPLES = 64  # of a report: its tables and gradients add up over all of them
 CHECKS = {"sampled": 8, "full": "all"}
 # Above this many parameters arrays "sampled" compares four entries of each, so that 200 layers stay below 2
@@ -61,7 +60,8 @@ def explain(
     budget: the size of the page, "2MB" or bytes. learning_rate: of the step whose effect on J is shown.
     history: what `fit` returned, for the findings.
 
-    Raises what `net.backpropagate` raises; ValueError and IndexError for options that do not fit.
+    Raises what `net.backpropagate` raises; ValueError, TypeError and IndexError for options that do not fit;
+    NonFiniteError where J, a δ or a gradient overflows.
     """
     if not isinstance(net, Network):
         raise TypeError(f"explain takes the network first, explain(net, X, y); received {describe(net)}")
@@ -122,7 +122,7 @@ class Report:
         return outline(self.document, language=language, notation=notation, linear=linear)
 
     def html(
-        self, path: Path_ | None = None, *, language: str | None = None, notation: str | None = None
+        self, path: PathLike | None = None, *, language: str | None = None, notation: str | None = None
     ) -> str:
         """One self-contained page; written to `path` if given.  Returns the HTML."""
         from chainrule.explaining import html
@@ -131,7 +131,7 @@ class Report:
 
     def latex(
         self,
-        path: Path_ | None = None,
+        path: PathLike | None = None,
         *,
         form: str = "article",
         language: str | None = None,
@@ -145,7 +145,7 @@ class Report:
         return _written(latex.render(self.outline(language=language, notation=notation), form), path)
 
     def markdown(
-        self, path: Path_ | None = None, *, language: str | None = None, notation: str | None = None
+        self, path: PathLike | None = None, *, language: str | None = None, notation: str | None = None
     ) -> str:
         """Markdown with $$…$$ for formulas; written to `path` if given, with its pictures in `<stem>_files/`
         beside it.  Returns the text, which names them there.
@@ -155,8 +155,8 @@ class Report:
         folder = f"{Path('report.md' if path is None else path).stem}_files"
         text, pictures = markdown.render(self.outline(language=language, notation=notation), folder)
         if path is not None:
-            markdown.write_pictures(pictures, Path(path).parent / folder)
-        return _written(text, path)
+            write_with_pictures(text, path, pictures, folder)
+        return text
 
     def print(
         self, *, step: bool | str = False, language: str | None = None, notation: str | None = None
@@ -168,7 +168,7 @@ class Report:
 
     def worksheet(
         self,
-        path: Path_,
+        path: PathLike,
         *,
         blanks: float = 0.3,
         seed: int = 0,
@@ -182,26 +182,31 @@ class Report:
         "html", "markdown" or "terminal".  seed: which results; the same in every form.  Returns the text.
         Raises ValueError for a share outside (0, 1] or another form, FileError for another ending.
         """
-        from chainrule.explaining import markdown, worksheet
+        from chainrule.explaining import worksheet
 
         kind = worksheet.form_of(path, form)
         outline = self.outline(language=language, notation=notation, linear=kind == "terminal")
         folder = f"{Path(path).stem}_files"
         text, pictures = worksheet.render(outline, kind, blanks=blanks, seed=seed, folder=folder)
-        markdown.write_pictures(pictures, Path(path).parent / folder)
-        return _written(text, path)
+        write_with_pictures(text, path, pictures, folder)
+        return text
 
-    def json(self, path: Path_ | None = None) -> str:
+    def json(self, path: PathLike | None = None) -> str:
         """The document itself.  Returns the JSON."""
         return _written(json.dumps(self.document, ensure_ascii=False, allow_nan=False), path)
 
     @classmethod
-    def from_json(cls, path: Path_) -> Report:
+    def from_json(cls, path: PathLike) -> Report:
         """The report of a file that `json` wrote.  Raises FileError with the reason where it is none."""
         try:
-            return cls(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (UnicodeDecodeError, json.JSONDecodeError, ValueError) as error:
-            raise FileError(f"{path}: is no report that this version reads ({error})") from error
+            report = cls(json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_constant))
+            report.outline()
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            said = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else error
+            raise FileError(f"{path}: is no report that this version reads ({said})") from error
+        return report
 
     def __str__(self) -> str:
         from chainrule.explaining import terminal
@@ -241,10 +246,14 @@ class Report:
         return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
 
 
-def _written(text: str, path: Path_ | None) -> str:
+def _written(text: str, path: PathLike | None) -> str:
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        write_text(text, path)
     return text
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
@@ -261,10 +270,12 @@ def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
 
 
 def _entries(net: Network, check: str | bool) -> int | str | None:
+    if isinstance(check, np.bool_):
+        check = bool(check)
     if check is False or check is None:
         return None
     name = "sampled" if check is True else check
-    if name not in CHECKS:
+    if not isinstance(name, str) or name not in CHECKS:
         raise ValueError(f"check must be 'sampled', 'full' or False, received {describe(check)}")
     if name == "sampled" and len(net.parameter_specs) > MANY_PARAMETERS:
         return 2
@@ -294,11 +305,13 @@ def _elements(net: Network, element: Any) -> dict[str, tuple[int, ...]]:
     for name, index in element.items():
         if name not in shapes:
             raise ShapeError(f"element names the layer {name!r}; there are {', '.join(shapes)}")
-        entry = tuple(int(i) for i in np.atleast_1d(index))
+        entry = np.atleast_1d(np.asarray(index))
         shape = shapes[name]
-        if len(entry) != len(shape) or any(not 0 <= i < n for i, n in zip(entry, shape, strict=True)):
+        whole = entry.dtype.kind in "iu" and entry.shape == (len(shape),)
+        if not whole or (entry < 0).any() or (entry >= shape).any():
             raise IndexError(
-                f"element[{name!r}] must be an entry of an array of shape {shape}, received {entry}"
+                f"element[{name!r}] must be an entry of an array of shape {shape}, whole numbers from 0, "
+                f"received {describe(index)}"
             )
-        found[str(name)] = entry
+        found[str(name)] = tuple(int(i) for i in entry)
     return found

@@ -38,6 +38,7 @@ from chainrule.explaining.numbers import short
 from chainrule.explaining.wrapping import fitted_table, wrapped
 from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box
+from chainrule.scalars import check_flag
 from chainrule.tables import cell_width, text_table
 
 SIGNS = {"good": "✓", "note": "·", "warning": "!", "bad": "✗"}
@@ -63,6 +64,8 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     """
     out = sys.stdout if stream is None else stream
     colour = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    if not isinstance(step, str):
+        step = check_flag("step", step)
     if not step:
         print(render(outline, colour=colour), file=out)
         return

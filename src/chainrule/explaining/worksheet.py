@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from chainrule.errors import FileError, describe
 from chainrule.explaining import html, latex, markdown, terminal
 from chainrule.explaining.blanks import Candidate, candidates
@@ -74,7 +76,7 @@ def sheet(
     later.  Raises ValueError where there is nothing to be left blank.
     """
     check_number("blanks", blanks, 0, 1, include_high=True)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0, received {describe(seed)}; write seed=0")
     kept = tuple(section for section in outline.sections if section.id in KEPT)
     outline = replace(outline, sections=kept, document={})
@@ -98,7 +100,7 @@ def _chosen(found: list[Candidate], share: float, seed: int) -> list[Candidate]:
     kinds: dict[str, list[int]] = {}
     for place, one in enumerate(found):
         kinds.setdefault(one.kind, []).append(place)
-    draw = random.Random(seed)
+    draw = random.Random(int(seed))
     places = [place for some in kinds.values() for place in draw.sample(some, round(share * len(some)))]
     if found and not places:
         places = [draw.randrange(len(found))]
