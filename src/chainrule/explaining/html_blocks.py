@@ -32,7 +32,7 @@ from chainrule.explaining.markup import (
     Voice,
     attributes,
     breakable_math,
-    display_math,
+    display_lines,
     escape,
     inline_math,
 )
@@ -141,7 +141,7 @@ class BlockWriter:
     def _formula(self, block: Formula, identifier: str) -> str:
         """A label, the formula, where it stands in the seeds; a note below."""
         label = f'<span class="label">{self.voice.inline(words.READINGS[block.reading])}</span>'
-        formula = display_math(block.box)
+        formula = display_lines(block.box)
         tag = f'<span class="tag">{escape(block.tag)}</span>' if block.tag else ""
         note = self.voice.paragraphs(block.note, "note") if block.note else ""
         head = attributes(class_=f"formula {block.reading}", id=identifier)

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 
 from chainrule.explaining.blocks import Say
-from chainrule.formulas import render_mathml
+from chainrule.formulas import render_mathml, render_text
 from chainrule.formulas.boxes import Box, Row, Sign, bare
 
 escape = render_mathml.escape
+LONG = 64  # characters of text of the longest formula that fits half a card in one line
 _FENCE = re.compile(
     r'<mo form="(?:pre|post)fix" fence="true"(?:( stretchy="true")|( stretchy="false"))>([()\[\]])</mo>'
 )
@@ -43,6 +44,23 @@ def inline_math(box: Box) -> str:
 def display_math(box: Box) -> str:
     """A formula on lines of its own."""
     return f'<math display="block">{_compact(render_mathml.render(box))}</math>'
+
+
+def display_lines(box: Box) -> str:
+    """A formula on lines of its own; a long one may be broken before the ⊙, + and − of its right side.
+
+    Cut off at the edge, (…) ⊙ f′(z) would read as a formula without f′.
+    """
+    inner = bare(box)
+    right = bare(inner.parts[-1]) if isinstance(inner, Row) and len(inner.parts) == 3 else None
+    if not isinstance(inner, Row) or not isinstance(right, Row) or len(render_text.render(box)) <= LONG:
+        return display_math(box)
+    pieces: list[list[Box]] = [list(inner.parts[:2])]
+    for count, part in enumerate(right.parts):
+        if count and isinstance(part, Sign) and part.text in "⊙+−":
+            pieces.append([])
+        pieces[-1].append(part)
+    return "".join(display_math(Row(tuple(piece), right.binds)) for piece in pieces)
 
 
 def _compact(mathml: str) -> str:
