@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from chainrule.cli import main
 from tests.cli.cli_result import Run
 
 
@@ -110,3 +113,12 @@ def test_a_model_alone_does_not_know_its_data(run: Run, flower_run: Path) -> Non
     result = run("explain", alone)
     assert result.code == 2
     assert "--data FILE.csv" in result.err
+
+
+@pytest.mark.parametrize("command", ["explain", "doctor"])
+def test_an_output_that_is_ascii(command: str, flower_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main([command, str(flower_run), "--language", "en+zh"]) in (0, 1)
+    stream.flush()
+    assert b"?" in stream.buffer.getvalue()  # type: ignore[attr-defined]

@@ -354,3 +354,15 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(
         write(path)
     assert path.read_text(encoding="utf-8") == "what was there"
     assert {one.name for one in tmp_path.iterdir()} <= {"folder.html", "report.html", "report_files"}
+
+
+def test_what_cannot_be_checked_is_not_called_wrong() -> None:
+    """Behind the margin of a hinge J is 0, and so is every derivative."""
+    network = cr.Network([cr.Dense(1)], input_shape=1, seed=0, dtype="float64")
+    network.parameters["dense1.W"][...] = 5.0
+    report = cr.explain(network, np.array([[1.0], [-1.0]]), np.array([1.0, -1.0]), loss=cr.Hinge())
+    assert report.document["loss"]["J"] == 0
+    assert report.ok
+    assert "every derivative compared is 0" in report.document["check"]["reason"]
+    assert "WRONG" not in str(report)
+    assert report.html()

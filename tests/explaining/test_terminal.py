@@ -55,6 +55,15 @@ def test_a_step_is_a_name(report: cr.Report, step: Any) -> None:
         report.print(step=step)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk"])
+@pytest.mark.parametrize("step", [False, True, "B1"])
+def test_an_output_without_the_signs(report: cr.Report, encoding: str, step: Any) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    terminal.show(report.outline(linear=True), step=step, stream=stream)
+    stream.flush()
+    assert b"?" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+
+
 def test_terms_line_up_and_add_up(report: cr.Report) -> None:
     lines = terminal.render(report.outline(language="en", linear=True)).split("\n")
     totals = [number for number, line in enumerate(lines) if line.startswith("      Σ  ")]

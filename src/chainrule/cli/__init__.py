@@ -8,6 +8,7 @@ run folder.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ failed, refused, interrupted = 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` is sys.argv[1:] by default. Returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # δ where the output is ASCII is a "?", not an end
     try:
         arguments = build_parser().parse_args(argv)
         code: int = arguments.run(arguments)

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         import json
 
         content = {"findings": diagnosis.findings, "flow": diagnosis.flow}
-        print(json.dumps(content, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(content, allow_nan=False))  # ASCII, whatever the output can show
     else:
         print(diagnosis.text(arguments.language))
     return 0 if diagnosis else 1

@@ -207,6 +207,9 @@ def _check(task: Task, network: Network) -> Json | None:
         )
     except ValueError as error:  # a recurrence that cuts δ has no finite difference
         return {"reason": str(error)}
+    if not report.ok and not report.wrong:
+        reasons = dict.fromkeys(record.reason for record in report.parameters if record.reason)
+        return {"reason": "; ".join(reasons) or "there is nothing to compare"}
     return _check_json(report)
 
 

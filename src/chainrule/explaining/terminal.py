@@ -67,7 +67,7 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     if not isinstance(step, str):
         step = check_flag("step", step)
     if not step:
-        print(render(outline, colour=colour), file=out)
+        _print(render(outline, colour=colour), out)
         return
     writer = Writer(outline.language, _width(None), colour)
     cards = [block for section in outline.sections for block in section.blocks if isinstance(block, Card)]
@@ -75,18 +75,24 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     if isinstance(step, str):
         if step not in names:
             raise ValueError(f"step must be one of {', '.join(names)}, received {step!r}")
-        print("\n".join(writer.block(cards[names.index(step)])), file=out)
+        _print("\n".join(writer.block(cards[names.index(step)])), out)
         return
     if not (out.isatty() and sys.stdin.isatty()):
-        print("\n".join(line for card in cards for line in writer.block(card)), file=out)
+        _print("\n".join(line for card in cards for line in writer.block(card)), out)
         return
     _steps(cards, names, writer, out)
+
+
+def _print(text: str, out: TextIO) -> None:
+    """The text; what the stream's encoding has no sign for as "?"."""
+    encoding = getattr(out, "encoding", None)
+    print(text.encode(encoding, "replace").decode(encoding) if encoding else text, file=out)
 
 
 def _steps(cards: list[Card], names: list[str], writer: Writer, out: TextIO) -> None:
     at = 0
     while 0 <= at < len(cards):
-        print("\n".join(writer.block(cards[at])), file=out)
+        _print("\n".join(writer.block(cards[at])), out)
         try:
             key = input(f"[{at + 1}/{len(cards)}] Enter next · p back · q quit · {names[0]} … > ").strip()
         except (EOFError, KeyboardInterrupt):
