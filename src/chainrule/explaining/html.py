@@ -91,7 +91,8 @@ def _page(outline: Outline, detail: Detail) -> str:
 
 def _top(outline: Outline, voice: Voice, detail: Detail) -> str:
     """Title, notation, the choice of the language, and what the page had no room for."""
-    notation = f'<p class="about">{voice.inline(words.NOTATION)}: {escape(outline.notation)}</p>'
+    about = Say(f"{words.NOTATION.en}: {outline.notation}", f"{words.NOTATION.zh}：{outline.notation}")
+    notation = f'<p class="about">{voice.inline(about)}</p>'
     title = f"<h1>{voice.inline(outline.title)}</h1>"
     top = f'<header class="top">{title}{notation}{_switch(voice)}</header>'
     return top + _left_out(outline, voice, detail)
