@@ -89,3 +89,15 @@ def test_chinese_counts_two_columns() -> None:
     table = text_table([["名称", "x"], ["a", "y"]]).split("\n")
     assert table[0] == "名称  x"
     assert table[2] == "a     y"
+
+
+def test_lines_fit_a_narrow_terminal() -> None:
+    """Formulas, worked lines, titles, code and maps are broken or cut."""
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2, 1), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    network = cr.Network(layers, input_shape=(12, 12, 1), seed=0)
+    X = np.random.default_rng(0).standard_normal((3, 12, 12, 1))
+    report = cr.explain(network, X, [0, 1, 2], check=False)
+    text = terminal.render(report.outline(language="en", linear=True), width=80)
+    assert [line for line in text.split("\n") if cell_width(line) > 80] == []
+    assert "more terms" in text
+    assert "…\n" in text  # a map of 3 x 324 weights is cut

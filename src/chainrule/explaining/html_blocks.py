@@ -36,6 +36,7 @@ from chainrule.explaining.markup import (
     escape,
     inline_math,
 )
+from chainrule.formulas.boxes import Sign
 
 _PICTURES = (Maps, Bars, Curve)  # stand beside what they show, where there is room
 _MOST_TERMS = 9  # rows of a table of products that is not folded
@@ -172,17 +173,20 @@ class BlockWriter:
         """The products, which add up exactly as printed; a bar beside each shows its share."""
         if not block.terms:
             return ""
-        width = max(len(factors) for _, factors, _ in block.terms)
+        width = max(len(factors) for what, factors, _ in block.terms if what != Sign("⋯"))
         largest = max((abs(_value(product)) for _, _, product in block.terms), default=0.0) or 1.0
         rows = ""
         for what, factors, product in block.terms:
+            head = inline_math(what)
+            if what == Sign("⋯"):  # what is left of a long sum; its "factor" is how many terms that are
+                head, factors = self.voice.inline(words.filled(words.REST, factors[0][1:])), ()
             cells = "".join(f"<td>{escape(factor)}</td>" for factor in factors)
             cells += "<td></td>" * (width - len(factors))
             value = _value(product)
             sign = "minus" if value < 0 else "plus"
             bar = f'<td class="bar {sign}"><i style="width:{abs(value) / largest * 100:.0f}%"></i></td>'
-            head = f'<th scope="row">{inline_math(what)}</th>'
-            rows += f'<tr>{head}{cells}<td class="product">{escape(product)}</td>{bar}</tr>'
+            cells += f'<td class="product">{escape(product)}</td>{bar}'
+            rows += f'<tr><th scope="row">{head}</th>{cells}</tr>'
         inline = self.voice.inline
         span = attributes(colspan=width if width > 1 else None)
         factors_head = f'<th scope="col"{span}>{inline(words.FACTORS)}</th>' if width else ""

@@ -14,6 +14,7 @@ READINGS: dict[str, Say] = {
 ELEMENT = Say("one element", "一个元素")
 TERM, FACTORS, PRODUCT = Say("term", "项"), Say("factors", "因子"), Say("product", "乘积")
 TERMS = Say("the {} terms", "全部 {} 项")
+REST = Say("{} more terms", "其余 {} 项")
 SUM = Say("sum", "和")
 NUMBERS = Say("numbers", "数值")
 OF_WHOLE = Say("{} × {} in all", "共 {} × {}")

@@ -358,7 +358,12 @@ def _reproduce(found: Json) -> Section:
             "import chainrule as cr",
             "",
             f'network = cr.load("network.npz")  # seed {meta["seed"]}, {meta["dtype"]}',
-            f"report = cr.explain(network, X, y, {', '.join(arguments)})",
+            "report = cr.explain(",
+            "    network,",
+            "    X,",
+            "    y,",
+            *(f"    {argument}," for argument in arguments),
+            ")",
             'report.html("report.html")',
         ]
     )

@@ -35,9 +35,9 @@ from chainrule.explaining.blocks import (
     Worked,
 )
 from chainrule.explaining.numbers import short
-from chainrule.explaining.wrapping import fitted_table, wrapped
+from chainrule.explaining.wrapping import LEAST_COLUMN, fitted_table, wrapped
 from chainrule.formulas import render_text
-from chainrule.formulas.boxes import Box
+from chainrule.formulas.boxes import Box, Sign
 from chainrule.scalars import check_flag
 from chainrule.tables import cell_width, text_table
 
@@ -131,8 +131,8 @@ class Writer:
         return " ".join(self.texts(cell)) if isinstance(cell, Say) else cell
 
     def heading(self, title: Say, rule: str) -> str:
-        text = self.line(title)
-        return f"{text}\n{rule * min(cell_width(text), self.width)}"
+        lines = wrapped(self.line(title), self.width)
+        return "\n".join([*lines, rule * max(map(cell_width, lines))])
 
     def blocks(self, blocks: tuple[Block, ...]) -> list[str]:
         return [line for block in blocks for line in self.block(block)]
@@ -160,24 +160,38 @@ class Writer:
         lead = {"definition": "      with ", "shape": "      shapes ", "boxed": "  │ "}.get(
             block.reading, "    "
         )
-        yield f"{lead}{render_text.render(block.box)}{tag}{note}"
+        yield from self._formula_lines(f"{render_text.render(block.box)}{tag}{note}", lead)
 
     def _worked(self, block: Worked) -> Iterator[str]:
         if block.why is not None:
-            yield f"    {self.line(block.why)}:"
+            yield from self._wrapped(f"{self.line(block.why)}:", "    ")
         left, symbols, numbers = map(render_text.render, (block.left, block.symbols, block.numbers))
-        yield f"    {left} = {symbols}"
+        yield from self._formula_lines(symbols, f"    {left} = ")
         sign = "=" if block.exact else "≈"
-        yield f"    {' ' * cell_width(left)} = {numbers} {sign} {block.result}"
+        yield from self._formula_lines(f"{numbers} {sign} {block.result}", f"    {' ' * cell_width(left)} = ")
         if block.terms:
             most = max(len(factors) for _, factors, _ in block.terms)
             rows = [
-                [render_text.render(what), *factors, *[""] * (most - len(factors)), value]
+                [self._term(what, factors), *factors, *[""] * (most - len(factors)), value]
+                if what != Sign("⋯")
+                else [self._term(what, factors), *[""] * most, value]
                 for what, factors, value in block.terms
             ]
             rows.append(["Σ", *[""] * most, block.total])
             right = range(1, most + 2)
             yield from (f"      {line}" for line in text_table(rows, right, (len(rows) - 2,)).split("\n"))
+
+    def _term(self, what: Box, factors: tuple[str, ...]) -> str:
+        """A term; of what is left of a long sum how many there are."""
+        if what != Sign("⋯"):
+            return render_text.render(what)
+        return self.line(Say(f"{factors[0][1:]} more terms", f"其余 {factors[0][1:]} 项"))
+
+    def _formula_lines(self, text: str, indent: str) -> Iterator[str]:
+        """A formula in lines that fit, broken where it has spaces."""
+        first, *others = wrapped(text, max(self.width - cell_width(indent), LEAST_COLUMN))
+        yield indent + first
+        yield from (f"{' ' * cell_width(indent)}  {line}" for line in others)
 
     def _table(self, block: Table) -> Iterator[str]:
         if block.caption is not None:
@@ -207,10 +221,17 @@ class Writer:
 
     def _maps(self, block: Maps) -> Iterator[str]:
         more = f", +{block.left_out}" if block.left_out else ""
-        yield f"    {self.line(block.title)}   −{short(block.scale)} … {short(block.scale)}{more}"
+        scale = f"−{short(block.scale)} … {short(block.scale)}"
+        yield from self._wrapped(f"{self.line(block.title)}   {scale}{more}", "    ")
         shown = block.panels[:PANELS]
-        drawn = [self._panel(panel.values, block.scale) for panel in shown]
-        each = [panel.values.shape[1] if self.colour else 2 * panel.values.shape[1] for panel in shown]
+        room = (self.width - 7) // (1 if self.colour else 2)  # columns of a map; the others are left out
+        drawn = [self._panel(panel.values[:, :room], block.scale) for panel in shown]
+        drawn = [
+            [f"{line}…" for line in lines] if panel.values.shape[1] > room else lines
+            for panel, lines in zip(shown, drawn, strict=True)
+        ]
+        columns = [min(panel.values.shape[1], room) for panel in shown]
+        each = columns if self.colour else [2 * count for count in columns]
         keep = 1
         while keep < len(shown) and sum(each[: keep + 1]) + 3 * keep + 6 <= self.width:
             keep += 1
@@ -225,7 +246,8 @@ class Writer:
         for panel in shown[:1]:
             marks = [f"({m.row},{m.column}) {m.kind}{m.text}" for m in panel.marks[:8]]
             if marks:
-                yield f"      {', '.join(marks)}{', …' if len(panel.marks) > 8 else ''}"
+                more = ", …" if len(panel.marks) > 8 else ""
+                yield from self._wrapped(", ".join(marks) + more, "      ")
 
     def _panel(self, values: Any, scale: float) -> list[str]:
         """A map: two rows of pixels a line in colour, else a sign and a shade for every pixel."""
