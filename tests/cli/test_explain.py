@@ -115,9 +115,19 @@ def test_a_model_alone_does_not_know_its_data(run: Run, flower_run: Path) -> Non
     assert "--data FILE.csv" in result.err
 
 
+@pytest.mark.parametrize("ending", ["html", "md", "tex", "txt", "json"])
+def test_a_missing_folder(run: Run, flower_run: Path, ending: str) -> None:
+    result = run("explain", flower_run, "-o", f"none/report.{ending}")
+    assert result.code == 2
+    assert f"none/report.{ending}: not written, there is no folder none: make it first" in result.err
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the second: of LANG=C
 @pytest.mark.parametrize("command", ["explain", "doctor"])
-def test_an_output_that_is_ascii(command: str, flower_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+def test_an_output_that_is_ascii(
+    command: str, errors: str, flower_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors=errors)
     monkeypatch.setattr(sys, "stdout", stream)
     assert main([command, str(flower_run), "--language", "en+zh"]) in (0, 1)
     stream.flush()

@@ -23,7 +23,7 @@ failed, refused, interrupted = 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` is sys.argv[1:] by default. Returns the exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="replace")  # δ where the output is ASCII is a "?", not an end
     try:
         arguments = build_parser().parse_args(argv)

@@ -87,6 +87,8 @@ def explained(samples: Samples, rows: list[int], **options: Any) -> Report:
 
 def write(report: Report, out: Path, arguments: argparse.Namespace) -> None:
     """The form that the file's ending names."""
+    from chainrule.explaining.writing import write_text
+
     suffix = out.suffix.lower()
     if arguments.worksheet:
         share = 0.3 if arguments.blanks is None else arguments.blanks
@@ -98,6 +100,6 @@ def write(report: Report, out: Path, arguments: argparse.Namespace) -> None:
     elif suffix == ".md":
         report.markdown(out)
     elif suffix == ".txt":
-        out.write_text(f"{report}\n", encoding="utf-8")
+        write_text(f"{report}\n", out)
     else:
         report.html(out)
