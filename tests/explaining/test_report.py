@@ -366,3 +366,16 @@ def test_what_cannot_be_checked_is_not_called_wrong() -> None:
     assert "every derivative compared is 0" in report.document["check"]["reason"]
     assert "WRONG" not in str(report)
     assert report.html()
+
+
+def test_a_loss_that_takes_no_symbols_is_refused_by_its_name() -> None:
+    class Cosh(cr.Loss):
+        def value(self, a: Any, y: Any) -> Any:
+            return np.sum(np.cosh(np.asarray(a) - y), axis=0)
+
+        def gradient(self, a: Any, y: Any) -> Any:
+            return np.sinh(np.asarray(a) - y)
+
+    network = cr.Network([cr.Dense(2)], input_shape=3, seed=0)
+    with pytest.raises(TypeError, match="loss: explain prints its formulas, and those of Cosh"):
+        cr.explain(network, np.ones((2, 3)), np.ones((2, 2)), loss=Cosh())

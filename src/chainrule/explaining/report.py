@@ -16,6 +16,7 @@ from chainrule.explaining.blocks import Outline
 from chainrule.explaining.document import Task, document_of
 from chainrule.explaining.outline import language_from, outline
 from chainrule.explaining.writing import PathLike, write_text, write_with_pictures
+from chainrule.formulas import trace
 from chainrule.formulas.notation import notation_from
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -72,6 +73,8 @@ def explain(
             "write explain(net, X[:8], y[:8])"
         )
     penalty = penalty_from(penalty)
+    _check_formulas("loss", chosen)
+    _check_formulas("penalty", penalty)
     check_number("learning_rate", learning_rate)
     notation = notation_from(notation).name
     size = training_size_from(training_size, len(X))
@@ -254,6 +257,18 @@ def _written(text: str, path: PathLike | None) -> str:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def _check_formulas(name: str, owner: Loss | Penalty | None) -> None:
+    """A layer may be shown without formulas; J may not."""
+    try:
+        if owner is not None:
+            trace(owner)
+    except Exception as error:  # whatever its own code raises on symbols
+        raise TypeError(
+            f"{name}: explain prints its formulas, and those of {type(owner).__name__} take no symbols "
+            f"({error})"
+        ) from error
 
 
 def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
