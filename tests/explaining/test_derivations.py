@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.explaining import choose
 from chainrule.explaining.blocks import Block, Card, Section, Worked
 from chainrule.explaining.report import Report
 from chainrule.explaining.tensors import decode
@@ -116,3 +117,12 @@ def test_finite_differences_are_in_the_report() -> None:
     assert rows
     assert all(row["kind"] in ("ok", "not checkable") for row in rows)
     assert all(math.isfinite(float(row["max_error"])) for row in rows if row["entries"])
+
+
+def test_the_contrast_of_a_factor_is_where_something_arrives() -> None:
+    """f' is smallest in the first entry, but nothing arrives there: 0 would have another reason."""
+    factor, arriving = np.array([[0.001], [0.01], [0.25]]), np.array([[0.0], [2.0], [3.0]])
+    assert choose.factor_contrast(factor, arriving, 0) == ((1, 0), choose.SATURATED)
+    assert choose.factor_contrast(factor, np.zeros_like(arriving), 0) == ((0, 0), choose.SATURATED)
+    closed = np.array([[0.0], [0.0], [1.0]])
+    assert choose.factor_contrast(closed, arriving, 0) == ((1, 0), choose.CLOSED)

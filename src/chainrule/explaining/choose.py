@@ -34,13 +34,13 @@ def largest(value: Array, sample: int | None) -> Choice:
 
 
 def factor_contrast(factor: Array, arriving: Array, sample: int) -> Choice | None:
-    """An entry that f' closes, the one at which most arrives; or the one where f' is smallest, if it is
-    small.
+    """An entry that f' closes, the one at which most arrives; or of those at which something arrives the one
+    where f' is smallest, if it is small.
     """
     f, u = np.abs(factor[..., sample]), np.abs(arriving[..., sample])
     if (f == 0).any() and (f != 0).any():
         return (*_argmax(np.where(f == 0, u, -1.0)), sample), CLOSED
-    place = _argmax(-f)
+    place = _argmax(np.where(u > 0, -f, -np.inf) if u.any() else -f)
     return ((*place, sample), SATURATED) if f[place] < 0.1 * f.max() else None
 
 

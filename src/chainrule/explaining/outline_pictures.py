@@ -86,7 +86,7 @@ def _bars(values: Array, picture: Json, symbol: Box, title: Say, name: str) -> B
         title,
         labels=tuple(map(str, picture["entries"])),
         values=values,
-        groups=tuple(map(str, picture["samples"])),
+        groups=tuple(f"i = {sample}" for sample in picture["samples"]),
         left_out=picture["left_out"],
         quantity=picture["quantity"],
         id=name,
