@@ -379,3 +379,15 @@ def test_a_loss_that_takes_no_symbols_is_refused_by_its_name() -> None:
     network = cr.Network([cr.Dense(2)], input_shape=3, seed=0)
     with pytest.raises(TypeError, match="loss: explain prints its formulas, and those of Cosh"):
         cr.explain(network, np.ones((2, 3)), np.ones((2, 2)), loss=Cosh())
+
+
+def test_the_check_takes_fewer_samples_of_a_large_network_and_says_so() -> None:
+    X = np.random.default_rng(0).standard_normal((3, 40, 40, 1))
+    layers = [cr.Conv2D(8, 3), cr.ReLU(), cr.GlobalAveragePool(), cr.Dense(2), cr.Softmax()]
+    large = cr.explain(cr.Network(layers, input_shape=(40, 40, 1), seed=0), X, [0, 1, 0])
+    assert large.document["check"]["samples"] == 3
+    layers[0] = cr.Conv2D(24, 3)
+    large = cr.explain(cr.Network(layers, input_shape=(40, 40, 1), seed=0), X, [0, 1, 0])
+    assert large.document["check"]["samples"] == 2
+    assert large.ok
+    assert "Every gradient of the batch's first 2 samples beside" in " ".join(str(large).split())

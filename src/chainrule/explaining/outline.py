@@ -302,14 +302,18 @@ def _check(found: Json) -> Section:
         kinds: dict[str, Level] = {"ok": "good", "WRONG": "bad"}
         levels.append(kinds.get(row["kind"], "note"))
     relative, tolerance = f"{float(check['relative_difference']):.1e}", f"{check['tolerance']:.0e}"
+    few, all_ = check["samples"], found["meta"]["samples"]
+    part = Say("", "") if few == all_ else Say(
+        f"of the batch's first {few} samples ", f"（只取批量的前 {few} 个样本）"
+    )  # fmt: skip
     said = Say(
-        "Every gradient beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
+        f"Every gradient {part.en}beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
         f"‖n − g‖ / ‖n + g‖ = {relative} over all entries compared; accepted is a relative error of "
         f"{tolerance}, "
         "or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no derivative to compare "
         "with: such "
         "entries are passed over and counted.",
-        "每个梯度与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。"
+        f"每个梯度{part.zh}与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。"
         f"所有比较过的元素 ‖n − g‖ / ‖n + g‖ = {relative}；允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
         f"盖的部分。"
         "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
