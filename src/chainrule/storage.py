@@ -9,9 +9,7 @@ place, so that a crash leaves the old file whole.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.preparation import Preparation
 from chainrule.errors import FileError, MissingExtraError
+from chainrule.files import write_whole
 from chainrule.layers import Layer, layer_classes, structure_classes
 
 if TYPE_CHECKING:  # a network is built by `chainrule.network.load`; files know its parts alone
@@ -55,18 +54,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     description = _dump(describe(network, arrays), target)
     if "\0" in str(target):
         raise FileError(f"{str(target)!r}: not written, a file name holds no NUL character")
-    part = target.with_name(f".chainrule-{secrets.token_hex(8)}")  # short: the name itself may be the longest
-    try:
-        with open(part, "xb") as stream:
-            write(stream, arrays, description)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, target)
-    except OSError as error:
-        raise FileError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    write_whole(target, lambda stream: write(stream, arrays, description))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from chainrule.explaining import scale
 from chainrule.explaining.numbers import short
 from chainrule.explaining.tensors import decode
 from tests.browser.page import Page
-from tests.browser.test_report_page import attention, recurrent
+from tests.browser.test_report_page import attention, conv, recurrent, residual
 
 Change = tuple[str, tuple[int, ...], float]
 PENALTY = cr.L2(0.01)
@@ -23,20 +23,6 @@ PENALTY = cr.L2(0.01)
 def dense() -> tuple[cr.Network, Any, Any]:
     network = cr.Network([cr.Dense(4), cr.Tanh(), cr.Dense(3), cr.Softmax()], input_shape=5, seed=1)
     return network, np.random.default_rng(0).standard_normal((4, 5)), np.eye(3)[[0, 1, 2, 1]]
-
-
-def conv() -> tuple[cr.Network, Any, Any]:
-    layers = [cr.Conv2D(3, 3), cr.Sigmoid(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Sigmoid()]
-    network = cr.Network(layers, input_shape=(6, 6, 1), seed=1)
-    return network, np.random.default_rng(0).standard_normal((5, 6, 6, 1)), np.eye(3)[[0, 1, 2, 1, 0]]
-
-
-def residual() -> tuple[cr.Network, Any, Any]:
-    branches = cr.Parallel([[cr.Dense(3)], [cr.Dense(4), cr.ReLU()]], join="concat")
-    layers = [cr.Dense(6), cr.Residual([cr.Dense(6), cr.Tanh()]), branches, cr.Dense(2)]
-    network = cr.Network(layers, input_shape=5, seed=1)
-    rng = np.random.default_rng(0)
-    return network, rng.standard_normal((4, 5)), rng.standard_normal((4, 2))
 
 
 CHANGES: list[tuple[Any, list[Change]]] = [

@@ -6,7 +6,6 @@ repetitions; the peak is measured before and after, in the same run, and the hig
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _native
-from chainrule.bench import machine
+from chainrule.bench import figures, machine
 from chainrule.bench.workloads import WORKLOADS, Workload, data, network
 from chainrule.engine import isa
 from chainrule.engine.plan import Plan
@@ -282,8 +281,7 @@ def run(
 
     quick: few repetitions, for a first look: about two seconds instead of about fifteen.
     """
-    if json_file is not None:
-        Path(json_file).touch()  # a name that cannot be written is known before the work, not after
+    figures.reserve(json_file)
     repetitions, rounds, least = (5, 3, 0.02) if quick else (60, 15, 0.05)
     about = machine.describe()
     show("\n".join(f"{name:<10} {value}" for name, value in _facts(about)))
@@ -305,8 +303,7 @@ def run(
         "kernels": [asdict(one) for one in kernel_times],
         "steps": [asdict(one) for one in step_times],
     }
-    if json_file is not None:
-        Path(json_file).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    figures.write(json_file, results)
     return results
 
 

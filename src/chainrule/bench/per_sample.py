@@ -6,7 +6,6 @@ the formulas in NumPy, and by the compiled kernels, where a plan of batch 1 is c
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bench import machine
+from chainrule.bench import figures, machine
 from chainrule.engine.plan import Plan
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy
@@ -112,8 +111,7 @@ def run(
     show: Callable[[str], object] = print,
 ) -> dict[str, Any]:
     """Measure, show the table, and return (and write) everything as plain data."""
-    if json_file is not None:
-        Path(json_file).touch()
+    figures.reserve(json_file)
     about = machine.describe()
     least = 0.02 if quick else 0.5
     show(
@@ -122,6 +120,5 @@ def run(
     pairs = [measure(by, size, least) for by in ("formulas (NumPy)", "kernels (native)") for size in BATCHES]
     show(table(pairs))
     results = {"machine": about, "pairs": [asdict(one) | {"ratio": one.ratio} for one in pairs]}
-    if json_file is not None:
-        Path(json_file).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    figures.write(json_file, results)
     return results

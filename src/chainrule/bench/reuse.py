@@ -10,7 +10,6 @@ gradients of a chain of dense sigmoid layers in three ways, all by matrix produc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.bench import machine
+from chainrule.bench import figures, machine
 from chainrule.bench.per_sample import seconds
 from chainrule.layers import Dense, Sigmoid
 from chainrule.network import Network
@@ -182,8 +181,7 @@ def run(
     show: Callable[[str], object] = print,
 ) -> dict[str, Any]:
     """Measure, show the table, and return (and write) everything as plain data."""
-    if json_file is not None:
-        Path(json_file).touch()
+    figures.reserve(json_file)
     about = machine.describe()
     show(
         f"all gradients of sigmoid layers of {UNITS} units, {SAMPLES} samples, by NumPy in float64, "
@@ -192,6 +190,5 @@ def run(
     rows = [row for layers in DEPTHS for row in measure(layers, 0.0 if quick else 0.2)]
     show(table(rows))
     results = {"machine": about, "rows": [asdict(row) for row in rows]}
-    if json_file is not None:
-        Path(json_file).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    figures.write(json_file, results)
     return results

@@ -10,6 +10,7 @@ Formulas are boxes (formulas/boxes.py), which render_latex, render_mathml and re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +33,11 @@ class Say:
 
     def __add__(self, other: Say) -> Say:
         return Say(self.en + other.en, self.zh + other.zh)
+
+
+def say_from(text: Mapping[str, str]) -> Say:
+    """A text of the document, {"en", "zh"}."""
+    return Say(text["en"], text["zh"])
 
 
 def same(text: str) -> Say:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from chainrule.explaining.blocks import Block, Card, Formula, Paragraph, Say, same
+from chainrule.explaining.blocks import Block, Card, Formula, Paragraph, Say, same, say_from
 from chainrule.explaining.outline_pictures import picture_blocks
 from chainrule.explaining.shapes import shape_box
 from chainrule.explaining.worked import element_from, worked_block
@@ -161,7 +161,7 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
     equation = layout.equation(one)
     number, tensors = card["number"], card.get("tensors", {})
     prefix = f"{direction}{_position(layout, card)}-{one['part'].replace(' ', '-')}"
-    yield Paragraph(Say(one["why"]["en"], one["why"]["zh"]))
+    yield Paragraph(say_from(one["why"]))
     general = equation
     if "general" in one:
         general = replace(equation, right=unpack(one["general"]["nodes"])[one["general"]["right"]])
@@ -179,7 +179,7 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
             tuple(found["index"]),
             element_from(found["element"]),
             sized,
-            why=Say(found["why"]["en"], found["why"]["zh"]),
+            why=say_from(found["why"]),
             quantity=one["quantity"],
             id=f"{prefix}-worked{count + 1}",
         )

@@ -19,6 +19,7 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
     same,
+    say_from,
 )
 from chainrule.explaining.numbers import short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
@@ -96,9 +97,9 @@ def loss_equation(layout: Layout, one: Json) -> Equation:
 
 def _part(layout: Layout, one: Json) -> Iterator[Block]:
     equation = loss_equation(layout, one)
-    yield Paragraph(Say(one["why"]["en"], one["why"]["zh"]))
+    yield Paragraph(say_from(one["why"]))
     if "said" in one:
-        yield Paragraph(Say(one["said"]["en"], one["said"]["zh"]))
+        yield Paragraph(say_from(one["said"]))
     identifier = f"L-{one['part']}"
     composer = layout.composer()
     yield Formula(compose(equation, composer), "general", one["reference"], id=f"{identifier}-general")
@@ -113,7 +114,7 @@ def _part(layout: Layout, one: Json) -> Iterator[Block]:
             tuple(found["index"]),
             element_from(found["element"]),
             layout.composer(layout.last),
-            why=Say(found["why"]["en"], found["why"]["zh"]),
+            why=say_from(found["why"]),
             id=f"{identifier}-worked{count + 1}",
         )
 

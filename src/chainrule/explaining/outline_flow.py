@@ -10,7 +10,18 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.explaining.blocks import Bars, Block, Cell, Finding, Level, Paragraph, Say, Table, same
+from chainrule.explaining.blocks import (
+    Bars,
+    Block,
+    Cell,
+    Finding,
+    Level,
+    Paragraph,
+    Say,
+    Table,
+    same,
+    say_from,
+)
 from chainrule.explaining.numbers import short
 from chainrule.formulas.boxes import Word
 
@@ -38,7 +49,7 @@ def flow_blocks(document: Json) -> tuple[Block, ...]:
 
 def finding_block(finding: Json) -> Finding:
     """A finding of the doctor as a block."""
-    what, why, cure = (Say(finding[part]["en"], finding[part]["zh"]) for part in ("what", "why", "cure"))
+    what, why, cure = (say_from(finding[part]) for part in ("what", "why", "cure"))
     return Finding(cast(Level, finding["level"]), what, why, cure)
 
 

@@ -6,7 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from chainrule.explaining.blocks import Block, Cell, Formula, Listing, Paragraph, Say, Section, Table, same
+from chainrule.explaining.blocks import (
+    Block,
+    Cell,
+    Formula,
+    Listing,
+    Paragraph,
+    Say,
+    Section,
+    Table,
+    same,
+    say_from,
+)
 from chainrule.explaining.notation_rows import symbols_in_order
 from chainrule.explaining.outline_cards import Layout
 from chainrule.explaining.outline_ends import loss_equation
@@ -19,10 +30,6 @@ Json = Mapping[str, Any]
 LONG = 40  # rows: a longer table is shown on demand
 MOST_LETTERS = 8  # of what a step is computed from
 SOURCES = {"seed000": "S0", "ufldl": "S1 (UFLDL)", "ng": "S2 (Ng)", "matrix": "S4", "nielsen": "Nielsen"}
-
-
-def _say(text: Json) -> Say:
-    return Say(text["en"], text["zh"])
 
 
 # -- notation and conventions --------------------------------------------------------------------------------
@@ -47,7 +54,10 @@ def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
         *(_source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)),
     )
     body: list[tuple[Cell, ...]] = [
-        (_say(row["meaning"]), *(_letter(layout, unpack(row["nodes"])[row["root"]]) for layout in layouts))
+        (
+            say_from(row["meaning"]),
+            *(_letter(layout, unpack(row["nodes"])[row["root"]]) for layout in layouts),
+        )
         for row in rows
     ]
     first: tuple[Cell, ...] = (
@@ -118,7 +128,7 @@ def _formula(layout: Layout, one: Json) -> Cell:
 def _conventions(conventions: list[Json]) -> Table:
     head = (Say("convention", "约定"), Say("in force here", "本文采用"), Say("elsewhere", "其他做法"))
     rows = tuple(
-        (_say(one["option"]), _choices([one["choice"]]), _choices(one["others"])) for one in conventions
+        (say_from(one["option"]), _choices([one["choice"]]), _choices(one["others"])) for one in conventions
     )
     caption = Say("Conventions in force for this network", "本网络采用的约定")
     return Table(head, rows, caption=caption, id="conventions")
@@ -126,7 +136,7 @@ def _conventions(conventions: list[Json]) -> Table:
 
 def _choices(choices: list[Json]) -> Say:
     """The choices as sentences, each with who has it and how it is asked for."""
-    texts = [_say(choice["text"]) + _behind(choice) for choice in choices]
+    texts = [say_from(choice["text"]) + _behind(choice) for choice in choices]
     return Say(" ".join(text.en for text in texts), "".join(text.zh for text in texts))
 
 
@@ -143,7 +153,7 @@ def algorithm_section(layout: Layout) -> Section:
     blocks: list[Block] = [Listing(tuple(_steps(layout)), ordered=True, id="steps"), _trace(layout)]
     general = replace(layout, notation=replace(layout.notation, sizes=False))
     for number, box in enumerate(layout.document["boxes"]):
-        blocks.append(Paragraph(_say(box["title"])))
+        blocks.append(Paragraph(say_from(box["title"])))
         blocks += [
             Formula(general.equation_box(one, general=True), "boxed", id=f"box{number + 1}-{place + 1}")
             for place, one in enumerate(box["equations"])
@@ -276,10 +286,10 @@ def slips_section(layout: Layout) -> Section:
     )
     rows = tuple(
         (
-            same(f"{one['seed']} ") + _say(one["where"]),
+            same(f"{one['seed']} ") + say_from(one["where"]),
             _KINDS[one["kind"]],
-            _say(one["printed"]),
-            _say(one["read_as"]),
+            say_from(one["printed"]),
+            say_from(one["read_as"]),
         )
         for one in slips
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from chainrule.errors import FileError
+from chainrule.files import write_whole
 
 PathLike = str | os.PathLike[str]
 
@@ -19,15 +18,8 @@ def write_text(text: str, path: PathLike) -> None:
     Raises FileError that names the file and the reason.
     """
     target = _checked(path)
-    part = target.with_name(f".chainrule-{secrets.token_hex(8)}")  # short: the name itself may be the longest
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, target)
-    except OSError as error:
-        raise FileError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    content = text.encode("utf-8")
+    write_whole(target, lambda stream: stream.write(content))
 
 
 def write_with_pictures(text: str, path: PathLike, pictures: Mapping[str, str], folder: str) -> None:

@@ -30,6 +30,7 @@ from chainrule.formulas.boxes import (
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol, walk
 from chainrule.formulas.kinds import is_image
 from chainrule.formulas.notation import SEED_000, Letter, Notation
+from chainrule.formulas.numerals import number
 from chainrule.formulas.places import NOWHERE, At, pixel, window_at
 
 Reference = Callable[[Expression], "str | None"]
@@ -61,7 +62,7 @@ class Composer:
                 here = at if is_image(node) else At(feature=at.feature)
                 return self.letter(self.notation.letter(node), self.subscripts(here))
             case Number(value):
-                return layouts.number(value, self.linear)
+                return number(value, self.linear)
             case Index(name):
                 return Word(name)
             case Named():
