@@ -142,25 +142,35 @@ static void depthwise_correlate(const ConvArgs<T>& g, int filter, int m, int n) 
   const ptrdiff_t pixel = ptrdiff_t(g.x.channels) * L, tap = g.dilation_w * pixel;
   ptrdiff_t channel[C];   // of x that the filter reads; past the last filter that of the last one
   for (int c = 0; c < C; c++) channel[c] = (filter + (c < filters ? c : filters - 1)) / multiplier * L;
-  Vec<T> acc[C][P] = {}, bias[C] = {};
+  Vec<T> acc[C][P] = {}, bias[C][1] = {};
+  Wide<T> total[C][P] = {}, total_bias[C][1] = {};
+  int pending = 0;
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
       const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) * g.x.row +
                    (ptrdiff_t(n) * g.dilation_w - g.pad_left) * pixel;
       const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
-      for (int j = 0; j < g.z.width; j++, x += g.stride_w * pixel, d += ptrdiff_t(g.z.channels) * L)
+      for (int j0 = 0; j0 < g.z.width; j0 += fold_terms) {
+        const int j1 = g.z.width - j0 < fold_terms ? g.z.width : j0 + fold_terms;
+        for (int j = j0; j < j1; j++, x += g.stride_w * pixel, d += ptrdiff_t(g.z.channels) * L)
 #pragma GCC unroll 8
-        for (int c = 0; c < C; c++) {
-          const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
-          bias[c] += dv;
+          for (int c = 0; c < C; c++) {
+            const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
+            bias[c][0] += dv;
 #pragma GCC unroll 8
-          for (int p = 0; p < P; p++) acc[c][p] += dv * load(x + channel[c] + p * tap);
-        }
+            for (int p = 0; p < P; p++) acc[c][p] += dv * load(x + channel[c] + p * tap);
+          }
+        pending += j1 - j0;
+        if (pending < fold_terms) continue;
+        fold_into<T, C, P>(acc, total), fold_into<T, C, 1>(bias, total_bias);
+        pending = 0;
+      }
     }
+  fold_into<T, C, P>(acc, total), fold_into<T, C, 1>(bias, total_bias);
   for (int c = 0; c < filters; c++) {
     T* to = g.weight_gradient + (ptrdiff_t(filter + c) * g.kernel_h + m) * g.kernel_w + n;
-    for (int p = 0; p < P; p++) to[p] = sum_lanes<T>(acc[c][p]);
-    if (g.bias_gradient && m == 0 && n == 0) g.bias_gradient[filter + c] = sum_lanes<T>(bias[c]);
+    for (int p = 0; p < P; p++) to[p] = sum_lanes<T>(narrow<T>(total[c][p]));
+    if (g.bias_gradient && m == 0 && n == 0) g.bias_gradient[filter + c] = sum_lanes<T>(narrow<T>(total_bias[c][0]));
   }
 }
 

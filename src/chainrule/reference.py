@@ -22,6 +22,7 @@ from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss, loss_for
 from chainrule.network import Network
+from chainrule.norms import row_norms
 from chainrule.penalties import Penalty, penalty_value
 from chainrule.per_sample import Samples
 from chainrule.step import Step
@@ -329,7 +330,7 @@ class ReferenceExecutor:
 
     def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
         own = Samples.of(network, self, X, y, loss, weights).gradients().values()
-        return np.asarray(np.sqrt(sum(np.sum(array.reshape(len(X), -1) ** 2, axis=1) for array in own)))
+        return row_norms(np.stack([np.zeros(len(X)), *map(row_norms, own)], axis=1))
 
 
 def _value(network: Network, name: str, parameters: Values | None, dtype: Any) -> Array:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.norms import norm
 from chainrule.tables import html_table, text_table
 
 if TYPE_CHECKING:
@@ -127,4 +127,4 @@ class Step:
 
 
 def _norm(array: Array) -> str:
-    return f"{float(np.linalg.norm(array.astype(np.float64).ravel())):.4g}"
+    return f"{norm(array):.4g}"

@@ -25,6 +25,7 @@ from chainrule.losses import (
 class Net:
     output_shape: tuple[int, ...]
     classes: Any = None
+    dtype: str = "float32"
 
 
 def encoded(y: Any, outputs: int | tuple[int, ...], loss: Loss, classes: Any = None) -> tuple[Any, Any]:

@@ -25,6 +25,9 @@ class Outputs(Protocol):
     @property
     def classes(self) -> Array | None: ...
 
+    @property
+    def dtype(self) -> Any: ...
+
 
 def encode_targets(
     y: Any, network: Outputs, loss: Loss, n: int, argument: str = "y", classes: Array | None = None
@@ -52,7 +55,8 @@ def encode_targets(
         return _ids(_expect(array, n, shape, argument), outputs, known, argument)
     binary, signs = isinstance(loss, BinaryCrossEntropy), isinstance(loss, Hinge)
     if array.shape == (n, *shape) and not (signs and outputs == 1):
-        values = _plain_numbers(_without_signs(array) if signs else array, argument, loss)
+        given = _without_signs(array) if signs else array
+        values = _plain_numbers(given, argument, loss, network.dtype)
         return _whole(values, argument) if signs else values, known if binary or outputs > 1 else None
     labels = array[..., 0] if array.shape == (n, *shape) else _expect(array, n, shape, argument)
     if outputs > 1:
@@ -60,7 +64,7 @@ def encode_targets(
     if binary or signs:
         values, found = (_two_signs if signs else _two_labels)(labels, known, argument)
         return values[..., None], found
-    return _plain_numbers(labels, argument, loss)[..., None], None
+    return _plain_numbers(labels, argument, loss, network.dtype)[..., None], None
 
 
 def class_ids(y: Any, network: Outputs, n: int, argument: str = "y") -> Array:
@@ -163,11 +167,12 @@ def _whole(values: Array, argument: str) -> Array:
     return values
 
 
-def _plain_numbers(array: Array, argument: str, loss: Loss | None = None) -> Array:
+def _plain_numbers(array: Array, argument: str, loss: Loss | None = None, dtype: Any = "float64") -> Array:
+    """`array` as floats that `dtype` holds and `loss` is defined for."""
     array = numbers(array, argument)
     values = array if array.dtype == np.float32 else array.astype(np.float64)
     finite(values, argument)
-    representable(values, argument, "float32")
+    representable(values, argument, dtype)
     low, high = (-np.inf, np.inf) if loss is None else loss.targets
     wrong = ~((values >= low) & (values <= high))
     if wrong.any():

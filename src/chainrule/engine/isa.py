@@ -11,7 +11,7 @@ from chainrule.errors import BuildError, SettingError
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.
-INTERFACE = 1
+INTERFACE = 2
 
 
 def check_build(native: Any) -> None:

@@ -24,6 +24,7 @@ from chainrule.formulas.elements import Reader
 from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
+from chainrule.norms import norm
 from chainrule.penalties import Penalty
 
 Array = NDArray[Any]
@@ -207,7 +208,7 @@ def update_card(
         g = np.asarray(gradient, np.float64)
         with np.errstate(over="ignore"):
             after[name] = theta - eta * g
-            norms = (_norm(theta), _norm(g - added), _norm(added), eta * _norm(g))
+            norms = (norm(theta), norm(g - added), norm(added), eta * norm(g))
         rows.append(dict(zip(("theta", "data", "penalty", "step"), norms, strict=True)) | {"name": name})
     values = {**{n: v.astype(np.float64) for n, v in network.parameters.items()}, **after}
     with np.errstate(all="ignore"):  # of a step that is far too long
@@ -263,7 +264,3 @@ def _constants(penalty: Penalty) -> Mapping[str, float]:
         n: v for n, v in vars(penalty).items() if isinstance(v, int | float) and not isinstance(v, bool)
     }
     return {name: float(value) for name, value in numbers.items()}
-
-
-def _norm(array: Array) -> float:
-    return float(np.linalg.norm(array))

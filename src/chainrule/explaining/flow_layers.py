@@ -36,6 +36,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.convolution import Convolution
 from chainrule.layers.normalization import Normalization
+from chainrule.norms import norm, norm_of_all
 from chainrule.reference import Pass, layer_backward, layer_forward
 
 Array = NDArray[Any]
@@ -221,7 +222,7 @@ def through_time(layer: Layer, one: Pass, d: Array) -> dict[str, Any] | None:
         handed = {f"d{name}": value for name, value in arrived.items()}
         below = call_formula(layer.step_delta, {**before, **handed})
         arrived = {name: below[name] for name in layer.states}
-    left = math.sqrt(sum(norm(value) ** 2 for value in arrived.values()))
+    left = norm_of_all(arrived.values())
     return {"steps": steps, "gain": ratio(left, norm(arriving))}
 
 
@@ -229,14 +230,6 @@ def faults(array: Array, dtype: str) -> dict[str, int]:
     """How many entries are NaN, or infinite in the network's own type."""
     largest = float(np.finfo(dtype).max)
     return {"nan": int(np.isnan(array).sum()), "inf": int(np.count_nonzero(np.abs(array) > largest))}
-
-
-def norm(array: Array) -> float:
-    """‖·‖ over all entries; scaled, so that it neither overflows nor vanishes where the entries do not."""
-    largest = float(np.abs(array).max(initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    return largest * float(np.sqrt(np.sum((array / largest) ** 2)))
 
 
 def rms(array: Array) -> float | None:

@@ -9,6 +9,7 @@ features (LayerNorm), a group of channels and all positions (GroupNorm). RMSNorm
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -148,7 +149,8 @@ class BatchNorm(Normalization):
 class LayerNorm(Normalization):
     """Every sample by its own features: of a vector, of each step of a sequence, of each pixel's channels.
 
-    Source: Ba, Kiros, Hinton, Layer Normalization, 2016.
+    ShapeError for a single feature, whose variance is 0. Source: Ba, Kiros, Hinton, Layer Normalization,
+    2016.
     """
 
     kind = "layernorm"
@@ -161,12 +163,19 @@ class LayerNorm(Normalization):
     def average(self, name: str, x: Any) -> Any:
         return named(name, mean_features(x))
 
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if input_shape[-1] == 1:
+            advice = "leave it out, or write GroupNorm(1), which takes all positions together"
+            raise _always_beta(self, input_shape, advice if math.prod(input_shape) > 1 else "leave it out")
+        return input_shape
+
 
 class GroupNorm(Normalization):
     """Every sample by groups of neighbouring channels, over all positions (Wu & He 2018).
 
     groups=1 takes all channels together, groups equal to the channels each by itself (instance
-    normalisation). ShapeError where `groups` does not divide the channels.
+    normalisation). ShapeError where `groups` does not divide the channels, and where a group is a single
+    value, whose variance is 0.
     """
 
     kind = "groupnorm"
@@ -189,13 +198,17 @@ class GroupNorm(Normalization):
                 f"GroupNorm groups={self.groups} does not divide the {channels} channels of its input "
                 f"{input_shape}; write one of {', '.join(shown)}"
             )
+        if math.prod(input_shape) == self.groups:
+            fewer = max((n for n in range(1, channels) if channels % n == 0), default=0)
+            raise _always_beta(self, input_shape, f"write GroupNorm({fewer})" if fewer else "leave it out")
         return input_shape
 
 
 class RMSNorm(Normalization):
     """Every sample's features by their root mean square, without a mean and without β.
 
-    As `LayerNorm`: of a vector, of each step, of each pixel. Source: Zhang & Sennrich 2019.
+    As `LayerNorm`: of a vector, of each step, of each pixel. Of a single feature, x / √(x² + ε), hardly more
+    than the sign is left. Source: Zhang & Sennrich 2019.
     """
 
     kind = "rmsnorm"
@@ -225,3 +238,10 @@ class RMSNorm(Normalization):
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         return {"gamma": super().parameters(input_shape)["gamma"]}
+
+
+def _always_beta(layer: Normalization, input_shape: Shape, advice: str) -> ShapeError:
+    return ShapeError(
+        f"{layer!r} would normalise single values of its input {input_shape}: the mean of one value is the "
+        f"value, its variance is 0, and the output is always β, whatever the input; {advice}"
+    )

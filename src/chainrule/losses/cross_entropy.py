@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.formulas import (
     count_features,
     exp,
-    log,
+    largest_feature,
     log1p,
     max_features,
     maximum,
@@ -59,7 +59,8 @@ class BinaryCrossEntropy(Loss):
         return a - y
 
     def value_from_z(self, z: Any, y: Any) -> Any:
-        return sum_outputs(maximum(z, 0) - z * y + log1p(exp(-abs(z))))
+        # Terms of one sign: max(z, 0) - z y would lose the digits of a certain and right prediction.
+        return sum_outputs(maximum(z, 0) * (1 - y) + maximum(-z, 0) * y + log1p(exp(-abs(z))))
 
 
 @teach(_KEYWORDS)
@@ -94,8 +95,10 @@ class CrossEntropy(Loss):
         return a - y
 
     def value_from_z(self, z: Any, y: Any) -> Any:
+        # log Σ e^s = log(1 + r): the largest z has e^s = 1, which would swallow an r below a rounding.
         s = named("s", z - max_features(z))
-        return sum_outputs(y * (log(sum_features(exp(s))) - s))
+        r = sum_features((1 - largest_feature(z)) * exp(s))
+        return sum_outputs(y * (log1p(r) - s))
 
 
 def _check_smoothing(loss: Any) -> None:
