@@ -18,7 +18,7 @@ LAYERS = (
     ("constraints", "losses", "penalties"),
     ("data",),
     ("architecture", "parameters", "step", "storage", "theta"),
-    ("executor", "per_sample", "summary"),
+    ("executor", "finite", "per_sample", "summary"),
     ("network",),
     ("reference",),
     ("engine",),

@@ -23,7 +23,7 @@ class PairError(ChainruleError, ValueError):
 
 
 class NonFiniteError(ChainruleError, ArithmeticError):
-    """The loss, a δ or a parameter became NaN or infinite during training."""
+    """A prediction, the loss, a δ, a gradient or a parameter is NaN or infinite, in training or outside it."""
 
 
 class FileError(ChainruleError, ValueError):

@@ -21,12 +21,14 @@ from chainrule.data.door import check_inputs, check_weights, class_ids, classes_
 from chainrule.data.preparation import Preparation
 from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
 from chainrule.executor import Executor, executor
+from chainrule.finite import check_loss, check_output, check_step, quiet
 from chainrule.keywords import by_name, teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.parameters import Parameters
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
+from chainrule.scalars import check_flag
 from chainrule.step import Step
 from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
@@ -267,21 +269,35 @@ class Network:
         """Give this network an executor of its own; None: the common one."""
         self._executor = chosen
 
-    def predict(self, X: Any) -> Array:
-        """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255."""
-        return self.executor().predict(self, self._inputs(X))
+    # allow_nonfinite, everywhere: what overflowed is returned as it is, not refused by NonFiniteError.
 
-    def classify(self, X: Any) -> Array:
+    def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
+        """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255.
+
+        Raises NonFiniteError where an output is NaN or infinite, naming the sample and the layer where that
+        begins; allow_nonfinite: return the outputs as they are.
+        """
+        return self._outputs(self._inputs(X), "predict", allow_nonfinite)
+
+    def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        with quiet():
+            a = self.executor().predict(self, X)
+            if not allowed:
+                check_output(self, X, a, call)
+        return a
+
+    def classify(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
         """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
         by ½ and one trained by `Hinge` by its sign.
 
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
-        predicts one number.
+        predicts one number, and NonFiniteError as `predict`.
         """
-        ids = self._class_ids(self._inputs(X))
+        ids = self._class_ids(self._inputs(X), "classify", allow_nonfinite)
         return ids if self._classes is None else self._classes[ids]
 
-    def _class_ids(self, X: Array) -> Array:
+    def _class_ids(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
         outputs = self.output_shape[-1]
         sigmoid = isinstance(self.layers[-1], Sigmoid)
         if outputs == 1 and not sigmoid and self._classes is None:
@@ -289,7 +305,7 @@ class Network:
                 "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
                 "use predict"
             )
-        a = self.executor().predict(self, X)
+        a = self._outputs(X, call, allow_nonfinite)
         if outputs == 1:
             return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
         labelled = outputs if self._classes is None else len(self._classes)
@@ -305,6 +321,7 @@ class Network:
         sample_weight: Any = None,
         training_size: int | None = None,
         mode: str = "matrix",
+        allow_nonfinite: bool = False,
     ) -> Step:
         """Loss, and activations, δ and gradients of every layer, for all samples at once, as in training.
 
@@ -315,12 +332,17 @@ class Network:
         training_size: m of a penalty that is divided by it, by default the number of samples here.
         mode: "matrix", all samples at once (seed 004); "per_sample", a loop that adds gradients up and
             divides at the end, with δ of the single samples (seed 002 §3.1). The gradients are the same.
-        Raises ShapeError, DataError, and PairError where loss and output activation do not belong together.
+        Raises ShapeError, DataError, PairError where loss and output activation do not belong together, and
+        NonFiniteError where anything in the step is NaN or infinite; allow_nonfinite: return it as it is.
         """
         run = pass_of(mode, self.executor().backpropagate)
-        penalty = penalty_from(penalty)
+        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
         X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
-        step = run(self, X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
+        problem = (X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
+        with quiet():
+            step = run(self, *problem)
+            if not allowed:
+                check_step(self, step, lambda other: run(other, *problem))
         return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
     def loss(
@@ -332,18 +354,25 @@ class Network:
         penalty: Penalty | None = None,
         sample_weight: Any = None,
         training_size: int | None = None,
+        allow_nonfinite: bool = False,
     ) -> float:
-        """J of the predictions for X; arguments as for `backpropagate`."""
-        penalty = penalty_from(penalty)
+        """J of the predictions for X; arguments and errors as for `backpropagate`."""
+        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
         X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
-        value = self.executor().loss(self, X, targets, chosen, weights)
         size = training_size_from(training_size, len(X))
-        return value + penalty_value(self._parameters, self._architecture.specs, penalty, size)
+        with quiet():
+            value = self.executor().loss(self, X, targets, chosen, weights)
+            of_penalty = penalty_value(self._parameters, self._architecture.specs, penalty, size)
+        if not allowed:
+            check_loss(self, X, targets, chosen, weights, (value, of_penalty))
+        return value + of_penalty
 
-    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
+    def accuracy(
+        self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False
+    ) -> float:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
         X = self._inputs(X)
-        right = self._class_ids(X) == class_ids(y, self, len(X))
+        right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(y, self, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
         return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
 

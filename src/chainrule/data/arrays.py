@@ -53,15 +53,18 @@ def numbers(array: Array, argument: str) -> Array:
     raise DataError(f"{argument} must hold numbers, received dtype {array.dtype}{example}")
 
 
+def all_finite(array: Array) -> bool:
+    """Whether no entry is NaN or infinite."""
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(all="ignore"):  # a finite sum has only finite terms; it needs no array of its own
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
 def finite(array: Array, argument: str) -> None:
     """DataError with the count and the first position of NaN and infinity."""
-    if array.dtype.kind != "f":
+    if all_finite(array):
         return
-    with np.errstate(all="ignore"):
-        if np.isfinite(
-            array.sum()
-        ):  # a sum that is finite has only finite terms; it needs no array of its own
-            return
     bad = ~np.isfinite(array)
     count = int(bad.sum())
     if not count:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import DataError
+from chainrule.data.arrays import all_finite
+from chainrule.errors import DataError, NonFiniteError
 
 Array = np.ndarray[Any, Any]
 
@@ -87,11 +88,24 @@ class Standardizer:
         X = np.asarray(X)
         if X.shape[-1:] != self.mean.shape:
             raise DataError(f"X has {X.shape[-1]} features, the training data had {self.mean.size}")
-        return ((X - self.mean) / self.scale).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = ((X - self.mean) / self.scale).astype(np.float32)
+        if not all_finite(scaled) and all_finite(X):
+            i = int(np.argmin(np.isfinite(scaled).reshape(len(scaled), -1).all(axis=1)))
+            raise DataError(
+                f"sample {i} is so far from the training data that float32 cannot hold it once it is scaled: "
+                "look at its values, or leave it out"
+            )
+        return scaled
 
     def undo(self, Z: Array) -> Array:
-        """The X of which Z is the standardized form; float64."""
-        return np.asarray(Z, dtype=np.float64) * self.scale + self.mean
+        """The X of which Z is the standardized form; float64. Raises NonFiniteError where finite Z overflow."""
+        Z = np.asarray(Z, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            restored = Z * self.scale + self.mean
+        if not all_finite(restored) and all_finite(Z):
+            raise NonFiniteError("a standardized value is too large to be brought back to its own scale")
+        return restored
 
     def to_json(self) -> dict[str, list[float]]:
         """Plain lists, exact: Python writes a float so that reading it gives the same float."""

@@ -275,7 +275,7 @@ def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
     """The row in focus."""
     if sample == "worst":
         labels = np.asarray(y)
-        values = [net.loss(X[[i]], labels[[i]], loss=loss) for i in range(len(X))]
+        values = [net.loss(X[[i]], labels[[i]], loss=loss, allow_nonfinite=True) for i in range(len(X))]
         return int(np.argmax(np.nan_to_num(values, nan=np.inf)))
     if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
         raise ValueError(f"sample must be 'worst' or the number of a row of X, received {describe(sample)}")
