@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.scalars import finite_number
 
 if TYPE_CHECKING:
@@ -193,7 +193,9 @@ def initializer_from(value: Any, argument: str = "initializer") -> Initializer:
     if not isinstance(value, type) and callable(value):
         return _Function(value)
     names = ", ".join(repr(name) for name in (*initializers, "xavier"))
-    raise ValueError(f"{argument} must be an initializer such as He() or one of {names}, received {value!r}")
+    raise ArgumentError(
+        f"{argument} must be an initializer such as He() or one of {names}, received {describe(value)}"
+    )
 
 
 @dataclass(frozen=True)

@@ -7,28 +7,29 @@ compiled engine; `chainrule.reference.ReferenceExecutor()` evaluates the layers'
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT, all_layers, architecture, initializer_of
+from chainrule.architecture import INPUT, all_layers, architecture, check_layers_held, initializer_of
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
-from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
+from chainrule.errors import ArgumentError, ChainruleError, DataError, FileError, ShapeError, describe
 from chainrule.executor import Executor, executor
 from chainrule.finite import check_loss, check_output, check_step, quiet
 from chainrule.keywords import by_name, teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
-from chainrule.parameters import Parameters
+from chainrule.memory import check_memory, within_memory
+from chainrule.parameters import Parameters, check_named
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
-from chainrule.scalars import check_flag
+from chainrule.scalars import check_count, check_flag, entries, text_path
 from chainrule.step import Step
 from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
@@ -96,7 +97,10 @@ class Network:
     def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
         self._architecture = architecture(layers, input_shape)
         self.dtype = dtype_from(dtype)
+        check_layers_held(self.layers, self.dtype)
         self.name = name
+        total = sum(_size(spec.shape) for spec in self._architecture.specs.values())
+        check_memory("layers", "all parameters together", (total,))
         self._parameters = Parameters(self._architecture.specs, self.dtype)
         self._classes: Array | None = None
         self._executor: Executor | None = None
@@ -115,6 +119,7 @@ class Network:
         """A network with given parameters, all of them; nothing is drawn at random."""
         network = cls.__new__(cls)
         network._build(layers, input_shape, dtype, name)
+        check_named(parameters)
         missing = [key for key in network.parameter_specs if key not in parameters]
         if missing:
             raise ShapeError(f"the parameter {missing[0]!r} is missing: from_parameters needs all of them")
@@ -206,7 +211,11 @@ class Network:
         dtype: Any = "float64",
     ) -> Network:
         """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
-        layers, inputs = layers_for(values, hidden or Sigmoid(), output or Sigmoid())
+        layers, inputs = layers_for(
+            values,
+            Sigmoid() if hidden is None else hidden,
+            Sigmoid() if output is None else output,
+        )
         network = cls(layers, input_shape=inputs, dtype=dtype)
         network.set_theta(values)
         return network
@@ -224,16 +233,17 @@ class Network:
     def reinitialise(self, seed: int | None = None) -> Network:
         """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
         seed = (self.seed or 0) if seed is None else seed
-        if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
-            raise ValueError(f"seed must be an integer of at least 0, received {seed!r}")
+        seed = check_count("seed", seed, 0, math.inf)
         drawn = {}
-        for number, (name, spec) in enumerate(self._architecture.specs.items()):
-            # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
-            stream = np.random.SeedSequence(int(seed), spawn_key=(number,))
-            rng = np.random.Generator(np.random.PCG64(stream))
-            drawn[name] = initializer_of(self._architecture, name)(spec.shape, spec.fan_in, spec.fan_out, rng)
-        self.set_parameters(drawn)
-        self.seed = int(seed)
+        with within_memory(f"a network of {self.count_parameters():,} parameters"):
+            for number, (name, spec) in enumerate(self._architecture.specs.items()):
+                # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
+                stream = np.random.SeedSequence(seed, spawn_key=(number,))
+                rng = np.random.Generator(np.random.PCG64(stream))
+                start = initializer_of(self._architecture, name)
+                drawn[name] = start(spec.shape, spec.fan_in, spec.fan_out, rng)
+            self.set_parameters(drawn)
+        self.seed = seed
         return self
 
     def copy(self, *, dtype: Any = None) -> Network:
@@ -242,7 +252,7 @@ class Network:
             self.layers,
             self._parameters,
             input_shape=self.input_shape,
-            dtype=dtype or self.dtype,
+            dtype=self.dtype if dtype is None else dtype,
             name=self.name,
         )
         made._classes = None if self._classes is None else self._classes.copy()
@@ -396,7 +406,7 @@ class Network:
         """
         from chainrule import storage
 
-        storage.save(self, path)
+        storage.save(self, text_path(path))
 
     # -- display ---------------------------------------------------------------------------------------------
     def formulas(self) -> FormulasByLayer:
@@ -444,7 +454,11 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     """
     from chainrule import storage
 
-    stored = storage.read(path, layers=layers)
+    path, classes = text_path(path), entries(layers)
+    if classes is None:
+        form = "layers must be a list of layer classes, load(path, layers=[MyLayer])"
+        raise TypeError(f"{form}, received {describe(layers)}")
+    stored = storage.read(path, layers=classes)
     try:
         network = Network.from_parameters(
             stored.layers,
@@ -462,14 +476,14 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
 def dtype_from(value: Any) -> np.dtype[Any]:
     """float32 or float64 as a NumPy dtype."""
     try:
-        dtype = np.dtype(value)
-    except TypeError:
+        dtype = None if value is None else np.dtype(value)
+    except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.name not in _DTYPES:
-        raise ValueError(f"dtype must be 'float32' or 'float64', received {value!r}")
+        raise ArgumentError(f"dtype must be 'float32' or 'float64', received {describe(value)}")
     chosen: np.dtype[Any] = np.dtype(dtype.name)
     return chosen
 
 
 def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=np.int64))
+    return math.prod(shape)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import DataError, ShapeError, describe
 from chainrule.layers import Parameter
 from chainrule.tables import text_table
 
@@ -36,6 +36,13 @@ def checked(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any])
         what = "does not fit into" if np.isfinite(array[first]) else "is not finite in"
         raise DataError(f"{name} must be finite: entry {first} is {array[first]}, which {what} {dtype}")
     return converted
+
+
+def check_named(values: Any) -> None:
+    """TypeError unless `values` is a mapping, name -> array."""
+    if not isinstance(values, Mapping):
+        form = "parameters must be given by name, {'dense1.W': array}"
+        raise TypeError(f"{form}, received {describe(values)}")
 
 
 class Parameters(Mapping[str, Array]):
@@ -84,6 +91,7 @@ class Parameters(Mapping[str, Array]):
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Assign several at once: either all of them fit or nothing changes."""
+        check_named(values)
         unknown = [name for name in values if name not in self._specs]
         if unknown:
             raise ShapeError(self._unknown(unknown[0]))

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import leaves, told_apart
-from chainrule.errors import describe
 from chainrule.finite import check_samples, quiet
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
-from chainrule.scalars import check_flag
+from chainrule.scalars import check_choice, check_flag
 from chainrule.step import Step
 
 if TYPE_CHECKING:
@@ -34,11 +33,8 @@ Pass = Callable[..., Step]
 
 def pass_of(mode: Any, backpropagate: Pass) -> Pass:
     """An executor's `backpropagate` in the mode "matrix" (as it is) or "per_sample". Raises ValueError."""
-    if mode == "matrix":
-        return backpropagate
-    if mode == "per_sample":
-        return partial(accumulated, backpropagate)
-    raise ValueError(f"mode must be 'matrix' or 'per_sample', received {describe(mode)}")
+    check_choice("mode", mode, ("matrix", "per_sample"), meaning="'matrix' or 'per_sample'")
+    return backpropagate if mode == "matrix" else partial(accumulated, backpropagate)
 
 
 def refuse_mixing(network: Network) -> None:

@@ -16,11 +16,12 @@ from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
 from chainrule.data.arrays import all_finite
 from chainrule.data.door import check_inputs, check_weights, encode_targets
-from chainrule.errors import NonFiniteError, ShapeError
+from chainrule.errors import NonFiniteError, ShapeError, describe
 from chainrule.finite import quiet
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, training_size_from
+from chainrule.scalars import check_choice, check_count
 
 SAME_LOSS = (
     1e-10  # float64 kernels sum in another order: 1e-13 was seen; a wrong term shows in the first digits
@@ -61,10 +62,12 @@ def check_gradients(
     """
     if not isinstance(net, Network):
         raise TypeError(
-            f"check_gradients takes the network first, check_gradients(net, X, y); received {net!r}"
+            f"check_gradients takes the network first, check_gradients(net, X, y); received {describe(net)}"
         )
-    if engine not in (None, "native", "reference"):
-        raise ValueError(f"engine must be 'native', 'reference' or None, received {engine!r}")
+    if engine is not None:
+        meaning = "'native', 'reference' or None"
+        check_choice("engine", engine, ("native", "reference"), meaning=meaning)
+    seed = check_count("seed", seed, 0, math.inf)
     for layer in leaves(net.layers):
         refuse_truncated(layer)
     chosen = loss_from(loss, net.layers[-1])
@@ -107,8 +110,8 @@ def _refuse_overflow(evaluator: ReferenceEvaluator) -> None:
     bad = next((name for name, array in found.items() if not all_finite(array)), None)
     if bad is not None:
         raise NonFiniteError(
-            f"check_gradients: {bad} is NaN or infinite at this point, in float64: scale X and the parameters; "
-            "diagnose(net, X, y) looks for the cause"
+            f"check_gradients: {bad} is NaN or infinite at this point, in float64: scale X and the "
+            "parameters; diagnose(net, X, y) looks for the cause"
         )
 
 

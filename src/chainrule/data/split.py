@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.arrays import all_finite
-from chainrule.errors import DataError, NonFiniteError
+from chainrule.data.arrays import all_finite, plain_array
+from chainrule.errors import DataError, NonFiniteError, describe
+from chainrule.scalars import check_count, check_flag, finite_number
 
 Array = np.ndarray[Any, Any]
 
@@ -24,15 +25,20 @@ def split(
     same split. round(N * fraction) samples are held out, at least one; both parts are returned in random
     order. Raises DataError when X and y differ in length or when a part would be empty.
     """
+    X, y = plain_array(X, "X"), plain_array(y, "y")
+    if not (X.ndim and y.ndim):
+        raise DataError("split takes arrays with a sample in every row, X and y")
+    seed, stratify = check_count("seed", seed, 0, np.inf), check_flag("stratify", stratify)
     if len(X) != len(y):
         raise DataError(f"X has {len(X)} samples but y has {len(y)}: give one target per sample")
-    if not 0.0 < fraction < 1.0:
-        raise DataError(f"fraction is {fraction}: write a number between 0 and 1, such as 0.2 for a fifth")
+    if not (finite_number(fraction) and 0.0 < fraction < 1.0):
+        shown = describe(fraction)
+        raise DataError(f"fraction is {shown}: write a number between 0 and 1, such as 0.2 for a fifth")
     if len(y) < 2:
         raise DataError(f"{len(y)} sample cannot be split into two parts: give at least 2")
     held_out = min(max(round(len(y) * fraction), 1), len(y) - 1)
     rng = np.random.default_rng(seed)
-    test = stratified_choice(np.asarray(y), held_out, rng) if stratify else rng.permutation(len(y))[:held_out]
+    test = stratified_choice(y, held_out, rng) if stratify else rng.permutation(len(y))[:held_out]
     chosen = np.zeros(len(y), dtype=bool)
     chosen[test] = True
     train = rng.permutation(np.flatnonzero(~chosen))
@@ -99,7 +105,7 @@ class Standardizer:
         return scaled
 
     def undo(self, Z: Array) -> Array:
-        """The X of which Z is the standardized form; float64. Raises NonFiniteError where finite Z overflow."""
+        """The X of which Z is the standardized form; float64.  NonFiniteError where that overflows."""
         Z = np.asarray(Z, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             restored = Z * self.scale + self.mean
@@ -114,10 +120,12 @@ class Standardizer:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Standardizer:
         """The standardizer that `to_json` described. Raises DataError when the description is damaged."""
+        if not isinstance(stored, Mapping):
+            raise DataError("the stored standardization does not hold 'mean' and 'scale'")
         try:
             mean = np.asarray(stored["mean"], dtype=np.float64)
             scale = np.asarray(stored["scale"], dtype=np.float64)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise DataError("the stored standardization does not hold 'mean' and 'scale'") from None
         if (
             mean.shape != scale.shape

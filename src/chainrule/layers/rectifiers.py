@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.formulas import (
     broadcast_samples,
     exp,
@@ -131,6 +131,6 @@ class SELU(Activation):
 
 
 def _finite(value: Any, argument: str) -> float:
-    if not isinstance(value, (int, float)) or not finite_number(value):
-        raise ValueError(f"{argument} must be a finite number, received {describe(value)}")
-    return value
+    if not finite_number(value):
+        raise ArgumentError(f"{argument} must be a finite number, received {describe(value)}")
+    return value if isinstance(value, int) else float(value)

@@ -21,7 +21,7 @@ from chainrule.layers.activations import Activation, Identity, Sigmoid, Tanh
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
 from chainrule.layers.rectifiers import ReLU
-from chainrule.scalars import check_flag
+from chainrule.scalars import check_choice, check_flag
 
 KEYWORDS = by_name(
     {
@@ -78,12 +78,8 @@ class Recurrent(Layer):
     ) -> None:
         kind = type(self).__name__
         self.units = whole(units, f"{kind} units")
-        if outputs not in ("last", "all"):
-            raise ValueError(
-                f"{kind} outputs must be 'last' (the state after the last step) or 'all' (after every step), "
-                f"received {outputs!r}"
-            )
-        self.outputs = outputs
+        meaning = "'last' (the state after the last step) or 'all' (after every step)"
+        self.outputs = check_choice(f"{kind} outputs", outputs, ("last", "all"), meaning=meaning)
         self.reverse = check_flag(f"{type(self).__name__} reverse", reverse)
         self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
         self.initializer = None if initializer is None else initializer_from(initializer)
@@ -227,10 +223,7 @@ class RNN(Recurrent):
             recurrent_initializer=recurrent_initializer,
             name=name,
         )
-        if activation not in ACTIVATIONS:
-            names = ", ".join(map(repr, ACTIVATIONS))
-            raise ValueError(f"RNN activation must be one of {names}, received {activation!r}")
-        self.activation = activation
+        self.activation = check_choice("RNN activation", activation, ACTIVATIONS)
 
     @property
     def f(self) -> Activation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.errors import describe
 from chainrule.formulas import (
     count_features,
     exp,
@@ -103,7 +104,7 @@ def _check_smoothing(loss: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
         raise ValueError(
             f"{type(loss).__name__} label_smoothing must be a number from 0 to below 1, such as 0.1, "
-            f"received {value!r}"
+            f"received {describe(value)}"
         )
 
 

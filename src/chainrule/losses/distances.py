@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from chainrule.formulas import count_outputs, greater, maximum, minimum, named, sum_outputs
 from chainrule.keywords import teach
 from chainrule.losses.base import Loss
+from chainrule.scalars import check_number
 
 _KEYWORDS = {"reduction": "mean_outputs=True to divide by the number of outputs; samples are always averaged"}
 
@@ -64,9 +64,7 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        bad = isinstance(self.delta, bool) or not isinstance(self.delta, (int, float))
-        if bad or not math.isfinite(self.delta) or self.delta <= 0:
-            raise ValueError(f"Huber delta must be a positive number, received {self.delta!r}")
+        check_number("Huber delta", self.delta)
 
     def _cut(self, a: Any, y: Any) -> Any:
         return named("c", minimum(maximum(a - y, -self.delta), self.delta))

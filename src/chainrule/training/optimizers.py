@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.errors import describe
 from chainrule.keywords import by_name, teach
-from chainrule.scalars import check_number
+from chainrule.scalars import check_flag, check_number
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 
 Array = NDArray[Any]
@@ -103,6 +104,7 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("momentum", self.momentum, high=1.0, include_low=True)
+        check_flag("nesterov", self.nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs momentum: write SGD(rate, momentum=0.9, nesterov=True)")
 
@@ -242,8 +244,9 @@ def optimizer_from(value: Optimizer | str | None) -> Optimizer:
             )
         if cls is None:
             raise ValueError(
-                f"optimizer {value!r} is unknown: write one of {names}, or an object: Adam(1e-3)"
+                f"optimizer {describe(value)} is unknown: write one of {names}, or an object: Adam(1e-3)"
             )
         return cls()
-    written = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
-    raise TypeError(f"optimizer must be an object such as SGD(0.1) or one of {names}, received {written}")
+    raise TypeError(
+        f"optimizer must be an object such as SGD(0.1) or one of {names}, received {describe(value)}"
+    )
