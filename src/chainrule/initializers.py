@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from chainrule.errors import ArgumentError, describe
+from chainrule.keywords import teach
 from chainrule.scalars import finite_number
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Glorot(Initializer):
         return rng.uniform(-limit, limit, shape)
 
 
+@teach()
 @dataclass(frozen=True)
 class Normal(Initializer):
     """N(0, std²); std 1 is the start of Nielsen's network.py."""
@@ -89,6 +91,7 @@ class ScaledNormal(Initializer):
         return rng.standard_normal(shape) / math.sqrt(fan_in)
 
 
+@teach()
 @dataclass(frozen=True)
 class Uniform(Initializer):
     """Uniform within ±limit; 0.12 is the start of Ng's exercise 4."""
@@ -102,6 +105,7 @@ class Uniform(Initializer):
         return rng.uniform(-self.limit, self.limit, shape)
 
 
+@teach()
 @dataclass(frozen=True)
 class Constant(Initializer):
     """The same value everywhere.  Weights that all start equal stay equal: use it for biases."""

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 _DTYPES = ("float32", "float64")
-_KEYWORDS = by_name(
-    {"input_shape=784": ("input_dim", "input_size", "inputs"), "seed=0": ("random_state", "rng")}
-)
 # Methods by the names of Keras, PyTorch and scikit-learn.
 _INSTEAD = by_name(
     {
@@ -81,7 +78,7 @@ class Network:
         None  # how inputs were prepared, for whoever predicts; kept by copy and save
     )
 
-    @teach(_KEYWORDS, "Network([...], input_shape=784)")
+    @teach("Network([...], input_shape=784)")
     def __init__(
         self,
         layers: Any,
@@ -281,6 +278,7 @@ class Network:
 
     # allow_nonfinite, everywhere: what overflowed is returned as it is, not refused by NonFiniteError.
 
+    @teach("network.predict(X), and the others by name")
     def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
         """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255.
 
@@ -297,6 +295,7 @@ class Network:
                 check_output(self, X, a, call)
         return a
 
+    @teach("network.classify(X), and the others by name")
     def classify(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
         """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
         by ½ and one trained by `Hinge` by its sign.
@@ -321,6 +320,7 @@ class Network:
         labelled = outputs if self._classes is None else len(self._classes)
         return np.asarray(a[..., :labelled].argmax(axis=-1))
 
+    @teach("network.backpropagate(X, y), and the others by name")
     def backpropagate(
         self,
         X: Any,
@@ -355,6 +355,7 @@ class Network:
                 check_step(self, step, lambda other: run(other, *problem))
         return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
+    @teach("network.loss(X, y), and the others by name")
     def loss(
         self,
         X: Any,
@@ -377,6 +378,7 @@ class Network:
             check_loss(self, X, targets, chosen, weights, (value, of_penalty))
         return value + of_penalty
 
+    @teach("network.accuracy(X, y), and the others by name")
     def accuracy(
         self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False
     ) -> float:

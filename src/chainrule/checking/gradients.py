@@ -18,6 +18,7 @@ from chainrule.data.arrays import all_finite
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.errors import NonFiniteError, ShapeError, describe
 from chainrule.finite import quiet
+from chainrule.keywords import teach
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, training_size_from
@@ -28,6 +29,7 @@ SAME_LOSS = (
 )
 
 
+@teach("check_gradients(net, X, y), and the others by name")
 def check_gradients(
     net: Network,
     X: Any,

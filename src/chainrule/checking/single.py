@@ -17,6 +17,7 @@ from chainrule.checking.report import GradientReport
 from chainrule.data.arrays import numbers, plain_array
 from chainrule.errors import ShapeError, describe
 from chainrule.initializers import Glorot
+from chainrule.keywords import teach
 from chainrule.layers import Embedding, Layer, Recurrent
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss
@@ -29,6 +30,7 @@ X = "x"
 DELTA = "delta"
 
 
+@teach("check_layer(layer, input_shape), and the others by name")
 def check_layer(
     layer: Layer,
     input_shape: Any,

@@ -14,6 +14,7 @@ from chainrule.explaining.doctor_rules import RULES
 from chainrule.explaining.doctor_texts import sentence
 from chainrule.explaining.flow import SAMPLES, flow_of
 from chainrule.explaining.numbers import short
+from chainrule.keywords import teach
 from chainrule.scalars import finite_number
 from chainrule.tables import html_table, text_table
 
@@ -125,6 +126,7 @@ class Diagnosis:
         return html_table(self._rows(), right=range(2, len(HEAD)), caption=self._headline()) + found
 
 
+@teach("diagnose(network, X, y), and the others by name")
 def diagnose(
     network: Network,
     X: Any,

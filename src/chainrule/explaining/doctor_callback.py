@@ -9,6 +9,7 @@ from chainrule.data.arrays import plain_array
 from chainrule.errors import DataError
 from chainrule.explaining.doctor import LANGUAGES, Diagnosis, diagnose, finding_lines, thresholds_from
 from chainrule.explaining.flow import SAMPLES
+from chainrule.keywords import teach
 from chainrule.scalars import check_choice, check_count, check_flag
 from chainrule.training.callbacks import Callback, Context
 
@@ -26,6 +27,7 @@ class Doctor(Callback):
     `diagnoses`: epoch -> Diagnosis.
     """
 
+    @teach("Doctor(X, y), and the others by name")
     def __init__(
         self,
         X: Any,

@@ -18,6 +18,7 @@ from chainrule.explaining.outline import language_from, outline
 from chainrule.explaining.writing import PathLike, write_text, write_with_pictures
 from chainrule.formulas import trace
 from chainrule.formulas.notation import notation_from
+from chainrule.keywords import teach
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, training_size_from
@@ -31,6 +32,7 @@ CHECKS = {"sampled": 8, "full": "all"}
 MANY_PARAMETERS = 40
 
 
+@teach("explain(net, X, y), and the others by name")
 def explain(
     net: Network,
     X: Any,

@@ -8,32 +8,8 @@ from typing import Any
 
 from chainrule.errors import ShapeError, describe
 from chainrule.formulas.grid import Pads, Pair, Sizes
-from chainrule.keywords import by_name
 
 Shape = tuple[int, ...]
-
-# What the layers of Keras and PyTorch take, and what to write here.
-KEYWORDS = by_name(
-    {
-        "the activation as a layer of its own, behind this one: ReLU()": ("activation",),
-        "bias=False or True": ("use_bias",),
-        "initializer='he'": ("kernel_initializer", "weight_init", "init"),
-        "only what the layer puts out: it finds out its inputs": ("in_features", "in_channels", "input_dim"),
-        "units=10": ("out_features", "n_units", "output_dim"),
-        "filters=8": ("out_channels", "kernels"),
-        "stride=2": ("strides",),
-        "dilation=2": ("dilation_rate",),
-        "output_padding=1": ("out_padding",),
-        "multiplier=2": ("depth_multiplier",),
-        "window=2": ("pool_size", "size", "kernel_size"),
-        "padding='same' or 'valid'": ("pad", "border_mode"),
-        "input_shape in Network([...], input_shape=784)": ("input_shape",),
-        "penalty=L2(1e-4) in fit": ("kernel_regularizer",),
-        "constraint=MaxNorm(3.0) in fit": ("kernel_constraint", "max_norm", "depthwise_constraint"),
-        "slope=0.01": ("alpha", "negative_slope"),
-    }
-)
-
 
 # The kernels count in 32 bits; sums and products of a few window sizes stay below that too.
 LARGEST, LARGEST_WINDOW = 2**31 - 1, 2**24

@@ -25,21 +25,10 @@ from chainrule.formulas import (
     sum_samples,
 )
 from chainrule.initializers import Ones, Zeros
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
 from chainrule.scalars import check_number
-
-ADVICE = by_name(
-    {
-        "epsilon=1e-5": ("eps", "variance_epsilon"),
-        "nothing: γ and β are always there and learned": ("affine", "elementwise_affine", "center", "scale"),
-        "nothing: it normalises the last axis": ("axis", "normalized_shape", "dim"),
-        "nothing: it finds out its channels": ("num_features", "num_channels", "channels"),
-        "nothing: the running numbers are always kept": ("track_running_stats",),
-        "groups=8": ("num_groups",),
-    }
-)
 
 
 class Normalization(Layer):
@@ -96,7 +85,7 @@ class BatchNorm(Normalization):
     kind = "batchnorm"
     mixes_samples = True
 
-    @teach(ADVICE)
+    @teach()
     def __init__(self, momentum: float = 0.1, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         hint = "the weight of the newest batch (Keras's momentum=0.99 is 0.01 here)"
         check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
@@ -153,7 +142,7 @@ class LayerNorm(Normalization):
 
     kind = "layernorm"
 
-    @teach(ADVICE)
+    @teach()
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("LayerNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
@@ -171,7 +160,7 @@ class GroupNorm(Normalization):
 
     kind = "groupnorm"
 
-    @teach(ADVICE)
+    @teach()
     def __init__(self, groups: int, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         self.groups = whole(groups, "GroupNorm groups")
         check_number("GroupNorm epsilon", epsilon)
@@ -200,7 +189,7 @@ class RMSNorm(Normalization):
 
     kind = "rmsnorm"
 
-    @teach(ADVICE)
+    @teach()
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("RMSNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name

@@ -15,7 +15,6 @@ from chainrule.errors import ShapeError, describe
 from chainrule.formulas import beside, first_features, other_features
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
-from chainrule.layers.checks import KEYWORDS
 from chainrule.scalars import check_choice, entries
 
 Chain = tuple[Layer, ...]
@@ -30,7 +29,7 @@ class Sequential(Layer):
 
     kind = "sequential"
 
-    @teach(KEYWORDS, "Sequential([Dense(8), ReLU()])")
+    @teach("Sequential([Dense(8), ReLU()])")
     def __init__(self, layers: Any, *, name: str | None = None) -> None:
         self.layers = chain(layers, "layers")
         self.name = name
@@ -113,7 +112,7 @@ class Residual(Composite):
 
     kind = "residual"
 
-    @teach(KEYWORDS, "Residual([Dense(8), ReLU(), Dense(8)])")
+    @teach("Residual([Dense(8), ReLU(), Dense(8)])")
     def __init__(self, layers: Any, *, shortcut: Any = (), name: str | None = None) -> None:
         self.layers = chain(layers, "layers")
         self.shortcut = chain(shortcut, "shortcut", empty=True)
@@ -146,7 +145,7 @@ class Parallel(Composite):
 
     kind = "parallel"
 
-    @teach(KEYWORDS, "Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
+    @teach("Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
     def __init__(self, chains: Any, *, join: str = "sum", name: str | None = None) -> None:
         self.join = check_choice("join", join, JOINS, meaning="'sum' or 'concat'")
         branches = entries(chains)

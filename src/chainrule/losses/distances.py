@@ -12,10 +12,8 @@ from chainrule.keywords import teach
 from chainrule.losses.base import Loss
 from chainrule.scalars import check_number
 
-_KEYWORDS = {"reduction": "mean_outputs=True to divide by the number of outputs; samples are always averaged"}
 
-
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class SquaredError(Loss):
     """½ ‖a - y‖², summed over the outputs (seeds 001, 004); mean_outputs=True divides by their number."""
@@ -30,7 +28,7 @@ class SquaredError(Loss):
         return (a - y) / count_outputs(a) if self.mean_outputs else a - y
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class MeanAbsoluteError(Loss):
     """Σ_k |a_k - y_k|, summed over the outputs, mean over the samples; mean_outputs=True divides by the
@@ -51,7 +49,7 @@ class MeanAbsoluteError(Loss):
         return a > y
 
 
-@teach({**_KEYWORDS, "beta": "delta=1.0; PyTorch's SmoothL1Loss(beta) is Huber(delta=beta) divided by beta"})
+@teach()
 @dataclass(frozen=True)
 class Huber(Loss):
     """½ e² where |e| ≤ δ, δ |e| - ½ δ² beyond, e = a - y (Huber 1964); mean_outputs as in SquaredError.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import describe
+from chainrule.keywords import teach
 from chainrule.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
 
@@ -134,6 +135,7 @@ class EarlyStopping(Callback):
     After the fit `best_epoch` and `best_value` say which one that was.
     """
 
+    @teach()
     def __init__(
         self,
         patience: int = 5,
@@ -185,6 +187,7 @@ class Checkpoint(Callback):
     without validation data the loss.
     """
 
+    @teach()
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -17,24 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import describe
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.scalars import check_flag, check_number
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 
 Array = NDArray[Any]
 State = dict[str, Array]
-
-_KEYWORDS = by_name(
-    {
-        "rate=0.01": ("lr", "learning_rate", "eta", "alpha", "learning_rate_init"),
-        "beta1=0.9, beta2=0.999": ("betas", "beta_1", "beta_2"),
-        "epsilon=1e-8": ("eps",),
-        "clip_sample_norm=1.0": ("l2_norm_clip", "max_grad_norm_per_sample"),
-        "clip_norm=1.0": ("clipnorm", "max_norm", "global_clipnorm"),
-        "AdamW(weight_decay=0.01), or penalty=L2(1e-4) in fit": ("weight_decay", "decay"),
-    }
-)
-
 
 class Optimizer:
     """Base of the optimizers: a rate (a number or a `Schedule`), a clipping norm and an update rule.
@@ -82,7 +70,7 @@ class Optimizer:
         raise NotImplementedError
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum μ, in PyTorch's convention.
@@ -121,7 +109,7 @@ class SGD(Optimizer):
         return theta - rate * (gradient + self.momentum * velocity if self.nesterov else velocity)
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam with bias correction (Kingma & Ba 2015, algorithm 1).
@@ -158,7 +146,7 @@ class Adam(Optimizer):
         return theta - rate * corrected_mean / (np.sqrt(corrected_square) + self.epsilon)
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay λ (Loshchilov & Hutter 2019), in PyTorch's scaling.
@@ -182,7 +170,7 @@ class AdamW(Adam):
         return super().update(theta, gradient, state, rate, step)
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
     """RMSProp (Hinton 2012, lecture 6e) with optional momentum μ, in PyTorch's convention.
