@@ -6,7 +6,6 @@ must also predict, backpropagate or train, or be refused there. The functions ge
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,6 +19,7 @@ import pytest
 import chainrule as cr
 from chainrule.data import Standardizer
 from chainrule.errors import describe
+from tests.public_classes import CLASSES, LAYERS, OTHERS, arguments
 
 HUGE = 10**400
 VALUES: list[Any] = [
@@ -30,49 +30,8 @@ VALUES: list[Any] = [
     *(2 + 1j, Fraction(1, 2), Decimal("0.5"), object(), type, np.ma.masked),
 ]
 
-LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
-    "Dense": ({"units": 2}, (3,)),
-    "Conv1D": ({"filters": 2, "kernel_size": 2}, (5, 2)),
-    "Conv2D": ({"filters": 2, "kernel_size": 2}, (5, 5, 2)),
-    "ConvTranspose1D": ({"filters": 2, "kernel_size": 2}, (4, 2)),
-    "ConvTranspose2D": ({"filters": 2, "kernel_size": 2}, (3, 3, 2)),
-    "DepthwiseConv2D": ({"kernel_size": 2}, (5, 5, 2)),
-    **{f"{kind}Pool1D": ({"window": 2}, (6, 2)) for kind in ("Max", "Average", "L2")},
-    **{f"{kind}Pool2D": ({"window": 2}, (6, 6, 2)) for kind in ("Max", "Average", "L2")},
-    **{kind: ({"units": 2}, (3, 2)) for kind in ("RNN", "LSTM", "GRU")},
-    "MultiHeadAttention": ({"heads": 1}, (3, 2)),
-    "Embedding": ({"vocabulary": 3, "features": 2}, (4,)),
-    "GroupNorm": ({"groups": 1}, (4,)),
-    "Residual": ({"layers": [cr.Dense(4)]}, (4,)),
-    "Parallel": ({"chains": [[cr.Dense(4)]]}, (4,)),
-    "Sequential": ({"layers": [cr.Dense(4)]}, (4,)),
-    "Dropout": ({"rate": 0.5}, (4,)),
-    **{kind: ({}, (3, 2)) for kind in ("Masking", "PositionalEncoding", "LearnedPositions", "Flatten")},
-    **{kind: ({}, (4, 4, 2)) for kind in ("GlobalAveragePool", "GlobalMaxPool")},
-}
-OTHERS: dict[str, dict[str, Any]] = {
-    **{name: {"rate": 0.1} for name in ("SGD", "Adam", "AdamW", "RMSProp", "StepDecay", "CosineDecay")},
-    "ExponentialDecay": {"rate": 0.1, "factor_per_epoch": 0.9},
-    **{name: {"lam": 0.1} for name in ("L1", "L2")},
-    "ElasticNet": {"l1": 0.1, "l2": 0.1},
-    "MaxNorm": {"limit": 1.0},
-    "Constant": {"value": 0.1},
-    "Normal": {"std": 0.1},
-    "Uniform": {"limit": 0.1},
-    "Checkpoint": {"path": "net.npz"},
-    "Doctor": {"X": np.ones((2, 3)), "y": np.ones((2, 2)), "say": None},
-}
 X = np.random.default_rng(0).standard_normal((6, 3))
 Y = np.abs(np.random.default_rng(1).standard_normal((6, 2)))
-BASES = (cr.Layer, cr.Loss, cr.Optimizer, cr.Schedule, cr.Penalty, cr.Initializer, cr.Callback, cr.MaxNorm)
-ABSTRACT = {"Activation", "Layer", "Loss", "Optimizer", "Schedule", "Penalty", "Initializer", "Callback"}
-CLASSES = sorted(
-    name
-    for name in cr.__all__
-    if isinstance(getattr(cr, name), type)
-    and issubclass(getattr(cr, name), BASES)
-    and name not in ABSTRACT | {"Recurrent"}
-)
 
 
 def refused(call: Callable[[], Any], asked: str) -> Any:
@@ -86,11 +45,6 @@ def refused(call: Callable[[], Any], asked: str) -> Any:
         raise AssertionError(f"{asked}: {error} ({last.filename}:{last.lineno})") from error
     except Exception as error:
         raise AssertionError(f"{asked}: {type(error).__name__}: {error}") from error
-
-
-def arguments(target: Any) -> list[str]:
-    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return [name for name, one in inspect.signature(target).parameters.items() if one.kind not in kinds]
 
 
 def small(**options: Any) -> cr.Network:

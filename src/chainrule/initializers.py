@@ -33,6 +33,7 @@ def _check(name: str, value: float, minimum: float = 0.0) -> None:
         )
 
 
+@teach("nothing in the parentheses")
 @dataclass(frozen=True)
 class Initializer:
     """Base: a small frozen value; subclasses define __call__, and are dataclasses where they have fields."""

@@ -8,15 +8,15 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from chainrule.foreign import KNOWN, advice_for
+from chainrule.foreign import KNOWN, advice_for, answer
 from chainrule.foreign.words import by_name
 
 __all__ = ["by_name", "teach"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# How alike a slip of the pen is: "unit" for units 0.89, "stide" for stride 0.91. At difflib's 0.6 a word with a
-# meaning of its own passed for one: "return_state" for recurrent_initializer, "initial_state" for initializer.
+# How alike a slip of the pen is: "unit" for units 0.89, "stide" for stride 0.91. At difflib's 0.6 words with
+# a meaning of their own passed for one: "initial_state" for initializer.
 SPELLING = 0.8
 
 
@@ -51,7 +51,8 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         own = method and function.__name__ == "__init__"
         name = type(args[0]).__name__ if own else function.__name__
         if unknown is not None:
-            words = advice_for([base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__])
+            bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
+            words = advice_for(bases)
             raise TypeError(f"{name}() has no argument {unknown!r}{_answer(unknown, known, words)}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
@@ -63,9 +64,8 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
 
 def _answer(unknown: str, known: Sequence[str], words: Mapping[str, str]) -> str:
     """What ends the sentence: the advice, the argument that is spelt nearly so, or those that there are."""
-    advice = words.get(unknown)
-    if advice is not None:
-        return f"; there is {advice}" if advice.startswith("no ") else f"; write {advice}"
+    if unknown in words:
+        return answer(words[unknown])
     close = [] if unknown in KNOWN else difflib.get_close_matches(unknown, known, 1, SPELLING)
     return f"; write {close[0]}=..." if close else f"; it takes {', '.join(known) or 'none'}"
 

@@ -22,7 +22,9 @@ from chainrule.data.preparation import Preparation
 from chainrule.errors import ArgumentError, ChainruleError, DataError, FileError, ShapeError, describe
 from chainrule.executor import Executor, executor
 from chainrule.finite import check_loss, check_output, check_step, quiet
-from chainrule.keywords import by_name, teach
+from chainrule.foreign import answer
+from chainrule.foreign.names import METHODS
+from chainrule.keywords import teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.memory import check_memory, within_memory
@@ -41,22 +43,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 _DTYPES = ("float32", "float64")
-# Methods by the names of Keras, PyTorch and scikit-learn.
-_INSTEAD = by_name(
-    {
-        "chainrule.fit(network, X, y)": ("fit", "train", "train_on_batch", "partial_fit"),
-        "chainrule.fit(network, X, y, loss=..., optimizer=...)": ("compile",),
-        "network.predict(X)": ("predict_proba", "forward", "predict_on_batch", "eval"),
-        "network.classify(X)": ("predict_classes",),
-        "network.loss(X, y) or network.accuracy(X, y)": ("evaluate",),
-        "network.accuracy(X, y)": ("score",),
-        "network.backpropagate(X, y)": ("backward",),
-        "network.parameters": ("state_dict", "weights", "get_weights", "coefs_", "named_parameters"),
-        "network.set_parameters(values)": ("load_state_dict", "set_weights"),
-        "network.count_parameters()": ("count_params", "num_parameters"),
-        "Network([..., Dense(10)], input_shape=784), with all layers at once": ("add", "append"),
-    }
-)
 
 
 class Network:
@@ -438,7 +424,7 @@ class Network:
     if not TYPE_CHECKING:  # a type checker knows by itself what there is
 
         def __getattr__(self, name: str) -> Any:
-            advice = f"; write {_INSTEAD[name]}" if name in _INSTEAD else ""
+            advice = answer(METHODS.get(name, ""))
             raise AttributeError(f"a network has no attribute {name!r}{advice}", name=name, obj=self)
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:

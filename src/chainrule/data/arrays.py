@@ -46,7 +46,8 @@ def numbers(array: Array, argument: str) -> Array:
             entry = array[index]
             if isinstance(entry, bool | int | float | np.number) and not isinstance(entry, complex):
                 continue
-            place = f"; the first entry that is no number is {describe(entry)} at {_position(index)}" if index else ""
+            shown = f"; the first entry that is no number is {describe(entry)} at {_position(index)}"
+            place = shown if index else ""
             raise DataError(f"{argument} must hold numbers, received dtype object{place}")
         raise DataError(f"{argument} has dtype object: write {argument}.astype('float32')")
     example = f", such as {array.flat[0]!s}" if array.size else ""

@@ -63,11 +63,12 @@ _CONVOLUTION = {
     ),
 }
 _NOT_TRANSPOSED = by_name({"DepthwiseConv2D(3, multiplier=2), a layer of its own": ("depth_multiplier",)})
-_TRANSPOSED = by_name({"output_padding=1": ("out_padding",)})
+_TRANSPOSED = by_name({"stride=2, output_padding=1": ("out_padding",)})
 _DEPTHWISE = by_name(
     {
         "multiplier=2": ("depth_multiplier", "channel_multiplier"),
-        "multiplier=2, filters per channel": ("filters", "out_channels"),
+        "multiplier=2, filters per channel": ("filters", "out_channels", "features", "units", "num_filters"),
+        "multiplier=2, filters of a channel": ("n_filters", "kernels"),
         "nothing: every channel has filters of its own": ("groups",),
     }
 )
@@ -160,6 +161,7 @@ _ATTENTION = by_name(
         "nothing: how it is computed does not change what": ("flash_attention",),
     }
 )
+_NO_BIAS_START = by_name({"no initializer of the biases": ("bias_initializer", "bias_init")})
 _EMBEDDING = by_name(
     {
         "vocabulary=1000": (
@@ -184,7 +186,12 @@ _EMBEDDING = by_name(
 _NORM = by_name(
     {
         "epsilon=1e-5": ("eps", "variance_epsilon"),
-        "no form without γ and β, which start at 1 and 0": ("affine", "elementwise_affine", "center", "scale"),
+        "no form without γ and β, which start at 1 and 0": (
+            "affine",
+            "elementwise_affine",
+            "center",
+            "scale",
+        ),
         "no form without β": ("bias", "use_bias"),
         "no form without γ": ("use_scale",),
         "no start but γ = 1 and β = 0": (
@@ -211,8 +218,14 @@ _BATCH = by_name(
 )
 _LAST = by_name(
     {
-        "nothing where it is the last axis; no other axes are normalised together": ("normalized_shape",),
+        "no normalised shape but the last axis, PyTorch's normalized_shape=size of it": ("normalized_shape",),
         "no running numbers: every sample is normalised by itself": ("momentum", "track_running_stats"),
+    }
+)
+_RMS = by_name(
+    {
+        "no form without γ, which starts at 1": ("affine", "elementwise_affine", "scale"),
+        "nothing: there is no β": ("bias", "use_bias", "center"),
     }
 )
 _LAYER_NORM = {**_LAST, "rms_scaling": "RMSNorm(), a layer of its own"}
@@ -231,12 +244,10 @@ _RELU = by_name(
         "no threshold but 0": ("threshold",),
     }
 )
-_AXIS = {word: "nothing: it is along the last axis" for word in ("dim", "axis")}
-_LIMITS = {word: "no limits but -1 and 1" for word in ("min_val", "max_val", "min_value", "max_value")}
+_AXIS = dict.fromkeys(("dim", "axis"), "nothing: it is along the last axis")
+_LIMITS = dict.fromkeys(("min_val", "max_val", "min_value", "max_value"), "no limits but -1 and 1")
 _SOFTPLUS = by_name({"no β but 1": ("beta",), "nothing: it is exact for every input": ("threshold",)})
-_GELU = {
-    "approximate": "no tanh approximation: GELU() is z Φ(z) with the exact Φ, up to 4.8e-4 from approximate='tanh'"
-}
+_GELU = {"approximate": "no tanh approximation: GELU() is z Φ(z) with the exact Φ, at most 4.8e-4 from that"}
 _DROPOUT = by_name(
     {
         "rate=0.5, the share that is dropped": ("p", "prob", "probability", "drop_rate", "dropout"),
@@ -247,7 +258,7 @@ _DROPOUT = by_name(
 )
 _PRELU = by_name(
     {
-        "nothing where there is one α per channel; no α that all channels share": ("num_parameters",),
+        "no α that channels share: PReLU() is PyTorch's num_parameters=channels": ("num_parameters",),
         "no α that positions share or have of their own: there is one per channel": ("shared_axes",),
         "initial=0.25": ("init", "alpha_initializer", "negative_slope_init", "alpha", "slope"),
         "no penalty on α": ("alpha_regularizer", "weight_decay"),
@@ -255,6 +266,14 @@ _PRELU = by_name(
     }
 )
 _FLATTEN = by_name({"nothing: all of a sample's numbers become one vector": ("start_dim", "end_dim")})
+_POSITIONS = by_name(
+    {
+        "nothing: it finds out the steps and the features": (
+            *("sequence_length", "max_len", "length", "num_embeddings", "embedding_dim", "d_model"),
+        ),
+        "no wavelength but 10000": ("max_wavelength", "base"),
+    }
+)
 _MASKING = by_name({"value=0.0": ("mask_value", "padding", "padding_value", "pad_value", "ignore_value")})
 
 # By class; what several share stands above. The nearest class of a subclass counts.
@@ -270,18 +289,17 @@ _OWN: dict[str, dict[str, str]] = {
     "RNN": {**_RECURRENT, **_RNN},
     "LSTM": {**_RECURRENT, **_GATED},
     "GRU": {**_RECURRENT, **_GATED, **_GRU},
-    "MultiHeadAttention": {**_KERNEL, **_ATTENTION, "bias_initializer": "no initializer of the biases"},
+    "MultiHeadAttention": {**_KERNEL, **_ATTENTION, **_NO_BIAS_START},
     "Embedding": _EMBEDDING,
-    "LearnedPositions": {**by_name({"initializer='normal'": ("embeddings_initializer", "init")}),
-        **{word: "nothing: it finds out the steps and the features" for word in
-           ("sequence_length", "max_len", "num_embeddings", "embedding_dim", "d_model")}},
-    "PositionalEncoding": {
-        word: "nothing: it finds out the steps and the features" for word in ("d_model", "max_len", "length")
+    "LearnedPositions": {
+        **_POSITIONS,
+        **by_name({"initializer='normal'": ("embeddings_initializer", "init")}),
     },
+    "PositionalEncoding": _POSITIONS,
     "BatchNorm": {**_NORM, **_BATCH},
     "LayerNorm": {**_NORM, **_LAYER_NORM},
     "GroupNorm": {**_NORM, **_GROUPS},
-    "RMSNorm": {**_NORM, **_LAST},
+    "RMSNorm": {**_NORM, **_LAST, **_RMS},
     "Dropout": {**_INPLACE, **_DROPOUT},
     "Masking": _MASKING,
     "Flatten": _FLATTEN,
@@ -295,9 +313,6 @@ _OWN: dict[str, dict[str, str]] = {
     "HardTanh": {**_INPLACE, **_LIMITS},
     "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α and λ: they are the fixed point's")},
     **dict.fromkeys(("SiLU", "Mish", "Sigmoid", "Tanh", "Identity", "HardSigmoid", "HardSwish"), _INPLACE),
-    **dict.fromkeys(("Sequential", "Residual", "Parallel"), {}),
 }
-LAYERS = {
-    name: {**_EVERYWHERE, **words} for name, words in _OWN.items()
-}
+LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}
 LAYERS["Layer"] = _EVERYWHERE  # a layer of one's own

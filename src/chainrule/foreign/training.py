@@ -1,4 +1,4 @@
-"""What the losses, optimizers, schedules and callbacks elsewhere take, and `fit` itself, and what stands for it."""
+"""What losses, optimizers, schedules, callbacks and `fit` take elsewhere, and what stands for it here."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ _OPTIMIZER = {
             "no clipping of single arrays: clip_norm=1.0 is of the norm over all parameters": ("clipnorm",),
             "no clipping of single entries: clip_norm=1.0 is of the norm over all parameters": ("clipvalue",),
             "nothing: fit gives it the network's parameters": ("params", "parameters", "model_parameters"),
-            "no decay of the rate by itself: rate=ExponentialDecay(0.01), or another schedule": (
-                *("decay", "lr_decay", "power_t"),
-            ),
+            "rate=ExponentialDecay(0.01), or another schedule": ("decay", "lr_decay", "power_t"),
             "no maximisation": ("maximize",),
             "no average of the parameters": ("use_ema", "ema_momentum", "ema_overwrite_frequency"),
             "no steps over several batches: batch_size in fit": ("gradient_accumulation_steps",),
@@ -62,7 +60,7 @@ _CLASSES = by_name(
         "no label that does not count: give such samples sample_weight=0 in fit": (
             *("ignore_index", "ignore_class"),
         ),
-        "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z": ("from_logits",),
+        "nothing: behind Softmax or Sigmoid the loss is computed from z": ("from_logits",),
         "label_smoothing=0.1": ("smoothing",),
         "nothing: classes are along the last axis": ("axis", "dim"),
     }
@@ -175,7 +173,7 @@ _NO_GAIN = by_name(
         "no slope: it is for ReLU": ("a", "negative_slope"),
     }
 )
-_SEEDED = {word: "nothing: the seed is that of Network" for word in ("seed", "generator", "rng")}
+_SEEDED = dict.fromkeys(("seed", "generator", "rng"), "nothing: the seed is that of Network")
 
 TRAINING: dict[str, dict[str, str]] = {
     "SGD": {

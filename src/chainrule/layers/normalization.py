@@ -85,9 +85,9 @@ class BatchNorm(Normalization):
     kind = "batchnorm"
     mixes_samples = True
 
-    @teach()
+    @teach("BatchNorm(): it finds out its channels; the momentum is what stands first")
     def __init__(self, momentum: float = 0.1, *, epsilon: float = 1e-5, name: str | None = None) -> None:
-        hint = "the weight of the newest batch (Keras's momentum=0.99 is 0.01 here)"
+        hint = "it is the weight of the newest batch (Keras's momentum=0.99 is 0.01 here), not the channels"
         check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
         check_number("BatchNorm epsilon", epsilon)
         if 0.9 <= momentum < 1:  # 1 takes the newest batch alone, and is meant
@@ -142,7 +142,7 @@ class LayerNorm(Normalization):
 
     kind = "layernorm"
 
-    @teach()
+    @teach("LayerNorm(), which normalises the last axis whatever its size")
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("LayerNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
@@ -160,7 +160,7 @@ class GroupNorm(Normalization):
 
     kind = "groupnorm"
 
-    @teach()
+    @teach("the number of groups only, GroupNorm(3): it finds out its channels")
     def __init__(self, groups: int, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         self.groups = whole(groups, "GroupNorm groups")
         check_number("GroupNorm epsilon", epsilon)
@@ -189,7 +189,7 @@ class RMSNorm(Normalization):
 
     kind = "rmsnorm"
 
-    @teach()
+    @teach("RMSNorm(), which normalises the last axis whatever its size")
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("RMSNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
