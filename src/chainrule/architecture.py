@@ -125,7 +125,9 @@ def check_layers_held(layers: Iterable[Layer], dtype: Any) -> None:
             continue
         for name, value in vars(layer).items():
             if isinstance(value, (float, np.floating)):
-                check_held(f"{layer.name} = {layer!r}: {name}", value, dtype, positive=name == "epsilon")
+                check_held(
+                    f"{layer.name} = {layer!r}: {name}", float(value), dtype, positive=name == "epsilon"
+                )
 
 
 def told_apart(layers: Iterable[Layer]) -> Layer | None:
@@ -204,6 +206,17 @@ def _check_channels_last(first: Layer, shape: Shape) -> None:
             f"{first!r} takes images with the channels last, received input_shape={shape}: write "
             f"{(rows, columns, channels)}, and X.transpose(0, 2, 3, 1) for data with the channels first"
         )
+
+
+def drawn_parameters(architecture: Architecture, seed: int) -> dict[str, Any]:
+    """Every parameter's start, float64: each from a random stream of its own."""
+    drawn = {}
+    for number, (name, spec) in enumerate(architecture.specs.items()):
+        # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
+        stream = np.random.SeedSequence(seed, spawn_key=(number,))
+        rng = np.random.Generator(np.random.PCG64(stream))
+        drawn[name] = initializer_of(architecture, name)(spec.shape, spec.fan_in, spec.fan_out, rng)
+    return drawn
 
 
 def initializer_of(architecture: Architecture, name: str) -> Initializer:

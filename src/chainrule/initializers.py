@@ -28,9 +28,7 @@ Weights: TypeAlias = "NDArray[np.float64]"
 def _check(name: str, value: float, minimum: float = 0.0) -> None:
     if not isinstance(value, (int, float)) or not finite_number(value) or value < minimum:
         at_least = f" of at least {minimum:g}" if minimum > -math.inf else ""
-        raise ValueError(
-            f"{name} must be a finite number{at_least}, received {describe(value)}"
-        )
+        raise ValueError(f"{name} must be a finite number{at_least}, received {describe(value)}")
 
 
 @teach("nothing in the parentheses")

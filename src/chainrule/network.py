@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT, all_layers, architecture, check_layers_held, initializer_of
+from chainrule.architecture import INPUT, all_layers, architecture, check_layers_held, drawn_parameters
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
-from chainrule.errors import ArgumentError, ChainruleError, DataError, FileError, ShapeError, describe
+from chainrule.errors import ChainruleError, DataError, FileError, ShapeError, describe
 from chainrule.executor import Executor, executor
 from chainrule.finite import check_loss, check_output, check_step, quiet
 from chainrule.foreign import answer
@@ -28,7 +28,7 @@ from chainrule.keywords import teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.memory import check_memory, within_memory
-from chainrule.parameters import Parameters, check_named
+from chainrule.parameters import Parameters, check_named, dtype_from
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
 from chainrule.scalars import check_count, check_flag, entries, text_path
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-_DTYPES = ("float32", "float64")
 
 
 class Network:
@@ -82,7 +81,7 @@ class Network:
         self.dtype = dtype_from(dtype)
         check_layers_held(self.layers, self.dtype)
         self.name = name
-        total = sum(_size(spec.shape) for spec in self._architecture.specs.values())
+        total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
         check_memory("layers", "all parameters together", (total,))
         self._parameters = Parameters(self._architecture.specs, self.dtype)
         self._classes: Array | None = None
@@ -145,7 +144,7 @@ class Network:
 
     def count_parameters(self) -> int:
         """The number of numbers that are learned."""
-        return sum(_size(spec.shape) for spec in self._architecture.specs.values() if spec.learned)
+        return sum(math.prod(spec.shape) for spec in self._architecture.specs.values() if spec.learned)
 
     def as_layer(self) -> Sequential:
         """Its layers as a block of another network, whose parameters begin with this one's values.
@@ -194,11 +193,8 @@ class Network:
         dtype: Any = "float64",
     ) -> Network:
         """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
-        layers, inputs = layers_for(
-            values,
-            Sigmoid() if hidden is None else hidden,
-            Sigmoid() if output is None else output,
-        )
+        chosen = [Sigmoid() if layer is None else layer for layer in (hidden, output)]
+        layers, inputs = layers_for(values, *chosen)
         network = cls(layers, input_shape=inputs, dtype=dtype)
         network.set_theta(values)
         return network
@@ -217,15 +213,8 @@ class Network:
         """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
         seed = (self.seed or 0) if seed is None else seed
         seed = check_count("seed", seed, 0, math.inf)
-        drawn = {}
         with within_memory(f"a network of {self.count_parameters():,} parameters"):
-            for number, (name, spec) in enumerate(self._architecture.specs.items()):
-                # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
-                stream = np.random.SeedSequence(seed, spawn_key=(number,))
-                rng = np.random.Generator(np.random.PCG64(stream))
-                start = initializer_of(self._architecture, name)
-                drawn[name] = start(spec.shape, spec.fan_in, spec.fan_out, rng)
-            self.set_parameters(drawn)
+            self.set_parameters(drawn_parameters(self._architecture, seed))
         self.seed = seed
         return self
 
@@ -365,9 +354,7 @@ class Network:
         return value + of_penalty
 
     @teach("network.accuracy(X, y), and the others by name")
-    def accuracy(
-        self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False
-    ) -> float:
+    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
         X = self._inputs(X)
         right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(y, self, len(X))
@@ -459,19 +446,3 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     except (ChainruleError, ValueError, TypeError) as error:
         raise FileError(f"{path}: does not describe a network that fits its arrays ({error})") from error
     return network
-
-
-def dtype_from(value: Any) -> np.dtype[Any]:
-    """float32 or float64 as a NumPy dtype."""
-    try:
-        dtype = None if value is None else np.dtype(value)
-    except (TypeError, ValueError):
-        dtype = None
-    if dtype is None or dtype.name not in _DTYPES:
-        raise ArgumentError(f"dtype must be 'float32' or 'float64', received {describe(value)}")
-    chosen: np.dtype[Any] = np.dtype(dtype.name)
-    return chosen
-
-
-def _size(shape: Shape) -> int:
-    return math.prod(shape)

@@ -245,7 +245,9 @@ def test_predictions_that_overflow_are_refused_unless_asked_for(run: Run) -> Non
         result = run("predict", "model.npz", "new.npy", *output)
         assert result.code == 1
         assert result.out == ""
-        assert result.err.startswith("chainrule: the output for sample 1 of X is inf: in float32 the output of")
+        assert result.err.startswith(
+            "chainrule: the output for sample 1 of X is inf: in float32 the output of"
+        )
         assert "--allow-nonfinite" in result.err
         assert result.err.count("\n") == 1
         assert not Path("out.csv").exists()

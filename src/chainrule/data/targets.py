@@ -306,8 +306,9 @@ def _look_up(labels: Array, known: Array, argument: str) -> Array:
         index, label = _first(unknown, labels)
         count = int(unknown.sum())
         also = f" ({count:,} such labels)" if count > 1 else ""
-        raise DataError(f"{argument} must hold the classes {_some(known)}: entry {index} is "
-            f"{describe(label)}{also}")
+        raise DataError(
+            f"{argument} must hold the classes {_some(known)}: entry {index} is {describe(label)}{also}"
+        )
     return np.asarray(ids, dtype=np.int64)
 
 

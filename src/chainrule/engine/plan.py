@@ -21,7 +21,8 @@ from chainrule.engine.values import Value
 from chainrule.errors import describe
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.memory import within_memory
-from chainrule.network import Network, dtype_from
+from chainrule.network import Network
+from chainrule.parameters import dtype_from
 from chainrule.penalties import Penalty
 from chainrule.per_sample import refuse_mixing
 from chainrule.scalars import check_count, check_flag, check_held

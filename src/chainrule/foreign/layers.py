@@ -69,7 +69,7 @@ _DEPTHWISE = by_name(
         "multiplier=2": ("depth_multiplier", "channel_multiplier"),
         "multiplier=2, filters per channel": ("filters", "out_channels", "features", "units", "num_filters"),
         "multiplier=2, filters of a channel": ("n_filters", "kernels"),
-        "nothing: every channel has filters of its own": ("groups",),
+        "nothing: every channel has filters of its own": ("groups", "feature_group_count"),
     }
 )
 _POOL = {

@@ -41,6 +41,7 @@ from chainrule.scalars import check_flag
 
 PROJECTIONS, BIASED = ("q", "k", "v", "o"), ("q", "v", "o")
 
+
 class _Parts(NamedTuple):
     Q: Any
     K: Any

@@ -16,6 +16,7 @@ __all__ = ["Layer", "Parameter", "Shape", "call_formula"]
 
 Shape = tuple[int, ...]
 
+
 @dataclass(frozen=True)
 class Parameter:
     """Shape and start of a parameter.  initializer None: chosen by the activation that follows.

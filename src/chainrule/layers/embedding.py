@@ -18,6 +18,7 @@ from chainrule.layers.checks import whole
 
 LARGEST_VOCABULARY = 2**24  # ids are kept in the network's floats, and float32 is exact up to here
 
+
 class Embedding(Layer):
     """Ids to vectors: whole numbers (T,) from 0 to vocabulary - 1 -> (T, features), E (vocabulary, features).
 

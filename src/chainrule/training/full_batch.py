@@ -42,6 +42,7 @@ _METHODS: dict[str, dict[str, Any]] = {
 }
 _NAMES = {"lbfgs": "L-BFGS-B", "l-bfgs": "L-BFGS-B", "l-bfgs-b": "L-BFGS-B", "cg": "CG"}
 
+
 @teach("fit_full_batch(network, X, y) and the rest by name: method='CG', iterations=50")
 def fit_full_batch(
     network: Network,

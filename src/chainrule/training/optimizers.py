@@ -24,6 +24,7 @@ from chainrule.training.schedules import ConstantRate, Rates, Schedule
 Array = NDArray[Any]
 State = dict[str, Array]
 
+
 class Optimizer:
     """Base of the optimizers: a rate (a number or a `Schedule`), a clipping norm and an update rule.
 
