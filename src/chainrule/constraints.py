@@ -8,20 +8,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import describe
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers import Parameter
 from chainrule.norms import row_norms
 from chainrule.scalars import check_number
 
-_KEYWORDS = by_name(
-    {
-        "MaxNorm(3.0)": ("max_value", "c", "max_norm", "value"),
-        "nothing: a unit's incoming weights are a row of a dense W or a filter": ("axis", "axes", "dim"),
-    }
-)
 
-
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class MaxNorm:
     """The norm of each unit's incoming weights is at most `limit` (Srivastava et al. 2014, §5.1, their c).

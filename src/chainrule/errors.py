@@ -18,12 +18,16 @@ class DataError(ChainruleError, ValueError):
     """Data that cannot be trained on: NaN, Inf, empty, unknown labels, wrong dtype."""
 
 
+class ArgumentError(ChainruleError, ValueError):
+    """A number or an option that cannot be used: not in its range, not among its choices."""
+
+
 class PairError(ChainruleError, ValueError):
     """An output activation and a loss that do not belong together."""
 
 
 class NonFiniteError(ChainruleError, ArithmeticError):
-    """The loss, a δ or a parameter became NaN or infinite during training."""
+    """A prediction, the loss, a δ, a gradient or a parameter is NaN or infinite."""
 
 
 class FileError(ChainruleError, ValueError):

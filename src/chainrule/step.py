@@ -74,22 +74,22 @@ class Step:
     gradients: Mapping[str, Array]
     samples: Samples | None = None
 
-    def per_sample_gradients(self) -> Mapping[str, Array]:
+    def per_sample_gradients(self, *, allow_nonfinite: bool = False) -> Mapping[str, Array]:
         """g_i = ∂(w_i · value_i)/∂θ of every sample, name -> (N, *shape), without the penalty; their mean is
         the gradient of the data's loss.
 
         Raises ValueError where a layer mixes samples (BatchNorm), and where the network's parameters have
-        changed since this step.
+        changed since this step; NonFiniteError where one is NaN or infinite, unless allow_nonfinite is True.
         """
-        return Arrays(self._samples().gradients())
+        return Arrays(self._samples().gradients(allow_nonfinite))
 
-    def per_sample_norms(self) -> Array:
+    def per_sample_norms(self, *, allow_nonfinite: bool = False) -> Array:
         """‖g_i‖ over all parameters together, (N,) float64; errors as for `per_sample_gradients`.
 
         Dense layers and convolutions give them without forming the gradients: ‖δ‖ ‖x‖ of a dense layer, and
         the lanes' own sums of a convolution.
         """
-        return self._samples().norms()
+        return self._samples().norms(allow_nonfinite)
 
     def _samples(self) -> Samples:
         if self.samples is None:

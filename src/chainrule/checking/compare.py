@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from chainrule.checking.evaluators import Evaluator, Values
 from chainrule.checking.probe import Probe, probe
 from chainrule.checking.report import Kind, ParameterCheck, Worst
+from chainrule.errors import ArgumentError, describe
+from chainrule.scalars import check_choice, finite_number
 
 Array = NDArray[Any]
 Entries = int | Literal["auto", "all"]
@@ -273,15 +275,15 @@ def _power_of_two(value: float) -> float:
 
 def _check_options(entries: Any, direction: Any, tolerance: Any) -> None:
     whole = isinstance(entries, int) and not isinstance(entries, bool) and entries > 0
-    if not whole and entries not in ("auto", "all"):
-        raise ValueError(
-            f"entries must be 'auto', 'all' or a positive number per parameter, received {entries!r}"
-        )
-    if direction not in ("auto", True, False):
-        raise ValueError(f"direction must be 'auto', True or False, received {direction!r}")
-    if tolerance is not None and not (isinstance(tolerance, float | int) and 0 < tolerance < 0.1):
-        raise ValueError(
-            f"tolerance must be a relative error between 0 and 0.1, such as 1e-6, received {tolerance!r}"
+    if not whole:
+        allowed = "'auto', 'all' or a positive number per parameter"
+        check_choice("entries", entries, ("auto", "all"), meaning=allowed)
+    if not isinstance(direction, bool | np.bool_):
+        check_choice("direction", direction, ("auto",), meaning="'auto', True or False")
+    if tolerance is not None and not (finite_number(tolerance) and 0 < tolerance < 0.1):
+        raise ArgumentError(
+            "tolerance must be a relative error between 0 and 0.1, such as 1e-6, received "
+            f"{describe(tolerance)}"
         )
 
 

@@ -150,6 +150,9 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--header", choices=("auto", "yes", "no"), default="auto", help="first line of the CSV file"
     )
+    parser.add_argument(
+        "--allow-nonfinite", action="store_true", help="write NaN and infinity too, instead of refusing them"
+    )
 
 
 def add_check(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 from chainrule.cli.runs import open_run
 from chainrule.cli.sources import check_features
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy, load_npz
-from chainrule.errors import FileError, ShapeError
+from chainrule.data.arrays import all_finite
+from chainrule.errors import FileError, NonFiniteError, ShapeError
+from chainrule.finite import output_problem
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -37,7 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.file)
     if preparation.inputs is not None:
         X = preparation.inputs(X)
-    outputs = network.predict(X)
+    outputs = network.predict(X, allow_nonfinite=True)
+    if not (arguments.allow_nonfinite or all_finite(outputs)):
+        raise NonFiniteError(
+            f"{output_problem(network, X, outputs)}; scale the inputs, or train the model again; "
+            "--allow-nonfinite writes what there is"
+        )
     rows = Rows(network, preparation, outputs, X, arguments.probabilities)
     if arguments.output is None:
         write(sys.stdout, rows)
@@ -117,7 +124,7 @@ class Rows:
     ) -> None:
         self.outputs = outputs.reshape(len(outputs), -1)
         classes = network.classes
-        self.labels = None if classes is None else network.classify(X)
+        self.labels = None if classes is None else network.classify(X, allow_nonfinite=True)
         if classes is None and preparation.targets is not None:
             self.outputs = preparation.targets.undo(self.outputs)
         if classes is None:

@@ -49,7 +49,18 @@ def read_array(archive: Any, name: str, path: Path) -> Array:
         raise FileError(f"{path}: '{name}' is not a NumPy array")
     if array.ndim == 0 or array.size == 0:
         raise FileError(f"{path}: the array '{name}' has shape {array.shape}, which is no sample at all")
-    return array
+    return decoded(array, f"{path}: the array '{name}'")
+
+
+def decoded(array: Array, what: str) -> Array:
+    """Bytes (what h5py and C write as text) as strings; anything else as it is."""
+    if array.dtype.kind != "S":
+        return array
+    try:
+        text: Array = np.char.decode(array, "utf-8")
+    except UnicodeDecodeError:
+        raise FileError(f"{what} holds bytes that are no UTF-8 text: save strings, y.astype(str)") from None
+    return text
 
 
 def load_npy(path: str | Path) -> Array:
@@ -59,7 +70,7 @@ def load_npy(path: str | Path) -> Array:
         pass
     if not isinstance(array, np.ndarray) or array.ndim == 0 or array.size == 0:
         raise FileError(f"{path}: does not hold one array with at least one sample")
-    return array
+    return decoded(array, f"{path}:")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import DataError, ShapeError, describe
 from chainrule.losses import BinaryCrossEntropy, CategoricalHinge, CrossEntropy, Hinge, Loss
 
 Shape = tuple[int, ...]
@@ -102,8 +102,9 @@ def _array(y: Any, n: int, argument: str) -> Array:
     array = plain_array(y, argument)
     length = len(array) if array.ndim else 0
     if array.ndim == 0 or length != n:
-        received = f"{argument} has {length:,}" if array.ndim else f"{argument} is the single value {array}"
-        raise DataError(f"X has {n:,} samples but {received}: every sample needs a target")
+        single = array.ndim == 0
+        received = f"is the single value {describe(array[()])}" if single else f"has {length:,}"
+        raise DataError(f"X has {n:,} samples but {argument} {received}: every sample needs a target")
     return array
 
 
@@ -212,7 +213,7 @@ def _labels(array: Array, argument: str) -> Array:
             )
             raise DataError(
                 f"{argument} must hold labels of one kind, all strings or all integers: entry {index} is "
-                f"{entry!r}"
+                f"{describe(entry)}"
             )
     if array.dtype.kind == "f":
         finite(array, argument)
@@ -224,7 +225,7 @@ def _labels(array: Array, argument: str) -> Array:
         return _int64(array, argument)
     if array.dtype.kind in "bU":
         return array
-    hint = f": write {argument}.astype(str)" if array.dtype.kind == "S" else ""
+    hint = f": write numpy.char.decode({argument}, 'utf-8')" if array.dtype.kind == "S" else ""
     raise DataError(f"{argument} must hold labels, integers or strings, received dtype {array.dtype}{hint}")
 
 
@@ -235,7 +236,8 @@ def _int64(array: Array, argument: str) -> Array:
     if wrong.any():
         index, value = _first(wrong, array)
         raise DataError(
-            f"{argument} must hold labels, integers of at most 64 bits or strings: entry {index} is {value}"
+            f"{argument} must hold labels, integers of at most 64 bits or strings: entry {index} is "
+            f"{describe(value)}"
         )
     return array.astype(np.int64)
 
@@ -309,7 +311,9 @@ def _look_up(labels: Array, known: Array, argument: str) -> Array:
         index, label = _first(unknown, labels)
         count = int(unknown.sum())
         also = f" ({count:,} such labels)" if count > 1 else ""
-        raise DataError(f"{argument} must hold the classes {_some(known)}: entry {index} is {label!r}{also}")
+        raise DataError(
+            f"{argument} must hold the classes {_some(known)}: entry {index} is {describe(label)}{also}"
+        )
     return np.asarray(ids, dtype=np.int64)
 
 

@@ -7,7 +7,8 @@ import platform
 from typing import Any
 
 from chainrule import _native
-from chainrule.errors import BuildError, SettingError
+from chainrule.errors import BuildError, SettingError, describe
+from chainrule.scalars import check_count
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.
@@ -35,6 +36,8 @@ level: str = os.environ.get(ISA_VARIABLE, "") or _native.supported_levels()[-1]
 
 def usable_level(asked: str | None = None) -> str:
     """`asked`, or the level chosen at import; SettingError, when it is first used, if it cannot run here."""
+    if not isinstance(asked, str | None):
+        raise SettingError(f"the ISA level must be a name, received {describe(asked)}")
     name = asked or level
     choices = _native.supported_levels()
     if name in choices:
@@ -53,9 +56,7 @@ def threads() -> int:
 
 def set_threads(count: int) -> None:
     """Use `count` threads (1 to 256). Results do not depend on it: same seed, same bits."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
-        raise ValueError(f"threads must be a whole number from 1 to 256, received {count!r}")
-    _native.set_threads(count)
+    _native.set_threads(check_count("threads", count, 1, 256))
 
 
 def lanes(dtype: Any, of_level: str | None = None) -> int:

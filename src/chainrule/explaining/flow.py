@@ -100,6 +100,8 @@ def flow_of(
     default the number of samples in X.  samples: at most so many of X are used, chosen at random. Raises what
     `fit` raises for arguments that do not fit.
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"diagnose takes the network first, (network, X, y): received {describe(network)}")
     penalty = penalty_from(penalty)
     if history is not None and not isinstance(history, History):
         raise TypeError(f"history must be what fit returned, or None, received {describe(history)}")

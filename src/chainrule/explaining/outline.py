@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Literal, cast
 
+from chainrule.errors import describe
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import (
     Badge,
@@ -85,7 +86,7 @@ def outline(
 def language_from(language: str) -> Language:
     """ "en", "zh" or "en+zh"; ValueError for another."""
     if not isinstance(language, str) or language not in LANGUAGES:
-        raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {language!r}")
+        raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {describe(language)}")
     return cast(Language, LANGUAGES[language])
 
 

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from chainrule.errors import describe
 from chainrule.explaining.blocks import (
     Bars,
     Block,
@@ -74,7 +75,7 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     names = [card.step for card in cards]
     if isinstance(step, str):
         if step not in names:
-            raise ValueError(f"step must be one of {', '.join(names)}, received {step!r}")
+            raise ValueError(f"step must be one of {', '.join(names)}, received {describe(step)}")
         _print("\n".join(writer.block(cards[names.index(step)])), out)
         return
     if not (out.isatty() and sys.stdin.isatty()):

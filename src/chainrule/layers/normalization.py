@@ -26,21 +26,10 @@ from chainrule.formulas import (
     sum_samples,
 )
 from chainrule.initializers import Ones, Zeros
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
 from chainrule.scalars import check_number
-
-ADVICE = by_name(
-    {
-        "epsilon=1e-5": ("eps", "variance_epsilon"),
-        "nothing: γ and β are always there and learned": ("affine", "elementwise_affine", "center", "scale"),
-        "nothing: it normalises the last axis": ("axis", "normalized_shape", "dim"),
-        "nothing: it finds out its channels": ("num_features", "num_channels", "channels"),
-        "nothing: the running numbers are always kept": ("track_running_stats",),
-        "groups=8": ("num_groups",),
-    }
-)
 
 
 class Normalization(Layer):
@@ -97,9 +86,9 @@ class BatchNorm(Normalization):
     kind = "batchnorm"
     mixes_samples = True
 
-    @teach(ADVICE)
+    @teach("BatchNorm(): it finds out its channels; the momentum is what stands first")
     def __init__(self, momentum: float = 0.1, *, epsilon: float = 1e-5, name: str | None = None) -> None:
-        hint = "the weight of the newest batch (Keras's momentum=0.99 is 0.01 here)"
+        hint = "it is the weight of the newest batch (Keras's momentum=0.99 is 0.01 here), not the channels"
         check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
         check_number("BatchNorm epsilon", epsilon)
         if 0.9 <= momentum < 1:  # 1 takes the newest batch alone, and is meant
@@ -155,7 +144,7 @@ class LayerNorm(Normalization):
 
     kind = "layernorm"
 
-    @teach(ADVICE)
+    @teach("LayerNorm(), which normalises the last axis whatever its size")
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("LayerNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
@@ -180,7 +169,7 @@ class GroupNorm(Normalization):
 
     kind = "groupnorm"
 
-    @teach(ADVICE)
+    @teach("the number of groups only, GroupNorm(3): it finds out its channels")
     def __init__(self, groups: int, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         self.groups = whole(groups, "GroupNorm groups")
         check_number("GroupNorm epsilon", epsilon)
@@ -213,7 +202,7 @@ class RMSNorm(Normalization):
 
     kind = "rmsnorm"
 
-    @teach(ADVICE)
+    @teach("RMSNorm(), which normalises the last axis whatever its size")
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("RMSNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name

@@ -21,7 +21,6 @@ from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from
 from chainrule.scalars import check_count
-from chainrule.training.arguments import FIT_KEYWORDS
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -48,7 +47,7 @@ SECONDS_BETWEEN_STORES = 0.25
 EVALUATION_PIECE = 512
 
 
-@teach(FIT_KEYWORDS, "fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
+@teach("fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
 def fit(
     network: Network,
     X: Any,

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from chainrule.errors import MissingExtraError
+from chainrule.errors import ArgumentError, MissingExtraError, describe
 from chainrule.training.history import Row, format_cell
 
 Clock = Callable[[], float]
@@ -202,10 +202,12 @@ def progress_from(value: bool | str | Progress | None) -> Progress:
     """
     if isinstance(value, Progress):
         return value
-    if value == "tqdm":
+    if isinstance(value, str) and value == "tqdm":
         return TqdmProgress()
     if not (value is None or isinstance(value, bool)):
-        raise ValueError(f"progress must be True, False, None (automatic) or 'tqdm', received {value!r}")
+        raise ArgumentError(
+            f"progress must be True, False, None (automatic) or 'tqdm', received {describe(value)}"
+        )
     terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     if value is not False and terminal:
         return TerminalProgress()
