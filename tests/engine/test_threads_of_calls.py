@@ -278,7 +278,7 @@ def of_the_process(without_a_call: ThreadPoolExecutor) -> dict[str, Any]:
         "environment": dict(os.environ),
         "working directory": os.getcwd(),
         "random": random.getstate(),
-        "numpy.random": repr(np.random.get_state()),  # noqa: NPY002 - the one that everybody shares
+        "numpy.random": np.random.mtrand._rand.get_state()["state"]["key"].tobytes(),
         "numpy printing": np.get_printoptions(),
         "ISA level": engine.level,
         "threads": without_a_call.submit(engine.threads).result(),
