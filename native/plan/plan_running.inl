@@ -278,8 +278,9 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
   bool stop = false;
   struct Epoch {   // what holds during an epoch only, however it ends
     explicit Epoch(Pass& own) : pass(own) {}
-    ~Epoch() { serial_loops = false, pass.step = 0; }
+    ~Epoch() { serial_loops = before, pass.step = 0; }
     Pass& pass;
+    const bool before = serial_loops;   // of the epoch whose poll or host layer trains this plan
   } epoch(pass);
   const Asking asking(*this, [&] { stop = poll(progress) || stop; });
   for (int64_t step = 0; step < steps; step++) {

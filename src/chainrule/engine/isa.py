@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from chainrule import _native
@@ -50,13 +51,31 @@ def usable_level(asked: str | None = None) -> str:
 
 
 def threads() -> int:
-    """Threads the engine uses: unless set, the least of OMP_NUM_THREADS, affinity mask and cgroup quota."""
+    """Threads the engine uses: unless set, the least of OMP_NUM_THREADS, affinity mask and cgroup quota.
+
+    Within `fit(threads=n)`, in its callbacks and what they call, n.
+    """
     return _native.threads()
 
 
 def set_threads(count: int) -> None:
-    """Use `count` threads (1 to 256). Results do not depend on it: same seed, same bits."""
-    _native.set_threads(check_count("threads", count, 1, 256))
+    """Use `count` threads (1 to 256) from now on, in every call that is not given a number of its own.
+
+    Results do not depend on it: same seed, same bits.
+    """
+    _native.set_threads(_thread_count(count))
+
+
+def threads_of_call(count: int | None) -> AbstractContextManager[Any]:
+    """Within the block, in this Python thread alone: `count` threads; None leaves what there is.
+
+    What the process has is not touched, so calls that overlap cannot undo each other.
+    """
+    return nullcontext() if count is None else _native.ThreadsOfCall(_thread_count(count))
+
+
+def _thread_count(count: Any) -> int:
+    return check_count("threads", count, 1, 256)
 
 
 def lanes(dtype: Any, of_level: str | None = None) -> int:

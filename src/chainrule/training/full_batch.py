@@ -20,7 +20,7 @@ from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, penalty_value
 from chainrule.scalars import check_count, check_number
-from chainrule.training.fit import threads_set_to, warn_of_labels
+from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
 from chainrule.training.progress import Progress, progress_from
@@ -111,7 +111,9 @@ def fit_full_batch(
     if loss is None:
         warn_of_labels(network, chosen_loss, data)
     shown = progress_from(progress)
-    with threads_set_to(threads):
+    from chainrule.engine import threads_of_call
+
+    with threads_of_call(threads):
         run = _Minimisation(network, work, data, chosen_loss, chosen_penalty, name)
         return run.run(iterations, tolerance, shown)
 
