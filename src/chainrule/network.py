@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from chainrule.architecture import INPUT, all_layers, architecture, initializer_of
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
-from chainrule.errors import ChainruleError, DataError, FileError, ShapeError
+from chainrule.errors import DataError, FileError, ShapeError
 from chainrule.executor import Executor, executor
 from chainrule.keywords import by_name, teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
@@ -425,8 +425,9 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
             name=stored.name,
         )
         network.classes, network.preparation = stored.classes, stored.preparation
-    except (ChainruleError, ValueError, TypeError) as error:
-        raise FileError(f"{path}: does not describe a network that fits its arrays ({error})") from error
+    except Exception as error:  # a layer made of what a damaged file says may fail in any way
+        said = str(error) or type(error).__name__
+        raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error
     return network
 
 

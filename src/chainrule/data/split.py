@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DataError
+from chainrule.scalars import finite_number
 
 Array = np.ndarray[Any, Any]
 
@@ -100,17 +101,12 @@ class Standardizer:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Standardizer:
         """The standardizer that `to_json` described. Raises DataError when the description is damaged."""
-        try:
-            mean = np.asarray(stored["mean"], dtype=np.float64)
-            scale = np.asarray(stored["scale"], dtype=np.float64)
-        except (KeyError, TypeError, ValueError):
-            raise DataError("the stored standardization does not hold 'mean' and 'scale'") from None
-        if (
-            mean.shape != scale.shape
-            or not np.isfinite(mean).all()
-            or not (np.isfinite(scale) & (scale > 0)).all()
-        ):
-            raise DataError(
-                "the stored standardization is damaged: mean and scale must be finite, scale positive"
-            )
+        values = [stored.get(part) if isinstance(stored, Mapping) else None for part in ("mean", "scale")]
+        if not all(isinstance(value, list) for value in values):
+            raise DataError("the stored standardization does not hold 'mean' and 'scale'")
+        if len(values[0]) != len(values[1]) or not all(finite_number(one) for value in values for one in value):
+            raise DataError("the stored standardization is damaged: mean and scale must be as many numbers")
+        mean, scale = (np.array(value, dtype=np.float64) for value in values)
+        if not (scale > 0).all():
+            raise DataError("the stored standardization is damaged: scale must be positive")
         return cls(mean, scale)
