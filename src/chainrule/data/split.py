@@ -101,10 +101,13 @@ class Standardizer:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Standardizer:
         """The standardizer that `to_json` described. Raises DataError when the description is damaged."""
-        values = [stored.get(part) if isinstance(stored, Mapping) else None for part in ("mean", "scale")]
+        values: list[Any] = [
+            stored.get(part) if isinstance(stored, Mapping) else None for part in ("mean", "scale")
+        ]
         if not all(isinstance(value, list) for value in values):
             raise DataError("the stored standardization does not hold 'mean' and 'scale'")
-        if len(values[0]) != len(values[1]) or not all(finite_number(one) for value in values for one in value):
+        finite = all(finite_number(one) for value in values for one in value)
+        if not finite or len(values[0]) != len(values[1]):
             raise DataError("the stored standardization is damaged: mean and scale must be as many numbers")
         mean, scale = (np.array(value, dtype=np.float64) for value in values)
         if not (scale > 0).all():
