@@ -302,13 +302,10 @@ def _host() -> str:
     import hashlib
     import platform
 
-    facts = [platform.node()]
+    facts = [os.fsencode(platform.node())]
     with suppress(OSError):
-        facts += [
-            Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
-            os.readlink("/proc/self/ns/pid"),
-        ]
-    return hashlib.sha256("\n".join(facts).encode("utf-8", "replace")).hexdigest()[:12]
+        facts += [Path("/proc/sys/kernel/random/boot_id").read_bytes(), os.readlink(b"/proc/self/ns/pid")]
+    return hashlib.sha256(b"\n".join(facts)).hexdigest()[:12]
 
 
 def _lives(pid: int, began: str) -> bool:
@@ -333,6 +330,6 @@ def _began(pid: int) -> str | None:
     """
     try:
         words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return "" if words[0] in (b"Z", b"X") else words[19].decode("ascii")
-    except (OSError, IndexError, UnicodeDecodeError):
+        return "" if words[0] in (b"Z", b"X") else str(int(words[19]))
+    except (OSError, IndexError, ValueError):
         return None
