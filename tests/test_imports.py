@@ -17,7 +17,7 @@ LAYERS = (
     ("layers",),
     ("constraints", "losses", "penalties"),
     ("data",),
-    ("architecture", "parameters", "step", "storage", "theta"),
+    ("architecture", "containers", "parameters", "step", "storage", "theta"),
     ("executor", "finite", "per_sample", "summary"),
     ("network",),
     ("reference",),

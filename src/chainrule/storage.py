@@ -2,12 +2,14 @@
 
 Loading runs no code from the file: arrays are read as numbers, layers are made by name from the classes this
 program knows (those of chainrule, and the ones passed as `layers`), and everything is checked: names,
-shapes, dtypes, finite numbers, and a SHA-256 per array.  Files are written under another name and moved into
-place, so that a crash leaves the old file whole.
+shapes, dtypes, finite numbers, a SHA-256 per array, and one of the description, which holds these: whatever
+changes what a network predicts, or what its outputs are called, is under it.  A file is opened once, and
+written as a whole or not at all.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.containers import KEY, Contents, open_container, strict_json
 from chainrule.data.preparation import Preparation
 from chainrule.errors import FileError, MissingExtraError
 from chainrule.files import write_whole
@@ -28,9 +31,14 @@ if TYPE_CHECKING:  # a network is built by `chainrule.network.load`; files know 
 Array = NDArray[Any]
 FORMAT = "chainrule network"
 VERSION = 1
-KEY = "chainrule"  # of the description: in the header of .safetensors, as an array of .npz
+SEAL = "sha256"  # of the description without this entry
+# The entries of a description that has no seal, as files had none at first: another one is a damaged name.
+_UNSEALED = {"format", "version", "chainrule", "name", "dtype", "input_shape", "layers", "arrays"} | {
+    "classes",
+    "preparation",
+}
 _built_in = layer_classes | structure_classes
-_EXTRA = ("safetensors", "save", "a .safetensors file (.npz needs NumPy alone)")
+_EXTRA = ("safetensors", "save", "writing a .safetensors file (.npz needs NumPy alone)")
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -47,13 +55,13 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise FileError(f"{target}: not written, the parameter {name} holds NaN or infinity")
+    if not isinstance(network.name, (str, type(None))):
+        raise FileError(f"{target}: not written, network.name is {network.name!r}, and a name is a text")
     if not isinstance(network.preparation, (Preparation, type(None))):
         raise FileError(
             f"{target}: not written, network.preparation is {network.preparation!r}, no Preparation"
         )
     description = _dump(describe(network, arrays), target)
-    if "\0" in str(target):
-        raise FileError(f"{str(target)!r}: not written, a file name holds no NUL character")
     write_whole(target, lambda stream: write(stream, arrays, description))
 
 
@@ -73,8 +81,11 @@ class Stored:
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
     """The parts of the network in a file that `save` wrote; arguments and errors as for `network.load`."""
     source = Path(path)
-    contents, description = _open(source)
-    arrays = _checked_arrays(contents, description, source)
+    with open_container(source) as contents:
+        if contents.description is None:
+            raise FileError(f"{source}: holds arrays but no chainrule network; Network.save writes one")
+        description = _parse(contents.description, source)
+        arrays = _checked_arrays(contents, description, source)
     prepared = description.get("preparation")
     known = _known(layers)
     name = description.get("name")
@@ -135,29 +146,13 @@ def sha256(array: Array) -> str:
     """Of the numbers in C order, little-endian, whatever the machine."""
     import hashlib
 
-    return hashlib.sha256(array.astype(array.dtype.newbyteorder("<"), order="C").tobytes()).hexdigest()
+    stored = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    return hashlib.sha256(stored.reshape(-1).view(np.uint8).data).hexdigest()
 
 
 # -- the description ----------------------------------------------------------------------------------------
-def _open(source: Path) -> tuple[_Contents, dict[str, Any]]:
-    """A model file's arrays, not read yet, and its description."""
-    reader = _readers.get(source.suffix)
-    if reader is None:
-        raise FileError(f"{source}: a model file ends in .safetensors or .npz")
-    try:
-        if not source.is_file():
-            raise FileError(f"{source}: {'is a directory' if source.is_dir() else 'no such file'}")
-    except OSError as error:  # such as a name that is too long
-        raise FileError(f"{source}: cannot be read ({error.strerror})") from None
-    contents = reader(source)
-    if contents.description is None:
-        raise FileError(f"{source}: holds arrays but no chainrule network; Network.save writes one")
-    return contents, _parse(contents.description, source)
-
-
 def _dump(description: dict[str, Any], target: Path) -> str:
-    import json
-
+    """The description as JSON, with its seal."""
     for layer in description["layers"]:
         try:
             json.dumps(layer, allow_nan=False)
@@ -170,14 +165,27 @@ def _dump(description: dict[str, Any], target: Path) -> str:
         json.dumps(description["preparation"], allow_nan=False)
     except (TypeError, ValueError) as error:
         raise FileError(f"{target}: not written, its preparation must be plain JSON ({error})") from error
-    return json.dumps(description, ensure_ascii=False)
+    # What reads as the same values has the same seal: it is that of the values, not of the text.
+    sealed = {**description, SEAL: _seal(description)}
+    text = json.dumps(sealed, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, in a class's name say, has no UTF-8 but an escape
+        return json.dumps(sealed)
+    return text
+
+
+def _seal(description: Mapping[str, Any]) -> str:
+    """SHA-256 of all entries but the seal, in their order, as JSON in ASCII."""
+    import hashlib
+
+    plain = {key: value for key, value in description.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(plain).encode("ascii")).hexdigest()
 
 
 def _parse(text: str, source: Path) -> dict[str, Any]:
-    import json
-
     try:
-        description = json.loads(text)
+        description = strict_json(text)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{source}: its description is damaged ({error})") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
@@ -189,7 +197,23 @@ def _parse(text: str, source: Path) -> dict[str, Any]:
             f"{source}: has the format version {version!r}, this chainrule reads {VERSION}"
             + ("; a newer chainrule reads it" if newer else "")
         )
+    _check_seal(description, source)
     return description
+
+
+def _check_seal(description: Mapping[str, Any], source: Path) -> None:
+    """FileError unless the description is what was written, or a file of the time before seals."""
+    if SEAL not in description:
+        unknown = sorted(description.keys() - _UNSEALED)
+        if unknown:
+            raise FileError(f"{source}: its description is damaged (it has an entry {unknown[0]!r})")
+        return
+    try:
+        found = _seal(description)
+    except RecursionError as error:
+        raise FileError(f"{source}: its description is damaged (it is nested too deep)") from error
+    if found != description[SEAL]:
+        raise FileError(f"{source}: its description is damaged: its SHA-256 is not the stated one")
 
 
 def _field(record: Mapping[str, Any], key: str, kind: type, source: Path) -> Any:
@@ -237,18 +261,7 @@ def _layer(record: Any, own: Mapping[str, type[Layer]], source: Path) -> Layer:
 
 
 # -- the arrays ---------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Contents:
-    """An open model file: its description, the shape and dtype it says its arrays have, and how to read
-    one.
-    """
-
-    description: str | None
-    arrays: Mapping[str, tuple[tuple[int, ...], str]]
-    read: Any
-
-
-def _checked_arrays(contents: _Contents, description: Mapping[str, Any], source: Path) -> dict[str, Array]:
+def _checked_arrays(contents: Contents, description: Mapping[str, Any], source: Path) -> dict[str, Array]:
     """Every array the description names, with the shape, dtype and SHA-256 it states."""
     dtype = _field(description, "dtype", str, source)
     records = _field(description, "arrays", dict, source)
@@ -288,80 +301,4 @@ def _write_safetensors(stream: Any, arrays: Mapping[str, Array], description: st
     stream.write(serialize(dict(arrays), metadata={KEY: description}))
 
 
-def _read_npz(source: Path) -> _Contents:
-    import io
-    import zipfile
-
-    try:
-        raw = source.read_bytes()
-        if not raw.startswith(
-            b"PK"
-        ):  # np.load would take an .npy or a pickle for what it is, and advise to trust it
-            raise FileError(f"{source}: is no .npz file")
-        archive = np.load(io.BytesIO(raw), allow_pickle=False)
-        headers = {name: _header(archive, name) for name in archive.files}
-    except FileError:
-        raise
-    except Exception as error:  # zipfile and the header parser raise a dozen kinds for a damaged file
-        raise FileError(f"{source}: is damaged or no .npz file ({_first_line(error)})") from error
-
-    def read(name: str) -> Any:
-        try:
-            return archive[name]
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
-            raise FileError(f"{source}: the array {name!r} cannot be read ({_first_line(error)})") from error
-
-    text = headers.pop(KEY, None)
-    description = str(read(KEY)) if text is not None and text[0] == () and text[1].startswith("str") else None
-    return _Contents(description, headers, read)
-
-
-def _header(archive: Any, name: str) -> tuple[tuple[int, ...], str]:
-    """Shape and dtype name of an entry, from its first bytes; refused where the entry's length is not what
-    they say.
-    """
-    member = f"{name}.npy"
-    with archive.zip.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read(stream)
-        if dtype.hasobject:
-            raise ValueError(f"{name} holds Python objects")
-        size = stream.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
-    if archive.zip.getinfo(member).file_size != size:
-        raise ValueError(f"{name} has another length than its header says")
-    return shape, dtype.name
-
-
-def _read_safetensors(source: Path) -> _Contents:
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError:
-        raise MissingExtraError(*_EXTRA) from None
-    names = {"F32": "float32", "F64": "float64"}
-    try:
-        with safe_open(source, framework="np") as file:
-            metadata = file.metadata() or {}
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, not a dict
-            headers = {
-                name: (tuple(part.get_shape()), names.get(part.get_dtype(), part.get_dtype()))
-                for name, part in slices.items()
-            }
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FileError(f"{source}: is damaged or no .safetensors file ({_first_line(error)})") from error
-
-    def read(name: str) -> Any:
-        with safe_open(source, framework="np") as file:
-            return file.get_tensor(name)
-
-    return _Contents(metadata.get(KEY), headers, read)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 _writers = {".npz": _write_npz, ".safetensors": _write_safetensors}
-_readers = {".npz": _read_npz, ".safetensors": _read_safetensors}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from training_problems import Array, blobs, classifier, regressor, same_bits, snapshot
 
+from chainrule.errors import FileError
 from chainrule.network import Network, load
 from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping
 from chainrule.training.fit import fit
@@ -271,12 +272,11 @@ def test_a_failed_save_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch:
     fit(network, X, y, epochs=1, callbacks=[Checkpoint(path)])
     before = path.read_bytes()
 
-    def broken(self: Network, target: Path) -> None:
-        Path(target).write_bytes(b"half a file")
-        raise OSError("disk full")
+    def broken(descriptor: int) -> None:  # behind the writing, before the file takes its place
+        raise OSError(28, "disk full")
 
-    monkeypatch.setattr(Network, "save", broken)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(FileError, match="disk full"):
         fit(network, X, y, epochs=1, callbacks=[Checkpoint(path)])
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.npz"]

@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from chainrule.files import check_writable, write_whole
+
 
 def reserve(json_file: str | Path | None) -> None:
-    """Touch the file: a name that cannot be written is known before the work, not after."""
+    """Raise FileError for a name that cannot be written: that is known before the work, not after."""
     if json_file is not None:
-        Path(json_file).touch()
+        check_writable(json_file)
 
 
 def write(json_file: str | Path | None, results: dict[str, Any]) -> None:
     """Everything that was measured."""
     if json_file is not None:
-        Path(json_file).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        content = (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode()
+        write_whole(json_file, lambda stream: stream.write(content))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 
 from chainrule.cli.runs import open_run
 from chainrule.cli.sources import check_features
-from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy, load_npz
+from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
 from chainrule.data.arrays import all_finite
+from chainrule.data.npz import open_npz
+from chainrule.data.table import read_table
 from chainrule.errors import FileError, NonFiniteError, ShapeError
+from chainrule.files import descriptor, write_whole
 from chainrule.finite import output_problem
 
 if TYPE_CHECKING:
@@ -49,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         write(sys.stdout, rows)
     else:
-        with Path(arguments.output).open("w", encoding="utf-8", newline="") as file:
-            write(file, rows)
-        print(f"{len(outputs)} predictions written to {arguments.output}")
+        write_whole(arguments.output, lambda stream: write_to(stream, rows))
+        if descriptor(arguments.output) is None:  # /dev/stdout: the line would stand among the predictions
+            print(f"{len(outputs)} predictions written to {arguments.output}")
     if inputs.target is not None:
         print(rows.compare(inputs.target), file=sys.stderr)
     return 0
@@ -78,13 +82,15 @@ def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Pr
 
 def read_npz(path: Path, x: str, target: str) -> Inputs:
     """The inputs, and the target where the file holds one of that name."""
-    try:
-        return Inputs(*load_npz(path, x, target))
-    except FileError as error:
-        inputs = Inputs(load_npz(path, x, None)[0])  # raises where the inputs were what is wrong
-        if f"no array named '{target}'" not in str(error):
+    with open_npz(path) as archive:
+        inputs = archive.read(x)
+        if target not in archive.names:
+            return Inputs(inputs)
+        try:
+            return Inputs(inputs, archive.read(target, len(inputs), x))
+        except FileError as error:
             print(f"chainrule: not compared with the target: {error}", file=sys.stderr)
-        return inputs
+            return Inputs(inputs)
 
 
 def read_csv(path: Path, header: str, width: int, preparation: Preparation) -> Inputs:
@@ -92,13 +98,9 @@ def read_csv(path: Path, header: str, width: int, preparation: Preparation) -> I
     told = {"auto": None, "yes": True, "no": False}[header]
     names = preparation.feature_names
     if names is not None and told is not False:
-        try:
-            found = load_csv(path, preparation.target_name, header=True, columns=names)
-            return Inputs(found.features, found.target)
-        except FileError as error:
-            if f"no column '{preparation.target_name}'" not in str(error):
-                raise
-            return Inputs(load_csv(path, header=True, columns=names).features)
+        name = preparation.target_name
+        found = read_table(path, lambda cells: name if name in cells else None, header=True, columns=names)
+        return Inputs(found.features, found.target)
     table = load_csv(path, header=told)
     if table.features.shape[1] != width:
         raise FileError(f"{path}: has {table.features.shape[1]} columns, the model takes {width}")
@@ -164,6 +166,13 @@ def certainty(outputs: Array) -> Array:
     several = outputs.shape[1] > 1
     best: Array = outputs.max(axis=1) if several else np.maximum(outputs[:, 0], 1 - outputs[:, 0])
     return best.reshape(-1, 1)
+
+
+def write_to(stream: BinaryIO, rows: Rows) -> None:
+    """The lines in UTF-8; the stream stays open."""
+    file = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    write(file, rows)
+    file.detach()
 
 
 def write(file: TextIO, rows: Rows) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data import Standardizer, load_csv, load_digits, load_mnist, load_npz, split
+from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, split
 from chainrule.data.mnist import mnist_url
-from chainrule.data.table import first_row, is_number, listed
+from chainrule.data.table import is_number, listed, read_table
 from chainrule.errors import DataError, FileError
 
 Array = np.ndarray[Any, Any]
@@ -94,11 +94,12 @@ def mnist(arguments: argparse.Namespace) -> Problem:
 
 
 def csv_problem(path: Path, arguments: argparse.Namespace) -> Problem:
-    if arguments.target is None:
-        raise FileError(f"{path}: {which_target(first_row(path), arguments.header)}")
-    target = csv_target(path, arguments.target)
-    header = {"auto": None, "yes": True, "no": False}[arguments.header]
-    table = load_csv(path, target, header=header)
+    def choose(cells: list[str]) -> str | int:
+        if arguments.target is None:
+            raise FileError(f"{path}: {which_target(cells, arguments.header)}")
+        return csv_target(cells, arguments.target)
+
+    table = read_table(path, choose, header={"auto": None, "yes": True, "no": False}[arguments.header])
     assert table.target is not None  # a target was asked for
     problem = array_problem(path.stem, table.features, table.target, arguments)
     problem.feature_names, problem.target_name = table.names, table.target_name
@@ -113,16 +114,12 @@ def which_target(cells: list[str], header: str) -> str:
     return f"{say}; its columns are {listed([cell for cell in cells if cell])}"
 
 
-def csv_target(path: Path, text: str) -> str | int:
+def csv_target(cells: list[str], text: str) -> str | int:
     """A column's name if the first line has it, else its index."""
     try:
         index = int(text)
     except ValueError:
         return text
-    try:
-        cells = first_row(path)
-    except FileError:
-        return index  # load_csv says what is wrong with the file
     return text if text in cells and not all(is_number(cell) for cell in cells) else index
 
 

@@ -17,7 +17,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from chainrule.data.npy import fill, native
 from chainrule.errors import FileError
+from chainrule.files import first_line, opened
 
 # Third byte of the magic number -> type of one value (Y. LeCun's description of the format).
 value_types: dict[int, str] = {
@@ -41,19 +43,16 @@ def load_idx(path: str | Path) -> np.ndarray[Any, Any]:
     than its header says, or is empty.
     """
     path = Path(path)
-    try:
-        packed_size = path.stat().st_size
-        with path.open("rb") as file:
-            compressed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            if not compressed:
-                return read_values(file, path, packed_size, "file")
+    with opened(path) as (file, packed_size):
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not compressed:
+            return read_values(file, path, packed_size, "file")
+        try:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 return read_values(unpacked, path, packed_size * largest_deflate_ratio, "unpacked file")
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise FileError(f"{path}: cannot be read ({error or type(error).__name__})") from None
+        except (OSError, EOFError, zlib.error) as error:
+            raise FileError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def read_values(
@@ -71,12 +70,16 @@ def read_values(
         raise FileError(
             f"{promise}, but the {what} has at most {most_bytes}: it is cut short, or the header is damaged"
         )
-    data = file.read(wanted + 1)  # one byte more than promised shows a file that is too long
-    if len(data) < wanted:
-        raise FileError(f"{promise}, but the {what} ends after {header_size + len(data)}: it is cut short")
-    if len(data) > wanted:
+    try:
+        values = np.empty(wanted, np.uint8)
+    except MemoryError:
+        raise FileError(f"{promise}: that is more memory than there is") from None
+    done = fill(file, values)
+    if done < wanted:
+        raise FileError(f"{promise}, but the {what} ends after {header_size + done}: it is cut short")
+    if file.read(1):
         raise FileError(f"{promise}, but the {what} goes on: the header is damaged, or two files were joined")
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return native(values.view(dtype)).reshape(shape)
 
 
 def read_header(file: BinaryIO | gzip.GzipFile, path: Path) -> tuple[np.dtype[Any], tuple[int, ...], int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from chainrule.data.idx import load_idx, sizes
 from chainrule.errors import FileError
+from chainrule.files import first_line, write_whole
 
 Array = np.ndarray[Any, Any]
 
@@ -129,13 +129,9 @@ def download_file(
             f"{address}: the downloaded file has SHA-256 {received[:16]}..., not {checksum[:16]}... "
             "as MNIST's; it was not kept"
         )
-    path = directory / name
-    part = directory / f"{name}.part{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise FileError(f"{directory}: cannot be written ({error.strerror})") from None
-    return path
+        raise FileError(f"{directory}: cannot be made ({error.strerror or first_line(error)})") from None
+    write_whole(directory / name, lambda stream: stream.write(data))
+    return directory / name

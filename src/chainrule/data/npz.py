@@ -1,9 +1,12 @@
-"""Arrays from NumPy's own files, without ever unpickling."""
+"""Arrays from NumPy's own files, which are opened once; without ever unpickling.
+
+What a file promises is compared with its length before memory is taken for it.  Compressed arrays, those of
+numpy.savez_compressed, are read; deflate packs at most 1032 bytes into one: what promises more is refused.
+"""
 
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.idx import largest_deflate_ratio
+from chainrule.data.npy import read_header, read_values
 from chainrule.errors import FileError
+from chainrule.files import first_line, opened
 
 Array = np.ndarray[Any, Any]
-unreadable = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError, NotImplementedError)
+_most_unpacked = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: largest_deflate_ratio}
 
 
 def load_npz(path: str | Path, x: str = "X", target: str | None = "y") -> tuple[Array, Array | None]:
@@ -23,33 +29,10 @@ def load_npz(path: str | Path, x: str = "X", target: str | None = "y") -> tuple[
     Raises FileError when the file is missing or malformed, has no array of that name, holds Python
     objects, or when the two arrays have different numbers of samples.
     """
-    path = Path(path)
-    with opened(path, ".npz") as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise FileError(
-                f"{path}: holds one array without a name; save it with numpy.savez(path, X=..., y=...)"
-            )
-        inputs = read_array(archive, x, path)
-        targets = None if target is None else read_array(archive, target, path)
-    if targets is not None and len(targets) != len(inputs):
-        raise FileError(f"{path}: '{x}' has {len(inputs)} samples but '{target}' has {len(targets)}")
+    with open_npz(path) as archive:
+        inputs = archive.read(x)
+        targets = None if target is None else archive.read(target, len(inputs), x)
     return inputs, targets
-
-
-def read_array(archive: Any, name: str, path: Path) -> Array:
-    """One array of an open .npz archive: numbers, booleans or strings with a sample axis."""
-    if name not in archive.files:
-        names = ", ".join(archive.files) or "none"
-        raise FileError(f"{path}: has no array named '{name}'; its arrays are {names}")
-    try:
-        array: Array = archive[name]
-    except unreadable as error:
-        raise FileError(f"{path}: the array '{name}' cannot be read ({first_line(error)})") from None
-    if not isinstance(array, np.ndarray):
-        raise FileError(f"{path}: '{name}' is not a NumPy array")
-    if array.ndim == 0 or array.size == 0:
-        raise FileError(f"{path}: the array '{name}' has shape {array.shape}, which is no sample at all")
-    return decoded(array, f"{path}: the array '{name}'")
 
 
 def decoded(array: Array, what: str) -> Array:
@@ -66,29 +49,88 @@ def decoded(array: Array, what: str) -> Array:
 def load_npy(path: str | Path) -> Array:
     """The array of an .npy file. Raises FileError when it is missing, malformed, empty or of objects."""
     path = Path(path)
-    with opened(path, ".npy") as array:
-        pass
-    if not isinstance(array, np.ndarray) or array.ndim == 0 or array.size == 0:
+    with opened(path) as (stream, size):
+        try:
+            header = read_header(stream)
+            if header.whole != size:
+                raise ValueError(f"its header promises {header.whole:,} bytes in all, it has {size:,}")
+            array = read_values(stream, header)
+        except Exception as error:  # of the file's own making, whatever it is: MemoryError, too
+            raise FileError(f"{path}: not an .npy file, or a damaged one ({first_line(error)})") from None
+    if array.ndim == 0 or array.size == 0:
         raise FileError(f"{path}: does not hold one array with at least one sample")
     return decoded(array, f"{path}:")
 
 
+class Archive:
+    """An open .npz file: the names of its arrays, which are read when they are asked for."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name in self._members:
+                raise FileError(f"{path}: holds '{name}' twice")
+            self._members[name] = member
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._members)
+
+    def read(self, name: str, samples: int | None = None, like: str = "X") -> Array:
+        """One array: numbers, booleans or strings with a sample axis, of `samples` as `like` has them.
+
+        Raises FileError where there is none of that name, or where it is damaged, empty or of another length.
+        """
+        member = self._members.get(name)
+        if member is None:
+            raise FileError(
+                f"{self.path}: has no array named '{name}'; its arrays are {', '.join(self.names) or 'none'}"
+            )
+        if not member.filename.endswith(".npy"):
+            raise FileError(f"{self.path}: '{name}' is not a NumPy array")
+        try:
+            array = self._values(member)
+        except Exception as error:  # zipfile, zlib, bz2 and lzma raise a dozen kinds for a damaged file
+            raise FileError(f"{self.path}: the array '{name}' cannot be read ({first_line(error)})") from None
+        if array.ndim == 0 or array.size == 0:
+            raise FileError(
+                f"{self.path}: the array '{name}' has shape {array.shape}, which is no sample at all"
+            )
+        if samples not in (None, len(array)):
+            raise FileError(f"{self.path}: '{like}' has {samples} samples but '{name}' has {len(array)}")
+        return decoded(array, f"{self.path}: the array '{name}'")
+
+    def _values(self, member: zipfile.ZipInfo) -> Array:
+        with self._archive.open(member) as stream:
+            header = read_header(stream)
+            said, packed = member.file_size, member.compress_size
+            if header.whole != said:
+                raise ValueError(f"its header promises {header.whole:,} bytes in all, the archive {said:,}")
+            most = packed * _most_unpacked.get(member.compress_type, said)
+            if said > most:
+                raise ValueError(f"it promises {said:,} bytes, and there are at most {most:,}")
+            return read_values(stream, header)
+
+
 @contextmanager
-def opened(path: Path, kind: str) -> Iterator[Any]:
-    """What np.load makes of the file, opened here because np.load leaves a damaged archive open."""
-    try:
-        with path.open("rb") as file:
-            try:
-                content = np.load(file, allow_pickle=False)
-            except unreadable as error:
-                raise FileError(f"{path}: not an {kind} file ({first_line(error)})") from None
-            yield content
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file") from None
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its name where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def open_npz(path: str | Path) -> Iterator[Archive]:
+    """An .npz file, opened once for all that is read from it.  Raises FileError for what is none."""
+    path = Path(path)
+    with opened(path) as (stream, _):
+        start = stream.read(6)
+        if start == b"\x93NUMPY":
+            raise FileError(
+                f"{path}: holds one array without a name; save it with numpy.savez(path, X=..., y=...)"
+            )
+        if start[:2] != b"PK":
+            raise FileError(f"{path}: not an .npz file (it starts with {start[:2].hex(' ') or 'nothing'})")
+        try:
+            stream.seek(0)
+            archive = zipfile.ZipFile(stream)
+        except Exception as error:  # of the same dozen
+            raise FileError(f"{path}: not an .npz file, or a damaged one ({first_line(error)})") from None
+        with archive:
+            yield Archive(path, archive)

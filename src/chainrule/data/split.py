@@ -120,19 +120,15 @@ class Standardizer:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Standardizer:
         """The standardizer that `to_json` described. Raises DataError when the description is damaged."""
-        if not isinstance(stored, Mapping):
+        values: list[Any] = [
+            stored.get(part) if isinstance(stored, Mapping) else None for part in ("mean", "scale")
+        ]
+        if not all(isinstance(value, list) for value in values):
             raise DataError("the stored standardization does not hold 'mean' and 'scale'")
-        try:
-            mean = np.asarray(stored["mean"], dtype=np.float64)
-            scale = np.asarray(stored["scale"], dtype=np.float64)
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise DataError("the stored standardization does not hold 'mean' and 'scale'") from None
-        if (
-            mean.shape != scale.shape
-            or not np.isfinite(mean).all()
-            or not (np.isfinite(scale) & (scale > 0)).all()
-        ):
-            raise DataError(
-                "the stored standardization is damaged: mean and scale must be finite, scale positive"
-            )
+        finite = all(finite_number(one) for value in values for one in value)
+        if not finite or len(values[0]) != len(values[1]):
+            raise DataError("the stored standardization is damaged: mean and scale must be as many numbers")
+        mean, scale = (np.array(value, dtype=np.float64) for value in values)
+        if not (scale > 0).all():
+            raise DataError("the stored standardization is damaged: scale must be positive")
         return cls(mean, scale)

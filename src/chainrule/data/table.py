@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import csv
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import chain
 from math import isfinite
 from pathlib import Path
@@ -20,11 +21,13 @@ from typing import Any, TextIO
 import numpy as np
 
 from chainrule.errors import FileError
+from chainrule.files import opened
 
 Array = np.ndarray[Any, Any]
 missing_marks = {"", "na", "n/a", "nan", "null", "none", "?"}
 fill_in = ": fill it in, or delete the line"
 delimiters = (",", ";", "\t")
+most_label_bytes = 2**28  # of labels as an array, unless they are all of some length
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,34 +61,33 @@ def load_csv(
     line. columns: read only these features, by name, in this order; without it every column but the
     target is a feature. Raises FileError with line and column for missing, ragged or non-numeric cells.
     """
+    return read_table(path, lambda cells: target, header=header, delimiter=delimiter, columns=columns)
+
+
+def read_table(
+    path: str | Path,
+    choose: Callable[[list[str]], str | int | None],
+    *,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Table:
+    """As `load_csv`, with the target that `choose` names when it sees the cells of the first line."""
     path = Path(path)
-    with opened(path) as file:
-        return CsvReader(path, file, delimiter).table(target, header, columns)
-
-
-def first_row(path: Path) -> list[str]:
-    """The cells of the first line that is not blank. Raises FileError as `load_csv` does."""
-    with opened(path) as file:
-        row = next(CsvReader(path, file, None).rows(), None)
-    if row is None:
-        raise FileError(f"{path}: holds no line of values")
-    return [cell.strip() for cell in row]
+    with text_of(path) as file:
+        return CsvReader(path, file, delimiter).table(choose, header, columns)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[TextIO]:
-    """The file as text; what cannot be opened or decoded raises FileError."""
+def text_of(path: Path) -> Iterator[TextIO]:
+    """The file as text, a pipe too; what cannot be opened or decoded raises FileError."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with opened(path, pipes=True) as (stream, _), TextIOWrapper(stream, "utf-8-sig", newline="") as file:
             yield file
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise FileError(
             f"{path}: not a text file in UTF-8 (byte 0x{error.object[error.start]:02x})"
         ) from None
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 class CsvReader:
@@ -93,20 +95,21 @@ class CsvReader:
 
     def __init__(self, path: Path, file: TextIO, delimiter: str | None) -> None:
         self.path = path
+        lines: Iterator[str] = iter(file)
         if delimiter is None:
-            first = file.readline()
-            file.seek(0)
+            first = next(lines, "")
+            lines = chain([first], lines)
             delimiter = max(delimiters, key=first.count)
         elif len(delimiter) != 1:
             raise FileError(f"delimiter is {delimiter!r}: write a single character, such as ','")
         self.suspicious = False  # the row now read holds an underscore, which float() ignores between digits
-        self.reader = csv.reader(self.watched(file), delimiter=delimiter, strict=True, skipinitialspace=True)
+        self.reader = csv.reader(self.watched(lines), delimiter=delimiter, strict=True, skipinitialspace=True)
         self.line = 0
         self.width = 0
         self.names: list[str] | None = None
 
-    def watched(self, file: TextIO) -> Iterator[str]:
-        for line in file:
+    def watched(self, lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
             self.suspicious = self.suspicious or "_" in line
             yield line
 
@@ -132,12 +135,18 @@ class CsvReader:
         except csv.Error as error:
             raise FileError(f"{self.path}, line {self.reader.line_num}: not CSV ({error})") from None
 
-    def table(self, target: str | int | None, header: bool | None, columns: Sequence[str] | None) -> Table:
+    def table(
+        self,
+        choose: Callable[[list[str]], str | int | None],
+        header: bool | None,
+        columns: Sequence[str] | None,
+    ) -> Table:
         """Read the whole file."""
         rows = self.rows()
         first = next(rows, None)
         if first is None:
             raise FileError(f"{self.path}: holds no line of values")
+        target = choose([cell.strip() for cell in first])
         self.names = self.header(first, target, header, columns)
         if self.names is None:
             rows = chain([first], rows)
@@ -257,10 +266,21 @@ class CsvReader:
                     + f"the target '{shortened(cell)}' is {other}, unlike the target in line {lines[0]}"
                 )
         if not numeric:
+            self.check_lengths(stripped, index, lines)
             return np.array(stripped)
-        values = np.array(stripped, dtype=np.float64)
+        values = np.fromiter(map(float, stripped), np.float64, len(stripped))
         whole = bool((np.abs(values) < 2**53).all()) and bool((values == np.rint(values)).all())
         return values.astype(np.int64) if whole else values
+
+    def check_lengths(self, labels: list[str], index: int, lines: array[int]) -> None:
+        """An array of texts keeps as much room for each as the longest takes."""
+        row = max(range(len(labels)), key=lambda row: len(labels[row]))
+        longest, total = len(labels[row]), sum(map(len, labels))
+        if 4 * longest * len(labels) > most_label_bytes and longest * len(labels) > 100 * total:
+            raise FileError(
+                f"{self.place(lines[row], index)}the target has {longest:,} characters, and "
+                f"{len(labels):,} labels as long would need {4e-9 * longest * len(labels):.1f} GB: shorten it"
+            )
 
     def place(self, line: int, index: int) -> str:
         name = f" ({self.names[index]})" if self.names is not None and self.names[index] else ""

@@ -211,13 +211,7 @@ class Checkpoint(Callback):
 
     def save(self, context: Context) -> None:
         """Write the network as it is now."""
-        target = Path(self.path.format(epoch=context.epoch))
-        part = target.with_name(f"{target.stem}.part{target.suffix}")  # the suffix names the format
-        try:
-            context.network.save(part)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        context.network.save(self.path.format(epoch=context.epoch))
 
 
 def early_stopping_from(value: EarlyStopping | int | None) -> list[Callback]:

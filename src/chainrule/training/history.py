@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import FileError, MissingExtraError
+from chainrule.files import write_whole
 from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
 from chainrule.training.curves import Panel, draw_panels, epoch_ticks
@@ -157,10 +158,8 @@ class History:
         lines += [
             ",".join("" if value is None else repr(value) for value in astuple(row)) for row in self.rows
         ]
-        target = Path(path)
-        part = target.with_name(target.name + ".part")  # replaced as a whole: never half a file
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(part, target)
+        content = ("\n".join(lines) + "\n").encode()
+        write_whole(Path(path), lambda stream: stream.write(content))
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
@@ -199,7 +198,8 @@ class History:
 
     def save_svg(self, path: str | os.PathLike[str]) -> None:
         """Write `to_svg()` to a file."""
-        Path(path).write_text(self.to_svg(), encoding="utf-8")
+        content = self.to_svg().encode()
+        write_whole(Path(path), lambda stream: stream.write(content))
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """The curves as a matplotlib figure, also written to `path` if given (.png, .pdf, .svg).
@@ -229,7 +229,11 @@ class History:
             axes.grid(alpha=0.3)
             axes.legend()
         if path is not None:
-            figure.savefig(path, dpi=120)
+            target = Path(path)
+            kind = target.suffix[1:] or figure.canvas.get_default_filetype()
+            if not target.suffix:  # as matplotlib does
+                target = target.with_name(f"{target.name}.{kind}")
+            write_whole(target, lambda stream: figure.savefig(stream, format=kind, dpi=120))
         figure._repr_png_ = partial(_png, figure)  # Jupyter asks for it; a bare Figure has none
         return figure
 
