@@ -11,7 +11,7 @@ PACKAGE = Path(chainrule.__file__).parent
 
 # Lowest first. A module may import from its own row and from the rows above it in this list.
 LAYERS = (
-    ("version", "errors", "files", "scalars", "tables", "keywords", "_native"),
+    ("version", "shown", "errors", "files", "scalars", "tables", "keywords", "_native"),
     ("formulas",),
     ("initializers",),
     ("layers",),

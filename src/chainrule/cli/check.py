@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.cli.networks import named_layers, read_network_file
+from chainrule.cli.output import say
 from chainrule.cli.runs import open_run
 from chainrule.errors import FileError
 
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     network, X, y = subject(arguments)
     report = check_gradients(network, X, y)
-    print(report)
+    say(report)
     return 0 if report.ok else 1
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from chainrule.cli.output import complain, remark, tell
 from chainrule.cli.runs import open_run
 from chainrule.cli.sources import check_features
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy, load_npz
 from chainrule.errors import FileError, ShapeError
+from chainrule.shown import shown, storable
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -40,13 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = network.predict(X)
     rows = Rows(network, preparation, outputs, X, arguments.probabilities)
     if arguments.output is None:
-        write(sys.stdout, rows)
+        write(sys.stdout, rows, shown)
     else:
         with Path(arguments.output).open("w", encoding="utf-8", newline="") as file:
             write(file, rows)
-        print(f"{len(outputs)} predictions written to {arguments.output}")
+        tell(f"{len(outputs)} predictions written to {arguments.output}")
     if inputs.target is not None:
-        print(rows.compare(inputs.target), file=sys.stderr)
+        remark(rows.compare(inputs.target))
     return 0
 
 
@@ -76,7 +79,7 @@ def read_npz(path: Path, x: str, target: str) -> Inputs:
     except FileError as error:
         inputs = Inputs(load_npz(path, x, None)[0])  # raises where the inputs were what is wrong
         if f"no array named '{target}'" not in str(error):
-            print(f"chainrule: not compared with the target: {error}", file=sys.stderr)
+            complain(f"not compared with the target: {error}")
         return inputs
 
 
@@ -159,7 +162,8 @@ def certainty(outputs: Array) -> Array:
     return best.reshape(-1, 1)
 
 
-def write(file: TextIO, rows: Rows) -> None:
+def write(file: TextIO, rows: Rows, fit: Callable[[str], str] = storable) -> None:
+    """The lines as CSV; what `fit` makes of a label is written."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows.heading)
-    writer.writerows(rows)
+    for row in (rows.heading, *rows):
+        writer.writerow([fit(cell) for cell in row])

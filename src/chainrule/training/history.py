@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import FileError, MissingExtraError
+from chainrule.files import write_whole
 from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
 from chainrule.training.curves import Panel, draw_panels, epoch_ticks
@@ -157,10 +158,8 @@ class History:
         lines += [
             ",".join("" if value is None else repr(value) for value in astuple(row)) for row in self.rows
         ]
-        target = Path(path)
-        part = target.with_name(target.name + ".part")  # replaced as a whole: never half a file
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(part, target)
+        content = ("\n".join(lines) + "\n").encode()
+        write_whole(Path(path), lambda stream: stream.write(content))
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
@@ -199,7 +198,8 @@ class History:
 
     def save_svg(self, path: str | os.PathLike[str]) -> None:
         """Write `to_svg()` to a file."""
-        Path(path).write_text(self.to_svg(), encoding="utf-8")
+        content = self.to_svg().encode()
+        write_whole(Path(path), lambda stream: stream.write(content))
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """The curves as a matplotlib figure, also written to `path` if given (.png, .pdf, .svg).
@@ -209,11 +209,7 @@ class History:
 
         Raises MissingExtraError without matplotlib; `to_svg` needs no package.
         """
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.ticker import PercentFormatter
-        except ImportError:
-            raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
+        Figure, PercentFormatter = _matplotlib()
         panels = self._panels()
         # A Figure of its own, not pyplot: no window, no global list of figures, any thread.
         figure: Any = Figure(figsize=(5.2 * max(len(panels), 1), 3.6), layout="constrained")
@@ -229,7 +225,7 @@ class History:
             axes.grid(alpha=0.3)
             axes.legend()
         if path is not None:
-            figure.savefig(path, dpi=120)
+            _save_figure(figure, Path(path))
         figure._repr_png_ = partial(_png, figure)  # Jupyter asks for it; a bare Figure has none
         return figure
 
@@ -260,6 +256,36 @@ class History:
     def _repr_html_(self) -> str:
         table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
+
+
+def _matplotlib() -> tuple[Any, Any]:
+    """The classes that `plot` needs; no backend, which a setting may name that is not installed here."""
+    try:
+        return _figure_classes()
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
+    except ValueError:  # MPLBACKEND of a notebook, in a program that it started
+        setting = os.environ.pop("MPLBACKEND", None)
+        if setting is None:
+            raise
+        try:
+            return _figure_classes()
+        finally:
+            os.environ["MPLBACKEND"] = setting
+
+
+def _figure_classes() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    return Figure, PercentFormatter
+
+
+def _save_figure(figure: Any, path: Path) -> None:
+    """The figure in the form that the file's ending names, as a whole; without an ending it is a PNG."""
+    if not path.suffix:
+        path = path.with_name(f"{path.name}.png")
+    write_whole(path, lambda stream: figure.savefig(stream, format=path.suffix[1:], dpi=120))
 
 
 def _png(figure: Any) -> bytes:
