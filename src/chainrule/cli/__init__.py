@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from chainrule.cli import ending
 from chainrule.cli.arguments import build_parser
-from chainrule.cli.output import complain, drop_output, reason, streams, writable
+from chainrule.cli.output import complain, drop_output, reason, streams, told_warnings, writable
 from chainrule.errors import ChainruleError, NonFiniteError
 
 __all__ = ["main"]
@@ -26,7 +26,7 @@ TRACEBACK = "CHAINRULE_TRACEBACK"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` is sys.argv[1:] by default. Returns the exit code."""
     try:
-        with streams() as closed, ending.handled():
+        with streams() as closed, told_warnings(), ending.handled():
             return command(argv, closed=closed)
     except KeyboardInterrupt as error:  # as the last line was about to be left
         return code_of(error)
