@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 
 from chainrule.cli import ending
 from chainrule.cli.arguments import build_parser
-from chainrule.cli.output import complain, drop_output, reason, streams, told_warnings, writable
+from chainrule.cli.output import complain, drop_output, flush_output, reason, streams, told_warnings
 from chainrule.errors import ChainruleError, NonFiniteError
 
 __all__ = ["main"]
@@ -37,7 +36,7 @@ def command(argv: Sequence[str] | None, *, closed: bool) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        flush_output()
         if closed and not has_product(arguments):
             complain("standard output is closed, so the result is lost")
             return failed
@@ -60,9 +59,7 @@ def command(argv: Sequence[str] | None, *, closed: bool) -> int:
         complain(f"not enough memory: {error}" if str(error) else "not enough memory")
         return refused
     except OSError as error:
-        full = not writable()
-        where = error.filename or ("standard output" if full else None)
-        complain(f"{where}: {error.strerror}" if where else reason(error))
+        complain(f"{error.filename}: {error.strerror}" if error.filename else reason(error))
         return refused
     except Exception as error:
         if os.environ.get(TRACEBACK):

@@ -25,7 +25,7 @@ def tell(text: object = "") -> None:
     """The same from a command whose product is a file, which is made whether or not somebody reads this."""
     try:
         say(text)
-        sys.stdout.flush()
+        flush_output()
     except OSError:
         drop_output()
 
@@ -53,14 +53,15 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def writable() -> bool:
-    """Whether standard output took what was printed; if not, it is dropped."""
+def flush_output() -> None:
+    """Raise OSError that names standard output where it did not take what was printed."""
     try:
         sys.stdout.flush()
-    except OSError:
+    except BrokenPipeError:
+        raise
+    except OSError as error:
         drop_output()
-        return False
-    return True
+        raise OSError(error.errno, error.strerror, "standard output") from None
 
 
 def drop_output() -> None:

@@ -56,7 +56,7 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Source text within a line; as HTML where it holds a |, which would end the cell of a table, or a tag."""
+    """Source text within a line; as HTML where it holds a |, which would end a table's cell, or a tag."""
     if "|" in text or _TAG.search(text):
         return f"<code>{escape(text).replace('|', '&#124;')}</code>"
     return f"`{text}`"
