@@ -11,7 +11,8 @@ PACKAGE = Path(chainrule.__file__).parent
 
 # Lowest first. A module may import from its own row and from the rows above it in this list.
 LAYERS = (
-    ("version", "errors", "files", "foreign", "keywords", "memory", "norms", "scalars", "tables", "_native"),
+    ("version", "shown", "errors", "files", "foreign", "keywords"),
+    ("memory", "norms", "scalars", "tables", "_native"),
     ("formulas",),
     ("initializers",),
     ("layers",),

@@ -5,9 +5,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from chainrule.shown import LONGEST_MESSAGE, clipped, shown
+
 
 class ChainruleError(Exception):
-    """Base of every error that chainrule raises on purpose."""
+    """Base of every error that chainrule raises on purpose.
+
+    Its message can be shown as it is: a control character from a file or an argument stands in it as an
+    escape, and of one that quotes more than a screen the middle is left out.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_fit(one) if isinstance(one, str) else one for one in args))
+
+
+def _fit(message: str) -> str:
+    return clipped(shown(message), LONGEST_MESSAGE)
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -57,5 +70,8 @@ def describe(value: Any) -> str:
         isinstance(value, int) and abs(value) >= 10**40
     ):  # Python refuses to print what is longer than 4300 digits
         return f"an integer of about {int(value.bit_length() * math.log10(2)) + 1} digits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # such an integer within a list
+        return type(value).__name__
     return text if len(text) <= 40 else type(value).__name__

@@ -6,12 +6,14 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 
+from chainrule.cli.output import complain, remark, tell
 from chainrule.cli.runs import open_run
 from chainrule.cli.sources import check_features
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
@@ -21,6 +23,7 @@ from chainrule.data.table import read_table
 from chainrule.errors import FileError, NonFiniteError, ShapeError
 from chainrule.files import descriptor, write_whole
 from chainrule.finite import output_problem
+from chainrule.shown import shown, storable
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -51,13 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     rows = Rows(network, preparation, outputs, X, arguments.probabilities)
     if arguments.output is None:
-        write(sys.stdout, rows)
+        write(sys.stdout, rows, shown)
     else:
         write_whole(arguments.output, lambda stream: write_to(stream, rows))
         if descriptor(arguments.output) is None:  # /dev/stdout: the line would stand among the predictions
-            print(f"{len(outputs)} predictions written to {arguments.output}")
+            tell(f"{len(outputs)} predictions written to {arguments.output}")
     if inputs.target is not None:
-        print(rows.compare(inputs.target), file=sys.stderr)
+        remark(rows.compare(inputs.target))
     return 0
 
 
@@ -89,7 +92,7 @@ def read_npz(path: Path, x: str, target: str) -> Inputs:
         try:
             return Inputs(inputs, archive.read(target, len(inputs), x))
         except FileError as error:
-            print(f"chainrule: not compared with the target: {error}", file=sys.stderr)
+            complain(f"not compared with the target: {error}")
             return Inputs(inputs)
 
 
@@ -175,7 +178,8 @@ def write_to(stream: BinaryIO, rows: Rows) -> None:
     file.detach()
 
 
-def write(file: TextIO, rows: Rows) -> None:
+def write(file: TextIO, rows: Rows, fit: Callable[[str], str] = storable) -> None:
+    """The lines as CSV; what `fit` makes of a label is written."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows.heading)
-    writer.writerows(rows)
+    for row in (rows.heading, *rows):
+        writer.writerow([fit(cell) for cell in row])

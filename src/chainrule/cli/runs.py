@@ -8,6 +8,7 @@ file is copied to; `run.json` repeats it for readers.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -15,8 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainrule.cli.output import reason
 from chainrule.data import Preparation
 from chainrule.errors import FileError
+from chainrule.files import write_whole
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -76,23 +79,38 @@ def remove_history(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def save_curves(history: History, folder: Path) -> Path:
-    """curves.png by matplotlib, or curves.svg where matplotlib is not installed."""
+def save_curves(history: History, folder: Path) -> str | None:
+    """curves.png by matplotlib, or curves.svg where matplotlib is not installed or does not work here.
+
+    Returns why there is no curves.png although matplotlib is installed, else None.
+    """
+    said = None
     if find_spec("matplotlib") is not None:
-        history.plot(folder / "curves.png")
-        return folder / "curves.png"
+        try:
+            history.plot(folder / "curves.png")
+            return None
+        except Exception as error:  # its settings, its fonts, a compiled part that does not load
+            said = f"{folder / 'curves.png'} was not written ({reason(error)}); curves.svg is there instead"
     history.save_svg(folder / "curves.svg")
-    return folder / "curves.svg"
+    return said
 
 
 def save_description(folder: Path, model: Path, preparation: Preparation, facts: Mapping[str, Any]) -> None:
-    """Write run.json as a whole, never half of it."""
+    """Write run.json as a whole, never half of it; a number that is not finite is null there."""
     content = {"format": format_version, "model": model.name, **facts, "preparation": preparation.to_json()}
-    part = folder / f"{description_name}.part"
-    part.write_text(
-        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    part.replace(folder / description_name)
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A lone surrogate, such as a byte of an argument that is not UTF-8, becomes the escape that JSON has.
+    encoded = text.encode("utf-8", "backslashreplace")
+    write_whole(folder / description_name, lambda stream: stream.write(encoded))
+
+
+def finite(value: Any) -> Any:
+    """Plain JSON, which has no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def open_run(place: str | Path) -> tuple[Network, Preparation]:

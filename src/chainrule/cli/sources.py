@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.cli.output import tell
 from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, split
 from chainrule.data.mnist import mnist_url
 from chainrule.data.table import is_number, listed, read_table
@@ -83,14 +84,22 @@ def load_problem(arguments: argparse.Namespace) -> Problem:
 
 def mnist(arguments: argparse.Namespace) -> Problem:
     """MNIST's own division into training and test set."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chainrule" / "mnist"
     X_train, y_train, X_test, y_test = load_mnist(
-        Path(arguments.data) if arguments.data else cache,
+        Path(arguments.data) if arguments.data else mnist_folder(),
         download=not arguments.no_download,
         url=arguments.url or mnist_url,
-        report=print,
+        report=tell,
     )
     return Problem("mnist", X_train, y_train, X_test, y_test, np.arange(10))
+
+
+def mnist_folder() -> Path:
+    """Where MNIST is downloaded to. Raises FileError where this user has no home."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # the user has no home directory
+        raise FileError("there is no home directory to keep MNIST in: write --data DIR") from None
+    return cache / "chainrule" / "mnist"
 
 
 def csv_problem(path: Path, arguments: argparse.Namespace) -> Problem:

@@ -31,6 +31,7 @@ from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty
+from chainrule.shown import quoted
 from chainrule.training.history import History
 from chainrule.training.optimizers import SGD
 from chainrule.version import __version__
@@ -154,14 +155,14 @@ def _meta(task: Task) -> Json:
         "python": platform.python_version(),
         "dtype": str(network.dtype),
         "seed": network.seed,
-        "title": network.name or "",
+        "title": quoted(network.name or ""),
         "network": repr(network),
         "loss": repr(task.loss),
         "penalty": None if task.penalty is None else repr(task.penalty),
         "parameters": network.count_parameters(),
         "sample": task.sample,
         "samples": len(task.X),
-        "label": str(np.asarray(task.y).tolist()[task.sample]),
+        "label": quoted(np.asarray(task.y).tolist()[task.sample]),
         "training_size": task.training_size,
         "budget": task.budget,
         "eta": task.eta,

@@ -7,6 +7,7 @@ folded, pictures as SVG files.  A plain CommonMark reader shows the same with fo
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -106,7 +107,8 @@ class Writer:
                 marks = [f"{number}." if ordered else "-" for number in range(1, len(items) + 1)]
                 return "\n".join(f"{mark} {inline(item)}" for mark, item in zip(marks, items, strict=True))
             case Code(source, language):
-                fence = "````" if "```" in source else "```"
+                runs = (len(run) for run in re.findall("`+", source))
+                fence = "`" * max(3, 1 + max(runs, default=0))
                 return f"{fence}{language}\n{source.rstrip()}\n{fence}"
             case Strip(badges):
                 return "\n".join(

@@ -35,6 +35,7 @@ from chainrule.explaining.outline_ends import loss_blocks, update_blocks
 from chainrule.explaining.outline_flow import finding_block, flow_blocks
 from chainrule.explaining.outline_reference import algorithm_section, notation_section, slips_section
 from chainrule.formulas.notation import notation_from
+from chainrule.shown import shown_tree
 
 Json = Mapping[str, Any]
 Language = Literal["en", "zh", "en+zh"]
@@ -50,7 +51,7 @@ def outline(
     linear: formulas are laid out for lines of text (the terminal), fractions with a slash.
     Raises ValueError for a document of another schema, an unknown language or notation.
     """
-    found = documents.read(document)
+    found = cast(Json, shown_tree(documents.read(document)))
     meta = found["meta"]
     spoken = language_from(language or meta["language"])
     name = notation or meta["notation"]

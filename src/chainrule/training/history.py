@@ -209,11 +209,7 @@ class History:
 
         Raises MissingExtraError without matplotlib; `to_svg` needs no package.
         """
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.ticker import PercentFormatter
-        except ImportError:
-            raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
+        Figure, PercentFormatter = _matplotlib()
         panels = self._panels()
         # A Figure of its own, not pyplot: no window, no global list of figures, any thread.
         figure: Any = Figure(figsize=(5.2 * max(len(panels), 1), 3.6), layout="constrained")
@@ -229,11 +225,7 @@ class History:
             axes.grid(alpha=0.3)
             axes.legend()
         if path is not None:
-            target = Path(path)
-            kind = target.suffix[1:] or figure.canvas.get_default_filetype()
-            if not target.suffix:  # as matplotlib does
-                target = target.with_name(f"{target.name}.{kind}")
-            write_whole(target, lambda stream: figure.savefig(stream, format=kind, dpi=120))
+            _save_figure(figure, Path(path))
         figure._repr_png_ = partial(_png, figure)  # Jupyter asks for it; a bare Figure has none
         return figure
 
@@ -264,6 +256,36 @@ class History:
     def _repr_html_(self) -> str:
         table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
+
+
+def _matplotlib() -> tuple[Any, Any]:
+    """The classes that `plot` needs; no backend, which a setting may name that is not installed here."""
+    try:
+        return _figure_classes()
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
+    except ValueError:  # MPLBACKEND of a notebook, in a program that it started
+        setting = os.environ.pop("MPLBACKEND", None)
+        if setting is None:
+            raise
+        try:
+            return _figure_classes()
+        finally:
+            os.environ["MPLBACKEND"] = setting
+
+
+def _figure_classes() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    return Figure, PercentFormatter
+
+
+def _save_figure(figure: Any, path: Path) -> None:
+    """The figure in the form that the file's ending names, as a whole; without an ending it is a PNG."""
+    if not path.suffix:
+        path = path.with_name(f"{path.name}.png")
+    write_whole(path, lambda stream: figure.savefig(stream, format=path.suffix[1:], dpi=120))
 
 
 def _png(figure: Any) -> bytes:
