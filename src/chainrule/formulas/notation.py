@@ -49,6 +49,7 @@ class Notation:
 
     hadamard: the sign of products entry by entry.  function: the letter of an activation function, which has
     a layer where `functions_numbered`.
+    bias_column: dense layers are written with one Θ = [b, W], and a_0 = 1.
     parameters: letters of parameters that do not go by their own names.  brackets: layer numbers stand in
     parentheses.  input_number: the number of the input layer.  output_layer: what a layer's output carries,
     "l", or "l+1" where W^l joins layer l to l+1.  number, last: see `at`.
@@ -66,6 +67,7 @@ class Notation:
     brackets: bool = False
     input_number: int = 1
     output_layer: str = "l"
+    bias_column: bool = False
     number: int | None = None
     last: int | None = None
 
@@ -211,18 +213,25 @@ UFLDL = Notation(
     output_layer="l+1",
 )  # fmt: skip
 
-# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  Its Θ^(l) is b^(l) as column 0
-# beside W^(l); the two are printed apart, since only a dense layer can be written with one Θ.
+# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  A dense layer has one Θ^(l), the bias as
+# its column 0: a formula is written so by what makes it, since W and b stay the letters of every other layer.  Δ is
+# the gradient by Θ of one sample, D their mean; ∂J/∂Θ has the penalty too.
 NG = Notation(
     _letters(
         "J", ("m", "m"), {}, target="y", input="a l", image="a l", preactivation="z l+1", activation="a l+1",
         output="a l+1", output_image="a l+1", prediction="a L", logits="z L",
-    ),
+    )
+    | {
+        "gradient of penalty by Θ": Letter("Ω", by=Letter("Θ", "l")),
+        "gradient of parameter Θ of the data": Letter("D", "l"),
+        "gradient of parameter Θ of a sample": Letter("Δ", "l"),
+    },
     name="ng",
     hadamard=".*",
     function="g",
     brackets=True,
     output_layer="l+1",
+    bias_column=True,
 )  # fmt: skip
 
 # Seed 004: matrices whose columns are the samples, C the cost, derivatives written out; the input is layer 0.
