@@ -172,6 +172,7 @@ class Maps(Block):
 
     left_out: how many more there are, the norms of which are smaller.  quantity: the tensor's id.
     axes: which axes of the tensor (samples last) run down and across, for who points at a cell.
+    first: the numbers of the first row and column.
     """
 
     symbol: Box
@@ -181,6 +182,7 @@ class Maps(Block):
     left_out: int = 0
     quantity: str = ""
     axes: tuple[int, int] = (0, 1)
+    first: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ from chainrule.explaining.numbering import layer_numbers
 from chainrule.explaining.parts import say_json
 from chainrule.explaining.pictures import resolved
 from chainrule.explaining.slips import slips_of
+from chainrule.explaining.theta_form import in_form_of
 from chainrule.formulas.exchange import pack, plain
+from chainrule.formulas.notation import notation_from
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty
@@ -90,7 +92,7 @@ def document_of(task: Task) -> Json:
         training_size=task.training_size,
         batch_size=len(task.X),
     )
-    return {
+    document = {
         "schema": SCHEMA,
         "meta": _meta(task),
         **model.document,
@@ -111,6 +113,7 @@ def document_of(task: Task) -> Json:
         "conventions": conventions_of(network, task.loss, task.penalty),
         "slips": slips_of(network, task.loss, task.penalty),
     }
+    return in_form_of(document, notation_from(task.notation))
 
 
 def _refuse_what_is_not_finite(step: Any) -> None:

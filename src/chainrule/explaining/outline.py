@@ -33,6 +33,8 @@ from chainrule.explaining.outline_cards import Layout, backward_card, forward_ca
 from chainrule.explaining.outline_ends import loss_blocks, update_blocks
 from chainrule.explaining.outline_flow import finding_block, flow_blocks
 from chainrule.explaining.outline_reference import algorithm_section, notation_section, slips_section
+from chainrule.explaining.theta_form import in_form_of
+from chainrule.explaining.theta_texts import INDICES
 from chainrule.formulas.notation import notation_from
 
 Json = Mapping[str, Any]
@@ -53,6 +55,7 @@ def outline(
     meta = found["meta"]
     spoken = language_from(language or meta["language"])
     name = notation or meta["notation"]
+    found = in_form_of(found, notation_from(name))
     last = max((card["number"] for card in found["cards"]), default=1)
     layout = Layout(found, notation_from(name), linear, last)
     sections = (
@@ -108,6 +111,8 @@ def _verdict(found: Json) -> Section:
             Say("kernel = formula", "内核 = 公式"), same(f"{worst:.0e}"), "good" if worst < 1e-9 else "bad"
         ),
     ]  # fmt: skip
+    counted = INDICES if "theta" in found else Say("Indices count from 0.", "下标从 0 开始。")
+    counted = counted + Say(" The one behind a semicolon is the sample.", "分号后的下标是样本。")
     bad = [finding for finding in found["findings"] if finding["level"] in ("bad", "warning")]
     blocks: list[Block] = [Strip(tuple(badges), id="strip")]
     blocks += [finding_block(finding) for finding in bad[:3]]
@@ -118,12 +123,12 @@ def _verdict(found: Json) -> Section:
                 f"samples; numbers of "
                 f"single samples are those of sample {meta['sample']}. Formulas that are printed are those "
                 f"that were "
-                "executed. Indices count from 0; the one behind a semicolon is the sample. Factors are "
+                f"executed. {counted.en} Factors are "
                 "printed with four digits, but products are those of the unrounded factors: their last "
                 "digit may differ.",
                 f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 "
                 f"{meta['sample']}。"
-                "打印的公式就是执行的公式。下标从 0 开始，分号后的下标是样本。因子打印四位有效数字，"
+                f"打印的公式就是执行的公式。{counted.zh}因子打印四位有效数字，"
                 "乘积由未舍入的因子算得，末位可能不同。",
             ),
             quiet=True,

@@ -13,8 +13,9 @@ from typing import Any
 
 from chainrule.explaining.blocks import Block, Card, Formula, Paragraph, Say, same, say_from
 from chainrule.explaining.outline_pictures import picture_blocks
+from chainrule.explaining.outline_theta import first_indices, theta_blocks
 from chainrule.explaining.shapes import shape_box
-from chainrule.explaining.worked import element_from, worked_block
+from chainrule.explaining.worked import First, element_from, worked_block
 from chainrule.formulas import Equation, Expression, Symbol
 from chainrule.formulas.boxes import Box
 from chainrule.formulas.compose import Composer, definitions
@@ -56,6 +57,10 @@ class Layout:
             return tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
 
         return Composer(notation, self.linear, refers if tensors and not self.linear else None)
+
+    def first(self, card: Json | None) -> First:
+        """Where the indices of a card's symbols begin; card None: of the loss."""
+        return first_indices(self.document, card)
 
     def equation_box(self, one: Json, *, general: bool, number: int | None = None) -> Box:
         """A part's equation as boxes."""
@@ -170,6 +175,7 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
     yield Formula(compose(equation, sized), "sized", note=_ranges(one), id=f"{prefix}-sized")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), sized), "definition")
+    yield from theta_blocks(layout.document, one, equation, sized)
     yield from shape_blocks(layout, equation, one)
     left = equation.left
     assert isinstance(left, Symbol)
@@ -179,6 +185,7 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
             tuple(found["index"]),
             element_from(found["element"]),
             sized,
+            layout.first(card),
             why=say_from(found["why"]),
             quantity=one["quantity"],
             id=f"{prefix}-worked{count + 1}",

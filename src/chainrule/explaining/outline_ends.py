@@ -114,6 +114,7 @@ def _part(layout: Layout, one: Json) -> Iterator[Block]:
             tuple(found["index"]),
             element_from(found["element"]),
             layout.composer(layout.last),
+            layout.first(None),
             why=say_from(found["why"]),
             id=f"{identifier}-worked{count + 1}",
         )

@@ -7,7 +7,7 @@ printed.  The index of the sample is shown only where samples mix (gradients): e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.explaining.blocks import Say, Worked
@@ -38,6 +38,13 @@ from chainrule.formulas.expression import Symbol
 Json = dict[str, Any]
 SHOWN = 3  # terms of a sum written out in a line; the table has more of them
 _SIGNS = {"maximum": "max", "minimum": "min", "max": "max"}
+# (symbol, None for a named intermediate; how many indices) -> the number that each of them begins with.
+First = Callable[[Symbol | None, int], Sequence[int]]
+
+
+def from_zero(symbol: Symbol | None, axes: int) -> Sequence[int]:
+    """Indices count from 0."""
+    return (0,) * axes
 
 
 def element_json(element: Element) -> Json:
@@ -71,10 +78,15 @@ def element_from(found: Mapping[str, Any]) -> Element:
 
 
 def worked_block(
-    left: Symbol, index: tuple[int, ...], element: Element, composer: Composer, **more: Any
+    left: Symbol,
+    index: tuple[int, ...],
+    element: Element,
+    composer: Composer,
+    first: First = from_zero,
+    **more: Any,
 ) -> Worked:
-    """The block of an element; `more`: why, quantity, id."""
-    printer = Printer(composer, mixes_samples(left, index, element))
+    """The block of an element; first: where the indices of a symbol begin; `more`: why, quantity, id."""
+    printer = Printer(composer, mixes_samples(left, index, element), first)
     main = main_sum(element)
     terms: tuple[tuple[Box, tuple[str, ...], str], ...] = ()
     total = ""
@@ -122,12 +134,13 @@ def has_samples(symbol: Symbol) -> bool:
 class Printer:
     """Elements as boxes: with symbols or with numbers."""
 
-    def __init__(self, composer: Composer, samples: bool) -> None:
-        self.composer, self.samples = composer, samples
+    def __init__(self, composer: Composer, samples: bool, first: First = from_zero) -> None:
+        self.composer, self.samples, self.first = composer, samples, first
 
     def entry(self, symbol: Symbol | None, name: str, index: tuple[int, ...]) -> Box:
         """A letter with the entry's index below, the sample's behind a semicolon where it matters."""
         sampled = symbol is None or has_samples(symbol)
+        index = tuple(i + start for i, start in zip(index, self.first(symbol, len(index)), strict=True))
         shown = index[:-1] if sampled and index else index
         parts: list[Box] = [Numeral(str(i)) for i in shown]
         sub = listed(*parts) if parts else None
