@@ -23,6 +23,7 @@ from chainrule.explaining.blocks import (
 )
 from chainrule.explaining.numbers import short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
+from chainrule.explaining.outline_theta import theta_entry
 from chainrule.explaining.worked import element_from, figure, worked_block
 from chainrule.formulas import Symbol
 from chainrule.formulas.boxes import PRODUCT, Box, Numeral, Scripts, Sign, Under, Word, row, tight
@@ -222,7 +223,8 @@ def _update_row(one: Json) -> tuple[Cell, ...]:
 def _step(card: Json, layout: Layout) -> Worked:
     worked = card["worked"]
     sub = Word(f"{worked['name']}[{', '.join(map(str, worked['index']))}]")
-    theta: Box = Scripts(Word("θ"), sub=sub)
+    own = theta_entry(layout.document, layout.composer(_number_of(layout, worked)), worked["name"], worked["index"])
+    theta: Box = own or Scripts(Word("θ"), sub=sub)
     grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
     symbols = row(theta, Sign("−"), Word("η"), grad)
     product = row(
@@ -242,6 +244,12 @@ def _step(card: Json, layout: Layout) -> Worked:
         index=tuple(worked["index"]),
         id="U-worked",
     )
+
+
+def _number_of(layout: Layout, worked: Json) -> int:
+    """The number of the layer whose parameter is worked out."""
+    layer = worked["name"].rpartition(".")[0]
+    return int(next(card["number"] for card in layout.document["cards"] if card["layer"] == layer))
 
 
 def _penalty(layout: Layout, card: Json) -> Iterator[Block]:

@@ -21,10 +21,14 @@ from chainrule.explaining.blocks import (
 from chainrule.explaining.notation_rows import symbols_in_order
 from chainrule.explaining.outline_cards import Layout
 from chainrule.explaining.outline_ends import loss_equation
+from chainrule.explaining.outline_theta import a_0, about_theta, all_layers, theta_letter
+from chainrule.explaining.theta_form import theta_layers
+from chainrule.explaining.theta_formulas import in_general
 from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol, broadcast_samples
 from chainrule.formulas.boxes import Box, Numeral, listed
 from chainrule.formulas.exchange import unpack
 from chainrule.formulas.places import NOWHERE
+from chainrule.formulas.printing import compose
 
 Json = Mapping[str, Any]
 LONG = 40  # rows: a longer table is shown on demand
@@ -41,14 +45,17 @@ def notation_section(layout: Layout) -> Section:
     others = [notation for name, notation in NOTATIONS.items() if name != own.name]
     layouts = [replace(layout, notation=notation, _trees={}) for notation in (own, *others)]
     rows = layout.document["notation"]
-    blocks: list[Block] = [_letters(layouts, rows["letters"])]
+    own = frozenset(one.name for one in theta_layers(layout.document))
+    blocks: list[Block] = [_letters(layouts, rows["letters"], own)]
+    blocks += about_theta(layout.document)
     if rows["formulas"]:
-        blocks.append(_formulas(layouts, rows["formulas"]))
+        blocks.append(_formulas(layouts, rows["formulas"], own))
     blocks.append(_conventions(layout.document["conventions"]))
     return Section(Say("Notation and conventions", "记号与约定"), tuple(blocks), id="notation")
 
 
-def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
+def _letters(layouts: list[Layout], rows: list[Json], own: frozenset[str]) -> Table:
+    """own: the layers that a notation may write with Θ."""
     head: tuple[Cell, ...] = (
         Say("meaning", "含义"),
         *(_source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)),
@@ -56,7 +63,7 @@ def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
     body: list[tuple[Cell, ...]] = [
         (
             say_from(row["meaning"]),
-            *(_letter(layout, unpack(row["nodes"])[row["root"]]) for layout in layouts),
+            *(_letter(layout, unpack(row["nodes"])[row["root"]], own) for layout in layouts),
         )
         for row in rows
     ]
@@ -69,7 +76,7 @@ def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
         *(same(layout.notation.hadamard) for layout in layouts),
     )
     symbols = [unpack(row["nodes"])[row["root"]] for row in rows]
-    spread = [row for symbol in symbols if _is_bias(symbol) for row in _over_samples(layouts, symbol)]
+    spread = [row for symbol in symbols if _is_bias(symbol) for row in _over_samples(layouts, symbol, own)]
     caption = Say("Letters here and in other texts", "本文与其他文献的记号")
     return Table(head, (*body, *spread, first, sign), caption=caption, id="letters")
 
@@ -78,12 +85,19 @@ def _is_bias(symbol: Expression) -> bool:
     return isinstance(symbol, Symbol) and symbol.role == "parameter b"
 
 
-def _over_samples(layouts: list[Layout], bias: Expression) -> Iterator[tuple[Cell, ...]]:
+def _over_samples(
+    layouts: list[Layout], bias: Expression, own: frozenset[str]
+) -> Iterator[tuple[Cell, ...]]:
     """What seed 004 writes for a vector that all samples have, and for a sum over them."""
     hat = broadcast_samples(bias)
     yield (
         Say("the bias, copied into every column (sample)", "偏置，复制到每一列（每个样本）"),
-        *(layout.composer().box(hat, NOWHERE) for layout in layouts),
+        *(
+            a_0(layout.composer())
+            if own and layout.notation.bias_column
+            else layout.composer().box(hat, NOWHERE)
+            for layout in layouts
+        ),
     )
     yield (
         Say(
@@ -99,24 +113,39 @@ def _source(notation: Notation, *, own: bool) -> Say:
     return Say(f"{name}, here", f"{name}，本文") if own else same(name)
 
 
-def _letter(layout: Layout, symbol: Expression) -> Box:
+def _letter(layout: Layout, symbol: Expression, own: frozenset[str]) -> Box:
     assert isinstance(symbol, Symbol)
+    if own and layout.notation.bias_column:
+        found = theta_letter(symbol.role, layout.composer(), _has_others(layout, symbol.name, own))
+        if found is not None:
+            return found
     return layout.composer().letter(layout.notation.letter(symbol))
 
 
-def _formulas(layouts: list[Layout], formulas: list[Json]) -> Table:
+def _has_others(layout: Layout, name: str, own: frozenset[str]) -> bool:
+    """Whether a layer without Θ has a parameter of this name."""
+    layers = all_layers(layout.document["graph"]["layers"])
+    return any(name in layer.get("parameters", ()) and layer["name"] not in own for layer in layers)
+
+
+def _formulas(layouts: list[Layout], formulas: list[Json], own: frozenset[str]) -> Table:
     """One step per row, a notation per column."""
     head: tuple[Cell, ...] = tuple(
         _source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)
     )
-    rows = tuple(tuple(_formula(layout, one) for layout in layouts) for one in formulas)
+    rows = tuple(tuple(_formula(layout, one, own) for layout in layouts) for one in formulas)
     caption = Say("The same formulas of a dense layer", "全连接层的同一组公式")
     return Table(head, rows, caption=caption, id="same-formulas")
 
 
-def _formula(layout: Layout, one: Json) -> Cell:
-    """The formula; "" where a notation has one letter for both sides, as Ng has for δ."""
+def _formula(layout: Layout, one: Json, own: frozenset[str]) -> Cell:
+    """The formula; "" where a notation has one letter for both sides, as Ng has for δ, or one formula for
+    two, as Ng has for ∂J/∂W and ∂J/∂b.
+    """
     equation, composer = layout.equation(one), layout.composer()
+    if own and layout.notation.bias_column and not isinstance(equation.right, Symbol):
+        augmented = in_general(equation)
+        return "" if augmented is None else compose(augmented, composer)
     assert isinstance(equation.left, Symbol)
     if isinstance(equation.right, Symbol):
         letters = {composer.letter(layout.notation.letter(side)) for side in (equation.left, equation.right)}

@@ -6,13 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.explaining import theta_texts
-from chainrule.explaining.blocks import Block, Formula, Paragraph, Say, same
+from chainrule.explaining.blocks import Block, Formula, Paragraph, Say
+from chainrule.explaining.theta_formulas import THETA
 from chainrule.explaining.worked import First, from_zero, has_samples
 from chainrule.formulas import Equation, Operation, Symbol, walk
-from chainrule.formulas.boxes import Fence, Numeral, Scripts, Sign, Under, Word, phrase, row, tight
+from chainrule.formulas.boxes import (
+    POWER,
+    Box,
+    Fence,
+    Fraction,
+    Numeral,
+    Scripts,
+    Sign,
+    Under,
+    Word,
+    listed,
+    phrase,
+    row,
+    tight,
+)
 from chainrule.formulas.compose import Composer
 from chainrule.formulas.element_rules import ONES
-from chainrule.formulas.notation import Letter
+from chainrule.formulas.layouts import transposed
 
 Json = Mapping[str, Any]
 
@@ -26,32 +41,35 @@ def first_indices(document: Json, card: Json | None) -> First:
     shapes = (tensors["y"]["shape"][:-1],) if card is None else (card["input_shape"], card["shape"])
     vectors = all(len(shape) <= 1 for shape in shapes) or (card is not None and _is_recurrent(document, card))
 
+    biased_from = 0 if _is_biased(document, card) else 1
+
     def first(symbol: Symbol | None, axes: int) -> Sequence[int]:
         if symbol is not None and symbol.name == ONES:
             return (0,) * axes
         tensor = tensors.get(names.get(symbol.name, "")) if symbol is not None else None
         if tensor is not None and len(tensor["shape"]) == axes:
             return tuple(tensor.get("origin", (0,) * axes))
-        if not vectors or axes == 0:
+        if not vectors or axes == 0 or (symbol is not None and symbol.kind == "scalar"):
             return (0,) * axes
+        if symbol is None and axes == 1:  # an intermediate with a number per unit
+            return (1,)
         if symbol is None or has_samples(symbol):
-            named = symbol is None and axes == 1  # an intermediate with a number per unit
-            return (1,) if named else (0,) if axes == 1 else (*(0,) * (axes - 2), 1, 0)
-        theta = "Θ" in names and "Θ" in symbol.role
-        return (1, int(not _is_biased(document, card))) if theta and axes == 2 else (1,) * axes
+            return (0,) if axes == 1 else (*(0,) * (axes - 2), 1, 0)
+        return (1, biased_from) if symbol.role.endswith("Θ") or " Θ of " in symbol.role else (1,) * axes
 
     return first
 
 
 def _is_recurrent(document: Json, card: Json) -> bool:
-    return any(one["kind"] == "recurrent" and one["name"] == card["layer"] for one in _all(document["graph"]["layers"]))
+    layers = all_layers(document["graph"]["layers"])
+    return any(one["kind"] == "recurrent" and one["name"] == card["layer"] for one in layers)
 
 
-def _all(layers: Sequence[Json]) -> Iterator[Json]:
+def all_layers(layers: Sequence[Json]) -> Iterator[Json]:
     for layer in layers:
         yield layer
         for branch in layer.get("branches", ()):
-            yield from _all(branch)
+            yield from all_layers(branch)
 
 
 def _is_biased(document: Json, card: Json | None) -> bool:
@@ -70,8 +88,7 @@ def theta_blocks(document: Json, one: Json, equation: Equation, composer: Compos
         if isinstance(node, Operation) and node.rule.name == "with_ones":
             (a,) = node.operands
             assert isinstance(a, Symbol)
-            letter = composer.letter(composer.notation.letter(a), Numeral("0"))
-            yield Formula(row(letter, Sign("="), Numeral("1")), "definition", "S2 1.1.3")
+            yield Formula(a_0(composer, a), "definition", "S2 1.1.3")
 
 
 def _delta(composer: Composer) -> Any:
@@ -84,13 +101,10 @@ def _one_sample(composer: Composer) -> Any:
     """Δ^(l)(x^(b)) = ∂J^(b)/∂z^(l+1) (a^(l))^T"""
     notation = composer.notation
     z, a = (notation.letter(Symbol(name, role)) for name, role in (("z", "preactivation"), ("a", "input")))
-    by = composer.letter(Letter(notation.loss, layer="", by=z))
-    transposed = Scripts(Fence(composer.letter(a)) if composer.linear else composer.letter(a), sup=Sign("⊤"))
-    return row(_delta(composer), Sign("="), _of_sample(by), transposed)
-
-
-def _of_sample(by: Any) -> Any:
-    return by
+    J = Scripts(Word(notation.loss), sup=phrase("(b)"))
+    above, below = tight(Sign("∂"), J), tight(Sign("∂"), composer.letter(z))
+    by = tight(above, Sign("/"), below, binds=POWER) if composer.linear else Fraction(above, below)
+    return row(_delta(composer), Sign("="), by, transposed(composer, composer.letter(a)))
 
 
 def _mean(composer: Composer, weighted: bool) -> Any:
@@ -103,19 +117,48 @@ def _mean(composer: Composer, weighted: bool) -> Any:
     return row(D, Sign("="), composer.fraction(Numeral("1"), m), body)
 
 
-# -- what has no Θ -------------------------------------------------------------------------------------------
+def theta_entry(document: Json, composer: Composer, name: str, index: Sequence[int]) -> Box | None:
+    """The letter of an entry of Θ; None where the array is no Θ."""
+    tensor = document["tensors"].get(name, {})
+    if "theta" not in document or not name.endswith(".Θ"):
+        return None
+    places = (Numeral(str(i + start)) for i, start in zip(index, tensor["origin"], strict=True))
+    return composer.letter(composer.notation.letter(THETA), listed(*places))
+
+
+# -- notation and what has no Θ ------------------------------------------------------------------------------
+
+
+def theta_letter(role: str, composer: Composer, others: bool) -> Box | None:
+    """What stands for W, b and b-hat in a table of letters; None for another role.  others: whether layers
+    without Θ have the letter too.
+    """
+    column = {"parameter W": "j≥1", "parameter b": "j=0"}
+    if role not in column:
+        return None
+    theta = composer.letter(composer.notation.letter(THETA), phrase(column[role]))
+    plain = composer.letter(composer.notation.letter(Symbol(role[-1], role)))
+    return listed(theta, plain, spaced=True) if others else theta
+
+
+def a_0(composer: Composer, a: Symbol | None = None) -> Box:
+    """a_0 = 1"""
+    letter = composer.notation.letter(Symbol("x", "input") if a is None else a)
+    return row(composer.letter(letter, Numeral("0")), Sign("="), Numeral("1"))
 
 
 def about_theta(document: Json) -> Iterator[Block]:
     """Which layers are written with Θ, and what is done with the others."""
+    if "theta" not in document:
+        return
     own = {one["layer"]: one["bias"] for one in document["theta"]}
     unbiased = [name for name, bias in own.items() if not bias]
     others = [
         layer["name"]
-        for layer in _all(document["graph"]["layers"])
+        for layer in all_layers(document["graph"]["layers"])
         if layer.get("parameters") and layer["name"] not in own
     ]
-    yield Paragraph(theta_texts.FORM + same(" ") + theta_texts.INDICES)
+    yield Paragraph(theta_texts.FORM + Say(" ", "") + theta_texts.INDICES)
     for names, text in ((unbiased, theta_texts.UNBIASED), (others, theta_texts.BEYOND)):
         if names:
             yield Paragraph(Say(text.en.format(", ".join(names)), text.zh.format("、".join(names))))

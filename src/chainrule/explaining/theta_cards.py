@@ -70,7 +70,9 @@ def theta_card(card: Json, own: ThetaLayer, sources: Sources) -> Json:
     found = {**card, "tensors": {**tensors, "Θ": own.id}}
     found["forward"] = [_forward(one, own, sources) for one in card["forward"]]
     found["backward"] = list(_backward(card["backward"], own, sources))
-    found["pictures"] = [made for one in card["pictures"] if (made := _picture(one, own, sources)) is not None]
+    found["pictures"] = [
+        made for one in card["pictures"] if (made := _picture(one, own, sources)) is not None
+    ]
     return found
 
 
@@ -141,12 +143,17 @@ def _delta(one: Json, own: ThetaLayer) -> Json:
 
 def _data(W: Json, b: Json | None, own: ThetaLayer) -> Json:
     """D: the elements worked out of ∂J/∂W, and that of ∂J/∂b in column 0."""
-    worked = [
-        {**entry, "index": [entry["index"][0], entry["index"][1] + own.first]} for entry in W["worked"]
-    ]
+    worked = [{**entry, "index": [entry["index"][0], entry["index"][1] + own.first]} for entry in W["worked"]]
     for entry in () if b is None else b["worked"]:
         index = [entry["index"][0], 0]
-        worked.append({**entry, "index": index, "element": bias_gradient(entry["element"])})
+        worked.append(
+            {
+                **entry,
+                "index": index,
+                "element": bias_gradient(entry["element"]),
+                "why": say_json(theta_texts.OF_BIAS),
+            }
+        )
     units, inputs = W["shapes"]["="]
     quantity = f"{'data' if own.penalised else 'gradient'}:{own.id}"
     equation = theta_equations(own.bias)["Θ"]

@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from chainrule.explaining import theta_texts
 from chainrule.explaining.equations import equation_json, recursion
+from chainrule.explaining.outline_theta import all_layers
 from chainrule.explaining.tensors import decode, encode
 from chainrule.explaining.theta_cards import Sources, ThetaLayer, theta_card
 from chainrule.explaining.theta_formulas import (
@@ -66,8 +68,7 @@ def plain_form(document: Json) -> Json:
 
 def theta_form(document: Json) -> Json:
     """The document with Θ; as it is where no layer has one, and where it has this form already."""
-    on = set((document["penalty"] or {}).get("on", ()))
-    found = [] if "theta" in document else list(_dense(document["graph"]["layers"], on))
+    found = [] if "theta" in document else theta_layers(document)
     if not found:
         return document
     old = document["tensors"]
@@ -87,7 +88,10 @@ def theta_form(document: Json) -> Json:
         "theta": [{"layer": layer.name, "bias": layer.bias, "penalised": layer.penalised} for layer in found],
         "tensors": tensors,
         "cards": cards,
-        "graph": {**document["graph"], "layers": [_layer(one, by_name) for one in document["graph"]["layers"]]},
+        "graph": {
+            **document["graph"],
+            "layers": [_layer(one, by_name) for one in document["graph"]["layers"]],
+        },
         "penalty": _penalty(document["penalty"], found),
         "boxes": [_box(box, document["penalty"]) for box in document["boxes"]],
         "conventions": [theta_texts.convention(one) for one in document["conventions"]],
@@ -118,6 +122,13 @@ def _ids(layer: ThetaLayer) -> tuple[str, str]:
 # -- which layers --------------------------------------------------------------------------------------------
 
 
+def theta_layers(document: Json) -> list[ThetaLayer]:
+    """The layers of a document, in either form, that have a Θ."""
+    if "theta" in document:
+        return _layers(document)
+    return list(_dense(document["graph"]["layers"], set((document["penalty"] or {}).get("on", ()))))
+
+
 def _dense(layers: list[Json], on: set[str]) -> Iterator[ThetaLayer]:
     """The layers whose formulas are those of a dense one, on vectors."""
     for layer in layers:
@@ -129,16 +140,25 @@ def _dense(layers: list[Json], on: set[str]) -> Iterator[ThetaLayer]:
 
 
 def _is_dense(layer: Json, bias: bool) -> bool:
-    equations = plain_equations(bias)
     own = ["W", "b"] if bias else ["W"]
     if layer["formulas"] is None or layer["kind"] != "leaf" or sorted(layer["parameters"]) != own:
         return False
     if sorted(layer["learned"]) != own:
         return False
-    names = {name if name in ("forward", "delta") else f"gradient:{name}": name for name in equations}
-    if set(layer["formulas"]["roots"]) != set(names):
+    expected = _plain_trees(bias)
+    if set(layer["formulas"]["roots"]) != set(expected):
         return False
-    return all(_tree(layer["formulas"], root) == equations[name].right for root, name in names.items())
+    trees = unpack(layer["formulas"]["nodes"])
+    return all(trees[root] == expected[name] for name, root in layer["formulas"]["roots"].items())
+
+
+@cache
+def _plain_trees(bias: bool) -> dict[str, Expression]:
+    """The trees of a dense layer by the names of a document."""
+    return {
+        name if name in ("forward", "delta") else f"gradient:{name}": equation.right
+        for name, equation in plain_equations(bias).items()
+    }
 
 
 def _tree(formulas: Json, root: str) -> Expression:
@@ -212,7 +232,7 @@ def _penalty(penalty: Json | None, found: list[ThetaLayer]) -> Json | None:
 def _numbered(document: Json) -> Json:
     """The tensors, each with the first index of its axes where it is not 0 everywhere."""
     origins: dict[str, list[int]] = {}
-    layers = list(_all(document["graph"]["layers"]))
+    layers = list(all_layers(document["graph"]["layers"]))
     ids = {layer["given"][name] for layer in layers for name in layer["given"]}
     ids |= {"input"} if layers and layers[0]["class"] == "Embedding" else set()
     for name, tensor in document["tensors"].items():
@@ -240,13 +260,6 @@ def _numbered(document: Json) -> Json:
 def on_vectors(layer: Json) -> bool:
     """Whether a layer, or the layer of a card, takes a vector and gives one."""
     return len(layer["input_shape"]) <= 1 and len(layer["shape"]) <= 1
-
-
-def _all(layers: list[Json]) -> Iterator[Json]:
-    for layer in layers:
-        yield layer
-        for branch in layer.get("branches", ()):
-            yield from _all(branch)
 
 
 # -- what is named -------------------------------------------------------------------------------------------

@@ -47,17 +47,23 @@
     return tensor.data[at.flat(tensor.shape, index)];
   }
 
-  /** The same without the penalty's share, which the formulas of layers have not. */
+  /** The same without the penalty's share, which the formulas of layers have not; "data:dense1.Θ" is the part of a
+   *  gradient without it, D, beside the whole one.
+   */
   function without(quantity, index) {
-    const value = present(quantity, index);
-    const id = quantity.replace(/^gradient:/, "");
-    if (id === quantity || value === undefined || !report.penalty?.on.includes(id)) return value;
-    return value - edit.penaltyOf(page.tensor(id)).data[at.flat(report.tensors[id].shape, index)];
+    const id = quantity.replace(/^(gradient|data):/, "");
+    const value = present(id === quantity ? id : `gradient:${id}`, index);
+    const whole = id === quantity || (quantity.startsWith("gradient:") && page.isTheta(id));
+    if (whole || value === undefined || !report.penalty?.on.includes(id)) return value;
+    return value - edit.penaltyOf(page.tensor(id), "gradient", id).data[at.flat(report.tensors[id].shape, index)];
   }
 
   function holds(element, tensors) {
+    if (element.kind === "entry" && element.name === chainrule.ONES) return true;
     if (element.kind === "entry" && element.symbol) {
-      const value = present(tensors[element.symbol[0]], element.index);
+      const data = element.symbol[1] === "gradient of parameter Θ of the data";
+      const value = data ? without(`data:${tensors.Θ}`, element.index)
+        : present(tensors[element.symbol[0]], element.index);
       return value !== undefined && !differ(value, Number(element.value));
     }
     if (element.kind === "entry") return null; // a named intermediate: the result tells

@@ -125,13 +125,17 @@
     const card = kind === "J" || kind === "δL" ? "#card-L" : `article[data-layer="${layer}"]`;
     const wanted = kind === "J" ? [""] : [`[id$="-${part}-sized"]`, `[id$="-${part}-general"]`];
     const found = wanted.map((one) => document.querySelector(`${card} .formula${one}`)).find(Boolean);
+    const whole = document.querySelector(`${card} .formula[id$="-total-sized"]`); // ∂J/∂Θ of D
+    if (kind === "∇Θ" && found && whole) {
+      return make("div", {}, [found, whole].map((one) => one.querySelector(".scroll").cloneNode(true)));
+    }
     if (!found) return say("There is no formula of it in this page.", "本页没有它的公式。");
     return found.querySelector(".scroll").cloneNode(true);
   }
 
   /** What is done with the sum of the terms. */
   const behind = ({ factor, added }) =>
-    (factor === null ? "" : `;  × f′ = ${number(factor)}`) + (added === null ? "" : `;  + ∂Ω/∂W = ${number(added)}`);
+    (factor === null ? "" : `;  × f′ = ${number(factor)}`) + (added === null ? "" : `;  + ∂Ω/∂${question().kind === "∇Θ" ? "Θ" : "W"} = ${number(added)}`);
 
   function numbers() {
     const { terms, kind } = question();
@@ -215,7 +219,7 @@
     z: ["the output z of", "输出 z："], a: ["the activation f(z) of", "激活值 f(z)："],
     "δ": ["δ = ∂J/∂z at the output of", "残差 δ = ∂J/∂z："],
     "δL": [`δ at the output, ∂J/∂${by}:`, `输出层的 δ，∂J/∂${by}：`],
-    "∇W": ["the gradient", "梯度"], "∇b": ["the gradient", "梯度"],
+    "∇W": ["the gradient", "梯度"], "∇b": ["the gradient", "梯度"], "∇Θ": ["the gradient", "梯度"],
   };
   const head = make("p", { class: "question" });
   const typed = make("input", { type: "text", inputmode: "decimal", autocomplete: "off",
@@ -267,7 +271,8 @@
       return;
     }
     const [en, zh] = WHAT[now.kind];
-    const name = page.entryTitle(now.quantity.replace(/^gradient:/, "∂J/∂").replace(/^delta:/, ""), now.index);
+    const place = page.printed(now.quantity, now.index).join(", ");
+    const name = `${now.quantity.replace(/^gradient:/, "∂J/∂").replace(/^delta:/, "")}[${place}]`;
     const entry = now.kind === "J" ? "J" : name;
     head.replaceChildren(say(en, zh), " ", make("b", {}, entry), " = ?");
     const pass = /z|a/.test(now.kind) ? "forward" : "backward";

@@ -369,6 +369,6 @@
     return [...found.values()];
   }
 
-  Object.assign(chainrule, { element, entries, influence });
+  Object.assign(chainrule, { ONES, element, entries, influence });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

@@ -7,6 +7,8 @@
 //   say(en, zh)         a node that follows the choice of the language; words(en, zh): the text for an attribute
 //   make, draw          elements of HTML and of SVG: make("p", {class: "x"}, child, "text", ...)
 //   number(value)       as the report prints it; column(terms, total): terms that add up as printed
+//   first(id)           the number with which each index of a tensor begins; printed(id, index): as it is printed
+//   isTheta(id)         whether it is the Θ of a dense layer
 //   cells(id, index)    the elements that show an entry;  entry(element, event): {quantity, index} of one
 //   figures             [{figure, quantity, picture}]: what shows a quantity; picture: its JSON in the document
 //   select(id, index)   what is selected; selected, onSelect(f): f(selected, before)
@@ -131,6 +133,13 @@
     return found ? { ...found, values: found.data } : null;
   }
 
+  /** The numbers with which the indices of a tensor begin: 0, or what its origin says (Θ and its units). */
+  const first = (id) => embedded.tensors[id]?.origin ?? [];
+  const printed = (id, index) => index.map((i, axis) => i + (first(id)[axis] ?? 0));
+
+  /** Whether a tensor is the Θ of a dense layer: [b, W]. */
+  const isTheta = (id) => (embedded.theta ?? []).some(({ layer }) => id === `${layer}.Θ`);
+
   // -- listening -------------------------------------------------------------------------------------------
   const listeners = { change: [], select: [] };
   const on = (kind) => (f) => listeners[kind].push(f);
@@ -143,7 +152,8 @@
   }
 
   const page = {
-    document: embedded, languages, make, draw, say, words, number, column, tensor, passes, affordable,
+    document: embedded, languages, make, draw, say, words, number, column, first, printed, isTheta, tensor,
+    passes, affordable,
     change, changes: () => changes, onChange: on("change"), onSelect: on("select"), selected: null,
     select(quantity, index) {
       const before = page.selected;

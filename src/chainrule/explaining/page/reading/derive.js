@@ -248,7 +248,7 @@
     const { penalty } = report;
     if (!penalty?.on.includes(id)) return [];
     const constants = Object.entries(penalty.constants).map(([name, value]) => [name, at.scalar(value)]);
-    const { nodes, roots } = penalty.formulas;
+    const { nodes, roots } = chainrule.penaltyFormulas(penalty, id);
     const element = chainrule.element(nodes, roots.gradient, index, {
       ...Object.fromEntries(constants),
       W: numbers(id),

@@ -58,6 +58,7 @@
     ({ ids, layer }, withSample) =>
     ({ symbol, name, index = [] }) => {
       const short = symbol && hasSamples(symbol) && !withSample ? index.slice(0, -1) : index;
+      if (name === chainrule.ONES) return page.letter(ids.x, short, layer?.name, name);
       return page.letter(
         symbol ? ids[symbol[0]] : null,
         symbol ? short : withSample ? index : index.slice(0, -1),
@@ -267,7 +268,7 @@
       "div",
       { class: "what" },
       about(quantity),
-      make("code", {}, `[${shown.join(", ")}]`),
+      make("code", {}, `[${page.printed(quantity, shown).join(", ")}]`),
       sample,
     );
     const letter = page.math.math(page.letter(quantity, shown, layer));

@@ -2,7 +2,7 @@
 // of numbers.
 "use strict";
 ((page) => {
-  const { number } = page;
+  const { document: report, number } = page;
   const NAMES = { d: "δ", maximum: "max", minimum: "min" };
   const MOST = 9; // arguments of a function that are written out
 
@@ -63,9 +63,20 @@
     return letters.get(key);
   }
 
-  /** The letter of an entry; name: where no formula of the page has one. */
-  page.letter = (id, index, layer, name = id) => {
+  /** An index as it is printed: vectors that a step of a sequence reads count as those of the network do. */
+  function printed(id, index, layer) {
+    if (id && page.first(id).length) return page.printed(id, index);
+    const own = page.graph.layers.get(layer);
+    const inner = !id || report.tensors[id]?.shape.length !== index.length;
+    const vectors = own && (own.kind === "recurrent" || own.input_shape.length + own.shape.length <= 2);
+    if (!report.theta || !vectors || !inner || !index.length || index.length > 2) return index;
+    return [index[0] + 1, ...index.slice(1)];
+  }
+
+  /** The letter of an entry; name: where no formula of the page has one; "a_0": the 1 in front of id. */
+  page.letter = (id, place, layer, name = id) => {
     const found = id ? named(id, layer) : null;
+    const index = name === chainrule.ONES ? place : printed(id, place, layer);
     if (!found) return indexed({ base: tag("mi", NAMES[name] ?? name) }, index);
     if (found.localName !== "mfrac") return indexed(partsOf(found), index);
     const fraction = found.cloneNode(true);
