@@ -97,7 +97,8 @@ def maps(block: Maps, voice: Voice, identifier: str, tables: bool = True) -> str
 
 
 def _panel(block: Maps, panel: Panel, voice: Voice, image: bool, alone: bool) -> str:
-    label = f"{voice.attribute(block.title)} {panel.title}: {voice.attribute(_description(panel, block.first))}"
+    said = voice.attribute(_description(panel, block.first))
+    label = f"{voice.attribute(block.title)} {panel.title}: {said}"
     picture = svg.panel_map(panel, block.scale, label, image=image, alone=alone)
     title = f"<figcaption>{escape(panel.title)}</figcaption>" if panel.title else ""
     rows, columns = panel.values.shape

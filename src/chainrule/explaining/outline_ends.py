@@ -57,11 +57,13 @@ def _objective(layout: Layout) -> Iterator[Block]:
     document, letter = layout.document, layout.notation.loss
     J, m = Word(letter), layout.composer().letter(layout.notation.letter(Symbol("m", "batch size", "scalar")))
     one = layout.composer().fraction(Numeral("1"), m)
-    weights = [Scripts(Word("w"), sub=Word("i"))] if document["loss"].get("weights") else []
+    of_one = layout.notation.letter(_OF_A_SAMPLE["value"])
+    index = Word(of_one.sub)
+    weights = [Scripts(Word("w"), sub=index)] if document["loss"].get("weights") else []
     penalty = [Sign("+"), Word("Ω")] if document["penalty"] else []
-    below = Under(Sign("∑"), Word("i"))
+    below = Under(Sign("∑"), index)
     yield Formula(
-        row(J, Sign("="), one, below, *weights, Scripts(J, sub=Word("i")), *penalty),
+        row(J, Sign("="), one, below, *weights, layout.composer().letter(of_one), *penalty),
         "general",
         "S1 · S2 1.2 · S4 §2",
     )
@@ -223,7 +225,8 @@ def _update_row(one: Json) -> tuple[Cell, ...]:
 def _step(card: Json, layout: Layout) -> Worked:
     worked = card["worked"]
     sub = Word(f"{worked['name']}[{', '.join(map(str, worked['index']))}]")
-    own = theta_entry(layout.document, layout.composer(_number_of(layout, worked)), worked["name"], worked["index"])
+    composer = layout.composer(_number_of(layout, worked))
+    own = theta_entry(layout.document, composer, worked["name"], worked["index"])
     theta: Box = own or Scripts(Word("θ"), sub=sub)
     grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
     symbols = row(theta, Sign("−"), Word("η"), grad)

@@ -1,8 +1,9 @@
-"""What a report has in the form z = Θ a of seed 002 and in no other: where indices begin, a_0 = 1, Δ and D."""
+"""What a report has in the form z = Θ a of seed 002 alone: where indices begin, a_0 = 1, Δ and D."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chainrule.explaining import theta_texts
@@ -11,10 +12,8 @@ from chainrule.explaining.theta_formulas import THETA
 from chainrule.explaining.worked import First, from_zero, has_samples
 from chainrule.formulas import Equation, Operation, Symbol, walk
 from chainrule.formulas.boxes import (
-    POWER,
     Box,
     Fence,
-    Fraction,
     Numeral,
     Scripts,
     Sign,
@@ -98,12 +97,10 @@ def _delta(composer: Composer) -> Any:
 
 
 def _one_sample(composer: Composer) -> Any:
-    """Δ^(l)(x^(b)) = ∂J^(b)/∂z^(l+1) (a^(l))^T"""
+    """Δ^(l)(x^(b)) = ∂J_b/∂z^(l+1) (a^(l))^T"""
     notation = composer.notation
     z, a = (notation.letter(Symbol(name, role)) for name, role in (("z", "preactivation"), ("a", "input")))
-    J = Scripts(Word(notation.loss), sup=phrase("(b)"))
-    above, below = tight(Sign("∂"), J), tight(Sign("∂"), composer.letter(z))
-    by = tight(above, Sign("/"), below, binds=POWER) if composer.linear else Fraction(above, below)
+    by = composer.letter(replace(notation.letter(Symbol("J", "gradient of a sample")), by=z))
     return row(_delta(composer), Sign("="), by, transposed(composer, composer.letter(a)))
 
 

@@ -1,4 +1,4 @@
-"""The card of a dense layer in the form z = Θ a: its parts, elements and pictures made of those with W and b."""
+"""The card of a dense layer in the form z = Θ a, made of that with W and b: parts, elements, pictures."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def theta_card(card: Json, own: ThetaLayer, sources: Sources) -> Json:
     if "repeats" in card:
         return card
     tensors = {name: id for name, id in card["tensors"].items() if name not in ("W", "b")}
-    found = {**card, "tensors": {**tensors, "Θ": own.id}}
+    found = {**card, "tensors": {**tensors, "Θ": own.id, TOTAL.name: f"gradient:{own.id}"}}
     found["forward"] = [_forward(one, own, sources) for one in card["forward"]]
     found["backward"] = list(_backward(card["backward"], own, sources))
     found["pictures"] = [

@@ -1,10 +1,11 @@
 """A document in the form of seed 002: of every dense layer one Θ = [b, W] instead of W and b.
 
-`theta_form(document)` is the document with the tensors "dense1.Θ" and "gradient:dense1.Θ", with formulas of Θ and
-elements worked out of it, so that whoever reads a document, the page's engine too, computes with Θ.  Dense layers
-on vectors have a Θ, one without a bias is W itself; what the text has no form for (convolutions, norms,
-recurrences, a dense layer over steps) keeps its letters.  Units count from 1, since 0 is the bias unit: a tensor
-says where its indices begin ("origin").  What was replaced stays under "apart", and `plain_form` gives it back.
+`theta_form(document)` is the document with the tensors "dense1.Θ" and "gradient:dense1.Θ", with formulas of
+Θ and elements worked out of it, so that whoever reads a document, the page's engine too, computes with Θ.
+Dense layers on vectors have a Θ, one without a bias is W itself; what the text has no form for (convolutions,
+norms, recurrences, a dense layer over steps) keeps its letters.  Units count from 1, since 0 is the bias unit:
+a tensor says where its indices begin ("origin").  What was replaced stays under "apart", and `plain_form` gives
+it back.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from chainrule.explaining.texts import WHY
 
 Json = dict[str, Any]
 _FORWARD = Say(
-    "Every unit adds up all inputs, each times its weight; its bias is the weight Θ_(i,0) of the input a₀, "
+    "Every unit adds up all inputs, each times its weight; its bias is the weight Θ_i0 of the input a₀, "
     "which is always 1.",
-    "每个单元把所有输入乘以各自的权重后相加；偏置就是恒为 1 的输入 a₀ 的权重 Θ_(i,0)。",
+    "每个单元把所有输入乘以各自的权重后相加；偏置就是恒为 1 的输入 a₀ 的权重 Θ_i0。",
 )
 _FORWARD_UNBIASED = Say(
     "Every unit adds up all inputs, each times its weight. The layer has no bias, so there is no a₀ and no "
@@ -20,33 +20,38 @@ _FORWARD_UNBIASED = Say(
 )
 _DELTA = Say(
     "Chain rule: input j reaches J only through the units of this layer, so its derivative is the sum over "
-    "them of Θ_(i,j) times ∂J/∂z_i: a column of Θ, hence the transpose. Column 0 is left out: a₀ = 1 depends "
-    "on nothing, and nothing flows back into it.",
-    "链式法则：第 j 个输入只通过本层的各单元影响 J，所以它的导数是各单元 Θ_(i,j)·∂J/∂z_i 之和，用到的是 Θ 的一列，"
-    "因此出现转置。第 0 列不参与：a₀ = 1 不依赖任何量，没有误差传回给它。",
+    "them of Θ_ij times ∂J/∂z_i: a column of Θ, hence the transpose. Column 0 is left out: a₀ = 1 "
+    "depends on nothing, and nothing flows back into it.",
+    "链式法则：第 j 个输入只通过本层的各单元影响 J，所以它的导数是各单元 Θ_ij·∂J/∂z_i 之和，用到的是 Θ 的一"
+    "列，因此出现转置。第 0 列不参与：a₀ = 1 不依赖任何量，没有误差传回给它。",
 )
 _DELTA_UNBIASED = Say(
     "Chain rule: input j reaches J only through the units of this layer, so its derivative is the sum over "
-    "them of Θ_(i,j) times ∂J/∂z_i: a column of Θ, hence the transpose.",
-    "链式法则：第 j 个输入只通过本层的各单元影响 J，所以它的导数是各单元 Θ_(i,j)·∂J/∂z_i 之和，用到的是 Θ 的一列，"
-    "因此出现转置。",
+    "them of Θ_ij times ∂J/∂z_i: a column of Θ, hence the transpose.",
+    "链式法则：第 j 个输入只通过本层的各单元影响 J，所以它的导数是各单元 Θ_ij·∂J/∂z_i 之和，用到的是 Θ 的一"
+    "列，因此出现转置。",
 )
-DATA = Say(
-    "Θ_(i,j) meets J only in z_i, where it stands before a_j: for one sample its derivative is "
-    "Δ_(i,j) = ∂J/∂z_i · a_j, and for the bias, j = 0, it is ∂J/∂z_i itself, since a₀ = 1. D is the mean of Δ "
-    "over the batch. ∂J/∂z has the samples as columns and 1/m in it, so one product adds them all up: every "
-    "term of the sum below is Δ_(i,j) of one sample, divided by m.",
-    "Θ_(i,j) 只出现在 z_i 中，与 a_j 相乘：对单个样本，导数为 Δ_(i,j) = ∂J/∂z_i · a_j；对偏置（j = 0）就是 ∂J/∂z_i "
-    "本身，因为 a₀ = 1。D 是 Δ 对整批的平均。∂J/∂z 的每一列是一个样本，1/m 已在其中，所以一次乘积就把它们全部相加："
-    "下面和式中的每一项就是一个样本的 Δ_(i,j) 除以 m。",
+_SAMPLES = Say(
+    " D is the mean of Δ over the batch. ∂J/∂z has the samples as columns, with 1/m (and the weight of the "
+    "sample, if it has one) in it, so one product adds them all up: a term of the sum below is what one "
+    "sample's Δ_ij contributes to the mean.",
+    "D 是 Δ 对整批的平均。∂J/∂z 的每一列是一个样本，1/m（以及样本的权重，若有）已在其中，所以一次乘积就把它们"
+    "全部相加：下面和式中的每一项就是一个样本的 Δ_ij 在平均中的份额。",
 )
-DATA_UNBIASED = Say(
-    "Θ_(i,j) meets J only in z_i, where it stands before a_j: for one sample its derivative is "
-    "Δ_(i,j) = ∂J/∂z_i · a_j. D is the mean of Δ over the batch; ∂J/∂z has the samples as columns and 1/m in "
-    "it, so one product adds them all up.",
-    "Θ_(i,j) 只出现在 z_i 中，与 a_j 相乘：对单个样本，导数为 Δ_(i,j) = ∂J/∂z_i · a_j。D 是 Δ 对整批的平均；∂J/∂z 的"
-    "每一列是一个样本，1/m 已在其中，所以一次乘积就把它们全部相加。",
+_ONE_SAMPLE = Say(
+    "Θ_ij meets J only in z_i, where it stands before a_j: for one sample b its derivative is "
+    "Δ_ij = ∂J_b/∂z_i · a_j",
+    "Θ_ij 只出现在 z_i 中，与 a_j 相乘：对单个样本 b，导数为 Δ_ij = ∂J_b/∂z_i · a_j",
 )
+DATA = (
+    _ONE_SAMPLE
+    + Say(
+        ", and for the bias, j = 0, it is ∂J_b/∂z_i itself, since a₀ = 1.",
+        "；对偏置（j = 0）就是 ∂J_b/∂z_i 本身，因为 a₀ = 1。",
+    )
+    + _SAMPLES
+)
+DATA_UNBIASED = _ONE_SAMPLE + Say(".", "。") + _SAMPLES
 TOTAL = Say(
     "The penalty adds its own derivative to every column but column 0: the bias is not penalised.",
     "惩罚项把自己的导数加到第 0 列以外的各列上：偏置不受惩罚。",
@@ -88,8 +93,8 @@ def said(why: Json, bias: bool) -> Json:
 _CONVENTIONS: dict[str, tuple[Say, str, str]] = {
     "weights": (
         Say(
-            "Θ is (outputs, 1 + inputs): Θ_(i,j) leads from unit j to unit i, and z = Θ a.",
-            "Θ 的形状为（输出，1 + 输入）：Θ_(i,j) 从单元 j 指向单元 i，z = Θ a。",
+            "Θ is (outputs, 1 + inputs): Θ_ij leads from unit j to unit i, and z = Θ a.",
+            "Θ 的形状为（输出，1 + 输入）：Θ_ij 从单元 j 指向单元 i，z = Θ a。",
         ),
         "S2",
         "",

@@ -213,15 +213,17 @@ UFLDL = Notation(
     output_layer="l+1",
 )  # fmt: skip
 
-# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  A dense layer has one Θ^(l), the bias as
-# its column 0: a formula is written so by what makes it, since W and b stay the letters of every other layer.  Δ is
-# the gradient by Θ of one sample, D their mean; ∂J/∂Θ has the penalty too.
+# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  A dense layer has one Θ^(l), the
+# bias as its column 0: what makes a formula writes it so, since W and b stay the letters of every other layer.
+# Δ is the gradient by Θ of one sample b, D their mean; ∂J/∂Θ has the penalty too.  i and j number units.
 NG = Notation(
     _letters(
         "J", ("m", "m"), {}, target="y", input="a l", image="a l", preactivation="z l+1", activation="a l+1",
         output="a l+1", output_image="a l+1", prediction="a L", logits="z L",
     )
     | {
+        "loss of a sample": Letter("J", sub="b"),
+        "gradient of a sample": Letter("J", by=_letter("a L"), sub="b"),
         "gradient of penalty by Θ": Letter("Ω", by=Letter("Θ", "l")),
         "gradient of parameter Θ of the data": Letter("D", "l"),
         "gradient of parameter Θ of a sample": Letter("Δ", "l"),

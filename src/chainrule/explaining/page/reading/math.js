@@ -32,8 +32,11 @@
       : [letter];
     const sup = { msup: scripts[0], msubsup: scripts[1] }[letter.localName];
     const plain = base.querySelector("mover > mi") ?? base;
+    const bracketed = sup?.localName === "mrow" && sup.firstElementChild.textContent === "(";
     const number =
-      sup?.localName === "mrow" ? [...sup.children].find((part) => part.localName === "mn") : sup;
+      sup?.localName === "mrow" && !bracketed
+        ? [...sup.children].find((part) => part.localName === "mn")
+        : sup;
     return { base: plain, sup: number };
   }
 
