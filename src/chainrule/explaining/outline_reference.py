@@ -45,11 +45,11 @@ def notation_section(layout: Layout) -> Section:
     others = [notation for name, notation in NOTATIONS.items() if name != own.name]
     layouts = [replace(layout, notation=notation, _trees={}) for notation in (own, *others)]
     rows = layout.document["notation"]
-    own = frozenset(one.name for one in theta_layers(layout.document))
-    blocks: list[Block] = [_letters(layouts, rows["letters"], own)]
+    with_theta = frozenset(one.name for one in theta_layers(layout.document))
+    blocks: list[Block] = [_letters(layouts, rows["letters"], with_theta)]
     blocks += about_theta(layout.document)
     if rows["formulas"]:
-        blocks.append(_formulas(layouts, rows["formulas"], own))
+        blocks.append(_formulas(layouts, rows["formulas"], with_theta))
     blocks.append(_conventions(layout.document["conventions"]))
     return Section(Say("Notation and conventions", "记号与约定"), tuple(blocks), id="notation")
 

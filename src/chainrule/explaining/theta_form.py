@@ -2,10 +2,10 @@
 
 `theta_form(document)` is the document with the tensors "dense1.Θ" and "gradient:dense1.Θ", with formulas of
 Θ and elements worked out of it, so that whoever reads a document, the page's engine too, computes with Θ.
-Dense layers on vectors have a Θ, one without a bias is W itself; what the text has no form for (convolutions,
-norms, recurrences, a dense layer over steps) keeps its letters.  Units count from 1, since 0 is the bias unit:
-a tensor says where its indices begin ("origin").  What was replaced stays under "apart", and `plain_form` gives
-it back.
+Dense layers on vectors have a Θ, one without a bias is W itself; what the text has no form for
+(convolutions, norms, recurrences, a dense layer over steps) keeps its letters.  Units count from 1, since 0
+is the bias unit: a tensor says where its indices begin ("origin").  What was replaced stays under "apart", and
+`plain_form` gives it back.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def theta_form(document: Json) -> Json:
     return changed
 
 
-def _layers(document: Json) -> list[ThetaLayer]:
+def _layers(document: Mapping[str, Any]) -> list[ThetaLayer]:
     """The layers of a document that have a Θ."""
     return [ThetaLayer(one["layer"], one["bias"], one["penalised"]) for one in document.get("theta", ())]
 
@@ -123,7 +123,7 @@ def _ids(layer: ThetaLayer) -> tuple[str, str]:
 # -- which layers --------------------------------------------------------------------------------------------
 
 
-def theta_layers(document: Json) -> list[ThetaLayer]:
+def theta_layers(document: Mapping[str, Any]) -> list[ThetaLayer]:
     """The layers of a document, in either form, that have a Θ."""
     if "theta" in document:
         return _layers(document)
@@ -163,7 +163,8 @@ def _plain_trees(bias: bool) -> dict[str, Expression]:
 
 
 def _tree(formulas: Json, root: str) -> Expression:
-    return unpack(formulas["nodes"])[formulas["roots"][root]]
+    number: int = formulas["roots"][root]
+    return unpack(formulas["nodes"])[number]
 
 
 # -- what computes -------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ def _numbered(document: Json) -> Json:
     }
 
 
-def on_vectors(layer: Json) -> bool:
+def on_vectors(layer: Mapping[str, Any]) -> bool:
     """Whether a layer, or the layer of a card, takes a vector and gives one."""
     return len(layer["input_shape"]) <= 1 and len(layer["shape"]) <= 1
 

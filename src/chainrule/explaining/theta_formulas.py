@@ -82,7 +82,7 @@ def in_general(equation: Equation) -> Equation | None:
             return theta[other]
     if equation.right == dense("b").right:
         return None
-    above = {
+    above: dict[Expression, Expression] = {
         Symbol("W above", "parameter W above"): without_bias(Symbol("Θ above", "parameter Θ above")),
         _W: without_bias(THETA),
     }

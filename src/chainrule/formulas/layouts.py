@@ -302,9 +302,10 @@ def _hatted(box: Box) -> Box:
 def without_bias(c: Composer, node: Operation, at: At) -> Box:
     """Θ_{j≥1}, column 0 left out; an entry of it is that of Θ."""
     box = c.box(node.operands[0], At(feature=at.feature))
-    if at.feature is not None or not isinstance(bare(box), Scripts):
+    letter = bare(box)
+    if at.feature is not None or not isinstance(letter, Scripts):
         return box
-    shown = replace(bare(box), sub=phrase("j≥1"))
+    shown = replace(letter, sub=phrase("j≥1"))
     return Tagged(shown, box.reference) if isinstance(box, Tagged) else shown
 
 

@@ -214,8 +214,8 @@ UFLDL = Notation(
 )  # fmt: skip
 
 # Seed 002: numbers as seed 001, in parentheses; derivatives written out.  A dense layer has one Θ^(l), the
-# bias as its column 0: what makes a formula writes it so, since W and b stay the letters of every other layer.
-# Δ is the gradient by Θ of one sample b, D their mean; ∂J/∂Θ has the penalty too.  i and j number units.
+# bias as its column 0: what makes a formula writes it so, since W and b are the letters of other layers.  Δ
+# is the gradient by Θ of one sample b, D their mean; ∂J/∂Θ has the penalty too.  i and j number units.
 NG = Notation(
     _letters(
         "J", ("m", "m"), {}, target="y", input="a l", image="a l", preactivation="z l+1", activation="a l+1",
