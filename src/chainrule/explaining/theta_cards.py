@@ -66,7 +66,7 @@ def theta_card(card: Json, own: ThetaLayer, sources: Sources) -> Json:
     """The card with Θ for W and b."""
     if "repeats" in card:
         return card
-    tensors = {name: id for name, id in card["tensors"].items() if name not in ("W", "b")}
+    tensors = {name: id for name, id in card["tensors"].items() if name not in ("W", "b", "dW", "db")}
     found = {**card, "tensors": {**tensors, "Θ": own.id, TOTAL.name: f"gradient:{own.id}"}}
     found["forward"] = [_forward(one, own, sources) for one in card["forward"]]
     found["backward"] = list(_backward(card["backward"], own, sources))
