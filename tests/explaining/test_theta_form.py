@@ -1,4 +1,4 @@
-"""The form z = Θ a of notation "ng" in every form of a report, with the numbers that W and b have elsewhere."""
+"""The form z = Θ a of notation "ng" in every form of a report, with the numbers of W and b elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from chainrule.formulas.exchange import unpack
 from tests.explaining import node
 
 Json = dict[str, Any]
-LANGUAGES = ("en", "zh", "en+zh")
 # What the tutorial has not: W⁽ˡ⁾, b⁽ˡ⁾ and b̂⁽ˡ⁾ in any of the forms, and the program's names of them.
 PLAIN = re.compile(
     "W⁽|b⁽|b̂⁽|b\u0302⁽|W\\^\\{\\(|b\\^\\{\\(|hat\\{b\\}\\^\\{\\(|bp[Wb]\\{\\(|dense\\d+[_.]\\{?[Wb]\\b|"
@@ -157,7 +156,7 @@ def test_formulas_of_theta_are_derived_from_its_forward_formula(bias: bool) -> N
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_worked_elements_are_those_of_the_tensors(number: int) -> None:
-    """Every entry that a worked element shows is the number of the tensor at the index that is printed there."""
+    """Every entry that a worked element shows is the number of its tensor at that index."""
     ng, plain = reports(number)
     found, constants = arrays(ng), (ng.document["penalty"] or {}).get("constants", {})
     for card in ng.document["cards"]:
@@ -250,26 +249,23 @@ def test_a_sum_too_long_for_its_table_still_shows_the_bias() -> None:
     assert f"{total:.9f}".startswith(worked.total.replace("−", "-"))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("number", [0, 1, 2, 6])
+@pytest.mark.parametrize(("number", "language"), [(0, "en"), (2, "zh"), (6, "en+zh")])
 def test_no_w_and_no_b_are_left_in_any_form(number: int, language: str, tmp_path: Path) -> None:
     report, plain = reports(number)
-    for other in (report, plain):  # as it was made, and as it is written
-        options = {"language": language, "notation": "ng"}
-        texts = {
-            "html": re.sub(r"<script>.*?</script>", "", other.html(**options), flags=re.DOTALL),
-            "markdown": other.markdown(**options),
-            "article": other.latex(**options),
-            "beamer": other.latex(form="beamer", **options),
-            "fragment": other.latex(form="fragment", **options),
-            **{
-                f"worksheet.{ending}": other.worksheet(tmp_path / f"w.{ending}", **options)
-                for ending in ("tex", "html", "md", "txt")
-            },
-        }
-        for form, text in texts.items():
-            found = PLAIN.search(text)
-            assert found is None, (form, text[max(found.start() - 80, 0) : found.end() + 80])
+    options = {"language": language, "notation": "ng"}
+    texts = {
+        "html": re.sub(r"<script>.*?</script>", "", report.html(language=language), flags=re.DOTALL),
+        "markdown": report.markdown(language=language),
+        **{form: report.latex(form=form, language=language) for form in ("article", "beamer", "fragment")},
+        **{
+            ending: report.worksheet(tmp_path / f"w.{ending}", language=language)
+            for ending in ("tex", "html", "md", "txt")
+        },
+        "written later": plain.markdown(**options),
+    }
+    for form, text in texts.items():
+        found = PLAIN.search(text)
+        assert found is None, (form, text[max(found.start() - 80, 0) : found.end() + 80])
     kept = {key: value for key, value in report.document.items() if key not in ("apart", "slips", "notation")}
     found = re.search(r'"[^"]*dense\d+\.[Wb]"|"parameter [Wb]"', json.dumps(kept, ensure_ascii=False))
     # The penalty's own formulas, which other layers would be bound to, are in W.
@@ -306,7 +302,9 @@ MIXED: dict[str, tuple[list[Any], tuple[int, ...], list[str], str]] = {
         [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (5, 5, 1), ["dense1"],
         "conv1 lies beyond that text",
     ),
-    "norm": ([cr.Dense(4), cr.BatchNorm(), cr.Dense(3), cr.Softmax()], (3,), ["dense1", "dense2"], "batchnorm1 lies"),
+    "norm": (
+        [cr.Dense(4), cr.BatchNorm(), cr.Dense(3), cr.Softmax()], (3,), ["dense1", "dense2"], "batchnorm1 lies",
+    ),
     "recurrence": ([cr.LSTM(3), cr.Dense(3), cr.Softmax()], (4, 2), ["dense1"], "lstm1 lies"),
     "over steps": (
         [cr.Dense(4), cr.Tanh(), cr.GlobalAveragePool(), cr.Dense(3), cr.Softmax()], (4, 2), ["dense2"],
@@ -344,10 +342,8 @@ def test_layers_that_the_text_has_not_keep_their_letters_and_it_is_said(name: st
     text = report.markdown(language="en").replace("\\", "")
     assert said in text
     assert re.search(r"\\Theta\}?\^\{\(\d\)\}", report.markdown(language="en"))
-    for language in LANGUAGES:
-        for form in ("article", "beamer", "fragment"):
-            assert report.latex(language=language, form=form)
-        assert report.html(language=language)
+    assert report.latex(form="beamer")
+    assert report.html(language="zh")
     layers = {layer["name"]: layer for layer in every(report.document["graph"]["layers"])}
     for layer in layers.values():
         assert ("Θ" in layer["parameters"]) == (layer["name"] in own)
@@ -378,7 +374,8 @@ def test_a_unit_has_the_same_number_wherever_it_stands() -> None:
         left, symbols = line(block.left), line(block.symbols)
         unit = re.match(r"a⁽\d⁾_(\d+)$", left)
         if unit:
-            assert f"_{unit[1]}" in symbols and unit[1] != "0"
+            assert f"_{unit[1]}" in symbols
+            assert unit[1] != "0"
     table = next(block for block in blocks(report, Table) if block.id == "outputs")
     assert [row[0] for row in table.rows] == ["1", "2"]
     charts = re.findall(r'class="label" x="\d+" y="\d+">(\d+)<', report.html())
