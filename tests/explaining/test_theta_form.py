@@ -303,7 +303,8 @@ MIXED: dict[str, tuple[list[Any], tuple[int, ...], list[str], str]] = {
         "conv1 lies beyond that text",
     ),
     "norm": (
-        [cr.Dense(4), cr.BatchNorm(), cr.Dense(3), cr.Softmax()], (3,), ["dense1", "dense2"], "batchnorm1 lies",
+        [cr.Dense(4), cr.BatchNorm(), cr.Dense(3), cr.Softmax()], (3,), ["dense1", "dense2"],
+        "batchnorm1 lies",
     ),
     "recurrence": ([cr.LSTM(3), cr.Dense(3), cr.Softmax()], (4, 2), ["dense1"], "lstm1 lies"),
     "over steps": (

@@ -4,8 +4,8 @@
 Θ and elements worked out of it, so that whoever reads a document, the page's engine too, computes with Θ.
 Dense layers on vectors have a Θ, one without a bias is W itself; what the text has no form for
 (convolutions, norms, recurrences, a dense layer over steps) keeps its letters.  Units count from 1, since 0
-is the bias unit: a tensor says where its indices begin ("origin").  What was replaced stays under "apart", and
-`plain_form` gives it back.
+is the bias unit: a tensor says where its indices begin ("origin").  What was replaced stays under "apart",
+and `plain_form` gives it back.
 """
 
 from __future__ import annotations
