@@ -155,11 +155,10 @@ class BlockWriter:
         label = f'<span class="label">{self.voice.inline(words.ELEMENT)}</span>'
         why = f'<span class="why">{self.voice.inline(block.why)}</span>' if block.why else ""
         lines = "".join(
-            f'<span class="sign">=</span><div class="line">{breakable_math(box)}</div>'
-            for box in (block.symbols, block.numbers)
+            f'<span class="sign">{sign}</span><div class="line">{breakable_math(box)}</div>'
+            for sign, box in zip(block.signs, (block.symbols, block.numbers), strict=False)
         )
-        sign = "=" if block.exact else "≈"
-        result = f'<span class="sign">{sign}</span><div class="line"><b>{escape(block.result)}</b></div>'
+        result = f'<span class="sign">{block.signs[-1]}</span><div class="line"><b>{escape(block.result)}</b></div>'
         equation = (
             f'<div class="equation"><div class="left">{inline_math(block.left)}</div>{lines}{result}</div>'
         )
@@ -195,7 +194,7 @@ class BlockWriter:
             f'<th scope="col">{inline(words.PRODUCT)}</th><td></td></tr>'
         )
         total = (
-            f'<tr><th scope="row">{inline(words.SUM)} Σ</th>{f"<td{span}></td>" if width else ""}'
+            f'<tr><th scope="row">{inline(words.SUM)} {block.sum_sign}</th>{f"<td{span}></td>" if width else ""}'
             f'<td class="product">{escape(block.total)}</td><td></td></tr>'
         )
         table = (
