@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from chainrule import reference
 from chainrule.explaining import choose, texts
 from chainrule.explaining.blocks import Say
-from chainrule.explaining.parts import Derivation, leaf_parts, part, traced
+from chainrule.explaining.parts import Derivation, gradient_parts, leaf_parts, part, traced
+from chainrule.explaining.penalised import Penalised
 from chainrule.explaining.pictures import pictures_of
 from chainrule.explaining.traced import is_recurrent
+from chainrule.formulas import Symbol
 from chainrule.formulas.elements import Reader
 from chainrule.layers import Composite
 from chainrule.reference import Pass
@@ -36,8 +38,8 @@ FOLD_ABOVE = 40
 @dataclass(frozen=True)
 class Walk:
     """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, which
-    layers are repeats and which cannot be traced, and elements asked for: layer name -> an entry of its
-    output.
+    layers are repeats and which cannot be traced, elements asked for: layer name -> an entry of its output,
+    and what the penalty acts on.
     """
 
     deltas: Mapping[str, Array]
@@ -46,6 +48,7 @@ class Walk:
     repeats: Mapping[str, str] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    penalised: Penalised = Penalised()
 
 
 def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
@@ -116,7 +119,9 @@ def _tensors(one: Pass, reads: str, below: str) -> Json:
     own |= {name: f"given:{one.name}.{name}" for name in one.given if name not in own}
     ends = {"x": reads, "z": one.name, "a": one.name, "d": f"delta:{one.name}", "dx": f"delta:{reads}"}
     own |= {f"F{number}": b[-1].name if b else reads for number, b in enumerate(one.inside, 1)}
-    return {**own, **{f"d{name}": f"gradient:{one.name}.{name}" for name in own}, **ends} | {
+    gradients = {f"d{name}": f"gradient:{one.name}.{name}" for name in own}
+    shares = {f"data {name}": f"data {quantity}" for name, quantity in gradients.items()}
+    return {**own, **gradients, **shares, **ends} | {
         "z below": below, "a below": reads, "dz below": f"delta:{below}"
     }  # fmt: skip
 
@@ -127,7 +132,8 @@ def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str) -
     if before is not None and before.name in walk.untraced:
         before = None
     asked = walk.elements.get(one.name)
-    return leaf_parts(Derivation(one, walk.deltas.get(one.name), before, walk.sample, first, below, asked))
+    delta = walk.deltas.get(one.name)
+    return leaf_parts(Derivation(one, delta, before, walk.sample, first, below, asked, walk.penalised))
 
 
 def _composite(one: Pass, walk: Walk) -> Json:
@@ -199,6 +205,12 @@ def _recurrent(one: Pass, walk: Walk) -> Json:
         forwards = key == "forward" or key in layer.states
         learned = not forwards and not key.startswith("delta")
         index, _ = choose.largest(value, None if learned else walk.sample)
-        one_part = part(key, layer, equation, reader, "", [(index, share)])
-        (forward if forwards else backward).append(one_part | {"step": t})
+        if learned:
+            # What is worked out is the derivative by the weights as step t uses them, a term of the sum.
+            left = Symbol(f"d{key} at t", f"gradient of parameter {key} at t={t + 1}")
+            own = (left, (index, share))
+            parts = gradient_parts(layer, key, equation, reader, f"{one.name}.{key}", walk.penalised, own)
+        else:
+            parts = [part(key, layer, equation, reader, "", [(index, share)])]
+        (forward if forwards else backward).extend(made | {"step": t} for made in parts)
     return {"forward": forward, "backward": backward if walk.deltas.get(one.name) is not None else []}

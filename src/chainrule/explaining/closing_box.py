@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from chainrule.architecture import leaves
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.equations import dense, output_delta, recursion, recursion_above
+from chainrule.explaining.penalised import data_gradient, with_penalty
 from chainrule.explaining.texts import kinds
 from chainrule.formulas import Equation, Notation, notation_from, trace
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.network import Network
+from chainrule.penalties import Penalty
 
 # What is boxed beside dense layers: kind, title, the gradients' names.  The first layer of a kind stands for
 # all.
@@ -39,9 +41,12 @@ class ClosingBox:
     equations: tuple[Equation, ...]
 
 
-def closing_boxes(network: Network, loss: Loss, notation: str | Notation = "seed000") -> list[ClosingBox]:
+def closing_boxes(
+    network: Network, loss: Loss, notation: str | Notation = "seed000", penalty: Penalty | None = None
+) -> list[ClosingBox]:
     """The boxes of a network: dense layers first (δ at the output, δ handed down, ∂W, ∂b), then the other
-    kinds that have a formula for it, in a fixed order.  Raises ValueError for an unknown notation.
+    kinds that have a formula for it, in a fixed order; ∂W with what the penalty adds.  Raises ValueError for
+    an unknown notation.
     """
     upward = notation_from(notation).name in _UPWARD
     last = network.layers[-1]
@@ -53,14 +58,21 @@ def closing_boxes(network: Network, loss: Loss, notation: str | Notation = "seed
     if has_dense:
         down = recursion_above() if upward else recursion()
         biased = any(getattr(layer, "bias", True) for layer in has_dense)
-        weights = (dense("W"), dense("b")) if biased else (dense("W"),)
+        weights = [*_gradient(dense("W"), "W", penalty), *([dense("b")] if biased else [])]
         boxes.append(ClosingBox(title, (output, down, *weights)))
     else:
         boxes.append(ClosingBox(Say("At the output", "输出层"), (output,)))
-    return [*boxes, *_others(own)]
+    return [*boxes, *_others(own, penalty)]
 
 
-def _others(layers: list[Layer]) -> Iterator[ClosingBox]:
+def _gradient(equation: Equation, name: str, penalty: Penalty | None) -> tuple[Equation, ...]:
+    """A gradient; of weights under a penalty the data's share of it, and the whole."""
+    if penalty is None or name == "b":
+        return (equation,)
+    return data_gradient(equation), with_penalty(penalty, name)
+
+
+def _others(layers: list[Layer], penalty: Penalty | None) -> Iterator[ClosingBox]:
     seen: set[str] = set()
     for kind, title, gradients in _KINDS:
         first = next((layer for layer in layers if kind in kinds(layer) and layer.name not in seen), None)
@@ -69,5 +81,10 @@ def _others(layers: list[Layer]) -> Iterator[ClosingBox]:
         if kind == "ConvTranspose":  # these are convolutions too
             seen |= {str(layer.name) for layer in layers if kind in kinds(layer)}
         equations = trace(first).equations
-        found = tuple(equations[name] for name in gradients if name in equations)
+        found = [
+            one
+            for name in gradients
+            if name in equations
+            for one in _gradient(equations[name], name, penalty)
+        ]
         yield ClosingBox(title, (recursion(first), *found))

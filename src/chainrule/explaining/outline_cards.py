@@ -53,7 +53,8 @@ class Layout:
         notation = self.notation if number is None else self.notation.at(number, self.last)
 
         def refers(node: Expression) -> str | None:
-            return tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
+            found = tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
+            return None if found is None or found.startswith("data ") else found
 
         return Composer(notation, self.linear, refers if tensors and not self.linear else None)
 
@@ -171,7 +172,7 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), sized), "definition")
     yield from shape_blocks(layout, equation, one)
-    left = equation.left
+    left = Symbol(*one["worked_left"]) if "worked_left" in one else equation.left
     assert isinstance(left, Symbol)
     for count, found in enumerate(one["worked"]):
         yield worked_block(

@@ -3,8 +3,8 @@
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, "loss of a sample"
 and "gradient of a sample" (by the prediction), penalty, training size, batch size; "gradient of <role>" for
-∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "function of <role>"
-and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role>
+∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "data loss" and "data
+gradient of <role>" for J without the penalty, J_data, and its derivative, "function of <role>" and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role>
 above": the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at
 step t.
 """
@@ -102,10 +102,10 @@ class Notation:
                 inner = self._role(role.removeprefix(prefix), name)
                 layer = inner.layer if self.functions_numbered else ""
                 return Letter(self.function + primes, layer, of=inner)
-        for prefix in ("gradient of ", "derivative by "):
+        for prefix, of in (("gradient of ", ""), ("derivative by ", ""), ("data gradient of ", "data")):
             if role.startswith(prefix):
                 inner = self._role(role.removeprefix(prefix), role.removeprefix(prefix))
-                return Letter(self.loss, by=inner)
+                return Letter(self.loss, by=inner, sub=of)
         if layers:
             return _moved(self._role(here, here), layers)
         base = role.removeprefix("parameter ").removeprefix("state ")
@@ -165,6 +165,7 @@ def _letters(
     roles = {role.replace("_", " "): _letter(short) for role, short in (*letters.items(), *deltas.items())}
     return {
         "loss": Letter(loss),
+        "data loss": Letter(loss, sub="data"),
         "loss of a sample": Letter(loss, sub="i"),
         "gradient of a sample": Letter(loss, by=_letter(letters["prediction"]), sub="i"),
         "penalty": Letter("Ω"),
