@@ -40,7 +40,7 @@ def printed_value(text: str) -> Fraction | None:
 
 
 def equality(text: str, value: float | Fraction) -> Literal["=", "≈"]:
-    """The sign before a printed number: "=" where its digits are the value itself, "≈" where they are rounded.
+    """The sign before a printed number: "=" where its digits are the value itself, "≈" where rounded.
 
     A Fraction is compared as it is; a float is the number it is read from, so that 0.1 is 0.1.
     """
@@ -56,14 +56,14 @@ def equals(value: float, digits: int = DIGITS) -> str:
     return f"{equality(text, value)} {text}"
 
 
-def decimals(terms: Sequence[float], total: float) -> int:
-    """How many decimals a column of terms needs: four digits of the largest and of their sum, and one
+def decimals(terms: Sequence[float], total: float, digits: int = DIGITS) -> int:
+    """How many decimals a column of terms needs: so many digits of the largest and of their sum, and one
     more.
     """
     sizes = [abs(value) for value in (*terms, total) if value and math.isfinite(value)]
     if not sizes:
         return DIGITS
-    needed = max(_decimals(max(sizes)), _decimals(abs(total)) if total else 0) + 1
+    needed = max(_decimals(max(sizes)), _decimals(abs(total)) if total else 0) + 1 + digits - DIGITS
     return max(0, min(needed, MOST_DECIMALS))
 
 
@@ -71,15 +71,15 @@ def _decimals(size: float) -> int:
     return DIGITS - 1 - math.floor(math.log10(size))
 
 
-def column(terms: Sequence[float], total: float) -> tuple[list[str], str]:
-    """(the terms as printed, their sum as printed): every number rounded as it is, with as many decimals as let
-    the printed terms add up exactly to the printed sum.
+def column(terms: Sequence[float], total: float, digits: int = DIGITS) -> tuple[list[str], str]:
+    """(the terms as printed, their sum as printed): every number rounded as it is, with as many decimals as
+    let the printed terms add up exactly to the printed sum.
 
     Where one decimal less and six more do not (`adds_up` tells), each is still its own number rounded.
     """
     if not all(map(math.isfinite, (*terms, total))):
         return [short(term) for term in terms], short(total)
-    least = decimals(terms, total)
+    least = decimals(terms, total, digits)
     fewer = (least - 1,) if 0 < least < MOST_DECIMALS else ()
     for places in (least, *fewer, *range(least + 1, least + MORE_DECIMALS + 1), least):
         printed = [Decimal(f"{term:.{places}f}") for term in terms]

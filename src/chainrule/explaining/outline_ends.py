@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.explaining.as_shown import line_of
 from chainrule.explaining.blocks import (
     Block,
     Card,
@@ -21,12 +22,13 @@ from chainrule.explaining.blocks import (
     same,
     say_from,
 )
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
-from chainrule.explaining.worked import element_from, figure, worked_block
+from chainrule.explaining.worked import Printer, element_from, worked_block
 from chainrule.formulas import Symbol
 from chainrule.formulas.boxes import PRODUCT, Box, Numeral, Scripts, Sign, Under, Word, row, tight
 from chainrule.formulas.compose import definitions
+from chainrule.formulas.element import minus, number, times, total
 from chainrule.formulas.printing import Equation, compose
 
 Json = Mapping[str, Any]
@@ -41,7 +43,7 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
     for one in card["parts"]:
         blocks += _part(layout, one)
         if one["part"] == "value":
-            blocks.append(_losses(card))
+            blocks.append(_losses(card, bool(layout.document["loss"].get("weights"))))
         if one["part"] == "gradient" and card["jacobian"]:
             blocks += _jacobian(card)
     if card["outputs"]:
@@ -52,26 +54,27 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
 
 
 def _objective(layout: Layout) -> Iterator[Block]:
-    """J = (1/m) Σ J_i + Ω, with the numbers of this batch."""
+    """J = (1/m) Σ J_i, under a penalty J_data, and J = J_data + Ω; with the numbers of this batch."""
     document, letter = layout.document, layout.notation.loss
     J, m = Word(letter), layout.composer().letter(layout.notation.letter(Symbol("m", "batch size", "scalar")))
     one = layout.composer().fraction(Numeral("1"), m)
     weights = [Scripts(Word("w"), sub=Word("i"))] if document["loss"].get("weights") else []
-    penalty = [Sign("+"), Word("Ω")] if document["penalty"] else []
     below = Under(Sign("∑"), Word("i"))
-    yield Formula(
-        row(J, Sign("="), one, below, *weights, Scripts(J, sub=Word("i")), *penalty),
-        "general",
-        "S1 · S2 1.2 · S4 §2",
-    )
-    loss = document["loss"]
-    parts = [f"{short(loss['data'], 8)}", *([f"{short(loss['penalty'], 8)}"] if document["penalty"] else [])]
-    total = short(loss["J"], 8)
-    yield Paragraph(
-        Say(f"{letter} = {' + '.join(parts)} = {total}", f"{letter} = {' + '.join(parts)} = {total}")
-        if len(parts) > 1
-        else same(f"{letter} = {total}")
-    )
+    mean = row(one, below, *weights, Scripts(J, sub=Word("i")))
+    reference = "S1 · S2 1.2 · S4 §2"
+    loss, J_total = document["loss"], float(document["loss"]["J"])
+    if not document["penalty"]:
+        yield Formula(row(J, Sign("="), mean), "general", reference)
+        yield Paragraph(same(f"{letter} {equals(J_total, 8)}"), id="objective")
+        return
+    data = layout.composer().letter(layout.notation.letter(Symbol("J data", "data loss", "scalar")))
+    yield Formula(row(data, Sign("="), mean), "general", reference)
+    yield Formula(row(J, Sign("="), data, Sign("+"), Word("Ω")), "general", reference)
+    shares = [float(loss["data"]), float(loss["penalty"])]
+    parts, total = column(shares, J_total, 8)
+    given = all(equality(text, value) == "=" for text, value in zip(parts, shares, strict=True))
+    sum_ = f"{'=' if given else '≈'} {parts[0]} + {parts[1]} {'=' if adds_up(parts, total) else '≈'} {total}"
+    yield Paragraph(same(f"{letter} {sum_}"), id="objective")
 
 
 LITERAL = Say(
@@ -119,13 +122,14 @@ def _part(layout: Layout, one: Json) -> Iterator[Block]:
         )
 
 
-def _losses(card: Json) -> Table:
+def _losses(card: Json, weighted: bool) -> Table:
     rows = tuple((str(one["sample"]), short(one["loss"], 6)) for one in card["losses"])
     more = card["samples"] - len(rows)
     caption = Say(
-        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their mean is "
+        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their "
+        f"{'weighted ' if weighted else ''}mean is {short(card['mean'], 8)}",
+        f"各样本的损失，从大到小{f'；另有 {more} 个' if more else ''}；{'加权' if weighted else ''}平均值为 "
         f"{short(card['mean'], 8)}",
-        f"各样本的损失，从大到小{f'；另有 {more} 个' if more else ''}；平均值为 {short(card['mean'], 8)}",
     )
     return Table((Say("sample", "样本"), Say("loss", "损失")), rows, (0, 1), caption, id="losses")
 
@@ -194,21 +198,21 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     )  # fmt: skip
     rows = tuple(_update_row(one) for one in card["rows"])
     blocks.append(Table(head, rows, (1, 2, 3, 4, 5), folded=len(rows) > 40, id="update-table"))
-    before, after = card["J_before"], float(card["J_after"])
-    eta = short(card["eta"])
+    before, after, letter = card["J_before"], float(card["J_after"]), layout.notation.loss
+    eta = equals(card["eta"])
     blocks.append(
         Paragraph(
             Say(
-                f"J before: {short(before, 8)}. J after one step with η = {eta}: {short(after, 8)}, a "
-                f"change of {short(after - before, 4)}.",
-                f"更新前 J = {short(before, 8)}。以 η = {eta} 走一步后 J = {short(after, 8)}，变化 "
+                f"{letter} before: {short(before, 8)}. {letter} after one step with η {eta}: "
+                f"{short(after, 8)}, a change of {short(after - before, 4)}.",
+                f"更新前 {letter} {equals(before, 8)}。以 η {eta} 走一步后 {letter} {equals(after, 8)}，变化 "
                 f"{short(after - before, 4)}。",
             ),
             id="update-loss",
         )
     )
     title = Say("U  gradients and update", "U  梯度与更新")
-    return (Card("U", title, f"η = {eta}", "", tuple(blocks), "S2 1.3 · S4", id="card-U"),)
+    return (Card("U", title, f"η {eta}", "", tuple(blocks), "S2 1.3 · S4", id="card-U"),)
 
 
 def _update_row(one: Json) -> tuple[Cell, ...]:
@@ -224,18 +228,21 @@ def _step(card: Json, layout: Layout) -> Worked:
     theta: Box = Scripts(Word("θ"), sub=sub)
     grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
     symbols = row(theta, Sign("−"), Word("η"), grad)
-    product = row(
-        figure(card["eta"]), Sign("·"), Sign("("), figure(worked["gradient"]), Sign(")"), binds=PRODUCT
-    )
+    step = times(number(card["eta"]), number(worked["gradient"]))
+    after = float(worked["after"])
+    line = line_of(replace(total((number(worked["theta"]), minus(step))), value=after))
+    result = short(after)
     return Worked(
         left=theta,
         symbols=symbols,
-        numbers=row(figure(worked["theta"]), Sign("−"), product),
-        result=short(float(worked["after"])),
-        exact=False,
+        numbers=Printer(layout.composer(), samples=False, digits=line.digits).numbers(line.element),
+        result=result,
+        exact=equality(result, line.outcome()) == "=",
+        as_given=line.is_exact(),
+        relation="←",
         why=Say(
-            "the entry with the largest gradient of the parameter that moves most",
-            "移动最多的参数中梯度最大的元素",
+            "of the parameter that moves most the entry whose gradient is largest in magnitude",
+            "移动最多的参数中，梯度绝对值最大的元素",
         ),
         quantity=worked["name"],
         index=tuple(worked["index"]),
