@@ -105,7 +105,11 @@ def document_of(task: Task) -> Json:
         "flow": diagnosis.flow,
         "findings": list(diagnosis.findings),
         "boxes": [
-            {"title": say_json(box.title), "equations": [_packed(equation) for equation in box.equations]}
+            {
+                "title": say_json(box.title),
+                "equations": [_packed(equation) for equation in box.equations],
+                **({} if box.letters is None else {"letters": say_json(box.letters)}),
+            }
             for box in closing_boxes(network, task.loss, task.notation, task.penalty)
         ],
         "notation": notation_rows(network, task.loss, task.penalty),

@@ -29,7 +29,7 @@ from chainrule.explaining.blocks import (
     same,
 )
 from chainrule.explaining.numbers import short
-from chainrule.explaining.outline_cards import Layout, backward_card, forward_card
+from chainrule.explaining.outline_cards import Layout, backward_card, forward_card, told_apart
 from chainrule.explaining.outline_ends import loss_blocks, update_blocks
 from chainrule.explaining.outline_flow import finding_block, flow_blocks
 from chainrule.explaining.outline_reference import algorithm_section, notation_section, slips_section
@@ -54,7 +54,7 @@ def outline(
     spoken = language_from(language or meta["language"])
     name = notation or meta["notation"]
     last = max((card["number"] for card in found["cards"]), default=1)
-    layout = Layout(found, notation_from(name), linear, last)
+    layout = Layout(found, told_apart(notation_from(name), meta), linear, last)
     sections = (
         _verdict(found),
         _network(found, layout),
@@ -74,7 +74,7 @@ def outline(
         ),
         Section(Say("Gradients and update", "梯度与参数更新"), update_blocks(layout), id="update"),
         _check(found),
-        Section(Say("Gradient flow", "梯度流"), flow_blocks(found), id="flow"),
+        Section(Say("Gradient flow", "梯度流"), flow_blocks(found, layout.notation.letters["batch size"].base), id="flow"),
         algorithm_section(layout),
         slips_section(layout),
         _reproduce(found),
@@ -308,13 +308,13 @@ def _check(found: Json) -> Section:
     )  # fmt: skip
     said = Say(
         f"Every gradient {part.en}beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
-        f"‖n − g‖ / ‖n + g‖ = {relative} over all entries compared; accepted is a relative error of "
+        f"‖n − g‖ / ‖n + g‖ ≈ {relative} over all entries compared; accepted is a relative error of "
         f"{tolerance}, "
         "or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no derivative to compare "
         "with: such "
         "entries are passed over and counted.",
         f"每个梯度{part.zh}与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。"
-        f"所有比较过的元素 ‖n − g‖ / ‖n + g‖ = {relative}；允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
+        f"所有比较过的元素 ‖n − g‖ / ‖n + g‖ ≈ {relative}；允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
         f"盖的部分。"
         "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
     )

@@ -25,13 +25,26 @@ from chainrule.explaining.blocks import (
 from chainrule.explaining.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
 from chainrule.explaining.worked import Printer, element_from, worked_block
-from chainrule.formulas import Symbol
-from chainrule.formulas.boxes import PRODUCT, Box, Numeral, Scripts, Sign, Under, Word, row, tight
+from chainrule.formulas import Symbol, render_text
+from chainrule.formulas.boxes import (
+    BIG,
+    PRODUCT,
+    Box,
+    Numeral,
+    Scripts,
+    Sign,
+    Under,
+    Word,
+    fenced,
+    row,
+    tight,
+)
 from chainrule.formulas.compose import definitions
 from chainrule.formulas.element import minus, number, times, total
 from chainrule.formulas.printing import Equation, compose
 
 Json = Mapping[str, Any]
+MOST_NAMES = 8  # of weight arrays in a sentence
 
 
 def loss_blocks(layout: Layout) -> tuple[Block, ...]:
@@ -251,24 +264,44 @@ def _step(card: Json, layout: Layout) -> Worked:
 
 
 def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
-    m = card["training_size"]
+    m, letter = card["training_size"], render_text.render(_letter(layout, "training size"))
     scale = (
         Say(
-            f"It is divided by m = {m}, the size of the training set (seed 002).",
-            f"除以训练集大小 m = {m}（种子 002）。",
+            f"It is divided by {letter} = {m}, the size of the training set (seed 002).",
+            f"除以训练集大小 {letter} = {m}（种子 002）。",
         )
         if card["per_sample"]
-        else Say("It is not divided by m (seed 001).", "不除以 m（种子 001）。")
+        else Say(f"It is not divided by {letter} (seed 001).", f"不除以 {letter}（种子 001）。")
     )
     said = Say(
-        f"The penalty {card['title']} adds {short(card['adds'], 6)} to J, and its own gradient to that of "
+        f"The penalty {card['title']} adds {short(card['adds'], 6)} to {layout.notation.loss}, and its own gradient to that of "
         f"every weight; "
         "biases are free. ",
-        f"惩罚项 {card['title']} 使 J 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏"
+        f"惩罚项 {card['title']} 使 {layout.notation.loss} 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏"
         f"置不受惩罚。",
     )
     yield Paragraph(said + scale)
     for one in card["parts"]:
         reference = "S1 · S2 1.2.3" if one["part"] == "value" else "S1 · S2 2.6.1"
-        box = layout.equation_box(one, general=True)
-        yield Formula(box, "general", reference, id=f"penalty-{one['part']}")
+        box, note = layout.equation_box(one, general=True), None
+        if one["part"] == "value":
+            box, note = _over_all_weights(layout, one)
+        yield Formula(box, "general", reference, note, id=f"penalty-{one['part']}")
+
+
+def _letter(layout: Layout, role: str) -> Box:
+    return layout.composer().letter(layout.notation.letter(Symbol(role, role, "scalar")))
+
+
+def _over_all_weights(layout: Layout, one: Json) -> tuple[Box, Say]:
+    """Ω as the sum over the weight arrays, and which they are."""
+    composer, names = layout.composer(), layout.document["penalty"]["on"]
+    W = composer.letter(layout.notation.letter(Symbol("W", "parameter W")))
+    inner = fenced(composer.box(layout.equation(one).right), BIG)
+    box = row(Word("Ω"), Sign("="), Under(Sign("∑"), W), inner, binds=BIG)
+    shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+    return box, Say(
+        f"The sum is over the {len(names)} weight arrays {shown}." if len(names) > 1 else
+        f"The network has one weight array, {shown}.",
+        f"对 {len(names)} 个权重数组求和：{shown}。",
+    )  # fmt: skip

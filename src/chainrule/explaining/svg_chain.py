@@ -23,7 +23,7 @@ _NAME, _SHAPE, _PARAMETERS, _PROFILE = 200, 160, 62, 150  # widths of the column
 _GAP = 22
 
 _HEADS = (Say("layer", "层"), Say("shape", "形状"), Say("parameters", "参数"))
-_SIZE = Say("{} per entry", "每元素的 {}")
+_SIZE = Say("RMS of {}", "{} 的均方根")
 _SIGNS = {"sum": "+", "concat": "‖"}
 
 
@@ -84,7 +84,7 @@ def chain(block: Chain, voice: Voice, links: Mapping[str, str] | None = None) ->
         address = (links or {}).get(node.name)
         text = f'<a href="{escape(address)}">{text}</a>' if address else text
         parts.append(f'<g class="node"{attributes(data_layer=node.name)}>{_dot(node, lane, row)}{text}</g>')
-    for kind, symbol, at in (("x", "x", profiles[0]), ("delta", "δ", profiles[1])):
+    for kind, symbol, at in (("x", "x", profiles[0]), ("delta", "m·δ", profiles[1])):
         sizes = [None if node is None else getattr(node, f"size_{kind}") for node, _ in layout.rows]
         head = Say(*(getattr(_SIZE, tongue).format(symbol) for tongue in ("en", "zh")))
         parts += _profile(sizes, at, height, kind, voice.tspans(head))

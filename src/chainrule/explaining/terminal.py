@@ -233,6 +233,7 @@ class Writer:
         ]
         columns = [min(panel.values.shape[1], room) for panel in shown]
         each = columns if self.colour else [2 * count for count in columns]
+        each = [max(count, cell_width(panel.title)) for count, panel in zip(each, shown, strict=True)]
         keep = 1
         while keep < len(shown) and sum(each[: keep + 1]) + 3 * keep + 6 <= self.width:
             keep += 1
