@@ -114,23 +114,26 @@ def _verdict(found: Json) -> Section:
     blocks.append(
         Paragraph(
             Say(
-                f"Everything below is the derivation of this network on a batch of {meta['samples']} "
-                f"samples; numbers of "
+                f"Everything below is the derivation of this network on a batch of {_samples(meta)}; numbers of "
                 f"single samples are those of sample {meta['sample']}. Formulas that are printed are those "
                 f"that were "
                 "executed. Indices count from 0; the one behind a semicolon is the sample. Factors are "
                 "printed with four digits, but products are those of the unrounded factors: their last "
-                "digit may differ.",
+                "digit may differ. ≈ stands where digits are rounded off, = where none are.",
                 f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 "
                 f"{meta['sample']}。"
                 "打印的公式就是执行的公式。下标从 0 开始，分号后的下标是样本。因子打印四位有效数字，"
-                "乘积由未舍入的因子算得，末位可能不同。",
+                "乘积由未舍入的因子算得，末位可能不同。≈ 表示经过舍入，= 表示没有舍入。",
             ),
             quiet=True,
         )
     )
     blocks.append(Paragraph(_CITED, quiet=True))
     return Section(Say("Verdict", "结论"), tuple(blocks), id="verdict")
+
+
+def _samples(meta: Json) -> str:
+    return "1 sample" if meta["samples"] == 1 else f"{meta['samples']} samples"
 
 
 def check_text(check: Json | None) -> Say:
@@ -175,15 +178,19 @@ def _network(found: Json, layout: Layout) -> Section:
 
 
 def _counts(layers: list[Json], tensors: Json) -> dict[str, int]:
-    """Layer name -> how many numbers it has, branches included."""
+    """Layer name -> how many numbers it learns, branches included."""
     found = {}
     for layer in layers:
-        found[layer["name"]] = sum(
-            _size(tensors[key]["shape"]) for key in layer.get("parameters", {}).values()
-        )
+        found[layer["name"]] = _learned(layer, tensors)
         for branch in layer.get("branches", ()):
             found |= _counts(branch, tensors)
     return found
+
+
+def _learned(layer: Json, tensors: Json) -> int:
+    """How many numbers a layer learns: running means and variances are not among them."""
+    own = layer.get("parameters", {})
+    return sum(_size(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
 
 
 def _size(shape: list[int]) -> int:
@@ -227,7 +234,7 @@ def _node(layer: Json, found: Json) -> ChainNode:
         name=layer["name"],
         title=layer["title"],
         shape="×".join(map(str, layer["shape"])),
-        parameters=sum(_size(tensors[key]["shape"]) for key in layer.get("parameters", {}).values()),
+        parameters=_learned(layer, tensors),
         size_x=float(stats["norm"]) / size**0.5,
         size_delta=float("nan") if delta is None else float(delta["stats"]["norm"]) * samples / size**0.5,
         level=level,
@@ -324,7 +331,7 @@ def _check(found: Json) -> Section:
         head, rows = head[:kinks] + head[kinks + 1 :], [row[:kinks] + row[kinks + 1 :] for row in rows]
         right = right[:-1]
     table = Table(head, tuple(rows), right, levels=tuple(levels), id="check-table")
-    return Section(title, (Paragraph(said), table), id="check")
+    return Section(title, (Paragraph(said, id="check-text"), table), id="check")
 
 
 _REASONS = {
@@ -352,6 +359,10 @@ def _reproduce(found: Json) -> Section:
     arguments = [f"loss=cr.{meta['loss']}"]
     if meta["penalty"]:
         arguments.append(f"penalty=cr.{meta['penalty']}")
+        if meta["training_size"] != meta["samples"]:
+            arguments.append(f"training_size={meta['training_size']}")
+    if found["loss"]["weights"]:
+        arguments.append("sample_weight=sample_weight")
     arguments += [
         f"sample={meta['sample']}",
         f"learning_rate={meta['eta']}",
@@ -377,4 +388,4 @@ def _reproduce(found: Json) -> Section:
         f"parameters.",
         f"由 {versions} 生成；数值为 float64，由网络的 {meta['dtype']} 参数计算。",
     )
-    return Section(Say("How to reproduce it", "如何重现"), (Paragraph(said), Code(code)), id="reproduce")
+    return Section(Say("How to reproduce it", "如何重现"), (Paragraph(said, id="versions"), Code(code)), id="reproduce")

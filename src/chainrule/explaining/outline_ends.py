@@ -280,7 +280,7 @@ def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
         f"惩罚项 {card['title']} 使 {layout.notation.loss} 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏"
         f"置不受惩罚。",
     )
-    yield Paragraph(said + scale)
+    yield Paragraph(said + scale, id="update-penalty")
     for one in card["parts"]:
         reference = "S1 · S2 1.2.3" if one["part"] == "value" else "S1 · S2 2.6.1"
         box, note = layout.equation_box(one, general=True), None

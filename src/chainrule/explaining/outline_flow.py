@@ -42,7 +42,7 @@ def flow_blocks(document: Json, m: str = "m") -> tuple[Block, ...]:
     )
     chart = _chart(flow, m)
     drawn = (chart,) if chart.labels else ()  # one layer whose δ is that of the loss, or zeros alone
-    blocks: list[Block] = [Paragraph(said), *drawn, _layers(flow, m), _parameters(flow)]
+    blocks: list[Block] = [Paragraph(said, id="flow-text"), *drawn, _layers(flow, m), _parameters(flow)]
     if not findings:
         blocks.append(Paragraph(Say("No rule of the doctor found anything.", "诊断规则没有发现问题。")))
     return (*blocks, *map(finding_block, findings))

@@ -35,8 +35,8 @@ MOST_TERMS = 20_000
 class Derivation:
     """What the parts of one layer are made of: its pass, what arrives at its output, the pass before it in
     its chain (None at the start), the sample in focus, and whether it is the first layer of the network.
-    asked: an entry of the output that is worked out instead of the largest.  penalised: what the penalty acts
-    on.
+    asked: an entry of the output that is worked out instead of the largest.  branch: the number, from 1, of
+    the branch of a composite that the layer begins, else 0.  penalised: what the penalty acts on.
     """
 
     one: Pass
@@ -46,6 +46,7 @@ class Derivation:
     first: bool
     below: str = ""  # the tensor that `before` reads
     asked: tuple[int, ...] | None = None
+    branch: int = 0
     penalised: Penalised = Penalised()
 
     @property
@@ -207,6 +208,9 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
     layer, sample = own.one.layer, own.sample
     before, why = own.before, texts.INPUT_GRADIENT if own.first else None
     below = "input" if own.first else "" if before is None else before.name
+    if own.branch:  # another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card
+        equation = handed_down(equation, own.branch)
+        why = Say(*(f"{a} {b}" for a, b in _pairs(texts.why(layer, "delta"), texts.of_branch(own.branch))))
     joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)
     arriving = np.asarray(reader.value(equation.right))
     choices = [choose.largest(arriving, sample)]
@@ -220,10 +224,17 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
     elif hasattr(layer, "window") and hasattr(layer, "grid"):
         contrast = choose.window_contrast(layer, own.one.x, sample)
         choices += [contrast] if contrast else []
-    found = part("delta", layer, equation, reader, f"delta:{below}", choices, why)
+    quantity = "" if own.branch or not below else f"delta:{below}"
+    found = part("delta", layer, equation, reader, quantity, choices, why)
     if joined is not None:
         found["general"] = _general(own, equation)
     return found
+
+
+def handed_down(equation: Equation, branch: int) -> Equation:
+    """∂J/∂x of the first layer of a branch as what that branch hands down: δ_1, δ_2, ..."""
+    kind = equation.left.kind if isinstance(equation.left, Symbol) else "array"
+    return replace(equation, left=Symbol(f"δ{branch}", f"δ_{branch}", kind))
 
 
 def _general(own: Derivation, joined: Equation) -> Json:
