@@ -1,8 +1,8 @@
 """Every printed number of a report beside the quantity that its label names.
 
-`Audit(case).run()` walks the blocks of the outline.  A block with numbers has a checker by its type or its id;
-one without is named in `unvisited`, so that a new number needs a checker.  A printed number is right if it is the
-true one rounded to the digits that are shown.
+`Audit(case).run()` walks the blocks of the outline.  A block with numbers has a checker by its type or its
+id; one without is named in `unvisited`, so that a new number needs a checker.  A printed number is right if
+it is the true one rounded to the digits that are shown.
 """
 
 from __future__ import annotations
@@ -44,7 +44,14 @@ from tests.explaining.audit_truth import Truth
 Array = np.ndarray[Any, np.dtype[Any]]
 # What is cited and what is counted: sections of the seeds, steps, layers, shapes.
 _CITED = re.compile(r"\((?:seed|S\d)[^)]*\)|S\d(?: (?:FC|conv|pooling|§))?[ \d.①-④]*|seed \d+")
-_WITHOUT = {"letters", "same-formulas", "conventions", "slip-table", "trace", "steps"}  # formulas and citations
+_WITHOUT = {
+    "letters",
+    "same-formulas",
+    "conventions",
+    "slip-table",
+    "trace",
+    "steps",
+}  # formulas and citations
 
 
 def number(text: str) -> Decimal:
@@ -147,19 +154,26 @@ class Audit:
                 true = math.prod(float(number(factor)) for factor in factors)
                 label = f"{block.id}: {render_text.render(what)}"
                 slack = abs(true) * 5e-4 * len(factors)
-                self.holds(f"{label} = {product}", abs(float(number(product)) - true) <= slack + _unit(product))
+                self.holds(
+                    f"{label} = {product}", abs(float(number(product)) - true) <= slack + _unit(product)
+                )
         if block.terms:
             total = sum((number(product) for *_, product in block.terms), Decimal(0))
             self.holds(f"{block.id}: Σ {block.total}", (total == number(block.total)) == block.adds_up)
             if printed == block.total and value is not None:
                 self.equal(f"{block.id}: {left} {block.signs[1]} {printed}", printed, value)
-                self.holds(f"{block.id}: = before {printed}", block.signs[1] == "≈" or number(printed) == Decimal(value))
+                self.holds(
+                    f"{block.id}: = before {printed}",
+                    block.signs[1] == "≈" or number(printed) == Decimal(value),
+                )
 
     def _named(self, block: Worked, left: str) -> float | None:
         """The value of what the left side names; None for what only a step of a sequence gives."""
         if block.id == "U-worked":
             name, place = block.quantity, block.index
-            return float(self.truth.arrays[name][place] - self.truth.eta * self.truth.arrays[f"gradient:{name}"][place])
+            return float(
+                self.truth.arrays[name][place] - self.truth.eta * self.truth.arrays[f"gradient:{name}"][place]
+            )
         if block.id.startswith("L-value"):
             return float(self.truth.per_sample[block.index[-1]])
         if block.id.startswith("L-gradient"):
@@ -187,7 +201,9 @@ class Audit:
             whole = np.diag(a) - np.outer(a, a) if softmax else np.diag(a * (1 - a))
         else:
             whole = self.truth.arrays[block.quantity]
-            self.holds(f"{block.id}: {render_text.render(block.symbol)}", _letter_fits(block.symbol, block.quantity))
+            self.holds(
+                f"{block.id}: {render_text.render(block.symbol)}", _letter_fits(block.symbol, block.quantity)
+            )
         shown = whole
         for axis, gap in ((0, block.row_gap), (1, block.column_gap)):
             if gap is not None:
@@ -208,7 +224,9 @@ class Audit:
                 whole = self.truth.arrays[self._before(block.id.partition("-picture")[0])]
             rest = iter(panel.index)
             place = tuple(slice(None) if axis in block.axes else next(rest) for axis in range(whole.ndim))
-            self.holds(f"{block.id}: {panel.title}", np.allclose(panel.values, whole[place], rtol=1e-5, atol=1e-12))
+            self.holds(
+                f"{block.id}: {panel.title}", np.allclose(panel.values, whole[place], rtol=1e-5, atol=1e-12)
+            )
             largest = max(largest, float(np.abs(panel.values).max()))
         self.holds(f"{block.id}: scale {block.scale}", block.scale == largest)
 
@@ -224,7 +242,9 @@ class Audit:
         whole = self.truth.arrays[block.quantity]
         samples = [int(group.removeprefix("i = ")) for group in block.groups]
         true_values = whole[[int(label) for label in block.labels]][:, samples]
-        self.holds(f"{block.id} of {block.quantity}", np.allclose(block.values, true_values, rtol=1e-5, atol=1e-15))
+        self.holds(
+            f"{block.id} of {block.quantity}", np.allclose(block.values, true_values, rtol=1e-5, atol=1e-15)
+        )
 
     def curve(self, block: Curve) -> None:
         name = block.id.partition("-picture")[0]
@@ -241,7 +261,9 @@ class Audit:
 
     def chain(self, nodes: Iterable[ChainNode]) -> None:
         for node in nodes:
-            self.holds(f"RMS of x at {node.name}", math.isclose(node.size_x, self.truth.rms(node.name), rel_tol=1e-9))
+            self.holds(
+                f"RMS of x at {node.name}", math.isclose(node.size_x, self.truth.rms(node.name), rel_tol=1e-9)
+            )
             delta = f"delta:{node.name}"
             if delta in self.truth.arrays:
                 true = self.truth.rms(delta) * self.truth.m
@@ -291,9 +313,13 @@ class Audit:
         J, signs = self.truth.step.loss, re.findall("[=≈]", text)
         printed = TOKEN.findall(text.partition(signs[0])[2])
         values = [J] if self.truth.penalty is None else [self.truth.data_loss, self.truth.penalty_value, J]
-        for name, shown, value in zip(("J_data", "Ω", "J")[-len(values):], printed, values, strict=True):  # fmt: skip
+        names = ("J_data", "Ω", "J")[-len(values) :]
+        for name, shown, value in zip(names, printed, values, strict=True):
             self.equal(f"{name} in {text!r}", shown, value)
-        self.holds(f"= in {text!r}", signs[0] == "≈" or all(number(p) == Decimal(v) for p, v in zip(printed, values, strict=True)))
+        self.holds(
+            f"= in {text!r}",
+            signs[0] == "≈" or all(number(p) == Decimal(v) for p, v in zip(printed, values, strict=True)),
+        )
         if len(values) > 1:
             exact = number(printed[0]) + number(printed[1]) == number(printed[2])
             self.holds(f"= of the sum in {text!r}", exact == (signs[1] == "="))
@@ -340,7 +366,8 @@ class Audit:
     def update_loss(self, block: Paragraph) -> None:
         before, eta, after, change = TOKEN.findall(block.text.en)
         for name, text, value in (
-            ("J before", before, self.truth.step.loss), ("η", eta, self.truth.eta), ("J after", after, self.truth.after),
+            ("J before", before, self.truth.step.loss), ("η", eta, self.truth.eta),
+            ("J after", after, self.truth.after),
             ("change of J", change, self.truth.after - self.truth.step.loss),
         ):  # fmt: skip
             self.equal(name, text, value)
@@ -350,7 +377,9 @@ class Audit:
 
     def check_text(self, block: Paragraph) -> None:
         for text in TOKEN.findall(block.text.en):
-            self.holds(f"gradient check: {text}", float(number(text)) in (1.0, 2.0) or float(number(text)) <= 1e-6)
+            self.holds(
+                f"gradient check: {text}", float(number(text)) in (1.0, 2.0) or float(number(text)) <= 1e-6
+            )
 
     def check_table(self, block: Table) -> None:
         heads = [_text_of(cell) for cell in block.head]
@@ -358,7 +387,10 @@ class Audit:
             told = dict(zip(heads, row, strict=True))
             name = told["gradient"].removeprefix("∂J/∂")
             formula, difference = told["formula"], told["difference"]
-            near = abs(float(number(formula)) - float(number(difference))) <= 1e-5 * abs(float(number(formula))) + 1e-9
+            near = (
+                abs(float(number(formula)) - float(number(difference)))
+                <= 1e-5 * abs(float(number(formula))) + 1e-9
+            )
             self.holds(f"difference of {name}", near)
             if told["worst entry"]:
                 place = tuple(map(int, told["worst entry"].split(",")))
@@ -381,11 +413,15 @@ class Audit:
                 continue
             self.equal(f"RMS of m·δ of {name}", row[2], self.truth.rms(f"delta:{name}") * self.truth.m)
             self.equal(f"δ of {name} relative to the top", row[3], float(np.linalg.norm(delta)) / top)
-            self.equal(f"zeros of δ of {name}", row[7].removesuffix(" %"), round(100 * float(np.mean(delta == 0))))
+            self.equal(
+                f"zeros of δ of {name}", row[7].removesuffix(" %"), round(100 * float(np.mean(delta == 0)))
+            )
             gain = row[4].split()[-1] if row[4] else ""
             below = self._input_delta(name)
             if gain and below is not None:
-                self.equal(f"gain of {name}", gain, float(np.linalg.norm(below)) / float(np.linalg.norm(delta)))
+                self.equal(
+                    f"gain of {name}", gain, float(np.linalg.norm(below)) / float(np.linalg.norm(delta))
+                )
 
     def _input_delta(self, name: str) -> Array | None:
         """δ of what a layer reads, where it alone reads it."""

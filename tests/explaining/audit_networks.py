@@ -1,4 +1,4 @@
-"""Ten networks of different layers, losses, penalties, batch sizes and notations, with all that `explain` takes."""
+"""Ten networks of different layers, losses, penalties, batch sizes and notations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Case:
     X: Array
     y: Array
     notation: str = "seed000"
-    options: dict[str, Any] = field(default_factory=dict)  # loss, penalty, weights: of `backpropagate` as well
+    options: dict[str, Any] = field(
+        default_factory=dict
+    )  # loss, penalty, weights: of `backpropagate` as well
 
     @property
     def report(self) -> cr.Report:
@@ -36,7 +38,11 @@ def _made(layers: list[Any], shape: Any, samples: int, outputs: Any, notation: s
         if name.endswith(".b"):
             network.parameters[name] = value + rng.normal(0, 0.2, value.shape)
     X = rng.standard_normal((samples, *network.input_shape))
-    y = rng.integers(outputs, size=samples) if isinstance(outputs, int) else rng.standard_normal((samples, *outputs))
+    y = (
+        rng.integers(outputs, size=samples)
+        if isinstance(outputs, int)
+        else rng.standard_normal((samples, *outputs))
+    )
     return Case(network, X, y, notation, options)
 
 
@@ -50,8 +56,8 @@ def case(name: str) -> Case:
             return _made(layers, 5, 4, 3, "seed000", penalty=cr.L2(0.1))
         case "one sample, λ/m":
             layers = [cr.Dense(3), cr.Tanh(), cr.Dense(2), sigmoid()]
-            return _made(layers, 3, 1, (2,), "nielsen", loss=cr.SquaredError(), penalty=cr.L2(0.3, per_sample=True),
-                         training_size=20)  # fmt: skip
+            options = {"loss": cr.SquaredError(), "penalty": cr.L2(0.3, per_sample=True), "training_size": 20}
+            return _made(layers, 3, 1, (2,), "nielsen", **options)
         case "regression, L1, weights":
             layers = [cr.Dense(4), cr.LeakyReLU(), cr.Dense(2)]
             return _made(layers, 3, 5, (2,), "ufldl", penalty=cr.L1(0.02), sample_weight=[1, 2, 0.5, 3, 1])
@@ -69,7 +75,14 @@ def case(name: str) -> Case:
             beside = cr.Parallel([[cr.Dense(2)], [cr.Dense(3), cr.ReLU()]], join="concat")
             return _made([cr.Dense(4), beside, cr.Dense(1), sigmoid()], 3, 5, 2, "seed000", learning_rate=0.5)
         case "norms":
-            layers = [cr.Dense(4, bias=False), cr.BatchNorm(), cr.PReLU(), cr.LayerNorm(), cr.Dense(3), softmax()]
+            layers = [
+                cr.Dense(4, bias=False),
+                cr.BatchNorm(),
+                cr.PReLU(),
+                cr.LayerNorm(),
+                cr.Dense(3),
+                softmax(),
+            ]
             return _made(layers, 3, 6, 3, "ufldl", penalty=cr.L2(0.02))
         case "lstm":
             return _made([cr.LSTM(3), cr.Dense(2), softmax()], (4, 2), 3, 2, "seed000", penalty=cr.L2(0.01))
@@ -80,6 +93,6 @@ def case(name: str) -> Case:
 
 
 NAMES = (
-    "dense, L2", "one sample, λ/m", "regression, L1, weights", "conv, elastic net", "overlapping max pool, groups",
-    "residual", "branches", "norms", "lstm", "transposed conv",
+    "dense, L2", "one sample, λ/m", "regression, L1, weights", "conv, elastic net",
+    "overlapping max pool, groups", "residual", "branches", "norms", "lstm", "transposed conv",
 )  # fmt: skip

@@ -129,8 +129,9 @@ class Truth:
 
     @cached_property
     def groups(self) -> dict[str, Array] | None:
-        """Gradients of the data by parameter, (groups, ...), of the batches that the noise is measured on: fours
-        of the samples in the order of PCG64(0); None of fewer than four groups, or where samples mix."""
+        """Gradients of the data by parameter, (groups, ...), of the batches that the noise is measured on:
+        four of the samples in the order of PCG64(0); None of fewer than four groups, or where samples mix.
+        """
         size = max(1, self.m // 4)
         count = min(16, self.m // size)
         if count < 4 or any(layer.mixes_samples for layer in self.network.layers):

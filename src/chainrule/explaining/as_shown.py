@@ -1,7 +1,7 @@
-"""What a worked line comes to when it is computed with the numbers it shows: whether "=" or "≈" follows them.
+"""What a worked line comes to when it is computed with the numbers it shows: whether "=" or "≈" follows.
 
-Sums, products and quotients of printed numbers are exact fractions; where a root, a logarithm or an exponential
-function leaves the fractions the outcome is a float.
+Sums, products and quotients of printed numbers are exact fractions; where a root, a logarithm or an
+exponential function leaves the fractions the outcome is a float.
 """
 
 from __future__ import annotations

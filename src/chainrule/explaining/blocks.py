@@ -83,10 +83,10 @@ class Worked(Block):
 
     left, symbols, numbers: boxes.  as_given: the numbers are those of the symbols to their last digit, else
     they are rounded.  result: as printed, "0.5204"; exact: the numbers as shown give it to its last digit.
-    terms: rows of the table of products, (what, factors as printed, product as printed), whose products add up
-    exactly, as printed, to `total`, but where `adds_up` is False; empty where the element is no sum.  relation:
-    "←" where left gets a new value.  why: why this element is shown ("largest |δ|", "dead: f' = 0", "at the
-    border").
+    terms: rows of the table of products, (what, factors as printed, product as printed), whose products add
+    up exactly, as printed, to `total`, but where `adds_up` is False; empty where the element is no sum.
+    relation: "←" where left gets a new value.  why: why this element is shown ("largest |δ|", "dead: f' = 0",
+    "at the border").
     quantity, index: the tensor's id in the document and the entry, samples last.
     """
 

@@ -20,7 +20,7 @@ from chainrule import reference
 from chainrule.explaining import choose, texts
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.parts import Derivation, gradient_parts, handed_down, leaf_parts, part, traced
-from chainrule.explaining.penalised import Penalised
+from chainrule.explaining.penalised import NO_PENALTY, Penalised
 from chainrule.explaining.pictures import pictures_of
 from chainrule.explaining.traced import is_recurrent
 from chainrule.formulas import Symbol
@@ -48,7 +48,7 @@ class Walk:
     repeats: Mapping[str, str] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    penalised: Penalised = Penalised()
+    penalised: Penalised = NO_PENALTY
 
 
 def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
@@ -167,7 +167,9 @@ def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Json:
         choices = [choose.largest(np.asarray(reader.value(equation.right)), walk.sample)]
         quantity = ""
         if key == "delta":
-            equation, quantity = (handed_down(equation, branch), "") if branch else (equation, f"delta:{reads}")
+            equation, quantity = (
+                (handed_down(equation, branch), "") if branch else (equation, f"delta:{reads}")
+            )
         backward.append(part(key, one.layer, equation, reader, quantity, choices))
     return {"forward": forward, "backward": backward}
 

@@ -102,7 +102,7 @@ def _generality(layer: Any) -> tuple[bool, ...]:
 
 
 def _letters_of(layers: Sequence[Any], first: Any) -> Say:
-    """What the letters of the windows are in every layer of a kind: "s: stride.  conv1: s = (1, 2), p = q = 1."
+    """What the letters of the windows are in every layer of a kind: "s: the stride. conv1: s = 2."
 
     first: the layer whose formulas are printed.
     """

@@ -220,9 +220,9 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "saturated": {
         "what": Say("`{layer}` is saturated.", "`{layer}` 已饱和。"),
         "why": Say(
-            "{share:%} of its entries lie where f′ is below {limit}; what goes in has the RMS {rms}. Above the "
-            "limit: {layers}.",
-            "{share:%} 的元素 f′ 小于 {limit}；输入的均方根为 {rms}。超过界限的有：{layers}。",
+            "{share:%} of its entries lie where f′ is below {limit}; what goes in has the RMS {rms}. Layers "
+            "of which most entries do: {layers}.",
+            "{share:%} 的元素 f′ 小于 {limit}；输入的均方根为 {rms}。多数元素如此的层：{layers}。",
         ),
         "cure": Say(
             "Start with smaller weights, scale the inputs, lower the learning rate, or put `BatchNorm()` "

@@ -173,7 +173,9 @@ class Writer:
             ]
             for what, factors, product in block.terms
         ]  # fmt: skip
-        rows.append([f"{inline(words.SUM)} {block.sum_sign}", *[""] * most, f"**{text.figure(block.total)}**"])
+        rows.append(
+            [f"{inline(words.SUM)} {block.sum_sign}", *[""] * most, f"**{text.figure(block.total)}**"]
+        )
         return _pipes(head, rows, range(1, most + 2))
 
     def _matrix(self, block: Matrix) -> str:

@@ -61,7 +61,8 @@ class _Task:
 @dataclass(frozen=True, eq=False)
 class Model:
     """document: "graph", "tensors", "loss" and "penalty" of a document. arrays: every array of the pass by
-    its id, float64, samples last, and "data gradient:<parameter>", without the penalty. passes: of the layers in order. trees: a layer's formulas by its name, None
+    its id, float64, samples last, and "data gradient:<parameter>", without the penalty.  passes: of
+    the layers in order.  trees: a layer's formulas by its name, None
     where its code cannot be traced; those of loss and penalty are under "loss" and "penalty".
     """
 

@@ -74,7 +74,11 @@ def outline(
         ),
         Section(Say("Gradients and update", "梯度与参数更新"), update_blocks(layout), id="update"),
         _check(found),
-        Section(Say("Gradient flow", "梯度流"), flow_blocks(found, layout.notation.letters["batch size"].base), id="flow"),
+        Section(
+            Say("Gradient flow", "梯度流"),
+            flow_blocks(found, layout.notation.letters["batch size"].base),
+            id="flow",
+        ),
         algorithm_section(layout),
         slips_section(layout),
         _reproduce(found),
@@ -114,10 +118,10 @@ def _verdict(found: Json) -> Section:
     blocks.append(
         Paragraph(
             Say(
-                f"Everything below is the derivation of this network on a batch of {_samples(meta)}; numbers of "
-                f"single samples are those of sample {meta['sample']}. Formulas that are printed are those "
-                f"that were "
-                "executed. Indices count from 0; the one behind a semicolon is the sample. Factors are "
+                f"Everything below is the derivation of this network on a batch of {_samples(meta)}; "
+                f"numbers of single samples are those of sample {meta['sample']}. Formulas that are printed "
+                "are those that were executed. Indices count from 0; the one behind a semicolon is the "
+                "sample. Factors are "
                 "printed with four digits, but products are those of the unrounded factors: their last "
                 "digit may differ. ≈ stands where digits are rounded off, = where none are.",
                 f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 "
@@ -388,4 +392,6 @@ def _reproduce(found: Json) -> Section:
         f"parameters.",
         f"由 {versions} 生成；数值为 float64，由网络的 {meta['dtype']} 参数计算。",
     )
-    return Section(Say("How to reproduce it", "如何重现"), (Paragraph(said, id="versions"), Code(code)), id="reproduce")
+    return Section(
+        Say("How to reproduce it", "如何重现"), (Paragraph(said, id="versions"), Code(code)), id="reproduce"
+    )

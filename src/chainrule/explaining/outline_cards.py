@@ -71,13 +71,15 @@ class Layout:
 
 
 def told_apart(notation: Notation, meta: Json) -> Notation:
-    """The notation with a letter of its own for the size of the training set, m_train, where it has m for that
-    of the batch as well and the two differ.
+    """The notation with a letter of its own for the size of the training set, m_train, where it has m for
+    that of the batch as well and the two differ.
     """
     letters = notation.letters
     if letters["training size"] != letters["batch size"] or meta["training_size"] == meta["samples"]:
         return notation
-    return replace(notation, letters={**letters, "training size": replace(letters["batch size"], sub="train")})
+    return replace(
+        notation, letters={**letters, "training size": replace(letters["batch size"], sub="train")}
+    )
 
 
 def forward_card(layout: Layout, card: Json) -> Card:
@@ -220,7 +222,9 @@ def joined(*notes: Say | None) -> Say | None:
 
 def _grids(equation: Equation, name: str) -> list[tuple[Operation, Grid]]:
     """The windows of a formula: ("window") read, or ("place") written back."""
-    found = [node for _, node in walk(equation.right) if isinstance(node, Operation) and node.rule.name == name]
+    found = [
+        node for _, node in walk(equation.right) if isinstance(node, Operation) and node.rule.name == name
+    ]
     return [(node, node.options["grid"]) for node in found]
 
 
@@ -243,7 +247,7 @@ def outside(equation: Equation) -> Say | None:
 
 
 def _paddings(equation: Equation, shapes: Json) -> Say | None:
-    """p and q of a formula that has them as letters: padding "same" under a stride leaves them to the size."""
+    """p and q of a formula that has them as letters: "same" under a stride leaves them to the size."""
     for name, like in (("window", 0), ("place", 1)):
         for node, grid in _grids(equation, name):
             image = node.operands[like]
@@ -253,5 +257,7 @@ def _paddings(equation: Equation, shapes: Json) -> Say | None:
                 values = ", ".join(
                     f"{letter} = {before}" for letter, (before, _) in zip("pq", pads, strict=False)
                 )
-                return Say(f"{values}: what “same” puts before the first", f"{values}：“same” 在最前面补的行、列数")
+                return Say(
+                    f"{values}: what “same” puts before the first", f"{values}：“same” 在最前面补的行、列数"
+                )
     return None

@@ -274,11 +274,10 @@ def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
         else Say(f"It is not divided by {letter} (seed 001).", f"不除以 {letter}（种子 001）。")
     )
     said = Say(
-        f"The penalty {card['title']} adds {short(card['adds'], 6)} to {layout.notation.loss}, and its own gradient to that of "
-        f"every weight; "
-        "biases are free. ",
-        f"惩罚项 {card['title']} 使 {layout.notation.loss} 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏"
-        f"置不受惩罚。",
+        f"The penalty {card['title']} adds {short(card['adds'], 6)} to {layout.notation.loss}, and its own "
+        "gradient to that of every weight; biases are free. ",
+        f"惩罚项 {card['title']} 使 {layout.notation.loss} 增加 {short(card['adds'], 6)}，"
+        "并把自己的梯度加到每个权重的梯度上；偏置不受惩罚。",
     )
     yield Paragraph(said + scale, id="update-penalty")
     for one in card["parts"]:

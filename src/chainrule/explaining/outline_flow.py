@@ -34,9 +34,9 @@ def flow_blocks(document: Json, m: str = "m") -> tuple[Block, ...]:
     flow, findings = document["flow"], document["findings"]
     limits = _limits(flow)
     said = Say(
-        f"{m}·δ is δ of single samples: 1/{m} is taken out, so that its size does not depend on the batch. Gain: "
-        "‖δ of the input‖ / ‖δ of the output‖ of the layer; of a layer with weights it is ρ_W, of an activation "
-        f"ρ_f′, and along a chain they multiply.{limits.en}",
+        f"{m}·δ is δ of single samples: 1/{m} is taken out, so that its size does not depend on the batch. "
+        "Gain: ‖δ of the input‖ / ‖δ of the output‖ of the layer; of a layer with weights it is ρ_W, of an "
+        f"activation ρ_f′, and along a chain they multiply.{limits.en}",
         f"{m}·δ 是单个样本的 δ：去掉了 1/{m}，大小与批量无关。增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的"
         f"层记作 ρ_W，对激活层记作 ρ_f′，沿链相乘。{limits.zh}",
     )

@@ -88,7 +88,9 @@ def _windows(picture: Json) -> Say:
     """The title of a pool's input, with the signs that are on it: a mean has no winners."""
     there = {mark["kind"] for mark in picture["marks"]}
     signs = [said for kind, said in _SIGNS.items() if kind in there]
-    title = Say("The input with its winners", "输入及其胜者") if "winner" in there else Say("The input", "输入")
+    title = (
+        Say("The input with its winners", "输入及其胜者") if "winner" in there else Say("The input", "输入")
+    )
     if not signs:
         return title
     return title + Say(": " + ", ".join(one.en for one in signs), "：" + "，".join(one.zh for one in signs))

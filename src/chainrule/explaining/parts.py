@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.explaining import choose, texts
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.choose import Choice
-from chainrule.explaining.penalised import ADDED, PART, REFERENCE, Penalised, data_gradient
+from chainrule.explaining.penalised import ADDED, NO_PENALTY, PART, REFERENCE, Penalised, data_gradient
 from chainrule.explaining.worked import element_json
 from chainrule.formulas import Equation, Expression, Named, Over, Symbol, substitute, trace, walk
 from chainrule.formulas.elements import Reader
@@ -47,7 +47,7 @@ class Derivation:
     below: str = ""  # the tensor that `before` reads
     asked: tuple[int, ...] | None = None
     branch: int = 0
-    penalised: Penalised = Penalised()
+    penalised: Penalised = NO_PENALTY
 
     @property
     def bindings(self) -> dict[str, Any]:
@@ -208,7 +208,9 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
     layer, sample = own.one.layer, own.sample
     before, why = own.before, texts.INPUT_GRADIENT if own.first else None
     below = "input" if own.first else "" if before is None else before.name
-    if own.branch:  # another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card
+    if (
+        own.branch
+    ):  # another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card
         equation = handed_down(equation, own.branch)
         why = Say(*(f"{a} {b}" for a, b in _pairs(texts.why(layer, "delta"), texts.of_branch(own.branch))))
     joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)

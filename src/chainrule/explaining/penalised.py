@@ -21,16 +21,16 @@ Array = NDArray[Any]
 PART = " and penalty"  # behind a parameter's name: the part that adds the penalty's share
 REFERENCE = "S1 · S2 2.6.1"
 ADDED = Say(
-    "The penalty adds its own derivative. What the data give is ∂J_data/∂W; the gradient that is used, checked "
-    "and drawn is ∂J/∂W.",
+    "The penalty adds its own derivative. What the data give is ∂J_data/∂W; the gradient that is used, "
+    "checked and drawn is ∂J/∂W.",
     "惩罚项加上自己的导数。数据给出的部分是 ∂J_data/∂W；实际使用、检验和画出的梯度是 ∂J/∂W。",
 )
 
 
 @dataclass(frozen=True)
 class Penalised:
-    """A penalty and what it acts on.  weights, data: by the full name of a parameter, its array and the data's
-    share of its gradient.
+    """A penalty and what it acts on.  weights, data: by the full name of a parameter, its array and the
+    data's share of its gradient.
     """
 
     penalty: Penalty | None = None
@@ -49,6 +49,9 @@ class Penalised:
         bindings |= {"training_size": float(self.training_size), **constants(self.penalty)}
         reader = Reader(bindings)
         return equation, reader, choose.largest(np.asarray(reader.value(equation.right)), None)
+
+
+NO_PENALTY = Penalised()
 
 
 def constants(penalty: Penalty) -> dict[str, float]:

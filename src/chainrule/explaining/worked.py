@@ -1,7 +1,8 @@
 """One element of a formula worked out: from a tree and an index to JSON, and from JSON to boxes.
 
 left = symbols = numbers = result, "≈" where what follows is rounded; where the element is a sum, the table of
-its terms, which add up exactly as printed.  The index of the sample is shown only where samples mix (gradients): elsewhere all are of one.
+its terms, which add up exactly as printed.  The index of the sample is shown only where samples mix
+(gradients): elsewhere all are of one.
 """
 
 from __future__ import annotations

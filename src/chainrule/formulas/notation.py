@@ -4,9 +4,9 @@ Roles: input, image (an input with positions), preactivation, activation, output
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, "loss of a sample"
 and "gradient of a sample" (by the prediction), penalty, training size, batch size; "gradient of <role>" for
 ∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "data loss" and "data
-gradient of <role>" for J without the penalty, J_data, and its derivative, "function of <role>" and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role>
-above": the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at
-step t.
+gradient of <role>" for J without the penalty, J_data, and its derivative, "function of <role>" and
+"slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role> above":
+the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at step t.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ GREEK = {
     "omega": "ω",
 }  # fmt: skip
 
+
+# λ of L1 and of L2 in an elastic net: l is the number of a layer.
+INDEXED = {"l1": "lambda_1", "l2": "lambda_2"}
 
 _LAYER = re.compile(r"([lL])([+-]\d+)?$")
 
@@ -110,7 +113,7 @@ class Notation:
             return _moved(self._role(here, here), layers)
         base = role.removeprefix("parameter ").removeprefix("state ")
         layer = "" if role == base else self.output_layer if role.startswith("state ") else self.layer
-        base, _, sub = base.partition("_")
+        base, _, sub = INDEXED.get(base, base).partition("_")
         return Letter(GREEK.get(base, self.parameters.get(base, base)), layer, sub=sub)
 
     def _numbered(self, letter: Letter) -> Letter:

@@ -35,8 +35,8 @@ def _shift(parts: list[Box], index: Box, sign: str) -> None:
 
 
 def _factors_of(c: Composer, sizes: tuple[int, ...], letter: str) -> list[Box | None]:
-    """Strides or dilations as numbers or a letter, s, or s_1 and s_2 where they differ; None for 1 where numbers
-    are printed.
+    """Strides or dilations as numbers or a letter, s, or s_1 and s_2 where they differ; None for 1 where
+    numbers are printed.
     """
     if not c.notation.sizes:
         if len(set(sizes)) == 1:

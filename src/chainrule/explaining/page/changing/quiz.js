@@ -165,7 +165,8 @@
     const few = Math.max(1, Math.ceil(terms.length / 2));
     const sum = terms.slice(0, few).reduce((total, term) => total + term.value, 0);
     const { terms: shown, total, exact } = page.column(terms.slice(0, few).map((term) => term.value), sum);
-    return `${shown.join(" + ")} ${exact ? "=" : "≈"} ${total}, + ⋯ (${terms.length - few})`;
+    const sign = exact ? page.equality(number(sum), Number(total.replaceAll("−", "-"))) : "≈";
+    return `${shown.join(" + ")} ${sign} ${number(sum)}, + ⋯ (${terms.length - few})`;
   }
 
   const HINTS = [
