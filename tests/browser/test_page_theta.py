@@ -90,9 +90,9 @@ def test_d_and_the_whole_gradient_are_told_apart_after_a_change(opened: Page) ->
         added = 0.4 * theta[place] if len(place) == 2 and place[1] and quantity.endswith("dense1.Θ") else 0.0
         if quantity == "gradient:dense1.Θ":
             assert now == short(gradient[place])
-        if quantity == "data:dense1.Θ":
+        if quantity == "data gradient:dense1.Θ":
             assert now == short(gradient[place] - added)
-    assert {quantity for quantity, _ in shown} >= {"gradient:dense1.Θ", "data:dense1.Θ"}
+    assert {quantity for quantity, _ in shown} >= {"gradient:dense1.Θ", "data gradient:dense1.Θ"}
 
 
 def test_the_quiz_knows_what_is_done_wrong_with_column_0(opened: Page) -> None:

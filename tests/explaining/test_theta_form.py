@@ -132,12 +132,12 @@ def test_formulas_of_theta_give_the_numbers_of_the_kernels(number: int) -> None:
         np.testing.assert_allclose(evaluate(trees["forward"], bindings), found[one["layer"]], atol=1e-14)
         D = evaluate(trees["theta"], bindings)
         given = {
-            "dΘ of the data": D,
+            "data dΘ": D,
             "Θ": bindings["Θ"],
             **(report.document["penalty"] or {}).get("constants", {}),
         }
         W, b = (step.gradients[f"{one['layer']}.{name}"] for name in "Wb")
-        np.testing.assert_allclose(evaluate(trees["total"], given), np.column_stack([b, W]), atol=1e-12)
+        np.testing.assert_allclose(evaluate(trees["theta and penalty"], given), np.column_stack([b, W]), atol=1e-12)
         if kept["penalty"] is None:
             np.testing.assert_allclose(D, np.column_stack([b, W]), atol=1e-12)
 

@@ -175,6 +175,9 @@ def _width(box: Box) -> float:
     raise TypeError(f"no width for {type(box).__name__}")
 
 
+RELATIONS = {"=": "=", "≈": r"\approx", "←": r"\leftarrow"}
+
+
 def number(text: str) -> str:
     """A printed number in a formula: −2.1e−07 as -2.1\\cdot 10^{-7}.  A BLANK stays as it is."""
     if BLANK.fullmatch(text):

@@ -71,10 +71,7 @@ def _title(picture: Json) -> Say:
         name = quantity.removeprefix("gradient:")
         return Say(f"the gradient of {name}", f"{name} 的梯度")
     if quantity == "input of":
-        return Say(
-            "The input with its winners: ● won a window, ◇ ties, ×n lies in n windows",
-            "输入及其胜者：● 在窗口中取胜，◇ 并列，×n 位于 n 个窗口中",
-        )
+        return _windows(picture)
     if "." in quantity:
         return Say(f"the parameter {quantity}", f"参数 {quantity}")
     return Say(f"the output of {quantity}", f"{quantity} 的输出")
@@ -84,6 +81,25 @@ def _first(document: Json, picture: Json) -> tuple[int, ...]:
     """Where the indices of a picture's tensor begin."""
     tensor = document["tensors"].get(picture["quantity"], {})
     return tuple(tensor.get("origin", (0,) * 4))
+
+
+_SIGNS = {
+    "winner": Say("● won a window", "● 在窗口中取胜"),
+    "tie": Say("◇ ties", "◇ 并列"),
+    "overlap": Say("×n lies in n windows", "×n 位于 n 个窗口中"),
+}
+
+
+def _windows(picture: Json) -> Say:
+    """The title of a pool's input, with the signs that are on it: a mean has no winners."""
+    there = {mark["kind"] for mark in picture["marks"]}
+    signs = [said for kind, said in _SIGNS.items() if kind in there]
+    title = (
+        Say("The input with its winners", "输入及其胜者") if "winner" in there else Say("The input", "输入")
+    )
+    if not signs:
+        return title
+    return title + Say(": " + ", ".join(one.en for one in signs), "：" + "，".join(one.zh for one in signs))
 
 
 def _bars(

@@ -19,13 +19,13 @@ from chainrule.explaining.blocks import (
     say_from,
 )
 from chainrule.explaining.notation_rows import symbols_in_order
-from chainrule.explaining.outline_cards import Layout
+from chainrule.explaining.outline_cards import Layout, outside, told_apart
 from chainrule.explaining.outline_ends import loss_equation
 from chainrule.explaining.outline_theta import a_0, about_theta, all_layers, theta_letter
 from chainrule.explaining.theta_form import theta_layers
 from chainrule.explaining.theta_formulas import in_general
 from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol, broadcast_samples
-from chainrule.formulas.boxes import Box, Numeral, listed
+from chainrule.formulas.boxes import Box, Numeral, Sign, Word, listed, tight
 from chainrule.formulas.exchange import unpack
 from chainrule.formulas.places import NOWHERE
 from chainrule.formulas.printing import compose
@@ -42,7 +42,8 @@ SOURCES = {"seed000": "S0", "ufldl": "S1 (UFLDL)", "ng": "S2 (Ng)", "matrix": "S
 def notation_section(layout: Layout) -> Section:
     """Letters in every notation, this report's first; the same formulas; the conventions in force."""
     own = layout.notation
-    others = [notation for name, notation in NOTATIONS.items() if name != own.name]
+    meta = layout.document["meta"]
+    others = [told_apart(notation, meta) for name, notation in NOTATIONS.items() if name != own.name]
     layouts = [replace(layout, notation=notation, _trees={}) for notation in (own, *others)]
     rows = layout.document["notation"]
     with_theta = frozenset(one.name for one in theta_layers(layout.document))
@@ -184,9 +185,14 @@ def algorithm_section(layout: Layout) -> Section:
     for number, box in enumerate(layout.document["boxes"]):
         blocks.append(Paragraph(say_from(box["title"])))
         blocks += [
-            Formula(general.equation_box(one, general=True), "boxed", id=f"box{number + 1}-{place + 1}")
+            Formula(
+                general.equation_box(one, general=True), "boxed", note=outside(general.equation(one)),
+                id=f"box{number + 1}-{place + 1}",
+            )
             for place, one in enumerate(box["equations"])
-        ]
+        ]  # fmt: skip
+        if "letters" in box:
+            blocks.append(Paragraph(say_from(box["letters"]), quiet=True))
     title = Say("The algorithm, with this network's layers", "算法步骤（本网络的层号）")
     return Section(title, tuple(blocks), id="algorithm")
 
@@ -238,7 +244,10 @@ def _trace(layout: Layout) -> Table:
         Say("derived in", "推导见"),
     )  # fmt: skip
     cards = layout.document["cards"]
-    rows = [_trace_row(layout, card, "F", one) for card in cards for one in _parts(layout, card, "forward")]
+    rows = []
+    for card in cards:
+        made = [_trace_row(layout, card, "F", one) for one in _parts(layout, card, "forward")]
+        rows += made or [_untraced_row(layout, card, "F")]
     rows += [
         ("L", str(layout.last + layout.notation.input_number), layout.document["loss_card"]["class"],
          *_quantities(layout, loss_equation(layout, one), layout.last), one["reference"])
@@ -247,13 +256,28 @@ def _trace(layout: Layout) -> Table:
     for card in reversed(cards):
         if f"delta:{card['layer']}" in layout.document["tensors"]:
             made = [_trace_row(layout, card, "B", one) for one in _gradients_first(layout, card)]
-            # The δ of an activation stands in ③ of the layer above already.
-            rows += made if [row[3] for row in made] != [rows[-1][3]] else []
+            rows += made or [_untraced_row(layout, card, "B")]
+    rows += list(_update_rows(layout))
     for at in range(len(rows) - 1, 0, -1):  # a step is named once
         if rows[at][0] == rows[at - 1][0]:
             rows[at] = ("", "", "", *rows[at][3:])
     caption = Say("Every step, and what it is computed from", "每一步计算什么、依据什么")
     return Table(head, tuple(rows), right=(1,), caption=caption, folded=len(rows) > LONG, id="trace")
+
+
+def _untraced_row(layout: Layout, card: Json, direction: str) -> tuple[Cell, ...]:
+    """A step that is computed by code without formulas."""
+    step = f"{direction}{layout.positions[card['layer']]}"
+    number = str(card["number"] + layout.notation.input_number)
+    return (step, number, card["layer"], Say("by code of its own", "由自己的代码计算"), "", "")
+
+
+def _update_rows(layout: Layout) -> Iterator[tuple[Cell, ...]]:
+    """Step U."""
+    if layout.document["update"]["rows"]:
+        grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), Word("θ"))
+        of = listed(Word("θ"), Word("η"), grad, spaced=True)
+        yield ("U", "", Say("every parameter", "每个参数"), Word("θ"), of, "S2 1.3 · S4")
 
 
 def _gradients_first(layout: Layout, card: Json) -> list[Json]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.explaining import theta_texts
 from chainrule.explaining.blocks import Block, Formula, Paragraph, Say
-from chainrule.explaining.theta_formulas import THETA
+from chainrule.explaining.theta_formulas import DATA, THETA
 from chainrule.explaining.worked import First, from_zero, has_samples
 from chainrule.formulas import Equation, Operation, Symbol, walk
 from chainrule.formulas.boxes import (
@@ -107,7 +107,7 @@ def _one_sample(composer: Composer) -> Any:
 def _mean(composer: Composer, weighted: bool) -> Any:
     """D^(l) = (1/m) Σ_b Δ^(l)(x^(b)), each sample with its weight where it has one."""
     notation = composer.notation
-    D = composer.letter(notation.letter(Symbol("D", "gradient of parameter Θ of the data")))
+    D = composer.letter(notation.letter(DATA))
     m = composer.letter(notation.letter(Symbol("m", "batch size", "scalar")))
     weight = [Scripts(Word("w"), sub=Word("b"))] if weighted else []
     body = row(Under(Sign("∑"), Word("b")), *weight, _delta(composer))

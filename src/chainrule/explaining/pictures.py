@@ -108,6 +108,8 @@ def _winners(one: Pass, sample: int) -> list[Json]:
     for row, column in np.argwhere(covered > 1):
         text = f"×{covered[row, column]}"
         marks.append({"row": int(row), "column": int(column), "kind": "overlap", "text": text})
+    if not marks:  # the plain input is shown already
+        return []
     return [
         {
             "kind": "maps", "quantity": "input of", "layer": one.name, "sample": sample, "on": "backward",

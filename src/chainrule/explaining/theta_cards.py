@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explaining import pictures, theta_texts
+from chainrule.explaining import choose, pictures, theta_texts
 from chainrule.explaining.equations import equation_json
 from chainrule.explaining.parts import say_json
+from chainrule.explaining.penalised import PART
 from chainrule.explaining.pictures import EDGE
 from chainrule.explaining.tensors import decode
 from chainrule.explaining.theta_formulas import (
@@ -66,8 +67,10 @@ def theta_card(card: Json, own: ThetaLayer, sources: Sources) -> Json:
     """The card with Θ for W and b."""
     if "repeats" in card:
         return card
-    tensors = {name: id for name, id in card["tensors"].items() if name not in ("W", "b", "dW", "db")}
-    found = {**card, "tensors": {**tensors, "Θ": own.id, TOTAL.name: f"gradient:{own.id}"}}
+    gone = {f"{prefix}{name}" for prefix in ("", "d", "data d") for name in "Wb"}
+    tensors = {name: id for name, id in card["tensors"].items() if name not in gone}
+    tensors |= {"Θ": own.id, TOTAL.name: f"gradient:{own.id}", DATA.name: f"data gradient:{own.id}"}
+    found = {**card, "tensors": tensors}
     found["forward"] = [_forward(one, own, sources) for one in card["forward"]]
     found["backward"] = list(_backward(card["backward"], own, sources))
     found["pictures"] = [
@@ -143,7 +146,14 @@ def _delta(one: Json, own: ThetaLayer) -> Json:
 
 def _data(W: Json, b: Json | None, own: ThetaLayer) -> Json:
     """D: the elements worked out of ∂J/∂W, and that of ∂J/∂b in column 0."""
-    worked = [{**entry, "index": [entry["index"][0], entry["index"][1] + own.first]} for entry in W["worked"]]
+    worked = [
+        {
+            **entry,
+            "index": [entry["index"][0], entry["index"][1] + own.first],
+            "why": theta_texts.said(entry["why"], own.bias),
+        }
+        for entry in W["worked"]
+    ]
     for entry in () if b is None else b["worked"]:
         index = [entry["index"][0], 0]
         worked.append(
@@ -155,7 +165,7 @@ def _data(W: Json, b: Json | None, own: ThetaLayer) -> Json:
             }
         )
     units, inputs = W["shapes"]["="]
-    quantity = f"{'data' if own.penalised else 'gradient'}:{own.id}"
+    quantity = f"{'data ' if own.penalised else ''}gradient:{own.id}"
     equation = theta_equations(own.bias)["Θ"]
     return {
         **W,
@@ -175,7 +185,7 @@ def _total(data: Json, own: ThetaLayer, sources: Sources) -> Json:
     if own.penalised and sources.penalty is not None:
         equation = with_penalty(sources.penalty, own.bias)
     return {
-        "part": "total",
+        "part": f"theta{PART}",
         "reference": "S2 3.1.3",
         "why": say_json(theta_texts.TOTAL if own.penalised else theta_texts.NO_PENALTY),
         **equation_json(equation),
@@ -197,7 +207,8 @@ def _penalised(data: Json, equation: Equation, own: ThetaLayer, sources: Sources
     for entry in data["worked"]:
         element = reader.element(equation.right, entry["index"])
         value = float(gradient[tuple(entry["index"])])
-        yield {**entry, "element": element_json(element), "value": value}
+        why = entry["why"] if entry["index"][1] < own.first else say_json(choose.LARGEST)
+        yield {**entry, "element": element_json(element), "value": value, "why": why}
 
 
 # -- pictures ------------------------------------------------------------------------------------------------

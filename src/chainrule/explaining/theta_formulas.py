@@ -27,7 +27,7 @@ from chainrule.layers import Dense
 
 Json = dict[str, Any]
 THETA = Symbol("Θ", "parameter Θ")
-DATA = Symbol("dΘ of the data", "gradient of parameter Θ of the data")  # D
+DATA = Symbol("data dΘ", "data gradient of parameter Θ")  # D
 TOTAL = Symbol("dΘ", "gradient of parameter Θ")
 _W = Symbol("W", "parameter W")
 _X = Symbol("x", "input")
@@ -77,6 +77,8 @@ def penalty_gradient(gradient: Expression, bias: bool, theta: Expression) -> Exp
 def in_general(equation: Equation) -> Equation | None:
     """A general equation of dense layers (equations.py) in this form; None for ∂J/∂b, which is in D."""
     theta = theta_equations(bias=True)
+    if any(symbol.name == "data dW" for symbol in equation.right.symbols):
+        return with_penalty(equation.right.children[1], bias=True)
     for name, other in (("forward", "forward"), ("W", "Θ")):
         if equation.right == dense(name).right:
             return theta[other]

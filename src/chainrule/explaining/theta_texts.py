@@ -56,7 +56,9 @@ TOTAL = Say(
     "The penalty adds its own derivative to every column but column 0: the bias is not penalised.",
     "惩罚项把自己的导数加到第 0 列以外的各列上：偏置不受惩罚。",
 )
-OF_BIAS = Say("the largest entry of column 0, the bias", "第 0 列（偏置）中的最大元素")
+OF_BIAS = Say(
+    "the entry of column 0, the bias, that is largest in magnitude", "第 0 列（偏置）中绝对值最大的元素"
+)
 NO_PENALTY = Say("There is no penalty: D is the whole gradient.", "没有惩罚项：D 就是全部的梯度。")
 INDICES = Say(
     "Units count from 1, a₀ = 1 is the bias unit; samples, positions, steps and kernel offsets count from 0.",
@@ -80,6 +82,7 @@ BEYOND = Say(
 def said(why: Json, bias: bool) -> Json:
     """A text of a dense layer in this form."""
     pairs = (
+        (Say("∂J/∂W", "∂J/∂W"), Say("∂J/∂Θ", "∂J/∂Θ")),
         (WHY["Dense", "forward"], _FORWARD if bias else _FORWARD_UNBIASED),
         (WHY["Dense", "delta"], _DELTA if bias else _DELTA_UNBIASED),
     )

@@ -3,10 +3,10 @@
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, "loss of a sample"
 and "gradient of a sample" (by the prediction), penalty, training size, batch size; "gradient of <role>" for
-∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "function of <role>"
-and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role>
-above": the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at
-step t.
+∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "data loss" and "data
+gradient of <role>" for J without the penalty, J_data, and its derivative, "function of <role>" and
+"slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role> above":
+the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at step t.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ GREEK = {
     "omega": "ω",
 }  # fmt: skip
 
+
+# λ of L1 and of L2 in an elastic net: l is the number of a layer.
+INDEXED = {"l1": "lambda_1", "l2": "lambda_2"}
 
 _LAYER = re.compile(r"([lL])([+-]\d+)?$")
 
@@ -104,15 +107,15 @@ class Notation:
                 inner = self._role(role.removeprefix(prefix), name)
                 layer = inner.layer if self.functions_numbered else ""
                 return Letter(self.function + primes, layer, of=inner)
-        for prefix in ("gradient of ", "derivative by "):
+        for prefix, of in (("gradient of ", ""), ("derivative by ", ""), ("data gradient of ", "data")):
             if role.startswith(prefix):
                 inner = self._role(role.removeprefix(prefix), role.removeprefix(prefix))
-                return Letter(self.loss, by=inner)
+                return Letter(self.loss, by=inner, sub=of)
         if layers:
             return _moved(self._role(here, here), layers)
         base = role.removeprefix("parameter ").removeprefix("state ")
         layer = "" if role == base else self.output_layer if role.startswith("state ") else self.layer
-        base, _, sub = base.partition("_")
+        base, _, sub = INDEXED.get(base, base).partition("_")
         return Letter(GREEK.get(base, self.parameters.get(base, base)), layer, sub=sub)
 
     def _numbered(self, letter: Letter) -> Letter:
@@ -167,6 +170,7 @@ def _letters(
     roles = {role.replace("_", " "): _letter(short) for role, short in (*letters.items(), *deltas.items())}
     return {
         "loss": Letter(loss),
+        "data loss": Letter(loss, sub="data"),
         "loss of a sample": Letter(loss, sub="i"),
         "gradient of a sample": Letter(loss, by=_letter(letters["prediction"]), sub="i"),
         "penalty": Letter("Ω"),
@@ -225,7 +229,7 @@ NG = Notation(
         "loss of a sample": Letter("J", sub="b"),
         "gradient of a sample": Letter("J", by=_letter("a L"), sub="b"),
         "gradient of penalty by Θ": Letter("Ω", by=Letter("Θ", "l")),
-        "gradient of parameter Θ of the data": Letter("D", "l"),
+        "data gradient of parameter Θ": Letter("D", "l"),
         "gradient of parameter Θ of a sample": Letter("Δ", "l"),
     },
     name="ng",

@@ -149,7 +149,7 @@
         cells.push(draw("rect", {
           class: `k${page.level(value, largest)}${marks}`, x: column, y: row, width: 1, height: 1,
           click: () => choose(chosen.id, index),
-        }, draw("title", {}, `${title(chosen.id, index)} = ${number(value)}`)));
+        }, draw("title", {}, `${title(chosen.id, index)} ${page.equals(value)}`)));
       }
     }
     map.append(draw("svg", {

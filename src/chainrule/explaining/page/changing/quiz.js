@@ -4,7 +4,7 @@
 //   page.quiz            start(seed), question(), answer(text), hint(), next(), score(): for tests
 "use strict";
 ((page) => {
-  const { dock, edit, make, number, say, words } = page;
+  const { dock, document: report, edit, make, number, say, words } = page;
   const ROUND = 10; // questions
   const SHOWN = 8; // terms of a hint
 
@@ -125,17 +125,15 @@
     const card = kind === "J" || kind === "δL" ? "#card-L" : `article[data-layer="${layer}"]`;
     const wanted = kind === "J" ? [""] : [`[id$="-${part}-sized"]`, `[id$="-${part}-general"]`];
     const found = wanted.map((one) => document.querySelector(`${card} .formula${one}`)).find(Boolean);
-    const whole = document.querySelector(`${card} .formula[id$="-total-sized"]`); // ∂J/∂Θ of D
-    if (kind === "∇Θ" && found && whole) {
-      return make("div", {}, [found, whole].map((one) => one.querySelector(".scroll").cloneNode(true)));
-    }
     if (!found) return say("There is no formula of it in this page.", "本页没有它的公式。");
-    return found.querySelector(".scroll").cloneNode(true);
+    const more = document.querySelector(`${card} .formula[id$="-${part}-and-penalty-sized"]`);
+    const second = kind === "J" ? found.parentElement.querySelectorAll(":scope > .formula.general")[1] : more;
+    const shown = [found, report.penalty ? second : null].filter(Boolean);
+    return make("div", {}, shown.map((one) => one.querySelector(".scroll").cloneNode(true)));
   }
 
   /** What is done with the sum of the terms. */
-  const behind = ({ factor, added }) =>
-    (factor === null ? "" : `;  × f′ = ${number(factor)}`) + (added === null ? "" : `;  + ∂Ω/∂${question().kind === "∇Θ" ? "Θ" : "W"} = ${number(added)}`);
+  const behind = ({ factor }) => (factor === null ? "" : `;  × f′ ${page.equals(factor)}`);
 
   function numbers() {
     const { terms, kind } = question();
@@ -157,17 +155,18 @@
   function outputs() {
     const { index } = question();
     const [a, y] = [page.document.graph.layers.at(-1).name, "y"].map((id) => page.tensor(id));
-    const [own, wanted] = [a, y].map((x) => number(x.data[chainrule.arrays.flat(x.shape, index)]));
-    return `a = ${own}, y = ${wanted}, m = ${y.shape.at(-1)}`;
+    const [own, wanted] = [a, y].map((x) => page.equals(x.data[chainrule.arrays.flat(x.shape, index)]));
+    return `a ${own}, y ${wanted}, m = ${y.shape.at(-1)}`;
   }
 
   function firstTerms() {
     const { terms, value } = question();
     if (!terms || terms.length < 2) return say(`about ${number(value, 2)}`, `约为 ${number(value, 2)}`);
-    const { terms: printed } = page.column(terms.map((term) => term.value), value);
     const few = Math.max(1, Math.ceil(terms.length / 2));
     const sum = terms.slice(0, few).reduce((total, term) => total + term.value, 0);
-    return `${printed.slice(0, few).join(" + ")} = ${number(sum)}, + ⋯ (${terms.length - few})`;
+    const { terms: shown, total, exact } = page.column(terms.slice(0, few).map((term) => term.value), sum);
+    const sign = exact ? page.equality(number(sum), Number(total.replaceAll("−", "-"))) : "≈";
+    return `${shown.join(" + ")} ${sign} ${number(sum)}, + ⋯ (${terms.length - few})`;
   }
 
   const HINTS = [
@@ -202,7 +201,7 @@
     for (const { figure } of page.figures.filter(({ quantity }) => quantity === now.quantity)) {
       figure.querySelectorAll("table.values, .stats").forEach((one) => found.add(one));
     }
-    const own = `.worked[data-quantity="${now.quantity}"][data-index="${now.index}"]`;
+    const own = `.worked[data-quantity$="${now.quantity}"][data-index="${now.index}"]`; // and the data's share
     document.querySelectorAll(`${own} :is(.line, table, .chip)`).forEach((one) => found.add(one));
     const printed = [4, 5, 6, 8].map((digits) => number(now.value, digits)).filter((text) => text.length > 4);
     for (const one of document.querySelectorAll(TEXTS)) {

@@ -1,7 +1,7 @@
 // The questions of the quiz, and what typical mistakes would answer: page.questions(random).
 //
-// A question is {kind, layer, part, quantity, index, value, terms, factor, added, mistakes: [{name, value, en, zh}]}:
-// value = (sum of the terms) · factor + added.  The wrong answers come from the layer's own formulas, evaluated with
+// A question is {kind, layer, part, quantity, index, value, terms, factor, mistakes: [{name, value, en, zh}]}:
+// value = (sum of the terms) · factor; what a penalty adds to a gradient is a term.  The wrong answers come from the layer's own formulas, evaluated with
 // what the mistake would put in: another W, no bias, δ of one sample.  One is kept only where it differs from the
 // right answer by more than rounding.
 "use strict";
@@ -214,7 +214,7 @@
     }
     const quantity = `gradient:${id}`;
     const part = name === "Θ" ? "theta" : name;
-    return { kind: `∇${name}`, part, quantity, array, wrong, root, own, added: on ? added : null };
+    return { kind: `∇${name}`, part, quantity, array, wrong, root, own, penalised: on ? id : null };
   }
 
   function objective() {
@@ -239,11 +239,12 @@
 
   // -- from a kind to a question ---------------------------------------------------------------------------
   /** The terms of an entry's formula, null where it has none; those that are 0 are left out. */
-  function termsOf({ root, own, array }, layer, index) {
+  function termsOf({ root, own, penalised }, layer, index) {
     if (!root) return null;
     const element = chainrule.element(layer.formulas.nodes, layer.formulas.roots[root], index, own);
     const terms = element.kind === "sum" ? element.of : [element];
-    return terms.filter((term) => term.value !== 0);
+    const added = penalised ? page.ofPenalty(penalised, index).map((one) => one.element) : [];
+    return [...terms, ...added].filter((term) => term.value !== 0);
   }
 
   function mistakesAt({ wrong, array, perSample, kind }, index, value) {
@@ -273,10 +274,10 @@
       if (terms && terms.length > MOST_TERMS) continue;
       const mistakes = mistakesAt(kind, index, value);
       if (!mistakes.length) continue;
-      const [factor, added] = [kind.factor, kind.added].map((one) => (one ? entry(one, index) : null));
+      const factor = kind.factor ? entry(kind.factor, index) : null;
       const { part, quantity } = kind;
       const name = layer?.name ?? null;
-      return { kind: kind.kind, layer: name, part, quantity, index, value, terms, factor, added, mistakes };
+      return { kind: kind.kind, layer: name, part, quantity, index, value, terms, factor, mistakes };
     }
     return null;
   }

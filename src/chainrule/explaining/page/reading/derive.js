@@ -244,6 +244,7 @@
     return { layer: null, ids, element, note: { en: "the loss", zh: "损失" } };
   }
 
+  /** What the penalty adds to an entry of a gradient, as a part; none where the parameter is free. */
   function ofPenalty(id, index) {
     const { penalty } = report;
     if (!penalty?.on.includes(id)) return [];
@@ -325,5 +326,6 @@
       return { value, parts: [], reason: error.reason };
     }
   };
+  page.ofPenalty = ofPenalty;
   page.graph = { layers, inputs, readers, output, idsOf };
 })(chainrule.page);

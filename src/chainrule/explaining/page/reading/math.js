@@ -90,8 +90,8 @@
   };
 
   // -- elements --------------------------------------------------------------------------------------------
-  const signed = (value) => {
-    const text = number(Math.abs(value));
+  const signed = (value, digits) => {
+    const text = number(Math.abs(value), digits);
     const [mantissa, power] = text.split("e");
     const size = power ? row(mn(mantissa), mo("·"), tag("msup", mn("10"), mn(power))) : mn(text);
     return value < 0 ? row(mo("−"), size) : size;
@@ -114,12 +114,16 @@
     return row(tag("mi", NAMES[name] ?? name), fence(row(listed)));
   }
 
-  /** An element with `leaf` for its entries; main: a sum that is shown as its total. */
-  function written(element, leaf, main, numbers) {
-    const inner = (one) => written(one, leaf, main, numbers);
-    if (element === main && numbers) return signed(element.value);
+  /** A printed number. */
+  const printed = (text) => (text.startsWith("−") ? row(mo("−"), mn(text.slice(1))) : mn(text));
+
+  /** An element with `leaf` for its entries; main: a sum that is shown as its printed total, `numbers` (null in
+   *  a line of letters); digits: of the other numbers. */
+  function written(element, leaf, main, numbers, digits) {
+    const inner = (one) => written(one, leaf, main, numbers, digits);
+    if (element === main && numbers) return printed(numbers);
     if (element.kind === "entry") return leaf(element);
-    if (element.kind === "number") return signed(element.value);
+    if (element.kind === "number") return signed(element.value, digits);
     if (element.kind === "negative")
       return row(mo("−"), element.of[0].of ? fence(inner(element.of[0])) : inner(element.of[0]));
     if (element.kind === "product") {
@@ -145,7 +149,8 @@
     math,
     row,
     tag,
-    symbols: (element, leaf) => math(written(element, leaf, null, false)),
-    numbers: (element, main) => math(written(element, (one) => signed(one.value), main, true)),
+    symbols: (element, leaf) => math(written(element, leaf, null, null)),
+    numbers: (element, main, total, digits) =>
+      math(written(element, (one) => signed(one.value, digits), main, total || "0", digits)),
   };
 })(chainrule.page);
