@@ -137,7 +137,8 @@ def test_formulas_of_theta_give_the_numbers_of_the_kernels(number: int) -> None:
             **(report.document["penalty"] or {}).get("constants", {}),
         }
         W, b = (step.gradients[f"{one['layer']}.{name}"] for name in "Wb")
-        np.testing.assert_allclose(evaluate(trees["theta and penalty"], given), np.column_stack([b, W]), atol=1e-12)
+        whole = evaluate(trees["theta and penalty"], given)
+        np.testing.assert_allclose(whole, np.column_stack([b, W]), atol=1e-12)
         if kept["penalty"] is None:
             np.testing.assert_allclose(D, np.column_stack([b, W]), atol=1e-12)
 

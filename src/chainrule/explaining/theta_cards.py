@@ -207,7 +207,7 @@ def _penalised(data: Json, equation: Equation, own: ThetaLayer, sources: Sources
     for entry in data["worked"]:
         element = reader.element(equation.right, entry["index"])
         value = float(gradient[tuple(entry["index"])])
-        why = entry["why"] if entry["index"][1] < own.first else say_json(choose.LARGEST)
+        why = entry["why"] if entry["index"][1] < own.first else say_json(choose.LARGEST_ENTRY)
         yield {**entry, "element": element_json(element), "value": value, "why": why}
 
 
