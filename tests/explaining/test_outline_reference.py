@@ -48,7 +48,9 @@ def test_letters_stand_in_every_notation_this_reports_first(notation: str) -> No
         "seed000": "δˡ", "ufldl": "δˡ⁺¹", "ng": "∂J/∂z⁽ˡ⁺¹⁾", "matrix": "∂C/∂Zˡ", "nielsen": "δˡ",
     }  # fmt: skip
     hat = "the bias, copied into every column (sample)"
-    assert [by_source[SOURCES[name]][hat] for name in ("seed000", "matrix", "ng")] == ["b̂ˡ", "b̂ˡ", "b̂⁽ˡ⁾"]
+    assert [by_source[SOURCES[name]][hat] for name in ("seed000", "matrix", "ng")] == [
+        "b̂ˡ", "b̂ˡ", "a⁽ˡ⁾_0 = 1"
+    ]  # fmt: skip
     ones = "a column of ones, one per sample: M 𝟏 adds up the columns of M"
     assert {by_source[SOURCES[name]][ones] for name in NOTATIONS} == {"𝟏"}
     first = {name: by_source[SOURCES[name]]["number of the input layer"] for name in NOTATIONS}

@@ -13,7 +13,7 @@ from chainrule.errors import ArgumentError, describe
 from chainrule.explaining.doctor_rules import RULES
 from chainrule.explaining.doctor_texts import sentence
 from chainrule.explaining.flow import SAMPLES, flow_of
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import equality, equals, short
 from chainrule.keywords import teach
 from chainrule.scalars import finite_number
 from chainrule.tables import html_table, text_table
@@ -80,11 +80,12 @@ class Diagnosis:
         counts = [f"{levels.count(level)} {level}" for level in SIGNS if level in levels]
         verdict = ", ".join(counts) or "no findings"
         loss = _number(flow["loss"]["J"])
+        sign = "=" if flow["loss"]["J"] is None else equality(loss, flow["loss"]["J"])
         if flow["has_penalty"]:
             loss += f" (data {_number(flow['loss']['data'])}, penalty {_number(flow['loss']['penalty'])})"
-        steps = f"{flow['optimizer']['name']}, η = {_number(flow['optimizer']['rate'])}"
+        steps = f"{flow['optimizer']['name']}, η {equals(flow['optimizer']['rate'], 3)}"
         on = f"on {flow['samples']} samples; {steps}, batches of {flow['batch_size']}"
-        return f"diagnosis: {verdict}; J = {loss} {on}"
+        return f"diagnosis: {verdict}; J {sign} {loss} {on}"
 
     def _rows(self) -> list[list[str]]:
         rows = [HEAD]

@@ -25,9 +25,12 @@ from chainrule.explaining.model import Model, model_of
 from chainrule.explaining.notation_rows import notation_rows
 from chainrule.explaining.numbering import layer_numbers
 from chainrule.explaining.parts import say_json
+from chainrule.explaining.penalised import Penalised
 from chainrule.explaining.pictures import resolved
 from chainrule.explaining.slips import slips_of
+from chainrule.explaining.theta_form import in_form_of
 from chainrule.formulas.exchange import pack, plain
+from chainrule.formulas.notation import notation_from
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty
@@ -91,7 +94,7 @@ def document_of(task: Task) -> Json:
         training_size=task.training_size,
         batch_size=len(task.X),
     )
-    return {
+    document = {
         "schema": SCHEMA,
         "meta": _meta(task),
         **model.document,
@@ -105,13 +108,18 @@ def document_of(task: Task) -> Json:
         "flow": diagnosis.flow,
         "findings": list(diagnosis.findings),
         "boxes": [
-            {"title": say_json(box.title), "equations": [_packed(equation) for equation in box.equations]}
-            for box in closing_boxes(network, task.loss, task.notation)
+            {
+                "title": say_json(box.title),
+                "equations": [_packed(equation) for equation in box.equations],
+                **({} if box.letters is None else {"letters": say_json(box.letters)}),
+            }
+            for box in closing_boxes(network, task.loss, task.notation, task.penalty)
         ],
         "notation": notation_rows(network, task.loss, task.penalty),
         "conventions": conventions_of(network, task.loss, task.penalty),
         "slips": slips_of(network, task.loss, task.penalty),
     }
+    return in_form_of(document, notation_from(task.notation))
 
 
 def _refuse_what_is_not_finite(step: Any) -> None:
@@ -132,7 +140,8 @@ def _cards(task: Task, model: Model) -> list[Json]:
     }
     untraced = frozenset(name for name, trees in model.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
-    walk = Walk(deltas, numbers, task.sample, repeats_of(model.passes), untraced, task.elements)
+    repeats, penalised = repeats_of(model.passes), _penalised(task, model)
+    walk = Walk(deltas, numbers, task.sample, repeats, untraced, task.elements, penalised)
     cards = cards_of(model.passes, walk)
     tensors = model.document["tensors"]
     for card in cards:
@@ -140,6 +149,13 @@ def _cards(task: Task, model: Model) -> list[Json]:
             made = (resolved(picture, tensors, model.arrays) for picture in card["pictures"])
             card["pictures"] = [picture for picture in made if picture is not None]
     return cards
+
+
+def _penalised(task: Task, model: Model) -> Penalised:
+    penalty = model.document["penalty"]
+    names = penalty["on"] if penalty else ()
+    weights, data = ({name: model.arrays[f"{of}{name}"] for name in names} for of in ("", "data gradient:"))
+    return Penalised(task.penalty, task.training_size, weights, data)
 
 
 def _packed(equation: Any) -> Json:

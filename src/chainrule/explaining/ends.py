@@ -8,7 +8,7 @@ adds to every gradient, a step of gradient descent, J before and after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from chainrule import reference
 from chainrule.explaining import choose
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.parts import part, say_json, shapes_of
+from chainrule.explaining.penalised import constants
 from chainrule.explaining.pictures import rounded
 from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements import Reader
@@ -236,7 +237,7 @@ def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) 
     name = next(name for name, spec in network.parameter_specs.items() if spec.penalised)
     formulas = trace(penalty)
     W = network.parameters[name].astype(np.float64)
-    reader = Reader({"W": W, "training_size": float(training_size), **_constants(penalty)})
+    reader = Reader({"W": W, "training_size": float(training_size), **constants(penalty)})
     parts = []
     for key, equation in formulas.equations.items():
         nodes, (left, right) = pack([equation.left, equation.right])
@@ -254,13 +255,6 @@ def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) 
         "parts": parts,
         "adds": step.loss - step.data_loss,
         "training_size": training_size,
-        "constants": dict(_constants(penalty)),
+        "constants": constants(penalty),
         "per_sample": bool(getattr(penalty, "per_sample", False)),
     }
-
-
-def _constants(penalty: Penalty) -> Mapping[str, float]:
-    numbers = {
-        n: v for n, v in vars(penalty).items() if isinstance(v, int | float) and not isinstance(v, bool)
-    }
-    return {name: float(value) for name, value in numbers.items()}

@@ -96,6 +96,7 @@ def layer_record(flow: Flow, top: float, samples: int, dtype: str) -> dict[str, 
         "relative": ratio(above, top),
         "gain": ratio(below, above) if layer.differentiable_input else None,
         "saturated": saturated(layer, slope),
+        "saturated_below": saturated_below(layer),
         "slope": None if slope is None else number(float(np.abs(slope).max(initial=0.0))),
         "dead": dead_units(slope, samples),
         "through_time": through_time(layer, one, flow.d),
@@ -115,6 +116,7 @@ def output_record(one: Pass, dtype: str) -> dict[str, Any]:
         "relative": None,
         "gain": None,
         "saturated": None,
+        "saturated_below": None,
         "slope": None,
         "dead": None,
         "through_time": None,
@@ -172,13 +174,16 @@ def derivative(layer: Layer, one: Pass) -> Array | None:
 
 def saturated(layer: Layer, slope: Array | None) -> float | None:
     """The share of entries of a bounded activation whose f' is next to nothing."""
-    if slope is None or not slope.size:
+    limit = saturated_below(layer)
+    if slope is None or not slope.size or limit is None:
         return None
-    kind: type[Layer] = type(layer)
-    if isinstance(layer, RNN):
-        kind = type(layer.f)
-    limit = next((SATURATED[own] for own in SATURATED if issubclass(kind, own)), None)
-    return None if limit is None else float(np.mean(np.abs(slope) < limit))
+    return float(np.mean(np.abs(slope) < limit))
+
+
+def saturated_below(layer: Layer) -> float | None:
+    """f' below which an entry of the layer's activation is saturated; None for one that is not bounded."""
+    kind: type[Layer] = type(layer.f) if isinstance(layer, RNN) else type(layer)
+    return next((SATURATED[own] for own in SATURATED if issubclass(kind, own)), None)
 
 
 def dead_units(slope: Array | None, samples: int) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
 )
-from chainrule.explaining.latex_math import Formulas, number, width
+from chainrule.explaining.latex_math import RELATIONS, Formulas, number, width
 from chainrule.explaining.latex_tables import BROAD, Columns
 from chainrule.explaining.latex_text import Voice
 from chainrule.explaining.numbers import short
@@ -123,11 +123,11 @@ class Writer:
     def lines(self, block: Worked) -> list[tuple[str, list[str]]]:
         """(sign, what follows it, in as many lines as it takes) of left = symbols = numbers = result."""
         room = self.room - width(block.left)
-        found = [
-            ("=", self.formulas.broken(block.symbols, room)),
-            ("=", self.formulas.broken(block.numbers, room)),
-            ("=" if block.exact else r"\approx", [number(block.result)]),
-        ]
+        bodies = (
+            self.formulas.broken(block.symbols, room), self.formulas.broken(block.numbers, room),
+            [number(block.result)],
+        )  # fmt: skip
+        found = [(RELATIONS[sign], body) for sign, body in zip(block.signs, bodies, strict=True)]
         if found[0][1] == [self.formulas.latex(block.left)]:
             del found[0]
         return [line for place, line in enumerate(found) if place == 0 or line[1] != found[place - 1][1]]
@@ -161,7 +161,7 @@ class Writer:
                 (what, factors, number(last)) for what, factors, last in block.terms
             )
         ]
-        total = " & ".join([r"\sum", *[""] * most, number(block.total)])
+        total = " & ".join([r"\sum" if block.adds_up else r"\sum \approx", *[""] * most, number(block.total)])
         body = r" \\ ".join(rows) + r" \\ \hline " + total
         array = rf"\begin{{array}}{{l{'r' * (most + 1)}}} {body} \end{{array}}"
         return [rf"{{\small \[ \bpfit{{${array}$}} \]}}"]

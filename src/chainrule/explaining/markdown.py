@@ -37,7 +37,7 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
 )
-from chainrule.explaining.latex_math import number
+from chainrule.explaining.latex_math import RELATIONS, number
 from chainrule.explaining.markdown_text import Plain, Voice
 from chainrule.explaining.markup import Identifiers
 from chainrule.explaining.numbers import short
@@ -152,12 +152,12 @@ class Writer:
     def _worked(self, block: Worked) -> list[str]:
         """left = symbols = numbers = result, a line each, and the products, which add up as printed."""
         why = [f"*{self.voice.inline(block.why)}:*"] if block.why is not None else []
+        signs = [RELATIONS[sign] for sign in block.signs]
         lines = [
-            "&= " + r" \\ &\quad ".join(self.formulas.broken(box, ROOM))
-            for box in (block.symbols, block.numbers)
+            f"&{sign} " + r" \\ &\quad ".join(self.formulas.broken(box, ROOM))
+            for sign, box in zip(signs, (block.symbols, block.numbers), strict=False)
         ]
-        sign = "=" if block.exact else r"\approx"
-        lines.append(f"&{sign} {number(block.result)}")
+        lines.append(f"&{signs[-1]} {number(block.result)}")
         left = self.formulas.latex(block.left)
         body = " \\\\\n".join(dict.fromkeys(lines))
         found = [*why, text.display(f"\\begin{{aligned}}\n{left} {body}\n\\end{{aligned}}")]
@@ -175,7 +175,9 @@ class Writer:
             ]
             for what, factors, product in block.terms
         ]  # fmt: skip
-        rows.append([f"{inline(words.SUM)} Σ", *[""] * most, f"**{text.figure(block.total)}**"])
+        rows.append(
+            [f"{inline(words.SUM)} {block.sum_sign}", *[""] * most, f"**{text.figure(block.total)}**"]
+        )
         return _pipes(head, rows, range(1, most + 2))
 
     def _matrix(self, block: Matrix) -> str:

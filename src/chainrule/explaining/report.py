@@ -14,6 +14,7 @@ from chainrule.errors import DataError, FileError, ShapeError, describe
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import Outline
 from chainrule.explaining.document import Task, document_of
+from chainrule.explaining.numbers import equals
 from chainrule.explaining.outline import language_from, outline
 from chainrule.explaining.writing import PathLike, write_text, write_with_pictures
 from chainrule.formulas import trace
@@ -222,8 +223,8 @@ class Report:
         meta = self.document["meta"]
         check = "check passed" if self.ok else "CHECK FAILED"
         return (
-            f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J = "
-            f"{self.document['loss']['J']:.6g}, {check}; "
+            f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J "
+            f"{equals(float(self.document['loss']['J']), 6)}, {check}; "
             "print(report), report.html('report.html'), report.print(step=True)"
         )
 

@@ -167,9 +167,10 @@ class Writer:
         if block.why is not None:
             yield from self._wrapped(f"{self.line(block.why)}:", "    ")
         left, symbols, numbers = map(render_text.render, (block.left, block.symbols, block.numbers))
-        yield from self._formula_lines(symbols, f"    {left} = ")
-        sign = "=" if block.exact else "≈"
-        yield from self._formula_lines(f"{numbers} {sign} {block.result}", f"    {' ' * cell_width(left)} = ")
+        first, second, last = block.signs
+        yield from self._formula_lines(symbols, f"    {left} {first} ")
+        indent = f"    {' ' * cell_width(left)} {second} "
+        yield from self._formula_lines(f"{numbers} {last} {block.result}", indent)
         if block.terms:
             most = max(len(factors) for _, factors, _ in block.terms)
             rows = [
@@ -178,7 +179,7 @@ class Writer:
                 else [self._term(what, factors), *[""] * most, value]
                 for what, factors, value in block.terms
             ]
-            rows.append(["Σ", *[""] * most, block.total])
+            rows.append([block.sum_sign, *[""] * most, block.total])
             right = range(1, most + 2)
             yield from (f"      {line}" for line in text_table(rows, right, (len(rows) - 2,)).split("\n"))
 
@@ -233,6 +234,7 @@ class Writer:
         ]
         columns = [min(panel.values.shape[1], room) for panel in shown]
         each = columns if self.colour else [2 * count for count in columns]
+        each = [max(count, cell_width(panel.title)) for count, panel in zip(each, shown, strict=True)]
         keep = 1
         while keep < len(shown) and sum(each[: keep + 1]) + 3 * keep + 6 <= self.width:
             keep += 1
