@@ -342,7 +342,8 @@ static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
   const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
   const ptrdiff_t d_panel = d_row * g.z.height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
-  const Runs runs{width, g.samples, g.samples};
+  // Runs and folds as `correlate` has them: a single sample has the same bits there.
+  const int most = fold_terms / g.samples;
   for (int unit = begin; unit < end; unit++) {
     const int j = unit % steps * O, r = unit / steps % chunks * few_pairs, m = unit / steps / chunks;
     const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
@@ -354,12 +355,17 @@ static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
       const T* x = g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) * g.x.row +
                    (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
       const T* d = g.partial + j * d_panel + i * d_row;
-      if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, pending > 0);
-      else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, pending > 0);
-      pending += width * g.samples;
-      if (pending < fold_terms && i + 1 < g.z.height) continue;
-      for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
-      pending = 0;
+      for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
+        const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
+        const Onto onto = pending ? Onto::continued : Onto::fresh;
+        if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        pending += runs.blocks * g.samples;
+        const bool last = i + 1 == g.z.height && p + most >= width;
+        if (!last && !(is_float<T> && pending >= fold_terms)) continue;
+        for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
+        pending = 0;
+      }
     }
     T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
     for (int o = 0; o < across; o++)
