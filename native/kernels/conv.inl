@@ -204,14 +204,7 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
 #pragma GCC unroll 16
     for (int p = 0; p < P; p++) acc[c][p] = Vec<T>{};
   Vec<T> bias[C] = {};
-  Wide<T> total[C][P], total_bias[C];
-  if (folds)
-#pragma GCC unroll 16
-    for (int c = 0; c < C; c++) {
-      total_bias[c] = Wide<T>{};
-#pragma GCC unroll 16
-      for (int p = 0; p < P; p++) total[c][p] = Wide<T>{};
-    }
+  Wide<T> total[C][P] = {}, total_bias[C] = {};
   int pending = 0;
   const auto fold = [&]() __attribute__((always_inline)) {
     fold_into<T, C, P>(acc, total);
@@ -384,7 +377,10 @@ static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
     if (!g.bias_gradient) continue;
     LongSum<T> sum;
     for (int i = 0; i < g.z.height; i++)
-      for (int j = 0; j < g.z.width; j++) sum.add(load(g.z.data + i * g.z.row + (ptrdiff_t(j) * g.z.channels + k) * L));
+      for (int j = 0; j < g.z.width; j++) {
+        sum.run += load(g.z.data + i * g.z.row + (ptrdiff_t(j) * g.z.channels + k) * L), sum.terms++;
+        if (is_float<T> && sum.terms >= fold_terms && (j + 1 == g.z.width || (j + 1) % fold_terms == 0)) sum.fold();
+      }
     g.bias_gradient[k] = sum_lanes<T>(sum.value());
   }
 }
