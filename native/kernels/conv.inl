@@ -204,14 +204,7 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
 #pragma GCC unroll 16
     for (int p = 0; p < P; p++) acc[c][p] = Vec<T>{};
   Vec<T> bias[C] = {};
-  Wide<T> total[C][P], total_bias[C];
-  if (folds)
-#pragma GCC unroll 16
-    for (int c = 0; c < C; c++) {
-      total_bias[c] = Wide<T>{};
-#pragma GCC unroll 16
-      for (int p = 0; p < P; p++) total[c][p] = Wide<T>{};
-    }
+  Wide<T> total[C][P] = {}, total_bias[C] = {};
   int pending = 0;
   const auto fold = [&]() __attribute__((always_inline)) {
     fold_into<T, C, P>(acc, total);
@@ -342,7 +335,8 @@ static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
   const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
   const ptrdiff_t d_panel = d_row * g.z.height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
-  const Runs runs{width, g.samples, g.samples};
+  // Runs and folds as `correlate` has them: a single sample has the same bits there.
+  const int most = fold_terms / g.samples;
   for (int unit = begin; unit < end; unit++) {
     const int j = unit % steps * O, r = unit / steps % chunks * few_pairs, m = unit / steps / chunks;
     const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
@@ -354,12 +348,17 @@ static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
       const T* x = g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) * g.x.row +
                    (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
       const T* d = g.partial + j * d_panel + i * d_row;
-      if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, pending > 0);
-      else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, pending > 0);
-      pending += width * g.samples;
-      if (pending < fold_terms && i + 1 < g.z.height) continue;
-      for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
-      pending = 0;
+      for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
+        const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
+        const Onto onto = pending ? Onto::continued : Onto::fresh;
+        if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        pending += runs.blocks * g.samples;
+        const bool last = i + 1 == g.z.height && p + most >= width;
+        if (!last && !(is_float<T> && pending >= fold_terms)) continue;
+        for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
+        pending = 0;
+      }
     }
     T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
     for (int o = 0; o < across; o++)
@@ -378,7 +377,10 @@ static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
     if (!g.bias_gradient) continue;
     LongSum<T> sum;
     for (int i = 0; i < g.z.height; i++)
-      for (int j = 0; j < g.z.width; j++) sum.add(load(g.z.data + i * g.z.row + (ptrdiff_t(j) * g.z.channels + k) * L));
+      for (int j = 0; j < g.z.width; j++) {
+        sum.run += load(g.z.data + i * g.z.row + (ptrdiff_t(j) * g.z.channels + k) * L), sum.terms++;
+        if (is_float<T> && sum.terms >= fold_terms && (j + 1 == g.z.width || (j + 1) % fold_terms == 0)) sum.fold();
+      }
     g.bias_gradient[k] = sum_lanes<T>(sum.value());
   }
 }

@@ -19,13 +19,16 @@ inline Runs runs_of(int total, int size) {
   return {blocks, size, total - (blocks - 1) * size};
 }
 
+// What a product is summed with: nothing, what is there as its first term, or what is there in the end.
+enum class Onto { fresh, continued, added };
+
 // The outer-product tile: G[j][i][:] += Σ_s x(i, s) · d[j][s][:] for R rows i and O panels j.
 // Gradient: x is in lanes (a run is a block of samples) and d has been transposed to samples x panel; also the products of
 // Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few samples, where d
 // is W itself and no work is spent on the empty lanes of the block.
 template <class T, int R, int O, bool rows_are_lanes, bool folds>
 __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient,
-                                            ptrdiff_t g_panel, Runs runs, bool add) {
+                                            ptrdiff_t g_panel, Runs runs, Onto onto) {
   constexpr int L = lanes<T>;
   Vec<T> acc[R][O];
   Wide<T> total[R][O];
@@ -33,7 +36,7 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 16
     for (int o = 0; o < O; o++) {
-      acc[r][o] = Vec<T>{};
+      acc[r][o] = onto == Onto::continued ? load(gradient + o * g_panel + r * L) : Vec<T>{};
       if (folds) total[r][o] = Wide<T>{};
     }
   int pending = 0;
@@ -63,22 +66,22 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
       T* const to = gradient + o * g_panel + r * L;
       Vec<T> sum = acc[r][o];
       if (folds) sum = narrow<T>(total[r][o] + widen<T>(sum));
-      store(to, add ? load(to) + sum : sum);
+      store(to, onto == Onto::added ? load(to) + sum : sum);
     }
 }
 
 // All rows [0, rows) against O panels.
 template <class T, int O, bool rows_are_lanes = false>
 inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
-                       Runs runs, bool add) {
+                       Runs runs, Onto onto) {
   constexpr int R = gradient_rows;
   int r = 0;
   const auto run = [&]<int size>() {
     const T* from = x + r * (rows_are_lanes ? 1 : lanes<T>);
     T* const to = gradient + r * lanes<T>;
     if (is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last))
-      outer<T, size, O, rows_are_lanes, true>(from, x_block, d, d_panel, to, g_panel, runs, add);
-    else outer<T, size, O, rows_are_lanes, false>(from, x_block, d, d_panel, to, g_panel, runs, add);
+      outer<T, size, O, rows_are_lanes, true>(from, x_block, d, d_panel, to, g_panel, runs, onto);
+    else outer<T, size, O, rows_are_lanes, false>(from, x_block, d, d_panel, to, g_panel, runs, onto);
     r += size;
   };
   while (rows - r >= R) {
@@ -126,8 +129,8 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const int panel = unit * O, width = count - panel < O ? count - panel : O;
     const T* w = g.weights + panel * panel_size;
-    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
-    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
+    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
+    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
     for (int j = 0; j < width; j++) {
       for (int s = rows; s < L; s++) store(out + (j * L + s) * L, load(out + (j * L + rows - 1) * L));   // as `gather` does
       const int first = (panel + j) * L, channels = g.outputs - first < L ? g.outputs - first : L;
@@ -279,10 +282,10 @@ static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch
     const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
     if (width == O) {
       outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       false);
+                       Onto::fresh);
     } else {
       outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       false);
+                       Onto::fresh);
     }
   }
 }

@@ -25,7 +25,7 @@ def row_norms(rows: Any) -> NDArray[np.float64]:
     matrix = matrix.reshape(len(matrix), -1)
     with np.errstate(over="ignore", under="ignore"):
         squares = np.sum(matrix**2, axis=1)
-    norms = np.sqrt(squares)
+    norms: NDArray[np.float64] = np.sqrt(squares)
     for i in np.flatnonzero((squares < 1e-290) | (squares > 1e307)):
         largest = float(np.abs(matrix[i]).max(initial=0.0))
         if 0 < largest < np.inf:

@@ -154,7 +154,7 @@ class LayerNorm(Normalization):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if input_shape[-1] == 1:
-            advice = "leave it out, or write GroupNorm(1), which takes all positions together"
+            advice = "write GroupNorm(1), which takes all positions together"
             raise _always_beta(self, input_shape, advice if math.prod(input_shape) > 1 else "leave it out")
         return input_shape
 
