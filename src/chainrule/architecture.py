@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError, describe
+from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.formulas.grid import Grid
 from chainrule.initializers import Given, Glorot, Initializer
 from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
@@ -64,11 +64,11 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     _check_depth(checked, DEEPEST)
     own = _named(_unfolded(checked))
     shape = input_shape_from(input_shape)
-    check_memory("input_shape", "a sample", shape)
     building = _Building({INPUT: shape}, {}, {})
     _check_channels_last(own[0], building.shapes[INPUT])
     building.connect(own, building.shapes[INPUT], ())
     _check_ids(own, building.specs, None)
+    check_memory("input_shape", "a sample", shape)
     return Architecture(tuple(own), building.shapes, building.specs, building.followers)
 
 
@@ -210,10 +210,12 @@ def _check_channels_last(first: Layer, shape: Shape) -> None:
 
 def drawn_parameters(architecture: Architecture, seed: int) -> dict[str, Any]:
     """Every parameter's start, float64: each from a random stream of its own."""
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ArgumentError(f"seed must be an integer of at least 0, received {describe(seed)}")
     drawn = {}
     for number, (name, spec) in enumerate(architecture.specs.items()):
         # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
-        stream = np.random.SeedSequence(seed, spawn_key=(number,))
+        stream = np.random.SeedSequence(int(seed), spawn_key=(number,))
         rng = np.random.Generator(np.random.PCG64(stream))
         drawn[name] = initializer_of(architecture, name)(spec.shape, spec.fan_in, spec.fan_out, rng)
     return drawn

@@ -36,9 +36,10 @@ def check_memory(place: str, what: str, shape: tuple[int, ...], of: str = "") ->
     """ShapeError where an array of this shape is larger than the machine's memory; `of`: "one sample"."""
     size = math.prod(shape) * SMALLEST_NUMBER
     if size > machine_memory():
+        subject = f"{place}: {what} of shape {_shown(shape)} {f'for {of} ' if of else ''}takes {_bytes(size)}"
         raise ShapeError(
-            f"{place}: {what} of shape {_shown(shape)} {f'for {of} ' if of else ''}takes {_bytes(size)}, and "
-            f"this machine has {_bytes(machine_memory())}: check the sizes of the layers and of input_shape"
+            f"{subject}, larger than any memory here (this machine has {_bytes(machine_memory())}): check "
+            "the sizes of the layers and of input_shape"
         )
 
 

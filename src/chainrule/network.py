@@ -31,7 +31,7 @@ from chainrule.memory import check_memory, within_memory
 from chainrule.parameters import Parameters, check_named, dtype_from
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
-from chainrule.scalars import check_count, check_flag, entries, text_path
+from chainrule.scalars import check_flag, entries, text_path
 from chainrule.step import Step
 from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
@@ -212,10 +212,9 @@ class Network:
     def reinitialise(self, seed: int | None = None) -> Network:
         """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
         seed = (self.seed or 0) if seed is None else seed
-        seed = check_count("seed", seed, 0, math.inf)
         with within_memory(f"a network of {self.count_parameters():,} parameters"):
             self.set_parameters(drawn_parameters(self._architecture, seed))
-        self.seed = seed
+        self.seed = int(seed)
         return self
 
     def copy(self, *, dtype: Any = None) -> Network:

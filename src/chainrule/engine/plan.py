@@ -25,7 +25,7 @@ from chainrule.network import Network
 from chainrule.parameters import dtype_from
 from chainrule.penalties import Penalty
 from chainrule.per_sample import refuse_mixing
-from chainrule.scalars import check_count, check_flag, check_held
+from chainrule.scalars import check_count, check_flag
 
 # Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")
@@ -89,8 +89,8 @@ class Plan(HostWork):
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
         check_layers_held(network.layers, self.dtype)
-        classes: dict[str, Any] = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
-        native = classes[self.dtype.name](isa.usable_level(level), self.batch_size)
+        kind: Any = _native.PlanFloat32 if self.dtype == np.float32 else _native.PlanFloat64
+        native = kind(isa.usable_level(level), self.batch_size)
         self._native = native
         last = network.layers[-1]
         self._paired = paired = (
@@ -131,8 +131,7 @@ class Plan(HostWork):
         if optimizer is not None:
             set_optimizer(native, optimizer, self.dtype)
         if constraint is not None:
-            check_held("the limit of MaxNorm", constraint.limit, self.dtype, positive=True)
-            set_constraint(native, constraint, self._parameters, network.parameter_specs)
+            set_constraint(native, constraint, self._parameters, network.parameter_specs, self.dtype)
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             native.finish()
         self.load()

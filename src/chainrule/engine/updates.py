@@ -61,9 +61,10 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
 
 
 def set_constraint(
-    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter]
+    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter], dtype: Any
 ) -> None:
     """A limit for every weight array; biases are free."""
+    check_held("the limit of MaxNorm", constraint.limit, dtype, positive=True)
     for name, spec in specs.items():
         if spec.penalised and spec.learned:
             groups, _, units = spec.units

@@ -60,14 +60,16 @@ _CLASSES = by_name(
         "no label that does not count: give such samples sample_weight=0 in fit": (
             *("ignore_index", "ignore_class"),
         ),
-        "nothing: behind Softmax or Sigmoid the loss is computed from z": ("from_logits",),
+        "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z": (
+            "from_logits",
+        ),
         "label_smoothing=0.1": ("smoothing",),
         "nothing: classes are along the last axis": ("axis", "dim"),
     }
 )
 _MARGIN = by_name(
     {
-        "no margin but 1": ("margin",),
+        "nothing: the margin is 1": ("margin",),
         "squared=True for p=2, as it is for p=1": ("p",),
         "class_weight={0: 1.0, 1: 5.0} in fit": ("weight",),
     }
