@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT, all_layers, architecture, check_layers_held, drawn_parameters
+from chainrule.architecture import INPUT, all_layers, architecture, drawn_parameters
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
 from chainrule.errors import ChainruleError, DataError, FileError, ShapeError, describe
@@ -79,7 +79,6 @@ class Network:
     def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
         self._architecture = architecture(layers, input_shape)
         self.dtype = dtype_from(dtype)
-        check_layers_held(self.layers, self.dtype)
         self.name = name
         total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
         check_memory("layers", "all parameters together", (total,))

@@ -18,7 +18,7 @@ from chainrule.engine.lowering import lower
 from chainrule.engine.programs import loss_programs
 from chainrule.engine.updates import set_constraint, set_optimizer, set_penalty
 from chainrule.engine.values import Value
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.memory import within_memory
 from chainrule.network import Network
@@ -83,7 +83,7 @@ class Plan(HostWork):
         if not isinstance(network, Network):
             raise TypeError(f"Plan takes the network first, received {describe(network)}")
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
-        self.dtype = network.dtype if dtype is None else dtype_from(dtype)
+        self.dtype = network.dtype if dtype is None else _dtype(dtype)
         self.batch_size = check_count("batch_size", batch_size, 1, LARGEST_BATCH)
         self.keep = keep = check_flag("keep", keep)
         per_sample = check_flag("per_sample", per_sample)
@@ -337,3 +337,11 @@ class Plan(HostWork):
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
         return f"gradient of {names[found]}" if found >= 0 else None
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    try:
+        return dtype_from(value)
+    except ArgumentError:
+        shown = value if isinstance(value, str) else describe(value)
+        raise ArgumentError(f"dtype must be float32 or float64, received {shown}") from None
