@@ -54,7 +54,7 @@ def test_what_overflows_is_refused_at_every_door(door: str, ending: str) -> None
     if not door.startswith("per_sample_"):
         assert "the output of wide" in message
     DOORS[door](net, y, allow_nonfinite=True)
-    with pytest.raises(ValueError, match="allow_nonfinite must be True or False, received 1"):
+    with pytest.raises(ValueError, match=r"allow_nonfinite must be True or False, received 1"):
         DOORS[door](net, y, allow_nonfinite=1)
 
 
@@ -70,7 +70,7 @@ def test_the_numbers_that_are_allowed_are_those_that_were_computed() -> None:
 
 def test_float64_is_advised_only_where_it_holds_the_numbers() -> None:
     for door in ("predict", "loss", "backpropagate"):
-        with pytest.raises(cr.NonFiniteError, match="dtype='float64'") as caught:
+        with pytest.raises(cr.NonFiniteError, match=r"dtype='float64'") as caught:
             DOORS[door](network(cr.Softmax()), LABELS)
         assert "diagnose(network, X, y)" in str(caught.value)
         DOORS[door](network(cr.Softmax()).copy(dtype="float64"), LABELS)  # as the message says
@@ -94,16 +94,16 @@ def test_the_sample_is_counted_over_all_batches() -> None:
     many[[700, 900]] = 3e38
     with pytest.raises(cr.NonFiniteError, match=r"sample 700 of X is inf \(the first of 2 such samples\)"):
         net.predict(many)
-    with pytest.raises(cr.NonFiniteError, match="sample 700"):
+    with pytest.raises(cr.NonFiniteError, match=r"sample 700"):
         net.loss(many, np.ones((1000, 3)))
 
 
 def test_a_loss_that_overflows_on_finite_outputs() -> None:
     net = cr.Network([cr.Dense(1, bias=False, initializer="ones")], input_shape=1)
     inputs, y = np.array([[1.0], [1e30], [2.0]]), np.zeros((3, 1))
-    with pytest.raises(cr.NonFiniteError, match="loss: the loss of sample 1 is inf while its output is fin"):
+    with pytest.raises(cr.NonFiniteError, match=r"loss: the loss of sample 1 is inf while its output is fin"):
         net.loss(inputs, y)
-    with pytest.raises(cr.NonFiniteError, match="backpropagate: the loss of the data is inf"):
+    with pytest.raises(cr.NonFiniteError, match=r"backpropagate: the loss of the data is inf"):
         net.backpropagate(inputs, y)
     wide = net.copy(dtype="float64")
     assert wide.loss(inputs, y) == pytest.approx(1e60 / 6, rel=1e-12)
@@ -116,7 +116,7 @@ def test_a_loss_that_overflows_on_finite_outputs() -> None:
 def test_a_delta_that_overflows_below_finite_outputs() -> None:
     net = cr.Network([cr.Dense(1, bias=False), cr.Dense(1, bias=False)], input_shape=1)
     net.set_parameters({"dense1.W": [[1e-30]], "dense2.W": [[1e30]]})
-    with pytest.raises(cr.NonFiniteError, match="δ of dense1 for sample 0 of X is -?inf while every output"):
+    with pytest.raises(cr.NonFiniteError, match=r"δ of dense1 for sample 0 of X is -?inf while every output"):
         net.backpropagate(np.ones((1, 1)), [[1e15]])
 
 
@@ -129,7 +129,7 @@ def test_the_formulas_refuse_without_a_warning() -> None:
         lambda **o: net.loss(huge, [0], **o),
         lambda **o: net.backpropagate(huge, [0], **o),
     ):
-        with pytest.raises(cr.NonFiniteError, match="output of wide"):
+        with pytest.raises(cr.NonFiniteError, match=r"output of wide"):
             call()
         call(allow_nonfinite=True)
 
@@ -143,7 +143,7 @@ def test_a_layer_of_ones_own_overflows_without_a_warning() -> None:
             return d / x
 
     net = cr.Network([Log()], input_shape=1)
-    with pytest.raises(cr.NonFiniteError, match="sample 1 of X is -inf: in float32 the output of log1"):
+    with pytest.raises(cr.NonFiniteError, match=r"sample 1 of X is -inf: in float32 the output of log1"):
         net.predict([[1.0], [0.0]])
 
 
@@ -151,9 +151,9 @@ def test_the_check_and_the_report_refuse_and_the_doctor_looks() -> None:
     net = network(dtype="float64")
     inputs, y = np.full((2, 2), 1e200), np.ones((2, 3))
     for engine in (None, "reference"):
-        with pytest.raises(cr.NonFiniteError, match="check_gradients: J is NaN or infinite"):
+        with pytest.raises(cr.NonFiniteError, match=r"check_gradients: J is NaN or infinite"):
             cr.check_gradients(net, inputs, y, engine=engine)
-    with pytest.raises(cr.NonFiniteError, match="J is infinite or NaN"):
+    with pytest.raises(cr.NonFiniteError, match=r"J is infinite or NaN"):
         cr.explain(net, inputs, y)
     # In float32 alone it overflows: the report is computed in float64, the doctor says so.
     narrow = network()
@@ -164,7 +164,7 @@ def test_the_check_and_the_report_refuse_and_the_doctor_looks() -> None:
 
 def test_a_validation_that_overflows_ends_the_training() -> None:
     net = network()
-    with pytest.raises(cr.NonFiniteError, match="the validation loss became"):
+    with pytest.raises(cr.NonFiniteError, match=r"the validation loss became"):
         cr.fit(net, np.ones((4, 2)), np.ones((4, 3)), epochs=1, validation=(X, np.ones((5, 3))))
 
 
@@ -177,10 +177,10 @@ def test_an_ending_that_bounds_an_overflow_gives_the_rounded_value() -> None:
 
 def test_standardized_values_beyond_the_range_are_refused() -> None:
     learned = Standardizer(np.zeros(2), np.array([1.0, 1e-30]))
-    with pytest.raises(cr.DataError, match="sample 1 is so far from the training data"):
+    with pytest.raises(cr.DataError, match=r"sample 1 is so far from the training data"):
         learned(np.array([[1.0, 1.0], [0.0, 1e30]]))
     assert np.isnan(learned(np.array([[np.nan, 0.0]]))[0, 0])  # the door says what is wrong with these
-    with pytest.raises(cr.NonFiniteError, match="too large to be brought back"):
+    with pytest.raises(cr.NonFiniteError, match=r"too large to be brought back"):
         Standardizer(np.zeros(1), np.array([1e300])).undo([[1e30]])
 
 

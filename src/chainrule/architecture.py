@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError, describe
+from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.formulas.grid import Grid
 from chainrule.initializers import Given, Glorot, Initializer
 from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
-from chainrule.memory import check_memory
+from chainrule.memory import check_memory, check_sample
 from chainrule.scalars import check_held, entries
 
 Shape = tuple[int, ...]
@@ -64,11 +64,11 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     _check_depth(checked, DEEPEST)
     own = _named(_unfolded(checked))
     shape = input_shape_from(input_shape)
-    check_memory("input_shape", "a sample", shape)
     building = _Building({INPUT: shape}, {}, {})
     _check_channels_last(own[0], building.shapes[INPUT])
     building.connect(own, building.shapes[INPUT], ())
     _check_ids(own, building.specs, None)
+    check_sample("input_shape", "a sample", shape)
     return Architecture(tuple(own), building.shapes, building.specs, building.followers)
 
 
@@ -100,7 +100,7 @@ class _Building:
                 raise ShapeError(
                     f"{place}: output_shape must return a tuple of positive integers, it returned {output!r}"
                 )
-            check_memory(place, "its output", output, "one sample")
+            check_sample(place, "its output", output)
             self.shapes[str(layer.name)] = shape = output
         return shape
 
@@ -125,9 +125,9 @@ def check_layers_held(layers: Iterable[Layer], dtype: Any) -> None:
             continue
         for name, value in vars(layer).items():
             if isinstance(value, (float, np.floating)):
-                check_held(
-                    f"{layer.name} = {layer!r}: {name}", float(value), dtype, positive=name == "epsilon"
-                )
+                article = "an" if name[0] in "aeiou" else "a"
+                own = f"{layer.name} = {layer!r}"
+                check_held(f"{article} {name}", float(value), dtype, own, positive=name == "epsilon")
 
 
 def told_apart(layers: Iterable[Layer]) -> Layer | None:
@@ -210,10 +210,12 @@ def _check_channels_last(first: Layer, shape: Shape) -> None:
 
 def drawn_parameters(architecture: Architecture, seed: int) -> dict[str, Any]:
     """Every parameter's start, float64: each from a random stream of its own."""
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ArgumentError(f"seed must be an integer of at least 0, received {describe(seed)}")
     drawn = {}
     for number, (name, spec) in enumerate(architecture.specs.items()):
         # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
-        stream = np.random.SeedSequence(seed, spawn_key=(number,))
+        stream = np.random.SeedSequence(int(seed), spawn_key=(number,))
         rng = np.random.Generator(np.random.PCG64(stream))
         drawn[name] = initializer_of(architecture, name)(spec.shape, spec.fan_in, spec.fan_out, rng)
     return drawn

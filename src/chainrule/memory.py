@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from chainrule.errors import ShapeError
 
 SMALLEST_NUMBER = 4  # bytes of a float32: what is refused is too large in float64 all the more
+LARGEST_SAMPLE = 2**30  # the kernels count in 32 bits
 _UNKNOWN = 2**47  # bytes that a process can address at most, where the system does not say what there is
 
 
@@ -32,13 +33,22 @@ def machine_memory() -> int:
         return _UNKNOWN
 
 
-def check_memory(place: str, what: str, shape: tuple[int, ...], of: str = "") -> None:
-    """ShapeError where an array of this shape is larger than the machine's memory; `of`: "one sample"."""
+def check_memory(place: str, what: str, shape: tuple[int, ...]) -> None:
+    """ShapeError where an array of this shape is larger than the machine's memory."""
     size = math.prod(shape) * SMALLEST_NUMBER
     if size > machine_memory():
         raise ShapeError(
-            f"{place}: {what} of shape {_shown(shape)} {f'for {of} ' if of else ''}takes {_bytes(size)}, and "
-            f"this machine has {_bytes(machine_memory())}: check the sizes of the layers and of input_shape"
+            f"{place}: {what} of shape {_shown(shape)} takes {_bytes(size)}, larger than any memory here "
+            f"(this machine has {_bytes(machine_memory())}): check the sizes of the layers and of input_shape"
+        )
+
+
+def check_sample(place: str, what: str, shape: tuple[int, ...]) -> None:
+    """ShapeError where one sample holds more numbers than the engine takes."""
+    if math.prod(shape) > LARGEST_SAMPLE:
+        raise ShapeError(
+            f"{place}: {what} of shape {_shown(shape)} takes {_bytes(math.prod(shape) * SMALLEST_NUMBER)}, "
+            f"more than {LARGEST_SAMPLE} numbers per sample: check the sizes of the layers and of input_shape"
         )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT, all_layers, architecture, check_layers_held, drawn_parameters
+from chainrule.architecture import INPUT, all_layers, architecture, drawn_parameters
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
 from chainrule.errors import DataError, FileError, ShapeError, describe
@@ -31,7 +31,7 @@ from chainrule.memory import check_memory, within_memory
 from chainrule.parameters import Parameters, check_named, dtype_from
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
-from chainrule.scalars import check_count, check_flag, entries, text_path
+from chainrule.scalars import check_flag, entries, text_path
 from chainrule.step import Step
 from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
@@ -79,7 +79,6 @@ class Network:
     def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
         self._architecture = architecture(layers, input_shape)
         self.dtype = dtype_from(dtype)
-        check_layers_held(self.layers, self.dtype)
         self.name = name
         total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
         check_memory("layers", "all parameters together", (total,))
@@ -212,10 +211,9 @@ class Network:
     def reinitialise(self, seed: int | None = None) -> Network:
         """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
         seed = (self.seed or 0) if seed is None else seed
-        seed = check_count("seed", seed, 0, math.inf)
         with within_memory(f"a network of {self.count_parameters():,} parameters"):
             self.set_parameters(drawn_parameters(self._architecture, seed))
-        self.seed = seed
+        self.seed = int(seed)
         return self
 
     def copy(self, *, dtype: Any = None) -> Network:

@@ -73,14 +73,16 @@ def check_choice(name: str, value: Any, choices: Iterable[str], *, meaning: str 
     raise ArgumentError(f"{name} must be {allowed}, received {describe(value)}")
 
 
-def check_held(name: str, value: float, dtype: Any, *, positive: bool = False) -> None:
-    """Raise ArgumentError where `dtype` makes infinity of a finite number, or 0 of one that must not be 0."""
+def check_held(what: str, value: float, dtype: Any, owner: object, *, positive: bool = False) -> None:
+    """Raise ArgumentError where `dtype` makes infinity of a finite number, or 0 of one that must not be 0;
+    `what`: "a slope".
+    """
     with np.errstate(over="ignore", under="ignore"):
         held = np.dtype(dtype).type(value)
     if not np.isfinite(held) or (positive and value > 0 and held == 0):
         raise ArgumentError(
-            f"{name} {float(value):g} becomes {float(held):g} in {np.dtype(dtype)}; write "
-            "Network(..., dtype='float64')"
+            f"{owner}: {what} of {float(value):g} becomes {float(held):g} in {np.dtype(dtype)}; "
+            "write dtype='float64' in Network"
         )
 
 

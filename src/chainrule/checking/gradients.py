@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def check_gradients(
     direction: Direction = "auto",
     tolerance: float | None = None,
     seed: int = 0,
-    engine: Literal["native", "reference"] | None = None,
+    engine: str | None = None,
     sample_weight: Any = None,
     training_size: int | None = None,
 ) -> GradientReport:
@@ -67,10 +67,7 @@ def check_gradients(
         raise TypeError(
             f"check_gradients takes the network first, check_gradients(net, X, y); received {describe(net)}"
         )
-    if engine is not None:
-        meaning = "'native', 'reference' or None"
-        check_choice("engine", engine, ("native", "reference"), meaning=meaning)
-    seed = check_count("seed", seed, 0, math.inf)
+    engine, seed = _engine(engine), check_count("seed", seed, 0, math.inf)
     for layer in leaves(net.layers):
         refuse_truncated(layer)
     chosen = loss_from(loss, net.layers[-1])
@@ -104,6 +101,12 @@ def check_gradients(
     if native and not found:
         found = _kernels(evaluator)
     return replace(report, diagnosis=(*report.diagnosis, *found))
+
+
+def _engine(value: Any) -> str | None:
+    if value is None:
+        return None
+    return check_choice("engine", value, ("native", "reference"), meaning="'native', 'reference' or None")
 
 
 def _refuse_overflow(evaluator: ReferenceEvaluator) -> None:

@@ -103,7 +103,7 @@ def _array(y: Any, n: int, argument: str) -> Array:
     length = len(array) if array.ndim else 0
     if array.ndim == 0 or length != n:
         single = array.ndim == 0
-        received = f"is the single value {describe(array[()])}" if single else f"has {length:,}"
+        received = f"is the single value {describe(array.item())}" if single else f"has {length:,}"
         raise DataError(f"X has {n:,} samples but {argument} {received}: every sample needs a target")
     return array
 
@@ -225,7 +225,8 @@ def _labels(array: Array, argument: str) -> Array:
         return _int64(array, argument)
     if array.dtype.kind in "bU":
         return array
-    hint = f": write numpy.char.decode({argument}, 'utf-8')" if array.dtype.kind == "S" else ""
+    also = f", or numpy.char.decode({argument}, 'utf-8') where it is not ASCII"
+    hint = f": write {argument}.astype(str){also}" if array.dtype.kind == "S" else ""
     raise DataError(f"{argument} must hold labels, integers or strings, received dtype {array.dtype}{hint}")
 
 

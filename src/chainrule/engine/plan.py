@@ -18,14 +18,14 @@ from chainrule.engine.lowering import lower
 from chainrule.engine.programs import loss_programs
 from chainrule.engine.updates import set_constraint, set_optimizer, set_penalty
 from chainrule.engine.values import Value
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.memory import within_memory
 from chainrule.network import Network
 from chainrule.parameters import dtype_from
 from chainrule.penalties import Penalty
 from chainrule.per_sample import refuse_mixing
-from chainrule.scalars import check_count, check_flag, check_held
+from chainrule.scalars import check_count, check_flag
 
 # Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")
@@ -83,14 +83,14 @@ class Plan(HostWork):
         if not isinstance(network, Network):
             raise TypeError(f"Plan takes the network first, received {describe(network)}")
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
-        self.dtype = network.dtype if dtype is None else dtype_from(dtype)
+        self.dtype = network.dtype if dtype is None else _dtype(dtype)
         self.batch_size = check_count("batch_size", batch_size, 1, LARGEST_BATCH)
         self.keep = keep = check_flag("keep", keep)
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
         check_layers_held(network.layers, self.dtype)
-        classes: dict[str, Any] = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
-        native = classes[self.dtype.name](isa.usable_level(level), self.batch_size)
+        kind: Any = _native.PlanFloat32 if self.dtype == np.float32 else _native.PlanFloat64
+        native = kind(isa.usable_level(level), self.batch_size)
         self._native = native
         last = network.layers[-1]
         self._paired = paired = (
@@ -131,8 +131,7 @@ class Plan(HostWork):
         if optimizer is not None:
             set_optimizer(native, optimizer, self.dtype)
         if constraint is not None:
-            check_held("the limit of MaxNorm", constraint.limit, self.dtype, positive=True)
-            set_constraint(native, constraint, self._parameters, network.parameter_specs)
+            set_constraint(native, constraint, self._parameters, network.parameter_specs, self.dtype)
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
             native.finish()
         self.load()
@@ -338,3 +337,11 @@ class Plan(HostWork):
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
         return f"gradient of {names[found]}" if found >= 0 else None
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    try:
+        return dtype_from(value)
+    except ArgumentError:
+        shown = value if isinstance(value, str) else describe(value)
+        raise ArgumentError(f"dtype must be float32 or float64, received {shown}") from None

@@ -38,7 +38,7 @@ def set_penalty(native: Any, penalty: Any, training_size: int | None, dtype: Any
         )
     factors = [float(factor) / size for factor in PENALTIES[type(penalty)](penalty)]
     for factor in factors:
-        check_held(f"the factor of {penalty!r}", factor, dtype)
+        check_held("a penalty", factor, dtype, penalty)
     native.set_penalty(*factors)
 
 
@@ -55,15 +55,16 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
         momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
     else:
         raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
-    check_held(f"{type(optimizer).__name__} epsilon", epsilon, dtype, positive=True)
-    check_held(f"{type(optimizer).__name__} weight_decay", decay, dtype)
+    check_held("an epsilon", epsilon, dtype, optimizer, positive=True)
+    check_held("a weight decay", decay, dtype, optimizer)
     native.set_optimizer(RULES[rule], momentum, beta2, epsilon, decay, optimizer.clip_norm or 0.0)
 
 
 def set_constraint(
-    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter]
+    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter], dtype: Any
 ) -> None:
     """A limit for every weight array; biases are free."""
+    check_held("a max-norm", constraint.limit, dtype, constraint, positive=True)
     for name, spec in specs.items():
         if spec.penalised and spec.learned:
             groups, _, units = spec.units

@@ -79,7 +79,7 @@ _POOL = {
             "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
             "no ceil mode: a window that would reach over the edge is left out": ("ceil_mode",),
             "no dilation of a window": ("dilation", "dilation_rate"),
-            "no indices beside the values": ("return_indices",),
+            "no index beside the values": ("return_indices",),
         }
     ),
 }
@@ -99,8 +99,8 @@ _L2 = by_name(
 _GLOBAL = by_name(
     {
         "nothing: one value per channel, as output_size=1": ("output_size",),
-        "no axes of length 1 that are kept: the output is (N, channels)": ("keepdims",),
-        "no indices beside the values": ("return_indices",),
+        "no axis of length 1 that is kept: the output is (N, channels)": ("keepdims",),
+        "no index beside the values": ("return_indices",),
     }
 )
 _RECURRENT = by_name(
@@ -124,7 +124,7 @@ _RECURRENT = by_name(
         "no projection of the state": ("proj_size",),
         "no form without a bias": ("use_bias", "bias"),
         "no initializer of the bias": ("bias_initializer", "bias_init", "unit_forget_bias"),
-        "no gates but sigmoids": ("recurrent_activation", "gate_fn"),
+        "no gate but the sigmoid": ("recurrent_activation", "gate_fn"),
         "initializer='glorot'": ("kernel_initializer", "kernel_init", "weight_init", "init"),
         "recurrent_initializer='orthogonal'": ("recurrent_kernel_init",),
         "penalty=L2(1e-4) in fit": ("kernel_regularizer", "recurrent_regularizer", "weight_decay"),
@@ -144,7 +144,7 @@ _ATTENTION = by_name(
         "heads=4": ("num_heads", "n_heads", "nhead", "n_head"),
         "nothing: it finds out the features": ("embed_dim", "d_model", "qkv_features", "features", "units"),
         "no size of a head but features / heads": ("key_dim", "head_dim", "value_dim"),
-        "no keys or values from elsewhere: it is self-attention": ("kdim", "vdim", "key", "value"),
+        "no key or value from elsewhere: it is self-attention": ("kdim", "vdim", "key", "value"),
         "no other number of outputs than of inputs": ("output_shape", "out_features"),
         "causal=True": ("is_causal", "use_causal_mask"),
         "no mask of pairs: causal=True hides later steps, Masking() in front hides padding": (
@@ -155,7 +155,7 @@ _ATTENTION = by_name(
         "no second output: network.formulas() shows what A is": (
             *("need_weights", "average_attn_weights", "return_attention_scores"),
         ),
-        "no keys that are not of the sequence": ("add_bias_kv", "add_zero_attn"),
+        "no key that is not of the sequence": ("add_bias_kv", "add_zero_attn"),
         "no other axis than the steps": ("attention_axes",),
         "nothing: sequences are (N, steps, features)": ("batch_first",),
         "nothing: how it is computed does not change what": ("flash_attention",),
@@ -177,7 +177,7 @@ _EMBEDDING = by_name(
         ),
         "no norm but the Euclidean one": ("norm_type",),
         "no scaling of gradients by how often an id occurs": ("scale_grad_by_freq",),
-        "no sparse gradients": ("sparse",),
+        "no sparse gradient": ("sparse",),
         "network.set_parameters({'embedding1.E': table})": ("_weight", "weights"),
         "no layer that is held fixed: every parameter is learned": ("_freeze", "freeze"),
         "nothing: the length is that of input_shape in Network": ("input_length",),
@@ -186,7 +186,7 @@ _EMBEDDING = by_name(
 _NORM = by_name(
     {
         "epsilon=1e-5": ("eps", "variance_epsilon"),
-        "no form without γ and β, which start at 1 and 0": (
+        "no form without them: γ and β are always there": (
             "affine",
             "elementwise_affine",
             "center",
@@ -199,7 +199,7 @@ _NORM = by_name(
         ),
         "no penalty on γ and β": ("beta_regularizer", "gamma_regularizer"),
         "no constraint on γ and β": ("beta_constraint", "gamma_constraint"),
-        "no other axis than the last one": ("axis", "dim", "reduction_axes", "feature_axes"),
+        "no other axis: it normalises the last axis": ("axis", "dim", "reduction_axes", "feature_axes"),
         "nothing: it finds out its channels": ("num_features", "num_channels", "channels"),
     }
 )
@@ -212,14 +212,14 @@ _BATCH = by_name(
             *("moving_mean_initializer", "moving_variance_initializer"),
         ),
         "nothing: there is one process": ("synchronized", "axis_name"),
-        "no limits of Batch Renormalization": ("renorm", "renorm_clipping", "renorm_momentum"),
-        "no parts of a batch: training normalises by the whole of it": ("virtual_batch_size",),
+        "no Batch Renormalization": ("renorm", "renorm_clipping", "renorm_momentum"),
+        "no part of a batch: training normalises by the whole of it": ("virtual_batch_size",),
     }
 )
 _LAST = by_name(
     {
         "no normalised shape but the last axis, PyTorch's normalized_shape=size of it": ("normalized_shape",),
-        "no running numbers: every sample is normalised by itself": ("momentum", "track_running_stats"),
+        "no running mean: every sample is normalised by itself": ("momentum", "track_running_stats"),
     }
 )
 _RMS = by_name(
@@ -233,7 +233,7 @@ _GROUPS = by_name(
     {
         "groups=8": ("num_groups", "n_groups"),
         "groups=8, the number of groups: channels / group_size": ("group_size",),
-        "no running numbers: every sample is normalised by itself": ("momentum", "track_running_stats"),
+        "no running mean: every sample is normalised by itself": ("momentum", "track_running_stats"),
     }
 )
 _INPLACE = {"inplace": "nothing: what goes in is kept"}
@@ -245,20 +245,23 @@ _RELU = by_name(
     }
 )
 _AXIS = dict.fromkeys(("dim", "axis"), "nothing: it is along the last axis")
-_LIMITS = dict.fromkeys(("min_val", "max_val", "min_value", "max_value"), "no limits but -1 and 1")
+_LIMITS = dict.fromkeys(("min_val", "max_val", "min_value", "max_value"), "no limit but -1 and 1")
 _SOFTPLUS = by_name({"no β but 1": ("beta",), "nothing: it is exact for every input": ("threshold",)})
 _GELU = {"approximate": "no tanh approximation: GELU() is z Φ(z) with the exact Φ, at most 4.8e-4 from that"}
 _DROPOUT = by_name(
     {
         "rate=0.5, the share that is dropped": ("p", "prob", "probability", "drop_rate", "dropout"),
         "rate=0.5, the share that is dropped: 1 - keep_prob": ("keep_prob",),
-        "no entries that are dropped together: each is drawn by itself": ("noise_shape", "broadcast_dims"),
+        "no shape of what is dropped together: every entry is drawn by itself": (
+            "noise_shape",
+            "broadcast_dims",
+        ),
         "nothing: fit drops, predict does not": ("deterministic", "training"),
     }
 )
 _PRELU = by_name(
     {
-        "no α that channels share: PReLU() is PyTorch's num_parameters=channels": ("num_parameters",),
+        "no α that channels share: there is one α per channel": ("num_parameters",),
         "no α that positions share or have of their own: there is one per channel": ("shared_axes",),
         "initial=0.25": ("init", "alpha_initializer", "negative_slope_init", "alpha", "slope"),
         "no penalty on α": ("alpha_regularizer", "weight_decay"),
@@ -285,7 +288,7 @@ _OWN: dict[str, dict[str, str]] = {
     **{f"MaxPool{n}D": {**_POOL, **_NOT_AVERAGE} for n in (1, 2)},
     **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2)},
     **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2)},
-    **{f"Global{kind}Pool": _GLOBAL for kind in ("Average", "Max")},
+    **{f"Global{kind}Pool": {**_INPLACE, **_GLOBAL} for kind in ("Average", "Max")},
     "RNN": {**_RECURRENT, **_RNN},
     "LSTM": {**_RECURRENT, **_GATED},
     "GRU": {**_RECURRENT, **_GATED, **_GRU},
@@ -302,7 +305,7 @@ _OWN: dict[str, dict[str, str]] = {
     "RMSNorm": {**_NORM, **_LAST, **_RMS},
     "Dropout": {**_INPLACE, **_DROPOUT},
     "Masking": _MASKING,
-    "Flatten": _FLATTEN,
+    "Flatten": {**_INPLACE, **_FLATTEN},
     "ReLU": {**_INPLACE, **_RELU},
     "LeakyReLU": {**_INPLACE, **by_name({"slope=0.01": ("negative_slope", "alpha", "leak")})},
     "PReLU": {**_INPLACE, **_PRELU},
@@ -311,7 +314,7 @@ _OWN: dict[str, dict[str, str]] = {
     "Softmax": {**_INPLACE, **_AXIS},
     "Softplus": {**_INPLACE, **_SOFTPLUS},
     "HardTanh": {**_INPLACE, **_LIMITS},
-    "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α and λ: they are the fixed point's")},
+    "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
     **dict.fromkeys(("SiLU", "Mish", "Sigmoid", "Tanh", "Identity", "HardSigmoid", "HardSwish"), _INPLACE),
 }
 LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}

@@ -24,7 +24,7 @@ _OPTIMIZER = {
             "rate=ExponentialDecay(0.01), or another schedule": ("decay", "lr_decay", "power_t"),
             "no maximisation": ("maximize",),
             "no average of the parameters": ("use_ema", "ema_momentum", "ema_overwrite_frequency"),
-            "no steps over several batches: batch_size in fit": ("gradient_accumulation_steps",),
+            "no step over several batches: batch_size in fit": ("gradient_accumulation_steps",),
             "no scaling of the loss": ("loss_scale_factor",),
         }
     ),
@@ -60,14 +60,16 @@ _CLASSES = by_name(
         "no label that does not count: give such samples sample_weight=0 in fit": (
             *("ignore_index", "ignore_class"),
         ),
-        "nothing: behind Softmax or Sigmoid the loss is computed from z": ("from_logits",),
+        "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z": (
+            "from_logits",
+        ),
         "label_smoothing=0.1": ("smoothing",),
         "nothing: classes are along the last axis": ("axis", "dim"),
     }
 )
 _MARGIN = by_name(
     {
-        "no margin but 1": ("margin",),
+        "nothing: the margin is 1": ("margin",),
         "squared=True for p=2, as it is for p=1": ("p",),
         "class_weight={0: 1.0, 1: 5.0} in fit": ("weight",),
     }
@@ -95,7 +97,7 @@ _FIT = by_name(
         "optimizer=SGD(0.1, clip_norm=1.0)": ("clip_norm", "max_grad_norm", "gradient_clip_val"),
         "optimizer=SGD(0.1, clip_sample_norm=1.0)": ("clip_sample_norm", "clip_per_sample", "l2_norm_clip"),
         "optimizer='adam'": ("optim", "solver", "optimiser"),
-        "penalty=L2(1e-4, per_sample=True), which is scikit-learn's alpha": ("alpha",),
+        "penalty=L2(1e-4); scikit-learn's alpha is L2(alpha, per_sample=True)": ("alpha",),
         "penalty=L2(1e-4), λ/2 · ΣW²": (
             *("l2", "lam", "lmbda", "regularization", "weight_decay", "kernel_regularizer"),
         ),
@@ -132,7 +134,7 @@ _FULL_BATCH = by_name(
         "method='L-BFGS-B' or 'CG'": ("optimizer", "solver", "algorithm", "optim"),
         "tolerance=1e-5": ("tol", "gtol", "tolerance_grad"),
         "no limit of how J falls: tolerance=1e-5 is of the gradient": ("ftol", "tolerance_change"),
-        "penalty=L2(1e-4, per_sample=True), which is scikit-learn's alpha": ("alpha",),
+        "penalty=L2(1e-4); scikit-learn's alpha is L2(alpha, per_sample=True)": ("alpha",),
         "penalty=L2(1e-4), λ/2 · ΣW²": ("lam", "lmbda", "l2", "weight_decay"),
         "loss='cross_entropy'": ("criterion", "loss_fn", "cost", "fun"),
         "nothing: every step uses all samples; chainrule.fit takes mini-batches": (
@@ -241,7 +243,7 @@ TRAINING: dict[str, dict[str, str]] = {
                 "warmup_epochs=1": ("warmup",),
                 _STEPS: ("decay_steps", "warmup_steps", "num_warmup_steps", "num_training_steps"),
                 "no rate to warm up to but `rate`": ("warmup_target",),
-                "no restarts": ("T_0", "T_mult", "first_decay_steps"),
+                "no restart": ("T_0", "T_mult", "first_decay_steps"),
             }
         ),
     },
@@ -263,7 +265,7 @@ TRAINING: dict[str, dict[str, str]] = {
                 "min_delta=1e-4": ("tol", "threshold", "delta"),
                 "restore_best=True": ("restore_best_weights",),
                 "no value to reach": ("baseline", "stopping_threshold"),
-                "no epochs that do not count": ("start_from_epoch", "warmup"),
+                "no epoch that does not count": ("start_from_epoch", "warmup"),
             }
         ),
     },
@@ -298,7 +300,7 @@ TRAINING: dict[str, dict[str, str]] = {
     ),
     "MaxNorm": by_name(
         {
-            "limit=3.0": ("max_value", "c", "max_norm", "value", "norm"),
+            "MaxNorm(3.0)": ("max_value", "c", "max_norm", "value", "norm"),
             "nothing: a unit's incoming weights are a row of a dense W or a filter": ("axis", "axes", "dim"),
         }
     ),

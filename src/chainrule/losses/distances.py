@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ArgumentError, describe
 from chainrule.formulas import count_outputs, greater, maximum, minimum, named, sum_outputs
 from chainrule.keywords import teach
 from chainrule.losses.base import Loss
-from chainrule.scalars import check_number
+from chainrule.scalars import finite_number
 
 
 @teach()
@@ -62,7 +63,8 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("Huber delta", self.delta)
+        if not finite_number(self.delta) or self.delta <= 0:
+            raise ArgumentError(f"Huber delta must be a positive number, received {describe(self.delta)}")
 
     def _cut(self, a: Any, y: Any) -> Any:
         return named("c", minimum(maximum(a - y, -self.delta), self.delta))
