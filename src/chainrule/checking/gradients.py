@@ -140,6 +140,8 @@ def _loss_record(evaluator: ReferenceEvaluator, comparison: Comparison) -> tuple
     by_kernels, by_formulas = comparison.loss, ReferenceEvaluator.loss(evaluator, evaluator.values)
     difference = abs(by_kernels - by_formulas)
     error = difference / max(abs(by_formulas), 1e-300)
+    if not math.isfinite(by_formulas):  # of what overflows there is nothing to compare
+        return ()
     if difference <= SAME_LOSS * abs(by_formulas) + SAME_NOISE * comparison.noise:
         return ()
     worst = Worst((), by_formulas, by_kernels)
