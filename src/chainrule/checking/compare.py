@@ -45,7 +45,7 @@ REASONS = {
     "rough": "the differences of J do not settle as the step shrinks",
     "nothing": "nothing to compare",
 }
-HIDDEN = "rounding hides {} of the {} derivatives compared"
+HIDDEN = "rounding hides {} of the derivatives tried"
 
 
 @dataclass(frozen=True)
@@ -237,9 +237,9 @@ def _verdict(probes: list[Probe], kinks: int, unclear: list[Probe]) -> tuple[Kin
     if any(result.outcome == "wrong" for result in probes):
         return "WRONG", ""
     agreed = [result for result in probes if result.outcome == "ok"]
-    hidden = sum(not result.sensitive and result.cause == "rounding" for result in agreed)
+    hidden = sum(result.cause == "rounding" for result in (*agreed, *unclear))
     if any(result.sensitive for result in agreed):
-        return "ok", HIDDEN.format(hidden, len(agreed)) if hidden else ""
+        return "ok", HIDDEN.format(hidden) if hidden else ""
     if hidden:
         return "cannot tell", REASONS["rounding"]
     if agreed:

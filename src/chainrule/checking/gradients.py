@@ -60,8 +60,9 @@ def check_gradients(
 
     The report is true where all is well, prints as a table, and names the parameters that are WRONG and, as
     far as it can be told, the formula that makes them so. Kinks (ReLU at 0, ties of max pooling) are
-    recognised and not taken for errors. Raises what `net.backpropagate` raises, NonFiniteError where J or a
-    gradient is NaN or infinite, and ValueError for a recurrence that cuts δ.
+    recognised and not taken for errors. Where rounding, overflow or kinks keep differences from judging an
+    array, its verdict is "cannot tell" with the reason. Raises what `net.backpropagate` raises,
+    NonFiniteError where J or a gradient is NaN or infinite, and ValueError for a recurrence that cuts δ.
     """
     if not isinstance(net, Network):
         raise TypeError(
@@ -164,6 +165,8 @@ def _loss_record(evaluator: ReferenceEvaluator, comparison: Comparison) -> tuple
     by_kernels, by_formulas = comparison.loss, ReferenceEvaluator.loss(evaluator, evaluator.values)
     difference = abs(by_kernels - by_formulas)
     error = difference / max(abs(by_formulas), 1e-300)
+    if not math.isfinite(by_formulas):  # of what overflows there is nothing to compare
+        return ()
     if difference <= SAME_LOSS * abs(by_formulas) + SAME_NOISE * comparison.noise:
         return ()
     worst = Worst((), by_formulas, by_kernels)

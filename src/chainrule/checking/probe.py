@@ -117,6 +117,10 @@ class _Search:
     def resolves(self, stage: _Stage) -> bool:
         return stage.floor < DIGITS * max(abs(stage.numeric), abs(self.analytic))
 
+    def hides(self, stage: _Stage) -> bool:
+        """Whether rounding could explain a disagreement at a step not much smaller."""
+        return stage.floor * FACTOR > RESOLVED * stage.difference
+
     def found(self, outcome: Outcome, stage: _Stage, sensitive: bool = True, cause: Cause = "") -> Probe:
         error = stage.error
         if outcome != "ok":
@@ -170,9 +174,9 @@ def probe(
     if not math.isfinite(search.at_zero) or not math.isfinite(analytic):
         return Probe("unclear", analytic, math.nan, math.nan, step, False, "overflow")
     first = search.at(0)
-    if first is None or not search.agrees(first):
+    if first is None or not (search.agrees(first) or search.hides(first)):
         return _smaller(search)
-    if search.resolves(first):
+    if search.agrees(first) and search.resolves(first):
         return search.found("ok", first)
     if first.flat and analytic == 0:  # no step would say more of a J that does not move
         return search.found("ok", first, sensitive=False)
@@ -188,24 +192,28 @@ def _larger(search: _Search, most: int) -> Probe:
         # As far as four digits need, were the floor all that changes.
         scale = DIGITS * max(abs(hidden.numeric), abs(search.analytic))
         missing = math.log(hidden.floor / scale, FACTOR) if scale else math.inf
-        number = min(most, number + max(1, min(3, math.ceil(missing) if missing < 9 else 3)))
+        before, number = number, min(most, number + max(1, min(3, math.ceil(min(missing, 3.0)))))
         stage = search.at(number)
         if stage is None:
             break
-        if not search.agrees(stage):
-            if stage.curvature <= RESOLVED * stage.difference:
-                for lower in range(number, -1, -1):  # the smallest pair that sees the disagreement
-                    if search.accuses(lower + 1) and search.confirmed(lower):
-                        return search.found("wrong", _best(search))
-            for lower in range(number - 1, 0, -1):  # it bends there: perhaps not yet at a step passed over
+        if not search.agrees(stage) and not search.hides(stage):
+            for lower in range(
+                before + 1, number + 1
+            ):  # it bends, perhaps not yet at a step passed over
                 between = search.at(lower)
-                if between and search.agrees(between) and search.resolves(between):
+                if between is None:
+                    break
+                if search.agrees(between) and search.resolves(between):
                     return search.found("ok", between)
+                if search.accuses(lower) and search.confirmed(lower - 1):
+                    return search.found("wrong", _best(search))
+            if search.accuses(number + 1) and search.confirmed(number):
+                return search.found("wrong", _best(search))
             break
-        if search.resolves(stage):
+        if search.agrees(stage) and search.resolves(stage):
             return search.found("ok", stage)
         hidden = stage
-    return search.found("ok", hidden, sensitive=False, cause="rounding")
+    return search.found("ok" if search.agrees(hidden) else "unclear", hidden, False, "rounding")
 
 
 def _smaller(search: _Search) -> Probe:

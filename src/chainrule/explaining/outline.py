@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Literal, cast
 
+from chainrule.checking.compare import REASONS
 from chainrule.errors import describe
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import (
@@ -345,14 +346,14 @@ def _check(found: Json) -> Section:
 
 
 _REASONS = {
-    "the loss does not depend on it here: every derivative compared is 0": (
-        "损失在此处与它无关：比较过的导数都为 0"
-    ),
-    "its derivatives are below the rounding error of the loss": "其导数小于损失的舍入误差",
-    "every entry tried sits at a kink": "试过的元素都在折点上",
-    "the loss is too rough or not finite around this point": "损失在该点附近不光滑或不是有限数",
-    "nothing to compare": "没有可比较的元素",
+    "flat": "损失在此处与它无关：比较过的导数都为 0",
+    "rounding": "舍入：在这个量级上，J 之差的有效数字太少",
+    "kink": "试过的元素都在折点上",
+    "overflow": "溢出：J 在该点附近不是有限数",
+    "rough": "步长变小时，J 的差商不趋于定值",
+    "nothing": "没有可比较的元素",
 }
+_IN_CHINESE = {REASONS[key]: text for key, text in _REASONS.items()}
 
 
 def _verdict_of(row: Json) -> Say:
@@ -361,7 +362,8 @@ def _verdict_of(row: Json) -> Say:
     if row["kind"] == "WRONG":
         return Say("WRONG", "错误")
     reason = row["reason"]
-    return Say(f"not checkable: {reason}", f"无法检验：{_REASONS.get(reason, reason)}")
+    kind = "无法检验" if row["kind"] == "not checkable" else "无法判断"
+    return Say(f"{row['kind']}: {reason}", f"{kind}：{_IN_CHINESE.get(reason, reason)}")
 
 
 def _reproduce(found: Json) -> Section:
