@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from chainrule.cli import ending
 from chainrule.cli.arguments import build_parser
@@ -59,6 +60,8 @@ def command(argv: Sequence[str] | None, *, closed: bool) -> int:
         complain(f"not enough memory: {error}" if str(error) else "not enough memory")
         return refused
     except OSError as error:
+        with suppress(OSError):
+            flush_output()  # what is still to be written has no room either: it goes nowhere
         complain(f"{error.filename}: {error.strerror}" if error.filename else reason(error))
         return refused
     except Exception as error:
