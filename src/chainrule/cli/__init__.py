@@ -16,6 +16,7 @@ from chainrule.cli import ending
 from chainrule.cli.arguments import build_parser
 from chainrule.cli.output import complain, drop_output, flush_output, reason, streams, told_warnings
 from chainrule.errors import ChainruleError, NonFiniteError
+from chainrule.shown import quoted
 
 __all__ = ["main"]
 
@@ -63,6 +64,9 @@ def command(argv: Sequence[str] | None, *, closed: bool) -> int:
         with suppress(OSError):
             flush_output()  # what is still to be written has no room either: it goes nowhere
         complain(f"{error.filename}: {error.strerror}" if error.filename else reason(error))
+        return refused
+    except UnicodeEncodeError as error:
+        complain(f"'{quoted(error.object)}' holds a character that no name of a file holds")
         return refused
     except Exception as error:
         if os.environ.get(TRACEBACK):

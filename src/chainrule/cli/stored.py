@@ -112,8 +112,8 @@ def problem_of(description: Mapping[str, Any], place: Path, *, download: bool = 
         told.data = _mnist_folder(told.data, download=download)
         if not _complete(told.data) and not download:
             raise FileError(
-                f"{place}: was trained on MNIST, which is not complete in {quoted(told.data)}; add --download "
-                f"to have it fetched, or {advice}"
+                f"{place}: was trained on MNIST, which is not complete in {quoted(told.data)}; add "
+                f"--download to have it fetched, or {advice}"
             )
     elif told.source != "digits":
         if not is_file(Path(told.source)):
