@@ -12,7 +12,7 @@ import re
 # Control characters but tab and line feed; what turns the direction of a line, breaks it or is not to be seen
 # (Unicode's Cf, Zl and Zp); surrogates.  The joiners U+200C and U+200D stay: Persian and Hindi need them.
 _UNFIT = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f"
     "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 LONGEST_QUOTE = 160  # characters of a text that a message quotes

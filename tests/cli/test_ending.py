@@ -18,7 +18,11 @@ from tests.cli.cli_result import Run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
 
-ENDS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "ended by SIGTERM"), "SIGHUP": (129, "ended by SIGHUP")}
+ENDS = {
+    "SIGINT": (130, "interrupted"),
+    "SIGTERM": (143, "ended by SIGTERM"),
+    "SIGHUP": (129, "ended by SIGHUP"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +49,9 @@ def training(flowers: Path, *more: object) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_training_program_ends_with_a_usable_run(run: Run, flowers: Path, tmp_path: Path, name: str) -> None:
+def test_a_training_program_ends_with_a_usable_run(
+    run: Run, flowers: Path, tmp_path: Path, name: str
+) -> None:
     code, said = ENDS[name]
     program = subprocess.Popen(
         [sys.executable, "-m", "chainrule", *training(flowers, "--epochs", 10**8)],
@@ -181,11 +187,16 @@ def test_an_ignored_signal_and_a_handler_of_ones_own_stay(run: Run, monkeypatch:
 
 def test_signals_wait_only_within_deferred() -> None:
     order: list[str] = []
-    with pytest.raises(ending.Ended) as raised, ending.handled():
-        with ending.deferred():
-            send("SIGTERM")
-            order.append("written")
-        order.append("never")
+
+    def waiting() -> None:
+        with ending.handled():
+            with ending.deferred():
+                send("SIGTERM")
+                order.append("written")
+            order.append("never")
+
+    with pytest.raises(ending.Ended) as raised:
+        waiting()
     assert order == ["written"]
     assert raised.value.code == 143
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from chainrule.cli import ending
 from chainrule.cli.arguments import build_parser
 from chainrule.cli.output import complain, drop_output, flush_output, reason, streams, told_warnings
 from chainrule.errors import ChainruleError, NonFiniteError
+from chainrule.shown import quoted
 
 __all__ = ["main"]
 
@@ -59,7 +61,12 @@ def command(argv: Sequence[str] | None, *, closed: bool) -> int:
         complain(f"not enough memory: {error}" if str(error) else "not enough memory")
         return refused
     except OSError as error:
+        with suppress(OSError):
+            flush_output()  # what is still to be written has no room either: it goes nowhere
         complain(f"{error.filename}: {error.strerror}" if error.filename else reason(error))
+        return refused
+    except UnicodeEncodeError as error:
+        complain(f"'{quoted(error.object)}' holds a character that no name of a file holds")
         return refused
     except Exception as error:
         if os.environ.get(TRACEBACK):

@@ -18,7 +18,8 @@ from chainrule.shown import LONGEST_MESSAGE, clipped, shown
 
 def say(text: object = "") -> None:
     """A line, or several, on standard output."""
-    print(shown(str(text)))
+    with _named():
+        print(shown(str(text)))
 
 
 def tell(text: object = "") -> None:
@@ -55,8 +56,15 @@ def reason(error: BaseException) -> str:
 
 def flush_output() -> None:
     """Raise OSError that names standard output where it did not take what was printed."""
-    try:
+    with _named():
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    """An error of the stream gets the name of the stream."""
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:

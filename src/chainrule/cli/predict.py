@@ -180,6 +180,8 @@ def write_to(stream: BinaryIO, rows: Rows) -> None:
 
 def write(file: TextIO, rows: Rows, fit: Callable[[str], str] = storable) -> None:
     """The lines as CSV; what `fit` makes of a label is written."""
-    writer = csv.writer(file, lineterminator="\n")
+    usual = csv.writer(file, lineterminator="\n")
+    every = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # the other leaves \r without quotes
     for row in (rows.heading, *rows):
-        writer.writerow([fit(cell) for cell in row])
+        cells = [fit(cell) for cell in row]
+        (every if any("\r" in cell for cell in cells) else usual).writerow(cells)

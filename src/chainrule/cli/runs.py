@@ -20,6 +20,7 @@ from chainrule.cli.output import reason
 from chainrule.data import Preparation
 from chainrule.errors import FileError
 from chainrule.files import write_whole
+from chainrule.shown import quoted
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -129,10 +130,9 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
         if content is None:
             raise FileError(f"{place}: is no run folder, it holds no {description_name}")
         model = place / str(content.get("model"))
-        if model.parent != place or not model.is_file():
-            raise FileError(
-                f"{description}: names the model '{content.get('model')}', which is not in the folder"
-            )
+        if model.parent != place or not is_file(model):
+            name = quoted(str(content.get("model")))
+            raise FileError(f"{description}: names the model '{name}', which is not in the folder")
     else:
         model = place
     network = load(model)
@@ -144,6 +144,14 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
     return network, Preparation.from_json(content.get("preparation"), description)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file, which no name is of that is too long or holds NUL."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_description(path: Path) -> dict[str, Any] | None:
     """run.json, or None where there is none. Raises FileError when it is damaged."""
     try:
@@ -151,7 +159,8 @@ def read_description(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError, OSError) as error:
-        raise FileError(f"{path}: cannot be read ({error})") from None
+        said = error.strerror if isinstance(error, OSError) else error
+        raise FileError(f"{path}: cannot be read ({said})") from None
     if not isinstance(content, dict) or content.get("format") != format_version:
         raise FileError(f"{path}: is no description of a run in format {format_version}")
     return content

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.cli.output import remark
 from chainrule.cli.recipes import RECIPES, Recipe
-from chainrule.cli.runs import description_name
+from chainrule.cli.runs import description_name, is_file
 from chainrule.cli.sources import Problem, load_problem, mnist_folder
 from chainrule.data.mnist import find_mnist
 from chainrule.errors import ChainruleError, FileError
@@ -110,15 +110,16 @@ def problem_of(description: Mapping[str, Any], place: Path, *, download: bool = 
             raise FileError(f"{_file(place)}: names data on another machine, {quoted(name)}: {advice}")
     if told.source == "mnist":
         told.data = _mnist_folder(told.data, download=download)
-        if None in find_mnist(told.data).values() and not download:
+        if not _complete(told.data) and not download:
             raise FileError(
-                f"{place}: was trained on MNIST, which is not complete in {told.data}; add --download to "
-                f"have it fetched, or {advice}"
+                f"{place}: was trained on MNIST, which is not complete in {quoted(told.data)}; add "
+                f"--download to have it fetched, or {advice}"
             )
     elif told.source != "digits":
-        if not Path(told.source).is_file():
+        if not is_file(Path(told.source)):
             raise FileError(
-                f"{place}: the data of the run cannot be loaded ({told.source}: no such file here); {advice}"
+                f"{place}: the data of the run cannot be loaded ({quoted(told.source)}: no such file here); "
+                f"{advice}"
             )
         remark(f"reading {told.source}, which the run names as its data")
     try:
@@ -130,7 +131,14 @@ def problem_of(description: Mapping[str, Any], place: Path, *, download: bool = 
 def _mnist_folder(named: str | None, *, download: bool) -> Path:
     """Where a run's MNIST is looked for; only this user's own folder is ever downloaded to."""
     folder = Path(named) if named else mnist_folder()
-    return mnist_folder() if download and None in find_mnist(folder).values() else folder
+    return mnist_folder() if download and not _complete(folder) else folder
+
+
+def _complete(folder: Path) -> bool:
+    try:
+        return None not in find_mnist(folder).values()
+    except OSError:  # a name that is too long
+        return False
 
 
 def recipe_of(description: Mapping[str, Any], place: Path) -> Recipe | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from functools import partial
 from html import escape
@@ -259,25 +261,24 @@ class History:
 
 
 def _matplotlib() -> tuple[Any, Any]:
-    """The classes that `plot` needs; no backend, which a setting may name that is not installed here."""
+    """The classes that `plot` needs, which need no backend.
+
+    MPLBACKEND may name one that is not here, such as a notebook's in a program that it started; matplotlib
+    could not be imported then. So the setting waits until it is, and is made as matplotlib makes it.
+    """
+    setting = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
     try:
-        return _figure_classes()
+        from matplotlib import rcParams
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import PercentFormatter
     except ImportError:
         raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
-    except ValueError:  # MPLBACKEND of a notebook, in a program that it started
-        setting = os.environ.pop("MPLBACKEND", None)
-        if setting is None:
-            raise
-        try:
-            return _figure_classes()
-        finally:
+    finally:
+        if setting is not None:
             os.environ["MPLBACKEND"] = setting
-
-
-def _figure_classes() -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
+    if setting:
+        with suppress(ValueError):
+            rcParams["backend"] = setting
     return Figure, PercentFormatter
 
 
