@@ -336,9 +336,11 @@ class Audit:
         by_a = self.truth.by_prediction
         residual = a - y if self.truth.pair else by_a
         share = self.truth.weights / self.truth.m
+        weight = "w_i " if (self.truth.weights != 1).any() else ""
+        m = "M" if self.outline.notation == "matrix" else "m"
         columns = {
             "z_k": z, "a_k": a, "y_k": y, "∂/∂a_k": by_a, "a_k − y_k": residual, "∂/∂a_k of the loss": by_a,
-            "δ_k = (…)/m": residual * share, "④ entry by entry (wrong)": by_a * a * (1 - a),
+            f"δ_k = {weight}(…)/{m}": residual * share, "④ entry by entry (wrong)": by_a * a * (1 - a),
         }  # fmt: skip
         heads = [_text_of(cell) for cell in block.head]
         for row in block.rows:

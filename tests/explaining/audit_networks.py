@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Case:
         default_factory=dict
     )  # loss, penalty, weights: of `backpropagate` as well
 
-    @property
+    @cached_property
     def report(self) -> cr.Report:
         return cr.explain(self.network, self.X, self.y, notation=self.notation, language="en", **self.options)
 

@@ -235,11 +235,11 @@ def _grids(equation: Equation, name: str) -> list[tuple[Operation, Grid]]:
     return [(node, node.options["grid"]) for node in found]
 
 
-def outside(equation: Equation) -> Say | None:
+def outside(equation: Equation, *, general: bool = False) -> Say | None:
     """What the terms of a formula are whose indices lead nowhere: without it, an index such as (u − m)/2 has
-    no meaning at every second pixel.
+    no meaning at every second pixel.  general: of any stride, which is a letter.
     """
-    if any(max(grid.stride) > 1 for _, grid in _grids(equation, "place")):
+    if any(general or max(grid.stride) > 1 for _, grid in _grids(equation, "place")):
         return Say(
             "terms whose index is no whole number, or outside of the map, are 0",
             "下标不是整数或超出范围的项为 0",

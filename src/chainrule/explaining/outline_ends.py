@@ -114,9 +114,15 @@ def loss_equation(layout: Layout, one: Json) -> Equation:
     return replace(equation, left=_OF_A_SAMPLE.get(one["part"], equation.left))
 
 
+def of_batch(layout: Layout, said: Say) -> Say:
+    """A sentence on 1/m with the letter of the notation."""
+    share = f"1/{layout.notation.letters['batch size'].base}"
+    return Say(said.en.replace("1/m", share), said.zh.replace("1/m", share))
+
+
 def _part(layout: Layout, one: Json) -> Iterator[Block]:
     equation = loss_equation(layout, one)
-    yield Paragraph(say_from(one["why"]))
+    yield Paragraph(of_batch(layout, say_from(one["why"])))
     if "said" in one:
         yield Paragraph(say_from(one["said"]))
     identifier = f"L-{one['part']}"
@@ -171,12 +177,15 @@ def _jacobian(card: Json) -> list[Block]:
 
 def _outputs(layout: Layout, card: Json) -> Table:
     table = card["outputs"]
+    m = layout.notation.letters["batch size"].base
+    weight = "w_i " if layout.document["loss"].get("weights") else ""
     head: list[Cell] = [same("k")]
     columns: list[list[Any]] = []
     for key, label in (
         ("z", same("z_k")), ("a", same("a_k")), ("y", same("y_k")), ("by_a", same("∂/∂a_k")),
         ("residual", same("a_k − y_k") if card["pair"] else Say("∂/∂a_k of the loss", "损失的 ∂/∂a_k")),
-        ("delta", same("δ_k = (…)/m")), ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
+        ("delta", same(f"δ_k = {weight}(…)/{m}")),
+        ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
     ):  # fmt: skip
         if key in table and not (key == "by_a" and not card["pair"]):
             head.append(label)
