@@ -217,7 +217,7 @@ def test_formulas_read_as_in_the_tutorial() -> None:
         "Δ⁽²⁾(x⁽ᵇ⁾) = ∂J_b/∂z⁽³⁾ (a⁽²⁾)ᵀ",
         "D⁽²⁾ = 1/m Σ_b w_b Δ⁽²⁾(x⁽ᵇ⁾)",
         "∂J/∂Θ⁽²⁾ = D⁽²⁾ + {(λ / m) Θ⁽²⁾_{j≥1} if j ≥ 1; 0 if j = 0}",
-        "Ω = (λ / (2 m)) Σ_{i,j≥1} (Θ⁽ˡ⁾_{i,j})²",
+        "Ω = Σ_{Θ⁽ˡ⁾} (λ / (2 m)) Σ_{i,j≥1} (Θ⁽ˡ⁾_{i,j})²",
     ):
         assert formula in printed, (formula, printed)
     without = [line(block.box) for block in blocks(small(penalty=None), Formula)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,11 @@ def _block(document: Json, picture: Json, name: str, letter: Callable[[str], Box
     values = _values(document, picture)
     symbol, title = letter(picture["quantity"]), _title(picture)
     if picture["kind"] == "bars":
-        return _bars(values[0], picture, symbol, title, _first(document, picture), name)
+        first = _first(document, picture)
+        made = _bars(values[0], picture, symbol, title, first, name)
+        # There i numbers the units, and b the samples.
+        groups = tuple(f"b = {sample}" for sample in picture["samples"])
+        return replace(made, groups=groups) if "theta" in document else made
     if picture["kind"] == "matrix":
         return _matrix(values[0], picture, symbol, document["tensors"][picture["quantity"]], name)
     return _maps(values, picture, symbol, title, _first(document, picture), name)

@@ -67,7 +67,7 @@
   }
 
   /** An index as it is printed: vectors that a step of a sequence reads count as those of the network do. */
-  function printed(id, index, layer) {
+  function placed(id, index, layer) {
     if (id && page.first(id).length) return page.printed(id, index);
     const own = page.graph.layers.get(layer);
     const inner = !id || report.tensors[id]?.shape.length !== index.length;
@@ -79,7 +79,7 @@
   /** The letter of an entry; name: where no formula of the page has one; "a_0": the 1 in front of id. */
   page.letter = (id, place, layer, name = id) => {
     const found = id ? named(id, layer) : null;
-    const index = name === chainrule.ONES ? place : printed(id, place, layer);
+    const index = name === chainrule.ONES ? place : placed(id, place, layer);
     if (!found) return indexed({ base: tag("mi", NAMES[name] ?? name) }, index);
     if (found.localName !== "mfrac") return indexed(partsOf(found), index);
     const fraction = found.cloneNode(true);
