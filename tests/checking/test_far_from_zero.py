@@ -53,7 +53,7 @@ def test_a_wrong_delta_of_a_norm_is_wrong_however_far_from_0(norm, shift, factor
 
     monkeypatch.setattr(reference, "layer_backward", wrong)
     report = cr.check_gradients(network(norm), *shifted(shift), engine="reference")
-    if abs(shift) > 1e7 and factor == 1.001:  # rounding leaves three digits
+    if abs(shift) > 1e7:  # rounding leaves few digits
         assert report["input"].kind in ("WRONG", "cannot tell")
         return
     assert {record.name for record in report.wrong} == {"input"}, str(report)

@@ -56,8 +56,8 @@ def check_gradients(
     The report is true where all is well, prints as a table, and names the parameters that are WRONG and, as
     far as it can be told, the formula that makes them so. Kinks (ReLU at 0, ties of max pooling) are
     recognised and not taken for errors. Where rounding, overflow or kinks keep differences from judging an
-    array, its verdict is "cannot tell" with the reason. Raises what `net.backpropagate` raises, and ValueError for a
-    recurrence that cuts δ.
+    array, its verdict is "cannot tell" with the reason. Raises what `net.backpropagate` raises, and
+    ValueError for a recurrence that cuts δ.
     """
     if not isinstance(net, Network):
         raise TypeError(

@@ -197,9 +197,7 @@ def _larger(search: _Search, most: int) -> Probe:
         if stage is None:
             break
         if not search.agrees(stage) and not search.hides(stage):
-            for lower in range(
-                before + 1, number + 1
-            ):  # it bends, perhaps not yet at a step passed over
+            for lower in range(before + 1, number + 1):  # it bends, perhaps not yet at a step passed over
                 between = search.at(lower)
                 if between is None:
                     break
