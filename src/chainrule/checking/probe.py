@@ -57,6 +57,7 @@ class _Stage:
     curvature: float
     jump: float
     flat: bool  # whether J is the same number at all five points
+    turns: bool  # whether J at 0 stands out of the four others: its scale is smaller than the step
 
     @property
     def explained(self) -> float:
@@ -103,7 +104,11 @@ class _Search:
         difference = abs(numeric - self.analytic)
         scale = max(abs(numeric), abs(self.analytic))
         error = difference / max(scale, floor / self.tolerance, 1e-300)
-        return _Stage(h, numeric, difference, error, floor, abs(numeric - second), jump, len({*values}) == 1)
+        sides = one[0] + one[1] - 2 * self.at_zero
+        fourth = two[0] + two[1] - 4 * (one[0] + one[1]) + 6 * self.at_zero  # of a parabola 0
+        turns = abs(sides) > 32 * floor * h and abs(fourth) > 0.5 * abs(sides)
+        flat, curvature = len({*values}) == 1, abs(numeric - second)
+        return _Stage(h, numeric, difference, error, floor, curvature, jump, flat, turns)
 
     def clean(self, number: int) -> bool:
         """Whether the same branches are taken at every point of the stage."""
@@ -176,6 +181,8 @@ def probe(
     first = search.at(0)
     if first is None or not (search.agrees(first) or search.hides(first)):
         return _smaller(search)
+    if first.turns and not search.resolves(first):
+        return _smaller(search)
     if search.agrees(first) and search.resolves(first):
         return search.found("ok", first)
     if first.flat and analytic == 0:  # no step would say more of a J that does not move
@@ -197,9 +204,7 @@ def _larger(search: _Search, most: int) -> Probe:
         if stage is None:
             break
         if not search.agrees(stage) and not search.hides(stage):
-            for lower in range(
-                before + 1, number + 1
-            ):  # it bends, perhaps not yet at a step passed over
+            for lower in range(before + 1, number + 1):  # it bends, perhaps not yet at a step passed over
                 between = search.at(lower)
                 if between is None:
                     break
@@ -233,7 +238,9 @@ def _smaller(search: _Search) -> Probe:
         if search.agrees(stage):
             if search.resolves(stage):
                 return search.found("ok", stage)
-            return search.found("ok", stage, sensitive=False, cause="rounding")
+            if not stage.turns:
+                return search.found("ok", stage, sensitive=False, cause="rounding")
+            continue
         smallest = min(smallest, stage.difference)
         if number < 0 and search.accuses(number + 1) and search.confirmed(number):
             return search.found("wrong", _best(search))
