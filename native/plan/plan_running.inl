@@ -324,7 +324,7 @@ void Plan<T>::run_backward_with_squares(int samples, bool with_gradients) {
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
     timed(4 + 3 * i, [&] {
-      const bool learned = o.first_parameter < o.end_parameter;
+      const bool learned = o.first_parameter < o.end_parameter && value(o.z).with_delta;
       if (learned && o.squares(*this, samples, with_gradients, squares_.data())) return;
       if (learned) squares_one_by_one(o, samples);
       o.gradients(*this, samples);
