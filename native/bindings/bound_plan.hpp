@@ -1,4 +1,6 @@
-// A plan as Python sees it: whatever a caller can get wrong is an error, never a crash. Part of module.cpp.
+// A plan as Python sees it: whatever a caller can get wrong is an error, never a crash (tests/engine/random_builds.py looks for
+// one). Outside of that promise: two threads within one plan, and memory that the system grants but does not have. Part of
+// module.cpp.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +34,16 @@ Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 Recording = tuple[str, list[Call]]  # name of the class, calls from the constructor to finish
 
 
+class Sine(cr.Layer):
+    """No program: NumPy's sine knows no symbols, so the host computes it."""
+
+    def forward(self, x: Any) -> Any:
+        return np.sin(np.asarray(x, float))
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return d * np.cos(np.asarray(x, float))
+
+
 class OwnLoss(cr.SquaredError):
     """No kernel: a program."""
 
@@ -46,24 +57,27 @@ class HostLoss(cr.SquaredError):
 
 def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
     """(layers, input_shape, options of the plan): every operation of the builder is in one of them."""
-    image, steps = (5, 6, 4), (6, 4)
+    image, steps, per_sample = (5, 6, 4), (6, 4), {"per_sample": True}
     branch = [cr.Conv2D(4, 3, padding=1), cr.GELU(), cr.Conv2D(4, 3, padding=1, groups=2)]
+    momentum = {"optimizer": cr.SGD(momentum=0.9)}
     adam = {"optimizer": cr.Adam(), "constraint": cr.MaxNorm(1.0), "penalty": cr.L2(0.1)}
+    inception = cr.Parallel([cr.Conv2D(2, 1), []], join="concat")
     return [
         ([cr.Dense(5), cr.GELU(), cr.Dense(3), cr.Softmax()], 4, {"loss": cr.CrossEntropy(), **adam}),
-        ([cr.Conv2D(8, 3, padding=1), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(2)], (6, 6, 8), adam),
-        ([cr.Conv2D(9, 3, padding=2), cr.Tanh(), cr.GlobalAveragePool()], (5, 5, 8), {"per_sample": True}),
+        ([cr.Conv2D(8, 3, padding=1), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten()], (6, 6, 8), adam),
+        ([cr.Conv2D(9, 3, padding=2), cr.Tanh(), cr.GlobalAveragePool()], (5, 5, 8), per_sample),
+        ([cr.Conv2D(8, 3, padding=1), cr.Flatten(), cr.Dense(2)], (3, 4, 8), {}),
         ([cr.DepthwiseConv2D(3, dilation=2, padding=2), cr.BatchNorm(), cr.L2Pool2D(2)], image, {}),
         ([cr.ConvTranspose2D(4, 3, stride=2, padding=1, groups=2), cr.LeakyReLU(-0.1)], image, {}),
         ([cr.ConvTranspose2D(4, 3, groups=4), cr.AveragePool2D(3, 1, padding=1)], image, {"keep": True}),
-        ([cr.Residual(branch), cr.Parallel([cr.Conv2D(2, 1), []], join="concat"), cr.GroupNorm(2)], image, {}),
-        ([cr.Masking(0.0), cr.LSTM(3, outputs="all"), cr.GlobalMaxPool(), cr.Dense(2)], steps, {"per_sample": True}),
+        ([cr.Residual(branch), inception, cr.GroupNorm(2)], image, {}),
+        ([cr.Masking(0.0), cr.LSTM(3, outputs="all"), cr.GlobalMaxPool(), cr.Dense(2)], steps, per_sample),
         ([cr.GRU(3, outputs="last"), cr.Dropout(0.5), cr.Dense(2)], steps, {"loss": cr.BinaryCrossEntropy()}),
-        ([cr.Conv1D(3, 3, padding=1), cr.RNN(3, outputs="all"), cr.Softplus()], steps, {"optimizer": cr.SGD(momentum=0.9)}),
+        ([cr.Conv1D(3, 3, padding=1), cr.RNN(3, outputs="all"), cr.Softplus()], steps, momentum),
         ([cr.PositionalEncoding(), cr.MultiHeadAttention(2), cr.GlobalMaxPool()], steps, {}),
         ([cr.Embedding(7, 3, padding=0), cr.MultiHeadAttention(1), cr.Flatten()], 4, {"keep": True}),
-        ([cr.Dense(4), own.Slopes(), own.LayerNorm(), own.ScaleShift()], 3, {"loss": OwnLoss()}),
-        ([cr.Conv2D(2, 2), own.Swish(), cr.Flatten(), cr.Softmax(), cr.Dense(2)], image, {"loss": HostLoss()}),
+        ([cr.Dense(4), Sine(), own.Slopes(), own.LayerNorm(), own.ScaleShift()], 3, {"loss": OwnLoss()}),
+        ([cr.Conv2D(2, 2), own.Swish(), cr.Softmax(), cr.Flatten()], image, {"loss": HostLoss()}),
     ]
 
 
@@ -97,7 +111,7 @@ def recorded() -> list[Recording]:
                 return Recorder(calls, getattr(_native, title)(*arguments))
 
             given = {"loss": cr.SquaredError(), "batch_size": 5, "dtype": dtype, **options}
-            stand_in = SimpleNamespace(**{name: build for name in ("PlanFloat32", "PlanFloat64")})
+            stand_in = SimpleNamespace(**dict.fromkeys(("PlanFloat32", "PlanFloat64"), build))
             with replaced(plan_module, "_native", stand_in):
                 Plan(cr.Network(layers, input_shape=shape), **given)
             recordings.append((title, calls))
@@ -134,7 +148,8 @@ def _another(r: random.Random, value: Any) -> Any:
 def _programs(r: random.Random) -> Any:
     """A program of random numbers, some of which exist."""
     slots = [(r.randrange(6), r.randrange(3), r.choice((0, 1, 4)), r.choice((0, 1, 2))) for _ in range(5)]
-    steps = [(r.randrange(27), r.randrange(2), *(r.randrange(6) for _ in range(4))) for _ in range(r.randrange(6))]
+    count = r.randrange(6)
+    steps = [(r.randrange(27), r.randrange(2), *(r.randrange(6) for _ in range(4))) for _ in range(count)]
     return _native.Program(steps, slots, [1.0], r.choice((0, 2, 2**31 - 1)), 2, r.random() < 0.5)
 
 
@@ -163,7 +178,8 @@ def _spoilt(r: random.Random, calls: list[Call]) -> list[Call]:
 def _arrays(r: random.Random, features: Any, dtype: Any) -> Any:
     """Rows of so many features, or of others, in this type or in another."""
     samples = r.choice((0, 1, 3, 5, 5, 9))
-    shape = r.choice([(samples, features)] * 6 + [(samples, features + 1), (samples,), (), (features, samples)])
+    others = [(samples, features + 1), (samples,), (), (features, samples)]
+    shape = r.choice([(samples, features)] * 6 + others)
     if r.random() < 0.1:
         return np.zeros(shape, r.choice((np.uint8, np.int64, np.float16, np.complex128)))
     return (np.arange(int(np.prod(shape))) % 5).reshape(shape).astype(dtype)
@@ -202,7 +218,7 @@ def _run(r: random.Random, native: Any, calls: list[Call], dtype: Any, refused: 
         number = r.randrange(-1, len(sizes) + 1)
         size = sizes[number] if 0 <= number < len(sizes) and 0 < sizes[number] < 2**16 else 1
         array = np.ones(size if r.random() < 0.8 else size + 1, dtype)
-        name = r.choice(("set_parameter", "get_parameter", "get_gradient", "set_gradient", "get_state", "set_state"))
+        name = r.choice(("set_", "get_")) + r.choice(("parameter", "gradient", "state"))
         slot = (r.choice((0, 1, 2, -1)),) if name.endswith("state") else ()
         getattr(native, name)(number, *slot, array)
 
@@ -216,7 +232,8 @@ def _run(r: random.Random, native: Any, calls: list[Call], dtype: Any, refused: 
         lambda: native.norms(*batch(), np.empty(r.choice((1, 5)))),
         lambda: native.set_losses(np.ones(r.randrange(7))),
         lambda: native.read_batch(np.empty((3, outputs), dtype), np.empty(3)),
-        lambda: (native.first_nonfinite(r.random() < 0.5), native.first_nonfinite_parameter(r.random() < 0.5)),
+        lambda: native.first_nonfinite(r.random() < 0.5),
+        lambda: native.first_nonfinite_parameter(r.random() < 0.5),
         lambda: native.set_profiling(r.random() < 0.5),
         lambda: native.add_value(1, 1, 3, (0, 0, 0, 0), True, (0, 0, 0, 0)),
         lambda: native.add_flatten(0, count - 1),
@@ -262,8 +279,8 @@ def main(seed: int, count: int) -> None:
         if name.startswith("WINOGRAD_"):
             setattr(convolutions, name, 1)
     recordings = recorded()
-    pages = int(open("/proc/self/statm").read().split()[0]) if sys.platform == "linux" else 0
-    if pages:
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM,) * 2)
     np.seterr(all="ignore")
     refused: Counter[str] = Counter()

@@ -9,8 +9,8 @@ kernel rows choose what is read and columns what is taken together, and neither 
 pairings leave that to fewer assumptions.  The tiles of Winograd have both axes in full: all sizes and
 paddings that it takes.
 
-Numbers are small integers and halves of the mean loss are none (weights of m), so that every sum is exact in
-float32 as well: a convolution or a maximum that differs at all is wrong.
+Numbers are small integers, and weights of m cancel the 1/m of the loss, so that every sum is exact in float32
+as well: a convolution or a maximum that differs at all is wrong.
 """
 
 from __future__ import annotations
@@ -59,11 +59,12 @@ def axes(kind: str) -> tuple[Axis, ...]:
         for dilation in STEPS if kernel > 1 and kind != "pool" else (1,):
             extent = (kernel - 1) * dilation + 1
             for before, after in itertools.product(range(extent), repeat=2):
-                for outside in range(stride) if kind == "transposed" else (0,):
-                    whole = (size - 1) * stride + extent + outside if kind == "transposed" else size + 2 * extent
-                    fits = whole > before + after if kind == "transposed" else size + before + after >= extent
-                    if fits:
-                        found.append(Axis(size, kernel, stride, dilation, before, after, outside))
+                if kind == "transposed":
+                    image = (size - 1) * stride + extent - before - after
+                    more = [outside for outside in range(stride) if image + outside >= 1]
+                else:
+                    more = [0] if size + before + after >= extent else []
+                found += [Axis(size, kernel, stride, dilation, before, after, outside) for outside in more]
     return tuple(found)
 
 
@@ -103,7 +104,7 @@ def _padding(options: Sequence[Axis]) -> Any:
 
 
 def _pair(options: Sequence[Axis], number: int) -> tuple[Axis, Axis]:
-    """Rows and columns: columns in order, rows in steps of about the golden section, another one each round."""
+    """Rows and columns: columns in order, rows in steps of the golden section, another one each round."""
     total = len(options)
     step = next(s for s in range(int(total * 0.618), total + 2) if math.gcd(s, total) == 1)
     turn, column = divmod(number, total)
@@ -115,7 +116,9 @@ def _convolution(cls: Any, groups: int, number: int) -> Case:
     kind = "transposed" if cls in (cr.ConvTranspose1D, cr.ConvTranspose2D) else "convolution"
     one = cls in (cr.Conv1D, cr.ConvTranspose1D)
     on = (axes(kind)[number],) if one else _pair(axes(kind), number)
-    more = (3, 12)[number % 2]  # filters of three groups; not a number of columns, which the channels must not be
+    more = (3, 12)[
+        number % 2
+    ]  # of three groups; channels are never as many as columns, which Network refuses
     channels, filters = {1: (3, 5), 2: (4, 6), 0: (3, more)}[groups]
     if groups == 0 and kind == "transposed":
         channels, filters = filters, channels
@@ -138,14 +141,20 @@ def _conv1d_of_few(number: int) -> Case:
     return Case((layer,), (on.size, 3), 1 + number % 2)
 
 
+@cache
+def _winograd_images() -> tuple[tuple[int, ...], ...]:
+    """(rows, columns, top, bottom, left, right) of which Winograd takes all: outputs of at least 2 x 2."""
+    pads = itertools.product(range(3), repeat=4)
+    every = itertools.product(SIZES, SIZES, pads)
+    found = ((height, width, *frame) for height, width, frame in every)
+    return tuple(one for one in found if one[0] + one[2] + one[3] >= 4 and one[1] + one[4] + one[5] >= 4)
+
+
 def _winograd(number: int) -> Case:
-    height, width, *pads, way = _digits(number, (9, 9, 3, 3, 3, 3, 2))
-    top, bottom, left, right = pads
+    image, way = divmod(number, 2)
+    height, width, top, bottom, left, right = _winograd_images()[image]
     layer = cr.Conv2D(3, 3, padding=((top, bottom), (left, right)))
-    shape = (height + 1, width + 1, 2)
-    if min(height + 1 + top + bottom, width + 1 + left + right) < 3:  # no window fits: a case that does
-        layer = cr.Conv2D(3, 3, padding=((2, bottom), (2, right)))
-    return Case((layer,), shape, FEW, winograd=("passes", "everywhere")[way])
+    return Case((layer,), (height, width, 2), FEW, winograd=("passes", "everywhere")[way])
 
 
 def _pool(cls: Any, options: dict[str, bool], number: int) -> Case:
@@ -157,22 +166,15 @@ def _pool(cls: Any, options: dict[str, bool], number: int) -> Case:
 
 
 def _global(cls: Any, number: int) -> Case:
-    height, width = _digits(number, (10, 9))
+    height, width = divmod(number, 9)
     shape = (width + 1, 3) if height == 0 else (height, width + 1, 3)
     return Case((cls(),), shape, MANY, exact=cls is cr.GlobalMaxPool)
 
 
 def _masked(cls: Any, number: int) -> Case:
     """All masks of a sequence at once, one a sample."""
-    return Case((cr.Masking(-7.0), cls()), (number + 1, 3), 2 ** (number + 1), cls is cr.GlobalMaxPool, masks=True)
-
-
-def _digits(number: int, bases: Sequence[int]) -> list[int]:
-    found = []
-    for base in bases:
-        number, digit = divmod(number, base)
-        found.append(digit)
-    return found
+    layers, exact = (cr.Masking(-7.0), cls()), cls is cr.GlobalMaxPool
+    return Case(layers, (number + 1, 3), 2 ** (number + 1), exact, masks=True)
 
 
 def families(rounds: int = 1) -> list[Family]:
@@ -193,7 +195,7 @@ def families(rounds: int = 1) -> list[Family]:
         add(cls, f" in {groups or 'all'} groups", turns * len(axes(kind)), make)
     side_by_side = sum(option.dilation == 1 for option in axes("convolution"))
     add(cr.Conv1D, " of few samples", side_by_side, _conv1d_of_few)
-    add(cr.Conv2D, " by Winograd", 9 * 9 * 3**4 * 2, _winograd)
+    add(cr.Conv2D, " by Winograd", 2 * len(_winograd_images()), _winograd)
     means: dict[Any, list[dict[str, bool]]] = {
         cr.MaxPool1D: [{}],
         cr.MaxPool2D: [{}],
@@ -251,9 +253,8 @@ def _winograd_as(case: Case) -> Iterator[None]:
 def _problem(case: Case, number: int) -> tuple[cr.Network, Any, Any]:
     r = np.random.default_rng(number)
     network = cr.Network(list(case.layers), input_shape=case.input_shape)
-    network.set_parameters(
-        {name: r.integers(-2, 3, array.shape).astype(np.float32) for name, array in network.parameters.items()}
-    )
+    sizes = {name: array.shape for name, array in network.parameters.items()}
+    network.set_parameters({name: r.integers(-2, 3, size).astype(np.float32) for name, size in sizes.items()})
     X = r.integers(-3, 4, (case.samples, *case.input_shape)).astype(np.float32)
     if case.masks:
         there = np.arange(case.samples)[:, None] >> np.arange(case.input_shape[0]) & 1
@@ -277,7 +278,8 @@ def disagreements(
             ("output", "δ", "gradient"), seen, (step.activations, step.deltas, step.gradients), strict=True
         ):
             for name, right in expected.items():
-                allowed = 0.0 if case.exact else 32 * float(np.finfo(dtype).eps) * np.abs(right).max(initial=1)
+                rounding = 0.0 if case.exact else 32 * float(np.finfo(dtype).eps)
+                allowed = rounding * np.abs(right).max(initial=1)
                 error = np.abs(actual[name].astype(np.float64) - right)
                 if not (error <= allowed).all():  # NaN is none
                     found.append(f"{case}: {kind} {name} at {level} in {dtype} is wrong by {error.max():.3g}")
