@@ -31,6 +31,7 @@ Plan<T>::Plan(const std::string& level, int batch_size) : kernels_(chainrule::ke
 template <class T>
 Plan<T>::~Plan() = default;
 
+#include "plan_checking.inl"
 #include "plan_building.inl"
 #include "plan_memory.inl"
 #include "plan_running.inl"
