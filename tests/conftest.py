@@ -44,6 +44,12 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--draw", type=int, default=0, help="which random cases the tests of sweeps take; default: 0"
+    )
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line for all tests that were skipped for want of a browser: -rs would print one for each."""
     skipped = terminalreporter.stats.get("skipped", [])

@@ -1,4 +1,6 @@
-// A plan as Python sees it: whatever a caller can get wrong is an error, never a crash. Part of module.cpp.
+// A plan as Python sees it: whatever a caller can get wrong is an error, never a crash (tests/engine/random_builds.py looks for
+// one). Outside of that promise: two threads within one plan, and memory that the system grants but does not have. Part of
+// module.cpp.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -94,12 +96,12 @@ class BoundPlan : public Plan<T> {
  public:
   using Plan<T>::Plan;
   int input = -1, output = -1;
-  bool finished = false, with_loss = false, with_optimizer = false;
+  bool with_loss = false, with_optimizer = false;
   nb::object host_function;
 
   // What a caller can get wrong about the plan itself: an error, never a crash.
   void require_finished() const {
-    if (!finished) throw nb::value_error("the plan must be finished first");
+    if (!this->finished()) throw nb::value_error("the plan must be finished first");
   }
   void require_loss() const {
     require_finished();
@@ -131,10 +133,11 @@ class BoundPlan : public Plan<T> {
   }
 
   void set_program(int i, const ProgramCode& value, const ProgramCode& both) {
-    this->set_program_loss(output = known_value(i), value, both);
-    with_loss = true;
+    this->set_program_loss(known_value(i), value, both);
+    output = i, with_loss = true;
   }
   void set_host(nb::object function) {
+    if (this->finished()) throw nb::value_error("the plan is finished already: nothing can be added or changed");
     host_function = std::move(function);
     this->host.call = [this](int operation, HostCall what, int samples) {
       const WithGil gil;

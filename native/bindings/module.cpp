@@ -107,27 +107,26 @@ void bind_plan(nb::module_& m, const char* name) {
           [](P& p, int kind, int output, int activation, double scale, double delta_cut, double target_scale,
              double target_shift) {
             if (kind < 0 || kind > int(LossKind::squared_categorical_hinge)) throw nb::value_error("there is no such loss");
-            p.output = p.known_value(output);
+            p.known_value(output);
             if (activation >= 0) p.known_value(activation);
-            p.with_loss = true;
             p.set_loss(kind, output, activation, {scale, delta_cut, target_scale, target_shift});
+            p.output = output, p.with_loss = true;
           },
           "kind"_a, "output"_a, "activation"_a, "scale"_a = 1.0, "delta_cut"_a = 1.0, "target_scale"_a = 1.0,
           "target_shift"_a = 0.0)
       .def(
           "set_host_loss",
           [](P& p, int output) {
-            p.output = p.known_value(output);
-            p.with_loss = true;
-            p.set_host_loss(output);
+            p.set_host_loss(p.known_value(output));
+            p.output = output, p.with_loss = true;
           },
           "output"_a)
       .def("set_program_loss", &P::set_program, "output"_a, "value"_a, "both"_a)
       .def(
           "set_input",
           [](P& p, int value) {
-            p.input = p.known_value(value);
-            p.set_input(value);
+            p.set_input(p.known_value(value));
+            p.input = value;
           },
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a, "absolute"_a = 0.0)
@@ -136,16 +135,11 @@ void bind_plan(nb::module_& m, const char* name) {
           "set_optimizer",
           [](P& p, int rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {
             if (rule < 0 || rule > int(Rule::rmsprop)) throw nb::value_error("there is no such update rule");
-            p.with_optimizer = true;
             p.set_optimizer(rule, momentum, beta2, epsilon, decay, clip_norm);
+            p.with_optimizer = true;
           },
           "rule"_a, "momentum"_a, "beta2"_a, "epsilon"_a, "decoupled_decay"_a, "clip_norm"_a)
-      .def("finish",
-           [](P& p) {
-             if (p.finished) throw nb::value_error("the plan is finished already");
-             p.finish();
-             p.finished = true;
-           })
+      .def("finish", &P::finish)
       .def("set_parameter",
            [](P& p, int i, const Array<T>& a) {
              if (int64_t(a.size()) != p.parameter_size(i))
@@ -230,16 +224,16 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
            "with_penalty"_a)
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
-      .def(
-          "set_per_sample",
-          [](P& p, double clip) {
-            if (p.finished) throw nb::value_error("the plan is finished already");
-            p.set_per_sample(clip);
-          },
-          "clip"_a)
+      .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
            "poll"_a.none())
-      .def("set_profiling", &P::set_profiling, "on"_a)
+      .def(
+          "set_profiling",
+          [](P& p, bool on) {
+            p.require_finished();
+            p.set_profiling(on);
+          },
+          "on"_a)
       .def("profile", &P::profile)
       .def("outputs", &P::outputs)
       .def_prop_ro("interruptions", &P::interruptions)

@@ -13,6 +13,19 @@ class AttentionOperation final : public Operation<T> {
   int heads = 1;
   bool causal = false;
 
+  std::vector<int> reads() const override { return {this->x, keys, values}; }
+  void check(const Plan<T>& plan) const override {
+    const auto& z = plan.value(this->z);
+    for (const int i : {this->x, keys, values}) {
+      const auto& own = plan.value(i);
+      require(is_sequence(own.shape) && same_size(own.shape, z.shape) && own.with_delta == z.with_delta,
+              "queries, keys, values and the output of attention must be sequences of one shape, all with a δ or none");
+    }
+    if (mask >= 0) require_mask(plan, mask, z.shape);
+    const double steps = z.shape.width;
+    require(double(plan.max_blocks()) * plan.lanes() * heads * steps * steps <= most_scalars,
+            "the weights of this attention would need more memory than can be addressed");
+  }
   // The weights are kept for the backward pass; where there is none, a run of them is enough.
   void reserve(Plan<T>& plan) override {
     const auto& shape = plan.value(this->x).shape;

@@ -12,6 +12,14 @@ class EmbeddingOperation final : public Operation<T> {
   int table = -1, mask = -1;
   int64_t vocabulary = 0, padding = -1;
 
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(z.features() == x.features() * z.channels, "an embedding has a row of its table for every id");
+    require_plain(plan, table, double(vocabulary) * z.channels);
+    require(padding >= -1 && padding < vocabulary, "the padding of an embedding must be one of its ids, or -1");
+    require_delta(plan.value(this->z));
+    if (mask >= 0) require_mask(plan, mask, z);
+  }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     EmbeddingArgs<T>& f = forward_;
@@ -52,6 +60,7 @@ class TableOperation final : public Operation<T> {
  public:
   std::vector<double> table;   // of one sample
 
+  void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void reserve(Plan<T>& plan) override { region_ = plan.arena().reserve(table.size(), sizeof(T)); }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);

@@ -10,6 +10,10 @@ class MaskingOperation final : public Operation<T> {
   int mask = -1;
   T value = 0;
 
+  void check(const Plan<T>& plan) const override {
+    require_same_size(plan, this->x, this->z);
+    require_mask(plan, mask, plan.value(this->x).shape);
+  }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     forward_.x = plan.map(this->x), forward_.z = plan.map(this->z);
@@ -40,6 +44,11 @@ class MaskedPoolOperation final : public Operation<T> {
   int mask = -1;
   bool average = false;
 
+  void check(const Plan<T>& plan) const override {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(is_vector(z) && z.channels == x.channels, "a pooled sequence is a vector of its channels");
+    require_mask(plan, mask, x);
+  }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     args_.x = plan.map(this->x), args_.z = plan.map(this->z), args_.mask = plan.map(mask);

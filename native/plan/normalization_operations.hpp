@@ -18,6 +18,11 @@ class NormOperation final : public Operation<T> {
 
   static constexpr int most_parts = 16;   // of the sums over a batch: a fixed number, whatever the threads
 
+  void check(const Plan<T>& plan) const override {
+    require_same_size(plan, this->x, this->z);
+    require_delta(plan.value(this->z));
+    for (const int p : parameters) require_plain(plan, p, plan.value(this->x).shape.channels);
+  }
   void reserve(Plan<T>& plan) override {
     const auto& shape = plan.value(this->x).shape;
     const size_t lanes = size_t(plan.lanes()), channels = size_t(shape.channels);
@@ -135,6 +140,7 @@ class DropoutOperation final : public Operation<T> {
   uint32_t name = 0, threshold = 0;
   double scale = 1;
 
+  void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override {
     run(plan, plan.map(this->x), plan.map(this->z), plan.pass.training, samples);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "checks.hpp"
 #include "plan.hpp"
 #include "thread_pool.hpp"
 
@@ -77,7 +78,7 @@ T* thread_scratch(size_t count) {
 // δ of a value times f' of the activation that made it (equation 3's Hadamard factor), in place.
 template <class T>
 void multiply_by_derivative(Plan<T>& plan, int x, const Post<T>& post, int samples) {
-  if (post.kind == Act::identity) return;
+  if (post.kind == Act::identity || !plan.value(x).with_delta) return;
   ElementwiseArgs<T> g;
   g.x = g.z = plan.delta(x), g.blocks = plan.blocks(samples), g.post = post;
   parallel(g.blocks * g.x.height, int64_t(g.blocks) * plan.value(x).shape.features(),
@@ -89,6 +90,16 @@ class DenseOperation final : public Operation<T> {
  public:
   int weights = -1, bias = -1;
 
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    require(is_vector(z.shape), "the output of a dense layer must be a vector");
+    require(without_halo(x) && without_halo(z), "a dense layer takes and gives values without zeros around them");
+    require_delta(z);
+    const ParameterShape& w = plan.parameter(weights).shape;
+    require(w.layout == Layout::panels && w.outputs == z.shape.channels && w.inputs == x.shape.features(),
+            "the weights of a dense layer do not fit its values");
+    if (bias >= 0) require_plain(plan, bias, z.shape.channels);
+  }
   void reserve(Plan<T>& plan) override {
     if (plan.per_sample()) norms_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(plan.lanes()), sizeof(double));
   }
@@ -149,180 +160,6 @@ class DenseOperation final : public Operation<T> {
   DenseArgs<T> forward_{}, backward_{};
 };
 
-template <class T>
-class ConvolutionOperation final : public Operation<T> {
- public:
-  int weights = -1, bias = -1;
-  ConvMethod method = ConvMethod::direct;
-  ConvArgs<T> geometry{};   // kernel, stride, padding, dilation, groups, transposed
-
-  // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
-  static constexpr int parts = 4;
-
-  void reserve(Plan<T>& plan) override {
-    const auto& k = plan.kernels();
-    const auto &image = plan.value(geometry.transposed ? this->z : this->x).shape,
-               &windows = plan.value(geometry.transposed ? this->x : this->z).shape;
-    const int channels = image.channels, filters = windows.channels;
-    geometry.x.channels = channels, geometry.z.channels = filters;
-    if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
-    else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
-    geometry.z.height = windows.height, geometry.z.width = windows.width;
-    if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
-    else if (plan.batch_size() < plan.lanes() && !depthwise())
-      partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
-    if (plan.per_sample() && !depthwise())
-      norms_ = plan.arena().reserve(size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()),
-                                    sizeof(double));
-  }
-
-  void bind(Plan<T>& plan) override {
-    this->bind_posts(plan);
-    const auto x = plan.map(this->x), z = plan.map(this->z), x_delta = plan.delta(this->x), z_delta = plan.delta(this->z);
-    ConvArgs<T>&f = forward_, &d = delta_, &g = gradient_;
-    f = geometry;
-    f.weights = plan.theta(weights);
-    f.packed = plan.arena().template at<T>(packed_);
-    f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
-    f.parts = parts;
-    d = g = f;
-    f.bias = plan.theta(bias);
-    f.post = this->post, d.post = this->input_post;
-    g.weight_gradient = plan.gradient(weights), g.bias_gradient = plan.gradient(bias);
-    if (geometry.transposed) {
-      f.x = f.x_delta = z, f.z = x;
-      d.x = z_delta, d.z = x_delta;
-      g.x = z_delta, g.z = x, g.bias_gradient = nullptr;
-    } else {
-      f.x = x, f.z = z;
-      d.x = x, d.z = z_delta, d.x_delta = x_delta;
-      g.x = x, g.z = z_delta;
-    }
-  }
-
-  void forward(Plan<T>& plan, int samples) override {
-    geometry.transposed ? spread(plan, forward_, samples) : slide(plan, forward_, samples);
-  }
-  void delta(Plan<T>& plan, int samples) override {
-    geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
-  }
-
-  void gradients(Plan<T>& plan, int samples) override {
-    ConvArgs<T>& g = gradient_;
-    g.blocks = plan.blocks(samples), g.samples = samples;
-    const auto& k = plan.kernels();
-    const int filters = g.z.channels;
-    if (depthwise()) {
-      parallel(k.depthwise_gradient_units(g), work(g), [&](int begin, int end, int) { k.depthwise_gradient(g, begin, end); });
-    } else if (winograd_gradient()) {
-      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
-      parallel(parts, work(g),
-               [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
-    } else if (const int units = g.partial ? k.conv_few_units(g) : 0; units > 0) {
-      parallel(g.z.height, work(g) / 16, [&](int begin, int end, int) { k.conv_few_transpose(g, begin, end); });
-      parallel(units, work(g), [&](int begin, int end, int) { k.conv_few_gradient(g, begin, end); });
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_few_finish(g, begin, end); });
-    } else {
-      parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
-    }
-    if (!geometry.transposed || bias < 0) return;
-    ConvArgs<T> sums = g;
-    sums.bias_gradient = plan.gradient(bias);
-    parallel(g.x.channels, int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels,
-             [&](int begin, int end, int) { k.conv_transposed_bias(sums, begin, end); });
-  }
-
-  // By the direct kernel, whose lanes hold the samples' own gradients until the end.
-  bool norms(Plan<T>& plan, int samples, bool, double* norms) override {
-    if (geometry.transposed || depthwise()) return false;
-    ConvArgs<T> g = gradient_;
-    g.blocks = plan.blocks(samples), g.samples = samples;
-    const auto& k = plan.kernels();
-    const int units = k.conv_gradient_units(g);
-    g.norms = plan.arena().template at<double>(norms_);
-    parallel(units, work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
-    for (int unit = 0; unit < units; unit++)
-      for (int s = 0; s < samples; s++) norms[s] = std::hypot(norms[s], g.norms[ptrdiff_t(unit) * g.blocks * plan.lanes() + s]);
-    return true;
-  }
-
- private:
-  // A value for every window of the image: the forward pass, and the δ of a transposed convolution.
-  void slide(Plan<T>& plan, ConvArgs<T>& g, int samples) {
-    g.blocks = plan.blocks(samples);
-    const auto& k = plan.kernels();
-    const int filters = g.z.channels, rows = g.blocks * g.z.height;
-    if (depthwise()) {
-      parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_forward(g, begin, end); });
-    } else if (winograd()) {
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
-      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
-      parallel(g.blocks * ((g.z.height + 1) / 2), work(g),
-               [&](int begin, int end, int) { k.winograd_forward(g, begin, end, thread_scratch<T>(scratch)); });
-    } else {
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
-      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_forward(g, begin, end); });
-    }
-  }
-
-  // Every window's value spread over the image: δ, and the forward pass of a transposed convolution.
-  void spread(Plan<T>& plan, ConvArgs<T>& g, int samples) {
-    g.blocks = plan.blocks(samples);
-    const auto& k = plan.kernels();
-    const int filters = g.z.channels, channels = g.x.channels, rows = g.blocks * g.x.height;
-    if (depthwise()) {
-      parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_backward(g, begin, end); });
-    } else if (winograd()) {
-      const size_t scratch = k.winograd_scratch(channels, filters);
-      parallel(channels, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
-      parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
-               [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
-    } else {
-      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
-      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_backward(g, begin, end); });
-    }
-  }
-
-  bool depthwise() const { return method == ConvMethod::depthwise; }
-  bool winograd() const { return method == ConvMethod::winograd || winograd_gradient(); }
-  bool winograd_gradient() const { return method == ConvMethod::winograd_gradient; }
-  int64_t weight_count() const {
-    return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels / geometry.groups * geometry.z.channels;
-  }
-  int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * weight_count(); }
-  Region packed_, partial_, norms_;
-  ConvArgs<T> forward_{}, delta_{}, gradient_{};
-};
-
-template <class T>
-class PoolOperation final : public Operation<T> {
- public:
-  PoolArgs<T> args{};
-
-  void bind(Plan<T>& plan) override {
-    this->bind_posts(plan);
-    args.x = plan.map(this->x), args.z = plan.map(this->z);
-    args.x_delta = plan.delta(this->x), args.z_delta = plan.delta(this->z);
-    args.post = this->input_post;
-  }
-  void forward(Plan<T>& plan, int samples) override {
-    args.blocks = plan.blocks(samples);
-    parallel(args.blocks * args.z.height, work(),
-             [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
-  }
-  void delta(Plan<T>& plan, int samples) override {
-    args.blocks = plan.blocks(samples);
-    parallel(plan.kernels().pool_backward_units(args), work(),
-             [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
-  }
-
- private:
-  int64_t work() const {
-    return int64_t(args.blocks) * args.z.height * args.z.width * args.z.channels * args.window_h * args.window_w;
-  }
-};
-
 // An activation that could not be fused, or softmax inside a network.
 template <class T>
 class ElementwiseOperation final : public Operation<T> {
@@ -331,6 +168,7 @@ class ElementwiseOperation final : public Operation<T> {
   Act kind = Act::identity;
   double slope = 0;
 
+  void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     forward_.x = plan.map(this->x), forward_.z = plan.map(this->z);
@@ -364,6 +202,9 @@ template <class T>
 class HostOperation final : public Operation<T> {
  public:
   int number = 0;
+  void check(const Plan<T>& plan) const override {
+    require(number >= 0 && plan.host.call, "an operation of the host needs a number of at least 0, and set_host");
+  }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override { plan.host.call(number, HostCall::forward, samples_ = samples); }
   void gradients(Plan<T>& plan, int samples) override { plan.host.call(number, HostCall::backward, samples); }   // δ as well
@@ -378,6 +219,11 @@ class HostOperation final : public Operation<T> {
 template <class T>
 class FlattenOperation final : public Operation<T> {
  public:
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    require(is_vector(z.shape) && z.shape.features() == x.shape.features() && without_halo(z),
+            "a flattened value must be a vector of as many numbers, without zeros around it");
+  }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override { copy(plan.map(this->x), plan.map(this->z), plan, samples, true); }
   void delta(Plan<T>& plan, int samples) override {

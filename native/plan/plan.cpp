@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <sstream>
+#include <tuple>
 
 #include "attention_operation.hpp"
+#include "checks.hpp"
 #include "cpu.hpp"
 #include "masking_operation.hpp"
 #include "embedding_operation.hpp"
@@ -14,6 +16,7 @@
 #include "recurrent_operation.hpp"
 #include "program_operation.hpp"
 #include "structure_operations.hpp"
+#include "window_operations.hpp"
 
 namespace chainrule {
 namespace {
@@ -28,6 +31,7 @@ Plan<T>::Plan(const std::string& level, int batch_size) : kernels_(chainrule::ke
 template <class T>
 Plan<T>::~Plan() = default;
 
+#include "plan_checking.inl"
 #include "plan_building.inl"
 #include "plan_memory.inl"
 #include "plan_running.inl"

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -78,7 +79,8 @@ class Plan {
   Plan(const std::string& level, int batch_size);
   ~Plan();
 
-  // -- building; each returns the number of what it added
+  // -- building; each returns the number of what it added. An error where it is too late, or a number is none; whether all
+  // fits together is asked in `finish`, before anything runs.
   int add_value(const ValueShape& shape, bool with_delta, const ValueShape& delta_halo);
   int add_parameter(const ParameterShape& shape);
   void set_post(int activation, double slope, int saved);         // for the operation added next: the activation of its output
@@ -122,7 +124,8 @@ class Plan {
   void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
   void set_per_sample(double clip);
-  void finish();   // lays out the arena
+  void finish();   // checks everything and lays out the arena; once
+  bool finished() const { return stage_ == Stage::finished; }
   Host host;
 
   // -- parameters, in canonical order
@@ -203,10 +206,10 @@ class Plan {
   };
   const Kernels<T>& kernels() const { return kernels_; }
   Arena& arena() { return arena_; }
-  Value& value(int i) { return values_.at(size_t(i)); }
-  const Value& value(int i) const { return values_.at(size_t(i)); }
+  Value& value(int i) { return values_[known(i, values_.size(), "value")]; }
+  const Value& value(int i) const { return values_[known(i, values_.size(), "value")]; }
   bool per_sample() const { return per_sample_; }
-  const Parameter& parameter(int i) const { return parameters_.at(size_t(i)); }
+  const Parameter& parameter(int i) const { return parameters_[known(i, parameters_.size(), "parameter")]; }
   T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameter(i).offset; }
   T* gradient(int i) const { return i < 0 ? nullptr : gradient_ + parameter(i).offset; }
   Map<T> map(int i) const { return i < 0 ? Map<T>{} : value(i).map; }
@@ -225,6 +228,17 @@ class Plan {
     int64_t length, units;
     double limit;
   };
+  enum class Stage { building, spent, finished };   // spent: memory ran out in `finish`
+  static size_t known(int i, size_t count, const char* what) {
+    if (i < 0 || size_t(i) >= count)
+      throw std::out_of_range(std::string("the plan has no such ") + what + ": " + std::to_string(i));
+    return size_t(i);
+  }
+  void require_building() const;
+  int memory_of(int value) const;   // the value whose memory it is
+  void check() const;
+  void check_post(const Post<T>& post, int saved, int value) const;
+  void check_loss() const;
   void gather(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
@@ -243,6 +257,7 @@ class Plan {
 
   const Kernels<T>& kernels_;
   int batch_size_;
+  Stage stage_ = Stage::building;
   Arena arena_;
   std::vector<Value> values_;
   std::vector<Parameter> parameters_;
@@ -267,6 +282,7 @@ class Plan {
   Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,
       loss_region_, correct_region_;
   size_t parameter_size_ = 0;
+  double wanted_parameters_ = 0;   // scalars, without what is added to round them
   T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
@@ -290,6 +306,9 @@ template <class T>
 class Operation {
  public:
   virtual ~Operation() = default;
+  virtual void check(const Plan<T>&) const = 0;   // throws where its values and parameters do not fit
+  virtual std::vector<int> reads() const { return {x}; }
+  virtual std::vector<int> writes() const { return {z}; }
   virtual void reserve(Plan<T>&) {}
   virtual void bind(Plan<T>&) = 0;
   virtual void forward(Plan<T>&, int samples) = 0;

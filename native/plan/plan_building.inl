@@ -2,13 +2,18 @@
 
 template <class T>
 int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShape& halo) {
+  require_building();
   const auto with_zeros = [](const ValueShape& s) {   // of one sample; in double, where no sum overflows
     return (double(s.height) + s.top + s.bottom) * (double(s.width) + s.left + s.right) * double(s.channels);
   };
   const double count = std::max(with_zeros(shape), with_zeros(halo));
   if (shape.height < 1 || shape.width < 1 || shape.channels < 1)
     throw std::invalid_argument("a value needs at least one entry");
-  if (count > 2e9 || count * max_blocks() * lanes() > 1e15 || shape.features() > (int64_t(1) << 30))
+  for (const ValueShape& s : {shape, halo})
+    for (const int zeros : {s.top, s.bottom, s.left, s.right})
+      require(zeros >= 0, "there cannot be fewer than no zeros around a value");
+  const double rows = double(max_blocks()) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
+  if (count > 2e9 || count * max_blocks() * lanes() > most_scalars || rows > 2e9 || shape.features() > largest_size)
     throw std::length_error("a value of this network would need more memory than can be addressed");
   Value v;
   v.shape = shape;
@@ -20,11 +25,22 @@ int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShap
 
 template <class T>
 int Plan<T>::add_parameter(const ParameterShape& shape) {
+  require_building();
+  require(shape.size >= 1, "a parameter needs at least one entry");
+  const bool panels = shape.layout == Layout::panels;
+  require(!panels || (shape.outputs >= 1 && shape.inputs >= 1 && shape.outputs <= shape.size && shape.inputs <= shape.size &&
+                      double(shape.outputs) * double(shape.inputs) == double(shape.size)),
+          "the panels of a parameter must be as many outputs and inputs as it has numbers");
   Parameter p;
   p.shape = shape;
+  wanted_parameters_ += double(shape.size);
+  if (wanted_parameters_ > most_parameters) {   // `finish` says so; until then no sum overflows
+    parameters_.push_back(p);
+    return int(parameters_.size()) - 1;
+  }
   const size_t l = size_t(lanes());
-  const size_t count = shape.layout == Layout::panels ? (size_t(shape.outputs) + l - 1) / l * l * size_t(shape.inputs)
-                                                      : (size_t(shape.size) + l - 1) / l * l;
+  const size_t count =
+      panels ? (size_t(shape.outputs) + l - 1) / l * l * size_t(shape.inputs) : (size_t(shape.size) + l - 1) / l * l;
   // A cache line between parameters; every parameter is whole vectors of zeros beyond its end, and stays so.
   const size_t line = 64 / sizeof(T);
   p.offset = parameter_size_;
@@ -44,14 +60,23 @@ double held(double value, const char* what, bool positive = false) {
   throw std::invalid_argument(message.str());
 }
 
+namespace {
+Act known_activation(int kind) {
+  require(kind >= 0 && kind <= int(Act::gelu), "there is no such activation");
+  return Act(kind);
+}
+}   // namespace
+
 template <class T>
 void Plan<T>::set_post(int activation, double slope, int saved) {
-  next_post_ = Post<T>{Act(activation), T(held<T>(slope, "a slope")), {}};
+  require_building();
+  next_post_ = Post<T>{known_activation(activation), T(held<T>(slope, "a slope")), {}};
   next_saved_ = saved;
 }
 template <class T>
 void Plan<T>::set_input_post(int activation, double slope, int saved) {
-  next_input_post_ = Post<T>{Act(activation), T(held<T>(slope, "a slope")), {}};
+  require_building();
+  next_input_post_ = Post<T>{known_activation(activation), T(held<T>(slope, "a slope")), {}};
   next_input_saved_ = saved;
 }
 
@@ -68,6 +93,7 @@ void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_p
 }
 }   // namespace
 #define CHAINRULE_PLACE(o)                                                                                 \
+  require_building();                                                                                      \
   place<T>(operations_, std::move(o), x, z, next_post_, next_saved_, next_input_post_, next_input_saved_); \
   operations_.back()->first_parameter = placed_parameters_;                                                \
   placed_parameters_ = operations_.back()->end_parameter = parameter_count()
@@ -94,7 +120,7 @@ void Plan<T>::add_pool(int x, int z, const PoolArgs<T>& geometry) {
 template <class T>
 void Plan<T>::add_activation(int x, int z, int kind, double slope) {
   auto o = std::make_unique<ElementwiseOperation<T>>();
-  o->kind = Act(kind), o->slope = held<T>(slope, "a slope");
+  o->kind = known_activation(kind), o->slope = held<T>(slope, "a slope");
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -208,14 +234,21 @@ void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const Progra
   if (in.height != out.height || in.width != out.width ||
       (in.channels != out.channels && in.channels != 1 && out.channels != 1))
     throw std::invalid_argument("a program needs the same positions, and the same channels or one, on both sides");
-  check_program(forward, 2, parameters.size());
-  check_program(backward, value(x).with_delta ? 4 : 3, parameters.size());
-  for (const int p : parameters) parameter(p);
+  ProgramScope scope{2, {}, {}, int64_t(in.height) * in.width, std::max(in.channels, out.channels)};
+  for (const int p : parameters) {
+    require(parameter(p).shape.layout == Layout::plain, "the parameters of a program are in canonical order");
+    scope.parameters.push_back(parameter(p).shape.size);
+  }
+  check_program(forward, scope);
+  scope.sums = scope.parameters;
+  scope.values = !value(z).with_delta ? 2 : value(x).with_delta ? 4 : 3;
+  check_program(backward, scope);
   auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters);
   CHAINRULE_PLACE(o);
 }
 template <class T>
 int Plan<T>::add_view(int of) {
+  require(without_halo(value(of)), "a view needs a value without zeros around it, and around its δ");
   const int i = add_value(value(of).shape, value(of).with_delta, value(of).delta_shape);
   Value& v = value(i);
   v.shape.channels = int(v.shape.features());
@@ -243,20 +276,37 @@ void Plan<T>::add_branches(int x, const std::vector<int>& readers) {
 template <class T>
 void Plan<T>::add_join(const std::vector<int>& inputs, const std::vector<int>& activations, const std::vector<double>& slopes,
                        const std::vector<int>& saved, int z, bool concat) {
+  require(
+      !inputs.empty() && activations.size() == inputs.size() && slopes.size() == inputs.size() && saved.size() == inputs.size(),
+      "what is joined must be at least one value, each with its activation, slope and saved value");
   auto o = std::make_unique<JoinOperation<T>>();
   o->inputs = inputs, o->saved_of = saved, o->concat = concat;
-  for (size_t i = 0; i < inputs.size(); i++) o->posts.push_back(Post<T>{Act(activations.at(i)), T(slopes.at(i)), {}});
+  for (size_t i = 0; i < inputs.size(); i++) {
+    o->posts.push_back(Post<T>{known_activation(activations[i]), T(held<T>(slopes[i], "a slope")), {}});
+    check_post(o->posts.back(), saved[i], inputs[i]);
+  }
   const int x = inputs.at(0);
   CHAINRULE_PLACE(o);
 }
 template <class T>
 void Plan<T>::share_delta(int i, int with) {
+  require_building();
+  const Value &one = value(i), &other = value(with);
+  const auto halo = [](const ValueShape& s) { return std::make_tuple(s.top, s.bottom, s.left, s.right); };
+  require(one.with_delta && other.with_delta && one.delta_of < 0 && same_size(one.shape, other.shape) &&
+              halo(one.delta_shape) == halo(other.delta_shape),
+          "two values that share their δ must have one each, of one shape");
+  for (int owner = with; owner >= 0; owner = value(owner).delta_of)
+    require(owner != i, "a value cannot share its δ with itself");
   value(i).delta_of = with;
 }
 #undef CHAINRULE_PLACE
 
 template <class T>
 void Plan<T>::set_loss(int kind, int output, int activation, const LossOptions& options) {
+  require_building();
+  require(loss_kind_ == -1, "the plan has a loss already");
+  value(output);
   loss_kind_ = kind, output_ = output, output_activation_ = activation, loss_options_ = options;
   loss_post_ = next_input_post_, loss_saved_ = next_input_saved_;
   next_input_post_ = {}, next_input_saved_ = -1;
@@ -267,29 +317,39 @@ void Plan<T>::set_host_loss(int output) {
 }
 template <class T>
 void Plan<T>::set_program_loss(int output, const ProgramCode& value, const ProgramCode& both) {
-  check_program(value, 2, 1);
-  check_program(both, 3, 1);
+  const ValueShape& shape = this->value(output).shape;
+  const int64_t positions = int64_t(shape.height) * shape.width;
+  check_program(value, {2, {}, {1}, positions, shape.channels});
+  check_program(both, {3, {}, {1}, positions, shape.channels});
+  require(loss_kind_ == -1, "the plan has a loss already");
   program_loss_ = std::make_unique<ProgramLoss<T>>(value, both);
   set_loss(-3, output, -1, {});
 }
 template <class T>
-void Plan<T>::set_input(int value) {
-  input_ = value;
+void Plan<T>::set_input(int i) {
+  require_building();
+  require(input_ < 0, "the plan has an input already");
+  value(i);
+  input_ = i;
 }
 template <class T>
 void Plan<T>::set_penalty(double lambda, double lambda1) {
+  require_building();
   lambda_ = held<T>(lambda, "a penalty"), lambda1_ = held<T>(lambda1, "a penalty");
 }
 template <class T>
 void Plan<T>::set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm) {
+  require_building();
   rule_ = rule, momentum_ = momentum, beta2_ = beta2, clip_norm_ = clip_norm;
   epsilon_ = held<T>(epsilon, "an epsilon", true), decay_ = held<T>(decoupled_decay, "a weight decay");
 }
 
 template <class T>
 void Plan<T>::add_max_norm(int i, int64_t groups, int64_t units, double limit) {
+  require_building();
   const ParameterShape& shape = parameter(i).shape;
-  if (groups < 1 || units < 1 || shape.size % (groups * units) != 0) throw std::invalid_argument("a max-norm of other units");
+  if (groups < 1 || units < 1 || groups > largest_size || units > largest_size || shape.size % (groups * units) != 0)
+    throw std::invalid_argument("a max-norm of other units");
   held<T>(limit, "a max-norm", true);
   if (shape.layout == Layout::panels)
     max_norms_.push_back({i, int((shape.outputs + lanes() - 1) / lanes()), shape.inputs, lanes(), limit});
@@ -298,11 +358,15 @@ void Plan<T>::add_max_norm(int i, int64_t groups, int64_t units, double limit) {
 
 template <class T>
 void Plan<T>::set_per_sample(double clip) {
+  require_building();
   per_sample_ = true, clip_sample_ = clip;
 }
 
 template <class T>
 void Plan<T>::finish() {
+  require_building();
+  check();
+  stage_ = Stage::spent;
   const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
   const auto scalars = [&](const ValueShape& s) {
     return blocks * size_t(s.height + s.top + s.bottom) * size_t(s.width + s.left + s.right) * size_t(s.channels) * l;
@@ -357,4 +421,5 @@ void Plan<T>::finish() {
       chunks_.push_back({p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised});
   partial_.resize(chunks_.size());
   if (per_sample_) norms_.resize(blocks * l);
+  stage_ = Stage::finished;
 }

@@ -342,7 +342,7 @@ void Plan<T>::run_backward_with_norms(int samples, bool with_gradients) {
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
     timed(4 + 3 * i, [&] {
-      const bool learned = o.first_parameter < o.end_parameter;
+      const bool learned = o.first_parameter < o.end_parameter && value(o.z).with_delta;
       if (learned && o.norms(*this, samples, with_gradients, norms_.data())) return;
       if (learned) norms_one_by_one(o, samples);
       o.gradients(*this, samples);

@@ -8,16 +8,33 @@
 
 namespace chainrule {
 
+// What a program may refer to: values (x, z, and the δ that there are), parameters by their sizes, sums by theirs, on so many
+// positions and channels.
+struct ProgramScope {
+  int values;
+  std::vector<int64_t> parameters, sums;
+  int64_t positions, channels;
+};
+
 // Numbers a program refers to; checked here, because the kernels trust them.
-inline void check_program(const ProgramCode& code, size_t values, size_t parameters) {
+inline void check_program(const ProgramCode& code, const ProgramScope& scope) {
   const auto refuse = [](bool wrong) {
     if (wrong) throw std::invalid_argument("the program refers to what does not exist");
   };
   refuse(code.slots.size() > size_t(program_slots) || code.full < 0 || code.thin < 0);
+  refuse(code.full > program_slots || code.thin > program_slots);
+  // The last number that a slot reaches in an array of `size`; a parameter that is alike everywhere is read from its start.
+  const auto reaches_out = [&](const ProgramSlot& s, int64_t size) {
+    const double step = s.kind == SlotKind::parameter && s.pixel == 0 && s.channel ? 1 : s.channel;
+    return double(scope.positions - 1) * s.pixel + double(scope.channels - 1) * step >= double(size);
+  };
   for (const ProgramSlot& s : code.slots) {
-    const size_t limit[] = {code.constants.size(), values, parameters, size_t(code.full), size_t(code.thin), parameters};
+    const size_t limit[] = {code.constants.size(), size_t(scope.values), scope.parameters.size(),
+                            size_t(code.full),     size_t(code.thin),    scope.sums.size()};
     refuse(int(s.kind) < 0 || int(s.kind) > int(SlotKind::accumulator) || s.index < 0 || s.pixel < 0 || s.channel < 0);
     refuse(size_t(s.index) >= limit[int(s.kind)]);
+    if (s.kind == SlotKind::parameter) refuse(reaches_out(s, scope.parameters[size_t(s.index)]));
+    if (s.kind == SlotKind::accumulator) refuse(reaches_out(s, scope.sums[size_t(s.index)]));
   }
   for (const ProgramStep& e : code.steps) {
     refuse(e.op < 0 || e.op >= int(ProgramOp::count));
@@ -63,6 +80,13 @@ class ProgramOperation final : public Operation<T> {
   ProgramOperation(ProgramCode forward, ProgramCode backward, std::vector<int> parameters)
       : forward_(std::move(forward)), backward_(std::move(backward)), parameters_(std::move(parameters)) {}
 
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    require(backward_.empty() || z.with_delta, "a program that goes back needs a δ of its output");
+    double size = 0;
+    for (const int p : parameters_) size += double(plan.parameter(p).shape.size);
+    require(size < largest_size && x.shape.width == z.shape.width, "the parameters of a program are too large");
+  }
   void reserve(Plan<T>& plan) override {
     int64_t size = 0;
     for (const int p : parameters_) sums_.push_back(size), size += plan.parameter(p).shape.size;

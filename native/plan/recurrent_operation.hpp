@@ -11,6 +11,15 @@ class RecurrentOperation final : public Operation<T> {
   int weights = -1, state_weights = -1, bias = -1, inner_bias = -1, mask = -1;
   RecurrentArgs<T> args{};   // cell, act, units, gates, every, reverse, truncate
 
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(is_sequence(x), "a recurrence runs along a sequence");
+    require_delta(plan.value(this->z));
+    if (mask >= 0) require_mask(plan, mask, x);
+    const double states = double(plan.max_blocks()) * plan.lanes() * x.width * z.channels;
+    require(states * args.gates <= most_scalars && double(args.gates) * args.units < largest_size,
+            "the states of this recurrence would need more memory than can be addressed");
+  }
   void reserve(Plan<T>& plan) override {
     const size_t blocks = size_t(plan.max_blocks()), lanes = size_t(plan.lanes()),
                  steps = size_t(plan.value(this->x).shape.width);
@@ -98,7 +107,6 @@ class RecurrentOperation final : public Operation<T> {
         kernel(args, int(int64_t(blocks) * i / groups), int(int64_t(blocks) * (i + 1) / groups));
     });
   }
-  static bool has_halo(const ValueShape& s) { return s.top || s.bottom || s.left || s.right; }
   void size(Plan<T>& plan, DenseArgs<T>& g, int samples) {
     args.blocks = plan.blocks(samples);
     g.blocks = args.blocks * args.steps, g.samples = g.blocks * plan.lanes();   // lanes without a sample have δ 0

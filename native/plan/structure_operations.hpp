@@ -12,6 +12,16 @@ class BranchesOperation final : public Operation<T> {
  public:
   std::vector<int> readers;
 
+  std::vector<int> writes() const override { return {}; }
+  void check(const Plan<T>& plan) const override {
+    const auto& x = plan.value(this->x);
+    require(!readers.empty(), "a value that branches needs a reader");
+    for (const int i : readers) {
+      const auto& own = plan.value(i);
+      require(own.memory_of == this->x && own.with_delta == x.with_delta && same_size(own.shape, x.shape),
+              "the readers of a value that branches must be its own");
+    }
+  }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>&, int) override {}
   void delta(Plan<T>& plan, int samples) override {
@@ -44,6 +54,18 @@ class JoinOperation final : public Operation<T> {
   std::vector<Post<T>> posts;
   bool concat = false;
 
+  std::vector<int> reads() const override { return inputs; }
+  void check(const Plan<T>& plan) const override {
+    const ValueShape& z = plan.value(this->z).shape;
+    int64_t channels = 0;
+    for (const int i : inputs) {
+      const ValueShape& own = plan.value(i).shape;
+      require(own.height == z.height && own.width == z.width && (concat || own.channels == z.channels),
+              "what is joined must have the positions of the output, and in a sum its channels");
+      channels += own.channels;
+    }
+    require(!concat || channels == z.channels, "the channels that are joined must be those of the output");
+  }
   void bind(Plan<T>& plan) override {
     for (size_t i = 0; i < inputs.size(); i++) posts[i].saved = plan.map(saved_of[i]);
   }

@@ -1,0 +1,54 @@
+// What an operation needs of its values and parameters, asked before memory is laid out: kernels trust what they are told.
+#pragma once
+#include <stdexcept>
+
+#include "plan.hpp"
+
+namespace chainrule {
+
+constexpr int largest_window = 1 << 24;   // kernels, strides, dilations: their sums stay within 32 bits (layers/checks.py)
+constexpr int largest_size = 1 << 30;     // of an image, and of the window of a global pooling layer
+constexpr double most_scalars = 1e15;     // of one region; more is no memory of this world, and size_t holds its bytes
+
+constexpr double most_parameters = most_scalars / 64;   // lanes and cache lines of zeros may be as many again
+
+inline void require(bool fits, const char* message) {
+  if (!fits) throw std::invalid_argument(message);
+}
+
+inline bool same_size(const ValueShape& a, const ValueShape& b) {
+  return a.height == b.height && a.width == b.width && a.channels == b.channels;
+}
+inline bool is_vector(const ValueShape& s) { return s.height == 1 && s.width == 1; }
+inline bool is_sequence(const ValueShape& s) { return s.height == 1; }
+inline bool has_halo(const ValueShape& s) { return s.top || s.bottom || s.left || s.right; }
+// A value whose numbers, and whose δ's, lie without gaps.
+template <class Value>
+inline bool without_halo(const Value& v) {
+  return !has_halo(v.shape) && !has_halo(v.delta_shape);
+}
+
+template <class T>
+void require_same_size(const Plan<T>& plan, int x, int z) {
+  require(same_size(plan.value(x).shape, plan.value(z).shape), "the values of this operation must be of one shape");
+}
+// Gradients of parameters are computed from the δ of the output.
+template <class Value>
+inline void require_delta(const Value& z) {
+  require(z.with_delta, "an operation with parameters needs a δ of its output");
+}
+template <class T>
+void require_plain(const Plan<T>& plan, int i, double size) {
+  const ParameterShape& p = plan.parameter(i).shape;
+  require(p.layout == Layout::plain && double(p.size) == size && p.size < (int64_t(1) << 31),
+          "a parameter is not of the size that its operation needs");
+}
+// The mask of a sequence has a number for every step.
+template <class T>
+void require_mask(const Plan<T>& plan, int mask, const ValueShape& sequence) {
+  const ValueShape& m = plan.value(mask).shape;
+  require(is_sequence(m) && m.width == sequence.width && m.channels == 1 && is_sequence(sequence),
+          "a mask must have a number for every step of its sequence");
+}
+
+}   // namespace chainrule
