@@ -26,7 +26,6 @@ from chainrule.explaining.blocks import (
     Curve,
     Finding,
     Formula,
-    Listing,
     Maps,
     Matrix,
     Paragraph,
@@ -37,7 +36,7 @@ from chainrule.explaining.blocks import (
 )
 from chainrule.explaining.printed import TOKEN
 from chainrule.formulas import render_text
-from chainrule.formulas.boxes import Box
+from tests.explaining.audit_compare import close, floats, letter_fits, number, shows, text_in, text_of, unit
 from tests.explaining.audit_networks import Case
 from tests.explaining.audit_truth import Truth
 
@@ -52,26 +51,6 @@ _WITHOUT = {
     "trace",
     "steps",
 }  # formulas and citations
-
-
-def number(text: str) -> Decimal:
-    return Decimal(text.replace("−", "-").replace(",", ""))
-
-
-def shows(text: str, value: float) -> bool:
-    """Whether a printed number is the value, rounded to its last digit."""
-    if not math.isfinite(value):
-        return text == ("NaN" if math.isnan(value) else "∞" if value > 0 else "−∞")
-    shown = number(text)
-    # Zeros behind the last digit of 0.5 are not printed: four digits are at least meant.
-    exponent = int(shown.as_tuple().exponent)
-    unit = Decimal(10) ** min(exponent, _last_digit(value)) if "e" not in text else Decimal(10) ** exponent
-    return abs(shown - Decimal(value)) <= Decimal("0.5001") * unit + Decimal(abs(value)) * Decimal("1e-9")
-
-
-def _last_digit(value: float, digits: int = 3) -> int:
-    """The power of ten of the third digit: of fewer digits nothing is printed but what ends in zeros."""
-    return 99 if value == 0 else math.floor(math.log10(abs(value))) - digits + 1
 
 
 class Audit:
@@ -135,11 +114,11 @@ class Audit:
         if checker is not None:
             checker(block)
         elif block.id not in _WITHOUT and self._has_numbers(block):
-            self.unvisited.append(f"{type(block).__name__} {block.id or _text(block)[:60]!r} in {place}")
+            self.unvisited.append(f"{type(block).__name__} {block.id or text_in(block)[:60]!r} in {place}")
 
     def _has_numbers(self, block: Block) -> bool:
         """Whether a text has measured numbers: those with a decimal point."""
-        return any("." in token for token in TOKEN.findall(_CITED.sub("", _text(block))))
+        return any("." in token for token in TOKEN.findall(_CITED.sub("", text_in(block))))
 
     # -- worked elements -------------------------------------------------------------------------------------
     def worked(self, block: Worked) -> None:
@@ -148,14 +127,14 @@ class Audit:
         if value is not None:
             self.equal(f"{block.id}: {left}", block.result, value)
             if block.exact:
-                self.holds(f"{block.id}: = before {block.result}", _close(printed, block.result))
+                self.holds(f"{block.id}: = before {block.result}", close(printed, block.result))
         for what, factors, product in block.terms:
             if len(factors) > 1:
                 true = math.prod(float(number(factor)) for factor in factors)
                 label = f"{block.id}: {render_text.render(what)}"
                 slack = abs(true) * 5e-4 * len(factors)
                 self.holds(
-                    f"{label} = {product}", abs(float(number(product)) - true) <= slack + _unit(product)
+                    f"{label} = {product}", abs(float(number(product)) - true) <= slack + unit(product)
                 )
         if block.terms:
             total = sum((number(product) for *_, product in block.terms), Decimal(0))
@@ -202,7 +181,7 @@ class Audit:
         else:
             whole = self.truth.arrays[block.quantity]
             self.holds(
-                f"{block.id}: {render_text.render(block.symbol)}", _letter_fits(block.symbol, block.quantity)
+                f"{block.id}: {render_text.render(block.symbol)}", letter_fits(block.symbol, block.quantity)
             )
         shown = whole
         for axis, gap in ((0, block.row_gap), (1, block.column_gap)):
@@ -282,7 +261,7 @@ class Audit:
 
     def finding(self, block: Finding) -> None:
         """Its numbers are those of the gradient flow, which the tables below are compared with."""
-        pool = [abs(value) for value in _floats(self.report.document["flow"])]
+        pool = [abs(value) for value in floats(self.report.document["flow"])]
         pool += [a / b for a in pool for b in pool if b] if len(pool) < 400 else []
         pool += [math.hypot(*own) for own in self._norms()]
         pool += [a / b for a in pool[-2:] for b in pool[-2:] if b]
@@ -342,7 +321,7 @@ class Audit:
             "z_k": z, "a_k": a, "y_k": y, "∂/∂a_k": by_a, "a_k − y_k": residual, "∂/∂a_k of the loss": by_a,
             f"δ_k = {weight}(…)/{m}": residual * share, "④ entry by entry (wrong)": by_a * a * (1 - a),
         }  # fmt: skip
-        heads = [_text_of(cell) for cell in block.head]
+        heads = [text_of(cell) for cell in block.head]
         for row in block.rows:
             for head, cell in zip(heads[1:], row[1:], strict=True):
                 value = columns[head][int(str(row[0])), self.sample]
@@ -384,8 +363,8 @@ class Audit:
             )
 
     def check_table(self, block: Table) -> None:
-        heads = [_text_of(cell) for cell in block.head]
-        for row in (list(map(_text_of, row)) for row in block.rows):
+        heads = [text_of(cell) for cell in block.head]
+        for row in (list(map(text_of, row)) for row in block.rows):
             told = dict(zip(heads, row, strict=True))
             name = told["gradient"].removeprefix("∂J/∂")
             formula, difference = told["formula"], told["difference"]
@@ -407,7 +386,7 @@ class Audit:
 
     def flow_layers(self, block: Table) -> None:
         top = float(np.linalg.norm(self.truth.arrays[f"delta:{self._last(self.truth.pair)}"]))
-        for row in (list(map(_text_of, row)) for row in block.rows):
+        for row in (list(map(text_of, row)) for row in block.rows):
             name = row[0].strip()
             self.equal(f"RMS of {name}", row[1], self.truth.rms(name))
             delta = self.truth.arrays.get(f"delta:{name}")
@@ -433,7 +412,7 @@ class Audit:
     def flow_parameters(self, block: Table) -> None:
         assert block.caption is not None
         self.equal("η", TOKEN.findall(block.caption.en)[-1], self.truth.eta)
-        for name, step, added, snr in (map(_text_of, row) for row in block.rows):
+        for name, step, added, snr in (map(text_of, row) for row in block.rows):
             W, g = self.truth.network.parameters[name], self.truth.arrays[f"gradient:{name}"]
             of_penalty = self.truth.penalty_of(W)[1] if name in self.truth.penalised else 0 * W
             norm = float(np.linalg.norm(W))
@@ -445,47 +424,3 @@ class Audit:
             true = self.truth.noise([name])
             if true is not None and snr:
                 self.equal(f"signal to noise of {name}", "0" if snr == "not above 0" else snr, true)
-
-
-def _floats(found: Any) -> Iterator[float]:
-    if isinstance(found, dict):
-        for value in found.values():
-            yield from _floats(value)
-    elif isinstance(found, list):
-        for value in found:
-            yield from _floats(value)
-    elif isinstance(found, (int, float)) and not isinstance(found, bool):
-        yield float(found)
-
-
-def _unit(text: str) -> float:
-    return 10.0 ** int(number(text).as_tuple().exponent)
-
-
-def _close(printed: str, result: str) -> bool:
-    """Whether a line of digits and signs alone comes to the result; a line with functions is left out."""
-    if not re.fullmatch(r"[\d.()+·/ −]+", printed):
-        return True
-    value = eval(printed.replace("−", "-").replace("·", "*"))  # digits and signs alone
-    return math.isclose(value, float(number(result)), rel_tol=1e-12)
-
-
-def _letter_fits(symbol: Box, quantity: str) -> bool:
-    """∂J/∂W over a gradient, W over weights: not the data's share over either."""
-    text = render_text.render(symbol)
-    return "data" not in text and (text.startswith("∂") or not quantity.startswith("gradient:"))
-
-
-def _text_of(cell: Any) -> str:
-    return cell if isinstance(cell, str) else render_text.render(cell) if isinstance(cell, Box) else cell.en
-
-
-def _text(block: Block) -> str:
-    match block:
-        case Paragraph():
-            return block.text.en
-        case Listing():
-            return " ".join(item.en for item in block.items)
-        case Table():
-            return " ".join(_text_of(cell) for row in block.rows for cell in row)
-    return ""

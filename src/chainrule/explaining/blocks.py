@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explaining.numbers import Relation, short
+from chainrule.explaining.numbers import Relation, equality, short
 from chainrule.formulas.boxes import Box
 
 Array = NDArray[np.float64]
@@ -149,6 +149,13 @@ class Matrix(Block):
     stats: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     quantity: str = ""
     printed: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def sign(self) -> Relation:
+        """What stands between the symbol and the numbers: "≈" where one of them is rounded."""
+        cells = zip(self.texts, self.values, strict=True)
+        pairs = [pair for texts, row in cells for pair in zip(texts, row, strict=True)]
+        return "=" if all(equality(text, float(value)) == "=" for text, value in pairs) else "≈"
 
     @property
     def texts(self) -> list[list[str]]:

@@ -34,7 +34,7 @@ from chainrule.explaining.blocks import (
 from chainrule.explaining.latex_math import RELATIONS, Formulas, number, width
 from chainrule.explaining.latex_tables import BROAD, Columns
 from chainrule.explaining.latex_text import Voice
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import equality, short
 from chainrule.formulas.boxes import Box, Word
 
 LINES = 28  # of a table before it is continued: a tabular is not broken across pages
@@ -204,10 +204,11 @@ class Writer:
         body = self.array(block.texts, block.row_gap, block.column_gap)
         rows, columns = block.shape
         whole = rf"\quad ({rows}\times {columns})" if block.values.shape != block.shape else ""
-        lines = [rf"\[ \bpfit{{$\displaystyle {symbol} = {body}{whole}$}} \]"]
+        lines = [rf"\[ \bpfit{{$\displaystyle {symbol} {RELATIONS[block.sign]} {body}{whole}$}} \]"]
         if block.row_gap is not None or block.column_gap is not None:
             low, mean, high, norm = (number(short(value)) for value in block.stats)
-            figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| = {norm}"
+            near = RELATIONS[equality(short(block.stats[-1]), block.stats[-1])]
+            figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| {near} {norm}"
             lines.append(rf"{{\small\centering ${figures}$\par}}")
         return "\n".join(lines)
 
@@ -292,10 +293,11 @@ class Writer:
         ]
         gaps = [edge if far else None for far in cut]
         title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
-        norm = number(short(float(np.linalg.norm(np.nan_to_num(panel.values)))))
+        size = float(np.linalg.norm(np.nan_to_num(panel.values)))
+        norm = f"{RELATIONS[equality(short(size), size)]} {number(short(size))}"
         texts = [[short(float(value)) for value in row] for row in panel.values[np.ix_(*kept)]]
         body = self.array(texts, *gaps)
-        about = rf"\quad ({rows}\times {columns},\ \|\cdot\| = {norm})"
+        about = rf"\quad ({rows}\times {columns},\ \|\cdot\| {norm})"
         return rf"\[ \bpfit{{$\displaystyle {title}{body} {about}$}} \]"
 
     # -- the doctor ------------------------------------------------------------------------------------------

@@ -185,7 +185,8 @@ class Writer:
             dots = [r"\vdots"] * block.values.shape[1]
             rows.insert(block.row_gap, _gapped(dots, block.column_gap, r"\ddots"))
         body = " \\\\\n".join(" & ".join(row) for row in rows)
-        latex = f"{self.formulas.latex(block.symbol)} = \\begin{{pmatrix}}\n{body}\n\\end{{pmatrix}}"
+        symbol = f"{self.formulas.latex(block.symbol)} {RELATIONS[block.sign]}"
+        latex = f"{symbol} \\begin{{pmatrix}}\n{body}\n\\end{{pmatrix}}"
         about = [self.voice.inline(words.filled(words.OF_WHOLE, *block.shape))]
         if any(block.stats):
             named = zip(words.STATS, block.stats, strict=True)
