@@ -23,9 +23,9 @@ from chainrule.explaining.outline_cards import Layout, outside, told_apart
 from chainrule.explaining.outline_ends import loss_equation, of_batch
 from chainrule.explaining.outline_theta import a_0, about_theta, all_layers, theta_letter
 from chainrule.explaining.theta_form import theta_layers
-from chainrule.explaining.theta_formulas import in_general
+from chainrule.explaining.theta_formulas import TOTAL, in_general
 from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol, broadcast_samples
-from chainrule.formulas.boxes import Box, Numeral, Sign, Word, listed, tight
+from chainrule.formulas.boxes import Box, Numeral, Sign, Word, listed, phrase, row, tight
 from chainrule.formulas.exchange import unpack
 from chainrule.formulas.places import NOWHERE
 from chainrule.formulas.printing import compose
@@ -146,7 +146,10 @@ def _formula(layout: Layout, one: Json, own: frozenset[str]) -> Cell:
     equation, composer = layout.equation(one), layout.composer()
     if own and layout.notation.bias_column and not isinstance(equation.right, Symbol):
         augmented = in_general(equation)
-        return "" if augmented is None else compose(augmented, composer)
+        if augmented is None:
+            return ""
+        box = compose(augmented, composer)
+        return row(box, Sign(","), phrase("j≥1")) if augmented.left == TOTAL else box
     assert isinstance(equation.left, Symbol)
     if isinstance(equation.right, Symbol):
         letters = {composer.letter(layout.notation.letter(side)) for side in (equation.left, equation.right)}

@@ -75,10 +75,13 @@ def penalty_gradient(gradient: Expression, bias: bool, theta: Expression) -> Exp
 
 
 def in_general(equation: Equation) -> Equation | None:
-    """A general equation of dense layers (equations.py) in this form; None for ∂J/∂b, which is in D."""
+    """A general equation of dense layers (equations.py) in this form; None for ∂J/∂b, which is in D.
+
+    That of ∂J/∂Θ with a penalty is the one for the columns j ≥ 1: a cell of a table has one line.
+    """
     theta = theta_equations(bias=True)
     if any(symbol.name == "data dW" for symbol in equation.right.symbols):
-        return with_penalty(equation.right.children[1], bias=True)
+        return Equation(TOTAL, DATA + in_theta(equation.right.children[1]))
     for name, other in (("forward", "forward"), ("W", "Θ")):
         if equation.right == dense(name).right:
             return theta[other]
