@@ -168,11 +168,15 @@ def test_a_validation_that_overflows_ends_the_training() -> None:
         cr.fit(net, np.ones((4, 2)), np.ones((4, 3)), epochs=1, validation=(X, np.ones((5, 3))))
 
 
-def test_an_ending_that_bounds_an_overflow_gives_the_rounded_value() -> None:
-    """σ(∞) = 1, tanh(−∞) = −1, max(0, −∞) = 0: what the exact value rounds to."""
+def test_an_ending_that_bounds_an_overflow_is_refused_and_float64_gives_the_value() -> None:
+    """σ(1e40) = 1 is right, but of an infinite z nothing says how large it is in truth."""
     for layer, expected in ((cr.Sigmoid(), [1, 0]), (cr.Tanh(), [1, -1])):
         net = cr.Network([cr.Dense(1, bias=False, initializer=cr.Constant(1e10)), layer], input_shape=1)
-        assert net.predict([[1e30], [-1e30]]).ravel().tolist() == expected
+        with pytest.raises(cr.NonFiniteError, match=r"output of dense1 for sample 0 of X is inf.*float64"):
+            net.predict([[1e30], [-1e30]])
+        found = net.predict([[1e30], [-1e30]], allow_nonfinite=True)
+        assert found.ravel().tolist() == expected
+        assert net.copy(dtype="float64").predict([[1e30], [-1e30]]).ravel().tolist() == expected
 
 
 def test_standardized_values_beyond_the_range_are_refused() -> None:

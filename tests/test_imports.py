@@ -21,7 +21,7 @@ LAYERS = (
     ("architecture", "containers", "parameters", "step", "storage", "theta"),
     ("executor", "finite", "per_sample", "summary"),
     ("network",),
-    ("reference",),
+    ("overflow", "reference"),
     ("engine",),
     ("training",),
     ("checking", "bench", "oracles"),

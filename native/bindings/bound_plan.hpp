@@ -98,6 +98,14 @@ class BoundPlan : public Plan<T> {
   int input = -1, output = -1;
   bool with_loss = false, with_optimizer = false;
   nb::object host_function;
+  // Of the last call: the first samples of the batches (of an epoch: steps, counted from 0) in which a number may have gone
+  // beyond the range.
+  std::vector<int64_t> overflows;
+
+  void note(int64_t batch) {
+    if (this->take_overflowed()) overflows.push_back(batch);
+  }
+  void forget() { overflows.clear(), this->take_overflowed(); }
 
   // What a caller can get wrong about the plan itself: an error, never a crash.
   void require_finished() const {
@@ -160,12 +168,14 @@ class BoundPlan : public Plan<T> {
     const Batch batch = make_batch(*this, input, -1, x, scale, std::nullopt, std::nullopt);
     const int64_t rows = int64_t(x.shape(0)), features = this->value(value).shape.features();
     T* to = checked(out, rows * features, "the output");
+    forget();
     const WithoutGil release;
     const Interruptible asking(*this);
     for (int64_t first = 0; first < rows; first += this->batch_size()) {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       this->forward(advance(*this, batch, -1, first), samples);
       this->read_value(value, false, samples, to + first * features);
+      note(first);
     }
   }
 
@@ -175,6 +185,7 @@ class BoundPlan : public Plan<T> {
     require_loss();
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
+    forget();
     const WithoutGil release;
     const Interruptible asking(*this);
     double loss_sum = 0, correct = 0;
@@ -182,6 +193,7 @@ class BoundPlan : public Plan<T> {
       const int samples = int(std::min<int64_t>(this->batch_size(), rows - first));
       const Progress p = this->loss(advance(*this, batch, output, first), samples, training, false, false, false);
       loss_sum += p.loss, correct += p.correct;
+      note(first);
     }
     return {loss_sum / double(rows), correct / double(rows)};
   }
@@ -194,9 +206,12 @@ class BoundPlan : public Plan<T> {
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
     if (rows > this->batch_size()) throw nb::value_error("more samples than the plan's batch size");
+    forget();
     const WithoutGil release;
     const Interruptible asking(*this);
-    return this->loss(batch, int(rows), true, true, input_delta, with_penalty).loss / double(rows);
+    const double loss = this->loss(batch, int(rows), true, true, input_delta, with_penalty).loss / double(rows);
+    note(0);
+    return loss;
   }
 
   // One batch: the norms of the samples' own gradients of J, ∂(w·J)/∂θ; the gradients of the batch stay in the arena.
@@ -231,6 +246,7 @@ class BoundPlan : public Plan<T> {
       throw nb::value_error("one rate per step is needed");
     Progress progress;
     Outcome outcome;
+    forget();
     {
       const WithoutGil release;
       outcome = this->train(
@@ -244,6 +260,7 @@ class BoundPlan : public Plan<T> {
           },
           progress);
     }
+    if (progress.overflow_step >= 0) overflows.push_back(progress.overflow_step);
     const double seen = progress.samples > 0 ? progress.samples : 1;
     return {int(outcome), progress.step, progress.loss / seen, progress.correct / seen};
   }

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <thread>
 
+#include "../plan/float_exceptions.hpp"
+
 namespace chainrule {
 
 class Interpreter {
@@ -37,7 +39,7 @@ class Interpreter {
   static inline std::thread::id leaving_thread_{};
 };
 
-// Holds the GIL within its scope.
+// Holds the GIL within its scope; NumPy clears the exceptions that the loops around have raised, so they are kept.
 class WithGil {
  public:
   WithGil() {
@@ -52,10 +54,11 @@ class WithGil {
   WithGil& operator=(const WithGil&) = delete;
 
  private:
+  const KeptFloatExceptions kept_;
   PyGILState_STATE state_;
 };
 
-// Gives the GIL up within its scope.
+// Gives the GIL up within its scope, and leaves the thread's floating-point exceptions to Python as they were.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -68,6 +71,7 @@ class WithoutGil {
   WithoutGil& operator=(const WithoutGil&) = delete;
 
  private:
+  const KeptFloatExceptions kept_;
   PyThreadState* state_;
 };
 

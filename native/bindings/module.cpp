@@ -237,6 +237,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("profile", &P::profile)
       .def("outputs", &P::outputs)
       .def_prop_ro("interruptions", &P::interruptions)
+      .def_ro("overflows", &P::overflows)
+      .def("note_overflow", &P::note_overflow)
       .def_prop_ro("lanes", &P::lanes)
       .def_prop_ro("batch_size", &P::batch_size)
       .def_prop_ro("arena_bytes", &P::arena_bytes);
@@ -273,7 +275,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 2;
+  m.attr("INTERFACE") = 3;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_program(m);

@@ -135,7 +135,7 @@ inline Vec<T> sigmoid(Vec<T> z) {
 template <class T>
 inline Vec<T> tanh(Vec<T> x) {
   constexpr int terms = is_float<T> ? 10 : 17;
-  const Vec<T> magnitude = absolute<T>(x), twice = T(2) * magnitude;
+  const Vec<T> size = absolute<T>(x), twice = T(2) * (size > T(20) ? broadcast<T>(T(20)) : size);   // tanh(20) rounds to 1
   const Vec<T> small = twice > T(0.7) ? broadcast<T>(T(0.7)) : twice;
   Vec<T> sum = broadcast<T>(T(inverse_factorial[terms]));
   for (int i = terms - 1; i >= 1; i--) sum = sum * small + T(inverse_factorial[i]);

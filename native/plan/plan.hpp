@@ -7,10 +7,12 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../kernels/api.hpp"
 #include "arena.hpp"
+#include "float_exceptions.hpp"
 #include "pace.hpp"
 
 namespace chainrule {
@@ -51,6 +53,7 @@ struct Batch {
 struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
+  int64_t overflow_step = -1;                  // the first in whose forward pass a number may have gone beyond the range
 };
 enum class Outcome : int { done, stopped, nonfinite };
 
@@ -164,6 +167,11 @@ class Plan {
    private:
     Plan& plan_;
   };
+
+  // Whether a number of a forward pass has gone beyond the range, or was none, since this was last asked; more often than so:
+  // it may have been one that nothing depends on.
+  bool take_overflowed() { return std::exchange(overflowed_, false); }
+  void note_overflow() { overflowed_ = true; }   // in a host operation
 
   int64_t interruptions() const { return interruptions_; }   // how often a call could have ended before it was done
 
@@ -289,6 +297,7 @@ class Plan {
   bool dense_targets_ = false;
   std::function<void()> poll_between_;
   int64_t interruptions_ = 0;
+  bool overflowed_ = false;
   bool profiling_ = false;
   Pace pace_;
   bool per_sample_ = false;

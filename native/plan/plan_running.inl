@@ -81,10 +81,12 @@ void Plan<T>::timed(size_t place, Body&& body) {
 template <class T>
 void Plan<T>::run_forward(int samples) {
   const PieceByPiece pieces(poll_between_);
+  const FloatWatch watch;
   for (size_t i = 0; i < operations_.size(); i++) {
     timed(3 + 3 * i, [&] { operations_[i]->forward(*this, samples); });
     if (poll_between_) poll_between_();
   }
+  if (watch.raised()) overflowed_ = true;
 }
 
 template <class T>
@@ -291,6 +293,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     pass.step = uint64_t(steps_taken) + 1;
     const Progress of_batch = loss(batch, samples, true, true, false, false);
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
+    if (take_overflowed() && progress.overflow_step < 0) progress.overflow_step = step;
     timed(2, [&] {
       update(rates[step]);
       for (auto& o : operations_) o->renew(*this);

@@ -1,5 +1,7 @@
 #include "thread_pool.hpp"
 
+#include "float_exceptions.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -104,6 +106,8 @@ struct ThreadPool::State {
   // turns, and starting and joining threads at every turn would cost more than most loops.
   alignas(64) std::atomic<int> active{0};
   std::atomic<int> parked{0};
+  // Floating-point exceptions of the workers in the current loop: its caller has raised them too when it is done.
+  std::atomic<float_exceptions::Word> raised{0};
   std::atomic<bool> failed{false};   // the rest of the loop is skipped, and the caller gets the first exception
   std::exception_ptr failure;
   std::mutex owner;
@@ -132,9 +136,17 @@ struct ThreadPool::State {
           } catch (...) {
             if (!failed.exchange(true)) failure = std::current_exception();
           }
+        if (thread != 0) hand_over();
         done.fetch_add(1, std::memory_order_acq_rel);
       }
     }
+  }
+
+  void hand_over() {
+    const float_exceptions::Word flags = float_exceptions::read() & float_exceptions::beyond;
+    if (!flags) return;
+    raised.fetch_or(flags, std::memory_order_relaxed);
+    float_exceptions::write(0);
   }
 
   void wait(uint32_t seen) {
@@ -185,6 +197,7 @@ struct ThreadPool::State {
   }
 
   void loop(int thread) {
+    float_exceptions::write(0);   // a new thread has those of its maker
     uint32_t seen = 0;
     while (!stop.load(std::memory_order_relaxed)) {
       park(thread);
@@ -311,6 +324,10 @@ void ThreadPool::run_owned(int wanted, int units, Function function, void* conte
     if (spins > spins_before_yield) std::this_thread::yield();
   }
   in_loop = false;
+  if (const auto flags = s.raised.load(std::memory_order_relaxed)) {
+    s.raised.store(0, std::memory_order_relaxed);
+    float_exceptions::add(flags);
+  }
 }
 
 }   // namespace chainrule

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.losses import Loss
@@ -44,6 +48,44 @@ class Executor(Protocol):
 
     def first_nonfinite(self, network: Network, X: Array) -> str | None:
         """Where NaN or infinity begins in a prediction for X: "parameter dense1.W", "output of dense1"."""
+
+    def first_overflow(
+        self, network: Network, X: Array, outputs: Mapping[str, Array] | None
+    ) -> tuple[int, str, str] | None:
+        """The first sample of X for which a number beyond the range has made an output wrong, the layer, and
+        what its output is; None: no output is wrong.  outputs: those of a training pass, by layer; None: of
+        a prediction.
+        """
+
+
+_suspects: ContextVar[list[slice] | None] = ContextVar("suspects", default=None)
+
+
+@contextmanager
+def suspected() -> Iterator[list[slice]]:
+    """The samples of which executors say within it that a number beyond the range may be behind what they
+    return; it need not be: the side of a choice that is not taken overflows too.
+    """
+    own: list[slice] = []
+    outer = _suspects.get()
+    token = _suspects.set(own)
+    try:
+        yield own
+    finally:
+        _suspects.reset(token)
+        if outer is not None:
+            outer += own
+
+
+def noticing(notice: Callable[[], None]) -> Any:
+    """Within it `notice` is called where an operation of NumPy overflows."""
+    return np.errstate(over="call", invalid="call", divide="call", call=lambda kind, flag: notice())
+
+
+def suspect(samples: slice) -> None:
+    """Called by executors, of a pass over X[samples]."""
+    if (found := _suspects.get()) is not None:
+        found.append(samples)
 
 
 _default: list[Executor] = []

@@ -1,21 +1,25 @@
 """What a network computes is finite, or refused with the sample and the place where it ceases to be.
 
-Looked at is what comes out: outputs, J, every activation, δ and gradient of a step. A z beyond the dtype's
-range in a hidden layer of a prediction is not: where sigmoid, tanh or ReLU make a number of it, it is the one
-that rounding gives, σ(∞) = 1. Nothing is searched before a number has been found wrong.
+Looked at is what comes out: outputs, J, every activation, δ and gradient of a step. What comes out may be
+finite though a hidden number was not: a sigmoid makes 1 of a z that overflowed, whatever the z in truth. The
+processor notes that something overflowed; only then the outputs of all layers are looked at, and refused is
+what is not finite, and what is finite and wrong. A z that overflows is refused even where the bounded number
+is right, σ(1e39) = 1: that is not known without computing it anew.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.architecture import INPUT
 from chainrule.data.arrays import all_finite
 from chainrule.errors import ChainruleError, NonFiniteError
+from chainrule.executor import suspected
 from chainrule.losses import Loss
 from chainrule.step import Step
 
@@ -51,6 +55,45 @@ def output_problem(network: Network, X: Array, a: Array) -> str:
     return f"the output for sample {i} of X is {_seen(a[i])}{others}{_from(network, begins)}"
 
 
+def check_inside(network: Network, X: Array, parts: list[slice], call: str) -> None:
+    """NonFiniteError where finite outputs hide a number beyond the range; `parts` are the samples of which
+    that is suspected.
+    """
+    for part in parts:
+        if (found := inside_problem(network, X, part)) is not None:
+            raise _refusal(call, *found)
+
+
+def inside_problem(
+    network: Network, X: Array, part: slice, outputs: Mapping[str, Array] | None = None
+) -> tuple[str, bool] | None:
+    """What is hidden behind the outputs for X[part], and whether float64 computes it; None: nothing."""
+    with quiet():
+        found = network.executor().first_overflow(network, X[part], outputs)
+        if found is None:
+            return None
+        i, layer, seen = found
+        one = X[part.start + i : part.start + i + 1]
+        wide = network.dtype == np.float32 and _tried(lambda: _computes(network.copy(dtype="float64"), one))
+    problem = f"the output of {layer} for sample {part.start + i} of X is {seen}: in {network.dtype} a number"
+    return f"{problem} there is beyond the range, which the finite outputs of the network hide", wide
+
+
+def _computes(network: Network, X: Array) -> bool:
+    with suspected() as parts:
+        a = network.executor().predict(network, X)
+    return all_finite(a) and not any(network.executor().first_overflow(network, X, None) for _ in parts)
+
+
+def problem_of(network: Network, X: Array, a: Array, parts: list[slice]) -> str | None:
+    """What is wrong with the outputs a for X; None: nothing."""
+    with quiet():
+        if not all_finite(a):
+            return output_problem(network, X, a)
+        found = (inside_problem(network, X, part) for part in parts)
+        return next((problem[0] for problem in found if problem is not None), None)
+
+
 def check_loss(
     network: Network,
     X: Array,
@@ -73,10 +116,17 @@ def check_loss(
     raise _refusal("loss", problem)
 
 
-def check_step(network: Network, step: Step, run: Callable[[Network], Step]) -> None:
-    """NonFiniteError where a number of the step is not finite; `run` repeats the step in another network."""
+def check_step(
+    network: Network, step: Step, run: Callable[[Network], Step], parts: Sequence[slice] = ()
+) -> None:
+    """NonFiniteError where a number of the step is not finite; `run` repeats the step in another network;
+    parts: as of `check_inside`.
+    """
     problem = next(_problems(network, step), None)
     if problem is None:
+        X = step.activations[INPUT]
+        if parts and (found := inside_problem(network, X, slice(0, len(X)), step.activations)) is not None:
+            raise _refusal("backpropagate", *found)
         return
     wide = None
     if network.dtype == np.float32 and all(map(all_finite, network.parameters.values())):

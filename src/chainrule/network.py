@@ -20,8 +20,8 @@ from chainrule.architecture import INPUT, all_layers, architecture, drawn_parame
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
 from chainrule.errors import DataError, FileError, ShapeError, describe
-from chainrule.executor import Executor, executor
-from chainrule.finite import check_loss, check_output, check_step, quiet
+from chainrule.executor import Executor, executor, suspected
+from chainrule.finite import check_inside, check_loss, check_output, check_step, quiet
 from chainrule.foreign import answer
 from chainrule.foreign.names import METHODS
 from chainrule.keywords import teach
@@ -255,17 +255,18 @@ class Network:
     def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
         """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255.
 
-        Raises NonFiniteError where an output is NaN or infinite, naming the sample and the layer where that
-        begins; allow_nonfinite: return the outputs as they are.
+        Raises NonFiniteError where an output is NaN or infinite, or wrong by a hidden number beyond the
+        range, naming the sample and the layer where that begins; allow_nonfinite: return what was computed.
         """
         return self._outputs(self._inputs(X), "predict", allow_nonfinite)
 
     def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
-        with quiet():
+        with quiet(), suspected() as parts:
             a = self.executor().predict(self, X)
             if not allowed:
                 check_output(self, X, a, call)
+                check_inside(self, X, parts, call)
         return a
 
     @teach("network.classify(X), and the others by name")
@@ -322,10 +323,10 @@ class Network:
         allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
         X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
         problem = (X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
-        with quiet():
+        with quiet(), suspected() as parts:
             step = run(self, *problem)
             if not allowed:
-                check_step(self, step, lambda other: run(other, *problem))
+                check_step(self, step, lambda other: run(other, *problem), parts)
         return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
     @teach("network.loss(X, y), and the others by name")
@@ -344,11 +345,12 @@ class Network:
         allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
         X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
         size = training_size_from(training_size, len(X))
-        with quiet():
+        with quiet(), suspected() as parts:
             value = self.executor().loss(self, X, targets, chosen, weights)
             of_penalty = penalty_value(self._parameters, self._architecture.specs, penalty, size)
         if not allowed:
             check_loss(self, X, targets, chosen, weights, (value, of_penalty))
+            check_inside(self, X, parts, "loss")
         return value + of_penalty
 
     @teach("network.accuracy(X, y), and the others by name")

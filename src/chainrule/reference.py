@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from chainrule.architecture import INPUT, check_batch
 from chainrule.data.arrays import all_finite
 from chainrule.errors import ShapeError
+from chainrule.executor import noticing, suspect
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss, loss_for
@@ -37,13 +38,15 @@ _PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the
 class Context:
     """What a pass needs beside numbers: whether it trains, the random numbers' seed and step, and the mask of
     the samples' sequences, (steps, m): from the layer that says which steps are there, through those that
-    keep the steps; of branches, the mask of the first that has one goes on.
+    keep the steps; of branches, the mask of the first that has one goes on. `follow` says what goes on
+    instead of a layer's output.
     """
 
     training: bool
     seed: int = 0
     step: int = 0
     mask: Array | None = None
+    follow: Callable[[Pass], Array] | None = None
 
     def bits(self, name: str) -> Callable[[tuple[int, ...]], Array]:
         """The random numbers of a layer in this pass."""
@@ -165,6 +168,8 @@ def run_forward(
                     f"{_formula(layer, 'forward')} returned the shape {one.output.shape}, "
                     f"its output_shape says {expected}"
                 )
+            if context.follow is not None:
+                one = replace(one, output=context.follow(one))
             passes.append(one)
             x = one.output
             if context.mask is not None and (x.ndim != 3 or len(x) != len(context.mask)):
@@ -307,7 +312,12 @@ class ReferenceExecutor:
         parts = (
             forward(network, X[start : start + _PREDICT_BATCH]) for start in range(0, len(X), _PREDICT_BATCH)
         )
-        return np.concatenate(list(parts)).astype(network.dtype, copy=False)
+        noticed: list[bool] = []
+        with noticing(lambda: noticed.append(True)):
+            a = np.concatenate(list(parts)).astype(network.dtype, copy=False)
+        if noticed:
+            suspect(slice(0, len(X)))
+        return a
 
     def backpropagate(
         self,
@@ -342,6 +352,18 @@ class ReferenceExecutor:
             if not all_finite(one.output.astype(network.dtype)):
                 return f"output of {one.name}"
         return None
+
+    def first_overflow(
+        self, network: Network, X: Array, outputs: Mapping[str, Array] | None
+    ) -> tuple[int, str, str] | None:
+        from chainrule.overflow import first_overflow
+
+        training = outputs is not None
+        if outputs is None:
+            context = Context(training=False)
+            passes = all_passes(run_forward(network, to_columns(X, np.float64), None, np.float64, context))
+            outputs = {one.name: to_rows(one.output) for one in passes}
+        return first_overflow(network, X, outputs, np.float64, training=training)
 
 
 def _value(network: Network, name: str, parameters: Values | None, dtype: Any) -> Array:

@@ -389,3 +389,17 @@ def test_the_check_takes_fewer_samples_of_a_large_network_and_says_so() -> None:
     assert large.document["check"]["samples"] == 2
     assert large.ok
     assert "Every gradient of the batch's first 2 samples beside" in " ".join(str(large).split())
+
+
+@pytest.mark.parametrize("check", [False, "sampled"])
+def test_a_gradient_that_cancels_is_no_disagreement_of_the_kernels(check: bool | str) -> None:
+    """A bias below a batch normalisation has no gradient; what rounding leaves of it has no relative size."""
+    network = cr.Network([cr.Dense(3), cr.BatchNorm(), cr.Dense(2)], input_shape=4)
+    X = np.random.default_rng(0).standard_normal((6, 4))
+    report = cr.explain(network, X, np.zeros((6, 2)), check=check)
+    assert report.ok
+    assert ("check passed" if check else "check not made") in repr(report)
+    report.document["kernels"]["layers"]["dense1"] = "0.5"
+    assert not report.ok
+    assert "KERNELS AND FORMULAS DIFFER" in repr(report)
+    assert "FAILED" not in repr(report)

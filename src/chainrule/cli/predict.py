@@ -17,12 +17,12 @@ from chainrule.cli.output import complain, remark, tell
 from chainrule.cli.runs import open_run
 from chainrule.cli.sources import check_features
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
-from chainrule.data.arrays import all_finite
 from chainrule.data.npz import open_npz
 from chainrule.data.table import read_table
 from chainrule.errors import FileError, NonFiniteError, ShapeError
+from chainrule.executor import suspected
 from chainrule.files import descriptor, write_whole
-from chainrule.finite import output_problem
+from chainrule.finite import problem_of
 from chainrule.shown import shown, storable
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.file)
     if preparation.inputs is not None:
         X = preparation.inputs(X)
-    outputs = network.predict(X, allow_nonfinite=True)
-    if not (arguments.allow_nonfinite or all_finite(outputs)):
+    with suspected() as parts:
+        outputs = network.predict(X, allow_nonfinite=True)
+    if not arguments.allow_nonfinite and (problem := problem_of(network, X, outputs, parts)) is not None:
         raise NonFiniteError(
-            f"{output_problem(network, X, outputs)}; scale the inputs, or train the model again; "
-            "--allow-nonfinite writes what there is"
+            f"{problem}; scale the inputs, or train the model again; --allow-nonfinite writes what there is"
         )
     rows = Rows(network, preparation, outputs, X, arguments.probabilities)
     if arguments.output is None:

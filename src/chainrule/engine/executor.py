@@ -6,7 +6,7 @@ import operator
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +15,10 @@ import numpy as np
 from chainrule.architecture import leaves
 from chainrule.engine.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
+from chainrule.executor import suspect
 from chainrule.losses import Loss
 from chainrule.network import Network
+from chainrule.overflow import first_overflow
 from chainrule.penalties import Penalty, penalty_value
 from chainrule.step import Array, Step
 
@@ -79,7 +81,9 @@ class NativeExecutor:
         """a^L, (N, *output_shape), in the network's dtype."""
         batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
         with self._plan(network, None, batch_size, False) as plan:
-            return plan.predict(X)
+            a = plan.predict(X)
+            _suspect(plan.overflows(), batch_size)
+        return a
 
     def backpropagate(
         self,
@@ -94,6 +98,7 @@ class NativeExecutor:
         """One pass over all samples; a penalty of any kind is added by its formulas."""
         with self._plan(network, loss, len(X), True) as plan:
             data_loss, activations, deltas, gradients = plan.inspect(X, y, weights)
+            _suspect(plan.overflows(), len(X))
         specs = network.parameter_specs
         if penalty is not None:
             for name, W in network.parameters.items():
@@ -107,7 +112,9 @@ class NativeExecutor:
         """(1/m) Σ w_i · value_i of the predictions."""
         batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
         with self._plan(network, loss, batch_size, False) as plan:
-            return plan.evaluate(X, y, weights).loss
+            value = plan.evaluate(X, y, weights).loss
+            _suspect(plan.overflows(), batch_size)
+        return value
 
     def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
@@ -119,3 +126,19 @@ class NativeExecutor:
         plan = Plan(network, batch_size=len(X), keep=True)
         plan.predict(X)
         return plan.first_nonfinite()
+
+    def first_overflow(
+        self, network: Network, X: Array, outputs: Mapping[str, Array] | None
+    ) -> tuple[int, str, str] | None:
+        """The first sample whose outputs are wrong by a number beyond the range, the layer, and what is."""
+        training = outputs is not None
+        if outputs is None:
+            plan = Plan(network, batch_size=len(X), keep=True)
+            plan.predict(X)
+            outputs = plan.outputs(len(X))
+        return first_overflow(network, X, outputs, network.dtype, training=training)
+
+
+def _suspect(batches: list[int], batch_size: int) -> None:
+    for first in batches:
+        suspect(slice(first, first + batch_size))

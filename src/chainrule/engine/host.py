@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.engine.values import Hosted, Value
+from chainrule.executor import noticing
 from chainrule.layers import Layer, call_formula
 from chainrule.layers.randomness import random_bits
 
@@ -35,7 +36,11 @@ class HostWork:
             self._host_loss(what == BACKWARD, samples)
         else:
             call = (self._host_forward, self._host_backward, self._host_renew)[what]
-            call(self._hosts[operation], samples)
+            if what != FORWARD:
+                call(self._hosts[operation], samples)
+                return
+            with noticing(self._native.note_overflow):
+                call(self._hosts[operation], samples)
 
     def _host_forward(self, host: Hosted, samples: int) -> None:
         layer, z, made = host.layer, host.z, host.made

@@ -246,18 +246,29 @@ class Plan(HostWork):
         if not self.keep:
             raise ValueError("a plan that fuses its layers keeps no activations: build it with keep=True")
         loss, gradients = self.gradients(X, targets, weights)
-        shapes = {"input": self.network.input_shape, **self.network.shapes}
-        activations, deltas = {}, {}
+        activations, deltas = self.outputs(len(X)), {}
         for name, number in self._values.items():
-            array = np.empty((len(X), *shapes[name]), self.dtype)
-            self._native.read_value(number, False, array)
-            activations[name] = array
             if self._paired and name == self.network.layers[-1].name:
                 continue
-            array = np.empty_like(array)
+            array = np.empty_like(activations[name])
             self._native.read_value(number, True, array)
             deltas[name] = array
         return loss, activations, deltas, gradients
+
+    def outputs(self, samples: int) -> dict[str, np.ndarray]:
+        """The input and every layer's output of the last batch, of so many samples; needs keep=True."""
+        shapes = {"input": self.network.input_shape, **self.network.shapes}
+        found = {}
+        for name, number in self._values.items():
+            found[name] = np.empty((samples, *shapes[name]), self.dtype)
+            self._native.read_value(number, False, found[name])
+        return found
+
+    def overflows(self) -> list[int]:
+        """The first samples of the batches, of an epoch the first step from 0, in whose forward pass of the
+        last call a number may have gone beyond the range.
+        """
+        return list(self._native.overflows)
 
     def norms(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None

@@ -15,7 +15,7 @@ from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import Outline
 from chainrule.explaining.document import Task, document_of
 from chainrule.explaining.numbers import equals
-from chainrule.explaining.outline import language_from, outline
+from chainrule.explaining.outline import check_text, language_from, outline
 from chainrule.explaining.writing import PathLike, write_text, write_with_pictures
 from chainrule.formulas import trace
 from chainrule.formulas.notation import notation_from
@@ -118,8 +118,10 @@ class Report:
     def ok(self) -> bool:
         """Whether the gradient check passed (or was not made) and kernels and formulas agree."""
         check = self.document["check"] or {}
-        worst = max((float(e) for e in self.document["kernels"]["layers"].values()), default=0.0)
-        return bool(check.get("ok", True)) and worst < 1e-9
+        return bool(check.get("ok", True)) and self._kernels_agree()
+
+    def _kernels_agree(self) -> bool:
+        return all(float(error) < 1e-9 for error in self.document["kernels"]["layers"].values())
 
     def outline(
         self, *, language: str | None = None, notation: str | None = None, linear: bool = False
@@ -221,7 +223,12 @@ class Report:
 
     def __repr__(self) -> str:
         meta = self.document["meta"]
-        check = "check passed" if self.ok else "CHECK FAILED"
+        made = self.document["check"] or {}
+        check = f"check {check_text(made).en}"
+        if "ok" in made:
+            check = "check passed" if made["ok"] else "CHECK FAILED"
+        if not self._kernels_agree():
+            check += ", KERNELS AND FORMULAS DIFFER"
         return (
             f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J "
             f"{equals(float(self.document['loss']['J']), 6)}, {check}; "

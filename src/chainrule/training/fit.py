@@ -15,6 +15,8 @@ import numpy as np
 
 from chainrule.constraints import MaxNorm, constraint_from
 from chainrule.errors import DataError, NonFiniteError, describe
+from chainrule.executor import suspect, suspected
+from chainrule.finite import inside_problem
 from chainrule.keywords import teach
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
@@ -261,6 +263,9 @@ class _Run:
             raise self.nonfinite()
         if result.outcome == "stopped":
             return
+        for step in self.plan.overflows():  # with the parameters of the epoch's end: those then are gone
+            X = training.X[order[step * self.batch_size : (step + 1) * self.batch_size]]
+            self.look_inside(X, [slice(0, len(X))], f"the batch of step {step + 1}")
         validation_loss, validation_accuracy = self.validate()
         measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
         row = Row(number, *measured, rate=float(rates[0]), seconds=time.perf_counter() - started)
@@ -295,13 +300,27 @@ class _Run:
         if part is None:
             return None, None
         piece = self.batch_size * math.ceil(EVALUATION_PIECE / self.batch_size)
-        loss, accuracy = evaluate(self.plan, part, piece)
+        with suspected() as parts:
+            loss, accuracy = evaluate(self.plan, part, piece)
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the validation loss became {loss} after epoch {self.number} while the training "
                 "loss is finite: look for extreme values in the validation data, or lower the rate"
             )
+        if parts:
+            self.look_inside(part.X, parts, "the validation data")
         return loss, accuracy
+
+    def look_inside(self, X: Any, parts: list[slice], what: str) -> None:
+        """NonFiniteError where the network hides a number beyond the range from its outputs for X."""
+        if not self.store():
+            raise self.nonfinite()
+        for part in parts:
+            if (found := inside_problem(self.network, X, part)) is not None:
+                raise NonFiniteError(
+                    f"after epoch {self.number} {found[0]} (X: {what}). Lower the rate, or check the scale "
+                    "of the data and of the initial weights"
+                )
 
     def store(self) -> bool:
         """Give the network the plan's parameters, if newer; False and no change if they are not finite."""
@@ -344,6 +363,8 @@ def evaluate(plan: Plan, part: Part, piece: int) -> tuple[float, float | None]:
         rows = slice(start, start + piece)
         weights = None if part.weights is None else part.weights[rows]
         result = plan.evaluate(part.X[rows], part.targets[rows], weights)
+        for first in plan.overflows():
+            suspect(slice(start + first, min(start + first + plan.batch_size, len(part.X))))
         samples = len(part.X[rows])
         losses.append(result.loss * samples)
         if result.accuracy is not None:
