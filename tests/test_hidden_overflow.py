@@ -21,7 +21,7 @@ HIDING: dict[str, tuple[list[cr.Layer], float]] = {  # and the value in truth, o
     "hard sigmoid": ([cr.HardSigmoid()], 0.5),
     "hard tanh": ([cr.HardTanh()], 0.0),
     "tanh within": ([cr.Sequential([cr.Tanh(), cr.Dense(2)])], 0.0),
-    "sigmoid and another": ([cr.Residual([cr.Dense(2)]), cr.Sigmoid(), cr.Dense(2)], 0.0),
+    "sigmoid and another": ([cr.Sigmoid(), cr.Residual([cr.Dense(2)]), cr.Dense(2)], 0.0),
 }
 
 
@@ -29,10 +29,10 @@ class Squashed(cr.Activation):
     """A layer of one's own, compiled to a program."""
 
     def f(self, z: Any) -> Any:
-        return z / (1 + abs(z))
+        return 1 / (1 + z**2)
 
     def df(self, z: Any) -> Any:
-        return 1 / (1 + abs(z)) ** 2
+        return -2 * z / (1 + z**2) ** 2
 
 
 class Clipped(cr.Layer):
@@ -45,16 +45,16 @@ class Clipped(cr.Layer):
         return 4 * d * (np.abs(4 * x) < 1)
 
 
-def network(*layers: cr.Layer, dtype: str) -> cr.Network:
-    """z = 2 x₁ + 2 x₂ for every unit of the first layer."""
-    first = cr.Dense(2, name="first", bias=False, initializer=cr.Constant(2.0))
-    return cr.Network([first, *layers], input_shape=2, dtype=dtype, seed=3)
+def network(*layers: cr.Layer, dtype: str, units: int = 2) -> cr.Network:
+    """z = 2 (x₁ + x₂ + x₃) for every unit of the first layer."""
+    first = cr.Dense(units, name="first", bias=False, initializer=cr.Constant(2.0))
+    return cr.Network([first, *layers], input_shape=3, dtype=dtype, seed=3)
 
 
 def hidden(dtype: str, samples: int = 700, at: tuple[int, ...] = (601,)) -> np.ndarray:
-    X = np.random.default_rng(1).standard_normal((samples, 2)).astype(dtype)
-    for i in at:
-        X[i] = LARGEST[dtype], -LARGEST[dtype]
+    X = np.random.default_rng(1).standard_normal((samples, 3)).astype(dtype)
+    for i in at:  # 2 x₁ is beyond the range, 2 x₂ is not: z becomes ∞ where it is 0
+        X[i] = LARGEST[dtype], -LARGEST[dtype] / 2, -LARGEST[dtype] / 2
     return X
 
 
@@ -74,15 +74,16 @@ def test_what_bounds_an_infinite_z_is_refused(
     X = hidden(dtype)
     a = net.predict(X, allow_nonfinite=True)
     assert np.isfinite(a).all()
-    with pytest.raises(cr.NonFiniteError, match=r"the output of first for sample 601 of X is (inf|NaN|-inf)"):
+    with pytest.raises(cr.NonFiniteError, match=r"the output of first for sample 601 of X is inf"):
         net.predict(X)
     rest = np.delete(X, 601, axis=0)
     assert np.array_equal(net.predict(rest), np.delete(a, 601, axis=0))
 
 
 def test_every_door_refuses_with_any_number_of_threads(threads: int) -> None:
-    net, X = network(cr.Dense(40), cr.Sigmoid(), dtype="float32"), hidden("float32", 300, at=(257, 290))
-    y = np.zeros((300, 40))
+    """The first layer is large enough to be shared among them."""
+    net = network(cr.Sigmoid(), cr.Dense(40), cr.Sigmoid(), dtype="float32", units=256)
+    X, y = hidden("float32", 300, at=(130, 290)), np.zeros((300, 40))
     for call in (
         lambda **o: net.predict(X, **o),
         lambda **o: net.loss(X, y, loss=cr.SquaredError(), **o),
@@ -91,7 +92,7 @@ def test_every_door_refuses_with_any_number_of_threads(threads: int) -> None:
         lambda **o: net.accuracy(X, np.eye(40)[np.zeros(300, int)], **o),
         lambda **o: net.classify(X, **o),
     ):
-        with pytest.raises(cr.NonFiniteError, match=r"first for sample 257 of X is .*allow_nonfinite=True"):
+        with pytest.raises(cr.NonFiniteError, match=r"first for sample 130 of X is .*allow_nonfinite=True"):
             call()
         call(allow_nonfinite=True)
 
@@ -113,9 +114,9 @@ def test_a_layer_of_ones_own_that_hides_its_own_overflow(layer: cr.Layer, dtype:
     X = hidden(dtype, 40, at=(33,))
     with pytest.raises(cr.NonFiniteError, match=r"the output of first for sample 33"):
         network(layer, dtype=dtype).predict(X)
-    alone = cr.Network([type(layer)()], input_shape=2, dtype=dtype)
-    found = alone.predict(X)  # whatever overflows within: ±1 is what the formula gives
-    assert np.allclose(found[33], [1, -1])
+    alone = cr.Network([type(layer)()], input_shape=3, dtype=dtype)
+    found = alone.predict(X)  # z² and 4 z overflow, and what the formulas give of them is right
+    assert found[33].tolist() == ([0, 0, 0] if isinstance(layer, Squashed) else [1, -1, -1])
 
 
 @pytest.mark.parametrize("cell", [cr.RNN, cr.LSTM, cr.GRU])
@@ -160,7 +161,7 @@ def test_what_is_right_stands() -> None:
         (cr.Sigmoid(), [1.0, 0.0]),
         (cr.Softplus(), [1000.0, 0.0]),
         (cr.GELU(), [1000.0, 0.0]),
-        (Squashed(), [1000 / 1001, -1000 / 1001]),
+        (Squashed(), [1 / 1000001, 1 / 1000001]),
     ):
         for dtype in ("float32", "float64"):
             net = cr.Network([layer], input_shape=2, dtype=dtype)
@@ -182,7 +183,7 @@ def overflows(net: cr.Network, X: Any) -> list[int]:
 
 def healthy() -> dict[str, tuple[list[cr.Layer], tuple[int, ...]]]:
     cells = {
-        cell.__name__: ([cell(5, return_sequences=True), cell(3), cr.Dense(2)], (6, 3))
+        cell.__name__: ([cell(5, outputs="all"), cell(3), cr.Dense(2)], (6, 3))
         for cell in (cr.RNN, cr.LSTM, cr.GRU)
     }
     activations = [cr.ReLU(), cr.LeakyReLU(), cr.PReLU(), cr.ELU(), cr.SELU(), cr.GELU(), cr.SiLU()]
@@ -199,7 +200,7 @@ def healthy() -> dict[str, tuple[list[cr.Layer], tuple[int, ...]]]:
     }
     steps: dict[str, list[cr.Layer]] = {
         "attention": [cr.PositionalEncoding(), cr.MultiHeadAttention(2), cr.LayerNorm(), cr.Dense(3)],
-        "masked": [cr.Masking(), cr.LSTM(4, return_sequences=True), cr.GlobalAveragePool(), cr.Dense(2)],
+        "masked": [cr.Masking(), cr.LSTM(4, outputs="all"), cr.GlobalAveragePool(), cr.Dense(2)],
         "one step": [cr.Conv1D(4, 3, padding=1), cr.L2Pool1D(2), cr.Flatten(), cr.Dense(2)],
     }
     return {
@@ -211,7 +212,7 @@ def healthy() -> dict[str, tuple[list[cr.Layer], tuple[int, ...]]]:
 
 
 @machines
-@pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 30.0])
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 10.0])
 def test_healthy_networks_are_never_looked_into(level: str, dtype: str, scale: float) -> None:
     """No kernel raises what the processor notes where all numbers are ordinary, empty lanes included."""
     for name, (layers, shape) in healthy().items():
@@ -233,10 +234,10 @@ def test_numpy_keeps_its_own_notice() -> None:
 
 
 def test_fit_ends_where_validation_or_training_hides_an_overflow() -> None:
-    X, y = np.random.default_rng(1).standard_normal((40, 2)), np.zeros((40, 2))
+    X, y = np.random.default_rng(1).standard_normal((40, 3)), np.zeros((40, 2))
     other = hidden("float32"), np.zeros((700, 2))
     with pytest.raises(cr.NonFiniteError, match=r"after epoch 1 the output of first for sample 601"):
-        cr.fit(network(cr.Sigmoid(), dtype="float32"), X, y, epochs=3, validation=other)
-    X[17] = 3e38, -3e38
+        cr.fit(network(cr.Sigmoid(), dtype="float32"), X, y, loss=cr.SquaredError(), validation=other)
+    X[17] = 3e38, -1.5e38, -1.5e38
     with pytest.raises(cr.NonFiniteError, match=r"after epoch 1 the output of first for sample \d+ of X"):
-        cr.fit(network(cr.Sigmoid(), dtype="float32"), X, y, epochs=3, optimizer=cr.SGD(0.0))
+        cr.fit(network(cr.Sigmoid(), dtype="float32"), X, y, loss=cr.SquaredError(), optimizer=cr.SGD(1e-9))

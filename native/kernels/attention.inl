@@ -123,7 +123,8 @@ inline void attention_softmax(T* row, const T* mask, int count, int keys) {
     store(row + j * L, e);
     seen.add(e);
   }
-  const Vec<T> sum = seen.value(), scale = sum == T(0) ? Vec<T>{} : T(1) / sum;   // 0: no key is seen
+  const Vec<T> sum = seen.value(), none_seen = sum == T(0) ? broadcast<T>(T(1)) : Vec<T>{};
+  const Vec<T> scale = (T(1) - none_seen) / (sum + none_seen);   // 0 where no key is seen, without a division by 0
   for (int j = 0; j < count; j++) store(row + j * L, load(row + j * L) * scale);
   for (int j = count; j < keys; j++) store(row + j * L, Vec<T>{});
 }

@@ -42,7 +42,7 @@ def first_overflow(
     def follow(one: Pass) -> Array:
         a = to_columns(outputs[one.name], wide)
         right = np.asarray(one.output, dtype=wide)
-        apart = (a != right) & (~np.isfinite(a) if holds and _linear(one) else _far(a, right))
+        apart = (a != right) & (~np.isfinite(a) if holds and _linear(one) else _far(a, right, dtype))
         if not holds:  # long double is float64 here: what is infinite in both may be finite in truth
             apart = ~np.isfinite(a)
         for i in np.flatnonzero(apart.reshape(-1, apart.shape[-1]).any(axis=0)):
@@ -63,10 +63,10 @@ def _linear(one: Pass) -> bool:
     return isinstance(one.layer, Dense | Convolution)
 
 
-def _far(a: Array, right: Array) -> Array:
+def _far(a: Array, right: Array, dtype: Any) -> Array:
     largest = np.abs(np.where(np.isfinite(right), right, 0)).max(axis=tuple(range(right.ndim - 1)))
     both_none = np.isnan(a) & np.isnan(right)
-    far: Array = ~(np.abs(a - right) <= _APART * largest) & ~both_none
+    far: Array = ~(np.abs(a - right) <= _APART * largest + np.finfo(dtype).tiny) & ~both_none
     return far
 
 
