@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 import numpy as np
 
 from chainrule.cli.runs import open_run
-from chainrule.cli.sources import check_features
+from chainrule.cli.sources import check_features, texts
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
 from chainrule.data.npz import open_npz
 from chainrule.data.table import read_table
@@ -80,7 +80,7 @@ def read_npz(path: Path, x: str, target: str) -> Inputs:
         if target not in archive.names:
             return Inputs(inputs)
         try:
-            return Inputs(inputs, archive.read(target, len(inputs), x))
+            return Inputs(inputs, texts(archive.read(target, len(inputs), x), path))
         except FileError as error:
             print(f"chainrule: not compared with the target: {error}", file=sys.stderr)
             return Inputs(inputs)

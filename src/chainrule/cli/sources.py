@@ -73,7 +73,7 @@ def load_problem(arguments: argparse.Namespace) -> Problem:
     if suffix == ".npz":
         inputs, target = load_npz(path, arguments.x, arguments.target or "y")
         assert target is not None  # it was asked for
-        problem = array_problem(path.stem, inputs, target, arguments)
+        problem = array_problem(path.stem, inputs, texts(target, path), arguments)
         problem.target_name = arguments.target or "y"
         return problem
     raise FileError(
@@ -162,6 +162,18 @@ def check_features(X: Array) -> Array:
         if not np.isfinite(X).all():
             raise DataError(f"the inputs hold NaN or infinity in sample {first_bad(X)}")
     return X
+
+
+def texts(target: Array, path: Path) -> Array:
+    """Names that were saved as bytes as the texts that they are; FileError where they are none."""
+    if target.dtype.kind != "S":
+        return target
+    try:
+        return np.char.decode(target, "utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path}: the target holds bytes that are no text in UTF-8 ({error.reason})"
+        ) from None
 
 
 def as_labels(y: Array, name: str) -> Array:
