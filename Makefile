@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # The package is built and installed again when one of these is newer than the stamp of the last installation.
@@ -11,11 +12,12 @@ SOURCES := pyproject.toml CMakeLists.txt \
 	$(shell find src native -type f ! -name '*.pyc' ! -name '*.so' 2>/dev/null)
 NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
 
-.PHONY: help digits test lint docs bench clean distclean
+.PHONY: help digits test test-fast lint docs bench clean distclean
 
 help:
 	@echo "make digits     install chainrule into $(VENV) and train on 1 797 handwritten digits"
 	@echo "make test       every check: ruff, mypy, clang-format, then the test suite"
+	@echo "make test-fast  the tests that need no browser, no other process and no long run: within a minute"
 	@echo "make lint       the checks without the tests"
 	@echo "make docs       the documentation, its examples run as tests (docs/_build/html)"
 	@echo "make bench      chainrule beside PyTorch and JAX, in $(BENCH_VENV) (downloads several hundred MB)"
@@ -24,9 +26,16 @@ help:
 digits: $(VENV)/.installed-digits
 	$(BIN)/chainrule train digits
 
+# Each worker takes a half of the tests in their order, and then from what the other has left: files that share networks and
+# a browser stay together.
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
+
 # The tests run even when a lint complains, so that pytest's summary always ends the output.
 test: $(VENV)/.installed-test $(VENV)/.looked-for-browser
-	@status=0; $(MAKE) --no-print-directory lint || status=1; $(BIN)/python -m pytest || status=1; exit $$status
+	@status=0; $(MAKE) --no-print-directory lint || status=1; $(PYTEST) || status=1; exit $$status
+
+test-fast: $(VENV)/.installed-test
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
-"""Fixtures of all tests: a browser, started once, and pages of it."""
+"""Fixtures of all tests: Ctrl-C that arrives, a browser, started once, and pages of it."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,19 @@ from tests.browser.chromium import NAMES, Browser, find
 from tests.browser.page import Page
 
 _NO_BROWSER = f"no browser: run tests/browser/install.sh, or set CHROMIUM to the path of {NAMES[1]}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt here and in every process that a test starts.
+
+    A shell starts what ends in `&` with SIGINT ignored: Python then installs no handler, nor do its children.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

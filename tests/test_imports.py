@@ -11,14 +11,15 @@ PACKAGE = Path(chainrule.__file__).parent
 
 # Lowest first. A module may import from its own row and from the rows above it in this list.
 LAYERS = (
-    ("version", "errors", "files", "scalars", "tables", "keywords", "_native"),
+    ("version", "shown", "errors", "files", "foreign", "keywords"),
+    ("memory", "norms", "scalars", "tables", "_native"),
     ("formulas",),
     ("initializers",),
     ("layers",),
     ("constraints", "losses", "penalties"),
     ("data",),
     ("architecture", "containers", "parameters", "step", "storage", "theta"),
-    ("executor", "per_sample", "summary"),
+    ("executor", "finite", "per_sample", "summary"),
     ("network",),
     ("reference",),
     ("engine",),

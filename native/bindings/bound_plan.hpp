@@ -205,11 +205,11 @@ class BoundPlan : public Plan<T> {
     const Batch batch = make_batch(*this, input, output, x, scale, targets, weights);
     const int64_t rows = int64_t(x.shape(0));
     if (rows < 1 || rows > this->batch_size()) throw nb::value_error("between one sample and the batch size are needed");
-    double* squares = checked(out, rows, "the norms");
+    double* found = checked(out, rows, "the norms");
     const WithoutGil release;
     const Interruptible asking(*this);
-    const double loss = this->squares(batch, int(rows), squares).loss / double(rows);
-    for (int64_t i = 0; i < rows; i++) squares[i] = std::sqrt(squares[i]) * double(rows);
+    const double loss = Plan<T>::norms(batch, int(rows), found).loss / double(rows);
+    for (int64_t i = 0; i < rows; i++) found[i] *= double(rows);
     return loss;
   }
 

@@ -7,9 +7,10 @@
 #include "bound_plan.hpp"
 #include "program.hpp"
 
-// threadpoolctl finds the pool by these names (chainrule/engine/isa.py registers them).
+// threadpoolctl finds the pool by these names (chainrule/engine/isa.py registers them). It gives back what it was told, so
+// it is told what the process has, never the number of the call around it.
 extern "C" {
-__attribute__((visibility("default"))) int chainrule_get_num_threads() { return ThreadPool::instance().threads(); }
+__attribute__((visibility("default"))) int chainrule_get_num_threads() { return ThreadPool::instance().threads_set(); }
 __attribute__((visibility("default"))) void chainrule_set_num_threads(int count) { ThreadPool::instance().set_threads(count); }
 }
 
@@ -269,12 +270,16 @@ double peak(const std::string& level) {
   return best;
 }
 
+void check_thread_count(int count) {
+  if (count < 1 || count > 256) throw nb::value_error("the number of threads must be between 1 and 256");
+}
+
 }   // namespace
 
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 1;
+  m.attr("INTERFACE") = 2;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_program(m);
@@ -288,10 +293,23 @@ NB_MODULE(_native, m) {
       "level"_a);
   m.def("threads", [] { return ThreadPool::instance().threads(); });
   m.def("default_threads", &default_threads);
+  // A context manager in C++: no signal's handler runs between its beginning and Python's promise to end it.
+  nb::class_<ThreadsOfCall>(m, "ThreadsOfCall")
+      .def(
+          "__init__",
+          [](ThreadsOfCall* own, int count) {
+            check_thread_count(count);
+            new (own) ThreadsOfCall(count);
+          },
+          "count"_a)
+      .def("__enter__", &ThreadsOfCall::begin)
+      .def(
+          "__exit__", [](ThreadsOfCall& own, nb::handle, nb::handle, nb::handle) { own.end(); }, "type"_a.none(),
+          "value"_a.none(), "traceback"_a.none());
   m.def(
       "set_threads",
       [](int count) {
-        if (count < 1 || count > 256) throw nb::value_error("the number of threads must be between 1 and 256");
+        check_thread_count(count);
         const WithoutGil release;
         ThreadPool::instance().set_threads(count);
       },

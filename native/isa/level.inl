@@ -37,7 +37,7 @@ constexpr Kernels<T> table() {
   k.dense_backward_units = dense_backward_units<T>;
   k.dense_gradient_units = dense_gradient_units<T>;
   k.dense_scratch = dense_scratch<T>;
-  k.dense_squares = dense_squares<T>;
+  k.dense_norms = dense_norms<T>;
   k.conv_packed_size = conv_packed_size<T>;
   k.conv_pack_forward = conv_pack_forward<T>;
   k.conv_pack_backward = conv_pack_backward<T>;

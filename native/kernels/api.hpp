@@ -84,7 +84,7 @@ struct ConvArgs {
   int groups = 1;   // of channels and filters
   bool transposed = false;
   int blocks, samples, parts;
-  T* squares = nullptr;      // weight gradient: where the squared norms of the samples' own gradients go, [unit][block][lane]
+  double* norms = nullptr;   // weight gradient: where the norms of the samples' own gradients go, [unit][block][lane]
   bool accumulate = false;   // weight gradient: add to what is there
   Post<T> post;
 };
@@ -175,7 +175,7 @@ struct LossArgs {
   const T* targets;               // [blocks][size][lane], or null where labels are given
   const T* labels;                // [blocks][height · width][lane]: class numbers, exact in T
   const T* weights;               // [blocks][lane]: sample weight / m, zero in lanes without a sample
-  T* loss;                        // [blocks][lane]: weighted loss of each sample
+  double* loss;                   // [blocks][lane]: weighted loss of each sample
   T* correct;                     // [blocks][lane]: 1 where the sample is classified rightly
   T scale;                        // 1, or 1 / outputs for the mean over outputs
   T delta_cut;                    // Huber: where the parabola ends
@@ -241,7 +241,7 @@ struct ProgramArgs {
   int samples;   // of a backward pass: in the lanes behind them δ is 0, and 0/0 is not summed; 0: all lanes count
 };
 
-// Normalisation over a batch or over groups; what lies where stands in kernels/normalization.inl.
+// Normalisation over a batch, over groups or over features; what lies where stands in kernels/normalization.inl.
 template <class T>
 struct NormArgs {
   Map<T> x, z, x_delta, z_delta;
@@ -252,8 +252,10 @@ struct NormArgs {
   T *mean_e, *mean_ex;    // backward: ⟨e⟩ and ⟨e x̂⟩ with e = γ δ
   ptrdiff_t stat_block;   // from one block's groups to the next; 0 of a batch
   T* unbiased;            // [channel]: the variance of a batch with N − 1
-  T* partial;             // [part][2][channel][lane]
+  double* partial;        // [part][2][channel][lane]
   bool batch;
+  bool each_position = false;   // a group is the features of one position, not channels at all of them
+  bool centred = true;          // without a mean, and then without β
   int groups, blocks, samples, parts;
   double epsilon;
   Post<T> post;   // forward: the activation of z; backward: f' of the layer below
@@ -273,9 +275,9 @@ template <class T>
 struct UpdateArgs {
   T* theta;
   const T* gradient;
-  T* first;                   // velocity, or first moment
-  T* second;                  // second moment
-  const double* rate_scale;   // null, or the clipping factor of this step
+  T* first;    // velocity, or first moment
+  T* second;   // second moment
+  T clip[2];   // the clipping factor of this step, in two factors: one alone might be subnormal
   Rule rule;
   T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty,
       penalty1;     // penalty · θ + penalty1 · sign θ
@@ -306,7 +308,7 @@ struct Kernels {
   int (*dense_backward_units)(const DenseArgs<T>&);
   int (*dense_gradient_units)(const DenseArgs<T>&);
   size_t (*dense_scratch)(int samples);
-  void (*dense_squares)(const DenseArgs<T>&, T* squares, int begin, int end);   // unit: block
+  void (*dense_norms)(const DenseArgs<T>&, double* norms, int begin, int end);   // of the samples' own gradients; unit: block
 
   size_t (*conv_packed_size)(const ConvArgs<T>&);                       // scalars needed in `packed`, forward and backward
   void (*conv_pack_forward)(const ConvArgs<T>&, int begin, int end);    // unit: filter
@@ -361,11 +363,11 @@ struct Kernels {
   void (*norm_batch_sums)(const NormArgs<T>&, bool squares, int begin, int end);     // unit: part
   void (*norm_batch_finish)(const NormArgs<T>&, bool squares, int begin, int end);   // unit: channel
   void (*norm_running)(const NormArgs<T>&, int begin, int end);                      // unit: channel
-  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);             // unit: group of a block
+  void (*norm_group_statistics)(const NormArgs<T>&, int begin, int end);             // unit: group or position of a block
   void (*norm_forward)(const NormArgs<T>&, int begin, int end);                      // unit: row of a block
   void (*norm_gradient_sums)(const NormArgs<T>&, int begin, int end);                // unit: part
   void (*norm_gradient_finish)(const NormArgs<T>&, int begin, int end);              // unit: channel
-  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);               // unit: group of a block
+  void (*norm_group_averages)(const NormArgs<T>&, int begin, int end);               // unit: group or position of a block
   void (*norm_backward)(const NormArgs<T>&, int begin, int end);                     // unit: row of a block
   void (*dropout)(const DropoutArgs<T>&, int begin, int end);                        // unit: row of a block
 
@@ -385,8 +387,8 @@ struct Kernels {
   // unit: group of `units` units, of `length` weights each
   void (*limit_norms)(T* theta, int64_t length, int64_t units, double limit, int begin, int end);
   double (*peak)(int64_t rounds);   // runs independent multiply-add chains, returns how many floating-point operations
-  // Σ (v + factor·o + sign_factor·sign o)²
-  double (*square_sum)(const T* values, const T* other, T factor, T sign_factor, size_t begin, size_t end);
+  // Σ s² (v + factor·o + sign_factor·sign o)²
+  double (*square_sum)(const T* values, const T* other, T factor, T sign_factor, double s, size_t begin, size_t end);
 };
 
 // kind of `gather`

@@ -25,9 +25,15 @@ struct Products {
   bool add = false;
 };
 
-template <class T, int R, int C>
+template <class T, int R, int C, bool folds>
 inline void products_tile(const Products<T>& g, int i, int j) {
   Vec<T> acc[R][C] = {};
+  Wide<T> total[R][C];
+  if (folds)
+#pragma GCC unroll 8
+    for (int p = 0; p < R; p++)
+#pragma GCC unroll 8
+      for (int q = 0; q < C; q++) total[p][q] = Wide<T>{};
   const T *a = g.a + i * g.a_row, *b = g.b + j * g.b_row;
   for (int k = 0; k < g.terms; k++, a += g.a_step, b += g.b_step) {
     Vec<T> bv[C];
@@ -39,7 +45,13 @@ inline void products_tile(const Products<T>& g, int i, int j) {
 #pragma GCC unroll 8
       for (int q = 0; q < C; q++) acc[p][q] += av * bv[q];
     }
+    if (folds && (k + 1) % fold_terms == 0) fold_into<T, R, C>(acc, total);
   }
+  if (folds)
+#pragma GCC unroll 8
+    for (int p = 0; p < R; p++)
+#pragma GCC unroll 8
+      for (int q = 0; q < C; q++) acc[p][q] = narrow<T>(total[p][q] + widen<T>(acc[p][q]));
 #pragma GCC unroll 8
   for (int p = 0; p < R; p++)
 #pragma GCC unroll 8
@@ -51,7 +63,7 @@ inline void products_tile(const Products<T>& g, int i, int j) {
 
 template <class T, int R, int C>
 inline void products_rows(const Products<T>& g, int i, int j, int rows) {
-  if (rows == R) return products_tile<T, R, C>(g, i, j);
+  if (rows == R) return is_long<T>(g.terms) ? products_tile<T, R, C, true>(g, i, j) : products_tile<T, R, C, false>(g, i, j);
   if constexpr (R > 1) products_rows<T, R - 1, C>(g, i, j, rows);
 }
 template <class T, int C>
@@ -100,7 +112,8 @@ template <class T>
 inline void attention_softmax(T* row, const T* mask, int count, int keys) {
   constexpr int L = lanes<T>;
   const Vec<T> none = broadcast<T>(T(-__builtin_inf()));
-  Vec<T> most = broadcast<T>(is_float<T> ? T(-__FLT_MAX__) : T(-__DBL_MAX__)), sum{};
+  Vec<T> most = broadcast<T>(is_float<T> ? T(-__FLT_MAX__) : T(-__DBL_MAX__));
+  LongSum<T> seen;
   for (int j = 0; j < count; j++) {
     if (mask) store(row + j * L, load(mask + j * L) != T(0) ? load(row + j * L) : none);
     most = at_least<T>(load(row + j * L), most);
@@ -108,9 +121,9 @@ inline void attention_softmax(T* row, const T* mask, int count, int keys) {
   for (int j = 0; j < count; j++) {
     const Vec<T> e = exp<T>(load(row + j * L) - most);
     store(row + j * L, e);
-    sum += e;
+    seen.add(e);
   }
-  const Vec<T> scale = sum == T(0) ? Vec<T>{} : T(1) / sum;   // 0: no key is seen
+  const Vec<T> sum = seen.value(), scale = sum == T(0) ? Vec<T>{} : T(1) / sum;   // 0: no key is seen
   for (int j = 0; j < count; j++) store(row + j * L, load(row + j * L) * scale);
   for (int j = count; j < keys; j++) store(row + j * L, Vec<T>{});
 }
@@ -162,8 +175,9 @@ static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T*
       for (int n = 0; n < queries; n++) {
         const T* an = a + n * row;
         T* bn = b + n * row;
-        Vec<T> sum{};
-        for (int j = 0; j < keys; j++) sum += load(an + j * L) * load(bn + j * L);
+        LongSum<T> dot;
+        for (int j = 0; j < keys; j++) dot.add(load(an + j * L) * load(bn + j * L));
+        const Vec<T> sum = dot.value();
         for (int j = 0; j < keys; j++) store(bn + j * L, load(an + j * L) * (load(bn + j * L) - sum) * g.scale);
       }
       products<T>({b, k, h.at(g.q_delta) + i * h.step, row, L, L, packed, h.step, L, queries, h.features, keys});

@@ -193,7 +193,7 @@ struct Pairs {
 // Weight gradient of C filters and P consecutive (kernel column, channel) pairs of one kernel row: lanes accumulate the
 // gradients of their own samples; only the end sums over them.
 // With the bias, its gradient (conv 3: the sum of δ over positions and samples) is summed on the way.
-template <class T, int C, int P, bool with_bias>
+template <class T, int C, int P, bool with_bias, bool folds>
 __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pairs& at) {
   constexpr int L = lanes<T>;
   const int filter = at.filter;
@@ -204,31 +204,56 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
 #pragma GCC unroll 16
     for (int p = 0; p < P; p++) acc[c][p] = Vec<T>{};
   Vec<T> bias[C] = {};
+  Wide<T> total[C][P] = {}, total_bias[C] = {};
+  int pending = 0;
+  const auto fold = [&]() __attribute__((always_inline)) {
+    fold_into<T, C, P>(acc, total);
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) total_bias[c] += widen<T>(bias[c]), bias[c] = Vec<T>{};
+    pending = 0;
+  };
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
       const T* x =
           g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + at.m * g.dilation_h) * g.x.row + at.offset;
       const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
-      for (int j = 0; j < g.z.width; j++, x += step, d += d_step) {
-        Vec<T> xv[P];
+      for (int j0 = 0; j0 < g.z.width; j0 += fold_terms) {
+        const int j1 = g.z.width - j0 < fold_terms ? g.z.width : j0 + fold_terms;
+        for (int j = j0; j < j1; j++, x += step, d += d_step) {
+          Vec<T> xv[P];
 #pragma GCC unroll 16
-        for (int p = 0; p < P; p++) xv[p] = load(x + p * L);
+          for (int p = 0; p < P; p++) xv[p] = load(x + p * L);
 #pragma GCC unroll 16
-        for (int c = 0; c < C; c++) {
-          const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
-          if (with_bias) bias[c] += dv;
+          for (int c = 0; c < C; c++) {
+            const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
+            if (with_bias) bias[c] += dv;
 #pragma GCC unroll 16
-          for (int p = 0; p < P; p++) acc[c][p] += dv * xv[p];
+            for (int p = 0; p < P; p++) acc[c][p] += dv * xv[p];
+          }
         }
+        pending += j1 - j0;
+        if (folds && pending >= fold_terms) fold();
       }
     }
-  if (g.squares) {
-    Vec<T> squares{};
-    for (int c = 0; c < C && filter + c < at.filters; c++) {
-      for (int p = 0; p < P; p++) squares += acc[c][p] * acc[c][p];
-      if (with_bias) squares += bias[c] * bias[c];
+  if (folds)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) {
+      bias[c] = narrow<T>(total_bias[c] + widen<T>(bias[c]));
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) acc[c][p] = narrow<T>(total[c][p] + widen<T>(acc[c][p]));
     }
-    store(g.squares, squares);
+  if (g.norms) {
+    T kept[C * (P + 1) * L] __attribute__((aligned(64)));   // an address of the accumulators would cost them their registers
+    const int count = at.filters - filter < C ? at.filters - filter : C;
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) {
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) store(kept + (c * (P + 1) + p) * L, acc[c][p]);
+      store(kept + (c * (P + 1) + P) * L, bias[c]);   // 0 without a bias
+    }
+    store_wide<T>(g.norms, lane_norms<T>([&](auto&& body) {
+                    for (int i = 0; i < count * (P + 1); i++) body(load(kept + i * L));
+                  }));
   }
   const ptrdiff_t row = ptrdiff_t(g.kernel_w) * group_channels<T>(g);
 #pragma GCC unroll 16
@@ -253,8 +278,12 @@ __attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pair
 }
 template <class T, int C, int P>
 inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
-  if (pairs == P)
-    return g.bias_gradient && at.m == 0 && at.pair == 0 ? correlate<T, C, P, true>(g, at) : correlate<T, C, P, false>(g, at);
+  if (pairs == P) {
+    const bool with_bias = g.bias_gradient && at.m == 0 && at.pair == 0;
+    if (is_long<T>(int64_t(g.blocks) * g.z.height * g.z.width))
+      return with_bias ? correlate<T, C, P, true, true>(g, at) : correlate<T, C, P, false, true>(g, at);
+    return with_bias ? correlate<T, C, P, true, false>(g, at) : correlate<T, C, P, false, false>(g, at);
+  }
   if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
 }
 
@@ -306,18 +335,34 @@ static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
   const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
   const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
   const ptrdiff_t d_panel = d_row * g.z.height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
-  const Runs runs{width, g.samples, g.samples};
+  // Runs and folds as `correlate` has them: a single sample has the same bits there.
+  const int most = fold_terms / g.samples;
   for (int unit = begin; unit < end; unit++) {
     const int j = unit % steps * O, r = unit / steps % chunks * few_pairs, m = unit / steps / chunks;
     const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
-    T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
+    const int across = j + O <= columns ? O : 1, size = rows * L;
+    T run[O * few_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
+    double total[O * few_pairs * L] = {};
+    int pending = 0;
     for (int i = 0; i < g.z.height; i++) {
       const T* x = g.x.data + (ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) * g.x.row +
                    (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
       const T* d = g.partial + j * d_panel + i * d_row;
-      if (j + O <= columns) outer_rows<T, O>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);
-      else outer_rows<T, 1>(x, x_step, d, d_panel, gradient, g_panel, rows, runs, i > 0);
+      for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
+        const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
+        const Onto onto = pending ? Onto::continued : Onto::fresh;
+        if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        pending += runs.blocks * g.samples;
+        const bool last = i + 1 == g.z.height && p + most >= width;
+        if (!last && !(is_float<T> && pending >= fold_terms)) continue;
+        for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
+        pending = 0;
+      }
     }
+    T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
+    for (int o = 0; o < across; o++)
+      for (int k = 0; k < size; k++) gradient[o * g_panel + k] = T(total[o * size + k]);
   }
 }
 
@@ -330,10 +375,13 @@ static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
     const T* sums = few_sums<T>(g) + (k / L) * size * L + k % L;
     for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = sums[i * L];
     if (!g.bias_gradient) continue;
-    Vec<T> sum{};
+    LongSum<T> sum;
     for (int i = 0; i < g.z.height; i++)
-      for (int j = 0; j < g.z.width; j++) sum += load(g.z.data + i * g.z.row + (ptrdiff_t(j) * g.z.channels + k) * L);
-    g.bias_gradient[k] = sum_lanes<T>(sum);
+      for (int j = 0; j < g.z.width; j++) {
+        sum.run += load(g.z.data + i * g.z.row + (ptrdiff_t(j) * g.z.channels + k) * L), sum.terms++;
+        if (is_float<T> && sum.terms >= fold_terms && (j + 1 == g.z.width || (j + 1) % fold_terms == 0)) sum.fold();
+      }
+    g.bias_gradient[k] = sum_lanes<T>(sum.value());
   }
 }
 
@@ -368,14 +416,14 @@ static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
     const ptrdiff_t pixels = ptrdiff_t(n) * g.dilation_w - g.pad_left;
     const Pairs at{group * filters + tile * narrow_channels, (group + 1) * filters, m, n * pairs + r,
                    (pixels * g.x.channels + group * group_channels<T>(g) + r) * L};
-    if (!g.squares) {
+    if (!g.norms) {
       correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);
       continue;
     }
     for (int b = 0; b < g.blocks; b++) {   // block by block: until the lanes are summed they hold every sample's own gradient
       ConvArgs<T> one = g;
       one.blocks = 1, one.x.data += b * g.x.block, one.z.data += b * g.z.block;
-      one.squares = g.squares + (ptrdiff_t(unit) * g.blocks + b) * L, one.accumulate = b > 0;
+      one.norms = g.norms + (ptrdiff_t(unit) * g.blocks + b) * L, one.accumulate = b > 0;
       correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, one, at);
     }
   }
@@ -386,12 +434,12 @@ template <class T>
 static void conv_transposed_bias(const ConvArgs<T>& g, int begin, int end) {
   constexpr int L = lanes<T>;
   for (int c = begin; c < end; c++) {
-    Vec<T> sum{};
+    LongSum<T> sum;
     for (int b = 0; b < g.blocks; b++)
       for (int u = 0; u < g.x.height; u++) {
         const T* d = g.x.data + b * g.x.block + u * g.x.row + c * L;
-        for (int v = 0; v < g.x.width; v++) sum += load(d + ptrdiff_t(v) * g.x.channels * L);
+        for (int v = 0; v < g.x.width; v++) sum.add(load(d + ptrdiff_t(v) * g.x.channels * L));
       }
-    g.bias_gradient[c] = sum_lanes<T>(sum);
+    g.bias_gradient[c] = sum_lanes<T>(sum.value());
   }
 }

@@ -79,12 +79,11 @@ inline Vec<T> sign_of(Vec<T> v) {
 // added here. Formulas: training/optimizers.py.
 template <class T, Rule rule>
 static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
-  const T clip = g.rate_scale ? T(*g.rate_scale) : T(1);
   for (size_t i = begin; i < end; i += lanes<T>) {
     Vec<T> theta = load(g.theta + i);
     Vec<T> d = load(g.gradient + i) + g.penalty * theta;
     if (g.penalty1 != T(0)) d += g.penalty1 * sign_of<T>(theta);
-    d *= clip;
+    d = d * g.clip[0] * g.clip[1];
     if constexpr (rule == Rule::sgd || rule == Rule::nesterov) {
       if (g.first) {
         const Vec<T> v = g.momentum * load(g.first + i) + d;
@@ -129,71 +128,70 @@ static void update(const UpdateArgs<T>& g, size_t begin, size_t end) {
   }
 }
 
-// Σ v² in double, in a fixed order.
+// √Σ v² of `count` values that lie `step` apart, for numbers whose squares a double does not hold.
 template <class T>
-static double run_square(const T* v, int64_t count) {
-  constexpr int parts = 8;
-  double sums[parts] = {}, sum = 0;
-  int64_t i = 0;
-  for (; i + parts <= count; i += parts)
-    for (int p = 0; p < parts; p++) sums[p] += double(v[i + p]) * double(v[i + p]);
-  for (; i < count; i++) sum += double(v[i]) * double(v[i]);
-  for (int p = 0; p < parts; p++) sum += sums[p];
-  return sum;
+static double scaled_norm(const T* v, int64_t count, int64_t step) {
+  double largest = 0, sum = 0;
+  for (int64_t i = 0; i < count; i++) largest = __builtin_fmax(largest, __builtin_fabs(double(v[i * step])));
+  if (largest == 0 || largest > __DBL_MAX__) return largest;
+  for (int64_t i = 0; i < count; i++) sum += double(v[i * step]) / largest * (double(v[i * step]) / largest);
+  return largest * __builtin_sqrt(sum);
 }
 
 // Scales every unit's weights to a norm of at most `limit`. theta is [group][weight of a unit][unit]: panels have the lanes as
 // units of a group, filters and rows are groups of one unit. Reference: constraints.py. NaN stays, for whoever looks for it.
 template <class T>
 static void limit_norms(T* theta, int64_t length, int64_t units, double limit, int begin, int end) {
+  constexpr int parts = 8;   // of the sum of a single unit, a fixed order
   for (int group = begin; group < end; group++) {
     T* const weights = theta + group * length * units;
     for (int64_t u = 0; u < units; u += lanes<T>) {
       const int64_t width = units - u < lanes<T> ? units - u : lanes<T>;
-      double squares[lanes<T>] = {};
-      T factors[lanes<T>];
+      double squares[lanes<T>] = {}, factors[lanes<T>];
       bool all_within = true;
-      if (units == 1) squares[0] = run_square(weights, length);
+      if (units == 1) {
+        double sums[parts] = {};
+        int64_t i = 0;
+        for (; i + parts <= length; i += parts)
+          for (int p = 0; p < parts; p++) sums[p] += double(weights[i + p]) * double(weights[i + p]);
+        for (; i < length; i++) squares[0] += double(weights[i]) * double(weights[i]);
+        for (int p = 0; p < parts; p++) squares[0] += sums[p];
+      }
       for (int64_t i = 0; units > 1 && i < length; i++)
         for (int64_t l = 0; l < width; l++) {
           const double v = double(weights[i * units + u + l]);
           squares[l] += v * v;
         }
       for (int64_t l = 0; l < width; l++) {
-        const bool within = !(squares[l] > limit * limit);
-        factors[l] = within ? T(1) : T(limit / __builtin_sqrt(squares[l]));
-        all_within = all_within && within;
+        const bool held = is_float<T> || (squares[l] > 0x1p-900 && squares[l] < 0x1p1000);
+        const double norm = held ? __builtin_sqrt(squares[l]) : scaled_norm<T>(weights + u + l, length, units);
+        factors[l] = norm > limit ? limit / norm : 1.0;
+        all_within = all_within && !(norm > limit);
       }
       for (int64_t i = 0; !all_within && i < length; i++)
-        for (int64_t l = 0; l < width; l++) weights[i * units + u + l] *= factors[l];
+        for (int64_t l = 0; l < width; l++) {
+          T& w = weights[i * units + u + l];
+          w = T(double(w) * factors[l]);
+        }
     }
   }
 }
 
-// Σ (v + factor·o + sign_factor·sign o)² in double, in a fixed order: the penalty's value, the gradient's norm, and a test for
-// finite numbers.
+// Σ s² (v + factor·o + sign_factor·sign o)² in double, in a fixed order: the penalty's value, the gradient's norm, and a test
+// for finite numbers.
 template <class T>
-static double square_sum(const T* values, const T* other, T factor, T sign_factor, size_t begin, size_t end) {
-  double sum = 0;
-  for (size_t i = begin; i < end; i += 16 * lanes<T>) {
-    Vec<T> part{};
-    for (size_t j = i; j < end && j < i + 16 * lanes<T>; j += lanes<T>) {
-      Vec<T> v = factor != T(0) ? load(values + j) + factor * load(other + j) : load(values + j);
-      if (sign_factor != T(0)) v += sign_factor * sign_of<T>(load(other + j));
-      part += v * v;
-    }
-    double run = double(sum_lanes<T>(part));
-    if (run - run != 0) {   // a square above the type's range: once more, one by one
-      run = 0;
-      for (size_t j = i; j < end && j < i + 16 * lanes<T>; j++) {
-        double v = double(values[j]) + (factor != T(0) ? double(factor) * double(other[j]) : 0.0);
-        if (sign_factor != T(0)) v += double(sign_factor) * (other[j] > T(0) ? 1 : other[j] < T(0) ? -1 : 0);
-        run += v * v;
-      }
-    }
-    sum += run;
+static double square_sum(const T* values, const T* other, T factor, T sign_factor, double s, size_t begin, size_t end) {
+  Wide<T> sum{};
+  for (size_t i = begin; i < end; i += lanes<T>) {
+    Wide<T> v = widen<T>(load(values + i));
+    if (factor != T(0)) v += double(factor) * widen<T>(load(other + i));
+    if (sign_factor != T(0)) v += double(sign_factor) * widen<T>(sign_of<T>(load(other + i)));
+    v *= s;
+    sum += v * v;
   }
-  return sum;
+  double total = 0;
+  for (int i = 0; i < lanes<T>; i++) total += sum[i];
+  return total;
 }
 
 // The machine's multiply-add peak, for benchmarks: twelve chains hide the latency of any current processor. They start from

@@ -19,19 +19,27 @@ inline Runs runs_of(int total, int size) {
   return {blocks, size, total - (blocks - 1) * size};
 }
 
+// What a product is summed with: nothing, what is there as its first term, or what is there in the end.
+enum class Onto { fresh, continued, added };
+
 // The outer-product tile: G[j][i][:] += Σ_s x(i, s) · d[j][s][:] for R rows i and O panels j.
 // Gradient: x is in lanes (a run is a block of samples) and d has been transposed to samples x panel; also the products of
 // Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few samples, where d
 // is W itself and no work is spent on the empty lanes of the block.
-template <class T, int R, int O, bool rows_are_lanes>
+template <class T, int R, int O, bool rows_are_lanes, bool folds>
 __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient,
-                                            ptrdiff_t g_panel, Runs runs, bool add) {
+                                            ptrdiff_t g_panel, Runs runs, Onto onto) {
   constexpr int L = lanes<T>;
   Vec<T> acc[R][O];
+  Wide<T> total[R][O];
 #pragma GCC unroll 16
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 16
-    for (int o = 0; o < O; o++) acc[r][o] = add ? load(gradient + o * g_panel + r * L) : Vec<T>{};
+    for (int o = 0; o < O; o++) {
+      acc[r][o] = onto == Onto::continued ? load(gradient + o * g_panel + r * L) : Vec<T>{};
+      if (folds) total[r][o] = Wide<T>{};
+    }
+  int pending = 0;
   for (int b = 0; b < runs.blocks; b++, x += x_block) {
     const int count = b + 1 < runs.blocks ? runs.count : runs.last;
     for (int l = 0; l < count; l++, d += L) {
@@ -45,22 +53,35 @@ __attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const
         for (int o = 0; o < O; o++) acc[r][o] += xv * dv[o];
       }
     }
+    pending += count;
+    if (folds && pending >= fold_terms) {
+      fold_into<T, R, O>(acc, total);
+      pending = 0;
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 16
-    for (int o = 0; o < O; o++) store(gradient + o * g_panel + r * L, acc[r][o]);
+    for (int o = 0; o < O; o++) {
+      T* const to = gradient + o * g_panel + r * L;
+      Vec<T> sum = acc[r][o];
+      if (folds) sum = narrow<T>(total[r][o] + widen<T>(sum));
+      store(to, onto == Onto::added ? load(to) + sum : sum);
+    }
 }
 
 // All rows [0, rows) against O panels.
 template <class T, int O, bool rows_are_lanes = false>
 inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
-                       Runs runs, bool add) {
+                       Runs runs, Onto onto) {
   constexpr int R = gradient_rows;
   int r = 0;
   const auto run = [&]<int size>() {
-    outer<T, size, O, rows_are_lanes>(x + r * (rows_are_lanes ? 1 : lanes<T>), x_block, d, d_panel, gradient + r * lanes<T>,
-                                      g_panel, runs, add);
+    const T* from = x + r * (rows_are_lanes ? 1 : lanes<T>);
+    T* const to = gradient + r * lanes<T>;
+    if (is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last))
+      outer<T, size, O, rows_are_lanes, true>(from, x_block, d, d_panel, to, g_panel, runs, onto);
+    else outer<T, size, O, rows_are_lanes, false>(from, x_block, d, d_panel, to, g_panel, runs, onto);
     r += size;
   };
   while (rows - r >= R) {
@@ -108,8 +129,8 @@ static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const int panel = unit * O, width = count - panel < O ? count - panel : O;
     const T* w = g.weights + panel * panel_size;
-    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
-    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), false);
+    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
+    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
     for (int j = 0; j < width; j++) {
       for (int s = rows; s < L; s++) store(out + (j * L + s) * L, load(out + (j * L + rows - 1) * L));   // as `gather` does
       const int first = (panel + j) * L, channels = g.outputs - first < L ? g.outputs - first : L;
@@ -139,7 +160,7 @@ inline void dense_forward_panel(const DenseArgs<T>& g, int block, int pixels, in
     t.floor = g.post.kind == Act::relu ? T(0) : no_floor<T>;
     t.channels = g.outputs - first < C ? g.outputs - first : C;
     t.add = g.add;
-    if (pixels == 1) tile<T, C, 1, false>(t);
+    if (pixels == 1) tile_up_to<T, C, 1, false>(1, t);
     else tile_up_to<T, C, C == panel_channels<T, wide_channels> ? wide_pixels : 1, false>(pixels, t);
     post_forward(g, block, pixels, first, t.channels);
   }
@@ -252,38 +273,35 @@ static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch
     }
     if (chunk == 0 && g.bias_gradient)
       for (int j = 0; j < width; j++) {
-        Vec<T> sum{};
-        for (int s = 0; s < g.samples; s++) sum += load(scratch + j * d_panel + ptrdiff_t(s) * L);
-        store(g.bias_gradient + (first + j) * L, sum);
+        LongSum<T> sum;
+        for (int s = 0; s < g.samples; s++) sum.add(load(scratch + j * d_panel + ptrdiff_t(s) * L));
+        store(g.bias_gradient + (first + j) * L, sum.value());
       }
     const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
     T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
     const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
     if (width == O) {
       outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       false);
+                       Onto::fresh);
     } else {
       outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
-                       false);
+                       Onto::fresh);
     }
   }
 }
 
-// A sample's own weight gradient is δ xᵀ, a product of two vectors, so its squared norm is ‖δ‖² ‖x‖², and ‖δ‖² more with a
-// bias.
+// A sample's own weight gradient is δ xᵀ, a product of two vectors, so its norm is ‖δ‖ ‖x‖, and with a bias ‖δ‖ √(1 + ‖x‖²).
 template <class T>
-static void dense_squares(const DenseArgs<T>& g, T* squares, int begin, int end) {
+static void dense_norms(const DenseArgs<T>& g, double* norms, int begin, int end) {
   constexpr int L = lanes<T>;
   for (int b = begin; b < end; b++) {
-    Vec<T> of_x = broadcast<T>(g.bias_gradient ? T(1) : T(0)), of_delta{};
-    for (int i = 0; i < g.inputs; i++) {
-      const Vec<T> x = load(g.x + b * g.x_block + ptrdiff_t(i) * L);
-      of_x += x * x;
-    }
-    for (int o = 0; o < g.outputs; o++) {
-      const Vec<T> d = load(g.z + b * g.z_block + ptrdiff_t(o) * L);
-      of_delta += d * d;
-    }
-    store(squares + ptrdiff_t(b) * L, of_x * of_delta);
+    const Wide<T> of_x = lane_norms<T>([&](auto&& body) {
+      if (g.bias_gradient) body(broadcast<T>(T(1)));
+      for (int i = 0; i < g.inputs; i++) body(load(g.x + b * g.x_block + ptrdiff_t(i) * L));
+    });
+    const Wide<T> of_delta = lane_norms<T>([&](auto&& body) {
+      for (int o = 0; o < g.outputs; o++) body(load(g.z + b * g.z_block + ptrdiff_t(o) * L));
+    });
+    store_wide<T>(norms + ptrdiff_t(b) * L, of_x * of_delta);
   }
 }

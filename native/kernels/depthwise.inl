@@ -28,7 +28,7 @@ inline bool tap_source(int at, int m, int stride, int dilation, int pad, int siz
   }
 }
 
-// The taps of one row of pixels: P pixels `to_pixel` apart that read pixels `from_pixel` apart.
+// The sum over taps of P pixels `to_pixel` apart that read pixels `from_pixel` apart and meet the same taps.
 template <class T, int P, bool backward>
 inline void depthwise_sum(const ConvArgs<T>& g, const Tap* taps, int count, const T* from, ptrdiff_t from_pixel, T* to,
                           ptrdiff_t to_pixel, bool add) {
@@ -56,43 +56,58 @@ inline void depthwise_sum(const ConvArgs<T>& g, const Tap* taps, int count, cons
   }
 }
 
-// Row `at` of a block: `to` is its first pixel, `from` the first pixel of the block that is read.
+// The first column behind v, of those `step` apart, that meets other taps than v: each tap is met by an interval of columns, so
+// the taps are the same up to the next end of one. Forward every column meets them all, in the picture or in its halo.
+template <class T, bool backward>
+inline int same_taps_end(const ConvArgs<T>& g, int v) {
+  if constexpr (!backward) return g.z.width;
+  int end = g.x.width;
+  for (int n = 0; n < g.kernel_w; n++) {
+    const int begin = n * g.dilation_w - g.pad_left;   // columns begin, begin + stride, ... of one output column each
+    if ((v - begin) % g.stride_w) continue;
+    const int64_t behind = int64_t(g.z.width) * g.stride_w + begin;
+    if (begin > v && begin < end) end = begin;
+    if (behind > v && behind < end) end = int(behind);
+  }
+  return end;
+}
+
+// Row `at` of a block: `to` is its first pixel, `from` the first pixel of the block that is read. A run of pixels that meet the
+// same taps is found first, and cut into fours; whatever its length, no pixel's taps stand for another's.
 template <class T, bool backward>
 inline void depthwise_row(const ConvArgs<T>& g, int at, const T* from, T* to) {
   constexpr int L = lanes<T>, P = depthwise_pixels;
   const Map<T>&target = backward ? g.x : g.z, &source = backward ? g.z : g.x;
   const ptrdiff_t to_channels = ptrdiff_t(target.channels) * L, from_channels = ptrdiff_t(source.channels) * L;
-  // Pixels a stride apart have the same taps in δ, neighbouring pixels of the output in x.
+  // Pixels a stride apart can have the same taps in δ, neighbouring pixels of the output in x.
   const int step = backward ? g.stride_w : 1;
   const ptrdiff_t from_pixel = from_channels * (backward ? 1 : g.stride_w);
-  const auto meets = [&](int column, int n, int& from_column) {
-    return tap_source<backward>(column, n, g.stride_w, g.dilation_w, g.pad_left, source.width, from_column);
-  };
-  for (int first = 0; first < step; first++)
+  for (int first = 0; first < step && first < target.width; first++)
     for (int v = first; v < target.width;) {
-      bool together = v + (P - 1) * step < target.width;
-      if (backward)
-        for (int n = 0, one, other; together && n < g.kernel_w; n++)
-          together = meets(v, n, one) == meets(v + (P - 1) * step, n, other);
+      const int run = (same_taps_end<T, backward>(g, v) - v + step - 1) / step;
       Tap taps[most_taps];
       int count = 0;
       bool add = false;
       const auto sum = [&] {
-        T* pixel = to + v * to_channels;
-        if (together) depthwise_sum<T, P, backward>(g, taps, count, from, from_pixel, pixel, step * to_channels, add);
-        else depthwise_sum<T, 1, backward>(g, taps, count, from, 0, pixel, 0, add);
+        int p = 0;
+        for (; p + P <= run; p += P)
+          depthwise_sum<T, P, backward>(g, taps, count, from + p * from_pixel, from_pixel,
+                                        to + (v + ptrdiff_t(p) * step) * to_channels, step * to_channels, add);
+        for (; p < run; p++)
+          depthwise_sum<T, 1, backward>(g, taps, count, from + p * from_pixel, 0, to + (v + ptrdiff_t(p) * step) * to_channels,
+                                        0, add);
         add = true, count = 0;
       };
       for (int m = 0, row; m < g.kernel_h; m++) {
         if (!tap_source<backward>(at, m, g.stride_h, g.dilation_h, g.pad_top, source.height, row)) continue;
         for (int n = 0, column; n < g.kernel_w; n++) {
-          if (!meets(v, n, column)) continue;
+          if (!tap_source<backward>(v, n, g.stride_w, g.dilation_w, g.pad_left, source.width, column)) continue;
           if (count == most_taps) sum();
           taps[count++] = {row * source.row + column * from_channels, m * g.kernel_w + n};
         }
       }
       sum();
-      v += together ? P * step : step;
+      v += run * step;
     }
 }
 
@@ -127,25 +142,35 @@ static void depthwise_correlate(const ConvArgs<T>& g, int filter, int m, int n) 
   const ptrdiff_t pixel = ptrdiff_t(g.x.channels) * L, tap = g.dilation_w * pixel;
   ptrdiff_t channel[C];   // of x that the filter reads; past the last filter that of the last one
   for (int c = 0; c < C; c++) channel[c] = (filter + (c < filters ? c : filters - 1)) / multiplier * L;
-  Vec<T> acc[C][P] = {}, bias[C] = {};
+  Vec<T> acc[C][P] = {}, bias[C][1] = {};
+  Wide<T> total[C][P] = {}, total_bias[C][1] = {};
+  int pending = 0;
   for (int b = 0; b < g.blocks; b++)
     for (int i = 0; i < g.z.height; i++) {
       const T* x = g.x.data + b * g.x.block + (ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) * g.x.row +
                    (ptrdiff_t(n) * g.dilation_w - g.pad_left) * pixel;
       const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(filter) * L;
-      for (int j = 0; j < g.z.width; j++, x += g.stride_w * pixel, d += ptrdiff_t(g.z.channels) * L)
+      for (int j0 = 0; j0 < g.z.width; j0 += fold_terms) {
+        const int j1 = g.z.width - j0 < fold_terms ? g.z.width : j0 + fold_terms;
+        for (int j = j0; j < j1; j++, x += g.stride_w * pixel, d += ptrdiff_t(g.z.channels) * L)
 #pragma GCC unroll 8
-        for (int c = 0; c < C; c++) {
-          const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
-          bias[c] += dv;
+          for (int c = 0; c < C; c++) {
+            const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
+            bias[c][0] += dv;
 #pragma GCC unroll 8
-          for (int p = 0; p < P; p++) acc[c][p] += dv * load(x + channel[c] + p * tap);
-        }
+            for (int p = 0; p < P; p++) acc[c][p] += dv * load(x + channel[c] + p * tap);
+          }
+        pending += j1 - j0;
+        if (pending < fold_terms) continue;
+        fold_into<T, C, P>(acc, total), fold_into<T, C, 1>(bias, total_bias);
+        pending = 0;
+      }
     }
+  fold_into<T, C, P>(acc, total), fold_into<T, C, 1>(bias, total_bias);
   for (int c = 0; c < filters; c++) {
     T* to = g.weight_gradient + (ptrdiff_t(filter + c) * g.kernel_h + m) * g.kernel_w + n;
-    for (int p = 0; p < P; p++) to[p] = sum_lanes<T>(acc[c][p]);
-    if (g.bias_gradient && m == 0 && n == 0) g.bias_gradient[filter + c] = sum_lanes<T>(bias[c]);
+    for (int p = 0; p < P; p++) to[p] = sum_lanes<T>(narrow<T>(total[c][p]));
+    if (g.bias_gradient && m == 0 && n == 0) g.bias_gradient[filter + c] = sum_lanes<T>(narrow<T>(total_bias[c][0]));
   }
 }
 

@@ -92,13 +92,13 @@ inline void softmax_pixel(const T* z, T* a, int channels) {
   constexpr int L = lanes<T>;
   Vec<T> most = load(z);
   for (int c = 1; c < channels; c++) most = at_least<T>(load(z + c * L), most);
-  Vec<T> sum{};
+  LongSum<T> sum;
   for (int c = 0; c < channels; c++) {
     const Vec<T> e = exp<T>(load(z + c * L) - most);
     store(a + c * L, e);
-    sum += e;
+    sum.add(e);
   }
-  const Vec<T> scale = T(1) / sum;
+  const Vec<T> scale = T(1) / sum.value();
   for (int c = 0; c < channels; c++) store(a + c * L, load(a + c * L) * scale);
 }
 
@@ -126,9 +126,10 @@ static void softmax_backward(const ElementwiseArgs<T>& g, int begin, int end) {
       const T* a = s.data + b * s.block + h * s.row + pixel;
       const T* d = g.z.data + b * g.z.block + h * g.z.row + pixel;
       T* out = g.x.data + b * g.x.block + h * g.x.row + pixel;
-      Vec<T> sum{};
-      for (int c = 0; c < channels; c++) sum += load(d + c * L) * load(a + c * L);
-      for (int c = 0; c < channels; c++) store(out + c * L, load(a + c * L) * (load(d + c * L) - sum));
+      LongSum<T> sum;
+      for (int c = 0; c < channels; c++) sum.add(load(d + c * L) * load(a + c * L));
+      const Vec<T> dot = sum.value();
+      for (int c = 0; c < channels; c++) store(out + c * L, load(a + c * L) * (load(d + c * L) - dot));
     }
   }
 }

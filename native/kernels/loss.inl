@@ -16,15 +16,28 @@ struct Target {
     if (dense) return load(dense + ptrdiff_t(k) * lanes<T>) * scale + shift;
     return label == T(k) ? broadcast<T>(scale + shift) : broadcast<T>(shift);
   }
+  // 1 − at(k) where scale + 2 shift = 1, without its rounding.
+  Vec<T> rest_at(int k) const {
+    if (dense) return (T(1) - load(dense + ptrdiff_t(k) * lanes<T>)) * scale + shift;
+    return label == T(k) ? broadcast<T>(shift) : broadcast<T>(scale + shift);
+  }
 };
 
 template <class T>
 inline Vec<T> weighted(Vec<T> value, Vec<T> weight) {
   return weight != T(0) ? value * weight : Vec<T>{};   // a padded lane contributes nothing, whatever it holds
 }
-
 template <class T>
-static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Vec<T>& loss, Vec<T>& correct) {
+inline void store_loss(double* to, Wide<T> value, Vec<T> weight) {
+  const Wide<T> w = widen<T>(weight);
+  store_wide<T>(to, w != 0.0 ? value * w : Wide<T>{});
+}
+
+// With k* the largest z, s = z − z_k* and r = Σ_{k≠k*} e^s: J = (Σ y) log(1 + r) − Σ y s and a = e^s / (1 + r). All terms have
+// one sign, and 1 is not added to an r far below it: a certain and right prediction keeps its digits, in δ_k* = a_k* Σ y − y_k*
+// as Σ_{k≠k*} y − (Σ y) r / (1 + r) too.
+template <class T>
+static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Wide<T>& loss, Vec<T>& correct) {
   constexpr int L = lanes<T>;
   const int classes = g.output.channels;
   for (int i = 0; i < g.output.height; i++)
@@ -32,104 +45,107 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
       const ptrdiff_t pixel = ptrdiff_t(j) * classes * L;
       const Target<T> own = y.pixel(i * g.output.width + j, classes);
       const T* z = g.output.data + b * g.output.block + i * g.output.row + pixel;
-      Vec<T> most = load(z), winner{}, target_most = own.at(0), target{};
+      Vec<T> most = load(z), winner{}, of_winner = own.at(0), target_most = own.at(0), target{};
       for (int k = 1; k < classes; k++) {
         const Vec<T> zk = load(z + k * L), yk = own.at(k);
         const Mask<T> better = zk > most, target_better = yk > target_most;
         winner = better ? broadcast<T>(T(k)) : winner;
+        of_winner = better ? yk : of_winner;
         most = at_least<T>(zk, most);
         target = target_better ? broadcast<T>(T(k)) : target;
         target_most = target_better ? yk : target_most;
       }
-      Vec<T> sum{}, dot{}, mass{};
+      LongSum<T> rest_sum, dot, others_sum;
       for (int k = 0; k < classes; k++) {
         const Vec<T> shifted = load(z + k * L) - most, yk = own.at(k);
-        sum += exp<T>(shifted);
+        const Mask<T> wins = winner == T(k);
+        rest_sum.add(wins ? shifted : exp<T>(shifted));   // 0, but NaN where z is
         // 0 · −inf must stay 0: a class of probability 0 that is not the target costs nothing.
-        dot += yk != T(0) ? yk * shifted : Vec<T>{};
-        mass += yk;
+        dot.add(yk != T(0) ? yk * shifted : Vec<T>{});
+        others_sum.add(wins ? Vec<T>{} : yk);
       }
-      loss += log<T>(sum) * mass - dot;
+      const Vec<T> rest = rest_sum.value(), others = others_sum.value(), mass = others + of_winner;
+      loss += widen<T>(log1p_any<T>(rest)) * widen<T>(mass) - dot.wide();
       correct += winner == target ? broadcast<T>(T(1)) : Vec<T>{};
-      const Vec<T> scale = T(1) / sum;
+      const Vec<T> scale = T(1) / (T(1) + rest);
       T* a = g.activation.data ? g.activation.data + b * g.activation.block + i * g.activation.row + pixel : nullptr;
       T* d = g.delta.data ? g.delta.data + b * g.delta.block + i * g.delta.row + pixel : nullptr;
       if (a || d)
         for (int k = 0; k < classes; k++) {
-          const Vec<T> ak = exp<T>(load(z + k * L) - most) * scale;
+          const Vec<T> ak = exp<T>(load(z + k * L) - most) * scale, yk = own.at(k);
           if (a) store(a + k * L, ak);
-          if (d) store(d + k * L, weighted<T>(ak * mass - own.at(k), w));
+          const Mask<T> near_one = (winner == T(k)) & (yk + yk > mass);
+          if (d) store(d + k * L, weighted<T>(near_one ? others - mass * (rest * scale) : ak * mass - yk, w));
         }
     }
 }
 
+// −y log a − (1 − y) log(1 − a) = (1 − y) max(z, 0) + y max(−z, 0) + log(1 + e^{−|z|}), whose terms have one sign, and
+// a − y = (1 − y) a − y (1 − a): neither loses digits where a is all but y. 1 − y' is scale · (1 − y) + shift, the smoothing
+// being the same from both ends.
 template <class T>
-static void sigmoid_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Vec<T>& loss, Vec<T>& correct) {
+static void sigmoid_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Wide<T>& loss, Vec<T>& correct) {
   constexpr int L = lanes<T>;
   const ptrdiff_t run = ptrdiff_t(g.output.width) * g.output.channels;
   for (int i = 0; i < g.output.height; i++)
     for (ptrdiff_t k = 0; k < run; k++) {
-      const Vec<T> z = load(g.output.data + b * g.output.block + i * g.output.row + k * L), yk = y.at(int(i * run + k));
-      // −y log a − (1 − y) log(1 − a) = max(z, 0) − z y + log(1 + e^{−|z|})
-      loss += softplus<T>(z) - (yk != T(0) ? z * yk : Vec<T>{});
+      const Vec<T> z = load(g.output.data + b * g.output.block + i * g.output.row + k * L);
+      const Vec<T> yk = y.at(int(i * run + k)), rest = y.rest_at(int(i * run + k));
+      const Vec<T> e = exp<T>(-absolute<T>(z)), r = T(1) / (T(1) + e);
+      const Vec<T> towards = z > T(0) ? rest : yk;   // 0 · inf must stay 0
+      loss += widen<T>((towards != T(0) ? absolute<T>(z) * towards : Vec<T>{}) + log1p_unit<T>(e));
       const Mask<T> right = (z > T(0)) == (yk > T(0.5));
       correct += right ? broadcast<T>(T(1)) : Vec<T>{};
-      const Vec<T> a = sigmoid<T>(z);
+      const Vec<T> a = z < T(0) ? e * r : r, complement = z < T(0) ? r : e * r;
       if (g.activation.data) store(g.activation.data + b * g.activation.block + i * g.activation.row + k * L, a);
-      if (g.delta.data) store(g.delta.data + b * g.delta.block + i * g.delta.row + k * L, weighted<T>(a - yk, w));
+      if (g.delta.data)
+        store(g.delta.data + b * g.delta.block + i * g.delta.row + k * L, weighted<T>(rest * a - yk * complement, w));
     }
 }
 
-// log over the whole range: -inf at 0, NaN below, inf at inf; subnormal numbers are made normal first.
-template <class T>
-inline Vec<T> log_anywhere(Vec<T> x) {
-  const T smallest = is_float<T> ? T(__FLT_MIN__) : T(__DBL_MIN__), up = is_float<T> ? T(16777216.0) : T(18014398509481984.0);
-  const T down = is_float<T> ? T(24 * 0.69314718055994530942) : T(54 * 0.69314718055994530942);
-  const Mask<T> tiny = x < smallest;
-  const Vec<T> result = log<T>(tiny ? x * up : x) - (tiny ? broadcast<T>(down) : Vec<T>{});
-  const Vec<T> infinite = broadcast<T>(T(__builtin_inf())), none = broadcast<T>(T(__builtin_nan("")));
-  const Vec<T> above = x == infinite ? infinite : (x != x ? x : result);
-  return x > T(0) || x != x ? above : (x == T(0) ? -infinite : none);
-}
-
-// Value and derivative of one entry of the losses that are sums over entries; y as Target prepares it.
+// Value and derivative of one entry of the losses that are sums over entries; y as Target prepares it. Products and squares of
+// the value in double: that of an error above 1.8e19 is above float32.
 template <class T, LossKind kind>
-inline void entry(const LossArgs<T>& g, Vec<T> a, Vec<T> y, Vec<T>& value, Vec<T>& slope) {
+inline void entry(const LossArgs<T>& g, Vec<T> a, Vec<T> y, Wide<T>& value, Vec<T>& slope) {
   const Vec<T> zero{};
+  const double share = double(g.scale);
   if constexpr (kind == LossKind::squared_error) {
     const Vec<T> e = a - y;
-    value = T(0.5) * g.scale * e * e, slope = g.scale * e;
+    const Wide<T> wide = widen<T>(e);
+    value = 0.5 * share * wide * wide, slope = g.scale * e;
   } else if constexpr (kind == LossKind::absolute_error) {
     const Vec<T> e = a - y, scale = broadcast<T>(g.scale);
-    value = g.scale * absolute<T>(e), slope = e > T(0) ? scale : (e < T(0) ? -scale : zero);
+    value = share * widen<T>(absolute<T>(e)), slope = e > T(0) ? scale : (e < T(0) ? -scale : zero);
   } else if constexpr (kind == LossKind::huber) {
     const Vec<T> e = a - y, high = broadcast<T>(g.delta_cut);
     const Vec<T> c = e > high ? high : (e < -high ? -high : e);
-    value = g.scale * (c * (e - T(0.5) * c)), slope = g.scale * c;
+    value = share * (widen<T>(c) * (widen<T>(e) - 0.5 * widen<T>(c))), slope = g.scale * c;
   } else if constexpr (kind == LossKind::poisson) {
-    value = a - (y != T(0) ? y * log_anywhere<T>(a) : zero), slope = T(1) - (y > T(0) ? y / a : zero);
+    value = widen<T>(a) - widen<T>(y != T(0) ? y * log_any<T>(a) : zero), slope = T(1) - (y > T(0) ? y / a : zero);
   } else if constexpr (kind == LossKind::poisson_log) {
     const Vec<T> mean = exp<T>(a);
-    value = mean - y * a, slope = mean - y;
+    value = widen<T>(mean) - widen<T>(y) * widen<T>(a), slope = mean - y;
   } else {   // hinge: at_least keeps NaN
     const Vec<T> lack = at_least<T>(T(1) - y * a, zero);
+    value = widen<T>(lack);
     if constexpr (kind == LossKind::hinge) {
-      value = lack, slope = lack > T(0) ? -y : zero;
+      slope = lack > T(0) ? -y : zero;
     } else {
-      value = lack * lack, slope = T(-2) * y * lack;
+      value *= value, slope = T(-2) * y * lack;
     }
   }
 }
 
 template <class T, LossKind kind>
-static void entries_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Vec<T>& loss, Vec<T>& correct) {
+static void entries_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Wide<T>& loss, Vec<T>& correct) {
   constexpr int L = lanes<T>;
   constexpr bool signs = kind == LossKind::hinge || kind == LossKind::squared_hinge;
   const ptrdiff_t run = ptrdiff_t(g.output.width) * g.output.channels;
   for (int i = 0; i < g.output.height; i++)
     for (ptrdiff_t k = 0; k < run; k++) {
       const Vec<T> a = load(g.output.data + b * g.output.block + i * g.output.row + k * L), yk = y.at(int(i * run + k));
-      Vec<T> value, slope;
+      Wide<T> value;
+      Vec<T> slope;
       entry<T, kind>(g, a, yk, value, slope);
       loss += value;
       if constexpr (signs) {
@@ -142,7 +158,7 @@ static void entries_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
 
 // max_k (a_k + 1 − y_k) − Σ_k y_k a_k: the margin that the class lacks over all others (Crammer and Singer).
 template <class T>
-static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Vec<T>& loss, Vec<T>& correct) {
+static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T> w, Wide<T>& loss, Vec<T>& correct) {
   constexpr int L = lanes<T>;
   const int classes = g.output.channels;
   const bool squared = g.kind == LossKind::squared_categorical_hinge;
@@ -161,7 +177,7 @@ static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, V
         own += yk * ak;
       }
       const Vec<T> lack = most - own;
-      loss += squared ? lack * lack : lack;
+      loss += squared ? widen<T>(lack) * widen<T>(lack) : widen<T>(lack);
       correct += winner == target ? broadcast<T>(T(1)) : Vec<T>{};
       if (!g.delta.data) continue;
       const Vec<T> factor = squared ? T(2) * lack : broadcast<T>(T(1));
@@ -195,7 +211,8 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
     const Target<T> y{g.targets ? g.targets + b * size * L : nullptr, g.labels ? load(g.labels + b * places * L) : Vec<T>{},
                       g.target_scale, g.target_shift, g.labels ? g.labels + b * places * L : nullptr};
     const Vec<T> w = load(g.weights + b * L);
-    Vec<T> value{}, correct{};
+    Wide<T> value{};
+    Vec<T> correct{};
     const T pixels = T(g.output.height * g.output.width);
     switch (g.kind) {
       case LossKind::softmax_cross_entropy:
@@ -238,7 +255,7 @@ static void loss(const LossArgs<T>& g, int begin, int end) {
     if (g.labels && g.kind != LossKind::softmax_cross_entropy) correct = largest_is_label<T>(g, b, y.label);
     if (g.delta.data)
       for (int i = 0; i < g.delta.height; i++) hadamard_row<T>(g.post, g.delta, b, i);
-    store(g.loss + b * L, weighted<T>(value, w));
+    store_loss<T>(g.loss + b * L, value, w);
     store(g.correct + b * L, correct);
   }
 }

@@ -67,8 +67,10 @@ static void masked_pool_forward(const MaskedPoolArgs<T>& g, int begin, int end) 
     for (int c = 0; c < channels; c++) {
       Vec<T> value{};
       if (g.average) {
-        for (int t = 0; t < steps; t++) value += load(x + (ptrdiff_t(t) * channels + c) * L) * load(mask + ptrdiff_t(t) * L);
-        value *= share;
+        Wide<T> sum{};   // which may be above float32 where the mean is not
+        for (int t = 0; t < steps; t++)
+          sum += widen<T>(load(x + (ptrdiff_t(t) * channels + c) * L) * load(mask + ptrdiff_t(t) * L));
+        value = narrow<T>(sum * widen<T>(share));
       } else {
         largest_step<T>(x + c * L, mask, steps, channels, value);
       }

@@ -97,6 +97,33 @@ inline Vec<T> absolute(Vec<T> x) {
   return x < T(0) ? -x : x;
 }
 
+// log of any number: 2.5 ulp; subnormal numbers are scaled first.
+template <class T>
+inline Vec<T> log_any(Vec<T> x) {
+  constexpr double least = is_float<T> ? 1.1754943508222875e-38 : 2.2250738585072014e-308;
+  constexpr double scale = is_float<T> ? 16777216.0 : 18014398509481984.0;   // 2^24, 2^54
+  constexpr double log_scale = is_float<T> ? 16.635532333438686 : 37.429947750237044;
+  const Mask<T> small = x < T(least);
+  Vec<T> y = log<T>(small ? x * T(scale) : x);
+  y = small ? y - T(log_scale) : y;
+  const Vec<T> infinity = broadcast<T>(T(__builtin_inf()));
+  y = x == infinity ? infinity : y;
+  y = x == T(0) ? -infinity : y;
+  return x < T(0) ? broadcast<T>(T(__builtin_nan(""))) : y;
+}
+
+// log(1 + x): 3 ulp. Near 0 by the series of atanh; elsewhere the rounding of u = 1 + x is made good.
+template <class T>
+inline Vec<T> log1p_any(Vec<T> x) {
+  const Mask<T> close = (x > T(-0.29289321881345247560)) & (x < T(0.41421356237309504880));
+  const Vec<T> near_x = close ? x : Vec<T>{};
+  const Vec<T> near = twice_atanh<T>(near_x / (near_x + T(2)), is_float<T> ? 5 : 12);
+  const Vec<T> u = T(1) + x, rest = (x - (u - T(1))) / u;
+  const Vec<T> far = log_any<T>(u) + (rest == rest ? rest : Vec<T>{});                  // no rest at 0 and infinity
+  const Mask<T> itself = (x != x) | (absolute<T>(x) < T(is_float<T> ? 1e-8 : 1e-17));   // halves of subnormal numbers are lost
+  return itself ? x : (close ? near : far);
+}
+
 template <class T>
 inline Vec<T> sigmoid(Vec<T> z) {
   const Vec<T> e = exp<T>(-absolute<T>(z));

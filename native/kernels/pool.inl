@@ -1,6 +1,8 @@
 // Max, average and L2 pooling over windows of any size and stride, overlapping or not (seed 000, pooling; seed 003).
 // The δ of a window goes to its first maximum in row-major order, in equal parts to all its pixels, or in parts proportional
 // to them; where windows overlap, it adds up. Padding is never read: windows are cut at the border of the picture.
+// Means and squares are summed in double: a window's sum may be above float32 where its mean is not, its squares where their
+// root is not.
 
 // The common 2x2 window is known to the compiler (backward: 2.3 times as fast), every other size is not.
 template <class T, class F>
@@ -36,9 +38,9 @@ inline Reach pool_reach(const PoolArgs<T>& g, int i, int j) {
 }
 // What a sum is multiplied by: 1, or for a mean 1 / (the pixels counted).
 template <class T>
-inline T pool_share(const PoolArgs<T>& g, const Reach& r) {
-  if (!g.mean) return T(1);
-  return T(1) / T(g.count_padding ? g.window_h * g.window_w : (r.m1 - r.m0) * (r.n1 - r.n0));
+inline double pool_share(const PoolArgs<T>& g, const Reach& r) {
+  if (!g.mean) return 1;
+  return 1.0 / (g.count_padding ? double(g.window_h) * g.window_w : double(r.m1 - r.m0) * (r.n1 - r.n0));
 }
 
 // Unit: output row of a block.
@@ -53,23 +55,30 @@ static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
     for (int j = 0; j < g.z.width; j++) {
       const Reach r = pool_reach<T>(g, i, j);
       const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
-      const T share = pool_share<T>(g, r);
+      const double share = pool_share<T>(g, r);
       const T* window = g.x.data + b * g.x.block + ptrdiff_t(r.top) * g.x.row + r.left * pixel;
       for (int c = 0; c < channels; c++) {
         const T* x = window + c * L;
-        Vec<T> value = load(x + m0 * g.x.row + n0 * pixel);
-        if (kind == PoolKind::l2) value *= value;
-        for (int m = m0; m < m1; m++)
-          for (int n = n0; n < n1; n++) {
-            if (m == m0 && n == n0) continue;
-            const Vec<T> next = load(x + m * g.x.row + n * pixel);
-            // NaN wins, so that it is seen: a comparison with NaN is false.
-            if (kind == PoolKind::average) value += next;
-            else if (kind == PoolKind::l2) value += next * next;
-            else value = ((next > value) | (next != next)) ? next : value;
-          }
-        if (kind != PoolKind::max) value *= share;
-        store(z + j * pixel + c * L, kind == PoolKind::l2 ? square_root<T>(value) : value);
+        if constexpr (kind == PoolKind::max) {
+          Vec<T> value = load(x + m0 * g.x.row + n0 * pixel);
+          for (int m = m0; m < m1; m++)
+            for (int n = n0; n < n1; n++) {
+              const Vec<T> next = load(x + m * g.x.row + n * pixel);
+              // NaN wins, so that it is seen: a comparison with NaN is false.
+              value = ((next > value) | (next != next)) ? next : value;
+            }
+          store(z + j * pixel + c * L, value);
+        } else {
+          Wide<T> sum{};
+          for (int m = m0; m < m1; m++)
+            for (int n = n0; n < n1; n++) {
+              const Wide<T> next = widen<T>(load(x + m * g.x.row + n * pixel));
+              sum += kind == PoolKind::l2 ? next * next : next;
+            }
+          sum *= share;
+          for (int l = 0; kind == PoolKind::l2 && l < L; l++) sum[l] = __builtin_sqrt(sum[l]);
+          store(z + j * pixel + c * L, narrow<T>(sum));
+        }
       }
     }
   }
@@ -86,13 +95,13 @@ inline void pool_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_d
                         ptrdiff_t x_pixel) {
   const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
   if (kind != PoolKind::max) d *= share;
-  if (kind == PoolKind::l2) d = value == T(0) ? Vec<T>{} : d / value;
   for (int m = m0; m < m1; m++)
     for (int n = n0; n < n1; n++) {
       T* to = x_delta + m * g.x_delta.row + n * x_pixel;
       Vec<T> part = d;
       if (kind == PoolKind::l2) {
-        part = d * load(x + m * g.x.row + n * x_pixel);
+        // Not d / value, which may overflow.
+        part = value == T(0) ? Vec<T>{} : d * (load(x + m * g.x.row + n * x_pixel) / value);
       } else if (kind == PoolKind::max) {
         const Mask<T> winner = load(x + m * g.x.row + n * x_pixel) == value;
         part = winner ? d : Vec<T>{};
@@ -145,7 +154,7 @@ static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
   const T* d = g.z_delta.data + b * g.z_delta.block + i * g.z_delta.row;
   T* to = g.x_delta.data + b * g.x_delta.block + first * g.x_delta.row;
   const Reach whole{0, 0, 0, g.window_h, 0, g.window_w};
-  const T share = pool_share<T>(g, whole);
+  const T share = T(pool_share<T>(g, whole));
   for (int j = 0; j < g.z.width; j++)
     for (int c = 0; c < channels; c++) {
       const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c * L;
@@ -168,7 +177,7 @@ static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c
   for (int i = 0; i < g.z.height; i++)
     for (int j = 0; j < g.z.width; j++) {
       const Reach r = pool_reach<T>(g, i, j);
-      const T share = pool_share<T>(g, r);
+      const T share = T(pool_share<T>(g, r));
       const T* x = g.x.data + b * g.x.block + r.top * g.x.row + r.left * x_pixel;
       T* to = g.x_delta.data + b * g.x_delta.block + r.top * g.x_delta.row + r.left * x_pixel;
       const T* z = g.z.data + b * g.z.block + i * g.z.row + j * x_pixel;

@@ -1,33 +1,6 @@
 // Programs: formulas compiled to steps. A strip of pixels goes through all steps before the next one, so temporaries stay in
 // the L1 cache; the switch on a step stands outside the loop over the strip's vectors.
 
-// log of any number: 2.5 ulp; subnormal numbers are scaled first.
-template <class T>
-inline Vec<T> log_any(Vec<T> x) {
-  constexpr double least = is_float<T> ? 1.1754943508222875e-38 : 2.2250738585072014e-308;
-  constexpr double scale = is_float<T> ? 16777216.0 : 18014398509481984.0;   // 2^24, 2^54
-  constexpr double log_scale = is_float<T> ? 16.635532333438686 : 37.429947750237044;
-  const Mask<T> small = x < T(least);
-  Vec<T> y = log<T>(small ? x * T(scale) : x);
-  y = small ? y - T(log_scale) : y;
-  const Vec<T> infinity = broadcast<T>(T(__builtin_inf()));
-  y = x == infinity ? infinity : y;
-  y = x == T(0) ? -infinity : y;
-  return x < T(0) ? broadcast<T>(T(__builtin_nan(""))) : y;
-}
-
-// log(1 + x): 3 ulp. Near 0 by the series of atanh; elsewhere the rounding of u = 1 + x is made good.
-template <class T>
-inline Vec<T> log1p_any(Vec<T> x) {
-  const Mask<T> close = (x > T(-0.29289321881345247560)) & (x < T(0.41421356237309504880));
-  const Vec<T> near_x = close ? x : Vec<T>{};
-  const Vec<T> near = twice_atanh<T>(near_x / (near_x + T(2)), is_float<T> ? 5 : 12);
-  const Vec<T> u = T(1) + x, rest = (x - (u - T(1))) / u;
-  const Vec<T> far = log_any<T>(u) + (rest == rest ? rest : Vec<T>{});                  // no rest at 0 and infinity
-  const Mask<T> itself = (x != x) | (absolute<T>(x) < T(is_float<T> ? 1e-8 : 1e-17));   // halves of subnormal numbers are lost
-  return itself ? x : (close ? near : far);
-}
-
 // x to a constant exponent by the C library, lane by lane: below 1 ulp, tens of nanoseconds. The compiler of programs writes
 // multiples of 1/2 as products and roots, so this serves exponents such as 1/3.
 template <class T>
@@ -80,15 +53,21 @@ inline void each(int pixels, int n, const Strip<T>& out, F f, const In&... in) {
       store<T>(out.data + p * out.pixel + c * out.channel, f(load<T>(in.data + p * in.pixel + c * in.channel)...));
 }
 
-// Σ over the channels of a pixel: four sums, so that additions need not wait for each other.
+// Σ over the channels of a pixel, in runs: four sums, so that additions need not wait for each other.
 template <class T>
 inline Vec<T> sum_channels(const T* x, ptrdiff_t step, int n) {
-  Vec<T> s[4] = {};
-  int c = 0;
-  for (; c + 4 <= n; c += 4)
-    for (int i = 0; i < 4; i++) s[i] += load<T>(x + (c + i) * step);
-  for (; c < n; c++) s[0] += load<T>(x + c * step);
-  return (s[0] + s[1]) + (s[2] + s[3]);
+  Wide<T> total{};
+  for (int c = 0; c < n;) {
+    const int stop = n - c < fold_terms ? n : c + fold_terms;
+    Vec<T> s[4] = {};
+    for (; c + 4 <= stop; c += 4)
+      for (int i = 0; i < 4; i++) s[i] += load<T>(x + (c + i) * step);
+    for (; c < stop; c++) s[0] += load<T>(x + c * step);
+    const Vec<T> sum = (s[0] + s[1]) + (s[2] + s[3]);
+    if (n <= fold_terms) return sum;
+    total += widen<T>(sum);
+  }
+  return narrow<T>(total);
 }
 
 template <class T>
@@ -279,8 +258,9 @@ static void clear_delta(const ProgramArgs<T>& g, const Strip<T>* strips, int pix
   }
 }
 
-template <class T>
-static void program(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* sums) {
+// `after_strip` is called when a strip has gone through all steps.
+template <class T, class F>
+inline void run_strips(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* sums, F&& after_strip) {
   Strip<T> strips[program_slots], fixed[program_slots];
   fixed_strips<T>(g, fixed, scratch);
   for (int i = 0; i < g.slot_count; i++) strips[i] = fixed[i];
@@ -297,9 +277,14 @@ static void program(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* 
         moving_strips<T>(g, strips, fixed, sums, b, h, w, c0, pixels, n);
         for (int i = 0; i < g.step_count; i++) run_step<T>(g.steps[i], pixels, n, strips, there);
         if (partial) clear_delta<T>(g, strips, pixels, n, there);
+        after_strip();
       }
     }
   }
+}
+template <class T>
+static void program(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* sums) {
+  run_strips<T>(g, begin, end, scratch, sums, [] {});
 }
 
 template <class T>
@@ -317,9 +302,13 @@ static void program_loss(const ProgramArgs<T>& g, const LossArgs<T>& l, int begi
   constexpr ptrdiff_t L = lanes<T>;
   for (int b = begin; b < end; b++) {
     const Vec<T> w = load(l.weights + b * L);
-    store<T>(l.loss + b * L, Vec<T>{});
-    program<T>(g, b * g.height, (b + 1) * g.height, scratch, l.loss + b * L);
-    store<T>(l.loss + b * L, weighted<T>(load<T>(l.loss + b * L), w));
+    T of_strip[lanes<T>] __attribute__((aligned(64))) = {};
+    Wide<T> value{};
+    run_strips<T>(g, b * g.height, (b + 1) * g.height, scratch, of_strip, [&] {
+      value += widen<T>(load(of_strip));
+      store(of_strip, Vec<T>{});
+    });
+    store_loss<T>(l.loss + b * L, value, w);
     store<T>(l.correct + b * L, Vec<T>{});
     if (!l.delta.data) continue;
     for (int h = 0; h < g.height; h++) {

@@ -27,6 +27,19 @@ constexpr int gradient_rows = 4, gradient_columns = 2;
 template <class T, int most>
 constexpr int panel_channels = most < lanes<T> ? most : lanes<T>;   // must divide a panel of `lanes`
 
+// Float32 sums only: double has digits to spare.
+template <class T>
+constexpr bool is_long(int64_t terms) {
+  return is_float<T> && terms > fold_terms;
+}
+template <class T, int C, int P>
+inline void fold_into(Vec<T> (&acc)[C][P], Wide<T> (&total)[C][P]) {
+#pragma GCC unroll 16
+  for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++) total[c][p] += widen<T>(acc[c][p]), acc[c][p] = Vec<T>{};
+}
+
 template <class T>
 struct Tile {
   const T* x;   // pixel p starts at x + p * x_pixel
@@ -44,10 +57,17 @@ struct Tile {
   bool add;        // start from what z holds
 };
 
-template <class T, int C, int P, bool transposed>
+// folds: the sum over k is long, and taken in runs of fold_terms.
+template <class T, int C, int P, bool transposed, bool folds>
 __attribute__((noinline)) static void tile(const Tile<T>& t) {
   constexpr int L = lanes<T>;
   Vec<T> acc[C][P];
+  Wide<T> total[C][P];
+  if (folds)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) total[c][p] = Wide<T>{};
   if (t.add) {
 #pragma GCC unroll 16
     for (int c = 0; c < C; c++)
@@ -65,10 +85,16 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
   const T* ws = t.w;
   const ptrdiff_t x_pixel = t.x_pixel, w_k = t.w_k;
   const int length = t.length;
+  int pending = 0;
   for (int s = 0; s < t.segments; s++, xs += t.x_segment, ws += t.w_segment) {
     const T* x = xs;
     const T* w = ws;
+    int stop = folds && length > fold_terms ? fold_terms : length;
     for (int k = 0; k < length; k++) {
+      if (folds && k == stop) {
+        fold_into<T, C, P>(acc, total);
+        stop += fold_terms;
+      }
       Vec<T> xv[P];
 #pragma GCC unroll 16
       for (int p = 0; p < P; p++) xv[p] = load(x + p * x_pixel);
@@ -81,7 +107,17 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
       x += L;
       w += transposed ? 1 : w_k;
     }
+    pending += length;
+    if (folds && pending >= fold_terms) {
+      fold_into<T, C, P>(acc, total);
+      pending = 0;
+    }
   }
+  if (folds)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) acc[c][p] = narrow<T>(total[c][p] + widen<T>(acc[c][p]));
   const Vec<T> floor = broadcast<T>(t.floor);
 #pragma GCC unroll 16
   for (int c = 0; c < C; c++) {
@@ -94,7 +130,8 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
 // Runs the tile for `pixels` <= P.
 template <class T, int C, int P, bool transposed>
 inline void tile_up_to(int pixels, const Tile<T>& t) {
-  if (pixels == P) return tile<T, C, P, transposed>(t);
+  if (pixels == P && is_long<T>(int64_t(t.segments) * t.length)) return tile<T, C, P, transposed, true>(t);
+  if (pixels == P) return tile<T, C, P, transposed, false>(t);
   if constexpr (P > 1) tile_up_to<T, C, P - 1, transposed>(pixels, t);
 }
 

@@ -8,6 +8,7 @@ struct Lanes<float> {
   typedef float unaligned __attribute__((vector_size(CHAINRULE_BYTES), aligned(4)));
   typedef int32_t mask __attribute__((vector_size(CHAINRULE_BYTES)));
   typedef int32_t integer;
+  typedef double wide __attribute__((vector_size(2 * CHAINRULE_BYTES), aligned(CHAINRULE_BYTES)));
 };
 template <>
 struct Lanes<double> {
@@ -15,11 +16,14 @@ struct Lanes<double> {
   typedef double unaligned __attribute__((vector_size(CHAINRULE_BYTES), aligned(8)));
   typedef int64_t mask __attribute__((vector_size(CHAINRULE_BYTES)));
   typedef int64_t integer;
+  typedef vector wide;
 };
 template <class T>
 using Vec = typename Lanes<T>::vector;
 template <class T>
 using Mask = typename Lanes<T>::mask;
+template <class T>
+using Wide = typename Lanes<T>::wide;   // every lane in double
 template <class T>
 constexpr int lanes = CHAINRULE_BYTES / int(sizeof(T));
 
@@ -34,6 +38,22 @@ inline Vec<T> load(const T* p) {
 template <class T>
 inline void store(T* p, Vec<T> v) {
   *reinterpret_cast<Vec<T>*>(p) = v;
+}
+template <class T>
+inline Wide<T> widen(Vec<T> v) {
+  return __builtin_convertvector(v, Wide<T>);
+}
+template <class T>
+inline Vec<T> narrow(Wide<T> v) {
+  return __builtin_convertvector(v, Vec<T>);
+}
+template <class T>
+inline void store_wide(double* p, Wide<T> v) {
+  *reinterpret_cast<Wide<T>*>(p) = v;
+}
+template <class T>
+inline Wide<T> load_wide(const double* p) {
+  return *reinterpret_cast<const Wide<T>*>(p);
 }
 // max that keeps NaN in `a`: a NaN activation must reach the loss, where it is reported.
 template <class T>
@@ -74,6 +94,51 @@ inline Vec<T> sum_each(Vec<T> (&v)[lanes<T>]) {
       v[i] = __builtin_shuffle(v[i], v[i + count / 2], low) + __builtin_shuffle(v[i], v[i + count / 2], high);
   }
   return v[0];
+}
+
+// Sums of more terms than this are taken in runs, which are added in double: a float32 sum of n equal terms is wrong by up to
+// n/2 roundings (1 % at a million), one of runs by fold_terms/2 at the most, 1.5e-5; of random terms 1e-7 is measured.
+constexpr int fold_terms = 256;
+
+// A sum of any length: float32 within a run, double over the runs.
+template <class T>
+struct LongSum {
+  Vec<T> run{};
+  Wide<T> total{};
+  int terms = 0;
+  void add(Vec<T> v) {
+    run += v;
+    if (++terms == fold_terms / 8) fold();
+  }
+  void fold() {
+    total += widen<T>(run);
+    run = Vec<T>{}, terms = 0;
+  }
+  Wide<T> wide() {
+    fold();
+    return total;
+  }
+  Vec<T> value() { return narrow<T>(wide()); }
+};
+
+// √Σ v² of every lane, over all v that each(body) hands to its body. In double, and where even there the squares overflow or
+// vanish once more with v scaled.
+template <class T, class F>
+inline Wide<T> lane_norms(F&& each) {
+  constexpr double up = 0x1p600, down = 0x1p-600, least = 0x1p-900, most = 0x1p1000;
+  Wide<T> sum{};
+  each([&](Vec<T> v) { sum += widen<T>(v) * widen<T>(v); });
+  Wide<T> norm;
+  for (int i = 0; i < lanes<T>; i++) norm[i] = __builtin_sqrt(sum[i]);
+  if constexpr (sizeof(T) == 8)
+    for (int i = 0; i < lanes<T>; i++) {
+      if (sum[i] > least && sum[i] < most) continue;
+      const double scale = sum[i] <= least ? up : down;
+      double scaled = 0;
+      each([&](Vec<T> v) { scaled += double(v[i]) * scale * (double(v[i]) * scale); });
+      norm[i] = __builtin_sqrt(scaled) / scale;
+    }
+  return norm;
 }
 
 // Transposes a lanes x lanes square: row r of `in` (stride in_step) becomes column r of `out`.

@@ -28,8 +28,8 @@ static size_t winograd_scratch(int channels, int filters) {
 }
 template <class T>
 static size_t winograd_partial_size(int channels, int filters) {
-  // Sixteen products and, behind them, the bias gradient of every filter, still per lane.
-  return (size_t(16) * panels<T>(channels) + 1) * filters * lanes<T>;
+  // Sixteen products and, behind them, the bias gradient of every filter, in double and still per lane.
+  return (size_t(16) * panels<T>(channels) + sizeof(double) / sizeof(T)) * filters * lanes<T>;
 }
 
 // G g Gᵀ of every (output channel, input channel), packed [16][output tile][input channel][8 output channels].
@@ -203,7 +203,7 @@ static void winograd_gradient(const ConvArgs<T>& g, int begin, int end, T* scrat
   const ptrdiff_t size = ptrdiff_t(winograd_partial_size<T>(channels, filters)), product = columns * d_pixel;
   for (int part = begin; part < end; part++) {
     T* partial = g.partial + part * size;
-    T* bias = partial + 16 * product;
+    double* bias = reinterpret_cast<double*>(partial + 16 * product);   // sums of all tiles
     __builtin_memset(partial, 0, sizeof(T) * size_t(size));
     const int first = int(int64_t(part) * g.blocks * rows / g.parts), last = int(int64_t(part + 1) * g.blocks * rows / g.parts);
     for (int unit = first; unit < last; unit++) {
@@ -228,17 +228,18 @@ static void winograd_gradient(const ConvArgs<T>& g, int begin, int end, T* scrat
             for (int xi = 0; xi < 16; xi++) transpose<T>(square + xi * s_step, L, v + xi * v_step + j * panel + t * L * L, L);
           }
           for (int k = 0; k < filters; k++)
-            store(bias + k * L, load(bias + k * L) + spread_patch<T>(d + ptrdiff_t(2) * (t0 + t) * d_pixel + k * L, g.z.row,
-                                                                     d_pixel, u + t * d_pixel + k * L, u_step));
+            store_wide<T>(bias + k * L, load_wide<T>(bias + k * L) +
+                                            widen<T>(spread_patch<T>(d + ptrdiff_t(2) * (t0 + t) * d_pixel + k * L, g.z.row,
+                                                                     d_pixel, u + t * d_pixel + k * L, u_step)));
         }
         for (int xi = 0; xi < 16; xi++) {
           int j = 0;
           for (; j + O <= columns; j += O)
             outer_rows<T, O>(u + xi * u_step, d_pixel, v + xi * v_step + j * panel, panel, partial + xi * product + j * d_pixel,
-                             d_pixel, filters, Runs{count, L, L}, true);
+                             d_pixel, filters, Runs{count, L, L}, Onto::added);
           for (; j < columns; j++)
             outer_rows<T, 1>(u + xi * u_step, d_pixel, v + xi * v_step + j * panel, panel, partial + xi * product + j * d_pixel,
-                             d_pixel, filters, Runs{count, L, L}, true);
+                             d_pixel, filters, Runs{count, L, L}, Onto::added);
         }
         t0 += count;
       }
@@ -255,9 +256,10 @@ static void winograd_gradient_finish(const ConvArgs<T>& g, int begin, int end) {
   const ptrdiff_t product = ptrdiff_t(panels<T>(channels)) * filters * L;
   for (int k = begin; k < end; k++) {
     if (g.bias_gradient) {
-      Vec<T> sum{};
-      for (int p = 0; p < g.parts; p++) sum += load(g.partial + p * size + 16 * product + k * L);
-      g.bias_gradient[k] = sum_lanes<T>(sum);
+      Wide<T> sum{};
+      for (int p = 0; p < g.parts; p++)
+        sum += load_wide<T>(reinterpret_cast<const double*>(g.partial + p * size + 16 * product) + k * L);
+      g.bias_gradient[k] = sum_lanes<T>(narrow<T>(sum));
     }
     for (int c = 0; c < channels; c++) {
       T m[4][4], t[3][4];

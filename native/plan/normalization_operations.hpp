@@ -1,4 +1,5 @@
-// Normalisation over the batch or over groups of channels, and dropout: what a training pass does otherwise than a prediction.
+// Normalisation over the batch, groups of channels or features, and dropout: what a training pass does otherwise than a
+// prediction.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -10,9 +11,9 @@ namespace chainrule {
 template <class T>
 class NormOperation final : public Operation<T> {
  public:
-  // gamma, beta; of a batch also the running mean and variance.
+  // gamma; beta unless by the root mean square; of a batch also the running mean and variance.
   std::vector<int> parameters;
-  int groups = 0;   // 0: over the batch
+  int groups = 0;   // 0: over the batch; -1: over the features of each position
   double epsilon = 0, momentum = 0;
 
   static constexpr int most_parts = 16;   // of the sums over a batch: a fixed number, whatever the threads
@@ -21,9 +22,9 @@ class NormOperation final : public Operation<T> {
     const auto& shape = plan.value(this->x).shape;
     const size_t lanes = size_t(plan.lanes()), channels = size_t(shape.channels);
     const size_t blocks = batch() ? 1 : size_t(plan.max_blocks());
-    statistics_ = plan.arena().reserve(4 * blocks * size_t(batch() ? shape.channels : groups) * lanes, sizeof(T));
+    statistics_ = plan.arena().reserve(4 * blocks * numbers(shape) * lanes, sizeof(T));
     unbiased_ = plan.arena().reserve(channels, sizeof(T));
-    partial_ = plan.arena().reserve(size_t(parts(plan, plan.max_blocks())) * 2 * channels * lanes, sizeof(T));
+    partial_ = plan.arena().reserve(size_t(parts(plan, plan.max_blocks())) * 2 * channels * lanes, sizeof(double));
   }
 
   void bind(Plan<T>& plan) override {
@@ -31,19 +32,20 @@ class NormOperation final : public Operation<T> {
     NormArgs<T>& g = forward_;
     g.x = plan.map(this->x), g.z = plan.map(this->z);
     g.x_delta = plan.delta(this->x), g.z_delta = plan.delta(this->z);
-    g.gamma = plan.theta(parameters.at(0)), g.beta = plan.theta(parameters.at(1));
-    g.gamma_gradient = plan.gradient(parameters[0]), g.beta_gradient = plan.gradient(parameters[1]);
-    g.batch = batch();
+    const int beta = parameters.size() > 1 ? parameters[1] : -1;
+    g.gamma = plan.theta(parameters.at(0)), g.beta = plan.theta(beta);
+    g.gamma_gradient = plan.gradient(parameters[0]), g.beta_gradient = plan.gradient(beta);
+    g.batch = batch(), g.each_position = groups < 0, g.centred = beta >= 0;
     if (g.batch) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
-    g.groups = g.batch ? g.x.channels : groups;
+    g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
     g.epsilon = epsilon;
-    const ptrdiff_t per_block = ptrdiff_t(g.groups) * plan.lanes();
+    const ptrdiff_t per_block = ptrdiff_t(numbers(plan.value(this->x).shape)) * plan.lanes();
     g.stat_block = g.batch ? 0 : per_block;
     const ptrdiff_t each = per_block * (g.batch ? 1 : plan.max_blocks());
     g.mean = plan.arena().template at<T>(statistics_);
     g.inverse = g.mean + each, g.mean_e = g.inverse + each, g.mean_ex = g.mean_e + each;
     g.unbiased = plan.arena().template at<T>(unbiased_);
-    g.partial = plan.arena().template at<T>(partial_);
+    g.partial = plan.arena().template at<double>(partial_);
     backward_ = g;
     g.post = this->post, backward_.post = this->input_post;
   }
@@ -53,7 +55,7 @@ class NormOperation final : public Operation<T> {
     set(plan, g, samples);
     const auto& k = plan.kernels();
     if (!batch()) {
-      parallel(g.blocks * g.groups, 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
+      parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
     } else if (!plan.pass.training) {
       k.norm_running(g, 0, g.x.channels);
     } else {
@@ -77,8 +79,7 @@ class NormOperation final : public Operation<T> {
     NormArgs<T>& g = backward_;
     set(plan, g, samples);
     const auto& k = plan.kernels();
-    if (!batch())
-      parallel(g.blocks * g.groups, 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
+    if (!batch()) parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
     parallel(g.blocks * g.x.height, 4 * work(g), [&](int begin, int end, int) { k.norm_backward(g, begin, end); });
   }
 
@@ -94,6 +95,12 @@ class NormOperation final : public Operation<T> {
 
  private:
   bool batch() const { return groups == 0; }
+  // How many μ there are, per block.
+  size_t numbers(const ValueShape& s) const {
+    if (groups < 0) return size_t(s.height) * size_t(s.width);
+    return size_t(batch() ? s.channels : groups);
+  }
+  static int group_units(const NormArgs<T>& g) { return g.blocks * (g.each_position ? g.x.height * g.x.width : g.groups); }
   int parts(const Plan<T>& plan, int blocks) const {
     return int(std::min<int64_t>(most_parts, int64_t(blocks) * plan.value(this->x).shape.height));
   }

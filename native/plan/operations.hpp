@@ -1,6 +1,7 @@
 // The operations of a plan: which kernel runs over how many units, in parallel where that pays.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -89,7 +90,7 @@ class DenseOperation final : public Operation<T> {
   int weights = -1, bias = -1;
 
   void reserve(Plan<T>& plan) override {
-    if (plan.per_sample()) squares_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(plan.lanes()), sizeof(T));
+    if (plan.per_sample()) norms_ = plan.arena().reserve(size_t(plan.max_blocks()) * size_t(plan.lanes()), sizeof(double));
   }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
@@ -130,20 +131,20 @@ class DenseOperation final : public Operation<T> {
     parallel(k.dense_backward_units(g), work(g), [&](int begin, int end, int) { k.dense_backward(g, begin, end); });
   }
 
-  bool squares(Plan<T>& plan, int samples, bool with_gradients, double* squares) override {
+  bool norms(Plan<T>& plan, int samples, bool with_gradients, double* norms) override {
     if (with_gradients) gradients(plan, samples);
     DenseArgs<T>& g = backward_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
-    T* found = plan.arena().template at<T>(squares_);
+    double* found = plan.arena().template at<double>(norms_);
     parallel(g.blocks, int64_t(g.blocks) * (g.inputs + g.outputs),
-             [&](int begin, int end, int) { k.dense_squares(g, found, begin, end); });
-    for (int s = 0; s < samples; s++) squares[s] += double(found[s]);
+             [&](int begin, int end, int) { k.dense_norms(g, found, begin, end); });
+    for (int s = 0; s < samples; s++) norms[s] = std::hypot(norms[s], found[s]);
     return true;
   }
 
  private:
-  Region squares_;
+  Region norms_;
   static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * g.inputs * g.outputs; }
   DenseArgs<T> forward_{}, backward_{};
 };
@@ -171,8 +172,8 @@ class ConvolutionOperation final : public Operation<T> {
     else if (plan.batch_size() < plan.lanes() && !depthwise())
       partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
     if (plan.per_sample() && !depthwise())
-      squares_ = plan.arena().reserve(
-          size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()), sizeof(T));
+      norms_ = plan.arena().reserve(size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()),
+                                    sizeof(double));
   }
 
   void bind(Plan<T>& plan) override {
@@ -233,16 +234,16 @@ class ConvolutionOperation final : public Operation<T> {
   }
 
   // By the direct kernel, whose lanes hold the samples' own gradients until the end.
-  bool squares(Plan<T>& plan, int samples, bool, double* squares) override {
+  bool norms(Plan<T>& plan, int samples, bool, double* norms) override {
     if (geometry.transposed || depthwise()) return false;
     ConvArgs<T> g = gradient_;
     g.blocks = plan.blocks(samples), g.samples = samples;
     const auto& k = plan.kernels();
     const int units = k.conv_gradient_units(g);
-    g.squares = plan.arena().template at<T>(squares_);
+    g.norms = plan.arena().template at<double>(norms_);
     parallel(units, work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
     for (int unit = 0; unit < units; unit++)
-      for (int s = 0; s < samples; s++) squares[s] += double(g.squares[ptrdiff_t(unit) * g.blocks * plan.lanes() + s]);
+      for (int s = 0; s < samples; s++) norms[s] = std::hypot(norms[s], g.norms[ptrdiff_t(unit) * g.blocks * plan.lanes() + s]);
     return true;
   }
 
@@ -290,7 +291,7 @@ class ConvolutionOperation final : public Operation<T> {
     return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels / geometry.groups * geometry.z.channels;
   }
   int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * weight_count(); }
-  Region packed_, partial_, squares_;
+  Region packed_, partial_, norms_;
   ConvArgs<T> forward_{}, delta_{}, gradient_{};
 };
 

@@ -95,7 +95,8 @@ class Plan {
   void add_host(int number, int x, int z);
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
   void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);
-  // groups 0: over the batch. parameters: gamma, beta, and of a batch the running mean and variance.
+  // groups 0: over the batch; -1: over the features of each position, without beta by their root mean square. parameters:
+  // gamma, beta, and of a batch the running mean and variance.
   void add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters);
   // name: CRC of the layer's; threshold of 2^32: how many of the random numbers drop their entry.
   void add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale);
@@ -169,8 +170,8 @@ class Plan {
   // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked. `training` says which kind of
   // pass it is where that matters (a backward pass always is one).
   Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
-  // The squared norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
-  Progress squares(const Batch& batch, int samples, double* squares);
+  // The norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
+  Progress norms(const Batch& batch, int samples, double* norms);
   Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, Progress& progress);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
@@ -227,8 +228,8 @@ class Plan {
   void gather(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
-  void run_backward_with_squares(int samples, bool with_gradients);
-  void squares_one_by_one(Operation<T>& operation, int samples);
+  void run_backward_with_norms(int samples, bool with_gradients);
+  void norms_one_by_one(Operation<T>& operation, int samples);
   void clip_samples(int samples);
   void evaluate_loss(int samples, bool backward);
   void reduce_loss(int samples, Progress& progress) const;
@@ -267,7 +268,8 @@ class Plan {
       loss_region_, correct_region_;
   size_t parameter_size_ = 0;
   T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
-  T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *losses_ = nullptr, *correct_ = nullptr;
+  T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
+  double* losses_ = nullptr;
   bool dense_targets_ = false;
   std::function<void()> poll_between_;
   int64_t interruptions_ = 0;
@@ -276,7 +278,7 @@ class Plan {
   bool per_sample_ = false;
   double clip_sample_ = 0;
   int placed_parameters_ = 0;
-  std::vector<double> squares_;
+  std::vector<double> norms_;
   std::vector<T> held_;   // δ of one operation while its samples are taken one by one
   std::vector<double> seconds_;
   template <class Body>
@@ -293,10 +295,10 @@ class Operation {
   virtual void forward(Plan<T>&, int samples) = 0;
   virtual void gradients(Plan<T>&, int) {}         // of the parameters, from the δ of the output
   virtual void delta(Plan<T>&, int samples) = 0;   // of the input
-  // Adds the squared norms of the samples' own gradients to squares[sample], and computes the gradients as well where asked;
-  // false where the operation has no way of its own.
-  virtual bool squares(Plan<T>&, int samples, bool with_gradients, double* squares) {
-    (void)samples, (void)with_gradients, (void)squares;
+  // Adds the norms of the samples' own gradients to norms[sample], as sides of a right angle, and computes the gradients as
+  // well where asked; false where the operation has no way of its own.
+  virtual bool norms(Plan<T>&, int samples, bool with_gradients, double* norms) {
+    (void)samples, (void)with_gradients, (void)norms;
     return false;
   }
   virtual void renew(Plan<T>&) {}   // what is kept beside the parameters, once a step of training is done

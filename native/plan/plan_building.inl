@@ -106,8 +106,9 @@ void Plan<T>::add_softmax(int x, int z) {
 template <class T>
 void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters) {
   const int channels = value(x).shape.channels;
-  if (groups < 0 || (groups > 0 && channels % groups) || parameters.size() != (groups ? 2u : 4u))
-    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters or a batch's 4");
+  const size_t count = parameters.size();
+  if (groups < -1 || (groups > 0 && channels % groups) || (groups == 0 ? count != 4 : count != 2 && (groups > 0 || count != 1)))
+    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters, 1 or a batch's 4");
   for (const int p : parameters)
     if (parameter(p).shape.size != channels) throw std::invalid_argument("a normalisation's parameters are one per channel");
   auto o = std::make_unique<NormOperation<T>>();
@@ -321,7 +322,8 @@ void Plan<T>::finish() {
     target_region_ = arena_.reserve(scalars(value(output_).shape), sizeof(T));
     const ValueShape& output = value(output_).shape;
     label_region_ = arena_.reserve(blocks * l * size_t(output.height) * size_t(output.width), sizeof(T));
-    for (Region* r : {&weight_region_, &loss_region_, &correct_region_}) *r = arena_.reserve(blocks * l, sizeof(T));
+    for (Region* r : {&weight_region_, &correct_region_}) *r = arena_.reserve(blocks * l, sizeof(T));
+    loss_region_ = arena_.reserve(blocks * l, sizeof(double));
   }
   arena_.allocate();
 
@@ -346,7 +348,7 @@ void Plan<T>::finish() {
   second_ = second ? arena_.at<T>(second_region_) : nullptr;
   if (output_ >= 0) {
     targets_ = arena_.at<T>(target_region_), labels_ = arena_.at<T>(label_region_), weights_ = arena_.at<T>(weight_region_);
-    losses_ = arena_.at<T>(loss_region_), correct_ = arena_.at<T>(correct_region_);
+    losses_ = arena_.at<double>(loss_region_), correct_ = arena_.at<T>(correct_region_);
     loss_post_.saved = this->map(loss_saved_);
   }
   for (auto& o : operations_) o->bind(*this);
@@ -354,5 +356,5 @@ void Plan<T>::finish() {
     for (size_t at = 0; at < p.padded; at += chunk_scalars)
       chunks_.push_back({p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised});
   partial_.resize(chunks_.size());
-  if (per_sample_) squares_.resize(blocks * l);
+  if (per_sample_) norms_.resize(blocks * l);
 }

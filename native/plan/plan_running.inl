@@ -51,7 +51,7 @@ void Plan<T>::read_batch(int samples, T* targets, double* weights) const {
 template <class T>
 void Plan<T>::set_losses(const double* values, int samples) {
   for (int s = 0; s < blocks(samples) * lanes(); s++) {
-    losses_[s] = s < samples ? T(values[s]) * weights_[s] : T(0);
+    losses_[s] = s < samples && weights_[s] != 0 ? values[s] * double(weights_[s]) : 0.0;
     correct_[s] = T(0);
   }
 }
@@ -116,7 +116,7 @@ void Plan<T>::forward(const Batch& batch, int samples) {
 template <class T>
 void Plan<T>::reduce_loss(int samples, Progress& progress) const {
   double loss = 0, correct = 0;
-  for (int s = 0; s < samples; s++) loss += double(losses_[s]), correct += double(correct_[s]);
+  for (int s = 0; s < samples; s++) loss += losses_[s], correct += double(correct_[s]);
   progress.loss += loss * samples;
   progress.correct += correct;
   progress.samples += samples;
@@ -127,7 +127,7 @@ double Plan<T>::penalty_value() const {
   if (lambda_ == 0 && lambda1_ == 0) return 0;
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
     for (int i = begin; i < end; i++)
-      partial_[size_t(i)] = chunks_[size_t(i)].penalised ? kernels_.square_sum(theta_, nullptr, T(0), T(0),
+      partial_[size_t(i)] = chunks_[size_t(i)].penalised ? kernels_.square_sum(theta_, nullptr, T(0), T(0), 1.0,
                                                                                chunks_[size_t(i)].begin, chunks_[size_t(i)].end)
                                                          : 0.0;
   });
@@ -139,18 +139,30 @@ double Plan<T>::penalty_value() const {
   return 0.5 * lambda_ * sum + lambda1_ * absolute;
 }
 
+// A norm from `squares(s)`, a sum of squares of numbers times s; s is 1 unless the sum then overflows, or all but vanishes.
+template <class Squares>
+double norm_from(Squares&& squares) {
+  constexpr double least = 0x1p-900, most = 0x1p1000;
+  const double sum = squares(1.0);
+  if (!(sum <= least || sum > most)) return std::sqrt(sum);
+  const double scale = sum <= least ? 0x1p600 : 0x1p-600;
+  return std::sqrt(squares(scale)) / scale;
+}
+
 template <class T>
 double Plan<T>::gradient_norm(bool with_penalty) const {
-  parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
-    for (int i = begin; i < end; i++) {
-      const Chunk& c = chunks_[size_t(i)];
-      partial_[size_t(i)] = kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0),
-                                                with_penalty && c.penalised ? T(lambda1_) : T(0), c.begin, c.end);
-    }
+  return norm_from([&](double scale) {
+    parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
+      for (int i = begin; i < end; i++) {
+        const Chunk& c = chunks_[size_t(i)];
+        partial_[size_t(i)] = kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0),
+                                                  with_penalty && c.penalised ? T(lambda1_) : T(0), scale, c.begin, c.end);
+      }
+    });
+    double sum = 0;
+    for (const double part : partial_) sum += part;
+    return sum;
   });
-  double sum = 0;
-  for (const double part : partial_) sum += part;
-  return std::sqrt(sum);
 }
 
 template <class T>
@@ -212,11 +224,13 @@ template <class T>
 void Plan<T>::update(double rate) {
   steps_taken++;
   UpdateArgs<T> g{};
-  double clip = 1;
+  g.clip[0] = g.clip[1] = T(1);
   if (clip_norm_ > 0) {
     const double norm = gradient_norm(true);
-    if (norm > clip_norm_) clip = clip_norm_ / norm;
-    g.rate_scale = &clip;
+    if (norm > clip_norm_) {
+      const double half = std::exp2(std::floor(std::log2(clip_norm_ / norm) / 2));
+      g.clip[0] = T(half), g.clip[1] = T(clip_norm_ / norm / half);
+    }
   }
   g.theta = theta_, g.gradient = gradient_, g.first = first_, g.second = second_;
   g.rule = Rule(rule_);
@@ -264,8 +278,9 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
   bool stop = false;
   struct Epoch {   // what holds during an epoch only, however it ends
     explicit Epoch(Pass& own) : pass(own) {}
-    ~Epoch() { serial_loops = false, pass.step = 0; }
+    ~Epoch() { serial_loops = before, pass.step = 0; }
     Pass& pass;
+    const bool before = serial_loops;   // of the epoch whose poll or host layer trains this plan
   } epoch(pass);
   const Asking asking(*this, [&] { stop = poll(progress) || stop; });
   for (int64_t step = 0; step < steps; step++) {
@@ -293,7 +308,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
 
 // For an operation without a way of its own: δ of all samples but one set to zero, one sample after the other.
 template <class T>
-void Plan<T>::squares_one_by_one(Operation<T>& o, int samples) {
+void Plan<T>::norms_one_by_one(Operation<T>& o, int samples) {
   const Map<T>& d = value(o.z).delta;
   const ptrdiff_t run = ptrdiff_t(d.width) * d.channels * lanes();
   const auto rows = [&](auto&& body) {
@@ -311,22 +326,25 @@ void Plan<T>::squares_one_by_one(Operation<T>& o, int samples) {
     if (o.hands_down(*this)) o.delta(*this, samples);
     for (int p = o.first_parameter; p < o.end_parameter; p++) {
       const Parameter& own = parameter(p);
-      squares_[size_t(s)] += kernels_.square_sum(gradient_, nullptr, T(0), T(0), own.offset, own.offset + own.padded);
+      const double norm = norm_from([&](double scale) {
+        return kernels_.square_sum(gradient_, nullptr, T(0), T(0), scale, own.offset, own.offset + own.padded);
+      });
+      norms_[size_t(s)] = std::hypot(norms_[size_t(s)], norm);
     }
   }
   rows([&](int, T* row, const T* kept) { std::memcpy(row, kept, sizeof(T) * size_t(run)); });
 }
 
 template <class T>
-void Plan<T>::run_backward_with_squares(int samples, bool with_gradients) {
-  std::fill(squares_.begin(), squares_.end(), 0.0);
+void Plan<T>::run_backward_with_norms(int samples, bool with_gradients) {
+  std::fill(norms_.begin(), norms_.end(), 0.0);
   const PieceByPiece pieces(poll_between_);
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
     timed(4 + 3 * i, [&] {
       const bool learned = o.first_parameter < o.end_parameter;
-      if (learned && o.squares(*this, samples, with_gradients, squares_.data())) return;
-      if (learned) squares_one_by_one(o, samples);
+      if (learned && o.norms(*this, samples, with_gradients, norms_.data())) return;
+      if (learned) norms_one_by_one(o, samples);
       o.gradients(*this, samples);
     });
     if (o.hands_down(*this) && o.x != input_) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
@@ -337,16 +355,16 @@ void Plan<T>::run_backward_with_squares(int samples, bool with_gradients) {
 // Scales the samples' weights so that no sample's own gradient is longer than the limit: the backward pass is linear in δ.
 template <class T>
 void Plan<T>::clip_samples(int samples) {
-  run_backward_with_squares(samples, false);
+  run_backward_with_norms(samples, false);
   for (int s = 0; s < samples; s++) {
-    const double norm = std::sqrt(squares_[size_t(s)]) * samples;   // 1/m is in δ
+    const double norm = norms_[size_t(s)] * samples;   // 1/m is in δ
     if (norm > clip_sample_) weights_[s] *= T(clip_sample_ / norm);
   }
   evaluate_loss(samples, true);
 }
 
 template <class T>
-Progress Plan<T>::squares(const Batch& batch, int samples, double* squares) {
+Progress Plan<T>::norms(const Batch& batch, int samples, double* norms) {
   pass.training = true;
   timed(0, [&] {
     gather(batch, batch.inputs.order, samples);
@@ -356,7 +374,7 @@ Progress Plan<T>::squares(const Batch& batch, int samples, double* squares) {
   timed(1, [&] { evaluate_loss(samples, true); });
   Progress progress;
   reduce_loss(samples, progress);
-  run_backward_with_squares(samples, true);
-  std::copy_n(squares_.begin(), samples, squares);
+  run_backward_with_norms(samples, true);
+  std::copy_n(norms_.begin(), samples, norms);
   return progress;
 }

@@ -1,5 +1,6 @@
 #include "thread_pool.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -98,16 +99,23 @@ struct ThreadPool::State {
   std::atomic<bool> stop{false};
   std::atomic<Function> function{nullptr};
   std::atomic<void*> context{nullptr};
-  std::atomic<int> grain{1}, active{0};
+  std::atomic<int> grain{1};
+  // How many threads the current loop has. Workers beyond it are parked: calls with few threads and calls with many may take
+  // turns, and starting and joining threads at every turn would cost more than most loops.
+  alignas(64) std::atomic<int> active{0};
+  std::atomic<int> parked{0};
   std::atomic<bool> failed{false};   // the rest of the loop is skipped, and the caller gets the first exception
   std::exception_ptr failure;
   std::mutex owner;
   std::vector<std::thread> workers;
-  int threads = default_threads();
-  std::atomic<int> threads_later{0};   // asked for within a loop
+  int obtainable = most_threads;   // fewer once the system gave no more: the next loops do not ask again
+  std::atomic<int> threads;        // of every call that brings no number of its own
+
+  explicit State(int count) : threads(count) {}
 
   void work(int thread) {
     const int count = active.load(std::memory_order_acquire);
+    if (thread >= count) return;
     for (int i = 0; i < count; i++) {
       Range& range = ranges[(thread + i) % count];
       for (;;) {
@@ -155,9 +163,31 @@ struct ThreadPool::State {
 #endif
   }
 
+  void park(int thread) {
+    for (int count; !stop.load() && (count = active.load()) <= thread;) {
+      parked.fetch_add(1);
+#ifdef __linux__
+      syscall(SYS_futex, &active, FUTEX_WAIT_PRIVATE, count, nullptr, nullptr, 0);
+#else
+      active.wait(count);
+#endif
+      parked.fetch_sub(1);
+    }
+  }
+
+  void set_active(int count) {
+    if (active.exchange(count) >= count || parked.load() == 0) return;
+#ifdef __linux__
+    syscall(SYS_futex, &active, FUTEX_WAKE_PRIVATE, 1 << 30, nullptr, nullptr, 0);
+#else
+    active.notify_all();
+#endif
+  }
+
   void loop(int thread) {
     uint32_t seen = 0;
     while (!stop.load(std::memory_order_relaxed)) {
+      park(thread);
       wait(seen);
       seen = generation.load(std::memory_order_acquire);
       work(thread);
@@ -166,9 +196,11 @@ struct ThreadPool::State {
 
   void join() {
     stop = true;
+    set_active(most_threads);
     wake();
     for (auto& worker : workers) worker.join();
     workers.clear();
+    active = 0;
     stop = false;
   }
 };
@@ -178,7 +210,19 @@ static ThreadPool* current = nullptr;
 // Whether this thread is the caller of a loop: what a long loop asks between its pieces may be Python code that computes too.
 static thread_local bool in_loop = false;
 
-ThreadPool::ThreadPool() : state_(new State) {}
+// The number that the innermost call of this thread brought; 0: none did.
+static thread_local int threads_of_call = 0;
+
+ThreadsOfCall::ThreadsOfCall(int count) : count_(count) {}
+
+void ThreadsOfCall::begin() {
+  before_ = threads_of_call;
+  threads_of_call = count_;
+}
+
+void ThreadsOfCall::end() { threads_of_call = before_; }
+
+ThreadPool::ThreadPool() : state_(new State(default_threads())) {}
 
 ThreadPool& ThreadPool::instance() {
   static std::once_flag once;
@@ -188,9 +232,8 @@ ThreadPool& ThreadPool::instance() {
     // In a forked child the workers are gone; the old state (its threads cannot be joined) is left behind. A child that
     // never trains pays nothing: threads start with the first loop.
     pthread_atfork(nullptr, nullptr, [] {
-      const int threads = current->state_->threads;
-      current->state_ = new State;
-      current->state_->threads = threads;
+      current->state_ = new State(current->state_->threads);
+      in_loop = false;   // the loop that was asking when this thread forked is the parent's
     });
 #endif
     // Sleeping workers must not outlive the process's static objects.
@@ -204,59 +247,56 @@ ThreadPool& ThreadPool::instance() {
   return *current;
 }
 
-int ThreadPool::threads() const {
-  const int later = state_->threads_later;
-  return later ? later : state_->threads;
-}
+int ThreadPool::threads_set() const { return state_->threads; }
+
+int ThreadPool::threads() const { return threads_of_call ? threads_of_call : threads_set(); }
 
 void ThreadPool::set_threads(int count) {
-  if (in_loop) {
-    state_->threads_later = count;
-    return;
-  }
+  state_->threads = std::clamp(count, 1, State::most_threads);
+  if (in_loop) return;   // this thread has the lock; the next loop parks whom it does not need
   const std::lock_guard<std::mutex> lock(state_->owner);
-  if (count == state_->threads) return;
-  state_->join();
-  state_->threads = count < 1 ? 1 : count > 256 ? 256 : count;
+  state_->obtainable = State::most_threads;
+  if (int(state_->workers.size()) >= state_->threads) state_->join();
 }
 
 void ThreadPool::run_erased(int units, Function function, void* context) {
   if (units <= 0) return;
   State& s = *state_;
-  if (s.threads == 1 || units == 1 || in_loop || !s.owner.try_lock()) {
+  const int count = threads();
+  if (count == 1 || units == 1 || in_loop || !s.owner.try_lock()) {
     function(context, 0, units, 0);
     return;
   }
   std::exception_ptr failure;
   {
     const std::lock_guard<std::mutex> lock(s.owner, std::adopt_lock);
-    run_owned(units, function, context);
+    run_owned(count, units, function, context);
     if (s.failed.exchange(false)) failure = std::exchange(s.failure, nullptr);
   }
-  if (const int count = s.threads_later.exchange(0)) set_threads(count);
   if (failure) std::rethrow_exception(std::move(failure));
 }
 
-void ThreadPool::run_owned(int units, Function function, void* context) {
+void ThreadPool::run_owned(int wanted, int units, Function function, void* context) {
   State& s = *state_;
-  while (int(s.workers.size()) < s.threads - 1) {
+  while (int(s.workers.size()) + 1 < std::min(wanted, s.obtainable)) {
     const int thread = int(s.workers.size()) + 1;
     try {
       s.workers.emplace_back([&s, thread] { s.loop(thread); });
     } catch (const std::system_error&) {
-      s.threads = thread;   // the system gives no more threads: go on with those there are
+      s.obtainable = thread;
     }
   }
+  const int threads = std::min(wanted, int(s.workers.size()) + 1);
   // About four chunks a thread, so that a thread that is held up costs little.
-  const int grain = units / (s.threads * 4) > 1 ? units / (s.threads * 4) : 1;
+  const int grain = units / (threads * 4) > 1 ? units / (threads * 4) : 1;
   s.function.store(function, std::memory_order_relaxed);
   s.context.store(context, std::memory_order_relaxed);
   s.grain.store(grain, std::memory_order_relaxed);
   s.done.store(0, std::memory_order_relaxed);
-  s.active.store(s.threads, std::memory_order_release);
+  s.set_active(threads);
   int chunks = 0;
-  for (int t = 0; t < s.threads; t++) {
-    const int begin = int(int64_t(units) * t / s.threads), end = int(int64_t(units) * (t + 1) / s.threads);
+  for (int t = 0; t < threads; t++) {
+    const int begin = int(int64_t(units) * t / threads), end = int(int64_t(units) * (t + 1) / threads);
     const int own = (end - begin + grain - 1) / grain;
     s.ranges[t].begin.store(begin, std::memory_order_relaxed);
     s.ranges[t].end.store(end, std::memory_order_relaxed);

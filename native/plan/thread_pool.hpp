@@ -11,7 +11,8 @@ class ThreadPool {
  public:
   static ThreadPool& instance();   // rebuilt after fork: threads do not survive it
 
-  int threads() const;
+  int threads_set() const;       // for the process: the environment's choice, or the last of set_threads
+  int threads() const;           // of the calling thread's loops: the number of its call, else the one set
   void set_threads(int count);   // 1..256
 
   // body(begin, end, thread) over [0, units), in chunks claimed one by one. Runs on the calling thread alone where another
@@ -30,9 +31,21 @@ class ThreadPool {
   using Function = void (*)(void*, int, int, int);
   ThreadPool();
   void run_erased(int units, Function function, void* context);
-  void run_owned(int units, Function function, void* context);   // by the thread that owns the pool
+  void run_owned(int wanted, int units, Function function, void* context);   // by the thread that owns the pool
   struct State;
   State* state_;
+};
+
+// A number of threads for the loops that the calling thread starts between begin and end, whatever other threads set
+// meanwhile. Calls lie within each other: the innermost decides.
+class ThreadsOfCall {
+ public:
+  explicit ThreadsOfCall(int count);
+  void begin();
+  void end();
+
+ private:
+  int count_, before_ = 0;
 };
 
 // What the process may use: OMP_NUM_THREADS, the affinity mask and the cgroup quota, whichever is least.

@@ -28,6 +28,8 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.executor import set_executor
+from chainrule.foreign import answer
+from chainrule.foreign.names import NAMES
 from chainrule.initializers import (
     Constant,
     Glorot,
@@ -40,7 +42,6 @@ from chainrule.initializers import (
     Uniform,
     Zeros,
 )
-from chainrule.keywords import by_name
 from chainrule.layers import (
     ELU,
     GELU,
@@ -138,55 +139,6 @@ _LATER = {
     ),
     **dict.fromkeys(("Callback", "EarlyStopping", "Checkpoint"), "chainrule.training.callbacks"),
 }
-
-# What Keras, PyTorch and scikit-learn call it.
-_INSTEAD = by_name(
-    {
-        "chainrule.SiLU()": ("Swish",),
-        "chainrule.ElasticNet(1e-5, 1e-4)": ("L1L2",),
-        "chainrule.BatchNorm()": ("BatchNorm1d", "BatchNorm2d", "BatchNormalization"),
-        "chainrule.LayerNorm()": ("LayerNormalization",),
-        "chainrule.GroupNorm(groups)": ("GroupNormalization", "InstanceNorm2d"),
-        "chainrule.RMSNorm()": ("RMSNormalization",),
-        "chainrule.RNN(units)": ("SimpleRNN", "RNNCell"),
-        "chainrule.LSTM(units)": ("LSTMCell",),
-        "chainrule.GRU(units)": ("GRUCell",),
-        "chainrule.Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat')": ("Bidirectional",),
-        "chainrule.Dense(units)": ("Linear", "LazyLinear"),
-        "chainrule.MaxPool2D(2)": ("MaxPooling2D",),
-        "chainrule.MaxPool1D(2)": ("MaxPooling1D",),
-        "chainrule.AveragePool2D(2)": ("AveragePooling2D", "AvgPool2d"),
-        "chainrule.AveragePool1D(2)": ("AveragePooling1D", "AvgPool1d"),
-        "chainrule.GlobalAveragePool()": (
-            "GlobalAveragePooling1D",
-            "GlobalAveragePooling2D",
-            "AdaptiveAvgPool1d",
-            "AdaptiveAvgPool2d",
-        ),
-        "chainrule.GlobalMaxPool()": (
-            "GlobalMaxPooling1D",
-            "GlobalMaxPooling2D",
-            "AdaptiveMaxPool1d",
-            "AdaptiveMaxPool2d",
-        ),
-        "padding=1 in the layer that follows": ("ZeroPadding1D", "ZeroPadding2D", "ZeroPad1d", "ZeroPad2d"),
-        "chainrule.ConvTranspose2D(filters, 3)": ("Conv2DTranspose",),
-        "chainrule.ConvTranspose1D(filters, 3)": ("Conv1DTranspose",),
-        "Network([...], input_shape=(28, 28, 1)), without a layer for the input": ("Input", "InputLayer"),
-        "chainrule.Residual([...]), or chainrule.Parallel([...])": ("Add",),
-        "chainrule.Parallel([...], join='concat')": ("Concatenate",),
-        "chainrule.Dropout(0.5)": ("Dropout1d", "Dropout2d", "SpatialDropout2D"),
-        "chainrule.SquaredError(mean_outputs=True)": ("MSE", "MSELoss", "MeanSquaredError"),
-        "chainrule.MeanAbsoluteError()": ("MAE", "L1Loss", "AbsoluteError"),
-        "chainrule.CrossEntropy()": ("CrossEntropyLoss", "CategoricalCrossentropy", "NLLLoss"),
-        "chainrule.BinaryCrossEntropy()": ("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy"),
-        "chainrule.Huber()": ("HuberLoss", "SmoothL1Loss"),
-        "chainrule.Poisson(log_input=True)": ("PoissonNLLLoss",),
-        "chainrule.Hinge(squared=True)": ("SquaredHinge",),
-        "chainrule.CategoricalHinge()": ("MultiMarginLoss",),
-        "chainrule.Network([...], input_shape=784)": ("Model", "MLPClassifier", "MLPRegressor"),
-    }
-)
 
 __all__ = [
     "ELU",
@@ -314,9 +266,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_LATER[name]), name)
         globals()[name] = value
         return value
-    same = [own for own in __all__ if own.lower() == name.lower()]
-    instead = _INSTEAD.get(name) or (f"chainrule.{same[0]}" if same else "")
-    advice = f"; write {instead}" if instead else ""
+    same = next((f"chainrule.{own}" for own in __all__ if own.lower() == name.lower()), "")
+    advice = answer(NAMES.get(name, same))
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}{advice}", name=name)
 
 

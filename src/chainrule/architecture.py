@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
-from chainrule.errors import ShapeError
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.formulas.grid import Grid
 from chainrule.initializers import Given, Glorot, Initializer
 from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
+from chainrule.memory import check_memory, check_sample
+from chainrule.scalars import check_held, entries
 
 Shape = tuple[int, ...]
 INPUT = "input"
@@ -60,10 +63,12 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     checked = _checked(layers)
     _check_depth(checked, DEEPEST)
     own = _named(_unfolded(checked))
-    building = _Building({INPUT: input_shape_from(input_shape)}, {}, {})
+    shape = input_shape_from(input_shape)
+    building = _Building({INPUT: shape}, {}, {})
     _check_channels_last(own[0], building.shapes[INPUT])
     building.connect(own, building.shapes[INPUT], ())
     _check_ids(own, building.specs, None)
+    check_sample("input_shape", "a sample", shape)
     return Architecture(tuple(own), building.shapes, building.specs, building.followers)
 
 
@@ -95,6 +100,7 @@ class _Building:
                 raise ShapeError(
                     f"{place}: output_shape must return a tuple of positive integers, it returned {output!r}"
                 )
+            check_sample(place, "its output", output)
             self.shapes[str(layer.name)] = shape = output
         return shape
 
@@ -105,15 +111,23 @@ class _Building:
                     f"{place}: parameters must return name -> Parameter(shape, ...), with names other than "
                     f"{', '.join(FORMULA_NAMES)}; it returned {name!r}: {spec!r}"
                 )
-            if math.prod(spec.shape) > LARGEST:
-                raise ShapeError(
-                    f"{place}: its parameter {name} of shape {spec.shape} would be larger than any memory: "
-                    "check the sizes of this layer and of its input"
-                )
+            check_memory(place, f"its parameter {name}", spec.shape)
             if name in layer.given:
                 spec = replace(spec, initializer=Given(layer.given[name]))
             self.specs[f"{layer.name}.{name}"] = spec
         layer.given = {}
+
+
+def check_layers_held(layers: Iterable[Layer], dtype: Any) -> None:
+    """ArgumentError for a layer of chainrule's own whose slope, ε or the like `dtype` does not hold."""
+    for layer in leaves(layers):
+        if type(layer).__module__.partition(".")[0] != "chainrule":
+            continue
+        for name, value in vars(layer).items():
+            if isinstance(value, (float, np.floating)):
+                article = "an" if name[0] in "aeiou" else "a"
+                own = f"{layer.name} = {layer!r}"
+                check_held(f"{article} {name}", float(value), dtype, own, positive=name == "epsilon")
 
 
 def told_apart(layers: Iterable[Layer]) -> Layer | None:
@@ -172,14 +186,12 @@ def _readers(chain: Iterable[Layer]) -> Iterator[Embedding]:
 
 def input_shape_from(value: Any) -> Shape:
     """(features,) or (rows, columns, channels) from an int or a sequence of ints."""
-    sizes = (value,) if isinstance(value, Integral) else value
-    if isinstance(sizes, Iterable) and not isinstance(sizes, str):
-        sizes = tuple(sizes)
-        if sizes and all(isinstance(s, Integral) and not isinstance(s, bool) and int(s) > 0 for s in sizes):
-            return tuple(int(size) for size in sizes)
+    sizes = [value] if isinstance(value, Integral) else entries(value)
+    if sizes and all(isinstance(s, Integral) and not isinstance(s, bool) and int(s) > 0 for s in sizes):
+        return tuple(int(size) for size in sizes)
     raise ShapeError(
         "input_shape must be the shape of one sample, without the number of samples: 784 or (784,) for "
-        f"vectors, (28, 28, 1) for images; received {value!r}"
+        f"vectors, (28, 28, 1) for images; received {describe(value)}"
     )
 
 
@@ -194,6 +206,19 @@ def _check_channels_last(first: Layer, shape: Shape) -> None:
             f"{first!r} takes images with the channels last, received input_shape={shape}: write "
             f"{(rows, columns, channels)}, and X.transpose(0, 2, 3, 1) for data with the channels first"
         )
+
+
+def drawn_parameters(architecture: Architecture, seed: int) -> dict[str, Any]:
+    """Every parameter's start, float64: each from a random stream of its own."""
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ArgumentError(f"seed must be an integer of at least 0, received {describe(seed)}")
+    drawn = {}
+    for number, (name, spec) in enumerate(architecture.specs.items()):
+        # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
+        stream = np.random.SeedSequence(int(seed), spawn_key=(number,))
+        rng = np.random.Generator(np.random.PCG64(stream))
+        drawn[name] = initializer_of(architecture, name)(spec.shape, spec.fan_in, spec.fan_out, rng)
+    return drawn
 
 
 def initializer_of(architecture: Architecture, name: str) -> Initializer:
@@ -214,9 +239,10 @@ def initializer_of(architecture: Architecture, name: str) -> Initializer:
 
 
 def _checked(layers: Any) -> list[Layer]:
-    if isinstance(layers, (Layer, str)) or not isinstance(layers, Iterable):
-        raise TypeError(f"layers must be a list such as [Dense(10), Softmax()], received {layers!r}")
-    checked = [layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in layers]
+    given = None if isinstance(layers, Layer) else entries(layers)
+    if given is None:
+        raise TypeError(f"layers must be a list such as [Dense(10), Softmax()], received {describe(layers)}")
+    checked = [layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in given]
     for number, layer in enumerate(checked):
         if isinstance(layer, Layer):
             continue
@@ -229,7 +255,7 @@ def _checked(layers: Any) -> list[Layer]:
             raise TypeError(
                 f"{place} is a {type(layer).__name__}: write one flat list, [*block, Dense(10), ...]"
             )
-        raise TypeError(f"{place} must be a layer such as Dense(10) or ReLU(), received {layer!r}")
+        raise TypeError(f"{place} must be a layer such as Dense(10) or ReLU(), received {describe(layer)}")
     if not checked:
         raise ShapeError("layers is empty: a network needs at least one, such as [Dense(10), Softmax()]")
     return checked
@@ -254,7 +280,7 @@ def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
             unfolded.append(_local(layer))
             continue
         blocks += layer.name is None
-        name = layer.name or f"{layer.kind}{blocks}"
+        name = f"{layer.kind}{blocks}" if layer.name is None else _checked_name(layer.name)
         inner = _named(_unfolded(layer.layers))
         for part in inner:
             _rename(part, f"{name}.")
@@ -284,6 +310,15 @@ def _rename(layer: Layer, prefix: str) -> None:
             _rename(inner, prefix)
 
 
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name == INPUT:
+        raise ShapeError(
+            "the name of a layer must be a letter, then letters, digits, _ and -, and not 'input'; "
+            f"received {describe(name)}"
+        )
+    return name
+
+
 def _named(layers: list[Layer]) -> list[Layer]:
     """Give the nameless ones the next free kind + number, counted per kind: dense1, relu1, dense2.
 
@@ -293,12 +328,7 @@ def _named(layers: list[Layer]) -> list[Layer]:
     for layer in layers:
         if layer.name is None:
             continue
-        if not isinstance(layer.name, str) or not _NAME.fullmatch(layer.name) or layer.name == INPUT:
-            raise ShapeError(
-                "the name of a layer must be a letter, then letters, digits, _ and -, and not 'input'; "
-                f"received {layer.name!r}"
-            )
-        if layer.name in taken:
+        if _checked_name(layer.name) in taken:
             raise ShapeError(f"two layers are named {layer.name!r}: give one of them another name=")
         taken.add(layer.name)
     counts: dict[str, int] = {}

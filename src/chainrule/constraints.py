@@ -8,19 +8,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import describe
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers import Parameter
+from chainrule.norms import row_norms
 from chainrule.scalars import check_number
 
-_KEYWORDS = by_name(
-    {
-        "MaxNorm(3.0)": ("max_value", "c", "max_norm", "value"),
-        "nothing: a unit's incoming weights are a row of a dense W or a filter": ("axis", "axes", "dim"),
-    }
-)
 
-
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class MaxNorm:
     """The norm of each unit's incoming weights is at most `limit` (Srivastava et al. 2014, §5.1, their c).
@@ -40,7 +34,8 @@ class MaxNorm:
         """
         W = np.asarray(W)
         by_unit = W.reshape((parameter or Parameter(W.shape)).units).astype(np.float64)
-        norms = np.sqrt(np.sum(by_unit**2, axis=1, keepdims=True))
+        rows = np.moveaxis(by_unit, 1, -1)  # [group][unit][weight]
+        norms = np.expand_dims(row_norms(rows.reshape(-1, rows.shape[-1])).reshape(rows.shape[:-1]), 1)
         factors = np.where(norms > self.limit, self.limit / np.maximum(norms, self.limit), 1.0)
         return (by_unit * factors).reshape(W.shape).astype(W.dtype)
 

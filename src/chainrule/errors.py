@@ -5,9 +5,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from chainrule.shown import LONGEST_MESSAGE, clipped, shown
+
 
 class ChainruleError(Exception):
-    """Base of every error that chainrule raises on purpose."""
+    """Base of every error that chainrule raises on purpose.
+
+    Its message can be shown as it is: a control character from a file or an argument stands in it as an
+    escape, and of one that quotes more than a screen the middle is left out.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_fit(one) if isinstance(one, str) else one for one in args))
+
+
+def _fit(message: str) -> str:
+    return clipped(shown(message), LONGEST_MESSAGE)
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -18,12 +31,16 @@ class DataError(ChainruleError, ValueError):
     """Data that cannot be trained on: NaN, Inf, empty, unknown labels, wrong dtype."""
 
 
+class ArgumentError(ChainruleError, ValueError):
+    """A number or an option that cannot be used: not in its range, not among its choices."""
+
+
 class PairError(ChainruleError, ValueError):
     """An output activation and a loss that do not belong together."""
 
 
 class NonFiniteError(ChainruleError, ArithmeticError):
-    """The loss, a δ or a parameter became NaN or infinite during training."""
+    """A prediction, the loss, a δ, a gradient or a parameter is NaN or infinite."""
 
 
 class FileError(ChainruleError, ValueError):
@@ -53,5 +70,8 @@ def describe(value: Any) -> str:
         isinstance(value, int) and abs(value) >= 10**40
     ):  # Python refuses to print what is longer than 4300 digits
         return f"an integer of about {int(value.bit_length() * math.log10(2)) + 1} digits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # such an integer within a list
+        return type(value).__name__
     return text if len(text) <= 40 else type(value).__name__

@@ -42,6 +42,9 @@ class Executor(Protocol):
     def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
 
+    def first_nonfinite(self, network: Network, X: Array) -> str | None:
+        """Where NaN or infinity begins in a prediction for X: "parameter dense1.W", "output of dense1"."""
+
 
 _default: list[Executor] = []
 

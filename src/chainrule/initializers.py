@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
+from chainrule.keywords import teach
 from chainrule.scalars import finite_number
 
 if TYPE_CHECKING:
@@ -27,11 +28,10 @@ Weights: TypeAlias = "NDArray[np.float64]"
 def _check(name: str, value: float, minimum: float = 0.0) -> None:
     if not isinstance(value, (int, float)) or not finite_number(value) or value < minimum:
         at_least = f" of at least {minimum:g}" if minimum > -math.inf else ""
-        raise ValueError(
-            f"{name} must be a finite number{at_least}, received {describe(value)}"
-        )
+        raise ValueError(f"{name} must be a finite number{at_least}, received {describe(value)}")
 
 
+@teach("nothing in the parentheses")
 @dataclass(frozen=True)
 class Initializer:
     """Base: a small frozen value; subclasses define __call__, and are dataclasses where they have fields."""
@@ -69,6 +69,7 @@ class Glorot(Initializer):
         return rng.uniform(-limit, limit, shape)
 
 
+@teach()
 @dataclass(frozen=True)
 class Normal(Initializer):
     """N(0, std²); std 1 is the start of Nielsen's network.py."""
@@ -89,6 +90,7 @@ class ScaledNormal(Initializer):
         return rng.standard_normal(shape) / math.sqrt(fan_in)
 
 
+@teach()
 @dataclass(frozen=True)
 class Uniform(Initializer):
     """Uniform within ±limit; 0.12 is the start of Ng's exercise 4."""
@@ -102,6 +104,7 @@ class Uniform(Initializer):
         return rng.uniform(-self.limit, self.limit, shape)
 
 
+@teach()
 @dataclass(frozen=True)
 class Constant(Initializer):
     """The same value everywhere.  Weights that all start equal stay equal: use it for biases."""
@@ -193,7 +196,9 @@ def initializer_from(value: Any, argument: str = "initializer") -> Initializer:
     if not isinstance(value, type) and callable(value):
         return _Function(value)
     names = ", ".join(repr(name) for name in (*initializers, "xavier"))
-    raise ValueError(f"{argument} must be an initializer such as He() or one of {names}, received {value!r}")
+    raise ArgumentError(
+        f"{argument} must be an initializer such as He() or one of {names}, received {describe(value)}"
+    )
 
 
 @dataclass(frozen=True)

@@ -5,49 +5,70 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+
+from chainrule.foreign import KNOWN, advice_for, answer
+from chainrule.foreign.words import by_name
+
+__all__ = ["by_name", "teach"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# How alike a slip of the pen is: "unit" for units 0.89, "stide" for stride 0.91. At difflib's 0.6 words with
+# a meaning of their own passed for one: "initial_state" for initializer.
+SPELLING = 0.8
 
-def teach(advice: Mapping[str, str], positions: str = "the others by name") -> Callable[[F], F]:
-    """Decorate a function, an __init__ or a class: an unknown keyword raises TypeError with its `advice`, too
-    many arguments without a name one with `positions`; both complete "write ...".
+
+def teach(positions: str = "the others by name") -> Callable[[F], F]:
+    """Decorate a function, an __init__ or a class: an unknown keyword raises TypeError with what
+    `chainrule.foreign` says of it, too many arguments without a name one with `positions`, which completes
+    "write ...", and a missing one says which.
     """
 
     def decorate(target: F) -> F:
         if isinstance(target, type):
-            target.__init__ = _taught(target.__init__, advice, positions)  # type: ignore[misc]
+            target.__init__ = _taught(target.__init__, positions)  # type: ignore[misc]
             return target
-        return _taught(target, advice, positions)  # type: ignore[return-value]
+        return _taught(target, positions)  # type: ignore[return-value]
 
     return decorate
 
 
-def _taught(function: Callable[..., Any], advice: Mapping[str, str], positions: str) -> Callable[..., Any]:
+def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
     parameters = inspect.signature(function).parameters
     method = next(iter(parameters)) == "self"
     known = [name for name in parameters if name != "self"]
     most = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters.values())
+    needed = [name for name in known if parameters[name].default is inspect.Parameter.empty]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         unknown = next((name for name in kwargs if name not in known), None)
-        if unknown is None and len(args) <= most:
+        missing = [name for name in needed if name not in kwargs and name not in known[: len(args) - method]]
+        if unknown is None and len(args) <= most and not missing:
             return function(*args, **kwargs)
-        name = type(args[0]).__name__ if method else function.__name__
-        if unknown is None:
+        own = method and function.__name__ == "__init__"
+        name = type(args[0]).__name__ if own else function.__name__
+        if unknown is not None:
+            bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
+            words = advice_for(bases)
+            raise TypeError(f"{name}() has no argument {unknown!r}{_answer(unknown, known, words)}")
+        if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
             raise TypeError(f"{taken}; write {positions}")
-        close = difflib.get_close_matches(unknown, known, 1)
-        instead = advice.get(unknown) or (f"{close[0]}=..." if close else "")
-        end = f"; write {instead}" if instead else f"; it takes {', '.join(known)}"
-        raise TypeError(f"{name}() has no argument {unknown!r}{end}")
+        raise TypeError(f"{name}() needs {', '.join(missing)}: write {name}({_call(needed)})")
 
     return call
 
 
-def by_name(instead: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """What to write, by every name that stands for it."""
-    return {name: advice for advice, names in instead.items() for name in names}
+def _answer(unknown: str, known: Sequence[str], words: Mapping[str, str]) -> str:
+    """What ends the sentence: the advice, the argument that is spelt nearly so, or those that there are."""
+    if unknown in words:
+        return answer(words[unknown])
+    close = [] if unknown in KNOWN else difflib.get_close_matches(unknown, known, 1, SPELLING)
+    return f"; write {close[0]}=..." if close else f"; it takes {', '.join(known) or 'none'}"
+
+
+def _call(needed: Sequence[str]) -> str:
+    return ", ".join(f"{name}=..." for name in needed)

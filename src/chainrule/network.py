@@ -7,26 +7,31 @@ compiled engine; `chainrule.reference.ReferenceExecutor()` evaluates the layers'
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT, all_layers, architecture, initializer_of
+from chainrule.architecture import INPUT, all_layers, architecture, drawn_parameters
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
-from chainrule.errors import DataError, FileError, ShapeError
+from chainrule.errors import DataError, FileError, ShapeError, describe
 from chainrule.executor import Executor, executor
-from chainrule.keywords import by_name, teach
+from chainrule.finite import check_loss, check_output, check_step, quiet
+from chainrule.foreign import answer
+from chainrule.foreign.names import METHODS
+from chainrule.keywords import teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
-from chainrule.parameters import Parameters
+from chainrule.memory import check_memory, within_memory
+from chainrule.parameters import Parameters, check_named, dtype_from
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
+from chainrule.scalars import check_flag, entries, text_path
 from chainrule.step import Step
 from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
@@ -37,26 +42,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-_DTYPES = ("float32", "float64")
-_KEYWORDS = by_name(
-    {"input_shape=784": ("input_dim", "input_size", "inputs"), "seed=0": ("random_state", "rng")}
-)
-# Methods by the names of Keras, PyTorch and scikit-learn.
-_INSTEAD = by_name(
-    {
-        "chainrule.fit(network, X, y)": ("fit", "train", "train_on_batch", "partial_fit"),
-        "chainrule.fit(network, X, y, loss=..., optimizer=...)": ("compile",),
-        "network.predict(X)": ("predict_proba", "forward", "predict_on_batch", "eval"),
-        "network.classify(X)": ("predict_classes",),
-        "network.loss(X, y) or network.accuracy(X, y)": ("evaluate",),
-        "network.accuracy(X, y)": ("score",),
-        "network.backpropagate(X, y)": ("backward",),
-        "network.parameters": ("state_dict", "weights", "get_weights", "coefs_", "named_parameters"),
-        "network.set_parameters(values)": ("load_state_dict", "set_weights"),
-        "network.count_parameters()": ("count_params", "num_parameters"),
-        "Network([..., Dense(10)], input_shape=784), with all layers at once": ("add", "append"),
-    }
-)
 
 
 class Network:
@@ -78,7 +63,7 @@ class Network:
         None  # how inputs were prepared, for whoever predicts; kept by copy and save
     )
 
-    @teach(_KEYWORDS, "Network([...], input_shape=784)")
+    @teach("Network([...], input_shape=784)")
     def __init__(
         self,
         layers: Any,
@@ -95,6 +80,8 @@ class Network:
         self._architecture = architecture(layers, input_shape)
         self.dtype = dtype_from(dtype)
         self.name = name
+        total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
+        check_memory("layers", "all parameters together", (total,))
         self._parameters = Parameters(self._architecture.specs, self.dtype)
         self._classes: Array | None = None
         self._executor: Executor | None = None
@@ -113,6 +100,7 @@ class Network:
         """A network with given parameters, all of them; nothing is drawn at random."""
         network = cls.__new__(cls)
         network._build(layers, input_shape, dtype, name)
+        check_named(parameters)
         missing = [key for key in network.parameter_specs if key not in parameters]
         if missing:
             raise ShapeError(f"the parameter {missing[0]!r} is missing: from_parameters needs all of them")
@@ -155,7 +143,7 @@ class Network:
 
     def count_parameters(self) -> int:
         """The number of numbers that are learned."""
-        return sum(_size(spec.shape) for spec in self._architecture.specs.values() if spec.learned)
+        return sum(math.prod(spec.shape) for spec in self._architecture.specs.values() if spec.learned)
 
     def as_layer(self) -> Sequential:
         """Its layers as a block of another network, whose parameters begin with this one's values.
@@ -204,7 +192,8 @@ class Network:
         dtype: Any = "float64",
     ) -> Network:
         """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
-        layers, inputs = layers_for(values, hidden or Sigmoid(), output or Sigmoid())
+        chosen = [Sigmoid() if layer is None else layer for layer in (hidden, output)]
+        layers, inputs = layers_for(values, *chosen)
         network = cls(layers, input_shape=inputs, dtype=dtype)
         network.set_theta(values)
         return network
@@ -222,15 +211,8 @@ class Network:
     def reinitialise(self, seed: int | None = None) -> Network:
         """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
         seed = (self.seed or 0) if seed is None else seed
-        if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
-            raise ValueError(f"seed must be an integer of at least 0, received {seed!r}")
-        drawn = {}
-        for number, (name, spec) in enumerate(self._architecture.specs.items()):
-            # PCG64 by name: NumPy may change what default_rng is, and a seed is a promise.
-            stream = np.random.SeedSequence(int(seed), spawn_key=(number,))
-            rng = np.random.Generator(np.random.PCG64(stream))
-            drawn[name] = initializer_of(self._architecture, name)(spec.shape, spec.fan_in, spec.fan_out, rng)
-        self.set_parameters(drawn)
+        with within_memory(f"a network of {self.count_parameters():,} parameters"):
+            self.set_parameters(drawn_parameters(self._architecture, seed))
         self.seed = int(seed)
         return self
 
@@ -240,7 +222,7 @@ class Network:
             self.layers,
             self._parameters,
             input_shape=self.input_shape,
-            dtype=dtype or self.dtype,
+            dtype=self.dtype if dtype is None else dtype,
             name=self.name,
         )
         made._classes = None if self._classes is None else self._classes.copy()
@@ -267,21 +249,37 @@ class Network:
         """Give this network an executor of its own; None: the common one."""
         self._executor = chosen
 
-    def predict(self, X: Any) -> Array:
-        """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255."""
-        return self.executor().predict(self, self._inputs(X))
+    # allow_nonfinite, everywhere: what overflowed is returned as it is, not refused by NonFiniteError.
 
-    def classify(self, X: Any) -> Array:
+    @teach("network.predict(X), and the others by name")
+    def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
+        """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255.
+
+        Raises NonFiniteError where an output is NaN or infinite, naming the sample and the layer where that
+        begins; allow_nonfinite: return the outputs as they are.
+        """
+        return self._outputs(self._inputs(X), "predict", allow_nonfinite)
+
+    def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        with quiet():
+            a = self.executor().predict(self, X)
+            if not allowed:
+                check_output(self, X, a, call)
+        return a
+
+    @teach("network.classify(X), and the others by name")
+    def classify(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
         """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
         by ½ and one trained by `Hinge` by its sign.
 
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
-        predicts one number.
+        predicts one number, and NonFiniteError as `predict`.
         """
-        ids = self._class_ids(self._inputs(X))
+        ids = self._class_ids(self._inputs(X), "classify", allow_nonfinite)
         return ids if self._classes is None else self._classes[ids]
 
-    def _class_ids(self, X: Array) -> Array:
+    def _class_ids(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
         outputs = self.output_shape[-1]
         sigmoid = isinstance(self.layers[-1], Sigmoid)
         if outputs == 1 and not sigmoid and self._classes is None:
@@ -289,12 +287,13 @@ class Network:
                 "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
                 "use predict"
             )
-        a = self.executor().predict(self, X)
+        a = self._outputs(X, call, allow_nonfinite)
         if outputs == 1:
             return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
         labelled = outputs if self._classes is None else len(self._classes)
         return np.asarray(a[..., :labelled].argmax(axis=-1))
 
+    @teach("network.backpropagate(X, y), and the others by name")
     def backpropagate(
         self,
         X: Any,
@@ -305,6 +304,7 @@ class Network:
         sample_weight: Any = None,
         training_size: int | None = None,
         mode: str = "matrix",
+        allow_nonfinite: bool = False,
     ) -> Step:
         """Loss, and activations, δ and gradients of every layer, for all samples at once, as in training.
 
@@ -315,14 +315,20 @@ class Network:
         training_size: m of a penalty that is divided by it, by default the number of samples here.
         mode: "matrix", all samples at once (seed 004); "per_sample", a loop that adds gradients up and
             divides at the end, with δ of the single samples (seed 002 §3.1). The gradients are the same.
-        Raises ShapeError, DataError, and PairError where loss and output activation do not belong together.
+        Raises ShapeError, DataError, PairError where loss and output activation do not belong together, and
+        NonFiniteError where anything in the step is NaN or infinite; allow_nonfinite: return it as it is.
         """
         run = pass_of(mode, self.executor().backpropagate)
-        penalty = penalty_from(penalty)
+        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
         X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
-        step = run(self, X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
+        problem = (X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
+        with quiet():
+            step = run(self, *problem)
+            if not allowed:
+                check_step(self, step, lambda other: run(other, *problem))
         return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
+    @teach("network.loss(X, y), and the others by name")
     def loss(
         self,
         X: Any,
@@ -332,18 +338,24 @@ class Network:
         penalty: Penalty | None = None,
         sample_weight: Any = None,
         training_size: int | None = None,
+        allow_nonfinite: bool = False,
     ) -> float:
-        """J of the predictions for X; arguments as for `backpropagate`."""
-        penalty = penalty_from(penalty)
+        """J of the predictions for X; arguments and errors as for `backpropagate`."""
+        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
         X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
-        value = self.executor().loss(self, X, targets, chosen, weights)
         size = training_size_from(training_size, len(X))
-        return value + penalty_value(self._parameters, self._architecture.specs, penalty, size)
+        with quiet():
+            value = self.executor().loss(self, X, targets, chosen, weights)
+            of_penalty = penalty_value(self._parameters, self._architecture.specs, penalty, size)
+        if not allowed:
+            check_loss(self, X, targets, chosen, weights, (value, of_penalty))
+        return value + of_penalty
 
-    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
+    @teach("network.accuracy(X, y), and the others by name")
+    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
         X = self._inputs(X)
-        right = self._class_ids(X) == class_ids(y, self, len(X))
+        right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(y, self, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
         return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
 
@@ -367,7 +379,7 @@ class Network:
         """
         from chainrule import storage
 
-        storage.save(self, path)
+        storage.save(self, text_path(path))
 
     # -- display ---------------------------------------------------------------------------------------------
     def formulas(self) -> FormulasByLayer:
@@ -397,7 +409,7 @@ class Network:
     if not TYPE_CHECKING:  # a type checker knows by itself what there is
 
         def __getattr__(self, name: str) -> Any:
-            advice = f"; write {_INSTEAD[name]}" if name in _INSTEAD else ""
+            advice = answer(METHODS.get(name, ""))
             raise AttributeError(f"a network has no attribute {name!r}{advice}", name=name, obj=self)
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -415,7 +427,11 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     """
     from chainrule import storage
 
-    stored = storage.read(path, layers=layers)
+    path, classes = text_path(path), entries(layers)
+    if classes is None:
+        form = "layers must be a list of layer classes, load(path, layers=[MyLayer])"
+        raise TypeError(f"{form}, received {describe(layers)}")
+    stored = storage.read(path, layers=classes)
     try:
         network = Network.from_parameters(
             stored.layers,
@@ -429,19 +445,3 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         said = str(error) or type(error).__name__
         raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error
     return network
-
-
-def dtype_from(value: Any) -> np.dtype[Any]:
-    """float32 or float64 as a NumPy dtype."""
-    try:
-        dtype = np.dtype(value)
-    except TypeError:
-        dtype = None
-    if dtype is None or dtype.name not in _DTYPES:
-        raise ValueError(f"dtype must be 'float32' or 'float64', received {value!r}")
-    chosen: np.dtype[Any] = np.dtype(dtype.name)
-    return chosen
-
-
-def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=np.int64))

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.layers import Parameter
 from chainrule.tables import text_table
 
 Array = NDArray[Any]
+_DTYPES = ("float32", "float64")
 
 
 def checked(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -36,6 +37,25 @@ def checked(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any])
         what = "does not fit into" if np.isfinite(array[first]) else "is not finite in"
         raise DataError(f"{name} must be finite: entry {first} is {array[first]}, which {what} {dtype}")
     return converted
+
+
+def dtype_from(value: Any) -> np.dtype[Any]:
+    """float32 or float64 as a NumPy dtype."""
+    try:
+        dtype = None if value is None else np.dtype(value)
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.name not in _DTYPES:
+        raise ArgumentError(f"dtype must be 'float32' or 'float64', received {describe(value)}")
+    chosen: np.dtype[Any] = np.dtype(dtype.name)
+    return chosen
+
+
+def check_named(values: Any) -> None:
+    """TypeError unless `values` is a mapping, name -> array."""
+    if not isinstance(values, Mapping):
+        form = "parameters must be given by name, {'dense1.W': array}"
+        raise TypeError(f"{form}, received {describe(values)}")
 
 
 class Parameters(Mapping[str, Array]):
@@ -84,6 +104,7 @@ class Parameters(Mapping[str, Array]):
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Assign several at once: either all of them fit or nothing changes."""
+        check_named(values)
         unknown = [name for name in values if name not in self._specs]
         if unknown:
             raise ShapeError(self._unknown(unknown[0]))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import describe
 from chainrule.formulas import greater, sum_entries
+from chainrule.keywords import teach
 from chainrule.layers import Parameter
 from chainrule.scalars import check_flags, finite_number
 
@@ -36,6 +37,7 @@ class Penalty:
         return None
 
 
+@teach()
 @dataclass(frozen=True)
 class L2(Penalty):
     """λ/2 · ΣW² with gradient λ W (seed 001); per_sample=True: λ/(2m) · ΣW², (λ/m) W (seed 002, Nielsen).
@@ -57,6 +59,7 @@ class L2(Penalty):
         return (self.lam / training_size if self.per_sample else self.lam) * W
 
 
+@teach()
 @dataclass(frozen=True)
 class L1(Penalty):
     """λ · Σ|W| with gradient λ sign W, 0 at 0; per_sample=True: both divided by m, as L2 has it."""
@@ -78,6 +81,7 @@ class L1(Penalty):
         return W > 0
 
 
+@teach()
 @dataclass(frozen=True)
 class ElasticNet(Penalty):
     """L1(l1) and L2(l2) together (Zou, Hastie 2005): l1 · Σ|W| + l2/2 · ΣW²; per_sample=True: divided by m.

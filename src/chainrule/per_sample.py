@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import leaves, told_apart
-from chainrule.errors import describe
+from chainrule.finite import check_samples, quiet
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
+from chainrule.scalars import check_choice, check_flag
 from chainrule.step import Step
 
 if TYPE_CHECKING:
@@ -32,11 +33,8 @@ Pass = Callable[..., Step]
 
 def pass_of(mode: Any, backpropagate: Pass) -> Pass:
     """An executor's `backpropagate` in the mode "matrix" (as it is) or "per_sample". Raises ValueError."""
-    if mode == "matrix":
-        return backpropagate
-    if mode == "per_sample":
-        return partial(accumulated, backpropagate)
-    raise ValueError(f"mode must be 'matrix' or 'per_sample', received {describe(mode)}")
+    check_choice("mode", mode, ("matrix", "per_sample"), meaning="'matrix' or 'per_sample'")
+    return backpropagate if mode == "matrix" else partial(accumulated, backpropagate)
 
 
 def refuse_mixing(network: Network) -> None:
@@ -71,14 +69,27 @@ class Samples:
     ) -> Samples:
         return cls(network, executor, X, y, loss, weights, _mark(network))
 
-    def norms(self) -> Array:
+    def norms(self, allow_nonfinite: bool = False) -> Array:
         """‖g_i‖ over all parameters together, (N,) float64."""
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
         self._check()
-        return self.executor.sample_norms(self.network, self.X, self.y, self.loss, self.weights)
+        with quiet():
+            norms = self.executor.sample_norms(self.network, self.X, self.y, self.loss, self.weights)
+        if not allowed:
+            check_samples("per_sample_norms", norms, "the norm of the gradient")
+        return norms
 
-    def gradients(self) -> dict[str, Array]:
+    def gradients(self, allow_nonfinite: bool = False) -> dict[str, Array]:
         """g_i of every parameter, name -> (N, *shape)."""
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
         self._check()
+        with quiet():
+            found = self._one_by_one()
+        for name in () if allowed else found:
+            check_samples("per_sample_gradients", found[name], f"the gradient of {name}")
+        return found
+
+    def _one_by_one(self) -> dict[str, Array]:
         run, rows = self.executor.backpropagate, []
         drawn = any(type(layer).draw is not Layer.draw for layer in leaves(self.network.layers))
         w = np.ones(len(self.X)) if self.weights is None else self.weights

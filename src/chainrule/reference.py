@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import INPUT, check_batch
+from chainrule.data.arrays import all_finite
 from chainrule.errors import ShapeError
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss, loss_for
 from chainrule.network import Network
+from chainrule.norms import row_norms
 from chainrule.penalties import Penalty, penalty_value
 from chainrule.per_sample import Samples
 from chainrule.step import Step
@@ -328,8 +330,18 @@ class ReferenceExecutor:
         return total / len(X)
 
     def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
-        own = Samples.of(network, self, X, y, loss, weights).gradients().values()
-        return np.asarray(np.sqrt(sum(np.sum(array.reshape(len(X), -1) ** 2, axis=1) for array in own)))
+        own = Samples.of(network, self, X, y, loss, weights).gradients(allow_nonfinite=True).values()
+        return row_norms(np.stack([np.zeros(len(X)), *map(row_norms, own)], axis=1))
+
+    def first_nonfinite(self, network: Network, X: Array) -> str | None:
+        context = Context(training=False)
+        for name, array in network.parameters.items():
+            if not all_finite(array):
+                return f"parameter {name}"
+        for one in all_passes(run_forward(network, to_columns(X, np.float64), None, np.float64, context)):
+            if not all_finite(one.output.astype(network.dtype)):
+                return f"output of {one.name}"
+        return None
 
 
 def _value(network: Network, name: str, parameters: Values | None, dtype: Any) -> Array:

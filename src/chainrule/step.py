@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.norms import norm
 from chainrule.tables import html_table, text_table
 
 if TYPE_CHECKING:
@@ -74,22 +74,22 @@ class Step:
     gradients: Mapping[str, Array]
     samples: Samples | None = None
 
-    def per_sample_gradients(self) -> Mapping[str, Array]:
+    def per_sample_gradients(self, *, allow_nonfinite: bool = False) -> Mapping[str, Array]:
         """g_i = ∂(w_i · value_i)/∂θ of every sample, name -> (N, *shape), without the penalty; their mean is
         the gradient of the data's loss.
 
         Raises ValueError where a layer mixes samples (BatchNorm), and where the network's parameters have
-        changed since this step.
+        changed since this step; NonFiniteError where one is NaN or infinite, unless allow_nonfinite is True.
         """
-        return Arrays(self._samples().gradients())
+        return Arrays(self._samples().gradients(allow_nonfinite))
 
-    def per_sample_norms(self) -> Array:
+    def per_sample_norms(self, *, allow_nonfinite: bool = False) -> Array:
         """‖g_i‖ over all parameters together, (N,) float64; errors as for `per_sample_gradients`.
 
         Dense layers and convolutions give them without forming the gradients: ‖δ‖ ‖x‖ of a dense layer, and
         the lanes' own sums of a convolution.
         """
-        return self._samples().norms()
+        return self._samples().norms(allow_nonfinite)
 
     def _samples(self) -> Samples:
         if self.samples is None:
@@ -127,4 +127,4 @@ class Step:
 
 
 def _norm(array: Array) -> str:
-    return f"{float(np.linalg.norm(array.astype(np.float64).ravel())):.4g}"
+    return f"{norm(array):.4g}"

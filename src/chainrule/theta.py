@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError, ShapeError, describe
 from chainrule.layers import Dense, Layer
+from chainrule.scalars import check_choice, entries
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -32,7 +33,7 @@ def thetas(network: Network) -> list[Array]:
 
 def set_thetas(network: Network, values: Sequence[Any]) -> None:
     """The parameters from Θ; if one does not fit nothing is changed."""
-    layers = _dense_layers(network)
+    layers, values = _dense_layers(network), _matrices(values)
     if len(values) != len(layers):
         raise ShapeError(f"the network has {len(layers)} dense layers, received {len(values)} matrices")
     parameters = {}
@@ -52,7 +53,8 @@ def set_thetas(network: Network, values: Sequence[Any]) -> None:
 
 def layers_for(values: Sequence[Any], hidden: Layer, output: Layer) -> tuple[list[Layer], int]:
     """(layers, inputs) of the dense network that the matrices describe."""
-    if not len(values):
+    values = _matrices(values)
+    if not values:
         raise ShapeError("from_theta needs at least one matrix: [theta1, theta2]")
     matrices = [_matrix(value, number) for number, value in enumerate(values, 1)]
     layers: list[Layer] = []
@@ -117,6 +119,13 @@ def _dense_layers(network: Network) -> list[Layer]:
     return list(dense)
 
 
+def _matrices(values: Any) -> list[Any]:
+    given = entries(values)
+    if given is None:
+        raise TypeError(f"values must be a list of matrices, [theta1, theta2], received {describe(values)}")
+    return given
+
+
 def _matrix(value: Any, number: int) -> Array:
     array = np.asarray(value)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or array.shape[1] < 2:
@@ -125,6 +134,4 @@ def _matrix(value: Any, number: int) -> Array:
 
 
 def _order(order: str) -> str:
-    if order not in ORDERS:
-        raise ValueError(f"order must be 'parameters' or 'theta', received {order!r}")
-    return order
+    return check_choice("order", order, ORDERS, meaning="'parameters' or 'theta'")

@@ -134,6 +134,50 @@ def test_a_change_recomputes_everything(make: Any, changes: list[Change], page: 
     assert page.errors == page.requests == []
 
 
+THETA: list[tuple[Any, list[Change]]] = [
+    (dense, [("dense1.Θ", (3, 0), 0.7), ("dense2.Θ", (1, 4), -1.25)]),
+    (conv, [("dense1.Θ", (3, 0), 0.5), ("input", (2, 3, 0, 1), 2.0)]),
+]
+
+
+def plainly(changes: list[Change]) -> list[Change]:
+    """Changes of entries of Θ, as they are printed (from 1, column 0 the bias), as those of W and b."""
+    found: list[Change] = []
+    for name, index, value in changes:
+        layer, _, own = name.rpartition(".")
+        if own != "Θ":
+            found.append((name, index, value))
+        elif index[1] == 0:
+            found.append((f"{layer}.b", (index[0] - 1,), value))
+        else:
+            found.append((f"{layer}.W", (index[0] - 1, index[1] - 1), value))
+    return found
+
+
+@pytest.mark.parametrize(("make", "changes"), THETA)
+def test_an_entry_of_theta_is_a_weight_or_the_bias(
+    make: Any, changes: list[Change], page: Page, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"penalty": PENALTY, "check": False, "sample": 0, "notation": "ng"}
+    open_report(page, cr.explain(*make(), **options), tmp_path)
+    page.click('[data-tab="change"]')
+    for name, index, value in changes:
+        choose(page, name, index)
+        enter(page, value)
+    settled(page, len(changes))
+    name, index, _ = changes[-1]
+    printed = ", ".join(map(str, index))
+    assert f"{name}[{printed}]" in page.text("#dock .outcome")
+    expected = cr.explain(*changed(make(), plainly(changes)), **options).document
+    tensors = {name: decode(tensor) for name, tensor in expected["tensors"].items()}
+    _compare_state(page.evaluate(STATE), expected, tensors)
+    _compare_shown(page.evaluate(SHOWN), tensors)
+    page.click("#dock .reset")
+    settled(page, 0)
+    assert page.evaluate('document.querySelectorAll("main .stale").length') == 0
+    assert page.errors == page.requests == []
+
+
 def _compare_state(state: Any, expected: Any, tensors: dict[str, Any]) -> None:
     assert state["J"] == pytest.approx(expected["loss"]["J"], rel=1e-9)
     assert state["J_after"] == pytest.approx(expected["update"]["J_after"], rel=1e-9)

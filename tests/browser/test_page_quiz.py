@@ -240,10 +240,10 @@ def test_hints_and_score(quiz: Page) -> None:
     product = f"{MADE.W[1][0, k]:.4g} · {MADE.delta[1][0, s]:.4g}".replace("-", "−")
     said = quiz.text("#dock .clue:nth-child(2)").replace("(", "").replace(")", "")
     assert product in said
-    assert f"f′ = {D1[k, s]:.4g}" in said
+    assert f"f′ ≈ {D1[k, s]:.4g}" in said
     quiz.click("#dock .hint-button")
     terms = MADE.W[1][:, k] * MADE.delta[1][:, s]
-    assert f"= {terms[:2].sum():.4g}".replace("-", "−") in quiz.text("#dock .clue:nth-child(3)")
+    assert f"≈ {terms[:2].sum():.4g}".replace("-", "−") in quiz.text("#dock .clue:nth-child(3)")
     assert quiz.evaluate("document.querySelector('#dock .hint-button').disabled")
     answer(quiz, f"{question['value']:.4g}")
     assert quiz.evaluate("chainrule.page.quiz.score()") == {"right": 1, "asked": 1, "hints": 3}
@@ -253,6 +253,20 @@ def test_hints_and_score(quiz: Page) -> None:
     assert "It is" in quiz.text("#dock .verdict")
     assert quiz.evaluate("chainrule.page.quiz.score()") == {"right": 1, "asked": 2, "hints": 3}
     assert "right 1 of 2" in quiz.text("#dock .score")
+
+
+def test_the_hints_of_a_gradient_lead_to_the_answer_penalty_included(quiz: Page) -> None:
+    """∂J_data/∂W = δ xᵀ and ∂J/∂W = ∂J_data/∂W + λ W are shown, and the terms add up to what is asked for."""
+    question = ask(quiz, "gradient:dense2.W")
+    quiz.click("#dock .hint-button")
+    formulas = quiz.evaluate("document.querySelector('#dock .clue').textContent")
+    assert "data" in formulas
+    assert "λ" in formulas
+    terms = quiz.evaluate("chainrule.page.quiz.question().terms.map(term => term.value)")
+    assert sum(terms) == pytest.approx(question["value"], rel=1e-9)
+    W, (k, j) = MADE.W[1], question["index"]
+    assert terms[-1] == pytest.approx(question["value"] - (MADE.delta[1] @ MADE.x[1].T)[k, j], abs=1e-12)
+    assert W[k, j] * terms[-1] > 0
 
 
 def test_every_question_and_mistake_of_many_rounds(quiz: Page) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import files
 from chainrule.data import Preparation, Standardizer
 from chainrule.errors import FileError
@@ -132,7 +133,7 @@ def test_names_that_were_saved_as_bytes(run: Run, pictures: Path) -> None:
     np.savez("named.npz", X=X, y=np.char.encode(names, "utf-16"))
     result = run("train", "named.npz", *options, "--out", "other")
     assert result.code == 2
-    assert "named.npz: the target holds bytes that are no text in UTF-8" in result.err
+    assert "named.npz: the array 'y' holds bytes that are no UTF-8 text" in result.err
     assert "not compared with the target: named.npz" in run("predict", "named", "named.npz").err
 
 
@@ -327,3 +328,24 @@ def test_check_of_digits(run: Run) -> None:
     result = run("check", "digits")
     assert result.code == 0
     assert "conv1.W" in result.out
+
+
+def test_predictions_that_overflow_are_refused_unless_asked_for(run: Run) -> None:
+    """A row far beyond the training data: one line, no file, exit 1; the option writes what there is."""
+    network = cr.Network([cr.Dense(2)], input_shape=1)
+    network.set_parameters({"dense1.W": [[1e20], [0.0]]})
+    network.save("model.npz")
+    np.save("new.npy", np.array([[1.0], [1e30]]))
+    for output in ((), ("-o", "out.csv")):
+        result = run("predict", "model.npz", "new.npy", *output)
+        assert result.code == 1
+        assert result.out == ""
+        assert result.err.startswith(
+            "chainrule: the output for sample 1 of X is inf: in float32 the output of"
+        )
+        assert "--allow-nonfinite" in result.err
+        assert result.err.count("\n") == 1
+        assert not Path("out.csv").exists()
+    result = run("predict", "model.npz", "new.npy", "--allow-nonfinite")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[1:] == ["1.00000002e+20,0", "inf,0"]

@@ -205,18 +205,21 @@ def test_interrupted_program_leaves_a_usable_model(run: Run, flowers: Path, tmp_
         "--out",
         "run",
     ]
-    program = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "chainrule", *argv],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert program.stderr is not None
-    program.stderr.readline()  # the first epoch's line: training runs
-    time.sleep(0.05)
-    program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=60)
+    ) as program:
+        try:
+            assert program.stderr is not None
+            program.stderr.readline()  # the first epoch's line: training runs
+            time.sleep(0.05)
+            program.send_signal(signal.SIGINT)
+            out, err = program.communicate(timeout=60)
+        finally:
+            program.kill()  # nothing where it has ended
     assert program.returncode == 130, err
     assert "Traceback" not in err
     assert out.splitlines()[-1] == "run folder run"

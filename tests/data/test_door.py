@@ -167,6 +167,27 @@ def test_float64_networks_take_large_numbers() -> None:
     assert check_inputs([[1e39, 1.0]], (2,), dtype="float64")[0, 0] == 1e39
 
 
+def test_float64_networks_take_integers_that_float32_would_round() -> None:
+    for number in (2**24 + 1, -(2**53), 2**53):
+        found = check_inputs(np.array([[1, number]]), (2,), dtype="float64")
+        assert found.dtype == np.float64
+        assert int(found[0, 1]) == number
+    with pytest.raises(
+        DataError, match=r"float64 is exact for integers up to 9007199254740992: scale X first, "
+    ):
+        check_inputs(np.array([[1, 2**53 + 1]]), (2,), dtype="float64")
+    with pytest.raises(DataError, match=r"or build the network with dtype='float64', or"):
+        check_inputs(np.array([[1, 2**24 + 1]]), (2,))
+
+
+def test_numbers_beyond_float64_are_refused_as_such() -> None:
+    beyond = np.longdouble(2) ** 1100
+    if not np.isfinite(beyond):
+        return  # a long double is a double here
+    with pytest.raises(DataError, match="which float64 cannot: scale it"):
+        check_inputs(np.array([[1, beyond]]), (2,), dtype="float64")
+
+
 def test_nan_and_infinity_are_counted_and_placed() -> None:
     X = np.ones((50, 4, 5, 3), "float32")
     X[7, 1, 2, 0] = np.nan

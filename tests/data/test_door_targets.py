@@ -25,6 +25,7 @@ from chainrule.losses import (
 class Net:
     output_shape: tuple[int, ...]
     classes: Any = None
+    dtype: str = "float32"
 
 
 def encoded(y: Any, outputs: int | tuple[int, ...], loss: Loss, classes: Any = None) -> tuple[Any, Any]:
@@ -330,3 +331,16 @@ def test_hinge_of_several_outputs_is_one_vs_rest() -> None:
 def test_targets_outside_of_what_a_loss_is_defined_for(loss: Any, outputs: int, y: Any, message: str) -> None:
     with pytest.raises((DataError, ShapeError), match=message):
         encode_targets(np.array(y), Net((outputs,)), loss, len(y))
+
+
+@pytest.mark.parametrize("number", [3.3e38, 3.5e38, 1e39, -1e300])
+def test_targets_are_those_that_the_network_holds(number: float) -> None:
+    """What float32 cannot hold a float64 network takes, and is not told to become one."""
+    for given in ([number, 0.0], np.array([[number], [0.0]])):
+        wide = Net((1,), dtype="float64")
+        assert encode_targets(given, wide, SquaredError(), 2)[0].ravel().tolist() == [number, 0.0]
+        if abs(number) < 3.4e38:
+            encode_targets(given, Net((1,)), SquaredError(), 2)
+            continue
+        with pytest.raises(DataError, match=r"float32 cannot: scale it, or write Network\(.*dtype='float64'"):
+            encode_targets(given, Net((1,)), SquaredError(), 2)

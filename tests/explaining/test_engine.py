@@ -17,6 +17,7 @@ from chainrule.explaining.tensors import encode
 from chainrule.explaining.worked import element_json
 from chainrule.formulas import Symbol, erf, rules
 from chainrule.formulas import arrays as A
+from chainrule.formulas import bias_column as B
 from chainrule.formulas import elementwise as E
 from chainrule.formulas import over as O
 from chainrule.formulas import steps as T
@@ -177,7 +178,7 @@ def test_every_primitive() -> None:
     """The examples on which the first implementation is tested, and reductions."""
     jobs, expected = [], []
     for name, examples in EXAMPLES.items():
-        function: Any = next(getattr(module, name) for module in (E, A, T) if hasattr(module, name))
+        function: Any = next(getattr(module, name) for module in (E, A, T, B) if hasattr(module, name))
         for example in examples:
             arrays = {f"v{i}": value for i, value in enumerate(example.operands) if np.ndim(value)}
             operands = (Symbol(f"v{i}") if np.ndim(v) else v for i, v in enumerate(example.operands))

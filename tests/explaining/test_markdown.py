@@ -42,8 +42,8 @@ _COMMAND = re.compile(r"\\([A-Za-z]+|.)")
 KNOWN = {",", "\\", "|", "{", "}", *re.findall(r"\w+", """
     frac tfrac sqrt left right operatorname mathbf mathrm mathbin hat widehat text boxed begin end quad
     thinspace cdot cdots ldots vdots ddots odot bullet circ ast times pm partial sum top log exp tanh max min
-    le lt gt approx in to leftarrow Vert vert lbrace rbrace infty underline hspace
-    alpha beta gamma delta varepsilon eta theta lambda mu pi rho sigma tau varphi omega Theta Omega
+    le ge lt gt approx in to leftarrow Vert vert lbrace rbrace infty underline hspace
+    alpha beta gamma delta varepsilon eta theta lambda mu pi rho sigma tau varphi omega Delta Theta Omega
 """)}  # fmt: skip
 
 

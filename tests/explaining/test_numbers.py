@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from chainrule.explaining.numbers import column, is_exact, short
+from chainrule.explaining.numbers import column, equality, short
 
 
 def decimal(text: str) -> Decimal:
@@ -40,8 +41,18 @@ def test_short(value: float, text: str) -> None:
     assert short(value) == text
 
 
-def test_exact() -> None:
-    assert is_exact(0.5)
-    assert is_exact(12.25)
-    assert not is_exact(1 / 3)
-    assert not is_exact(123456.5)
+def test_the_sign_before_a_number_tells_whether_it_is_rounded() -> None:
+    for value in (0.5, 12.25, 0.1, -3.0, 0.0):
+        assert equality(short(value), value) == "="
+    for value in (1 / 3, 123456.5, -0.472139):
+        assert equality(short(value), value) == "≈"
+    assert equality("−0.213", Fraction(-213, 1000)) == "="
+    assert equality("−0.2129", Fraction(-21295, 100000)) == "≈"
+
+
+def test_a_sum_is_printed_with_its_own_digits() -> None:
+    """−0.31722 − 0.54790 + 0.39299 is −0.47213 as printed with five decimals; the value is −0.472139."""
+    terms = [-0.3172244, -0.5479044, 0.3929898]
+    printed, total = column(terms, sum(terms))
+    assert sum(map(decimal, printed)) == decimal(total)
+    assert decimal(total) == round(Decimal(sum(terms)), -decimal(total).as_tuple().exponent)

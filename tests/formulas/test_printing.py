@@ -196,8 +196,9 @@ GOLDEN: list[tuple[Any, str, str, str]] = [
     (
         CrossEntropy(),
         "value_from_z",
-        "J = Σ_k y_k (log(Σ_j exp(s_j)) − s_k)",
-        r"J = \sum_{k} y_{k} \, \left( \log\left( \sum_{j} e^{s_{j}} \right) - s_{k} \right)",
+        "J = Σ_k y_k (log(1 + Σ_j (1 − 𝟏_{arg max_k zᴸ_k}) exp(s_j)) − s_k)",
+        r"J = \sum_{k} y_{k} \, \left( \log\left( 1 + \sum_{j} (1 - "
+        r"\mathbf{1}_{\operatorname*{arg\,max}_{k} z^{L}_{k}}) e^{s_{j}} \right) - s_{k} \right)",
     ),
     (
         L2(0.1),

@@ -14,6 +14,7 @@ import pytest
 
 from chainrule.formulas import Grid, Symbol, adjoint, binders, evaluate, latex, mathml, rules, text
 from chainrule.formulas import arrays as A
+from chainrule.formulas import bias_column as B
 from chainrule.formulas import elementwise as E
 from chainrule.formulas import over as O
 from chainrule.formulas import steps as T
@@ -125,6 +126,9 @@ EXAMPLES: dict[str, list[Example]] = {
     "diagonal_blocks": [Example((RNG.standard_normal((2, 4)), KERNEL[:, 0, 0, :2]))],
     "kernel_at": [Example((KERNEL, 2, 1))],
     "kernel_place": [Example((KERNEL[:, 0, 0], KERNEL, 2, 1))],
+    "with_ones": [Example((M,))],
+    "without_bias": [Example((M,))],
+    "with_zero_bias": [Example((M,))],
     "chosen": [Example((np.arange(6).reshape(2, 3), 1, 0), (), {"grid": Grid((3, 2))})],
 }
 
@@ -168,7 +172,7 @@ def test_tree_of_a_primitive_evaluates_derives_and_prints(name: str, example: Ex
         for key, value in arrays.items()
     }
     symbols = {key: Symbol(key, kind=kinds[key]) for key in arrays}
-    function: Any = next(getattr(module, name) for module in (E, A, T) if hasattr(module, name))
+    function: Any = next(getattr(module, name) for module in (E, A, T, B) if hasattr(module, name))
     tree = function(*(symbols.get(f"v{i}", v) for i, v in enumerate(example.operands)), **example.options)
     value = rules[name].evaluate(*example.operands, **example.options)
     np.testing.assert_array_equal(evaluate(tree, arrays), value)

@@ -100,3 +100,29 @@ def test_dropout_draws_by_name_and_seed() -> None:
     for other in (cr.Dropout(0.5, name="other"), cr.Dropout(0.5, seed=0), cr.Dropout(0.5, seed=1)):
         assert 0.35 < (first != drawn(other)).mean() < 0.65
     assert (first >= drawn(cr.Dropout(0.7))).all()  # a higher rate drops more, of the same entries
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "advice"),
+    [
+        (cr.LayerNorm(), (1,), "leave it out"),
+        (cr.LayerNorm(), (6, 1), r"write GroupNorm\(1\), which takes all positions together"),
+        (cr.LayerNorm(), (4, 5, 1), r"write GroupNorm\(1\)"),
+        (cr.GroupNorm(1), (1,), "leave it out"),
+        (cr.GroupNorm(6), (6,), r"write GroupNorm\(3\)"),
+        (cr.GroupNorm(5), (1, 1, 5), r"write GroupNorm\(1\)"),
+    ],
+)
+def test_a_mean_of_one_value_is_refused(layer: cr.Layer, shape: tuple[int, ...], advice: str) -> None:
+    """Its variance is 0: the output would be β for every input."""
+    with pytest.raises(cr.ShapeError, match=f"always β, whatever the input; {advice}"):
+        cr.Network([layer, cr.Flatten(), cr.Dense(1)], input_shape=shape)
+
+
+def test_what_the_refusal_advises_works() -> None:
+    for layer, shape in ((cr.GroupNorm(1), (6, 1)), (cr.GroupNorm(3), (6,)), (cr.GroupNorm(1), (1, 1, 5))):
+        network = cr.Network([layer, cr.Flatten()], input_shape=shape)
+        X = np.random.default_rng(0).standard_normal((2, *shape))
+        assert network.predict(X).std() > 0.5
+    for layer, shape in ((cr.GroupNorm(6), (2, 6)), (cr.LayerNorm(), (2,)), (cr.RMSNorm(), (1,))):
+        cr.Network([layer], input_shape=shape)  # two values, or no mean

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from chainrule.checking.evaluators import Evaluator, Values
 from chainrule.checking.probe import Probe, probe
 from chainrule.checking.report import Kind, ParameterCheck, Worst
+from chainrule.checking.spread import size, spread
+from chainrule.errors import ArgumentError, describe
+from chainrule.scalars import check_choice, finite_number
 
 Array = NDArray[Any]
 Entries = int | Literal["auto", "all"]
@@ -28,12 +31,21 @@ ALL_UP_TO = (
 )
 SAMPLED = 20
 PASSED_OVER = 3  # entries at kinks are replaced by others, up to this many times the number wanted
-STEP = 2.0**-10  # first h, relative to the size of the numbers: h⁴ = 1e-12
+STEP = 2.0**-10  # first h, relative to the spread of the numbers: h⁴ = 1e-12
 DIRECTION_STEP = 2.0**-13  # along a direction every number moves
-SMALLEST_SIZE = 2.0**-6  # arrays smaller than this (biases at 0) move as if they were of this size
+LARGEST_STEP = 2.0**-4  # relative to the numbers, where rounding hides the derivative at smaller ones
 MOVE = 0.02  # how far, relatively, a check goes away from a point where an array has nothing but kinks
 ULPS = 4.0  # relative change, in units of rounding, by which the rounding error of J is measured
 ALL_AT_ONCE = "everything"
+REASONS = {
+    "flat": "the loss does not depend on it here: every derivative compared is 0",
+    "rounding": "rounding: at this magnitude the differences of J have too few digits",
+    "kink": "every entry tried sits at a kink",
+    "overflow": "overflow: J is not finite around this point",
+    "rough": "the differences of J do not settle as the step shrinks",
+    "nothing": "nothing to compare",
+}
+HIDDEN = "rounding hides {} of the derivatives tried"
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Comparison:
     records: tuple[ParameterCheck, ...]
     relative_difference: float
     loss: float
+    noise: float  # rounding error of J
 
 
 class Point:
@@ -56,50 +69,69 @@ class Point:
         self.evaluator, self.values, self.tolerance = evaluator, values, tolerance
         self.loss, self.gradients = evaluator.loss_and_gradients(values)
         self._branches: list[Array] | None = None
-        self.sizes = {name: _size(array) for name, array in values.items()}
+        self.sizes = {name: size(array) for name, array in values.items()}
+        self.spreads = {name: spread(array) for name, array in values.items()}
         at_point = evaluator.loss(values)
-        shaken = (evaluator.loss(_shaken(values, rng)) for _ in range(4))
-        differences = [abs(loss - at_point) for loss in shaken]
+        shaken = [_shaken(values, rng) for _ in range(4)]
+        differences = [abs(evaluator.loss(each) - at_point) for each in shaken]
         self.noise = 2 * max(differences) + ULPS * np.finfo(np.float64).eps * abs(at_point)
+        # The formulas round too: of data far from 0 little more than J does, of sums that cancel far more.
+        here = self._branches_at(values)
+        smooth = [each for each in shaken[:2] if _same(self._branches_at(each), here)]
+        self.shaken_gradients = [evaluator.loss_and_gradients(each)[1] for each in smooth]
 
     def entry(self, name: str, index: int) -> Probe:
         """Along one entry of one array."""
         array = self.values[name]
-        size = max(abs(float(array.flat[index])), self.sizes[name])
+        own = float(array.flat[index])
 
         def moved(t: float) -> Values:
             copy = array.copy()
             copy.flat[index] += t
             return {**self.values, name: copy}
 
-        return self._probe(moved, float(self.gradients[name].flat[index]), _power_of_two(STEP * size))
+        analytic = float(self.gradients[name].flat[index])
+        blur = [abs(float(g[name].flat[index]) - analytic) for g in self.shaken_gradients]
+        largest = LARGEST_STEP * max(abs(own), self.sizes[name], 1.0)
+        return self._probe(moved, analytic, blur, STEP * float(self.spreads[name].flat[index]), largest)
 
     def direction(self, names: list[str], rng: np.random.Generator) -> Probe:
         """Along a random direction through all entries of the named arrays, each in proportion to its
-        size.
+        spread.
         """
-        along = {name: self.sizes[name] * rng.standard_normal(self.values[name].shape) for name in names}
+        along = {name: self.spreads[name] * rng.standard_normal(self.values[name].shape) for name in names}
 
         def moved(t: float) -> Values:
             return {**self.values, **{name: self.values[name] + t * v for name, v in along.items()}}
 
-        analytic = sum(float(np.vdot(self.gradients[name], v)) for name, v in along.items())
-        return self._probe(moved, analytic, DIRECTION_STEP)
+        def derivative(gradients: Mapping[str, Array]) -> float:
+            return sum(float(np.vdot(gradients[name], v)) for name, v in along.items())
 
-    def _probe(self, moved: Any, analytic: float, step: float) -> Probe:
+        analytic = derivative(self.gradients)
+        blur = [abs(derivative(gradients) - analytic) for gradients in self.shaken_gradients]
+        return self._probe(moved, analytic, blur, DIRECTION_STEP, LARGEST_STEP)
+
+    def _branches_at(self, values: Values) -> list[Array]:
+        if values is not self.values:
+            return self.evaluator.branches(values)
+        if self._branches is None:
+            self._branches = self.evaluator.branches(values)
+        return self._branches
+
+    def _probe(self, moved: Any, analytic: float, blur: list[float], step: float, largest: float) -> Probe:
         def same_branches(h: float) -> bool:
-            if self._branches is None:
-                self._branches = self.evaluator.branches(self.values)
-            here = self._branches
-            there = (self.evaluator.branches(moved(t)) for t in (-2 * h, -h, h, 2 * h))
-            return all(all(map(np.array_equal, here, other)) for other in there)
+            here = self._branches_at(self.values)
+            return all(_same(self._branches_at(moved(t)), here) for t in (-2 * h, -h, h, 2 * h))
 
+        first = _power_of_two(step)
         return probe(
             lambda t: self.evaluator.loss(moved(t)),
             same_branches,
             analytic,
             noise=self.noise,
-            step=step,
+            blur=2 * max(blur, default=0.0),
+            step=first,
+            largest=max(largest, first),
             tolerance=self.tolerance,
         )
 
@@ -122,10 +154,10 @@ def compare(
     moved: Point | None = None
     for name in evaluator.values:
         record, compared = _check_array(here, name, entries, direction, rng)
-        if record.kind == "not checkable" and record.kinks:
+        if record.kind not in ("ok", "WRONG") and record.kinks:
             moved = moved or Point(evaluator, _moved(evaluator.values, rng), rng, chosen)
             again, compared = _check_array(moved, name, entries, direction, rng)
-            if again.kind != "not checkable":
+            if again.kind in ("ok", "WRONG"):
                 remark = f"every entry tried sits at a kink; checked {MOVE:.0%} away from there"
                 record = replace(again, kinks=record.kinks, reason=remark)
         records.append(record)
@@ -133,7 +165,7 @@ def compare(
     sampled = any(record.entries < evaluator.values[record.name].size for record in records)
     if len(records) > 1 and (direction is True or (direction == "auto" and sampled)):
         records.append(_everything(moved or here, rng))
-    return Comparison(tuple(records), _relative_difference(pairs), here.loss)
+    return Comparison(tuple(records), _relative_difference(pairs), here.loss, here.noise)
 
 
 def _check_array(
@@ -143,11 +175,12 @@ def _check_array(
     array = point.values[name]
     order, wanted = _order(point.gradients[name], entries, rng)
     found: list[tuple[int, Probe]] = []
-    kinks = unclear = 0
+    unclear: list[Probe] = []
+    kinks = 0
     for index in order[: wanted * (1 + PASSED_OVER)]:
         result = point.entry(name, int(index))
         kinks += result.outcome == "kink"
-        unclear += result.outcome == "unclear"
+        unclear += [result] * (result.outcome == "unclear")
         if result.outcome in ("ok", "wrong"):
             found.append((int(index), result))
             if len(found) == wanted:
@@ -183,7 +216,7 @@ def _everything(point: Point, rng: np.random.Generator) -> ParameterCheck:
     """One random direction through all arrays at once."""
     along = point.direction(list(point.values), rng)
     kinks = int(along.outcome == "kink")
-    kind, reason = _verdict([along], kinks, int(along.outcome == "unclear"))
+    kind, reason = _verdict([along], kinks, [along] * (along.outcome == "unclear"))
     settled = along.outcome in ("ok", "wrong")
     size = sum(array.size for array in point.values.values())
     return ParameterCheck(
@@ -200,22 +233,23 @@ def _everything(point: Point, rng: np.random.Generator) -> ParameterCheck:
     )
 
 
-def _verdict(probes: list[Probe], kinks: int, unclear: int) -> tuple[Kind, str]:
+def _verdict(probes: list[Probe], kinks: int, unclear: list[Probe]) -> tuple[Kind, str]:
     if any(result.outcome == "wrong" for result in probes):
         return "WRONG", ""
-    if any(result.outcome == "ok" and result.sensitive for result in probes):
-        return "ok", ""
     agreed = [result for result in probes if result.outcome == "ok"]
-    if agreed and all(result.analytic == 0 == result.numeric for result in agreed):
-        return "not checkable", "the loss does not depend on it here: every derivative compared is 0"
+    hidden = sum(result.cause == "rounding" for result in (*agreed, *unclear))
+    if any(result.sensitive for result in agreed):
+        return "ok", HIDDEN.format(hidden) if hidden else ""
+    if hidden:
+        return "cannot tell", REASONS["rounding"]
     if agreed:
-        return "not checkable", "its derivatives are below the rounding error of the loss"
+        return "not checkable", REASONS["flat"]
     if kinks:
-        return "not checkable", "every entry tried sits at a kink"
-    return (
-        "not checkable",
-        "the loss is too rough or not finite around this point" if unclear else "nothing to compare",
-    )
+        return "cannot tell", REASONS["kink"]
+    for cause in ("overflow", "rounding", "rough"):
+        if any(result.cause == cause for result in unclear):
+            return "cannot tell", REASONS[cause]
+    return "not checkable", REASONS["nothing"]
 
 
 def _order(gradient: Array, entries: Entries, rng: np.random.Generator) -> tuple[Array, int]:
@@ -247,11 +281,8 @@ def _relative_difference(pairs: list[tuple[float, float]]) -> float:
     return float(np.linalg.norm(numeric - analytic)) / total if total else 0.0
 
 
-def _size(array: Array) -> float:
-    """A typical magnitude of the entries."""
-    with np.errstate(over="ignore"):
-        size = float(np.sqrt(np.mean(array**2))) if array.size else 0.0
-    return max(size if math.isfinite(size) else float(np.abs(array).max()), SMALLEST_SIZE)
+def _same(these: list[Array], those: list[Array]) -> bool:
+    return all(map(np.array_equal, these, those))
 
 
 def _shaken(values: Values, rng: np.random.Generator) -> dict[str, Array]:
@@ -262,7 +293,8 @@ def _shaken(values: Values, rng: np.random.Generator) -> dict[str, Array]:
 
 def _moved(values: Values, rng: np.random.Generator) -> dict[str, Array]:
     return {
-        name: array + MOVE * _size(array) * rng.standard_normal(array.shape) for name, array in values.items()
+        name: array + MOVE * spread(array) * rng.standard_normal(array.shape)
+        for name, array in values.items()
     }
 
 
@@ -273,15 +305,15 @@ def _power_of_two(value: float) -> float:
 
 def _check_options(entries: Any, direction: Any, tolerance: Any) -> None:
     whole = isinstance(entries, int) and not isinstance(entries, bool) and entries > 0
-    if not whole and entries not in ("auto", "all"):
-        raise ValueError(
-            f"entries must be 'auto', 'all' or a positive number per parameter, received {entries!r}"
-        )
-    if direction not in ("auto", True, False):
-        raise ValueError(f"direction must be 'auto', True or False, received {direction!r}")
-    if tolerance is not None and not (isinstance(tolerance, float | int) and 0 < tolerance < 0.1):
-        raise ValueError(
-            f"tolerance must be a relative error between 0 and 0.1, such as 1e-6, received {tolerance!r}"
+    if not whole:
+        allowed = "'auto', 'all' or a positive number per parameter"
+        check_choice("entries", entries, ("auto", "all"), meaning=allowed)
+    if not isinstance(direction, bool | np.bool_):
+        check_choice("direction", direction, ("auto",), meaning="'auto', True or False")
+    if tolerance is not None and not (finite_number(tolerance) and 0 < tolerance < 0.1):
+        raise ArgumentError(
+            "tolerance must be a relative error between 0 and 0.1, such as 1e-6, received "
+            f"{describe(tolerance)}"
         )
 
 

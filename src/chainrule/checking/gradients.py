@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from chainrule import reference
 from chainrule.architecture import leaves
-from chainrule.checking.compare import TOLERANCE, Direction, Entries, compare
+from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries, compare
 from chainrule.checking.evaluators import NativeEvaluator, ReferenceEvaluator, native_available
 from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
+from chainrule.data.arrays import all_finite
 from chainrule.data.door import check_inputs, check_weights, encode_targets
-from chainrule.errors import ShapeError
+from chainrule.errors import NonFiniteError, ShapeError, describe
+from chainrule.finite import quiet
+from chainrule.keywords import teach
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, training_size_from
+from chainrule.scalars import check_choice, check_count
 
 SAME_LOSS = (
     1e-10  # float64 kernels sum in another order: 1e-13 was seen; a wrong term shows in the first digits
 )
+SAME_NOISE = 8.0  # times the rounding error of J, which of data far from 0 is far more
 
 
+@teach("check_gradients(net, X, y), and the others by name")
 def check_gradients(
     net: Network,
     X: Any,
@@ -36,7 +42,7 @@ def check_gradients(
     direction: Direction = "auto",
     tolerance: float | None = None,
     seed: int = 0,
-    engine: Literal["native", "reference"] | None = None,
+    engine: str | None = None,
     sample_weight: Any = None,
     training_size: int | None = None,
 ) -> GradientReport:
@@ -54,15 +60,15 @@ def check_gradients(
 
     The report is true where all is well, prints as a table, and names the parameters that are WRONG and, as
     far as it can be told, the formula that makes them so. Kinks (ReLU at 0, ties of max pooling) are
-    recognised and not taken for errors. Raises what `net.backpropagate` raises, and ValueError for a
-    recurrence that cuts δ.
+    recognised and not taken for errors. Where rounding, overflow or kinks keep differences from judging an
+    array, its verdict is "cannot tell" with the reason. Raises what `net.backpropagate` raises,
+    NonFiniteError where J or a gradient is NaN or infinite, and ValueError for a recurrence that cuts δ.
     """
     if not isinstance(net, Network):
         raise TypeError(
-            f"check_gradients takes the network first, check_gradients(net, X, y); received {net!r}"
+            f"check_gradients takes the network first, check_gradients(net, X, y); received {describe(net)}"
         )
-    if engine not in (None, "native", "reference"):
-        raise ValueError(f"engine must be 'native', 'reference' or None, received {engine!r}")
+    engine, seed = _engine(engine), check_count("seed", seed, 0, math.inf)
     for layer in leaves(net.layers):
         refuse_truncated(layer)
     chosen = loss_from(loss, net.layers[-1])
@@ -78,10 +84,12 @@ def check_gradients(
         raise ValueError(f"engine='native' is not possible: {obstacle}; write engine='reference'")
     native = engine != "reference" and obstacle is None
     evaluator = NativeEvaluator(*problem) if native else ReferenceEvaluator(*problem)
-    comparison = compare(evaluator, entries=entries, direction=direction, tolerance=tolerance, seed=seed)
+    with quiet():
+        _refuse_overflow(evaluator)
+        comparison = compare(evaluator, entries=entries, direction=direction, tolerance=tolerance, seed=seed)
     report = GradientReport(
         title=f"gradient check of {net.count_parameters():,} parameters on {len(X)} samples",
-        parameters=(*comparison.records, *(_loss_record(evaluator, comparison.loss) if native else ())),
+        parameters=(*comparison.records, *(_loss_record(evaluator, comparison) if native else ())),
         relative_difference=comparison.relative_difference,
         loss=comparison.loss,
         tolerance=tolerance or TOLERANCE,
@@ -94,6 +102,24 @@ def check_gradients(
     if native and not found:
         found = _kernels(evaluator)
     return replace(report, diagnosis=(*report.diagnosis, *found))
+
+
+def _engine(value: Any) -> str | None:
+    if value is None:
+        return None
+    return check_choice("engine", value, ("native", "reference"), meaning="'native', 'reference' or None")
+
+
+def _refuse_overflow(evaluator: ReferenceEvaluator) -> None:
+    """NonFiniteError where there is nothing to compare: J or a gradient overflows in float64."""
+    J, gradients = evaluator.loss_and_gradients(evaluator.values)
+    found = {"J": np.asarray(J), **{f"∂J/∂{name}": array for name, array in gradients.items()}}
+    bad = next((name for name, array in found.items() if not all_finite(array)), None)
+    if bad is not None:
+        raise NonFiniteError(
+            f"check_gradients: {bad} is NaN or infinite at this point, in float64: scale X and the "
+            "parameters; diagnose(net, X, y) looks for the cause"
+        )
 
 
 def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, seed: int) -> list[str]:
@@ -132,13 +158,16 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
     return found
 
 
-def _loss_record(evaluator: ReferenceEvaluator, by_kernels: float) -> tuple[ParameterCheck, ...]:
+def _loss_record(evaluator: ReferenceEvaluator, comparison: Comparison) -> tuple[ParameterCheck, ...]:
     """A record only where the kernels compute another J than the formulas: their differences would agree with
     their gradients, and both be wrong.  (Gradients are not compared: at a kink rounding picks the side.)
     """
-    by_formulas = ReferenceEvaluator.loss(evaluator, evaluator.values)
-    error = abs(by_kernels - by_formulas) / max(abs(by_formulas), 1e-300)
-    if abs(by_kernels - by_formulas) <= SAME_LOSS * max(abs(by_formulas), 1.0):
+    by_kernels, by_formulas = comparison.loss, ReferenceEvaluator.loss(evaluator, evaluator.values)
+    difference = abs(by_kernels - by_formulas)
+    error = difference / max(abs(by_formulas), 1e-300)
+    if not math.isfinite(by_formulas):  # of what overflows there is nothing to compare
+        return ()
+    if difference <= SAME_LOSS * abs(by_formulas) + SAME_NOISE * comparison.noise:
         return ()
     worst = Worst((), by_formulas, by_kernels)
     reason = "the compiled kernels compute another loss than the formulas"

@@ -8,7 +8,10 @@ from typing import Literal
 from chainrule.errors import ChainruleError
 from chainrule.tables import html_table, text_table
 
-Kind = Literal["ok", "WRONG", "not checkable"]
+Kind = Literal["ok", "WRONG", "cannot tell", "not checkable"]
+
+
+UNDECIDED = ("cannot tell", "not checkable")
 
 
 class GradientError(ChainruleError, AssertionError):
@@ -32,7 +35,9 @@ class ParameterCheck:
     rounding hides count by the rounding instead. worst: where. step: the h of the worst. kinks: entries
     passed over because J has a kink there. direction_error: along one random direction through all entries,
     None if not made.
-    reason: for "not checkable", and remarks.
+    kind: "cannot tell": a derivative is there, and a kink, rounding, overflow or a J that does not settle
+        keeps finite differences from judging it. "not checkable": there is nothing to compare.
+    reason: for "cannot tell" and "not checkable", and remarks.
     """
 
     name: str
@@ -48,9 +53,9 @@ class ParameterCheck:
 
     @property
     def verdict(self) -> str:
-        """ "ok", "ok (3 kinks)", "WRONG" or "not checkable (why)"."""
-        if self.kind == "not checkable":
-            return f"not checkable ({self.reason})"
+        """ "ok", "ok (3 kinks)", "WRONG", "cannot tell (why)" or "not checkable (why)"."""
+        if self.kind in UNDECIDED:
+            return f"{self.kind} ({self.reason})"
         if self.kind == "ok" and self.kinks:
             return f"ok ({self.kinks} kink{'s' if self.kinks > 1 else ''})"
         return self.kind
@@ -140,7 +145,7 @@ class GradientReport:
             f"accepted: relative error {self.tolerance:.0e}, or the rounding error of J = {self.loss:.6g}; "
             f"float64, gradients by the {'compiled kernels' if self.computed_by == 'native' else 'formulas'}"
         )
-        lines += [f"{r.name}: {r.reason}" for r in self.parameters if r.reason and r.kind != "not checkable"]
+        lines += [f"{r.name}: {r.reason}" for r in self.parameters if r.reason and r.kind not in UNDECIDED]
         return [*lines, *self.diagnosis]
 
     def __str__(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,18 +14,23 @@ from chainrule.architecture import architecture, input_shape_from
 from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries, compare, named
 from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
-from chainrule.errors import ShapeError
+from chainrule.data.arrays import numbers, plain_array
+from chainrule.errors import ShapeError, describe
 from chainrule.initializers import Glorot
+from chainrule.keywords import teach
 from chainrule.layers import Embedding, Layer, Recurrent
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss
+from chainrule.memory import check_memory
 from chainrule.penalties import Penalty
+from chainrule.scalars import check_count
 
 Array = NDArray[Any]
 X = "x"
 DELTA = "delta"
 
 
+@teach("check_layer(layer, input_shape), and the others by name")
 def check_layer(
     layer: Layer,
     input_shape: Any,
@@ -48,12 +55,17 @@ def check_layer(
     ValueError for a recurrence that cuts δ.
     """
     if not isinstance(layer, Layer):
-        raise TypeError(f"check_layer takes a layer object such as Dense(3), received {layer!r}")
+        raise TypeError(f"check_layer takes a layer object such as Dense(3), received {describe(layer)}")
     refuse_truncated(layer)
+    samples, seed = check_count("samples", samples), check_count("seed", seed, 0, math.inf)
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise TypeError(f"parameters must be a dict, name -> array, received {describe(parameters)}")
     rng = np.random.Generator(np.random.PCG64(seed))
     plan = architecture([layer], input_shape)
     own, shape = plan.layers[0], input_shape_from(input_shape)
-    rows = np.asarray(_inputs(own, (samples, *shape), rng) if x is None else x, dtype=np.float64)
+    check_memory("samples", f"a batch of {samples}", (samples, *shape))
+    rows = _inputs(own, (samples, *shape), rng) if x is None else numbers(plain_array(x, "x"), "x")
+    rows = rows.astype(np.float64)
     if rows.shape[1:] != shape or not len(rows):
         raise ShapeError(
             f"x must have the shape (samples, {', '.join(map(str, shape))}), received {rows.shape}"

@@ -14,7 +14,10 @@ class Parser(argparse.ArgumentParser):
     """argparse with one line, not the whole usage, on a wrong argument; exit code 2."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} ('{self.prog} --help' lists the arguments)\n")
+        from chainrule.cli.output import complain
+
+        complain(f"{message} ('{self.prog} --help' lists the arguments)", self.prog)
+        raise SystemExit(2)
 
 
 class Command:
@@ -33,8 +36,9 @@ class ShowVersion(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from chainrule.cli.info import version
+        from chainrule.cli.output import say
 
-        print(f"chainrule {version()}")
+        say(f"chainrule {version()}")
         parser.exit()
 
 
@@ -150,6 +154,9 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--header", choices=("auto", "yes", "no"), default="auto", help="first line of the CSV file"
     )
+    parser.add_argument(
+        "--allow-nonfinite", action="store_true", help="write NaN and infinity too, instead of refusing them"
+    )
 
 
 def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -169,6 +176,7 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--data", metavar="digits|FILE", help="labelled samples (default: those the run held out)"
     )
+    add_download(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", help=".html, .md, .tex, .txt or .json (default: print it)"
     )
@@ -220,6 +228,7 @@ def add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--data", metavar="digits|FILE", help="labelled samples (default: those the run was trained on)"
     )
+    add_download(parser)
     parser.add_argument(
         "--samples", type=positive_int, default=1000, metavar="N", help="at most (default: %(default)s)"
     )
@@ -227,6 +236,14 @@ def add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
         "--language", choices=("en", "zh", "en+zh"), default="en", help="default: %(default)s"
     )
     parser.add_argument("--json", action="store_true", help="findings and flow as JSON")
+
+
+def add_download(parser: Parser) -> None:
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch MNIST where the run was trained on it and it is missing",
+    )
 
 
 def add_oracles(commands: argparse._SubParsersAction[Parser]) -> None:

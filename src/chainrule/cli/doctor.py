@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule.cli.recipes import RECIPES
+from chainrule.cli.output import complain, say
 from chainrule.cli.runs import description_name, open_run, read_description
-from chainrule.cli.samples import labelled_samples, penalty_of, problem_of
+from chainrule.cli.samples import labelled_samples
+from chainrule.cli.stored import optimizer_of, penalty_of, problem_of, recipe_of, settings_of
 from chainrule.errors import FileError
 
 if TYPE_CHECKING:
     from chainrule.explaining.doctor import Diagnosis
-    from chainrule.training.optimizers import Optimizer
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,9 +23,9 @@ def run(arguments: argparse.Namespace) -> int:
         import json
 
         content = {"findings": diagnosis.findings, "flow": diagnosis.flow}
-        print(json.dumps(content, allow_nan=False))  # ASCII, whatever the output can show
+        say(json.dumps(content, allow_nan=False))  # ASCII, whatever the output can show
     else:
-        print(diagnosis.text(arguments.language))
+        say(diagnosis.text(arguments.language))
     return 0 if diagnosis else 1
 
 
@@ -39,34 +39,28 @@ def diagnosed(arguments: argparse.Namespace) -> Diagnosis:
     folder = place if place.is_dir() else place.parent
     description = read_description(folder / description_name)
     options: dict[str, Any] = {"samples": arguments.samples}
-    if description is not None and isinstance(description.get("arguments"), dict):
-        options |= training_of(description)
+    if description is not None:
+        try:
+            options |= training_of(description, place)
+        except FileError as error:
+            if arguments.data is None:
+                raise
+            complain(f"looked at without the run's own training: {error}")
         if (folder / "history.csv").exists():
             options["history"] = History.from_csv(folder / "history.csv")
     if arguments.data is not None or description is None:
         given = labelled_samples(arguments)
         return diagnose(given.network, given.X, given.y, **options)
-    problem = problem_of(description, place)
+    problem = problem_of(description, place, download=arguments.download)
     return diagnose(network, problem.X_train, problem.y_train, **options)
 
 
-def training_of(description: dict[str, Any]) -> dict[str, Any]:
+def training_of(description: dict[str, Any], place: Path) -> dict[str, Any]:
     """Loss, penalty, optimizer and batch size that a run was trained with."""
-    told, settings = description["arguments"], description.get("settings") or {}
-    found: dict[str, Any] = {"penalty": penalty_of(description)}
-    recipe = RECIPES.get(told.get("recipe"))
-    if recipe is not None:
-        found["loss"] = recipe.loss()
-    if "batch_size" in settings:
-        found["batch_size"] = settings["batch_size"]
-        found["optimizer"] = optimizer_of(settings, told)
-    return found
-
-
-def optimizer_of(settings: dict[str, Any], told: dict[str, Any]) -> Optimizer:
-    from chainrule.cli.train import Settings, choose_optimizer
-
-    try:
-        return choose_optimizer(Settings(**settings), argparse.Namespace(**told))
-    except (TypeError, AttributeError) as error:
-        raise FileError(f"run.json describes a training that this version does not know ({error})") from error
+    recipe = recipe_of(description, place)
+    return {
+        "penalty": penalty_of(description, place),
+        "batch_size": settings_of(description, place)["batch_size"],
+        "optimizer": optimizer_of(description, place),
+        **({} if recipe is None else {"loss": recipe.loss()}),
+    }

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainrule.cli.output import tell
 from chainrule.cli.samples import Samples, hardest, labelled_samples
 from chainrule.errors import FileError
 
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         report.print(step=arguments.step)
     else:
         write(report, out, arguments)
-        print(f"report {out}")
+        tell(f"report {out}")
     return 0 if report.ok else 1
 
 

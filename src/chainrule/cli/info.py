@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from chainrule.cli.output import say
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the facts as an aligned table."""
-    print(table(facts()))
+    say(table(facts()))
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,11 @@ from chainrule.layers import (
     layer_classes,
     structure_classes,
 )
+from chainrule.shown import quoted
 
 Shape = tuple[int, ...]
 classes = layer_classes | structure_classes
+TOO_DEEP = "lists and tables are nested too deep; write the layers one after the other"
 large_image = 20  # pixels of the shorter side; from here on the 5x5 kernels of LeNet fit twice
 
 
@@ -73,19 +77,47 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
         raise FileError(f"{path}: no such file") from None
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise FileError(f"{path}: {TOO_DEEP}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"{path}: not TOML ({error})") from None
+    except ValueError:  # Python reads integers of at most 4300 digits
+        raise FileError(
+            f"{path}: not TOML that can be read, it holds an integer of thousands of digits"
+        ) from None
     unknown = sorted(content.keys() - {"layers", "input_shape"})
     if unknown:
         raise FileError(
-            f"{path}: '{unknown[0]}' is no entry of a network file; it holds layers and input_shape"
+            f"{path}: '{quoted(unknown[0])}' is no entry of a network file; it holds layers and input_shape"
         )
     entries = content.get("layers")
     if not isinstance(entries, list) or not entries:
         raise FileError(
             f'{path}: holds no list of layers; write layers = [{{ type = "Dense", units = 10 }}, "Softmax"]'
         )
-    return make_layers(entries, str(path)), input_shape_of(content, path)
+    try:
+        return make_layers(entries, str(path)), input_shape_of(content, path)
+    except RecursionError:
+        raise FileError(f"{path}: {TOO_DEEP}") from None
+
+
+def check_memory(layers: list[Layer], input_shape: Shape, samples: int, place: str) -> None:
+    """Raise FileError where the network and so many samples, in float64, exceed this machine's memory."""
+    from chainrule.architecture import architecture
+
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # this system does not say
+        return
+    built = architecture(layers, input_shape)
+    numbers = sum(math.prod(spec.shape) for spec in built.specs.values())
+    numbers += samples * sum(map(math.prod, built.shapes.values()))
+    if 8 * numbers > memory:
+        raise FileError(
+            f"{place}: the network takes {8 * numbers / 2**30:.3g} GiB with {samples} samples, and this "
+            f"machine has {memory / 2**30:.3g} GiB: make input_shape {quoted(str(input_shape))} or the "
+            "layers smaller"
+        )
 
 
 def input_shape_of(content: dict[str, Any], path: Path) -> Shape | None:
@@ -93,9 +125,10 @@ def input_shape_of(content: dict[str, Any], path: Path) -> Shape | None:
     if shape is None:
         return None
     sizes = shape if isinstance(shape, list) else [shape]
-    if not sizes or not all(type(size) is int and size > 0 for size in sizes):
+    if not sizes or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
         raise FileError(
-            f"{path}: input_shape is {shape!r}: write the shape of one sample, such as [28, 28, 1] or 4"
+            f"{path}: input_shape is {quoted(repr(shape))}: write the shape of one sample, such as "
+            "[28, 28, 1] or 4, every size below 2147483648"
         )
     return tuple(sizes)
 
@@ -115,13 +148,13 @@ def make_layer(entry: Any, place: str) -> Layer:
         )
     name = table["type"]
     if name not in classes:
-        raise FileError(f"{place}: there is no layer '{name}'; the layers are {', '.join(classes)}")
+        raise FileError(f"{place}: there is no layer '{quoted(name)}'; the layers are {', '.join(classes)}")
     arguments = {key: value for key, value in table.items() if key != "type"}
     accepted = inspect.signature(classes[name]).parameters
     for key in arguments:
         if key not in accepted:
             raise FileError(
-                f"{place}: {name} takes no '{key}'; its arguments are {', '.join(accepted) or 'none'}"
+                f"{place}: {name} takes no '{quoted(key)}'; its arguments are {', '.join(accepted) or 'none'}"
             )
     for key, parameter in accepted.items():
         if parameter.default is parameter.empty and key not in arguments:
@@ -129,7 +162,7 @@ def make_layer(entry: Any, place: str) -> Layer:
     made = {key: argument(key, value, place) for key, value in arguments.items()}
     try:
         return classes[name](**made)
-    except (ChainruleError, ValueError, TypeError) as error:
+    except (ChainruleError, ValueError, TypeError, OverflowError) as error:
         raise FileError(f"{place}: {error}") from None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from chainrule.cli.output import say
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table; exit code 1 when a number is not reproduced."""
@@ -11,13 +13,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     sources = [oracles.exercise(arguments.ex4)] if arguments.ex4 else []
     found = list(oracles.compare([*oracles.SOURCES, *sources]))
-    print(oracles.table(found))
+    say(oracles.table(found))
     not_run = sum(one.missing is not None for one in found)
     wrong = sum(not one.ok for one in found) - not_run
     said = [f"{len(found) - not_run - wrong} of {len(found)} numbers reproduced"]
     said += [f"{wrong} WRONG"] if wrong else []
     said += [f"{not_run} not run"] if not_run else []
     names = dict.fromkeys((one.source.name, one.source.reference) for one in found)
-    print("\n".join(f"{name}: {reference}" for name, reference in names))
-    print(", ".join(said) + "; by the compiled kernels and by the formulas, in float64")
+    say("\n".join(f"{name}: {reference}" for name, reference in names))
+    say(", ".join(said) + "; by the compiled kernels and by the formulas, in float64")
     return 1 if wrong else 0

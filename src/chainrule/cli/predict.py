@@ -6,19 +6,24 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 
+from chainrule.cli.output import complain, remark, tell
 from chainrule.cli.runs import open_run
-from chainrule.cli.sources import check_features, texts
+from chainrule.cli.sources import check_features
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
+from chainrule.data.arrays import all_finite
 from chainrule.data.npz import open_npz
 from chainrule.data.table import read_table
-from chainrule.errors import FileError, ShapeError
+from chainrule.errors import FileError, NonFiniteError, ShapeError
 from chainrule.files import descriptor, write_whole
+from chainrule.finite import output_problem
+from chainrule.shown import shown, storable
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -41,16 +46,21 @@ def run(arguments: argparse.Namespace) -> int:
     X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.file)
     if preparation.inputs is not None:
         X = preparation.inputs(X)
-    outputs = network.predict(X)
+    outputs = network.predict(X, allow_nonfinite=True)
+    if not (arguments.allow_nonfinite or all_finite(outputs)):
+        raise NonFiniteError(
+            f"{output_problem(network, X, outputs)}; scale the inputs, or train the model again; "
+            "--allow-nonfinite writes what there is"
+        )
     rows = Rows(network, preparation, outputs, X, arguments.probabilities)
     if arguments.output is None:
-        write(sys.stdout, rows)
+        write(sys.stdout, rows, shown)
     else:
         write_whole(arguments.output, lambda stream: write_to(stream, rows))
         if descriptor(arguments.output) is None:  # /dev/stdout: the line would stand among the predictions
-            print(f"{len(outputs)} predictions written to {arguments.output}")
+            tell(f"{len(outputs)} predictions written to {arguments.output}")
     if inputs.target is not None:
-        print(rows.compare(inputs.target), file=sys.stderr)
+        remark(rows.compare(inputs.target))
     return 0
 
 
@@ -80,9 +90,9 @@ def read_npz(path: Path, x: str, target: str) -> Inputs:
         if target not in archive.names:
             return Inputs(inputs)
         try:
-            return Inputs(inputs, texts(archive.read(target, len(inputs), x), path))
+            return Inputs(inputs, archive.read(target, len(inputs), x))
         except FileError as error:
-            print(f"chainrule: not compared with the target: {error}", file=sys.stderr)
+            complain(f"not compared with the target: {error}")
             return Inputs(inputs)
 
 
@@ -119,7 +129,7 @@ class Rows:
     ) -> None:
         self.outputs = outputs.reshape(len(outputs), -1)
         classes = network.classes
-        self.labels = None if classes is None else network.classify(X)
+        self.labels = None if classes is None else network.classify(X, allow_nonfinite=True)
         if classes is None and preparation.targets is not None:
             self.outputs = preparation.targets.undo(self.outputs)
         if classes is None:
@@ -168,7 +178,10 @@ def write_to(stream: BinaryIO, rows: Rows) -> None:
     file.detach()
 
 
-def write(file: TextIO, rows: Rows) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows.heading)
-    writer.writerows(rows)
+def write(file: TextIO, rows: Rows, fit: Callable[[str], str] = storable) -> None:
+    """The lines as CSV; what `fit` makes of a label is written."""
+    usual = csv.writer(file, lineterminator="\n")
+    every = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # the other leaves \r without quotes
+    for row in (rows.heading, *rows):
+        cells = [fit(cell) for cell in row]
+        (every if any("\r" in cell for cell in cells) else usual).writerow(cells)

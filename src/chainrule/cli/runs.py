@@ -8,6 +8,7 @@ file is copied to; `run.json` repeats it for readers.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -15,8 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainrule.cli.output import reason
 from chainrule.data import Preparation
 from chainrule.errors import FileError
+from chainrule.files import write_whole
+from chainrule.shown import quoted
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -76,23 +80,38 @@ def remove_history(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def save_curves(history: History, folder: Path) -> Path:
-    """curves.png by matplotlib, or curves.svg where matplotlib is not installed."""
+def save_curves(history: History, folder: Path) -> str | None:
+    """curves.png by matplotlib, or curves.svg where matplotlib is not installed or does not work here.
+
+    Returns why there is no curves.png although matplotlib is installed, else None.
+    """
+    said = None
     if find_spec("matplotlib") is not None:
-        history.plot(folder / "curves.png")
-        return folder / "curves.png"
+        try:
+            history.plot(folder / "curves.png")
+            return None
+        except Exception as error:  # its settings, its fonts, a compiled part that does not load
+            said = f"{folder / 'curves.png'} was not written ({reason(error)}); curves.svg is there instead"
     history.save_svg(folder / "curves.svg")
-    return folder / "curves.svg"
+    return said
 
 
 def save_description(folder: Path, model: Path, preparation: Preparation, facts: Mapping[str, Any]) -> None:
-    """Write run.json as a whole, never half of it."""
+    """Write run.json as a whole, never half of it; a number that is not finite is null there."""
     content = {"format": format_version, "model": model.name, **facts, "preparation": preparation.to_json()}
-    part = folder / f"{description_name}.part"
-    part.write_text(
-        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    part.replace(folder / description_name)
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A lone surrogate, such as a byte of an argument that is not UTF-8, becomes the escape that JSON has.
+    encoded = text.encode("utf-8", "backslashreplace")
+    write_whole(folder / description_name, lambda stream: stream.write(encoded))
+
+
+def finite(value: Any) -> Any:
+    """Plain JSON, which has no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def open_run(place: str | Path) -> tuple[Network, Preparation]:
@@ -111,10 +130,9 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
         if content is None:
             raise FileError(f"{place}: is no run folder, it holds no {description_name}")
         model = place / str(content.get("model"))
-        if model.parent != place or not model.is_file():
-            raise FileError(
-                f"{description}: names the model '{content.get('model')}', which is not in the folder"
-            )
+        if model.parent != place or not is_file(model):
+            name = quoted(str(content.get("model")))
+            raise FileError(f"{description}: names the model '{name}', which is not in the folder")
     else:
         model = place
     network = load(model)
@@ -126,6 +144,14 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
     return network, Preparation.from_json(content.get("preparation"), description)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file, which no name is of that is too long or holds NUL."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_description(path: Path) -> dict[str, Any] | None:
     """run.json, or None where there is none. Raises FileError when it is damaged."""
     try:
@@ -133,7 +159,8 @@ def read_description(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError, OSError) as error:
-        raise FileError(f"{path}: cannot be read ({error})") from None
+        said = error.strerror if isinstance(error, OSError) else error
+        raise FileError(f"{path}: cannot be read ({said})") from None
     if not isinstance(content, dict) or content.get("format") != format_version:
         raise FileError(f"{path}: is no description of a run in format {format_version}")
     return content

@@ -11,9 +11,10 @@ import numpy as np
 
 from chainrule.cli.predict import fit_shape, read_inputs
 from chainrule.cli.runs import description_name, open_run, read_description
-from chainrule.cli.sources import Problem, check_features, load_problem
+from chainrule.cli.sources import check_features
+from chainrule.cli.stored import penalty_of, problem_of
 from chainrule.data import Preparation
-from chainrule.errors import ChainruleError, FileError
+from chainrule.errors import FileError
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -47,31 +48,9 @@ def labelled_samples(arguments: argparse.Namespace) -> Samples:
         raise FileError(
             f"{place}: its data is not known; say on which samples: --data digits, or --data FILE.csv"
         )
-    problem = problem_of(description, place)
-    penalty = penalty_of(description)
+    problem = problem_of(description, place, download=arguments.download)
+    penalty = penalty_of(description, place)
     return Samples(network, problem.X_test, problem.y_test, penalty, len(problem.X_train))
-
-
-def problem_of(description: dict[str, Any], place: Path) -> Problem:
-    """The data of a run again, split as it was."""
-    told = description.get("arguments")
-    if not isinstance(told, dict):
-        raise FileError(f"{place}: its run.json does not say what it was trained on; write --data FILE")
-    try:
-        return load_problem(argparse.Namespace(**told))
-    except (ChainruleError, AttributeError) as error:
-        raise FileError(
-            f"{place}: the data of the run cannot be loaded ({error}); name other samples with --data FILE"
-        ) from error
-
-
-def penalty_of(description: dict[str, Any]) -> Penalty | None:
-    """The penalty a run was trained with."""
-    from chainrule.penalties import L2
-
-    settings, told = description.get("settings") or {}, description.get("arguments") or {}
-    value = settings.get("penalty")
-    return L2(float(value), per_sample=bool(told.get("recipe"))) if value else None
 
 
 def _from_file(network: Network, preparation: Preparation, arguments: argparse.Namespace) -> Samples:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.cli.output import tell
 from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, split
 from chainrule.data.mnist import mnist_url
 from chainrule.data.table import is_number, listed, read_table
@@ -73,7 +74,7 @@ def load_problem(arguments: argparse.Namespace) -> Problem:
     if suffix == ".npz":
         inputs, target = load_npz(path, arguments.x, arguments.target or "y")
         assert target is not None  # it was asked for
-        problem = array_problem(path.stem, inputs, texts(target, path), arguments)
+        problem = array_problem(path.stem, inputs, target, arguments)
         problem.target_name = arguments.target or "y"
         return problem
     raise FileError(
@@ -83,14 +84,22 @@ def load_problem(arguments: argparse.Namespace) -> Problem:
 
 def mnist(arguments: argparse.Namespace) -> Problem:
     """MNIST's own division into training and test set."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chainrule" / "mnist"
     X_train, y_train, X_test, y_test = load_mnist(
-        Path(arguments.data) if arguments.data else cache,
+        Path(arguments.data) if arguments.data else mnist_folder(),
         download=not arguments.no_download,
         url=arguments.url or mnist_url,
-        report=print,
+        report=tell,
     )
     return Problem("mnist", X_train, y_train, X_test, y_test, np.arange(10))
+
+
+def mnist_folder() -> Path:
+    """Where MNIST is downloaded to. Raises FileError where this user has no home."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # the user has no home directory
+        raise FileError("there is no home directory to keep MNIST in: write --data DIR") from None
+    return cache / "chainrule" / "mnist"
 
 
 def csv_problem(path: Path, arguments: argparse.Namespace) -> Problem:
@@ -162,18 +171,6 @@ def check_features(X: Array) -> Array:
         if not np.isfinite(X).all():
             raise DataError(f"the inputs hold NaN or infinity in sample {first_bad(X)}")
     return X
-
-
-def texts(target: Array, path: Path) -> Array:
-    """Names that were saved as bytes as the texts that they are; FileError where they are none."""
-    if target.dtype.kind != "S":
-        return target
-    try:
-        return np.char.decode(target, "utf-8")
-    except UnicodeDecodeError as error:
-        raise FileError(
-            f"{path}: the target holds bytes that are no text in UTF-8 ({error.reason})"
-        ) from None
 
 
 def as_labels(y: Array, name: str) -> Array:

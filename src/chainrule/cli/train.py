@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import platform
-import sys
-import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.cli.info import version
-from chainrule.cli.networks import named_layers, read_network_file
+from chainrule.cli.job import Job, Settings, TrainingData, preparation_of, train
+from chainrule.cli.networks import check_memory, named_layers, read_network_file
+from chainrule.cli.output import say, tell
 from chainrule.cli.recipes import BATCH_SIZE, VALIDATION_PART, Recipe, listing, recipe_from
-from chainrule.cli.runs import (
-    check_out,
-    create_run_folder,
-    remove_history,
-    save_curves,
-    save_description,
-    save_model,
-)
+from chainrule.cli.runs import check_out
 from chainrule.cli.sources import Problem, load_problem
-from chainrule.data import Preparation, shifted, split
+from chainrule.data import shifted, split
 from chainrule.errors import DataError, ShapeError
 
 if TYPE_CHECKING:
@@ -34,26 +24,7 @@ if TYPE_CHECKING:
     from chainrule.training.optimizers import Optimizer
 
 Array = np.ndarray[Any, Any]
-most_confusions = 5
 samples_checked = 8
-samples_explained = 8
-report_name = "report.html"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and with what to train where the arguments do not say."""
-
-    epochs: int
-    batch_size: int
-    optimizer: str = "adam"
-    rate: float = 1e-3
-    penalty: float = 0.0
-    shift: int = 0
-    momentum: float | None = None
-    schedule: str = "cosine"
-
-
 settings_for = {
     # Held-out fifth over seeds 0 to 19: 99.5 % on average, 98.9 % at least.
     "digits": Settings(epochs=15, batch_size=32, rate=3e-3, penalty=1e-3, shift=1),
@@ -70,7 +41,7 @@ rate_for = {"sgd": 0.05, "rmsprop": 1e-3}  # where --optimizer departs from the 
 def run(arguments: argparse.Namespace) -> int:
     """Load, check, train, test, save; the last line is the test's result."""
     if arguments.recipe == "list":
-        print(listing())
+        say(listing())
         return 0
     recipe = recipe_from(arguments)
     if arguments.patience and not arguments.validation:
@@ -92,40 +63,15 @@ def run(arguments: argparse.Namespace) -> int:
         )
     optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings, recipe)
     data = training_data(problem, settings.shift, arguments, by_recipe=recipe is not None)
-    print(problem.describe(arguments.seed))
+    tell(problem.describe(arguments.seed))
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
-        print(f"with the copies shifted by {pixels}: {len(data.X)} samples to train")
-    print(network.summary())
+        tell(f"with the copies shifted by {pixels}: {len(data.X)} samples to train")
+    tell(network.summary())
     if not arguments.no_check and not passes_check(network, problem, loss, penalty):
         return 1
-    folder = create_run_folder(problem.name, arguments.out, overwrite=arguments.overwrite)
-    job = Job(problem, data, network, loss, settings, optimizer, penalty, folder, recipe)
-    return train(job, arguments)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingData:
-    """What `fit` gets: the training part without the validation samples and with the shifted copies."""
-
-    X: Array
-    y: Array
-    validation: tuple[Array, Array] | None
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Everything `train` needs, chosen."""
-
-    problem: Problem
-    data: TrainingData
-    network: Network
-    loss: Loss
-    settings: Settings
-    optimizer: Optimizer
-    penalty: Penalty | None
-    folder: Path
-    recipe: Recipe | None
+    train(Job(problem, data, network, loss, settings, optimizer, penalty, recipe), arguments)
+    return 0
 
 
 def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None) -> Network:
@@ -145,6 +91,7 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
             raise ShapeError(
                 f"{kind}: input_shape is {list(stated)}, but the data has {list(problem.input_shape)}"
             )
+        check_memory(layers, problem.input_shape, 1, kind)
     else:
         raise DataError(f"--network {kind}: write dense, conv, or a network file that ends in .toml")
     network = Network(layers, input_shape=problem.input_shape, seed=arguments.seed, dtype=arguments.precision)
@@ -158,10 +105,6 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
     network.classes = problem.classes
     network.preparation = preparation_of(problem)
     return network
-
-
-def preparation_of(problem: Problem) -> Preparation:
-    return Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
 
 
 def loss_of(network: Network, problem: Problem) -> Loss:
@@ -243,64 +186,10 @@ def passes_check(network: Network, problem: Problem, loss: Loss, penalty: Penalt
     report = check_gradients(network, X, y, loss=loss, penalty=penalty)
     if report.ok:
         by = "compiled kernels" if report.computed_by == "native" else "formulas"
-        print(f"{report.title}: ok, relative difference {report.relative_difference:.1e} (float64, {by})")
+        tell(f"{report.title}: ok, relative difference {report.relative_difference:.1e} (float64, {by})")
     else:
-        print(report)
+        tell(report)
     return not report.wrong
-
-
-def train(job: Job, arguments: argparse.Namespace) -> int:
-    """Train; whatever ends it, the run folder gets the model, the history and run.json."""
-    from chainrule.training.fit import fit
-    from chainrule.training.history import History
-
-    sys.stdout.flush()  # progress goes to stderr, below what has been printed
-    (job.folder / report_name).unlink(missing_ok=True)  # an earlier run's would pass for this one's
-    started = time.perf_counter()
-    result: dict[str, Any] = {"stopped": "failed"}
-    lines: list[str] = []
-    try:
-        history = fit(
-            job.network,
-            job.data.X,
-            job.data.y,
-            loss=job.loss,
-            penalty=job.penalty,
-            optimizer=job.optimizer,
-            batch_size=job.settings.batch_size,
-            epochs=job.settings.epochs,
-            validation=job.data.validation,
-            early_stopping=arguments.patience,
-            seed=arguments.seed,
-            threads=arguments.threads,
-            progress=not arguments.quiet,
-        )
-        result = {"stopped": history.stopped}
-        lines = measure(job, result)
-        if not arguments.no_report:
-            lines.insert(len(lines) - 1, write_report(job))
-        return 0
-    except KeyboardInterrupt:
-        result = {"stopped": "interrupted"}
-        raise
-    finally:
-        history = getattr(job.network, "history", None) or History()
-        result |= {"epochs": len(history.epoch), "seconds": round(time.perf_counter() - started, 3)}
-        save(job, arguments, history, result)
-        print("\n".join([*lines[:-1], f"run folder {job.folder}", *lines[-1:]]), flush=True)
-
-
-def write_report(job: Job) -> str:
-    """report.html in the run folder, on the held-out samples with the largest loss; the line to print."""
-    from chainrule.cli.explain import explained
-    from chainrule.cli.samples import Samples, hardest
-
-    problem = job.problem
-    samples = Samples(job.network, problem.X_test, problem.y_test, job.penalty, len(problem.X_train))
-    rows = hardest(samples, min(samples_explained, len(problem.X_test)))
-    path = job.folder / report_name
-    explained(samples, rows, sample=0, history=job.network.history).html(path)
-    return f"how it computes, step by step: {path}"
 
 
 def training_data(
@@ -322,65 +211,3 @@ def training_data(
     if shift:
         X, y = shifted(X, y, shift)
     return TrainingData(X, y, validation)
-
-
-def measure(job: Job, result: dict[str, Any]) -> list[str]:
-    """Test the network on the held-out samples: lines to print, the result last; figures go into `result`."""
-    problem, network = job.problem, job.network
-    if problem.classes is not None:
-        predicted = network.classify(problem.X_test)
-        accuracy = float(np.mean(predicted == problem.y_test))
-        result["test_accuracy"] = accuracy
-        line = f"test accuracy {100 * accuracy:.1f} %"
-        if job.recipe is not None:
-            result["published_accuracy"] = job.recipe.accuracy / 100
-            line = f"test accuracy {100 * accuracy:.2f} % ({job.recipe.published()})"
-        return [*confusions(problem.y_test, predicted), line]
-    assert problem.targets is not None  # a regression's target has been scaled
-    predicted = problem.targets.undo(network.predict(problem.X_test))
-    actual = problem.targets.undo(problem.y_test)
-    error = float(np.sqrt(np.mean((predicted - actual) ** 2)))
-    spread = float(np.sum((actual - actual.mean(axis=0)) ** 2))
-    explained = 1.0 - float(np.sum((predicted - actual) ** 2)) / spread if spread > 0 else 0.0
-    result |= {"test_rmse": error, "test_r2": explained}
-    return [f"test error {error:.4g} (root mean square), R2 {explained:.3f}"]
-
-
-def confusions(actual: Array, predicted: Array) -> list[str]:
-    """One line that says which classes were taken for which, the most frequent first."""
-    wrong = actual != predicted
-    pairs, counts = np.unique(np.stack([actual[wrong], predicted[wrong]]), axis=1, return_counts=True)
-    if not counts.size:
-        return ["no mistake on the held-out samples"]
-    order = np.argsort(-counts, kind="stable")[:most_confusions]
-    times = ["" if counts[i] == 1 else f" ({counts[i]} times)" for i in order]
-    named = ", ".join(f"{pairs[0, i]} as {pairs[1, i]}{often}" for i, often in zip(order, times, strict=True))
-    more = "" if len(counts) <= most_confusions else ", ..."
-    return [f"{int(wrong.sum())} of {len(actual)} mistaken: {named}{more}"]
-
-
-def save(job: Job, arguments: argparse.Namespace, history: Any, result: dict[str, Any]) -> None:
-    """Write model, history.csv, curves and run.json."""
-    from chainrule.engine import level
-
-    problem = job.problem
-    preparation = preparation_of(problem)
-    model = save_model(job.network, job.folder)
-    remove_history(job.folder)
-    if len(history.epoch):
-        history.to_csv(job.folder / "history.csv")
-        save_curves(history, job.folder)
-    facts = {
-        "data": {
-            "source": arguments.source,
-            "input_shape": list(problem.input_shape),
-            "held_out": len(problem.X_test),
-        },
-        "arguments": {name: value for name, value in vars(arguments).items() if name != "run"},
-        "settings": vars(job.settings),
-        "versions": {"chainrule": version(), "numpy": np.__version__, "python": platform.python_version()},
-        "isa_level": level,
-        "seed": arguments.seed,
-        "result": result,
-    }
-    save_description(job.folder, model, preparation, facts)

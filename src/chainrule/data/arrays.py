@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError
+from chainrule.errors import DataError, describe
 
 Array = NDArray[Any]
 
@@ -46,22 +46,26 @@ def numbers(array: Array, argument: str) -> Array:
             entry = array[index]
             if isinstance(entry, bool | int | float | np.number) and not isinstance(entry, complex):
                 continue
-            place = f"; the first entry that is no number is {entry!r} at {_position(index)}" if index else ""
+            shown = f"; the first entry that is no number is {describe(entry)} at {_position(index)}"
+            place = shown if index else ""
             raise DataError(f"{argument} must hold numbers, received dtype object{place}")
         raise DataError(f"{argument} has dtype object: write {argument}.astype('float32')")
     example = f", such as {array.flat[0]!s}" if array.size else ""
     raise DataError(f"{argument} must hold numbers, received dtype {array.dtype}{example}")
 
 
+def all_finite(array: Array) -> bool:
+    """Whether no entry is NaN or infinite."""
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(all="ignore"):  # a finite sum has only finite terms; it needs no array of its own
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
 def finite(array: Array, argument: str) -> None:
     """DataError with the count and the first position of NaN and infinity."""
-    if array.dtype.kind != "f":
+    if all_finite(array):
         return
-    with np.errstate(all="ignore"):
-        if np.isfinite(
-            array.sum()
-        ):  # a sum that is finite has only finite terms; it needs no array of its own
-            return
     bad = ~np.isfinite(array)
     count = int(bad.sum())
     if not count:

@@ -19,7 +19,7 @@ from chainrule.errors import DataError, ShapeError
 __all__ = ["check_inputs", "check_weights", "class_ids", "classes_array", "encode_targets"]
 
 Shape = tuple[int, ...]
-_EXACT = 2**24  # whole numbers up to here are exact in float32
+_EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
 
 
 def check_inputs(
@@ -31,11 +31,11 @@ def check_inputs(
 ) -> Array:
     """X as a C-contiguous array (N, *input_shape) of float32, float64 or uint8.
 
-    float32, float64 and uint8 stay as they are (uint8 means pixels: every pass divides them by 255), other
-    integers and bools become float32, float16 too. Grey images may come as (N, H, W). dtype: of the network,
-    whose range floats must not exceed. vocabulary: X holds ids, whole numbers below it, whatever their type;
-    they become floats. Raises ShapeError and DataError: wrong shape, empty, NaN, infinite, not numbers, no
-    ids.
+    float32, float64 and uint8 stay as they are (uint8 means pixels: every pass divides them by 255), float16
+    and bools become float32, other integers too where it is exact, else what `dtype` says. Grey images may
+    come as (N, H, W). dtype: of the network, whose range floats must not exceed. vocabulary: X holds ids,
+    whole numbers below it, whatever their type; they become floats. Raises ShapeError and DataError: wrong
+    shape, empty, NaN, infinite, not numbers, no ids.
     """
     array = numbers(plain_array(X, argument), argument)
     if array.ndim and array.size == 0:
@@ -47,7 +47,7 @@ def check_inputs(
             raise ShapeError(_shape_advice(array.shape, tuple(input_shape), argument))
     if vocabulary is not None:
         return _ids(array, vocabulary, argument)
-    array = _floats(array, argument)
+    array = _floats(array, argument, np.dtype(dtype).name)
     finite(array, argument)
     representable(array, argument, dtype)
     return np.ascontiguousarray(array)
@@ -96,21 +96,28 @@ def _ids(array: Array, vocabulary: int, argument: str) -> Array:
     return np.ascontiguousarray(array if wide else array.astype(np.float32, copy=False))
 
 
-def _floats(array: Array, argument: str) -> Array:
+def _floats(array: Array, argument: str, dtype: str) -> Array:
     if array.dtype in (np.float32, np.float64, np.uint8):
         return array
     if array.dtype.kind in "iu":
         smallest, largest = int(array.min()), int(array.max())
         extreme = largest if largest >= -smallest else smallest
-        if abs(extreme) > _EXACT:
+        if abs(extreme) > _EXACT[dtype]:
+            wider = " or build the network with dtype='float64'," if dtype == "float32" else ""
             raise DataError(
-                f"{argument} holds the integer {extreme}, and float32 is exact for integers up to {_EXACT}: "
-                f"scale {argument} first, or write {argument}.astype('float64')"
+                f"{argument} holds the integer {extreme}, and {dtype} is exact for integers up to "
+                f"{_EXACT[dtype]}: scale {argument} first,{wider} or write {argument}.astype('float64') to "
+                "have it rounded"
             )
+        if abs(extreme) > _EXACT["float32"]:
+            return array.astype(np.float64)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         finite(array, argument)
         with np.errstate(over="ignore"):
-            return array.astype(np.float64)
+            converted = array.astype(np.float64)
+        if not np.isfinite(converted).all():
+            raise DataError(f"{argument} holds {abs(array).max()}, which float64 cannot: scale it")
+        return converted
     return array.astype(np.float32)
 
 

@@ -35,6 +35,17 @@ def load_npz(path: str | Path, x: str = "X", target: str | None = "y") -> tuple[
     return inputs, targets
 
 
+def decoded(array: Array, what: str) -> Array:
+    """Bytes (what h5py and C write as text) as strings; anything else as it is."""
+    if array.dtype.kind != "S":
+        return array
+    try:
+        text: Array = np.char.decode(array, "utf-8")
+    except UnicodeDecodeError:
+        raise FileError(f"{what} holds bytes that are no UTF-8 text: save strings, y.astype(str)") from None
+    return text
+
+
 def load_npy(path: str | Path) -> Array:
     """The array of an .npy file. Raises FileError when it is missing, malformed, empty or of objects."""
     path = Path(path)
@@ -48,7 +59,7 @@ def load_npy(path: str | Path) -> Array:
             raise FileError(f"{path}: not an .npy file, or a damaged one ({first_line(error)})") from None
     if array.ndim == 0 or array.size == 0:
         raise FileError(f"{path}: does not hold one array with at least one sample")
-    return array
+    return decoded(array, f"{path}")
 
 
 class Archive:
@@ -90,7 +101,7 @@ class Archive:
             )
         if samples not in (None, len(array)):
             raise FileError(f"{self.path}: '{like}' has {samples} samples but '{name}' has {len(array)}")
-        return array
+        return decoded(array, f"{self.path}: the array '{name}'")
 
     def _values(self, member: zipfile.ZipInfo) -> Array:
         if member.compress_type not in _most_unpacked:  # bzip2 and LZMA unpack to any length at once

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import DataError
-from chainrule.scalars import finite_number
+from chainrule.data.arrays import all_finite, plain_array
+from chainrule.errors import DataError, NonFiniteError, describe
+from chainrule.scalars import check_count, check_flag, finite_number
 
 Array = np.ndarray[Any, Any]
 
@@ -24,15 +25,20 @@ def split(
     same split. round(N * fraction) samples are held out, at least one; both parts are returned in random
     order. Raises DataError when X and y differ in length or when a part would be empty.
     """
+    X, y = plain_array(X, "X"), plain_array(y, "y")
+    if not (X.ndim and y.ndim):
+        raise DataError("split takes arrays with a sample in every row, X and y")
+    seed, stratify = check_count("seed", seed, 0, np.inf), check_flag("stratify", stratify)
     if len(X) != len(y):
         raise DataError(f"X has {len(X)} samples but y has {len(y)}: give one target per sample")
-    if not 0.0 < fraction < 1.0:
-        raise DataError(f"fraction is {fraction}: write a number between 0 and 1, such as 0.2 for a fifth")
+    if not (finite_number(fraction) and 0.0 < fraction < 1.0):
+        shown = describe(fraction)
+        raise DataError(f"fraction is {shown}: write a number between 0 and 1, such as 0.2 for a fifth")
     if len(y) < 2:
         raise DataError(f"{len(y)} sample cannot be split into two parts: give at least 2")
     held_out = min(max(round(len(y) * fraction), 1), len(y) - 1)
     rng = np.random.default_rng(seed)
-    test = stratified_choice(np.asarray(y), held_out, rng) if stratify else rng.permutation(len(y))[:held_out]
+    test = stratified_choice(y, held_out, rng) if stratify else rng.permutation(len(y))[:held_out]
     chosen = np.zeros(len(y), dtype=bool)
     chosen[test] = True
     train = rng.permutation(np.flatnonzero(~chosen))
@@ -88,11 +94,24 @@ class Standardizer:
         X = np.asarray(X)
         if X.shape[-1:] != self.mean.shape:
             raise DataError(f"X has {X.shape[-1]} features, the training data had {self.mean.size}")
-        return ((X - self.mean) / self.scale).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = ((X - self.mean) / self.scale).astype(np.float32)
+        if not all_finite(scaled) and all_finite(X):
+            i = int(np.argmin(np.isfinite(scaled).reshape(len(scaled), -1).all(axis=1)))
+            raise DataError(
+                f"sample {i} is so far from the training data that float32 cannot hold it once it is scaled: "
+                "look at its values, or leave it out"
+            )
+        return scaled
 
     def undo(self, Z: Array) -> Array:
-        """The X of which Z is the standardized form; float64."""
-        return np.asarray(Z, dtype=np.float64) * self.scale + self.mean
+        """The X of which Z is the standardized form; float64.  NonFiniteError where that overflows."""
+        Z = np.asarray(Z, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            restored = Z * self.scale + self.mean
+        if not all_finite(restored) and all_finite(Z):
+            raise NonFiniteError("a standardized value is too large to be brought back to its own scale")
+        return restored
 
     def to_json(self) -> dict[str, list[float]]:
         """Plain lists, exact: Python writes a float so that reading it gives the same float."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import DataError, ShapeError, describe
 from chainrule.losses import BinaryCrossEntropy, CategoricalHinge, CrossEntropy, Hinge, Loss
 
 Shape = tuple[int, ...]
@@ -24,6 +24,9 @@ class Outputs(Protocol):
 
     @property
     def classes(self) -> Array | None: ...
+
+    @property
+    def dtype(self) -> Any: ...
 
 
 def encode_targets(
@@ -52,7 +55,8 @@ def encode_targets(
         return _ids(_expect(array, n, shape, argument), outputs, known, argument)
     binary, signs = isinstance(loss, BinaryCrossEntropy), isinstance(loss, Hinge)
     if array.shape == (n, *shape) and not (signs and outputs == 1):
-        values = _plain_numbers(_without_signs(array) if signs else array, argument, loss)
+        given = _without_signs(array) if signs else array
+        values = _plain_numbers(given, argument, loss, network.dtype)
         return _whole(values, argument) if signs else values, known if binary or outputs > 1 else None
     labels = array[..., 0] if array.shape == (n, *shape) else _expect(array, n, shape, argument)
     if outputs > 1:
@@ -60,7 +64,7 @@ def encode_targets(
     if binary or signs:
         values, found = (_two_signs if signs else _two_labels)(labels, known, argument)
         return values[..., None], found
-    return _plain_numbers(labels, argument, loss)[..., None], None
+    return _plain_numbers(labels, argument, loss, network.dtype)[..., None], None
 
 
 def class_ids(y: Any, network: Outputs, n: int, argument: str = "y") -> Array:
@@ -98,8 +102,9 @@ def _array(y: Any, n: int, argument: str) -> Array:
     array = plain_array(y, argument)
     length = len(array) if array.ndim else 0
     if array.ndim == 0 or length != n:
-        received = f"{argument} has {length:,}" if array.ndim else f"{argument} is the single value {array}"
-        raise DataError(f"X has {n:,} samples but {received}: every sample needs a target")
+        single = array.ndim == 0
+        received = f"is the single value {describe(array.item())}" if single else f"has {length:,}"
+        raise DataError(f"X has {n:,} samples but {argument} {received}: every sample needs a target")
     return array
 
 
@@ -163,11 +168,12 @@ def _whole(values: Array, argument: str) -> Array:
     return values
 
 
-def _plain_numbers(array: Array, argument: str, loss: Loss | None = None) -> Array:
+def _plain_numbers(array: Array, argument: str, loss: Loss | None = None, dtype: Any = "float64") -> Array:
+    """`array` as floats that `dtype` holds and `loss` is defined for."""
     array = numbers(array, argument)
     values = array if array.dtype == np.float32 else array.astype(np.float64)
     finite(values, argument)
-    representable(values, argument, "float32")
+    representable(values, argument, dtype)
     low, high = (-np.inf, np.inf) if loss is None else loss.targets
     wrong = ~((values >= low) & (values <= high))
     if wrong.any():
@@ -207,7 +213,7 @@ def _labels(array: Array, argument: str) -> Array:
             )
             raise DataError(
                 f"{argument} must hold labels of one kind, all strings or all integers: entry {index} is "
-                f"{entry!r}"
+                f"{describe(entry)}"
             )
     if array.dtype.kind == "f":
         finite(array, argument)
@@ -219,7 +225,8 @@ def _labels(array: Array, argument: str) -> Array:
         return _int64(array, argument)
     if array.dtype.kind in "bU":
         return array
-    hint = f": write {argument}.astype(str)" if array.dtype.kind == "S" else ""
+    also = f", or numpy.char.decode({argument}, 'utf-8') where it is not ASCII"
+    hint = f": write {argument}.astype(str){also}" if array.dtype.kind == "S" else ""
     raise DataError(f"{argument} must hold labels, integers or strings, received dtype {array.dtype}{hint}")
 
 
@@ -230,7 +237,8 @@ def _int64(array: Array, argument: str) -> Array:
     if wrong.any():
         index, value = _first(wrong, array)
         raise DataError(
-            f"{argument} must hold labels, integers of at most 64 bits or strings: entry {index} is {value}"
+            f"{argument} must hold labels, integers of at most 64 bits or strings: entry {index} is "
+            f"{describe(value)}"
         )
     return array.astype(np.int64)
 
@@ -304,7 +312,9 @@ def _look_up(labels: Array, known: Array, argument: str) -> Array:
         index, label = _first(unknown, labels)
         count = int(unknown.sum())
         also = f" ({count:,} such labels)" if count > 1 else ""
-        raise DataError(f"{argument} must hold the classes {_some(known)}: entry {index} is {label!r}{also}")
+        raise DataError(
+            f"{argument} must hold the classes {_some(known)}: entry {index} is {describe(label)}{also}"
+        )
     return np.asarray(ids, dtype=np.int64)
 
 

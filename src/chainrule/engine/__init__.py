@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from chainrule.engine.isa import info, lanes, level, set_threads, threads
+from chainrule.engine.isa import info, lanes, level, set_threads, threads, threads_of_call
 from chainrule.engine.plan import EpochResult, Evaluation, Plan
 
-__all__ = ["EpochResult", "Evaluation", "Plan", "info", "lanes", "level", "set_threads", "threads"]
+__all__ = [
+    "EpochResult",
+    "Evaluation",
+    "Plan",
+    "info",
+    "lanes",
+    "level",
+    "set_threads",
+    "threads",
+    "threads_of_call",
+]

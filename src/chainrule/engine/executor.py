@@ -113,3 +113,9 @@ class NativeExecutor:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
         with self._plan(network, loss, len(X), False, per_sample=True) as plan:
             return plan.norms(X, y, weights)[1]
+
+    def first_nonfinite(self, network: Network, X: Array) -> str | None:
+        """Where NaN or infinity begins in a prediction for X; None: nowhere."""
+        plan = Plan(network, batch_size=len(X), keep=True)
+        plan.predict(X)
+        return plan.first_nonfinite()

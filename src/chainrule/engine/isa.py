@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from chainrule import _native
-from chainrule.errors import BuildError, SettingError
+from chainrule.errors import BuildError, SettingError, describe
+from chainrule.scalars import check_count
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.
-INTERFACE = 1
+INTERFACE = 2
 
 
 def check_build(native: Any) -> None:
@@ -35,6 +37,8 @@ level: str = os.environ.get(ISA_VARIABLE, "") or _native.supported_levels()[-1]
 
 def usable_level(asked: str | None = None) -> str:
     """`asked`, or the level chosen at import; SettingError, when it is first used, if it cannot run here."""
+    if not isinstance(asked, str | None):
+        raise SettingError(f"the ISA level must be a name, received {describe(asked)}")
     name = asked or level
     choices = _native.supported_levels()
     if name in choices:
@@ -47,15 +51,31 @@ def usable_level(asked: str | None = None) -> str:
 
 
 def threads() -> int:
-    """Threads the engine uses: unless set, the least of OMP_NUM_THREADS, affinity mask and cgroup quota."""
+    """Threads the engine uses: unless set, the least of OMP_NUM_THREADS, affinity mask and cgroup quota.
+
+    Within `fit(threads=n)`, in its callbacks and what they call, n.
+    """
     return _native.threads()
 
 
 def set_threads(count: int) -> None:
-    """Use `count` threads (1 to 256). Results do not depend on it: same seed, same bits."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
-        raise ValueError(f"threads must be a whole number from 1 to 256, received {count!r}")
-    _native.set_threads(count)
+    """Use `count` threads (1 to 256) from now on, in every call that is not given a number of its own.
+
+    Results do not depend on it: same seed, same bits.
+    """
+    _native.set_threads(_thread_count(count))
+
+
+def threads_of_call(count: int | None) -> AbstractContextManager[Any]:
+    """Within the block, in this Python thread alone: `count` threads; None leaves what there is.
+
+    What the process has is not touched, so calls that overlap cannot undo each other.
+    """
+    return nullcontext() if count is None else _native.ThreadsOfCall(_thread_count(count))
+
+
+def _thread_count(count: Any) -> int:
+    return check_count("threads", count, 1, 256)
 
 
 def lanes(dtype: Any, of_level: str | None = None) -> int:

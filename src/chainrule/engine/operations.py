@@ -41,12 +41,14 @@ from chainrule.layers import (
     L2Pool1D,
     L2Pool2D,
     Layer,
+    LayerNorm,
     Masking,
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
     PositionalEncoding,
     Recurrent,
+    RMSNorm,
     Softmax,
 )
 from chainrule.layers.attention import BIASED
@@ -165,7 +167,7 @@ def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list
 
 def _norm(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     batch = isinstance(layer, BatchNorm)
-    groups, momentum = (0, layer.momentum) if batch else (layer.groups, 0.0)
+    groups, momentum = (0, layer.momentum) if batch else (getattr(layer, "groups", -1), 0.0)
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)
 
 
@@ -224,14 +226,15 @@ def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]
     low.native.add_host(len(low.hosts) - 1, x.number, z.number)
 
 
+NORMALIZATIONS = (BatchNorm, GroupNorm, LayerNorm, RMSNorm)
+
 OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]], None]] = {
     Dense: _dense,
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),
     **dict.fromkeys(POOLS, _pool),
     **dict.fromkeys(GLOBAL_POOLS, _global_pool),
-    BatchNorm: _norm,
-    GroupNorm: _norm,
+    **dict.fromkeys(NORMALIZATIONS, _norm),
     Dropout: _dropout,
     Flatten: _flatten,
     Masking: _masking,
@@ -247,4 +250,4 @@ OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]],
 IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention,)
 
 # Operations whose kernels apply the activation of their output themselves.
-FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, BatchNorm, GroupNorm)
+FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule import _native
-from chainrule.architecture import check_batch
-from chainrule.constraints import MaxNorm
+from chainrule.architecture import check_batch, check_layers_held
+from chainrule.constraints import MaxNorm, constraint_from
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
 from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
@@ -18,14 +18,14 @@ from chainrule.engine.lowering import lower
 from chainrule.engine.programs import loss_programs
 from chainrule.engine.updates import set_constraint, set_optimizer, set_penalty
 from chainrule.engine.values import Value
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.losses import CrossEntropy, Loss
+from chainrule.memory import within_memory
+from chainrule.network import Network
+from chainrule.parameters import dtype_from
 from chainrule.penalties import Penalty
 from chainrule.per_sample import refuse_mixing
-from chainrule.scalars import check_count
-
-if TYPE_CHECKING:
-    from chainrule.network import Network
+from chainrule.scalars import check_count, check_flag
 
 # Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")
@@ -80,13 +80,17 @@ class Plan(HostWork):
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
+        if not isinstance(network, Network):
+            raise TypeError(f"Plan takes the network first, received {describe(network)}")
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
-        self.dtype = np.dtype(dtype or network.dtype)
-        self.batch_size, self.keep = check_count("batch_size", batch_size, 1, LARGEST_BATCH), keep
-        classes: dict[str, Any] = {"float32": _native.PlanFloat32, "float64": _native.PlanFloat64}
-        if self.dtype.name not in classes:
-            raise ValueError(f"dtype must be float32 or float64, received {self.dtype.name}")
-        native = classes[self.dtype.name](isa.usable_level(level), self.batch_size)
+        self.dtype = network.dtype if dtype is None else _dtype(dtype)
+        self.batch_size = check_count("batch_size", batch_size, 1, LARGEST_BATCH)
+        self.keep = keep = check_flag("keep", keep)
+        per_sample = check_flag("per_sample", per_sample)
+        constraint = constraint_from(constraint)
+        check_layers_held(network.layers, self.dtype)
+        kind: Any = _native.PlanFloat32 if self.dtype == np.float32 else _native.PlanFloat64
+        native = kind(isa.usable_level(level), self.batch_size)
         self._native = native
         last = network.layers[-1]
         self._paired = paired = (
@@ -119,16 +123,17 @@ class Plan(HostWork):
             # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
             plan = weakref.proxy(self)
             native.set_host(lambda *arguments: plan._call_host(*arguments))
-        set_penalty(native, penalty, training_size)
+        set_penalty(native, penalty, training_size, self.dtype)
         clip = getattr(optimizer, "clip_sample_norm", None)
         if per_sample or clip:
             refuse_mixing(network)
             native.set_per_sample(clip or 0.0)
         if optimizer is not None:
-            set_optimizer(native, optimizer)
+            set_optimizer(native, optimizer, self.dtype)
         if constraint is not None:
-            set_constraint(native, constraint, self._parameters, network.parameter_specs)
-        native.finish()
+            set_constraint(native, constraint, self._parameters, network.parameter_specs, self.dtype)
+        with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
+            native.finish()
         self.load()
 
     # -- parameters
@@ -332,3 +337,11 @@ class Plan(HostWork):
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
         return f"gradient of {names[found]}" if found >= 0 else None
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    try:
+        return dtype_from(value)
+    except ArgumentError:
+        shown = value if isinstance(value, str) else describe(value)
+        raise ArgumentError(f"dtype must be float32 or float64, received {shown}") from None

@@ -9,6 +9,7 @@ from chainrule.constraints import MaxNorm
 from chainrule.errors import describe
 from chainrule.layers import Parameter
 from chainrule.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.scalars import check_held
 
 # Numbers of native/kernels/api.hpp, enum Rule.
 RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
@@ -20,13 +21,13 @@ PENALTIES: dict[type[Penalty], Callable[[Any], tuple[float, float]]] = {
 }
 
 
-def set_penalty(native: Any, penalty: Any, training_size: int | None) -> None:
+def set_penalty(native: Any, penalty: Any, training_size: int | None, dtype: Any) -> None:
     """λ of ½ΣW² and of Σ|W|; TypeError for a penalty that the engine has not."""
     if penalty is None:
         return
     if type(penalty) not in PENALTIES:
         raise TypeError(
-            f"the engine knows the penalties L2, L1 and ElasticNet, received {penalty!r}; "
+            f"the engine knows the penalties L2, L1 and ElasticNet, received {describe(penalty)}; "
             "chainrule.reference evaluates others"
         )
     size = training_size if penalty.per_sample else 1
@@ -35,10 +36,13 @@ def set_penalty(native: Any, penalty: Any, training_size: int | None) -> None:
             f"{type(penalty).__name__}(per_sample=True) divides by the size of the training set: "
             "pass training_size"
         )
-    native.set_penalty(*(float(factor) / size for factor in PENALTIES[type(penalty)](penalty)))
+    factors = [float(factor) / size for factor in PENALTIES[type(penalty)](penalty)]
+    for factor in factors:
+        check_held("a penalty", factor, dtype, penalty)
+    native.set_penalty(*factors)
 
 
-def set_optimizer(native: Any, optimizer: Any) -> None:
+def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
     """The rule and its numbers; TypeError for an optimizer that the engine has not."""
     rule, momentum, beta2, epsilon, decay = getattr(optimizer, "kind", None), 0.0, 0.0, 1.0, 0.0
     if rule == "sgd":
@@ -51,13 +55,16 @@ def set_optimizer(native: Any, optimizer: Any) -> None:
         momentum, beta2, epsilon = optimizer.momentum, optimizer.rho, optimizer.epsilon
     else:
         raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
+    check_held("an epsilon", epsilon, dtype, optimizer, positive=True)
+    check_held("a weight decay", decay, dtype, optimizer)
     native.set_optimizer(RULES[rule], momentum, beta2, epsilon, decay, optimizer.clip_norm or 0.0)
 
 
 def set_constraint(
-    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter]
+    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter], dtype: Any
 ) -> None:
     """A limit for every weight array; biases are free."""
+    check_held("a max-norm", constraint.limit, dtype, constraint, positive=True)
     for name, spec in specs.items():
         if spec.penalised and spec.learned:
             groups, _, units = spec.units

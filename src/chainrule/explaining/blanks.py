@@ -29,7 +29,7 @@ from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box, Row, Sign, bare
 
 # Tables by their id: the heads of the columns that are computed from those before them.
-_COMPUTED = {"outputs": ("a_k − y_k", "δ_k = (…)/m")}
+_COMPUTED = {"outputs": ("a_k − y_k", "δ_k = ")}
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _table(block: Table, step: str) -> Iterator[Candidate]:
     heads = [_english(cell) for cell in block.head]
     for row in block.rows:
         for column, cell in enumerate(row):
-            if heads[column] in _COMPUTED[block.id] and isinstance(cell, str):
+            if heads[column].startswith(_COMPUTED[block.id]) and isinstance(cell, str):
                 yield Candidate((cell,), step, "table", tuple(map(_english, row[1:column])))
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import Relation, equality, short
 from chainrule.formulas.boxes import Box
 
 Array = NDArray[np.float64]
@@ -78,12 +78,15 @@ class Formula(Block):
 
 @dataclass(frozen=True)
 class Worked(Block):
-    """One element of a formula, worked out: left = symbols = numbers = result.
+    """One element of a formula, worked out: left = symbols = numbers = result; `signs` are those before the
+    last three.
 
-    left, symbols, numbers: boxes.  result: as printed, "0.5204"; `exact` False: the numbers add up to it only
-    when rounded (print ≈).  terms: rows of the table of products, (what, factors as printed, product as
-    printed), whose products add up exactly, as printed, to `total`; empty where the element is no sum.  why:
-    why this element is shown ("largest |δ|", "dead: f' = 0", "at the border").
+    left, symbols, numbers: boxes.  as_given: the numbers are those of the symbols to their last digit, else
+    they are rounded.  result: as printed, "0.5204"; exact: the numbers as shown give it to its last digit.
+    terms: rows of the table of products, (what, factors as printed, product as printed), whose products add
+    up exactly, as printed, to `total`, but where `adds_up` is False; empty where the element is no sum.
+    relation: "←" where left gets a new value.  why: why this element is shown ("largest |δ|", "dead: f' = 0",
+    "at the border").
     quantity, index: the tensor's id in the document and the entry, samples last.
     """
 
@@ -97,6 +100,19 @@ class Worked(Block):
     why: Say | None = None
     quantity: str = ""
     index: tuple[int, ...] = ()
+    as_given: bool = False
+    adds_up: bool = True
+    relation: Relation = "="
+
+    @property
+    def signs(self) -> tuple[Relation, Relation, Relation]:
+        """What stands before the symbols, the numbers and the result."""
+        return self.relation, "=" if self.as_given else "≈", "=" if self.exact else "≈"
+
+    @property
+    def sum_sign(self) -> str:
+        """What stands before the total of the terms."""
+        return "Σ" if self.adds_up else "Σ ≈"
 
 
 Cell = str | Say | Box
@@ -133,6 +149,13 @@ class Matrix(Block):
     stats: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     quantity: str = ""
     printed: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def sign(self) -> Relation:
+        """What stands between the symbol and the numbers: "≈" where one of them is rounded."""
+        cells = zip(self.texts, self.values, strict=True)
+        pairs = [pair for texts, row in cells for pair in zip(texts, row, strict=True)]
+        return "=" if all(equality(text, float(value)) == "=" for text, value in pairs) else "≈"
 
     @property
     def texts(self) -> list[list[str]]:
@@ -172,6 +195,7 @@ class Maps(Block):
 
     left_out: how many more there are, the norms of which are smaller.  quantity: the tensor's id.
     axes: which axes of the tensor (samples last) run down and across, for who points at a cell.
+    first: the numbers of the first row and column.
     """
 
     symbol: Box
@@ -181,6 +205,7 @@ class Maps(Block):
     left_out: int = 0
     quantity: str = ""
     axes: tuple[int, int] = (0, 1)
+    first: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)

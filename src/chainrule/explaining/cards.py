@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from chainrule import reference
 from chainrule.explaining import choose, texts
 from chainrule.explaining.blocks import Say
-from chainrule.explaining.parts import Derivation, leaf_parts, part, traced
+from chainrule.explaining.parts import Derivation, gradient_parts, handed_down, leaf_parts, part, traced
+from chainrule.explaining.penalised import NO_PENALTY, Penalised
 from chainrule.explaining.pictures import pictures_of
 from chainrule.explaining.traced import is_recurrent
+from chainrule.formulas import Symbol
 from chainrule.formulas.elements import Reader
 from chainrule.layers import Composite
 from chainrule.reference import Pass
@@ -36,8 +38,8 @@ FOLD_ABOVE = 40
 @dataclass(frozen=True)
 class Walk:
     """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, which
-    layers are repeats and which cannot be traced, and elements asked for: layer name -> an entry of its
-    output.
+    layers are repeats and which cannot be traced, elements asked for: layer name -> an entry of its output,
+    and what the penalty acts on.
     """
 
     deltas: Mapping[str, Array]
@@ -46,6 +48,7 @@ class Walk:
     repeats: Mapping[str, str] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    penalised: Penalised = NO_PENALTY
 
 
 def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
@@ -70,19 +73,21 @@ def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
     return found
 
 
-def _chain(passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: str) -> Iterator[Json]:
-    """reads: the tensor that comes into the chain."""
+def _chain(
+    passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: str, branch: int = 0
+) -> Iterator[Json]:
+    """reads: the tensor that comes into the chain.  branch: of a composite, from 1; 0 for the main chain."""
     before: Pass | None = None
     below = reads
     for one in passes:
-        yield _card(one, before, walk, depth, first and before is None, reads, below)
-        for inside in one.inside:
-            yield from _chain(inside, walk, depth + 1, first and before is None, reads)
-        before, below, reads = one, reads, one.name
+        yield _card(one, before, walk, depth, first and before is None, reads, below, branch)
+        for number, inside in enumerate(one.inside, 1):
+            yield from _chain(inside, walk, depth + 1, first and before is None, reads, number)
+        before, below, reads, branch = one, reads, one.name, 0
 
 
 def _card(
-    one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str
+    one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str, branch: int
 ) -> Json:
     card = {
         "layer": one.name,
@@ -97,11 +102,11 @@ def _card(
     if one.name in walk.repeats:
         return card | {"repeats": walk.repeats[one.name]}
     if isinstance(one.layer, Composite):
-        parts = _composite(one, walk)
+        parts = _composite(one, walk, reads, branch)
     elif is_recurrent(one.layer):
         parts = _recurrent(one, walk)
     else:
-        parts = _leaf(one, before, walk, first, below)
+        parts = _leaf(one, before, walk, first, below, branch)
     return card | {
         "tensors": _tensors(one, reads, below),
         "forward": parts.get("forward", []),
@@ -116,21 +121,25 @@ def _tensors(one: Pass, reads: str, below: str) -> Json:
     own |= {name: f"given:{one.name}.{name}" for name in one.given if name not in own}
     ends = {"x": reads, "z": one.name, "a": one.name, "d": f"delta:{one.name}", "dx": f"delta:{reads}"}
     own |= {f"F{number}": b[-1].name if b else reads for number, b in enumerate(one.inside, 1)}
-    return {**own, **{f"d{name}": f"gradient:{one.name}.{name}" for name in own}, **ends} | {
+    gradients = {f"d{name}": f"gradient:{one.name}.{name}" for name in own}
+    shares = {f"data {name}": f"data {quantity}" for name, quantity in gradients.items()}
+    return {**own, **gradients, **shares, **ends} | {
         "z below": below, "a below": reads, "dz below": f"delta:{below}"
     }  # fmt: skip
 
 
-def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str) -> Json:
+def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str, branch: int) -> Json:
     if one.name in walk.untraced:
         return {}
     if before is not None and before.name in walk.untraced:
         before = None
     asked = walk.elements.get(one.name)
-    return leaf_parts(Derivation(one, walk.deltas.get(one.name), before, walk.sample, first, below, asked))
+    delta = walk.deltas.get(one.name)
+    own = Derivation(one, delta, before, walk.sample, first, below, asked, branch, walk.penalised)
+    return leaf_parts(own)
 
 
-def _composite(one: Pass, walk: Walk) -> Json:
+def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Json:
     """Forward: the branches joined; backward: what every branch gets, and the sum of what they hand down."""
     formulas = traced(one.layer, {})
     outputs = [inside[-1].output if inside else one.x for inside in one.inside]
@@ -156,7 +165,12 @@ def _composite(one: Pass, walk: Walk) -> Json:
         if key == "forward":
             continue
         choices = [choose.largest(np.asarray(reader.value(equation.right)), walk.sample)]
-        backward.append(part(key, one.layer, equation, reader, "", choices))
+        quantity = ""
+        if key == "delta":
+            equation, quantity = (
+                (handed_down(equation, branch), "") if branch else (equation, f"delta:{reads}")
+            )
+        backward.append(part(key, one.layer, equation, reader, quantity, choices))
     return {"forward": forward, "backward": backward}
 
 
@@ -191,7 +205,8 @@ def _recurrent(one: Pass, walk: Walk) -> Json:
     state = f"d{layer.states[0]}"
     t, bindings = max(steps, key=lambda step: float(np.abs(step[1][state][..., walk.sample]).max()))
     reader = Reader({name: value for name, value in bindings.items() if value is not None})
-    share = Say(f"the share of step t = {t + 1}", f"第 t = {t + 1} 步的份额")
+    share = Say(f"the share of step t = {t}", f"第 t = {t} 步的份额")
+    here = Say(f"at step t = {t}", f"第 t = {t} 步")
     forward: list[Json] = []
     backward: list[Json] = []
     for key, equation in formulas.equations.items():
@@ -199,6 +214,12 @@ def _recurrent(one: Pass, walk: Walk) -> Json:
         forwards = key == "forward" or key in layer.states
         learned = not forwards and not key.startswith("delta")
         index, _ = choose.largest(value, None if learned else walk.sample)
-        one_part = part(key, layer, equation, reader, "", [(index, share)])
-        (forward if forwards else backward).append(one_part | {"step": t})
+        if learned:
+            # What is worked out is the derivative by the weights as step t uses them, a term of the sum.
+            left = Symbol(f"d{key} at t", f"gradient of parameter {key} at t={t}")
+            own = (left, (index, share))
+            parts = gradient_parts(layer, key, equation, reader, f"{one.name}.{key}", walk.penalised, own)
+        else:
+            parts = [part(key, layer, equation, reader, "", [(index, here)])]
+        (forward if forwards else backward).extend(made | {"step": t} for made in parts)
     return {"forward": forward, "backward": backward if walk.deltas.get(one.name) is not None else []}

@@ -14,11 +14,17 @@ from chainrule.explaining.blocks import Say
 Array = NDArray[Any]
 Choice = tuple[tuple[int, ...], Say]
 
-LARGEST = Say("the largest value of this sample", "本样本中绝对值最大的元素")
+LARGEST = Say("the entry of this sample that is largest in magnitude", "本样本中绝对值最大的元素")
 ASKED = Say("the element that was asked for", "指定的元素")
-LARGEST_ENTRY = Say("the largest entry", "绝对值最大的元素")
+LARGEST_ENTRY = Say("the entry that is largest in magnitude", "绝对值最大的元素")
+LARGEST_OF_J = Say(
+    "the entry at which ∂J/∂W, below, is largest in magnitude", "下面的 ∂J/∂W 在此处绝对值最大"
+)
 CLOSED = Say("closed: f′(z) = 0, so nothing goes on", "关闭：f′(z) = 0，δ 到此为止")
-SATURATED = Say("saturated: f′(z) is smallest here", "饱和：此处 f′(z) 最小")
+SATURATED = Say(
+    "nearly closed: f′(z) is smallest here, and below a tenth of the largest",
+    "近乎关闭：此处 f′(z) 最小，不到最大值的十分之一",
+)
 BORDER = Say(
     "at the border, where part of the window lies in the padding", "在边界处，窗口的一部分落在填充中"
 )

@@ -4,17 +4,21 @@ for whatever else the network has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chainrule.architecture import leaves
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.equations import dense, output_delta, recursion, recursion_above
+from chainrule.explaining.penalised import data_gradient, with_penalty
 from chainrule.explaining.texts import kinds
 from chainrule.formulas import Equation, Notation, notation_from, trace
+from chainrule.formulas.grid import Grid
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.network import Network
+from chainrule.penalties import Penalty
 
 # What is boxed beside dense layers: kind, title, the gradients' names.  The first layer of a kind stands for
 # all.
@@ -37,11 +41,15 @@ class ClosingBox:
 
     title: Say
     equations: tuple[Equation, ...]
+    letters: Say | None = None  # what s, d, p and q are in the layers of the kind
 
 
-def closing_boxes(network: Network, loss: Loss, notation: str | Notation = "seed000") -> list[ClosingBox]:
+def closing_boxes(
+    network: Network, loss: Loss, notation: str | Notation = "seed000", penalty: Penalty | None = None
+) -> list[ClosingBox]:
     """The boxes of a network: dense layers first (δ at the output, δ handed down, ∂W, ∂b), then the other
-    kinds that have a formula for it, in a fixed order.  Raises ValueError for an unknown notation.
+    kinds that have a formula for it, in a fixed order; ∂W with what the penalty adds.  Raises ValueError for
+    an unknown notation.
     """
     upward = notation_from(notation).name in _UPWARD
     last = network.layers[-1]
@@ -53,21 +61,69 @@ def closing_boxes(network: Network, loss: Loss, notation: str | Notation = "seed
     if has_dense:
         down = recursion_above() if upward else recursion()
         biased = any(getattr(layer, "bias", True) for layer in has_dense)
-        weights = (dense("W"), dense("b")) if biased else (dense("W"),)
+        weights = [*_gradient(dense("W"), "W", penalty), *([dense("b")] if biased else [])]
         boxes.append(ClosingBox(title, (output, down, *weights)))
     else:
         boxes.append(ClosingBox(Say("At the output", "输出层"), (output,)))
-    return [*boxes, *_others(own)]
+    return [*boxes, *_others(own, penalty)]
 
 
-def _others(layers: list[Layer]) -> Iterator[ClosingBox]:
+def _gradient(equation: Equation, name: str, penalty: Penalty | None) -> tuple[Equation, ...]:
+    """A gradient; of weights under a penalty the data's share of it, and the whole."""
+    if penalty is None or name == "b":
+        return (equation,)
+    return data_gradient(equation), with_penalty(penalty, name)
+
+
+def _others(layers: list[Layer], penalty: Penalty | None) -> Iterator[ClosingBox]:
     seen: set[str] = set()
     for kind, title, gradients in _KINDS:
-        first = next((layer for layer in layers if kind in kinds(layer) and layer.name not in seen), None)
-        if first is None:
+        own = [layer for layer in layers if kind in kinds(layer) and layer.name not in seen]
+        if not own:
             continue
         if kind == "ConvTranspose":  # these are convolutions too
-            seen |= {str(layer.name) for layer in layers if kind in kinds(layer)}
+            seen |= {str(layer.name) for layer in own}
+        first = max(own, key=_generality)
         equations = trace(first).equations
-        found = tuple(equations[name] for name in gradients if name in equations)
-        yield ClosingBox(title, (recursion(first), *found))
+        found = [
+            one
+            for name in gradients
+            if name in equations
+            for one in _gradient(equations[name], name, penalty)
+        ]
+        yield ClosingBox(title, (recursion(first), *found), _letters_of(own, first))
+
+
+def _generality(layer: Any) -> tuple[bool, ...]:
+    """A layer stands for the others of its kind where its formulas have the letters that theirs need."""
+    grid = layer.grid
+    unequal = any(len(set(sizes)) > 1 for sizes in (grid.stride, grid.dilation))
+    return unequal, max(grid.dilation) > 1, grid.padded, getattr(layer, "groups", 1) > 1
+
+
+def _letters_of(layers: Sequence[Any], first: Any) -> Say:
+    """What the letters of the windows are in every layer of a kind: "s: the stride. conv1: s = 2."
+
+    first: the layer whose formulas are printed.
+    """
+    dilated, padded = max(first.grid.dilation) > 1, first.grid.padded
+    english = ["s: the stride", *(["d: the dilation"] if dilated else [])]
+    chinese = ["s：步幅", *(["d：膨胀"] if dilated else [])]
+    if len(set(first.grid.stride)) > 1:
+        english[0], chinese[0] = "s_1, s_2: the strides down and across", "s_1、s_2：纵向与横向的步幅"
+    if padded:
+        letters = "p" if len(first.grid.kernel) == 1 else "p, q"
+        english.append(f"{letters}: the padding before the first row (and column)")
+        chinese.append(f"{letters}：第一行（列）之前的填充")
+    values = [f"{layer.name}: {', '.join(_values(layer.grid, dilated, padded))}" for layer in layers]
+    return Say(f"{'; '.join(english)}. {'; '.join(values)}.", f"{'；'.join(chinese)}。{'；'.join(values)}。")
+
+
+def _values(grid: Grid, dilated: bool, padded: bool) -> Iterator[str]:
+    for letter, sizes in (("s", grid.stride), *((("d", grid.dilation),) if dilated else ())):
+        listed = ", ".join(map(str, sizes))
+        yield f"{letter} = {sizes[0]}" if len(set(sizes)) == 1 else f"{letter} = ({listed})"
+    if padded and isinstance(grid.padding, str):
+        yield f"padding “{grid.padding}”"
+    elif padded:
+        yield from (f"{letter} = {before}" for letter, (before, _) in zip("pq", grid.padding, strict=False))

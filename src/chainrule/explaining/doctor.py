@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.explaining.doctor_rules import RULES
 from chainrule.explaining.doctor_texts import sentence
 from chainrule.explaining.flow import SAMPLES, flow_of
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import equality, equals, short
+from chainrule.keywords import teach
 from chainrule.scalars import finite_number
 from chainrule.tables import html_table, text_table
 
@@ -79,11 +80,12 @@ class Diagnosis:
         counts = [f"{levels.count(level)} {level}" for level in SIGNS if level in levels]
         verdict = ", ".join(counts) or "no findings"
         loss = _number(flow["loss"]["J"])
+        sign = "=" if flow["loss"]["J"] is None else equality(loss, flow["loss"]["J"])
         if flow["has_penalty"]:
             loss += f" (data {_number(flow['loss']['data'])}, penalty {_number(flow['loss']['penalty'])})"
-        steps = f"{flow['optimizer']['name']}, η = {_number(flow['optimizer']['rate'])}"
+        steps = f"{flow['optimizer']['name']}, η {equals(flow['optimizer']['rate'], 3)}"
         on = f"on {flow['samples']} samples; {steps}, batches of {flow['batch_size']}"
-        return f"diagnosis: {verdict}; J = {loss} {on}"
+        return f"diagnosis: {verdict}; J {sign} {loss} {on}"
 
     def _rows(self) -> list[list[str]]:
         rows = [HEAD]
@@ -125,6 +127,7 @@ class Diagnosis:
         return html_table(self._rows(), right=range(2, len(HEAD)), caption=self._headline()) + found
 
 
+@teach("diagnose(network, X, y), and the others by name")
 def diagnose(
     network: Network,
     X: Any,
@@ -198,13 +201,18 @@ def rules() -> dict[str, dict[str, float]]:
 def thresholds_from(given: Mapping[str, Mapping[str, float]] | None) -> dict[str, dict[str, float]]:
     """All thresholds, with the given ones in place of the defaults. ValueError lists the names."""
     limits = rules()
+    form = "thresholds must be a dict of dicts such as {'exploding': {'gain': 20.0}}"
+    if given is not None and not isinstance(given, Mapping):
+        raise ArgumentError(f"{form}, received {describe(given)}")
     for rule, values in (given or {}).items():
         if rule not in limits:
-            raise ValueError(f"thresholds has no rule {rule!r}: write one of {', '.join(limits)}")
+            raise ValueError(f"thresholds has no rule {describe(rule)}: write one of {', '.join(limits)}")
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"{form}, received {describe(values)} for {rule!r}")
         for name, value in values.items():
             if name not in limits[rule]:
                 names = ", ".join(limits[rule]) or "none"
-                raise ValueError(f"the rule {rule!r} has no threshold {name!r}; there are {names}")
+                raise ValueError(f"the rule {rule!r} has no threshold {describe(name)}; there are {names}")
             if not finite_number(value):
                 raise ValueError(
                     f"thresholds[{rule!r}][{name!r}] must be a number, received {describe(value)}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from chainrule.explaining.doctor import Diagnosis, diagnose, finding_lines, thresholds_from
+from chainrule.data.arrays import plain_array
+from chainrule.errors import DataError
+from chainrule.explaining.doctor import LANGUAGES, Diagnosis, diagnose, finding_lines, thresholds_from
 from chainrule.explaining.flow import SAMPLES
-from chainrule.scalars import check_count
+from chainrule.keywords import teach
+from chainrule.scalars import check_choice, check_count, check_flag
 from chainrule.training.callbacks import Callback, Context
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Doctor(Callback):
     `diagnoses`: epoch -> Diagnosis.
     """
 
+    @teach("Doctor(X, y), and the others by name")
     def __init__(
         self,
         X: Any,
@@ -42,14 +44,17 @@ class Doctor(Callback):
     ) -> None:
         self.every = check_count("every", every)
         thresholds_from(thresholds)  # a wrong name is refused before the training, not after its first epoch
-        self.X, self.y = np.asarray(X), np.asarray(y)
+        self.X, self.y = plain_array(X, "X"), plain_array(y, "y")
+        if not (self.X.ndim and self.y.ndim):
+            raise DataError("Doctor(X, y) takes what is trained on: X and y with a sample in every row")
         self.options: dict[str, Any] = {
             "penalty": penalty,
             "batch_size": check_count("batch_size", batch_size),
             "samples": check_count("samples", samples),
             "thresholds": thresholds,
         }
-        self.stop, self.say, self.language = stop, say, language
+        self.stop, self.say = check_flag("stop", stop), say
+        self.language = check_choice("language", language, LANGUAGES)
         self.diagnoses: dict[int, Diagnosis] = {}
         self._known: set[tuple[str, str]] = set()
 

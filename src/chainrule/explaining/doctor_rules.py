@@ -115,6 +115,7 @@ def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
         {
             "layer": layer["name"],
             "share": layer["saturated"],
+            "limit": layer["saturated_below"],
             "layers": reading.names(worst),
             "rms": reading.rms_below(flow, layer),
         }
@@ -277,7 +278,8 @@ def noisy(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     poor = reading.quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
     if snr is None or snr >= limits["snr"] or not poor or reading.still(flow):
         return []
-    return [{"snr": snr, "batch": flow["batch_size"]}]
+    case: Case = {"snr": snr, "batch": flow["batch_size"]}
+    return [case if snr else {**case, "text": "none"}]
 
 
 def inputs_not_scaled(flow: Record, limits: Mapping[str, float]) -> list[Case]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.explaining.blocks import Say
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import equals, short
 
 SENTENCES: dict[str, dict[str, Say]] = {
     "non_finite": {
@@ -220,9 +220,9 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "saturated": {
         "what": Say("`{layer}` is saturated.", "`{layer}` 已饱和。"),
         "why": Say(
-            "{share:%} of its entries lie where f′ is next to 0; what goes in has the RMS {rms}. Above the "
-            "limit: {layers}.",
-            "{share:%} 的元素处在 f′ 接近 0 的位置；输入的均方根为 {rms}。超过界限的有：{layers}。",
+            "{share:%} of its entries lie where f′ is below {limit}; what goes in has the RMS {rms}. Layers "
+            "of which most entries do: {layers}.",
+            "{share:%} 的元素 f′ 小于 {limit}；输入的均方根为 {rms}。多数元素如此的层：{layers}。",
         ),
         "cure": Say(
             "Start with smaller weights, scale the inputs, lower the learning rate, or put `BatchNorm()` "
@@ -233,9 +233,9 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "step_too_large": {
         "what": Say("The steps are large.", "步长偏大。"),
         "why": Say(
-            "A step of {optimizer} (η = {rate}) moves `{parameter}` by {ratio} of its norm; about 0.001 is "
+            "A step of {optimizer} (η {rate:=}) moves `{parameter}` by {ratio} of its norm; about 0.001 is "
             "usual.",
-            "{optimizer}（η = {rate}）的一步使 `{parameter}` 移动其范数的 {ratio}；通常约为 0.001。",
+            "{optimizer}（η {rate:=}）的一步使 `{parameter}` 移动其范数的 {ratio}；通常约为 0.001。",
         ),
         "cure": Say(
             "Divide the learning rate by 3 to 10, or warm it up.",
@@ -245,20 +245,20 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "step_too_large.rises": {
         "what": Say("The steps are too large.", "步长太大。"),
         "why": Say(
-            "A step of {optimizer} (η = {rate}) raises J on the very batch from {before} to {after}; it "
+            "A step of {optimizer} (η {rate:=}) raises J on the very batch from {before} to {after}; it "
             "moves `{parameter}` "
             "by {ratio} of its norm.",
-            "{optimizer}（η = {rate}）的一步使同一批数据上的 J 从 {before} 升到 {after}；`{parameter}` 移动"
+            "{optimizer}（η {rate:=}）的一步使同一批数据上的 J 从 {before} 升到 {after}；`{parameter}` 移动"
             "了其范数的 {ratio}。",
         ),
     },
     "step_too_small": {
         "what": Say("The steps are too small.", "步长太小。"),
         "why": Say(
-            "A step of {optimizer} (η = {rate}) moves weights by {ratio} of their norm (median; about 0.001 "
+            "A step of {optimizer} (η {rate:=}) moves weights by {ratio} of their norm (median; about 0.001 "
             "is usual) and "
             "lowers J by {gained} of itself.",
-            "{optimizer}（η = {rate}）的一步使权重移动其范数的 {ratio}（中位数；通常约为 0.001），J 只降低"
+            "{optimizer}（η {rate:=}）的一步使权重移动其范数的 {ratio}（中位数；通常约为 0.001），J 只降低"
             "其自身的 {gained}。",
         ),
         "cure": Say("Multiply the learning rate by 10 and look again.", "把学习率乘以 10 再看。"),
@@ -280,8 +280,8 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "penalty_dominates": {
         "what": Say("The penalty outweighs the data.", "惩罚项压过了数据项。"),
         "why": Say(
-            "‖∂penalty‖ = {penalty} against ‖∂data‖ = {data}: {share} times as much.",
-            "‖∂惩罚‖ = {penalty}，‖∂数据‖ = {data}：前者是后者的 {share} 倍。",
+            "‖∂penalty‖ {penalty:=} against ‖∂data‖ {data:=}: {share} times as much.",
+            "‖∂惩罚‖ {penalty:=}，‖∂数据‖ {data:=}：前者是后者的 {share} 倍。",
         ),
         "cure": Say(
             "Train without the penalty first, then raise λ while the validation loss falls. λ divided by m "
@@ -337,12 +337,19 @@ SENTENCES: dict[str, dict[str, Say]] = {
     "noisy": {
         "what": Say("The gradient is mostly noise.", "梯度大部分是噪声。"),
         "why": Say(
-            "‖mean‖² is {snr} of the variance between batches of {batch} samples.",
-            "‖均值‖² 只有 {batch} 个样本的各批之间方差的 {snr}。",
+            "‖mean‖² is {snr} of the variance between batches (samples in each: {batch}).",
+            "‖均值‖² 只有各批（每批样本数 {batch}）之间方差的 {snr}。",
         ),
         "cure": Say(
             "Take a larger batch, or a smaller rate at the end of training.",
             "用更大的批量，或在训练后期用更小的学习率。",
+        ),
+    },
+    "noisy.none": {
+        "why": Say(
+            "The mean of the gradients cannot be told from 0: what the batches (samples in each: {batch}) "
+            "have in common is not above what their differences alone would give.",
+            "梯度的均值与 0 无法区分：各批（每批样本数 {batch}）的共同部分不超过仅由差异就会产生的大小。",
         ),
     },
 }
@@ -357,7 +364,9 @@ def sentence(rule: str, part: str, case: Mapping[str, Any]) -> Say:
 
 
 class _Shown:
-    """A value of a case in a template: numbers with three digits, and with ":%" as percent."""
+    """A value of a case in a template: numbers with three digits, with ":%" as percent, with ":=" behind = or
+    ≈.
+    """
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -365,6 +374,8 @@ class _Shown:
     def __format__(self, form: str) -> str:
         if form == "%":
             return f"{100 * self.value:.0f} %"
+        if form == "=":
+            return equals(self.value, 3)
         if isinstance(self.value, float):
             return short(self.value, 3)
         return str(self.value)

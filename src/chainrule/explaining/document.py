@@ -25,12 +25,16 @@ from chainrule.explaining.model import Model, model_of
 from chainrule.explaining.notation_rows import notation_rows
 from chainrule.explaining.numbering import layer_numbers
 from chainrule.explaining.parts import say_json
+from chainrule.explaining.penalised import Penalised
 from chainrule.explaining.pictures import resolved
 from chainrule.explaining.slips import slips_of
+from chainrule.explaining.theta_form import in_form_of
 from chainrule.formulas.exchange import pack, plain
+from chainrule.formulas.notation import notation_from
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty
+from chainrule.shown import quoted
 from chainrule.training.history import History
 from chainrule.training.optimizers import SGD
 from chainrule.version import __version__
@@ -90,7 +94,7 @@ def document_of(task: Task) -> Json:
         training_size=task.training_size,
         batch_size=len(task.X),
     )
-    return {
+    document = {
         "schema": SCHEMA,
         "meta": _meta(task),
         **model.document,
@@ -104,13 +108,18 @@ def document_of(task: Task) -> Json:
         "flow": diagnosis.flow,
         "findings": list(diagnosis.findings),
         "boxes": [
-            {"title": say_json(box.title), "equations": [_packed(equation) for equation in box.equations]}
-            for box in closing_boxes(network, task.loss, task.notation)
+            {
+                "title": say_json(box.title),
+                "equations": [_packed(equation) for equation in box.equations],
+                **({} if box.letters is None else {"letters": say_json(box.letters)}),
+            }
+            for box in closing_boxes(network, task.loss, task.notation, task.penalty)
         ],
         "notation": notation_rows(network, task.loss, task.penalty),
         "conventions": conventions_of(network, task.loss, task.penalty),
         "slips": slips_of(network, task.loss, task.penalty),
     }
+    return in_form_of(document, notation_from(task.notation))
 
 
 def _refuse_what_is_not_finite(step: Any) -> None:
@@ -131,7 +140,8 @@ def _cards(task: Task, model: Model) -> list[Json]:
     }
     untraced = frozenset(name for name, trees in model.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
-    walk = Walk(deltas, numbers, task.sample, repeats_of(model.passes), untraced, task.elements)
+    repeats, penalised = repeats_of(model.passes), _penalised(task, model)
+    walk = Walk(deltas, numbers, task.sample, repeats, untraced, task.elements, penalised)
     cards = cards_of(model.passes, walk)
     tensors = model.document["tensors"]
     for card in cards:
@@ -139,6 +149,13 @@ def _cards(task: Task, model: Model) -> list[Json]:
             made = (resolved(picture, tensors, model.arrays) for picture in card["pictures"])
             card["pictures"] = [picture for picture in made if picture is not None]
     return cards
+
+
+def _penalised(task: Task, model: Model) -> Penalised:
+    penalty = model.document["penalty"]
+    names = penalty["on"] if penalty else ()
+    weights, data = ({name: model.arrays[f"{of}{name}"] for name in names} for of in ("", "data gradient:"))
+    return Penalised(task.penalty, task.training_size, weights, data)
 
 
 def _packed(equation: Any) -> Json:
@@ -154,14 +171,14 @@ def _meta(task: Task) -> Json:
         "python": platform.python_version(),
         "dtype": str(network.dtype),
         "seed": network.seed,
-        "title": network.name or "",
+        "title": quoted(network.name or ""),
         "network": repr(network),
         "loss": repr(task.loss),
         "penalty": None if task.penalty is None else repr(task.penalty),
         "parameters": network.count_parameters(),
         "sample": task.sample,
         "samples": len(task.X),
-        "label": str(np.asarray(task.y).tolist()[task.sample]),
+        "label": quoted(np.asarray(task.y).tolist()[task.sample]),
         "training_size": task.training_size,
         "budget": task.budget,
         "eta": task.eta,

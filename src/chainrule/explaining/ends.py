@@ -8,7 +8,7 @@ adds to every gradient, a step of gradient descent, J before and after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from chainrule import reference
 from chainrule.explaining import choose
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.parts import part, say_json, shapes_of
+from chainrule.explaining.penalised import constants
 from chainrule.explaining.pictures import rounded
 from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements import Reader
 from chainrule.formulas.exchange import pack, plain
 from chainrule.losses import Loss
 from chainrule.network import Network
+from chainrule.norms import norm
 from chainrule.penalties import Penalty
 
 Array = NDArray[Any]
@@ -207,7 +209,7 @@ def update_card(
         g = np.asarray(gradient, np.float64)
         with np.errstate(over="ignore"):
             after[name] = theta - eta * g
-            norms = (_norm(theta), _norm(g - added), _norm(added), eta * _norm(g))
+            norms = (norm(theta), norm(g - added), norm(added), eta * norm(g))
         rows.append(dict(zip(("theta", "data", "penalty", "step"), norms, strict=True)) | {"name": name})
     values = {**{n: v.astype(np.float64) for n, v in network.parameters.items()}, **after}
     with np.errstate(all="ignore"):  # of a step that is far too long
@@ -235,7 +237,7 @@ def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) 
     name = next(name for name, spec in network.parameter_specs.items() if spec.penalised)
     formulas = trace(penalty)
     W = network.parameters[name].astype(np.float64)
-    reader = Reader({"W": W, "training_size": float(training_size), **_constants(penalty)})
+    reader = Reader({"W": W, "training_size": float(training_size), **constants(penalty)})
     parts = []
     for key, equation in formulas.equations.items():
         nodes, (left, right) = pack([equation.left, equation.right])
@@ -253,17 +255,6 @@ def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) 
         "parts": parts,
         "adds": step.loss - step.data_loss,
         "training_size": training_size,
-        "constants": dict(_constants(penalty)),
+        "constants": constants(penalty),
         "per_sample": bool(getattr(penalty, "per_sample", False)),
     }
-
-
-def _constants(penalty: Penalty) -> Mapping[str, float]:
-    numbers = {
-        n: v for n, v in vars(penalty).items() if isinstance(v, int | float) and not isinstance(v, bool)
-    }
-    return {name: float(value) for name, value in numbers.items()}
-
-
-def _norm(array: Array) -> float:
-    return float(np.linalg.norm(array))

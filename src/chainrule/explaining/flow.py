@@ -18,6 +18,7 @@ same for every sample; `after`: J on this batch behind one step, the first or a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,6 @@ from chainrule.explaining.flow_layers import (
     faults,
     flows,
     layer_record,
-    norm,
     number,
     output_record,
     ratio,
@@ -50,6 +50,7 @@ from chainrule.explaining.flow_parameters import (
 from chainrule.layers import Layer, Sigmoid, Softmax
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError, loss_from
 from chainrule.network import Network
+from chainrule.norms import norm, row_norms
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.scalars import check_count
 from chainrule.training.history import History
@@ -99,6 +100,8 @@ def flow_of(
     default the number of samples in X.  samples: at most so many of X are used, chosen at random. Raises what
     `fit` raises for arguments that do not fit.
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"diagnose takes the network first, (network, X, y): received {describe(network)}")
     penalty = penalty_from(penalty)
     if history is not None and not isinstance(history, History):
         raise TypeError(f"history must be what fit returned, or None, received {describe(history)}")
@@ -222,7 +225,7 @@ def spread_record(x: Array) -> dict[str, Any]:
         "std": number(float(x.std())),
     }
     if x.ndim == 2:
-        sizes = np.sqrt(np.mean(x**2, axis=1))
+        sizes = row_norms(x) / math.sqrt(x.shape[1])
         deviations = x.std(axis=1)
         offsets = np.abs(x.mean(axis=1))[deviations > 0] / deviations[deviations > 0]
         used = sizes[sizes > 0]

@@ -36,6 +36,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.convolution import Convolution
 from chainrule.layers.normalization import Normalization
+from chainrule.norms import norm, norm_of_all
 from chainrule.reference import Pass, layer_backward, layer_forward
 
 Array = NDArray[Any]
@@ -95,6 +96,7 @@ def layer_record(flow: Flow, top: float, samples: int, dtype: str) -> dict[str, 
         "relative": ratio(above, top),
         "gain": ratio(below, above) if layer.differentiable_input else None,
         "saturated": saturated(layer, slope),
+        "saturated_below": saturated_below(layer),
         "slope": None if slope is None else number(float(np.abs(slope).max(initial=0.0))),
         "dead": dead_units(slope, samples),
         "through_time": through_time(layer, one, flow.d),
@@ -114,6 +116,7 @@ def output_record(one: Pass, dtype: str) -> dict[str, Any]:
         "relative": None,
         "gain": None,
         "saturated": None,
+        "saturated_below": None,
         "slope": None,
         "dead": None,
         "through_time": None,
@@ -171,13 +174,16 @@ def derivative(layer: Layer, one: Pass) -> Array | None:
 
 def saturated(layer: Layer, slope: Array | None) -> float | None:
     """The share of entries of a bounded activation whose f' is next to nothing."""
-    if slope is None or not slope.size:
+    limit = saturated_below(layer)
+    if slope is None or not slope.size or limit is None:
         return None
-    kind: type[Layer] = type(layer)
-    if isinstance(layer, RNN):
-        kind = type(layer.f)
-    limit = next((SATURATED[own] for own in SATURATED if issubclass(kind, own)), None)
-    return None if limit is None else float(np.mean(np.abs(slope) < limit))
+    return float(np.mean(np.abs(slope) < limit))
+
+
+def saturated_below(layer: Layer) -> float | None:
+    """f' below which an entry of the layer's activation is saturated; None for one that is not bounded."""
+    kind: type[Layer] = type(layer.f) if isinstance(layer, RNN) else type(layer)
+    return next((SATURATED[own] for own in SATURATED if issubclass(kind, own)), None)
 
 
 def dead_units(slope: Array | None, samples: int) -> dict[str, Any] | None:
@@ -221,7 +227,7 @@ def through_time(layer: Layer, one: Pass, d: Array) -> dict[str, Any] | None:
         handed = {f"d{name}": value for name, value in arrived.items()}
         below = call_formula(layer.step_delta, {**before, **handed})
         arrived = {name: below[name] for name in layer.states}
-    left = math.sqrt(sum(norm(value) ** 2 for value in arrived.values()))
+    left = norm_of_all(arrived.values())
     return {"steps": steps, "gain": ratio(left, norm(arriving))}
 
 
@@ -229,14 +235,6 @@ def faults(array: Array, dtype: str) -> dict[str, int]:
     """How many entries are NaN, or infinite in the network's own type."""
     largest = float(np.finfo(dtype).max)
     return {"nan": int(np.isnan(array).sum()), "inf": int(np.count_nonzero(np.abs(array) > largest))}
-
-
-def norm(array: Array) -> float:
-    """‖·‖ over all entries; scaled, so that it neither overflows nor vanishes where the entries do not."""
-    largest = float(np.abs(array).max(initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    return largest * float(np.sqrt(np.sum((array / largest) ** 2)))
 
 
 def rms(array: Array) -> float | None:

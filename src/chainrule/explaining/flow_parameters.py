@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explaining.flow_layers import Flow, kind_of, norm, number, ratio, rms
+from chainrule.explaining.flow_layers import Flow, kind_of, number, ratio, rms
 from chainrule.initializers import Glorot, He, ScaledNormal
 from chainrule.layers import Composite, Layer, LearnedPositions, Parameter
 from chainrule.network import Network
+from chainrule.norms import norm, norm_of_all
 from chainrule.penalties import Penalty
 from chainrule.reference import layer_backward
 from chainrule.training.optimizers import Optimizer
@@ -111,7 +112,7 @@ def steps(
         own = groups.gradients[(step - 1) % len(groups.gradients)]
         whole = {name: own[name] + of_penalty.get(name, 0.0) for name in values}
         if optimizer.clip_norm is not None:
-            length = math.sqrt(sum(norm(gradient) ** 2 for gradient in whole.values()))
+            length = norm_of_all(whole.values())
             factor = min(1.0, optimizer.clip_norm / length) if length else 1.0
             whole = {name: gradient * factor for name, gradient in whole.items()}
         for name, value in values.items():

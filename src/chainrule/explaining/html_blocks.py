@@ -36,10 +36,12 @@ from chainrule.explaining.markup import (
     escape,
     inline_math,
 )
-from chainrule.formulas.boxes import Sign
+from chainrule.formulas import render_text
+from chainrule.formulas.boxes import Box, Sign
 
 _PICTURES = (Maps, Bars, Curve)  # stand beside what they show, where there is room
 _MOST_TERMS = 9  # rows of a table of products that is not folded
+_FITTING = 3  # columns of a table that a narrow window has room for
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,11 @@ class BlockWriter:
         label = f'<span class="label">{self.voice.inline(words.ELEMENT)}</span>'
         why = f'<span class="why">{self.voice.inline(block.why)}</span>' if block.why else ""
         lines = "".join(
-            f'<span class="sign">=</span><div class="line">{breakable_math(box)}</div>'
-            for box in (block.symbols, block.numbers)
+            f'<span class="sign">{sign}</span><div class="line">{breakable_math(box)}</div>'
+            for sign, box in zip(block.signs, (block.symbols, block.numbers), strict=False)
         )
-        sign = "=" if block.exact else "≈"
-        result = f'<span class="sign">{sign}</span><div class="line"><b>{escape(block.result)}</b></div>'
+        last = f'<span class="sign">{block.signs[-1]}</span>'
+        result = f'{last}<div class="line"><b>{escape(block.result)}</b></div>'
         equation = (
             f'<div class="equation"><div class="left">{inline_math(block.left)}</div>{lines}{result}</div>'
         )
@@ -194,8 +196,9 @@ class BlockWriter:
             f'<tr><th scope="col">{inline(words.TERM)}</th>{factors_head}'
             f'<th scope="col">{inline(words.PRODUCT)}</th><td></td></tr>'
         )
+        blank = f"<td{span}></td>" if width else ""
         total = (
-            f'<tr><th scope="row">{inline(words.SUM)} Σ</th>{f"<td{span}></td>" if width else ""}'
+            f'<tr><th scope="row">{inline(words.SUM)} {block.sum_sign}</th>{blank}'
             f'<td class="product">{escape(block.total)}</td><td></td></tr>'
         )
         table = (
@@ -219,9 +222,10 @@ class BlockWriter:
             cells = "".join(self._row_cell(block, column, cell, level) for column, cell in enumerate(row))
             rows += f"<tr{attributes(class_=level)}>{cells}</tr>"
         caption = f"<caption>{self.voice.inline(block.caption)}</caption>" if block.caption else ""
-        start = f"<table{attributes(id=identifier)}>"
+        own = attributes(class_="stack" if len(block.head) > _FITTING else None)
+        start = f"<table{own}{attributes(id=identifier)}>"
         if block.folded:
-            start, caption = "<table>", ""
+            start, caption = f"<table{own}>", ""
         head_row = f"<thead><tr>{head}</tr></thead>"
         table = f'<div class="scroll">{start}{caption}{head_row}<tbody>{rows}</tbody></table></div>'
         if not block.folded:
@@ -231,11 +235,19 @@ class BlockWriter:
         return f"<details{details}><summary>{summary}</summary>{table}</details>"
 
     def _row_cell(self, block: Table, column: int, cell: Cell, level: str | None) -> str:
-        side = self._side(block, column)
+        side = self._side(block, column) + self._headed(block, column)
         if column:
             return f"<td{side}>{self._cell(cell)}</td>"
         mark = self._level(level) + " " if level else ""
         return f'<th scope="row"{side}>{mark}{self._cell(cell)}</th>'
+
+    def _headed(self, block: Table, column: int) -> str:
+        """The head of a cell of a broad table, for a window in which its columns do not fit."""
+        if len(block.head) <= _FITTING or column >= len(block.head):
+            return ""
+        head = block.head[column]
+        text = render_text.render(head) if isinstance(head, Box) else head
+        return attributes(data_head=self.voice.attribute(text) if isinstance(text, Say) else text)
 
     def _side(self, block: Table, column: int) -> str:
         return ' class="right"' if column in block.right else ""

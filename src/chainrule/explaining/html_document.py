@@ -13,7 +13,9 @@ from typing import Any
 
 Json = dict[str, Any]
 # What is in the markup of the page and in no script's hands.
-_TEXTS = ("notation", "conventions", "slips", "boxes", "flow", "findings", "check", "kernels", "loss_card")
+_TEXTS = (
+    "notation", "conventions", "slips", "boxes", "flow", "findings", "check", "kernels", "loss_card", "apart",
+)  # fmt: skip
 _STATISTICS = 100  # bytes that take the place of a tensor's numbers
 _DRAWN = ("values", "z", "f", "df", "edges", "counts", "marks", "titles")  # of a picture: it is drawn
 

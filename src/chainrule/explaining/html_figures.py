@@ -88,7 +88,7 @@ def maps(block: Maps, voice: Voice, identifier: str, tables: bool = True) -> str
         f"<span>{short(block.scale)}</span>{_left_out(block.left_out, voice)}</div>"
     )
     few = sum(panel.values.size for panel in block.panels) <= _MOST_TABLE
-    inner = "".join(_panel_table(panel, voice) for panel in block.panels) if tables and few else ""
+    inner = "".join(_panel_table(panel, block.first) for panel in block.panels) if tables and few else ""
     numbers = folded(words.NUMBERS, voice, inner) if inner else ""
     return (
         f"<figure{head}>{_caption(block.symbol, block.title, voice)}"
@@ -97,7 +97,8 @@ def maps(block: Maps, voice: Voice, identifier: str, tables: bool = True) -> str
 
 
 def _panel(block: Maps, panel: Panel, voice: Voice, image: bool, alone: bool) -> str:
-    label = f"{voice.attribute(block.title)} {panel.title}: {voice.attribute(_description(panel))}"
+    said = voice.attribute(_description(panel, block.first))
+    label = f"{voice.attribute(block.title)} {panel.title}: {said}"
     picture = svg.panel_map(panel, block.scale, label, image=image, alone=alone)
     title = f"<figcaption>{escape(panel.title)}</figcaption>" if panel.title else ""
     rows, columns = panel.values.shape
@@ -105,8 +106,8 @@ def _panel(block: Maps, panel: Panel, voice: Voice, image: bool, alone: bool) ->
     return f"<figure{head}>{picture}{title}</figure>"
 
 
-def _description(panel: Panel) -> Say:
-    """Size and range of a map, in words."""
+def _description(panel: Panel, first: tuple[int, int]) -> Say:
+    """Size and range of a map, in words; first: the numbers of its first row and column."""
     values = np.where(np.isfinite(panel.values), panel.values, 0.0)
     rows, columns = values.shape
     if not values.size:
@@ -114,13 +115,17 @@ def _description(panel: Panel) -> Say:
     said = words.filled(words.MAP, rows, columns, short(float(values.min())), short(float(values.max())))
     for wanted, at in ((words.LARGEST, values.argmax()), (words.SMALLEST, values.argmin())):
         row, column = divmod(int(at), columns)
-        said = said + Say("; ", "；") + words.filled(wanted, row, column, short(float(values[row, column])))
+        place = (row + first[0], column + first[1])
+        said = said + Say("; ", "；") + words.filled(wanted, *place, short(float(values[row, column])))
     return said
 
 
-def _panel_table(panel: Panel, voice: Voice) -> str:
-    columns = [str(column) for column in range(panel.values.shape[1])]
-    return number_table(range(len(panel.values)), columns, panel.values, panel.title)
+def _panel_table(panel: Panel, first: tuple[int, int]) -> str:
+    rows, columns = (
+        [str(start + i) for i in range(count)]
+        for start, count in zip(first, panel.values.shape, strict=True)
+    )
+    return number_table(rows, columns, panel.values, panel.title)
 
 
 def bars(block: Bars, voice: Voice, identifier: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from chainrule.errors import describe
 from chainrule.explaining import latex_beamer, latex_pictures
 from chainrule.explaining.blocks import Block, Card, Outline, Section, Table
 from chainrule.explaining.latex_blocks import Writer, heading
@@ -49,7 +50,7 @@ def render(outline: Outline, form: str = "article") -> str:
     """
     if form not in get_args(Form):
         names = ", ".join(map(repr, get_args(Form)))
-        raise ValueError(f"form must be one of {names}; received {form!r}")
+        raise ValueError(f"form must be one of {names}; received {describe(form)}")
     broad = BROAD_PAGE if form == "article" else BROAD
     writer = Writer(Voice(outline.language), pictures=form != "fragment", broad=broad)
     title = writer.voice.inline(outline.title)

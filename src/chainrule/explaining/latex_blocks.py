@@ -31,10 +31,10 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
 )
-from chainrule.explaining.latex_math import Formulas, number, width
+from chainrule.explaining.latex_math import RELATIONS, Formulas, number, width
 from chainrule.explaining.latex_tables import BROAD, Columns
 from chainrule.explaining.latex_text import Voice
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import equality, short
 from chainrule.formulas.boxes import Box, Word
 
 LINES = 28  # of a table before it is continued: a tabular is not broken across pages
@@ -123,11 +123,11 @@ class Writer:
     def lines(self, block: Worked) -> list[tuple[str, list[str]]]:
         """(sign, what follows it, in as many lines as it takes) of left = symbols = numbers = result."""
         room = self.room - width(block.left)
-        found = [
-            ("=", self.formulas.broken(block.symbols, room)),
-            ("=", self.formulas.broken(block.numbers, room)),
-            ("=" if block.exact else r"\approx", [number(block.result)]),
-        ]
+        bodies = (
+            self.formulas.broken(block.symbols, room), self.formulas.broken(block.numbers, room),
+            [number(block.result)],
+        )  # fmt: skip
+        found = [(RELATIONS[sign], body) for sign, body in zip(block.signs, bodies, strict=True)]
         if found[0][1] == [self.formulas.latex(block.left)]:
             del found[0]
         return [line for place, line in enumerate(found) if place == 0 or line[1] != found[place - 1][1]]
@@ -161,7 +161,7 @@ class Writer:
                 (what, factors, number(last)) for what, factors, last in block.terms
             )
         ]
-        total = " & ".join([r"\sum", *[""] * most, number(block.total)])
+        total = " & ".join([r"\sum" if block.adds_up else r"\sum \approx", *[""] * most, number(block.total)])
         body = r" \\ ".join(rows) + r" \\ \hline " + total
         array = rf"\begin{{array}}{{l{'r' * (most + 1)}}} {body} \end{{array}}"
         return [rf"{{\small \[ \bpfit{{${array}$}} \]}}"]
@@ -204,10 +204,11 @@ class Writer:
         body = self.array(block.texts, block.row_gap, block.column_gap)
         rows, columns = block.shape
         whole = rf"\quad ({rows}\times {columns})" if block.values.shape != block.shape else ""
-        lines = [rf"\[ \bpfit{{$\displaystyle {symbol} = {body}{whole}$}} \]"]
+        lines = [rf"\[ \bpfit{{$\displaystyle {symbol} {RELATIONS[block.sign]} {body}{whole}$}} \]"]
         if block.row_gap is not None or block.column_gap is not None:
             low, mean, high, norm = (number(short(value)) for value in block.stats)
-            figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| = {norm}"
+            near = RELATIONS[equality(short(block.stats[-1]), block.stats[-1])]
+            figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| {near} {norm}"
             lines.append(rf"{{\small\centering ${figures}$\par}}")
         return "\n".join(lines)
 
@@ -292,10 +293,11 @@ class Writer:
         ]
         gaps = [edge if far else None for far in cut]
         title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
-        norm = number(short(float(np.linalg.norm(np.nan_to_num(panel.values)))))
+        size = float(np.linalg.norm(np.nan_to_num(panel.values)))
+        norm = f"{RELATIONS[equality(short(size), size)]} {number(short(size))}"
         texts = [[short(float(value)) for value in row] for row in panel.values[np.ix_(*kept)]]
         body = self.array(texts, *gaps)
-        about = rf"\quad ({rows}\times {columns},\ \|\cdot\| = {norm})"
+        about = rf"\quad ({rows}\times {columns},\ \|\cdot\| {norm})"
         return rf"\[ \bpfit{{$\displaystyle {title}{body} {about}$}} \]"
 
     # -- the doctor ------------------------------------------------------------------------------------------

@@ -67,9 +67,9 @@ def _node(node: ChainNode, voice: Voice, x: float, y: float) -> Drawn:
 def _box(node: ChainNode, voice: Voice, x: float, y: float) -> Drawn:
     name, title, shape = (voice.inline(text) for text in (node.name, node.title, node.shape))
     times = rf" $\times{node.times}$" if node.times > 1 else ""
-    sizes = rf"$|x|\,{number(short(node.size_x, 2))}$"
+    sizes = rf"RMS $x$ {number(short(node.size_x, 2))}"
     if node.size_delta == node.size_delta:  # not NaN
-        sizes += rf"\enspace $|\delta|\,{number(short(node.size_delta, 2))}$"
+        sizes += rf",\enspace $m\delta$ {number(short(node.size_delta, 2))}"
     rows = [rf"\texttt{{{name}}}{times}", title, shape, sizes]
     body = r"\\[-2pt]".join(rows)
     style = f"draw,fill={_FILL[node.level]},rounded corners=1pt,anchor=west,align=center,font=\\scriptsize"

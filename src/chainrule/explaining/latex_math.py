@@ -36,7 +36,7 @@ from chainrule.formulas.boxes import (
 _LETTERS = {"δ": "d", "Θ": "T", **{letter: letter for letter in "xXzZaAWwbyY"}}
 _NOT_LAYERS = ("⊤", "T")
 # What render_latex knows itself.
-_KNOWN_SIGNS = ("⊙", ".*", "·", "∑", "∂", "⊤", "≤", "∈", "•", "−", ",")
+_KNOWN_SIGNS = ("⊙", ".*", "·", "∑", "∂", "⊤", "≤", "≥", "∈", "•", "−", ",")
 _KNOWN_WORDS = ("log", "exp", "tanh", "max", "min", "arg max")
 # A place of a worksheet: it goes through every printer as it is, and is then replaced by what stands there.
 BLANK = re.compile(r"⟦(\d+)⟧")
@@ -173,6 +173,9 @@ def _width(box: Box) -> float:
         case Root(body) | Fence(body):
             return _width(body) + 1.5
     raise TypeError(f"no width for {type(box).__name__}")
+
+
+RELATIONS = {"=": "=", "≈": r"\approx", "←": r"\leftarrow"}
 
 
 def number(text: str) -> str:

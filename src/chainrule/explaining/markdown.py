@@ -7,6 +7,7 @@ folded, pictures as SVG files.  A plain CommonMark reader shows the same with fo
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -36,7 +37,7 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
 )
-from chainrule.explaining.latex_math import number
+from chainrule.explaining.latex_math import RELATIONS, number
 from chainrule.explaining.markdown_text import Plain, Voice
 from chainrule.explaining.markup import Identifiers
 from chainrule.explaining.numbers import short
@@ -106,7 +107,8 @@ class Writer:
                 marks = [f"{number}." if ordered else "-" for number in range(1, len(items) + 1)]
                 return "\n".join(f"{mark} {inline(item)}" for mark, item in zip(marks, items, strict=True))
             case Code(source, language):
-                fence = "````" if "```" in source else "```"
+                runs = (len(run) for run in re.findall("`+", source))
+                fence = "`" * max(3, 1 + max(runs, default=0))
                 return f"{fence}{language}\n{source.rstrip()}\n{fence}"
             case Strip(badges):
                 return "\n".join(
@@ -150,12 +152,12 @@ class Writer:
     def _worked(self, block: Worked) -> list[str]:
         """left = symbols = numbers = result, a line each, and the products, which add up as printed."""
         why = [f"*{self.voice.inline(block.why)}:*"] if block.why is not None else []
+        signs = [RELATIONS[sign] for sign in block.signs]
         lines = [
-            "&= " + r" \\ &\quad ".join(self.formulas.broken(box, ROOM))
-            for box in (block.symbols, block.numbers)
+            f"&{sign} " + r" \\ &\quad ".join(self.formulas.broken(box, ROOM))
+            for sign, box in zip(signs, (block.symbols, block.numbers), strict=False)
         ]
-        sign = "=" if block.exact else r"\approx"
-        lines.append(f"&{sign} {number(block.result)}")
+        lines.append(f"&{signs[-1]} {number(block.result)}")
         left = self.formulas.latex(block.left)
         body = " \\\\\n".join(dict.fromkeys(lines))
         found = [*why, text.display(f"\\begin{{aligned}}\n{left} {body}\n\\end{{aligned}}")]
@@ -173,7 +175,9 @@ class Writer:
             ]
             for what, factors, product in block.terms
         ]  # fmt: skip
-        rows.append([f"{inline(words.SUM)} Σ", *[""] * most, f"**{text.figure(block.total)}**"])
+        rows.append(
+            [f"{inline(words.SUM)} {block.sum_sign}", *[""] * most, f"**{text.figure(block.total)}**"]
+        )
         return _pipes(head, rows, range(1, most + 2))
 
     def _matrix(self, block: Matrix) -> str:
@@ -183,7 +187,8 @@ class Writer:
             dots = [r"\vdots"] * block.values.shape[1]
             rows.insert(block.row_gap, _gapped(dots, block.column_gap, r"\ddots"))
         body = " \\\\\n".join(" & ".join(row) for row in rows)
-        latex = f"{self.formulas.latex(block.symbol)} = \\begin{{pmatrix}}\n{body}\n\\end{{pmatrix}}"
+        symbol = f"{self.formulas.latex(block.symbol)} {RELATIONS[block.sign]}"
+        latex = f"{symbol} \\begin{{pmatrix}}\n{body}\n\\end{{pmatrix}}"
         about = [self.voice.inline(words.filled(words.OF_WHOLE, *block.shape))]
         if any(block.stats):
             named = zip(words.STATS, block.stats, strict=True)

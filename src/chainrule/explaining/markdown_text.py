@@ -16,6 +16,7 @@ from chainrule.formulas.boxes import Box
 
 _CODE = re.compile(r"`([^`]+)`")
 _SPECIAL = re.compile(r"([\\*_{}\[\]<>|#~$&])")
+_TAG = re.compile(r"<[A-Za-z/!?]")
 _START = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")  # what would begin a list, a rule or a heading
 # A place of a worksheet, which is a formula wherever it stands.
 _BLANK = re.compile(r"⟦\d+⟧")
@@ -49,13 +50,16 @@ def in_line(latex: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return _BLANK.sub(lambda found: f"${found[0]}$", _SPECIAL.sub(r"\\\1", text))
+    """Text that Markdown shows as it is; a backquote as an entity, lest it opens code with the next one."""
+    escaped = _SPECIAL.sub(r"\\\1", text).replace("`", "&#96;")
+    return _BLANK.sub(lambda found: f"${found[0]}$", escaped)
 
 
 def code(text: str) -> str:
-    """Source text within a line; a | would end the cell of a table, so such a text is written as HTML."""
-    return f"<code>{escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
+    """Source text within a line; as HTML where it holds a |, which would end a table's cell, or a tag."""
+    if "|" in text or _TAG.search(text):
+        return f"<code>{escape(text).replace('|', '&#124;')}</code>"
+    return f"`{text}`"
 
 
 def prose(text: str) -> str:

@@ -61,7 +61,8 @@ class _Task:
 @dataclass(frozen=True, eq=False)
 class Model:
     """document: "graph", "tensors", "loss" and "penalty" of a document. arrays: every array of the pass by
-    its id, float64, samples last. passes: of the layers in order. trees: a layer's formulas by its name, None
+    its id, float64, samples last, and "data gradient:<parameter>", without the penalty.  passes: of
+    the layers in order.  trees: a layer's formulas by its name, None
     where its code cannot be traced; those of loss and penalty are under "loss" and "penalty".
     """
 
@@ -99,7 +100,8 @@ def model_of(
     task = _Task(network, X, targets, loss, penalty, weights, training_size)
     passes = run_forward(network, to_columns(X, np.float64), None, np.float64)
     value = _loss_values(task, passes)
-    deltas, gradients = _backward(task, passes)
+    deltas, of_data = _backward(task, passes)
+    gradients = _with_penalty(task, of_data)
     given = _given(passes)
     parameters = {name: array.astype(np.float64) for name, array in network.parameters.items()}
     starts = {"input": passes[0].x, "y": _prepared(task), **given}
@@ -124,7 +126,8 @@ def model_of(
         "loss": {**value, "formulas": packed(trees["loss"])},
         "penalty": _penalty(task, trees.get("penalty")),
     }
-    return Model(document, {**starts, **parameters, **outputs, **values}, passes, trees)
+    shares = {f"data gradient:{name}": array for name, array in of_data.items()}
+    return Model(document, {**starts, **parameters, **outputs, **values, **shares}, passes, trees)
 
 
 def _prepared(task: _Task) -> Array:
@@ -158,18 +161,23 @@ def _loss_values(task: _Task, passes: Sequence[Pass]) -> Json:
 
 
 def _backward(task: _Task, passes: Sequence[Pass]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(δ by layer, gradients by parameter, penalty included), as `reference.backpropagate` has them."""
+    """(δ by layer, gradients of the data's loss by parameter)."""
     a, y, network = passes[-1].output, _prepared(task), task.network
     d = _scale(task) * (task.loss.residual(a, y) if task.pair else task.loss.gradient(a, y))
     deltas: dict[str, Array] = {}
     gradients: dict[str, Array] = {}
     deltas[INPUT] = run_backward(passes[:-1] if task.pair else passes, d, deltas, gradients)
-    specs = network.parameter_specs
+    return deltas, {name: gradients[name] for name, spec in network.parameter_specs.items() if spec.learned}
+
+
+def _with_penalty(task: _Task, gradients: Mapping[str, Array]) -> dict[str, Array]:
+    """Gradients by parameter, penalty included, as `reference.backpropagate` has them."""
+    found = dict(gradients)
     if task.penalty is not None:
-        for name in _penalised(network):
-            W = network.parameters[name].astype(np.float64)
-            gradients[name] = gradients[name] + task.penalty.gradient(W, task.training_size)
-    return deltas, {name: gradients[name] for name, spec in specs.items() if spec.learned}
+        for name in _penalised(task.network):
+            W = task.network.parameters[name].astype(np.float64)
+            found[name] = found[name] + task.penalty.gradient(W, task.training_size)
+    return found
 
 
 def _penalised(network: Network) -> list[str]:

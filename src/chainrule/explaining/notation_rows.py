@@ -9,6 +9,7 @@ from chainrule.explaining.blocks import Say
 from chainrule.explaining.equations import activation, dense, equation_json, recursion, residual
 from chainrule.explaining.features import features_of
 from chainrule.explaining.parts import say_json
+from chainrule.explaining.penalised import data_gradient, with_penalty
 from chainrule.explaining.slips import concerns
 from chainrule.formulas import Equation, Expression, Symbol
 from chainrule.formulas.exchange import pack
@@ -44,6 +45,11 @@ _LETTERS: tuple[tuple[Say, Symbol, tuple[str, ...]], ...] = (
     (Say("prediction", "预测值"), Symbol("a", "prediction"), ("any",)),
     (Say("target", "目标值"), Symbol("y", "target"), ("any",)),
     (Say("cost (loss)", "代价（损失）"), Symbol("J", "loss", "scalar"), ("any",)),
+    (
+        Say("the same without the penalty", "不含惩罚项的代价"),
+        Symbol("J data", "data loss", "scalar"),
+        ("penalty",),
+    ),
     (Say("size of the batch", "批量的样本数"), Symbol("m", "batch size", "scalar"), ("any",)),
     (
         Say("size of the training set", "训练集的样本数"),
@@ -63,10 +69,10 @@ def notation_rows(network: Network, loss: Loss | None = None, penalty: Penalty |
         if concerns(when, features):
             nodes, (root,) = pack([symbol])
             letters.append({"meaning": say_json(meaning), "nodes": nodes, "root": root})
-    return {"letters": letters, "formulas": [equation_json(one) for one in _formulas(features)]}
+    return {"letters": letters, "formulas": [equation_json(one) for one in _formulas(features, penalty)]}
 
 
-def _formulas(features: frozenset[str]) -> Iterator[Equation]:
+def _formulas(features: frozenset[str], penalty: Penalty | None) -> Iterator[Equation]:
     """What the same step looks like in every notation: forward, δ, δ handed down, ∂W, ∂b."""
     if "dense" not in features:
         return
@@ -76,7 +82,11 @@ def _formulas(features: frozenset[str]) -> Iterator[Equation]:
     yield residual()
     if "hidden" in features:
         yield recursion()
-    yield dense("W")
+    if penalty is None:
+        yield dense("W")
+    else:
+        yield data_gradient(dense("W"))
+        yield with_penalty(penalty)
     if "bias" in features:
         yield dense("b")
 

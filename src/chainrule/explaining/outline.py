@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Literal, cast
 
+from chainrule.checking.compare import REASONS
+from chainrule.errors import describe
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import (
     Badge,
@@ -29,11 +31,14 @@ from chainrule.explaining.blocks import (
     same,
 )
 from chainrule.explaining.numbers import short
-from chainrule.explaining.outline_cards import Layout, backward_card, forward_card
+from chainrule.explaining.outline_cards import Layout, backward_card, forward_card, told_apart
 from chainrule.explaining.outline_ends import loss_blocks, update_blocks
 from chainrule.explaining.outline_flow import finding_block, flow_blocks
 from chainrule.explaining.outline_reference import algorithm_section, notation_section, slips_section
+from chainrule.explaining.theta_form import in_form_of
+from chainrule.explaining.theta_texts import INDICES
 from chainrule.formulas.notation import notation_from
+from chainrule.shown import shown_tree
 
 Json = Mapping[str, Any]
 Language = Literal["en", "zh", "en+zh"]
@@ -49,12 +54,13 @@ def outline(
     linear: formulas are laid out for lines of text (the terminal), fractions with a slash.
     Raises ValueError for a document of another schema, an unknown language or notation.
     """
-    found = documents.read(document)
+    found = cast(Json, shown_tree(documents.read(document)))
     meta = found["meta"]
     spoken = language_from(language or meta["language"])
     name = notation or meta["notation"]
+    found = in_form_of(found, notation_from(name))
     last = max((card["number"] for card in found["cards"]), default=1)
-    layout = Layout(found, notation_from(name), linear, last)
+    layout = Layout(found, told_apart(notation_from(name), meta), linear, last)
     sections = (
         _verdict(found),
         _network(found, layout),
@@ -74,7 +80,11 @@ def outline(
         ),
         Section(Say("Gradients and update", "梯度与参数更新"), update_blocks(layout), id="update"),
         _check(found),
-        Section(Say("Gradient flow", "梯度流"), flow_blocks(found), id="flow"),
+        Section(
+            Say("Gradient flow", "梯度流"),
+            flow_blocks(found, layout.notation.letters["batch size"].base),
+            id="flow",
+        ),
         algorithm_section(layout),
         slips_section(layout),
         _reproduce(found),
@@ -85,7 +95,7 @@ def outline(
 def language_from(language: str) -> Language:
     """ "en", "zh" or "en+zh"; ValueError for another."""
     if not isinstance(language, str) or language not in LANGUAGES:
-        raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {language!r}")
+        raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {describe(language)}")
     return cast(Language, LANGUAGES[language])
 
 
@@ -108,29 +118,33 @@ def _verdict(found: Json) -> Section:
             Say("kernel = formula", "内核 = 公式"), same(f"{worst:.0e}"), "good" if worst < 1e-9 else "bad"
         ),
     ]  # fmt: skip
+    counted = INDICES if "theta" in found else Say("Indices count from 0.", "下标从 0 开始。")
+    counted = counted + Say(" The one behind a semicolon is the sample.", "分号后的下标是样本。")
     bad = [finding for finding in found["findings"] if finding["level"] in ("bad", "warning")]
     blocks: list[Block] = [Strip(tuple(badges), id="strip")]
     blocks += [finding_block(finding) for finding in bad[:3]]
     blocks.append(
         Paragraph(
             Say(
-                f"Everything below is the derivation of this network on a batch of {meta['samples']} "
-                f"samples; numbers of "
-                f"single samples are those of sample {meta['sample']}. Formulas that are printed are those "
-                f"that were "
-                "executed. Indices count from 0; the one behind a semicolon is the sample. Factors are "
+                f"Everything below is the derivation of this network on a batch of {_samples(meta)}; "
+                f"numbers of single samples are those of sample {meta['sample']}. Formulas that are printed "
+                f"are those that were executed. {counted.en} Factors are "
                 "printed with four digits, but products are those of the unrounded factors: their last "
-                "digit may differ.",
+                "digit may differ. ≈ stands where digits are rounded off, = where none are.",
                 f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 "
                 f"{meta['sample']}。"
-                "打印的公式就是执行的公式。下标从 0 开始，分号后的下标是样本。因子打印四位有效数字，"
-                "乘积由未舍入的因子算得，末位可能不同。",
+                f"打印的公式就是执行的公式。{counted.zh}因子打印四位有效数字，"
+                "乘积由未舍入的因子算得，末位可能不同。≈ 表示经过舍入，= 表示没有舍入。",
             ),
             quiet=True,
         )
     )
     blocks.append(Paragraph(_CITED, quiet=True))
     return Section(Say("Verdict", "结论"), tuple(blocks), id="verdict")
+
+
+def _samples(meta: Json) -> str:
+    return "1 sample" if meta["samples"] == 1 else f"{meta['samples']} samples"
 
 
 def check_text(check: Json | None) -> Say:
@@ -175,15 +189,19 @@ def _network(found: Json, layout: Layout) -> Section:
 
 
 def _counts(layers: list[Json], tensors: Json) -> dict[str, int]:
-    """Layer name -> how many numbers it has, branches included."""
+    """Layer name -> how many numbers it learns, branches included."""
     found = {}
     for layer in layers:
-        found[layer["name"]] = sum(
-            _size(tensors[key]["shape"]) for key in layer.get("parameters", {}).values()
-        )
+        found[layer["name"]] = _learned(layer, tensors)
         for branch in layer.get("branches", ()):
             found |= _counts(branch, tensors)
     return found
+
+
+def _learned(layer: Json, tensors: Json) -> int:
+    """How many numbers a layer learns: running means and variances are not among them."""
+    own = layer.get("parameters", {})
+    return sum(_size(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
 
 
 def _size(shape: list[int]) -> int:
@@ -227,7 +245,7 @@ def _node(layer: Json, found: Json) -> ChainNode:
         name=layer["name"],
         title=layer["title"],
         shape="×".join(map(str, layer["shape"])),
-        parameters=sum(_size(tensors[key]["shape"]) for key in layer.get("parameters", {}).values()),
+        parameters=_learned(layer, tensors),
         size_x=float(stats["norm"]) / size**0.5,
         size_delta=float("nan") if delta is None else float(delta["stats"]["norm"]) * samples / size**0.5,
         level=level,
@@ -308,13 +326,13 @@ def _check(found: Json) -> Section:
     )  # fmt: skip
     said = Say(
         f"Every gradient {part.en}beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
-        f"‖n − g‖ / ‖n + g‖ = {relative} over all entries compared; accepted is a relative error of "
+        f"‖n − g‖ / ‖n + g‖ ≈ {relative} over all entries compared; accepted is a relative error of "
         f"{tolerance}, "
         "or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no derivative to compare "
         "with: such "
         "entries are passed over and counted.",
         f"每个梯度{part.zh}与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。"
-        f"所有比较过的元素 ‖n − g‖ / ‖n + g‖ = {relative}；允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
+        f"所有比较过的元素 ‖n − g‖ / ‖n + g‖ ≈ {relative}；允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
         f"盖的部分。"
         "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
     )
@@ -324,18 +342,18 @@ def _check(found: Json) -> Section:
         head, rows = head[:kinks] + head[kinks + 1 :], [row[:kinks] + row[kinks + 1 :] for row in rows]
         right = right[:-1]
     table = Table(head, tuple(rows), right, levels=tuple(levels), id="check-table")
-    return Section(title, (Paragraph(said), table), id="check")
+    return Section(title, (Paragraph(said, id="check-text"), table), id="check")
 
 
 _REASONS = {
-    "the loss does not depend on it here: every derivative compared is 0": (
-        "损失在此处与它无关：比较过的导数都为 0"
-    ),
-    "its derivatives are below the rounding error of the loss": "其导数小于损失的舍入误差",
-    "every entry tried sits at a kink": "试过的元素都在折点上",
-    "the loss is too rough or not finite around this point": "损失在该点附近不光滑或不是有限数",
-    "nothing to compare": "没有可比较的元素",
+    "flat": "损失在此处与它无关：比较过的导数都为 0",
+    "rounding": "舍入：在这个量级上，J 之差的有效数字太少",
+    "kink": "试过的元素都在折点上",
+    "overflow": "溢出：J 在该点附近不是有限数",
+    "rough": "步长变小时，J 的差商不趋于定值",
+    "nothing": "没有可比较的元素",
 }
+_IN_CHINESE = {REASONS[key]: text for key, text in _REASONS.items()}
 
 
 def _verdict_of(row: Json) -> Say:
@@ -344,7 +362,8 @@ def _verdict_of(row: Json) -> Say:
     if row["kind"] == "WRONG":
         return Say("WRONG", "错误")
     reason = row["reason"]
-    return Say(f"not checkable: {reason}", f"无法检验：{_REASONS.get(reason, reason)}")
+    kind = "无法检验" if row["kind"] == "not checkable" else "无法判断"
+    return Say(f"{row['kind']}: {reason}", f"{kind}：{_IN_CHINESE.get(reason, reason)}")
 
 
 def _reproduce(found: Json) -> Section:
@@ -352,6 +371,10 @@ def _reproduce(found: Json) -> Section:
     arguments = [f"loss=cr.{meta['loss']}"]
     if meta["penalty"]:
         arguments.append(f"penalty=cr.{meta['penalty']}")
+        if meta["training_size"] != meta["samples"]:
+            arguments.append(f"training_size={meta['training_size']}")
+    if found["loss"]["weights"]:
+        arguments.append("sample_weight=sample_weight")
     arguments += [
         f"sample={meta['sample']}",
         f"learning_rate={meta['eta']}",
@@ -377,4 +400,6 @@ def _reproduce(found: Json) -> Section:
         f"parameters.",
         f"由 {versions} 生成；数值为 float64，由网络的 {meta['dtype']} 参数计算。",
     )
-    return Section(Say("How to reproduce it", "如何重现"), (Paragraph(said), Code(code)), id="reproduce")
+    return Section(
+        Say("How to reproduce it", "如何重现"), (Paragraph(said, id="versions"), Code(code)), id="reproduce"
+    )

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from chainrule.explaining.blocks import Block, Card, Formula, Paragraph, Say, same, say_from
 from chainrule.explaining.outline_pictures import picture_blocks
+from chainrule.explaining.outline_theta import first_indices, theta_blocks
 from chainrule.explaining.shapes import shape_box
-from chainrule.explaining.worked import element_from, worked_block
-from chainrule.formulas import Equation, Expression, Symbol
+from chainrule.explaining.worked import First, element_from, worked_block
+from chainrule.formulas import Equation, Expression, Operation, Symbol, walk
 from chainrule.formulas.boxes import Box
 from chainrule.formulas.compose import Composer, definitions
 from chainrule.formulas.exchange import unpack
+from chainrule.formulas.grid import Grid
 from chainrule.formulas.notation import Notation
 from chainrule.formulas.printing import compose
 
@@ -53,9 +56,14 @@ class Layout:
         notation = self.notation if number is None else self.notation.at(number, self.last)
 
         def refers(node: Expression) -> str | None:
-            return tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
+            found = tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
+            return None if found is None or found.startswith("data ") else found
 
         return Composer(notation, self.linear, refers if tensors and not self.linear else None)
+
+    def first(self, card: Json | None) -> First:
+        """Where the indices of a card's symbols begin; card None: of the loss."""
+        return first_indices(self.document, card)
 
     def equation_box(self, one: Json, *, general: bool, number: int | None = None) -> Box:
         """A part's equation as boxes."""
@@ -65,6 +73,18 @@ class Layout:
     def positions(self) -> dict[str, int]:
         """Layer name -> the place of its card, from 1."""
         return {card["layer"]: number + 1 for number, card in enumerate(self.document["cards"])}
+
+
+def told_apart(notation: Notation, meta: Json) -> Notation:
+    """The notation with a letter of its own for the size of the training set, m_train, where it has m for
+    that of the batch as well and the two differ.
+    """
+    letters = notation.letters
+    if letters["training size"] != letters["batch size"] or meta["training_size"] == meta["samples"]:
+        return notation
+    return replace(
+        notation, letters={**letters, "training size": replace(letters["batch size"], sub="train")}
+    )
 
 
 def forward_card(layout: Layout, card: Json) -> Card:
@@ -167,11 +187,13 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
         general = replace(equation, right=unpack(one["general"]["nodes"])[one["general"]["right"]])
     yield Formula(compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general")
     sized = layout.composer(number, tensors)
-    yield Formula(compose(equation, sized), "sized", note=_ranges(one), id=f"{prefix}-sized")
+    note = joined(_ranges(one), outside(equation), _paddings(equation, one["shapes"]))
+    yield Formula(compose(equation, sized), "sized", note=note, id=f"{prefix}-sized")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), sized), "definition")
+    yield from theta_blocks(layout.document, one, equation, sized)
     yield from shape_blocks(layout, equation, one)
-    left = equation.left
+    left = Symbol(*one["worked_left"]) if "worked_left" in one else equation.left
     assert isinstance(left, Symbol)
     for count, found in enumerate(one["worked"]):
         yield worked_block(
@@ -179,6 +201,7 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
             tuple(found["index"]),
             element_from(found["element"]),
             sized,
+            layout.first(card),
             why=say_from(found["why"]),
             quantity=one["quantity"],
             id=f"{prefix}-worked{count + 1}",
@@ -196,3 +219,52 @@ def _ranges(one: Json) -> Say | None:
     """m = 0 … 4, n = 0 … 4."""
     found = [f"{letter} = 0 … {count - 1}" for letter, count in one["ranges"].items()]
     return same(", ".join(found)) if found else None
+
+
+def joined(*notes: Say | None) -> Say | None:
+    """Notes one behind the other; None where there is none."""
+    found = [note for note in notes if note is not None]
+    return Say("; ".join(note.en for note in found), "；".join(note.zh for note in found)) if found else None
+
+
+def _grids(equation: Equation, name: str) -> list[tuple[Operation, Grid]]:
+    """The windows of a formula: ("window") read, or ("place") written back."""
+    found = [
+        node for _, node in walk(equation.right) if isinstance(node, Operation) and node.rule.name == name
+    ]
+    return [(node, node.options["grid"]) for node in found]
+
+
+def outside(equation: Equation, *, general: bool = False) -> Say | None:
+    """What the terms of a formula are whose indices lead nowhere: without it, an index such as (u − m)/2 has
+    no meaning at every second pixel.  general: of any stride, which is a letter.
+    """
+    if any(general or max(grid.stride) > 1 for _, grid in _grids(equation, "place")):
+        return Say(
+            "terms whose index is no whole number, or outside of the map, are 0",
+            "下标不是整数或超出范围的项为 0",
+        )
+    if _grids(equation, "place"):
+        return Say("terms outside of the map are 0", "超出范围的项为 0")
+    read = [node for node, grid in _grids(equation, "window") if grid.padded]
+    if not read:
+        return None
+    fill = "−∞" if any(node.options.get("fill") == -inf for node in read) else "0"
+    return Say(f"outside of the image there is {fill}", f"图像之外为 {fill}")
+
+
+def _paddings(equation: Equation, shapes: Json) -> Say | None:
+    """p and q of a formula that has them as letters: "same" under a stride leaves them to the size."""
+    for name, like in (("window", 0), ("place", 1)):
+        for node, grid in _grids(equation, name):
+            image = node.operands[like]
+            if isinstance(grid.padding, str) and max(grid.stride) > 1 and isinstance(image, Symbol):
+                axes = len(grid.kernel)
+                pads = grid.pads(tuple(shapes.get(image.name, [0] * axes)[:axes]))
+                values = ", ".join(
+                    f"{letter} = {before}" for letter, (before, _) in zip("pq", pads, strict=False)
+                )
+                return Say(
+                    f"{values}: what “same” puts before the first", f"{values}：“same” 在最前面补的行、列数"
+                )
+    return None

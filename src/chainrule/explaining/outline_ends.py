@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.explaining.as_shown import line_of
 from chainrule.explaining.blocks import (
     Block,
     Card,
@@ -21,15 +22,30 @@ from chainrule.explaining.blocks import (
     same,
     say_from,
 )
-from chainrule.explaining.numbers import short
+from chainrule.explaining.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
-from chainrule.explaining.worked import element_from, figure, worked_block
-from chainrule.formulas import Symbol
-from chainrule.formulas.boxes import PRODUCT, Box, Numeral, Scripts, Sign, Under, Word, row, tight
+from chainrule.explaining.outline_theta import theta_entry
+from chainrule.explaining.worked import Printer, element_from, worked_block
+from chainrule.formulas import Symbol, render_text
+from chainrule.formulas.boxes import (
+    BIG,
+    PRODUCT,
+    Box,
+    Numeral,
+    Scripts,
+    Sign,
+    Under,
+    Word,
+    fenced,
+    row,
+    tight,
+)
 from chainrule.formulas.compose import definitions
+from chainrule.formulas.element import minus, number, times, total
 from chainrule.formulas.printing import Equation, compose
 
 Json = Mapping[str, Any]
+MOST_NAMES = 8  # of weight arrays in a sentence
 
 
 def loss_blocks(layout: Layout) -> tuple[Block, ...]:
@@ -41,7 +57,7 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
     for one in card["parts"]:
         blocks += _part(layout, one)
         if one["part"] == "value":
-            blocks.append(_losses(card))
+            blocks.append(_losses(card, bool(layout.document["loss"].get("weights"))))
         if one["part"] == "gradient" and card["jacobian"]:
             blocks += _jacobian(card)
     if card["outputs"]:
@@ -52,26 +68,29 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
 
 
 def _objective(layout: Layout) -> Iterator[Block]:
-    """J = (1/m) Σ J_i + Ω, with the numbers of this batch."""
+    """J = (1/m) Σ J_i, under a penalty J_data, and J = J_data + Ω; with the numbers of this batch."""
     document, letter = layout.document, layout.notation.loss
     J, m = Word(letter), layout.composer().letter(layout.notation.letter(Symbol("m", "batch size", "scalar")))
     one = layout.composer().fraction(Numeral("1"), m)
-    weights = [Scripts(Word("w"), sub=Word("i"))] if document["loss"].get("weights") else []
-    penalty = [Sign("+"), Word("Ω")] if document["penalty"] else []
-    below = Under(Sign("∑"), Word("i"))
-    yield Formula(
-        row(J, Sign("="), one, below, *weights, Scripts(J, sub=Word("i")), *penalty),
-        "general",
-        "S1 · S2 1.2 · S4 §2",
-    )
-    loss = document["loss"]
-    parts = [f"{short(loss['data'], 8)}", *([f"{short(loss['penalty'], 8)}"] if document["penalty"] else [])]
-    total = short(loss["J"], 8)
-    yield Paragraph(
-        Say(f"{letter} = {' + '.join(parts)} = {total}", f"{letter} = {' + '.join(parts)} = {total}")
-        if len(parts) > 1
-        else same(f"{letter} = {total}")
-    )
+    of_one = layout.notation.letter(_OF_A_SAMPLE["value"])
+    index = Word(of_one.sub)
+    weights = [Scripts(Word("w"), sub=index)] if document["loss"].get("weights") else []
+    below = Under(Sign("∑"), index)
+    mean = row(one, below, *weights, layout.composer().letter(of_one))
+    reference = "S1 · S2 1.2 · S4 §2"
+    loss, J_total = document["loss"], float(document["loss"]["J"])
+    if not document["penalty"]:
+        yield Formula(row(J, Sign("="), mean), "general", reference)
+        yield Paragraph(same(f"{letter} {equals(J_total, 8)}"), id="objective")
+        return
+    data = layout.composer().letter(layout.notation.letter(Symbol("J data", "data loss", "scalar")))
+    yield Formula(row(data, Sign("="), mean), "general", reference)
+    yield Formula(row(J, Sign("="), data, Sign("+"), Word("Ω")), "general", reference)
+    shares = [float(loss["data"]), float(loss["penalty"])]
+    parts, total = column(shares, J_total, 8)
+    given = all(equality(text, value) == "=" for text, value in zip(parts, shares, strict=True))
+    sum_ = f"{'=' if given else '≈'} {parts[0]} + {parts[1]} {'=' if adds_up(parts, total) else '≈'} {total}"
+    yield Paragraph(same(f"{letter} {sum_}"), id="objective")
 
 
 LITERAL = Say(
@@ -95,9 +114,15 @@ def loss_equation(layout: Layout, one: Json) -> Equation:
     return replace(equation, left=_OF_A_SAMPLE.get(one["part"], equation.left))
 
 
+def of_batch(layout: Layout, said: Say) -> Say:
+    """A sentence on 1/m with the letter of the notation."""
+    share = f"1/{layout.notation.letters['batch size'].base}"
+    return Say(said.en.replace("1/m", share), said.zh.replace("1/m", share))
+
+
 def _part(layout: Layout, one: Json) -> Iterator[Block]:
     equation = loss_equation(layout, one)
-    yield Paragraph(say_from(one["why"]))
+    yield Paragraph(of_batch(layout, say_from(one["why"])))
     if "said" in one:
         yield Paragraph(say_from(one["said"]))
     identifier = f"L-{one['part']}"
@@ -114,18 +139,20 @@ def _part(layout: Layout, one: Json) -> Iterator[Block]:
             tuple(found["index"]),
             element_from(found["element"]),
             layout.composer(layout.last),
+            layout.first(None),
             why=say_from(found["why"]),
             id=f"{identifier}-worked{count + 1}",
         )
 
 
-def _losses(card: Json) -> Table:
+def _losses(card: Json, weighted: bool) -> Table:
     rows = tuple((str(one["sample"]), short(one["loss"], 6)) for one in card["losses"])
     more = card["samples"] - len(rows)
     caption = Say(
-        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their mean is "
+        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their "
+        f"{'weighted ' if weighted else ''}mean is {short(card['mean'], 8)}",
+        f"各样本的损失，从大到小{f'；另有 {more} 个' if more else ''}；{'加权' if weighted else ''}平均值为 "
         f"{short(card['mean'], 8)}",
-        f"各样本的损失，从大到小{f'；另有 {more} 个' if more else ''}；平均值为 {short(card['mean'], 8)}",
     )
     return Table((Say("sample", "样本"), Say("loss", "损失")), rows, (0, 1), caption, id="losses")
 
@@ -150,12 +177,15 @@ def _jacobian(card: Json) -> list[Block]:
 
 def _outputs(layout: Layout, card: Json) -> Table:
     table = card["outputs"]
+    m = layout.notation.letters["batch size"].base
+    weight = "w_i " if layout.document["loss"].get("weights") else ""
     head: list[Cell] = [same("k")]
     columns: list[list[Any]] = []
     for key, label in (
         ("z", same("z_k")), ("a", same("a_k")), ("y", same("y_k")), ("by_a", same("∂/∂a_k")),
         ("residual", same("a_k − y_k") if card["pair"] else Say("∂/∂a_k of the loss", "损失的 ∂/∂a_k")),
-        ("delta", same("δ_k = (…)/m")), ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
+        ("delta", same(f"δ_k = {weight}(…)/{m}")),
+        ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
     ):  # fmt: skip
         if key in table and not (key == "by_a" and not card["pair"]):
             head.append(label)
@@ -194,21 +224,21 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     )  # fmt: skip
     rows = tuple(_update_row(one) for one in card["rows"])
     blocks.append(Table(head, rows, (1, 2, 3, 4, 5), folded=len(rows) > 40, id="update-table"))
-    before, after = card["J_before"], float(card["J_after"])
-    eta = short(card["eta"])
+    before, after, letter = card["J_before"], float(card["J_after"]), layout.notation.loss
+    eta = equals(card["eta"])
     blocks.append(
         Paragraph(
             Say(
-                f"J before: {short(before, 8)}. J after one step with η = {eta}: {short(after, 8)}, a "
-                f"change of {short(after - before, 4)}.",
-                f"更新前 J = {short(before, 8)}。以 η = {eta} 走一步后 J = {short(after, 8)}，变化 "
+                f"{letter} before: {short(before, 8)}. {letter} after one step with η {eta}: "
+                f"{short(after, 8)}, a change of {short(after - before, 4)}.",
+                f"更新前 {letter} {equals(before, 8)}。以 η {eta} 走一步后 {letter} {equals(after, 8)}，变化 "
                 f"{short(after - before, 4)}。",
             ),
             id="update-loss",
         )
     )
     title = Say("U  gradients and update", "U  梯度与更新")
-    return (Card("U", title, f"η = {eta}", "", tuple(blocks), "S2 1.3 · S4", id="card-U"),)
+    return (Card("U", title, f"η {eta}", "", tuple(blocks), "S2 1.3 · S4", id="card-U"),)
 
 
 def _update_row(one: Json) -> tuple[Cell, ...]:
@@ -221,21 +251,26 @@ def _update_row(one: Json) -> tuple[Cell, ...]:
 def _step(card: Json, layout: Layout) -> Worked:
     worked = card["worked"]
     sub = Word(f"{worked['name']}[{', '.join(map(str, worked['index']))}]")
-    theta: Box = Scripts(Word("θ"), sub=sub)
+    composer = layout.composer(_number_of(layout, worked))
+    own = theta_entry(layout.document, composer, worked["name"], worked["index"])
+    theta: Box = own or Scripts(Word("θ"), sub=sub)
     grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
     symbols = row(theta, Sign("−"), Word("η"), grad)
-    product = row(
-        figure(card["eta"]), Sign("·"), Sign("("), figure(worked["gradient"]), Sign(")"), binds=PRODUCT
-    )
+    step = times(number(card["eta"]), number(worked["gradient"]))
+    after = float(worked["after"])
+    line = line_of(replace(total((number(worked["theta"]), minus(step))), value=after))
+    result = short(after)
     return Worked(
         left=theta,
         symbols=symbols,
-        numbers=row(figure(worked["theta"]), Sign("−"), product),
-        result=short(float(worked["after"])),
-        exact=False,
+        numbers=Printer(layout.composer(), samples=False, digits=line.digits).numbers(line.element),
+        result=result,
+        exact=equality(result, line.outcome()) == "=",
+        as_given=line.is_exact(),
+        relation="←",
         why=Say(
-            "the entry with the largest gradient of the parameter that moves most",
-            "移动最多的参数中梯度最大的元素",
+            "of the parameter that moves most the entry whose gradient is largest in magnitude",
+            "移动最多的参数中，梯度绝对值最大的元素",
         ),
         quantity=worked["name"],
         index=tuple(worked["index"]),
@@ -243,25 +278,51 @@ def _step(card: Json, layout: Layout) -> Worked:
     )
 
 
+def _number_of(layout: Layout, worked: Json) -> int:
+    """The number of the layer whose parameter is worked out."""
+    layer = worked["name"].rpartition(".")[0]
+    return int(next(card["number"] for card in layout.document["cards"] if card["layer"] == layer))
+
+
 def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
-    m = card["training_size"]
+    m, letter = card["training_size"], render_text.render(_letter(layout, "training size"))
     scale = (
         Say(
-            f"It is divided by m = {m}, the size of the training set (seed 002).",
-            f"除以训练集大小 m = {m}（种子 002）。",
+            f"It is divided by {letter} = {m}, the size of the training set (seed 002).",
+            f"除以训练集大小 {letter} = {m}（种子 002）。",
         )
         if card["per_sample"]
-        else Say("It is not divided by m (seed 001).", "不除以 m（种子 001）。")
+        else Say(f"It is not divided by {letter} (seed 001).", f"不除以 {letter}（种子 001）。")
     )
     said = Say(
-        f"The penalty {card['title']} adds {short(card['adds'], 6)} to J, and its own gradient to that of "
-        f"every weight; "
-        "biases are free. ",
-        f"惩罚项 {card['title']} 使 J 增加 {short(card['adds'], 6)}，并把自己的梯度加到每个权重的梯度上；偏"
-        f"置不受惩罚。",
+        f"The penalty {card['title']} adds {short(card['adds'], 6)} to {layout.notation.loss}, and its own "
+        "gradient to that of every weight; biases are free. ",
+        f"惩罚项 {card['title']} 使 {layout.notation.loss} 增加 {short(card['adds'], 6)}，"
+        "并把自己的梯度加到每个权重的梯度上；偏置不受惩罚。",
     )
-    yield Paragraph(said + scale)
+    yield Paragraph(said + scale, id="update-penalty")
     for one in card["parts"]:
         reference = "S1 · S2 1.2.3" if one["part"] == "value" else "S1 · S2 2.6.1"
-        box = layout.equation_box(one, general=True)
-        yield Formula(box, "general", reference, id=f"penalty-{one['part']}")
+        box, note = layout.equation_box(one, general=True), None
+        if one["part"] == "value":
+            box, note = _over_all_weights(layout, one)
+        yield Formula(box, "general", reference, note, id=f"penalty-{one['part']}")
+
+
+def _letter(layout: Layout, role: str) -> Box:
+    return layout.composer().letter(layout.notation.letter(Symbol(role, role, "scalar")))
+
+
+def _over_all_weights(layout: Layout, one: Json) -> tuple[Box, Say]:
+    """Ω as the sum over the weight arrays, and which they are."""
+    composer, names = layout.composer(), layout.document["penalty"]["on"]
+    own = next(s for s in layout.equation(one).right.symbols if s.role.startswith("parameter "))
+    W = composer.letter(layout.notation.letter(own))
+    inner = fenced(composer.box(layout.equation(one).right), BIG)
+    box = row(Word("Ω"), Sign("="), Under(Sign("∑"), W), inner, binds=BIG)
+    shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+    return box, Say(
+        f"The sum is over the {len(names)} weight arrays {shown}." if len(names) > 1 else
+        f"The network has one weight array, {shown}.",
+        f"对 {len(names)} 个权重数组求和：{shown}。",
+    )  # fmt: skip

@@ -22,26 +22,27 @@ from chainrule.explaining.blocks import (
     same,
     say_from,
 )
-from chainrule.explaining.numbers import short
-from chainrule.formulas.boxes import Word
+from chainrule.explaining.numbers import equals, short
+from chainrule.formulas.boxes import Sign, Word, tight
 
 Json = Mapping[str, Any]
 FOLDED_ABOVE = 40  # rows
 
 
-def flow_blocks(document: Json) -> tuple[Block, ...]:
-    """The section's blocks."""
+def flow_blocks(document: Json, m: str = "m") -> tuple[Block, ...]:
+    """The section's blocks.  m: the letter of the batch's size."""
     flow, findings = document["flow"], document["findings"]
+    limits = _limits(flow)
     said = Say(
-        "δ is per sample here, without 1/m. Gain: ‖δ of the input‖ / ‖δ of the output‖ of the layer; of a "
-        "layer with "
-        "weights it is ρ_W, of an activation ρ_f′, and along a chain they multiply.",
-        "这里的 δ 是每个样本的，不含 1/m。增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的层记作 ρ_W，对激活"
-        "层记作 ρ_f′，沿链相乘。",
+        f"{m}·δ is δ of single samples: 1/{m} is taken out, so that its size does not depend on the batch. "
+        "Gain: ‖δ of the input‖ / ‖δ of the output‖ of the layer; of a layer with weights it is ρ_W, of an "
+        f"activation ρ_f′, and along a chain they multiply.{limits.en}",
+        f"{m}·δ 是单个样本的 δ：去掉了 1/{m}，大小与批量无关。增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的"
+        f"层记作 ρ_W，对激活层记作 ρ_f′，沿链相乘。{limits.zh}",
     )
-    chart = _chart(flow)
+    chart = _chart(flow, m)
     drawn = (chart,) if chart.labels else ()  # one layer whose δ is that of the loss, or zeros alone
-    blocks: list[Block] = [Paragraph(said), *drawn, _layers(flow), _parameters(flow)]
+    blocks: list[Block] = [Paragraph(said, id="flow-text"), *drawn, _layers(flow, m), _parameters(flow)]
     if not findings:
         blocks.append(Paragraph(Say("No rule of the doctor found anything.", "诊断规则没有发现问题。")))
     return (*blocks, *map(finding_block, findings))
@@ -53,17 +54,34 @@ def finding_block(finding: Json) -> Finding:
     return Finding(cast(Level, finding["level"]), what, why, cure)
 
 
-def _chart(flow: Json) -> Bars:
-    """log10 of the RMS of δ, from the first layer to the last."""
+def _limits(flow: Json) -> Say:
+    """Below which f′ an entry counts as saturated, for the activations that there are."""
+    found = {
+        f"{one['class']} {short(one['saturated_below'])}": None
+        for one in flow["layers"]
+        if one["saturated"] is not None
+    }
+    if not found:
+        return same("")
+    listed = ", ".join(found)
+    return Say(
+        f" Saturated: the share of entries with f′ below a limit: {listed}.",
+        f"饱和：f′ 小于界限的元素所占比例；界限：{listed}。",
+    )
+
+
+def _chart(flow: Json, m: str) -> Bars:
+    """log10 of the RMS of m·δ, from the first layer to the last."""
     rows = [one for one in flow["layers"] if one["delta"] and one["delta"]["rms"]]
     values = np.array([[math.log10(one["delta"]["rms"])] for one in rows]).reshape(-1, 1)
-    title = Say("log₁₀ of RMS δ, layer by layer", "各层 δ 的均方根的 log₁₀")
-    return Bars(Word("δ"), title, tuple(str(one["name"]) for one in rows), values, id="flow-chart")
+    title = Say(f"log₁₀ of the RMS of {m}·δ, layer by layer", f"各层 {m}·δ 的均方根的 log₁₀")
+    symbol = tight(Word(m), Sign("·"), Word("δ"))
+    return Bars(symbol, title, tuple(str(one["name"]) for one in rows), values, id="flow-chart")
 
 
-def _layers(flow: Json) -> Table:
+def _layers(flow: Json, m: str) -> Table:
     head: tuple[Cell, ...] = (
-        Say("layer", "层"), Say("RMS of output", "输出均方根"), Say("RMS of δ", "δ 的均方根"),
+        Say("layer", "层"), Say("RMS of output", "输出均方根"), Say(f"RMS of {m}·δ", f"{m}·δ 的均方根"),
         Say("relative to the top", "相对顶层"), Say("gain", "增益"), Say("saturated", "饱和"),
         Say("dead", "死亡"), Say("zeros of δ", "δ 为零"), same("NaN, ∞"),
     )  # fmt: skip
@@ -99,14 +117,19 @@ def _parameters(flow: Json) -> Table:
     rows = tuple(
         (
             f"{one['layer']}.{one['name']}" if "." not in one["name"] else one["name"],
-            _number(one["step_ratio"]), _number(one["penalty_share"]), _number(one.get("snr")),
+            _number(one["step_ratio"]), _number(one["penalty_share"]), _noise(one.get("snr")),
         )
         for one in flow["parameters"]
     )  # fmt: skip
     optimizer = flow["optimizer"]
-    told = f"{optimizer['name']}, η = {_number(optimizer['rate'])}"
+    told = f"{optimizer['name']}, η {equals(float(optimizer['rate']), 3)}"
     caption = Say(f"Parameter by parameter; the step is one of {told}", f"逐参数；步长取自 {told}")
     return Table(head, rows, (1, 2, 3), caption, folded=len(rows) > FOLDED_ABOVE, id="flow-parameters")
+
+
+def _noise(snr: float | None) -> Cell:
+    """‖mean‖² over the variance; its estimate without bias is at most 0 where the batches show no mean."""
+    return Say("not above 0", "不大于 0") if snr == 0 else _number(snr)
 
 
 def _number(value: float | None) -> str:

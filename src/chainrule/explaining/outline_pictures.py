@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,14 @@ def _block(document: Json, picture: Json, name: str, letter: Callable[[str], Box
     values = _values(document, picture)
     symbol, title = letter(picture["quantity"]), _title(picture)
     if picture["kind"] == "bars":
-        return _bars(values[0], picture, symbol, title, name)
+        first = _first(document, picture)
+        made = _bars(values[0], picture, symbol, title, first, name)
+        # There i numbers the units, and b the samples.
+        groups = tuple(f"b = {sample}" for sample in picture["samples"])
+        return replace(made, groups=groups) if "theta" in document else made
     if picture["kind"] == "matrix":
         return _matrix(values[0], picture, symbol, document["tensors"][picture["quantity"]], name)
-    return _maps(values, picture, symbol, title, name)
+    return _maps(values, picture, symbol, title, _first(document, picture), name)
 
 
 def _values(document: Json, picture: Json) -> list[Array]:
@@ -71,20 +76,44 @@ def _title(picture: Json) -> Say:
         name = quantity.removeprefix("gradient:")
         return Say(f"the gradient of {name}", f"{name} 的梯度")
     if quantity == "input of":
-        return Say(
-            "The input with its winners: ● won a window, ◇ ties, ×n lies in n windows",
-            "输入及其胜者：● 在窗口中取胜，◇ 并列，×n 位于 n 个窗口中",
-        )
+        return _windows(picture)
     if "." in quantity:
         return Say(f"the parameter {quantity}", f"参数 {quantity}")
     return Say(f"the output of {quantity}", f"{quantity} 的输出")
 
 
-def _bars(values: Array, picture: Json, symbol: Box, title: Say, name: str) -> Bars:
+def _first(document: Json, picture: Json) -> tuple[int, ...]:
+    """Where the indices of a picture's tensor begin."""
+    tensor = document["tensors"].get(picture["quantity"], {})
+    return tuple(tensor.get("origin", (0,) * 4))
+
+
+_SIGNS = {
+    "winner": Say("● won a window", "● 在窗口中取胜"),
+    "tie": Say("◇ ties", "◇ 并列"),
+    "overlap": Say("×n lies in n windows", "×n 位于 n 个窗口中"),
+}
+
+
+def _windows(picture: Json) -> Say:
+    """The title of a pool's input, with the signs that are on it: a mean has no winners."""
+    there = {mark["kind"] for mark in picture["marks"]}
+    signs = [said for kind, said in _SIGNS.items() if kind in there]
+    title = (
+        Say("The input with its winners", "输入及其胜者") if "winner" in there else Say("The input", "输入")
+    )
+    if not signs:
+        return title
+    return title + Say(": " + ", ".join(one.en for one in signs), "：" + "，".join(one.zh for one in signs))
+
+
+def _bars(
+    values: Array, picture: Json, symbol: Box, title: Say, first: tuple[int, ...], name: str
+) -> Bars:
     return Bars(
         symbol,
         title,
-        labels=tuple(map(str, picture["entries"])),
+        labels=tuple(str(entry + first[0]) for entry in picture["entries"]),
         values=values,
         groups=tuple(f"i = {sample}" for sample in picture["samples"]),
         left_out=picture["left_out"],
@@ -113,7 +142,9 @@ def _gap(shown_: list[int], size: int) -> int | None:
     return EDGE if len(shown_) < size else None
 
 
-def _maps(values: list[Array], picture: Json, symbol: Box, title: Say, name: str) -> Maps:
+def _maps(
+    values: list[Array], picture: Json, symbol: Box, title: Say, first: tuple[int, ...], name: str
+) -> Maps:
     marks = tuple(Mark(m["row"], m["column"], m["kind"], m["text"]) for m in picture.get("marks", ()))
     scale = max((float(np.nanmax(np.abs(one), initial=0.0)) for one in values), default=0.0)
     panels = tuple(
@@ -123,4 +154,5 @@ def _maps(values: list[Array], picture: Json, symbol: Box, title: Say, name: str
     axes = (picture["axes"][0], picture["axes"][1])
     scale = scale if math.isfinite(scale) else 0.0
     left_out = picture.get("left_out", 0)
-    return Maps(symbol, title, panels, scale, left_out, picture["quantity"], axes, id=name)
+    begin = (first[axes[0]], first[axes[1]])
+    return Maps(symbol, title, panels, scale, left_out, picture["quantity"], axes, begin, id=name)

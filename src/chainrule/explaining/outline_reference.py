@@ -19,12 +19,16 @@ from chainrule.explaining.blocks import (
     say_from,
 )
 from chainrule.explaining.notation_rows import symbols_in_order
-from chainrule.explaining.outline_cards import Layout
-from chainrule.explaining.outline_ends import loss_equation
+from chainrule.explaining.outline_cards import Layout, outside, told_apart
+from chainrule.explaining.outline_ends import loss_equation, of_batch
+from chainrule.explaining.outline_theta import a_0, about_theta, all_layers, theta_letter
+from chainrule.explaining.theta_form import theta_layers
+from chainrule.explaining.theta_formulas import in_general
 from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol, broadcast_samples
-from chainrule.formulas.boxes import Box, Numeral, listed
+from chainrule.formulas.boxes import Box, Numeral, Sign, Word, listed, tight
 from chainrule.formulas.exchange import unpack
 from chainrule.formulas.places import NOWHERE
+from chainrule.formulas.printing import compose
 
 Json = Mapping[str, Any]
 LONG = 40  # rows: a longer table is shown on demand
@@ -38,17 +42,21 @@ SOURCES = {"seed000": "S0", "ufldl": "S1 (UFLDL)", "ng": "S2 (Ng)", "matrix": "S
 def notation_section(layout: Layout) -> Section:
     """Letters in every notation, this report's first; the same formulas; the conventions in force."""
     own = layout.notation
-    others = [notation for name, notation in NOTATIONS.items() if name != own.name]
+    meta = layout.document["meta"]
+    others = [told_apart(notation, meta) for name, notation in NOTATIONS.items() if name != own.name]
     layouts = [replace(layout, notation=notation, _trees={}) for notation in (own, *others)]
     rows = layout.document["notation"]
-    blocks: list[Block] = [_letters(layouts, rows["letters"])]
+    with_theta = frozenset(one.name for one in theta_layers(layout.document))
+    blocks: list[Block] = [_letters(layouts, rows["letters"], with_theta)]
+    blocks += about_theta(layout.document)
     if rows["formulas"]:
-        blocks.append(_formulas(layouts, rows["formulas"]))
+        blocks.append(_formulas(layouts, rows["formulas"], with_theta))
     blocks.append(_conventions(layout.document["conventions"]))
     return Section(Say("Notation and conventions", "记号与约定"), tuple(blocks), id="notation")
 
 
-def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
+def _letters(layouts: list[Layout], rows: list[Json], own: frozenset[str]) -> Table:
+    """own: the layers that a notation may write with Θ."""
     head: tuple[Cell, ...] = (
         Say("meaning", "含义"),
         *(_source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)),
@@ -56,7 +64,7 @@ def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
     body: list[tuple[Cell, ...]] = [
         (
             say_from(row["meaning"]),
-            *(_letter(layout, unpack(row["nodes"])[row["root"]]) for layout in layouts),
+            *(_letter(layout, unpack(row["nodes"])[row["root"]], own) for layout in layouts),
         )
         for row in rows
     ]
@@ -69,7 +77,7 @@ def _letters(layouts: list[Layout], rows: list[Json]) -> Table:
         *(same(layout.notation.hadamard) for layout in layouts),
     )
     symbols = [unpack(row["nodes"])[row["root"]] for row in rows]
-    spread = [row for symbol in symbols if _is_bias(symbol) for row in _over_samples(layouts, symbol)]
+    spread = [row for symbol in symbols if _is_bias(symbol) for row in _over_samples(layouts, symbol, own)]
     caption = Say("Letters here and in other texts", "本文与其他文献的记号")
     return Table(head, (*body, *spread, first, sign), caption=caption, id="letters")
 
@@ -78,12 +86,19 @@ def _is_bias(symbol: Expression) -> bool:
     return isinstance(symbol, Symbol) and symbol.role == "parameter b"
 
 
-def _over_samples(layouts: list[Layout], bias: Expression) -> Iterator[tuple[Cell, ...]]:
+def _over_samples(
+    layouts: list[Layout], bias: Expression, own: frozenset[str]
+) -> Iterator[tuple[Cell, ...]]:
     """What seed 004 writes for a vector that all samples have, and for a sum over them."""
     hat = broadcast_samples(bias)
     yield (
         Say("the bias, copied into every column (sample)", "偏置，复制到每一列（每个样本）"),
-        *(layout.composer().box(hat, NOWHERE) for layout in layouts),
+        *(
+            a_0(layout.composer())
+            if own and layout.notation.bias_column
+            else layout.composer().box(hat, NOWHERE)
+            for layout in layouts
+        ),
     )
     yield (
         Say(
@@ -99,24 +114,39 @@ def _source(notation: Notation, *, own: bool) -> Say:
     return Say(f"{name}, here", f"{name}，本文") if own else same(name)
 
 
-def _letter(layout: Layout, symbol: Expression) -> Box:
+def _letter(layout: Layout, symbol: Expression, own: frozenset[str]) -> Box:
     assert isinstance(symbol, Symbol)
+    if own and layout.notation.bias_column:
+        found = theta_letter(symbol.role, layout.composer(), _has_others(layout, symbol.name, own))
+        if found is not None:
+            return found
     return layout.composer().letter(layout.notation.letter(symbol))
 
 
-def _formulas(layouts: list[Layout], formulas: list[Json]) -> Table:
+def _has_others(layout: Layout, name: str, own: frozenset[str]) -> bool:
+    """Whether a layer without Θ has a parameter of this name."""
+    layers = all_layers(layout.document["graph"]["layers"])
+    return any(name in layer.get("parameters", ()) and layer["name"] not in own for layer in layers)
+
+
+def _formulas(layouts: list[Layout], formulas: list[Json], own: frozenset[str]) -> Table:
     """One step per row, a notation per column."""
     head: tuple[Cell, ...] = tuple(
         _source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)
     )
-    rows = tuple(tuple(_formula(layout, one) for layout in layouts) for one in formulas)
+    rows = tuple(tuple(_formula(layout, one, own) for layout in layouts) for one in formulas)
     caption = Say("The same formulas of a dense layer", "全连接层的同一组公式")
     return Table(head, rows, caption=caption, id="same-formulas")
 
 
-def _formula(layout: Layout, one: Json) -> Cell:
-    """The formula; "" where a notation has one letter for both sides, as Ng has for δ."""
+def _formula(layout: Layout, one: Json, own: frozenset[str]) -> Cell:
+    """The formula; "" where a notation has one letter for both sides, as Ng has for δ, or one formula for
+    two, as Ng has for ∂J/∂W and ∂J/∂b.
+    """
     equation, composer = layout.equation(one), layout.composer()
+    if own and layout.notation.bias_column and not isinstance(equation.right, Symbol):
+        augmented = in_general(equation)
+        return "" if augmented is None else compose(augmented, composer)
     assert isinstance(equation.left, Symbol)
     if isinstance(equation.right, Symbol):
         letters = {composer.letter(layout.notation.letter(side)) for side in (equation.left, equation.right)}
@@ -155,9 +185,15 @@ def algorithm_section(layout: Layout) -> Section:
     for number, box in enumerate(layout.document["boxes"]):
         blocks.append(Paragraph(say_from(box["title"])))
         blocks += [
-            Formula(general.equation_box(one, general=True), "boxed", id=f"box{number + 1}-{place + 1}")
+            Formula(
+                general.equation_box(one, general=True), "boxed",
+                note=outside(general.equation(one), general=True),
+                id=f"box{number + 1}-{place + 1}",
+            )
             for place, one in enumerate(box["equations"])
-        ]
+        ]  # fmt: skip
+        if "letters" in box:
+            blocks.append(Paragraph(say_from(box["letters"]), quiet=True))
     title = Say("The algorithm, with this network's layers", "算法步骤（本网络的层号）")
     return Section(title, tuple(blocks), id="algorithm")
 
@@ -179,10 +215,11 @@ def _steps(layout: Layout) -> Iterator[Say]:
         f"Forward, from layer {lowest} to layer {last}: steps F1 to F{count}.",
         f"前向：从第 {lowest} 层到第 {last} 层，即步骤 F1 到 F{count}。",
     )
-    yield Say(
+    told = Say(
         f"J, and δ of layer {last} at the output: step L. 1/m enters here, and only here.",
         f"计算 J 与输出层（第 {last} 层）的 δ：步骤 L。1/m 只在这里出现一次。",
     )
+    yield of_batch(layout, told)
     back = [card for card in cards if f"delta:{card['layer']}" in document["tensors"]]
     if back:
         top, bottom = layout.positions[back[-1]["layer"]], layout.positions[back[0]["layer"]]
@@ -209,7 +246,10 @@ def _trace(layout: Layout) -> Table:
         Say("derived in", "推导见"),
     )  # fmt: skip
     cards = layout.document["cards"]
-    rows = [_trace_row(layout, card, "F", one) for card in cards for one in _parts(layout, card, "forward")]
+    rows = []
+    for card in cards:
+        made = [_trace_row(layout, card, "F", one) for one in _parts(layout, card, "forward")]
+        rows += made or [_untraced_row(layout, card, "F")]
     rows += [
         ("L", str(layout.last + layout.notation.input_number), layout.document["loss_card"]["class"],
          *_quantities(layout, loss_equation(layout, one), layout.last), one["reference"])
@@ -218,13 +258,28 @@ def _trace(layout: Layout) -> Table:
     for card in reversed(cards):
         if f"delta:{card['layer']}" in layout.document["tensors"]:
             made = [_trace_row(layout, card, "B", one) for one in _gradients_first(layout, card)]
-            # The δ of an activation stands in ③ of the layer above already.
-            rows += made if [row[3] for row in made] != [rows[-1][3]] else []
+            rows += made or [_untraced_row(layout, card, "B")]
+    rows += list(_update_rows(layout))
     for at in range(len(rows) - 1, 0, -1):  # a step is named once
         if rows[at][0] == rows[at - 1][0]:
             rows[at] = ("", "", "", *rows[at][3:])
     caption = Say("Every step, and what it is computed from", "每一步计算什么、依据什么")
     return Table(head, tuple(rows), right=(1,), caption=caption, folded=len(rows) > LONG, id="trace")
+
+
+def _untraced_row(layout: Layout, card: Json, direction: str) -> tuple[Cell, ...]:
+    """A step that is computed by code without formulas."""
+    step = f"{direction}{layout.positions[card['layer']]}"
+    number = str(card["number"] + layout.notation.input_number)
+    return (step, number, card["layer"], Say("by code of its own", "由自己的代码计算"), "", "")
+
+
+def _update_rows(layout: Layout) -> Iterator[tuple[Cell, ...]]:
+    """Step U."""
+    if layout.document["update"]["rows"]:
+        grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), Word("θ"))
+        of = listed(Word("θ"), Word("η"), grad, spaced=True)
+        yield ("U", "", Say("every parameter", "每个参数"), Word("θ"), of, "S2 1.3 · S4")
 
 
 def _gradients_first(layout: Layout, card: Json) -> list[Json]:

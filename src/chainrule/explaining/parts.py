@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chainrule.explaining import choose, texts
 from chainrule.explaining.blocks import Say
 from chainrule.explaining.choose import Choice
+from chainrule.explaining.penalised import ADDED, NO_PENALTY, PART, REFERENCE, Penalised, data_gradient
 from chainrule.explaining.worked import element_json
 from chainrule.formulas import Equation, Expression, Named, Over, Symbol, substitute, trace, walk
 from chainrule.formulas.elements import Reader
@@ -34,7 +35,8 @@ MOST_TERMS = 20_000
 class Derivation:
     """What the parts of one layer are made of: its pass, what arrives at its output, the pass before it in
     its chain (None at the start), the sample in focus, and whether it is the first layer of the network.
-    asked: an entry of the output that is worked out instead of the largest.
+    asked: an entry of the output that is worked out instead of the largest.  branch: the number, from 1, of
+    the branch of a composite that the layer begins, else 0.  penalised: what the penalty acts on.
     """
 
     one: Pass
@@ -44,6 +46,8 @@ class Derivation:
     first: bool
     below: str = ""  # the tensor that `before` reads
     asked: tuple[int, ...] | None = None
+    branch: int = 0
+    penalised: Penalised = NO_PENALTY
 
     @property
     def bindings(self) -> dict[str, Any]:
@@ -68,9 +72,37 @@ def leaf_parts(own: Derivation) -> dict[str, list[Json]]:
     for key, equation in formulas.equations.items():
         if key in ("forward", "delta"):
             continue
-        choices = [choose.largest(np.asarray(reader.value(equation.right)), None)]
-        parts.append(part(key, layer, equation, reader, f"gradient:{name}.{key}", choices))
+        parts += gradient_parts(layer, key, equation, reader, f"{name}.{key}", own.penalised)
     return {"forward": [forward], "backward": parts}
+
+
+def gradient_parts(
+    layer: Layer,
+    key: str,
+    equation: Equation,
+    reader: Reader,
+    name: str,
+    penalised: Penalised,
+    share: tuple[Symbol, Choice] | None = None,
+) -> list[Json]:
+    """The formula of a gradient; of a penalised parameter that of the data's share, and then that of ∂J/∂W.
+
+    share: of a sum over steps of which one is worked out, the letter of what that step gives and the entry.
+    """
+    found = penalised.part(name, key)
+    quantity, choice = f"gradient:{name}", choose.largest(np.asarray(reader.value(equation.right)), None)
+    if found is not None:
+        quantity, choice = f"data {quantity}", (found[2][0], choose.LARGEST_OF_J)
+        equation = data_gradient(equation)
+    left, choice = (None, choice) if share is None else share
+    own = part(key, layer, equation, reader, quantity if share is None else "", [choice])
+    if left is not None:
+        own["worked_left"] = [left.name, left.role, left.kind]
+    if found is None:
+        return [own]
+    whole, values, largest = found
+    added = part(f"{key}{PART}", layer, whole, values, f"gradient:{name}", [largest], ADDED)
+    return [own, added | {"reference": REFERENCE}]
 
 
 def traced(layer: Layer, given: Mapping[str, Any]) -> Any:
@@ -176,6 +208,11 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
     layer, sample = own.one.layer, own.sample
     before, why = own.before, texts.INPUT_GRADIENT if own.first else None
     below = "input" if own.first else "" if before is None else before.name
+    if (
+        own.branch
+    ):  # another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card
+        equation = handed_down(equation, own.branch)
+        why = Say(*(f"{a} {b}" for a, b in _pairs(texts.why(layer, "delta"), texts.of_branch(own.branch))))
     joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)
     arriving = np.asarray(reader.value(equation.right))
     choices = [choose.largest(arriving, sample)]
@@ -189,10 +226,17 @@ def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
     elif hasattr(layer, "window") and hasattr(layer, "grid"):
         contrast = choose.window_contrast(layer, own.one.x, sample)
         choices += [contrast] if contrast else []
-    found = part("delta", layer, equation, reader, f"delta:{below}", choices, why)
+    quantity = "" if own.branch or not below else f"delta:{below}"
+    found = part("delta", layer, equation, reader, quantity, choices, why)
     if joined is not None:
         found["general"] = _general(own, equation)
     return found
+
+
+def handed_down(equation: Equation, branch: int) -> Equation:
+    """∂J/∂x of the first layer of a branch as what that branch hands down: δ_1, δ_2, ..."""
+    kind = equation.left.kind if isinstance(equation.left, Symbol) else "array"
+    return replace(equation, left=Symbol(f"δ{branch}", f"δ_{branch}", kind))
 
 
 def _general(own: Derivation, joined: Equation) -> Json:

@@ -45,8 +45,8 @@ def pictures_of(one: Pass, sample: int, *, first: bool = False) -> list[Json]:
         found += _winners(one, sample)
     for key, value in one.given.items():
         if key in layer.parameters(one.x.shape[:-1]):
-            found += _parameter(np.asarray(value), f"{name}.{key}", "forward")
-            found += _parameter(np.asarray(value), f"gradient:{name}.{key}", "gradients")
+            found += of_parameter(np.asarray(value), f"{name}.{key}", "forward")
+            found += of_parameter(np.asarray(value), f"gradient:{name}.{key}", "gradients")
     return found
 
 
@@ -79,7 +79,7 @@ def _output(value: Array, quantity: str, sample: int, on: str) -> list[Json]:
     return []
 
 
-def _parameter(value: Array, quantity: str, on: str) -> list[Json]:
+def of_parameter(value: Array, quantity: str, on: str) -> list[Json]:
     """Kernels as maps, a matrix as numbers where it is small and as one map where it is not."""
     if value.ndim == 4 and value.shape[1] * value.shape[2] > 1:
         return [{"kind": "maps", "quantity": quantity, "on": on, "axes": [1, 2], "channels": MOST_MAPS}]
@@ -108,6 +108,8 @@ def _winners(one: Pass, sample: int) -> list[Json]:
     for row, column in np.argwhere(covered > 1):
         text = f"×{covered[row, column]}"
         marks.append({"row": int(row), "column": int(column), "kind": "overlap", "text": text})
+    if not marks:  # the plain input is shown already
+        return []
     return [
         {
             "kind": "maps", "quantity": "input of", "layer": one.name, "sample": sample, "on": "backward",

@@ -14,10 +14,12 @@ from chainrule.errors import DataError, FileError, ShapeError, describe
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import Outline
 from chainrule.explaining.document import Task, document_of
+from chainrule.explaining.numbers import equals
 from chainrule.explaining.outline import language_from, outline
 from chainrule.explaining.writing import PathLike, write_text, write_with_pictures
 from chainrule.formulas import trace
 from chainrule.formulas.notation import notation_from
+from chainrule.keywords import teach
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, training_size_from
@@ -31,6 +33,7 @@ CHECKS = {"sampled": 8, "full": "all"}
 MANY_PARAMETERS = 40
 
 
+@teach("explain(net, X, y), and the others by name")
 def explain(
     net: Network,
     X: Any,
@@ -220,8 +223,8 @@ class Report:
         meta = self.document["meta"]
         check = "check passed" if self.ok else "CHECK FAILED"
         return (
-            f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J = "
-            f"{self.document['loss']['J']:.6g}, {check}; "
+            f"Report: {meta['parameters']:,} parameters, {meta['samples']} samples, J "
+            f"{equals(float(self.document['loss']['J']), 6)}, {check}; "
             "print(report), report.html('report.html'), report.print(step=True)"
         )
 
@@ -273,9 +276,9 @@ def _check_formulas(name: str, owner: Loss | Penalty | None) -> None:
 
 def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
     """The row in focus."""
-    if sample == "worst":
+    if isinstance(sample, str) and sample == "worst":
         labels = np.asarray(y)
-        values = [net.loss(X[[i]], labels[[i]], loss=loss) for i in range(len(X))]
+        values = [net.loss(X[[i]], labels[[i]], loss=loss, allow_nonfinite=True) for i in range(len(X))]
         return int(np.argmax(np.nan_to_num(values, nan=np.inf)))
     if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
         raise ValueError(f"sample must be 'worst' or the number of a row of X, received {describe(sample)}")
@@ -299,11 +302,11 @@ def _entries(net: Network, check: str | bool) -> int | str | None:
 
 
 def _bytes(budget: int | str) -> int:
-    text = str(budget).strip().upper().removesuffix("B")
-    scale = {"K": 1_000, "M": 1_000_000}.get(text[-1:], 1)
     try:
+        text = str(budget).strip().upper().removesuffix("B")
+        scale = {"K": 1_000, "M": 1_000_000}.get(text[-1:], 1)
         size = float(text.rstrip("KM")) * scale
-    except ValueError:
+    except ValueError:  # also an integer of more digits than Python prints
         size = -1.0
     if isinstance(budget, bool) or not 10_000 <= size <= 1e9:
         raise ValueError(f"budget must be a size such as '2MB' or 500_000 bytes, received {describe(budget)}")
@@ -319,7 +322,7 @@ def _elements(net: Network, element: Any) -> dict[str, tuple[int, ...]]:
     shapes, found = net.shapes, {}
     for name, index in element.items():
         if name not in shapes:
-            raise ShapeError(f"element names the layer {name!r}; there are {', '.join(shapes)}")
+            raise ShapeError(f"element names the layer {describe(name)}; there are {', '.join(shapes)}")
         entry = np.atleast_1d(np.asarray(index))
         shape = shapes[name]
         whole = entry.dtype.kind in "iu" and entry.shape == (len(shape),)

@@ -17,6 +17,8 @@ Shapes = Mapping[str, list[int]]
 PRODUCTS = ("matmul", "correlate", "step_products", "mix_steps")
 # A sum over the samples is a product with a column of ones (seed 004 §6): (16×5) (5×1) → (16×1).
 ONES = "sum_samples"
+# How many rows and columns the value has more than the operand: a with a_0, Θ without column 0 (seed 002).
+AUGMENTED = {"with_ones": (1, 0), "without_bias": (0, -1)}
 
 
 def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bool) -> Box | None:
@@ -74,6 +76,10 @@ class ShapeComposer(Composer):
             case Operation(_, (inner,)) if (matrix := summed(node)) is not None:
                 ones = shape([self.shapes[matrix.name][-1], 1])
                 return row(self.box(inner, at), ones, binds=PRODUCT)
+            case Operation(rule, (Symbol() as inner,)) if rule.name in AUGMENTED:
+                rows, columns = self.shapes[inner.name]
+                more, wider = AUGMENTED[rule.name]
+                return shape([rows + more, columns + wider])
             case Operation(rule, operands) if rule.name == "broadcast_samples":
                 return self.box(operands[0], NOWHERE)
         return super()._layout(node, at)

@@ -19,11 +19,11 @@ from chainrule.explaining.numbers import short
 _ROW = 36
 _TOP = 40
 _LANE = 20
-_NAME, _SHAPE, _PARAMETERS, _PROFILE = 200, 160, 62, 150  # widths of the columns
+_NAME, _SHAPE, _PARAMETERS, _PROFILE = 200, 160, 62, 140  # widths of the columns
 _GAP = 22
 
 _HEADS = (Say("layer", "层"), Say("shape", "形状"), Say("parameters", "参数"))
-_SIZE = Say("{} per entry", "每元素的 {}")
+_SIZE = Say("RMS of {}", "{} 的均方根")
 _SIGNS = {"sum": "+", "concat": "‖"}
 
 
@@ -69,7 +69,7 @@ def chain(block: Chain, voice: Voice, links: Mapping[str, str] | None = None) ->
     names = 24 + _LANE * (layout.lanes - 1) + 14
     shapes = names + _NAME
     parameters = shapes + _SHAPE + _PARAMETERS
-    profiles = (parameters + _GAP, parameters + _PROFILE + 2 * _GAP)
+    profiles = (parameters + _GAP, parameters + _PROFILE + 3 * _GAP - 2)  # two ticks stand between them
     width = profiles[1] + _PROFILE + 10
     height = _TOP + _ROW * (len(layout.rows) - 1) + 30
     parts = [_edge(edge, layout) for edge in layout.edges]
@@ -84,7 +84,7 @@ def chain(block: Chain, voice: Voice, links: Mapping[str, str] | None = None) ->
         address = (links or {}).get(node.name)
         text = f'<a href="{escape(address)}">{text}</a>' if address else text
         parts.append(f'<g class="node"{attributes(data_layer=node.name)}>{_dot(node, lane, row)}{text}</g>')
-    for kind, symbol, at in (("x", "x", profiles[0]), ("delta", "δ", profiles[1])):
+    for kind, symbol, at in (("x", "x", profiles[0]), ("delta", "m·δ", profiles[1])):
         sizes = [None if node is None else getattr(node, f"size_{kind}") for node, _ in layout.rows]
         head = Say(*(getattr(_SIZE, tongue).format(symbol) for tongue in ("en", "zh")))
         parts += _profile(sizes, at, height, kind, voice.tspans(head))
@@ -138,7 +138,7 @@ def _texts(node: ChainNode, row: int, at: tuple[int, int, int]) -> str:
     return (
         f"<title>{escape(whole)}</title>"
         f'<text class="name" x="{at[0]}" y="{y - 1}">{escape(_cut(node.name, 20))}{times}</text>'
-        f'<text class="label quiet" x="{at[0]}" y="{y + 13}">{escape(_cut(node.title, 32))}</text>'
+        f'<text class="label quiet" x="{at[0]}" y="{y + 13}">{escape(_cut(node.title, 29))}</text>'
         f'<text class="label" x="{at[1]}" y="{y + 5}">{escape(_cut(node.shape, 30))}</text>'
         f'<text class="number" x="{at[2]}" y="{y + 5}">{number}</text>'
     )

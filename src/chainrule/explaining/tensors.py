@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.norms import norm
+
 Array = NDArray[np.float64]
 Tensor = dict[str, Any]
 
@@ -47,8 +49,7 @@ def statistics(array: Array) -> dict[str, float | str]:
     if not array.size:
         return {"min": 0.0, "mean": 0.0, "max": 0.0, "norm": 0.0}
     with np.errstate(all="ignore"):
-        norm = np.sqrt(np.sum(array**2))
-        found = {"min": array.min(), "mean": array.mean(), "max": array.max(), "norm": norm}
+        found = {"min": array.min(), "mean": array.mean(), "max": array.max(), "norm": norm(array)}
     return {name: _plain(float(value)) for name, value in found.items()}
 
 

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from chainrule.errors import describe
 from chainrule.explaining.blocks import (
     Bars,
     Block,
@@ -74,7 +75,7 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     names = [card.step for card in cards]
     if isinstance(step, str):
         if step not in names:
-            raise ValueError(f"step must be one of {', '.join(names)}, received {step!r}")
+            raise ValueError(f"step must be one of {', '.join(names)}, received {describe(step)}")
         _print("\n".join(writer.block(cards[names.index(step)])), out)
         return
     if not (out.isatty() and sys.stdin.isatty()):
@@ -166,9 +167,10 @@ class Writer:
         if block.why is not None:
             yield from self._wrapped(f"{self.line(block.why)}:", "    ")
         left, symbols, numbers = map(render_text.render, (block.left, block.symbols, block.numbers))
-        yield from self._formula_lines(symbols, f"    {left} = ")
-        sign = "=" if block.exact else "≈"
-        yield from self._formula_lines(f"{numbers} {sign} {block.result}", f"    {' ' * cell_width(left)} = ")
+        first, second, last = block.signs
+        yield from self._formula_lines(symbols, f"    {left} {first} ")
+        indent = f"    {' ' * cell_width(left)} {second} "
+        yield from self._formula_lines(f"{numbers} {last} {block.result}", indent)
         if block.terms:
             most = max(len(factors) for _, factors, _ in block.terms)
             rows = [
@@ -177,7 +179,7 @@ class Writer:
                 else [self._term(what, factors), *[""] * most, value]
                 for what, factors, value in block.terms
             ]
-            rows.append(["Σ", *[""] * most, block.total])
+            rows.append([block.sum_sign, *[""] * most, block.total])
             right = range(1, most + 2)
             yield from (f"      {line}" for line in text_table(rows, right, (len(rows) - 2,)).split("\n"))
 
@@ -232,6 +234,7 @@ class Writer:
         ]
         columns = [min(panel.values.shape[1], room) for panel in shown]
         each = columns if self.colour else [2 * count for count in columns]
+        each = [max(count, cell_width(panel.title)) for count, panel in zip(each, shown, strict=True)]
         keep = 1
         while keep < len(shown) and sum(each[: keep + 1]) + 3 * keep + 6 <= self.width:
             keep += 1

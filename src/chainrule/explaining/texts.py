@@ -147,6 +147,7 @@ WHY: dict[tuple[str, str], Say] = {
 GENERAL: dict[str, Say] = {
     "forward": Say("What the layer computes.", "本层的计算。"),
     "delta": Say("What the layer hands down.", "本层向下传回的 δ。"),
+    "delta of": Say("What goes back to where this was computed.", "传回到计算它的地方的 δ。"),
     "gradient": Say("What the parameter gets, added up over the samples.", "参数得到的梯度，对样本求和。"),
 }
 INPUT_GRADIENT = Say(
@@ -157,6 +158,15 @@ HADAMARD = Say(
     "Both steps in one line: back through the layer, then times f′ of the one below at its own z.",
     "两步合成一行：先经过本层传回，再乘以下层在自己的 z 处的 f′。",
 )
+
+
+def of_branch(number: int) -> Say:
+    """Behind the first layer of a branch: what it hands down is a share."""
+    return Say(
+        f"This is what branch {number} hands down; the shares of all branches add up to the derivative by "
+        "their input.",
+        f"这是第 {number} 个分支传回的份额；各分支的份额相加才是对它们共同输入的导数。",
+    )
 
 
 def kinds(layer: Layer) -> list[str]:
@@ -172,4 +182,4 @@ def reference(layer: Layer, part: str) -> str:
 def why(layer: Layer, part: str) -> Say:
     """One sentence on why the formula is so."""
     found = next((WHY[kind, part] for kind in kinds(layer) if (kind, part) in WHY), None)
-    return found or GENERAL.get(part, GENERAL["gradient"])
+    return found or GENERAL.get("delta of" if part.startswith("delta of ") else part, GENERAL["gradient"])

@@ -1,17 +1,19 @@
 """One element of a formula worked out: from a tree and an index to JSON, and from JSON to boxes.
 
-left = symbols = numbers = result; where the element is a sum, the table of its terms, which add up exactly as
-printed.  The index of the sample is shown only where samples mix (gradients): elsewhere all are of one.
+left = symbols = numbers = result, "≈" where what follows is rounded; where the element is a sum, the table of
+its terms, which add up exactly as printed.  The index of the sample is shown only where samples mix
+(gradients): elsewhere all are of one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chainrule.explaining.as_shown import SHOWN, hides_terms, line_of
 from chainrule.explaining.blocks import Say, Worked
-from chainrule.explaining.numbers import column, is_exact, short
+from chainrule.explaining.numbers import DIGITS, adds_up, column, equality, short
 from chainrule.formulas.boxes import (
     BIG,
     LETTER,
@@ -36,8 +38,14 @@ from chainrule.formulas.element import Element
 from chainrule.formulas.expression import Symbol
 
 Json = dict[str, Any]
-SHOWN = 3  # terms of a sum written out in a line; the table has more of them
 _SIGNS = {"maximum": "max", "minimum": "min", "max": "max"}
+# (symbol, None for a named intermediate; how many indices) -> the number that each of them begins with.
+First = Callable[[Symbol | None, int], Sequence[int]]
+
+
+def from_zero(symbol: Symbol | None, axes: int) -> Sequence[int]:
+    """Indices count from 0."""
+    return (0,) * axes
 
 
 def element_json(element: Element) -> Json:
@@ -71,24 +79,33 @@ def element_from(found: Mapping[str, Any]) -> Element:
 
 
 def worked_block(
-    left: Symbol, index: tuple[int, ...], element: Element, composer: Composer, **more: Any
+    left: Symbol,
+    index: tuple[int, ...],
+    element: Element,
+    composer: Composer,
+    first: First = from_zero,
+    **more: Any,
 ) -> Worked:
-    """The block of an element; `more`: why, quantity, id."""
-    printer = Printer(composer, mixes_samples(left, index, element))
+    """The block of an element; first: where the indices of a symbol begin; `more`: why, quantity, id."""
+    samples = mixes_samples(left, index, element)
+    printer = Printer(composer, samples, first=first)
     main = main_sum(element)
     terms: tuple[tuple[Box, tuple[str, ...], str], ...] = ()
     total = ""
     if main is not None:
         terms, total = printer.table(main)
-    numbers = printer.numbers(element, main, total)
+    line = line_of(element, main, total)
+    result = short(element.value)
     return Worked(
         left=printer.entry(left, "", index),
         symbols=printer.symbols(element),
-        numbers=numbers,
-        result=short(element.value),
-        exact=_all_exact(element),
+        numbers=Printer(composer, samples, line.digits, first).numbers(element, main, total),
+        result=result,
+        exact=equality(result, line.outcome()) == "=",
+        as_given=line.is_exact(),
         terms=terms,
         total=total,
+        adds_up=adds_up([value for _, _, value in terms], total) if terms else True,
         index=index,
         **more,
     )
@@ -96,7 +113,7 @@ def worked_block(
 
 def main_sum(element: Element) -> Element | None:
     """The sum whose terms are worth a table: the outermost one with more terms than a line holds."""
-    if element.kind == "sum" and len(element.of) + element.count > SHOWN:
+    if element.kind == "sum" and hides_terms(element):
         return element
     return next((found for part in element.of if (found := main_sum(part)) is not None), None)
 
@@ -115,19 +132,22 @@ def mixes_samples(left: Symbol, index: tuple[int, ...], element: Element) -> boo
 
 def has_samples(symbol: Symbol) -> bool:
     """Whether the last index of the symbol's entries is the sample."""
-    role = symbol.role.removeprefix("gradient of ")
+    role = symbol.role.removeprefix("data ").removeprefix("gradient of ")
     return not role.startswith("parameter ") and symbol.kind != "scalar"
 
 
 class Printer:
     """Elements as boxes: with symbols or with numbers."""
 
-    def __init__(self, composer: Composer, samples: bool) -> None:
-        self.composer, self.samples = composer, samples
+    def __init__(
+        self, composer: Composer, samples: bool, digits: int = DIGITS, first: First = from_zero
+    ) -> None:
+        self.composer, self.samples, self.digits, self.first = composer, samples, digits, first
 
     def entry(self, symbol: Symbol | None, name: str, index: tuple[int, ...]) -> Box:
         """A letter with the entry's index below, the sample's behind a semicolon where it matters."""
         sampled = symbol is None or has_samples(symbol)
+        index = tuple(i + start for i, start in zip(index, self.first(symbol, len(index)), strict=True))
         shown = index[:-1] if sampled and index else index
         parts: list[Box] = [Numeral(str(i)) for i in shown]
         sub = listed(*parts) if parts else None
@@ -147,7 +167,7 @@ class Printer:
     def numbers(self, element: Element, main: Element | None = None, total: str = "") -> Box:
         """The element with the numbers put in; `main`, whose terms a table shows, as its printed total."""
         if element.kind == "entry":
-            return figure(element.value)
+            return figure(element.value, self.digits)
         return self._arithmetic(element, lambda part: self.numbers(part, main, total), main, total)
 
     def _arithmetic(self, element: Element, inner: Any, main: Element | None, total: str) -> Box:
@@ -155,7 +175,7 @@ class Printer:
             return _signed(total)
         match element.kind:
             case "number":
-                return figure(element.value)
+                return figure(element.value, self.digits)
             case "negative":
                 return tight(Sign("−"), fenced(inner(element.of[0]), PRODUCT), binds=SUM)
             case "product":
@@ -178,7 +198,7 @@ class Printer:
                 parts.append(Sign("−" if negative else "+"))
             starts_negative = not negative and isinstance(box, Fence) is False and _leading_minus(box)
             parts.append(Fence(box) if parts and starts_negative else fenced(box, BIG) if negative else box)
-        if len(element.of) + element.count > len(shown):
+        if hides_terms(element):
             parts += [Sign("+"), Sign("⋯")]
         return row(*parts, binds=SUM)
 
@@ -222,9 +242,9 @@ class Printer:
         return tuple(short(factor.value) for factor in term.of) if term.kind == "product" else ()
 
 
-def figure(value: float) -> Box:
+def figure(value: float, digits: int = DIGITS) -> Box:
     """A number with four digits; a power of ten as such."""
-    text = short(abs(value))
+    text = short(abs(value), digits)
     mantissa, mark, exponent = text.partition("e")
     box: Box = Numeral(mantissa)
     if mark:
@@ -240,11 +260,6 @@ def _signed(text: str) -> Box:
 
 def _leading_minus(box: Box) -> bool:
     return box == Sign("−") or (isinstance(box, Row) and _leading_minus(box.parts[0]))
-
-
-def _all_exact(element: Element) -> bool:
-    leaves = element.of or ()
-    return is_exact(element.value) and not element.count and all(map(_all_exact, leaves))
 
 
 def _plain(value: float) -> float | str:

@@ -18,7 +18,7 @@ def write_text(text: str, path: PathLike) -> None:
     Raises FileError that names the file and the reason.
     """
     target = _checked(path)
-    content = text.encode("utf-8")
+    content = text.encode("utf-8", "backslashreplace")  # a lone surrogate has no bytes; JSON has the escape
     write_whole(target, lambda stream: stream.write(content))
 
 

@@ -47,6 +47,7 @@ from chainrule.formulas.arrays import (
     unflatten,
     window,
 )
+from chainrule.formulas.bias_column import with_ones, with_zero_bias, without_bias
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.elementwise import (
     absolute,
@@ -245,6 +246,9 @@ __all__ = [
     "walk",
     "where",
     "window",
+    "with_ones",
+    "with_zero_bias",
+    "without_bias",
     "xlogy",
     "zeros_like",
 ]

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.formulas.element import NOTHING, ONE, Element, Place, largest, minus, share, times, total
-from chainrule.formulas.expression import Operation, Over
+from chainrule.formulas.expression import Operation, Over, Symbol
 from chainrule.formulas.grid import Grid
 
 if TYPE_CHECKING:
     from chainrule.formulas.elements import At
+
+ONES = "a_0"  # the name of the entry 1 that with_ones puts in front
 
 # Elementwise functions: how many of their operands are numbers the function is of.
 FUNCTIONS = {
@@ -266,6 +269,21 @@ def _swapped(at: At, node: Operation, place: Place) -> Place:
     return (*heads, k, t, s)
 
 
+def _with_ones(at: At, node: Operation, place: Place) -> Element:
+    """a_0, the 1 in front: an entry with the letter of the others, of no array."""
+    k, s = place
+    x = node.operands[0]
+    if k > 0:
+        return at.read(x, (k - 1, s))
+    symbol = replace(x, name=ONES) if isinstance(x, Symbol) else None
+    return Element("entry", 1.0, symbol=symbol, name=ONES, index=(0, s))
+
+
+def _with_zero_bias(at: At, node: Operation, place: Place) -> Place | None:
+    row, column = place
+    return (row, column - 1) if column else None
+
+
 def _nothing(at: At, node: Operation, place: Place) -> Element:
     return NOTHING
 
@@ -321,6 +339,9 @@ RULES: dict[str, Callable[[At, Operation, Place], Element]] = {
     "diagonal_blocks": _moved(_diagonal_blocks),
     "first_features": _moved(lambda at, node, place: place),
     "other_features": _moved(_other_features),
+    "with_ones": _with_ones,
+    "without_bias": _moved(lambda at, node, place: (place[0], place[1] + 1)),
+    "with_zero_bias": _moved(_with_zero_bias),
     "gate": _moved(_gate),
     "gate_place": _moved(_gate_place),
     "flatten": _moved(_flatten),

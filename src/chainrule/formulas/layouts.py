@@ -42,7 +42,7 @@ from chainrule.formulas.boxes import (
     row,
     tight,
 )
-from chainrule.formulas.expression import Named, Operation, Over
+from chainrule.formulas.expression import Named, Operation, Over, walk
 from chainrule.formulas.kinds import axes, is_image, is_scalar, is_thin
 from chainrule.formulas.numerals import number
 from chainrule.formulas.places import NOWHERE, At, Layout, window_at
@@ -299,6 +299,27 @@ def _hatted(box: Box) -> Box:
     return replace(box, base=Hat(box.base)) if isinstance(box, Scripts) else Hat(box)
 
 
+def without_bias(c: Composer, node: Operation, at: At) -> Box:
+    """Θ_{j≥1}, column 0 left out; an entry of it is that of Θ."""
+    box = c.box(node.operands[0], At(feature=at.feature))
+    letter = bare(box)
+    if at.feature is not None or not isinstance(letter, Scripts):
+        return box
+    shown = replace(letter, sub=phrase("j≥1"))
+    return Tagged(shown, box.reference) if isinstance(box, Tagged) else shown
+
+
+def with_zero_bias(c: Composer, node: Operation, at: At) -> Box:
+    """What holds behind column 0, which is 0."""
+    column = Word("j")
+    return Cases(
+        (
+            (c.box(node.operands[0], at), row(column, Sign("≥"), Numeral("1"))),
+            (Numeral("0"), row(column, Sign("="), Numeral("0"))),
+        )
+    )
+
+
 def times_ones(c: Composer, node: Operation, at: At) -> Box:
     x = c.box(node.operands[0], at)
     x = x if x.binding == BIG else fenced(x, PRODUCT)  # (Σ δ) 1 = Σ (δ 1): no parentheses needed
@@ -375,6 +396,8 @@ def sum_outputs(c: Composer, node: Operation, at: At) -> Box:
 
 
 def sum_entries(c: Composer, node: Operation, at: At) -> Box:
+    if any(isinstance(one, Operation) and one.rule.name == "without_bias" for _, one in walk(node)):
+        return sigma(phrase("i,j≥1"), c.box(node.operands[0], At(feature=phrase("i,j"))))
     entry = phrase("j,k")
     return sigma(entry, c.box(node.operands[0], At(feature=entry)))
 

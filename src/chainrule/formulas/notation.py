@@ -3,10 +3,10 @@
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, "loss of a sample"
 and "gradient of a sample" (by the prediction), penalty, training size, batch size; "gradient of <role>" for
-∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "function of <role>"
-and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role>
-above": the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at
-step t.
+∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "data loss" and "data
+gradient of <role>" for J without the penalty, J_data, and its derivative, "function of <role>" and
+"slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role> above":
+the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at step t.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ GREEK = {
 }  # fmt: skip
 
 
+# λ of L1 and of L2 in an elastic net: l is the number of a layer.
+INDEXED = {"l1": "lambda_1", "l2": "lambda_2"}
+
 _LAYER = re.compile(r"([lL])([+-]\d+)?$")
 
 
@@ -49,6 +52,7 @@ class Notation:
 
     hadamard: the sign of products entry by entry.  function: the letter of an activation function, which has
     a layer where `functions_numbered`.
+    bias_column: dense layers are written with one Θ = [b, W], and a_0 = 1.
     parameters: letters of parameters that do not go by their own names.  brackets: layer numbers stand in
     parentheses.  input_number: the number of the input layer.  output_layer: what a layer's output carries,
     "l", or "l+1" where W^l joins layer l to l+1.  number, last: see `at`.
@@ -66,6 +70,7 @@ class Notation:
     brackets: bool = False
     input_number: int = 1
     output_layer: str = "l"
+    bias_column: bool = False
     number: int | None = None
     last: int | None = None
 
@@ -102,15 +107,15 @@ class Notation:
                 inner = self._role(role.removeprefix(prefix), name)
                 layer = inner.layer if self.functions_numbered else ""
                 return Letter(self.function + primes, layer, of=inner)
-        for prefix in ("gradient of ", "derivative by "):
+        for prefix, of in (("gradient of ", ""), ("derivative by ", ""), ("data gradient of ", "data")):
             if role.startswith(prefix):
                 inner = self._role(role.removeprefix(prefix), role.removeprefix(prefix))
-                return Letter(self.loss, by=inner)
+                return Letter(self.loss, by=inner, sub=of)
         if layers:
             return _moved(self._role(here, here), layers)
         base = role.removeprefix("parameter ").removeprefix("state ")
         layer = "" if role == base else self.output_layer if role.startswith("state ") else self.layer
-        base, _, sub = base.partition("_")
+        base, _, sub = INDEXED.get(base, base).partition("_")
         return Letter(GREEK.get(base, self.parameters.get(base, base)), layer, sub=sub)
 
     def _numbered(self, letter: Letter) -> Letter:
@@ -165,6 +170,7 @@ def _letters(
     roles = {role.replace("_", " "): _letter(short) for role, short in (*letters.items(), *deltas.items())}
     return {
         "loss": Letter(loss),
+        "data loss": Letter(loss, sub="data"),
         "loss of a sample": Letter(loss, sub="i"),
         "gradient of a sample": Letter(loss, by=_letter(letters["prediction"]), sub="i"),
         "penalty": Letter("Ω"),
@@ -211,18 +217,27 @@ UFLDL = Notation(
     output_layer="l+1",
 )  # fmt: skip
 
-# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  Its Θ^(l) is b^(l) as column 0
-# beside W^(l); the two are printed apart, since only a dense layer can be written with one Θ.
+# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  A dense layer has one Θ^(l), the
+# bias as its column 0: what makes a formula writes it so, since W and b are the letters of other layers.  Δ
+# is the gradient by Θ of one sample b, D their mean; ∂J/∂Θ has the penalty too.  i and j number units.
 NG = Notation(
     _letters(
         "J", ("m", "m"), {}, target="y", input="a l", image="a l", preactivation="z l+1", activation="a l+1",
         output="a l+1", output_image="a l+1", prediction="a L", logits="z L",
-    ),
+    )
+    | {
+        "loss of a sample": Letter("J", sub="b"),
+        "gradient of a sample": Letter("J", by=_letter("a L"), sub="b"),
+        "gradient of penalty by Θ": Letter("Ω", by=Letter("Θ", "l")),
+        "data gradient of parameter Θ": Letter("D", "l"),
+        "gradient of parameter Θ of a sample": Letter("Δ", "l"),
+    },
     name="ng",
     hadamard=".*",
     function="g",
     brackets=True,
     output_layer="l+1",
+    bias_column=True,
 )  # fmt: skip
 
 # Seed 004: matrices whose columns are the samples, C the cost, derivatives written out; the input is layer 0.

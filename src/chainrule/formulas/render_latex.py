@@ -25,7 +25,7 @@ from chainrule.formulas.boxes import (
 _GREEK = {
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta", "θ":
     r"\theta", "λ": r"\lambda", "μ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ":
-    r"\varphi", "ψ": r"\psi", "ω": r"\omega", "Θ": r"\Theta", "Φ": r"\Phi", "Ω": r"\Omega",
+    r"\varphi", "ψ": r"\psi", "ω": r"\omega", "Δ": r"\Delta", "Θ": r"\Theta", "Φ": r"\Phi", "Ω": r"\Omega",
 }  # fmt: skip
 _OPERATORS = {
     "log": r"\log",
@@ -46,6 +46,7 @@ _SIGNS = {
     "∂": r"\partial",
     "⊤": r"\top",
     "≤": r"\le",
+    "≥": r"\ge",
     "∈": r"\in",
     ",": ",",
 }

@@ -18,7 +18,7 @@ from chainrule.formulas.boxes import (
     Word,
 )
 
-_RAISED = dict(zip("0123456789+−()lLnimT⊤", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ˡᴸⁿⁱᵐᵀᵀ", strict=True))
+_RAISED = dict(zip("0123456789+−()lLnimbT⊤", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ˡᴸⁿⁱᵐᵇᵀᵀ", strict=True))
 _SIGNS = {"∑": "Σ"}
 
 

@@ -35,9 +35,13 @@ def _shift(parts: list[Box], index: Box, sign: str) -> None:
 
 
 def _factors_of(c: Composer, sizes: tuple[int, ...], letter: str) -> list[Box | None]:
-    """Strides or dilations as numbers or a letter; None for 1 where numbers are printed."""
+    """Strides or dilations as numbers or a letter, s, or s_1 and s_2 where they differ; None for 1 where
+    numbers are printed.
+    """
     if not c.notation.sizes:
-        return [Word(letter)] * len(sizes)
+        if len(set(sizes)) == 1:
+            return [Word(letter)] * len(sizes)
+        return [Scripts(Word(letter), sub=Numeral(str(axis + 1))) for axis in range(len(sizes))]
     return [None if size == 1 else Numeral(str(size)) for size in sizes]
 
 

@@ -32,31 +32,14 @@ from chainrule.formulas import (
     where,
 )
 from chainrule.initializers import Glorot, Zeros, initializer_from
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.checks import KEYWORDS, whole
+from chainrule.layers.checks import whole
 from chainrule.layers.embedding import sequence
 from chainrule.layers.masking import UNSEEN
 from chainrule.scalars import check_flag
 
 PROJECTIONS, BIASED = ("q", "k", "v", "o"), ("q", "v", "o")
-
-_KEYWORDS = {
-    **KEYWORDS,
-    **by_name(
-        {
-            "heads=4": ("num_heads", "n_heads", "nhead", "n_head"),
-            "the number of heads only: it finds out the features": (
-                "embed_dim",
-                "d_model",
-                "key_dim",
-                "kdim",
-            ),
-            "causal=True": ("is_causal", "use_causal_mask"),
-            "Embedding(..., padding=0) or Masking() in front": ("key_padding_mask", "attn_mask", "mask"),
-        }
-    ),
-}
 
 
 class _Parts(NamedTuple):
@@ -79,7 +62,7 @@ class MultiHeadAttention(Layer):
 
     kind = "attention"
 
-    @teach(_KEYWORDS, "the number of heads only, MultiHeadAttention(4): it finds out the features")
+    @teach("the number of heads only, MultiHeadAttention(4): it finds out the features")
     def __init__(
         self,
         heads: int,

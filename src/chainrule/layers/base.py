@@ -10,23 +10,11 @@ from typing import Any, ClassVar, Literal
 
 from chainrule.formulas.calling import call_formula
 from chainrule.initializers import Initializer
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 
 __all__ = ["Layer", "Parameter", "Shape", "call_formula"]
 
 Shape = tuple[int, ...]
-
-# Of layers that need no argument: what PyTorch's and Keras's take.
-_KEYWORDS = by_name(
-    {
-        "nothing: what goes in is kept": ("inplace",),
-        "nothing: it is along the last axis": ("dim", "axis"),
-        "nothing: Φ is computed by erf": ("approximate",),
-        "nothing: all of a sample's numbers become one vector": ("start_dim", "end_dim"),
-        "nothing: images are (N, H, W, C)": ("data_format",),
-        "input_shape in Network([...], input_shape=784)": ("input_shape",),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ class Layer:
     # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
     differentiable_input: ClassVar[bool] = True
 
-    @teach(_KEYWORDS, "nothing in the parentheses, or name='...'")
+    @teach("nothing in the parentheses, or name='...'")
     def __init__(self, *, name: str | None = None) -> None:
         if name is not None:
             self.name = name

@@ -8,32 +8,8 @@ from typing import Any
 
 from chainrule.errors import ShapeError, describe
 from chainrule.formulas.grid import Pads, Pair, Sizes
-from chainrule.keywords import by_name
 
 Shape = tuple[int, ...]
-
-# What the layers of Keras and PyTorch take, and what to write here.
-KEYWORDS = by_name(
-    {
-        "the activation as a layer of its own, behind this one: ReLU()": ("activation",),
-        "bias=False or True": ("use_bias",),
-        "initializer='he'": ("kernel_initializer", "weight_init", "init"),
-        "only what the layer puts out: it finds out its inputs": ("in_features", "in_channels", "input_dim"),
-        "units=10": ("out_features", "n_units", "output_dim"),
-        "filters=8": ("out_channels", "kernels"),
-        "stride=2": ("strides",),
-        "dilation=2": ("dilation_rate",),
-        "output_padding=1": ("out_padding",),
-        "multiplier=2": ("depth_multiplier",),
-        "window=2": ("pool_size", "size", "kernel_size"),
-        "padding='same' or 'valid'": ("pad", "border_mode"),
-        "input_shape in Network([...], input_shape=784)": ("input_shape",),
-        "penalty=L2(1e-4) in fit": ("kernel_regularizer",),
-        "constraint=MaxNorm(3.0) in fit": ("kernel_constraint", "max_norm", "depthwise_constraint"),
-        "slope=0.01": ("alpha", "negative_slope"),
-    }
-)
-
 
 # The kernels count in 32 bits; sums and products of a few window sizes stay below that too.
 LARGEST, LARGEST_WINDOW = 2**31 - 1, 2**24
@@ -56,7 +32,7 @@ def size(value: Any, argument: str, axes: int = 2, minimum: int = 1) -> int | Pa
             return whole(value[0], argument, minimum, LARGEST_WINDOW)
         if axes == 1 or len(value) != 2:
             allowed = "an integer" if axes == 1 else "an integer or a pair (rows, columns)"
-            raise ShapeError(f"{argument} must be {allowed}, received {value!r}")
+            raise ShapeError(f"{argument} must be {allowed}, received {describe(value)}")
         rows, columns = (whole(value[i], f"{argument}[{i}]", minimum, LARGEST_WINDOW) for i in (0, 1))
         return rows, columns
     return whole(value, argument, minimum, LARGEST_WINDOW)
@@ -74,13 +50,13 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
     "valid", "same", an integer, (before, after).
     """
     axes = len(extent)
-    if value == "same":
+    if isinstance(value, str) and value == "same":
         return value, value
-    if value == "valid":
+    if isinstance(value, str) and value == "valid":
         return value, ((0, 0),) * axes
     if isinstance(value, str) or not isinstance(value, (Integral, Sequence)):
         raise ShapeError(
-            f"padding must be 'valid', 'same', an integer or pairs of integers, received {value!r}"
+            f"padding must be 'valid', 'same', an integer or pairs of integers, received {describe(value)}"
         )
     given: Pads
     if axes == 1:
@@ -93,7 +69,7 @@ def padding(value: Any, extent: Sizes) -> tuple[Any, str | Pads]:
         if max(before, after) >= length:
             shown = extent if axes > 1 else extent[0]
             raise ShapeError(
-                f"padding must be smaller than the kernel {shown}, received {value!r}: "
+                f"padding must be smaller than the kernel {shown}, received {describe(value)}: "
                 f"a window would see nothing but zeros; write at most {length - 1}"
             )
     return (_tuples(value), given)
@@ -107,7 +83,7 @@ def _pads(value: Any, whole_value: Any, axes: int) -> Pair:
         pairs = "(rows, columns) or ((top, bottom), (left, right))" if axes == 2 else "(before, after)"
         raise ShapeError(
             f"padding must be 'valid', 'same', an integer, {pairs} "
-            f"with integers of at least 0, received {whole_value!r}"
+            f"with integers of at least 0, received {describe(whole_value)}"
         ) from None
 
 

@@ -45,7 +45,7 @@ class Convolution(Layer):
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
 
-    @teach(checks.KEYWORDS, BY_POSITION)
+    @teach(BY_POSITION)
     def __init__(
         self,
         filters: int,
@@ -183,7 +183,7 @@ class DepthwiseConv2D(Convolution):
 
     kind = "depthwise"
 
-    @teach(checks.KEYWORDS, "the size of the kernel: DepthwiseConv2D(3, padding='same')")
+    @teach("the size of the kernel: DepthwiseConv2D(3, padding='same')")
     def __init__(
         self,
         kernel_size: int | Pair,

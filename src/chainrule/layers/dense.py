@@ -13,7 +13,7 @@ from chainrule.formulas import broadcast_samples, correlate, sum_positions, sum_
 from chainrule.initializers import Zeros, initializer_from
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.checks import KEYWORDS, whole
+from chainrule.layers.checks import whole
 from chainrule.scalars import check_flag
 
 
@@ -25,7 +25,7 @@ class Dense(Layer):
 
     kind = "dense"
 
-    @teach(KEYWORDS, "the number of outputs only, Dense(10): the layer finds out its inputs")
+    @teach("the number of outputs only, Dense(10): the layer finds out its inputs")
     def __init__(
         self,
         units: int,

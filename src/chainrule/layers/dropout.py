@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
 from chainrule.scalars import check_count, check_number
 
@@ -27,16 +27,7 @@ class Dropout(Layer):
     kind = "dropout"
     output: ClassVar[str] = "output"
 
-    @teach(
-        by_name(
-            {
-                "rate=0.5, the share that is dropped": ("p", "prob", "probability", "drop_rate", "dropout"),
-                "rate=0.5, the share that is dropped: 1 - keep_prob": ("keep_prob",),
-                "nothing: every entry is drawn by itself": ("noise_shape",),
-                "nothing: what goes in is kept": ("inplace",),
-            }
-        )
-    )
+    @teach()
     def __init__(self, rate: float, *, seed: int | None = None, name: str | None = None) -> None:
         hint = "it is the share that is dropped, 1 would leave nothing"
         check_number("Dropout rate", rate, 0, 1, include_low=True, hint=hint)

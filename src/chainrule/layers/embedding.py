@@ -12,23 +12,11 @@ from typing import Any
 from chainrule.errors import ShapeError
 from chainrule.formulas import broadcast_samples, correlate, one_hot, sinusoids, sum_samples, zeros_like
 from chainrule.initializers import Normal, initializer_from
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.checks import KEYWORDS, whole
+from chainrule.layers.checks import whole
 
 LARGEST_VOCABULARY = 2**24  # ids are kept in the network's floats, and float32 is exact up to here
-
-_KEYWORDS = {
-    **KEYWORDS,
-    **by_name(
-        {
-            "vocabulary=1000": ("num_embeddings", "input_dim", "vocab_size", "vocab", "n_vocab"),
-            "features=64": ("embedding_dim", "output_dim", "dim", "d_model", "units", "size"),
-            "padding=0": ("padding_idx", "mask_zero", "pad", "pad_id"),
-            "initializer='uniform'": ("embeddings_initializer",),
-        }
-    ),
-}
 
 
 class Embedding(Layer):
@@ -42,7 +30,7 @@ class Embedding(Layer):
     kind = "embedding"
     differentiable_input = False
 
-    @teach(_KEYWORDS, "Embedding(vocabulary=1000, features=64)")
+    @teach("Embedding(vocabulary=1000, features=64)")
     def __init__(
         self,
         vocabulary: int,
@@ -95,7 +83,7 @@ class PositionalEncoding(Layer):
     kind = "positions"
     output = "output"
 
-    @teach(KEYWORDS, "PositionalEncoding(): it finds out the steps and the features")
+    @teach("PositionalEncoding(): it finds out the steps and the features")
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name
 
@@ -117,7 +105,7 @@ class LearnedPositions(Layer):
 
     kind = "positions"
 
-    @teach(KEYWORDS, "LearnedPositions(): it finds out the steps and the features")
+    @teach("LearnedPositions(): it finds out the steps and the features")
     def __init__(self, *, initializer: Any = None, name: str | None = None) -> None:
         self.initializer = None if initializer is None else initializer_from(initializer)
         self.name = name

@@ -13,7 +13,6 @@ from chainrule.errors import ShapeError, describe
 from chainrule.formulas import absolute, greater, max_features
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
-from chainrule.layers.checks import KEYWORDS
 from chainrule.scalars import finite_number
 
 UNSEEN = -1e9  # stands for a number of a masked step where a maximum or a softmax is taken
@@ -29,7 +28,7 @@ class Masking(Layer):
     kind = "masking"
     output = "output"
 
-    @teach(KEYWORDS, "the number that stands for padding only: Masking(value=0.0)")
+    @teach("the number that stands for padding only: Masking(value=0.0)")
     def __init__(self, value: float = 0.0, *, name: str | None = None) -> None:
         with np.errstate(over="ignore"):
             if not finite_number(value) or float(np.float32(value)) != value:

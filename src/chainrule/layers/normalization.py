@@ -9,6 +9,7 @@ features (LayerNorm), a group of channels and all positions (GroupNorm). RMSNorm
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -25,21 +26,10 @@ from chainrule.formulas import (
     sum_samples,
 )
 from chainrule.initializers import Ones, Zeros
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
 from chainrule.scalars import check_number
-
-ADVICE = by_name(
-    {
-        "epsilon=1e-5": ("eps", "variance_epsilon"),
-        "nothing: γ and β are always there and learned": ("affine", "elementwise_affine", "center", "scale"),
-        "nothing: it normalises the last axis": ("axis", "normalized_shape", "dim"),
-        "nothing: it finds out its channels": ("num_features", "num_channels", "channels"),
-        "nothing: the running numbers are always kept": ("track_running_stats",),
-        "groups=8": ("num_groups",),
-    }
-)
 
 
 class Normalization(Layer):
@@ -96,9 +86,9 @@ class BatchNorm(Normalization):
     kind = "batchnorm"
     mixes_samples = True
 
-    @teach(ADVICE)
+    @teach("BatchNorm(): it finds out its channels; the momentum is what stands first")
     def __init__(self, momentum: float = 0.1, *, epsilon: float = 1e-5, name: str | None = None) -> None:
-        hint = "the weight of the newest batch (Keras's momentum=0.99 is 0.01 here)"
+        hint = "it is the weight of the newest batch (Keras's momentum=0.99 is 0.01 here), not the channels"
         check_number("BatchNorm momentum", momentum, 0, 1, include_low=True, include_high=True, hint=hint)
         check_number("BatchNorm epsilon", epsilon)
         if 0.9 <= momentum < 1:  # 1 takes the newest batch alone, and is meant
@@ -148,12 +138,13 @@ class BatchNorm(Normalization):
 class LayerNorm(Normalization):
     """Every sample by its own features: of a vector, of each step of a sequence, of each pixel's channels.
 
-    Source: Ba, Kiros, Hinton, Layer Normalization, 2016.
+    ShapeError for a single feature, whose variance is 0. Source: Ba, Kiros, Hinton, Layer Normalization,
+    2016.
     """
 
     kind = "layernorm"
 
-    @teach(ADVICE)
+    @teach("LayerNorm(), which normalises the last axis whatever its size")
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("LayerNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
@@ -161,17 +152,24 @@ class LayerNorm(Normalization):
     def average(self, name: str, x: Any) -> Any:
         return named(name, mean_features(x))
 
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if input_shape[-1] == 1:
+            advice = "write GroupNorm(1), which takes all positions together"
+            raise _always_beta(self, input_shape, advice if math.prod(input_shape) > 1 else "leave it out")
+        return input_shape
+
 
 class GroupNorm(Normalization):
     """Every sample by groups of neighbouring channels, over all positions (Wu & He 2018).
 
     groups=1 takes all channels together, groups equal to the channels each by itself (instance
-    normalisation). ShapeError where `groups` does not divide the channels.
+    normalisation). ShapeError where `groups` does not divide the channels, and where a group is a single
+    value, whose variance is 0.
     """
 
     kind = "groupnorm"
 
-    @teach(ADVICE)
+    @teach("the number of groups only, GroupNorm(3): it finds out its channels")
     def __init__(self, groups: int, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         self.groups = whole(groups, "GroupNorm groups")
         check_number("GroupNorm epsilon", epsilon)
@@ -189,18 +187,22 @@ class GroupNorm(Normalization):
                 f"GroupNorm groups={self.groups} does not divide the {channels} channels of its input "
                 f"{input_shape}; write one of {', '.join(shown)}"
             )
+        if math.prod(input_shape) == self.groups:
+            fewer = max((n for n in range(1, channels) if channels % n == 0), default=0)
+            raise _always_beta(self, input_shape, f"write GroupNorm({fewer})" if fewer else "leave it out")
         return input_shape
 
 
 class RMSNorm(Normalization):
     """Every sample's features by their root mean square, without a mean and without β.
 
-    As `LayerNorm`: of a vector, of each step, of each pixel. Source: Zhang & Sennrich 2019.
+    As `LayerNorm`: of a vector, of each step, of each pixel. Of a single feature, x / √(x² + ε), hardly more
+    than the sign is left. Source: Zhang & Sennrich 2019.
     """
 
     kind = "rmsnorm"
 
-    @teach(ADVICE)
+    @teach("RMSNorm(), which normalises the last axis whatever its size")
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         check_number("RMSNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
@@ -225,3 +227,10 @@ class RMSNorm(Normalization):
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         return {"gamma": super().parameters(input_shape)["gamma"]}
+
+
+def _always_beta(layer: Normalization, input_shape: Shape, advice: str) -> ShapeError:
+    return ShapeError(
+        f"{layer!r} would normalise single values of its input {input_shape}: the mean of one value is the "
+        f"value, its variance is 0, and the output is always β, whatever the input; {advice}"
+    )

@@ -57,7 +57,7 @@ class Pool(Layer):
     axes: ClassVar[int] = 2
     count_padding = False
 
-    @teach(checks.KEYWORDS, BY_POSITION)
+    @teach(BY_POSITION)
     def __init__(
         self,
         window: int | Pair = 2,
@@ -145,7 +145,7 @@ class AveragePool2D(Pool):
 
     kind = "avgpool"
 
-    @teach(checks.KEYWORDS, BY_POSITION)
+    @teach(BY_POSITION)
     def __init__(
         self,
         window: int | Pair = 2,
@@ -178,7 +178,7 @@ class L2Pool2D(Pool):
 
     kind = "l2pool"
 
-    @teach(checks.KEYWORDS, BY_POSITION)
+    @teach(BY_POSITION)
     def __init__(
         self,
         window: int | Pair = 2,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.formulas import (
     broadcast_samples,
     exp,
@@ -23,7 +23,6 @@ from chainrule.initializers import Constant, He, Initializer, ScaledNormal
 from chainrule.keywords import teach
 from chainrule.layers.activations import Activation
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.checks import KEYWORDS
 from chainrule.scalars import finite_number
 
 
@@ -46,7 +45,7 @@ class LeakyReLU(Activation):
     kinks = (0.0,)
     suits = He()
 
-    @teach(KEYWORDS)
+    @teach()
     def __init__(self, slope: float = 0.01, *, name: str | None = None) -> None:
         self.slope = _finite(slope, "LeakyReLU slope")
         self.name = name
@@ -68,7 +67,7 @@ class PReLU(Layer):
     roles: ClassVar = {"x": "preactivation"}
     suits: ClassVar[Initializer] = He()
 
-    @teach({**KEYWORDS, "num_parameters": "nothing: one α per channel", "init": "initial=0.25"})
+    @teach()
     def __init__(self, initial: float = 0.25, *, name: str | None = None) -> None:
         self.initial = _finite(initial, "PReLU initial")
         self.name = name
@@ -95,7 +94,7 @@ class ELU(Activation):
     kinks = (0.0,)  # f' has no jump where α = 1, but f'' has
     suits = He()
 
-    @teach(KEYWORDS | {"slope": "alpha=1.0"})
+    @teach()
     def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
         self.alpha = _finite(alpha, "ELU alpha")
         self.name = name
@@ -131,6 +130,6 @@ class SELU(Activation):
 
 
 def _finite(value: Any, argument: str) -> float:
-    if not isinstance(value, (int, float)) or not finite_number(value):
-        raise ValueError(f"{argument} must be a finite number, received {describe(value)}")
-    return value
+    if not finite_number(value):
+        raise ArgumentError(f"{argument} must be a finite number, received {describe(value)}")
+    return value if isinstance(value, int) else float(value)

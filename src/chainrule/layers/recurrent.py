@@ -16,27 +16,13 @@ import numpy as np
 from chainrule.errors import ShapeError
 from chainrule.formulas import beside, broadcast_samples, call_formula, correlate, gate, named, sum_samples
 from chainrule.initializers import Glorot, Initializer, Ones, Orthogonal, PerGate, Zeros, initializer_from
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.layers.activations import Activation, Identity, Sigmoid, Tanh
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
 from chainrule.layers.rectifiers import ReLU
-from chainrule.scalars import check_flag
+from chainrule.scalars import check_choice, check_flag
 
-KEYWORDS = by_name(
-    {
-        "outputs='all' (every step) or 'last'": ("return_sequences",),
-        "units=10": ("hidden_size", "out_features", "output_dim"),
-        "only what the layer puts out: it finds out its inputs": ("input_size", "input_dim"),
-        "reverse=True": ("go_backwards",),
-        "Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat')": ("bidirectional",),
-        "layers one behind the other, outputs='all' but the last": ("num_layers", "dropout"),
-        "activation='relu', in RNN": ("nonlinearity",),
-        "initializer='glorot'": ("kernel_initializer",),
-        "Masking(), in front of this layer": ("mask_zero", "mask"),
-        "input_shape in Network([...], input_shape=(100, 3))": ("input_shape", "batch_first"),
-    }
-)
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": Tanh(),
     "relu": ReLU(),
@@ -64,7 +50,7 @@ class Recurrent(Layer):
     gates: ClassVar[str] = "h"  # which lie in W, U and b one above the other, in this order
     states: ClassVar[tuple[str, ...]] = ("h",)  # the first is what is put out
 
-    @teach(KEYWORDS, "the number of units only, LSTM(10): the layer finds out its inputs")
+    @teach("the number of units only, LSTM(10): the layer finds out its inputs")
     def __init__(
         self,
         units: int,
@@ -78,12 +64,8 @@ class Recurrent(Layer):
     ) -> None:
         kind = type(self).__name__
         self.units = whole(units, f"{kind} units")
-        if outputs not in ("last", "all"):
-            raise ValueError(
-                f"{kind} outputs must be 'last' (the state after the last step) or 'all' (after every step), "
-                f"received {outputs!r}"
-            )
-        self.outputs = outputs
+        meaning = "'last' (the state after the last step) or 'all' (after every step)"
+        self.outputs = check_choice(f"{kind} outputs", outputs, ("last", "all"), meaning=meaning)
         self.reverse = check_flag(f"{type(self).__name__} reverse", reverse)
         self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
         self.initializer = None if initializer is None else initializer_from(initializer)
@@ -205,7 +187,7 @@ class RNN(Recurrent):
 
     kind = "rnn"
 
-    @teach(KEYWORDS, "the number of units only, RNN(10): the layer finds out its inputs")
+    @teach("the number of units only, RNN(10): the layer finds out its inputs")
     def __init__(
         self,
         units: int,
@@ -227,10 +209,7 @@ class RNN(Recurrent):
             recurrent_initializer=recurrent_initializer,
             name=name,
         )
-        if activation not in ACTIVATIONS:
-            names = ", ".join(map(repr, ACTIVATIONS))
-            raise ValueError(f"RNN activation must be one of {names}, received {activation!r}")
-        self.activation = activation
+        self.activation = check_choice("RNN activation", activation, ACTIVATIONS)
 
     @property
     def f(self) -> Activation:

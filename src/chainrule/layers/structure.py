@@ -9,14 +9,13 @@ value is read by several branches its δ is the sum of theirs (the multivariate 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ShapeError, describe
 from chainrule.formulas import beside, first_features, other_features
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
-from chainrule.layers.checks import KEYWORDS
+from chainrule.scalars import check_choice, entries
 
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")
@@ -30,7 +29,7 @@ class Sequential(Layer):
 
     kind = "sequential"
 
-    @teach(KEYWORDS, "Sequential([Dense(8), ReLU()])")
+    @teach("Sequential([Dense(8), ReLU()])")
     def __init__(self, layers: Any, *, name: str | None = None) -> None:
         self.layers = chain(layers, "layers")
         self.name = name
@@ -113,7 +112,7 @@ class Residual(Composite):
 
     kind = "residual"
 
-    @teach(KEYWORDS, "Residual([Dense(8), ReLU(), Dense(8)])")
+    @teach("Residual([Dense(8), ReLU(), Dense(8)])")
     def __init__(self, layers: Any, *, shortcut: Any = (), name: str | None = None) -> None:
         self.layers = chain(layers, "layers")
         self.shortcut = chain(shortcut, "shortcut", empty=True)
@@ -146,20 +145,20 @@ class Parallel(Composite):
 
     kind = "parallel"
 
-    @teach(KEYWORDS, "Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
+    @teach("Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
     def __init__(self, chains: Any, *, join: str = "sum", name: str | None = None) -> None:
-        if join not in JOINS:
-            raise ValueError(f"join must be 'sum' or 'concat', received {join!r}")
-        if isinstance(chains, (Layer, str)) or not isinstance(chains, Iterable):
+        self.join = check_choice("join", join, JOINS, meaning="'sum' or 'concat'")
+        branches = entries(chains)
+        if branches is None:
             raise TypeError(
-                f"Parallel takes a list of branches, [[Dense(8), ReLU()], Dense(8)], received {chains!r}"
+                "Parallel takes a list of branches, chains=[[Dense(8), ReLU()], Dense(8)], "
+                f"received {describe(chains)}"
             )
         self._chains = tuple(
-            chain(own, f"branch {number + 1}", empty=True) for number, own in enumerate(chains)
+            chain(own, f"branch {number + 1}", empty=True) for number, own in enumerate(branches)
         )
         if not self._chains:
             raise ShapeError("Parallel needs at least one branch: Parallel([[Dense(8)], [Dense(8), ReLU()]])")
-        self.join = join
         self.name = name
 
     @property
@@ -176,9 +175,10 @@ def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:
     """A branch as a tuple of layers: from a layer, a list of layers, or a network."""
     if hasattr(layers, "as_layer") or isinstance(layers, Layer):
         layers = [layers]
-    if isinstance(layers, str) or not isinstance(layers, Iterable):
-        raise TypeError(f"{argument} must be a list such as [Dense(10), ReLU()], received {layers!r}")
-    found = tuple(layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in layers)
+    given = entries(layers)
+    if given is None:
+        raise TypeError(f"{argument} must be a list such as [Dense(10), ReLU()], received {describe(layers)}")
+    found = tuple(layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in given)
     for number, layer in enumerate(found):
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise TypeError(
@@ -187,7 +187,8 @@ def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:
             )
         if not isinstance(layer, Layer):
             raise TypeError(
-                f"{argument}[{number}] must be a layer such as Dense(10) or ReLU(), received {layer!r}"
+                f"{argument}[{number}] must be a layer such as Dense(10) or ReLU(), received "
+                f"{describe(layer)}"
             )
     if not found and not empty:
         raise ShapeError(f"{argument} is empty: it needs at least one layer, such as [Dense(10), ReLU()]")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ShapeError, describe
 from chainrule.formulas import (
     broadcast_samples,
     canvas,
@@ -39,7 +39,7 @@ BY_POSITION = "the number of filters and the size of the kernel: ConvTranspose2D
 class ConvTranspose(Convolution):
     """What transposed convolutions share: the windows of the convolution are the pixels of the input."""
 
-    @teach(checks.KEYWORDS, BY_POSITION)
+    @teach(BY_POSITION)
     def __init__(
         self,
         filters: int,
@@ -62,7 +62,7 @@ class ConvTranspose(Convolution):
         more, g = checks.each(self.output_padding, self.axes), self.grid
         if any(a >= s for a, s in zip(more, g.stride, strict=True)) or (self.padding == "same" and any(more)):
             limit = "0 with padding='same'" if self.padding == "same" else f"smaller than the stride {stride}"
-            raise ShapeError(f"output_padding must be {limit}, received {output_padding!r}")
+            raise ShapeError(f"output_padding must be {limit}, received {describe(output_padding)}")
         self.grid = Grid(g.kernel, g.stride, g.padding, g.dilation, more)
         self._start(bias, initializer, bias_initializer, name)
 

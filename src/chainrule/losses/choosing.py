@@ -66,7 +66,7 @@ def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
             if value.lower() in _OTHER_NAMES:
                 raise ValueError(f"loss {value!r} is unknown: write {_OTHER_NAMES[value.lower()]!r}")
             raise ValueError(
-                f"loss {value!r} is unknown: write one of {names}, or an object such as CrossEntropy()"
+                f"loss {describe(value)} is unknown: write one of {names}, or an object: CrossEntropy()"
             )
         return _LOSSES[value]()
     raise TypeError(

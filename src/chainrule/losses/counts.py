@@ -16,7 +16,7 @@ from chainrule.layers import Dense, Identity, Layer, Tanh
 from chainrule.losses.base import Loss
 
 
-@teach({"from_logits": "log_input=True", "full": "nothing: log y! holds no a and is left out"})
+@teach()
 @dataclass(frozen=True)
 class Poisson(Loss):
     """Σ_k a_k - y_k log a_k, with 0 log 0 = 0; y ≥ 0, and a > 0: end the network in Softplus().

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.errors import describe
 from chainrule.formulas import (
     count_features,
     exp,
-    log,
+    largest_feature,
     log1p,
     max_features,
     maximum,
@@ -21,15 +22,8 @@ from chainrule.keywords import teach
 from chainrule.layers import Sigmoid, Softmax
 from chainrule.losses.base import PAIRS, Loss
 
-_KEYWORDS = {
-    "weight": "class_weight={label: weight} in fit",
-    "pos_weight": "class_weight={label: weight} in fit",
-    "class_weight": "class_weight={label: weight} in fit",
-    "from_logits": "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z",
-}
 
-
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True, repr=False)
 class BinaryCrossEntropy(Loss):
     """-Σ_k (y log a + (1 - y) log(1 - a)), summed over the outputs (seed 002); y in [0, 1].
@@ -59,10 +53,11 @@ class BinaryCrossEntropy(Loss):
         return a - y
 
     def value_from_z(self, z: Any, y: Any) -> Any:
-        return sum_outputs(maximum(z, 0) - z * y + log1p(exp(-abs(z))))
+        # Terms of one sign: max(z, 0) - z y would lose the digits of a certain and right prediction.
+        return sum_outputs(maximum(z, 0) * (1 - y) + maximum(-z, 0) * y + log1p(exp(-abs(z))))
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True, repr=False)
 class CrossEntropy(Loss):
     """-Σ_k y_k log a_k, categorical; every column of y sums to 1 (one-hot or soft).
@@ -94,8 +89,10 @@ class CrossEntropy(Loss):
         return a - y
 
     def value_from_z(self, z: Any, y: Any) -> Any:
+        # log Σ e^s = log(1 + r): the largest z has e^s = 1, which would swallow an r below a rounding.
         s = named("s", z - max_features(z))
-        return sum_outputs(y * (log(sum_features(exp(s))) - s))
+        r = sum_features((1 - largest_feature(z)) * exp(s))
+        return sum_outputs(y * (log1p(r) - s))
 
 
 def _check_smoothing(loss: Any) -> None:
@@ -103,7 +100,7 @@ def _check_smoothing(loss: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
         raise ValueError(
             f"{type(loss).__name__} label_smoothing must be a number from 0 to below 1, such as 0.1, "
-            f"received {value!r}"
+            f"received {describe(value)}"
         )
 
 

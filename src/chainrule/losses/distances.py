@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ArgumentError, describe
 from chainrule.formulas import count_outputs, greater, maximum, minimum, named, sum_outputs
 from chainrule.keywords import teach
 from chainrule.losses.base import Loss
+from chainrule.scalars import finite_number
 
-_KEYWORDS = {"reduction": "mean_outputs=True to divide by the number of outputs; samples are always averaged"}
 
-
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class SquaredError(Loss):
     """½ ‖a - y‖², summed over the outputs (seeds 001, 004); mean_outputs=True divides by their number."""
@@ -30,7 +29,7 @@ class SquaredError(Loss):
         return (a - y) / count_outputs(a) if self.mean_outputs else a - y
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class MeanAbsoluteError(Loss):
     """Σ_k |a_k - y_k|, summed over the outputs, mean over the samples; mean_outputs=True divides by the
@@ -51,7 +50,7 @@ class MeanAbsoluteError(Loss):
         return a > y
 
 
-@teach({**_KEYWORDS, "beta": "delta=1.0; PyTorch's SmoothL1Loss(beta) is Huber(delta=beta) divided by beta"})
+@teach()
 @dataclass(frozen=True)
 class Huber(Loss):
     """½ e² where |e| ≤ δ, δ |e| - ½ δ² beyond, e = a - y (Huber 1964); mean_outputs as in SquaredError.
@@ -64,9 +63,8 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        bad = isinstance(self.delta, bool) or not isinstance(self.delta, (int, float))
-        if bad or not math.isfinite(self.delta) or self.delta <= 0:
-            raise ValueError(f"Huber delta must be a positive number, received {self.delta!r}")
+        if not finite_number(self.delta) or self.delta <= 0:
+            raise ArgumentError(f"Huber delta must be a positive number, received {describe(self.delta)}")
 
     def _cut(self, a: Any, y: Any) -> Any:
         return named("c", minimum(maximum(a - y, -self.delta), self.delta))

@@ -22,8 +22,6 @@ from chainrule.keywords import teach
 from chainrule.layers import Layer, Sigmoid, Softmax
 from chainrule.losses.base import Loss
 
-_KEYWORDS = {"margin": "nothing: the margin is 1; another one only scales the outputs"}
-
 
 @dataclass(frozen=True)
 class _Margin(Loss):
@@ -38,7 +36,7 @@ class _Margin(Loss):
             )
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class Hinge(_Margin):
     """Σ_k max(0, 1 - y_k a_k) with y = ±1; squared=True: the square of each term.
@@ -63,7 +61,7 @@ class Hinge(_Margin):
         return y * a < 1
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class CategoricalHinge(_Margin):
     """max(0, 1 + max_{k≠t} a_k - a_t), t the class of the sample (Crammer, Singer 2001); squared=True: its

@@ -6,7 +6,6 @@ Its gradient is read off one step of plain gradient descent, so that only public
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -29,39 +28,36 @@ def problem() -> tuple[Any, Any]:
 def scikit_learn_ratio() -> float:
     """gᵀg over the derivative along g of the loss that scikit-learn reports."""
     try:
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
     except ImportError:
         raise MissingExtraError("scikit-learn", "digits", "this comparison") from None
     X, y = problem()
     options = {"solver": "sgd", "momentum": 0.0, "nesterovs_momentum": False, "alpha": 0.0, "shuffle": False}
     rate = 1e-3
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = MLPRegressor(
-            hidden_layer_sizes=(5,),
-            activation="tanh",
-            batch_size=len(X),
-            learning_rate_init=rate,
-            random_state=0,
-            **options,
-        ).partial_fit(X, y)
-        before = [array.copy() for array in (*model.coefs_, *model.intercepts_)]
+    model = MLPRegressor(
+        hidden_layer_sizes=(5,),
+        activation="tanh",
+        batch_size=len(X),
+        learning_rate_init=rate,
+        random_state=0,
+        **options,
+    ).partial_fit(X, y)
+    before = [array.copy() for array in (*model.coefs_, *model.intercepts_)]
 
-        def reported(arrays: list[Any]) -> float:
-            """The loss at these weights, which partial_fit reports before it takes its step."""
-            count = len(model.coefs_)
-            model.coefs_, model.intercepts_ = (
-                [array.copy() for array in part] for part in (arrays[:count], arrays[count:])
-            )
-            model.partial_fit(X, y)
-            return float(model.loss_)
+    def reported(arrays: list[Any]) -> float:
+        """The loss at these weights, which partial_fit reports before it takes its step."""
+        count = len(model.coefs_)
+        model.coefs_, model.intercepts_ = (
+            [array.copy() for array in part] for part in (arrays[:count], arrays[count:])
+        )
+        model.partial_fit(X, y)
+        return float(model.loss_)
 
-        reported(before)
-        after = [*model.coefs_, *model.intercepts_]
-        g = [(old - new) / rate for old, new in zip(before, after, strict=True)]
-        above = reported([array + EPSILON * d for array, d in zip(before, g, strict=True)])
-        below = reported([array - EPSILON * d for array, d in zip(before, g, strict=True)])
+    reported(before)
+    after = [*model.coefs_, *model.intercepts_]
+    g = [(old - new) / rate for old, new in zip(before, after, strict=True)]
+    above = reported([array + EPSILON * d for array, d in zip(before, g, strict=True)])
+    below = reported([array - EPSILON * d for array, d in zip(before, g, strict=True)])
     return sum(float(np.vdot(d, d)) for d in g) / ((above - below) / (2 * EPSILON))
 
 

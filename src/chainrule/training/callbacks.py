@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.scalars import check_count, check_number
+from chainrule.errors import describe
+from chainrule.keywords import teach
+from chainrule.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ Callbacks = Callback | Callable[[Context], Any] | Iterable[Callback | Callable[[
 
 def callbacks_from(value: Callbacks | None) -> list[Callback]:
     """The callbacks from one or several objects or functions. Raises TypeError for anything else."""
-    given = [] if value is None else list(value) if isinstance(value, Iterable) else [value]
+    given = [] if value is None else entries(value)
+    given = [value] if given is None else given
     callbacks: list[Callback] = []
     for entry in given:
         if isinstance(entry, Callback):
@@ -81,7 +84,8 @@ def callbacks_from(value: Callbacks | None) -> list[Callback]:
         else:
             hint = f": write {entry.__name__}(...)" if isinstance(entry, type) else ""
             raise TypeError(
-                f"callbacks takes functions of one argument and Callback objects, received {entry!r}{hint}"
+                "callbacks takes functions of one argument and Callback objects, received "
+                f"{describe(entry)}{hint}"
             )
     return callbacks
 
@@ -91,9 +95,10 @@ class _Monitor:
 
     def __init__(self, column: str | None, min_delta: float = 0.0, without: str = "monitor='loss'") -> None:
         self.without = without  # what to write where there is no validation data
-        if column is not None and column not in COLUMNS[1:5]:
-            raise ValueError(f"monitor must be one of {', '.join(COLUMNS[1:5])}, received {column!r}")
-        self.column, self.min_delta = column, min_delta
+        if column is not None:
+            check_choice("monitor", column, COLUMNS[1:5], meaning=f"one of {', '.join(COLUMNS[1:5])}")
+        self.column = column
+        self.min_delta = min_delta
         self.value, self.epoch = float("nan"), 0
 
     def begin(self, context: Context) -> None:
@@ -130,6 +135,7 @@ class EarlyStopping(Callback):
     After the fit `best_epoch` and `best_value` say which one that was.
     """
 
+    @teach()
     def __init__(
         self,
         patience: int = 5,
@@ -139,7 +145,7 @@ class EarlyStopping(Callback):
     ) -> None:
         self.patience = check_count("patience", patience)
         check_number("min_delta", min_delta, include_low=True)
-        self.restore_best = restore_best
+        self.restore_best = check_flag("restore_best", restore_best)
         self._best = _Monitor(monitor, min_delta, f"EarlyStopping({patience}, monitor='loss')")
         self._parameters: dict[str, NDArray[Any]] = {}
 
@@ -181,6 +187,7 @@ class Checkpoint(Callback):
     without validation data the loss.
     """
 
+    @teach()
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -188,9 +195,9 @@ class Checkpoint(Callback):
         best_only: bool = False,
         monitor: str | None = None,
     ) -> None:
-        self.path = os.fspath(path)
+        self.path = text_path(path)
         self.every = check_count("every", every)
-        self.best_only = best_only
+        self.best_only = check_flag("best_only", best_only)
         self._best = _Monitor(monitor)
 
     def on_fit_begin(self, context: Context) -> None:
@@ -215,5 +222,5 @@ def early_stopping_from(value: EarlyStopping | int | None) -> list[Callback]:
         return [value]
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         what = "a number of epochs to wait, such as 5, or EarlyStopping(...)"
-        raise TypeError(f"early_stopping must be {what}, received {value!r}")
+        raise TypeError(f"early_stopping must be {what}, received {describe(value)}")
     return [EarlyStopping(int(value))]

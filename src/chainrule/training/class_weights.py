@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError, describe
+from chainrule.scalars import finite_number
 
 Array = NDArray[Any]
 _FORMS = "class_weight must be 'balanced' or a dict such as {0: 1.0, 1: 5.0}"
@@ -39,10 +39,12 @@ def class_weights(value: Any, ids: Array | None, classes: Array | None) -> NDArr
         key = label.item() if isinstance(label, np.generic) else label
         if key not in labels:
             known = ", ".join(map(repr, labels[:12]))
-            raise DataError(f"class_weight has the label {key!r}, and the classes are {known}")
-        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
+            raise DataError(f"class_weight has the label {describe(key)}, and the classes are {known}")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.integer, np.floating)):
             raise DataError(f"class_weight of {key!r} must be a number, received {describe(weight)}")
-        if not math.isfinite(weight) or weight < 0:
-            raise DataError(f"class_weight of {key!r} must be finite and at least 0, received {weight!r}")
+        if not finite_number(weight) or weight < 0:
+            raise DataError(
+                f"class_weight of {key!r} must be finite and at least 0, received {describe(weight)}"
+            )
         weights[labels.index(key)] = weight
     return weights[numbers]

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from
 from chainrule.scalars import check_count
-from chainrule.training.arguments import FIT_KEYWORDS
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -48,7 +46,7 @@ SECONDS_BETWEEN_STORES = 0.25
 EVALUATION_PIECE = 512
 
 
-@teach(FIT_KEYWORDS, "fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
+@teach("fit(network, X, y) and the rest by name: epochs=10, batch_size=32")
 def fit(
     network: Network,
     X: Any,
@@ -97,7 +95,7 @@ def fit(
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
-    threads: for this fit; None leaves the engine's choice.
+    threads: for this fit and what its callbacks call; None leaves the engine's choice.
 
     resume: the history that an earlier fit returned; see below.
 
@@ -136,7 +134,7 @@ def fit(
     if loss is None:
         warn_of_labels(network, chosen_loss, data)
 
-    from chainrule.engine import Plan
+    from chainrule.engine import Plan, threads_of_call
 
     samples = len(data.rows)
     batch_size = min(batch_size, samples)
@@ -156,7 +154,7 @@ def fit(
         plan.set_optimizer_state(resume.optimizer_state)
     history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer)
     run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, seed if shuffle else None)
-    with threads_set_to(threads):
+    with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
 
 
@@ -182,22 +180,6 @@ def warn_of_labels(network: Network, loss: Loss, data: FitData) -> None:
             "end the network in Softmax() for cross-entropy, or pass loss=SquaredError() if that is meant",
             stacklevel=4,  # the caller of fit, past `teach`
         )
-
-
-@contextmanager
-def threads_set_to(count: int | None) -> Iterator[None]:
-    """Let the engine use `count` threads within the block; None leaves it as it is."""
-    from chainrule import engine
-
-    if count is None:
-        yield
-        return
-    before = engine.threads()
-    engine.set_threads(count)
-    try:
-        yield
-    finally:
-        engine.set_threads(before)
 
 
 class _Run:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import told_apart
 from chainrule.errors import MissingExtraError, NonFiniteError, describe
-from chainrule.keywords import by_name, teach
+from chainrule.keywords import teach
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, penalty_value
 from chainrule.scalars import check_count, check_number
-from chainrule.training.fit import threads_set_to, warn_of_labels
+from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
 from chainrule.training.progress import Progress, progress_from
@@ -42,24 +42,8 @@ _METHODS: dict[str, dict[str, Any]] = {
 }
 _NAMES = {"lbfgs": "L-BFGS-B", "l-bfgs": "L-BFGS-B", "l-bfgs-b": "L-BFGS-B", "cg": "CG"}
 
-_KEYWORDS = by_name(
-    {
-        "iterations=100": ("epochs", "max_iter", "maxiter", "n_iter", "MaxIter", "max_epochs"),
-        "method='L-BFGS-B' or 'CG'": ("optimizer", "solver", "algorithm", "optim"),
-        "tolerance=1e-5": ("tol", "gtol", "ftol"),
-        "penalty=L2(1e-4)": ("alpha", "lam", "lmbda", "l2", "weight_decay"),
-        "loss='cross_entropy'": ("criterion", "loss_fn", "cost", "fun"),
-        "nothing: every step uses all samples; chainrule.fit takes mini-batches": (
-            *("batch_size", "shuffle", "seed", "random_state"),
-        ),
-        "nothing: the line search finds the step's length": ("rate", "lr", "learning_rate", "eta"),
-        "nothing here: chainrule.fit has it": ("validation", "callbacks", "early_stopping", "constraint"),
-        "progress=False, True or 'tqdm'": ("verbose", "disp", "progress_bar"),
-    }
-)
 
-
-@teach(_KEYWORDS, "fit_full_batch(network, X, y) and the rest by name: method='CG', iterations=50")
+@teach("fit_full_batch(network, X, y) and the rest by name: method='CG', iterations=50")
 def fit_full_batch(
     network: Network,
     X: Any,
@@ -127,7 +111,9 @@ def fit_full_batch(
     if loss is None:
         warn_of_labels(network, chosen_loss, data)
     shown = progress_from(progress)
-    with threads_set_to(threads):
+    from chainrule.engine import threads_of_call
+
+    with threads_of_call(threads):
         run = _Minimisation(network, work, data, chosen_loss, chosen_penalty, name)
         return run.run(iterations, tolerance, shown)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from functools import partial
 from html import escape
@@ -209,11 +211,7 @@ class History:
 
         Raises MissingExtraError without matplotlib; `to_svg` needs no package.
         """
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.ticker import PercentFormatter
-        except ImportError:
-            raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
+        Figure, PercentFormatter = _matplotlib()
         panels = self._panels()
         # A Figure of its own, not pyplot: no window, no global list of figures, any thread.
         figure: Any = Figure(figsize=(5.2 * max(len(panels), 1), 3.6), layout="constrained")
@@ -229,11 +227,7 @@ class History:
             axes.grid(alpha=0.3)
             axes.legend()
         if path is not None:
-            target = Path(path)
-            kind = target.suffix[1:] or figure.canvas.get_default_filetype()
-            if not target.suffix:  # as matplotlib does
-                target = target.with_name(f"{target.name}.{kind}")
-            write_whole(target, lambda stream: figure.savefig(stream, format=kind, dpi=120))
+            _save_figure(figure, Path(path))
         figure._repr_png_ = partial(_png, figure)  # Jupyter asks for it; a bare Figure has none
         return figure
 
@@ -264,6 +258,35 @@ class History:
     def _repr_html_(self) -> str:
         table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
+
+
+def _matplotlib() -> tuple[Any, Any]:
+    """The classes that `plot` needs, which need no backend.
+
+    MPLBACKEND may name one that is not here, such as a notebook's in a program that it started; matplotlib
+    could not be imported then. So the setting waits until it is, and is made as matplotlib makes it.
+    """
+    setting = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        from matplotlib import rcParams
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import PercentFormatter
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot", "history.plot()") from None
+    finally:
+        if setting is not None:
+            os.environ["MPLBACKEND"] = setting
+    if setting:
+        with suppress(ValueError):
+            rcParams["backend"] = setting
+    return Figure, PercentFormatter
+
+
+def _save_figure(figure: Any, path: Path) -> None:
+    """The figure in the form that the file's ending names, as a whole; without an ending it is a PNG."""
+    if not path.suffix:
+        path = path.with_name(f"{path.name}.png")
+    write_whole(path, lambda stream: figure.savefig(stream, format=path.suffix[1:], dpi=120))
 
 
 def _png(figure: Any) -> bytes:

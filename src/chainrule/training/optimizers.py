@@ -16,23 +16,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.keywords import by_name, teach
-from chainrule.scalars import check_number
+from chainrule.errors import describe
+from chainrule.keywords import teach
+from chainrule.scalars import check_flag, check_number
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 
 Array = NDArray[Any]
 State = dict[str, Array]
-
-_KEYWORDS = by_name(
-    {
-        "rate=0.01": ("lr", "learning_rate", "eta", "alpha", "learning_rate_init"),
-        "beta1=0.9, beta2=0.999": ("betas", "beta_1", "beta_2"),
-        "epsilon=1e-8": ("eps",),
-        "clip_sample_norm=1.0": ("l2_norm_clip", "max_grad_norm_per_sample"),
-        "clip_norm=1.0": ("clipnorm", "max_norm", "global_clipnorm"),
-        "AdamW(weight_decay=0.01), or penalty=L2(1e-4) in fit": ("weight_decay", "decay"),
-    }
-)
 
 
 class Optimizer:
@@ -81,7 +71,7 @@ class Optimizer:
         raise NotImplementedError
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum μ, in PyTorch's convention.
@@ -103,6 +93,7 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("momentum", self.momentum, high=1.0, include_low=True)
+        check_flag("nesterov", self.nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs momentum: write SGD(rate, momentum=0.9, nesterov=True)")
 
@@ -119,7 +110,7 @@ class SGD(Optimizer):
         return theta - rate * (gradient + self.momentum * velocity if self.nesterov else velocity)
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam with bias correction (Kingma & Ba 2015, algorithm 1).
@@ -156,7 +147,7 @@ class Adam(Optimizer):
         return theta - rate * corrected_mean / (np.sqrt(corrected_square) + self.epsilon)
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay λ (Loshchilov & Hutter 2019), in PyTorch's scaling.
@@ -180,7 +171,7 @@ class AdamW(Adam):
         return super().update(theta, gradient, state, rate, step)
 
 
-@teach(_KEYWORDS)
+@teach()
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
     """RMSProp (Hinton 2012, lecture 6e) with optional momentum μ, in PyTorch's convention.
@@ -242,8 +233,9 @@ def optimizer_from(value: Optimizer | str | None) -> Optimizer:
             )
         if cls is None:
             raise ValueError(
-                f"optimizer {value!r} is unknown: write one of {names}, or an object: Adam(1e-3)"
+                f"optimizer {describe(value)} is unknown: write one of {names}, or an object: Adam(1e-3)"
             )
         return cls()
-    written = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
-    raise TypeError(f"optimizer must be an object such as SGD(0.1) or one of {names}, received {written}")
+    raise TypeError(
+        f"optimizer must be an object such as SGD(0.1) or one of {names}, received {describe(value)}"
+    )

@@ -10,9 +10,10 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TextIO
 
-from chainrule.errors import MissingExtraError
+from chainrule.errors import ArgumentError, MissingExtraError, describe
 from chainrule.training.history import Row, format_cell
 
 Clock = Callable[[], float]
@@ -48,7 +49,7 @@ class LineProgress(Progress):
     """One line per epoch; of more than 20 epochs at most one per second, and the last."""
 
     def __init__(self, stream: TextIO | None = None, clock: Clock = time.perf_counter) -> None:
-        self.stream = sys.stderr if stream is None else stream
+        self.stream = sys.stderr if stream is None else stream  # None where the program has no stderr
         self.clock = clock
         self.epochs = self.steps = self.samples = self.finished = 0
         self.started = self.epoch_started = self.kept = 0.0
@@ -78,8 +79,13 @@ class LineProgress(Progress):
         self.unkept = None
 
     def write(self, text: str) -> None:
-        self.stream.write(text)
-        self.stream.flush()
+        """Write to the stream; one that is closed, full or read by nobody any more ends no training."""
+        try:
+            if self.stream is not None:
+                self.stream.write(text)
+                self.stream.flush()
+        except (OSError, ValueError):  # ValueError: a stream that is closed
+            self.stream = None
 
     def heading(self, epoch: int) -> str:
         return f"{self.unit} {epoch:{len(str(self.epochs))}}/{self.epochs}"
@@ -166,15 +172,19 @@ class TqdmProgress(Progress):
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:
         shown = measures("loss", loss, accuracy) if step else []
-        self.bar.set_description_str(", ".join([f"{self.unit} {epoch}", *shown]), refresh=False)
-        self.bar.update((epoch - 1) * self.steps + step - self.bar.n)
+        try:
+            self.bar.set_description_str(", ".join([f"{self.unit} {epoch}", *shown]), refresh=False)
+            self.bar.update((epoch - 1) * self.steps + step - self.bar.n)
+        except (OSError, ValueError):  # its stream is closed, full or read by nobody any more
+            self.bar.disable = True
 
     def end_epoch(self, row: Row) -> None:
         self.step(row.epoch, self.steps, row.loss, row.accuracy)
 
     def close(self) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with suppress(OSError, ValueError):
+                self.bar.close()
 
 
 def line_width() -> int:
@@ -202,10 +212,12 @@ def progress_from(value: bool | str | Progress | None) -> Progress:
     """
     if isinstance(value, Progress):
         return value
-    if value == "tqdm":
+    if isinstance(value, str) and value == "tqdm":
         return TqdmProgress()
     if not (value is None or isinstance(value, bool)):
-        raise ValueError(f"progress must be True, False, None (automatic) or 'tqdm', received {value!r}")
+        raise ArgumentError(
+            f"progress must be True, False, None (automatic) or 'tqdm', received {describe(value)}"
+        )
     terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     if value is not False and terminal:
         return TerminalProgress()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.keywords import teach
 from chainrule.scalars import check_count, check_number
 
 Rates = NDArray[np.float64]
@@ -47,6 +48,7 @@ class ConstantRate(Schedule):
         return np.full(steps, self.rate, dtype=np.float64)
 
 
+@teach()
 @dataclass(frozen=True)
 class StepDecay(Schedule):
     """rate * factor ** (epoch // every_epochs): falls by `factor` each time `every_epochs` have passed."""
@@ -64,6 +66,7 @@ class StepDecay(Schedule):
         return np.asarray(self.rate * np.power(float(self.factor), epoch // self.every_epochs))
 
 
+@teach()
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
     """rate * factor_per_epoch ** position: a smooth fall by `factor_per_epoch` over every epoch.
@@ -83,6 +86,7 @@ class ExponentialDecay(Schedule):
         return np.asarray(self.rate * np.power(float(self.factor_per_epoch), position))
 
 
+@teach()
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
     """Half a cosine from `rate` to `floor` over `epochs`, after a linear warm-up (Loshchilov & Hutter 2017).

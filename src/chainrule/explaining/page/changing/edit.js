@@ -5,7 +5,7 @@
 //   set(id, index, value)   change one number; `gesture`: a series of these is one step of undo
 //   step(eta), undo(), reset(), settle() (recompute now instead of in a moment)
 //   value(id, index), before(id, index), edited(id, index), moved(id), count(), eta(), now(), start(),
-//   penaltyOf(W, root)
+//   penaltyOf(W, root, id)
 "use strict";
 ((page) => {
   const { document: report } = page;
@@ -139,10 +139,12 @@
     return { ...found, J_after };
   }
 
-  /** What the penalty adds to a gradient ("gradient") or to J ("value"), or would add; null without a penalty. */
-  function penaltyOf(W, root = "gradient") {
+  /** What the penalty adds to the gradient of a parameter ("gradient") or to J ("value"), or would add to that of any
+   *  (id null); null without a penalty.
+   */
+  function penaltyOf(W, root = "gradient", id = null) {
     if (!report.penalty) return null;
-    const { nodes, roots } = report.penalty.formulas;
+    const { nodes, roots } = chainrule.penaltyFormulas(report.penalty, id);
     const constants = Object.entries(report.penalty.constants).map(([name, value]) => [name, at.scalar(value)]);
     return chainrule.evaluate(nodes, roots[root], { ...Object.fromEntries(constants), W });
   }

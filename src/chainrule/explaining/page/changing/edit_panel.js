@@ -14,7 +14,7 @@
 
   const shapeOf = (id) => report.tensors[id].shape;
   const takesIds = chainrule.layersOf(report.graph.layers)[0]?.class === "Embedding"; // an input of whole numbers
-  const title = (id, index) => `${id}[${index.join(", ")}]`;
+  const title = (id, index) => `${id}[${page.printed(id, index).join(", ")}]`;
 
   // -- the entry -------------------------------------------------------------------------------------------
   const NAMES = { input: words("input x", "输入 x"), y: words("target y", "目标 y") }; // samples last
@@ -50,17 +50,19 @@
   function drawFields() {
     if (fields.dataset.of === chosen.id) {
       [...fields.querySelectorAll("input")].forEach((input, axis) => {
-        if (input !== document.activeElement) input.value = chosen.index[axis];
+        if (input !== document.activeElement) input.value = page.printed(chosen.id, chosen.index)[axis];
       });
       return;
     }
     fields.dataset.of = chosen.id;
     const names = axesOf(chosen.id);
+    const first = page.printed(chosen.id, chosen.index.map(() => 0));
     fields.replaceChildren(...shapeOf(chosen.id).map((size, axis) => make("label", {}, names[axis] ?? axis,
       make("input", {
-        type: "number", min: 0, max: size - 1, value: chosen.index[axis], disabled: size === 1,
+        type: "number", min: first[axis], max: first[axis] + size - 1, value: first[axis] + chosen.index[axis],
+        disabled: size === 1,
         input: ({ target }) => {
-          const value = Number(target.value);
+          const value = Number(target.value) - first[axis];
           if (!Number.isInteger(value) || value < 0 || value >= size || target.value === "") return;
           choose(chosen.id, chosen.index.map((old, n) => (n === axis ? value : old)));
         },
@@ -147,7 +149,7 @@
         cells.push(draw("rect", {
           class: `k${page.level(value, largest)}${marks}`, x: column, y: row, width: 1, height: 1,
           click: () => choose(chosen.id, index),
-        }, draw("title", {}, `${title(chosen.id, index)} = ${number(value)}`)));
+        }, draw("title", {}, `${title(chosen.id, index)} ${page.equals(value)}`)));
       }
     }
     map.append(draw("svg", {

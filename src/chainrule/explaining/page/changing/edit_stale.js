@@ -47,17 +47,22 @@
     return tensor.data[at.flat(tensor.shape, index)];
   }
 
-  /** The same without the penalty's share, which the formulas of layers have not. */
-  function without(quantity, index) {
-    const value = present(quantity, index);
-    const id = quantity.replace(/^gradient:/, "");
-    if (id === quantity || value === undefined || !report.penalty?.on.includes(id)) return value;
-    return value - edit.penaltyOf(page.tensor(id)).data[at.flat(report.tensors[id].shape, index)];
+  /** The same, or of "data gradient:…" the gradient without the penalty's share. */
+  function current(quantity, index) {
+    if (!quantity?.startsWith("data ")) return present(quantity, index);
+    const value = present(quantity.slice("data ".length), index);
+    const id = quantity.replace(/^data gradient:/, "");
+    return value === undefined || !report.penalty?.on.includes(id)
+      ? value
+      : value - edit.penaltyOf(page.tensor(id), "gradient", id).data[at.flat(report.tensors[id].shape, index)];
   }
 
   function holds(element, tensors) {
+    if (element.kind === "entry" && element.name === chainrule.ONES) return true;
     if (element.kind === "entry" && element.symbol) {
-      const value = present(tensors[element.symbol[0]], element.index);
+      const [name] = element.symbol;
+      const constant = name in tensors ? undefined : report.penalty?.constants[name];
+      const value = constant ?? current(tensors[name], element.index);
       return value !== undefined && !differ(value, Number(element.value));
     }
     if (element.kind === "entry") return null; // a named intermediate: the result tells
@@ -69,7 +74,7 @@
     const layer = block.closest("article")?.dataset.layer;
     const found = parts.get([layer, quantity, index].join());
     const place = index ? index.split(",").map(Number) : [];
-    const after = quantity ? without(quantity, place) : undefined;
+    const after = quantity ? current(quantity, place) : undefined;
     const result = found && Number(found.element.value);
     const same = found && after !== undefined && !differ(after, result) && holds(found.element, found.tensors);
     const now = after !== undefined && found ? [" · ", say("now", "现在"), make("b", {}, ` ${number(after)}`)] : [];

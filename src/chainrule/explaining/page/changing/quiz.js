@@ -4,7 +4,7 @@
 //   page.quiz            start(seed), question(), answer(text), hint(), next(), score(): for tests
 "use strict";
 ((page) => {
-  const { dock, edit, make, number, say, words } = page;
+  const { dock, document: report, edit, make, number, say, words } = page;
   const ROUND = 10; // questions
   const SHOWN = 8; // terms of a hint
 
@@ -126,12 +126,14 @@
     const wanted = kind === "J" ? [""] : [`[id$="-${part}-sized"]`, `[id$="-${part}-general"]`];
     const found = wanted.map((one) => document.querySelector(`${card} .formula${one}`)).find(Boolean);
     if (!found) return say("There is no formula of it in this page.", "本页没有它的公式。");
-    return found.querySelector(".scroll").cloneNode(true);
+    const more = document.querySelector(`${card} .formula[id$="-${part}-and-penalty-sized"]`);
+    const second = kind === "J" ? found.parentElement.querySelectorAll(":scope > .formula.general")[1] : more;
+    const shown = [found, report.penalty ? second : null].filter(Boolean);
+    return make("div", {}, shown.map((one) => one.querySelector(".scroll").cloneNode(true)));
   }
 
   /** What is done with the sum of the terms. */
-  const behind = ({ factor, added }) =>
-    (factor === null ? "" : `;  × f′ = ${number(factor)}`) + (added === null ? "" : `;  + ∂Ω/∂W = ${number(added)}`);
+  const behind = ({ factor }) => (factor === null ? "" : `;  × f′ ${page.equals(factor)}`);
 
   function numbers() {
     const { terms, kind } = question();
@@ -153,17 +155,18 @@
   function outputs() {
     const { index } = question();
     const [a, y] = [page.document.graph.layers.at(-1).name, "y"].map((id) => page.tensor(id));
-    const [own, wanted] = [a, y].map((x) => number(x.data[chainrule.arrays.flat(x.shape, index)]));
-    return `a = ${own}, y = ${wanted}, m = ${y.shape.at(-1)}`;
+    const [own, wanted] = [a, y].map((x) => page.equals(x.data[chainrule.arrays.flat(x.shape, index)]));
+    return `a ${own}, y ${wanted}, m = ${y.shape.at(-1)}`;
   }
 
   function firstTerms() {
     const { terms, value } = question();
     if (!terms || terms.length < 2) return say(`about ${number(value, 2)}`, `约为 ${number(value, 2)}`);
-    const { terms: printed } = page.column(terms.map((term) => term.value), value);
     const few = Math.max(1, Math.ceil(terms.length / 2));
     const sum = terms.slice(0, few).reduce((total, term) => total + term.value, 0);
-    return `${printed.slice(0, few).join(" + ")} = ${number(sum)}, + ⋯ (${terms.length - few})`;
+    const { terms: shown, total, exact } = page.column(terms.slice(0, few).map((term) => term.value), sum);
+    const sign = exact ? page.equality(number(sum), Number(total.replaceAll("−", "-"))) : "≈";
+    return `${shown.join(" + ")} ${sign} ${number(sum)}, + ⋯ (${terms.length - few})`;
   }
 
   const HINTS = [
@@ -198,7 +201,7 @@
     for (const { figure } of page.figures.filter(({ quantity }) => quantity === now.quantity)) {
       figure.querySelectorAll("table.values, .stats").forEach((one) => found.add(one));
     }
-    const own = `.worked[data-quantity="${now.quantity}"][data-index="${now.index}"]`;
+    const own = `.worked[data-quantity$="${now.quantity}"][data-index="${now.index}"]`; // and the data's share
     document.querySelectorAll(`${own} :is(.line, table, .chip)`).forEach((one) => found.add(one));
     const printed = [4, 5, 6, 8].map((digits) => number(now.value, digits)).filter((text) => text.length > 4);
     for (const one of document.querySelectorAll(TEXTS)) {
@@ -215,7 +218,7 @@
     z: ["the output z of", "输出 z："], a: ["the activation f(z) of", "激活值 f(z)："],
     "δ": ["δ = ∂J/∂z at the output of", "残差 δ = ∂J/∂z："],
     "δL": [`δ at the output, ∂J/∂${by}:`, `输出层的 δ，∂J/∂${by}：`],
-    "∇W": ["the gradient", "梯度"], "∇b": ["the gradient", "梯度"],
+    "∇W": ["the gradient", "梯度"], "∇b": ["the gradient", "梯度"], "∇Θ": ["the gradient", "梯度"],
   };
   const head = make("p", { class: "question" });
   const typed = make("input", { type: "text", inputmode: "decimal", autocomplete: "off",
@@ -267,7 +270,8 @@
       return;
     }
     const [en, zh] = WHAT[now.kind];
-    const name = page.entryTitle(now.quantity.replace(/^gradient:/, "∂J/∂").replace(/^delta:/, ""), now.index);
+    const place = page.printed(now.quantity, now.index).join(", ");
+    const name = `${now.quantity.replace(/^gradient:/, "∂J/∂").replace(/^delta:/, "")}[${place}]`;
     const entry = now.kind === "J" ? "J" : name;
     head.replaceChildren(say(en, zh), " ", make("b", {}, entry), " = ?");
     const pass = /z|a/.test(now.kind) ? "forward" : "backward";

@@ -1,7 +1,7 @@
 // The questions of the quiz, and what typical mistakes would answer: page.questions(random).
 //
-// A question is {kind, layer, part, quantity, index, value, terms, factor, added, mistakes: [{name, value, en, zh}]}:
-// value = (sum of the terms) · factor + added.  The wrong answers come from the layer's own formulas, evaluated with
+// A question is {kind, layer, part, quantity, index, value, terms, factor, mistakes: [{name, value, en, zh}]}:
+// value = (sum of the terms) · factor; what a penalty adds to a gradient is a term.  The wrong answers come from the layer's own formulas, evaluated with
 // what the mistake would put in: another W, no bias, δ of one sample.  One is kept only where it differs from the
 // right answer by more than rounding.
 "use strict";
@@ -42,6 +42,8 @@
     step: ["that is the step −η ∇, not the gradient", "这是步长 −η∇，不是梯度"],
     sample: ["that is the value of another sample", "这是另一个样本的值"],
   };
+
+  if (report.theta) TEXTS.transpose = ["you used Θ, not Θᵀ (or Θᵀ for Θ)", "用了 Θ 而不是 Θᵀ（或相反）"];
 
   // -- arrays ----------------------------------------------------------------------------------------------
   const evaluate = (layer, root, bindings) =>
@@ -99,6 +101,23 @@
     return same ? slope : null;
   }
 
+  const isBiased = (layer) => report.theta?.some((one) => one.layer === layer.name && one.bias) ?? false;
+
+  /** {W, given(other)}: the weights of a layer, of Θ without its column 0, and what others are put in by. */
+  function weightsOf(layer, own) {
+    if (!own.Θ) return { W: own.W, given: (W) => ({ W }) };
+    if (!isBiased(layer)) return { W: own.Θ, given: (Θ) => ({ Θ }) };
+    const { without_bias, with_zero_bias } = chainrule.primitives;
+    const bias = only(own.Θ, ([, column]) => column === 0);
+    return { W: without_bias(own.Θ), given: (W) => ({ Θ: at.zip(at.plus, bias, with_zero_bias(W)) }) };
+  }
+
+  /** The bindings of a layer whose bias is 0; null where it has none. */
+  function unbiased(layer, own) {
+    if (own.b) return { b: scaled(own.b, 0) };
+    return isBiased(layer) ? { Θ: only(own.Θ, ([, column]) => column > 0) } : null;
+  }
+
   const isSquare = (W) => W?.shape.length === 2 && W.shape[0] === W.shape[1];
   const isKernel = (W) => W?.shape.length > 2;
 
@@ -107,8 +126,10 @@
     const own = found.bindings[layer.name];
     const array = found.outputs[layer.name];
     const forward = (other) => evaluate(layer, "forward", { ...own, ...other });
-    const wrong = { bias: own.b && forward({ b: scaled(own.b, 0) }), sign: scaled(array, -1) };
-    if (isSquare(own.W)) wrong.transpose = forward({ W: transposed(own.W) });
+    const without = unbiased(layer, own);
+    const wrong = { bias: without && forward(without), sign: scaled(array, -1) };
+    const { W, given } = weightsOf(layer, own);
+    if (isSquare(W)) wrong.transpose = forward(given(transposed(W)));
     if (isKernel(own.W)) wrong.flip = forward({ W: turned(own.W) });
     if (slopeOf(behind)) wrong.activated = found.outputs[behind.name];
     return { kind: "z", part: "forward", quantity: layer.name, array, wrong, root: "forward", own, perSample: true };
@@ -139,7 +160,8 @@
       noslope: down, value: times(down, x), outside: times(down, slopeOf(before, x)), above: own.d,
       sign: scaled(array, -1), missing: scaled(array, m), doubled: scaled(array, 1 / m),
     };
-    if (isSquare(own.W)) wrong.transpose = delta({ W: transposed(own.W) });
+    const { W, given } = weightsOf(layer, own);
+    if (isSquare(W)) wrong.transpose = delta(given(transposed(W)));
     if (isKernel(own.W)) wrong.flip = delta({ W: turned(own.W) });
     const quantity = `delta:${source.name}`;
     return { kind: "δ", part: "delta", quantity, array, wrong, root: "delta", own, factor: slope, perSample: true };
@@ -167,7 +189,7 @@
     const array = found.gradients[id];
     const root = `gradient:${name}`;
     const on = report.penalty?.on.includes(id);
-    const added = edit.penaltyOf(own[name]);
+    const added = edit.penaltyOf(own[name], "gradient", id);
     const share = on ? added : at.full(array.shape, 0);
     const slope = (other) => at.zip(at.plus, evaluate(layer, root, { ...own, ...other }), share);
     const factor = (value) => at.zip((g, p) => value * (g - p) + p, array, share);
@@ -178,7 +200,7 @@
     const atFirst = (index) => index.slice(0, -2).every((i) => i === 0);
     if (own.d.shape.length > 2) wrong.position = slope({ d: only(own.d, atFirst) });
     if (slopeOf(behind) && found.deltas[behind.name]) wrong.late = slope({ d: found.deltas[behind.name] });
-    if (name === "W" && slopeOf(before)) wrong.below = slope({ x: found.bindings[before.name].x });
+    if (name !== "b" && slopeOf(before)) wrong.below = slope({ x: found.bindings[before.name].x });
     if (name === "W" && isKernel(own.W)) wrong.flip = turned(array);
     if (on) {
       const size = report.penalty.constants.training_size;
@@ -186,8 +208,13 @@
       const other = /per_sample=True/.test(report.penalty.title) ? size : 1 / size;
       wrong.divided = at.zip((g, p) => g - p + p * other, array, added);
     } else if (added && name === "b") wrong.penalised = at.zip(at.plus, array, added);
+    if (on && isBiased(layer)) {
+      const everywhere = edit.penaltyOf(own[name]);
+      wrong.penalised = at.zip(at.plus, at.zip((g, p) => g - p, array, added), everywhere);
+    }
     const quantity = `gradient:${id}`;
-    return { kind: `∇${name}`, part: name, quantity, array, wrong, root, own, added: on ? added : null };
+    const part = name === "Θ" ? "theta" : name;
+    return { kind: `∇${name}`, part, quantity, array, wrong, root, own, penalised: on ? id : null };
   }
 
   function objective() {
@@ -201,6 +228,10 @@
       if (report.penalty.class === "L2") wrong.half = data + 2 * penalty;
       const biases = edit.ids.filter((id) => id.endsWith(".b") && !report.penalty.on.includes(id));
       wrong.penalised = biases.reduce((sum, id) => sum + edit.penaltyOf(page.tensor(id), "value").data[0], J);
+      for (const id of report.penalty.theta?.on ?? []) {
+        const [all, own] = [null, id].map((of) => edit.penaltyOf(page.tensor(id), "value", of).data[0]);
+        wrong.penalised += all - own;
+      }
     }
     const lifted = Object.entries(wrong).map(([name, value]) => [name, at.scalar(value)]);
     return { kind: "J", part: "value", quantity: "J", array: at.scalar(J), wrong: Object.fromEntries(lifted) };
@@ -208,16 +239,18 @@
 
   // -- from a kind to a question ---------------------------------------------------------------------------
   /** The terms of an entry's formula, null where it has none; those that are 0 are left out. */
-  function termsOf({ root, own, array }, layer, index) {
+  function termsOf({ root, own, penalised }, layer, index) {
     if (!root) return null;
     const element = chainrule.element(layer.formulas.nodes, layer.formulas.roots[root], index, own);
     const terms = element.kind === "sum" ? element.of : [element];
-    return terms.filter((term) => term.value !== 0);
+    const added = penalised ? page.ofPenalty(penalised, index).map((one) => one.element) : [];
+    return [...terms, ...added].filter((term) => term.value !== 0);
   }
 
   function mistakesAt({ wrong, array, perSample, kind }, index, value) {
     const all = Object.entries(wrong).filter(([, x]) => x).map(([name, x]) => [name, entry(x, index)]);
     if (index.length > 2 && kind !== "∇W") all.push(["index", entry(array, swapped(index))]);
+    if (kind === "∇Θ") all.push(["index", entry(array, [index[1], index[0]])]);
     if (kind === "∇W") all.push(["index", entry(array, swapped(index, index.length === 2 ? 0 : 1))]);
     if (perSample) {
       const others = Array.from({ length: m }, (_, s) => s).filter((s) => s !== index.at(-1));
@@ -241,10 +274,10 @@
       if (terms && terms.length > MOST_TERMS) continue;
       const mistakes = mistakesAt(kind, index, value);
       if (!mistakes.length) continue;
-      const [factor, added] = [kind.factor, kind.added].map((one) => (one ? entry(one, index) : null));
+      const factor = kind.factor ? entry(kind.factor, index) : null;
       const { part, quantity } = kind;
       const name = layer?.name ?? null;
-      return { kind: kind.kind, layer: name, part, quantity, index, value, terms, factor, added, mistakes };
+      return { kind: kind.kind, layer: name, part, quantity, index, value, terms, factor, mistakes };
     }
     return null;
   }
@@ -260,7 +293,8 @@
       const { layer } = place;
       if (!layer.formulas || layer.kind !== "leaf") continue;
       const kinds = [activation(place), residual(place, chain)];
-      if (layer.parameters.W) kinds.push(preactivation(place), gradient(place, "W"), gradient(place, "b"));
+      if (layer.parameters.W ?? layer.parameters.Θ) kinds.push(preactivation(place));
+      for (const name of ["W", "Θ", "b"]) if (layer.parameters[name]) kinds.push(gradient(place, name));
       for (const kind of kinds) if (kind) asked.push(ask(kind, layer, random));
     }
     const there = asked.filter((one) => one !== null).map((one) => [random(), one]).sort(([a], [b]) => a - b);

@@ -10,6 +10,7 @@
   const at = chainrule.arrays;
 
   // -- elements --------------------------------------------------------------------------------------------
+  const ONES = "a_0"; // the name of the entry 1 that with_ones puts in front
   const NOTHING = { kind: "number", value: 0 }; // zero by structure: left out of sums
   const ONE = { kind: "number", value: 1 };
   const number = (value) => ({ kind: "number", value });
@@ -216,6 +217,13 @@
     return r.read(chosen.data[at.flat(chosen.shape, place)] !== 0 ? yes : no, place);
   }
 
+  /** a_0, the 1 in front: an entry with the letter of the others, of no array. */
+  function withOnes(r, { to: [x] }, [k, s]) {
+    if (k > 0) return r.read(x, [k - 1, s]);
+    const { role, kind } = r.formula.nodes[x];
+    return { kind: "entry", value: 1, symbol: [ONES, role, kind], name: ONES, index: [0, s] };
+  }
+
   function beside(r, { to: [above, below] }, place) {
     const [here, k, s] = ends(place);
     const size = r.shape(above).at(-2);
@@ -271,6 +279,9 @@
     canvas: () => NOTHING,
     ones_like: () => ONE,
     sum_steps: moved((r, node, place) => place),
+    with_ones: withOnes,
+    without_bias: moved((r, node, [row, column]) => [row, column + 1]),
+    with_zero_bias: moved((r, node, [row, column]) => (column ? [row, column - 1] : null)),
     transpose: moved((r, node, place) => [...place].reverse()),
     broadcast_samples: moved((r, node, place) => place.slice(0, -1)),
     every_feature: moved((r, node, place) => [place[0], place.at(-1)]),
@@ -358,6 +369,6 @@
     return [...found.values()];
   }
 
-  Object.assign(chainrule, { element, entries, influence });
+  Object.assign(chainrule, { ONES, element, entries, influence });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

@@ -269,10 +269,16 @@
       if (!penalty) return [];
       const constants = Object.entries(penalty.constants).map(([name, value]) => [name, scalar(value)]);
       const bindings = Object.fromEntries(constants);
-      return penalty.on.map((id) =>
-        [id, read(this.formula({ name: "penalty", ...penalty }, { ...bindings, W: this.array(id) }))]);
+      return penalty.on.map((id) => {
+        const formulas = penaltyFormulas(penalty, id);
+        return [id, read(this.formula({ name: "penalty", formulas }, { ...bindings, W: this.array(id) }))];
+      });
     }
   }
+
+  /** The formulas of a penalty for a parameter: those of a Θ leave its column 0 out. */
+  const penaltyFormulas = (penalty, id) =>
+    (penalty.theta?.on.includes(id) ? penalty.theta.formulas : penalty.formulas);
 
   const times = (a, b) => zip((p, q) => p * q, a, b);
 
@@ -402,6 +408,8 @@
     return most;
   }
 
-  Object.assign(chainrule, { Formula, decode, decoded, evaluate, everyOffset, forward, layersOf, passes, selftest });
+  Object.assign(chainrule, {
+    Formula, decode, decoded, evaluate, everyOffset, forward, layersOf, passes, penaltyFormulas, selftest,
+  });
   if (typeof module === "object") module.exports = chainrule;
 })((globalThis.chainrule ??= {}));

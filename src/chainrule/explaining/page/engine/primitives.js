@@ -324,6 +324,9 @@
       return put(zeros(like), x, starting(like, features(like), first));
     },
     sum_steps: (x) => x,
+    with_ones: (x) => beside(full([1, x.shape[1]], 1), x),
+    without_bias: (theta) => slice(theta, [0, 1], [theta.shape[0], theta.shape[1] - 1]),
+    with_zero_bias: (w) => put(array([w.shape[0], w.shape[1] + 1]), w, [0, 1]),
     flatten: (x) => reshaped(x, [sizeOf(x.shape.slice(0, -1)), x.shape[samples(x)]]),
     unflatten: (x, like) => reshaped(x, like.shape),
     window,

@@ -7,6 +7,10 @@
 //   say(en, zh)         a node that follows the choice of the language; words(en, zh): the text for an attribute
 //   make, draw          elements of HTML and of SVG: make("p", {class: "x"}, child, "text", ...)
 //   number(value)       as the report prints it; column(terms, total): terms that add up as printed
+//   first(id)           the number with which each index of a tensor begins; printed(id, index): as it is printed
+//   isTheta(id)         whether it is the Θ of a dense layer
+//   equality(text, value)  "=" where the printed digits are the value, "≈" where they are rounded
+//   equals(value)       the number behind that sign
 //   cells(id, index)    the elements that show an entry;  entry(element, event): {quantity, index} of one
 //   figures             [{figure, quantity, picture}]: what shows a quantity; picture: its JSON in the document
 //   select(id, index)   what is selected; selected, onSelect(f): f(selected, before)
@@ -46,7 +50,7 @@
   const words = (en, zh) => (en === zh ? en : languages.map((lang) => ({ en, zh })[lang]).join(" / "));
 
   // -- numbers: numbers.py in JavaScript -------------------------------------------------------------------
-  const DIGITS = 4;
+  const [DIGITS, MOST_DECIMALS, MORE_DECIMALS] = [4, 12, 6];
   const typographic = (text) => text.replaceAll("-", "−");
   const digitsOf = (text) => BigInt(text.replace(".", ""));
 
@@ -80,16 +84,36 @@
     return typographic(shortened(fixed(value, digits - 1 - exponent)));
   }
 
-  /** {terms, total, exact} as printed: the printed terms add up exactly to the printed total. */
+  /** "=" where the digits of a printed number are the value itself, "≈" where they are rounded. */
+  function equality(text, value) {
+    const shown = Number(text.replaceAll("−", "-"));
+    return Number.isNaN(shown) || shown === value ? "=" : "≈";
+  }
+  const equals = (value, digits = DIGITS) => {
+    const text = number(value, digits);
+    return `${equality(text, value)} ${text}`;
+  };
+
+  /** {terms, total, exact} as printed: every number rounded as it is, with as many decimals as let the printed
+   *  terms add up exactly to the printed total; exact: false where six decimals more do not. */
   function column(terms, total) {
-    if (![...terms, total].every(Number.isFinite)) return { terms: terms.map((x) => number(x)), total: number(total) };
+    if (![...terms, total].every(Number.isFinite))
+      return { terms: terms.map((x) => number(x)), total: number(total), exact: true };
     const needed = (size) => (size ? DIGITS - 1 - Math.floor(Math.log10(size)) : -Infinity);
     const largest = Math.max(0, Math.abs(total), ...terms.map(Math.abs));
     const most = Math.max(needed(largest), needed(Math.abs(total)));
-    const places = largest ? Math.max(0, Math.min(most + 1, 12)) : DIGITS;
-    const printed = terms.map((term) => digitsOf(fixed(term, places)));
+    const least = largest ? Math.max(0, Math.min(most + 1, MOST_DECIMALS)) : DIGITS;
+    const fewer = least > 0 && least < MOST_DECIMALS ? [least - 1] : [];
+    const more = Array.from({ length: MORE_DECIMALS }, (_, n) => least + 1 + n);
+    const rounded = (places) => {
+      const printed = terms.map((term) => digitsOf(fixed(term, places)));
+      const sum = digitsOf(fixed(total, places));
+      return { places, printed, sum, exact: printed.reduce((all, term) => all + term, 0n) === sum };
+    };
+    const tried = [least, ...fewer, ...more].find((places) => rounded(places).exact) ?? least;
+    const { printed, sum, exact, places } = rounded(tried);
     const text = (integer) => (integer === 0n ? "0" : typographic(pointed(integer, places)));
-    return { terms: printed.map(text), total: text(printed.reduce((sum, term) => sum + term, 0n)) };
+    return { terms: printed.map(text), total: text(sum), exact };
   }
 
   // -- the document's numbers ------------------------------------------------------------------------------
@@ -131,6 +155,13 @@
     return found ? { ...found, values: found.data } : null;
   }
 
+  /** The numbers with which the indices of a tensor begin: 0, or what its origin says (Θ and its units). */
+  const first = (id) => embedded.tensors[id]?.origin ?? [];
+  const printed = (id, index) => index.map((i, axis) => i + (first(id)[axis] ?? 0));
+
+  /** Whether a tensor is the Θ of a dense layer: [b, W]. */
+  const isTheta = (id) => (embedded.theta ?? []).some(({ layer }) => id === `${layer}.Θ`);
+
   // -- listening -------------------------------------------------------------------------------------------
   const listeners = { change: [], select: [] };
   const on = (kind) => (f) => listeners[kind].push(f);
@@ -143,7 +174,8 @@
   }
 
   const page = {
-    document: embedded, languages, make, draw, say, words, number, column, tensor, passes, affordable,
+    document: embedded, languages, make, draw, say, words, number, equality, equals, column, first, printed, isTheta,
+    tensor, passes, affordable,
     change, changes: () => changes, onChange: on("change"), onSelect: on("select"), selected: null,
     select(quantity, index) {
       const before = page.selected;

@@ -244,11 +244,12 @@
     return { layer: null, ids, element, note: { en: "the loss", zh: "损失" } };
   }
 
+  /** What the penalty adds to an entry of a gradient, as a part; none where the parameter is free. */
   function ofPenalty(id, index) {
     const { penalty } = report;
     if (!penalty?.on.includes(id)) return [];
     const constants = Object.entries(penalty.constants).map(([name, value]) => [name, at.scalar(value)]);
-    const { nodes, roots } = penalty.formulas;
+    const { nodes, roots } = chainrule.penaltyFormulas(penalty, id);
     const element = chainrule.element(nodes, roots.gradient, index, {
       ...Object.fromEntries(constants),
       W: numbers(id),
@@ -325,5 +326,6 @@
       return { value, parts: [], reason: error.reason };
     }
   };
+  page.ofPenalty = ofPenalty;
   page.graph = { layers, inputs, readers, output, idsOf };
 })(chainrule.page);

@@ -5,7 +5,7 @@
 // entries that count.
 "use strict";
 ((page) => {
-  const { make, say, words, number, column } = page;
+  const { make, say, words, number, column, equality } = page;
   const MOST_TERMS = 8; // of a sum that is shown in full
   const LISTED = 400; // terms of a list on demand
   const body = make("div", { class: "reading-body" });
@@ -44,7 +44,7 @@
 
   // -- letters of a derivation -----------------------------------------------------------------------------
   const hasSamples = ([, role, kind]) =>
-    !role.replace(/^gradient of /, "").startsWith("parameter ") && kind !== "scalar";
+    !role.replace(/^(data )?gradient of /, "").startsWith("parameter ") && kind !== "scalar";
 
   /** Whether the sample's index is to be shown: where entries of several meet. */
   function mixes(quantity, sources) {
@@ -58,6 +58,7 @@
     ({ ids, layer }, withSample) =>
     ({ symbol, name, index = [] }) => {
       const short = symbol && hasSamples(symbol) && !withSample ? index.slice(0, -1) : index;
+      if (name === chainrule.ONES) return page.letter(ids.x, short, layer?.name, name);
       return page.letter(
         symbol ? ids[symbol[0]] : null,
         symbol ? short : withSample ? index : index.slice(0, -1),
@@ -96,7 +97,7 @@
    *  demand; `more`: terms that are shown in any case, behind them.
    */
   function table(terms, value, kind = "terms") {
-    const { terms: printed, total } = column(
+    const { terms: printed, total, exact } = column(
       terms.map((one) => one.value),
       value,
     );
@@ -105,9 +106,9 @@
     const sum = make(
       "tr",
       {},
-      make("th", { scope: "row" }, "Σ"),
+      make("th", { scope: "row" }, exact ? "Σ" : "Σ ≈"),
       make("td"),
-      make("td", { class: "product total" }, total),
+      make("td", { class: exact ? "product total" : "product total rounded" }, total),
       make("td"),
     );
     return make(
@@ -189,14 +190,16 @@
     if (root.kind === "sum") return sums(root, leaf);
     if (root.kind === "call" && root.name === "max" && root.of.length > 1) return [maximum(root, leaf)];
     const main = mainSum(root);
+    const { total } = main ? column(main.of.map((one) => one.value), main.value) : { total: "" };
+    const { digits, given, gives } = page.line(root, main, total);
     const line = make(
       "p",
       { class: "line" },
       page.math.symbols(root, leaf),
-      " = ",
+      ` ${given} `,
       root.kind === "entry"
         ? make("b", {}, number(root.value))
-        : [page.math.numbers(root, main), " = ", make("b", {}, number(root.value))],
+        : [page.math.numbers(root, main, total, digits), ` ${gives} `, make("b", {}, number(root.value))],
     );
     return [line, ...(main ? sums(main, leaf) : [])];
   }
@@ -260,6 +263,11 @@
   }
 
   // -- showing ---------------------------------------------------------------------------------------------
+  const told = (value) => {
+    const text = value === null ? "?" : number(value);
+    return [` ${value === null ? "=" : equality(text, value)} `, make("b", {}, text)];
+  };
+
   function heading(quantity, index, value, layer) {
     const shown = sampled(quantity) ? index.slice(0, -1) : index;
     const sample = sampled(quantity) ? say(`sample ${index.at(-1)}`, `样本 ${index.at(-1)}`) : null;
@@ -267,7 +275,7 @@
       "div",
       { class: "what" },
       about(quantity),
-      make("code", {}, `[${shown.join(", ")}]`),
+      make("code", {}, `[${page.printed(quantity, shown).join(", ")}]`),
       sample,
     );
     const letter = page.math.math(page.letter(quantity, shown, layer));
@@ -275,7 +283,7 @@
       "header",
       {},
       title,
-      make("p", { class: "value" }, letter, " = ", make("b", {}, value === null ? "?" : number(value))),
+      make("p", { class: "value" }, letter, ...told(value)),
     );
   }
 

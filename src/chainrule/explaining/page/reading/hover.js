@@ -36,6 +36,17 @@
       "silent",
     );
     page.light([{ id: quantity, index }], "target");
+    if (keep) uncover(quantity, index);
+  }
+
+  /** What is kept lies above the panel, not below it. */
+  function uncover(quantity, index) {
+    const { top } = page.panel.element.getBoundingClientRect();
+    const covers = ({ bottom, top: head }) => head < innerHeight && bottom > top && bottom - head < top;
+    const cells = [...page.cells(quantity, index)];
+    const seen = cells.some((one) => { const box = one.getBoundingClientRect(); return box.bottom > 0 && box.bottom <= top; });
+    const hidden = seen ? null : cells.find((one) => covers(one.getBoundingClientRect()));
+    if (hidden && innerWidth <= 16 * 92) hidden.scrollIntoView({ block: "nearest", behavior: "instant" });
   }
   page.explain = show;
 

@@ -2,7 +2,7 @@
 // of numbers.
 "use strict";
 ((page) => {
-  const { number } = page;
+  const { document: report, number } = page;
   const NAMES = { d: "δ", maximum: "max", minimum: "min" };
   const MOST = 9; // arguments of a function that are written out
 
@@ -32,8 +32,11 @@
       : [letter];
     const sup = { msup: scripts[0], msubsup: scripts[1] }[letter.localName];
     const plain = base.querySelector("mover > mi") ?? base;
+    const bracketed = sup?.localName === "mrow" && sup.firstElementChild.textContent === "(";
     const number =
-      sup?.localName === "mrow" ? [...sup.children].find((part) => part.localName === "mn") : sup;
+      sup?.localName === "mrow" && !bracketed
+        ? [...sup.children].find((part) => part.localName === "mn")
+        : sup;
     return { base: plain, sup: number };
   }
 
@@ -63,9 +66,20 @@
     return letters.get(key);
   }
 
-  /** The letter of an entry; name: where no formula of the page has one. */
-  page.letter = (id, index, layer, name = id) => {
+  /** An index as it is printed: vectors that a step of a sequence reads count as those of the network do. */
+  function placed(id, index, layer) {
+    if (id && page.first(id).length) return page.printed(id, index);
+    const own = page.graph.layers.get(layer);
+    const inner = !id || report.tensors[id]?.shape.length !== index.length;
+    const vectors = own && (own.kind === "recurrent" || own.input_shape.length + own.shape.length <= 2);
+    if (!report.theta || !vectors || !inner || !index.length || index.length > 2) return index;
+    return [index[0] + 1, ...index.slice(1)];
+  }
+
+  /** The letter of an entry; name: where no formula of the page has one; "a_0": the 1 in front of id. */
+  page.letter = (id, place, layer, name = id) => {
     const found = id ? named(id, layer) : null;
+    const index = name === chainrule.ONES ? place : placed(id, place, layer);
     if (!found) return indexed({ base: tag("mi", NAMES[name] ?? name) }, index);
     if (found.localName !== "mfrac") return indexed(partsOf(found), index);
     const fraction = found.cloneNode(true);
@@ -76,8 +90,8 @@
   };
 
   // -- elements --------------------------------------------------------------------------------------------
-  const signed = (value) => {
-    const text = number(Math.abs(value));
+  const signed = (value, digits) => {
+    const text = number(Math.abs(value), digits);
     const [mantissa, power] = text.split("e");
     const size = power ? row(mn(mantissa), mo("·"), tag("msup", mn("10"), mn(power))) : mn(text);
     return value < 0 ? row(mo("−"), size) : size;
@@ -100,12 +114,16 @@
     return row(tag("mi", NAMES[name] ?? name), fence(row(listed)));
   }
 
-  /** An element with `leaf` for its entries; main: a sum that is shown as its total. */
-  function written(element, leaf, main, numbers) {
-    const inner = (one) => written(one, leaf, main, numbers);
-    if (element === main && numbers) return signed(element.value);
+  /** A printed number. */
+  const printed = (text) => (text.startsWith("−") ? row(mo("−"), mn(text.slice(1))) : mn(text));
+
+  /** An element with `leaf` for its entries; main: a sum that is shown as its printed total, `numbers` (null in
+   *  a line of letters); digits: of the other numbers. */
+  function written(element, leaf, main, numbers, digits) {
+    const inner = (one) => written(one, leaf, main, numbers, digits);
+    if (element === main && numbers) return printed(numbers);
     if (element.kind === "entry") return leaf(element);
-    if (element.kind === "number") return signed(element.value);
+    if (element.kind === "number") return signed(element.value, digits);
     if (element.kind === "negative")
       return row(mo("−"), element.of[0].of ? fence(inner(element.of[0])) : inner(element.of[0]));
     if (element.kind === "product") {
@@ -131,7 +149,8 @@
     math,
     row,
     tag,
-    symbols: (element, leaf) => math(written(element, leaf, null, false)),
-    numbers: (element, main) => math(written(element, (one) => signed(one.value), main, true)),
+    symbols: (element, leaf) => math(written(element, leaf, null, null)),
+    numbers: (element, main, total, digits) =>
+      math(written(element, (one) => signed(one.value, digits), main, total || "0", digits)),
   };
 })(chainrule.page);

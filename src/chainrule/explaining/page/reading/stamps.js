@@ -171,7 +171,7 @@
         said,
         " ",
         page.math.math(letter),
-        " = ",
+        ` ${page.equality(number(value), value)} `,
         make("b", { class: "number" }, number(value)),
       );
     }
@@ -351,14 +351,15 @@
       if (!last) return told;
       const entry = `[${[...this.place, this.channel].join(", ")}]`;
       const d = sums.delta(last.window, last.k);
-      told.push(" ", page.math.math(this.deltaOf(last.k, last.window)), ` = ${number(d)}`, make("br"));
+      told.push(" ", page.math.math(this.deltaOf(last.k, last.window)), ` ${page.equals(d)}`, make("br"));
       const hit = sums.reached(last.window).find(({ place }) => String(place) === String(this.place));
       if (!hit) return [...told, say(`It does not reach ${entry}.`, `它够不到 ${entry}。`)];
       const w = sums.weight(last.k, hit.tap, this.channel);
+      const product = { kind: "product", value: w * d, of: [w, d].map((value) => ({ kind: "entry", value })) };
       return [
         ...told,
         say(`It adds to ${entry}:`, `它给 ${entry} 加上：`),
-        ` ${number(w)} · ${number(d)} = ${number(w * d)}`,
+        ` ${number(w)} · ${number(d)} ${page.line(product).gives} ${number(w * d)}`,
       ];
     }
 

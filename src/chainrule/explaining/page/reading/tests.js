@@ -25,7 +25,7 @@
       const { hidden, dataset } = panel.element;
       if (hidden || dataset.quantity !== quantity)
         return `a click on ${quantity} shows ${hidden ? "nothing" : dataset.quantity}`;
-      const products = [...panel.body.querySelectorAll(".terms:not(.all):has(.total) .product")].map((one) =>
+      const products = [...panel.body.querySelectorAll(".terms:not(.all):has(.total:not(.rounded)) .product")].map((one) =>
         numberOf(one.textContent),
       );
       const total = products.pop() ?? 0;

@@ -1,0 +1,170 @@
+"""check_gradients on data far from 0, tiny, large, of mixed scales: no false alarm, and no mistake missed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import reference
+from chainrule.checking.probe import probe
+from chainrule.checking.spread import size, spread
+from chainrule.layers import Layer
+from tests.checking.random_problems import plant, problem
+from tests.checking.sweep import verdict_of_correct, verdict_of_wrong
+
+NORMS = [cr.BatchNorm, cr.LayerNorm, lambda: cr.GroupNorm(1), cr.RMSNorm]
+SHIFTS = [0.0, 1e3, 1e6, -1e6, 1e8]
+
+
+def shifted(shift: float, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    r = np.random.default_rng(3)
+    return shift + scale * r.standard_normal((6, 4)), np.arange(6) % 3
+
+
+def network(norm: Any) -> cr.Network:
+    layers = [norm(), cr.Dense(5), cr.Tanh(), cr.Dense(3), cr.Softmax()]
+    return cr.Network(layers, input_shape=4, seed=0, dtype="float64")
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_normalisation_is_right_however_far_from_0_the_data_lie(norm, shift, engine) -> None:
+    """The steps follow the spread 1; 128 wide, as |x| had them, they saw another function."""
+    report = cr.check_gradients(network(norm), *shifted(shift), engine=engine)
+    assert report.ok, str(report)
+    if abs(shift) <= 1e6 and norm is not cr.RMSNorm:  # which divides by |x|: there its δ is rounding
+        assert report["input"].kind == "ok", str(report)
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.0, 2.0, 1 / 6, 1.001])
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("norm", NORMS[:3])
+def test_a_wrong_delta_of_a_norm_is_wrong_however_far_from_0(norm, shift, factor, monkeypatch) -> None:
+    right = reference.layer_backward
+
+    def wrong(layer: Layer, *rest: Any) -> Any:
+        below, gradients = right(layer, *rest)
+        return (below * factor if "norm" in str(layer.name) else below), gradients
+
+    monkeypatch.setattr(reference, "layer_backward", wrong)
+    report = cr.check_gradients(network(norm), *shifted(shift), engine="reference")
+    if abs(shift) > 1e7 and factor == 1.001:  # rounding leaves three digits
+        assert report["input"].kind in ("WRONG", "cannot tell")
+        return
+    assert {record.name for record in report.wrong} == {"input"}, str(report)
+    assert "norm" in report.diagnosis[-1]
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+@pytest.mark.parametrize("norm", NORMS)
+def test_tiny_and_large_data_raise_no_alarm(norm, scale) -> None:
+    assert not cr.check_gradients(network(norm), *shifted(0.0, scale)).wrong
+
+
+def test_features_of_very_different_scales_move_each_by_its_own() -> None:
+    X, y = shifted(1.0)
+    scales = np.array([1e-8, 1.0, 1e4, 1e8])
+    report = cr.check_gradients(network(cr.BatchNorm), X * scales, y, entries="all")
+    assert report.ok, str(report)
+    assert np.allclose(spread(X * scales)[:, 1:] / spread(X * scales)[:, 1:].min(axis=0), 1, rtol=1e9)
+    assert (spread(X * scales) <= 3 * scales).all()
+
+
+def test_a_spread_is_the_least_along_an_axis_and_never_0() -> None:
+    x = 1e6 + np.random.default_rng(0).standard_normal((50, 7))
+    assert 0.3 < spread(x).min() < spread(x).max() < 1.5
+    assert (spread(np.full((3, 4), 5.0)) == 5).all()
+    assert (spread(np.zeros((3, 4))) == 2.0**-6).all()
+    assert (spread(np.array([0.0])) > 0).all()
+    assert spread(np.zeros((0, 4))).shape == (0, 4)
+    assert np.isfinite(spread(np.array([[1e300, -1e300], [1e-300, 0.0]]))).all()
+    assert size(np.array([3e200, -4e200])) == pytest.approx(5e200 / math.sqrt(2))
+
+
+def test_what_rounding_hides_cannot_be_told_and_says_so() -> None:
+    """At 1e15 a number has one digit behind the point, and so has the spread."""
+    report = cr.check_gradients(network(cr.LayerNorm), *shifted(1e15))
+    assert not report.wrong
+    assert report["input"].verdict.startswith("cannot tell (rounding: ")
+    assert "cannot tell" in str(report)
+
+
+def test_what_overflows_cannot_be_told_and_says_so() -> None:
+    net = cr.Network([cr.Dense(2)], input_shape=4, seed=0, dtype="float64")
+    with np.errstate(all="ignore"):
+        report = cr.check_gradients(net, *(1e200 * np.ones((3, 4)), np.ones((3, 2))))
+    assert {record.kind for record in report.parameters} == {"cannot tell"}
+    assert "overflow: J is not finite" in report["dense1.W"].verdict
+    assert not report.ok
+
+
+def test_what_sits_at_a_kink_cannot_be_told_and_says_so() -> None:
+    report = cr.checking.check_layer(cr.ReLU(), 5, x=np.zeros((3, 5)), entries=5)
+    assert report["delta"].kind in ("ok", "cannot tell")  # 2 % away from there, or not at all
+    with np.errstate(all="ignore"):
+        net = cr.Network([cr.Dense(3), cr.ReLU(), cr.Dense(2)], input_shape=4, seed=0)
+        found = cr.check_gradients(net, np.zeros((4, 4)), np.ones((4, 2)), direction=True)
+    assert "cannot tell (every entry tried sits at a kink)" in str(found)
+
+
+# -- one derivative ------------------------------------------------------------------------------------------
+
+
+def judged(loss: Any, analytic: float, **options: Any) -> str:
+    chosen = {"noise": 1e-15, "step": 2.0**-10, "tolerance": 1e-6, **options}
+    return probe(loss, lambda h: True, analytic, **chosen).outcome
+
+
+@pytest.mark.parametrize("width", [1e-9, 1e-7, 1e-5, 1e-3])
+def test_a_function_that_turns_within_the_first_step_is_not_taken_for_straight(width: float) -> None:
+    """From outside, two coarse steps agree on another slope: the smallest step decides."""
+    bumps = [
+        (lambda t: 1 + math.exp(-((t / width - 0.5) ** 2)), math.exp(-0.25) / width),
+        (lambda t: 3 * t + math.tanh(t / width), 3 + 1 / width),
+        (lambda t: t + (t / width) / (1 + (t / width) ** 2), 1 + 1 / width),
+    ]
+    for loss, derivative in bumps:
+        assert judged(loss, derivative) == "ok"
+        for factor in (-1.0, 0.0, 0.5, 1.001):
+            assert judged(loss, factor * derivative) == "wrong"
+
+
+def test_a_mistake_that_rounding_hides_at_the_first_step_shows_at_a_larger_one() -> None:
+    for step in (2.0**-40, 2.0**-30, 2.0**-20):
+        assert judged(math.exp, 1.0, step=step, largest=0.1) == "ok"
+        assert judged(math.exp, 1.001, step=step, largest=0.1) == "wrong"
+        assert not probe(
+            math.exp, lambda h: True, 1.0, noise=1e-3, step=step, largest=0.1, tolerance=1e-6
+        ).sensitive
+
+
+# -- a random part of `python -m tests.checking.sweep` -------------------------------------------------------
+
+SEEDS = range(5000, 5012)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_networks_raise_no_alarm_and_planted_mistakes_do(seed: int) -> None:
+    of = problem(seed)
+    found = verdict_of_correct(of)
+    assert found in ("ok", "cannot tell", "refused")
+    drawn = plant(of) if found != "refused" else None
+    if drawn is not None:
+        assert verdict_of_wrong(of, *drawn) in ("found", "cannot tell")
+
+
+def test_on_ordinary_data_every_planted_mistake_is_found() -> None:
+    found = 0
+    for seed in range(6000, 6006):
+        of = problem(seed, ordinary=True)
+        assert verdict_of_correct(of) == "ok", seed
+        drawn = plant(of)
+        if drawn is not None:
+            assert verdict_of_wrong(of, *drawn) == "found", (seed, drawn)
+            found += 1
+    assert found > 3

@@ -1,0 +1,220 @@
+"""One symbol stands for one quantity, and what a reader could mistake is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explaining import terminal
+from chainrule.explaining.as_shown import line_of
+from chainrule.explaining.blocks import Block, Card, Formula, Maps, Paragraph, Section, Table, Worked
+from chainrule.explaining.doctor_texts import sentence
+from chainrule.explaining.numbers import equality, printed_value
+from chainrule.formulas import render_text
+from chainrule.formulas.element import Element, minus, number, times, total
+from tests.explaining.audit import Audit
+from tests.explaining.audit_networks import NAMES, case
+
+NOTATIONS = ("seed000", "ufldl", "matrix", "nielsen")
+
+
+def blocks(report: cr.Report, **asked: Any) -> Iterator[Block]:
+    def walk(found: tuple[Block, ...]) -> Iterator[Block]:
+        for block in found:
+            yield block
+            yield from walk(getattr(block, "blocks", ()))
+
+    yield from walk(report.outline(linear=True, **asked).sections)
+
+
+def texts(report: cr.Report, kind: str, **asked: Any) -> list[str]:
+    return [
+        render_text.render(block.box)
+        for block in blocks(report, **asked)
+        if isinstance(block, Formula) and block.reading == kind
+    ]
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_what_the_data_give_has_a_symbol_of_its_own(notation: str) -> None:
+    """∂J_data/∂W = δ xᵀ and ∂J/∂W = ∂J_data/∂W + λ W; no formula says that ∂J/∂W is δ xᵀ."""
+    report = case("dense, L2").report
+    J, W = ("C" if notation in ("matrix", "nielsen") else "J"), ("w" if notation == "nielsen" else "W")
+    for kind in ("general", "sized", "boxed"):
+        every = texts(report, kind, notation=notation)
+        found = [one for one in every if f"/∂{W}" in one.partition("=")[0] and not one.startswith("∂Ω")]
+        assert found
+        for text in found:
+            left, _, right = text.partition(" = ")
+            assert left.startswith(f"∂{J}_{{data}}") != (f"∂{J}_{{data}}" in right), text
+            assert ("λ" in right) == left.startswith(f"∂{J}/"), text
+
+
+@pytest.mark.parametrize(
+    "penalty", [cr.L2(0.3), cr.L2(3.0, per_sample=True), cr.L1(0.1), cr.ElasticNet(0.1, 0.2)]
+)
+def test_the_penalty_is_a_term_of_the_worked_element(penalty: Any) -> None:
+    """In the terminal, on the page, in Markdown and in LaTeX the entry worked out is that of ∂J/∂W."""
+    base = case("dense, L2")
+    report = cr.explain(base.network, base.X, base.y, penalty=penalty, language="en", check=False)
+    step = base.network.backpropagate(base.X, base.y, penalty=penalty)
+    own = next(block for block in blocks(report) if block.id == "B3-W-and-penalty-worked1")
+    assert isinstance(own, Worked)
+    W, value = step.gradients["dense2.W"], float(step.gradients["dense2.W"][own.index])
+    assert abs(value) == np.abs(W).max()
+    assert own.result == f"{value:.4g}".replace("-", "−")
+    symbols = render_text.render(own.symbols)
+    assert symbols.startswith("∂J_{data}/∂W³")
+    assert "λ" in symbols
+    assert own.result in str(report)
+    assert f"<b>{own.result}</b>" in report.html()
+    assert own.result.replace("−", "-") in report.markdown().replace("−", "-")
+    assert r"J_{\operatorname{data}}" in report.latex()
+
+
+def test_two_sizes_have_two_letters() -> None:
+    """1/m of the batch of 1 and λ/m of the training set of 20."""
+    base = case("one sample, λ/m")
+    for notation, letter in (("seed000", "m_{train}"), ("nielsen", "n"), ("matrix", "m")):
+        added = [t for t in texts(base.report, "general", notation=notation) if "λ" in t and "Σ" not in t]
+        assert added
+        assert all(f"λ / {letter})" in text for text in added), added
+    same = cr.explain(base.network, base.X, base.y, **{**base.options, "training_size": 1})
+    assert not any("train" in text for text in texts(same, "general"))
+
+
+def test_a_branch_hands_down_a_share_with_a_letter_of_its_own() -> None:
+    """Under a sum of branches ∂J/∂x stands for the whole, δ_1 and δ_2 for what each branch gives."""
+    found = texts(case("branches").report, "sized")
+    whole = [text for text in found if text.startswith("∂J/∂x² = ")]
+    assert whole == ["∂J/∂x² = δ_1 + δ_2"]
+    assert [text for text in found if text.startswith("δ_1 = ")]
+    assert [text for text in found if text.startswith("δ_2 = ")]
+
+
+def test_a_stride_that_differs_has_a_letter_for_either_axis_and_all_letters_are_defined() -> None:
+    report = case("conv, elastic net").report
+    boxed = texts(report, "boxed")
+    assert any("s_1" in text and "s_2" in text and "p" in text for text in boxed)
+    said = [block.text.en for block in blocks(report) if isinstance(block, Paragraph)]
+    assert any("s_1, s_2" in text and "conv1: s = (1, 2), p = 1, q = 1" in text for text in said)
+
+
+def test_an_index_that_leads_nowhere_has_its_condition() -> None:
+    """δ through a stride of two: (u − m)/2 is whole at every second pixel only."""
+    for name in ("conv, elastic net", "overlapping max pool, groups", "transposed conv"):
+        for block in blocks(case(name).report):
+            if isinstance(block, Formula) and block.reading in ("sized", "boxed"):
+                through = any(f")/{stride}" in render_text.render(block.box) for stride in ("2", "s", "s_2"))
+                assert not through or (block.note is not None and "no whole number" in block.note.en)
+
+
+def test_the_penalty_of_several_arrays_is_a_sum_over_them() -> None:
+    (omega,) = [block for block in blocks(case("dense, L2").report) if block.id == "penalty-value"]
+    assert isinstance(omega, Formula)
+    assert render_text.render(omega.box) == "Ω = Σ_{Wˡ} (λ / 2) Σ_{j,k} (Wˡ_{j,k})²"
+    assert omega.note is not None
+    assert "dense1.W, dense2.W" in omega.note.en
+
+
+def test_a_step_is_an_assignment() -> None:
+    (step,) = [block for block in blocks(case("dense, L2").report) if block.id == "U-worked"]
+    assert isinstance(step, Worked)
+    assert step.signs[0] == "←"
+    report = case("dense, L2").report
+    assert "] ← θ" in str(report).replace("} ← θ", "] ← θ")
+    assert r"\leftarrow" in report.markdown()
+    assert '<span class="sign">←</span>' in report.html()
+
+
+def test_only_a_maximum_has_winners() -> None:
+    for name, winners in (("conv, elastic net", False), ("overlapping max pool, groups", True)):
+        titles = [block.title.en for block in blocks(case(name).report) if isinstance(block, Maps)]
+        assert any("winner" in title for title in titles) == winners
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_algorithm_has_a_row_for_every_card(name: str) -> None:
+    found = list(blocks(case(name).report))
+    assert len(found) > 40
+    (trace,) = [block for block in found if isinstance(block, Table) and block.id == "trace"]
+    steps = [block.step for block in found if isinstance(block, Card)]
+    assert sorted(str(row[0]) for row in trace.rows if row[0]) == sorted(steps)
+
+
+def test_no_mean_gradient_is_not_zero_of_a_variance() -> None:
+    said = sentence("noisy", "why", {"snr": 0.0, "batch": 4, "text": "none"})
+    assert "cannot be told from 0" in said.en
+    assert "0.0" not in said.en
+
+
+def test_a_saturated_share_has_its_threshold() -> None:
+    found = [block for block in blocks(case("dense, L2").report) if block.id == "flow-text"]
+    (said,) = [block for block in found if isinstance(block, Paragraph)]
+    assert "Saturated: the share of entries with f′ below a limit: Sigmoid 0.01." in said.text.en
+
+
+# -- equalities ----------------------------------------------------------------------------------------------
+
+
+def _entry(value: float) -> Element:
+    return Element("entry", value, name="x", index=(0,))
+
+
+@pytest.mark.parametrize(
+    ("element", "given", "gives", "result"),
+    [
+        (times(_entry(0.5), _entry(0.25)), True, "=", "0.125"),
+        (times(_entry(0.50001), _entry(0.25)), False, "=", "0.125"),
+        (total((_entry(0.1482), minus(number(1.0)))), True, "=", "−0.8518"),
+        (times(_entry(1 / 3), _entry(0.5)), False, "≈", "0.1667"),
+        (Element("call", np.e, (number(1.0),), name="exp"), True, "≈", "2.718"),
+        (Element("call", 1.0, (_entry(0.0),), name="exp"), True, "=", "1"),
+        (Element("call", 2.5, (_entry(2.5), number(0.0)), name="max"), True, "=", "2.5"),
+        (Element("call", 0.75, (_entry(0.5625), number(0.5)), name="power"), True, "=", "0.75"),
+    ],
+)
+def test_the_signs_of_a_line(element: Element, given: bool, gives: str, result: str) -> None:
+    line = line_of(element)
+    assert (line.is_exact(), equality(result, line.outcome())) == (given, gives)
+
+
+def test_a_line_that_cancels_shows_the_digits_it_needs() -> None:
+    """0.99994 − 1 = −6e−5 cannot be read off 0.9999 − 1."""
+    line = line_of(total((_entry(0.99994), minus(number(1.0)))))
+    assert line.digits == 5
+    assert line.outcome() == Fraction(-6, 100_000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_equality_is_printed_before_a_rounded_number(name: str) -> None:
+    """In every worked element "=" stands where the digits are the value, and the terms add up as printed."""
+    shown = terminal.render(case(name).report.outline(linear=True), width=400)
+    for block in blocks(case(name).report):
+        if not isinstance(block, Worked):
+            continue
+        _, second, last = block.signs
+        line = f" {second} {render_text.render(block.numbers)} {last} {block.result}"
+        assert line in shown
+        if block.terms:
+            assert block.adds_up, block.id
+            values = [printed_value(value) for *_, value in block.terms]
+            assert sum(value for value in values if value is not None) == printed_value(block.total)
+
+
+@pytest.mark.parametrize("notation", ["matrix", "nielsen", "ufldl"])
+def test_the_numbers_are_the_same_in_every_notation(notation: str) -> None:
+    for name in ("dense, L2", "conv, elastic net"):
+        audit = Audit(case(name), notation=notation).run()
+        assert not audit.wrong, "\n".join(audit.wrong)
+
+
+def test_sections_are_walked() -> None:
+    """The walk above reaches cards within sections."""
+    kinds = {type(block) for block in blocks(case("dense, L2").report)}
+    assert {Section, Card, Worked, Table} <= kinds

@@ -1,0 +1,57 @@
+"""The public classes, with arguments that each can be made with, and the shape of an input for the layers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+
+LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "Dense": ({"units": 2}, (3,)),
+    "Conv1D": ({"filters": 2, "kernel_size": 2}, (5, 2)),
+    "Conv2D": ({"filters": 2, "kernel_size": 2}, (5, 5, 2)),
+    "ConvTranspose1D": ({"filters": 2, "kernel_size": 2}, (4, 2)),
+    "ConvTranspose2D": ({"filters": 2, "kernel_size": 2}, (3, 3, 2)),
+    "DepthwiseConv2D": ({"kernel_size": 2}, (5, 5, 2)),
+    **{f"{kind}Pool1D": ({"window": 2}, (6, 2)) for kind in ("Max", "Average", "L2")},
+    **{f"{kind}Pool2D": ({"window": 2}, (6, 6, 2)) for kind in ("Max", "Average", "L2")},
+    **{kind: ({"units": 2}, (3, 2)) for kind in ("RNN", "LSTM", "GRU")},
+    "MultiHeadAttention": ({"heads": 1}, (3, 2)),
+    "Embedding": ({"vocabulary": 3, "features": 2}, (4,)),
+    "GroupNorm": ({"groups": 1}, (4,)),
+    "Residual": ({"layers": [cr.Dense(4)]}, (4,)),
+    "Parallel": ({"chains": [[cr.Dense(4)]]}, (4,)),
+    "Sequential": ({"layers": [cr.Dense(4)]}, (4,)),
+    "Dropout": ({"rate": 0.5}, (4,)),
+    **{kind: ({}, (3, 2)) for kind in ("Masking", "PositionalEncoding", "LearnedPositions", "Flatten")},
+    **{kind: ({}, (4, 4, 2)) for kind in ("GlobalAveragePool", "GlobalMaxPool")},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    **{name: {"rate": 0.1} for name in ("SGD", "Adam", "AdamW", "RMSProp", "StepDecay", "CosineDecay")},
+    "ExponentialDecay": {"rate": 0.1, "factor_per_epoch": 0.9},
+    **{name: {"lam": 0.1} for name in ("L1", "L2")},
+    "ElasticNet": {"l1": 0.1, "l2": 0.1},
+    "MaxNorm": {"limit": 1.0},
+    "Constant": {"value": 0.1},
+    "Normal": {"std": 0.1},
+    "Uniform": {"limit": 0.1},
+    "Checkpoint": {"path": "net.npz"},
+    "Doctor": {"X": np.ones((2, 3)), "y": np.ones((2, 2)), "say": None},
+}
+BASES = (cr.Layer, cr.Loss, cr.Optimizer, cr.Schedule, cr.Penalty, cr.Initializer, cr.Callback, cr.MaxNorm)
+ABSTRACT = {"Activation", "Layer", "Loss", "Optimizer", "Schedule", "Penalty", "Initializer", "Callback"}
+CLASSES = sorted(
+    name
+    for name in cr.__all__
+    if isinstance(getattr(cr, name), type)
+    and issubclass(getattr(cr, name), BASES)
+    and name not in ABSTRACT | {"Recurrent"}
+)
+
+
+def arguments(target: Any) -> list[str]:
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [name for name, one in inspect.signature(target).parameters.items() if one.kind not in kinds]
