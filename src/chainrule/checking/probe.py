@@ -27,8 +27,8 @@ RESOLVED = (
     0.25  # a disagreement counts where curvature, jump and rounding together explain at most this part of it
 )
 CONFIRMED = 0.5  # the smallest step has rounding of its own: its estimate may be off by this part
-# A J that is the same number everywhere may have swallowed a change on its way (0.1 added to 10¹⁰): relative to
-# J, what a formula must promise before it is called wrong for that. A seed was seen at 5e-13.
+# A J that is the same number everywhere may have swallowed a change on its way (1e-9 added to 10¹⁰). What a
+# formula must promise, relative to J, before it is called wrong for that; 5e-13 was seen swallowed.
 SWALLOWED = 2.0**-30
 # A derivative is compared where rounding leaves it four digits. With fewer, a formula that is wrong by a
 # thousandth would pass for right.
