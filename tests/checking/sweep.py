@@ -1,7 +1,7 @@
 """`python -m tests.checking.sweep [NUMBER]`: how often the gradient check is right, on random networks.
 
-Every network is checked as it is, where every WRONG is a false alarm, and with a mistake in one formula: it is
-found, or the check says that it cannot tell, or it is missed.
+Every network is checked as it is, where every WRONG is a false alarm, and with a mistake in one formula: it
+is found, or the check says that it cannot tell, or it is missed.
 """
 
 from __future__ import annotations
