@@ -131,9 +131,7 @@ class Page:
                 "e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'}); })"
                 f"({element})"
             )
-        values = self.evaluate(
-            f"(b => [b.x, b.y, b.width, b.height])({element}.getBoundingClientRect())"
-        )
+        values = self.evaluate(f"(b => [b.x, b.y, b.width, b.height])({element}.getBoundingClientRect())")
         return Rectangle(*values)
 
     def screenshot(self, selector: str = "", path: Path | None = None) -> bytes:

@@ -140,9 +140,7 @@ def test_a_transposed_convolution_does_not_stamp_its_delta(page: Page, tmp_path:
     layers = [cr.Conv2D(2, 3), cr.ConvTranspose2D(1, 4, stride=2, padding=1), cr.Flatten(), cr.Dense(2)]
     network = cr.Network(layers, input_shape=(5, 5, 1), seed=0)
     rng = np.random.default_rng(0)
-    report = cr.explain(
-        network, rng.standard_normal((2, 5, 5, 1)), rng.standard_normal((2, 2)), check=False
-    )
+    report = cr.explain(network, rng.standard_normal((2, 5, 5, 1)), rng.standard_normal((2, 2)), check=False)
     report.html(tmp_path / "report.html")
     page.open(tmp_path / "report.html", "selftest")
     assert page.count(".stamps") == page.count(".stamps[data-layer=conv1]") == 1

@@ -139,6 +139,12 @@ def test_a_mistake_that_rounding_hides_at_the_first_step_shows_at_a_larger_one()
         ).sensitive
 
 
+def test_a_change_that_is_swallowed_on_its_way_to_j_accuses_nobody() -> None:
+    """1e-9 t is lost beside 1e10, exactly and at every step: J is flat, and no noise shows."""
+    assert judged(lambda t: (1e10 + 1e-9 * t) - 1e10 + 3e3, 1e-9, noise=3e-12) == "ok"
+    assert judged(lambda t: 3e3, 1.0, noise=3e-12) == "wrong"
+
+
 # -- a random part of `python -m tests.checking.sweep` -------------------------------------------------------
 
 SEEDS = range(5000, 5012)

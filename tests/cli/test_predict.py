@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import files
 from chainrule.data import Preparation, Standardizer
 from chainrule.errors import FileError
 from chainrule.network import load
@@ -40,6 +44,97 @@ def test_to_a_file_with_all_probabilities(run: Run, flower_run: Path, flowers: P
     lines = Path("out.csv").read_text().splitlines()
     assert lines[0] == "prediction,aster,bellis,crocus"
     assert sum(map(float, lines[1].split(",")[1:])) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_file_of_predictions_is_written_whole(
+    run: Run, flower_run: Path, flowers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a link, with the mode that was there; and not at all where the disk is full."""
+    Path("real").mkdir()
+    Path("out.csv").symlink_to("real/out.csv")
+    assert run("predict", flower_run, flowers, "-o", "out.csv").code == 0
+    Path("out.csv").chmod(0o600)
+    expected = run("predict", flower_run, flowers).out
+    assert run("predict", flower_run, flowers, "-o", "out.csv").code == 0
+    assert Path("out.csv").is_symlink()
+    assert Path("out.csv").stat().st_mode & 0o777 == 0o600
+    assert Path("out.csv").read_text() == expected
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    result = run("predict", flower_run, flowers, "-o", "out.csv", "--probabilities")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "chainrule: out.csv: cannot be written (No space left on device)\n"
+    assert Path("out.csv").read_text() == expected
+    assert [path.name for path in Path("real").iterdir()] == ["out.csv"]
+    for path, words in (("none/out.csv", "no folder none"), ("real", "this is a folder")):
+        result = run("predict", flower_run, flowers, "-o", path)
+        assert result.code == 2
+        assert words in result.err
+
+
+def test_standard_output_by_name_holds_the_predictions_alone(
+    run: Run, flower_run: Path, flowers: Path
+) -> None:
+    expected = run("predict", flower_run, flowers).out
+    argv = [sys.executable, "-m", "chainrule", "predict", flower_run, flowers, "-o", "/dev/stdout"]
+    with Path("out.csv").open("w") as out:
+        assert subprocess.run(argv, stdout=out, stderr=subprocess.PIPE, check=True)
+    assert Path("out.csv").read_text() == expected
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_file_is_opened_once(
+    labelled: bool, run: Run, flower_run: Path, flowers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is replaced meanwhile gives its header and its rows, its X and its y, of one moment."""
+    opened, really = [], files.opened
+
+    def counted(path: Any, **options: Any) -> Any:
+        opened.append(Path(path).name)
+        return really(path, **options)
+
+    if not labelled:
+        flowers.write_text("\n".join(line.rpartition(",")[0] for line in flowers.read_text().splitlines()))
+    for reader in ("npz", "table"):
+        monkeypatch.setattr(f"chainrule.data.{reader}.opened", counted)
+    assert run("predict", flower_run, flowers).code == 0
+    if labelled:
+        target = (
+            "--target",
+            "species",
+            "--epochs",
+            1,
+            "--quiet",
+            "--no-check",
+            "--no-report",
+            "--out",
+            "other",
+        )
+        assert run("train", flowers, *target).code == 0
+    assert opened == [flowers.name] * (1 + labelled)
+    np.savez("x.npz", X=np.ones((3, 3)), **({"species": ["aster", "bellis", "crocus"]} if labelled else {}))
+    assert run("predict", flower_run, "x.npz").code == 0
+    assert opened[1 + labelled :] == ["x.npz"]
+
+
+def test_names_that_were_saved_as_bytes(run: Run, pictures: Path) -> None:
+    with np.load(pictures) as arrays:
+        X, y = arrays["X"], arrays["y"]
+    names = np.array(["häuser", "犬"])[y]
+    np.savez("named.npz", X=X, y=np.char.encode(names, "utf-8"))
+    options = ("--epochs", 10, "--quiet", "--no-check")
+    assert run("train", "named.npz", *options, "--out", "named").code == 0
+    result = run("predict", "named", "named.npz")
+    assert {line.split(",")[0] for line in result.out.splitlines()[1:]} == {"häuser", "犬"}
+    assert result.err.startswith("60 of 60 right")
+    np.savez("named.npz", X=X, y=np.char.encode(names, "utf-16"))
+    result = run("train", "named.npz", *options, "--out", "other")
+    assert result.code == 2
+    assert "named.npz: the array 'y' holds bytes that are no UTF-8 text" in result.err
+    assert "not compared with the target: named.npz" in run("predict", "named", "named.npz").err
 
 
 def test_columns_are_found_by_name(run: Run, flower_run: Path) -> None:

@@ -209,3 +209,29 @@ def test_pytorchs_mark_for_steps_that_do_not_count_is_refused() -> None:
         cr.fit(network, X, y)
     network.classes = [0, 1, -100]  # whoever says that it is a class may have it
     assert np.isfinite(network.loss(X, y))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e5, 1e20, 1e120])
+def test_what_a_mask_hides_is_hidden_from_scores_of_any_size(scale: float) -> None:
+    """Formulas put a number for what is hidden: it must lie below every score, and below every maximum."""
+    X = np.random.default_rng(0).standard_normal((3, 5, 4)) * scale
+    X[2, 3:] = X[0, 1] = 0.0  # padding
+    for layers, inputs in (
+        ([cr.MultiHeadAttention(2, causal=True)], X),
+        ([cr.Masking(), cr.MultiHeadAttention(2)], X),
+        ([cr.Masking(), cr.GlobalMaxPool()], -np.abs(X)),
+    ):
+        network = cr.Network(layers, input_shape=(5, 4), seed=1, dtype="float64")
+        expected = reference.forward(network, inputs)
+        largest = np.abs(expected).max()
+        np.testing.assert_allclose(network.predict(inputs), expected, rtol=0, atol=1e-13 * largest)
+    assert (expected < 0).all()  # of what is there, not of what is hidden
+
+
+def test_a_causal_attention_never_sees_what_comes_later() -> None:
+    X = np.random.default_rng(0).standard_normal((3, 5, 4)) * 1e5
+    later = X.copy()
+    later[:, 3:] *= -1.5
+    network = cr.Network([cr.MultiHeadAttention(2, causal=True)], input_shape=(5, 4), seed=1, dtype="float64")
+    for run in (network.predict, lambda batch: reference.forward(network, batch)):
+        np.testing.assert_array_equal(run(X)[:, :3], run(later)[:, :3])

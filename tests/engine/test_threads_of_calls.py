@@ -278,7 +278,7 @@ def of_the_process(without_a_call: ThreadPoolExecutor) -> dict[str, Any]:
         "environment": dict(os.environ),
         "working directory": os.getcwd(),
         "random": random.getstate(),
-        "numpy.random": np.random.mtrand._rand.get_state()["state"]["key"].tobytes(),
+        "numpy.random": np.random.get_state()[1].tobytes(),  # noqa: NPY002 - the one everybody shares
         "numpy printing": np.get_printoptions(),
         "ISA level": engine.level,
         "threads": without_a_call.submit(engine.threads).result(),

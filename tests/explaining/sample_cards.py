@@ -72,9 +72,7 @@ def _worked(
     index: tuple[int, ...],
 ) -> Worked:
     """A sum of products, the printed products of which add up to the printed total."""
-    rows = tuple(
-        (what, (number(a), number(b)), number(round(a, 4) * round(b, 4))) for what, a, b in factors
-    )
+    rows = tuple((what, (number(a), number(b)), number(round(a, 4) * round(b, 4))) for what, a, b in factors)
     total = sum(float(product.replace("−", "-")) for _, _, product in rows)
     symbols = row(Sign("∑"), letter("w", "5", "k,8"), letter("δ", "6", "k"))
     numbers: list[Box] = []
@@ -146,9 +144,7 @@ def _forward_conv() -> Card:
             Maps(
                 letter("z", "2"),
                 Say("Feature maps", "特征图"),
-                tuple(
-                    Panel(f"k = {k}", n.z1[:, :, k, 0], marks if k == 0 else (), (k, 0)) for k in range(3)
-                ),
+                tuple(Panel(f"k = {k}", n.z1[:, :, k, 0], marks if k == 0 else (), (k, 0)) for k in range(3)),
                 float(abs(n.z1).max()),
                 quantity="conv1",
                 left_out=13,

@@ -148,9 +148,7 @@ def test_a_wrong_number_is_found() -> None:
         changed = {**found.document["tensors"], name: encode(wrong)}
         jobs.append({"do": "selftest", "document": {**found.document, "tensors": changed}})
     jobs.append({"do": "selftest", "document": {**found.document, "update": {"eta": 0.1, "J_after": 3.0}}})
-    for answer, name in zip(
-        run(jobs), ("relu1", "delta:conv1", "gradient:dense1.W", "J_after"), strict=True
-    ):
+    for answer, name in zip(run(jobs), ("relu1", "delta:conv1", "gradient:dense1.W", "J_after"), strict=True):
         assert answer["worst"]["id"] == name
         assert answer["worst"]["error"] > 1e-8
 

@@ -27,6 +27,9 @@ RESOLVED = (
     0.25  # a disagreement counts where curvature, jump and rounding together explain at most this part of it
 )
 CONFIRMED = 0.5  # the smallest step has rounding of its own: its estimate may be off by this part
+# A J that is the same number everywhere may have swallowed a change on its way (1e-9 added to 10¹⁰). What a
+# formula must promise, relative to J, before it is called wrong for that; 5e-13 was seen swallowed.
+SWALLOWED = 2.0**-30
 # A derivative is compared where rounding leaves it four digits. With fewer, a formula that is wrong by a
 # thousandth would pass for right.
 DIGITS = 1e-4
@@ -99,7 +102,8 @@ class _Search:
         second = (one[0] - one[1]) / (2 * h)
         numeric = (8 * (one[0] - one[1]) - (two[0] - two[1])) / (12 * h)
         # J may be larger there than at 0, and rounded as coarsely as it is large.
-        floor = max(self.noise, 2.0**-50 * max(map(abs, values))) / h + self.blur
+        largest, flat = max(map(abs, values)), len({*values}) == 1
+        floor = max(self.noise, (SWALLOWED if flat else 2.0**-50) * largest) / h + self.blur
         jump = abs(one[0] - 2 * self.at_zero + one[1]) / h
         difference = abs(numeric - self.analytic)
         scale = max(abs(numeric), abs(self.analytic))
@@ -107,8 +111,7 @@ class _Search:
         sides = one[0] + one[1] - 2 * self.at_zero
         fourth = two[0] + two[1] - 4 * (one[0] + one[1]) + 6 * self.at_zero  # of a parabola 0
         turns = abs(sides) > 32 * floor * h and abs(fourth) > 0.5 * abs(sides)
-        flat, curvature = len({*values}) == 1, abs(numeric - second)
-        return _Stage(h, numeric, difference, error, floor, curvature, jump, flat, turns)
+        return _Stage(h, numeric, difference, error, floor, abs(numeric - second), jump, flat, turns)
 
     def clean(self, number: int) -> bool:
         """Whether the same branches are taken at every point of the stage."""

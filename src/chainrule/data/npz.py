@@ -59,7 +59,7 @@ def load_npy(path: str | Path) -> Array:
             raise FileError(f"{path}: not an .npy file, or a damaged one ({first_line(error)})") from None
     if array.ndim == 0 or array.size == 0:
         raise FileError(f"{path}: does not hold one array with at least one sample")
-    return decoded(array, f"{path}:")
+    return decoded(array, f"{path}")
 
 
 class Archive:
@@ -104,14 +104,15 @@ class Archive:
         return decoded(array, f"{self.path}: the array '{name}'")
 
     def _values(self, member: zipfile.ZipInfo) -> Array:
+        if member.compress_type not in _most_unpacked:  # bzip2 and LZMA unpack to any length at once
+            raise ValueError("it is packed as numpy.savez_compressed packs nothing: save it with that")
+        said, most = member.file_size, member.compress_size * _most_unpacked[member.compress_type]
+        if said > most:
+            raise ValueError(f"it promises {said:,} bytes, and there are at most {most:,}")
         with self._archive.open(member) as stream:
             header = read_header(stream)
-            said, packed = member.file_size, member.compress_size
             if header.whole != said:
                 raise ValueError(f"its header promises {header.whole:,} bytes in all, the archive {said:,}")
-            most = packed * _most_unpacked.get(member.compress_type, said)
-            if said > most:
-                raise ValueError(f"it promises {said:,} bytes, and there are at most {most:,}")
             return read_values(stream, header)
 
 

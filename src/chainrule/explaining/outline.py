@@ -54,7 +54,7 @@ def outline(
     linear: formulas are laid out for lines of text (the terminal), fractions with a slash.
     Raises ValueError for a document of another schema, an unknown language or notation.
     """
-    found = cast(Json, shown_tree(documents.read(document)))
+    found = cast(dict[str, Any], shown_tree(documents.read(document)))
     meta = found["meta"]
     spoken = language_from(language or meta["language"])
     name = notation or meta["notation"]

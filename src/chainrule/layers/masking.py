@@ -15,7 +15,7 @@ from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
 from chainrule.scalars import finite_number
 
-UNSEEN = -1e9  # stands for a number of a masked step where a maximum or a softmax is taken
+UNSEEN = -1e300  # below every number: stands for one of a masked step where a maximum or a softmax is taken
 
 
 class Masking(Layer):
