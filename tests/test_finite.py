@@ -101,12 +101,16 @@ def test_the_sample_is_counted_over_all_batches() -> None:
 def test_a_loss_that_overflows_on_finite_outputs() -> None:
     net = cr.Network([cr.Dense(1, bias=False, initializer="ones")], input_shape=1)
     inputs, y = np.array([[1.0], [1e30], [2.0]]), np.zeros((3, 1))
-    with pytest.raises(cr.NonFiniteError, match=r"loss: the loss of sample 1 is inf while its output is fin"):
-        net.loss(inputs, y)
-    with pytest.raises(cr.NonFiniteError, match=r"backpropagate: the loss of the data is inf"):
+    assert net.loss(inputs, y) == pytest.approx(1e60 / 6, rel=1e-6)  # formed in double, as its sum
+    with pytest.raises(cr.NonFiniteError, match=r"backpropagate: the gradient of dense1.W holds inf"):
         net.backpropagate(inputs, y)
     wide = net.copy(dtype="float64")
     assert wide.loss(inputs, y) == pytest.approx(1e60 / 6, rel=1e-12)
+    wide.parameters["dense1.W"][:] = 1e130
+    with pytest.raises(cr.NonFiniteError, match=r"loss: the loss of sample 1 is inf while its output is fin"):
+        wide.loss(inputs, y)
+    with pytest.raises(cr.NonFiniteError, match=r"backpropagate: the loss of the data is inf"):
+        wide.backpropagate(inputs, y)
     wide.parameters["dense1.W"][:] = 1e200
     for door in (wide.loss, wide.backpropagate):
         with pytest.raises(cr.NonFiniteError, match=r"the penalty is inf while the loss of the data is"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral
 from typing import Any
 
 from chainrule import _native
-from chainrule.errors import BuildError, SettingError, describe
-from chainrule.scalars import check_count
+from chainrule.errors import ArgumentError, BuildError, SettingError, describe
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.
@@ -75,7 +75,9 @@ def threads_of_call(count: int | None) -> AbstractContextManager[Any]:
 
 
 def _thread_count(count: Any) -> int:
-    return check_count("threads", count, 1, 256)
+    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= 256:
+        raise ArgumentError(f"threads must be a whole number from 1 to 256, received {describe(count)}")
+    return int(count)
 
 
 def lanes(dtype: Any, of_level: str | None = None) -> int:
