@@ -122,12 +122,14 @@ class Page:
         return int(self.evaluate(f"document.querySelectorAll({json.dumps(selector)}).length"))
 
     def box(self, selector: str, *, scroll: bool = False) -> Rectangle:
-        """Where an element stands; `scroll`: bring it into the window first."""
+        """Where an element stands; `scroll`: bring it into the window first, from under a panel too."""
         element = self._element(selector)
         if scroll:
             self.evaluate(
                 "(e => { const b = e.getBoundingClientRect();"
-                " if (b.top < 0 || b.bottom > innerHeight || b.left < 0 || b.right > innerWidth) "
+                " const seen = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);"
+                " if (b.top < 0 || b.bottom > innerHeight || b.left < 0 || b.right > innerWidth"
+                " || !(e.contains(seen) || seen?.contains(e))) "
                 "e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'}); })"
                 f"({element})"
             )

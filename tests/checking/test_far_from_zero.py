@@ -94,18 +94,17 @@ def test_what_rounding_hides_cannot_be_told_and_says_so() -> None:
     assert "cannot tell" in str(report)
 
 
-def test_what_overflows_cannot_be_told_and_says_so() -> None:
-    """J is a number here and none a step further; where it is none here there is nothing to check."""
+def test_near_the_largest_number_nothing_is_called_wrong_and_beyond_it_nothing_is_checked() -> None:
     net = cr.Network([cr.Dense(2)], input_shape=4, seed=0, dtype="float64")
     net.parameters["dense1.W"][:] = 100.0
     X, y = 1e150 * np.ones((1, 4)), np.ones((1, 2))
-    X *= np.sqrt(0.9999 * np.finfo(np.float64).max / net.loss(X, y))
+    X *= np.sqrt(0.9999 * np.finfo(np.float64).max / net.loss(X, y))  # J is a number here, and none nearby
     with np.errstate(all="ignore"):
         report = cr.check_gradients(net, X, y)
-    assert report["dense1.W"].kind == "cannot tell"
-    assert "overflow: J is not finite" in report["dense1.W"].verdict
+    assert {record.kind for record in report.parameters} <= {"ok", "cannot tell"}
+    assert report["dense1.W"].kind == "ok"
     with pytest.raises(cr.NonFiniteError, match="J is NaN or infinite at this point"):
-        cr.check_gradients(net, 1e200 * np.ones((1, 4)), y)
+        cr.check_gradients(net, 10 * X, y)
 
 
 def test_what_sits_at_a_kink_cannot_be_told_and_says_so() -> None:
