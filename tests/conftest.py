@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,25 @@ def page(browser: Browser) -> Iterator[Page]:
     opened = browser.page()
     yield opened
     opened.close()
+
+
+# What `make test-fast` leaves out: the browser, other processes, whole reports, and sweeps of seconds.
+_SLOW = (
+    "benchmarks/", "browser/", "cli/", "examples/", "explaining/", "native/", "oracles/",
+    "checking/test_far_from_zero.py", "engine/test_long_sums.py", "engine/test_processes.py",
+    "engine/test_random_builds.py", "engine/test_structure.py", "engine/test_windows.py",
+    "test_argument_values.py", "test_files.py", "test_hidden_overflow.py", "test_model_files.py",
+    "test_model_lengths.py", "test_per_sample.py", "test_reference.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow, so that `-m "not slow"` answers within a minute."""
+    here = Path(__file__).parent
+    for item in items:
+        file = item.path.relative_to(here).as_posix()
+        if file.startswith(_SLOW) or "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from tests.browser.chromium import Browser
 from tests.browser.page import Page
 from tests.browser.test_page_edit import open_report
 
@@ -141,8 +143,19 @@ def quiz(page: Page, tmp_path: Path) -> Page:
     return page
 
 
+@pytest.fixture(scope="module")
+def kept_quiz(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """One page for all tests that begin with `ask`, which starts a round anew."""
+    page = browser.page()
+    open_report(page, MADE.report, tmp_path_factory.mktemp("quiz"))
+    page.click('[data-tab="quiz"]')
+    yield page
+    page.close()
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_are_told(mistake: str, quiz: Page) -> None:
+def test_mistakes_are_told(mistake: str, kept_quiz: Page) -> None:
+    quiz = kept_quiz
     quantity, wrong, said = MISTAKES[mistake]
     question = ask(quiz, quantity)
     value = objective(mistake) if wrong is None else float(wrong[tuple(question["index"])])
@@ -195,7 +208,8 @@ def test_an_unknown_and_an_ambiguous_answer(quiz: Page) -> None:
         ("0.5", False), ("1041/2000", True), ("1/2", False), ("0.48", False),
     ],
 )  # fmt: skip
-def test_what_counts_as_right(text: str, right: bool, quiz: Page) -> None:
+def test_what_counts_as_right(text: str, right: bool, kept_quiz: Page) -> None:
+    quiz = kept_quiz
     ask(quiz, "delta:dense1")
     quiz.evaluate("Object.assign(chainrule.page.quiz.question(), {value: 0.52043, mistakes: []})")
     assert ("✓" in answer(quiz, text)) is right
