@@ -17,7 +17,7 @@ NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
 help:
 	@echo "make digits     install chainrule into $(VENV) and train on 1 797 handwritten digits"
 	@echo "make test       every check: ruff, mypy, clang-format, then the test suite"
-	@echo "make test-fast  the tests that need no browser, no other process and no long run: within a minute"
+	@echo "make test-fast  the tests that need no browser, no other process and no long run"
 	@echo "make lint       the checks without the tests"
 	@echo "make docs       the documentation, its examples run as tests (docs/_build/html)"
 	@echo "make bench      chainrule beside PyTorch and JAX, in $(BENCH_VENV) (downloads several hundred MB)"
