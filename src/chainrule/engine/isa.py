@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
-from numbers import Integral
 from typing import Any
+
+import numpy as np
 
 from chainrule import _native
 from chainrule.errors import ArgumentError, BuildError, SettingError, describe
@@ -75,7 +76,7 @@ def threads_of_call(count: int | None) -> AbstractContextManager[Any]:
 
 
 def _thread_count(count: Any) -> int:
-    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= 256:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= 256:
         raise ArgumentError(f"threads must be a whole number from 1 to 256, received {describe(count)}")
     return int(count)
 
