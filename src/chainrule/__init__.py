@@ -274,7 +274,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _kind(own: str) -> str:
-    """ ", a layer": a name in small letters is elsewhere a function of arrays as often as a class."""
+    """What the class is, to end a sentence: small letters name functions of arrays elsewhere."""
     found = globals().get(own)
     kinds = {Layer: "a layer", Loss: "a loss", Initializer: "an initializer", Penalty: "a penalty"}
     bases = found.__mro__ if isinstance(found, type) else ()

@@ -62,6 +62,7 @@ _WINDOW = by_name(
         "padding='same' or 'valid'": ("pad", "border_mode"),
     }
 )
+_OTHER_LAYER = "ConvTranspose2D(filters, 3), or ConvTranspose1D, layers of their own"
 _CONVOLUTION = {
     **_WINDOW,
     **by_name(
@@ -75,14 +76,22 @@ _CONVOLUTION = {
                 "before padding='valid'",
                 {"nothing: padding is zeros": ("zeros", "constant")},
             ): ("padding_mode", "pad_mode"),
-            besides(
-                "ConvTranspose2D(filters, 3), or ConvTranspose1D, layers of their own", False, 1, (1,), (1, 1)
-            ): ("input_dilation", "transposed"),
+            besides(_OTHER_LAYER, False): ("transposed",),
+            besides(_OTHER_LAYER, 1, (1,), (1, 1)): ("input_dilation",),
         }
     ),
 }
 _NOT_TRANSPOSED = by_name({"DepthwiseConv2D(3, multiplier=2), a layer of its own": ("depth_multiplier",)})
-_TRANSPOSED = by_name({"stride=2, output_padding=1": ("out_padding",)})
+_TRANSPOSED = by_name(
+    {
+        "stride=2, output_padding=1": ("out_padding",),
+        by_value(
+            "nothing: it is the transposed one",
+            {"Conv2D(filters, 3), or Conv1D, layers of their own": (False,)},
+        ): ("transposed",),
+        "stride=2: the input is spread by it": ("input_dilation",),
+    }
+)
 _DEPTHWISE = by_name(
     {
         "multiplier=2": ("depth_multiplier", "channel_multiplier"),
@@ -149,9 +158,10 @@ _RECURRENT = by_name(
         besides("no last state beside the outputs: outputs='last' is h after the last step", False): (
             "return_state",
         ),
-        besides("no state from outside: every sequence starts at zeros", False, None): (
-            *("initial_state", "initial_carry", "h0", "hx", "h_0", "c0", "stateful"),
+        besides("no state from outside: every sequence starts at zeros", None): (
+            *("initial_state", "initial_carry", "h0", "hx", "h_0", "c0"),
         ),
+        besides("no state that is kept: every sequence starts at zeros", False): ("stateful",),
         besides("reverse=True; outputs='all' stay in the order of the sequence", False): ("go_backwards",),
         besides(
             "Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat'), with the layer you want", False

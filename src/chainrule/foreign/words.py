@@ -55,6 +55,6 @@ def _plain(value: Any) -> Any:
         return tuple(_plain(one) for one in value)
     if isinstance(value, type):
         return value.__name__
-    if type(value).__name__ in ("dtype", "device"):  # NumPy's and PyTorch's
+    if isinstance(value, np.dtype) or type(value).__name__ in ("dtype", "device"):  # the latter PyTorch's
         return str(value).removeprefix("torch.")
     return value if value is None or isinstance(value, str | int | float) else object()
