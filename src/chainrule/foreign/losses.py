@@ -23,7 +23,7 @@ _OVER_OUTPUTS = "mean_outputs=True to divide by the number of outputs; samples a
 _REDUCED = _reduced(_OVER_OUTPUTS, _OVER_OUTPUTS)
 _OUTPUTS_ADDED = "no other reduction: outputs are summed, samples averaged"
 _SUMMED = _reduced(_OUTPUTS_ADDED, _OUTPUTS_ADDED)
-_OF_CLASSES = _reduced(_OUTPUTS_ADDED, "nothing: samples are averaged")
+_OF_CLASSES = _reduced(_OUTPUTS_ADDED, "nothing: samples are averaged; the steps of a sequence are summed")
 SCALED = "which scales them to mean 1 over the training set"
 _CLASS_WEIGHT = besides(
     f"class_weight={{0: 1.0, 1: 5.0}} in fit, {SCALED}; PyTorch divides by their sum in a batch", None
@@ -53,7 +53,7 @@ _CLASSES = by_name(
 _LABELS = dict.fromkeys(("weight", "pos_weight", "class_weight", "class_weights"), _LABEL_WEIGHT)
 _MARGIN = by_name(
     {
-        by_value("no margin but 1", {"nothing: the margin is 1": (1,)}): ("margin",),
+        by_value("no other margin: the margin is 1", {"nothing: the margin is 1": (1,)}): ("margin",),
         by_value(
             "no exponent but 1 and 2, which is squared=True",
             {"squared=True": (2,), "squared=False, as it is without it": (1,)},
