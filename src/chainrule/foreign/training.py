@@ -8,8 +8,9 @@ from chainrule.foreign.words import SAME, Advice, besides, by_name, by_value
 _COMPUTED = by_name(
     {
         "nothing: how it is computed does not change what": (
-            *("foreach", "fused", "capturable", "differentiable", "jit_compile"),
-        )
+            *("foreach", "fused", "capturable", "jit_compile"),
+        ),
+        besides("no gradient through a step", False): ("differentiable",),
     }
 )
 _OPTIMIZER = {
@@ -100,10 +101,10 @@ _FIT = by_name(
             *("n_epochs", "num_epochs", "max_epochs", "nb_epoch", "n_iter", "max_iter", "iterations"),
         ),
         "batch_size=32": ("batch", "batchsize", "minibatch_size", "mini_batch_size"),
-        "validation=(X_val, y_val)": (
+        besides("validation=(X_val, y_val)", None): (
             *("validation_data", "val_data", "evaluation_data", "eval_set", "X_val"),
         ),
-        "validation=0.1": ("validation_split", "validation_fraction", "val_split", "test_size"),
+        besides("validation=0.1", 0): ("validation_split", "validation_fraction", "val_split", "test_size"),
         _SHOWN: ("verbose", "progress_bar", "disp"),
         _HIDDEN: ("silent", "quiet"),
         "seed=0": ("random_state", "random_seed", "rng"),
@@ -112,10 +113,12 @@ _FIT = by_name(
         besides(f"class_weight={{0: 1.0, 1: 5.0}} where the network has one output, {SCALED}", None, 1): (
             *("pos_weight", "scale_pos_weight"),
         ),
-        "loss=CrossEntropy(label_smoothing=0.1)": ("label_smoothing", "smoothing"),
+        besides(
+            "loss=CrossEntropy(label_smoothing=0.1) behind a Softmax, BinaryCrossEntropy behind a Sigmoid", 0
+        ): ("label_smoothing", "smoothing"),
         "early_stopping=5": ("patience", "n_iter_no_change", "early_stopping_rounds", "early_stopping_n"),
         "early_stopping=EarlyStopping(5, min_delta=1e-4)": ("tol",),
-        "callbacks=[function]": ("callback",),
+        besides("callbacks=[function]", None): ("callback",),
         "threads=2": ("n_jobs", "num_threads", "n_threads", "nthread"),
         _WORKERS: ("workers", "num_workers", "use_multiprocessing", "max_queue_size"),
         by_value(
@@ -357,7 +360,12 @@ TRAINING: dict[str, dict[str, Advice]] = {
     "Uniform": {
         **_SEEDED,
         **by_name(
-            {"limit=0.05, from -limit to limit": ("minval", "maxval", "a", "b", "low", "high", "scale")}
+            {
+                by_value(
+                    "limit=0.05, from -limit to limit", {"no other range: it is from -limit to limit": (0,)}
+                ): ("minval", "a", "low"),
+                "limit=0.05, from -limit to limit": ("maxval", "b", "high", "scale"),
+            }
         ),
     },
     "Constant": by_name({"value=0.1": ("val", "fill_value", "c")}),
@@ -368,7 +376,14 @@ TRAINING: dict[str, dict[str, Advice]] = {
     },
     "He": _NORMAL,
     "ScaledNormal": _NORMAL,
-    "Orthogonal": _NO_GAIN,
+    "Orthogonal": {
+        **_NO_GAIN,
+        "gain": besides("no gain: rows, or columns where they are fewer, have length 1", 1),
+        "scale": besides("no gain: rows, or columns where they are fewer, have length 1", 1),
+        **dict.fromkeys(
+            ("mode", "distribution"), "no choice: rows or columns have length 1, at right angles"
+        ),
+    },
     **dict.fromkeys(("Zeros", "Ones"), _SEEDED),
     "Network": by_name(
         {
