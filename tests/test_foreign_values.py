@@ -178,6 +178,13 @@ def test_a_default_that_is_said_to_be_ours_is_ours() -> None:
     assert np.allclose(penalised - plain, 0.3 * W / len(x))
 
 
+def test_a_value_that_holds_itself_is_in_no_case() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(TypeError, match="there is no output size but 1"):
+        cr.GlobalAveragePool(output_size=endless)
+
+
 def test_a_table_asks_for_the_value_that_is_like_the_given_one() -> None:
     advice = by_value("other", {"one": (1, "a"), "pair": ((1, 2),), "none": (None,)})
     given = (1, 1.0, True, np.int64(1), "a", [1, 2], (1, 2), None, np.ones(2), np.nan, [1], {}, object())

@@ -51,8 +51,9 @@ def _plain(value: Any) -> Any:
     """A value as the tables have it: strings, numbers, None, and tuples of them; any other is in no case."""
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, list | tuple):
-        return tuple(_plain(one) for one in value)
+    if isinstance(value, list | tuple):  # the tables have flat ones of at most 3
+        flat = len(value) <= 3 and not any(isinstance(one, list | tuple) for one in value)
+        return tuple(_plain(one) for one in value) if flat else object()
     if isinstance(value, type):
         return value.__name__
     if isinstance(value, np.dtype) or type(value).__name__ in ("dtype", "device"):  # the latter PyTorch's
