@@ -218,7 +218,9 @@ _BATCH = by_name(
 )
 _LAST = by_name(
     {
-        "no normalised shape but the last axis, PyTorch's normalized_shape=size of it": ("normalized_shape",),
+        "no normalised shape of several axes: it takes the last axis alone, as normalized_shape=its size": (
+            "normalized_shape",
+        ),
         "no running mean: every sample is normalised by itself": ("momentum", "track_running_stats"),
     }
 )

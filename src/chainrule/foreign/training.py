@@ -15,13 +15,11 @@ _OPTIMIZER = {
     **_COMPUTED,
     **by_name(
         {
-            "rate=0.01": ("lr", "learning_rate", "eta", "learning_rate_init"),
             "clip_sample_norm=1.0": ("l2_norm_clip", "max_grad_norm_per_sample"),
             "clip_norm=1.0": ("max_norm", "global_clipnorm", "max_grad_norm"),
             "no clipping of single arrays: clip_norm=1.0 is of the norm over all parameters": ("clipnorm",),
             "no clipping of single entries: clip_norm=1.0 is of the norm over all parameters": ("clipvalue",),
             "nothing: fit gives it the network's parameters": ("params", "parameters", "model_parameters"),
-            "rate=ExponentialDecay(0.01), or another schedule": ("decay", "lr_decay", "power_t"),
             "no maximisation": ("maximize",),
             "no average of the parameters": ("use_ema", "ema_momentum", "ema_overwrite_frequency"),
             "no step over several batches: batch_size in fit": ("gradient_accumulation_steps",),
@@ -29,10 +27,23 @@ _OPTIMIZER = {
         }
     ),
 }
+
+
+def _rate(usual: str) -> dict[str, str]:
+    """The learning rate, with the default of the class."""
+    return by_name(
+        {
+            f"rate={usual}": ("lr", "learning_rate", "eta", "learning_rate_init"),
+            f"rate=ExponentialDecay({usual}), or another schedule": ("decay", "lr_decay", "power_t"),
+        }
+    )
+
+
 _L2_PENALTY = {"weight_decay": "penalty=L2(1e-4) in fit, which leaves biases free"}
 _EPSILON = {"eps": "epsilon=1e-8"}
 _MOMENTS = {
     **_EPSILON,
+    **_rate("0.001"),
     **by_name(
         {
             "beta1=0.9, beta2=0.999": ("betas", "beta_1", "beta_2", "b1", "b2"),
@@ -180,6 +191,7 @@ _SEEDED = dict.fromkeys(("seed", "generator", "rng"), "nothing: the seed is that
 TRAINING: dict[str, dict[str, str]] = {
     "SGD": {
         **_OPTIMIZER,
+        **_rate("0.1"),
         **_L2_PENALTY,
         **by_name({"no dampening": ("dampening",), "rate=0.1": ("alpha",), "momentum=0.9": ("mu", "beta")}),
     },
@@ -192,6 +204,7 @@ TRAINING: dict[str, dict[str, str]] = {
     "AdamW": {**_OPTIMIZER, **_MOMENTS},
     "RMSProp": {
         **_OPTIMIZER,
+        **_rate("0.001"),
         **_L2_PENALTY,
         **_EPSILON,
         **by_name(
@@ -321,9 +334,11 @@ TRAINING: dict[str, dict[str, str]] = {
         {
             "input_shape=784": ("input_dim", "input_size", "inputs", "in_features", "batch_input_shape"),
             "seed=0": ("random_state", "rng", "random_seed", "rngs"),
-            "what these set in chainrule.fit": (
-                *("loss", "optimizer", "metrics", "epochs", "batch_size", "learning_rate", "penalty"),
+            "it in chainrule.fit(network, X, y, epochs=…, batch_size=…, loss=…, optimizer=…, penalty=…)": (
+                *("loss", "optimizer", "epochs", "batch_size", "penalty"),
             ),
+            "chainrule.fit(network, X, y, optimizer=SGD(0.1)), whose 0.1 it is": ("learning_rate", "lr"),
+            "nothing: fit measures the accuracy wherever there are classes": ("metrics",),
             "the layers, [Dense(100), ReLU(), Dense(10), Softmax()]": ("hidden_layer_sizes", "activation"),
             "no device: everything is computed on the CPU": ("device",),
         }
