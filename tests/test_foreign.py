@@ -25,6 +25,9 @@ STUBS = {
     "label": 0,
     "weight": 1.0,
     "values": {},
+    "MyLayer": cr.Layer,
+    "Theta1": np.ones((2, 4)),
+    "Theta2": np.ones((1, 3)),
     "table": np.ones((3, 2)),
     "chainrule": cr,
 }
@@ -60,7 +63,7 @@ ENTRIES = [(owner, word) for owner, words in WORDS.items() for word in words]
 
 
 def test_every_class_has_its_words() -> None:
-    plain = {"Residual", "Sequential", "Parallel", "Doctor", "GlobalMaxPool"}
+    plain = {"Doctor", "GlobalMaxPool"}
     assert set(CLASSES) - plain <= set(WORDS)
 
 
@@ -98,7 +101,7 @@ def test_the_error_says_it(owner: str) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: cr.LayerNorm(normalized_shape=[2, 5]), "there is no normalised shape of several axes: it takes the last axis alone, as"),
+        (lambda: cr.LayerNorm(normalized_shape=[2, 5]), "there is no normalised shape of several axes: it"),
         (lambda: cr.PReLU(num_parameters=1), "there is no α that channels share"),
         (lambda: cr.GELU(approximate="tanh"), "there is no tanh approximation"),
         (lambda: cr.Conv2D(8, 3, padding_mode="reflect"), "there is no padding but zeros"),

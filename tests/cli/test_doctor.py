@@ -20,7 +20,7 @@ def test_healthy_run(run: Run, flowers: Path) -> None:
     result = run("doctor", "out")
     assert result.code == 0, result.out
     first = result.out.splitlines()[0]
-    assert first.startswith("diagnosis: 1 note; J = ")  # of a penalty that outweighs fitted data
+    assert first.startswith("diagnosis: 1 note; J ≈ ")  # of a penalty that outweighs fitted data
     assert "(data 0.0" in first
     assert "72 samples; Adam" in result.out  # four fifths of 90: what it was trained on
 

@@ -36,6 +36,7 @@ from chainrule.explaining.markup import (
     escape,
     inline_math,
 )
+from chainrule.explaining.printed import ends_in_numbers
 from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box, Sign
 

@@ -319,5 +319,24 @@ _OWN: dict[str, dict[str, str]] = {
     "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
     **dict.fromkeys(("SiLU", "Mish", "Sigmoid", "Tanh", "Identity", "HardSigmoid", "HardSwish"), _INPLACE),
 }
+_OWN |= {
+    "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),
+    "Residual": by_name(
+        {
+            "layers=[Dense(8), ReLU(), Dense(8)]": (
+                *("modules", "module", "block", "blocks", "branch", "body", "fn"),
+            ),
+            "shortcut=[Dense(8)], layers for the other way": ("downsample", "skip", "projection", "identity"),
+            "no activation of its own: ReLU() behind it": ("activation",),
+        }
+    ),
+    "Parallel": by_name(
+        {
+            "chains=[[Dense(8), ReLU()], [Dense(8)]]": ("branches", "layers", "modules", "blocks", "paths"),
+            "join='concat', or 'sum'": ("merge_mode", "mode", "merge", "reduction", "how", "aggregate"),
+            "nothing: join='concat' is along the last axis": ("axis", "dim"),
+        }
+    ),
+}
 LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}
 LAYERS["Layer"] = _EVERYWHERE  # a layer of one's own

@@ -188,6 +188,8 @@ _NO_GAIN = by_name(
 )
 _SEEDED = dict.fromkeys(("seed", "generator", "rng"), "nothing: the seed is that of Network")
 
+_FILE = by_name({"path='net.npz'": ("file", "f", "filename", "filepath", "fname", "file_path")})
+
 TRAINING: dict[str, dict[str, str]] = {
     "SGD": {
         **_OPTIMIZER,
@@ -341,6 +343,41 @@ TRAINING: dict[str, dict[str, str]] = {
             "nothing: fit measures the accuracy wherever there are classes": ("metrics",),
             "the layers, [Dense(100), ReLU(), Dense(10), Softmax()]": ("hidden_layer_sizes", "activation"),
             "no device: everything is computed on the CPU": ("device",),
+        }
+    ),
+    "Network.save": _FILE,
+    "load": {
+        **_FILE,
+        **by_name(
+            {
+                "layers=[MyLayer], the classes of your own layers": ("custom_objects", "classes"),
+                "no place to load to: everything is computed on the CPU": ("map_location", "device"),
+                "nothing: no code from a file is run": ("weights_only", "safe_mode", "pickle_module"),
+                "nothing: the file holds no optimizer": ("compile",),
+            }
+        ),
+    },
+    "Network.copy": by_name(
+        {
+            "nothing: a copy shares nothing with its network": ("deep", "memo", "share"),
+            "no device: everything is computed on the CPU": ("device",),
+        }
+    ),
+    "Network.summary": by_name(
+        {
+            "nothing: every layer is listed, those within others too": (
+                *("depth", "expand_nested", "layer_range", "verbose"),
+            ),
+            "nothing: the network knows the shape of its input": ("input_shape", "input_size", "input_data"),
+            "nothing: a table is as wide as it must be": ("line_length", "positions", "col_width"),
+            "print(network.summary()), which returns the text": ("print_fn",),
+        }
+    ),
+    "Network.from_theta": by_name(
+        {
+            "values=[Theta1, Theta2], or them without a name": ("thetas", "theta", "weights", "parameters"),
+            "hidden=Sigmoid(), and output=Sigmoid()": ("activation", "activations"),
+            "nothing: the first matrix says how many inputs there are": ("input_shape",),
         }
     ),
     "Network.predict": _DATA,
