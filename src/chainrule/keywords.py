@@ -37,8 +37,8 @@ def teach(positions: str = "the others by name") -> Callable[[F], F]:
 
 def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
     parameters = inspect.signature(function).parameters
-    method = next(iter(parameters)) == "self"
-    known = [name for name in parameters if name != "self"]
+    method = next(iter(parameters)) in ("self", "cls")
+    known = [name for name in parameters if name not in ("self", "cls")]
     most = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters.values())
     needed = [name for name in known if parameters[name].default is inspect.Parameter.empty]
 

@@ -184,7 +184,9 @@ _BATCH = by_name(
 )
 _LAST = by_name(
     {
-        "no normalised shape but the last axis, PyTorch's normalized_shape=size of it": ("normalized_shape",),
+        "no normalised shape of several axes: it takes the last axis alone, as normalized_shape=its size": (
+            "normalized_shape",
+        ),
         besides("no running mean: every sample is normalised by itself", False, None): (
             *("momentum", "track_running_stats"),
         ),
@@ -297,6 +299,28 @@ _OWN: dict[str, dict[str, Advice]] = {
     "HardTanh": {**_INPLACE, **_LIMITS},
     "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
     **dict.fromkeys(("SiLU", "Mish", "Sigmoid", "Tanh", "Identity", "HardSigmoid", "HardSwish"), _INPLACE),
+}
+_OWN |= {
+    "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),
+    "Residual": by_name(
+        {
+            "layers=[Dense(8), ReLU(), Dense(8)]": (
+                *("modules", "module", "block", "blocks", "branch", "body", "fn"),
+            ),
+            "shortcut=[Dense(8)], layers for the other way": ("downsample", "skip", "projection", "identity"),
+            besides("no activation of its own: ReLU() behind it", None): ("activation",),
+        }
+    ),
+    "Parallel": by_name(
+        {
+            "chains=[[Dense(8), ReLU()], [Dense(8)]]": ("branches", "layers", "modules", "blocks", "paths"),
+            "join='concat', or 'sum'": ("merge_mode", "mode", "merge", "reduction", "how", "aggregate"),
+            by_value(
+                "no other axis: join='concat' is along the last one",
+                {"nothing: join='concat' is along the last axis": (-1,)},
+            ): ("axis", "dim"),
+        }
+    ),
 }
 LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}
 LAYERS["Layer"] = _EVERYWHERE  # a layer of one's own

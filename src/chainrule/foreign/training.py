@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.foreign.losses import LOSSES, SCALED
+from chainrule.foreign.networks import METRICS, NETWORKS
 from chainrule.foreign.words import SAME, Advice, besides, by_name, by_value
 
 _COMPUTED = by_name(
@@ -17,7 +18,6 @@ _OPTIMIZER = {
     **_COMPUTED,
     **by_name(
         {
-            "rate=0.01": ("lr", "learning_rate", "eta", "learning_rate_init"),
             "clip_sample_norm=1.0": ("l2_norm_clip", "max_grad_norm_per_sample"),
             besides("clip_norm=1.0", None): ("max_norm", "global_clipnorm", "max_grad_norm"),
             besides("no clipping of single arrays: clip_norm=1.0 is of the norm over all parameters", None): (
@@ -27,9 +27,6 @@ _OPTIMIZER = {
                 "no clipping of single entries: clip_norm=1.0 is of the norm over all parameters", None
             ): ("clipvalue",),
             "nothing: fit gives it the network's parameters": ("params", "parameters", "model_parameters"),
-            besides("rate=ExponentialDecay(0.01), or another schedule", 0, None): (
-                *("decay", "lr_decay", "power_t"),
-            ),
             besides("no maximisation", False): ("maximize",),
             besides("no average of the parameters", False): ("use_ema",),
             "no average of the parameters": ("ema_momentum", "ema_overwrite_frequency"),
@@ -40,10 +37,25 @@ _OPTIMIZER = {
         }
     ),
 }
+
+
+def _rate(usual: str) -> dict[str, Advice]:
+    """The learning rate, with the default of the class."""
+    return by_name(
+        {
+            f"rate={usual}": ("lr", "learning_rate", "eta", "learning_rate_init"),
+            besides(f"rate=ExponentialDecay({usual}), or another schedule", 0, None): (
+                *("decay", "lr_decay", "power_t"),
+            ),
+        }
+    )
+
+
 _L2_PENALTY = {"weight_decay": besides("penalty=L2(1e-4) in fit, which leaves biases free", 0, None)}
 _EPSILON = {"eps": "epsilon=1e-8"}
 _MOMENTS = {
     **_EPSILON,
+    **_rate("0.001"),
     **by_name(
         {
             "beta1=0.9, beta2=0.999": ("betas", "beta_1", "beta_2", "b1", "b2"),
@@ -72,7 +84,6 @@ _MODE = by_name(
 _PROGRESS = "progress=False, True or 'tqdm'"
 _SHOWN = by_value(_PROGRESS, {"progress=False": (0,), "progress=True": (1, 2)})
 _HIDDEN = by_value(_PROGRESS, {"progress=False": (1,), "progress=True": (0,)})
-_ACCURACY = ("accuracy", "acc", "categorical_accuracy", "sparse_categorical_accuracy", "binary_accuracy")
 _CONTINUES = (
     "nothing: fit always continues from the current weights; resume=history goes on with the optimizer's "
     "moments too"
@@ -121,16 +132,7 @@ _FIT = by_name(
         besides("callbacks=[function]", None): ("callback",),
         "threads=2": ("n_jobs", "num_threads", "n_threads", "nthread"),
         _WORKERS: ("workers", "num_workers", "use_multiprocessing", "max_queue_size"),
-        by_value(
-            "no metric but the loss and the accuracy: others can be computed from network.predict(X)",
-            {
-                "nothing: the accuracy is always measured where there are classes": (
-                    *_ACCURACY,
-                    *((name,) for name in _ACCURACY),
-                ),
-                SAME: (None, ()),
-            },
-        ): ("metrics",),
+        METRICS: ("metrics",),
         besides(
             "no clipping of single arrays: optimizer=SGD(0.1, clip_norm=1.0) takes them together", None
         ): ("clipnorm",),
@@ -169,39 +171,6 @@ _FULL_BATCH = by_name(
         "no choice of how many steps are remembered": ("history_size", "maxcor"),
     }
 )
-_FINITE = "nothing: what is not finite is refused"
-_NO_TRAINING = (
-    "no choice: only backpropagate and fit compute as in training, with dropout and the batch's statistics"
-)
-_DATA = by_name(
-    {
-        "nothing: X is gone through in parts": ("batch_size", "steps"),
-        "nothing: it is silent": ("verbose",),
-        "threads: chainrule.set_threads(2)": ("n_jobs",),
-        "nothing: X is in memory; chainrule.set_threads(2) is how many threads compute": (
-            *("workers", "num_workers", "use_multiprocessing", "max_queue_size"),
-        ),
-        by_value("allow_nonfinite=True", {_FINITE: (True,)}): (
-            *("check_finite", "force_all_finite", "ensure_all_finite"),
-        ),
-        by_value("allow_nonfinite=True", {_FINITE: (False,)}): ("allow_nan",),
-        by_value("nothing: a prediction is never a training pass", {_NO_TRAINING: (True,)}): (
-            *("training", "train"),
-        ),
-        by_value("nothing: a prediction is never a training pass", {_NO_TRAINING: (False,)}): (
-            *("deterministic",),
-        ),
-    }
-)
-_WEIGHTED = {
-    **_DATA,
-    **by_name(
-        {
-            "sample_weight=w": ("sample_weights", "weights", "weight"),
-        }
-    ),
-}
-_LOSS = {**_WEIGHTED, **by_name({"loss='cross_entropy'": ("criterion", "loss_fn", "loss_function")})}
 _NO_CHOICE = "no choice: it is by the inputs of a unit, and by both in Glorot"
 _NO_GAIN = by_name(
     {
@@ -227,6 +196,7 @@ _INCOMING = "the norm is of a unit's incoming weights, a row of a dense W or a f
 TRAINING: dict[str, dict[str, Advice]] = {
     "SGD": {
         **_OPTIMIZER,
+        **_rate("0.1"),
         **_L2_PENALTY,
         **by_name(
             {
@@ -245,6 +215,7 @@ TRAINING: dict[str, dict[str, Advice]] = {
     "AdamW": {**_OPTIMIZER, **_MOMENTS},
     "RMSProp": {
         **_OPTIMIZER,
+        **_rate("0.001"),
         **_L2_PENALTY,
         **_EPSILON,
         **by_name(
@@ -385,22 +356,7 @@ TRAINING: dict[str, dict[str, Advice]] = {
         ),
     },
     **dict.fromkeys(("Zeros", "Ones"), _SEEDED),
-    "Network": by_name(
-        {
-            "input_shape=784": ("input_dim", "input_size", "inputs", "in_features", "batch_input_shape"),
-            "seed=0": ("random_state", "rng", "random_seed", "rngs"),
-            "what these set in chainrule.fit": (
-                *("loss", "optimizer", "metrics", "epochs", "batch_size", "learning_rate", "penalty"),
-            ),
-            "the layers, [Dense(100), ReLU(), Dense(10), Softmax()]": ("hidden_layer_sizes", "activation"),
-            besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
-        }
-    ),
-    "Network.predict": _DATA,
-    "Network.classify": _DATA,
-    "Network.accuracy": _WEIGHTED,
-    "Network.loss": _LOSS,
-    "Network.backpropagate": _LOSS,
+    **NETWORKS,
     "fit": _FIT,
     "fit_full_batch": _FULL_BATCH,
     "check_gradients": by_name(
