@@ -18,6 +18,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import files
+from chainrule.cli.networks import read_network_file
+from chainrule.cli.runs import read_description
 from chainrule.errors import FileError
 from chainrule.files import check_writable, descriptor, opened, write_whole
 from chainrule.training.history import History, Row
@@ -266,9 +268,10 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
 
 
 def test_what_a_living_writer_writes_stays(tmp_path: Path) -> None:
-    living = left_by("import time; time.sleep(60)", tmp_path)
+    living = left_by("import time; time.sleep(600)", tmp_path)
     try:
         while not leftovers(tmp_path):
+            assert living.poll() is None
             time.sleep(0.01)
         put(tmp_path / "other", b"")
         assert len(leftovers(tmp_path)) == 1
@@ -316,3 +319,43 @@ def test_many_writers_of_one_file_leave_one_of_theirs(tmp_path: Path) -> None:
         writer.join()
     assert path.read_bytes() in contents
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+READERS = {
+    "history.csv": History.from_csv,
+    "report.json": cr.Report.from_json,
+    "net.toml": read_network_file,
+    "run.json": read_description,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_text_is_read_from_a_regular_file_only(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that nobody writes to and a device without an end are refused, also through a link."""
+    path = tmp_path / name
+
+    def refused(said: str) -> None:
+        with pytest.raises(cr.FileError) as caught:
+            READERS[name](path)
+        assert str(caught.value) == f"{path}: {said}"
+
+    if name == "run.json":
+        assert read_description(path) is None
+    else:
+        refused("no such file")
+    if os.name != "nt":
+        os.mkfifo(path)
+        refused("cannot be read, it is no file")
+        path.unlink()
+        path.symlink_to("/dev/zero")
+        refused("cannot be read, it is no file")
+        path.unlink()
+    path.mkdir()
+    refused("cannot be read, it is a directory")
+    path.rmdir()
+    path.write_bytes(b"epoch \xff")
+    refused("not a text file in UTF-8 (byte 0xff)")
+    monkeypatch.setattr(files, "LONGEST_TEXT", 6)
+    refused("not read, it has more than 6 bytes")

@@ -14,6 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule.foreign import WORDS
 from chainrule.foreign.names import METHODS, NAMES
+from chainrule.foreign.words import ByValue
 from tests.public_classes import CLASSES, LAYERS, OTHERS, arguments
 
 STUBS = {
@@ -25,6 +26,9 @@ STUBS = {
     "label": 0,
     "weight": 1.0,
     "values": {},
+    "MyLayer": cr.Layer,
+    "Theta1": np.ones((2, 4)),
+    "Theta2": np.ones((1, 3)),
     "table": np.ones((3, 2)),
     "chainrule": cr,
 }
@@ -56,11 +60,17 @@ def named(advice: str) -> tuple[dict[str, Any], str]:
     return {}, advice
 
 
-ENTRIES = [(owner, word) for owner, words in WORDS.items() for word in words]
+def answers(advice: str | ByValue) -> list[tuple[Any, str]]:
+    """Every answer of an entry, with each value that leads to it; object() is in no case."""
+    if isinstance(advice, str):
+        return [(value, advice) for value in (object(), None, False, True, 1)]
+    # The first case that has a value counts: none has one that is an earlier one's.
+    found = [(value, text) for text, values in advice.cases for value in values]
+    return [*found, (object(), advice.otherwise)]
 
 
 def test_every_class_has_its_words() -> None:
-    plain = {"Residual", "Sequential", "Parallel", "Doctor", "GlobalMaxPool"}
+    plain = {"Doctor", "GlobalMaxPool"}
     assert set(CLASSES) - plain <= set(WORDS)
 
 
@@ -69,7 +79,8 @@ def test_an_advice_names_arguments_that_exist_and_values_that_are_taken(owner: s
     function = target(owner)
     own = [name for name in arguments(function) if name != "self"]
     right = LAYERS[owner][0] if owner in LAYERS else OTHERS.get(owner, {})
-    for word, advice in WORDS[owner].items():
+    walked = [(word, text) for word, entry in WORDS[owner].items() for _, text in answers(entry)]
+    for word, advice in dict.fromkeys(walked):
         assert word not in own, f"{owner}({word}=) is an argument of its own"
         values, rest = named(advice)
         elsewhere = re.match(r" in (Network|fit)\b", rest)
@@ -87,10 +98,11 @@ def test_an_advice_names_arguments_that_exist_and_values_that_are_taken(owner: s
 @pytest.mark.parametrize("owner", WORDS)
 def test_the_error_says_it(owner: str) -> None:
     function = target(owner)
-    for word, advice in WORDS[owner].items():
-        first = [cr.Network([cr.Dense(1)], input_shape=1)] if "." in owner else []
+    first = [cr.Network([cr.Dense(1)], input_shape=1)] if "." in owner else []
+    walked = [(word, *one) for word, entry in WORDS[owner].items() for one in answers(entry)]
+    for word, value, advice in walked:
         with pytest.raises(TypeError) as caught:
-            function(*first, **{word: None})
+            function(*first, **{word: value})
         said = f"; there is {advice}" if advice.startswith("no ") else f"; write {advice}"
         assert str(caught.value) == f"{function.__name__}() has no argument {word!r}{said}"
 
@@ -98,7 +110,7 @@ def test_the_error_says_it(owner: str) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: cr.LayerNorm(normalized_shape=[2, 5]), "there is no normalised shape but the last axis"),
+        (lambda: cr.LayerNorm(normalized_shape=[2, 5]), "there is no normalised shape of several axes: it"),
         (lambda: cr.PReLU(num_parameters=1), "there is no α that channels share"),
         (lambda: cr.GELU(approximate="tanh"), "there is no tanh approximation"),
         (lambda: cr.Conv2D(8, 3, padding_mode="reflect"), "there is no padding but zeros"),
@@ -107,7 +119,7 @@ def test_the_error_says_it(owner: str) -> None:
         (lambda: cr.MultiHeadAttention(2, attn_mask=None), "there is no mask of pairs"),
         (lambda: cr.RMSProp(alpha=0.99), "write rho=0.99"),
         (lambda: cr.Adam(clipnorm=1.0), "there is no clipping of single arrays"),
-        (lambda: cr.SGD(decay=1e-6), r"write rate=ExponentialDecay\(0.01\)"),
+        (lambda: cr.SGD(decay=1e-6), r"write rate=ExponentialDecay\(0.1\)"),
     ],
 )
 def test_a_word_with_another_meaning_leads_to_no_neighbour(call: Any, said: str) -> None:

@@ -266,9 +266,19 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_LATER[name]), name)
         globals()[name] = value
         return value
-    same = next((f"chainrule.{own}" for own in __all__ if own.lower() == name.lower()), "")
-    advice = answer(NAMES.get(name, same))
+    same = next((own for own in __all__ if own.lower() == name.lower()), "")
+    advice = answer(
+        NAMES.get(name, f"chainrule.{same}{_kind(same) if name.islower() else ''}" if same else "")
+    )
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}{advice}", name=name)
+
+
+def _kind(own: str) -> str:
+    """What the class is, to end a sentence: small letters name functions of arrays elsewhere."""
+    found = globals().get(own)
+    kinds = {Layer: "a layer", Loss: "a loss", Initializer: "an initializer", Penalty: "a penalty"}
+    bases = found.__mro__ if isinstance(found, type) else ()
+    return next((f", {kinds[base]}" for base in bases if base in kinds), "")
 
 
 def __dir__() -> list[str]:

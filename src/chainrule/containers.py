@@ -143,7 +143,8 @@ def _check_member(member: zipfile.ZipInfo, name: str) -> None:
     if not member.filename.endswith(".npy"):
         raise ValueError(f"{name} is no array")
     if member.compress_type != zipfile.ZIP_STORED:
-        raise FileError(f"{name} is compressed, which Network.save does not do: it is not unpacked")
+        said = "is compressed, which Network.save does not do: it is not unpacked"
+        raise FileError(f"its array {name!r} {said}")
     if member.flag_bits & 0x09 or member.compress_size != member.file_size:  # encrypted, length not declared
         raise ValueError(f"{name} does not say how long it is")
 

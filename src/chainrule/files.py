@@ -32,6 +32,7 @@ Write = Callable[[BinaryIO], object]
 # What another machine or container, or a version before these names, has left is removed after a day: whether
 # its writer lives cannot be seen from here, and writing to a file renews its time.
 STALE_SECONDS = 86400.0
+LONGEST_TEXT = 2**28  # bytes of a text that is read at once: a report, a history, a description
 _PART = re.compile(
     r"\.chainrule-(?:(?P<host>[0-9a-f]{12})-(?P<pid>\d+)-(?P<began>\d+)-[0-9a-f]{8}|[0-9a-f]{16})"
 )
@@ -63,6 +64,23 @@ def opened(path: PathLike, *, pipes: bool = False) -> Iterator[tuple[BinaryIO, i
         raise FileError(f"{path}: cannot be read, it is a directory") from None
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror or first_line(error)})") from None
+
+
+def read_text(path: PathLike) -> str:
+    """The text of a file in UTF-8.
+
+    Raises FileError as `opened` does, for more than LONGEST_TEXT bytes, and for what is no UTF-8.
+    """
+    with opened(path) as (stream, _):
+        content = stream.read(LONGEST_TEXT + 1)  # the files of /proc say a size of 0
+    if len(content) > LONGEST_TEXT:
+        raise FileError(f"{path}: not read, it has more than {LONGEST_TEXT:,} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path}: not a text file in UTF-8 (byte 0x{error.object[error.start]:02x})"
+        ) from None
 
 
 def first_line(error: BaseException) -> str:
@@ -113,6 +131,12 @@ def write_whole(target: PathLike, write: Write) -> None:
         raise FileError(f"{target}: cannot be written ({error.strerror})") from error
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({error.strerror or first_line(error)})") from error
+
+
+def write_text(target: PathLike, text: str) -> None:
+    """`write_whole` of a text in UTF-8; a lone surrogate, which has no bytes, becomes an escape."""
+    content = text.encode("utf-8", "backslashreplace")
+    write_whole(target, lambda stream: stream.write(content))
 
 
 def check_writable(target: PathLike) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chainrule.foreign import KNOWN, advice_for, answer
-from chainrule.foreign.words import by_name
+from chainrule.foreign.words import Advice, by_name, of_value
 
 __all__ = ["by_name", "teach"]
 
@@ -37,8 +37,8 @@ def teach(positions: str = "the others by name") -> Callable[[F], F]:
 
 def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
     parameters = inspect.signature(function).parameters
-    method = next(iter(parameters)) == "self"
-    known = [name for name in parameters if name != "self"]
+    method = next(iter(parameters)) in ("self", "cls")
+    known = [name for name in parameters if name not in ("self", "cls")]
     most = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters.values())
     needed = [name for name in known if parameters[name].default is inspect.Parameter.empty]
 
@@ -53,7 +53,8 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         if unknown is not None:
             bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
             words = advice_for(bases)
-            raise TypeError(f"{name}() has no argument {unknown!r}{_answer(unknown, known, words)}")
+            said = _answer(unknown, kwargs[unknown], known, words)
+            raise TypeError(f"{name}() has no argument {unknown!r}{said}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
             raise TypeError(f"{taken}; write {positions}")
@@ -62,10 +63,10 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
     return call
 
 
-def _answer(unknown: str, known: Sequence[str], words: Mapping[str, str]) -> str:
+def _answer(unknown: str, value: Any, known: Sequence[str], words: Mapping[str, Advice]) -> str:
     """What ends the sentence: the advice, the argument that is spelt nearly so, or those that there are."""
     if unknown in words:
-        return answer(words[unknown])
+        return answer(of_value(words[unknown], value))
     close = [] if unknown in KNOWN else difflib.get_close_matches(unknown, known, 1, SPELLING)
     return f"; write {close[0]}=..." if close else f"; it takes {', '.join(known) or 'none'}"
 

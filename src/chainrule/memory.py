@@ -35,11 +35,17 @@ def machine_memory() -> int:
 
 def check_memory(place: str, what: str, shape: tuple[int, ...]) -> None:
     """ShapeError where an array of this shape is larger than the machine's memory."""
-    size = math.prod(shape) * SMALLEST_NUMBER
+    check_bytes(place, f"{what} of shape {_shown(shape)}", math.prod(shape) * SMALLEST_NUMBER)
+
+
+def check_bytes(
+    place: str, what: str, size: int, advice: str = "check the sizes of the layers and of input_shape"
+) -> None:
+    """ShapeError where so many bytes in all are more than the machine's memory."""
     if size > machine_memory():
         raise ShapeError(
-            f"{place}: {what} of shape {_shown(shape)} takes {_bytes(size)}, larger than any memory here "
-            f"(this machine has {_bytes(machine_memory())}): check the sizes of the layers and of input_shape"
+            f"{place}: {what} takes {_bytes(size)}, larger than any memory here "
+            f"(this machine has {_bytes(machine_memory())}): {advice}"
         )
 
 

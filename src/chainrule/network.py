@@ -59,9 +59,7 @@ class Network:
     """
 
     history: Any = None  # of the last fit
-    preparation: Preparation | None = (
-        None  # how inputs were prepared, for whoever predicts; kept by copy and save
-    )
+    preparation: Preparation | None = None  # how inputs were prepared, for whoever predicts; copied and saved
 
     @teach("Network([...], input_shape=784)")
     def __init__(
@@ -183,14 +181,11 @@ class Network:
         set_thetas(self, values)
 
     @classmethod
+    @teach("Network.from_theta([Theta1, Theta2], hidden, output)")
     def from_theta(
-        cls,
-        values: Sequence[Any],
-        hidden: Layer | None = None,
-        output: Layer | None = None,
-        *,
+        cls, values: Sequence[Any], hidden: Layer | None = None, output: Layer | None = None, *,
         dtype: Any = "float64",
-    ) -> Network:
+    ) -> Network:  # fmt: skip
         """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
         chosen = [Sigmoid() if layer is None else layer for layer in (hidden, output)]
         layers, inputs = layers_for(values, *chosen)
@@ -216,6 +211,7 @@ class Network:
         self.seed = int(seed)
         return self
 
+    @teach("network.copy() or network.copy(dtype='float64')")
     def copy(self, *, dtype: Any = None) -> Network:
         """An independent network with the same parameters, in another dtype if given."""
         made = Network.from_parameters(
@@ -375,10 +371,9 @@ class Network:
         return X, targets, chosen, None if sample_weight is None else check_weights(sample_weight, len(X))
 
     # -- files -----------------------------------------------------------------------------------------------
+    @teach("network.save('net.npz')")
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write layers, parameters, classes and preparation to a file: .npz, or .safetensors (needs the extra
-        `save`).
-        """
+        """Layers, parameters, classes, preparation as .npz, or as .safetensors (needs the extra `save`)."""
         from chainrule import storage
 
         storage.save(self, text_path(path))
@@ -390,6 +385,7 @@ class Network:
 
         return FormulasByLayer((str(layer.name), trace(layer)) for layer in all_layers(self.layers))
 
+    @teach("network.summary()")
     def summary(self) -> str:
         """An aligned table: name, layer, output shape, number of parameters."""
         rows = summary_rows(self)
@@ -421,6 +417,7 @@ class Network:
         return {**self.__dict__, "_executor": None}  # an executor may hold threads and compiled plans
 
 
+@teach("load('net.npz'), and layers=[MyLayer] by name")
 def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Network:
     """The network in a file that `Network.save` wrote; no code from the file is run.
 

@@ -38,6 +38,11 @@ def clipped(text: str, most: int = LONGEST_QUOTE) -> str:
     return f"{text[: most - tail - room]}{note}{text[len(text) - tail :]}"
 
 
+def shortened(text: str, most: int) -> str:
+    """The text's beginning, for a label that has room for `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def quoted(text: object, most: int = LONGEST_QUOTE) -> str:
     """A text from outside within a message: shown, on one line, at most `most` characters."""
     return clipped(shown(str(text)).replace("\n", "\\n").replace("\t", "\\t"), most)

@@ -126,7 +126,7 @@ def test_as_a_program() -> None:
         [sys.executable, "-m", "chainrule", "train", "nothing.csv", "--target", "y"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert result.returncode == 2
     assert result.stderr == "chainrule: nothing.csv: no such file\n"

@@ -51,7 +51,7 @@ def test_a_backend_that_is_not_installed_is_not_needed(flowers: Path, tmp_path: 
         env={**os.environ, "MPLBACKEND": backend},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {

@@ -64,7 +64,7 @@ def test_a_training_program_ends_with_a_usable_run(
         assert program.stderr is not None
         program.stderr.readline()  # the first epoch's line: training runs
         program.send_signal(getattr(signal, name))
-        out, err = program.communicate(timeout=120)
+        out, err = program.communicate(timeout=600)
     finally:
         program.kill()
         program.wait()
@@ -143,15 +143,14 @@ def test_a_second_signal_ends_at_once(flowers: Path, tmp_path: Path) -> None:
     )
     try:
         assert program.stdout is not None
-        while program.stdout.readline() != "saving\n":
-            pass
+        assert "saving\n" in iter(program.stdout.readline, "")
         program.send_signal(signal.SIGTERM)
         assert program.stdout.readline() == "asked\n"  # it waits for the file
         program.send_signal(signal.SIGHUP)  # a terminal that closes sends several; they do not count
         with pytest.raises(subprocess.TimeoutExpired):
             program.wait(0.2)
         program.send_signal(signal.SIGTERM)
-        assert program.wait(60) == -signal.SIGTERM
+        assert program.wait(600) == -signal.SIGTERM
     finally:
         program.kill()
         program.wait()

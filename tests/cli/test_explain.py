@@ -119,7 +119,7 @@ def test_a_model_alone_does_not_know_its_data(run: Run, flower_run: Path) -> Non
 def test_a_missing_folder(run: Run, flower_run: Path, ending: str) -> None:
     result = run("explain", flower_run, "-o", f"none/report.{ending}")
     assert result.code == 2
-    assert f"none/report.{ending}: not written, there is no folder none: make it first" in result.err
+    assert f"none/report.{ending}: cannot be written (there is no folder none: make it first)" in result.err
 
 
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the second: of LANG=C

@@ -19,17 +19,17 @@ ABSURD = {
     ),
     "an integer of 5000 digits": (f"input_shape = {'9' * 5000}", "thousands of digits"),
     "an integer of 400 digits": (f"{HEAD}input_shape = {'9' * 400}", "every size below"),
-    "a shape of 10^18": (f"{HEAD}input_shape = [1000000000, 1000000000]", "this machine has"),
+    "a shape of 10^18": (f"{HEAD}input_shape = [1000000000, 1000000000]", "numbers per sample"),
     "a shape of 10^12": (
         'layers = ["GlobalAveragePool"]\ninput_shape = [1000000, 1000000, 1]',
-        "this machine has",
+        "numbers per sample",
     ),
     "a shape of 100,000 sizes": (f"{HEAD}input_shape = [{'2,' * 100_000}]", "Dense needs a vector"),
     "a layer of 10^15": (
         'layers = [{type = "Dense", units = 2000000000}, {type = "Dense", units = 500}]\ninput_shape = 4',
         "this machine has",
     ),
-    "no UTF-8": (b"\xff\xfe", "not TOML"),
+    "no UTF-8": (b"\xff\xfe", "not a text file in UTF-8"),
     "a key of 100,000 characters": (f'"{"k" * 100_000}" = 1', "is no entry of a network file"),
 }  # fmt: skip
 
@@ -41,7 +41,7 @@ def test_an_absurd_file_is_refused(run: Run, tmp_path: Path, case: str) -> None:
     result = run("check", "net.toml")
     assert result.code == 2
     assert words in result.err
-    assert result.err.startswith("chainrule: ")
+    assert result.err.startswith("chainrule: net.toml")
     assert result.err.count("\n") == 1
     assert len(result.err) < 2100
 

@@ -125,7 +125,7 @@ def test_malformed_file_is_refused(tmp_path: Path, case: str) -> None:
 def test_not_a_text_file(tmp_path: Path) -> None:
     path = tmp_path / "net.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FileError, match="not TOML"):
+    with pytest.raises(FileError, match="not a text file in UTF-8"):
         read_network_file(path)
     with pytest.raises(FileError, match="cannot be read"):
         read_network_file(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 import socket
 import urllib.request
@@ -250,3 +251,27 @@ def test_the_example_of_a_seed_that_is_no_whole_number(run: Run, folder: Path) -
             "chainrule: run/run.json: 'seed' in 'arguments' is 1.5, "
             "but must be a whole number of at least 0\n"
         )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize("name", ["history.csv", "run.json"])
+def test_a_pipe_or_a_device_in_a_received_folder_is_not_read(run: Run, folder: Path, name: str) -> None:
+    path = folder / name
+    path.unlink()
+    os.mkfifo(path)
+    for _ in range(2):
+        result = run("doctor", folder)
+        assert (result.code, result.out) == (2, "")
+        assert f"chainrule: {path}: cannot be read, it is no file\n" in result.err
+        path.unlink()
+        path.symlink_to("/dev/zero")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices of POSIX")
+def test_a_device_as_the_data_of_a_run_is_no_file(run: Run, folder: Path) -> None:
+    told = described(folder)
+    told["arguments"]["source"] = "/dev/zero"
+    write(folder, told)
+    result = run("doctor", folder)
+    assert result.code == 2
+    assert "/dev/zero is no file on this machine" in result.err

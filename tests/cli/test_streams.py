@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,39 +16,56 @@ from tests.cli.cli_result import Run
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
 
 
+FULL = "chainrule: standard output: No space left on device\n"
+LOST = "chainrule: standard output is closed, so the result is lost\n"
+
+
 def shell(line: str, place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """A line of sh in which $C is the command."""
     variables = {**os.environ, "C": f"{sys.executable} -m chainrule", **environment}
-    return subprocess.run(
-        ["sh", "-c", line], cwd=place, env=variables, capture_output=True, text=True, timeout=120
+    program = subprocess.Popen(
+        ["sh", "-c", line],
+        cwd=place,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+    with program:
+        try:
+            out, err = program.communicate(timeout=600)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # what is left of the line, the command too
+                os.killpg(program.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(line, program.returncode, out, err)
 
 
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        ("$C info >&-", 1, "chainrule: standard output is closed, so the result is lost\n"),
+        ("$C info >&-", 1, LOST),
         ("$C info >&- 2>&-", 1, ""),
         ("$C info <&- 2>&- >/dev/null", 0, ""),
         ("$C train none.csv 2>&-", 2, ""),
-        ("$C info >/dev/full", 2, "chainrule: standard output: No space left on device\n"),
-        ("$C explain run --step <&- >&-", 1, "chainrule: standard output is closed, so the result is lost\n"),
+        ("$C info >/dev/full", 2, FULL),
+        ("$C --version >&-", 1, LOST),
+        ("$C train --help >&-", 1, LOST),
+        ("$C --version >/dev/full", 2, FULL),
+        ("$C --help >/dev/full", 2, FULL),
+        ("PYTHONUNBUFFERED=1 $C --help >/dev/full", 2, FULL),
+        ("$C train >&- 2>&-", 2, ""),
+        ("$C predict run flowers.csv >/dev/full", 2, FULL),
+        ("$C predict run many.csv >/dev/full", 2, FULL),
+        ("$C predict run many.csv >&-", 1, LOST),
+        ("$C explain run --step <&- >&-", 1, LOST),
     ],
 )
 def test_streams_that_take_nothing(run: Run, flowers: Path, line: str, code: int, said: str) -> None:
-    if "explain" in line:
-        run(
-            "train",
-            flowers,
-            "--target",
-            "species",
-            "--epochs",
-            1,
-            "--no-check",
-            "--no-report",
-            "--out",
-            "run",
-        )
+    if " run " in line:
+        train = ("train", flowers, "--target", "species", "--epochs", 1)
+        run(*train, "--no-check", "--no-report", "--out", "run")
+        Path("many.csv").write_text("length,width,weight\n" + "1,2,3\n" * 20_000)
     result = shell(line, flowers.parent)
     reading = [line for line in result.stderr.splitlines() if line.startswith("reading ")]
     assert result.returncode == code

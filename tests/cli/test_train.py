@@ -217,7 +217,7 @@ def test_interrupted_program_leaves_a_usable_model(run: Run, flowers: Path, tmp_
             program.stderr.readline()  # the first epoch's line: training runs
             time.sleep(0.05)
             program.send_signal(signal.SIGINT)
-            out, err = program.communicate(timeout=60)
+            out, err = program.communicate(timeout=600)
         finally:
             program.kill()  # nothing where it has ended
     assert program.returncode == 130, err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,7 @@ from chainrule.explaining.as_shown import line_of
 from chainrule.explaining.blocks import Block, Card, Formula, Maps, Paragraph, Section, Table, Worked
 from chainrule.explaining.doctor_texts import sentence
 from chainrule.explaining.numbers import equality, printed_value
+from chainrule.explaining.printed import number_of
 from chainrule.formulas import render_text
 from chainrule.formulas.element import Element, minus, number, times, total
 from tests.explaining.audit import Audit
@@ -199,12 +201,28 @@ def test_no_equality_is_printed_before_a_rounded_number(name: str) -> None:
         if not isinstance(block, Worked):
             continue
         _, second, last = block.signs
-        line = f" {second} {render_text.render(block.numbers)} {last} {block.result}"
-        assert line in shown
+        numbers = render_text.render(block.numbers)
+        end = "" if numbers == block.result else f" {last} {block.result}"
+        assert f" {second} {numbers}{end}\n" in f"{shown}\n"
         if block.terms:
             assert block.adds_up, block.id
             values = [printed_value(value) for *_, value in block.terms]
             assert sum(value for value in values if value is not None) == printed_value(block.total)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_result_is_printed_once(name: str) -> None:
+    """Where the line of numbers is the result alone - a long sum, an entry as it is - nothing follows it."""
+    report = case(name).report
+    worked = [block for block in blocks(report) if isinstance(block, Worked)]
+    assert any(number_of(block.numbers) == block.result for block in worked)
+    number = r"[−-]?[\d.]+(?:e[−-]?\d+)?"
+    assert not re.search(rf"[=≈] ({number}) [=≈] \1$", str(report), re.MULTILINE)
+    assert not re.search(rf"[=≈] ({number}) \\\\\n&= \1$", report.markdown(), re.MULTILINE)
+    html = re.sub(r"<m[a-z]+[^>]*>|</m[a-z]+>", "", report.html())
+    line = r'<span class="sign">[=≈]</span><div class="line">'
+    assert not re.search(rf"{line}({number})(?:<[^b][^>]*>)*</div>{line}<b>\1</b>", html)
+    assert not re.search(rf"[=≈] ({number}) \\\\ &= \1 \\end", report.latex())
 
 
 @pytest.mark.parametrize("notation", ["matrix", "nielsen", "ufldl"])

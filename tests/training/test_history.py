@@ -81,7 +81,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"none\.csv cannot be read as a history"):
+    with pytest.raises(FileError, match=r"none\.csv: no such file"):
         History.from_csv(tmp_path / "none.csv")
 
 

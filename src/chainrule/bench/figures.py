@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chainrule.files import check_writable, write_whole
+from chainrule.files import check_writable, write_text
 
 
 def reserve(json_file: str | Path | None) -> None:
@@ -18,5 +18,4 @@ def reserve(json_file: str | Path | None) -> None:
 def write(json_file: str | Path | None, results: dict[str, Any]) -> None:
     """Everything that was measured."""
     if json_file is not None:
-        content = (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode()
-        write_whole(json_file, lambda stream: stream.write(content))
+        write_text(json_file, json.dumps(results, indent=1, ensure_ascii=False) + "\n")

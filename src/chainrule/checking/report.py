@@ -141,9 +141,10 @@ class GradientReport:
         lines = []
         if any(record.entries for record in self.parameters):
             lines.append(f"‖n - g‖ / ‖n + g‖ = {self.relative_difference:.1e} over all entries compared")
+        origin = "compiled kernels" if self.computed_by == "native" else "formulas"
         lines.append(
-            f"accepted: relative error {self.tolerance:.0e}, or the rounding error of J = {self.loss:.6g}; "
-            f"float64, gradients by the {'compiled kernels' if self.computed_by == 'native' else 'formulas'}"
+            f"accepted: relative error {self.tolerance:.0e}, or the rounding error of J; "
+            f"J = {self.loss:.6g}; float64, gradients by the {origin}"
         )
         lines += [f"{r.name}: {r.reason}" for r in self.parameters if r.reason and r.kind not in UNDECIDED]
         return [*lines, *self.diagnosis]

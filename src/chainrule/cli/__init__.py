@@ -36,15 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def command(argv: Sequence[str] | None, *, closed: bool) -> int:
     """The exit code of the command, whose errors are told in a line."""
     try:
-        arguments = build_parser().parse_args(argv)
-        code: int = arguments.run(arguments)
+        arguments, code = argparse.Namespace(), 0
+        try:
+            arguments = build_parser().parse_args(argv)
+            code = arguments.run(arguments)
+        except SystemExit as leaving:  # argparse: --help, --version and wrong arguments
+            if leaving.code:
+                return leaving.code if isinstance(leaving.code, int) else failed
         flush_output()
         if closed and not has_product(arguments):
             complain("standard output is closed, so the result is lost")
             return failed
         return code
-    except SystemExit as leaving:  # argparse: --help, --version and wrong arguments
-        return leaving.code if isinstance(leaving.code, int) else failed
     except KeyboardInterrupt as error:
         complain(str(error) or "interrupted")
         return code_of(error)
@@ -82,4 +85,5 @@ def code_of(error: KeyboardInterrupt) -> int:
 def has_product(arguments: argparse.Namespace) -> bool:
     """Whether the command makes a file, so that what it prints is not its result."""
     files = (getattr(arguments, name, None) for name in ("output", "json"))
-    return arguments.run.module == "train" or any(isinstance(name, str) for name in files)
+    run = getattr(arguments, "run", None)  # none of --help and --version
+    return (run is not None and run.module == "train") or any(isinstance(name, str) for name in files)

@@ -5,13 +5,29 @@ from __future__ import annotations
 import argparse
 import math
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+headers = ("auto", "yes", "no")
+tasks = ("auto", "classify", "regress")
+optimizers = ("sgd", "adam", "adamw", "rmsprop")
+schedules = ("constant", "cosine")
 run_help = "a run folder, or a model file (.safetensors or .npz)"
 
 
 class Parser(argparse.ArgumentParser):
     """argparse with one line, not the whole usage, on a wrong argument; exit code 2."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """On standard output as everything else, so that an error of it is told."""
+        from chainrule.cli.output import say
+
+        if file is None:
+            say(self.format_help().removesuffix("\n"))
+        else:
+            super().print_help(file)
 
     def error(self, message: str) -> NoReturn:
         from chainrule.cli.output import complain
@@ -83,8 +99,8 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network.add_argument("--epochs", type=positive_int, metavar="N")
     network.add_argument("--batch-size", type=positive_int, metavar="N")
     network.add_argument("--rate", type=positive_float, metavar="R", help="learning rate at the start")
-    network.add_argument("--schedule", choices=("constant", "cosine"), help="default: cosine")
-    network.add_argument("--optimizer", choices=("sgd", "adam", "adamw", "rmsprop"))
+    network.add_argument("--schedule", choices=schedules, help="default: cosine")
+    network.add_argument("--optimizer", choices=optimizers)
     network.add_argument("--momentum", type=fraction, metavar="M", help="for sgd and rmsprop")
     network.add_argument(
         "--penalty", type=non_negative_float, metavar="LAMBDA", help="L2: adds LAMBDA/2 * sum of W^2"
@@ -128,10 +144,10 @@ def add_data(parser: Parser) -> None:
         "--x", metavar="NAME", default="X", help="array of the NPZ file to learn from (default: %(default)s)"
     )
     data.add_argument(
-        "--header", choices=("auto", "yes", "no"), default="auto", help="first line of the CSV file"
+        "--header", choices=headers, default="auto", help="first line of the CSV file"
     )
     data.add_argument(
-        "--task", choices=("auto", "classify", "regress"), default="auto", help="what the target is"
+        "--task", choices=tasks, default="auto", help="what the target is"
     )
     data.add_argument(
         "--test",
@@ -152,7 +168,7 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
         "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
     )
     parser.add_argument(
-        "--header", choices=("auto", "yes", "no"), default="auto", help="first line of the CSV file"
+        "--header", choices=headers, default="auto", help="first line of the CSV file"
     )
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="write NaN and infinity too, instead of refusing them"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.cli.networks import check_memory, named_layers, read_network_file
+from chainrule.cli.networks import check_network, named_layers, read_network_file
 from chainrule.cli.output import say
 from chainrule.cli.runs import open_run
 from chainrule.errors import FileError
@@ -46,11 +46,11 @@ def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
             raise FileError(
                 f"{arguments.model}: needs an input_shape to be checked, such as input_shape = [28, 28, 1]"
             )
-        check_memory(layers, input_shape, arguments.samples, arguments.model)
+        check_network(layers, input_shape, arguments.samples, arguments.model)
         network = Network(layers, input_shape=input_shape, seed=arguments.seed)
     else:
         network, _ = open_run(arguments.model)
-        check_memory(list(network.layers), network.input_shape, arguments.samples, arguments.model)
+        check_network(list(network.layers), network.input_shape, arguments.samples, arguments.model)
     X = rng.standard_normal((arguments.samples, *network.input_shape))
     return network, X, random_targets(network, arguments.samples, rng)
 

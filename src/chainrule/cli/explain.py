@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.cli.output import tell
 from chainrule.cli.samples import Samples, hardest, labelled_samples
 from chainrule.errors import FileError
+from chainrule.files import write_text
 
 if TYPE_CHECKING:
     from chainrule.explaining.report import Report
@@ -88,8 +89,6 @@ def explained(samples: Samples, rows: list[int], **options: Any) -> Report:
 
 def write(report: Report, out: Path, arguments: argparse.Namespace) -> None:
     """The form that the file's ending names."""
-    from chainrule.explaining.writing import write_text
-
     suffix = out.suffix.lower()
     if arguments.worksheet:
         share = 0.3 if arguments.blanks is None else arguments.blanks
@@ -101,6 +100,6 @@ def write(report: Report, out: Path, arguments: argparse.Namespace) -> None:
     elif suffix == ".md":
         report.markdown(out)
     elif suffix == ".txt":
-        write_text(f"{report}\n", out)
+        write_text(out, f"{report}\n")
     else:
         report.html(out)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from chainrule.errors import ChainruleError, FileError, ShapeError
+from chainrule.files import read_text
 from chainrule.layers import (
     Conv2D,
     Dense,
@@ -21,6 +21,7 @@ from chainrule.layers import (
     layer_classes,
     structure_classes,
 )
+from chainrule.memory import check_bytes
 from chainrule.shown import quoted
 
 Shape = tuple[int, ...]
@@ -70,16 +71,12 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
     lists of the same kind. Raises FileError that names the entry.
     """
     path = Path(path)
+    text = read_text(path)
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file") from None
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from None
+        content = tomllib.loads(text)
     except RecursionError:
         raise FileError(f"{path}: {TOO_DEEP}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise FileError(f"{path}: not TOML ({error})") from None
     except ValueError:  # Python reads integers of at most 4300 digits
         raise FileError(
@@ -101,23 +98,25 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
         raise FileError(f"{path}: {TOO_DEEP}") from None
 
 
-def check_memory(layers: list[Layer], input_shape: Shape, samples: int, place: str) -> None:
-    """Raise FileError where the network and so many samples, in float64, exceed this machine's memory."""
+def check_network(layers: list[Layer], input_shape: Shape, samples: int, place: str) -> None:
+    """Raise ShapeError that names the file at `place`, where the layers do not fit together, and where the
+    network and so many samples, in float64, exceed this machine's memory.
+    """
     from chainrule.architecture import architecture
 
     try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # this system does not say
-        return
-    built = architecture(layers, input_shape)
+        built = architecture(layers, input_shape)
+    except ShapeError as error:
+        raise ShapeError(f"{place}: {error}") from None
     numbers = sum(math.prod(spec.shape) for spec in built.specs.values())
     numbers += samples * sum(map(math.prod, built.shapes.values()))
-    if 8 * numbers > memory:
-        raise FileError(
-            f"{place}: the network takes {8 * numbers / 2**30:.3g} GiB with {samples} samples, and this "
-            f"machine has {memory / 2**30:.3g} GiB: make input_shape {quoted(str(input_shape))} or the "
-            "layers smaller"
-        )
+    fewer = ", or take fewer samples" if samples > 1 else ""
+    check_bytes(
+        place,
+        f"the network with {samples} sample{'s' * (samples != 1)}",
+        8 * numbers,
+        f"make input_shape {quoted(str(input_shape))} or the layers smaller{fewer}",
+    )
 
 
 def input_shape_of(content: dict[str, Any], path: Path) -> Shape | None:

@@ -12,13 +12,14 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import TextIO
 
 from chainrule.shown import LONGEST_MESSAGE, clipped, shown
 
 
 def say(text: object = "") -> None:
     """A line, or several, on standard output."""
-    with _named():
+    with standard_output():
         print(shown(str(text)))
 
 
@@ -56,15 +57,15 @@ def reason(error: BaseException) -> str:
 
 def flush_output() -> None:
     """Raise OSError that names standard output where it did not take what was printed."""
-    with _named():
+    with standard_output():
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _named() -> Iterator[None]:
-    """An error of the stream gets the name of the stream."""
+def standard_output() -> Iterator[TextIO]:
+    """The stream, an error of which gets its name."""
     try:
-        yield
+        yield sys.stdout
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 
-from chainrule.cli.output import complain, remark, tell
+from chainrule.cli.output import complain, remark, standard_output, tell
 from chainrule.cli.runs import open_run
 from chainrule.cli.sources import check_features
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
@@ -54,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     rows = Rows(network, preparation, outputs, X, arguments.probabilities)
     if arguments.output is None:
-        write(sys.stdout, rows, shown)
+        with standard_output() as stream:
+            write(stream, rows, shown)
     else:
         write_whole(arguments.output, lambda stream: write_to(stream, rows))
         if descriptor(arguments.output) is None:  # /dev/stdout: the line would stand among the predictions

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.cli.output import reason
 from chainrule.data import Preparation
 from chainrule.errors import FileError
-from chainrule.files import write_whole
+from chainrule.files import read_text, write_text
 from chainrule.shown import quoted
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def save_description(folder: Path, model: Path, preparation: Preparation, facts:
     content = {"format": format_version, "model": model.name, **facts, "preparation": preparation.to_json()}
     text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     # A lone surrogate, such as a byte of an argument that is not UTF-8, becomes the escape that JSON has.
-    encoded = text.encode("utf-8", "backslashreplace")
-    write_whole(folder / description_name, lambda stream: stream.write(encoded))
+    write_text(folder / description_name, text)
 
 
 def finite(value: Any) -> Any:
@@ -155,12 +154,16 @@ def is_file(path: Path) -> bool:
 def read_description(path: Path) -> dict[str, Any] | None:
     """run.json, or None where there is none. Raises FileError when it is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        path.stat()
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError, OSError) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"{path}: cannot be read ({said})") from None
+    except OSError:  # which reading it tells
+        pass
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path}: cannot be read ({error})") from None
     if not isinstance(content, dict) or content.get("format") != format_version:
         raise FileError(f"{path}: is no description of a run in format {format_version}")
     return content

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainrule.cli.arguments import headers, optimizers, schedules, tasks
 from chainrule.cli.output import remark
 from chainrule.cli.recipes import RECIPES, Recipe
 from chainrule.cli.runs import description_name, is_file
@@ -51,15 +52,15 @@ def _or_none(check: Check) -> Check:
 _text: Check = (lambda value: isinstance(value, str) and "\0" not in value, "a text")
 ARGUMENTS: dict[str, Check] = {
     "source": _text, "data": _or_none(_text), "target": _or_none(_text), "x": _text,
-    "header": _one_of("auto", "yes", "no"), "task": _one_of("auto", "classify", "regress"),
+    "header": _one_of(*headers), "task": _one_of(*tasks),
     "test": _number(0, 1, above=True), "seed": _whole(0), "recipe": _or_none(_one_of(*RECIPES)),
     "clip": _or_none(_number(0, above=True)),
 }  # fmt: skip
 SETTINGS: dict[str, Check] = {
     "epochs": _whole(1), "batch_size": _whole(1),
-    "optimizer": _one_of("sgd", "adam", "adamw", "rmsprop"), "rate": _number(0, above=True),
+    "optimizer": _one_of(*optimizers), "rate": _number(0, above=True),
     "penalty": _number(0), "shift": _whole(0), "momentum": _or_none(_number(0, 1)),
-    "schedule": _one_of("constant", "cosine"),
+    "schedule": _one_of(*schedules),
 }  # fmt: skip
 
 
@@ -118,8 +119,8 @@ def problem_of(description: Mapping[str, Any], place: Path, *, download: bool = 
     elif told.source != "digits":
         if not is_file(Path(told.source)):
             raise FileError(
-                f"{place}: the data of the run cannot be loaded ({quoted(told.source)}: no such file here); "
-                f"{advice}"
+                f"{place}: the data of the run cannot be loaded ({quoted(told.source)} is no file on this "
+                f"machine); {advice}"
             )
         remark(f"reading {told.source}, which the run names as its data")
     try:

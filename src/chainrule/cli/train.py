@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.cli.job import Job, Settings, TrainingData, preparation_of, train
-from chainrule.cli.networks import check_memory, named_layers, read_network_file
+from chainrule.cli.networks import check_network, named_layers, read_network_file
 from chainrule.cli.output import say, tell
 from chainrule.cli.recipes import BATCH_SIZE, VALIDATION_PART, Recipe, listing, recipe_from
 from chainrule.cli.runs import check_out
@@ -91,7 +91,7 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
             raise ShapeError(
                 f"{kind}: input_shape is {list(stated)}, but the data has {list(problem.input_shape)}"
             )
-        check_memory(layers, problem.input_shape, 1, kind)
+        check_network(layers, problem.input_shape, 1, kind)
     else:
         raise DataError(f"--network {kind}: write dense, conv, or a network file that ends in .toml")
     network = Network(layers, input_shape=problem.input_shape, seed=arguments.seed, dtype=arguments.precision)

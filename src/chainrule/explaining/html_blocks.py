@@ -36,6 +36,7 @@ from chainrule.explaining.markup import (
     escape,
     inline_math,
 )
+from chainrule.explaining.printed import ends_in_numbers
 from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box, Sign
 
@@ -156,15 +157,13 @@ class BlockWriter:
         """left = symbols = numbers = result, line by line, and the table of the products."""
         label = f'<span class="label">{self.voice.inline(words.ELEMENT)}</span>'
         why = f'<span class="why">{self.voice.inline(block.why)}</span>' if block.why else ""
+        boxes = (block.symbols,) if ends_in_numbers(block) else (block.symbols, block.numbers)
+        parts = [*map(breakable_math, boxes), f"<b>{escape(block.result)}</b>"]
         lines = "".join(
-            f'<span class="sign">{sign}</span><div class="line">{breakable_math(box)}</div>'
-            for sign, box in zip(block.signs, (block.symbols, block.numbers), strict=False)
+            f'<span class="sign">{sign}</span><div class="line">{part}</div>'
+            for sign, part in zip(block.signs, parts, strict=False)
         )
-        last = f'<span class="sign">{block.signs[-1]}</span>'
-        result = f'{last}<div class="line"><b>{escape(block.result)}</b></div>'
-        equation = (
-            f'<div class="equation"><div class="left">{inline_math(block.left)}</div>{lines}{result}</div>'
-        )
+        equation = f'<div class="equation"><div class="left">{inline_math(block.left)}</div>{lines}</div>'
         head = attributes(
             class_="worked", id=identifier, data_quantity=block.quantity,
             data_index=",".join(map(str, block.index)),

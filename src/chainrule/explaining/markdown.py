@@ -41,6 +41,7 @@ from chainrule.explaining.latex_math import RELATIONS, number
 from chainrule.explaining.markdown_text import Plain, Voice
 from chainrule.explaining.markup import Identifiers
 from chainrule.explaining.numbers import short
+from chainrule.explaining.printed import ends_in_numbers
 
 ROOM = 110  # characters of a formula in a line of a page
 INLINE = 180_000  # bytes of pictures within the text of a notebook, which is saved with every run of a cell
@@ -157,7 +158,8 @@ class Writer:
             f"&{sign} " + r" \\ &\quad ".join(self.formulas.broken(box, ROOM))
             for sign, box in zip(signs, (block.symbols, block.numbers), strict=False)
         ]
-        lines.append(f"&{signs[-1]} {number(block.result)}")
+        if not ends_in_numbers(block):
+            lines.append(f"&{signs[-1]} {number(block.result)}")
         left = self.formulas.latex(block.left)
         body = " \\\\\n".join(dict.fromkeys(lines))
         found = [*why, text.display(f"\\begin{{aligned}}\n{left} {body}\n\\end{{aligned}}")]

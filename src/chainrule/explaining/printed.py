@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from chainrule.explaining.blocks import Array
+from chainrule.explaining.blocks import Array, Worked
 from chainrule.formulas.boxes import Box, Numeral, Row, Scripts, Sign, bare
 
 T = TypeVar("T")
@@ -84,6 +84,11 @@ class Told(Generic[T]):
             for text in number.rounded(digits):
                 found = self._whole.get((digits, text)) if found is None else found
         return found
+
+
+def ends_in_numbers(block: Worked) -> bool:
+    """Whether the line of numbers is the result alone, which is then not printed once more."""
+    return number_of(block.numbers) == block.result
 
 
 def number_of(box: Box) -> str | None:

@@ -16,7 +16,8 @@ from chainrule.explaining.blocks import Outline
 from chainrule.explaining.document import Task, document_of
 from chainrule.explaining.numbers import equals
 from chainrule.explaining.outline import check_text, language_from, outline
-from chainrule.explaining.writing import PathLike, write_text, write_with_pictures
+from chainrule.explaining.writing import write_with_pictures
+from chainrule.files import PathLike, read_text, write_text
 from chainrule.formulas import trace
 from chainrule.formulas.notation import notation_from
 from chainrule.keywords import teach
@@ -206,11 +207,10 @@ class Report:
     @classmethod
     def from_json(cls, path: PathLike) -> Report:
         """The report of a file that `json` wrote.  Raises FileError with the reason where it is none."""
+        text = read_text(path)
         try:
-            report = cls(json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_constant))
+            report = cls(json.loads(text, parse_constant=_no_constant))
             report.outline()
-        except OSError as error:
-            raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             said = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else error
             raise FileError(f"{path}: is no report that this version reads ({said})") from error
@@ -261,7 +261,7 @@ class Report:
 
 def _written(text: str, path: PathLike | None) -> str:
     if path is not None:
-        write_text(text, path)
+        write_text(path, text)
     return text
 
 

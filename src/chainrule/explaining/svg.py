@@ -19,6 +19,7 @@ from chainrule.explaining import png, scale
 from chainrule.explaining.blocks import Array, Bars, Curve, Maps, Mark, Panel
 from chainrule.explaining.markup import Voice, attributes, escape
 from chainrule.explaining.numbers import short
+from chainrule.shown import shortened
 
 Axis = Callable[[float], float]
 
@@ -98,7 +99,7 @@ _NUMBER = 62
 def bars(block: Bars, voice: Voice) -> str:
     """A row per label, a column of bars per group, all on one scale with 0 in its middle or at its side."""
     values = block.values.reshape(len(block.labels), -1)
-    labels = [_cut(label, 16) for label in block.labels]
+    labels = [shortened(label, 16) for label in block.labels]
     left = 10 + max([_width(label) for label in labels], default=0)
     largest = max((abs(value) for value in values.flat if math.isfinite(value)), default=0.0) or 1.0
     signed = bool((values < 0).any())
@@ -113,7 +114,7 @@ def bars(block: Bars, voice: Voice) -> str:
         start = left + group * column
         zero = start + (_BAR / 2 if signed else 0)
         if block.groups:
-            head = escape(_cut(block.groups[group], 22))
+            head = escape(shortened(block.groups[group], 22))
             parts.append(f'<text class="head" x="{start}" y="13">{head}</text>')
         parts.append(f'<path class="axis" d="M{zero:g} {top - 1}V{height - 3}"/>')
         unit = (_BAR / 2 if signed else _BAR) / largest
@@ -236,10 +237,6 @@ def _curve_marks(block: Curve, x: Axis, top: float, bottom: float, low: float, h
         line = top + 12 + 13 * (number % 4)
         parts.append(f'<text class="label {side}" x="{at + shift:.1f}" y="{line}">{escape(name)}</text>')
     return parts
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _width(text: str) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from chainrule.explaining.blocks import Chain, ChainNode, Say
 from chainrule.explaining.markup import Voice, attributes, escape
 from chainrule.explaining.numbers import short
+from chainrule.shown import shortened
 
 _ROW = 36
 _TOP = 40
@@ -137,9 +138,9 @@ def _texts(node: ChainNode, row: int, at: tuple[int, int, int]) -> str:
     number = f"{node.parameters:,}".replace(",", "\u202f") if node.parameters else "–"
     return (
         f"<title>{escape(whole)}</title>"
-        f'<text class="name" x="{at[0]}" y="{y - 1}">{escape(_cut(node.name, 20))}{times}</text>'
-        f'<text class="label quiet" x="{at[0]}" y="{y + 13}">{escape(_cut(node.title, 29))}</text>'
-        f'<text class="label" x="{at[1]}" y="{y + 5}">{escape(_cut(node.shape, 30))}</text>'
+        f'<text class="name" x="{at[0]}" y="{y - 1}">{escape(shortened(node.name, 20))}{times}</text>'
+        f'<text class="label quiet" x="{at[0]}" y="{y + 13}">{escape(shortened(node.title, 29))}</text>'
+        f'<text class="label" x="{at[1]}" y="{y + 5}">{escape(shortened(node.shape, 30))}</text>'
         f'<text class="number" x="{at[2]}" y="{y + 5}">{number}</text>'
     )
 
@@ -177,7 +178,3 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def _power(decade: int) -> str:
     return {0: "1", 1: "10", -1: "0.1"}.get(decade, "10" + str(decade).translate(_RAISED))
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

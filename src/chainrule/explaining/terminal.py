@@ -36,6 +36,7 @@ from chainrule.explaining.blocks import (
     Worked,
 )
 from chainrule.explaining.numbers import short
+from chainrule.explaining.printed import ends_in_numbers
 from chainrule.explaining.wrapping import LEAST_COLUMN, fitted_table, wrapped
 from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box, Sign
@@ -170,7 +171,8 @@ class Writer:
         first, second, last = block.signs
         yield from self._formula_lines(symbols, f"    {left} {first} ")
         indent = f"    {' ' * cell_width(left)} {second} "
-        yield from self._formula_lines(f"{numbers} {last} {block.result}", indent)
+        result = "" if ends_in_numbers(block) else f" {last} {block.result}"
+        yield from self._formula_lines(f"{numbers}{result}", indent)
         if block.terms:
             most = max(len(factors) for _, factors, _ in block.terms)
             rows = [

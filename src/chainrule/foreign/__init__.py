@@ -1,6 +1,7 @@
 """Arguments by the names of PyTorch, Keras, Flax and scikit-learn: what stands for them here, class by class.
 
 Every text completes an error. "no ..." says that there is none of it here; any other completes "write ...".
+Where the value decides what is right (a flag that is off, a default of ours) the advice is a ByValue.
 An advice that names an argument names one that the class has: tests/test_foreign.py follows all of them.
 """
 
@@ -10,13 +11,14 @@ from collections.abc import Iterable
 
 from chainrule.foreign.layers import LAYERS
 from chainrule.foreign.training import TRAINING
+from chainrule.foreign.words import Advice
 
-WORDS: dict[str, dict[str, str]] = {**LAYERS, **TRAINING}
+WORDS: dict[str, dict[str, Advice]] = {**LAYERS, **TRAINING}
 # All of them: words with a meaning elsewhere, whose spelling is no slip of the pen.
 KNOWN = frozenset(word for words in WORDS.values() for word in words)
 
 
-def advice_for(names: Iterable[str]) -> dict[str, str]:
+def advice_for(names: Iterable[str]) -> dict[str, Advice]:
     """What to write by foreign word, of a class by the names of its bases, nearest first."""
     return next((WORDS[name] for name in names if name in WORDS), {})
 

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from chainrule.foreign.words import by_name
+from chainrule.foreign.sequences import ATTENTION, SEQUENCES
+from chainrule.foreign.values import (
+    ACTIVATION,
+    CONSTRAINT,
+    NO_BIAS_CONSTRAINT,
+    NO_BIAS_PENALTY,
+    PENALTY,
+    initializer,
+)
+from chainrule.foreign.words import Advice, besides, by_name, by_value
 
+_LAST_CHANNELS = "images are (N, H, W, C), with the channels last"
 _EVERYWHERE = by_name(
     {
         "input_shape=784 in Network": ("input_shape", "batch_input_shape", "batch_shape"),
-        "dtype='float64' in Network": ("dtype", "param_dtype"),
-        "no device: everything is computed on the CPU": ("device",),
-        "no layer that is held fixed: every parameter is learned": ("trainable",),
-        "no penalty on outputs": ("activity_regularizer",),
-        "nothing: images are (N, H, W, C), with the channels last": ("data_format",),
+        by_value(
+            "no dtype but float32 and float64, which Network(dtype='float64') sets for all layers",
+            {
+                "nothing: float32 is Network's, unless it is given another": ("float32", None),
+                "dtype='float64' in Network": ("float64", "double"),
+            },
+        ): ("dtype", "param_dtype"),
+        besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
+        besides("no layer that is held fixed: every parameter is learned", True): ("trainable",),
+        besides("no penalty on outputs", None): ("activity_regularizer",),
+        by_value(
+            f"no other order: {_LAST_CHANNELS}, as numpy.moveaxis(X, 1, -1) makes them",
+            {f"nothing: {_LAST_CHANNELS}": ("channels_last", "NHWC", "NWC", None)},
+        ): ("data_format",),
     }
 )
 _KERNEL = by_name(
     {
-        "the activation as a layer of its own, behind this one: ReLU()": ("activation",),
+        ACTIVATION: ("activation",),
         "bias=False or True": ("use_bias",),
-        "initializer='he'": (
+        initializer("initializer='he'"): (
             *("kernel_initializer", "weight_initializer", "weight_init", "kernel_init", "init"),
             "depthwise_initializer",
         ),
         "bias_initializer='zeros'": ("bias_init",),
-        "penalty=L2(1e-4) in fit": (
-            *("kernel_regularizer", "weight_regularizer", "depthwise_regularizer", "weight_decay"),
-        ),
-        "no penalty on biases": ("bias_regularizer",),
-        "constraint=MaxNorm(3.0) in fit": ("kernel_constraint", "depthwise_constraint"),
-        "no constraint on biases": ("bias_constraint",),
+        PENALTY: (*("kernel_regularizer", "weight_regularizer", "depthwise_regularizer", "weight_decay"),),
+        NO_BIAS_PENALTY: ("bias_regularizer",),
+        CONSTRAINT: ("kernel_constraint", "depthwise_constraint"),
+        NO_BIAS_CONSTRAINT: ("bias_constraint",),
         "only what the layer puts out: it finds out its inputs": (
             *("in_features", "in_channels", "input_dim", "input_size", "n_in", "n_inputs"),
         ),
-        "no low-rank form": ("lora_rank", "lora_alpha"),
+        besides("no low-rank form", None): ("lora_rank", "lora_alpha"),
         "network.set_parameters(values), by their names": ("weights",),
     }
 )
@@ -45,6 +62,7 @@ _WINDOW = by_name(
         "padding='same' or 'valid'": ("pad", "border_mode"),
     }
 )
+_OTHER_LAYER = "ConvTranspose2D(filters, 3), or ConvTranspose1D, layers of their own"
 _CONVOLUTION = {
     **_WINDOW,
     **by_name(
@@ -53,17 +71,27 @@ _CONVOLUTION = {
             "kernel_size=3": ("kernel", "kernel_shape", "filter_size", "window"),
             "dilation=2": ("dilation_rate", "kernel_dilation", "rate"),
             "groups=2": ("feature_group_count",),
-            "no padding but zeros: pad X itself, numpy.pad(X, ..., mode='reflect'), before padding='valid'": (
-                *("padding_mode", "pad_mode"),
-            ),
-            "ConvTranspose2D(filters, 3), or ConvTranspose1D, layers of their own": (
-                *("input_dilation", "transposed"),
-            ),
+            by_value(
+                "no padding but zeros: pad X itself, numpy.pad(X, ..., mode='reflect'), "
+                "before padding='valid'",
+                {"nothing: padding is zeros": ("zeros", "constant")},
+            ): ("padding_mode", "pad_mode"),
+            besides(_OTHER_LAYER, False): ("transposed",),
+            besides(_OTHER_LAYER, 1, (1,), (1, 1)): ("input_dilation",),
         }
     ),
 }
 _NOT_TRANSPOSED = by_name({"DepthwiseConv2D(3, multiplier=2), a layer of its own": ("depth_multiplier",)})
-_TRANSPOSED = by_name({"stride=2, output_padding=1": ("out_padding",)})
+_TRANSPOSED = by_name(
+    {
+        "stride=2, output_padding=1": ("out_padding",),
+        by_value(
+            "nothing: it is the transposed one",
+            {"Conv2D(filters, 3), or Conv1D, layers of their own": (False,)},
+        ): ("transposed",),
+        "stride=2: the input is spread by it": ("input_dilation",),
+    }
+)
 _DEPTHWISE = by_name(
     {
         "multiplier=2": ("depth_multiplier", "channel_multiplier"),
@@ -77,210 +105,174 @@ _POOL = {
     **by_name(
         {
             "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
-            "no ceil mode: a window that would reach over the edge is left out": ("ceil_mode",),
-            "no dilation of a window": ("dilation", "dilation_rate"),
-            "no index beside the values": ("return_indices",),
+            besides("no ceil mode: a window that would reach over the edge is left out", False): (
+                "ceil_mode",
+            ),
+            besides("no dilation of a window", 1, (1,), (1, 1)): ("dilation", "dilation_rate"),
+            besides("no index beside the values", False): ("return_indices",),
         }
     ),
 }
 _NOT_AVERAGE = by_name({"no count: padding is never a value of a window": ("count_include_pad",)})
 _AVERAGE = by_name(
     {
-        "count_padding=True": ("count_include_pad",),
-        "no divisor but the number of values": ("divisor_override",),
+        by_value(
+            "count_padding=True where padding counts as zeros, and nothing where it does not",
+            {
+                "count_padding=True": (True,),
+                "count_padding=False, as it is without it": (False,),
+            },
+        ): ("count_include_pad",),
+        besides("no divisor but the number of values", None): ("divisor_override",),
     }
 )
 _L2 = by_name(
     {
-        "no exponent but 2: MaxPool and AveragePool are layers of their own": ("norm_type", "p", "ord"),
+        by_value(
+            "no exponent but 2: MaxPool and AveragePool are layers of their own",
+            {"nothing: the exponent is 2": (2,)},
+        ): ("norm_type", "p", "ord"),
         "no count: padding is zeros": ("count_include_pad",),
     }
 )
 _GLOBAL = by_name(
     {
-        "nothing: one value per channel, as output_size=1": ("output_size",),
-        "no axis of length 1 that is kept: the output is (N, channels)": ("keepdims",),
-        "no index beside the values": ("return_indices",),
-    }
-)
-_RECURRENT = by_name(
-    {
-        "units=10": ("hidden_size", "features", "out_features", "output_dim", "num_units", "n_units"),
-        "only what the layer puts out: it finds out its inputs": (
-            *("input_size", "input_dim", "in_features", "input_length"),
-        ),
-        "outputs='all' (every step) or 'last'": ("return_sequences",),
-        "no last state beside the outputs: outputs='last' is h after the last step": ("return_state",),
-        "no state from outside: every sequence starts at zeros": (
-            *("initial_state", "initial_carry", "h0", "hx", "h_0", "c0", "stateful"),
-        ),
-        "reverse=True; outputs='all' stay in the order of the sequence": ("go_backwards",),
-        "Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat'), with the layer you want": (
-            *("bidirectional",),
-        ),
-        "several layers one behind the other, each but the last with outputs='all'": ("num_layers",),
-        "no dropout within: Dropout(0.2) is a layer of its own": ("dropout",),
-        "no dropout of states": ("recurrent_dropout",),
-        "no projection of the state": ("proj_size",),
-        "no form without a bias": ("use_bias", "bias"),
-        "no initializer of the bias": ("bias_initializer", "bias_init", "unit_forget_bias"),
-        "no gate but the sigmoid": ("recurrent_activation", "gate_fn"),
-        "initializer='glorot'": ("kernel_initializer", "kernel_init", "weight_init", "init"),
-        "recurrent_initializer='orthogonal'": ("recurrent_kernel_init",),
-        "penalty=L2(1e-4) in fit": ("kernel_regularizer", "recurrent_regularizer", "weight_decay"),
-        "no penalty on biases": ("bias_regularizer",),
-        "constraint=MaxNorm(3.0) in fit": ("kernel_constraint", "recurrent_constraint"),
-        "no constraint on biases": ("bias_constraint",),
-        "Masking(), in front of this layer": ("mask", "mask_zero", "seq_lengths", "lengths"),
-        "nothing: sequences are (N, steps, features)": ("batch_first", "time_major"),
-        "nothing: how it is computed does not change what": ("unroll", "implementation", "use_cudnn"),
-    }
-)
-_RNN = by_name({"activation='relu', 'tanh', 'sigmoid' or 'identity'": ("nonlinearity", "activation_fn")})
-_GATED = by_name({"no activation but tanh": ("activation", "nonlinearity", "activation_fn")})
-_GRU = by_name({"nothing: the reset stands behind U, as reset_after=True": ("reset_after",)})
-_ATTENTION = by_name(
-    {
-        "heads=4": ("num_heads", "n_heads", "nhead", "n_head"),
-        "nothing: it finds out the features": ("embed_dim", "d_model", "qkv_features", "features", "units"),
-        "no size of a head but features / heads": ("key_dim", "head_dim", "value_dim"),
-        "no key or value from elsewhere: it is self-attention": ("kdim", "vdim", "key", "value"),
-        "no other number of outputs than of inputs": ("output_shape", "out_features"),
-        "causal=True": ("is_causal", "use_causal_mask"),
-        "no mask of pairs: causal=True hides later steps, Masking() in front hides padding": (
-            *("attn_mask", "attention_mask", "mask"),
-        ),
-        "Embedding(..., padding=0) or Masking(), in front of this layer": ("key_padding_mask",),
-        "no dropout of the weights A": ("dropout", "dropout_rate"),
-        "no second output: network.formulas() shows what A is": (
-            *("need_weights", "average_attn_weights", "return_attention_scores"),
-        ),
-        "no key that is not of the sequence": ("add_bias_kv", "add_zero_attn"),
-        "no other axis than the steps": ("attention_axes",),
-        "nothing: sequences are (N, steps, features)": ("batch_first",),
-        "nothing: how it is computed does not change what": ("flash_attention",),
-    }
-)
-_NO_BIAS_START = by_name({"no initializer of the biases": ("bias_initializer", "bias_init")})
-_EMBEDDING = by_name(
-    {
-        "vocabulary=1000": (
-            *("num_embeddings", "input_dim", "vocab_size", "vocab", "n_vocab", "vocabulary_size"),
-        ),
-        "features=64": ("embedding_dim", "output_dim", "dim", "d_model", "units", "size", "embed_dim"),
-        "padding=0, the id that is padding; its row stays zeros": ("padding_idx", "pad", "pad_id"),
-        "padding=0: the id 0 is passed over, and its row is zeros": ("mask_zero",),
-        "initializer='normal'": ("embeddings_initializer", "embedding_init", "weight_init", "init"),
-        "penalty=L2(1e-4) in fit": ("embeddings_regularizer", "weight_decay"),
-        "constraint=MaxNorm(3.0) in fit, which holds for all weights, after every step": (
-            *("max_norm", "embeddings_constraint"),
-        ),
-        "no norm but the Euclidean one": ("norm_type",),
-        "no scaling of gradients by how often an id occurs": ("scale_grad_by_freq",),
-        "no sparse gradient": ("sparse",),
-        "network.set_parameters({'embedding1.E': table})": ("_weight", "weights"),
-        "no layer that is held fixed: every parameter is learned": ("_freeze", "freeze"),
-        "nothing: the length is that of input_shape in Network": ("input_length",),
+        by_value(
+            "no output size but 1: one value per channel",
+            {"nothing: one value per channel, as output_size=1": (1, (1,), (1, 1))},
+        ): ("output_size",),
+        besides("no axis of length 1 that is kept: the output is (N, channels)", False): ("keepdims",),
+        besides("no index beside the values", False): ("return_indices",),
     }
 )
 _NORM = by_name(
     {
         "epsilon=1e-5": ("eps", "variance_epsilon"),
-        "no form without them: γ and β are always there": (
-            "affine",
-            "elementwise_affine",
-            "center",
-            "scale",
+        besides("no form without them: γ and β are always there", True): (
+            *("affine", "elementwise_affine", "center", "scale"),
         ),
-        "no form without β": ("bias", "use_bias"),
-        "no form without γ": ("use_scale",),
-        "no start but γ = 1 and β = 0": (
-            *("beta_initializer", "gamma_initializer", "bias_init", "scale_init"),
-        ),
-        "no penalty on γ and β": ("beta_regularizer", "gamma_regularizer"),
-        "no constraint on γ and β": ("beta_constraint", "gamma_constraint"),
-        "no other axis: it normalises the last axis": ("axis", "dim", "reduction_axes", "feature_axes"),
+        besides("no form without β", True): ("bias", "use_bias"),
+        besides("no form without γ", True): ("use_scale",),
+        besides("no start but γ = 1 and β = 0", "zeros"): ("beta_initializer", "bias_init"),
+        besides("no start but γ = 1 and β = 0", "ones"): ("gamma_initializer", "scale_init"),
+        besides("no penalty on γ and β", None): ("beta_regularizer", "gamma_regularizer"),
+        besides("no constraint on γ and β", None): ("beta_constraint", "gamma_constraint"),
+        by_value(
+            "no other axis: it normalises the last axis",
+            {"nothing: that is the last axis": (-1, (-1,))},
+        ): ("axis", "dim", "reduction_axes", "feature_axes"),
         "nothing: it finds out its channels": ("num_features", "num_channels", "channels"),
     }
 )
 _BATCH = by_name(
     {
-        "no form without running numbers: a prediction takes them, training the batch": (
-            *("track_running_stats", "use_running_average"),
+        besides("no form without running numbers: a prediction takes them, training the batch", True): (
+            *("track_running_stats",),
         ),
-        "no start of the running numbers but 0 and 1": (
-            *("moving_mean_initializer", "moving_variance_initializer"),
-        ),
+        "no choice: a prediction takes the running numbers, training the batch": ("use_running_average",),
+        besides("no start of the running numbers but 0 and 1", "zeros"): ("moving_mean_initializer",),
+        besides("no start of the running numbers but 0 and 1", "ones"): ("moving_variance_initializer",),
         "nothing: there is one process": ("synchronized", "axis_name"),
-        "no Batch Renormalization": ("renorm", "renorm_clipping", "renorm_momentum"),
-        "no part of a batch: training normalises by the whole of it": ("virtual_batch_size",),
+        besides("no Batch Renormalization", False, None): ("renorm", "renorm_clipping", "renorm_momentum"),
+        besides("no part of a batch: training normalises by the whole of it", None): ("virtual_batch_size",),
+        # Channels are on the last axis, as all of Keras's default layers have them.
+        by_value(
+            "no other axis: every channel of the last axis is normalised by itself, over the other axes",
+            {"nothing: its channels are the last axis": (-1, (-1,))},
+        ): ("axis", "dim", "feature_axes"),
     }
 )
 _LAST = by_name(
     {
-        "no normalised shape but the last axis, PyTorch's normalized_shape=size of it": ("normalized_shape",),
-        "no running mean: every sample is normalised by itself": ("momentum", "track_running_stats"),
+        "no normalised shape of several axes: it takes the last axis alone, as normalized_shape=its size": (
+            "normalized_shape",
+        ),
+        besides("no running mean: every sample is normalised by itself", False, None): (
+            *("momentum", "track_running_stats"),
+        ),
     }
 )
 _RMS = by_name(
     {
-        "no form without γ, which starts at 1": ("affine", "elementwise_affine", "scale"),
-        "nothing: there is no β": ("bias", "use_bias", "center"),
+        besides("no form without γ, which starts at 1", True): ("affine", "elementwise_affine", "scale"),
+        by_value("nothing: there is no β", {"no β: LayerNorm() has one": (True,)}): (
+            *("bias", "use_bias", "center"),
+        ),
     }
 )
-_LAYER_NORM = {**_LAST, "rms_scaling": "RMSNorm(), a layer of its own"}
+_LAYER_NORM = {**_LAST, "rms_scaling": besides("RMSNorm(), a layer of its own", False)}
 _GROUPS = by_name(
     {
         "groups=8": ("num_groups", "n_groups"),
         "groups=8, the number of groups: channels / group_size": ("group_size",),
-        "no running mean: every sample is normalised by itself": ("momentum", "track_running_stats"),
+        besides("no running mean: every sample is normalised by itself", False, None): (
+            *("momentum", "track_running_stats"),
+        ),
     }
 )
-_INPLACE = {"inplace": "nothing: what goes in is kept"}
+_INPLACE: dict[str, Advice] = {"inplace": "nothing: what goes in is kept"}
 _RELU = by_name(
     {
-        "LeakyReLU(0.01), a layer of its own": ("negative_slope", "alpha", "slope"),
-        "no largest value": ("max_value",),
-        "no threshold but 0": ("threshold",),
+        besides("LeakyReLU(0.01), a layer of its own", 0): ("negative_slope", "alpha", "slope"),
+        besides("no largest value", None): ("max_value",),
+        besides("no threshold but 0", 0): ("threshold",),
     }
 )
-_AXIS = dict.fromkeys(("dim", "axis"), "nothing: it is along the last axis")
-_LIMITS = dict.fromkeys(("min_val", "max_val", "min_value", "max_value"), "no limit but -1 and 1")
-_SOFTPLUS = by_name({"no β but 1": ("beta",), "nothing: it is exact for every input": ("threshold",)})
-_GELU = {"approximate": "no tanh approximation: GELU() is z Φ(z) with the exact Φ, at most 4.8e-4 from that"}
+_AXIS = dict.fromkeys(
+    ("dim", "axis"),
+    by_value(
+        "no other axis: it is along the last one, and axis 1 is that one for (N, classes) only",
+        {"nothing: it is along the last axis": (-1,)},
+    ),
+)
+_LIMITS = {
+    **dict.fromkeys(("min_val", "min_value"), besides("no limit but -1 and 1", -1)),
+    **dict.fromkeys(("max_val", "max_value"), besides("no limit but -1 and 1", 1)),
+}
+_SOFTPLUS = by_name(
+    {besides("no β but 1", 1): ("beta",), "nothing: it is exact for every input": ("threshold",)}
+)
+_GELU = {
+    "approximate": by_value(
+        "no tanh approximation: GELU() is z Φ(z) with the exact Φ, at most 4.8e-4 from that",
+        {"nothing: GELU() is z Φ(z) with the exact Φ": ("none", False)},
+    )
+}
 _DROPOUT = by_name(
     {
         "rate=0.5, the share that is dropped": ("p", "prob", "probability", "drop_rate", "dropout"),
         "rate=0.5, the share that is dropped: 1 - keep_prob": ("keep_prob",),
-        "no shape of what is dropped together: every entry is drawn by itself": (
-            "noise_shape",
-            "broadcast_dims",
+        besides("no shape of what is dropped together: every entry is drawn by itself", None, ()): (
+            *("noise_shape", "broadcast_dims"),
         ),
         "nothing: fit drops, predict does not": ("deterministic", "training"),
     }
 )
 _PRELU = by_name(
     {
-        "no α that channels share: there is one α per channel": ("num_parameters",),
-        "no α that positions share or have of their own: there is one per channel": ("shared_axes",),
-        "initial=0.25": ("init", "alpha_initializer", "negative_slope_init", "alpha", "slope"),
-        "no penalty on α": ("alpha_regularizer", "weight_decay"),
-        "no constraint on α": ("alpha_constraint",),
-    }
-)
-_FLATTEN = by_name({"nothing: all of a sample's numbers become one vector": ("start_dim", "end_dim")})
-_POSITIONS = by_name(
-    {
-        "nothing: it finds out the steps and the features": (
-            *("sequence_length", "max_len", "length", "num_embeddings", "embedding_dim", "d_model"),
+        by_value(
+            "nothing: it finds out its channels, and there is one α per channel",
+            {"no α that channels share: there is one α per channel": (1,)},
+        ): ("num_parameters",),
+        by_value(
+            "no choice: there is one α per channel, which all positions share",
+            {"nothing: for images there is one α per channel, which all positions share": ((1, 2),)},
+        ): ("shared_axes",),
+        "initial=0.25": ("init", "negative_slope_init", "alpha", "slope"),
+        by_value("initial=0.25", {"initial=0.0": ("zeros", "zero"), "initial=1.0": ("ones", "one")}): (
+            "alpha_initializer",
         ),
-        "no wavelength but 10000": ("max_wavelength", "base"),
+        besides("no penalty on α", None): ("alpha_regularizer", "weight_decay"),
+        besides("no constraint on α", None): ("alpha_constraint",),
     }
 )
-_MASKING = by_name({"value=0.0": ("mask_value", "padding", "padding_value", "pad_value", "ignore_value")})
-
+_WHOLE = "all of a sample's numbers become one vector"
+_FLATTEN = {
+    "start_dim": by_value(f"no choice of axes: {_WHOLE}", {f"nothing: {_WHOLE}": (1,)}),
+    "end_dim": by_value(f"no choice of axes: {_WHOLE}", {f"nothing: {_WHOLE}": (-1,)}),
+}
 # By class; what several share stands above. The nearest class of a subclass counts.
-_OWN: dict[str, dict[str, str]] = {
+_OWN: dict[str, dict[str, Advice]] = {
     "Dense": {**_KERNEL, **_DENSE},
     **{f"Conv{n}D": {**_KERNEL, **_CONVOLUTION, **_NOT_TRANSPOSED} for n in (1, 2)},
     **{f"ConvTranspose{n}D": {**_KERNEL, **_CONVOLUTION, **_TRANSPOSED} for n in (1, 2)},
@@ -289,22 +281,13 @@ _OWN: dict[str, dict[str, str]] = {
     **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2)},
     **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2)},
     **{f"Global{kind}Pool": {**_INPLACE, **_GLOBAL} for kind in ("Average", "Max")},
-    "RNN": {**_RECURRENT, **_RNN},
-    "LSTM": {**_RECURRENT, **_GATED},
-    "GRU": {**_RECURRENT, **_GATED, **_GRU},
-    "MultiHeadAttention": {**_KERNEL, **_ATTENTION, **_NO_BIAS_START},
-    "Embedding": _EMBEDDING,
-    "LearnedPositions": {
-        **_POSITIONS,
-        **by_name({"initializer='normal'": ("embeddings_initializer", "init")}),
-    },
-    "PositionalEncoding": _POSITIONS,
+    **SEQUENCES,
+    "MultiHeadAttention": {**_KERNEL, **ATTENTION},
     "BatchNorm": {**_NORM, **_BATCH},
     "LayerNorm": {**_NORM, **_LAYER_NORM},
     "GroupNorm": {**_NORM, **_GROUPS},
     "RMSNorm": {**_NORM, **_LAST, **_RMS},
     "Dropout": {**_INPLACE, **_DROPOUT},
-    "Masking": _MASKING,
     "Flatten": {**_INPLACE, **_FLATTEN},
     "ReLU": {**_INPLACE, **_RELU},
     "LeakyReLU": {**_INPLACE, **by_name({"slope=0.01": ("negative_slope", "alpha", "leak")})},
@@ -316,6 +299,28 @@ _OWN: dict[str, dict[str, str]] = {
     "HardTanh": {**_INPLACE, **_LIMITS},
     "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
     **dict.fromkeys(("SiLU", "Mish", "Sigmoid", "Tanh", "Identity", "HardSigmoid", "HardSwish"), _INPLACE),
+}
+_OWN |= {
+    "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),
+    "Residual": by_name(
+        {
+            "layers=[Dense(8), ReLU(), Dense(8)]": (
+                *("modules", "module", "block", "blocks", "branch", "body", "fn"),
+            ),
+            "shortcut=[Dense(8)], layers for the other way": ("downsample", "skip", "projection", "identity"),
+            besides("no activation of its own: ReLU() behind it", None): ("activation",),
+        }
+    ),
+    "Parallel": by_name(
+        {
+            "chains=[[Dense(8), ReLU()], [Dense(8)]]": ("branches", "layers", "modules", "blocks", "paths"),
+            "join='concat', or 'sum'": ("merge_mode", "mode", "merge", "reduction", "how", "aggregate"),
+            by_value(
+                "no other axis: join='concat' is along the last one",
+                {"nothing: join='concat' is along the last axis": (-1,)},
+            ): ("axis", "dim"),
+        }
+    ),
 }
 LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}
 LAYERS["Layer"] = _EVERYWHERE  # a layer of one's own

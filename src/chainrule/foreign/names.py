@@ -6,6 +6,8 @@ from chainrule.foreign.words import by_name
 
 _SUMS = "which sums over the outputs where theirs averages"
 
+_DRAWN = "numpy.random.default_rng(0)"
+
 NAMES = by_name(
     {
         # layers
@@ -20,20 +22,26 @@ NAMES = by_name(
         "chainrule.LayerNorm()": ("LayerNormalization",),
         "chainrule.RMSNorm()": ("RMSNormalization",),
         "chainrule.GroupNorm(groups)": ("GroupNormalization",),
-        "chainrule.GroupNorm(channels), as many groups as channels": ("InstanceNorm1d", "InstanceNorm2d"),
+        "chainrule.GroupNorm(channels), as many groups as channels, which has γ and β as with affine=True": (
+            *("InstanceNorm1d", "InstanceNorm2d"),
+        ),
         "chainrule.MaxPool2D(2)": ("MaxPooling2D",),
         "chainrule.MaxPool1D(2)": ("MaxPooling1D",),
         "chainrule.AveragePool2D(2)": ("AveragePooling2D",),
         "chainrule.AveragePool1D(2)": ("AveragePooling1D",),
-        "chainrule.AveragePool2D(2), with count_padding=True where it pads": ("AvgPool2d",),
-        "chainrule.AveragePool1D(2), with count_padding=True where it pads": ("AvgPool1d",),
-        "chainrule.L2Pool2D(2)": ("LPPool2d",),
-        "chainrule.L2Pool1D(2)": ("LPPool1d",),
+        "chainrule.AveragePool2D(2), with count_padding=True where it pads and count_include_pad is True": (
+            *("AvgPool2d",),
+        ),
+        "chainrule.AveragePool1D(2), with count_padding=True where it pads and count_include_pad is True": (
+            *("AvgPool1d",),
+        ),
+        "chainrule.L2Pool2D(2), for norm_type 2": ("LPPool2d",),
+        "chainrule.L2Pool1D(2), for norm_type 2": ("LPPool1d",),
         "chainrule.GlobalAveragePool()": ("GlobalAveragePooling1D", "GlobalAveragePooling2D"),
         "chainrule.GlobalAveragePool(), for the output size 1": ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"),
         "chainrule.GlobalMaxPool()": ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),
         "chainrule.GlobalMaxPool(), for the output size 1": ("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"),
-        "padding=1 in the layer that follows": (
+        "padding=1 in the convolution that follows": (
             *("ZeroPadding1D", "ZeroPadding2D", "ZeroPad1d", "ZeroPad2d"),
         ),
         "chainrule.ConvTranspose2D(filters, 3)": ("Conv2DTranspose",),
@@ -46,13 +54,17 @@ NAMES = by_name(
             *("Dropout1d", "Dropout2d", "SpatialDropout1D", "SpatialDropout2D"),
         ),
         "no dropout for SELU: chainrule.Dropout(0.5) puts zeros": ("AlphaDropout",),
-        "chainrule.MultiHeadAttention(heads)": ("MultiheadAttention", "Attention"),
+        "chainrule.MultiHeadAttention(heads)": ("MultiheadAttention",),
+        "no attention without weights: chainrule.MultiHeadAttention(heads) has W of q, k, v and the output": (
+            *("Attention", "scaled_dot_product_attention"),
+        ),
         # losses
         "chainrule.SquaredError(mean_outputs=True), which is ½ e² where theirs is e²": (
             *("MSE", "MSELoss", "MeanSquaredError"),
         ),
         "chainrule.MeanAbsoluteError(mean_outputs=True)": ("MAE", "L1Loss", "AbsoluteError"),
-        "chainrule.Huber(mean_outputs=True)": ("HuberLoss", "SmoothL1Loss"),
+        "chainrule.Huber(mean_outputs=True)": ("HuberLoss",),
+        "chainrule.Huber(mean_outputs=True), for beta 1": ("SmoothL1Loss",),
         "chainrule.CrossEntropy(), behind chainrule.Softmax()": (
             *("CrossEntropyLoss", "CategoricalCrossentropy", "SparseCategoricalCrossentropy", "NLLLoss"),
         ),
@@ -77,6 +89,13 @@ NAMES = by_name(
         "chainrule.Normal(0.05)": ("RandomNormal",),
         "chainrule.Uniform(0.05)": ("RandomUniform",),
         "chainrule.Orthogonal()": ("OrthogonalInitializer",),
+        # Functions elsewhere, whose names differ from a class here in case only.
+        "numpy.zeros(shape) for an array; chainrule.Zeros() is an initializer": ("zeros",),
+        "numpy.ones(shape) for an array; chainrule.Ones() is an initializer": ("ones",),
+        "numpy.full(shape, value) for an array; chainrule.Constant(value) is an initializer": ("constant",),
+        f"{_DRAWN}.normal(size=...) for an array; chainrule.Normal(0.05) is an initializer": ("normal",),
+        f"{_DRAWN}.uniform(size=...) for an array; chainrule.Uniform(0.05) is an initializer": ("uniform",),
+        f"{_DRAWN}.poisson(size=...) for an array; chainrule.Poisson() is a loss": ("poisson",),
         # networks
         "chainrule.Network([...], input_shape=784)": ("Model", "Module", "MLPClassifier", "MLPRegressor"),
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import FileError, MissingExtraError
-from chainrule.files import write_whole
+from chainrule.files import read_text, write_text, write_whole
 from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
 from chainrule.training.curves import Panel, draw_panels, epoch_ticks
@@ -160,16 +160,12 @@ class History:
         lines += [
             ",".join("" if value is None else repr(value) for value in astuple(row)) for row in self.rows
         ]
-        content = ("\n".join(lines) + "\n").encode()
-        write_whole(Path(path), lambda stream: stream.write(content))
+        write_text(path, "\n".join(lines) + "\n")
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
         """The history that `to_csv` wrote. Raises FileError that names the line."""
-        try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise FileError(f"{path} cannot be read as a history: {error}") from None
+        lines = read_text(path).splitlines()
         if not lines or tuple(lines[0].split(",")) != COLUMNS:
             raise FileError(f"{path} is not a history: its first line must be {','.join(COLUMNS)}")
         rows = []
@@ -200,8 +196,7 @@ class History:
 
     def save_svg(self, path: str | os.PathLike[str]) -> None:
         """Write `to_svg()` to a file."""
-        content = self.to_svg().encode()
-        write_whole(Path(path), lambda stream: stream.write(content))
+        write_text(path, self.to_svg())
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """The curves as a matplotlib figure, also written to `path` if given (.png, .pdf, .svg).
