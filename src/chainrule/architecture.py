@@ -23,7 +23,6 @@ from chainrule.scalars import check_held, entries
 
 Shape = tuple[int, ...]
 INPUT = "input"
-LARGEST = 2**40  # numbers of one parameter: 4 TB in float32
 DEEPEST = 64  # layers within layers: what walks a network calls itself, and Python's stack ends
 FORMULA_NAMES = ("x", "z", "a", "d", "y", "m")  # what the formulas of a layer call their other arguments
 # A dot stands between the names of a composite and of a layer in it.
@@ -98,7 +97,8 @@ class _Building:
                 isinstance(size, Integral) and int(size) > 0 for size in output
             ):
                 raise ShapeError(
-                    f"{place}: output_shape must return a tuple of positive integers, it returned {output!r}"
+                    f"{place}: output_shape must return a tuple of positive integers, "
+                    f"it returned {describe(output)}"
                 )
             check_sample(place, "its output", output)
             self.shapes[str(layer.name)] = shape = output
@@ -109,7 +109,7 @@ class _Building:
             if not isinstance(spec, Parameter) or not name.isidentifier() or name in FORMULA_NAMES:
                 raise ShapeError(
                     f"{place}: parameters must return name -> Parameter(shape, ...), with names other than "
-                    f"{', '.join(FORMULA_NAMES)}; it returned {name!r}: {spec!r}"
+                    f"{', '.join(FORMULA_NAMES)}; it returned {describe(name)}: {describe(spec)}"
                 )
             check_memory(place, f"its parameter {name}", spec.shape)
             if name in layer.given:

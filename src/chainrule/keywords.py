@@ -9,9 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chainrule.foreign import KNOWN, advice_for, answer
-from chainrule.foreign.words import by_name
-
-__all__ = ["by_name", "teach"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

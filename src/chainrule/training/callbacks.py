@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.keywords import teach
 from chainrule.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
@@ -104,7 +104,7 @@ class _Monitor:
     def begin(self, context: Context) -> None:
         self.name = self.column or ("validation_loss" if context.validated else "loss")
         if self.name.startswith("validation") and not context.validated:
-            raise ValueError(
+            raise ArgumentError(
                 f"monitor={self.name!r} needs validation data: give fit validation=0.1 or (X_val, y_val), "
                 f"or write {self.without}"
             )
@@ -114,7 +114,7 @@ class _Monitor:
         """Whether the row is better than every one before by more than min_delta; then it is the best."""
         value = getattr(row, self.name)
         if value is None:
-            raise ValueError(
+            raise ArgumentError(
                 f"monitor={self.name!r} has no value: this loss has no classes; write monitor='loss'"
             )
         gain = value - self.value if higher_is_better(self.name) else self.value - value
