@@ -385,7 +385,7 @@ bool Plan<T>::clip_samples(int samples) {
   if (!faint) return true;
   run_backward_with_norms(samples, false);
   for (const Clipped& c : clipped)
-    if (!(std::abs(norms_[size_t(c.sample)] * samples / clip_sample_ - 1) < 1e-3))
+    if (!(std::abs(norms_[size_t(c.sample)] * samples / clip_sample_ - 1) < 128 * epsilon))
       return scale_delta(c.sample, std::numeric_limits<T>::quiet_NaN()), false;
   return true;
 }

@@ -52,7 +52,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     """
     target, write = Path(path), _writers.get(Path(path).suffix)
     if write is None:
-        raise FileError(f"{target}: a model file ends in .safetensors or .npz")
+        raise FileError(f"{target}: a model file ends in {' or '.join(SUFFIXES)}")
     arrays = {name: np.ascontiguousarray(array) for name, array in network.parameters.items()}
     for name, array in arrays.items():
         if not all_finite(array):
@@ -307,4 +307,5 @@ def _write_safetensors(stream: Any, arrays: Mapping[str, Array], description: st
     stream.write(serialize(dict(arrays), metadata={KEY: description}))
 
 
-_writers = {".npz": _write_npz, ".safetensors": _write_safetensors}
+_writers = {".safetensors": _write_safetensors, ".npz": _write_npz}
+SUFFIXES = tuple(_writers)

@@ -47,7 +47,7 @@ def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
                 f"{arguments.model}: needs an input_shape to be checked, such as input_shape = [28, 28, 1]"
             )
         check_memory(layers, input_shape, arguments.samples, arguments.model)
-        network = Network(layers, input_shape=input_shape, seed=arguments.seed)
+        network = Network(layers, input_shape=input_shape, seed=arguments.seed, dtype="float64")
     else:
         network, _ = open_run(arguments.model)
         check_memory(list(network.layers), network.input_shape, arguments.samples, arguments.model)

@@ -126,7 +126,7 @@ def document_of(task: Task) -> Json:
 def _refuse_what_is_not_finite(step: Any) -> None:
     found = {"J": step.loss, **{f"δ of {name}": value for name, value in step.deltas.items()}}
     found |= {f"∂J/∂{name}": value for name, value in step.gradients.items()}
-    bad = next((name for name, value in found.items() if not all_finite(value)), None)
+    bad = next((name for name, value in found.items() if not all_finite(np.asarray(value))), None)
     if bad is not None:
         raise NonFiniteError(
             f"{bad} is infinite or NaN on this batch, and a derivation in numbers needs finite ones: "

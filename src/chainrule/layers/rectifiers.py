@@ -131,4 +131,4 @@ class SELU(Activation):
 
 def _finite(value: Any, argument: str) -> float:
     check_number(argument, value, -math.inf)
-    return value if isinstance(value, int) else float(value)
+    return value if isinstance(value, int) and abs(value) < 2**53 else float(value)

@@ -179,6 +179,24 @@ class EarlyStopping(Callback):
             self._parameters = {}
 
 
+def checkpoint_path(path: str | os.PathLike[str]) -> str:
+    """The path as text; ArgumentError where "{epoch}" cannot be put into it or `network.save` refuses it."""
+    from chainrule.storage import SUFFIXES
+
+    text = text_path(path)
+    try:
+        made = text.format(epoch=1)
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        raise ArgumentError(
+            "path must be a file name with nothing but {epoch} or {epoch:03} in braces, received "
+            f"{describe(text)} ({type(error).__name__}: {error}); a brace itself is written twice, {{{{"
+        ) from None
+    if Path(made).suffix not in SUFFIXES:
+        endings = " or ".join(SUFFIXES)
+        raise ArgumentError(f"path must be a model file, which ends in {endings}, received {describe(text)}")
+    return text
+
+
 class Checkpoint(Callback):
     """Save the network every `every` epochs; best_only=True: only if the monitored column is the best so far.
 
@@ -195,7 +213,7 @@ class Checkpoint(Callback):
         best_only: bool = False,
         monitor: str | None = None,
     ) -> None:
-        self.path = text_path(path)
+        self.path = checkpoint_path(path)
         self.every = check_count("every", every)
         self.best_only = check_flag("best_only", best_only)
         self._best = _Monitor(monitor)
