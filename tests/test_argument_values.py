@@ -6,6 +6,7 @@ must also predict, backpropagate or train, or be refused there. The functions ge
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable
 from decimal import Decimal
@@ -18,7 +19,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.data import Standardizer
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from tests.public_classes import CLASSES, LAYERS, OTHERS, arguments
 
 HUGE = 10**400
@@ -179,10 +180,14 @@ def test_a_function_uses_every_value_rightly_or_refuses_it_in_words(name: str) -
             lambda: cr.fit(small(), X, [0, 1] * 3, class_weight={0: HUGE}),
             "class_weight of 0 must be finite .* 401",
         ),
+<<<<<<< HEAD
         (
             lambda: Standardizer.from_json({"mean": [HUGE], "scale": [1]}),
             "mean and scale must be as many numbers",
         ),
+=======
+        (lambda: Standardizer.from_json({"mean": [HUGE], "scale": [1]}), "must be as many numbers"),
+>>>>>>> work-j
     ],
 )
 def test_what_is_refused_is_named(make: Callable[[], Any], message: str) -> None:
@@ -196,6 +201,58 @@ def test_float64_holds_what_the_message_says_it_holds() -> None:
         assert np.isfinite(network.predict(X)).all()
         with pytest.raises(cr.ChainruleError, match="write dtype='float64' in Network"):
             network.copy(dtype="float32").predict(X)
+
+
+@pytest.mark.parametrize(
+    "layer", [cr.LeakyReLU(1e300), cr.LeakyReLU(10**300), cr.PReLU(1e300), cr.LayerNorm(epsilon=1e-60)]
+)
+def test_a_network_that_its_dtype_does_not_hold_is_not_built(layer: cr.Layer) -> None:
+    with pytest.raises(ArgumentError, match="in float32; write dtype='float64' in Network, or --precision"):
+        cr.Network([cr.Dense(2), cr.Residual([layer])], input_shape=3)
+    cr.Network([cr.Dense(2), cr.Residual([layer])], input_shape=3, dtype="float64")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: small(initializer=cr.initializers.Normal(HUGE)),
+            "Normal std .* integer of about 401 digits",
+        ),
+        (lambda: cr.L1(float("inf")), "L1 lam must be a number at least 0, received inf"),
+        (lambda: cr.LeakyReLU(float("nan")), "LeakyReLU slope must be a finite number, received nan"),
+        (lambda: cr.CrossEntropy(label_smoothing=1), "label_smoothing must be .* less than 1, received 1"),
+        (lambda: cr.SGD(nesterov=True), "nesterov=True needs momentum"),
+        (lambda: cr.fit(small(), X, Y, loss="nonsense"), "loss 'nonsense' is unknown"),
+        (lambda: cr.fit(small(), X, Y, optimizer="nonsense"), "optimizer 'nonsense' is unknown"),
+        (lambda: cr.fit(small(), X, Y, optimizer="n" * 60), f"optimizer '{'n' * 60}' is unknown"),
+        (lambda: cr.explain(small(), X, Y, sample="best"), "sample must be 'worst' or .* received 'best'"),
+        (lambda: cr.explain(small(), X, Y, notation="greek"), "notation must be .* received 'greek'"),
+        (lambda: cr.diagnose(small(), X, Y, thresholds={"a": {}}), "thresholds has no rule 'a'"),
+        (lambda: cr.fit_full_batch(small(), X, Y, method="Newton"), "method must be .* received 'Newton'"),
+    ],
+)
+def test_arguments_of_one_kind_are_refused_by_one_kind_of_error(
+    make: Callable[[], Any], message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
+def test_numpy_numbers_of_an_initializer_become_json() -> None:
+    made = cr.initializers.Normal(np.float32(0.5))
+    assert json.dumps(made.config()) == '{"initializer": "Normal", "std": 0.5}'
+
+
+def test_a_long_text_is_quoted_by_its_ends() -> None:
+    text = "layers/" + "x" * 60
+    assert describe(text) == repr(text)
+    assert describe("a" * 10**6).startswith("'aaaa")
+    assert len(describe("a" * 10**6)) <= 90
+    assert describe(b"a" * 50) == repr(b"a" * 50)
+    assert "\x1b" not in describe("\x1b" + "y" * 50)
+    with pytest.raises(ArgumentError, match=r"mode must be .* received 'per_sample, then"):
+        small().backpropagate(X, Y, mode="per_sample, then the sum of all of them together")
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_label_smoothing_moves_targets_towards_equal_shares() -> None:
     np.testing.assert_allclose(BinaryCrossEntropy(0.2).prepared(ONE_HOT), 0.8 * ONE_HOT + 0.1)
     assert CrossEntropy().prepared(ONE_HOT) is ONE_HOT
     for bad in (-0.1, 1.0, True, "0.1"):
-        with pytest.raises(ValueError, match="label_smoothing must be a number from 0 to below 1"):
+        with pytest.raises(ValueError, match="label_smoothing must be a number at least 0 and less than 1"):
             CrossEntropy(bad)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="BinaryCrossEntropy label_smoothing"):
             BinaryCrossEntropy(bad)  # type: ignore[arg-type]

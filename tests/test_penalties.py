@@ -46,7 +46,7 @@ def test_printed_with_lambda_and_m() -> None:
 
 @pytest.mark.parametrize("bad", [-1, float("nan"), float("inf"), True, "1", None])
 def test_lambda_is_checked(bad: Any) -> None:
-    with pytest.raises(ValueError, match="L2 lam must be a finite number of at least 0, received"):
+    with pytest.raises(ValueError, match="L2 lam must be a number at least 0, received"):
         L2(bad)
 
 
@@ -61,7 +61,7 @@ def test_l1_by_hand_and_elastic_net_is_the_sum() -> None:
     assert both.value(values, 60) == pytest.approx(
         L1(0.3).value(values, 60) + L2(0.7).value(values, 60), rel=1e-15
     )
-    with pytest.raises(ValueError, match="ElasticNet l2 must be a finite number of at least 0, received -1"):
+    with pytest.raises(ValueError, match="ElasticNet l2 must be a number at least 0, received -1"):
         ElasticNet(0.1, -1)
 
 

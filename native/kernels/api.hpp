@@ -11,6 +11,10 @@
 
 namespace chainrule {
 
+// A sum of squares in double outside [least, most] has overflowed or lost digits: it is taken once more of the numbers times
+// scale_up or scale_down.
+constexpr double least_squares = 0x1p-900, most_squares = 0x1p1000, scale_up = 0x1p600, scale_down = 0x1p-600;
+
 enum class Act : int { identity, relu, leaky_relu, sigmoid, tanh, softplus, gelu };
 
 // True where f' is computed from a = f(z), so that z need not be kept.

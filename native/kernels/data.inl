@@ -163,7 +163,7 @@ static void limit_norms(T* theta, int64_t length, int64_t units, double limit, i
           squares[l] += v * v;
         }
       for (int64_t l = 0; l < width; l++) {
-        const bool held = is_float<T> || (squares[l] > 0x1p-900 && squares[l] < 0x1p1000);
+        const bool held = is_float<T> || (squares[l] > least_squares && squares[l] < most_squares);
         const double norm = held ? __builtin_sqrt(squares[l]) : scaled_norm<T>(weights + u + l, length, units);
         factors[l] = norm > limit ? limit / norm : 1.0;
         all_within = all_within && !(norm > limit);

@@ -125,15 +125,14 @@ struct LongSum {
 // vanish once more with v scaled.
 template <class T, class F>
 inline Wide<T> lane_norms(F&& each) {
-  constexpr double up = 0x1p600, down = 0x1p-600, least = 0x1p-900, most = 0x1p1000;
   Wide<T> sum{};
   each([&](Vec<T> v) { sum += widen<T>(v) * widen<T>(v); });
   Wide<T> norm;
   for (int i = 0; i < lanes<T>; i++) norm[i] = __builtin_sqrt(sum[i]);
   if constexpr (sizeof(T) == 8)
     for (int i = 0; i < lanes<T>; i++) {
-      if (sum[i] > least && sum[i] < most) continue;
-      const double scale = sum[i] <= least ? up : down;
+      if (sum[i] > least_squares && sum[i] < most_squares) continue;
+      const double scale = sum[i] <= least_squares ? scale_up : scale_down;
       double scaled = 0;
       each([&](Vec<T> v) { scaled += double(v[i]) * scale * (double(v[i]) * scale); });
       norm[i] = __builtin_sqrt(scaled) / scale;

@@ -252,7 +252,8 @@ class Plan {
   void run_backward(int samples, bool input_delta);
   void run_backward_with_norms(int samples, bool with_gradients);
   void norms_one_by_one(Operation<T>& operation, int samples);
-  void clip_samples(int samples);
+  bool clip_samples(int samples);
+  T scale_delta(int sample, T factor);
   void evaluate_loss(int samples, bool backward);
   void reduce_loss(int samples, Progress& progress) const;
   double penalty_value() const;

@@ -50,7 +50,8 @@ int Plan<T>::add_parameter(const ParameterShape& shape) {
   return int(parameters_.size()) - 1;
 }
 
-// `value` as the kernels will use it; an error where T holds no such number.
+// `value` as the kernels will use it; an error where T holds no such number. Users meet the same check first, in
+// src/chainrule/scalars.py, check_held, which names the layer.
 template <class T>
 double held(double value, const char* what, bool positive = false) {
   if (std::isfinite(T(value)) && !(positive && !(T(value) > 0))) return value;

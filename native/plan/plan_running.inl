@@ -144,10 +144,9 @@ double Plan<T>::penalty_value() const {
 // A norm from `squares(s)`, a sum of squares of numbers times s; s is 1 unless the sum then overflows, or all but vanishes.
 template <class Squares>
 double norm_from(Squares&& squares) {
-  constexpr double least = 0x1p-900, most = 0x1p1000;
   const double sum = squares(1.0);
-  if (!(sum <= least || sum > most)) return std::sqrt(sum);
-  const double scale = sum <= least ? 0x1p600 : 0x1p-600;
+  if (!(sum <= least_squares || sum > most_squares)) return std::sqrt(sum);
+  const double scale = sum <= least_squares ? scale_up : scale_down;
   return std::sqrt(squares(scale)) / scale;
 }
 
@@ -188,7 +187,10 @@ Progress Plan<T>::loss(const Batch& batch, int samples, bool training, bool back
   Progress progress;
   reduce_loss(samples, progress);
   if (backward) {
-    if (clip_sample_ > 0) clip_samples(samples);
+    if (clip_sample_ > 0 && !clip_samples(samples)) {
+      progress.loss = std::numeric_limits<double>::quiet_NaN();   // the step is refused
+      return progress;
+    }
     run_backward(samples, input_delta);
     if (with_penalty) add_penalty();
   }
@@ -355,15 +357,53 @@ void Plan<T>::run_backward_with_norms(int samples, bool with_gradients) {
   }
 }
 
-// Scales the samples' weights so that no sample's own gradient is longer than the limit: the backward pass is linear in δ.
+// Scales the samples' δ so that no sample's own gradient is longer than the limit: the backward pass is linear in δ. The
+// factor goes into the sample's weight; where T would hold that with few digits or as 0, half of its exponent goes into δ
+// itself. Where T may lack digits all the same the norms are measured anew. False: some norm is out of range, or not held.
 template <class T>
-void Plan<T>::clip_samples(int samples) {
+bool Plan<T>::clip_samples(int samples) {
+  constexpr double epsilon = std::numeric_limits<T>::epsilon(), least = std::numeric_limits<T>::min() / (epsilon * epsilon);
+  struct Clipped {
+    int sample;
+    T rest;   // of the factor, besides the weight
+  };
+  std::vector<Clipped> clipped;
   run_backward_with_norms(samples, false);
   for (int s = 0; s < samples; s++) {
-    const double norm = norms_[size_t(s)] * samples;   // 1/m is in δ
-    if (norm > clip_sample_) weights_[s] *= T(clip_sample_ / norm);
+    const double norm = norms_[size_t(s)] * samples, weight = double(weights_[s]);   // 1/m is in δ
+    if (!std::isfinite(norm)) return scale_delta(s, std::numeric_limits<T>::quiet_NaN()), false;
+    if (!(norm > clip_sample_)) continue;
+    const double factor = clip_sample_ / norm;
+    const bool split = std::abs(weight) * factor < least;
+    const double half = split ? std::exp2(std::floor(std::log2(factor) / 2)) : factor;
+    weights_[s] = T(weight * half);
+    clipped.push_back({s, T(factor / half)});
   }
   evaluate_loss(samples, true);
+  bool faint = false;
+  for (const Clipped& c : clipped) faint = double(scale_delta(c.sample, c.rest)) < least || c.rest != T(1) || faint;
+  if (!faint) return true;
+  run_backward_with_norms(samples, false);
+  for (const Clipped& c : clipped)
+    if (!(std::abs(norms_[size_t(c.sample)] * samples / clip_sample_ - 1) < 128 * epsilon))
+      return scale_delta(c.sample, std::numeric_limits<T>::quiet_NaN()), false;
+  return true;
+}
+
+// Multiplies δ of the output by `factor`, for one sample; the largest |δ| that results.
+template <class T>
+T Plan<T>::scale_delta(int sample, T factor) {
+  const Map<T>& d = value(output_).delta;
+  const ptrdiff_t pixels = ptrdiff_t(d.width) * d.channels, l = lanes();
+  T largest = 0;
+  for (int h = 0; h < d.height; h++) {
+    T* row = d.data + sample / l * d.block + h * d.row + sample % l;
+    for (ptrdiff_t i = 0; i < pixels; i++) {
+      row[i * l] *= factor;
+      largest = std::max(largest, std::abs(row[i * l]));
+    }
+  }
+  return largest;
 }
 
 template <class T>

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -18,12 +19,12 @@ from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.formulas.grid import Grid
 from chainrule.initializers import Given, Glorot, Initializer
 from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
+from chainrule.layers.normalization import Normalization
 from chainrule.memory import check_memory, check_sample
 from chainrule.scalars import check_held, entries
 
 Shape = tuple[int, ...]
 INPUT = "input"
-LARGEST = 2**40  # numbers of one parameter: 4 TB in float32
 DEEPEST = 64  # layers within layers: what walks a network calls itself, and Python's stack ends
 FORMULA_NAMES = ("x", "z", "a", "d", "y", "m")  # what the formulas of a layer call their other arguments
 # A dot stands between the names of a composite and of a layer in it.
@@ -42,6 +43,7 @@ class Architecture:
     shapes: Mapping[str, Shape]
     specs: Mapping[str, Parameter]
     followers: Mapping[str, tuple[Layer, ...]]
+    constant: Mapping[str, str]  # layer -> why its output is the same whatever its input
 
     @functools.cached_property
     def vocabulary(self) -> int | None:
@@ -52,6 +54,19 @@ class Architecture:
     def differentiable(self) -> bool:
         """Whether J has a derivative with respect to the input."""
         return all(layer.differentiable_input for layer in leaves(self.layers))
+
+    def check_new(self, dtype: Any) -> None:
+        """Refuse in a new network what one in a file may have: ShapeError for a layer whose output is the
+        same whatever its input, ArgumentError for a number of a layer that `dtype` does not hold.
+        """
+        for problem in self.constant.values():
+            raise ShapeError(problem)
+        check_layers_held(self.layers, dtype)
+
+    def warn(self, stacklevel: int = 1) -> None:
+        """Warn, as from the function `stacklevel` calls above, where `check_new` raises ShapeError."""
+        for problem in self.constant.values():
+            warnings.warn(problem, stacklevel=stacklevel + 2)
 
 
 def architecture(layers: Any, input_shape: Any) -> Architecture:
@@ -64,12 +79,12 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     _check_depth(checked, DEEPEST)
     own = _named(_unfolded(checked))
     shape = input_shape_from(input_shape)
-    building = _Building({INPUT: shape}, {}, {})
+    building = _Building({INPUT: shape}, {}, {}, {})
     _check_channels_last(own[0], building.shapes[INPUT])
     building.connect(own, building.shapes[INPUT], ())
     _check_ids(own, building.specs, None)
     check_sample("input_shape", "a sample", shape)
-    return Architecture(tuple(own), building.shapes, building.specs, building.followers)
+    return Architecture(tuple(own), building.shapes, building.specs, building.followers, building.constant)
 
 
 @dataclass
@@ -79,6 +94,7 @@ class _Building:
     shapes: dict[str, Shape]
     specs: dict[str, Parameter]
     followers: dict[str, tuple[Layer, ...]]
+    constant: dict[str, str]
 
     def connect(self, chain: Sequence[Layer], shape: Shape, behind: tuple[Layer, ...]) -> Shape:
         """The shape that comes out of a chain; `behind` are the layers after it."""
@@ -94,11 +110,15 @@ class _Building:
             else:
                 output = _ask(layer.output_shape, shape, place, self.shapes)
                 self.add_parameters(layer, shape, place)
+            why = layer.constant(shape) if isinstance(layer, Normalization) else None
+            if why is not None:
+                self.constant[str(layer.name)] = f"{place}: {why} ({_way(self.shapes)})"
             if not isinstance(output, tuple) or not all(
                 isinstance(size, Integral) and int(size) > 0 for size in output
             ):
                 raise ShapeError(
-                    f"{place}: output_shape must return a tuple of positive integers, it returned {output!r}"
+                    f"{place}: output_shape must return a tuple of positive integers, "
+                    f"it returned {describe(output)}"
                 )
             check_sample(place, "its output", output)
             self.shapes[str(layer.name)] = shape = output
@@ -109,7 +129,7 @@ class _Building:
             if not isinstance(spec, Parameter) or not name.isidentifier() or name in FORMULA_NAMES:
                 raise ShapeError(
                     f"{place}: parameters must return name -> Parameter(shape, ...), with names other than "
-                    f"{', '.join(FORMULA_NAMES)}; it returned {name!r}: {spec!r}"
+                    f"{', '.join(FORMULA_NAMES)}; it returned {describe(name)}: {describe(spec)}"
                 )
             check_memory(place, f"its parameter {name}", spec.shape)
             if name in layer.given:
@@ -355,5 +375,8 @@ def _ask(rule: Any, shape: Shape, place: str, shapes: Mapping[str, Shape]) -> An
     try:
         return rule(shape)
     except (ShapeError, ValueError, TypeError, IndexError) as error:
-        way = " → ".join(f"{name} {size}" for name, size in list(shapes.items())[-4:])
-        raise ShapeError(f"{place}: {error} (shapes so far: {way})") from error
+        raise ShapeError(f"{place}: {error} ({_way(shapes)})") from error
+
+
+def _way(shapes: Mapping[str, Shape]) -> str:
+    return "shapes so far: " + " → ".join(f"{name} {size}" for name, size in list(shapes.items())[-4:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chainrule.shown import LONGEST_MESSAGE, clipped, shown
+from chainrule.shown import LONGEST_MESSAGE, clipped, quoted, shown
 
 
 class ChainruleError(Exception):
@@ -63,7 +63,7 @@ class MissingExtraError(ChainruleError, ImportError):
 
 
 def describe(value: Any) -> str:
-    """The value for an error message: arrays and other long things by their type."""
+    """The value for an error message: a long text by its ends, arrays and other long things by their type."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if (
@@ -74,4 +74,6 @@ def describe(value: Any) -> str:
         text = repr(value)
     except ValueError:  # such an integer within a list
         return type(value).__name__
+    if isinstance(value, str | bytes):
+        return quoted(text, 90)
     return text if len(text) <= 40 else type(value).__name__

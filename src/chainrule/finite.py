@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import INPUT
-from chainrule.data.arrays import all_finite
+from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.executor import suspected
 from chainrule.losses import Loss
@@ -35,11 +35,6 @@ def quiet() -> Any:
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def first_sample(rows: Array) -> int:
-    """The first row that holds NaN or infinity."""
-    return int(np.argmin(np.isfinite(rows).reshape(len(rows), -1).all(axis=1)))
-
-
 def check_output(network: Network, X: Array, a: Array, call: str) -> None:
     """NonFiniteError where a, the outputs for X, is not finite; `call` is the method that was asked."""
     if not all_finite(a):
@@ -48,7 +43,7 @@ def check_output(network: Network, X: Array, a: Array, call: str) -> None:
 
 def output_problem(network: Network, X: Array, a: Array) -> str:
     """What is wrong with outputs that are not finite: which sample, and from which layer on."""
-    i = first_sample(a)
+    i = first_nonfinite(a)
     count = int((~np.isfinite(a).reshape(len(a), -1).all(axis=1)).sum())
     others = f" (the first of {count:,} such samples)" if count > 1 else ""
     begins = network.executor().first_nonfinite(network, X[i : i + 1])
@@ -138,7 +133,7 @@ def check_step(
 def check_samples(call: str, rows: Array, what: str) -> None:
     """NonFiniteError where what belongs to single samples, (N, ...), is not finite."""
     if not all_finite(rows):
-        i = first_sample(rows)
+        i = first_nonfinite(rows)
         raise _refusal(call, f"{what} of sample {i} is {_seen(rows[i])}")
 
 
@@ -146,7 +141,7 @@ def _problems(network: Network, step: Step) -> Iterator[str]:
     """What is not finite, in the order of computation: outputs, J, δ from the top down, gradients."""
     for name, rows in step.activations.items():
         if not all_finite(rows):
-            i = first_sample(rows)
+            i = first_nonfinite(rows)
             broken = _broken_parameter(network)
             yield f"the output of {name} for sample {i} of X is {_seen(rows[i])}{_from(network, broken)}"
     if not math.isfinite(step.data_loss):
@@ -155,7 +150,7 @@ def _problems(network: Network, step: Step) -> Iterator[str]:
         yield _penalty_problem(step.data_loss, step.loss - step.data_loss)
     for name in reversed(list(step.deltas)):
         if not all_finite(rows := step.deltas[name]):
-            i = first_sample(rows)
+            i = first_nonfinite(rows)
             yield f"δ of {name} for sample {i} of X is {_seen(rows[i])} while every output is finite"
     for name, gradient in step.gradients.items():
         if not all_finite(gradient):
@@ -208,7 +203,7 @@ def _widened(network: Network, X: Array, a: Array) -> bool:
     """Whether float64 computes the sample that float32 does not."""
     if network.dtype == np.float64 or not all(map(all_finite, network.parameters.values())):
         return False
-    i = first_sample(a)
+    i = first_nonfinite(a)
     with quiet():
         wide = network.copy(dtype="float64")
         return _tried(lambda: all_finite(wide.executor().predict(wide, X[i : i + 1])))

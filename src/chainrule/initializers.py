@@ -16,19 +16,13 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, describe
 from chainrule.keywords import teach
-from chainrule.scalars import finite_number
+from chainrule.scalars import check_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
 Weights: TypeAlias = "NDArray[np.float64]"
-
-
-def _check(name: str, value: float, minimum: float = 0.0) -> None:
-    if not isinstance(value, (int, float)) or not finite_number(value) or value < minimum:
-        at_least = f" of at least {minimum:g}" if minimum > -math.inf else ""
-        raise ValueError(f"{name} must be a finite number{at_least}, received {describe(value)}")
 
 
 @teach("nothing in the parentheses")
@@ -42,6 +36,11 @@ class Initializer:
     def config(self) -> dict[str, Any] | None:
         """{"initializer": name, **fields}: JSON, accepted by `initializer_from`.  None: not writable."""
         return {"initializer": type(self).__name__, **asdict(self)}
+
+    def _as_json(self, name: str) -> None:
+        """A NumPy number as Python's, which JSON takes."""
+        if isinstance(value := getattr(self, name), np.generic):
+            object.__setattr__(self, name, value.item())
 
 
 class Given(Initializer):
@@ -77,7 +76,8 @@ class Normal(Initializer):
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        _check("std", self.std)
+        check_number("Normal std", self.std, include_low=True)
+        self._as_json("std")
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.standard_normal(shape) * self.std
@@ -98,7 +98,8 @@ class Uniform(Initializer):
     limit: float = 0.05
 
     def __post_init__(self) -> None:
-        _check("limit", self.limit)
+        check_number("Uniform limit", self.limit, include_low=True)
+        self._as_json("limit")
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.uniform(-self.limit, self.limit, shape)
@@ -112,7 +113,8 @@ class Constant(Initializer):
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("value", self.value, -math.inf)
+        check_number("Constant value", self.value, -math.inf)
+        self._as_json("value")
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return np.full(shape, self.value, dtype=np.float64)
@@ -210,7 +212,7 @@ class _Function(Initializer):
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         weights = np.asarray(self.function(shape, fan_in, fan_out, rng), dtype=np.float64)
         if weights.shape != shape:
-            raise ValueError(f"the initializer must return the shape {shape}, it returned {weights.shape}")
+            raise ArgumentError(f"the initializer must return the shape {shape}, it returned {weights.shape}")
         return weights
 
     def config(self) -> None:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chainrule.foreign import KNOWN, advice_for, answer
+<<<<<<< HEAD
 from chainrule.foreign.words import Advice, by_name, of_value
 
 __all__ = ["by_name", "teach"]
+=======
+>>>>>>> work-j
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -59,7 +59,12 @@ class Network:
     """
 
     history: Any = None  # of the last fit
+<<<<<<< HEAD
     preparation: Preparation | None = None  # how inputs were prepared, for whoever predicts; copied and saved
+=======
+    # How inputs were prepared, for whoever predicts; kept by copy and save.
+    preparation: Preparation | None = None
+>>>>>>> work-j
 
     @teach("Network([...], input_shape=784)")
     def __init__(
@@ -72,6 +77,7 @@ class Network:
         name: str | None = None,
     ) -> None:
         self._build(layers, input_shape, dtype, name)
+        self._architecture.check_new(self.dtype)
         self.reinitialise(seed)
 
     def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
@@ -95,7 +101,15 @@ class Network:
         dtype: Any = "float32",
         name: str | None = None,
     ) -> Network:
-        """A network with given parameters, all of them; nothing is drawn at random."""
+        """A network with given parameters, all of them; a layer of constant output is but a warning here."""
+        network = cls._made(layers, parameters, input_shape, dtype, name)
+        network._architecture.warn()
+        return network
+
+    @classmethod
+    def _made(
+        cls, layers: Any, parameters: Mapping[str, Any], input_shape: Any, dtype: Any, name: str | None
+    ) -> Network:
         network = cls.__new__(cls)
         network._build(layers, input_shape, dtype, name)
         check_named(parameters)
@@ -214,13 +228,8 @@ class Network:
     @teach("network.copy() or network.copy(dtype='float64')")
     def copy(self, *, dtype: Any = None) -> Network:
         """An independent network with the same parameters, in another dtype if given."""
-        made = Network.from_parameters(
-            self.layers,
-            self._parameters,
-            input_shape=self.input_shape,
-            dtype=self.dtype if dtype is None else dtype,
-            name=self.name,
-        )
+        dtype = self.dtype if dtype is None else dtype
+        made = Network._made(self.layers, self._parameters, self.input_shape, dtype, self.name)
         made._classes = None if self._classes is None else self._classes.copy()
         made.seed, made._executor, made.preparation = self.seed, self._executor, self.preparation
         return made
@@ -432,15 +441,12 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         raise TypeError(f"{form}, received {describe(layers)}")
     stored = storage.read(path, layers=classes)
     try:
-        network = Network.from_parameters(
-            stored.layers,
-            stored.parameters,
-            input_shape=stored.input_shape,
-            dtype=stored.dtype,
-            name=stored.name,
+        network = Network._made(
+            stored.layers, stored.parameters, stored.input_shape, stored.dtype, stored.name
         )
         network.classes, network.preparation = stored.classes, stored.preparation
     except Exception as error:  # a layer made of what a damaged file says may fail in any way
         said = str(error) or type(error).__name__
         raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error
+    network._architecture.warn()
     return network

@@ -119,7 +119,7 @@ class Parameters(Mapping[str, Array]):
         same = [own for own in self._specs if own.lower() == str(name).lower()]
         close = same or difflib.get_close_matches(str(name), self._specs, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self._specs) or 'none'}"
-        return f"the network has no parameter {name!r}; {hint}"
+        return f"the network has no parameter {describe(name)}; {hint}"
 
     def __repr__(self) -> str:
         if not self._specs:

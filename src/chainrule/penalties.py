@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.formulas import greater, sum_entries
 from chainrule.keywords import teach
 from chainrule.layers import Parameter
-from chainrule.scalars import check_flags, finite_number
+from chainrule.scalars import check_flags, check_number
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,7 @@ class ElasticNet(Penalty):
 
 def _check(penalty: Any, *names: str) -> None:
     for name in names:
-        value = getattr(penalty, name)
-        if not finite_number(value) or value < 0:
-            raise ValueError(
-                f"{type(penalty).__name__} {name} must be a finite number of at least 0, "
-                f"received {describe(value)}"
-            )
+        check_number(f"{type(penalty).__name__} {name}", getattr(penalty, name), include_low=True)
 
 
 def penalty_from(value: Any) -> Penalty | None:
@@ -148,7 +143,7 @@ def training_size_from(value: Any, samples: int) -> int:
         return samples
     if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1:
         return int(value)
-    raise ValueError(
+    raise ArgumentError(
         "training_size must be the number of samples of the training set, at least 1, or None, received "
         f"{describe(value)}"
     )

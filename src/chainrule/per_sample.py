@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import leaves, told_apart
+from chainrule.errors import ArgumentError
 from chainrule.finite import check_samples, quiet
 from chainrule.layers import Layer
 from chainrule.losses import Loss
@@ -41,7 +42,7 @@ def refuse_mixing(network: Network) -> None:
     """ValueError where a layer computes with all samples of a batch together."""
     for layer in leaves(network.layers):
         if layer.mixes_samples:
-            raise ValueError(
+            raise ArgumentError(
                 f"{layer.name} = {layer!r} computes with all samples of a batch together, so that no sample "
                 "has a gradient of its own; use a layer that keeps samples apart, such as LayerNorm() or "
                 "GroupNorm()"
@@ -105,7 +106,7 @@ class Samples:
     def _check(self) -> None:
         refuse_mixing(self.network)
         if _mark(self.network) != self.mark:
-            raise ValueError(
+            raise ArgumentError(
                 "the network's parameters have changed since this step: call network.backpropagate(X, y) anew"
             )
 
@@ -132,7 +133,7 @@ def accumulated(
     """
     noisy = told_apart(network.layers)
     if noisy is not None:
-        raise ValueError(
+        raise ArgumentError(
             "mode='per_sample' passes every sample by itself, where the training pass of "
             f"{noisy!r} is another than in the batch: write mode='matrix'"
         )

@@ -33,16 +33,20 @@ def check_number(
     include_high: bool = False,
     hint: str = "",
 ) -> None:
-    """Raise ArgumentError unless `value` is a finite number between low and high (open unless included)."""
+    """Raise ArgumentError unless `value` is a finite number between low and high (open unless included);
+    low=-math.inf: any finite number.
+    """
     if finite_number(value):
         above = value > low or (include_low and value == low)
         if above and (value < high or (include_high and value == high)):
             return
-    interval = f"{'at least' if include_low else 'greater than'} {low:g}"
+    interval = f"a number {'at least' if include_low else 'greater than'} {low:g}"
+    if low == -math.inf:
+        interval = "a finite number"
     if high < math.inf:
         interval += f" and {'at most' if include_high else 'less than'} {high:g}"
     end = f": {hint}" if hint else ""
-    raise ArgumentError(f"{name} must be a number {interval}, received {describe(value)}{end}")
+    raise ArgumentError(f"{name} must be {interval}, received {describe(value)}{end}")
 
 
 def check_count(
@@ -75,14 +79,15 @@ def check_choice(name: str, value: Any, choices: Iterable[str], *, meaning: str 
 
 def check_held(what: str, value: float, dtype: Any, owner: object, *, positive: bool = False) -> None:
     """Raise ArgumentError where `dtype` makes infinity of a finite number, or 0 of one that must not be 0;
-    `what`: "a slope".
+    `what`: "a slope". The native plan refuses the same (native/plan/plan_building.inl, `held`), without
+    knowing whose it is.
     """
     with np.errstate(over="ignore", under="ignore"):
         held = np.dtype(dtype).type(value)
     if not np.isfinite(held) or (positive and value > 0 and held == 0):
         raise ArgumentError(
             f"{owner}: {what} of {float(value):g} becomes {float(held):g} in {np.dtype(dtype)}; "
-            "write dtype='float64' in Network"
+            "write dtype='float64' in Network, or --precision float64 on the command line"
         )
 
 

@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.containers import KEY, Contents, open_container, strict_json
+from chainrule.data.arrays import all_finite
 from chainrule.data.preparation import Preparation
 from chainrule.errors import FileError, MissingExtraError
+from chainrule.errors import describe as described
 from chainrule.files import write_whole
 from chainrule.layers import Layer, layer_classes, structure_classes
 
@@ -50,16 +52,18 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     """
     target, write = Path(path), _writers.get(Path(path).suffix)
     if write is None:
-        raise FileError(f"{target}: a model file ends in .safetensors or .npz")
+        raise FileError(f"{target}: a model file ends in {' or '.join(SUFFIXES)}")
     arrays = {name: np.ascontiguousarray(array) for name, array in network.parameters.items()}
     for name, array in arrays.items():
-        if not np.isfinite(array).all():
+        if not all_finite(array):
             raise FileError(f"{target}: not written, the parameter {name} holds NaN or infinity")
     if not isinstance(network.name, (str, type(None))):
-        raise FileError(f"{target}: not written, network.name is {network.name!r}, and a name is a text")
+        raise FileError(
+            f"{target}: not written, network.name is {described(network.name)}, and a name is a text"
+        )
     if not isinstance(network.preparation, (Preparation, type(None))):
         raise FileError(
-            f"{target}: not written, network.preparation is {network.preparation!r}, no Preparation"
+            f"{target}: not written, network.preparation is {described(network.preparation)}, no Preparation"
         )
     description = _dump(describe(network, arrays), target)
     write_whole(target, lambda stream: write(stream, arrays, description))
@@ -227,7 +231,9 @@ def _known(layers: Iterable[type[Layer]]) -> dict[str, type[Layer]]:
     own = {}
     for cls in layers:
         if not (isinstance(cls, type) and issubclass(cls, Layer)):
-            raise TypeError(f"layers must be layer classes, load(path, layers=[MyLayer]); received {cls!r}")
+            raise TypeError(
+                f"layers must be layer classes, load(path, layers=[MyLayer]); received {described(cls)}"
+            )
         own[cls.__name__] = cls
     return own
 
@@ -282,7 +288,7 @@ def _checked_arrays(contents: Contents, description: Mapping[str, Any], source: 
         array = contents.read(name)
         if sha256(array) != record.get("sha256"):
             raise FileError(f"{source}: the array {name!r} is damaged: its SHA-256 is not the stated one")
-        if not np.isfinite(array).all():
+        if not all_finite(array):
             raise FileError(f"{source}: the array {name!r} holds NaN or infinity")
         arrays[name] = array
     return arrays
@@ -301,4 +307,5 @@ def _write_safetensors(stream: Any, arrays: Mapping[str, Array], description: st
     stream.write(serialize(dict(arrays), metadata={KEY: description}))
 
 
-_writers = {".npz": _write_npz, ".safetensors": _write_safetensors}
+_writers = {".safetensors": _write_safetensors, ".npz": _write_npz}
+SUFFIXES = tuple(_writers)

@@ -176,3 +176,23 @@ def test_network_that_no_memory_holds(
     result = run(*argv)
     assert result.code == 2
     assert result.err.splitlines()[-1] == "chainrule: not enough memory: Unable to allocate 7 TiB"
+
+
+def test_a_number_that_float32_does_not_hold_is_refused_before_there_is_a_run(
+    run: Run, tmp_path: Path
+) -> None:
+    path = write(
+        tmp_path,
+        'layers = ["Flatten", {type = "Dense", units = 10}, {type = "LeakyReLU", slope = 1e300}, "Softmax"]\n'
+        "input_shape = [8, 8, 1]\n",
+    )
+    options = ("--epochs", 1, "--no-check", "--quiet")
+    refusal = run("train", "digits", "--network", path, *options)
+    assert refusal.code == 2
+    assert "a slope of 1e+300 becomes inf in float32" in refusal.err
+    assert "--precision float64" in refusal.err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.toml"]
+    assert (
+        "in float32" not in run("train", "digits", "--network", path, *options, "--precision", "float64").err
+    )
+    assert "in float32" not in run("check", path).err  # which computes in float64

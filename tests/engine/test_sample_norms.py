@@ -143,6 +143,56 @@ def test_training_clips_every_sample(name: str, threads: int) -> None:
         np.testing.assert_allclose(network.parameters[key] - trained.parameters[key], clipped, atol=1e-13)
 
 
+def pulled(X: list[list[float]], limit: float, dtype: str) -> Any:
+    """w after a step of 0.1 in the direction of its clipped gradient; w = (1, 1) before, y = 0."""
+    network = cr.Network([cr.Dense(1, bias=False)], input_shape=2, dtype=dtype)
+    network.parameters["dense1.W"] = np.ones((1, 2))
+    inputs, y = np.array(X, dtype=dtype), np.zeros((len(X), 1), dtype=dtype)
+    optimizer = cr.SGD(0.1 / limit, clip_sample_norm=limit)
+    options: dict[str, Any] = {"epochs": 1, "batch_size": len(X), "progress": False}
+    cr.fit(network, inputs, y, loss=cr.SquaredError(), optimizer=optimizer, **options)
+    return network.parameters["dense1.W"][0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1e15, 1e19, 1e20, 1e22, 1e25, 1e30, 1e36, 1e37])
+@pytest.mark.parametrize("limit", [1.0, 0.1])
+def test_a_clipped_sample_pulls_by_the_limit_whatever_its_norm(
+    dtype: str, scale: float, limit: float
+) -> None:
+    """The gradient of the first sample is scale²: its clipping factor is beyond what float32 holds."""
+    np.testing.assert_allclose(pulled([[scale, 0]], limit, dtype), [0.9, 1], rtol=3e-7)
+    both = pulled([[scale, 0], [0, 0], [0, -scale]], limit, dtype)
+    np.testing.assert_allclose(both, [1 - 0.1 / 3] * 2, rtol=3e-7)
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1e-5, 1e-7, 1e-9])
+def test_a_clipped_delta_that_float32_does_not_hold_is_refused(limit: float) -> None:
+    """δ of limit / 1e38: 1e-41 has four digits in float32, 1e-47 none."""
+    with pytest.raises(cr.NonFiniteError, match="first in δ of dense1"):
+        pulled([[1e38, 0]], limit, "float32")
+    np.testing.assert_allclose(pulled([[1e38, 0]], limit, "float64"), [0.9, 1], rtol=1e-12)
+
+
+def test_a_norm_beyond_the_range_is_refused_and_not_clipped_away() -> None:
+    """Two layers, so that the norm of the first one's gradient, 1e300 · 1e9, is beyond float64."""
+    network = cr.Network([cr.Dense(1, bias=False), cr.Dense(1, bias=False)], input_shape=1, dtype="float64")
+    network.parameters["dense1.W"] = np.array([[1e-300]])
+    network.parameters["dense2.W"] = np.array([[1e9]])
+    before = {name: array.copy() for name, array in network.parameters.items()}
+    with pytest.raises(cr.NonFiniteError):
+        cr.fit(
+            network,
+            np.array([[1e300]]),
+            np.array([[0.0]]),
+            loss="mse",
+            optimizer=cr.SGD(0.1, clip_sample_norm=1.0),
+            epochs=1,
+            progress=False,
+        )
+    assert same_bits(before, dict(network.parameters))
+
+
 def test_clipping_is_the_same_for_any_number_of_threads() -> None:
     found = []
     for threads in (1, 2, 3, 4):

@@ -191,6 +191,7 @@ def test_every_text_has_both_languages() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
+        ({"sample": 10**400}, IndexError, "0 to 3, received an integer of about 401 digits"),
         ({"sample": 4}, IndexError, "sample must be a row of X, 0 to 3, received 4"),
         ({"sample": "best"}, ValueError, "sample must be 'worst' or the number"),
         ({"language": "de"}, ValueError, "language must be 'en', 'zh' or 'en\\+zh'"),

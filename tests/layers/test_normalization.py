@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,28 @@ def test_what_the_refusal_advises_works() -> None:
         assert network.predict(X).std() > 0.5
     for layer, shape in ((cr.GroupNorm(6), (2, 6)), (cr.LayerNorm(), (2,)), (cr.RMSNorm(), (1,))):
         cr.Network([layer], input_shape=shape)  # two values, or no mean
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_a_file_with_a_mean_of_one_value_still_loads(tmp_path: Path, suffix: str) -> None:
+    """Such networks were made before they were refused; they predict by β, and a warning says so."""
+    layers = [cr.Dense(1), cr.LayerNorm(), cr.Residual([cr.GroupNorm(1)])]
+    parameters = {"dense1.W": np.array([[1.0, 2.0]]), "dense1.b": np.zeros(1)}
+    for name, beta in (("layernorm1", 0.5), ("residual1.groupnorm1", 0.25)):
+        parameters |= {f"{name}.gamma": np.array([3.0]), f"{name}.beta": np.array([beta])}
+    path = tmp_path / f"old.{suffix}"
+    old = cr.Network._made(layers, parameters, 2, "float32", None)  # past the check
+    old.save(path)
+    with pytest.warns(UserWarning, match="always β, whatever the input; leave it out") as told:
+        network = cr.load(path)
+    assert len(told) == 2
+    assert {Path(one.filename).name for one in told} == {Path(__file__).name}
+    X = np.random.default_rng(0).standard_normal((5, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for own in (network, network.copy(), network.copy(dtype="float64")):
+            np.testing.assert_array_equal(own.predict(X), np.full((5, 1), 0.75))
+    with pytest.warns(UserWarning, match="always β"):
+        cr.Network.from_parameters(layers, parameters, input_shape=2)
+    with pytest.raises(cr.ShapeError, match="always β"):
+        cr.Network(layers, input_shape=2)

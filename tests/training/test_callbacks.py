@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from training_problems import Array, blobs, classifier, regressor, same_bits, snapshot
 
-from chainrule.errors import FileError
+from chainrule.errors import ArgumentError, FileError
 from chainrule.network import Network, load
 from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping
 from chainrule.training.fit import fit
@@ -229,10 +229,16 @@ def test_an_interrupt_restores_the_best_too() -> None:
         (lambda: EarlyStopping(monitor="val_loss"), "monitor must be one of loss, accuracy, validation_loss"),
         (lambda: EarlyStopping(min_delta=-1.0), "min_delta must be a number at least 0"),
         (lambda: Checkpoint("net.npz", every=0), "every must be a whole number of at least 1"),
+        (lambda: Checkpoint("x{ep}.npz"), "nothing but {epoch} .* received 'x{ep}.npz' .*KeyError"),
+        (lambda: Checkpoint("x{.npz"), "received 'x{.npz' .* a brace itself is written twice"),
+        (lambda: Checkpoint("{}.npz"), "nothing but {epoch}"),
+        (lambda: Checkpoint("{epoch:s}.npz"), "nothing but {epoch}"),
+        (lambda: Checkpoint("a.txt"), r"ends in .safetensors or .npz, received 'a.txt'"),
+        (lambda: Checkpoint("net.{epoch}"), r"ends in .safetensors or .npz"),
     ],
 )
 def test_wrong_arguments_name_what_to_write(make: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         make()
 
 
@@ -252,6 +258,12 @@ def test_checkpoint_every_other_epoch(tmp_path: Path) -> None:
     fit(classifier(), X, y, epochs=5, callbacks=[saving, kept])
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["net-02.npz", "net-04.npz"]
     assert same_bits(kept.parameters[3], snapshot(load(tmp_path / "new" / "net-04.npz")))
+
+
+def test_a_brace_of_a_checkpoints_name_is_written_twice(tmp_path: Path) -> None:
+    X, y = blobs(12)
+    fit(classifier(), X, y, epochs=1, callbacks=[Checkpoint(tmp_path / "{{a}}{epoch}.npz")])
+    assert [path.name for path in tmp_path.iterdir()] == ["{a}1.npz"]
 
 
 def test_checkpoint_of_the_best_only(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from chainrule.checking.probe import Probe, probe
 from chainrule.checking.report import Kind, ParameterCheck, Worst
 from chainrule.checking.spread import size, spread
 from chainrule.errors import ArgumentError, describe
+from chainrule.norms import norm
 from chainrule.scalars import check_choice, finite_number
 
 Array = NDArray[Any]
@@ -275,10 +276,8 @@ def _relative_difference(pairs: list[tuple[float, float]]) -> float:
     if not pairs:
         return math.nan
     analytic, numeric = np.array(pairs).T
-    size = float(np.abs((analytic, numeric)).max()) or 1.0  # whose squares may be too large or too small
-    analytic, numeric = analytic / size, numeric / size
-    total = float(np.linalg.norm(numeric + analytic))
-    return float(np.linalg.norm(numeric - analytic)) / total if total else 0.0
+    total = norm(numeric + analytic)
+    return norm(numeric - analytic) / total if total else 0.0
 
 
 def _same(these: list[Array], those: list[Array]) -> bool:

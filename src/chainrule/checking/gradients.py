@@ -16,7 +16,7 @@ from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
 from chainrule.data.arrays import all_finite
 from chainrule.data.door import check_inputs, check_weights, encode_targets
-from chainrule.errors import NonFiniteError, ShapeError, describe
+from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, describe
 from chainrule.finite import quiet
 from chainrule.keywords import teach
 from chainrule.losses import Loss, loss_from
@@ -81,7 +81,7 @@ def check_gradients(
     problem = (net.copy(dtype="float64"), X, targets, chosen, penalty, weights, size)
     obstacle = None if engine == "reference" else native_available(penalty)
     if engine == "native" and obstacle:
-        raise ValueError(f"engine='native' is not possible: {obstacle}; write engine='reference'")
+        raise ArgumentError(f"engine='native' is not possible: {obstacle}; write engine='reference'")
     native = engine != "reference" and obstacle is None
     evaluator = NativeEvaluator(*problem) if native else ReferenceEvaluator(*problem)
     with quiet():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, describe
 from chainrule.tables import html_table, text_table
 
 Kind = Literal["ok", "WRONG", "cannot tell", "not checkable"]
@@ -96,7 +96,8 @@ class GradientReport:
         for record in self.parameters:
             if record.name == name:
                 return record
-        raise KeyError(f"{name!r} was not checked; there are {', '.join(r.name for r in self.parameters)}")
+        names = ", ".join(record.name for record in self.parameters)
+        raise KeyError(f"{describe(name)} was not checked; there are {names}")
 
     def raise_if_wrong(self) -> None:
         """GradientError with the table, unless the check passed."""

@@ -15,7 +15,7 @@ from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries
 from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
 from chainrule.data.arrays import numbers, plain_array
-from chainrule.errors import ShapeError, describe
+from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.initializers import Glorot
 from chainrule.keywords import teach
 from chainrule.layers import Embedding, Layer, Recurrent
@@ -87,7 +87,7 @@ def check_layer(
 def refuse_truncated(layer: Layer) -> None:
     """ValueError for a layer whose δ is meant to be another number than the derivative."""
     if isinstance(layer, Recurrent) and layer.truncate is not None:
-        raise ValueError(
+        raise ArgumentError(
             f"{layer!r} cuts δ on its way through time, so its gradients are not the derivatives that finite "
             "differences give; check it with truncate=None"
         )

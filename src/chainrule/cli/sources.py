@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.cli.output import tell
 from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, split
+from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.mnist import mnist_url
 from chainrule.data.table import is_number, listed, read_table
 from chainrule.errors import DataError, FileError
@@ -145,8 +146,8 @@ def array_problem(name: str, X: Array, y: Array, arguments: argparse.Namespace) 
         problem = Problem(name, *parts(X, labels, arguments, stratify=True), classes)
     else:
         targets = y.reshape(len(y), -1).astype(np.float64)
-        if not np.isfinite(targets).all():
-            raise DataError(f"{name}: the target holds NaN or infinity in sample {first_bad(targets)}")
+        if not all_finite(targets):
+            raise DataError(f"{name}: the target holds NaN or infinity in sample {first_nonfinite(targets)}")
         problem = Problem(name, *parts(X, targets, arguments, stratify=False), None)
         problem.targets = Standardizer.learn(problem.y_train)
         problem.y_train, problem.y_test = problem.targets(problem.y_train), problem.targets(problem.y_test)
@@ -168,8 +169,8 @@ def check_features(X: Array) -> Array:
         raise DataError(f"the inputs have shape {X.shape}: give (N, features) or images (N, H, W, C)")
     if X.dtype != np.uint8:
         X = X.astype(np.float64)
-        if not np.isfinite(X).all():
-            raise DataError(f"the inputs hold NaN or infinity in sample {first_bad(X)}")
+        if not all_finite(X):
+            raise DataError(f"the inputs hold NaN or infinity in sample {first_nonfinite(X)}")
     return X
 
 
@@ -178,16 +179,12 @@ def as_labels(y: Array, name: str) -> Array:
     if y.dtype.kind == "b":
         return y.astype(np.int64)
     if y.dtype.kind == "f":
-        if not (np.isfinite(y).all() and (y == np.rint(y)).all()):
+        if not (all_finite(y) and (y == np.rint(y)).all()):
             raise DataError(
                 f"{name}: classes are names or whole numbers, but the target has fractions: --task regress"
             )
         return y.astype(np.int64)
     return y.astype(np.int64) if y.dtype.kind in "iu" else y
-
-
-def first_bad(values: Array) -> int:
-    return int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(axis=1)))
 
 
 def is_classification(y: Array, task: str) -> bool:

@@ -62,6 +62,11 @@ def all_finite(array: Array) -> bool:
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
+def first_nonfinite(rows: Array) -> int:
+    """The first row that holds NaN or infinity, where one does."""
+    return int(np.argmin(np.isfinite(rows).reshape(len(rows), -1).all(axis=1)))
+
+
 def finite(array: Array, argument: str) -> None:
     """DataError with the count and the first position of NaN and infinity."""
     if all_finite(array):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
+from chainrule.data.arrays import Array, all_finite, finite, numbers, plain_array, representable
 from chainrule.data.targets import class_ids, classes_array, encode_targets
 from chainrule.errors import DataError, ShapeError
 
@@ -115,7 +115,7 @@ def _floats(array: Array, argument: str, dtype: str) -> Array:
         finite(array, argument)
         with np.errstate(over="ignore"):
             converted = array.astype(np.float64)
-        if not np.isfinite(converted).all():
+        if not all_finite(converted):
             raise DataError(f"{argument} holds {abs(array).max()}, which float64 cannot: scale it")
         return converted
     return array.astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.arrays import all_finite, plain_array
+from chainrule.data.arrays import all_finite, first_nonfinite, plain_array
 from chainrule.errors import DataError, NonFiniteError, describe
 from chainrule.scalars import check_count, check_flag, finite_number
 
@@ -80,8 +80,8 @@ class Standardizer:
         values = np.asarray(X, dtype=np.float64).reshape(-1, np.shape(X)[-1])
         with np.errstate(over="ignore", invalid="ignore"):
             deviation = values.std(axis=0)
-        if not np.isfinite(deviation).all():
-            column = int(np.argmin(np.isfinite(deviation)))
+        if not all_finite(deviation):
+            column = first_nonfinite(deviation)
             raise DataError(
                 f"the values of feature {column} are too large to be brought to one scale: rescale them"
             )
@@ -97,7 +97,7 @@ class Standardizer:
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = ((X - self.mean) / self.scale).astype(np.float32)
         if not all_finite(scaled) and all_finite(X):
-            i = int(np.argmin(np.isfinite(scaled).reshape(len(scaled), -1).all(axis=1)))
+            i = first_nonfinite(scaled)
             raise DataError(
                 f"sample {i} is so far from the training data that float32 cannot hold it once it is scaled: "
                 "look at its values, or leave it out"

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from chainrule.errors import FileError
+from chainrule.errors import FileError, describe
 from chainrule.files import opened
 
 Array = np.ndarray[Any, Any]
@@ -101,7 +101,7 @@ class CsvReader:
             lines = chain([first], lines)
             delimiter = max(delimiters, key=first.count)
         elif len(delimiter) != 1:
-            raise FileError(f"delimiter is {delimiter!r}: write a single character, such as ','")
+            raise FileError(f"delimiter is {describe(delimiter)}: write a single character, such as ','")
         self.suspicious = False  # the row now read holds an underscore, which float() ignores between digits
         self.reader = csv.reader(self.watched(lines), delimiter=delimiter, strict=True, skipinitialspace=True)
         self.line = 0

@@ -45,7 +45,9 @@ def usable_level(asked: str | None = None) -> str:
     if name in choices:
         return name
     if asked:
-        raise SettingError(f"the ISA level {asked!r} cannot run here; choose one of {', '.join(choices)}")
+        raise SettingError(
+            f"the ISA level {describe(asked)} cannot run here; choose one of {', '.join(choices)}"
+        )
     raise SettingError(
         f"{ISA_VARIABLE}={name} cannot run here; choose one of {', '.join(choices)} or unset the variable"
     )

@@ -13,7 +13,6 @@ from chainrule.engine.convolutions import input_halo, output_delta_halo
 from chainrule.engine.operations import FUSING, IN_PARTS, OPERATIONS, by_formulas
 from chainrule.engine.values import (
     ACTIVATIONS,
-    LARGEST_VALUE,
     NO_HALO,
     Halo,
     Hosted,
@@ -31,6 +30,7 @@ from chainrule.layers import (
     Identity,
     Layer,
 )
+from chainrule.memory import LARGEST_SAMPLE
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Lowering:
 
     def value(self, shape: Shape, halo: Halo, delta_halo: Halo, with_delta: bool) -> Value:
         height, width, channels = as_image(shape)
-        if height * width * channels > LARGEST_VALUE:
-            raise ShapeError(f"a value of shape {shape} has more than {LARGEST_VALUE} numbers per sample")
+        if height * width * channels > LARGEST_SAMPLE:
+            raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
         number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
         return Value(number, shape, halo, delta_halo, with_delta)
 

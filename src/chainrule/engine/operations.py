@@ -58,6 +58,10 @@ if TYPE_CHECKING:
     from chainrule.engine.lowering import Lowering
 
 
+# What a normalisation takes together, where it is no number of groups (native/plan/plan.hpp).
+OVER_BATCH, EACH_POSITION = 0, -1
+
+
 def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
     bias = parameters[1] if layer.bias else -1
     if len(x.shape) == 1:
@@ -166,8 +170,9 @@ def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list
 
 
 def _norm(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
-    batch = isinstance(layer, BatchNorm)
-    groups, momentum = (0, layer.momentum) if batch else (getattr(layer, "groups", -1), 0.0)
+    groups, momentum = getattr(layer, "groups", EACH_POSITION), 0.0
+    if isinstance(layer, BatchNorm):
+        groups, momentum = OVER_BATCH, layer.momentum
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)
 
 

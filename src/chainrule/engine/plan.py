@@ -83,7 +83,7 @@ class Plan(HostWork):
         if not isinstance(network, Network):
             raise TypeError(f"Plan takes the network first, received {describe(network)}")
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
-        self.dtype = network.dtype if dtype is None else _dtype(dtype)
+        self.dtype = network.dtype if dtype is None else dtype_from(dtype)
         self.batch_size = check_count("batch_size", batch_size, 1, LARGEST_BATCH)
         self.keep = keep = check_flag("keep", keep)
         per_sample = check_flag("per_sample", per_sample)
@@ -168,13 +168,15 @@ class Plan(HostWork):
         for key, array in own.items():
             if key not in state or np.shape(state[key]) != np.shape(array):
                 found = f"is of shape {np.shape(state[key])}" if key in state else "is missing"
-                raise ValueError(
+                raise ArgumentError(
                     f"the optimizer's state does not fit this network and {describe(self.optimizer)}: "
                     f"{key} {found}"
                 )
         if len(own) != len(state):
             extra = next(key for key in state if key not in own)
-            raise ValueError(f"the optimizer's state is that of another network or optimizer: it has {extra}")
+            raise ArgumentError(
+                f"the optimizer's state is that of another network or optimizer: it has {describe(extra)}"
+            )
         self._native.steps_taken = int(state["steps"])
         for slot, title in enumerate(("first", "second")):
             for name, number in self._parameters.items():
@@ -197,7 +199,7 @@ class Plan(HostWork):
             classes = self.network.output_shape[-1]
             if targets.size and not (targets.min() >= 0 and targets.max() < classes):
                 wrong = targets[(targets < 0) | (targets >= classes)].flat[0]
-                raise ValueError(f"class numbers must be from 0 to {classes - 1}, received {wrong}")
+                raise ArgumentError(f"class numbers must be from 0 to {classes - 1}, received {wrong}")
             targets = np.eye(classes)[targets]
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
@@ -244,7 +246,7 @@ class Plan(HostWork):
     ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
         """J, activations, δ and gradients by name; needs keep=True."""
         if not self.keep:
-            raise ValueError("a plan that fuses its layers keeps no activations: build it with keep=True")
+            raise ArgumentError("a plan that fuses its layers keeps no activations: build it with keep=True")
         loss, gradients = self.gradients(X, targets, weights)
         activations, deltas = self.outputs(len(X)), {}
         for name, number in self._values.items():
@@ -348,11 +350,3 @@ class Plan(HostWork):
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
         return f"gradient of {names[found]}" if found >= 0 else None
-
-
-def _dtype(value: Any) -> np.dtype[Any]:
-    try:
-        return dtype_from(value)
-    except ArgumentError:
-        shown = value if isinstance(value, str) else describe(value)
-        raise ArgumentError(f"dtype must be float32 or float64, received {shown}") from None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule.constraints import MaxNorm
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.layers import Parameter
 from chainrule.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.scalars import check_held
@@ -32,7 +32,7 @@ def set_penalty(native: Any, penalty: Any, training_size: int | None, dtype: Any
         )
     size = training_size if penalty.per_sample else 1
     if size is None:
-        raise ValueError(
+        raise ArgumentError(
             f"{type(penalty).__name__}(per_sample=True) divides by the size of the training set: "
             "pass training_size"
         )

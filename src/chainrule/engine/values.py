@@ -19,12 +19,10 @@ from chainrule.layers import (
     Softplus,
     Tanh,
 )
-from chainrule.memory import LARGEST_SAMPLE
 
 Shape = tuple[int, ...]
 Halo = tuple[int, int, int, int]  # top, bottom, left, right
 NO_HALO: Halo = (0, 0, 0, 0)
-LARGEST_VALUE = LARGEST_SAMPLE
 
 # Numbers of native/kernels/api.hpp, enum Act.
 ACTIVATIONS: dict[type[Layer], int] = {

@@ -5,6 +5,7 @@ cure.
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from chainrule.explaining.doctor_texts import sentence
 from chainrule.explaining.flow import SAMPLES, flow_of
 from chainrule.explaining.numbers import equality, equals, short
 from chainrule.keywords import teach
-from chainrule.scalars import finite_number
+from chainrule.scalars import check_choice, check_number, finite_number
 from chainrule.tables import html_table, text_table
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ class Diagnosis:
 
     def text(self, language: str = "en") -> str:
         """Headline, table and findings; language: "en", "zh" or "en+zh"."""
-        if not isinstance(language, str) or language not in LANGUAGES:
-            raise ValueError(f"language must be 'en', 'zh' or 'en+zh', received {describe(language)}")
+        check_choice("language", language, LANGUAGES, meaning="'en', 'zh' or 'en+zh'")
         lines = [self._headline(), "", self.table(), ""]
         for finding in self.findings:
             lines += finding_lines(finding, language)
@@ -206,17 +206,14 @@ def thresholds_from(given: Mapping[str, Mapping[str, float]] | None) -> dict[str
         raise ArgumentError(f"{form}, received {describe(given)}")
     for rule, values in (given or {}).items():
         if rule not in limits:
-            raise ValueError(f"thresholds has no rule {describe(rule)}: write one of {', '.join(limits)}")
+            raise ArgumentError(f"thresholds has no rule {describe(rule)}: write one of {', '.join(limits)}")
         if not isinstance(values, Mapping):
             raise ArgumentError(f"{form}, received {describe(values)} for {rule!r}")
         for name, value in values.items():
             if name not in limits[rule]:
                 names = ", ".join(limits[rule]) or "none"
-                raise ValueError(f"the rule {rule!r} has no threshold {describe(name)}; there are {names}")
-            if not finite_number(value):
-                raise ValueError(
-                    f"thresholds[{rule!r}][{name!r}] must be a number, received {describe(value)}"
-                )
+                raise ArgumentError(f"the rule {rule!r} has no threshold {describe(name)}; there are {names}")
+            check_number(f"thresholds[{rule!r}][{name!r}]", value, -math.inf)
             limits[rule][name] = float(value)
     return limits
 

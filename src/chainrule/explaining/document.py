@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.checking import GradientReport, check_gradients
-from chainrule.errors import NonFiniteError
+from chainrule.data.arrays import all_finite
+from chainrule.errors import ArgumentError, NonFiniteError, describe
 from chainrule.explaining.cards import Walk, cards_of, repeats_of
 from chainrule.explaining.closing_box import closing_boxes
 from chainrule.explaining.conventions import conventions_of
@@ -125,7 +126,7 @@ def document_of(task: Task) -> Json:
 def _refuse_what_is_not_finite(step: Any) -> None:
     found = {"J": step.loss, **{f"δ of {name}": value for name, value in step.deltas.items()}}
     found |= {f"∂J/∂{name}": value for name, value in step.gradients.items()}
-    bad = next((name for name, value in found.items() if not np.isfinite(value).all()), None)
+    bad = next((name for name, value in found.items() if not all_finite(np.asarray(value))), None)
     if bad is not None:
         raise NonFiniteError(
             f"{bad} is infinite or NaN on this batch, and a derivation in numbers needs finite ones: "
@@ -283,5 +284,5 @@ def read(document: Mapping[str, Any]) -> Json:
     """
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
-        raise ValueError(f"a report's document has schema {SCHEMA}; this one has {found!r}")
+        raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(found)}")
     return dict(document)

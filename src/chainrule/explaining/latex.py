@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from chainrule.errors import describe
 from chainrule.explaining import latex_beamer, latex_pictures
 from chainrule.explaining.blocks import Block, Card, Outline, Section, Table
 from chainrule.explaining.latex_blocks import Writer, heading
 from chainrule.explaining.latex_tables import BROAD
 from chainrule.explaining.latex_text import Voice
+from chainrule.scalars import check_choice
 
 Form = Literal["article", "beamer", "fragment"]
 BROAD_PAGE = 100  # characters of a line of a table in an article, whose margins are 22 mm
@@ -48,9 +48,7 @@ def render(outline: Outline, form: str = "article") -> str:
     form: "article", a document with drawings; "beamer", a presentation with a frame per step; "fragment", to
     be \\input, without preamble or drawings.  Raises ValueError for another form.
     """
-    if form not in get_args(Form):
-        names = ", ".join(map(repr, get_args(Form)))
-        raise ValueError(f"form must be one of {names}; received {describe(form)}")
+    check_choice("form", form, get_args(Form))
     broad = BROAD_PAGE if form == "article" else BROAD
     writer = Writer(Voice(outline.language), pictures=form != "fragment", broad=broad)
     title = writer.voice.inline(outline.title)

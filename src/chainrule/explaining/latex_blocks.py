@@ -36,6 +36,7 @@ from chainrule.explaining.latex_tables import BROAD, Columns
 from chainrule.explaining.latex_text import Voice
 from chainrule.explaining.numbers import equality, short
 from chainrule.formulas.boxes import Box, Word
+from chainrule.norms import norm
 
 LINES = 28  # of a table before it is continued: a tabular is not broken across pages
 _NEXT = r"\par "  # between a sentence and the same in the other language
@@ -206,9 +207,9 @@ class Writer:
         whole = rf"\quad ({rows}\times {columns})" if block.values.shape != block.shape else ""
         lines = [rf"\[ \bpfit{{$\displaystyle {symbol} {RELATIONS[block.sign]} {body}{whole}$}} \]"]
         if block.row_gap is not None or block.column_gap is not None:
-            low, mean, high, norm = (number(short(value)) for value in block.stats)
+            low, mean, high, root = (number(short(value)) for value in block.stats)
             near = RELATIONS[equality(short(block.stats[-1]), block.stats[-1])]
-            figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| {near} {norm}"
+            figures = rf"\min {low},\ \max {high},\ \text{{mean }}{mean},\ \|\cdot\| {near} {root}"
             lines.append(rf"{{\small\centering ${figures}$\par}}")
         return "\n".join(lines)
 
@@ -293,11 +294,11 @@ class Writer:
         ]
         gaps = [edge if far else None for far in cut]
         title = rf"\text{{{self.voice.inline(panel.title)}}}:\quad " if panel.title else ""
-        size = float(np.linalg.norm(np.nan_to_num(panel.values)))
-        norm = f"{RELATIONS[equality(short(size), size)]} {number(short(size))}"
+        size = norm(np.nan_to_num(panel.values))
+        about_size = f"{RELATIONS[equality(short(size), size)]} {number(short(size))}"
         texts = [[short(float(value)) for value in row] for row in panel.values[np.ix_(*kept)]]
         body = self.array(texts, *gaps)
-        about = rf"\quad ({rows}\times {columns},\ \|\cdot\| {norm})"
+        about = rf"\quad ({rows}\times {columns},\ \|\cdot\| {about_size})"
         return rf"\[ \bpfit{{$\displaystyle {title}{body} {about}$}} \]"
 
     # -- the doctor ------------------------------------------------------------------------------------------

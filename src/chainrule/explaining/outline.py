@@ -12,7 +12,6 @@ from math import isfinite
 from typing import Any, Literal, cast
 
 from chainrule.checking.compare import REASONS
-from chainrule.errors import describe
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import (
     Badge,
@@ -38,6 +37,7 @@ from chainrule.explaining.outline_reference import algorithm_section, notation_s
 from chainrule.explaining.theta_form import in_form_of
 from chainrule.explaining.theta_texts import INDICES
 from chainrule.formulas.notation import notation_from
+from chainrule.scalars import check_choice
 from chainrule.shown import shown_tree
 
 Json = Mapping[str, Any]
@@ -94,8 +94,7 @@ def outline(
 
 def language_from(language: str) -> Language:
     """ "en", "zh" or "en+zh"; ValueError for another."""
-    if not isinstance(language, str) or language not in LANGUAGES:
-        raise ValueError(f"language must be 'en', 'zh' or 'en+zh' (both), received {describe(language)}")
+    check_choice("language", language, LANGUAGES, meaning="'en', 'zh' or 'en+zh' (both)")
     return cast(Language, LANGUAGES[language])
 
 

@@ -43,6 +43,7 @@ from chainrule.formulas.boxes import (
 from chainrule.formulas.compose import definitions
 from chainrule.formulas.element import minus, number, times, total
 from chainrule.formulas.printing import Equation, compose
+from chainrule.norms import norm
 
 Json = Mapping[str, Any]
 MOST_NAMES = 8  # of weight arrays in a sentence
@@ -159,8 +160,8 @@ def _losses(card: Json, weighted: bool) -> Table:
 
 def _jacobian(card: Json) -> list[Block]:
     values = np.array([[float(v) for v in line] for line in card["jacobian"]["values"]])
-    norm = float(np.linalg.norm(values))
-    stats = (float(values.min()), float(values.mean()), float(values.max()), norm)
+    size = norm(values)
+    stats = (float(values.min()), float(values.mean()), float(values.max()), size)
     said = (
         Say(
             "Jacobian ∂a_k/∂z_j of the sample in focus: diagonal.", "所选样本的雅可比矩阵 ∂a_k/∂z_j：对角阵。"

@@ -7,6 +7,7 @@ channels with the largest norm, for each tensor one symmetric scale.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from chainrule.explaining import choose
 from chainrule.explaining.texts import kinds
 from chainrule.layers import Activation
+from chainrule.norms import row_norms
 from chainrule.reference import Pass
 
 Array = NDArray[Any]
@@ -175,11 +177,11 @@ def _maps(picture: Json, value: Array) -> Json:
         return {**picture, "left_out": 0}
     axes = tuple(picture["axes"])
     if "sample" in picture:
-        sizes = np.linalg.norm(value[..., picture["sample"]], axis=axes)
+        sizes = _norms(value[..., picture["sample"]], axes)
         places = [[c, picture["sample"]] for c in range(len(sizes))]
         titles = [f"c = {c}" for c in range(len(sizes))]
     else:
-        norms = np.sqrt((value**2).sum(axis=axes))
+        norms = _norms(value, axes)
         places = [list(map(int, place)) for place in np.ndindex(*norms.shape)]
         titles = [f"k = {k}, c = {c}" for k, c in places]
         sizes = norms.ravel()
@@ -190,6 +192,13 @@ def _maps(picture: Json, value: Array) -> Json:
         "titles": [titles[i] for i in order],
         "left_out": len(sizes) - len(order),
     }
+
+
+def _norms(value: Array, axes: tuple[int, ...]) -> Array:
+    """‖·‖ over the axes, at every place of the others."""
+    own = np.moveaxis(value, axes, range(-len(axes), 0))
+    rest = own.shape[: own.ndim - len(axes)]
+    return row_norms(own.reshape(*rest, -1).reshape(math.prod(rest), -1)).reshape(rest)
 
 
 def _bars(picture: Json, value: Array) -> Json:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import DataError, FileError, ShapeError, describe
+from chainrule.errors import ArgumentError, DataError, FileError, ShapeError, describe
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks import Outline
 from chainrule.explaining.document import Task, document_of
@@ -288,9 +288,11 @@ def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
         values = [net.loss(X[[i]], labels[[i]], loss=loss, allow_nonfinite=True) for i in range(len(X))]
         return int(np.argmax(np.nan_to_num(values, nan=np.inf)))
     if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
-        raise ValueError(f"sample must be 'worst' or the number of a row of X, received {describe(sample)}")
+        raise ArgumentError(
+            f"sample must be 'worst' or the number of a row of X, received {describe(sample)}"
+        )
     if not -len(X) <= sample < len(X):
-        raise IndexError(f"sample must be a row of X, 0 to {len(X) - 1}, received {sample}")
+        raise IndexError(f"sample must be a row of X, 0 to {len(X) - 1}, received {describe(sample)}")
     return int(sample) % len(X)
 
 
@@ -301,7 +303,7 @@ def _entries(net: Network, check: str | bool) -> int | str | None:
         return None
     name = "sampled" if check is True else check
     if not isinstance(name, str) or name not in CHECKS:
-        raise ValueError(f"check must be 'sampled', 'full' or False, received {describe(check)}")
+        raise ArgumentError(f"check must be 'sampled', 'full' or False, received {describe(check)}")
     if name == "sampled" and len(net.parameter_specs) > MANY_PARAMETERS:
         return 1
     found: int | str = CHECKS[name]  # type: ignore[assignment]
@@ -316,7 +318,9 @@ def _bytes(budget: int | str) -> int:
     except ValueError:  # also an integer of more digits than Python prints
         size = -1.0
     if isinstance(budget, bool) or not 10_000 <= size <= 1e9:
-        raise ValueError(f"budget must be a size such as '2MB' or 500_000 bytes, received {describe(budget)}")
+        raise ArgumentError(
+            f"budget must be a size such as '2MB' or 500_000 bytes, received {describe(budget)}"
+        )
     return int(size)
 
 

@@ -13,7 +13,6 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from chainrule.errors import describe
 from chainrule.explaining.blocks import (
     Bars,
     Block,
@@ -40,7 +39,7 @@ from chainrule.explaining.printed import ends_in_numbers
 from chainrule.explaining.wrapping import LEAST_COLUMN, fitted_table, wrapped
 from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box, Sign
-from chainrule.scalars import check_flag
+from chainrule.scalars import check_choice, check_flag
 from chainrule.tables import cell_width, text_table
 
 SIGNS = {"good": "✓", "note": "·", "warning": "!", "bad": "✗"}
@@ -75,8 +74,7 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     cards = [block for section in outline.sections for block in section.blocks if isinstance(block, Card)]
     names = [card.step for card in cards]
     if isinstance(step, str):
-        if step not in names:
-            raise ValueError(f"step must be one of {', '.join(names)}, received {describe(step)}")
+        check_choice("step", step, names, meaning=f"one of {', '.join(names)}")
         _print("\n".join(writer.block(cards[names.index(step)])), out)
         return
     if not (out.isatty() and sys.stdin.isatty()):

@@ -7,15 +7,14 @@ prints it in one of `FORMS`.  The same seed asks for the same in every form and 
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from chainrule.errors import FileError, describe
+from chainrule.errors import ArgumentError, FileError, describe
 from chainrule.explaining import html, latex, markdown, terminal
 from chainrule.explaining.blanks import Candidate, candidates
 from chainrule.explaining.blocks import Block, Cell, Outline, Paragraph, Say, Section, Table
@@ -23,7 +22,7 @@ from chainrule.explaining.hiding import Hider
 from chainrule.explaining.latex_math import BLANK
 from chainrule.explaining.latex_text import Voice
 from chainrule.explaining.printed import Printed, Told
-from chainrule.scalars import check_number
+from chainrule.scalars import check_count, check_number
 
 FORMS = {".tex": "article", ".html": "html", ".htm": "html", ".md": "markdown", ".txt": "terminal"}
 # The verdict, the check, the flow and what is looked up hold nothing to be computed, or what is asked for.
@@ -48,7 +47,7 @@ def form_of(path: Any, form: str | None) -> str:
     names = tuple(dict.fromkeys(FORMS.values()))
     if form is not None:
         if form not in names:
-            raise ValueError(
+            raise ArgumentError(
                 f"form must be one of {', '.join(map(repr, names))}, received {describe(form)}; or leave it "
                 f"out: the file's ending, {', '.join(FORMS)}, says it"
             )
@@ -76,8 +75,7 @@ def sheet(
     later.  Raises ValueError where there is nothing to be left blank.
     """
     check_number("blanks", blanks, 0, 1, include_high=True)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number from 0, received {describe(seed)}; write seed=0")
+    seed = check_count("seed", seed, 0, math.inf, hint="write seed=0")
     kept = tuple(section for section in outline.sections if section.id in KEPT)
     outline = replace(outline, sections=kept, document={})
     chosen = _chosen(candidates(outline), blanks, seed)

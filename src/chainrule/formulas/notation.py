@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.formulas.expression import Symbol
 
 
@@ -279,4 +279,4 @@ def notation_from(notation: str | Notation) -> Notation:
     if isinstance(notation, str) and notation in NOTATIONS:
         return NOTATIONS[notation]
     names = ", ".join(map(repr, NOTATIONS))
-    raise ValueError(f"notation must be one of {names}, or a Notation; received {describe(notation)}")
+    raise ArgumentError(f"notation must be one of {names}, or a Notation; received {describe(notation)}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError, describe
+from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.formulas import absolute, greater, max_features
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
@@ -32,7 +32,7 @@ class Masking(Layer):
     def __init__(self, value: float = 0.0, *, name: str | None = None) -> None:
         with np.errstate(over="ignore"):
             if not finite_number(value) or float(np.float32(value)) != value:
-                raise ValueError(
+                raise ArgumentError(
                     "Masking value must be a number that float32 holds exactly, such as 0, -1 or 0.5, "
                     f"received {describe(value)}"
                 )

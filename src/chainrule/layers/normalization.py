@@ -61,6 +61,12 @@ class Normalization(Layer):
             "beta": sum_samples(sum_positions(d)),
         }
 
+    def constant(self, input_shape: Shape) -> str | None:
+        """Why the output is the same whatever an input of this shape; None where it is not. A new network is
+        refused then; one in a file, written while that was no error, is loaded.
+        """
+        return None
+
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         channels = input_shape[-1:]
         return {
@@ -152,11 +158,11 @@ class LayerNorm(Normalization):
     def average(self, name: str, x: Any) -> Any:
         return named(name, mean_features(x))
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if input_shape[-1] == 1:
-            advice = "write GroupNorm(1), which takes all positions together"
-            raise _always_beta(self, input_shape, advice if math.prod(input_shape) > 1 else "leave it out")
-        return input_shape
+    def constant(self, input_shape: Shape) -> str | None:
+        if input_shape[-1] > 1:
+            return None
+        advice = "write GroupNorm(1), which takes all positions together"
+        return _always_beta(self, input_shape, advice if math.prod(input_shape) > 1 else "leave it out")
 
 
 class GroupNorm(Normalization):
@@ -187,10 +193,13 @@ class GroupNorm(Normalization):
                 f"GroupNorm groups={self.groups} does not divide the {channels} channels of its input "
                 f"{input_shape}; write one of {', '.join(shown)}"
             )
-        if math.prod(input_shape) == self.groups:
-            fewer = max((n for n in range(1, channels) if channels % n == 0), default=0)
-            raise _always_beta(self, input_shape, f"write GroupNorm({fewer})" if fewer else "leave it out")
         return input_shape
+
+    def constant(self, input_shape: Shape) -> str | None:
+        if math.prod(input_shape) != self.groups:
+            return None
+        fewer = max((n for n in range(1, self.groups) if self.groups % n == 0), default=0)
+        return _always_beta(self, input_shape, f"write GroupNorm({fewer})" if fewer else "leave it out")
 
 
 class RMSNorm(Normalization):
@@ -229,8 +238,8 @@ class RMSNorm(Normalization):
         return {"gamma": super().parameters(input_shape)["gamma"]}
 
 
-def _always_beta(layer: Normalization, input_shape: Shape, advice: str) -> ShapeError:
-    return ShapeError(
+def _always_beta(layer: Normalization, input_shape: Shape, advice: str) -> str:
+    return (
         f"{layer!r} would normalise single values of its input {input_shape}: the mean of one value is the "
         f"value, its variance is 0, and the output is always β, whatever the input; {advice}"
     )

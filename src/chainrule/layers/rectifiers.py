@@ -6,9 +6,9 @@ PReLU'(0) = α.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
-from chainrule.errors import ArgumentError, describe
 from chainrule.formulas import (
     broadcast_samples,
     exp,
@@ -23,7 +23,7 @@ from chainrule.initializers import Constant, He, Initializer, ScaledNormal
 from chainrule.keywords import teach
 from chainrule.layers.activations import Activation
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.scalars import finite_number
+from chainrule.scalars import check_number
 
 
 class ReLU(Activation):
@@ -130,6 +130,5 @@ class SELU(Activation):
 
 
 def _finite(value: Any, argument: str) -> float:
-    if not finite_number(value):
-        raise ArgumentError(f"{argument} must be a finite number, received {describe(value)}")
-    return value if isinstance(value, int) else float(value)
+    check_number(argument, value, -math.inf)
+    return value if isinstance(value, int) and abs(value) < 2**53 else float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.layers import Layer
 from chainrule.losses.base import PAIRS, Loss
 from chainrule.losses.counts import Poisson
@@ -64,8 +64,8 @@ def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
     if isinstance(value, str):
         if value not in _LOSSES:
             if value.lower() in _OTHER_NAMES:
-                raise ValueError(f"loss {value!r} is unknown: write {_OTHER_NAMES[value.lower()]!r}")
-            raise ValueError(
+                raise ArgumentError(f"loss {value!r} is unknown: write {_OTHER_NAMES[value.lower()]!r}")
+            raise ArgumentError(
                 f"loss {describe(value)} is unknown: write one of {names}, or an object: CrossEntropy()"
             )
         return _LOSSES[value]()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.errors import describe
 from chainrule.formulas import (
     count_features,
     exp,
@@ -21,6 +20,7 @@ from chainrule.formulas import (
 from chainrule.keywords import teach
 from chainrule.layers import Sigmoid, Softmax
 from chainrule.losses.base import PAIRS, Loss
+from chainrule.scalars import check_number
 
 
 @teach()
@@ -96,12 +96,8 @@ class CrossEntropy(Loss):
 
 
 def _check_smoothing(loss: Any) -> None:
-    value = loss.label_smoothing
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-        raise ValueError(
-            f"{type(loss).__name__} label_smoothing must be a number from 0 to below 1, such as 0.1, "
-            f"received {describe(value)}"
-        )
+    name = f"{type(loss).__name__} label_smoothing"
+    check_number(name, loss.label_smoothing, 0, 1, include_low=True, hint="write 0.1")
 
 
 PAIRS.update({Sigmoid: BinaryCrossEntropy, Softmax: CrossEntropy})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.keywords import teach
 from chainrule.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
@@ -104,7 +104,7 @@ class _Monitor:
     def begin(self, context: Context) -> None:
         self.name = self.column or ("validation_loss" if context.validated else "loss")
         if self.name.startswith("validation") and not context.validated:
-            raise ValueError(
+            raise ArgumentError(
                 f"monitor={self.name!r} needs validation data: give fit validation=0.1 or (X_val, y_val), "
                 f"or write {self.without}"
             )
@@ -114,7 +114,7 @@ class _Monitor:
         """Whether the row is better than every one before by more than min_delta; then it is the best."""
         value = getattr(row, self.name)
         if value is None:
-            raise ValueError(
+            raise ArgumentError(
                 f"monitor={self.name!r} has no value: this loss has no classes; write monitor='loss'"
             )
         gain = value - self.value if higher_is_better(self.name) else self.value - value
@@ -179,6 +179,24 @@ class EarlyStopping(Callback):
             self._parameters = {}
 
 
+def checkpoint_path(path: str | os.PathLike[str]) -> str:
+    """The path as text; ArgumentError where "{epoch}" cannot be put into it or `network.save` refuses it."""
+    from chainrule.storage import SUFFIXES
+
+    text = text_path(path)
+    try:
+        made = text.format(epoch=1)
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        raise ArgumentError(
+            "path must be a file name with nothing but {epoch} or {epoch:03} in braces, received "
+            f"{describe(text)} ({type(error).__name__}: {error}); a brace itself is written twice, {{{{"
+        ) from None
+    if Path(made).suffix not in SUFFIXES:
+        endings = " or ".join(SUFFIXES)
+        raise ArgumentError(f"path must be a model file, which ends in {endings}, received {describe(text)}")
+    return text
+
+
 class Checkpoint(Callback):
     """Save the network every `every` epochs; best_only=True: only if the monitored column is the best so far.
 
@@ -195,7 +213,7 @@ class Checkpoint(Callback):
         best_only: bool = False,
         monitor: str | None = None,
     ) -> None:
-        self.path = text_path(path)
+        self.path = checkpoint_path(path)
         self.every = check_count("every", every)
         self.best_only = check_flag("best_only", best_only)
         self._best = _Monitor(monitor)

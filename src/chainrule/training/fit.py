@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.constraints import MaxNorm, constraint_from
-from chainrule.errors import DataError, NonFiniteError, describe
+from chainrule.errors import ArgumentError, DataError, NonFiniteError, describe
 from chainrule.executor import suspect, suspected
 from chainrule.finite import inside_problem
 from chainrule.keywords import teach
@@ -167,7 +167,7 @@ def check_resume(resume: Any) -> None:
     if not isinstance(resume, History):
         raise TypeError(f"resume must be the history that fit returned, received {describe(resume)}")
     if resume.optimizer_state is None:
-        raise ValueError(
+        raise ArgumentError(
             "resume holds no state of an optimizer: give the history that fit returned; one read from a "
             "file, or of a fit that ended in NaN, has none"
         )
@@ -288,7 +288,7 @@ class _Run:
         given = self.optimizer.rates((epoch - 1) * self.steps, self.steps, self.steps, self.epochs)
         rates = np.ascontiguousarray(given, dtype=np.float64)
         if rates.shape != (self.steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
-            raise ValueError(
+            raise ArgumentError(
                 f"{self.optimizer.rate!r} must give {self.steps} finite rates >= 0 for epoch {epoch}, "
                 f"it gave {rates}"
             )

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import told_apart
-from chainrule.errors import MissingExtraError, NonFiniteError, describe
+from chainrule.data.arrays import all_finite
+from chainrule.errors import ArgumentError, MissingExtraError, NonFiniteError, describe
 from chainrule.keywords import teach
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
@@ -86,7 +87,7 @@ def fit_full_batch(
         )
     name = _NAMES.get(method.lower()) if isinstance(method, str) else None
     if name is None:
-        raise ValueError(f"method must be 'L-BFGS-B' or 'CG', received {describe(method)}")
+        raise ArgumentError(f"method must be 'L-BFGS-B' or 'CG', received {describe(method)}")
     try:
         import scipy.optimize  # noqa: F401
     except ImportError:
@@ -95,12 +96,12 @@ def fit_full_batch(
     chosen_loss.check_output(network.layers)
     noisy = told_apart(network.layers)
     if noisy is not None:
-        raise ValueError(
+        raise ArgumentError(
             f"fit_full_batch searches the minimum of one J, and that of {noisy!r} in training is not the one "
             "of its predictions and changes from pass to pass or with the batch: train this network by fit"
         )
     if not any(spec.learned for spec in network.parameter_specs.values()):
-        raise ValueError(
+        raise ArgumentError(
             "fit_full_batch searches the parameters with the lowest J, and the network has none: add a layer "
             "with weights, such as Dense(10)"
         )
@@ -185,7 +186,7 @@ class _Minimisation:
     def value(self, theta: Vector) -> tuple[float, Vector]:
         """J and its gradient; the best so far is kept, and J is ∞ where one of them is not finite."""
         J, gradient = self.objective(theta)
-        if not math.isfinite(J) or not np.isfinite(gradient).all():
+        if not math.isfinite(J) or not all_finite(gradient):
             return math.inf, np.zeros_like(theta)
         if self.best > J:
             self.best, self.theta = J, theta.copy()

@@ -14,8 +14,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+<<<<<<< HEAD
 from chainrule.errors import FileError, MissingExtraError
 from chainrule.files import read_text, write_text, write_whole
+=======
+from chainrule.errors import ArgumentError, FileError, MissingExtraError, describe
+from chainrule.files import write_whole
+>>>>>>> work-j
 from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
 from chainrule.training.curves import Panel, draw_panels, epoch_ticks
@@ -84,7 +89,7 @@ class History:
     def column(self, name: str) -> list[Any]:
         """One column as a list. Raises ValueError that lists the columns."""
         if name not in COLUMNS:
-            raise ValueError(f"history has no column {name!r}: write one of {', '.join(COLUMNS)}")
+            raise ArgumentError(f"history has no column {describe(name)}: write one of {', '.join(COLUMNS)}")
         return [getattr(row, name) for row in self.rows]
 
     @property
@@ -140,7 +145,7 @@ class History:
         values = zip(self.column(column), self.rows, strict=True)
         scored = [(sign * value, row) for value, row in values if value is not None]
         if not scored:
-            raise ValueError(f"the history holds no value in column {column!r}")
+            raise ArgumentError(f"the history holds no value in column {column!r}")
         return min(scored, key=lambda pair: pair[0])[1]
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import describe
+from chainrule.errors import ArgumentError, describe
 from chainrule.keywords import teach
 from chainrule.scalars import check_flag, check_number
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
@@ -95,7 +95,7 @@ class SGD(Optimizer):
         check_number("momentum", self.momentum, high=1.0, include_low=True)
         check_flag("nesterov", self.nesterov)
         if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov=True needs momentum: write SGD(rate, momentum=0.9, nesterov=True)")
+            raise ArgumentError("nesterov=True needs momentum: write SGD(rate, momentum=0.9, nesterov=True)")
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -227,12 +227,12 @@ def optimizer_from(value: Optimizer | str | None) -> Optimizer:
         cls = optimizers.get(value.lower())
         if cls is None and value.lower() in FULL_BATCH:
             method = "CG" if value.lower() == "cg" else "L-BFGS-B"
-            raise ValueError(
+            raise ArgumentError(
                 f"optimizer {value!r} takes all samples at once: write fit_full_batch(network, X, y, "
                 f"method={method!r})"
             )
         if cls is None:
-            raise ValueError(
+            raise ArgumentError(
                 f"optimizer {describe(value)} is unknown: write one of {names}, or an object: Adam(1e-3)"
             )
         return cls()

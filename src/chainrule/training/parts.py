@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.data.split import stratified_choice
-from chainrule.errors import DataError, describe
+from chainrule.errors import ArgumentError, DataError, describe
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.scalars import check_number
@@ -87,7 +87,7 @@ def prepare(
 
 def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Part:
     if len(validation) not in (2, 3):
-        raise ValueError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
+        raise ArgumentError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
     form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
     X = check_inputs(validation[0], network.input_shape, argument="validation X", **form)
     X = _as(network.dtype, X)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.errors import ArgumentError
 from chainrule.keywords import teach
 from chainrule.scalars import check_count, check_number
 
@@ -112,7 +113,7 @@ class CosineDecay(Schedule):
     def rates(self, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> Rates:
         span = epochs if self.epochs is None else self.epochs
         if span <= self.warmup_epochs:
-            raise ValueError(
+            raise ArgumentError(
                 f"warmup_epochs={self.warmup_epochs} leaves no epoch for the cosine when epochs={span}: "
                 "write fewer warm-up epochs or more epochs"
             )
