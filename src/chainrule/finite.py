@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chainrule.network import Network
 
 Array = NDArray[Any]
+_SCALED = "X and the parameters"
 _PIECE = 256  # samples whose losses are looked at together in search of the first that is not finite
 
 
@@ -106,16 +107,30 @@ def check_loss(
             a = network.executor().predict(network, X)
             check_output(network, X, a, "loss")
             problem = _loss_problem(network, X, y, loss, weights, data)
-    else:
-        problem = _penalty_problem(data, penalty)
-    raise _refusal("loss", problem)
+            wide = network.dtype == np.float32 and _tried(
+                lambda: math.isfinite(_loss_in_float64(network, X, y, loss, weights))
+            )
+        raise _refusal("loss", problem, wide, _larger_of(a, y))
+    raise _refusal("loss", _penalty_problem(data, penalty))
+
+
+def _loss_in_float64(network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+    wide = network.copy(dtype="float64")
+    return wide.executor().loss(wide, X, y, loss, weights)
+
+
+def _larger_of(a: Array, y: Array) -> str:
+    """What to scale where outputs and a loss do not go together: the targets where they are the larger."""
+    with quiet():
+        largest = [float(np.abs(rows).max(initial=0)) for rows in (np.asarray(a), np.asarray(y))]
+    return "y" if largest[1] > max(1.0, largest[0]) else _SCALED  # labels are 0 and 1
 
 
 def check_step(
-    network: Network, step: Step, run: Callable[[Network], Step], parts: Sequence[slice] = ()
+    network: Network, step: Step, y: Array, run: Callable[[Network], Step], parts: Sequence[slice] = ()
 ) -> None:
-    """NonFiniteError where a number of the step is not finite; `run` repeats the step in another network;
-    parts: as of `check_inside`.
+    """NonFiniteError where a number of the step is not finite; y: the targets, `run` repeats the step in
+    another network; parts: as of `check_inside`.
     """
     problem = next(_problems(network, step), None)
     if problem is None:
@@ -127,7 +142,9 @@ def check_step(
     if network.dtype == np.float32 and all(map(all_finite, network.parameters.values())):
         with quiet():
             wide = _tried(lambda: next(_problems(network, run(network.copy(dtype="float64"))), None) is None)
-    raise _refusal("backpropagate", problem, bool(wide))
+    a = step.activations[str(network.layers[-1].name)]
+    scaled = _larger_of(a, y) if all_finite(a) and not math.isfinite(step.data_loss) else _SCALED
+    raise _refusal("backpropagate", problem, bool(wide), scaled)
 
 
 def check_samples(call: str, rows: Array, what: str) -> None:
@@ -216,9 +233,9 @@ def _tried(question: Callable[[], bool]) -> bool:
         return False
 
 
-def _refusal(call: str, problem: str, wide: bool = False) -> NonFiniteError:
+def _refusal(call: str, problem: str, wide: bool = False, scaled: str = _SCALED) -> NonFiniteError:
     double = "write network.copy(dtype='float64'), whose range holds it, or " if wide else ""
     return NonFiniteError(
-        f"{call}: {problem}; {double}scale X and the parameters (diagnose(network, X, y) looks for the "
+        f"{call}: {problem}; {double}scale {scaled} (diagnose(network, X, y) looks for the "
         f"cause); {call}(..., allow_nonfinite=True) gives the numbers as they are"
     )

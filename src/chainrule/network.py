@@ -331,7 +331,7 @@ class Network:
         with quiet(), suspected() as parts:
             step = run(self, *problem)
             if not allowed:
-                check_step(self, step, lambda other: run(other, *problem), parts)
+                check_step(self, step, targets, lambda other: run(other, *problem), parts)
         return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
 
     @teach("network.loss(X, y), and the others by name")

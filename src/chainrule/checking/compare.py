@@ -5,7 +5,7 @@ what verdict.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -91,10 +91,11 @@ class Point:
             copy.flat[index] += t
             return {**self.values, name: copy}
 
-        analytic = float(self.gradients[name].flat[index])
-        blur = [abs(float(g[name].flat[index]) - analytic) for g in self.shaken_gradients]
+        def derivative(gradients: Mapping[str, Array]) -> float:
+            return float(gradients[name].flat[index])
+
         largest = LARGEST_STEP * max(abs(own), self.sizes[name], 1.0)
-        return self._probe(moved, analytic, blur, STEP * float(self.spreads[name].flat[index]), largest)
+        return self._probe(moved, derivative, STEP * float(self.spreads[name].flat[index]), largest)
 
     def direction(self, names: list[str], rng: np.random.Generator) -> Probe:
         """Along a random direction through all entries of the named arrays, each in proportion to its
@@ -108,9 +109,7 @@ class Point:
         def derivative(gradients: Mapping[str, Array]) -> float:
             return sum(float(np.vdot(gradients[name], v)) for name, v in along.items())
 
-        analytic = derivative(self.gradients)
-        blur = [abs(derivative(gradients) - analytic) for gradients in self.shaken_gradients]
-        return self._probe(moved, analytic, blur, DIRECTION_STEP, LARGEST_STEP)
+        return self._probe(moved, derivative, DIRECTION_STEP, LARGEST_STEP)
 
     def _branches_at(self, values: Values) -> list[Array]:
         if values is not self.values:
@@ -119,7 +118,16 @@ class Point:
             self._branches = self.evaluator.branches(values)
         return self._branches
 
-    def _probe(self, moved: Any, analytic: float, blur: list[float], step: float, largest: float) -> Probe:
+    def _probe(
+        self,
+        moved: Callable[[float], Values],
+        derivative: Callable[[Mapping[str, Array]], float],
+        step: float,
+        largest: float,
+    ) -> Probe:
+        analytic = derivative(self.gradients)
+        blur = [abs(derivative(gradients) - analytic) for gradients in self.shaken_gradients]
+
         def same_branches(h: float) -> bool:
             here = self._branches_at(self.values)
             return all(_same(self._branches_at(moved(t)), here) for t in (-2 * h, -h, h, 2 * h))
@@ -129,6 +137,7 @@ class Point:
             lambda t: self.evaluator.loss(moved(t)),
             same_branches,
             analytic,
+            slope=lambda t: derivative(self.evaluator.loss_and_gradients(moved(t))[1]),
             noise=self.noise,
             blur=2 * max(blur, default=0.0),
             step=first,

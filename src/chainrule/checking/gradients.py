@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import reference
 from chainrule.architecture import leaves
-from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries, compare
+from chainrule.checking.compare import ALL_AT_ONCE, TOLERANCE, Comparison, Direction, Entries, compare
 from chainrule.checking.evaluators import NativeEvaluator, ReferenceEvaluator, native_available
 from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
@@ -19,6 +19,7 @@ from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, describe
 from chainrule.finite import quiet
 from chainrule.keywords import teach
+from chainrule.layers import Layer
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, training_size_from
@@ -101,6 +102,8 @@ def check_gradients(
     found = _diagnose(evaluator, X, tolerance, seed)
     if native and not found:
         found = _kernels(evaluator)
+    if not found:
+        found = ["every formula that can be judged by itself at the numbers it sees here is right"]
     return replace(report, diagnosis=(*report.diagnosis, *found))
 
 
@@ -117,7 +120,7 @@ def _refuse_overflow(evaluator: ReferenceEvaluator) -> None:
     bad = next((name for name, array in found.items() if not all_finite(array)), None)
     if bad is not None:
         raise NonFiniteError(
-            f"check_gradients: {bad} is NaN or infinite at this point, in float64: scale X and the "
+            f"check_gradients: {bad} is NaN or infinite at this point, in float64: scale X, y or the "
             "parameters; diagnose(net, X, y) looks for the cause"
         )
 
@@ -127,6 +130,7 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
     network.
     """
     network, found = evaluator.network, []
+    hidden: list[tuple[Layer, tuple[int, ...]]] = []
     passes = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
     for one in reference.leaf_passes(passes):
         layer, shape, own = one.layer, one.x.shape[:-1], network.layer_parameters(one.layer)
@@ -137,10 +141,9 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
         except ShapeError as error:
             found.append(f"{layer.name}: {error}")
             continue
-        for record in report.wrong:
-            formula = "delta" if record.name == "delta" else f"gradients()[{record.name!r}]"
-            if record.name != "everything":
-                found.append(f"{layer.name}: the formula {type(layer).__name__}.{formula} is wrong")
+        found += _wrong_formulas(layer, report)
+        if any(record.kind == "cannot tell" for record in report.parameters):
+            hidden.append((layer, shape))
     columns = reference.target_columns(evaluator.targets, network, np.float64)
     targets = reference.to_rows(evaluator.chosen.prepared(columns))
     pair = reference.is_pair(network.layers[-1], evaluator.chosen)
@@ -155,7 +158,16 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
             values = network.parameters[name]
             if check_penalty(evaluator.penalty, values, evaluator.training_size, tolerance=tolerance).wrong:
                 found.append(f"the formula {type(evaluator.penalty).__name__}.gradient is wrong")
+    if not found:  # at numbers of an ordinary size rounding hides nothing
+        for layer, shape in hidden:
+            found += _wrong_formulas(layer, check_layer(layer, shape, tolerance=tolerance, seed=seed))
     return found
+
+
+def _wrong_formulas(layer: Layer, report: GradientReport) -> list[str]:
+    names = [record.name for record in report.wrong if record.name != ALL_AT_ONCE]
+    formulas = [name if name == "delta" else f"gradients()[{name!r}]" for name in names]
+    return [f"{layer.name}: the formula {type(layer).__name__}.{own} is wrong" for own in formulas]
 
 
 def _loss_record(evaluator: ReferenceEvaluator, comparison: Comparison) -> tuple[ParameterCheck, ...]:

@@ -5,7 +5,7 @@
 The first h follows from the spread of the numbers that move. Where formula and difference agree to the
 tolerance, four values of J settle the matter. Where rounding hides the derivative, h grows; where the two
 disagree, h shrinks, and five explanations are told apart: a kink within reach (the branches taken at ±h, ±2h
-differ, or the slope jumps however small h is), curvature, rounding (the floor noise / h), a J that is not
+differ, or the slope jumps however small h is, or the formula turns nearer than any h), curvature, rounding (the floor noise / h), a J that is not
 finite, and, if none of them, a wrong formula. "Wrong" is said only where two steps agree with each other
 against the formula, and the smallest step whose rounding still lets that be seen agrees with them: J may turn
 within a coarse step and look straight from outside.
@@ -30,6 +30,9 @@ CONFIRMED = 0.5  # the smallest step has rounding of its own: its estimate may b
 # A J that is the same number everywhere may have swallowed a change on its way (1e-9 added to 10¹⁰). What a
 # formula must promise, relative to J, before it is called wrong for that; 5e-13 was seen swallowed.
 SWALLOWED = 2.0**-30
+# So near to 0, as a part of h, a formula that is right at 0 has not turned yet, however narrow a cone it stands
+# in; one that is wrong at exactly 0 alone has.
+NEAREST = 2.0**-900
 # A derivative is compared where rounding leaves it four digits. With fewer, a formula that is wrong by a
 # thousandth would pass for right.
 DIGITS = 1e-4
@@ -79,7 +82,9 @@ class _Search:
         blur: float,
         step: float,
         tolerance: float,
+        slope: Callable[[float], float] | None,
     ) -> None:
+        self.slope = slope
         self.loss, self.same_branches, self.analytic = loss, same_branches, analytic
         self.noise, self.blur, self.first, self.tolerance = noise, blur, step, tolerance
         self.at_zero = loss(0.0)
@@ -158,6 +163,32 @@ class _Search:
                 return False
         return True
 
+    def judged(self, number: int) -> Probe | None:
+        """ "wrong" where this step and the next larger one accuse the formula and the smallest one confirms it;
+        "kink" where J turns so near to 0 that no step gets clear of it.
+        """
+        if not (self.accuses(number + 1) and self.confirmed(number)):
+            return None
+        best = min((stage for stage in self.stages.values() if stage), key=lambda stage: stage.explained)
+        return self.found("kink" if self.turns_within(number) else "wrong", best)
+
+    def turns_within(self, number: int) -> bool:
+        """Whether the formula at ±h differs from itself at 0 as much as the differences do.
+
+        The L2 norm of numbers of 1e-17 is a cone whose tip lies 1e-17 away: where the even parts of several
+        cancel, two steps agree on a slope of 0. A formula that is wrong is as wrong at ±h.
+        """
+        stage = self.at(number)
+        if self.slope is None or stage is None:
+            return False
+
+        def change(h: float) -> float:
+            assert self.slope is not None
+            return max(abs(self.slope(t) - self.analytic) for t in (h, -h))
+
+        least = CONFIRMED * stage.difference
+        return change(stage.step) > least and change(NEAREST * stage.step) < least  # NaN is neither
+
 
 def probe(
     loss: Callable[[float], float],
@@ -169,15 +200,16 @@ def probe(
     tolerance: float,
     blur: float = 0.0,
     largest: float | None = None,
+    slope: Callable[[float], float] | None = None,
 ) -> Probe:
     """Compare `analytic` with the derivative of `loss` at 0.
 
     loss(t): J at distance t along the direction. same_branches(h): whether the same branches are taken at ±h
     and ±2h as at 0. noise: rounding error of J. blur: of `analytic`. step: the first h. largest:
     how far h may grow where rounding hides the derivative, 64 times the first unless given. tolerance:
-    accepted relative error.
+    accepted relative error. slope(t): the formula at distance t.
     """
-    search = _Search(loss, same_branches, analytic, noise, blur, step, tolerance)
+    search = _Search(loss, same_branches, analytic, noise, blur, step, tolerance, slope)
     larger = 2 if largest is None else max(0, round(math.log(largest / step, FACTOR)))
     if not math.isfinite(search.at_zero) or not math.isfinite(analytic):
         return Probe("unclear", analytic, math.nan, math.nan, step, False, "overflow")
@@ -213,10 +245,10 @@ def _larger(search: _Search, most: int) -> Probe:
                     break
                 if search.agrees(between) and search.resolves(between):
                     return search.found("ok", between)
-                if search.accuses(lower) and search.confirmed(lower - 1):
-                    return search.found("wrong", _best(search))
-            if search.accuses(number + 1) and search.confirmed(number):
-                return search.found("wrong", _best(search))
+                if judged := search.judged(lower - 1):
+                    return judged
+            if judged := search.judged(number):
+                return judged
             break
         if search.agrees(stage) and search.resolves(stage):
             return search.found("ok", stage)
@@ -245,14 +277,9 @@ def _smaller(search: _Search) -> Probe:
                 return search.found("ok", stage, sensitive=False, cause="rounding")
             continue
         smallest = min(smallest, stage.difference)
-        if number < 0 and search.accuses(number + 1) and search.confirmed(number):
-            return search.found("wrong", _best(search))
+        if number < 0 and (judged := search.judged(number)):
+            return judged
     return _conclude(search)
-
-
-def _best(search: _Search) -> _Stage:
-    """Of the steps compared, the one whose own error is smallest."""
-    return min((stage for stage in search.stages.values() if stage), key=lambda stage: stage.explained)
 
 
 def _conclude(search: _Search) -> Probe:

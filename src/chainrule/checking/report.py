@@ -63,7 +63,8 @@ class ParameterCheck:
 
 @dataclass(frozen=True, repr=False)
 class GradientReport:
-    """True where no formula was found wrong and at least one could be checked.
+    """True where no formula was found wrong and at least one could be checked; `outcome` and the first line
+    say how many could not be.
 
     parameters: the records. relative_difference: ‖n - g‖ / ‖n + g‖ over all compared entries (Ng's rule of
     thumb: below 1e-9). loss: J at the point. computed_by: "native" or "reference". diagnosis: where a wrong
@@ -87,6 +88,14 @@ class GradientReport:
     def ok(self) -> bool:
         """No record is WRONG, and at least one is ok."""
         return not self.wrong and any(record.kind == "ok" for record in self.parameters)
+
+    @property
+    def outcome(self) -> str:
+        """ "ok", "ok, 2 of 9 arrays not judged", "WRONG" or "nothing could be checked"."""
+        if not self.ok:
+            return "WRONG" if self.wrong else "nothing could be checked"
+        hidden = sum(record.kind in UNDECIDED for record in self.parameters)
+        return f"ok, {hidden} of {len(self.parameters)} arrays not judged" if hidden else "ok"
 
     def __bool__(self) -> bool:
         return self.ok
@@ -136,7 +145,7 @@ class GradientReport:
         return text_table(self._rows(), right=(2, 3, 4, 6, 7))
 
     def _headline(self) -> str:
-        return f"{self.title}: {'ok' if self.ok else 'WRONG' if self.wrong else 'nothing could be checked'}"
+        return f"{self.title}: {self.outcome}"
 
     def _foot(self) -> list[str]:
         lines = []

@@ -186,7 +186,8 @@ def passes_check(network: Network, problem: Problem, loss: Loss, penalty: Penalt
     report = check_gradients(network, X, y, loss=loss, penalty=penalty)
     if report.ok:
         by = "compiled kernels" if report.computed_by == "native" else "formulas"
-        tell(f"{report.title}: ok, relative difference {report.relative_difference:.1e} (float64, {by})")
+        difference = f"relative difference {report.relative_difference:.1e} (float64, {by})"
+        tell(f"{report.title}: {report.outcome}, {difference}")
     else:
         tell(report)
     return not report.wrong
