@@ -180,14 +180,10 @@ def test_a_function_uses_every_value_rightly_or_refuses_it_in_words(name: str) -
             lambda: cr.fit(small(), X, [0, 1] * 3, class_weight={0: HUGE}),
             "class_weight of 0 must be finite .* 401",
         ),
-<<<<<<< HEAD
         (
             lambda: Standardizer.from_json({"mean": [HUGE], "scale": [1]}),
             "mean and scale must be as many numbers",
         ),
-=======
-        (lambda: Standardizer.from_json({"mean": [HUGE], "scale": [1]}), "must be as many numbers"),
->>>>>>> work-j
     ],
 )
 def test_what_is_refused_is_named(make: Callable[[], Any], message: str) -> None:

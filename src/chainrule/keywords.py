@@ -9,12 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chainrule.foreign import KNOWN, advice_for, answer
-<<<<<<< HEAD
-from chainrule.foreign.words import Advice, by_name, of_value
-
-__all__ = ["by_name", "teach"]
-=======
->>>>>>> work-j
+from chainrule.foreign.words import Advice, of_value
 
 F = TypeVar("F", bound=Callable[..., Any])
 

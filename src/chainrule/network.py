@@ -59,12 +59,7 @@ class Network:
     """
 
     history: Any = None  # of the last fit
-<<<<<<< HEAD
     preparation: Preparation | None = None  # how inputs were prepared, for whoever predicts; copied and saved
-=======
-    # How inputs were prepared, for whoever predicts; kept by copy and save.
-    preparation: Preparation | None = None
->>>>>>> work-j
 
     @teach("Network([...], input_shape=784)")
     def __init__(

@@ -46,13 +46,8 @@ def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
             raise FileError(
                 f"{arguments.model}: needs an input_shape to be checked, such as input_shape = [28, 28, 1]"
             )
-<<<<<<< HEAD
         check_network(layers, input_shape, arguments.samples, arguments.model)
-        network = Network(layers, input_shape=input_shape, seed=arguments.seed)
-=======
-        check_memory(layers, input_shape, arguments.samples, arguments.model)
         network = Network(layers, input_shape=input_shape, seed=arguments.seed, dtype="float64")
->>>>>>> work-j
     else:
         network, _ = open_run(arguments.model)
         check_network(list(network.layers), network.input_shape, arguments.samples, arguments.model)

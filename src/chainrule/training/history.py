@@ -14,13 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from chainrule.errors import FileError, MissingExtraError
-from chainrule.files import read_text, write_text, write_whole
-=======
 from chainrule.errors import ArgumentError, FileError, MissingExtraError, describe
-from chainrule.files import write_whole
->>>>>>> work-j
+from chainrule.files import read_text, write_text, write_whole
 from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
 from chainrule.training.curves import Panel, draw_panels, epoch_ticks
