@@ -108,6 +108,7 @@ from chainrule.losses import (
 )
 from chainrule.network import Network, load
 from chainrule.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.shown import clipped
 from chainrule.step import Step
 from chainrule.version import __version__
 
@@ -268,7 +269,7 @@ def __getattr__(name: str) -> Any:
         return value
     same = next((f"chainrule.{own}" for own in __all__ if own.lower() == name.lower()), "")
     advice = answer(NAMES.get(name, same))
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}{advice}", name=name)
+    raise AttributeError(f"module 'chainrule' has no attribute {clipped(repr(name))}{advice}", name=name)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.formulas.grid import Grid
 from chainrule.initializers import Given, Glorot, Initializer
-from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
+from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential, Softmax
 from chainrule.memory import check_memory, check_sample
 from chainrule.scalars import check_held, entries
 
@@ -128,6 +128,16 @@ def check_layers_held(layers: Iterable[Layer], dtype: Any) -> None:
                 article = "an" if name[0] in "aeiou" else "a"
                 own = f"{layer.name} = {layer!r}"
                 check_held(f"{article} {name}", float(value), dtype, own, positive=name == "epsilon")
+
+
+def refuse_constant(built: Architecture) -> None:
+    """ShapeError in a new network for a softmax over one value; one in a file is loaded as it was."""
+    for layer in leaves(built.layers):
+        if isinstance(layer, Softmax) and built.shapes[str(layer.name)][-1] == 1:
+            raise ShapeError(
+                f"{layer.name} = {layer!r} is over a single value, and its output is always 1, whatever the "
+                "input; write Sigmoid(), or Dense(2) in front of it"
+            )
 
 
 def told_apart(layers: Iterable[Layer]) -> Layer | None:

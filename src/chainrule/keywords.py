@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from chainrule.foreign import KNOWN, advice_for, answer
 from chainrule.foreign.words import by_name
+from chainrule.shown import clipped
 
 __all__ = ["by_name", "teach"]
 
@@ -53,7 +54,7 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         if unknown is not None:
             bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
             words = advice_for(bases)
-            raise TypeError(f"{name}() has no argument {unknown!r}{_answer(unknown, known, words)}")
+            raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{_answer(unknown, known, words)}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
             raise TypeError(f"{taken}; write {positions}")

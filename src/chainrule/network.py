@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import INPUT, all_layers, architecture, drawn_parameters
+from chainrule.architecture import INPUT, all_layers, architecture, drawn_parameters, refuse_constant
 from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
 from chainrule.data.preparation import Preparation
 from chainrule.errors import DataError, FileError, ShapeError, describe
@@ -32,6 +32,7 @@ from chainrule.parameters import Parameters, check_named, dtype_from
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
 from chainrule.scalars import check_flag, entries, text_path
+from chainrule.shown import clipped, shown
 from chainrule.step import Step
 from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
@@ -75,6 +76,7 @@ class Network:
     ) -> None:
         self._build(layers, input_shape, dtype, name)
         self.reinitialise(seed)
+        refuse_constant(self._architecture)
 
     def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
         self._architecture = architecture(layers, input_shape)
@@ -393,7 +395,7 @@ class Network:
     def summary(self) -> str:
         """An aligned table: name, layer, output shape, number of parameters."""
         rows = summary_rows(self)
-        title = f"{self.name}\n" if self.name else ""
+        title = f"{shown(self.name)}\n" if self.name else ""
         return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)))
 
     def __repr__(self) -> str:
@@ -412,7 +414,9 @@ class Network:
 
         def __getattr__(self, name: str) -> Any:
             advice = answer(METHODS.get(name, ""))
-            raise AttributeError(f"a network has no attribute {name!r}{advice}", name=name, obj=self)
+            raise AttributeError(
+                f"a network has no attribute {clipped(repr(name))}{advice}", name=name, obj=self
+            )
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.layers import Parameter
+from chainrule.shown import clipped
 from chainrule.tables import text_table
 
 Array = NDArray[Any]
@@ -119,7 +120,7 @@ class Parameters(Mapping[str, Array]):
         same = [own for own in self._specs if own.lower() == str(name).lower()]
         close = same or difflib.get_close_matches(str(name), self._specs, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self._specs) or 'none'}"
-        return f"the network has no parameter {name!r}; {hint}"
+        return f"the network has no parameter {clipped(repr(name))}; {hint}"
 
     def __repr__(self) -> str:
         if not self._specs:

@@ -82,7 +82,7 @@ def check_held(what: str, value: float, dtype: Any, owner: object, *, positive: 
     if not np.isfinite(held) or (positive and value > 0 and held == 0):
         raise ArgumentError(
             f"{owner}: {what} of {float(value):g} becomes {float(held):g} in {np.dtype(dtype)}; "
-            "write dtype='float64' in Network"
+            "write dtype='float64' in Network, or --precision float64 on the command line"
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from chainrule.norms import norm
+from chainrule.shown import clipped
 from chainrule.tables import html_table, text_table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Arrays(Mapping[str, Array]):
             hint = (
                 f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self._arrays) or 'none'}"
             )
-            raise KeyError(f"there is no array {name!r}; {hint}")
+            raise KeyError(f"there is no array {clipped(repr(name))}; {hint}")
         return self._arrays[name]
 
     def __contains__(self, name: object) -> bool:

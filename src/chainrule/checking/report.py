@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.errors import ChainruleError
+from chainrule.shown import clipped
 from chainrule.tables import html_table, text_table
 
 Kind = Literal["ok", "WRONG", "cannot tell", "not checkable"]
@@ -105,7 +106,7 @@ class GradientReport:
         for record in self.parameters:
             if record.name == name:
                 return record
-        raise KeyError(f"{name!r} was not checked; there are {', '.join(r.name for r in self.parameters)}")
+        raise KeyError(f"{clipped(repr(name))} was not checked; there are {', '.join(r.name for r in self.parameters)}")
 
     def raise_if_wrong(self) -> None:
         """GradientError with the table, unless the check passed."""

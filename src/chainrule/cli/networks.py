@@ -71,8 +71,7 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # editors on Windows write a mark
     except FileNotFoundError:
         raise FileError(f"{path}: no such file") from None
     except OSError as error:
