@@ -54,7 +54,8 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         if unknown is not None:
             bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
             words = advice_for(bases)
-            raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{_answer(unknown, known, words)}")
+            said = _answer(unknown, known, words)
+            raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
             raise TypeError(f"{taken}; write {positions}")

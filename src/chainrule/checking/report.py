@@ -106,7 +106,9 @@ class GradientReport:
         for record in self.parameters:
             if record.name == name:
                 return record
-        raise KeyError(f"{clipped(repr(name))} was not checked; there are {', '.join(r.name for r in self.parameters)}")
+        raise KeyError(
+            f"{clipped(repr(name))} was not checked; there are {', '.join(r.name for r in self.parameters)}"
+        )
 
     def raise_if_wrong(self) -> None:
         """GradientError with the table, unless the check passed."""
