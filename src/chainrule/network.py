@@ -60,9 +60,8 @@ class Network:
     """
 
     history: Any = None  # of the last fit
-    preparation: Preparation | None = (
-        None  # how inputs were prepared, for whoever predicts; kept by copy and save
-    )
+    # How inputs were prepared, for whoever predicts; kept by copy and save.
+    preparation: Preparation | None = None
 
     @teach("Network([...], input_shape=784)")
     def __init__(
@@ -378,9 +377,7 @@ class Network:
 
     # -- files -----------------------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write layers, parameters, classes and preparation to a file: .npz, or .safetensors (needs the extra
-        `save`).
-        """
+        """Layers, parameters, classes, preparation as .npz, or as .safetensors (needs the extra `save`)."""
         from chainrule import storage
 
         storage.save(self, text_path(path))
@@ -414,9 +411,8 @@ class Network:
 
         def __getattr__(self, name: str) -> Any:
             advice = answer(METHODS.get(name, ""))
-            raise AttributeError(
-                f"a network has no attribute {clipped(repr(name))}{advice}", name=name, obj=self
-            )
+            said = f"a network has no attribute {clipped(repr(name))}{advice}"
+            raise AttributeError(said, name=name, obj=self)
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")
