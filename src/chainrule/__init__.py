@@ -108,6 +108,7 @@ from chainrule.losses import (
 )
 from chainrule.network import Network, load
 from chainrule.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.shown import clipped
 from chainrule.step import Step
 from chainrule.version import __version__
 
@@ -270,7 +271,7 @@ def __getattr__(name: str) -> Any:
     advice = answer(
         NAMES.get(name, f"chainrule.{same}{_kind(same) if name.islower() else ''}" if same else "")
     )
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}{advice}", name=name)
+    raise AttributeError(f"module 'chainrule' has no attribute {clipped(repr(name))}{advice}", name=name)
 
 
 def _kind(own: str) -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from chainrule.cli import main
+
+def run() -> int:
+    """The command line; Ctrl-C while it is still being loaded ends it with a line, too."""
+    try:
+        from chainrule.cli import main
+
+        return main()
+    except KeyboardInterrupt:
+        print("chainrule: interrupted", file=sys.stderr)
+        return 130
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -19,7 +19,6 @@ from chainrule.errors import ArgumentError, ShapeError, describe
 from chainrule.formulas.grid import Grid
 from chainrule.initializers import Given, Glorot, Initializer
 from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
-from chainrule.layers.normalization import Normalization
 from chainrule.memory import check_memory, check_sample
 from chainrule.scalars import check_held, entries
 
@@ -110,7 +109,7 @@ class _Building:
             else:
                 output = _ask(layer.output_shape, shape, place, self.shapes)
                 self.add_parameters(layer, shape, place)
-            why = layer.constant(shape) if isinstance(layer, Normalization) else None
+            why = layer.constant(shape)
             if why is not None:
                 self.constant[str(layer.name)] = f"{place}: {why} ({_way(self.shapes)})"
             if not isinstance(output, tuple) or not all(

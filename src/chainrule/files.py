@@ -33,6 +33,7 @@ Write = Callable[[BinaryIO], object]
 # its writer lives cannot be seen from here, and writing to a file renews its time.
 STALE_SECONDS = 86400.0
 LONGEST_TEXT = 2**28  # bytes of a text that is read at once: a report, a history, a description
+READER_SECONDS = 10.0  # for a pipe to be written to
 _PART = re.compile(
     r"\.chainrule-(?:(?P<host>[0-9a-f]{12})-(?P<pid>\d+)-(?P<began>\d+)-[0-9a-f]{8}|[0-9a-f]{16})"
 )
@@ -216,13 +217,30 @@ def _place(target: Path) -> _Place | int:
 def _pour(place: int | Path, write: Write) -> None:
     """Into what is no file: everything is made first, so that an error in making it writes nothing."""
     content = io.BytesIO()  # some formats seek while they are written
-    with open(place, "wb") as stream:
+    with open(place, "wb", opener=_with_a_reader) as stream:
         write(content)
         for own in (sys.stdout, sys.stderr):  # what was printed before comes before
             if own is not None:
                 own.flush()
         stream.write(content.getbuffer())
         stream.flush()
+
+
+def _with_a_reader(path: str, flags: int) -> int:
+    """A pipe that nobody reads would keep `open` for ever: its reader is waited for a while."""
+    until = time.monotonic() + READER_SECONDS
+    while True:
+        try:
+            found = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() >= until:
+                raise OSError(error.errno, "nobody reads this pipe: start its reader first") from None
+            time.sleep(0.02)
+        else:
+            os.set_blocking(found, True)
+            return found
 
 
 def _replace(place: _Place, write: Write) -> None:

@@ -121,9 +121,11 @@ def _loss_in_float64(network: Network, X: Array, y: Array, loss: Loss, weights: 
 
 def _larger_of(a: Array, y: Array) -> str:
     """What to scale where outputs and a loss do not go together: the targets where they are the larger."""
+    if np.asarray(y).dtype.kind != "f":  # numbers of classes
+        return _SCALED
     with quiet():
         largest = [float(np.abs(rows).max(initial=0)) for rows in (np.asarray(a), np.asarray(y))]
-    return "y" if largest[1] > max(1.0, largest[0]) else _SCALED  # labels are 0 and 1
+    return "y" if largest[1] > max(1.0, largest[0]) else _SCALED  # 0 and 1 are labels
 
 
 def check_step(

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from chainrule.foreign import KNOWN, advice_for, answer
 from chainrule.foreign.words import Advice, of_value
+from chainrule.shown import clipped
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +53,7 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
             bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
             words = advice_for(bases)
             said = _answer(unknown, kwargs[unknown], known, words)
-            raise TypeError(f"{name}() has no argument {unknown!r}{said}")
+            raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
             raise TypeError(f"{taken}; write {positions}")

@@ -32,6 +32,7 @@ from chainrule.parameters import Parameters, check_named, dtype_from
 from chainrule.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.per_sample import Samples, pass_of
 from chainrule.scalars import check_flag, entries, text_path
+from chainrule.shown import clipped, shown
 from chainrule.step import Step
 from chainrule.summary import summary_rows
 from chainrule.tables import Text, html_table, text_table
@@ -393,7 +394,7 @@ class Network:
     def summary(self) -> str:
         """An aligned table: name, layer, output shape, number of parameters."""
         rows = summary_rows(self)
-        title = f"{self.name}\n" if self.name else ""
+        title = f"{shown(self.name)}\n" if self.name else ""
         return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)))
 
     def __repr__(self) -> str:
@@ -412,7 +413,8 @@ class Network:
 
         def __getattr__(self, name: str) -> Any:
             advice = answer(METHODS.get(name, ""))
-            raise AttributeError(f"a network has no attribute {name!r}{advice}", name=name, obj=self)
+            said = f"a network has no attribute {clipped(repr(name))}{advice}"
+            raise AttributeError(said, name=name, obj=self)
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")

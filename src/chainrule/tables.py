@@ -6,6 +6,8 @@ import html
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from chainrule.shown import shown
+
 Row = Sequence[str]
 
 
@@ -29,7 +31,7 @@ def text_table(rows: Iterable[Row], right: Iterable[int] = (), rule_after: Itera
     """Columns two spaces apart; the columns in `right` are aligned right, a rule follows the rows in
     `rule_after`.
     """
-    cells = [list(row) for row in rows]
+    cells = [[shown(cell) for cell in row] for row in rows]
     to_the_right = set(right)
     widths = [max(cell_width(row[column]) for row in cells) for column in range(len(cells[0]))]
     rule, lines = "─" * (sum(widths) + 2 * (len(widths) - 1)), []
@@ -56,11 +58,11 @@ def html_table(rows: Sequence[Row], right: Iterable[int] = (), caption: str = ""
 
     def line(row: Row, tag: str) -> str:
         cells = (
-            f'<{tag} style="text-align:{side(column)}">{html.escape(cell)}</{tag}>'
+            f'<{tag} style="text-align:{side(column)}">{html.escape(shown(cell))}</{tag}>'
             for column, cell in enumerate(row)
         )
         return f"<tr>{''.join(cells)}</tr>"
 
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    title = f"<caption>{html.escape(shown(caption))}</caption>" if caption else ""
     body = "".join(line(row, "td") for row in rows[1:])
     return f"<table>{title}<thead>{line(rows[0], 'th')}</thead><tbody>{body}</tbody></table>"

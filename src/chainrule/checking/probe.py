@@ -5,7 +5,8 @@
 The first h follows from the spread of the numbers that move. Where formula and difference agree to the
 tolerance, four values of J settle the matter. Where rounding hides the derivative, h grows; where the two
 disagree, h shrinks, and five explanations are told apart: a kink within reach (the branches taken at ±h, ±2h
-differ, or the slope jumps however small h is, or the formula turns nearer than any h), curvature, rounding (the floor noise / h), a J that is not
+differ, or the slope jumps however small h is, or the formula turns nearer than any h), curvature,
+ rounding (the floor noise / h), a J that is not
 finite, and, if none of them, a wrong formula. "Wrong" is said only where two steps agree with each other
 against the formula, and the smallest step whose rounding still lets that be seen agrees with them: J may turn
 within a coarse step and look straight from outside.
@@ -30,8 +31,8 @@ CONFIRMED = 0.5  # the smallest step has rounding of its own: its estimate may b
 # A J that is the same number everywhere may have swallowed a change on its way (1e-9 added to 10¹⁰). What a
 # formula must promise, relative to J, before it is called wrong for that; 5e-13 was seen swallowed.
 SWALLOWED = 2.0**-30
-# So near to 0, as a part of h, a formula that is right at 0 has not turned yet, however narrow a cone it stands
-# in; one that is wrong at exactly 0 alone has.
+# So near to 0, as a part of h, a formula that is right at 0 has not turned yet, however narrow its cone;
+# one that is wrong at exactly 0 alone has.
 NEAREST = 2.0**-900
 # A derivative is compared where rounding leaves it four digits. With fewer, a formula that is wrong by a
 # thousandth would pass for right.
@@ -164,7 +165,7 @@ class _Search:
         return True
 
     def judged(self, number: int) -> Probe | None:
-        """ "wrong" where this step and the next larger one accuse the formula and the smallest one confirms it;
+        """ "wrong" where this step and the next larger one accuse the formula and the smallest confirms it;
         "kink" where J turns so near to 0 that no step gets clear of it.
         """
         if not (self.accuses(number + 1) and self.confirmed(number)):

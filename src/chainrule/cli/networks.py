@@ -73,7 +73,7 @@ def read_network_file(path: str | Path) -> tuple[list[Layer], Shape | None]:
     path = Path(path)
     text = read_text(path)
     try:
-        content = tomllib.loads(text)
+        content = tomllib.loads(text.removeprefix("\N{BYTE ORDER MARK}"))  # editors on Windows write one
     except RecursionError:
         raise FileError(f"{path}: {TOO_DEEP}") from None
     except tomllib.TOMLDecodeError as error:

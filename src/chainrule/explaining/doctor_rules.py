@@ -33,19 +33,19 @@ def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     """NaN or infinity: in a parameter, else the first layer whose output has it, else the first one (from the
     loss) whose δ has it.
     """
-    dtype = flow["dtype"]
+    dtype = {"dtype": flow["dtype"]}
     for parameter in flow["parameters"]:
         if parameter["broken"]["nan"] or parameter["broken"]["inf"]:
             return [{"layer": parameter["name"], "text": "value", **reading.counts(parameter["broken"])}]
     for layer in flow["layers"]:
         if layer["output"]["nan"] or layer["output"]["inf"]:
-            return [{"layer": layer["name"], "text": "output", "dtype": dtype, **reading.counts(layer["output"])}]
+            return [{"layer": layer["name"], "text": "output", **dtype, **reading.counts(layer["output"])}]
     for layer in reversed(flow["layers"]):
         if layer["delta"] and (layer["delta"]["nan"] or layer["delta"]["inf"]):
-            return [{"layer": layer["name"], "what": "δ", "dtype": dtype, **reading.counts(layer["delta"])}]
+            return [{"layer": layer["name"], "what": "δ", **dtype, **reading.counts(layer["delta"])}]
     for parameter in flow["parameters"]:
         if parameter["nan"] or parameter["inf"]:
-            return [{"layer": parameter["name"], "what": "∂J/∂θ", "dtype": dtype, **reading.counts(parameter)}]
+            return [{"layer": parameter["name"], "what": "∂J/∂θ", **dtype, **reading.counts(parameter)}]
     return []
 
 

@@ -15,9 +15,7 @@ from chainrule.explaining.numbers import equals, short
 
 SENTENCES: dict[str, dict[str, Say]] = {
     "non_finite": {
-        "what": Say(
-            "{what} of `{layer}` is not finite in {dtype}.", "`{layer}` 的 {what} 在 {dtype} 中不是有限数。"
-        ),
+        "what": Say("{what} of `{layer}` is not finite.", "`{layer}` 的 {what} 不是有限数。"),
         "why": Say(
             "{nan} entries are NaN, {inf} overflow in {dtype}; everything computed from them is lost.",
             "{nan} 个元素为 NaN，{inf} 个在 {dtype} 中溢出；由它们算出的一切都失去意义。",
@@ -42,9 +40,7 @@ SENTENCES: dict[str, dict[str, Say]] = {
         ),
     },
     "non_finite.output": {
-        "what": Say(
-            "The output of `{layer}` is not finite in {dtype}.", "`{layer}` 的输出在 {dtype} 中不是有限数。"
-        ),
+        "what": Say("The output of `{layer}` is not finite.", "`{layer}` 的输出不是有限数。"),
     },
     "exploding": {
         "what": Say("δ explodes at `{layer}`.", "δ 在 `{layer}` 处爆炸。"),

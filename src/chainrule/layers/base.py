@@ -117,6 +117,12 @@ class Layer:
         """The name under which `draw` is given its random numbers: another name, other numbers."""
         return str(self.name)
 
+    def constant(self, input_shape: Shape) -> str | None:
+        """Why the output is the same whatever an input of this shape; None where it is not. A new network is
+        refused then; one in a file, written while that was no error, is loaded.
+        """
+        return None
+
     def check_batch(self, shape: Shape) -> None:
         """Raise DataError where training cannot use a batch; `shape`: of the output, samples last."""
 

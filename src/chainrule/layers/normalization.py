@@ -61,12 +61,6 @@ class Normalization(Layer):
             "beta": sum_samples(sum_positions(d)),
         }
 
-    def constant(self, input_shape: Shape) -> str | None:
-        """Why the output is the same whatever an input of this shape; None where it is not. A new network is
-        refused then; one in a file, written while that was no error, is loaded.
-        """
-        return None
-
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         channels = input_shape[-1:]
         return {

@@ -16,6 +16,7 @@ from chainrule.formulas import beside, first_features, other_features
 from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
 from chainrule.scalars import check_choice, entries
+from chainrule.shown import clipped
 
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")
@@ -43,7 +44,9 @@ class Sequential(Layer):
             advice = ""
             if name in ("add", "compile", "fit", "predict", "summary", "evaluate", "parameters"):
                 advice = ": a Sequential is a block of layers; what trains is Network([...], input_shape=784)"
-            raise AttributeError(f"a Sequential has no attribute {name!r}{advice}", name=name, obj=self)
+            raise AttributeError(
+                f"a Sequential has no attribute {clipped(repr(name))}{advice}", name=name, obj=self
+            )
 
 
 class Composite(Layer):
