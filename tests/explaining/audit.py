@@ -315,7 +315,8 @@ class Audit:
         by_a = self.truth.by_prediction
         residual = a - y if self.truth.pair else by_a
         share = self.truth.weights / self.truth.m
-        weight = "w_i " if (self.truth.weights != 1).any() else ""
+        letter = {"ng": "w_b ", "nielsen": "ω_i "}.get(self.outline.notation, "w_i ")
+        weight = letter if (self.truth.weights != 1).any() else ""
         m = "M" if self.outline.notation == "matrix" else "m"
         columns = {
             "z_k": z, "a_k": a, "y_k": y, "∂/∂a_k": by_a, "a_k − y_k": residual, "∂/∂a_k of the loss": by_a,

@@ -218,3 +218,45 @@ def test_sections_are_walked() -> None:
     """The walk above reaches cards within sections."""
     kinds = {type(block) for block in blocks(case("dense, L2").report)}
     assert {Section, Card, Worked, Table} <= kinds
+
+
+WEIGHTED = {"seed000": "w", "ufldl": "w", "ng": "w", "matrix": "w", "nielsen": "ω"}
+
+
+def classifier(**options: Any) -> cr.Report:
+    layers = [cr.Dense(3), cr.Tanh(), cr.Dense(2), cr.Softmax()]
+    network = cr.Network(layers, input_shape=2, seed=0)
+    X = np.random.default_rng(0).standard_normal((2, 2))
+    return cr.explain(network, X, [0, 1], check=False, **options)
+
+
+@pytest.mark.parametrize(("notation", "letter"), WEIGHTED.items())
+def test_the_weight_of_a_sample_has_one_letter_and_is_in_the_closing_box(notation: str, letter: str) -> None:
+    report = classifier(sample_weight=[1, 3], notation=notation)
+    i = "b" if notation == "ng" else "i"
+    boxed = texts(report, "boxed")[0]
+    assert f") {letter} (" in boxed  # (1/m) w (a − y)
+    found = {block.id: block for block in blocks(report)}
+    general = found["L-residual-general"]
+    assert isinstance(general, Formula)
+    assert f" = {letter} (" in render_text.render(general.box)
+    assert f"Σ_{i} {letter}_{i} " in texts(report, "general")[0]
+    table = found["outputs"]
+    assert isinstance(table, Table)
+    assert any(str(getattr(cell, "en", "")).startswith(f"δ_k = {letter}_{i} (…)/") for cell in table.head)
+    worked = found["L-residual-worked1"]
+    assert isinstance(worked, Worked)
+    assert f"{letter}_1 · " in render_text.render(worked.symbols)
+    flow = found["flow-text"]
+    assert isinstance(flow, Paragraph)
+    assert f"each times its sample weight {letter}_{i}" in flow.text.en
+    assert f"样本权重 {letter}_{i}" in flow.text.zh
+    for printed in (str(report), report.markdown(), report.html(), report.latex()):
+        assert "is the weight of sample" in printed
+        assert "sample weight (" not in printed
+
+
+def test_without_weights_no_letter_stands_for_them() -> None:
+    report = classifier()
+    assert texts(report, "boxed")[0] == "δᴸ = (1/m) (aᴸ − y)"
+    assert "is δ of single samples:" in str(report)

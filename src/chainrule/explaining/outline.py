@@ -32,7 +32,7 @@ from chainrule.explaining.blocks import (
 )
 from chainrule.explaining.numbers import short
 from chainrule.explaining.outline_cards import Layout, backward_card, forward_card, told_apart
-from chainrule.explaining.outline_ends import loss_blocks, update_blocks
+from chainrule.explaining.outline_ends import loss_blocks, update_blocks, weight_of_sample
 from chainrule.explaining.outline_flow import finding_block, flow_blocks
 from chainrule.explaining.outline_reference import algorithm_section, notation_section, slips_section
 from chainrule.explaining.theta_form import in_form_of
@@ -82,7 +82,9 @@ def outline(
         _check(found),
         Section(
             Say("Gradient flow", "梯度流"),
-            flow_blocks(found, layout.notation.letters["batch size"].base),
+            flow_blocks(
+                found, layout.notation.letters["batch size"].base, weight_of_sample(layout.notation)
+            ),
             id="flow",
         ),
         algorithm_section(layout),

@@ -22,11 +22,12 @@ from chainrule.explaining.blocks import (
     same,
     say_from,
 )
+from chainrule.explaining.equations import SAMPLE_WEIGHT
 from chainrule.explaining.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
 from chainrule.explaining.outline_theta import theta_entry
 from chainrule.explaining.worked import Printer, element_from, worked_block
-from chainrule.formulas import Symbol, render_text
+from chainrule.formulas import Notation, Symbol, render_text
 from chainrule.formulas.boxes import (
     BIG,
     PRODUCT,
@@ -74,17 +75,24 @@ def _objective(layout: Layout) -> Iterator[Block]:
     one = layout.composer().fraction(Numeral("1"), m)
     of_one = layout.notation.letter(_OF_A_SAMPLE["value"])
     index = Word(of_one.sub)
-    weights = [Scripts(Word("w"), sub=index)] if document["loss"].get("weights") else []
+    weights, defined = [], None
+    if document["loss"].get("weights"):
+        weights = [layout.composer().letter(layout.notation.letter(SAMPLE_WEIGHT), index)]
+        w = weight_of_sample(layout.notation)
+        defined = Say(
+            f"{w} is the weight of sample {of_one.sub}; their mean is 1",
+            f"{w} 是样本 {of_one.sub} 的权重，均值为 1",
+        )
     below = Under(Sign("∑"), index)
     mean = row(one, below, *weights, layout.composer().letter(of_one))
     reference = "S1 · S2 1.2 · S4 §2"
     loss, J_total = document["loss"], float(document["loss"]["J"])
     if not document["penalty"]:
-        yield Formula(row(J, Sign("="), mean), "general", reference)
+        yield Formula(row(J, Sign("="), mean), "general", reference, defined)
         yield Paragraph(same(f"{letter} {equals(J_total, 8)}"), id="objective")
         return
     data = layout.composer().letter(layout.notation.letter(Symbol("J data", "data loss", "scalar")))
-    yield Formula(row(data, Sign("="), mean), "general", reference)
+    yield Formula(row(data, Sign("="), mean), "general", reference, defined)
     yield Formula(row(J, Sign("="), data, Sign("+"), Word("Ω")), "general", reference)
     shares = [float(loss["data"]), float(loss["penalty"])]
     parts, total = column(shares, J_total, 8)
@@ -112,6 +120,11 @@ def loss_equation(layout: Layout, one: Json) -> Equation:
     """The equation of a part of the loss."""
     equation = layout.equation(one)
     return replace(equation, left=_OF_A_SAMPLE.get(one["part"], equation.left))
+
+
+def weight_of_sample(notation: Notation) -> str:
+    """The weight of a sample, with the letter that counts samples: w_i."""
+    return f"{notation.letter(SAMPLE_WEIGHT).base}_{notation.letter(_OF_A_SAMPLE['value']).sub}"
 
 
 def of_batch(layout: Layout, said: Say) -> Say:
@@ -178,7 +191,8 @@ def _jacobian(card: Json) -> list[Block]:
 def _outputs(layout: Layout, card: Json) -> Table:
     table = card["outputs"]
     m = layout.notation.letters["batch size"].base
-    weight = "w_i " if layout.document["loss"].get("weights") else ""
+    weighted = bool(layout.document["loss"].get("weights"))
+    weight = f"{weight_of_sample(layout.notation)} " if weighted else ""
     head: list[Cell] = [same("k")]
     columns: list[list[Any]] = []
     for key, label in (
