@@ -320,7 +320,8 @@ class Audit:
         m = "M" if self.outline.notation == "matrix" else "m"
         columns = {
             "z_k": z, "a_k": a, "y_k": y, "∂/∂a_k": by_a, "a_k − y_k": residual, "∂/∂a_k of the loss": by_a,
-            f"δ_k = {weight}(…)/{m}": residual * share, "④ entry by entry (wrong)": by_a * a * (1 - a),
+            f"δ_k = {weight}(…)/{m}": residual * share,
+            "④ entry by entry (wrong)": by_a * a * (1 - a) * share,
         }  # fmt: skip
         heads = [text_of(cell) for cell in block.head]
         for row in block.rows:

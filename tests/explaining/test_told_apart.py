@@ -260,3 +260,87 @@ def test_without_weights_no_letter_stands_for_them() -> None:
     report = classifier()
     assert texts(report, "boxed")[0] == "δᴸ = (1/m) (aᴸ − y)"
     assert "is δ of single samples:" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("notation", "letter"), [("ng", "l + 1"), ("ufldl", "l + 1"), ("nielsen", "l"), ("matrix", "l")]
+)
+def test_a_card_is_headed_with_the_l_of_its_formula(notation: str, letter: str) -> None:
+    """z^(l+1) = Θ^(l) a^(l) with l = 1 makes z^(2): its card says l + 1 = 2, and the columns l + 1."""
+    found = list(blocks(classifier(notation=notation)))
+    heads = {block.step: block.head for block in found if isinstance(block, Card)}
+    first = 0 if notation == "matrix" else 1
+    for step, layer in (("F1", 1), ("F2", 1), ("F3", 2), ("F4", 2), ("B3", 2), ("B1", 1)):
+        assert heads[step].startswith(f"{letter} = {layer + first}   ")
+    columns = [block.head for block in found if isinstance(block, Table) and block.id in ("layers", "trace")]
+    assert all(any(getattr(cell, "en", cell) == letter for cell in head) for head in columns)
+
+
+def convolution(notation: str = "ufldl", **options: Any) -> cr.Report:
+    layers = [
+        cr.Conv2D(2, 3),
+        cr.BatchNorm(),
+        cr.ReLU(),
+        cr.MaxPool2D(2),
+        cr.Flatten(),
+        cr.Dense(2, bias=False),
+    ]
+    network = cr.Network(layers, input_shape=(6, 6, 1), seed=0)
+    X = np.random.default_rng(0).standard_normal((2, 6, 6, 1))
+    loss = cr.SquaredError(mean_outputs=True)
+    return cr.explain(network, X, np.ones((2, 2)), loss=loss, notation=notation, **options)
+
+
+def test_a_scale_of_shades_is_no_range_of_values() -> None:
+    printed = terminal.render(convolution(check=False, language="en").outline(linear=True))
+    assert "the input of the network   (shades from −" in printed.replace("network (", "network   (")
+    printed = terminal.render(convolution(check=False, language="zh").outline(linear=True))
+    assert "深浅对应 −" in printed
+
+
+def test_what_is_counted_is_said_with_its_number() -> None:
+    report = convolution()
+    notes = {
+        block.id: block.note
+        for block in blocks(report)
+        if isinstance(block, Formula) and block.note is not None
+    }
+    assert notes["F2-forward-sized"].en == "N = 32: the values of a feature, samples times positions"
+    assert notes["F2-forward-sized"].zh == "N = 32：每个特征的取值个数，即样本数 × 位置数"
+    assert notes["L-value-general"].en == notes["L-residual-general"].en == "n = 2: the outputs of one sample"
+    network = cr.Network([cr.Dense(3), cr.LayerNorm(), cr.Dense(1)], input_shape=2, seed=0)
+    report = cr.explain(network, [[1.0, 2.0]], [[1.0]], check=False)
+    found = [block for block in blocks(report) if block.id in ("F2-forward-sized", "B2-delta-sized")]
+    assert len(found) == 2
+    assert all(block.note.en == "n = 3: the features" for block in found)  # type: ignore[union-attr]
+
+
+def test_the_check_has_no_n_of_outputs() -> None:
+    printed = str(convolution(language="en"))
+    assert "‖q − g‖ / ‖q + g‖" in printed
+    assert "‖n − g‖" not in printed
+
+
+def test_a_theta_without_a_bias_has_no_column_that_is_spared() -> None:
+    for bias in (False, True):
+        network = cr.Network([cr.Dense(2, bias=bias)], input_shape=2, seed=0)
+        options: dict[str, Any] = {"penalty": cr.L2(0.1), "notation": "ng", "check": False, "language": "en"}
+        printed = str(cr.explain(network, [[1.0, 2.0]], [[1.0, 0.0]], **options)).replace("\n", " ")
+        assert ("every column but column 0" in printed) == bias
+        assert ("every column: the layer has no bias" in printed) != bias
+
+
+def test_the_entry_by_entry_reading_stands_beside_delta_with_its_own_share() -> None:
+    """④ of ∂J/∂a has 1/m and the weight of the sample in it, as δ has."""
+    report = classifier(sample_weight=[1, 3])
+    table = report.document["loss_card"]["outputs"]
+    sample, m = report.document["meta"]["sample"], 2
+    weight = [0.5, 1.5][sample]
+    for a, by_a, literal in zip(table["a"], table["by_a"], table["literal"], strict=True):
+        assert literal == pytest.approx(by_a * a * (1 - a) * weight / m)
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "en+zh"])
+def test_how_to_reproduce_a_report_names_its_language(language: str) -> None:
+    assert f"language='{language}'," in str(classifier(language=language))
+    assert f"language='{language}'," in terminal.render(classifier().outline(language=language, linear=True))

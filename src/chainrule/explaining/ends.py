@@ -164,7 +164,7 @@ def _outputs(
     if z.shape == a.shape:
         table["z"] = rounded(z[rows, sample], 15)
     if literal is not None:
-        table["literal"] = rounded(literal[rows], 15)
+        table["literal"] = rounded(literal[rows] * scale[sample], 15)
     return table
 
 

@@ -71,6 +71,7 @@ def _page(outline: Outline, detail: Detail) -> str:
         lang="zh" if outline.language == "zh" else "en",
         data_language=outline.language,
         data_notation=outline.notation,
+        data_loss=notation_from(outline.notation).loss,
     )
     return "\n".join(
         (

@@ -22,6 +22,7 @@ from chainrule.explaining.blocks import (
     same,
     say_from,
 )
+from chainrule.explaining.counts import counted
 from chainrule.explaining.equations import SAMPLE_WEIGHT
 from chainrule.explaining.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
@@ -127,20 +128,15 @@ def weight_of_sample(notation: Notation) -> str:
     return f"{notation.letter(SAMPLE_WEIGHT).base}_{notation.letter(_OF_A_SAMPLE['value']).sub}"
 
 
-def of_batch(layout: Layout, said: Say) -> Say:
-    """A sentence on 1/m with the letter of the notation."""
-    share = f"1/{layout.notation.letters['batch size'].base}"
-    return Say(said.en.replace("1/m", share), said.zh.replace("1/m", share))
-
-
 def _part(layout: Layout, one: Json) -> Iterator[Block]:
     equation = loss_equation(layout, one)
-    yield Paragraph(of_batch(layout, say_from(one["why"])))
+    yield Paragraph(say_from(one["why"]))
     if "said" in one:
         yield Paragraph(say_from(one["said"]))
     identifier = f"L-{one['part']}"
     composer = layout.composer()
-    yield Formula(compose(equation, composer), "general", one["reference"], id=f"{identifier}-general")
+    note = counted(equation, one["shapes"])
+    yield Formula(compose(equation, composer), "general", one["reference"], note, id=f"{identifier}-general")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), composer), "definition")
     yield from shape_blocks(layout, equation, one)

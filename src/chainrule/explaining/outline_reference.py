@@ -20,7 +20,7 @@ from chainrule.explaining.blocks import (
 )
 from chainrule.explaining.notation_rows import symbols_in_order
 from chainrule.explaining.outline_cards import Layout, outside, told_apart
-from chainrule.explaining.outline_ends import loss_equation, of_batch
+from chainrule.explaining.outline_ends import loss_equation
 from chainrule.explaining.outline_theta import a_0, about_theta, all_layers, theta_letter
 from chainrule.explaining.theta_form import theta_layers
 from chainrule.explaining.theta_formulas import TOTAL, in_general
@@ -218,11 +218,10 @@ def _steps(layout: Layout) -> Iterator[Say]:
         f"Forward, from layer {lowest} to layer {last}: steps F1 to F{count}.",
         f"前向：从第 {lowest} 层到第 {last} 层，即步骤 F1 到 F{count}。",
     )
-    told = Say(
+    yield Say(
         f"J, and δ of layer {last} at the output: step L. 1/m enters here, and only here.",
         f"计算 J 与输出层（第 {last} 层）的 δ：步骤 L。1/m 只在这里出现一次。",
     )
-    yield of_batch(layout, told)
     back = [card for card in cards if f"delta:{card['layer']}" in document["tensors"]]
     if back:
         top, bottom = layout.positions[back[-1]["layer"]], layout.positions[back[0]["layer"]]
@@ -245,8 +244,8 @@ def _steps(layout: Layout) -> Iterator[Say]:
 def _trace(layout: Layout) -> Table:
     """Every step of this network: what it computes, of what, by which formula of the seeds."""
     head: tuple[Cell, ...] = (
-        Say("step", "步骤"), same("l"), Say("layer", "层"), Say("computes", "计算"), Say("from", "依据"),
-        Say("derived in", "推导见"),
+        Say("step", "步骤"), same(layout.notation.output_number), Say("layer", "层"),
+        Say("computes", "计算"), Say("from", "依据"), Say("derived in", "推导见"),
     )  # fmt: skip
     cards = layout.document["cards"]
     rows = []

@@ -88,6 +88,11 @@ class Notation:
         """The number of the parameters that join layer l-1 to layer l: "l", or "l-1"."""
         return "l" if self.output_layer == "l" else "l-1"
 
+    @property
+    def output_number(self) -> str:
+        """What the number of a layer's output is in the formulas: "l", or "l + 1" where W^l joins l to l+1."""
+        return "l" if self.output_layer == "l" else "l + 1"
+
     def letter(self, symbol: Symbol) -> Letter:
         """The letter of a symbol: by its role, or its own name at this layer."""
         return self._numbered(self._role(symbol.role or symbol.name, symbol.name))
