@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -344,3 +345,58 @@ def test_the_entry_by_entry_reading_stands_beside_delta_with_its_own_share() -> 
 def test_how_to_reproduce_a_report_names_its_language(language: str) -> None:
     assert f"language='{language}'," in str(classifier(language=language))
     assert f"language='{language}'," in terminal.render(classifier().outline(language=language, linear=True))
+
+
+@pytest.mark.parametrize("notation", ["seed000", "ufldl", "ng", "matrix", "nielsen"])
+@pytest.mark.parametrize("made", [classifier, convolution])
+def test_every_step_computes_one_quantity_and_reads_what_a_step_has_computed(
+    made: Any, notation: str
+) -> None:
+    found = blocks(made(notation=notation, **({} if made is classifier else {"check": False})))
+    (trace,) = [block for block in found if isinstance(block, Table) and block.id == "trace"]
+    rows = [[str(getattr(cell, "en", "") or terminal.Writer("en", 100, False).line(cell)) for cell in row]
+            for row in trace.rows]  # fmt: skip
+    computed = [row[3] for row in rows]
+    assert len(computed) == len(set(computed))
+    step, known = "", set()
+    for row in rows:
+        step = row[0] or step
+        for read in row[4].split(", "):
+            if step.startswith("B") and ("δ" in read or "∂" in read or read.startswith("D")):
+                assert read in known, (step, row)
+        known.add(row[3])
+
+
+@pytest.mark.parametrize(("notation", "loss", "x"), [
+    ("seed000", "J", "x"), ("ufldl", "J", "a"), ("matrix", "C", "A"), ("nielsen", "C", "a"),
+])  # fmt: skip
+def test_sentences_have_the_letters_of_the_notation(notation: str, loss: str, x: str) -> None:
+    for language in ("en", "zh"):
+        report = classifier(notation=notation, language=language)
+        sections = report.outline(linear=True).sections
+        texts = [
+            getattr(block.text, language)
+            for section in sections
+            if section.id not in ("notation", "slips")
+            for outer in section.blocks
+            for block in (outer.blocks if isinstance(outer, Card) else (outer,))
+            if isinstance(block, Paragraph)
+        ]
+        said = " ".join(texts)
+        other = "C" if loss == "J" else "J"
+        assert not re.search(rf"(?<![A-Za-z]){other}(?![A-Za-z])", said), language
+        assert f"{x}_j" in said
+        assert f"∂{loss}/∂{x}" in said
+        assert notation == "seed000" or "x_j" not in said
+        printed = report.markdown()
+        assert f"损失 {loss}" in printed or f"loss {loss}" in printed
+        assert f"‖{x if notation != 'seed000' else 'x'}‖" in str(report)
+        assert f'data-loss="{loss}"' in report.html()
+
+
+def test_a_layer_is_not_renamed_with_the_loss() -> None:
+    network = cr.Network([cr.Dense(1, name="J")], input_shape=1, seed=0)
+    report = cr.explain(network, [[1.0]], [[2.0]], notation="nielsen", language="en")
+    printed = str(report)
+    assert "∂C/∂J.W" in printed
+    assert "F1  J" in printed

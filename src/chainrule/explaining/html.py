@@ -42,6 +42,7 @@ from chainrule.explaining.html_blocks import BlockWriter, Steps, direction
 from chainrule.explaining.html_budget import Detail, fitted
 from chainrule.explaining.html_document import embedded
 from chainrule.explaining.markup import Identifiers, Voice, attributes, escape
+from chainrule.formulas import notation_from
 
 FOLDERS = ("engine", "reading", "changing", "style")
 POLICY = (

@@ -180,8 +180,8 @@
   }
 
   const page = {
-    document: embedded, languages, make, draw, say, words, number, equality, equals, column, first, printed, isTheta,
-    tensor, passes, affordable,
+    document: embedded, languages, loss, make, draw, say, words, number, equality, equals, column, first, printed,
+    isTheta, tensor, passes, affordable,
     change, changes: () => changes, onChange: on("change"), onSelect: on("select"), selected: null,
     select(quantity, index) {
       const before = page.selected;
