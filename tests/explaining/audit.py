@@ -369,7 +369,7 @@ class Audit:
         heads = [text_of(cell) for cell in block.head]
         for row in (list(map(text_of, row)) for row in block.rows):
             told = dict(zip(heads, row, strict=True))
-            name = told["gradient"].removeprefix("∂J/∂")
+            name = re.sub("^∂[JC]/∂", "", told["gradient"])
             formula, difference = told["formula"], told["difference"]
             near = (
                 abs(float(number(formula)) - float(number(difference)))

@@ -92,8 +92,8 @@ def outline(
         slips_section(layout),
         _reproduce(found, name, spoken),
     )
-    sections = tuple(in_letters(section, layout.notation) for section in sections)
-    return Outline(_title(meta), sections, spoken, name, dict(found))
+    lettered = tuple(in_letters(section, layout.notation) for section in sections)
+    return Outline(_title(meta), lettered, spoken, name, dict(found))
 
 
 def language_from(language: str) -> Language:

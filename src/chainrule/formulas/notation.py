@@ -90,7 +90,7 @@ class Notation:
 
     @property
     def output_number(self) -> str:
-        """What the number of a layer's output is in the formulas: "l", or "l + 1" where W^l joins l to l+1."""
+        """The number of a layer's output in formulas: "l", or "l + 1" where W^l joins l to l+1."""
         return "l" if self.output_layer == "l" else "l + 1"
 
     def letter(self, symbol: Symbol) -> Letter:
