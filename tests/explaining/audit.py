@@ -253,7 +253,8 @@ class Audit:
     # -- the verdict -----------------------------------------------------------------------------------------
     def strip(self, block: Strip) -> None:
         told = {badge.label.en: badge.value.en for badge in block.badges}
-        self.equal("loss J", told["loss J"], self.truth.step.loss)
+        J = "C" if self.outline.notation in ("matrix", "nielsen") else "J"
+        self.equal("the loss", told[f"loss {J}"], self.truth.step.loss)
         self.equal("parameters", told["parameters"], sum(v.size for v in self.truth.step.gradients.values()))
         checked = re.fullmatch(r"ok, (\d\.\de-\d+)", told["gradient check"])
         self.holds("gradient check", checked is not None and float(checked[1]) < 1e-6)
@@ -315,11 +316,13 @@ class Audit:
         by_a = self.truth.by_prediction
         residual = a - y if self.truth.pair else by_a
         share = self.truth.weights / self.truth.m
-        weight = "w_i " if (self.truth.weights != 1).any() else ""
+        letter = {"ng": "w_b ", "nielsen": "ω_i "}.get(self.outline.notation, "w_i ")
+        weight = letter if (self.truth.weights != 1).any() else ""
         m = "M" if self.outline.notation == "matrix" else "m"
         columns = {
             "z_k": z, "a_k": a, "y_k": y, "∂/∂a_k": by_a, "a_k − y_k": residual, "∂/∂a_k of the loss": by_a,
-            f"δ_k = {weight}(…)/{m}": residual * share, "④ entry by entry (wrong)": by_a * a * (1 - a),
+            f"δ_k = {weight}(…)/{m}": residual * share,
+            "④ entry by entry (wrong)": by_a * a * (1 - a) * share,
         }  # fmt: skip
         heads = [text_of(cell) for cell in block.head]
         for row in block.rows:
@@ -366,7 +369,7 @@ class Audit:
         heads = [text_of(cell) for cell in block.head]
         for row in (list(map(text_of, row)) for row in block.rows):
             told = dict(zip(heads, row, strict=True))
-            name = told["gradient"].removeprefix("∂J/∂")
+            name = re.sub("^∂[JC]/∂", "", told["gradient"])
             formula, difference = told["formula"], told["difference"]
             near = (
                 abs(float(number(formula)) - float(number(difference)))

@@ -237,3 +237,184 @@ def test_sections_are_walked() -> None:
     """The walk above reaches cards within sections."""
     kinds = {type(block) for block in blocks(case("dense, L2").report)}
     assert {Section, Card, Worked, Table} <= kinds
+
+
+WEIGHTED = {"seed000": "w", "ufldl": "w", "ng": "w", "matrix": "w", "nielsen": "ω"}
+
+
+def classifier(**options: Any) -> cr.Report:
+    layers = [cr.Dense(3), cr.Tanh(), cr.Dense(2), cr.Softmax()]
+    network = cr.Network(layers, input_shape=2, seed=0)
+    X = np.random.default_rng(0).standard_normal((2, 2))
+    return cr.explain(network, X, [0, 1], check=False, **options)
+
+
+@pytest.mark.parametrize(("notation", "letter"), WEIGHTED.items())
+def test_the_weight_of_a_sample_has_one_letter_and_is_in_the_closing_box(notation: str, letter: str) -> None:
+    report = classifier(sample_weight=[1, 3], notation=notation)
+    i = "b" if notation == "ng" else "i"
+    boxed = texts(report, "boxed")[0]
+    assert f") {letter} (" in boxed  # (1/m) w (a − y)
+    found = {block.id: block for block in blocks(report)}
+    general = found["L-residual-general"]
+    assert isinstance(general, Formula)
+    assert f" = {letter} (" in render_text.render(general.box)
+    assert f"Σ_{i} {letter}_{i} " in texts(report, "general")[0]
+    table = found["outputs"]
+    assert isinstance(table, Table)
+    assert any(str(getattr(cell, "en", "")).startswith(f"δ_k = {letter}_{i} (…)/") for cell in table.head)
+    worked = found["L-residual-worked1"]
+    assert isinstance(worked, Worked)
+    assert f"{letter}_1 · " in render_text.render(worked.symbols)
+    flow = found["flow-text"]
+    assert isinstance(flow, Paragraph)
+    assert f"each times its sample weight {letter}_{i}" in flow.text.en
+    assert f"样本权重 {letter}_{i}" in flow.text.zh
+    for printed in (str(report), report.markdown(), report.html(), report.latex()):
+        assert "is the weight of sample" in printed
+        assert "sample weight (" not in printed
+
+
+def test_without_weights_no_letter_stands_for_them() -> None:
+    report = classifier()
+    assert texts(report, "boxed")[0] == "δᴸ = (1/m) (aᴸ − y)"
+    assert "is δ of single samples:" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("notation", "letter"), [("ng", "l + 1"), ("ufldl", "l + 1"), ("nielsen", "l"), ("matrix", "l")]
+)
+def test_a_card_is_headed_with_the_l_of_its_formula(notation: str, letter: str) -> None:
+    """z^(l+1) = Θ^(l) a^(l) with l = 1 makes z^(2): its card says l + 1 = 2, and the columns l + 1."""
+    found = list(blocks(classifier(notation=notation)))
+    heads = {block.step: block.head for block in found if isinstance(block, Card)}
+    first = 0 if notation == "matrix" else 1
+    for step, layer in (("F1", 1), ("F2", 1), ("F3", 2), ("F4", 2), ("B3", 2), ("B1", 1)):
+        assert heads[step].startswith(f"{letter} = {layer + first}   ")
+    columns = [block.head for block in found if isinstance(block, Table) and block.id in ("layers", "trace")]
+    assert all(any(getattr(cell, "en", cell) == letter for cell in head) for head in columns)
+
+
+def convolution(notation: str = "ufldl", **options: Any) -> cr.Report:
+    layers = [
+        cr.Conv2D(2, 3),
+        cr.BatchNorm(),
+        cr.ReLU(),
+        cr.MaxPool2D(2),
+        cr.Flatten(),
+        cr.Dense(2, bias=False),
+    ]
+    network = cr.Network(layers, input_shape=(6, 6, 1), seed=0)
+    X = np.random.default_rng(0).standard_normal((2, 6, 6, 1))
+    loss = cr.SquaredError(mean_outputs=True)
+    return cr.explain(network, X, np.ones((2, 2)), loss=loss, notation=notation, **options)
+
+
+def test_a_scale_of_shades_is_no_range_of_values() -> None:
+    printed = terminal.render(convolution(check=False, language="en").outline(linear=True))
+    assert "the input of the network   (shades from −" in printed.replace("network (", "network   (")
+    printed = terminal.render(convolution(check=False, language="zh").outline(linear=True))
+    assert "深浅对应 −" in printed
+
+
+def test_what_is_counted_is_said_with_its_number() -> None:
+    report = convolution()
+    notes = {
+        block.id: block.note
+        for block in blocks(report)
+        if isinstance(block, Formula) and block.note is not None
+    }
+    assert notes["F2-forward-sized"].en == "N = 32: the values of a feature, samples times positions"
+    assert notes["F2-forward-sized"].zh == "N = 32：每个特征的取值个数，即样本数 × 位置数"
+    assert notes["L-value-general"].en == notes["L-residual-general"].en == "n = 2: the outputs of one sample"
+    network = cr.Network([cr.Dense(3), cr.LayerNorm(), cr.Dense(1)], input_shape=2, seed=0)
+    report = cr.explain(network, [[1.0, 2.0]], [[1.0]], check=False)
+    found = [block for block in blocks(report) if block.id in ("F2-forward-sized", "B2-delta-sized")]
+    assert len(found) == 2
+    assert all(block.note.en == "n = 3: the features" for block in found)  # type: ignore[union-attr]
+
+
+def test_the_check_has_no_n_of_outputs() -> None:
+    printed = str(convolution(language="en"))
+    assert "‖q − g‖ / ‖q + g‖" in printed
+    assert "‖n − g‖" not in printed
+
+
+def test_a_theta_without_a_bias_has_no_column_that_is_spared() -> None:
+    for bias in (False, True):
+        network = cr.Network([cr.Dense(2, bias=bias)], input_shape=2, seed=0)
+        options: dict[str, Any] = {"penalty": cr.L2(0.1), "notation": "ng", "check": False, "language": "en"}
+        printed = str(cr.explain(network, [[1.0, 2.0]], [[1.0, 0.0]], **options)).replace("\n", " ")
+        assert ("every column but column 0" in printed) == bias
+        assert ("every column: the layer has no bias" in printed) != bias
+
+
+def test_the_entry_by_entry_reading_stands_beside_delta_with_its_own_share() -> None:
+    """④ of ∂J/∂a has 1/m and the weight of the sample in it, as δ has."""
+    report = classifier(sample_weight=[1, 3])
+    table = report.document["loss_card"]["outputs"]
+    sample, m = report.document["meta"]["sample"], 2
+    weight = [0.5, 1.5][sample]
+    for a, by_a, literal in zip(table["a"], table["by_a"], table["literal"], strict=True):
+        assert literal == pytest.approx(by_a * a * (1 - a) * weight / m)
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "en+zh"])
+def test_how_to_reproduce_a_report_names_its_language(language: str) -> None:
+    assert f"language='{language}'," in str(classifier(language=language))
+    assert f"language='{language}'," in terminal.render(classifier().outline(language=language, linear=True))
+
+
+@pytest.mark.parametrize("notation", ["seed000", "ufldl", "ng", "matrix", "nielsen"])
+@pytest.mark.parametrize("made", [classifier, convolution])
+def test_every_step_computes_one_quantity_and_reads_what_a_step_has_computed(
+    made: Any, notation: str
+) -> None:
+    found = blocks(made(notation=notation, **({} if made is classifier else {"check": False})))
+    (trace,) = [block for block in found if isinstance(block, Table) and block.id == "trace"]
+    rows = [[str(getattr(cell, "en", "") or terminal.Writer("en", 100, False).line(cell)) for cell in row]
+            for row in trace.rows]  # fmt: skip
+    computed = [row[3] for row in rows]
+    assert len(computed) == len(set(computed))
+    step, known = "", set()
+    for row in rows:
+        step = row[0] or step
+        for read in row[4].split(", "):
+            if step.startswith("B") and ("δ" in read or "∂" in read or read.startswith("D")):
+                assert read in known, (step, row)
+        known.add(row[3])
+
+
+@pytest.mark.parametrize(("notation", "loss", "x"), [
+    ("seed000", "J", "x"), ("ufldl", "J", "a"), ("matrix", "C", "A"), ("nielsen", "C", "a"),
+])  # fmt: skip
+def test_sentences_have_the_letters_of_the_notation(notation: str, loss: str, x: str) -> None:
+    for language in ("en", "zh"):
+        report = classifier(notation=notation, language=language)
+        sections = report.outline(linear=True).sections
+        texts = [
+            getattr(block.text, language)
+            for section in sections
+            if section.id not in ("notation", "slips")
+            for outer in section.blocks
+            for block in (outer.blocks if isinstance(outer, Card) else (outer,))
+            if isinstance(block, Paragraph)
+        ]
+        said = " ".join(texts)
+        other = "C" if loss == "J" else "J"
+        assert not re.search(rf"(?<![A-Za-z]){other}(?![A-Za-z])", said), language
+        assert f"{x}_j" in said
+        assert f"∂{loss}/∂{x}" in said
+        assert notation == "seed000" or "x_j" not in said
+        printed = report.markdown()
+        assert f"损失 {loss}" in printed or f"loss {loss}" in printed
+        assert f"‖{x if notation != 'seed000' else 'x'}‖" in str(report)
+        assert f'data-loss="{loss}"' in report.html()
+
+
+def test_a_layer_is_not_renamed_with_the_loss() -> None:
+    network = cr.Network([cr.Dense(1, name="J")], input_shape=1, seed=0)
+    report = cr.explain(network, [[1.0]], [[2.0]], notation="nielsen", language="en")
+    printed = str(report)
+    assert "∂C/∂J.W" in printed
+    assert "F1  J" in printed

@@ -45,10 +45,15 @@ class ClosingBox:
 
 
 def closing_boxes(
-    network: Network, loss: Loss, notation: str | Notation = "seed000", penalty: Penalty | None = None
+    network: Network,
+    loss: Loss,
+    notation: str | Notation = "seed000",
+    penalty: Penalty | None = None,
+    weighted: bool = False,
 ) -> list[ClosingBox]:
     """The boxes of a network: dense layers first (δ at the output, δ handed down, ∂W, ∂b), then the other
-    kinds that have a formula for it, in a fixed order; ∂W with what the penalty adds.  Raises ValueError for
+    kinds that have a formula for it, in a fixed order; ∂W with what the penalty adds.
+    weighted: whether samples have weights.  Raises ValueError for
     an unknown notation.
     """
     upward = notation_from(notation).name in _UPWARD
@@ -57,7 +62,7 @@ def closing_boxes(
     boxes = []
     title = Say("The backward pass of the dense layers", "全连接层的反向传播")
     has_dense = [layer for layer in own if "Dense" in kinds(layer)]
-    output = output_delta(last, loss)
+    output = output_delta(last, loss, weighted)
     if has_dense:
         down = recursion_above() if upward else recursion()
         biased = any(getattr(layer, "bias", True) for layer in has_dense)

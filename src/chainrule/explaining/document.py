@@ -114,9 +114,11 @@ def document_of(task: Task) -> Json:
                 "equations": [_packed(equation) for equation in box.equations],
                 **({} if box.letters is None else {"letters": say_json(box.letters)}),
             }
-            for box in closing_boxes(network, task.loss, task.notation, task.penalty)
+            for box in closing_boxes(
+                network, task.loss, task.notation, task.penalty, task.weights is not None
+            )
         ],
-        "notation": notation_rows(network, task.loss, task.penalty),
+        "notation": notation_rows(network, task.loss, task.penalty, task.weights is not None),
         "conventions": conventions_of(network, task.loss, task.penalty),
         "slips": slips_of(network, task.loss, task.penalty),
     }

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chainrule import reference
 from chainrule.explaining import choose
 from chainrule.explaining.blocks import Say
+from chainrule.explaining.equations import SAMPLE_WEIGHT
 from chainrule.explaining.parts import part, say_json, shapes_of
 from chainrule.explaining.penalised import constants
 from chainrule.explaining.pictures import rounded
@@ -117,7 +118,7 @@ def _residual_part(
     m = Symbol("m", "batch size", "scalar")
     value: Expression = formulas["residual"] if pair else formulas["gradient"]
     if weighted:
-        value = Symbol("w", "sample weight", "scalar") * value
+        value = SAMPLE_WEIGHT * value
     left = Symbol("dz", "gradient of logits") if pair else Symbol("da", "gradient of prediction")
     equation = Equation(left, value / m)
     choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
@@ -163,7 +164,7 @@ def _outputs(
     if z.shape == a.shape:
         table["z"] = rounded(z[rows, sample], 15)
     if literal is not None:
-        table["literal"] = rounded(literal[rows], 15)
+        table["literal"] = rounded(literal[rows] * scale[sample], 15)
     return table
 
 

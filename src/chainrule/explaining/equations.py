@@ -16,6 +16,7 @@ Json = dict[str, Any]
 _SIZE = Symbol("m", "batch size", "scalar")
 _LOGITS = Symbol("dz", "gradient of logits")
 _PREDICTION = Symbol("da", "gradient of prediction")
+SAMPLE_WEIGHT = Symbol("w", "sample weight", "scalar")
 
 
 def dense(name: str) -> Equation:
@@ -51,13 +52,16 @@ def recursion_above() -> Equation:
     return Equation(Symbol("dz", "gradient of preactivation"), (W.T @ d) * slope)
 
 
-def output_delta(last: Layer, loss: Loss) -> Equation:
-    """δ at the output: (1/m) (a - y) for a pair; seed 000's ④ behind an elementwise activation, the whole
-    Jacobian behind softmax, ∂J/∂a^L as it is where there is no activation.
+def output_delta(last: Layer, loss: Loss, weighted: bool = False) -> Equation:
+    """δ at the output: (1/m) (a - y) for a pair, times w where samples have weights; seed 000's ④ behind
+    an elementwise activation, the whole Jacobian behind softmax, ∂J/∂a^L as it is where there is no
+    activation.
     """
     a, z = Symbol("a", "prediction"), Symbol("z", "logits")
     if is_pair(last, loss):
-        return Equation(_LOGITS, (Number(1) / _SIZE) * (a - Symbol("y", "target")))
+        share = Number(1) / _SIZE
+        share = share * SAMPLE_WEIGHT if weighted else share
+        return Equation(_LOGITS, share * (a - Symbol("y", "target")))
     if isinstance(last, Activation):
         return Equation(_LOGITS, _PREDICTION * Symbol("f'", "slope of logits"))
     if isinstance(last, Softmax):

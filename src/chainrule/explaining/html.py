@@ -42,6 +42,7 @@ from chainrule.explaining.html_blocks import BlockWriter, Steps, direction
 from chainrule.explaining.html_budget import Detail, fitted
 from chainrule.explaining.html_document import embedded
 from chainrule.explaining.markup import Identifiers, Voice, attributes, escape
+from chainrule.formulas import notation_from
 
 FOLDERS = ("engine", "reading", "changing", "style")
 POLICY = (
@@ -71,6 +72,7 @@ def _page(outline: Outline, detail: Detail) -> str:
         lang="zh" if outline.language == "zh" else "en",
         data_language=outline.language,
         data_notation=outline.notation,
+        data_loss=notation_from(outline.notation).loss,
     )
     return "\n".join(
         (

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from chainrule.explaining.blocks import Say
-from chainrule.explaining.equations import activation, dense, equation_json, recursion, residual
+from chainrule.explaining.equations import (
+    SAMPLE_WEIGHT,
+    activation,
+    dense,
+    equation_json,
+    recursion,
+    residual,
+)
 from chainrule.explaining.features import features_of
 from chainrule.explaining.parts import say_json
 from chainrule.explaining.penalised import data_gradient, with_penalty
@@ -56,14 +63,23 @@ _LETTERS: tuple[tuple[Say, Symbol, tuple[str, ...]], ...] = (
         Symbol("m", "training size", "scalar"),
         ("per sample",),
     ),
+    (
+        Say("weights of the samples, their mean 1", "样本的权重，均值为 1"),
+        SAMPLE_WEIGHT,
+        ("sample weights",),
+    ),
 )  # fmt: skip
 
 
-def notation_rows(network: Network, loss: Loss | None = None, penalty: Penalty | None = None) -> Json:
+def notation_rows(
+    network: Network, loss: Loss | None = None, penalty: Penalty | None = None, weighted: bool = False
+) -> Json:
     """{"letters": [{"meaning": text, "nodes", "root"}], "formulas": [{"nodes", "left", "right"}]}: trees,
-    which are laid out in any notation.  "formulas" are those of dense layers, and empty without one.
+    which are laid out in any notation.  weighted: whether samples have weights.  "formulas" are those of
+    dense layers, and empty without one.
     """
     features = features_of(network, loss or loss_for(network.layers[-1]), penalty)
+    features |= {"sample weights"} if weighted else set()
     letters = []
     for meaning, symbol, when in _LETTERS:
         if concerns(when, features):

@@ -29,9 +29,10 @@ from chainrule.explaining.blocks import (
     Table,
     same,
 )
+from chainrule.explaining.lettered import in_letters
 from chainrule.explaining.numbers import short
 from chainrule.explaining.outline_cards import Layout, backward_card, forward_card, told_apart
-from chainrule.explaining.outline_ends import loss_blocks, update_blocks
+from chainrule.explaining.outline_ends import loss_blocks, update_blocks, weight_of_sample
 from chainrule.explaining.outline_flow import finding_block, flow_blocks
 from chainrule.explaining.outline_reference import algorithm_section, notation_section, slips_section
 from chainrule.explaining.theta_form import in_form_of
@@ -79,17 +80,20 @@ def outline(
             id="backward",
         ),
         Section(Say("Gradients and update", "梯度与参数更新"), update_blocks(layout), id="update"),
-        _check(found),
+        _check(found, layout.notation.loss),
         Section(
             Say("Gradient flow", "梯度流"),
-            flow_blocks(found, layout.notation.letters["batch size"].base),
+            flow_blocks(
+                found, layout.notation.letters["batch size"].base, weight_of_sample(layout.notation)
+            ),
             id="flow",
         ),
         algorithm_section(layout),
         slips_section(layout),
-        _reproduce(found),
+        _reproduce(found, name, spoken),
     )
-    return Outline(_title(meta), sections, spoken, name, dict(found))
+    lettered = tuple(in_letters(section, layout.notation) for section in sections)
+    return Outline(_title(meta), lettered, spoken, name, dict(found))
 
 
 def language_from(language: str) -> Language:
@@ -159,9 +163,9 @@ def check_text(check: Json | None) -> Say:
 def _network(found: Json, layout: Layout) -> Section:
     nodes = _folded([_node(layer, found) for layer in found["graph"]["layers"]])
     head: tuple[Cell, ...] = (
-        same("l"), Say("name", "名称"), Say("layer", "层"), Say("output", "输出形状"),
-        Say("parameters", "参数"),
-        same("‖x‖"), same("‖δ‖"), Say("check", "检验"),
+        same(layout.notation.output_number), Say("name", "名称"), Say("layer", "层"),
+        Say("output", "输出形状"), Say("parameters", "参数"),
+        same(f"‖{layout.notation.letters['output'].base}‖"), same("‖δ‖"), Say("check", "检验"),
     )  # fmt: skip
     counts = _counts(found["graph"]["layers"], found["tensors"])
     rows, levels = [], []
@@ -285,7 +289,7 @@ def _repeat(nodes: list[ChainNode], at: int) -> tuple[int, int]:
     return best
 
 
-def _check(found: Json) -> Section:
+def _check(found: Json, J: str) -> Section:
     title = Say("Gradient check", "梯度检验")
     check = found["check"]
     if check is None:
@@ -307,7 +311,7 @@ def _check(found: Json) -> Section:
         error = row["direction_error"] if along else row["max_error"]
         rows.append(
             (
-                together if row["name"] == "everything" else f"∂J/∂{row['name']}",
+                together if row["name"] == "everything" else f"∂{J}/∂{row['name']}",
                 "×".join(map(str, row["shape"])), str(row["entries"] or ""),
                 f"{float(error):.1e}" if isfinite(float(error)) else "",
                 "" if worst is None or along else ",".join(map(str, worst["index"])),
@@ -325,13 +329,14 @@ def _check(found: Json) -> Section:
     )  # fmt: skip
     said = Say(
         f"Every gradient {part.en}beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
-        f"‖n − g‖ / ‖n + g‖ ≈ {relative} over all entries compared; accepted is a relative error of "
-        f"{tolerance}, "
+        f"‖q − g‖ / ‖q + g‖ ≈ {relative} over all entries compared, g the gradient and q the quotient; "
+        f"accepted is a relative error of {tolerance}, "
         "or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no derivative to compare "
         "with: such "
         "entries are passed over and counted.",
         f"每个梯度{part.zh}与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。"
-        f"所有比较过的元素 ‖n − g‖ / ‖n + g‖ ≈ {relative}；允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
+        f"所有比较过的元素 ‖q − g‖ / ‖q + g‖ ≈ {relative}（g 为梯度，q 为差商）；"
+        f"允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
         f"盖的部分。"
         "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
     )
@@ -365,7 +370,7 @@ def _verdict_of(row: Json) -> Say:
     return Say(f"{row['kind']}: {reason}", f"{kind}：{_IN_CHINESE.get(reason, reason)}")
 
 
-def _reproduce(found: Json) -> Section:
+def _reproduce(found: Json, notation: str, language: str) -> Section:
     meta = found["meta"]
     arguments = [f"loss=cr.{meta['loss']}"]
     if meta["penalty"]:
@@ -377,7 +382,8 @@ def _reproduce(found: Json) -> Section:
     arguments += [
         f"sample={meta['sample']}",
         f"learning_rate={meta['eta']}",
-        f"notation={meta['notation']!r}",
+        f"notation={notation!r}",
+        f"language={language!r}",
     ]
     code = "\n".join(
         [

@@ -13,6 +13,7 @@ from math import inf
 from typing import Any
 
 from chainrule.explaining.blocks import Block, Card, Formula, Paragraph, Say, same, say_from
+from chainrule.explaining.counts import counted
 from chainrule.explaining.outline_pictures import picture_blocks
 from chainrule.explaining.outline_theta import first_indices, theta_blocks
 from chainrule.explaining.shapes import shape_box
@@ -135,10 +136,11 @@ def _card(layout: Layout, card: Json, direction: str, blocks: list[Block]) -> Ca
     sizes = ["×".join(map(str, card[key])) or "1" for key in ("input_shape", "shape")]
     arrow = "→" if direction == "F" else "←"
     step = f"{direction}{_position(layout, card)}"
+    number = f"{layout.notation.output_number} = {_shown_number(layout, card)}"
     return Card(
         step=step,
         title=same(f"{step}  {card['layer']}"),
-        head=f"l = {_shown_number(layout, card)}   {card['title']}   {sizes[0]} {arrow} {sizes[1]}",
+        head=f"{number}   {card['title']}   {sizes[0]} {arrow} {sizes[1]}",
         layer=card["layer"],
         blocks=tuple(blocks),
         reference=card["reference"],
@@ -187,7 +189,10 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
         general = replace(equation, right=unpack(one["general"]["nodes"])[one["general"]["right"]])
     yield Formula(compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general")
     sized = layout.composer(number, tensors)
-    note = joined(_ranges(one), outside(equation), _paddings(equation, one["shapes"]))
+    shapes = one["shapes"]
+    note = joined(
+        _ranges(one), outside(equation), _paddings(equation, shapes), counted(equation, shapes)
+    )
     yield Formula(compose(equation, sized), "sized", note=note, id=f"{prefix}-sized")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), sized), "definition")

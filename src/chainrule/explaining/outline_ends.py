@@ -22,11 +22,13 @@ from chainrule.explaining.blocks import (
     same,
     say_from,
 )
+from chainrule.explaining.counts import counted
+from chainrule.explaining.equations import SAMPLE_WEIGHT
 from chainrule.explaining.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.outline_cards import Layout, shape_blocks
 from chainrule.explaining.outline_theta import theta_entry
 from chainrule.explaining.worked import Printer, element_from, worked_block
-from chainrule.formulas import Symbol, render_text
+from chainrule.formulas import Notation, Symbol, render_text
 from chainrule.formulas.boxes import (
     BIG,
     PRODUCT,
@@ -75,17 +77,24 @@ def _objective(layout: Layout) -> Iterator[Block]:
     one = layout.composer().fraction(Numeral("1"), m)
     of_one = layout.notation.letter(_OF_A_SAMPLE["value"])
     index = Word(of_one.sub)
-    weights = [Scripts(Word("w"), sub=index)] if document["loss"].get("weights") else []
+    weights, defined = [], None
+    if document["loss"].get("weights"):
+        weights = [layout.composer().letter(layout.notation.letter(SAMPLE_WEIGHT), index)]
+        w = weight_of_sample(layout.notation)
+        defined = Say(
+            f"{w} is the weight of sample {of_one.sub}; their mean is 1",
+            f"{w} 是样本 {of_one.sub} 的权重，均值为 1",
+        )
     below = Under(Sign("∑"), index)
     mean = row(one, below, *weights, layout.composer().letter(of_one))
     reference = "S1 · S2 1.2 · S4 §2"
     loss, J_total = document["loss"], float(document["loss"]["J"])
     if not document["penalty"]:
-        yield Formula(row(J, Sign("="), mean), "general", reference)
+        yield Formula(row(J, Sign("="), mean), "general", reference, defined)
         yield Paragraph(same(f"{letter} {equals(J_total, 8)}"), id="objective")
         return
     data = layout.composer().letter(layout.notation.letter(Symbol("J data", "data loss", "scalar")))
-    yield Formula(row(data, Sign("="), mean), "general", reference)
+    yield Formula(row(data, Sign("="), mean), "general", reference, defined)
     yield Formula(row(J, Sign("="), data, Sign("+"), Word("Ω")), "general", reference)
     shares = [float(loss["data"]), float(loss["penalty"])]
     parts, total = column(shares, J_total, 8)
@@ -115,20 +124,20 @@ def loss_equation(layout: Layout, one: Json) -> Equation:
     return replace(equation, left=_OF_A_SAMPLE.get(one["part"], equation.left))
 
 
-def of_batch(layout: Layout, said: Say) -> Say:
-    """A sentence on 1/m with the letter of the notation."""
-    share = f"1/{layout.notation.letters['batch size'].base}"
-    return Say(said.en.replace("1/m", share), said.zh.replace("1/m", share))
+def weight_of_sample(notation: Notation) -> str:
+    """The weight of a sample, with the letter that counts samples: w_i."""
+    return f"{notation.letter(SAMPLE_WEIGHT).base}_{notation.letter(_OF_A_SAMPLE['value']).sub}"
 
 
 def _part(layout: Layout, one: Json) -> Iterator[Block]:
     equation = loss_equation(layout, one)
-    yield Paragraph(of_batch(layout, say_from(one["why"])))
+    yield Paragraph(say_from(one["why"]))
     if "said" in one:
         yield Paragraph(say_from(one["said"]))
     identifier = f"L-{one['part']}"
     composer = layout.composer()
-    yield Formula(compose(equation, composer), "general", one["reference"], id=f"{identifier}-general")
+    note = counted(equation, one["shapes"])
+    yield Formula(compose(equation, composer), "general", one["reference"], note, id=f"{identifier}-general")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), composer), "definition")
     yield from shape_blocks(layout, equation, one)
@@ -179,7 +188,8 @@ def _jacobian(card: Json) -> list[Block]:
 def _outputs(layout: Layout, card: Json) -> Table:
     table = card["outputs"]
     m = layout.notation.letters["batch size"].base
-    weight = "w_i " if layout.document["loss"].get("weights") else ""
+    weighted = bool(layout.document["loss"].get("weights"))
+    weight = f"{weight_of_sample(layout.notation)} " if weighted else ""
     head: list[Cell] = [same("k")]
     columns: list[list[Any]] = []
     for key, label in (

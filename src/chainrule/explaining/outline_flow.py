@@ -29,15 +29,19 @@ Json = Mapping[str, Any]
 FOLDED_ABOVE = 40  # rows
 
 
-def flow_blocks(document: Json, m: str = "m") -> tuple[Block, ...]:
-    """The section's blocks.  m: the letter of the batch's size."""
+def flow_blocks(document: Json, m: str = "m", w: str = "w_i") -> tuple[Block, ...]:
+    """The section's blocks.  m, w: the letters of the batch's size and of the weight of a sample."""
     flow, findings = document["flow"], document["findings"]
     limits = _limits(flow)
+    times = same("")
+    if document["loss"].get("weights"):
+        times = Say(f", each times its sample weight {w}", f"（各乘以样本权重 {w}）")
     said = Say(
-        f"{m}·δ is δ of single samples: 1/{m} is taken out, so that its size does not depend on the batch. "
-        "Gain: ‖δ of the input‖ / ‖δ of the output‖ of the layer; of a layer with weights it is ρ_W, of an "
-        f"activation ρ_f′, and along a chain they multiply.{limits.en}",
-        f"{m}·δ 是单个样本的 δ：去掉了 1/{m}，大小与批量无关。增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的"
+        f"{m}·δ is δ of single samples{times.en}: 1/{m} is taken out, so that its size does "
+        "not depend on the batch. Gain: ‖δ of the input‖ / ‖δ of the output‖ of the layer; of a layer "
+        f"with weights it is ρ_W, of an activation ρ_f′, and along a chain they multiply.{limits.en}",
+        f"{m}·δ 是单个样本的 δ{times.zh}：去掉了 1/{m}，大小与批量无关。"
+        f"增益：该层“输入处 ‖δ‖ / 输出处 ‖δ‖”；对带权重的"
         f"层记作 ρ_W，对激活层记作 ρ_f′，沿链相乘。{limits.zh}",
     )
     chart = _chart(flow, m)

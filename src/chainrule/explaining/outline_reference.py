@@ -20,7 +20,7 @@ from chainrule.explaining.blocks import (
 )
 from chainrule.explaining.notation_rows import symbols_in_order
 from chainrule.explaining.outline_cards import Layout, outside, told_apart
-from chainrule.explaining.outline_ends import loss_equation, of_batch
+from chainrule.explaining.outline_ends import loss_equation
 from chainrule.explaining.outline_theta import a_0, about_theta, all_layers, theta_letter
 from chainrule.explaining.theta_form import theta_layers
 from chainrule.explaining.theta_formulas import TOTAL, in_general
@@ -218,11 +218,10 @@ def _steps(layout: Layout) -> Iterator[Say]:
         f"Forward, from layer {lowest} to layer {last}: steps F1 to F{count}.",
         f"前向：从第 {lowest} 层到第 {last} 层，即步骤 F1 到 F{count}。",
     )
-    told = Say(
+    yield Say(
         f"J, and δ of layer {last} at the output: step L. 1/m enters here, and only here.",
         f"计算 J 与输出层（第 {last} 层）的 δ：步骤 L。1/m 只在这里出现一次。",
     )
-    yield of_batch(layout, told)
     back = [card for card in cards if f"delta:{card['layer']}" in document["tensors"]]
     if back:
         top, bottom = layout.positions[back[-1]["layer"]], layout.positions[back[0]["layer"]]
@@ -245,8 +244,8 @@ def _steps(layout: Layout) -> Iterator[Say]:
 def _trace(layout: Layout) -> Table:
     """Every step of this network: what it computes, of what, by which formula of the seeds."""
     head: tuple[Cell, ...] = (
-        Say("step", "步骤"), same("l"), Say("layer", "层"), Say("computes", "计算"), Say("from", "依据"),
-        Say("derived in", "推导见"),
+        Say("step", "步骤"), same(layout.notation.output_number), Say("layer", "层"),
+        Say("computes", "计算"), Say("from", "依据"), Say("derived in", "推导见"),
     )  # fmt: skip
     cards = layout.document["cards"]
     rows = []
@@ -255,7 +254,7 @@ def _trace(layout: Layout) -> Table:
         rows += made or [_untraced_row(layout, card, "F")]
     rows += [
         ("L", str(layout.last + layout.notation.input_number), layout.document["loss_card"]["class"],
-         *_quantities(layout, loss_equation(layout, one), layout.last), one["reference"])
+         *_loss_quantities(layout, one), one["reference"])
         for one in layout.document["loss_card"]["parts"]
     ]  # fmt: skip
     for card in reversed(cards):
@@ -307,21 +306,73 @@ def _trace_row(layout: Layout, card: Json, direction: str, one: Json) -> tuple[C
         f"{direction}{layout.positions[card['layer']]}",
         str(number + layout.notation.input_number),
         card["layer"],
-        *_quantities(layout, layout.equation(one), number),
+        *(_handed_down(layout, card, one) or _quantities(layout, layout.equation(one), number)),
         one["reference"],
     )
+
+
+def _loss_quantities(layout: Layout, one: Json) -> tuple[Cell, Cell]:
+    """What a part of the loss computes, δ by the name that the last layer reads, and of what."""
+    own, of = _quantities(layout, loss_equation(layout, one), layout.last)
+    top = [card for card in layout.document["cards"] if card["depth"] == 0][-1]
+    pair = layout.document["loss_card"]["pair"]
+    read = None if one["part"] != "residual" or pair else _read_by(layout, top)
+    return (own if read is None else read), of
+
+
+def _handed_down(layout: Layout, card: Json, one: Json) -> tuple[Cell, Cell] | None:
+    """What a layer hands down, by the name that the layer below reads, and of what; None for another part, at
+    the input, and for a branch's share.
+
+    Behind an activation the card has its f′ in the same line, ③ as the seeds write it; here that is the step
+    of the activation, so that every quantity is computed once.
+    """
+    equation = layout.equation(one)
+    below = _below(layout, card)
+    assert isinstance(equation.left, Symbol)
+    if one["part"] != "delta" or below is None or not equation.left.role.startswith("gradient of "):
+        return None
+    read = _read_by(layout, below)
+    if read is None:
+        return None
+    if "general" in one:
+        general = unpack(one["general"]["nodes"])[one["general"]["right"]]
+        equation = Equation(equation.left, general)
+    return read, _from(layout, equation, card["number"])
+
+
+def _below(layout: Layout, card: Json) -> Json | None:
+    """The card of the layer whose output a layer reads; None at the input of the network or of a branch."""
+    cards = layout.document["cards"]
+    for other in reversed(cards[: layout.positions[card["layer"]] - 1]):
+        if other["depth"] <= card["depth"]:
+            return other if other["depth"] == card["depth"] else None
+    return None
+
+
+def _read_by(layout: Layout, card: Json) -> Box | None:
+    """The letter of δ in the formulas of a layer's backward pass; None where it has none of its own."""
+    for one in _parts(layout, card, "backward"):
+        for symbol in symbols_in_order(layout.equation(one).right):
+            if symbol.name == "d":
+                composer = layout.composer(card["number"])
+                return composer.letter(composer.notation.letter(symbol))
+    return None
 
 
 def _quantities(layout: Layout, equation: Equation, number: int) -> tuple[Cell, Cell]:
     """(the letter of what a formula computes, the letters of what it is computed from)."""
     composer = layout.composer(number)
-
-    def letter(symbol: Symbol) -> Box:
-        return composer.letter(composer.notation.letter(symbol))
-
     assert isinstance(equation.left, Symbol)
-    letters = list(dict.fromkeys(letter(symbol) for symbol in symbols_in_order(equation.right)))
-    return letter(equation.left), listed(*letters[:MOST_LETTERS], spaced=True)
+    return composer.letter(composer.notation.letter(equation.left)), _from(layout, equation, number)
+
+
+def _from(layout: Layout, equation: Equation, number: int) -> Box:
+    """The letters of what a formula is computed from, without f′ of an activation that has its own step."""
+    composer = layout.composer(number)
+    symbols = [one for one in symbols_in_order(equation.right) if not one.role.startswith("slope of ")]
+    letters = list(dict.fromkeys(composer.letter(composer.notation.letter(one)) for one in symbols))
+    return listed(*letters[:MOST_LETTERS], spaced=True)
 
 
 # -- slips ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.explaining import theta_texts
 from chainrule.explaining.blocks import Block, Formula, Paragraph, Say
+from chainrule.explaining.equations import SAMPLE_WEIGHT
 from chainrule.explaining.theta_formulas import DATA, THETA
 from chainrule.explaining.worked import First, from_zero, has_samples
 from chainrule.formulas import Equation, Operation, Symbol, walk
@@ -109,8 +110,8 @@ def _mean(composer: Composer, weighted: bool) -> Any:
     notation = composer.notation
     D = composer.letter(notation.letter(DATA))
     m = composer.letter(notation.letter(Symbol("m", "batch size", "scalar")))
-    weight = [Scripts(Word("w"), sub=Word("b"))] if weighted else []
-    body = row(Under(Sign("∑"), Word("b")), *weight, _delta(composer))
+    w = composer.letter(notation.letter(SAMPLE_WEIGHT), Word("b"))
+    body = row(Under(Sign("∑"), Word("b")), *([w] if weighted else []), _delta(composer))
     return row(D, Sign("="), composer.fraction(Numeral("1"), m), body)
 
 

@@ -223,8 +223,8 @@ class Writer:
 
     def _maps(self, block: Maps) -> Iterator[str]:
         more = f", +{block.left_out}" if block.left_out else ""
-        scale = f"−{short(block.scale)} … {short(block.scale)}"
-        yield from self._wrapped(f"{self.line(block.title)}   {scale}{more}", "    ")
+        scale = self.line(Say("shades from −{0} to {0}", "深浅对应 −{0} 到 {0}")).format(short(block.scale))
+        yield from self._wrapped(f"{self.line(block.title)}   ({scale}){more}", "    ")
         shown = block.panels[:PANELS]
         room = (self.width - 7) // (1 if self.colour else 2)  # columns of a map; the others are left out
         drawn = [self._panel(panel.values[:, :room], block.scale) for panel in shown]

@@ -184,10 +184,13 @@ def _total(data: Json, own: ThetaLayer, sources: Sources) -> Json:
     equation = Equation(TOTAL, DATA)
     if own.penalised and sources.penalty is not None:
         equation = with_penalty(sources.penalty, own.bias)
+    said = theta_texts.NO_PENALTY
+    if own.penalised:
+        said = theta_texts.TOTAL if own.bias else theta_texts.TOTAL_UNBIASED
     return {
         "part": f"theta{PART}",
         "reference": "S2 3.1.3",
-        "why": say_json(theta_texts.TOTAL if own.penalised else theta_texts.NO_PENALTY),
+        "why": say_json(said),
         **equation_json(equation),
         "shapes": {},
         "ranges": {},

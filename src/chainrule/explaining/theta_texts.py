@@ -56,6 +56,10 @@ TOTAL = Say(
     "The penalty adds its own derivative to every column but column 0: the bias is not penalised.",
     "惩罚项把自己的导数加到第 0 列以外的各列上：偏置不受惩罚。",
 )
+TOTAL_UNBIASED = Say(
+    "The penalty adds its own derivative to every column: the layer has no bias.",
+    "惩罚项把自己的导数加到每一列上：这一层没有偏置。",
+)
 OF_BIAS = Say(
     "the entry of column 0, the bias, that is largest in magnitude", "第 0 列（偏置）中绝对值最大的元素"
 )

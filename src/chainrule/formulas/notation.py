@@ -2,11 +2,12 @@
 
 Roles: input, image (an input with positions), preactivation, activation, output and output image (of layers
 without parameters), "parameter <name>", "state <name>", prediction, logits, target, loss, "loss of a sample"
-and "gradient of a sample" (by the prediction), penalty, training size, batch size; "gradient of <role>" for
-∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "data loss" and "data
-gradient of <role>" for J without the penalty, J_data, and its derivative, "function of <role>" and
-"slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below", "<role> above":
-the same letter one layer down or up, so that "gradient of preactivation below at t" is δ^{l-1} at step t.
+and "gradient of a sample" (by the prediction), penalty, training size, batch size, sample weight; "gradient
+of <role>" for ∂J/∂(role), which some notations write δ, "derivative by <role>" always as ∂J/∂(role), "data
+loss" and "data gradient of <role>" for J without the penalty, J_data, and its derivative, "function of
+<role>" and "slope of <role>" for f and f' there.  "<role> at t": at step t of a sequence; "<role> below",
+"<role> above": the same letter one layer down or up, so that "gradient of preactivation below at t" is
+δ^{l-1} at step t.
 """
 
 from __future__ import annotations
@@ -86,6 +87,11 @@ class Notation:
     def parameter_number(self) -> str:
         """The number of the parameters that join layer l-1 to layer l: "l", or "l-1"."""
         return "l" if self.output_layer == "l" else "l-1"
+
+    @property
+    def output_number(self) -> str:
+        """The number of a layer's output in formulas: "l", or "l + 1" where W^l joins l to l+1."""
+        return "l" if self.output_layer == "l" else "l + 1"
 
     def letter(self, symbol: Symbol) -> Letter:
         """The letter of a symbol: by its role, or its own name at this layer."""
@@ -177,6 +183,7 @@ def _letters(
         "gradient of penalty": Letter("Ω", by=Letter("W", "l")),
         "training size": Letter(sizes[0]),
         "batch size": Letter(sizes[1]),
+        "sample weight": Letter("w"),
         **roles,
     }
 
@@ -253,14 +260,15 @@ MATRIX = SEED_004 = Notation(
     input_number=0,
 )  # fmt: skip
 
-# Nielsen's book: seed 000's numbers with small letters, C the cost, n the size of the training set.
+# Nielsen's book: seed 000's numbers with small letters, C the cost, n the size of the training set.  w is its
+# letter of the weights, so that of a sample is ω.
 NIELSEN = Notation(
     _letters(
         "C", ("n", "m"), _residuals("preactivation"), target="y", input="a l-1", image="a l-1",
         preactivation="z l", activation="a l", output="a l", output_image="a l", prediction="a L",
         logits="z L",
     )
-    | {"gradient of penalty": Letter("Ω", by=Letter("w", "l"))},
+    | {"gradient of penalty": Letter("Ω", by=Letter("w", "l")), "sample weight": Letter("ω")},
     loss="C",
     name="nielsen",
     function="σ",

@@ -63,7 +63,7 @@
   }
 
   function show() {
-    J.replaceChildren("J ", ...dock.changed(report().J, current().J));
+    J.replaceChildren(`${page.loss} `, ...dock.changed(report().J, current().J));
     const count = edit.count();
     undo.hidden = !edit.steps();
     reset.hidden = !count;
@@ -84,7 +84,7 @@
   });
   page.onChange(show);
   undo.hidden = reset.hidden = true;
-  J.replaceChildren("J ", make("b", {}, number(Number(page.document.loss.J), 6)));
+  J.replaceChildren(`${page.loss} `, make("b", {}, number(Number(page.document.loss.J), 6)));
   document.body.append(element);
   page.dock = dock;
 })(chainrule.page);

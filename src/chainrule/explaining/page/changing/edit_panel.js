@@ -183,10 +183,10 @@
 
   function showOutcome() {
     const [before, after] = [edit.start(), edit.now()];
-    const rows = [row("J", before.J, after.J), row(say("J after a step", "走一步后的 J"), before.J_after, after.J_after)];
+    const rows = [row(page.loss, before.J, after.J), row(say("J after a step", "走一步后的 J"), before.J_after, after.J_after)];
     const { id, index } = chosen;
     rows.push(row(title(id, index), edit.before(id, index), edit.value(id, index)));
-    const more = [[slopeOf(id), index, `∂J/∂${title(id, index)}`]];
+    const more = [[slopeOf(id), index, `∂${page.loss}/∂${title(id, index)}`]];
     if (other) more.push([other.quantity, other.index, title(other.quantity, other.index)]);
     for (const [quantity, place, label] of more) {
       const old = quantity && entryOf(before, quantity, place);

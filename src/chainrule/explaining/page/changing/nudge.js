@@ -195,8 +195,8 @@
     const row = (label, ...value) => make("tr", {}, make("th", { scope: "row" }, label), make("td", {}, value));
     epsilon.textContent = `ε = ${power(-chosen())}`;
     table.replaceChildren(
-      row("(J(w+ε) − J(w−ε)) / 2ε", shared(quotient, formula)),
-      row(`∂J/∂${name}`, shared(formula, quotient)),
+      row(`(${page.loss}(w+ε) − ${page.loss}(w−ε)) / 2ε`, shared(quotient, formula)),
+      row(`∂${page.loss}/∂${name}`, shared(formula, quotient)),
       row(say("difference", "相差"), number(one.error, 3)));
     kink.replaceChildren(...aboutKink(one));
     plot.replaceChildren(picture());

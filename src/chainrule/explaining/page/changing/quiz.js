@@ -271,8 +271,8 @@
     }
     const [en, zh] = WHAT[now.kind];
     const place = page.printed(now.quantity, now.index).join(", ");
-    const name = `${now.quantity.replace(/^gradient:/, "∂J/∂").replace(/^delta:/, "")}[${place}]`;
-    const entry = now.kind === "J" ? "J" : name;
+    const name = `${now.quantity.replace(/^gradient:/, `∂${page.loss}/∂`).replace(/^delta:/, "")}[${place}]`;
+    const entry = now.kind === "J" ? page.loss : name;
     head.replaceChildren(say(en, zh), " ", make("b", {}, entry), " = ?");
     const pass = /z|a/.test(now.kind) ? "forward" : "backward";
     const card = document.querySelector(`article[data-layer="${now.layer}"].${pass}`)

@@ -5,6 +5,7 @@
 //   change(changes)     {id: array}: compute with these in place of the document's; {} takes them back
 //   passes()            all passes with the changes (engine/passes.js); onChange(f)
 //   say(en, zh)         a node that follows the choice of the language; words(en, zh): the text for an attribute
+//   loss                the letter of the loss in the page's notation: J or C
 //   make, draw          elements of HTML and of SVG: make("p", {class: "x"}, child, "text", ...)
 //   number(value)       as the report prints it; column(terms, total): terms that add up as printed
 //   first(id)           the number with which each index of a tensor begins; printed(id, index): as it is printed
@@ -40,14 +41,19 @@
   const marked = (text) =>
     text.split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part)).filter((part) => part !== "");
 
+  // The loss in the letter of the page's notation: texts are written with J.
+  const loss = document.documentElement.dataset.loss ?? "J";
+  const lettered = (text) => text.replace(/(?<![A-Za-z0-9_.`])J(?![A-Za-z0-9_`]|\.\w)/g, loss);
+
   /** A text in the page's languages, as Voice.inline writes it. */
   function say(en, zh) {
-    const texts = { en, zh };
+    const texts = { en: lettered(en), zh: lettered(zh) };
     if (languages.length === 1 || en === zh) return make("span", {}, marked(texts[languages[0]]));
     const [first, second] = languages.map((lang) => make("span", { lang }, marked(texts[lang])));
     return make("span", {}, first, " ", second);
   }
-  const words = (en, zh) => (en === zh ? en : languages.map((lang) => ({ en, zh })[lang]).join(" / "));
+  const words = (en, zh) =>
+    lettered(en === zh ? en : languages.map((lang) => ({ en, zh })[lang]).join(" / "));
 
   // -- numbers: numbers.py in JavaScript -------------------------------------------------------------------
   const [DIGITS, MOST_DECIMALS, MORE_DECIMALS] = [4, 12, 6];
@@ -174,8 +180,8 @@
   }
 
   const page = {
-    document: embedded, languages, make, draw, say, words, number, equality, equals, column, first, printed, isTheta,
-    tensor, passes, affordable,
+    document: embedded, languages, loss, make, draw, say, words, number, equality, equals, column, first, printed,
+    isTheta, tensor, passes, affordable,
     change, changes: () => changes, onChange: on("change"), onSelect: on("select"), selected: null,
     select(quantity, index) {
       const before = page.selected;

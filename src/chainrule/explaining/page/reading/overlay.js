@@ -170,7 +170,7 @@
       "figure",
       { class: "panel", "data-quantity": id, "data-fixed": fixed.join() },
       map,
-      make("figcaption", {}, id.replace("delta:", "δ ").replace("gradient:", "∂J/∂"), " ", where),
+      make("figcaption", {}, id.replace("delta:", "δ ").replace("gradient:", `∂${page.loss}/∂`), " ", where),
     );
   };
 })(chainrule.page);
