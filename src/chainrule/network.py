@@ -445,5 +445,5 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     except Exception as error:  # a layer made of what a damaged file says may fail in any way
         said = str(error) or type(error).__name__
         raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error
-    network._architecture.warn()
+    network._architecture.warn(stacklevel=2)  # past `teach`
     return network
