@@ -42,7 +42,8 @@ from chainrule.explaining.html_blocks import BlockWriter, Steps, direction
 from chainrule.explaining.html_budget import Detail, fitted
 from chainrule.explaining.html_document import embedded
 from chainrule.explaining.markup import Identifiers, Voice, attributes, escape
-from chainrule.formulas import notation_from
+from chainrule.formulas import NOTATIONS
+from chainrule.formulas.notation import SEED_000
 
 FOLDERS = ("engine", "reading", "changing", "style")
 POLICY = (
@@ -72,7 +73,7 @@ def _page(outline: Outline, detail: Detail) -> str:
         lang="zh" if outline.language == "zh" else "en",
         data_language=outline.language,
         data_notation=outline.notation,
-        data_loss=notation_from(outline.notation).loss,
+        data_loss=NOTATIONS.get(outline.notation, SEED_000).loss,
     )
     return "\n".join(
         (

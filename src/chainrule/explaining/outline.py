@@ -90,7 +90,7 @@ def outline(
         ),
         algorithm_section(layout),
         slips_section(layout),
-        _reproduce(found, name, spoken),
+        _reproduce(found),
     )
     lettered = tuple(in_letters(section, layout.notation) for section in sections)
     return Outline(_title(meta), lettered, spoken, name, dict(found))
@@ -370,7 +370,7 @@ def _verdict_of(row: Json) -> Say:
     return Say(f"{row['kind']}: {reason}", f"{kind}：{_IN_CHINESE.get(reason, reason)}")
 
 
-def _reproduce(found: Json, notation: str, language: str) -> Section:
+def _reproduce(found: Json) -> Section:
     meta = found["meta"]
     arguments = [f"loss=cr.{meta['loss']}"]
     if meta["penalty"]:
@@ -382,8 +382,8 @@ def _reproduce(found: Json, notation: str, language: str) -> Section:
     arguments += [
         f"sample={meta['sample']}",
         f"learning_rate={meta['eta']}",
-        f"notation={notation!r}",
-        f"language={language!r}",
+        f"notation={meta['notation']!r}",
+        f"language={meta['language']!r}",
     ]
     code = "\n".join(
         [
