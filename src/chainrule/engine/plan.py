@@ -26,6 +26,7 @@ from chainrule.parameters import dtype_from
 from chainrule.penalties import Penalty
 from chainrule.per_sample import refuse_mixing
 from chainrule.scalars import check_count, check_flag
+from chainrule.shown import quoted
 
 # Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")
@@ -175,7 +176,7 @@ class Plan(HostWork):
         if len(own) != len(state):
             extra = next(key for key in state if key not in own)
             raise ArgumentError(
-                f"the optimizer's state is that of another network or optimizer: it has {describe(extra)}"
+                f"the optimizer's state is that of another network or optimizer: it has {quoted(extra)}"
             )
         self._native.steps_taken = int(state["steps"])
         for slot, title in enumerate(("first", "second")):
