@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import files
 from chainrule.cli.networks import read_network_file
-from chainrule.errors import ChainruleError, FileError, NonFiniteError, ShapeError
+from chainrule.errors import ChainruleError, FileError, NonFiniteError
 
 
 def test_a_name_commands_no_terminal() -> None:
@@ -61,14 +61,6 @@ def test_ctrl_c_while_the_program_loads_is_one_line() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "chainrule: interrupted\n")
-
-
-@pytest.mark.parametrize("shape", [1, (4, 1), (3, 3, 1)])
-def test_a_softmax_over_one_value_is_refused_but_loaded(shape: object) -> None:
-    with pytest.raises(ShapeError, match=r"always 1.*Sigmoid\(\), or Dense\(2\)"):
-        cr.Network([cr.Softmax()], input_shape=shape)
-    with pytest.warns(UserWarning, match="always 1"):
-        assert cr.Network.from_parameters([cr.Softmax()], {}, input_shape=shape).count_parameters() == 0
 
 
 @pytest.mark.parametrize("ask", ["loss", "backpropagate"])

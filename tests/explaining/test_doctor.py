@@ -158,7 +158,7 @@ def test_thresholds() -> None:
         diagnose(own, X, y, thresholds={"explodes": {}})
     with pytest.raises(ValueError, match="no threshold 'gains'; there are gain, total"):
         diagnose(own, X, y, thresholds={"exploding": {"gains": 1}})
-    with pytest.raises(ValueError, match="must be a number, received 'x'"):
+    with pytest.raises(ValueError, match="must be a finite number, received 'x'"):
         diagnose(own, X, y, thresholds={"exploding": {"gain": "x"}})  # type: ignore[dict-item]
 
 

@@ -187,7 +187,7 @@ def test_names_are_text(form: str) -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"form must be one of 'article', .*'fragment'; received 'book'"):
+    with pytest.raises(ValueError, match=r"form must be one of 'article', .*'fragment', received 'book'"):
         report().latex(form="book")
 
 

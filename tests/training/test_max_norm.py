@@ -162,7 +162,7 @@ def test_what_other_libraries_write() -> None:
         cr.Dense(3, kernel_constraint=MaxNorm(2))
     with pytest.raises(TypeError, match=r"write MaxNorm\(3\.0\)"):
         MaxNorm(max_value=2)
-    with pytest.raises(TypeError, match="nothing: a unit's incoming weights"):
+    with pytest.raises(TypeError, match="write nothing: the norm is of a unit's incoming weights"):
         MaxNorm(2, axis=0)
     with pytest.raises(TypeError, match=r"nothing here: chainrule\.fit has it"):
         cr.fit_full_batch(classifier(), X, y, constraint=MaxNorm(2))

@@ -15,7 +15,9 @@ from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
 from chainrule.scalars import finite_number
 
-UNSEEN = -1e300  # below every number: stands for one of a masked step where a maximum or a softmax is taken
+# Stands for a number of a masked step where a maximum or a softmax is taken: below every float32, and one
+# itself, so that the formulas run in both types. In float64 the kernels know no such limit.
+UNSEEN = -3e38
 
 
 class Masking(Layer):

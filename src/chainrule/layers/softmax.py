@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from chainrule.formulas import exp, max_features, named, sum_features
 from chainrule.initializers import Glorot, Initializer
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 
 
 class Softmax(Layer):
@@ -21,11 +21,6 @@ class Softmax(Layer):
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
     suits: ClassVar[Initializer] = Glorot()
-
-    def constant(self, input_shape: Shape) -> str | None:
-        if input_shape[-1] > 1:
-            return None
-        return "over a single value it is always 1: write Sigmoid(), or Dense(2) in front of it"
 
     def forward(self, x: Any) -> Any:
         t = named("t", exp(x - max_features(x)))
