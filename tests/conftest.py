@@ -56,7 +56,7 @@ _SLOW = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, so that `-m "not slow"` answers within a minute."""
+    """Mark what is slow, so that `-m "not slow"` answers soon."""
     here = Path(__file__).parent
     for item in items:
         file = item.path.relative_to(here).as_posix()
