@@ -9,6 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
+from chainrule.finite import quiet
 from tests.engine.harness import MACHINES, Array, Problem, assert_like_reference, batch_sizes, width
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
@@ -211,7 +212,7 @@ def test_pytorchs_mark_for_steps_that_do_not_count_is_refused() -> None:
     assert np.isfinite(network.loss(X, y))
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e5, 1e15])
+@pytest.mark.parametrize("scale", [1.0, 1e5, 1e15, 1e150])
 def test_what_a_mask_hides_is_hidden_from_scores_of_any_size(scale: float) -> None:
     """Formulas put a number for what is hidden: it must lie below every score, and below every maximum."""
     X = np.random.default_rng(0).standard_normal((3, 5, 4)) * scale
@@ -226,6 +227,41 @@ def test_what_a_mask_hides_is_hidden_from_scores_of_any_size(scale: float) -> No
         largest = np.abs(expected).max()
         np.testing.assert_allclose(network.predict(inputs), expected, rtol=0, atol=1e-13 * largest)
     assert (expected < 0).all()  # of what is there, not of what is hidden
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("dtype", "largest"), [("float64", 1e300), ("float32", 3.3e38)])
+def test_the_lowest_scores_there_are_lie_above_what_is_hidden(dtype: str, largest: float, causal: bool) -> None:
+    """Scores of ±`largest` and half of it: the weights are 0 and 1, and halves where two scores are equal."""
+    network = cr.Network(
+        [cr.Masking(), cr.MultiHeadAttention(1, causal=causal, bias=False, name="own")],
+        input_shape=(3, 1),
+        dtype=dtype,
+    )
+    network.set_parameters({f"own.W_{key}": np.ones((1, 1)) for key in "kvo"})
+    X = np.array([[1.0, 0.5, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])[..., None]
+    # The step of zeros scores 0 with every key and sees all as one; a sample of nothing but padding gives 0.
+    expected = {
+        1: [[1, 1, 0.75], [1, 1, 1], [0, 0, 0]],
+        -1: [[1 if causal else 0.5, 0.5, 0.75], [1, 1, 1], [0, 0, 0]],
+    }
+    for sign, rows in expected.items():
+        network.parameters["own.W_q"] = np.full((1, 1), sign * largest)
+        with quiet():
+            by_formulas = reference.forward(network, X, dtype=np.dtype(dtype))
+        np.testing.assert_array_equal(by_formulas[..., 0], rows)
+        np.testing.assert_array_equal(network.predict(X)[..., 0], rows)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float64", 1e300), ("float32", 3.3e38)])
+def test_the_lowest_steps_there_are_lie_above_those_that_are_hidden(dtype: str, largest: float) -> None:
+    layers = [cr.Masking(), cr.Dense(1, bias=False, name="own"), cr.GlobalMaxPool()]
+    network = cr.Network(layers, input_shape=(3, 1), dtype=dtype)
+    network.parameters["own.W"] = np.full((1, 1), -largest)
+    X = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])[..., None]
+    expected = np.array([[-0.5], [-1.0], [0.0]]) * -network.parameters["own.W"][0, 0]
+    np.testing.assert_array_equal(reference.forward(network, X, dtype=np.dtype(dtype)), expected)
+    np.testing.assert_array_equal(network.predict(X), expected)
 
 
 def test_a_causal_attention_never_sees_what_comes_later() -> None:

@@ -176,8 +176,7 @@ SHAPES = ("max_features", "count_features", "not_later")
 
 def is_unfelt(tree: Expression, path: tuple[int, ...]) -> bool:
     """Whether a mutant at this place is the formula: in the maximum that the softmax of attention subtracts
-    against overflow (or that difference itself), in an array of which only the shape matters, or where the
-    mask M takes away what is 0 as it is.
+    against overflow (or that difference itself), or in an array of which only the shape matters.
     """
     node = tree
     for depth, child in enumerate(path):

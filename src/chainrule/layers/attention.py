@@ -89,7 +89,7 @@ class MultiHeadAttention(Layer):
         M = not_later(S) if self.causal else mask
         M = named("M", M * mask if self.causal and mask is not None else M)
         R = named("R", where(M, S, UNSEEN))
-        E = named("E", exp(R - max_features(R)) * M)
+        E = named("E", where(M, exp(S - max_features(R)), 0))  # where no key is seen, max R is −∞
         return E / maximum(sum_features(E), 0.5)  # the sum is at least 1, or 0 where nothing is seen
 
     def _parts(self, x: Any, W: tuple[Any, Any, Any], b: tuple[Any, Any, Any], mask: Any) -> _Parts:

@@ -5,6 +5,7 @@ z_t = x_t [x_t ≠ v]        ∂J/∂x_t = δ_t [x_t ≠ v]
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,8 @@ from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
 from chainrule.scalars import finite_number
 
-# Stands for a number of a masked step where a maximum or a softmax is taken: below every float32, and one
-# itself, so that the formulas run in both types. In float64 the kernels know no such limit.
-UNSEEN = -3e38
+# Stands for a number of a masked step where a maximum or a softmax is taken: below every number there is.
+UNSEEN = -math.inf
 
 
 class Masking(Layer):

@@ -96,7 +96,7 @@ class Pool(Layer):
 
     def count(self, x: Any) -> Any:
         """How many pixels every window has inside of the picture."""
-        return named("n", sum_over(*self.windows(inside(x))))
+        return named("P", sum_over(*self.windows(inside(x))))
 
     def pads(self, input_shape: Shape) -> Pads:
         """The frame around the image: ((top, bottom), (left, right)), or ((before, after),)."""
@@ -243,7 +243,7 @@ class GlobalAveragePool(GlobalPool):
 
     def _there(self, s: Any) -> Any:
         """How many steps are there; 1 where there is none, and the mean is 0."""
-        return named("n", maximum(sum_positions(s), 1))
+        return named("P", maximum(sum_positions(s), 1))
 
 
 class GlobalMaxPool(GlobalPool):
@@ -257,7 +257,7 @@ class GlobalMaxPool(GlobalPool):
     def forward(self, x: Any, mask: Any = None) -> Any:
         if mask is None:
             return max_positions(x)
-        return max_positions(self._seen(x, mask)) * self._any(mask)
+        return where(self._any(mask), max_positions(self._seen(x, mask)), 0)
 
     def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
         if mask is None:
