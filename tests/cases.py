@@ -274,7 +274,6 @@ LAYER_CASES: list[LayerCase] = [
     LayerCase("masking-single", L.Masking, (1, 7), samples=1),
     LayerCase("softmax", L.Softmax, (5,)),
     LayerCase("softmax-two", L.Softmax, (2,), samples=4),
-    LayerCase("softmax-one", L.Softmax, (1,), note="one class: a = 1, δ = 0"),
     LayerCase("softmax-image", L.Softmax, (2, 3, 4), samples=2, note="over the channels of every position"),
     LayerCase(
         "embedding", lambda: L.Embedding(5, 3), (7,), ids=5, note="some ids more than once, some never"

@@ -11,11 +11,14 @@ from typing import Any, ClassVar
 
 from chainrule.formulas import exp, max_features, named, sum_features
 from chainrule.initializers import Glorot, Initializer
-from chainrule.layers.base import Layer
+from chainrule.layers.base import Layer, Shape
 
 
 class Softmax(Layer):
-    """Positive outputs that sum to 1.  The largest z is subtracted first, against overflow."""
+    """Positive outputs that sum to 1.  The largest z is subtracted first, against overflow.
+
+    ShapeError for a single feature or channel, which would always be 1.
+    """
 
     kind = "softmax"
     output = "activation"
@@ -28,3 +31,11 @@ class Softmax(Layer):
 
     def delta(self, d: Any, a: Any) -> Any:
         return a * (d - sum_features(a * d))
+
+    def constant(self, input_shape: Shape) -> str | None:
+        if input_shape[-1] > 1:
+            return None
+        return (
+            f"{self!r} over the one value in the last axis of its input {input_shape} is always 1, whatever the "
+            "input, and hands no δ down; for two classes write Sigmoid(), or Dense(2) before it"
+        )
