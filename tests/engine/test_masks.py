@@ -231,7 +231,7 @@ def test_what_a_mask_hides_is_hidden_from_scores_of_any_size(scale: float) -> No
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("dtype", "largest"), [("float64", 1e300), ("float32", 3.3e38)])
-def test_the_lowest_scores_there_are_lie_above_what_is_hidden(dtype: str, largest: float, causal: bool) -> None:
+def test_the_lowest_scores_lie_above_what_is_hidden(dtype: str, largest: float, causal: bool) -> None:
     """Scores of ±`largest` and half of it: the weights are 0 and 1, and halves where two scores are equal."""
     network = cr.Network(
         [cr.Masking(), cr.MultiHeadAttention(1, causal=causal, bias=False, name="own")],
@@ -254,7 +254,7 @@ def test_the_lowest_scores_there_are_lie_above_what_is_hidden(dtype: str, larges
 
 
 @pytest.mark.parametrize(("dtype", "largest"), [("float64", 1e300), ("float32", 3.3e38)])
-def test_the_lowest_steps_there_are_lie_above_those_that_are_hidden(dtype: str, largest: float) -> None:
+def test_the_lowest_steps_lie_above_those_that_are_hidden(dtype: str, largest: float) -> None:
     layers = [cr.Masking(), cr.Dense(1, bias=False, name="own"), cr.GlobalMaxPool()]
     network = cr.Network(layers, input_shape=(3, 1), dtype=dtype)
     network.parameters["own.W"] = np.full((1, 1), -largest)

@@ -15,6 +15,7 @@ Array = NDArray[Any]
 Choice = tuple[tuple[int, ...], Say]
 
 LARGEST = Say("the entry of this sample that is largest in magnitude", "本样本中绝对值最大的元素")
+IN_FOCUS = Say("of the sample in focus", "所选样本")
 ASKED = Say("the element that was asked for", "指定的元素")
 LARGEST_ENTRY = Say("the entry that is largest in magnitude", "绝对值最大的元素")
 LARGEST_OF_J = Say(

@@ -1,4 +1,4 @@
-"""What the letters N and n of a formula count, and how many that is here."""
+"""What the letters N, H, P and K of a formula count, and how many that is here."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _VALUES = (
     lambda shape: math.prod(shape) // shape[-2],
     Say("the values of a feature, samples times positions", "每个特征的取值个数，即样本数 × 位置数"),
 )
-_FEATURES = ("n", lambda shape: shape[-2], Say("the features", "特征的个数"))
+_FEATURES = ("H", lambda shape: shape[-2], Say("the features", "特征的个数"))
 _COUNTS: dict[str, tuple[str, Callable[[Shape], int], Say]] = {
     "mean_samples": _VALUES,
     "count_values": _VALUES,
     "mean_features": _FEATURES,
     "count_features": _FEATURES,
-    "count_positions": ("n", lambda shape: math.prod(shape[:-2]), Say("the positions", "位置的个数")),
+    "count_positions": ("P", lambda shape: math.prod(shape[:-2]), Say("the positions", "位置的个数")),
     "count_outputs": (
-        "n",
+        "K",
         lambda shape: math.prod(shape[:-1]),
         Say("the outputs of one sample", "单个样本的输出个数"),
     ),

@@ -101,7 +101,7 @@ def loss_card(
 
 def _value_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:
     equation = formulas.equations["value"]
-    return _part("value", loss, equation, reader, [((sample,), choose.LARGEST)], AVERAGED)
+    return _part("value", loss, equation, reader, [((sample,), choose.IN_FOCUS)], AVERAGED)
 
 
 def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:

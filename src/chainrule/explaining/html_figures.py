@@ -149,11 +149,9 @@ def curve(block: Curve, voice: Voice, identifier: str, tables: bool = True) -> s
 
 
 def chain(block: Chain, voice: Voice, identifier: str, links: Mapping[str, str]) -> str:
-    """The network; <g class="node" data-layer>."""
-    picture = svg_chain.chain(block, voice, links)
-    return (
-        f'<figure{attributes(class_="network", id=identifier)}><div class="scroll">{picture}</div></figure>'
-    )
+    """The network in two forms, of which the page shows one; <g class="node" data-layer>."""
+    forms = (svg_chain.chain(block, voice, links, form) for form in (svg_chain.WIDE, svg_chain.NARROW))
+    return f"<figure{attributes(class_='network', id=identifier)}>{''.join(forms)}</figure>"
 
 
 def number_table(labels: Sequence[object], head: Sequence[str], values: Array, corner: str = "") -> str:

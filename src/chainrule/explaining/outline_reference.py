@@ -102,8 +102,8 @@ def _over_samples(
     )
     yield (
         Say(
-            "a column of ones, one per sample: M 𝟏 adds up the columns of M",
-            "全 1 列向量，每个样本一个 1：M 𝟏 把 M 的各列相加",
+            "a column of ones, one per sample: a matrix times 𝟏 is the sum of its columns",
+            "全 1 列向量，每个样本一个 1：矩阵乘以 𝟏 就是它的各列之和",
         ),
         *(Numeral("𝟏") for _ in layouts),
     )

@@ -3,7 +3,8 @@ layer.
 
 It grows downwards, so that a chain of a hundred layers is as readable as one of three, and the columns stay
 columns.  Branches run in lanes beside each other, as in the history of a repository: they leave after the row
-above them and meet in the row of their sum or concatenation.
+above them and meet in the row of their sum or concatenation.  A page has the picture in two forms, of which
+one fits a telephone.
 """
 
 from __future__ import annotations
@@ -12,20 +13,48 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chainrule.explaining.blocks import Chain, ChainNode, Say
+from chainrule.explaining.blocks import Chain, ChainNode, Say, same
 from chainrule.explaining.markup import Voice, attributes, escape
 from chainrule.explaining.numbers import short
 from chainrule.shown import shortened
 
-_ROW = 36
 _TOP = 40
 _LANE = 20
-_NAME, _SHAPE, _PARAMETERS, _PROFILE = 200, 160, 62, 140  # widths of the columns
-_GAP = 22
 
 _HEADS = (Say("layer", "层"), Say("shape", "形状"), Say("parameters", "参数"))
-_SIZE = Say("RMS of {}", "{} 的均方根")
 _SIGNS = {"sum": "+", "concat": "‖"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """Sizes of a picture.  shape, parameters: widths of their columns; a stacked form has the shape under the
+    name, and leaves parameters to the table of layers.  gap: between the columns and the profiles; letters:
+    at most so many of a name and of a title.
+    """
+
+    row: int
+    name: int
+    profile: int
+    gap: int
+    letters: tuple[int, int]
+    shape: int = 0
+    parameters: int = 0
+
+    @property
+    def stacked(self) -> bool:
+        return self.shape == 0
+
+    @property
+    def texts(self) -> int:
+        """The width of all columns of texts."""
+        return self.name + self.shape + self.parameters
+
+    def y(self, row: int) -> int:
+        return _TOP + row * self.row
+
+
+WIDE = Form(row=36, name=200, profile=140, gap=22, letters=(20, 29), shape=160, parameters=62)
+NARROW = Form(row=50, name=152, profile=62, gap=10, letters=(17, 22))
 
 
 @dataclass(frozen=True)
@@ -63,35 +92,34 @@ class _Layout:
         return exits
 
 
-def chain(block: Chain, voice: Voice, links: Mapping[str, str] | None = None) -> str:
+def chain(block: Chain, voice: Voice, links: Mapping[str, str] | None = None, form: Form = WIDE) -> str:
     """The picture of a network.  links: from the name of a layer to an address, "#F2"."""
     layout = _Layout()
     layout.chain(block.nodes, 0, 0)
-    names = 24 + _LANE * (layout.lanes - 1) + 14
-    shapes = names + _NAME
-    parameters = shapes + _SHAPE + _PARAMETERS
-    profiles = (parameters + _GAP, parameters + _PROFILE + 3 * _GAP - 2)  # two ticks stand between them
-    width = profiles[1] + _PROFILE + 10
-    height = _TOP + _ROW * (len(layout.rows) - 1) + 30
-    parts = [_edge(edge, layout) for edge in layout.edges]
-    for at, say, side in zip((names, shapes, parameters), _HEADS, ("start", "start", "end"), strict=True):
-        parts.append(f'<text class="head {side}" x="{at}" y="16">{voice.tspans(say)}</text>')
-    parts.append(f'<text class="label" x="{names}" y="{_TOP + 4}"><tspan class="italic">x</tspan></text>')
+    left = 24 + _LANE * (layout.lanes - 1) + 14
+    first = left + form.texts + form.gap
+    profiles = (first, first + form.profile + 2 * form.gap - 2)  # two ticks stand between them
+    width = profiles[1] + form.profile + 10
+    height = form.y(len(layout.rows) - 1) + 30
+    parts = [_edge(edge, layout, form) for edge in layout.edges]
+    parts += _heads(left, form, voice)
+    parts.append(f'<text class="label" x="{left}" y="{_TOP + 4}"><tspan class="italic">x</tspan></text>')
     for row, (node, lane) in enumerate(layout.rows):
         if node is None:
-            parts.append(f'<circle class="start" cx="{_x(lane)}" cy="{_y(row)}" r="3"/>')
+            parts.append(f'<circle class="start" cx="{_x(lane)}" cy="{form.y(row)}" r="3"/>')
             continue
-        text = _texts(node, row, (names, shapes, parameters))
+        text = _texts(node, left, form.y(row), form)
         address = (links or {}).get(node.name)
         text = f'<a href="{escape(address)}">{text}</a>' if address else text
-        parts.append(f'<g class="node"{attributes(data_layer=node.name)}>{_dot(node, lane, row)}{text}</g>')
+        dot = _dot(node, _x(lane), form.y(row))
+        parts.append(f'<g class="node"{attributes(data_layer=node.name)}>{dot}{text}</g>')
     for kind, symbol, at in (("x", "x", profiles[0]), ("delta", "m·δ", profiles[1])):
         sizes = [None if node is None else getattr(node, f"size_{kind}") for node, _ in layout.rows]
-        head = Say(*(getattr(_SIZE, tongue).format(symbol) for tongue in ("en", "zh")))
-        parts += _profile(sizes, at, height, kind, voice.tspans(head))
+        parts += _profile(sizes, at, form, kind, voice.tspans(_size(symbol, form)))
     head_attributes = attributes(
-        class_="chain", viewBox=f"0 0 {width} {height}", width=width, height=height, role="group"
-    )
+        class_="chain narrow" if form.stacked else "chain", viewBox=f"0 0 {width} {height}", width=width,
+        height=height, role="group",
+    )  # fmt: skip
     title = Say("The network, from its input down to its output", "网络，自上而下从输入到输出")
     return f"<svg{head_attributes}><title>{escape(voice.attribute(title))}</title>{''.join(parts)}</svg>"
 
@@ -100,15 +128,27 @@ def _x(lane: int) -> int:
     return 18 + lane * _LANE
 
 
-def _y(row: int) -> int:
-    return _TOP + row * _ROW
+def _size(symbol: str, form: Form) -> Say:
+    """Over a profile, in a narrow picture without room for two languages."""
+    return same(f"RMS {symbol}") if form.stacked else Say(f"RMS of {symbol}", f"{symbol} 的均方根")
 
 
-def _edge(edge: _Edge, layout: _Layout) -> str:
+def _heads(left: int, form: Form, voice: Voice) -> list[str]:
+    """What the columns of texts are; nothing over a single one."""
+    if form.stacked:
+        return []
+    places = (left, left + form.name, left + form.texts)
+    return [
+        f'<text class="head {side}" x="{at}" y="16">{voice.tspans(say)}</text>'
+        for at, say, side in zip(places, _HEADS, ("start", "start", "end"), strict=True)
+    ]
+
+
+def _edge(edge: _Edge, layout: _Layout, form: Form) -> str:
     """A line down its lane, bent from and to the lanes of its ends."""
     start, end = _x(layout.rows[edge.start][1]), _x(layout.rows[edge.end][1])
     lane = _x(edge.lane)
-    top, bottom = _y(edge.start), _y(edge.end)
+    top, bottom = form.y(edge.start), form.y(edge.end)
     path = f"M{start} {top + 7}"
     if lane != start:
         path += f"C{start} {top + 22} {lane} {top + 12} {lane} {top + 27}"
@@ -119,9 +159,8 @@ def _edge(edge: _Edge, layout: _Layout) -> str:
     return f'<path class="edge" d="{path}"/><path class="arrow" d="M{end - 3} {bottom - 12}l3 5 3-5z"/>'
 
 
-def _dot(node: ChainNode, lane: int, row: int) -> str:
+def _dot(node: ChainNode, x: int, y: int) -> str:
     """A circle for a layer in order, a triangle for a warning, a diamond for what is wrong."""
-    x, y = _x(lane), _y(row)
     if node.level == "warning":
         return f'<path class="dot warning" d="M{x} {y - 6}l6.5 11h-13z"/>'
     if node.level == "bad":
@@ -131,32 +170,41 @@ def _dot(node: ChainNode, lane: int, row: int) -> str:
     return f'<circle class="dot {node.level}" cx="{x}" cy="{y}" r="{7 if sign else 5}"/>{text}'
 
 
-def _texts(node: ChainNode, row: int, at: tuple[int, int, int]) -> str:
-    y = _y(row)
+def _texts(node: ChainNode, left: int, y: int, form: Form) -> str:
+    """Name over title; shape and number of parameters beside them, or the shape below."""
     times = f'<tspan class="times" dx="6">×{node.times}</tspan>' if node.times > 1 else ""
     whole = f"{node.name}: {node.title}, {node.shape}"
+    name, title = (shortened(*one) for one in zip((node.name, node.title), form.letters, strict=True))
+    top = y - 8 if form.stacked else y - 1
+    texts = (
+        f"<title>{escape(whole)}</title>"
+        f'<text class="name" x="{left}" y="{top}">{escape(name)}{times}</text>'
+        f'<text class="label quiet" x="{left}" y="{top + 14}">{escape(title)}</text>'
+    )
+    if form.stacked:
+        below = escape(shortened(node.shape, form.letters[1]))
+        return f'{texts}<text class="label" x="{left}" y="{top + 28}">{below}</text>'
+    shape = shortened(node.shape, 30)
     number = f"{node.parameters:,}".replace(",", "\u202f") if node.parameters else "–"
     return (
-        f"<title>{escape(whole)}</title>"
-        f'<text class="name" x="{at[0]}" y="{y - 1}">{escape(shortened(node.name, 20))}{times}</text>'
-        f'<text class="label quiet" x="{at[0]}" y="{y + 13}">{escape(shortened(node.title, 29))}</text>'
-        f'<text class="label" x="{at[1]}" y="{y + 5}">{escape(shortened(node.shape, 30))}</text>'
-        f'<text class="number" x="{at[2]}" y="{y + 5}">{number}</text>'
+        f'{texts}<text class="label" x="{left + form.name}" y="{y + 5}">{escape(shape)}</text>'
+        f'<text class="number" x="{left + form.texts}" y="{y + 5}">{number}</text>'
     )
 
 
-def _profile(sizes: list[float | None], left: int, height: int, kind: str, head: str) -> list[str]:
+def _profile(sizes: list[float | None], left: int, form: Form, kind: str, head: str) -> list[str]:
     """Sizes on a logarithmic axis, joined from row to row: a slope is a gain or a loss."""
+    bottom = form.y(len(sizes) - 1) + 22
     known = [size for size in sizes if size is not None and math.isfinite(size) and size > 0]
     parts = [f'<text class="head start" x="{left}" y="16">{head}</text>']
     if not known:
         return parts
     low, high = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
     high = max(high, low + 1)
-    stride = max(1, math.ceil((high - low) / 3))
+    stride = max(1, math.ceil((high - low) / (2 if form.stacked else 3)))
     for decade in range(low, high + 1, stride):
-        x = left + (decade - low) / (high - low) * _PROFILE
-        parts.append(f'<path class="rule" d="M{x:.1f} {_TOP - 6}V{height - 8}"/>')
+        x = left + (decade - low) / (high - low) * form.profile
+        parts.append(f'<path class="rule" d="M{x:.1f} {_TOP - 6}V{bottom}"/>')
         parts.append(f'<text class="tick middle" x="{x:.1f}" y="{_TOP - 10}">{_power(decade)}</text>')
     path, pen, dots = "", "M", ""
     for row, size in enumerate(sizes):
@@ -164,7 +212,7 @@ def _profile(sizes: list[float | None], left: int, height: int, kind: str, head:
             pen = "M"
             continue
         share = 1.0 if size == math.inf else 0.0 if size <= 0 else (math.log10(size) - low) / (high - low)
-        x, y = left + share * _PROFILE, _y(row)
+        x, y = left + share * form.profile, form.y(row)
         path += f"{pen}{x:.1f} {y}"
         pen = "L"
         hollow = "" if size > 0 and math.isfinite(size) else " broken"

@@ -72,7 +72,7 @@ def every_feature(x: Any) -> Any:
     return x[:, None, :]
 
 
-@primitive(layout=("count", "n"), adjoint=lambda d, y, x: (None,))
+@primitive(layout=("count", "P"), adjoint=lambda d, y, x: (None,))
 def count_positions(x: Any) -> Any:
     """The number of positions."""
     return math.prod(x.shape[:-2])
@@ -107,7 +107,7 @@ def mean_features(x: Any) -> Any:
     return x.mean(axis=-2, keepdims=True)
 
 
-@primitive(layout=("count", "n"), adjoint=lambda d, y, x: (None,))
+@primitive(layout=("count", "H"), adjoint=lambda d, y, x: (None,))
 def count_features(x: Any) -> Any:
     """The number of features or channels."""
     return x.shape[-2]
@@ -158,7 +158,7 @@ def sum_outputs(x: Any) -> Any:
     return x.sum(axis=tuple(range(x.ndim - 1)))
 
 
-@primitive(layout=("count", "n"), adjoint=lambda d, y, x: (None,))
+@primitive(layout=("count", "K"), adjoint=lambda d, y, x: (None,))
 def count_outputs(x: Any) -> Any:
     """The number of outputs of one sample."""
     return x.size // x.shape[-1]

@@ -370,7 +370,7 @@ def sum_features(c: Composer, node: Operation, at: At) -> Box:
 
 
 def mean_features(c: Composer, node: Operation, at: At) -> Box:
-    return _factors(c.fraction(Numeral("1"), Word("n")), sigma(*_feature(c, node, at)), None, PRODUCT)
+    return _factors(c.fraction(Numeral("1"), Word("H")), sigma(*_feature(c, node, at)), None, PRODUCT)
 
 
 def mean_samples(c: Composer, node: Operation, at: At) -> Box:

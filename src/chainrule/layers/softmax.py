@@ -36,6 +36,6 @@ class Softmax(Layer):
         if input_shape[-1] > 1:
             return None
         return (
-            f"{self!r} over the one value in the last axis of its input {input_shape} is always 1, whatever the "
-            "input, and hands no δ down; for two classes write Sigmoid(), or Dense(2) before it"
+            f"{self!r} over the one value in the last axis of its input {input_shape} is always 1, whatever "
+            "the input, and hands no δ down; for two classes write Sigmoid(), or Dense(2) before it"
         )

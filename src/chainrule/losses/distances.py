@@ -55,7 +55,7 @@ class MeanAbsoluteError(Loss):
 class Huber(Loss):
     """½ e² where |e| ≤ δ, δ |e| - ½ δ² beyond, e = a - y (Huber 1964); mean_outputs as in SquaredError.
 
-    In one formula: c (e - c/2) with c = e cut off at ±δ, which is also the gradient.
+    In one formula: κ (e - κ/2) with κ = e cut off at ±δ, which is also the gradient.
     """
 
     delta: float = 1.0
@@ -67,16 +67,16 @@ class Huber(Loss):
             raise ArgumentError(f"Huber delta must be a positive number, received {describe(self.delta)}")
 
     def _cut(self, a: Any, y: Any) -> Any:
-        return named("c", minimum(maximum(a - y, -self.delta), self.delta))
+        return named("κ", minimum(maximum(a - y, -self.delta), self.delta))
 
     def value(self, a: Any, y: Any) -> Any:
-        c = self._cut(a, y)
-        total = sum_outputs(c * (a - y - c / 2))
+        cut = self._cut(a, y)
+        total = sum_outputs(cut * (a - y - cut / 2))
         return total / count_outputs(a) if self.mean_outputs else total
 
     def gradient(self, a: Any, y: Any) -> Any:
-        c = self._cut(a, y)
-        return c / count_outputs(a) if self.mean_outputs else c
+        cut = self._cut(a, y)
+        return cut / count_outputs(a) if self.mean_outputs else cut
 
     def branches(self, a: Any, y: Any) -> Any:
         return np.stack([a - y > self.delta, y - a > self.delta])

@@ -72,7 +72,7 @@ class CategoricalHinge(_Margin):
     """
 
     def _lack(self, a: Any, y: Any) -> Any:
-        return named("h", max_features(a + 1 - y) - sum_features(y * a))
+        return named("κ", max_features(a + 1 - y) - sum_features(y * a))
 
     def value(self, a: Any, y: Any) -> Any:
         lack = self._lack(a, y)
