@@ -319,9 +319,11 @@ class Audit:
         letter = {"ng": "w_b ", "nielsen": "ω_i "}.get(self.outline.notation, "w_i ")
         weight = letter if (self.truth.weights != 1).any() else ""
         m = "M" if self.outline.notation == "matrix" else "m"
+        J = "C" if self.outline.notation in ("matrix", "nielsen") else "J"
+        delta = "δ" if self.truth.pair else f"∂{J}/∂a"
         columns = {
             "z_k": z, "a_k": a, "y_k": y, "∂/∂a_k": by_a, "a_k − y_k": residual, "∂/∂a_k of the loss": by_a,
-            f"δ_k = {weight}(…)/{m}": residual * share,
+            f"{delta}_k = {weight}(…)/{m}": residual * share,
             "④ entry by entry (wrong)": by_a * a * (1 - a) * share,
         }  # fmt: skip
         heads = [text_of(cell) for cell in block.head]

@@ -58,8 +58,8 @@ def report_of(loss: str, penalty: str, weights: str, hidden: str) -> cr.Report:
 
 
 def definitions(shown: tuple[Block, ...], scope: str = "") -> Iterator[tuple[str, str, str]]:
-    """(scope, letter, meaning) of the table of letters, of the notes under formulas, of intermediates, of what
-    a sum counts, and of sizes in sentences.  Scope: "" for all of the report, a step for the abbreviations
+    """(scope, letter, meaning) of the table of letters, of notes under formulas, of intermediates, of what a
+    sum counts, and of sizes in sentences.  Scope: "" for all of the report, a step for the abbreviations
     of a layer, which hold within its card, "index" for what a sum counts.
     """
     for block in shown:

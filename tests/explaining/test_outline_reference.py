@@ -51,7 +51,7 @@ def test_letters_stand_in_every_notation_this_reports_first(notation: str) -> No
     assert [by_source[SOURCES[name]][hat] for name in ("seed000", "matrix", "ng")] == [
         "b̂ˡ", "b̂ˡ", "a⁽ˡ⁾_0 = 1"
     ]  # fmt: skip
-    ones = "a column of ones, one per sample: M 𝟏 adds up the columns of M"
+    ones = "a column of ones, one per sample: a matrix times 𝟏 is the sum of its columns"
     assert {by_source[SOURCES[name]][ones] for name in NOTATIONS} == {"𝟏"}
     first = {name: by_source[SOURCES[name]]["number of the input layer"] for name in NOTATIONS}
     assert first == {"seed000": "1", "ufldl": "1", "ng": "1", "matrix": "0", "nielsen": "1"}

@@ -417,3 +417,55 @@ def test_a_layer_is_not_renamed_with_the_loss() -> None:
     printed = str(report)
     assert "∂C/∂J.W" in printed
     assert "F1  J" in printed
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ([cr.Sigmoid()], "Times f′ it is the δ"),
+        ([cr.Softmax()], "The Jacobian of softmax follows"),
+        ([], "No activation follows"),
+    ],
+)
+def test_the_derivative_by_the_output_is_no_delta_before_it_went_through_the_activation(
+    end: list[cr.Layer], said: str
+) -> None:
+    network = cr.Network([cr.Dense(2), *end], input_shape=2, seed=0)
+    X, y = [[1.0, 2.0]], [[1.0, 0.0]]
+    report = cr.explain(network, X, y, loss=cr.SquaredError(), notation="nielsen", check=False, language="en")
+    found = list(blocks(report))
+    assert any(isinstance(block, Paragraph) and said in block.text.en for block in found)
+    (table,) = [block for block in found if isinstance(block, Table) and block.id == "outputs"]
+    assert getattr(table.head[-1], "en", "") == "∂C/∂a_k = (…)/m"
+
+
+def test_what_is_worked_out_of_a_loss_is_its_sample() -> None:
+    """One number per sample: there is no entry that is largest."""
+    for block in blocks(classifier()):
+        if isinstance(block, Worked) and block.id == "L-value-worked1":
+            assert block.why is not None
+            assert block.why.en == "of the sample in focus"
+            return
+    raise AssertionError("no worked loss")
+
+
+def test_the_state_of_a_cell_is_no_gradient() -> None:
+    network = cr.Network([cr.LSTM(2), cr.Dense(1)], input_shape=(3, 2), seed=0)
+    options: dict[str, Any] = {"penalty": cr.L2(0.1), "notation": "nielsen", "check": False}
+    shown = cr.explain(network, np.ones((1, 3, 2)), [[1.0]], **options).markdown()
+    forward, backward = shown.partition("## Forward")[2].split("## Backward", 1)
+    assert "The cell keeps the share f" in forward
+    assert "What the parameter gets" not in forward
+    assert r"What the data give is ∂C\_data/∂w" in backward
+
+
+def test_a_network_with_and_without_theta_has_both_biases_in_its_table() -> None:
+    (table,) = [
+        block
+        for block in blocks(case("conv, elastic net").report, notation="ng")
+        if isinstance(block, Table) and block.id == "letters"
+    ]
+    (row,) = [row for row in table.rows if "copied into every column" in getattr(row[0], "en", "")]
+    shown = render_text.render(row[1])  # type: ignore[arg-type]
+    assert "₀ = 1" in shown.replace("_0", "₀")
+    assert "b̂" in shown

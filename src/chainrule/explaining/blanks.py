@@ -29,7 +29,7 @@ from chainrule.formulas import render_text
 from chainrule.formulas.boxes import Box, Row, Sign, bare
 
 # Tables by their id: the heads of the columns that are computed from those before them.
-_COMPUTED = {"outputs": ("a_k − y_k", "δ_k = ")}
+_COMPUTED = {"outputs": ("a_k − y_k", "δ_k = ", "∂J/∂a_k = ", "∂C/∂a_k = ")}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from chainrule.explaining.pictures import rounded
 from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements import Reader
 from chainrule.formulas.exchange import pack, plain
+from chainrule.layers import Activation, Layer, Softmax
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.norms import norm
@@ -51,9 +52,18 @@ DIVIDES = Say(
     "The loss alone, by a: this is what ④ would start from.",
     "只看损失对 a 的导数：④ 就从这里开始。",
 )
-ELEMENTWISE = Say(
-    "FC ④: the derivative of the loss by a, times f′ in the layer above the loss.",
-    "FC ④：损失对 a 的导数，再乘以输出层的 f′。",
+BY_OUTPUT = Say("The derivative of the loss by the output a. ", "损失对输出 a 的导数。")
+THEN_SLOPE = Say(
+    "Times f′ it is the δ of FC ④: that is the card of the output layer.",
+    "再乘以 f′ 就是 FC ④ 的 δ：见输出层的卡片。",
+)
+THEN_JACOBIAN = Say(
+    "The Jacobian of softmax follows in the card of the output layer.",
+    "softmax 的雅可比矩阵见输出层的卡片。",
+)
+NO_ACTIVATION = Say(
+    "No activation follows the last layer, so it is δ already.",
+    "最后一层之后没有激活函数，所以它已经就是 δ。",
 )
 MEANING = Say(
     " δ says how far an output is from its ideal as J measures it: where it is 0, a small change leaves J "
@@ -83,7 +93,8 @@ def loss_card(
         values = np.asarray(reader.value(formulas["value_from_z" if pair else "value"]))
         parts = [_value_part(loss, formulas, reader, sample)]
         parts += [_gradient_part(loss, formulas, reader, sample)] if pair else []
-        parts.append(_residual_part(loss, formulas, reader, pair, weights is not None, sample))
+        said = CANCELS if pair else BY_OUTPUT + _then(last.layer)
+        parts.append(_residual_part(loss, formulas, reader, pair, weights is not None, sample, said))
     order = np.argsort(-values, kind="stable")[:MOST_SAMPLES]
     return {
         "class": type(loss).__name__,
@@ -111,8 +122,15 @@ def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Js
     return _part("gradient", loss, formulas.equations["gradient"], reader, choices, DIVIDES)
 
 
+def _then(last: Layer) -> Say:
+    """What becomes of ∂J/∂a where activation and loss are two steps."""
+    if isinstance(last, Softmax):
+        return THEN_JACOBIAN
+    return THEN_SLOPE if isinstance(last, Activation) else NO_ACTIVATION
+
+
 def _residual_part(
-    loss: Loss, formulas: Any, reader: Reader, pair: bool, weighted: bool, sample: int
+    loss: Loss, formulas: Any, reader: Reader, pair: bool, weighted: bool, sample: int, said: Say
 ) -> Json:
     """δ at the output with the 1/m that enters here."""
     m = Symbol("m", "batch size", "scalar")
@@ -123,7 +141,7 @@ def _residual_part(
     equation = Equation(left, value / m)
     choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
     found = _part("residual", loss, equation, reader, choices, PLACE_OF_M)
-    return found | {"said": say_json((CANCELS if pair else ELEMENTWISE) + MEANING)}
+    return found | {"said": say_json(said + MEANING)}
 
 
 def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> Json:

@@ -33,6 +33,7 @@ def _rules(notation: Notation) -> list[tuple[str, str]]:
         (rf"∂J/∂x{_BEHIND}", f"∂J/∂{x}"),
         (rf"∂J/∂X{_BEHIND}", f"∂J/∂{X}"),
         (rf"∂J/∂W{_BEHIND}", f"∂J/∂{W}"),
+        (r"∂J_data/∂W", f"∂{J}_data/∂{W}"),
         (rf"{_BEFORE}J{_BEHIND}", J),
         (rf"{_BEFORE}1/m{_BEHIND}", f"1/{letters['batch size'].base}"),
         (r"\bW_kj\b", f"{W}_kj"),

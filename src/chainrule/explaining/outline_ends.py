@@ -190,12 +190,13 @@ def _outputs(layout: Layout, card: Json) -> Table:
     m = layout.notation.letters["batch size"].base
     weighted = bool(layout.document["loss"].get("weights"))
     weight = f"{weight_of_sample(layout.notation)} " if weighted else ""
+    delta = "δ" if card["pair"] else f"∂{layout.notation.loss}/∂a"
     head: list[Cell] = [same("k")]
     columns: list[list[Any]] = []
     for key, label in (
         ("z", same("z_k")), ("a", same("a_k")), ("y", same("y_k")), ("by_a", same("∂/∂a_k")),
         ("residual", same("a_k − y_k") if card["pair"] else Say("∂/∂a_k of the loss", "损失的 ∂/∂a_k")),
-        ("delta", same(f"δ_k = {weight}(…)/{m}")),
+        ("delta", same(f"{delta}_k = {weight}(…)/{m}")),
         ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
     ):  # fmt: skip
         if key in table and not (key == "by_a" and not card["pair"]):

@@ -91,14 +91,17 @@ def _over_samples(
 ) -> Iterator[tuple[Cell, ...]]:
     """What seed 004 writes for a vector that all samples have, and for a sum over them."""
     hat = broadcast_samples(bias)
+
+    def copied(layout: Layout) -> Box:
+        composer = layout.composer()
+        if not own or not layout.notation.bias_column:
+            return composer.box(hat, NOWHERE)
+        one = a_0(composer)
+        return listed(one, composer.box(hat, NOWHERE), spaced=True) if _has_others(layout, "b", own) else one
+
     yield (
         Say("the bias, copied into every column (sample)", "偏置，复制到每一列（每个样本）"),
-        *(
-            a_0(layout.composer())
-            if own and layout.notation.bias_column
-            else layout.composer().box(hat, NOWHERE)
-            for layout in layouts
-        ),
+        *map(copied, layouts),
     )
     yield (
         Say(

@@ -139,6 +139,10 @@ WHY: dict[tuple[str, str], Say] = {
         "Backpropagation through time: h_t is read above and by step t+1, so both derivatives add up.",
         "沿时间反向传播：h_t 既被上层读取，又被第 t+1 步读取，两个导数相加。",
     ),
+    ("LSTM", "c"): Say(
+        "The cell keeps the share f of what it held, and takes in the share i of what is new.",
+        "细胞保留原有内容的 f 份，并加入新内容的 i 份。",
+    ),
     ("Dropout", "forward"): Say(
         "Drawn entries are set to 0, the others divided by the share that stays.",
         "抽中的元素置 0，其余除以保留的比例。",
