@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import formulas as F
+from chainrule import reference
 from chainrule.engine import isa
 from chainrule.reference import ReferenceExecutor
 from tests.engine.harness import MACHINES
@@ -179,6 +181,48 @@ def overflows(net: cr.Network, X: Any) -> list[int]:
     plan = cr.Plan(net, batch_size=16)
     plan.predict(net._inputs(X))
     return plan.overflows()
+
+
+class CELU(cr.Activation):
+    """Its exponent is not z itself, and the condition is the other way round."""
+
+    def f(self, z: Any) -> Any:
+        return F.where(F.greater(0, z), 0.5 * F.expm1(z / 0.5), z)
+
+    def df(self, z: Any) -> Any:
+        return F.where(F.greater(0, z), F.exp(z / 0.5), 1)
+
+
+@machines
+@pytest.mark.parametrize("layer", [cr.ELU(), cr.ELU(0.3), cr.SELU(), CELU()])
+def test_the_side_that_is_not_chosen_does_not_overflow(layer: cr.Layer, level: str, dtype: str) -> None:
+    net = cr.Network([layer], input_shape=6, dtype=dtype)
+    X = np.array([[100.0, 1e4, 1e30, -0.0, -1.5, -1e4]], dtype)
+    plan = cr.Plan(net, batch_size=1, level=level)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(plan.predict(X), reference.forward(net, X), rtol=8 * eps)
+    assert plan.overflows() == []
+    assert np.isnan(plan.predict(np.full_like(X, np.nan))).all()
+
+
+class Shared(cr.Layer):
+    """Both sides use the exponentials of all features, whichever side those are on themselves."""
+
+    def forward(self, x: Any) -> Any:
+        return F.where(F.greater(x, 0), F.sum_features(F.exp(x)), F.exp(-F.max_features(x)))
+
+    def delta(self, d: Any) -> Any:
+        return d
+
+
+@machines
+def test_an_exponential_below_a_sum_belongs_to_both_sides(level: str, dtype: str) -> None:
+    net = cr.Network([Shared()], input_shape=5, dtype=dtype)
+    X = np.random.default_rng(0).standard_normal((9, 5)).astype(dtype)
+    plan = cr.Plan(net, batch_size=9, level=level)
+    eps = float(np.finfo(dtype).eps)
+    assert plan._lost is None  # a program
+    np.testing.assert_allclose(plan.predict(X), reference.forward(net, X), rtol=20 * eps)
 
 
 def healthy() -> dict[str, tuple[list[cr.Layer], tuple[int, ...]]]:

@@ -1,7 +1,8 @@
 // Normalisation: x̂ = (x − μ) / √(v + ε), z = γ x̂ + β. Over a batch (a channel's values in all samples and positions), a group
 // (neighbouring channels at all positions of one sample), or the features of each position. Without μ and β: by the root mean
-// square. Variances take two passes over x, never E[x²] − E[x]², and sums are taken in double: squares of float32 numbers above
-// 1.8e19 are beyond float32, and a sum of many of them loses digits.
+// square. Variances take two passes over x, never E[x²] − E[x]². Both look at x − x₀, where x₀ is one of the values: far from 0
+// the differences still have the digits that a sum of x has lost. Sums are taken in runs of float32, which are added in double;
+// where squares are beyond float32, once more in double from the start.
 //
 // A group's numbers are vectors, one lane per sample, at [block][group][lane], those of positions at [block][position][lane]. A
 // batch's are the same in all lanes and blocks: [channel][lane], block stride 0, every channel a group. Sums over a batch are
@@ -22,45 +23,65 @@ inline ptrdiff_t norm_place(const NormArgs<T>& g, int b, int h, int w, int k) {
   return b * g.stat_block + (g.each_position ? ptrdiff_t(h) * g.x.width + w : ptrdiff_t(k)) * lanes<T>;
 }
 
+// Whether sums of squares taken in T, or means of them, are what they are in double: none overflowed, and what vanishes below
+// 1e-38 does not count beside them or ε.
+template <class T>
+inline Mask<T> fine(Vec<T> sums, double epsilon) {
+  const Vec<T> size = absolute<T>(sums);
+  return (size < T(1e37)) & (size + T(epsilon) > T(1e-30));
+}
+
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
+
 // -- sums over the batch ------------------------------------------------------------------------------------------------------
 
-// partial[part][k][channel][lane] for k < 2 from every value of the part's rows: body(x, d, place of its numbers, channel,
-// lanes with a sample, first sum, second sum).
-template <class T, class F>
-inline void batch_sums(const NormArgs<T>& g, const Map<T>& second, int begin, int end, F&& body) {
+// partial[part][k][channel][lane] for k < 2 from every value of the part's rows: body(x, d, place of its numbers, lanes with a
+// sample, first sum, second sum), with sums of type S along a row. each: the numbers are those of positions.
+template <class T, class S, bool each, class F>
+inline void batch_sums(const NormArgs<T>& g, const Map<T>& other, int part, F&& body) {
   constexpr int L = lanes<T>;
   const int channels = g.x.channels, size = channels / g.groups;
+  const ptrdiff_t step = ptrdiff_t(channels) * L;
   const int64_t rows = int64_t(g.blocks) * g.x.height;
-  for (int part = begin; part < end; part++) {
-    double* const a = g.partial + ptrdiff_t(part) * 2 * channels * L;
-    double* const b = a + ptrdiff_t(channels) * L;
-    __builtin_memset(a, 0, sizeof(double) * 2 * size_t(channels) * L);
-    for (int64_t unit = rows * part / g.parts; unit < rows * (part + 1) / g.parts; unit++) {
-      const int block = int(unit / g.x.height), h = int(unit % g.x.height);
-      const Mask<T> there = present<T>(g.samples, block);
-      const T* x = g.x.data + block * g.x.block + h * g.x.row;
-      const T* d = second.data + block * second.block + h * second.row;
-      for (int c = 0; c < channels; c++) {   // the sums of a channel stay in registers along the row
-        Wide<T> first = load_wide<T>(a + c * L), other = load_wide<T>(b + c * L);
-        const int k = size == 1 ? c : c / size;
-        for (int w = 0; w < g.x.width; w++) {
-          const ptrdiff_t at = (ptrdiff_t(w) * channels + c) * L;
-          body(load(x + at), load(d + at), norm_place<T>(g, block, h, w, k), c, there, first, other);
-        }
-        store_wide<T>(a + c * L, first), store_wide<T>(b + c * L, other);
+  double* const sums = g.partial + ptrdiff_t(part) * 2 * step;
+  __builtin_memset(sums, 0, sizeof(double) * 2 * size_t(step));
+  for (int64_t unit = rows * part / g.parts; unit < rows * (part + 1) / g.parts; unit++) {
+    const int block = int(unit / g.x.height), h = int(unit % g.x.height);
+    const Mask<T> there = present<T>(g.samples, block);
+    const auto along_row = [&]<int C>(int c) {   // C channels from c on
+      const T* x = g.x.data + block * g.x.block + h * g.x.row + c * L;
+      const T* d = other.data + block * other.block + h * other.row + c * L;
+      double *const a = sums + ptrdiff_t(c) * L, *const b = a + step;
+      ptrdiff_t at[C];
+#pragma GCC unroll 4
+      for (int i = 0; i < C; i++) at[i] = norm_place<T>(g, block, h, 0, size == 1 ? c + i : (c + i) / size);
+      for (int w = 0; w < g.x.width;) {
+        S first[C] = {}, second[C] = {};
+        const int stop = g.x.width - w < run_terms ? g.x.width : w + run_terms;
+        for (; w < stop; w++, x += step, d += step)
+#pragma GCC unroll 4
+          for (int i = 0; i < C; i++)
+            body(load(x + i * L), load(d + i * L), each ? at[i] + w * L : at[i], there, first[i], second[i]);
+#pragma GCC unroll 4
+        for (int i = 0; i < C; i++) add_lanes(a + i * L, first[i]), add_lanes(b + i * L, second[i]);
       }
-    }
+    };
+    int c = 0;
+    for (; c + 4 <= channels; c += 4) along_row.template operator()<4>(c);
+    for (; c < channels; c++) along_row.template operator()<1>(c);
   }
 }
 
 // The sum number k of channel c over all parts and lanes.
 template <class T>
 inline double batch_sum(const NormArgs<T>& g, int k, int c) {
-  double sum = 0;
+  double of_lanes[lanes<T>] = {}, sum = 0;
   for (int part = 0; part < g.parts; part++) {
     const double* of_part = g.partial + ((ptrdiff_t(part) * 2 + k) * g.x.channels + c) * lanes<T>;
-    for (int i = 0; i < lanes<T>; i++) sum += of_part[i];
+    for (int i = 0; i < lanes<T>; i++) of_lanes[i] += of_part[i];
   }
+  for (const double of_lane : of_lanes) sum += of_lane;
   return sum;
 }
 template <class T>
@@ -68,21 +89,39 @@ inline double batch_count(const NormArgs<T>& g) {
   return double(g.samples) * g.x.height * g.x.width;
 }
 
-// Unit: part. Σ x; then, with μ known, Σ (x − μ)².
+// x₀ of a channel, whose numbers are at `at`: its first value.
 template <class T>
-static void norm_batch_sums(const NormArgs<T>& g, bool squares, int begin, int end) {
-  if (!squares)
-    return batch_sums<T>(g, g.x, begin, end, [](Vec<T> x, Vec<T>, ptrdiff_t, int, Mask<T> there, Wide<T>& sum, Wide<T>&) {
-      sum += widen<T>(there ? x : Vec<T>{});
-    });
-  batch_sums<T>(g, g.x, begin, end, [&](Vec<T> x, Vec<T>, ptrdiff_t, int c, Mask<T> there, Wide<T>& sum, Wide<T>&) {
-    const Vec<T> mean = load(g.mean + c * lanes<T>);
-    const Wide<T> e = widen<T>(there ? x : mean) - widen<T>(mean);
-    sum += e * e;
-  });
+inline T batch_origin(const NormArgs<T>& g, ptrdiff_t at) {
+  return g.x.data[at];
 }
 
-// Unit: channel. μ from the sums of x; then 1/√(v + ε) and the unbiased variance from those of the squares.
+// Σ (x − x₀), or with its mean known Σ (x − μ)², in sums of type S.
+template <class T, class S>
+inline void batch_statistics(const NormArgs<T>& g, bool squares, int part) {
+  const auto add = [&]<bool squared>() {
+    batch_sums<T, S, false>(g, g.x, part, [&](Vec<T> x, Vec<T>, ptrdiff_t at, Mask<T> there, S& sum, S&) {
+      S e = convert<S>(x) - convert<S>(broadcast<T>(batch_origin(g, at)));
+      if (squared) e -= convert<S>(load(g.mean + at)), e *= e;
+      sum += convert<decltype(e < e)>(there) ? e : S{};
+    });
+  };
+  squares ? add.template operator()<true>() : add.template operator()<false>();
+}
+
+// Unit: part. Σ (x − x₀); then, with its mean known, Σ (x − μ)².
+template <class T>
+static void norm_batch_sums(const NormArgs<T>& g, bool squares, int begin, int end) {
+  for (int part = begin; part < end; part++) {
+    batch_statistics<T, Vec<T>>(g, squares, part);
+    if (!is_float<T>) continue;
+    const double* const sums = g.partial + ptrdiff_t(part) * 2 * g.x.channels * lanes<T>;
+    Mask<T> all_fine = Mask<T>{} == Mask<T>{};
+    for (int c = 0; c < g.x.channels; c++) all_fine &= fine<T>(narrow<T>(load_wide<T>(sums + c * lanes<T>)), g.epsilon);
+    if (!all_lanes<T>(all_fine)) batch_statistics<T, Wide<T>>(g, squares, part);
+  }
+}
+
+// Unit: channel. The mean of x − x₀ from its sums; then μ, and from the sums of squares 1/√(v + ε) and the unbiased variance.
 template <class T>
 static void norm_batch_finish(const NormArgs<T>& g, bool squares, int begin, int end) {
   const double count = batch_count<T>(g);
@@ -92,6 +131,7 @@ static void norm_batch_finish(const NormArgs<T>& g, bool squares, int begin, int
       store(g.mean + c * lanes<T>, broadcast<T>(T(sum / count)));
       continue;
     }
+    store(g.mean + c * lanes<T>, broadcast<T>(batch_origin(g, c * lanes<T>)) + load(g.mean + c * lanes<T>));
     store(g.inverse + c * lanes<T>, broadcast<T>(T(1 / __builtin_sqrt(sum / count + g.epsilon))));
     g.unbiased[c] = T(sum / (count - 1));
   }
@@ -110,10 +150,15 @@ static void norm_running(const NormArgs<T>& g, int begin, int end) {
 // Unit: part. Σ δ x̂ and Σ δ; lanes without a sample have δ = 0.
 template <class T>
 static void norm_gradient_sums(const NormArgs<T>& g, int begin, int end) {
-  batch_sums<T>(g, g.z_delta, begin, end, [&](Vec<T> x, Vec<T> d, ptrdiff_t at, int, Mask<T>, Wide<T>& gamma, Wide<T>& beta) {
-    gamma += widen<T>(d * ((x - load(g.mean + at)) * load(g.inverse + at)));
-    beta += widen<T>(d);
-  });
+  const auto add = [&]<bool each>(int part) {
+    batch_sums<T, Vec<T>, each>(g, g.z_delta, part,
+                                [&](Vec<T> x, Vec<T> d, ptrdiff_t at, Mask<T>, Vec<T>& gamma, Vec<T>& beta) {
+                                  gamma += d * ((x - load(g.mean + at)) * load(g.inverse + at));
+                                  beta += d;
+                                });
+  };
+  for (int part = begin; part < end; part++)
+    g.each_position ? add.template operator()<true>(part) : add.template operator()<false>(part);
 }
 
 // Unit: channel. The gradients, and of a batch ⟨e⟩ and ⟨e x̂⟩ with e = γ δ.
@@ -157,25 +202,72 @@ inline NormGroup norm_group(const NormArgs<T>& g, int unit) {
   return {b, h, h + 1, w, w + 1, 0, size, norm_place<T>(g, b, h, w, 0), 1.0 / size};
 }
 
-// The mean of body(x, d, channel), vectors in double, over a group: in two sums apart, so that additions need not wait.
-template <class T, class F>
-inline Wide<T> group_mean(const NormArgs<T>& g, const Map<T>& second, const NormGroup& group, F&& body) {
+// Sums over a group: body(x, d, channel, first sum, second sum), with sums of type S in four chains, so that additions need not
+// wait; they are added in double after run_terms terms.
+template <class T, class S, class F>
+inline void group_sums(const NormArgs<T>& g, const Map<T>& other, const NormGroup& group, double* first, double* second,
+                       F&& body) {
   constexpr int L = lanes<T>;
-  Wide<T> s0{}, s1{};
+  const ptrdiff_t step = ptrdiff_t(g.x.channels) * L;
+  S a[4] = {}, b[4] = {};
+  int terms = 0;
+  const auto fold = [&] {
+    add_lanes(first, (a[0] + a[1]) + (a[2] + a[3])), add_lanes(second, (b[0] + b[1]) + (b[2] + b[3]));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) a[i] = S{}, b[i] = S{};
+    terms = 0;
+  };
   for (int h = group.h0; h < group.h1; h++) {
-    const ptrdiff_t step = ptrdiff_t(g.x.channels) * L;
     const T* x = g.x.data + group.block * g.x.block + h * g.x.row + group.w0 * step;
-    const T* d = second.data + group.block * second.block + h * second.row + group.w0 * step;
+    const T* d = other.data + group.block * other.block + h * other.row + group.w0 * step;
     for (int w = group.w0; w < group.w1; w++, x += step, d += step) {
       int c = group.first;
-      for (; c + 2 <= group.last; c += 2) {
-        s0 += body(load(x + c * L), load(d + c * L), c);
-        s1 += body(load(x + (c + 1) * L), load(d + (c + 1) * L), c + 1);
+      while (c + 4 <= group.last) {
+        for (; terms < run_terms && c + 4 <= group.last; terms++, c += 4)
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; i++) body(load(x + (c + i) * L), load(d + (c + i) * L), c + i, a[i], b[i]);
+        if (terms == run_terms) fold();
       }
-      if (c < group.last) s0 += body(load(x + c * L), load(d + c * L), c);
+      for (; c < group.last; c++) {
+        body(load(x + c * L), load(d + c * L), c, a[0], b[0]);
+        if (++terms == run_terms) fold();
+      }
     }
   }
-  return (s0 + s1) * group.share;
+  fold();
+}
+
+// The means from such sums.
+template <class V>
+inline V shares(const double* sums, double share) {
+  V v;
+#pragma GCC unroll 16
+  for (int i = 0; i < int(sizeof(V) / sizeof(v[0])); i++) v[i] = sums[i] * share;
+  return v;
+}
+
+// μ and 1/√(v + ε) of a group, in sums of type S; false where they are not to be had in it.
+template <class T, class S>
+inline bool group_statistics(const NormArgs<T>& g, const NormGroup& group) {
+  const ptrdiff_t start =
+      group.block * g.x.block + group.h0 * g.x.row + (ptrdiff_t(group.w0) * g.x.channels + group.first) * lanes<T>;
+  const S origin = g.centred ? convert<S>(load(g.x.data + start)) : S{};
+  double sums[lanes<T>] = {}, squares[lanes<T>] = {}, unused[lanes<T>] = {};
+  if (g.centred)
+    group_sums<T, S>(g, g.x, group, sums, unused, [&](Vec<T> x, Vec<T>, int, S& a, S&) { a += convert<S>(x) - origin; });
+  const S offset = shares<S>(sums, group.share);
+  group_sums<T, S>(g, g.x, group, squares, unused, [&](Vec<T> x, Vec<T>, int, S& a, S&) {
+    const S e = (convert<S>(x) - origin) - offset;
+    a += e * e;
+  });
+  const S v = shares<S>(squares, group.share);
+  if constexpr (sizeof(S) != sizeof(Wide<T>))
+    if (!all_lanes<T>(fine<T>(v, g.epsilon))) return false;
+  store(g.mean + group.place, convert<Vec<T>>(origin + offset));
+  S deviation = v + convert<S>(Wide<T>{} + g.epsilon);
+  for (int i = 0; i < lanes<T>; i++) deviation[i] = root(deviation[i]);
+  store(g.inverse + group.place, convert<Vec<T>>(1 / deviation));
+  return true;
 }
 
 // Unit: group or position of a block. μ and 1/√(v + ε).
@@ -183,14 +275,7 @@ template <class T>
 static void norm_group_statistics(const NormArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const NormGroup group = norm_group<T>(g, unit);
-    Wide<T> mean{};
-    if (g.centred) mean = group_mean<T>(g, g.x, group, [](Vec<T> x, Vec<T>, int) { return widen<T>(x); });
-    Wide<T> root = group_mean<T>(g, g.x, group, [&](Vec<T> x, Vec<T>, int) {
-      const Wide<T> e = widen<T>(x) - mean;
-      return e * e;
-    });
-    for (int i = 0; i < lanes<T>; i++) root[i] = 1 / __builtin_sqrt(root[i] + g.epsilon);
-    store(g.mean + group.place, narrow<T>(mean)), store(g.inverse + group.place, narrow<T>(root));
+    if (!group_statistics<T, Vec<T>>(g, group)) group_statistics<T, Wide<T>>(g, group);
   }
 }
 
@@ -200,12 +285,13 @@ static void norm_group_averages(const NormArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const NormGroup group = norm_group<T>(g, unit);
     const Vec<T> mean = load(g.mean + group.place), inverse = load(g.inverse + group.place);
-    Wide<T> mean_e{};
-    if (g.centred)
-      mean_e = group_mean<T>(g, g.z_delta, group, [&](Vec<T>, Vec<T> d, int c) { return widen<T>(g.gamma[c] * d); });
-    const Wide<T> mean_ex = group_mean<T>(
-        g, g.z_delta, group, [&](Vec<T> x, Vec<T> d, int c) { return widen<T>(g.gamma[c] * d * ((x - mean) * inverse)); });
-    store(g.mean_e + group.place, narrow<T>(mean_e)), store(g.mean_ex + group.place, narrow<T>(mean_ex));
+    double sums_e[lanes<T>] = {}, sums_ex[lanes<T>] = {};
+    group_sums<T, Vec<T>>(g, g.z_delta, group, sums_e, sums_ex, [&](Vec<T> x, Vec<T> d, int c, Vec<T>& e, Vec<T>& ex) {
+      const Vec<T> own = g.gamma[c] * d;
+      e += own, ex += own * ((x - mean) * inverse);
+    });
+    store(g.mean_e + group.place, g.centred ? shares<Vec<T>>(sums_e, group.share) : Vec<T>{});
+    store(g.mean_ex + group.place, shares<Vec<T>>(sums_ex, group.share));
   }
 }
 

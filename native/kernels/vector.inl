@@ -47,6 +47,10 @@ template <class T>
 inline Vec<T> narrow(Wide<T> v) {
   return __builtin_convertvector(v, Vec<T>);
 }
+template <class To, class From>
+inline To convert(From v) {
+  return __builtin_convertvector(v, To);
+}
 template <class T>
 inline void store_wide(double* p, Wide<T> v) {
   *reinterpret_cast<Wide<T>*>(p) = v;
@@ -54,6 +58,13 @@ inline void store_wide(double* p, Wide<T> v) {
 template <class T>
 inline Wide<T> load_wide(const double* p) {
   return *reinterpret_cast<const Wide<T>*>(p);
+}
+// sums += v. By lanes, not as a Wide: where that is two registers, GCC 12 moves sums kept in one through memory, 64 bits at a
+// time (AVX2: statistics of normalisations took nine times as long).
+template <class V>
+inline void add_lanes(double* sums, V v) {
+#pragma GCC unroll 16
+  for (int i = 0; i < int(sizeof(V) / sizeof(v[0])); i++) sums[i] += v[i];
 }
 // max that keeps NaN in `a`: a NaN activation must reach the loss, where it is reported.
 template <class T>
@@ -73,6 +84,14 @@ inline T sum_lanes(Vec<T> v) {
     v += __builtin_shuffle(v, rotated);
   }
   return v[0];
+}
+
+template <class T>
+inline bool all_lanes(Mask<T> m) {
+  typename Lanes<T>::integer every = -1;
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes<T>; i++) every &= m[i];
+  return every;
 }
 
 // The sums of `lanes` vectors, as one vector: half the shuffles of as many sum_lanes. v is consumed.
@@ -99,6 +118,8 @@ inline Vec<T> sum_each(Vec<T> (&v)[lanes<T>]) {
 // Sums of more terms than this are taken in runs, which are added in double: a float32 sum of n equal terms is wrong by up to
 // n/2 roundings (1 % at a million), one of runs by fold_terms/2 at the most, 1.5e-5; of random terms 1e-7 is measured.
 constexpr int fold_terms = 256;
+// Of the sums that a run is taken in side by side, each has as many terms.
+constexpr int run_terms = fold_terms / 8;
 
 // A sum of any length: float32 within a run, double over the runs.
 template <class T>
@@ -108,7 +129,7 @@ struct LongSum {
   int terms = 0;
   void add(Vec<T> v) {
     run += v;
-    if (++terms == fold_terms / 8) fold();
+    if (++terms == run_terms) fold();
   }
   void fold() {
     total += widen<T>(run);

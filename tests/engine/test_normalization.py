@@ -115,6 +115,35 @@ def test_large_means_do_not_cancel() -> None:
         np.testing.assert_allclose(step.output, exact.output, atol=2e-3)
 
 
+@machines
+@pytest.mark.parametrize("first", [0.0, 1e6])
+def test_statistics_far_from_zero(first: float, level: str, dtype: str) -> None:
+    """Variances have all digits at 1e6, where float32 has steps of 0.06; whatever the first value is."""
+    X = (np.random.default_rng(0).standard_normal((33, 9, 40, 5)) + 1e6).astype(np.float32)
+    X[0, 0, 0] = first
+    network = cr.Network([cr.BatchNorm(1.0), cr.Flatten(), cr.Dense(2)], input_shape=(9, 40, 5), dtype=dtype)
+    found = train(network, X, np.zeros((33, 2)), 33, 0.0, level, dtype).parameters()
+    exact = X.astype(np.float64)
+    np.testing.assert_allclose(found["batchnorm1.mean"], exact.mean(axis=(0, 1, 2)), rtol=1e-7)
+    np.testing.assert_allclose(found["batchnorm1.variance"], exact.var(axis=(0, 1, 2), ddof=1), rtol=2e-6)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-45])
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e-18, 1.0, 1e18, 1e22, 1e30])
+def test_squares_beyond_float32(scale: float, epsilon: float, level: str) -> None:
+    """Where they overflow, and where they vanish and ε is no larger, sums are taken in double."""
+    unit = np.random.default_rng(0).standard_normal((19, 4, 4, 6))
+    X = (unit * scale).astype(np.float32)
+    for layer in (cr.BatchNorm, cr.LayerNorm, cr.RMSNorm, lambda **o: cr.GroupNorm(2, **o)):
+        network = cr.Network([layer(epsilon=epsilon)], input_shape=(4, 4, 6))
+        plan = Plan(network, cr.SquaredError(), batch_size=19, level=level, keep=True)
+        step = reference.backpropagate(network, X, np.zeros_like(X))
+        output = plan.inspect(X, np.zeros_like(X))[1]
+        for name, expected in step.activations.items():
+            np.testing.assert_allclose(output[name], expected, rtol=2e-6, atol=2e-6 * np.abs(expected).max())
+
+
 # -- dropout -------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chainrule import _native
-from chainrule.formulas import rules
+from chainrule.formulas import maximum, minimum, rules
 from chainrule.formulas.expression import Expression, Named, Number, Operation, Symbol
 
 Shape = tuple[int, ...]
@@ -84,6 +84,34 @@ def broadcast(*shapes: Shape) -> Shape:
     if any(len(axis) > 1 for axis in sizes):
         raise NoProgramError
     return tuple(axis.pop() if axis else 1 for axis in sizes)
+
+
+def _bounded(choice: Operation) -> tuple[Expression, ...]:
+    """The operands of where(x > c, yes, no), in whose branches exponentials see no x beyond c.
+
+    What is chosen stays the same. A kernel computes both, and where e^x of the other one overflowed, the pass
+    would be searched for the number that went beyond the range.
+    """
+    condition, yes, no = choice.operands
+    match condition:
+        case Operation(rule, (x, Number() as c)) if rule.name == "greater":
+            above, below = maximum(x, c), minimum(x, c)
+            return condition, _with_exponents(yes, x, above), _with_exponents(no, x, below)
+        case Operation(rule, (Number() as c, x)) if rule.name == "greater":
+            above, below = maximum(x, c), minimum(x, c)
+            return condition, _with_exponents(yes, x, below), _with_exponents(no, x, above)
+    return choice.operands
+
+
+def _with_exponents(tree: Expression, x: Expression, other: Expression, inside: bool = False) -> Expression:
+    """`tree` with `other` in place of x within its exponents, entry by entry: not below sums."""
+    if tree == x:
+        return other if inside else tree
+    if isinstance(tree, Operation):
+        if tree.rule.name not in ELEMENTWISE:
+            return tree
+        inside = inside or tree.rule.name in ("exp", "expm1")
+    return tree.rebuild(tuple(_with_exponents(child, x, other, inside) for child in tree.children))
 
 
 class Compiler:
@@ -175,7 +203,7 @@ class Compiler:
         name = node.rule.name
         if name == "broadcast_samples":
             return self._repeated(node.operands[0])
-        operands = tuple(map(self.value, node.operands))
+        operands = tuple(map(self.value, _bounded(node) if name == "where" else node.operands))
         if name == "power":
             return self._power(operands[0], float(node.options["exponent"]))
         if name in ELEMENTWISE:
