@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser.chromium import NAMES, Browser, find
 from tests.browser.page import Page
+from tests.engine.harness import LEVELS
 
 _NO_BROWSER = f"no browser: run tests/browser/install.sh, or set CHROMIUM to the path of {NAMES[1]}"
 
@@ -45,7 +46,8 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
-# What `make test-fast` leaves out: the browser, other processes, whole reports, and sweeps of seconds.
+# What `make test-fast` leaves out: the browser, other processes, whole reports, sweeps of seconds, and what
+# is done again for the vector instructions that this machine has better ones than.
 _SLOW = (
     "benchmarks/", "browser/", "cli/", "examples/", "explaining/", "native/", "oracles/",
     "checking/test_far_from_zero.py", "engine/test_long_sums.py", "engine/test_processes.py",
@@ -60,7 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         file = item.path.relative_to(here).as_posix()
-        if file.startswith(_SLOW) or "browser" in getattr(item, "fixturenames", ()):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if (
+            file.startswith(_SLOW)
+            or "browser" in getattr(item, "fixturenames", ())
+            or parameters.get("level", LEVELS[-1]) != LEVELS[-1]
+        ):
             item.add_marker(pytest.mark.slow)
 
 
