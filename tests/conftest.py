@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser.chromium import NAMES, Browser, find
 from tests.browser.page import Page
+from tests.engine.harness import LEVELS
 
 _NO_BROWSER = f"no browser: run tests/browser/install.sh, or set CHROMIUM to the path of {NAMES[1]}"
 
@@ -45,11 +46,18 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
-# What `make test-fast` leaves out: the browser, other processes, whole reports, and sweeps of seconds.
+# What `make test-fast` leaves out: the browser, other processes, whole reports, sweeps of seconds, and what
+# is done again for the vector instructions that this machine has better ones than.
 _SLOW = (
     "benchmarks/", "browser/", "cli/", "examples/", "explaining/", "native/", "oracles/",
-    "checking/test_far_from_zero.py", "engine/test_long_sums.py", "engine/test_processes.py",
+    "checking/test_check_gradients.py::test_data_full_of_kinks",
+    "checking/test_check_gradients.py::test_ufldls_rule",
+    "checking/test_check_layer.py::test_every_built_in_layer_passes", "checking/test_far_from_zero.py",
+    "engine/test_long_sums.py", "engine/test_masks.py::test_masks_reach_the_same_layers",
+    "engine/test_networks.py::test_random_networks", "engine/test_processes.py",
     "engine/test_random_builds.py", "engine/test_structure.py", "engine/test_windows.py",
+    "formulas/test_elements.py::test_every_layer",
+    "layers/test_formulas.py::test_finite_difference_of_every_entry",
     "test_argument_values.py", "test_files.py", "test_hidden_overflow.py", "test_model_files.py",
     "test_model_lengths.py", "test_per_sample.py", "test_reference.py",
 )  # fmt: skip
@@ -59,8 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow, so that `-m "not slow"` answers soon."""
     here = Path(__file__).parent
     for item in items:
-        file = item.path.relative_to(here).as_posix()
-        if file.startswith(_SLOW) or "browser" in getattr(item, "fixturenames", ()):
+        test = f"{item.path.relative_to(here).as_posix()}::{item.name}"
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if (
+            test.startswith(_SLOW)
+            or "browser" in getattr(item, "fixturenames", ())
+            or parameters.get("level", LEVELS[-1]) != LEVELS[-1]
+        ):
             item.add_marker(pytest.mark.slow)
 
 

@@ -19,6 +19,7 @@ from chainrule import storage
 from chainrule.data import Preparation, Standardizer
 from chainrule.errors import ChainruleError, FileError
 from chainrule.layers import Dense, LeakyReLU, Softmax
+from tests.damage import mutants
 from tests.stored_networks import EXPECTED, FORMATS, STORED, facts, refusal, sample
 
 
@@ -44,29 +45,6 @@ def test_without_safetensors_its_files_are_read_and_not_written(monkeypatch: pyt
 
 
 # -- damage
-def mutants(raw: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """Copies with a flipped bit, other bytes, a cut, something more or less anywhere."""
-    rng = random.Random(seed)
-    for _ in range(count):
-        damaged = bytearray(raw)
-        place, length = rng.randrange(len(raw)), rng.randrange(1, 9)
-        match rng.randrange(6):
-            case 0:
-                damaged[place] ^= 1 << rng.randrange(8)
-            case 1:
-                for _ in range(length):
-                    damaged[rng.randrange(len(raw))] = rng.randrange(256)
-            case 2:
-                del damaged[place:]
-            case 3:
-                damaged += rng.randbytes(length)
-            case 4:
-                damaged[place:place] = rng.randbytes(length)
-            case 5:
-                del damaged[place : place + length]
-        yield bytes(damaged)
-
-
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("name", ["images", "table", "nested"])
 def test_a_damaged_file_is_refused_or_the_same_network(name: str, suffix: str, tmp_path: Path) -> None:
@@ -75,13 +53,13 @@ def test_a_damaged_file_is_refused_or_the_same_network(name: str, suffix: str, t
     path = tmp_path / f"net.{suffix}"
     network.save(path)
     expected, refused = facts(cr.load(path), X), 0
-    for damaged in mutants(path.read_bytes(), 120, seed=1):
+    for damaged in mutants(path.read_bytes(), 140, seed=1):
         path.write_bytes(damaged)
         if refusal(path) is not None:
             refused += 1
         else:
             assert facts(cr.load(path), X) == expected
-    assert refused == 120 if suffix == "safetensors" else refused > 80  # a zip archive says much of it twice
+    assert refused == 140 if suffix == "safetensors" else refused > 100  # a zip archive says much of it twice
 
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

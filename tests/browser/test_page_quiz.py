@@ -114,6 +114,7 @@ def ask(page: Page, quantity: str) -> Any:
     found = page.evaluate(
         f"""(() => {{
           const quiz = chainrule.page.quiz;
+          chainrule.page.dock.open("quiz");
           for (let seed = {SEEDS.start}; seed < {SEEDS.stop}; seed++) {{
             quiz.start(seed);
             const place = quiz.round().findIndex((one) => one.quantity === {quantity!r});
@@ -136,16 +137,9 @@ def answer(page: Page, text: str) -> str:
     return page.text("#dock .verdict")
 
 
-@pytest.fixture
-def quiz(page: Page, tmp_path: Path) -> Page:
-    open_report(page, MADE.report, tmp_path)
-    page.click('[data-tab="quiz"]')
-    return page
-
-
 @pytest.fixture(scope="module")
-def kept_quiz(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """One page for all tests that begin with `ask`, which starts a round anew."""
+def quiz(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """One page for all tests: each of them starts a round anew."""
     page = browser.page()
     open_report(page, MADE.report, tmp_path_factory.mktemp("quiz"))
     page.click('[data-tab="quiz"]')
@@ -154,8 +148,7 @@ def kept_quiz(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_are_told(mistake: str, kept_quiz: Page) -> None:
-    quiz = kept_quiz
+def test_mistakes_are_told(mistake: str, quiz: Page) -> None:
     quantity, wrong, said = MISTAKES[mistake]
     question = ask(quiz, quantity)
     value = objective(mistake) if wrong is None else float(wrong[tuple(question["index"])])
@@ -208,8 +201,7 @@ def test_an_unknown_and_an_ambiguous_answer(quiz: Page) -> None:
         ("0.5", False), ("1041/2000", True), ("1/2", False), ("0.48", False),
     ],
 )  # fmt: skip
-def test_what_counts_as_right(text: str, right: bool, kept_quiz: Page) -> None:
-    quiz = kept_quiz
+def test_what_counts_as_right(text: str, right: bool, quiz: Page) -> None:
     ask(quiz, "delta:dense1")
     quiz.evaluate("Object.assign(chainrule.page.quiz.question(), {value: 0.52043, mistakes: []})")
     assert ("✓" in answer(quiz, text)) is right

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from tests.browser.chromium import Browser
 from tests.browser.page import Page
 
 
@@ -45,16 +48,44 @@ def attention() -> tuple[cr.Network, Any, Any]:
     return network, np.random.default_rng(0).integers(1, 7, (4, 6)), np.array([0, 1, 2, 0])
 
 
+def pooled() -> tuple[cr.Network, Any, Any]:
+    """Without parameters."""
+    network = cr.Network([cr.MaxPool2D(2), cr.Flatten(), cr.Softmax()], input_shape=(4, 4, 1))
+    return network, np.random.default_rng(0).standard_normal((4, 4, 4, 1)), np.array([0, 1, 2, 3])
+
+
+@pytest.fixture(scope="module")
+def tested(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], dict[str, Any]]:
+    """What the page of a network tells of itself, asked once; nothing went wrong meanwhile."""
+
+    @cache
+    def ask(make: Any) -> dict[str, Any]:
+        network, X, y = make()
+        path = tmp_path_factory.mktemp("tested") / "report.html"
+        cr.explain(network, X, y, penalty=cr.L2(0.01), check=False).html(path)
+        page = browser.page()
+        page.open(path, "selftest")
+        result: dict[str, Any] = json.loads(page.text("#selftest"))
+        assert page.errors == page.requests == []
+        page.close()
+        return result
+
+    return ask
+
+
 @pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention])
-def test_the_page_computes_the_batch_again(make: Any, page: Page, tmp_path: Path) -> None:
-    network, X, y = make()
-    cr.explain(network, X, y, penalty=cr.L2(0.01), check=False).html(tmp_path / "report.html")
-    page.open(tmp_path / "report.html", "selftest")
-    result = json.loads(page.text("#selftest"))
+def test_the_page_computes_the_batch_again(make: Any, tested: Any) -> None:
+    result = tested(make)
     assert result["frozen"] is None
     assert result["compared"] > 10
     assert result["worst"]["error"] < 1e-12
-    assert page.errors == page.requests == []
+
+
+@pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention, pooled])
+def test_the_handlers_test_themselves(make: Any, tested: Any) -> None:
+    handlers = tested(make)["handlers"]
+    assert {"steps", "pointing", "gather and scatter"} <= set(handlers)
+    assert set(handlers.values()) == {True}
 
 
 def test_steps_by_keys_and_by_address(page: Page, tmp_path: Path) -> None:
@@ -78,20 +109,3 @@ def test_without_javascript_all_is_there(page: Page, tmp_path: Path) -> None:
     box = page.box("#F1-forward-sized math", scroll=True)
     assert box.width > 50
     assert box.height > 15
-
-
-def pooled() -> tuple[cr.Network, Any, Any]:
-    """Without parameters."""
-    network = cr.Network([cr.MaxPool2D(2), cr.Flatten(), cr.Softmax()], input_shape=(4, 4, 1))
-    return network, np.random.default_rng(0).standard_normal((4, 4, 4, 1)), np.array([0, 1, 2, 3])
-
-
-@pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention, pooled])
-def test_the_handlers_test_themselves(make: Any, page: Page, tmp_path: Path) -> None:
-    network, X, y = make()
-    cr.explain(network, X, y, penalty=cr.L2(0.01), check=False).html(tmp_path / "report.html")
-    page.open(tmp_path / "report.html", "selftest")
-    handlers = json.loads(page.text("#selftest"))["handlers"]
-    assert {"steps", "pointing", "gather and scatter"} <= set(handlers)
-    assert set(handlers.values()) == {True}
-    assert page.errors == page.requests == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,13 +14,24 @@ from chainrule.cli import main
 from tests.cli.cli_result import Run
 
 
+@pytest.fixture(scope="module")
+def kept_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that wants a trained run leaves it for the others."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def flower_run(run: Run, flowers: Path) -> Path:
-    argv = ("train", flowers, "--target", "species", "--epochs", 3, "--quiet", "--no-check", "--out", "run")
-    result = run(*argv)
-    assert result.code == 0
-    assert "how it computes, step by step: run/report.html" in result.out
-    assert result.out.splitlines()[-1].startswith("test accuracy")
+def flower_run(run: Run, flowers: Path, kept_run: Path) -> Path:
+    if not (kept_run / "run").exists():
+        shutil.copy(flowers, kept_run)  # the run says where its data is
+        argv = ("train", kept_run / flowers.name, "--target", "species", "--epochs", 3)
+        result = run(*argv, "--quiet", "--no-check", "--out", "run")
+        assert result.code == 0
+        assert "how it computes, step by step: run/report.html" in result.out
+        assert result.out.splitlines()[-1].startswith("test accuracy")
+        shutil.copytree("run", kept_run / "run")
+    else:
+        shutil.copytree(kept_run / "run", "run")
     return Path("run")
 
 

@@ -8,6 +8,7 @@ equal terms come near, and by about √256 of them for terms at random.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,10 +70,9 @@ DIFFERENCES = {name: {"input"} for name in ("hinge", "softmax", "softmax of pixe
 LEFT_OUT = {"LayerNorm, β": {"layernorm1", "layernorm1.gamma", "input"}, **DIFFERENCES}
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("kind", ["equal", "random"])
-def test_long_sums_keep_their_digits(case: str, kind: str, level: str) -> None:
+@lru_cache(maxsize=1)  # for one level after the other; all of them together would be hundreds of MB
+def problem(case: str, kind: str) -> tuple[cr.Network, Any, Any, cr.Step]:
+    """A network, a batch, and what the formulas make of it."""
     layers, shape, samples, loss = CASES[case]
     network = cr.Network(layers, input_shape=shape, seed=0)
     for name, value in network.parameters.items():
@@ -82,10 +82,17 @@ def test_long_sums_keep_their_digits(case: str, kind: str, level: str) -> None:
     if kind == "random":
         X = np.random.default_rng(0).uniform(0.05, 1.05, X.shape).astype(np.float32)
     y = np.zeros((samples, *network.output_shape))
+    return network, X, y, reference.backpropagate(network, X, y, loss)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", ["equal", "random"])
+def test_long_sums_keep_their_digits(case: str, kind: str, level: str) -> None:
+    network, X, y, step = problem(case, kind)
     tolerance = (EQUAL if kind == "equal" else RANDOM) * (2 if case == "dense, δ" else 1) + 8 * EPS
     left_out = LEFT_OUT.get(case, set())
-    step = reference.backpropagate(network, X, y, loss)
-    plan = Plan(network, loss, batch_size=samples, level=level, keep=True)
+    plan = Plan(network, CASES[case][-1], batch_size=len(X), level=level, keep=True)
     value, activations, deltas, gradients = plan.inspect(X, y)
     assert value == pytest.approx(step.loss, rel=2 * tolerance)  # twice: of squares
     for found, expected in (

@@ -14,10 +14,16 @@ pytest.importorskip("sphinx")
 docs = Path(__file__).parents[2] / "docs"
 
 
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first builder leaves what it has read, for the other."""
+    return tmp_path_factory.mktemp("read")
+
+
 @pytest.mark.parametrize("builder", ["doctest", "html"])
-def test_documentation(tmp_path: Path, builder: str) -> None:
+def test_documentation(tmp_path: Path, read: Path, builder: str) -> None:
     pytest.importorskip("sklearn")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder]
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder, "-d", read]
     result = subprocess.run([*command, docs, tmp_path / "built"], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
