@@ -14,7 +14,7 @@ from chainrule.checking.probe import probe
 from chainrule.checking.spread import size, spread
 from chainrule.layers import Layer
 from tests.checking.random_problems import plant, problem
-from tests.checking.sweep import verdict_of_correct, verdict_of_wrong
+from tests.checking.sweep import FEW, verdict_of_correct, verdict_of_wrong
 
 NORMS = [cr.BatchNorm, cr.LayerNorm, lambda: cr.GroupNorm(1), cr.RMSNorm]
 SHIFTS = [0.0, 1e3, 1e6, -1e6, 1e8]
@@ -174,3 +174,14 @@ def test_on_ordinary_data_every_planted_mistake_is_found() -> None:
             assert verdict_of_wrong(of, *drawn) == "found", (seed, drawn)
             found += 1
     assert found > 3
+
+
+def test_entries_that_no_probe_judged_are_said() -> None:
+    """A mistake in one of them would not be seen: dense1's δ is wrong in an entry that is not compared."""
+    of = problem(915)
+    drawn = plant(of)
+    assert drawn is not None
+    assert verdict_of_wrong(of, *drawn) == "cannot tell"
+    with drawn[0].made():
+        report = of.check(engine="reference", **FEW)
+    assert "6 of 48 entries are judged" in report["input"].reason

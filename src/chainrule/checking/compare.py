@@ -47,6 +47,7 @@ REASONS = {
     "nothing": "nothing to compare",
 }
 HIDDEN = "rounding hides {} of the derivatives tried"
+ONLY = "{} of {} entries are judged, the others are not: the direction through all of them {}"
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,9 @@ def _check_array(
         along = point.direction([name], rng)
     probes = [result for _, result in found] + ([along] if along else [])
     kind, reason = _verdict(probes, kinks, unclear)
+    if kind == "ok" and along is not None and along.outcome not in ("ok", "wrong"):
+        why = "crosses a kink" if along.outcome == "kink" else "cannot be told"
+        reason = reason or ONLY.format(len(found), array.size, why)
     worst, worst_probe = None, None
     if found:
         index, worst_probe = max(found, key=lambda pair: (pair[1].outcome == "wrong", pair[1].error))
