@@ -217,6 +217,7 @@ class _Run:
         self.step = 0  # its finished steps, as far as the plan has told
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored_epoch, self.stored_at = 0, time.perf_counter()
+        self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
@@ -255,14 +256,16 @@ class _Run:
         started = time.perf_counter()
         rates = self.rates(number)
         order = self.order()
-        self.step = suspects = 0
+        self.step = 0
         self.ahead = True
+        seen = self.suspects
 
         def look(step: int) -> None:
-            """Into the 1st, 2nd, 4th, ... suspected step: few looks where all are suspected, wrongly."""
-            nonlocal suspects
-            suspects += 1
-            if suspects & (suspects - 1) == 0:
+            """Into an epoch's first suspected step, and the 1st, 2nd, 4th, ... of the fit: a look takes as long
+            as some ten steps, and all may be suspected wrongly.
+            """
+            self.suspects += 1
+            if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
                 self.look_inside_step(step, order[step * self.batch_size : (step + 1) * self.batch_size])
 
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
