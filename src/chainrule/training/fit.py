@@ -261,8 +261,8 @@ class _Run:
         seen = self.suspects
 
         def look(step: int) -> None:
-            """Into an epoch's first suspected step, and the 1st, 2nd, 4th, ... of the fit: a look takes as long
-            as some ten steps, and all may be suspected wrongly.
+            """Into an epoch's first suspected step, and the 1st, 2nd, 4th, ... of the fit: a look takes as
+            long as some ten steps, and all may be suspected wrongly.
             """
             self.suspects += 1
             if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
