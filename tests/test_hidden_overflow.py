@@ -93,6 +93,8 @@ def test_every_door_refuses_with_any_number_of_threads(threads: int) -> None:
         lambda **o: net.backpropagate(X, y, **o),
         lambda **o: net.accuracy(X, np.eye(40)[np.zeros(300, int)], **o),
         lambda **o: net.classify(X, **o),
+        lambda **o: net.backpropagate(X, y, allow_nonfinite=True).per_sample_norms(**o),
+        lambda **o: net.backpropagate(X, y, allow_nonfinite=True).per_sample_gradients(**o),
     ):
         with pytest.raises(cr.NonFiniteError, match=r"first for sample 130 of X is .*allow_nonfinite=True"):
             call()
@@ -283,5 +285,45 @@ def test_fit_ends_where_validation_or_training_hides_an_overflow() -> None:
     with pytest.raises(cr.NonFiniteError, match=r"after epoch 1 the output of first for sample 601"):
         cr.fit(network(cr.Sigmoid(), dtype="float32"), X, y, loss=cr.SquaredError(), validation=other)
     X[17] = 3e38, -1.5e38, -1.5e38
-    with pytest.raises(cr.NonFiniteError, match=r"after epoch 1 the output of first for sample \d+ of X"):
+    with pytest.raises(cr.NonFiniteError, match=r"in epoch 1, step \d of 2, the output of first for sample"):
         cr.fit(network(cr.Sigmoid(), dtype="float32"), X, y, loss=cr.SquaredError(), optimizer=cr.SGD(1e-9))
+
+
+def test_fit_sees_an_overflow_that_is_gone_at_the_epochs_end() -> None:
+    """The first step divides the weights by 10: 2 · 3e38 is beyond the range, 0.2 · 3e38 is not."""
+    settings: Any = {
+        "loss": cr.SquaredError(),
+        "optimizer": cr.AdamW(1e-6, weight_decay=0.9e6),
+        "batch_size": 1,
+        "epochs": 1,
+        "shuffle": False,
+    }
+    for step in (0, 1):
+        X = np.array([[0.1, 0.2, 0.3]] * 4)
+        X[step] = np.array([3e38, -1.5e38, -1.5e38])
+        net = network(cr.Sigmoid(), dtype="float32")
+        if step == 1:
+            cr.fit(net, X, np.zeros((4, 2)), **settings)
+            continue
+        with pytest.raises(cr.NonFiniteError, match=r"in epoch 1, step 1 of 4, the output of first"):
+            cr.fit(net, X, np.zeros((4, 2)), **settings)
+        assert np.array_equal(net.parameters["first.W"], np.full((2, 3), 2))
+        cr.fit(net, X, np.zeros((4, 2)), **settings, allow_nonfinite=True)
+        net.predict(X)
+
+
+def test_fit_looks_into_more_than_the_first_step_that_is_suspected() -> None:
+    """The exponential of the ELU overflows where nothing depends on it, in every step but the second."""
+    net = network(cr.ELU(), cr.Dense(2), cr.Sigmoid(), dtype="float32")
+    X = np.full((4, 3), 1000.0)
+    X[1] = -3e38, 1.5e38, 1.5e38
+    with pytest.raises(cr.NonFiniteError, match=r"in epoch 1, step 2 of 4, the output of first for sample 0"):
+        cr.fit(net, X, np.zeros((4, 2)), optimizer=cr.SGD(1e-9), batch_size=1, shuffle=False)
+
+
+def test_fit_full_batch_refuses_at_the_start_and_avoids_it_later() -> None:
+    X, y = hidden("float64", 40, at=(17,)), np.zeros((40, 2))
+    net = network(cr.Sigmoid(), dtype="float64")
+    with pytest.raises(cr.NonFiniteError, match=r"at the start the output of first for sample 17"):
+        cr.fit_full_batch(net, X, y, loss=cr.SquaredError())
+    cr.fit_full_batch(net, X, y, loss=cr.SquaredError(), iterations=1, allow_nonfinite=True)

@@ -98,8 +98,7 @@ class BoundPlan : public Plan<T> {
   int input = -1, output = -1;
   bool with_loss = false, with_optimizer = false;
   nb::object host_function;
-  // Of the last call: the first samples of the batches (of an epoch: steps, counted from 0) in which a number may have gone
-  // beyond the range.
+  // Of the last call that was no epoch: the first samples of the batches in which a number may have gone beyond the range.
   std::vector<int64_t> overflows;
 
   void note(int64_t batch) {
@@ -224,16 +223,19 @@ class BoundPlan : public Plan<T> {
     const int64_t rows = int64_t(x.shape(0));
     if (rows < 1 || rows > this->batch_size()) throw nb::value_error("between one sample and the batch size are needed");
     double* found = checked(out, rows, "the norms");
+    forget();
     const WithoutGil release;
     const Interruptible asking(*this);
     const double loss = Plan<T>::norms(batch, int(rows), found).loss / double(rows);
     for (int64_t i = 0; i < rows; i++) found[i] *= double(rows);
+    note(0);
     return loss;
   }
 
   std::tuple<int, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
                                                        const std::optional<Array<double>>& weights, const Array<int64_t>& order,
-                                                       const Array<double>& rates, const nb::object& poll) {
+                                                       const Array<double>& rates, const nb::object& poll,
+                                                       const nb::object& look) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -258,9 +260,12 @@ class BoundPlan : public Plan<T> {
             const double seen = p.samples > 0 ? p.samples : 1;
             return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
           },
+          [&](int64_t step) {
+            const WithGil gil;
+            if (!look.is_none()) look(step);
+          },
           progress);
     }
-    if (progress.overflow_step >= 0) overflows.push_back(progress.overflow_step);
     const double seen = progress.samples > 0 ? progress.samples : 1;
     return {int(outcome), progress.step, progress.loss / seen, progress.correct / seen};
   }

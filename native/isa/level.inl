@@ -79,6 +79,7 @@ constexpr Kernels<T> table() {
   k.embedding_forward = embedding_forward<T>;
   k.embedding_gradient = embedding_gradient<T>;
   k.embedding_gradient_units = embedding_gradient_units<T>;
+  k.embedding_count = embedding_count<T>;
   k.attention_scratch = attention_scratch<T>;
   k.attention_forward = attention_forward<T>;
   k.attention_backward = attention_backward<T>;

@@ -15,6 +15,10 @@ namespace chainrule {
 // scale_up or scale_down.
 constexpr double least_squares = 0x1p-900, most_squares = 0x1p1000, scale_up = 0x1p600, scale_down = 0x1p-600;
 
+// Sums of more terms than this are taken in runs, which are added in double: a float32 sum of n equal terms is wrong by up to
+// n/2 roundings (1 % at a million), one of runs by fold_terms/2 at the most, 1.5e-5; of random terms 1e-7 is measured.
+constexpr int fold_terms = 256;
+
 enum class Act : int { identity, relu, leaky_relu, sigmoid, tanh, softplus, gelu };
 
 // True where f' is computed from a = f(z), so that z need not be kept.
@@ -137,6 +141,9 @@ struct EmbeddingArgs {
   Map<T> mask;                   // one channel: 0 where the id is the padding, otherwise 1; data is null where nobody asks
   int64_t vocabulary, padding;   // the id that has no row, or -1
   int blocks;
+  // Backward, float32 only. [vocabulary]: which of the long sums is that of the row, from 1; 0: it has few terms.
+  int32_t* long_sum;
+  double* sums;   // [long sum][features]
 };
 
 template <class T>
@@ -238,6 +245,7 @@ struct ProgramArgs {
   const T* constants;
   const T* const* parameters;
   const int64_t* sums;   // of every accumulator: where it begins among the vectors that `program` is given
+  int64_t long_sums;     // how many vectors these are where their sums may be long, which float32 takes in runs; otherwise 0
   int step_count, slot_count, full_count, thin_count;
   bool whole;         // a step looks at all channels of a pixel, so that they must not be taken in pieces
   Map<T> values[4];   // of `channels` channels, or of one
@@ -280,10 +288,10 @@ struct UpdateArgs {
   T* theta;
   const T* gradient;
   T* first;    // velocity, or first moment
-  T* second;   // second moment
+  T* root;     // of the second moment, which itself may be beyond the range: g² of |g| > 1.8e19 in float32
   T clip[2];   // the clipping factor of this step, in two factors: one alone might be subnormal
   Rule rule;
-  T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty,
+  T rate, momentum, beta2, epsilon, correction1, root_correction, decoupled_decay, penalty,
       penalty1;     // penalty · θ + penalty1 · sign θ
   T rest1, rest2;   // 1 - momentum and 1 - beta2, subtracted in double: in float32 0.99999999 is 1
 };
@@ -360,6 +368,7 @@ struct Kernels {
   void (*embedding_forward)(const EmbeddingArgs<T>&, int begin, int end);   // unit: output row of a block
   void (*embedding_gradient)(const EmbeddingArgs<T>&, int begin, int end);
   int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
+  void (*embedding_count)(const EmbeddingArgs<T>&);   // before the gradient: finds the long sums
   size_t (*attention_scratch)(const AttentionArgs<T>&);
   void (*attention_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a block
   void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);

@@ -38,6 +38,22 @@ static void embedding_forward(const EmbeddingArgs<T>& g, int begin, int end) {
   }
 }
 
+// Which rows are picked more often than fold_terms: these are summed in double, and at most so many of the ids can be others.
+template <class T>
+static void embedding_count(const EmbeddingArgs<T>& g) {
+  if (!g.long_sum) return;
+  __builtin_memset(g.long_sum, 0, sizeof(int32_t) * size_t(g.vocabulary));
+  const int64_t positions = int64_t(g.z.height) * g.z.width;
+  for (int b = 0; b < g.blocks; b++)
+    for (int64_t p = 0; p < positions; p++)
+      for (int l = 0; l < lanes<T>; l++) {
+        const int64_t row = embedding_row<T>(g, embedding_ids<T>(g, b, p)[l]);
+        if (row >= 0) g.long_sum[row]++;
+      }
+  int32_t found = 0;
+  for (int64_t row = 0; row < g.vocabulary; row++) g.long_sum[row] = g.long_sum[row] > fold_terms ? ++found : 0;
+}
+
 // A vector's worth of features: sums over all positions and samples, in their order.
 template <class T>
 static int embedding_gradient_units(const EmbeddingArgs<T>& g) {
@@ -49,8 +65,13 @@ static void embedding_gradient(const EmbeddingArgs<T>& g, int begin, int end) {
   const int features = g.z.channels;
   for (int unit = begin; unit < end; unit++) {
     const int first = unit * L, count = features - first < L ? features - first : L;
-    for (int64_t row = 0; row < g.vocabulary; row++)
+    const auto long_sum = [&](int64_t row) {
+      return g.long_sum && g.long_sum[row] ? g.sums + ptrdiff_t(g.long_sum[row] - 1) * features + first : nullptr;
+    };
+    for (int64_t row = 0; row < g.vocabulary; row++) {
       __builtin_memset(g.gradient + row * features + first, 0, sizeof(T) * size_t(count));
+      if (double* const sum = long_sum(row)) __builtin_memset(sum, 0, sizeof(double) * size_t(count));
+    }
     for (int b = 0; b < g.blocks; b++)
       for (int i = 0; i < g.z.height; i++) {
         const T* d = g.z.data + b * g.z.block + i * g.z.row + ptrdiff_t(first) * L;
@@ -67,10 +88,16 @@ static void embedding_gradient(const EmbeddingArgs<T>& g, int begin, int end) {
             const int64_t row = embedding_row<T>(g, ids[l]);
             if (row < 0) continue;
             T* to = g.gradient + row * features + first;
-            for (int f = 0; f < count; f++) to[f] += square[l * L + f];
+            if (double* const sum = long_sum(row))
+              for (int f = 0; f < count; f++) sum[f] += double(square[l * L + f]);
+            else
+              for (int f = 0; f < count; f++) to[f] += square[l * L + f];
           }
         }
       }
+    for (int64_t row = 0; g.long_sum && row < g.vocabulary; row++)
+      if (const double* const sum = long_sum(row))
+        for (int f = 0; f < count; f++) g.gradient[row * features + first + f] = T(sum[f]);
   }
 }
 

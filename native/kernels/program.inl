@@ -165,9 +165,9 @@ static void run_step(const ProgramStep& e, int pixels, int channels, const Strip
   }
 }
 
-// Scratch: the temporaries of a strip, then the vectors of constants and parameters.
+// Scratch: the temporaries of a strip, then the vectors of constants and parameters, then the long sums in double.
 template <class T>
-static size_t program_scratch(const ProgramArgs<T>& g) {
+inline size_t strip_scratch(const ProgramArgs<T>& g) {
   constexpr size_t L = lanes<T>;
   const size_t pixels = size_t(strip_pixels<T>(g)), full = pixels * size_t(strip_channels<T>(g));
   size_t vectors = size_t(g.full_count) * full + size_t(g.thin_count) * pixels;
@@ -177,6 +177,10 @@ static size_t program_scratch(const ProgramArgs<T>& g) {
     else if (s.kind == SlotKind::parameter) vectors += s.pixel ? full : size_t(s.channel ? g.channels : 1);
   }
   return vectors * L;
+}
+template <class T>
+static size_t program_scratch(const ProgramArgs<T>& g) {
+  return strip_scratch<T>(g) + size_t(g.long_sums) * lanes<T> * sizeof(double) / sizeof(T);
 }
 
 template <class T>
@@ -258,7 +262,7 @@ static void clear_delta(const ProgramArgs<T>& g, const Strip<T>* strips, int pix
   }
 }
 
-// `after_strip` is called when a strip has gone through all steps.
+// `after_strip` is called with its number of pixels when a strip has gone through all steps.
 template <class T, class F>
 inline void run_strips(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* sums, F&& after_strip) {
   Strip<T> strips[program_slots], fixed[program_slots];
@@ -277,14 +281,30 @@ inline void run_strips(const ProgramArgs<T>& g, int begin, int end, T* scratch, 
         moving_strips<T>(g, strips, fixed, sums, b, h, w, c0, pixels, n);
         for (int i = 0; i < g.step_count; i++) run_step<T>(g.steps[i], pixels, n, strips, there);
         if (partial) clear_delta<T>(g, strips, pixels, n, there);
-        after_strip();
+        after_strip(pixels);
       }
     }
   }
 }
 template <class T>
 static void program(const ProgramArgs<T>& g, int begin, int end, T* scratch, T* sums) {
-  run_strips<T>(g, begin, end, scratch, sums, [] {});
+  if (!g.long_sums) return run_strips<T>(g, begin, end, scratch, sums, [](int) {});
+  constexpr ptrdiff_t L = lanes<T>;
+  double* const totals = reinterpret_cast<double*>(scratch + strip_scratch<T>(g));
+  __builtin_memset(totals, 0, sizeof(double) * size_t(g.long_sums * L));
+  int terms = 0;
+  const auto fold = [&] {
+    for (ptrdiff_t i = 0; i < g.long_sums * L; i += L) {
+      store_wide<T>(totals + i, load_wide<T>(totals + i) + widen<T>(load<T>(sums + i)));
+      store<T>(sums + i, Vec<T>{});
+    }
+    terms = 0;
+  };
+  run_strips<T>(g, begin, end, scratch, sums, [&](int pixels) {
+    if ((terms += pixels) >= fold_terms) fold();
+  });
+  fold();
+  for (ptrdiff_t i = 0; i < g.long_sums * L; i += L) store<T>(sums + i, narrow<T>(load_wide<T>(totals + i)));
 }
 
 template <class T>
@@ -304,7 +324,7 @@ static void program_loss(const ProgramArgs<T>& g, const LossArgs<T>& l, int begi
     const Vec<T> w = load(l.weights + b * L);
     T of_strip[lanes<T>] __attribute__((aligned(64))) = {};
     Wide<T> value{};
-    run_strips<T>(g, b * g.height, (b + 1) * g.height, scratch, of_strip, [&] {
+    run_strips<T>(g, b * g.height, (b + 1) * g.height, scratch, of_strip, [&](int) {
       value += widen<T>(load(of_strip));
       store(of_strip, Vec<T>{});
     });

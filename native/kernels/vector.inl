@@ -115,10 +115,7 @@ inline Vec<T> sum_each(Vec<T> (&v)[lanes<T>]) {
   return v[0];
 }
 
-// Sums of more terms than this are taken in runs, which are added in double: a float32 sum of n equal terms is wrong by up to
-// n/2 roundings (1 % at a million), one of runs by fold_terms/2 at the most, 1.5e-5; of random terms 1e-7 is measured.
-constexpr int fold_terms = 256;
-// Of the sums that a run is taken in side by side, each has as many terms.
+// Of the sums that a run (fold_terms, api.hpp) is taken in side by side, each has as many terms.
 constexpr int run_terms = fold_terms / 8;
 
 // A sum of any length: float32 within a run, double over the runs.

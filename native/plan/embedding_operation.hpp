@@ -20,6 +20,13 @@ class EmbeddingOperation final : public Operation<T> {
     require_delta(plan.value(this->z));
     if (mask >= 0) require_mask(plan, mask, z);
   }
+  void reserve(Plan<T>& plan) override {
+    const auto& z = plan.value(this->z).shape;
+    const int64_t ids = int64_t(plan.max_blocks()) * plan.lanes() * z.height * z.width;
+    if (sizeof(T) == sizeof(double) || ids <= fold_terms) return;
+    long_sum_ = plan.arena().reserve(size_t(vocabulary), sizeof(int32_t));
+    sums_ = plan.arena().reserve(size_t(std::min(vocabulary, ids / fold_terms)) * size_t(z.channels), sizeof(double));
+  }
   void bind(Plan<T>& plan) override {
     this->bind_posts(plan);
     EmbeddingArgs<T>& f = forward_;
@@ -29,6 +36,9 @@ class EmbeddingOperation final : public Operation<T> {
     f.vocabulary = vocabulary, f.padding = padding;
     backward_ = f;
     backward_.z = plan.delta(this->z);
+    if (!long_sum_.bytes) return;
+    backward_.long_sum = plan.arena().template at<int32_t>(long_sum_);
+    backward_.sums = plan.arena().template at<double>(sums_);
   }
   void forward(Plan<T>& plan, int samples) override {
     forward_.blocks = plan.blocks(samples);
@@ -37,6 +47,7 @@ class EmbeddingOperation final : public Operation<T> {
   }
   void gradients(Plan<T>& plan, int samples) override {
     backward_.blocks = plan.blocks(samples);
+    plan.kernels().embedding_count(backward_);
     parallel(plan.kernels().embedding_gradient_units(backward_),
              work(backward_) + vocabulary * backward_.z.channels / plan.lanes(),
              [&](int begin, int end, int) { plan.kernels().embedding_gradient(backward_, begin, end); });
@@ -52,6 +63,7 @@ class EmbeddingOperation final : public Operation<T> {
 
  private:
   static int64_t work(const EmbeddingArgs<T>& g) { return int64_t(4) * g.blocks * g.z.height * g.z.width * g.z.channels; }
+  Region long_sum_, sums_;
   EmbeddingArgs<T> forward_{}, backward_{};
 };
 

@@ -53,7 +53,6 @@ struct Batch {
 struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
-  int64_t overflow_step = -1;                  // the first in whose forward pass a number may have gone beyond the range
 };
 enum class Outcome : int { done, stopped, nonfinite };
 
@@ -136,7 +135,7 @@ class Plan {
   void get_parameter(int parameter, T* values) const;
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
-  // Optimizer state of a parameter: slot 0 first, slot 1 second moment; false where the rule keeps none.
+  // Optimizer state of a parameter: slot 0 first moment, slot 1 root of the second; false where the rule keeps none.
   bool get_state(int parameter, int slot, T* values) const;
   void set_state(int parameter, int slot, const T* values);
   int64_t steps_taken = 0;
@@ -177,13 +176,16 @@ class Plan {
 
   // -- running. `poll` may throw; the parameters are then those after the last whole step.
   using Poll = std::function<bool(const Progress&)>;
+  // Asked before the update of a step in whose forward pass a number may have gone beyond the range. May throw as well.
+  using Look = std::function<void(int64_t step)>;
   void forward(const Batch& batch, int samples);
   // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked. `training` says which kind of
   // pass it is where that matters (a backward pass always is one).
   Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
   // The norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
   Progress norms(const Batch& batch, int samples, double* norms);
-  Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, Progress& progress);
+  Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, const Look& look,
+                Progress& progress);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
   void read_batch(int samples, T* targets, double* weights) const;
@@ -288,11 +290,11 @@ class Plan {
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
   std::vector<MaxNorm> max_norms_;
 
-  Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,
+  Region theta_region_, gradient_region_, first_region_, root_region_, target_region_, label_region_, weight_region_,
       loss_region_, correct_region_;
   size_t parameter_size_ = 0;
   double wanted_parameters_ = 0;   // scalars, without what is added to round them
-  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
+  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *root_ = nullptr;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
   bool dense_targets_ = false;

@@ -42,13 +42,13 @@ void Plan<T>::set_gradient(int i, const T* values) {
 }
 template <class T>
 bool Plan<T>::get_state(int i, int slot, T* values) const {
-  const T* state = slot == 0 ? first_ : second_;
+  const T* state = slot == 0 ? first_ : root_;
   if (state) copy_parameter(i, state + parameter(i).offset, values);
   return state != nullptr;
 }
 template <class T>
 void Plan<T>::set_state(int i, int slot, const T* values) {
-  T* state = slot == 0 ? first_ : second_;
+  T* state = slot == 0 ? first_ : root_;
   if (state) pack_parameter(i, values, state + parameter(i).offset);
 }
 

@@ -236,12 +236,12 @@ void Plan<T>::update(double rate) {
       g.clip[0] = T(half), g.clip[1] = T(clip_norm_ / norm / half);
     }
   }
-  g.theta = theta_, g.gradient = gradient_, g.first = first_, g.second = second_;
+  g.theta = theta_, g.gradient = gradient_, g.first = first_, g.root = root_;
   g.rule = Rule(rule_);
   g.rate = T(rate), g.momentum = T(momentum_), g.beta2 = T(beta2_), g.epsilon = T(epsilon_);
   g.rest1 = T(1 - momentum_), g.rest2 = T(1 - beta2_);
   g.correction1 = T(1 / (1 - std::pow(momentum_, double(steps_taken))));
-  g.correction2 = T(1 / (1 - std::pow(beta2_, double(steps_taken))));
+  g.root_correction = T(1 / std::sqrt(1 - std::pow(beta2_, double(steps_taken))));
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes() * 4, [&](int begin, int end, int) {
     for (int i = begin; i < end; i++) {
       const Chunk& c = chunks_[size_t(i)];
@@ -275,7 +275,7 @@ Plan<T>::Asking::Asking(Plan& plan, std::function<void()> ask) : plan_(plan) {
 
 template <class T>
 Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll,
-                       Progress& progress) {
+                       const Look& look, Progress& progress) {
   const int64_t steps = (count + batch_size_ - 1) / batch_size_;
   progress = {};
   progress.steps = steps;
@@ -295,7 +295,7 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     pass.step = uint64_t(steps_taken) + 1;
     const Progress of_batch = loss(batch, samples, true, true, false, false);
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
-    if (take_overflowed() && progress.overflow_step < 0) progress.overflow_step = step;
+    if (take_overflowed() && look) look(step);
     timed(2, [&] {
       update(rates[step]);
       for (auto& o : operations_) o->renew(*this);

@@ -95,7 +95,8 @@ class ProgramOperation final : public Operation<T> {
     // Parts of the batch that are summed apart: a number that depends on shapes alone, so that sums do not depend on threads.
     // Parameters as large as the value itself get few, for memory.
     const auto& x = plan.value(this->x).shape;
-    parts_ = std::min(size > int64_t(x.channels) * 4 ? 4 : 16, plan.max_blocks() * x.height);
+    large_ = size > int64_t(x.channels) * 4;
+    parts_ = std::min(large_ ? 4 : 16, plan.max_blocks() * x.height);
     partial_ = plan.arena().reserve(size_t(size) * size_t(parts_) * size_t(plan.lanes()), sizeof(T));
   }
 
@@ -106,6 +107,8 @@ class ProgramOperation final : public Operation<T> {
     forward_args_ = forward_.bind(values, 2, theta_.data(), sums_.data());
     backward_args_ = backward_.bind(values, 2, theta_.data(), sums_.data());
     backward_args_.values[2] = values[2], backward_args_.values[3] = values[3];
+    // A parameter as large as the value has one term a block, and not in double a second time.
+    if (sizeof(T) < sizeof(double) && partial_.bytes && !large_) backward_args_.long_sums = sum_vectors_;
   }
 
   void forward(Plan<T>& plan, int samples) override { run(plan, forward_args_, samples); }
@@ -161,6 +164,7 @@ class ProgramOperation final : public Operation<T> {
   std::vector<int64_t> sums_;
   int64_t sum_vectors_ = 0;
   int parts_ = 1;
+  bool large_ = false;
   Region partial_;
 };
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -88,11 +89,15 @@ def suspect(samples: slice) -> None:
         found.append(samples)
 
 
+# Named, not imported: nothing down here knows the engine, and a network that is only looked at needs none.
+_ENGINE = "chainrule.engine.executor"
 _default: list[Executor] = []
 
 
 def executor() -> Executor:
-    """The executor of every network that has none of its own; `import chainrule` sets the engine."""
+    """The executor of every network that has none of its own; the engine, unless another was set."""
+    if not _default:
+        set_executor(import_module(_ENGINE).NativeExecutor())
     return _default[-1]
 
 

@@ -51,12 +51,14 @@ def output_problem(network: Network, X: Array, a: Array) -> str:
     return f"the output for sample {i} of X is {_seen(a[i])}{others}{_from(network, begins)}"
 
 
-def check_inside(network: Network, X: Array, parts: list[slice], call: str) -> None:
+def check_inside(
+    network: Network, X: Array, parts: list[slice], call: str, outputs: Mapping[str, Array] | None = None
+) -> None:
     """NonFiniteError where finite outputs hide a number beyond the range; `parts` are the samples of which
-    that is suspected.
+    that is suspected, `outputs` those of a training pass, by layer, of all of them.
     """
     for part in parts:
-        if (found := inside_problem(network, X, part)) is not None:
+        if (found := inside_problem(network, X, part, outputs)) is not None:
             raise _refusal(call, *found)
 
 
@@ -137,9 +139,8 @@ def check_step(
     problem = next(_problems(network, step), None)
     if problem is None:
         X = step.activations[INPUT]
-        if parts and (found := inside_problem(network, X, slice(0, len(X)), step.activations)) is not None:
-            raise _refusal("backpropagate", *found)
-        return
+        samples = [slice(0, len(X))] if parts else []
+        return check_inside(network, X, samples, "backpropagate", step.activations)
     wide = None
     if network.dtype == np.float32 and all(map(all_finite, network.parameters.values())):
         with quiet():

@@ -1,15 +1,15 @@
-"""Arguments by the names of other libraries: the TypeError says what to write here."""
+"""Arguments by the names of other libraries: the TypeError says what to write here.
+
+What it says is loaded with the first such error: right calls need none of it.
+"""
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from chainrule.foreign import KNOWN, advice_for, answer
-from chainrule.foreign.words import Advice, of_value
 from chainrule.shown import clipped
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,8 +51,7 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         name = type(args[0]).__name__ if own else function.__name__
         if unknown is not None:
             bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
-            words = advice_for(bases)
-            said = _answer(unknown, kwargs[unknown], known, words)
+            said = _answer(unknown, kwargs[unknown], known, bases)
             raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
@@ -62,8 +61,14 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
     return call
 
 
-def _answer(unknown: str, value: Any, known: Sequence[str], words: Mapping[str, Advice]) -> str:
+def _answer(unknown: str, value: Any, known: Sequence[str], bases: Sequence[str]) -> str:
     """What ends the sentence: the advice, the argument that is spelt nearly so, or those that there are."""
+    import difflib
+
+    from chainrule.foreign import KNOWN, advice_for, answer
+    from chainrule.foreign.words import of_value
+
+    words = advice_for(bases)
     if unknown in words:
         return answer(of_value(words[unknown], value))
     close = [] if unknown in KNOWN else difflib.get_close_matches(unknown, known, 1, SPELLING)

@@ -22,8 +22,6 @@ from chainrule.data.preparation import Preparation
 from chainrule.errors import DataError, FileError, ShapeError, describe
 from chainrule.executor import Executor, executor, suspected
 from chainrule.finite import check_inside, check_loss, check_output, check_step, quiet
-from chainrule.foreign import answer
-from chainrule.foreign.names import METHODS
 from chainrule.keywords import teach
 from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
@@ -412,6 +410,9 @@ class Network:
     if not TYPE_CHECKING:  # a type checker knows by itself what there is
 
         def __getattr__(self, name: str) -> Any:
+            from chainrule.foreign import answer
+            from chainrule.foreign.names import METHODS
+
             advice = answer(METHODS.get(name, ""))
             said = f"a network has no attribute {clipped(repr(name))}{advice}"
             raise AttributeError(said, name=name, obj=self)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import leaves, told_apart
 from chainrule.errors import ArgumentError
-from chainrule.finite import check_samples, quiet
+from chainrule.executor import suspected
+from chainrule.finite import check_inside, check_samples, quiet
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.penalties import Penalty
@@ -74,21 +75,31 @@ class Samples:
         """‖g_i‖ over all parameters together, (N,) float64."""
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
         self._check()
-        with quiet():
+        with quiet(), suspected() as parts:
             norms = self.executor.sample_norms(self.network, self.X, self.y, self.loss, self.weights)
         if not allowed:
             check_samples("per_sample_norms", norms, "the norm of the gradient")
+            self._check_inside("per_sample_norms", parts)
         return norms
 
     def gradients(self, allow_nonfinite: bool = False) -> dict[str, Array]:
         """g_i of every parameter, name -> (N, *shape)."""
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
         self._check()
-        with quiet():
+        with quiet(), suspected() as parts:
             found = self._one_by_one()
-        for name in () if allowed else found:
-            check_samples("per_sample_gradients", found[name], f"the gradient of {name}")
+        if not allowed:
+            for name, gradients in found.items():
+                check_samples("per_sample_gradients", gradients, f"the gradient of {name}")
+            self._check_inside("per_sample_gradients", parts)
         return found
+
+    def _check_inside(self, call: str, suspects: list[slice]) -> None:
+        if suspects:
+            run = self.executor.backpropagate
+            with quiet():
+                step = run(self.network, self.X, self.y, self.loss, None, self.weights, len(self.X))
+            check_inside(self.network, self.X, [slice(0, len(self.X))], call, step.activations)
 
     def _one_by_one(self) -> dict[str, Array]:
         run, rows = self.executor.backpropagate, []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -51,6 +50,8 @@ def text_table(rows: Iterable[Row], right: Iterable[int] = (), rule_after: Itera
 
 def html_table(rows: Sequence[Row], right: Iterable[int] = (), caption: str = "") -> str:
     """The same as an HTML table: the first row is the head; every cell is escaped."""
+    import html
+
     to_the_right = set(right)
 
     def side(column: int) -> str:

@@ -82,6 +82,24 @@ def test_a_training_program_ends_with_a_usable_run(
 
 
 @pytest.mark.parametrize("name", ENDS)
+def test_a_signal_while_the_program_itself_is_loaded_ends_it_with_a_line(name: str) -> None:
+    code, said = ENDS[name]
+    script = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        "class Interrupting:\n    def find_spec(self, name, *_):\n"
+        f"        if name == 'numpy':\n            os.kill(os.getpid(), signal.{name})\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from chainrule.__main__ import run\nsys.exit(run())"
+    )
+    argv = [sys.executable, "-c", script, "train", "digits"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, f"chainrule: {said}\n")
+
+
+@pytest.mark.parametrize("name", ENDS)
 def test_a_signal_while_the_data_is_loaded_leaves_no_folder(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

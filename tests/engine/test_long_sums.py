@@ -18,7 +18,9 @@ import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.formulas import exp, sum_outputs
+from tests.cases import LAYER_CASES, LayerCase, parameters
 from tests.engine.harness import LEVELS
+from tests.engine.test_layers import alone
 
 TERMS = 2**18
 EPS = float(np.finfo(np.float32).eps)
@@ -64,6 +66,9 @@ CASES: dict[str, tuple[list[cr.Layer], tuple[int, ...], int, cr.Loss]] = {
     "masked average": ([cr.Masking(), cr.GlobalAveragePool()], (TERMS, 1), 1, cr.SquaredError()),
     "RMSNorm": ([cr.RMSNorm()], (TERMS,), 1, cr.SquaredError()),
     "LayerNorm, β": ([cr.LayerNorm()], (TERMS // 4, 3), 1, cr.SquaredError()),
+    "embedding": ([cr.Embedding(3, 5)], (TERMS,), 1, cr.SquaredError()),
+    "embedding, many samples": ([cr.Embedding(3, 17)], (2,), TERMS // 2, cr.SquaredError()),
+    "PReLU": ([cr.PReLU()], (TERMS, 1), 1, cr.SquaredError()),
 }
 # What is a difference of such sums, or a sum of positive and negative terms, is not among what is compared.
 DIFFERENCES = {name: {"input"} for name in ("hinge", "softmax", "softmax of pixels", "RMSNorm")}
@@ -79,8 +84,12 @@ def problem(case: str, kind: str) -> tuple[cr.Network, Any, Any, cr.Step]:
         if value.ndim > 1:
             network.parameters[name] = np.full(value.shape, 0.1)
     X = np.full((samples, *shape), 0.1, np.float32)
-    if kind == "random":
+    if isinstance(layers[0], cr.Embedding):
+        X = np.zeros((samples, *shape))
+        network.parameters["embedding1.E"] = np.full((3, layers[0].features), 0.1)
+    elif kind == "random":
         X = np.random.default_rng(0).uniform(0.05, 1.05, X.shape).astype(np.float32)
+    X = -X if case == "PReLU" else X  # where its slope is
     y = np.zeros((samples, *network.output_shape))
     return network, X, y, reference.backpropagate(network, X, y, loss)
 
@@ -103,3 +112,18 @@ def test_long_sums_keep_their_digits(case: str, kind: str, level: str) -> None:
         for name, array in expected.items():
             if name not in left_out:
                 np.testing.assert_allclose(found[name], array, rtol=2 * tolerance, atol=0, err_msg=name)
+
+
+COPIES = 2**13
+
+
+@pytest.mark.parametrize("case", [case for case in LAYER_CASES if parameters(case)], ids=lambda case: case.id)
+def test_many_copies_of_a_batch_have_its_gradients(case: LayerCase) -> None:
+    """Every parameter of every layer: sums of 8,192 times as many terms, which are all alike."""
+    problem = alone(case).first(max(case.samples, case.fewest))
+    expected = problem.step().gradients
+    X, y = (np.tile(rows, (COPIES, *[1] * (rows.ndim - 1))) for rows in (problem.X, problem.y))
+    _, found = Plan(problem.network, problem.loss, batch_size=len(X)).gradients(X, y)
+    for name, array in expected.items():
+        scale = float(np.abs(array).max())
+        np.testing.assert_allclose(found[name], array, rtol=0, atol=EQUAL * scale, err_msg=name)

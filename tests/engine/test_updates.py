@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
+from chainrule.formulas import sum_outputs
 from chainrule.training.optimizers import Optimizer
 from tests.engine.harness import LEVELS, MACHINES, Array, same_bits
 from tests.updates import clip_factor, new_state
@@ -34,7 +35,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
 CLIPS = {"not clipped": None, "clipped": 0.05, "sometimes clipped": 1.5}
 PENALTIES = [None, cr.L2(0.1), cr.L2(3.0, per_sample=True)]
 # Slots of the native state, by the names the formulas give them.
-SLOTS = {"velocity": "first", "mean": "first", "square": "second"}
+SLOTS = {"velocity": "first", "mean": "first", "root": "root"}
 
 
 def problem(dtype: str) -> tuple[cr.Network, Array, Array]:
@@ -219,3 +220,50 @@ def test_decays_that_float32_rounds_to_one(optimizer: Optimizer) -> None:
         plan.train_epoch(X, y, np.zeros(5, np.int64), np.full(5, 0.01))
     for name, array in single.parameters().items():
         np.testing.assert_allclose(array, double.parameters()[name], rtol=1e-5)
+
+
+class Given(cr.Loss):
+    """Its δ is y whatever a: with one sample of 1 the gradient of a dense layer's weights is y itself."""
+
+    def value(self, a: Any, y: Any) -> Any:
+        return sum_outputs(0 * a)
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        return y
+
+
+def from_zero(dtype: str) -> cr.Network:
+    dense = cr.Dense(19, bias=False, initializer=cr.Zeros())
+    return cr.Network([dense], input_shape=1, dtype=dtype)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_gradients_of_every_size_move_as_the_formulas_say(name: str, dtype: str, level: str) -> None:
+    """Also where their squares are beyond the range of the type, or below it."""
+    exponents = range(-30, 31, 3) if dtype == "float32" else range(-290, 291, 29)
+    for exponent in exponents:
+        for epsilon in (1e-8, 1e-30):
+            optimizer = OPTIMIZERS[name]
+            if hasattr(optimizer, "epsilon"):
+                optimizer = replace(optimizer, epsilon=epsilon)
+            gradients = np.random.default_rng(abs(exponent)).uniform(-1, 1, (STEPS, 1, 19))
+            gradients = (gradients * 10.0**exponent).astype(dtype)
+            plan = Plan(from_zero(dtype), Given(), None, optimizer, batch_size=1, level=level)
+            theta = np.zeros((19, 1))
+            state = new_state(optimizer, theta)
+            for step, (g, rate) in enumerate(zip(gradients, RATES, strict=True)):
+                plan.train_epoch(np.ones((1, 1), dtype), g, np.zeros(1, np.int64), np.array([rate]))
+                theta = optimizer.update(theta, g.T.astype(np.float64), state, rate, step + 1)
+            (moved,) = plan.parameters().values()
+            tolerance = 2e-5 if dtype == "float32" else 1e-12
+            largest = np.abs(theta).max()
+            assert largest > 0
+            assert np.abs(moved - theta).max() <= tolerance * largest, (name, exponent, epsilon)
+
+
+def test_an_update_beyond_the_range_is_told() -> None:
+    X, y = np.ones((2, 1)), np.full((2, 19), 2e38)
+    with pytest.raises(cr.NonFiniteError, match=r"first in parameter dense1\.W"):
+        cr.fit(from_zero("float32"), X, y, loss=Given(), optimizer=cr.SGD(0.9, momentum=0.9))

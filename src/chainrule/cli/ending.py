@@ -35,6 +35,11 @@ class Ended(KeyboardInterrupt):
         return "interrupted" if name == "SIGINT" else f"ended by {name}"
 
 
+def code_of(error: KeyboardInterrupt) -> int:
+    """The exit code after Ctrl-C or another signal that asked the command to end."""
+    return error.code if isinstance(error, Ended) else 128 + signal.SIGINT
+
+
 class _State:
     """Of the command that runs: there is one at a time in the main thread."""
 

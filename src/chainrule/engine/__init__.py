@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from chainrule.engine.isa import info, lanes, level, set_threads, threads, threads_of_call
+from chainrule.engine.isa import (
+    info,
+    lanes,
+    level,
+    register_with_threadpoolctl,
+    set_threads,
+    threads,
+    threads_of_call,
+)
 from chainrule.engine.plan import EpochResult, Evaluation, Plan
 
 __all__ = [
@@ -16,3 +24,5 @@ __all__ = [
     "threads",
     "threads_of_call",
 ]
+
+register_with_threadpoolctl()

@@ -119,7 +119,9 @@ class NativeExecutor:
     def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
         with self._plan(network, loss, len(X), False, per_sample=True) as plan:
-            return plan.norms(X, y, weights)[1]
+            norms = plan.norms(X, y, weights)[1]
+            _suspect(plan.overflows(), len(X))
+        return norms
 
     def first_nonfinite(self, network: Network, X: Array) -> str | None:
         """Where NaN or infinity begins in a prediction for X; None: nowhere."""

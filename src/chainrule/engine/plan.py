@@ -31,8 +31,10 @@ from chainrule.shown import quoted
 # Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")
 LARGEST_BATCH = 2**24
+SLOTS = ("first", "root")  # of an optimizer's state
 
 Poll = Callable[[int, int, float, float | None], bool]
+Look = Callable[[int], None]
 
 
 class Evaluation(NamedTuple):
@@ -154,9 +156,11 @@ class Plan(HostWork):
         self.network.set_parameters(self.parameters())
 
     def optimizer_state(self) -> dict[str, Any]:
-        """Steps taken and the moments by parameter name: "first/conv1.W", "second/conv1.W"."""
+        """Steps taken and the moments by parameter name: "first/conv1.W", and "root/conv1.W", the root of the
+        second.
+        """
         state: dict[str, Any] = {"steps": self._native.steps_taken}
-        for slot, title in enumerate(("first", "second")):
+        for slot, title in enumerate(SLOTS):
             for name, number in self._parameters.items():
                 array = np.empty(self.network.parameter_specs[name].shape, self.dtype)
                 if self._native.get_state(number, slot, array):
@@ -179,7 +183,7 @@ class Plan(HostWork):
                 f"the optimizer's state is that of another network or optimizer: it has {quoted(extra)}"
             )
         self._native.steps_taken = int(state["steps"])
-        for slot, title in enumerate(("first", "second")):
+        for slot, title in enumerate(SLOTS):
             for name, number in self._parameters.items():
                 if f"{title}/{name}" in state:
                     array = np.ascontiguousarray(state[f"{title}/{name}"], dtype=self.dtype)
@@ -268,8 +272,8 @@ class Plan(HostWork):
         return found
 
     def overflows(self) -> list[int]:
-        """The first samples of the batches, of an epoch the first step from 0, in whose forward pass of the
-        last call a number may have gone beyond the range.
+        """The first samples of the batches in whose forward pass of the last call, which was no epoch, a
+        number may have gone beyond the range.
         """
         return list(self._native.overflows)
 
@@ -314,11 +318,14 @@ class Plan(HostWork):
         rates: np.ndarray,
         weights: Any = None,
         poll: Poll | None = None,
+        look: Look | None = None,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
         poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after this
         step. An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
+        look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
+        beyond the range; it may raise as well.
         """
         self.check_batches(len(order))
         counts = self._counts(targets)
@@ -335,6 +342,7 @@ class Plan(HostWork):
             np.ascontiguousarray(order, dtype=np.int64),
             np.ascontiguousarray(rates, dtype=np.float64),
             None if poll is None else report,
+            look,
         )
         return EpochResult(loss, correct if counts else None, steps, OUTCOMES[outcome])
 

@@ -9,6 +9,7 @@ import math
 import time
 import warnings
 from contextlib import ExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,12 @@ import numpy as np
 from chainrule.constraints import MaxNorm, constraint_from
 from chainrule.errors import ArgumentError, DataError, NonFiniteError, describe
 from chainrule.executor import suspect, suspected
-from chainrule.finite import inside_problem
+from chainrule.finite import inside_problem, quiet
 from chainrule.keywords import teach
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from
-from chainrule.scalars import check_count
+from chainrule.scalars import check_count, check_flag
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -70,6 +71,7 @@ def fit(
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
     resume: History | None = None,
+    allow_nonfinite: bool = False,
 ) -> History:
     """Train a network in place and return what each epoch reached; `network.history` holds the same object.
 
@@ -100,6 +102,8 @@ def fit(
     threads: for this fit and what its callbacks call; None leaves the engine's choice.
 
     resume: the history that an earlier fit returned; see below.
+    allow_nonfinite: go on where finite outputs hide a number beyond the range. A loss or a parameter that is
+        itself NaN or infinite ends training all the same.
 
     Calling fit again continues from the current parameters with a fresh optimizer and schedule. It repeats
     the orders of the first call unless it is given another seed. With `resume` the optimizer's moments and
@@ -113,8 +117,8 @@ def fit(
 
     Raises
     ------
-    NonFiniteError: the loss, a δ or a parameter became NaN or infinite; the message names epoch, step and
-        layer, and the network keeps finite parameters.
+    NonFiniteError: the loss, a δ or a parameter became NaN or infinite, or finite outputs hide a number
+        beyond the range; the message names epoch, step and layer, and the network keeps finite parameters.
     DataError, ShapeError, PairError, TypeError, ValueError: an argument cannot be used; nothing was changed.
     """
     if not isinstance(network, Network):
@@ -128,6 +132,7 @@ def fit(
     chosen_constraint = constraint_from(constraint)
     batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
     seed = check_count("seed", seed, 0, math.inf)
+    allowed = check_flag("allow_nonfinite", allow_nonfinite)
     if not isinstance(shuffle, (bool, np.bool_)):
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
@@ -155,7 +160,8 @@ def fit(
     if resume is not None and resume.optimizer_state is not None:
         plan.set_optimizer_state(resume.optimizer_state)
     history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer)
-    run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, seed if shuffle else None)
+    order_seed = seed if shuffle else None
+    run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, order_seed, allowed)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
 
@@ -197,6 +203,7 @@ class _Run:
         batch_size: int,
         epochs: int,
         seed: int | None,
+        allowed: bool,
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, data, optimizer
         finished = len(history)  # epochs of the fit that is resumed
@@ -210,6 +217,8 @@ class _Run:
         self.step = 0  # its finished steps, as far as the plan has told
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored_epoch, self.stored_at = 0, time.perf_counter()
+        self.suspects = 0  # steps that may have gone beyond the range, so far
+        self.allowed = allowed  # numbers beyond the range that finite outputs hide
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
@@ -249,6 +258,15 @@ class _Run:
         order = self.order()
         self.step = 0
         self.ahead = True
+        seen = self.suspects
+
+        def look(step: int) -> None:
+            """Into an epoch's first suspected step, and the 1st, 2nd, 4th, ... of the fit: a look takes as
+            long as some ten steps, and all may be suspected wrongly.
+            """
+            self.suspects += 1
+            if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
+                self.look_inside_step(step, order[step * self.batch_size : (step + 1) * self.batch_size])
 
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
@@ -256,16 +274,19 @@ class _Run:
             return context.stopped is not None
 
         result = self.plan.train_epoch(
-            training.X, training.targets, order, rates, weights=training.weights, poll=poll
+            training.X,
+            training.targets,
+            order,
+            rates,
+            weights=training.weights,
+            poll=poll,
+            look=None if self.allowed else look,
         )
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
         if result.outcome == "stopped":
             return
-        for step in self.plan.overflows():  # with the parameters of the epoch's end: those then are gone
-            X = training.X[order[step * self.batch_size : (step + 1) * self.batch_size]]
-            self.look_inside(X, [slice(0, len(X))], f"the batch of step {step + 1}")
         validation_loss, validation_accuracy = self.validate()
         measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
         row = Row(number, *measured, rate=float(rates[0]), seconds=time.perf_counter() - started)
@@ -307,20 +328,38 @@ class _Run:
                 f"the validation loss became {loss} after epoch {self.number} while the training "
                 "loss is finite: look for extreme values in the validation data, or lower the rate"
             )
-        if parts:
-            self.look_inside(part.X, parts, "the validation data")
+        for rows in () if self.allowed else parts:
+            if not self.store():
+                raise self.nonfinite()
+            found = inside_problem(self.network, part.X, rows)
+            self.refuse(found, f"after epoch {self.number}", "the validation data")
         return loss, accuracy
 
-    def look_inside(self, X: Any, parts: list[slice], what: str) -> None:
-        """NonFiniteError where the network hides a number beyond the range from its outputs for X."""
-        if not self.store():
-            raise self.nonfinite()
-        for part in parts:
-            if (found := inside_problem(self.network, X, part)) is not None:
-                raise NonFiniteError(
-                    f"after epoch {self.number} {found[0]} (X: {what}). Lower the rate, or check the scale "
-                    "of the data and of the initial weights"
-                )
+    def look_inside_step(self, step: int, rows: Rows) -> None:
+        """NonFiniteError where the step, before its update, hides a number beyond the range."""
+        network, data = self.as_trained, self.data.training
+        network.set_parameters(self.plan.parameters())
+        X, weights = data.X[rows], None if data.weights is None else data.weights[rows]
+        run, loss = network.executor().backpropagate, self.context.history.loss_function
+        assert loss is not None  # fit has told the history
+        with quiet():
+            passed = run(network, X, data.targets[rows], loss, None, weights, len(X))
+        found = inside_problem(network, X, slice(0, len(X)), passed.activations)
+        when = f"in epoch {self.number}, step {step + 1} of {self.steps},"
+        self.refuse(found, when, "the batch of the step")
+
+    @cached_property
+    def as_trained(self) -> Network:
+        """Takes the plan's parameters where a step is looked into."""
+        return self.network.copy()
+
+    def refuse(self, found: tuple[str, bool] | None, when: str, what: str) -> None:
+        """NonFiniteError for what `inside_problem` found."""
+        if found is not None:
+            raise NonFiniteError(
+                f"{when} {found[0]} (X: {what}). Lower the rate, or check the scale of the data and of the "
+                "initial weights; fit(..., allow_nonfinite=True) goes on all the same"
+            )
 
     def store(self) -> bool:
         """Give the network the plan's parameters, if newer; False and no change if they are not finite."""

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from chainrule.architecture import told_apart
 from chainrule.data.arrays import all_finite
 from chainrule.errors import ArgumentError, MissingExtraError, NonFiniteError, describe
+from chainrule.finite import inside_problem
 from chainrule.keywords import teach
 from chainrule.losses import Loss, loss_from
 from chainrule.network import Network
 from chainrule.penalties import Penalty, penalty_from, penalty_value
-from chainrule.scalars import check_count, check_number
+from chainrule.scalars import check_count, check_flag, check_number
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
@@ -59,6 +60,7 @@ def fit_full_batch(
     class_weight: Any = None,
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
+    allow_nonfinite: bool = False,
 ) -> History:
     """Train a network in place on all samples at once by scipy.optimize.minimize; return the history.
 
@@ -70,6 +72,8 @@ def fit_full_batch(
         J and of its gradient, m is the number of samples.
     method: "L-BFGS-B" (quasi-Newton) or "CG" (nonlinear conjugate gradients, as fmincg of Ng's exercises).
     iterations: at most so many. tolerance: it ends where no entry of ∂J/∂θ is larger.
+    allow_nonfinite: go on where finite outputs hide a number beyond the range; J = ∞ otherwise, which the
+        search avoids.
 
     The history has a row per iteration: the loss of the data after it, without the penalty, as in `fit`.
     `history.stopped` says why it ended before the last iteration.
@@ -78,8 +82,9 @@ def fit_full_batch(
     lowest J so far; `network.history` holds the finished iterations.
 
     Raises MissingExtraError without SciPy (the extra `full-batch`), NonFiniteError where J or ∂J/∂θ is not
-    finite at the start, ValueError for networks whose training pass is not their prediction (dropout, batch
-    normalisation) or that have no parameters, and what `fit` raises for arguments that cannot be used.
+    finite at the start or hides a number beyond the range, ValueError for networks whose training pass is not
+    their prediction (dropout, batch normalisation) or that have no parameters, and what `fit` raises for
+    arguments that cannot be used.
     """
     if not isinstance(network, Network):
         raise TypeError(
@@ -107,6 +112,7 @@ def fit_full_batch(
         )
     iterations = check_count("iterations", iterations)
     check_number("tolerance", tolerance, include_low=True)
+    allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
     data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight)
     if loss is None:
@@ -115,7 +121,7 @@ def fit_full_batch(
     from chainrule.engine import threads_of_call
 
     with threads_of_call(threads):
-        run = _Minimisation(network, work, data, chosen_loss, chosen_penalty, name)
+        run = _Minimisation(network, work, data, chosen_loss, chosen_penalty, name, allowed)
         return run.run(iterations, tolerance, shown)
 
 
@@ -129,6 +135,7 @@ class Objective:
         self.samples = len(data.training.X)
         self.plan: Plan = Plan(work, loss, batch_size=min(PART, self.samples))
         self.specs = work.parameter_specs
+        self.suspects: list[slice] = []  # of the last θ: samples with a number, maybe, beyond the range
 
     def named(self, theta: Vector) -> dict[str, Array]:
         """The vector's parts by parameter name, in their shapes; views."""
@@ -141,17 +148,27 @@ class Objective:
         flat = [np.ravel(arrays[name]) for name in self.specs]
         return np.concatenate(flat).astype(np.float64) if flat else np.zeros(0)
 
+    def hidden(self, theta: Vector) -> str | None:
+        """What is wrong behind the finite outputs for θ, the last one evaluated; None: nothing."""
+        if not self.suspects:
+            return None
+        self.work.set_parameters(self.named(theta))
+        found = (inside_problem(self.work, self.data.X, rows) for rows in self.suspects)
+        return next((problem[0] for problem in found if problem is not None), None)
+
     def of_penalty(self, theta: Vector) -> float:
         return penalty_value(self.named(theta), self.specs, self.penalty, self.samples)
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         values, data = self.named(theta), self.data
         self.plan.load(values)
+        self.suspects = []
         loss, gradient = 0.0, np.zeros_like(theta)
         for start in range(0, self.samples, PART):
             rows = slice(start, start + PART)
             weights = None if data.weights is None else data.weights[rows]
             part_loss, part = self.plan.gradients(data.X[rows], data.targets[rows], weights)
+            self.suspects += [rows] if self.plan.overflows() else []
             share = len(data.X[rows]) / self.samples  # a part's loss is the mean over the part
             loss += share * part_loss
             gradient += share * self.vector(part)
@@ -177,18 +194,26 @@ class _Minimisation:
         loss: Loss,
         penalty: Penalty | None,
         method: str,
+        allowed: bool,
     ) -> None:
-        self.network, self.data, self.method = network, data, method
+        self.network, self.data, self.method, self.allowed = network, data, method, allowed
         self.objective = Objective(work, data, loss, penalty)
         self.history = History(loss_function=loss, optimizer=method)
         self.best, self.theta = math.inf, network.flat_parameters()
+        self.problem = ""  # of the last θ whose J is ∞
 
     def value(self, theta: Vector) -> tuple[float, Vector]:
-        """J and its gradient; the best so far is kept, and J is ∞ where one of them is not finite."""
+        """J and its gradient; the best so far is kept. J is ∞ where one of them is not finite, or would be
+        the best and hides a number beyond the range.
+        """
         J, gradient = self.objective(theta)
         if not math.isfinite(J) or not all_finite(gradient):
+            self.problem = "the loss or its gradient is not finite"
             return math.inf, np.zeros_like(theta)
         if self.best > J:
+            if not self.allowed and (hidden := self.objective.hidden(theta)) is not None:
+                self.problem = f"{hidden} (allow_nonfinite=True goes on all the same)"
+                return math.inf, np.zeros_like(theta)
             self.best, self.theta = J, theta.copy()
         return J, gradient
 
@@ -198,8 +223,7 @@ class _Minimisation:
         history, start = self.history, self.theta.copy()
         if not math.isfinite(self.value(start)[0]):
             raise NonFiniteError(
-                "the loss or its gradient is not finite at the start: check the scale of the data and of the "
-                "initial weights"
+                f"at the start {self.problem}: check the scale of the data and of the initial weights"
             )
         if self.data.classes is not None:
             self.network.classes = self.data.classes

@@ -10,16 +10,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from functools import partial
-from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import ArgumentError, FileError, MissingExtraError, describe
 from chainrule.files import read_text, write_text, write_whole
 from chainrule.losses import Loss
 from chainrule.tables import html_table, text_table
-from chainrule.training.curves import Panel, draw_panels, epoch_ticks
 from chainrule.training.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from chainrule.training.curves import Panel
 
 # A printed table longer than this shows only so many epochs at each end.
 TABLE_LONGEST, TABLE_HEAD, TABLE_TAIL = 20, 3, 7
@@ -182,6 +183,8 @@ class History:
 
     def _panels(self) -> list[Panel]:
         """Loss and accuracy by epoch, training and validation; columns without values are left out."""
+        from chainrule.training.curves import Panel
+
         panels = []
         for title, name in (("loss", "loss"), ("accuracy", "accuracy")):
             curves = {"training": self.column(name), "validation": self.column(f"validation_{name}")}
@@ -192,6 +195,8 @@ class History:
 
     def to_svg(self) -> str:
         """The curves as an SVG picture, a text; needs nothing but the standard library."""
+        from chainrule.training.curves import draw_panels
+
         return draw_panels(self._panels(), x_label="epoch")
 
     def save_svg(self, path: str | os.PathLike[str]) -> None:
@@ -206,6 +211,8 @@ class History:
 
         Raises MissingExtraError without matplotlib; `to_svg` needs no package.
         """
+        from chainrule.training.curves import epoch_ticks
+
         Figure, PercentFormatter = _matplotlib()
         panels = self._panels()
         # A Figure of its own, not pyplot: no window, no global list of figures, any thread.
@@ -251,6 +258,8 @@ class History:
         return f"{text_table(self._table(), right=range(len(COLUMNS)))}\n{self._summary()}"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         table = html_table(self._table(), right=range(len(COLUMNS))) if self.rows else ""
         return f"<div>{self.to_svg()}{table}<p>{escape(self._summary())}</p></div>"
 
