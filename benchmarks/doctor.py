@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.planted_faults import FAULTS, Case, healthy
-from chainrule.explaining.doctor import Diagnosis, diagnose
-from chainrule.tables import text_table
+from chainrule.base.tables import text_table
+from chainrule.diagnosing.doctor import Diagnosis, diagnose
 
 
 @dataclass(frozen=True)

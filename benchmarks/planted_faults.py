@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import chainrule as cr
-from chainrule.errors import NonFiniteError
+from chainrule.base.errors import NonFiniteError
 
 Array = NDArray[Any]
 Rng = np.random.Generator

@@ -14,8 +14,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.formulas import broadcast_samples, sum_samples, trace
-from chainrule.initializers import Ones, Zeros
 from chainrule.layers import Layer, Parameter
+from chainrule.layers.initializers import Ones, Zeros
 
 
 class Scale(Layer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax, Tanh
-from chainrule.network import Network
+from chainrule.networks.network import Network
 
 
 def lenet(**options: Any) -> Network:

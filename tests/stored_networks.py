@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.errors import FileError
+from chainrule.base.errors import FileError
 
 FORMATS = ["npz", "safetensors"]
 STORED = Path(__file__).parent / "stored_files"

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.architecture import architecture
-from chainrule.errors import ShapeError
-from chainrule.initializers import Constant, Glorot, He, Normal
+from chainrule.base.errors import ShapeError
 from chainrule.layers import (
     GELU,
     AveragePool2D,
@@ -27,7 +25,9 @@ from chainrule.layers import (
     Softplus,
     Tanh,
 )
-from chainrule.network import Network
+from chainrule.layers.initializers import Constant, Glorot, He, Normal
+from chainrule.networks.architecture import architecture
+from chainrule.networks.network import Network
 from tests.networks import lenet
 
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.base.errors import ArgumentError, describe
 from chainrule.data import Standardizer
-from chainrule.errors import ArgumentError, describe
 from tests.public_classes import CLASSES, LAYERS, OTHERS, arguments
 
 HUGE = 10**400

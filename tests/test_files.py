@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import files
-from chainrule.cli.networks import read_network_file
-from chainrule.cli.runs import read_description
-from chainrule.errors import FileError
-from chainrule.files import check_writable, descriptor, opened, write_whole
+from chainrule.base.errors import FileError
+from chainrule.base.files import disk as files
+from chainrule.base.files.disk import check_writable, descriptor, opened, write_whole
+from chainrule.cli.folder import read_description
+from chainrule.cli.training.networks import read_network_file
 from chainrule.training.history import History, Row
 
 
@@ -162,7 +162,7 @@ def test_the_own_descriptors_are_found_whatever_leads_to_them(tmp_path: Path) ->
 
 SCRIPT = """
 import sys
-from chainrule.files import write_whole
+from chainrule.base.files.disk import write_whole
 print("before")
 write_whole("/dev/stdout", lambda stream: stream.write(b"content\\n"))
 print("after")
@@ -237,7 +237,7 @@ def test_a_file_whose_folder_takes_no_other_is_overwritten_in_place(
 # -- what the dead have left
 KILLED = """
 import os, signal, sys
-from chainrule.files import write_whole
+from chainrule.base.files.disk import write_whole
 def write(stream):
     stream.write(b"half")
     stream.flush()

@@ -11,9 +11,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.data import Standardizer
-from chainrule.finite import check_output
+from chainrule.networks.passes.finite import check_output
+from chainrule.networks.passes.step import Step
 from chainrule.reference import ReferenceExecutor
-from chainrule.step import Step
 
 X = np.array([[0.5, -1.0], [0.0, 0.0], [3e38, 3e38], [1.0, 2.0], [3e38, -3e38]])
 LABELS = [0, 1, 2, 0, 1]

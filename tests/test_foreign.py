@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.foreign import WORDS
-from chainrule.foreign.names import METHODS, NAMES
-from chainrule.foreign.words import ByValue
+from chainrule.base.foreign import WORDS
+from chainrule.base.foreign.names import METHODS, NAMES
+from chainrule.base.foreign.words import ByValue
 from tests.public_classes import CLASSES, LAYERS, OTHERS, arguments
 
 STUBS = {

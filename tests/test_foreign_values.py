@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.foreign import WORDS
-from chainrule.foreign.words import ByValue, by_value
+from chainrule.base.foreign import WORDS
+from chainrule.base.foreign.words import ByValue, by_value
 from tests.test_foreign import target
 
 X = np.random.default_rng(0).normal(size=(3, 4, 5, 2))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule import initializers as I
-from chainrule.initializers import initializer_from, initializers
+from chainrule.layers import initializers as I
+from chainrule.layers.initializers import initializer_from, initializers
 
 SHAPE, FAN_IN, FAN_OUT = (400, 300), 300, 400
 SIZE = 400 * 300

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers as L
-from chainrule.errors import PairError
+from chainrule.base.errors import PairError
 from chainrule.formulas import adjoint, evaluate, trace
 from chainrule.losses import (
     BinaryCrossEntropy,

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import storage
+from chainrule.base.errors import ChainruleError, FileError
 from chainrule.data import Preparation, Standardizer
-from chainrule.errors import ChainruleError, FileError
 from chainrule.layers import Dense, LeakyReLU, Softmax
+from chainrule.networks import storage
 from tests.damage import mutants
 from tests.stored_networks import EXPECTED, FORMATS, STORED, facts, refusal, sample
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import FileError
+from chainrule.base.errors import FileError
 from tests.stored_networks import facts, refusal, sample
 
 

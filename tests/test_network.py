@@ -9,9 +9,8 @@ import pickle
 import numpy as np
 import pytest
 
+from chainrule.base.errors import ChainruleError, DataError, PairError, ShapeError
 from chainrule.checking import check_gradients
-from chainrule.errors import ChainruleError, DataError, PairError, ShapeError
-from chainrule.executor import executor, set_executor
 from chainrule.layers import (
     Dense,
     Identity,
@@ -22,10 +21,11 @@ from chainrule.layers import (
     Softmax,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from chainrule.network import Network
-from chainrule.penalties import L2
+from chainrule.losses.penalties import L2
+from chainrule.networks.network import Network
+from chainrule.networks.passes.executor import executor, set_executor
+from chainrule.networks.passes.step import Step
 from chainrule.reference import ReferenceExecutor
-from chainrule.step import Step
 from tests.networks import lenet
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.norms import norm, norm_of_all, row_norms
+from chainrule.base.norms import norm, norm_of_all, row_norms
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e-200, 1e-150, 1e-10, 1.0, 1e150, 1e200, 1e300])

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import files
-from chainrule.cli.networks import read_network_file
-from chainrule.errors import ChainruleError, FileError, NonFiniteError
+from chainrule.base.errors import ChainruleError, FileError, NonFiniteError
+from chainrule.base.files import disk as files
+from chainrule.cli.training.networks import read_network_file
 
 
 def test_a_name_commands_no_terminal() -> None:

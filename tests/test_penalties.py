@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.formulas import Symbol, adjoint, evaluate, text, trace
-from chainrule.penalties import L1, L2, ElasticNet
+from chainrule.losses.penalties import L1, L2, ElasticNet
 
 W = np.array([[1.0, -2.0], [3.0, 0.5]])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import reference
-from chainrule.errors import ShapeError
+from chainrule.base.errors import ShapeError
 from chainrule.layers import (
     Activation,
     Conv2D,
@@ -21,8 +21,8 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from chainrule.network import Network
-from chainrule.penalties import L2
+from chainrule.losses.penalties import L2
+from chainrule.networks.network import Network
 
 
 def mazur() -> tuple[Network, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.scalars import check_count, check_number
+from chainrule.base.scalars import check_count, check_number
 from chainrule.training import schedules
 
 HUGE = 10**400

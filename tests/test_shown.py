@@ -8,8 +8,8 @@ import unicodedata
 
 import pytest
 
-from chainrule import errors
-from chainrule.shown import LONGEST_MESSAGE, clipped, quoted, shown, shown_tree, storable
+from chainrule.base import errors
+from chainrule.base.shown import LONGEST_MESSAGE, clipped, quoted, shown, shown_tree, storable
 
 
 def test_every_character_that_a_terminal_obeys_is_escaped() -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule import storage
+from chainrule.base.errors import FileError
 from chainrule.data import Preparation, Standardizer
-from chainrule.errors import FileError
 from chainrule.layers import (
     Activation,
     Conv2D,
@@ -26,7 +25,8 @@ from chainrule.layers import (
     ReLU,
     Softmax,
 )
-from chainrule.network import Network, load
+from chainrule.networks import storage
+from chainrule.networks.network import Network, load
 
 FORMATS = ["npz", "safetensors"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import DataError, ShapeError
+from chainrule.base.errors import DataError, ShapeError
 
 R = np.random.default_rng(4)
 THETAS = [R.standard_normal((5, 4)), R.standard_normal((2, 6)), R.standard_normal((3, 3))]

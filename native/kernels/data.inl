@@ -155,7 +155,7 @@ static double scaled_norm(const T* v, int64_t count, int64_t step) {
 }
 
 // Scales every unit's weights to a norm of at most `limit`. theta is [group][weight of a unit][unit]: panels have the lanes as
-// units of a group, filters and rows are groups of one unit. Reference: constraints.py. NaN stays, for whoever looks for it.
+// units of a group, filters and rows are groups of one unit. Reference: losses/constraints.py. NaN stays, for whoever looks for it.
 template <class T>
 static void limit_norms(T* theta, int64_t length, int64_t units, double limit, int begin, int end) {
   constexpr int parts = 8;   // of the sum of a single unit, a fixed order

@@ -1,4 +1,4 @@
-// RNN, LSTM, GRU through time (layers/recurrent.py): samples never mix, so a group of blocks goes through all steps without
+// RNN, LSTM, GRU through time (layers/sequences/recurrent.py): samples never mix, so a group of blocks goes through all steps without
 // waiting for others. Per step U h is one small product for the group, by the tile of the dense layers; the gates, one lane a
 // sample, follow in the same pass. W x_t of all steps and the gradients are products of their own, before and behind.
 

@@ -51,7 +51,7 @@ int Plan<T>::add_parameter(const ParameterShape& shape) {
 }
 
 // `value` as the kernels will use it; an error where T holds no such number. Users meet the same check first, in
-// src/chainrule/scalars.py, check_held, which names the layer.
+// src/chainrule/base/scalars.py, check_held, which names the layer.
 template <class T>
 double held(double value, const char* what, bool positive = false) {
   if (std::isfinite(T(value)) && !(positive && !(T(value) > 0))) return value;

@@ -23,10 +23,10 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule import data as data, formulas as formulas
     from chainrule.checking.gradients import check_gradients as check_gradients
     from chainrule.checking.single import check_layer as check_layer
-    from chainrule.constraints import MaxNorm as MaxNorm
+    from chainrule.losses.constraints import MaxNorm as MaxNorm
     from chainrule.engine.isa import info as info, set_threads as set_threads, threads as threads
     from chainrule.engine.plan import Plan as Plan
-    from chainrule.errors import (
+    from chainrule.base.errors import (
         ChainruleError as ChainruleError,
         DataError as DataError,
         FileError as FileError,
@@ -35,10 +35,10 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         PairError as PairError,
         ShapeError as ShapeError,
     )
-    from chainrule.explaining.doctor import Diagnosis as Diagnosis, diagnose as diagnose
-    from chainrule.explaining.doctor_callback import Doctor as Doctor
+    from chainrule.diagnosing.doctor import Diagnosis as Diagnosis, diagnose as diagnose
+    from chainrule.diagnosing.callback import Doctor as Doctor
     from chainrule.explaining.report import Report as Report, explain as explain
-    from chainrule.initializers import (
+    from chainrule.layers.initializers import (
         Constant as Constant,
         Glorot as Glorot,
         He as He,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Uniform as Uniform,
         Zeros as Zeros,
     )
-    from chainrule.layers.activations import (
+    from chainrule.layers.activations.smooth import (
         GELU as GELU,
         Activation as Activation,
         Identity as Identity,
@@ -60,34 +60,34 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Softplus as Softplus,
         Tanh as Tanh,
     )
-    from chainrule.layers.attention import MultiHeadAttention as MultiHeadAttention
+    from chainrule.layers.sequences.attention import MultiHeadAttention as MultiHeadAttention
     from chainrule.layers.base import Layer as Layer, Parameter as Parameter
-    from chainrule.layers.convolution import (
+    from chainrule.layers.windows.convolution import (
         Conv1D as Conv1D,
         Conv2D as Conv2D,
         DepthwiseConv2D as DepthwiseConv2D,
     )
     from chainrule.layers.dense import Dense as Dense
     from chainrule.layers.dropout import Dropout as Dropout
-    from chainrule.layers.embedding import (
+    from chainrule.layers.sequences.embedding import (
         Embedding as Embedding,
         LearnedPositions as LearnedPositions,
         PositionalEncoding as PositionalEncoding,
     )
     from chainrule.layers.flatten import Flatten as Flatten
-    from chainrule.layers.hard_activations import (
+    from chainrule.layers.activations.hard import (
         HardSigmoid as HardSigmoid,
         HardSwish as HardSwish,
         HardTanh as HardTanh,
     )
-    from chainrule.layers.masking import Masking as Masking
+    from chainrule.layers.sequences.masking import Masking as Masking
     from chainrule.layers.normalization import (
         BatchNorm as BatchNorm,
         GroupNorm as GroupNorm,
         LayerNorm as LayerNorm,
         RMSNorm as RMSNorm,
     )
-    from chainrule.layers.pooling import (
+    from chainrule.layers.windows.pooling import (
         AveragePool1D as AveragePool1D,
         AveragePool2D as AveragePool2D,
         GlobalAveragePool as GlobalAveragePool,
@@ -97,21 +97,26 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         MaxPool1D as MaxPool1D,
         MaxPool2D as MaxPool2D,
     )
-    from chainrule.layers.rectifiers import (
+    from chainrule.layers.activations.rectifiers import (
         ELU as ELU,
         SELU as SELU,
         LeakyReLU as LeakyReLU,
         PReLU as PReLU,
         ReLU as ReLU,
     )
-    from chainrule.layers.recurrent import GRU as GRU, LSTM as LSTM, RNN as RNN, Recurrent as Recurrent
-    from chainrule.layers.softmax import Softmax as Softmax
+    from chainrule.layers.sequences.recurrent import (
+        GRU as GRU,
+        LSTM as LSTM,
+        RNN as RNN,
+        Recurrent as Recurrent,
+    )
+    from chainrule.layers.activations.softmax import Softmax as Softmax
     from chainrule.layers.structure import (
         Parallel as Parallel,
         Residual as Residual,
         Sequential as Sequential,
     )
-    from chainrule.layers.transposed import (
+    from chainrule.layers.windows.transposed import (
         ConvTranspose1D as ConvTranspose1D,
         ConvTranspose2D as ConvTranspose2D,
     )
@@ -127,9 +132,9 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         SquaredError as SquaredError,
     )
     from chainrule.losses.margins import CategoricalHinge as CategoricalHinge, Hinge as Hinge
-    from chainrule.network import Network as Network, load as load
-    from chainrule.penalties import L1 as L1, L2 as L2, ElasticNet as ElasticNet, Penalty as Penalty
-    from chainrule.step import Step as Step
+    from chainrule.networks.network import Network as Network, load as load
+    from chainrule.losses.penalties import L1 as L1, L2 as L2, ElasticNet as ElasticNet, Penalty as Penalty
+    from chainrule.networks.passes.step import Step as Step
     from chainrule.training.callbacks import (
         Callback as Callback,
         Checkpoint as Checkpoint,
@@ -155,118 +160,118 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
 
 # Every public name and the module it is loaded from.
 HOMES = {
-    "ELU": "chainrule.layers.rectifiers",
-    "GELU": "chainrule.layers.activations",
-    "GRU": "chainrule.layers.recurrent",
-    "L1": "chainrule.penalties",
-    "L2": "chainrule.penalties",
-    "LSTM": "chainrule.layers.recurrent",
-    "RNN": "chainrule.layers.recurrent",
-    "SELU": "chainrule.layers.rectifiers",
+    "ELU": "chainrule.layers.activations.rectifiers",
+    "GELU": "chainrule.layers.activations.smooth",
+    "GRU": "chainrule.layers.sequences.recurrent",
+    "L1": "chainrule.losses.penalties",
+    "L2": "chainrule.losses.penalties",
+    "LSTM": "chainrule.layers.sequences.recurrent",
+    "RNN": "chainrule.layers.sequences.recurrent",
+    "SELU": "chainrule.layers.activations.rectifiers",
     "SGD": "chainrule.training.optimizers",
-    "Activation": "chainrule.layers.activations",
+    "Activation": "chainrule.layers.activations.smooth",
     "Adam": "chainrule.training.optimizers",
     "AdamW": "chainrule.training.optimizers",
-    "AveragePool1D": "chainrule.layers.pooling",
-    "AveragePool2D": "chainrule.layers.pooling",
+    "AveragePool1D": "chainrule.layers.windows.pooling",
+    "AveragePool2D": "chainrule.layers.windows.pooling",
     "BatchNorm": "chainrule.layers.normalization",
     "BinaryCrossEntropy": "chainrule.losses.cross_entropy",
     "Callback": "chainrule.training.callbacks",
     "CategoricalHinge": "chainrule.losses.margins",
-    "ChainruleError": "chainrule.errors",
+    "ChainruleError": "chainrule.base.errors",
     "Checkpoint": "chainrule.training.callbacks",
-    "Constant": "chainrule.initializers",
-    "Conv1D": "chainrule.layers.convolution",
-    "Conv2D": "chainrule.layers.convolution",
-    "ConvTranspose1D": "chainrule.layers.transposed",
-    "ConvTranspose2D": "chainrule.layers.transposed",
+    "Constant": "chainrule.layers.initializers",
+    "Conv1D": "chainrule.layers.windows.convolution",
+    "Conv2D": "chainrule.layers.windows.convolution",
+    "ConvTranspose1D": "chainrule.layers.windows.transposed",
+    "ConvTranspose2D": "chainrule.layers.windows.transposed",
     "CosineDecay": "chainrule.training.schedules",
     "CrossEntropy": "chainrule.losses.cross_entropy",
-    "DataError": "chainrule.errors",
+    "DataError": "chainrule.base.errors",
     "Dense": "chainrule.layers.dense",
-    "DepthwiseConv2D": "chainrule.layers.convolution",
-    "Diagnosis": "chainrule.explaining.doctor",
-    "Doctor": "chainrule.explaining.doctor_callback",
+    "DepthwiseConv2D": "chainrule.layers.windows.convolution",
+    "Diagnosis": "chainrule.diagnosing.doctor",
+    "Doctor": "chainrule.diagnosing.callback",
     "Dropout": "chainrule.layers.dropout",
     "EarlyStopping": "chainrule.training.callbacks",
-    "ElasticNet": "chainrule.penalties",
-    "Embedding": "chainrule.layers.embedding",
+    "ElasticNet": "chainrule.losses.penalties",
+    "Embedding": "chainrule.layers.sequences.embedding",
     "ExponentialDecay": "chainrule.training.schedules",
-    "FileError": "chainrule.errors",
+    "FileError": "chainrule.base.errors",
     "Flatten": "chainrule.layers.flatten",
-    "GlobalAveragePool": "chainrule.layers.pooling",
-    "GlobalMaxPool": "chainrule.layers.pooling",
-    "Glorot": "chainrule.initializers",
+    "GlobalAveragePool": "chainrule.layers.windows.pooling",
+    "GlobalMaxPool": "chainrule.layers.windows.pooling",
+    "Glorot": "chainrule.layers.initializers",
     "GroupNorm": "chainrule.layers.normalization",
-    "HardSigmoid": "chainrule.layers.hard_activations",
-    "HardSwish": "chainrule.layers.hard_activations",
-    "HardTanh": "chainrule.layers.hard_activations",
-    "He": "chainrule.initializers",
+    "HardSigmoid": "chainrule.layers.activations.hard",
+    "HardSwish": "chainrule.layers.activations.hard",
+    "HardTanh": "chainrule.layers.activations.hard",
+    "He": "chainrule.layers.initializers",
     "Hinge": "chainrule.losses.margins",
     "History": "chainrule.training.history",
     "Huber": "chainrule.losses.distances",
-    "Identity": "chainrule.layers.activations",
-    "Initializer": "chainrule.initializers",
-    "L2Pool1D": "chainrule.layers.pooling",
-    "L2Pool2D": "chainrule.layers.pooling",
+    "Identity": "chainrule.layers.activations.smooth",
+    "Initializer": "chainrule.layers.initializers",
+    "L2Pool1D": "chainrule.layers.windows.pooling",
+    "L2Pool2D": "chainrule.layers.windows.pooling",
     "Layer": "chainrule.layers.base",
     "LayerNorm": "chainrule.layers.normalization",
-    "LeakyReLU": "chainrule.layers.rectifiers",
-    "LearnedPositions": "chainrule.layers.embedding",
+    "LeakyReLU": "chainrule.layers.activations.rectifiers",
+    "LearnedPositions": "chainrule.layers.sequences.embedding",
     "Loss": "chainrule.losses.base",
-    "Masking": "chainrule.layers.masking",
-    "MaxNorm": "chainrule.constraints",
-    "MaxPool1D": "chainrule.layers.pooling",
-    "MaxPool2D": "chainrule.layers.pooling",
+    "Masking": "chainrule.layers.sequences.masking",
+    "MaxNorm": "chainrule.losses.constraints",
+    "MaxPool1D": "chainrule.layers.windows.pooling",
+    "MaxPool2D": "chainrule.layers.windows.pooling",
     "MeanAbsoluteError": "chainrule.losses.distances",
-    "Mish": "chainrule.layers.activations",
-    "MissingExtraError": "chainrule.errors",
-    "MultiHeadAttention": "chainrule.layers.attention",
-    "Network": "chainrule.network",
-    "NonFiniteError": "chainrule.errors",
-    "Normal": "chainrule.initializers",
-    "Ones": "chainrule.initializers",
+    "Mish": "chainrule.layers.activations.smooth",
+    "MissingExtraError": "chainrule.base.errors",
+    "MultiHeadAttention": "chainrule.layers.sequences.attention",
+    "Network": "chainrule.networks.network",
+    "NonFiniteError": "chainrule.base.errors",
+    "Normal": "chainrule.layers.initializers",
+    "Ones": "chainrule.layers.initializers",
     "Optimizer": "chainrule.training.optimizers",
-    "Orthogonal": "chainrule.initializers",
-    "PReLU": "chainrule.layers.rectifiers",
-    "PairError": "chainrule.errors",
+    "Orthogonal": "chainrule.layers.initializers",
+    "PReLU": "chainrule.layers.activations.rectifiers",
+    "PairError": "chainrule.base.errors",
     "Parallel": "chainrule.layers.structure",
     "Parameter": "chainrule.layers.base",
-    "Penalty": "chainrule.penalties",
+    "Penalty": "chainrule.losses.penalties",
     "Plan": "chainrule.engine.plan",
     "Poisson": "chainrule.losses.counts",
-    "PositionalEncoding": "chainrule.layers.embedding",
+    "PositionalEncoding": "chainrule.layers.sequences.embedding",
     "RMSNorm": "chainrule.layers.normalization",
     "RMSProp": "chainrule.training.optimizers",
-    "ReLU": "chainrule.layers.rectifiers",
-    "Recurrent": "chainrule.layers.recurrent",
+    "ReLU": "chainrule.layers.activations.rectifiers",
+    "Recurrent": "chainrule.layers.sequences.recurrent",
     "Report": "chainrule.explaining.report",
     "Residual": "chainrule.layers.structure",
-    "ScaledNormal": "chainrule.initializers",
+    "ScaledNormal": "chainrule.layers.initializers",
     "Schedule": "chainrule.training.schedules",
     "Sequential": "chainrule.layers.structure",
-    "ShapeError": "chainrule.errors",
-    "SiLU": "chainrule.layers.activations",
-    "Sigmoid": "chainrule.layers.activations",
-    "Softmax": "chainrule.layers.softmax",
-    "Softplus": "chainrule.layers.activations",
+    "ShapeError": "chainrule.base.errors",
+    "SiLU": "chainrule.layers.activations.smooth",
+    "Sigmoid": "chainrule.layers.activations.smooth",
+    "Softmax": "chainrule.layers.activations.softmax",
+    "Softplus": "chainrule.layers.activations.smooth",
     "SquaredError": "chainrule.losses.distances",
-    "Step": "chainrule.step",
+    "Step": "chainrule.networks.passes.step",
     "StepDecay": "chainrule.training.schedules",
-    "Tanh": "chainrule.layers.activations",
-    "Uniform": "chainrule.initializers",
-    "Zeros": "chainrule.initializers",
+    "Tanh": "chainrule.layers.activations.smooth",
+    "Uniform": "chainrule.layers.initializers",
+    "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",
     "check_gradients": "chainrule.checking.gradients",
     "check_layer": "chainrule.checking.single",
     "data": "chainrule.data",
-    "diagnose": "chainrule.explaining.doctor",
+    "diagnose": "chainrule.diagnosing.doctor",
     "explain": "chainrule.explaining.report",
     "fit": "chainrule.training.fit",
     "fit_full_batch": "chainrule.training.full_batch",
     "formulas": "chainrule.formulas",
     "info": "chainrule.engine.isa",
-    "load": "chainrule.network",
+    "load": "chainrule.networks.network",
     "set_threads": "chainrule.engine.isa",
     "threads": "chainrule.engine.isa",
 }
@@ -284,9 +289,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _refusal(name: str) -> str:
-    from chainrule.foreign import answer
-    from chainrule.foreign.names import NAMES
-    from chainrule.shown import clipped
+    from chainrule.base.foreign import answer
+    from chainrule.base.foreign.names import NAMES
+    from chainrule.base.shown import clipped
 
     same = next((own for own in HOMES if own.lower() == name.lower()), "")
     advice = answer(

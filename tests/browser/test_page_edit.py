@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import scale
-from chainrule.explaining.numbers import short
-from chainrule.explaining.tensors import decode
+from chainrule.base.numbers import short
+from chainrule.explaining.facts.tensors import decode
+from chainrule.explaining.render import scale
 from tests.browser.page import Page
 from tests.browser.test_report_page import attention, conv, recurrent, residual
 

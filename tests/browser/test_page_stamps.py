@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.numbers import short
-from chainrule.explaining.tensors import decode
+from chainrule.base.numbers import short
+from chainrule.explaining.facts.tensors import decode
 from tests.browser.page import Page
 
 CASES: list[tuple[Any, tuple[int, ...], tuple[int, ...]]] = [

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.architecture import leaves
 from chainrule.checking import GradientReport
 from chainrule.layers import Layer
+from chainrule.networks.architecture import leaves
 from tests.oracles.random_networks import random_layers, random_loss
 from tests.oracles.stored import layer
 

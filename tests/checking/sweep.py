@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from chainrule.errors import ChainruleError
+from chainrule.base.errors import ChainruleError
 from tests.checking.random_problems import Planted, Problem, plant, problem
 
 FEW: dict[str, Any] = {"entries": 6, "direction": True}  # per array: four times as fast as the default

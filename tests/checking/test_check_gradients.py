@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.base.errors import DataError, PairError
 from chainrule.checking import GradientError, check_gradients
 from chainrule.checking.evaluators import NativeEvaluator
-from chainrule.errors import DataError, PairError
 from chainrule.layers import (
     GELU,
     AveragePool2D,
@@ -27,8 +27,8 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
-from chainrule.network import Network
-from chainrule.penalties import L2, Penalty
+from chainrule.losses.penalties import L2, Penalty
+from chainrule.networks.network import Network
 from tests.test_reference import ng
 
 ENGINES = ["reference", "native"]

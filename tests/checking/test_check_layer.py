@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chainrule.base.errors import ShapeError
 from chainrule.checking import GradientError, check_layer, check_loss, check_penalty
-from chainrule.errors import ShapeError
 from chainrule.formulas import correlate, kernel_at, place, stack_over, sum_over, sum_samples, window
 from chainrule.layers import (
     AveragePool2D,
@@ -22,7 +22,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
-from chainrule.penalties import L2
+from chainrule.losses.penalties import L2
 from tests.cases import LAYER_CASES
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.errors import FileError
+from chainrule.base.errors import FileError
 from chainrule.training.history import History, Row
 from tests.cli.cli_result import Run
 
@@ -88,7 +88,10 @@ def test_a_matplotlib_that_fails_gives_an_svg_and_a_line(
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     ("place", "missing"),
-    [("chainrule.cli.job.save_curves", "curves"), ("chainrule.cli.explain.explained", "report.html")],
+    [
+        ("chainrule.cli.training.job.save_curves", "curves"),
+        ("chainrule.cli.commands.explain.explained", "report.html"),
+    ],
 )
 def test_a_picture_or_a_report_that_fails_is_a_line(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, place: str, missing: str
@@ -110,7 +113,7 @@ def test_the_run_is_on_disk_before_pictures_and_reports(
     seen: list[set[str]] = []
     for place in ("save_curves", "measure", "write_report"):
         monkeypatch.setattr(
-            f"chainrule.cli.job.{place}",
+            f"chainrule.cli.training.job.{place}",
             lambda *_: seen.append({path.name for path in Path("run").iterdir()}),
         )
     run(*training(flowers))
@@ -122,9 +125,11 @@ def test_the_run_is_on_disk_before_pictures_and_reports(
 def test_a_test_that_fails_is_told_and_the_run_kept(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chainrule.errors import NonFiniteError
+    from chainrule.base.errors import NonFiniteError
 
-    monkeypatch.setattr("chainrule.cli.job.measure", raising(NonFiniteError("the output is infinite")))
+    monkeypatch.setattr(
+        "chainrule.cli.training.job.measure", raising(NonFiniteError("the output is infinite"))
+    )
     result = run(*training(flowers))
     assert (result.code, result.err) == (1, "chainrule: the output is infinite\n")
     assert json.loads(Path("run/run.json").read_text())["result"]["epochs"] == 1
@@ -155,7 +160,7 @@ def test_a_figure_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
 def test_a_result_that_is_not_finite_is_null_in_run_json(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import chainrule.cli.job as job
+    import chainrule.cli.training.job as job
 
     def measure(_: job.Job, result: dict[str, Any]) -> list[str]:
         result |= {"test_rmse": float("nan"), "test_r2": -float("inf")}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.cli import ending
-from chainrule.network import load
+from chainrule.networks.network import load
 from tests.cli.cli_result import Run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -103,7 +103,7 @@ def test_a_signal_while_the_program_itself_is_loaded_ends_it_with_a_line(name: s
 def test_a_signal_while_the_data_is_loaded_leaves_no_folder(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("chainrule.cli.train.load_problem", lambda _: send(name))
+    monkeypatch.setattr("chainrule.cli.commands.train.load_problem", lambda _: send(name))
     result = run(*training(flowers))
     assert (result.code, result.err) == (ENDS[name][0], f"chainrule: {ENDS[name][1]}\n")
     assert not Path("run").exists()
@@ -114,7 +114,7 @@ def test_a_signal_while_the_data_is_loaded_leaves_no_folder(
 def test_a_signal_waits_until_the_files_are_written(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: str
 ) -> None:
-    import chainrule.cli.job as job
+    import chainrule.cli.training.job as job
 
     original = getattr(job, place)
 
@@ -135,7 +135,7 @@ def test_a_signal_waits_until_the_files_are_written(
 def test_a_signal_after_the_files_are_written_keeps_them(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    monkeypatch.setattr(f"chainrule.cli.job.{place}", lambda *_: send("SIGTERM"))
+    monkeypatch.setattr(f"chainrule.cli.training.job.{place}", lambda *_: send("SIGTERM"))
     result = run(*training(flowers, "--epochs", 1, "--quiet"))
     assert result.code == 143
     assert "run folder run" in result.out
@@ -146,7 +146,7 @@ def test_a_signal_after_the_files_are_written_keeps_them(
 
 def test_a_second_signal_ends_at_once(flowers: Path, tmp_path: Path) -> None:
     slow = (
-        "import sys, time, chainrule.cli.ending as ending, chainrule.cli.job as job\n"
+        "import sys, time, chainrule.cli.ending as ending, chainrule.cli.training.job as job\n"
         "def save(*_):\n    print('saving', flush=True)\n"
         "    while ending._state.pending is None:\n        time.sleep(0.01)\n"
         "    print('asked', flush=True)\n    time.sleep(600)\n"
@@ -194,7 +194,7 @@ def test_an_ignored_signal_and_a_handler_of_ones_own_stay(run: Run, monkeypatch:
         seen.extend(signal.getsignal(getattr(signal, name)) for name in ENDS)
         return {"a": "b"}
 
-    monkeypatch.setattr("chainrule.cli.info.facts", facts)
+    monkeypatch.setattr("chainrule.cli.commands.info.facts", facts)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, own)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.cli.networks import named_layers, read_network_file
-from chainrule.errors import FileError
-from chainrule.network import Network
+from chainrule.base.errors import FileError
+from chainrule.cli.training.networks import named_layers, read_network_file
+from chainrule.networks.network import Network
 from tests.cli.cli_result import Run
 
 examples = Path(__file__).parents[2] / "examples"
@@ -172,7 +172,7 @@ def test_network_that_no_memory_holds(
     def refuse(*_: object) -> None:
         raise MemoryError("Unable to allocate 7 TiB")
 
-    monkeypatch.setattr("chainrule.network.Network.reinitialise", refuse)
+    monkeypatch.setattr("chainrule.networks.network.Network.reinitialise", refuse)
     result = run(*argv)
     assert result.code == 2
     assert result.err.splitlines()[-1] == "chainrule: not enough memory: Unable to allocate 7 TiB"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import files
+from chainrule.base.errors import FileError
+from chainrule.base.files import disk as files
 from chainrule.data import Preparation, Standardizer
-from chainrule.errors import FileError
-from chainrule.network import load
+from chainrule.networks.network import load
 from tests.cli.cli_result import Run
 
 
@@ -162,7 +162,7 @@ def test_model_file_copied_out_of_its_folder(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     if suffix == ".npz":
-        monkeypatch.setattr("chainrule.cli.runs.find_spec", lambda _: None)
+        monkeypatch.setattr("chainrule.cli.folder.find_spec", lambda _: None)
     else:
         pytest.importorskip("safetensors")
     argv = ("train", flowers, "--target", "species", "--epochs", 20, "--quiet", "--no-check", "--out", "run")

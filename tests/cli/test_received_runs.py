@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from chainrule.cli.runs import open_run, read_description
-from chainrule.cli.stored import optimizer_of, penalty_of, problem_of
-from chainrule.errors import ChainruleError
+from chainrule.base.errors import ChainruleError
+from chainrule.cli.folder import open_run, read_description
+from chainrule.cli.runs.stored import optimizer_of, penalty_of, problem_of
 from tests.cli.cli_result import Run
 
 COMMANDS = (

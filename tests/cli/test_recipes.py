@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.cli.recipes import RECIPES, listing
+from chainrule.cli.training.recipes import RECIPES, listing
 from tests.cli.cli_result import Run
 
 # parameters by his layers: [784, 30, 10] has 784·30 + 30 + 30·10 + 10

@@ -147,7 +147,7 @@ def test_an_error_of_chainrule_itself_is_a_line(run: Run, monkeypatch: pytest.Mo
     def facts() -> None:
         raise KeyError("\x1b[31mlanes")
 
-    monkeypatch.setattr("chainrule.cli.info.facts", facts)
+    monkeypatch.setattr("chainrule.cli.commands.info.facts", facts)
     result = run("info")
     assert result.code == 3
     assert result.err == (

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule.cli import train as train_command
+from chainrule.base.errors import NonFiniteError
 from chainrule.cli.arguments import build_parser
-from chainrule.cli.sources import Problem
-from chainrule.cli.train import choose_settings
+from chainrule.cli.commands import train as train_command
+from chainrule.cli.commands.train import choose_settings
+from chainrule.cli.training.sources import Problem
 from chainrule.engine import level
-from chainrule.errors import NonFiniteError
-from chainrule.network import load
+from chainrule.networks.network import load
 from chainrule.training.history import History
 from chainrule.version import __version__
 from tests.cli.cli_result import Result, Run

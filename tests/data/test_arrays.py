@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chainrule.base.errors import DataError, FileError, MissingExtraError
 from chainrule.data import Standardizer, load_digits, load_npy, load_npz, shifted, split
-from chainrule.errors import DataError, FileError, MissingExtraError
 
 
 def test_digits() -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.base.errors import FileError
+from chainrule.base.files.disk import write_whole
 from chainrule.data import load_csv, load_idx, load_npy, load_npz
-from chainrule.data.npz import open_npz
-from chainrule.data.table import read_table
-from chainrule.errors import FileError
-from chainrule.files import write_whole
+from chainrule.data.readers.npz import open_npz
+from chainrule.data.readers.table import read_table
 from tests.damage import mutants
 
 GIANT = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.base.errors import DataError, ShapeError
 from chainrule.data.door import check_inputs, check_weights
-from chainrule.errors import DataError, ShapeError
 
 IMAGE = (4, 5, 3)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.base.errors import DataError, ShapeError
 from chainrule.data.door import class_ids, classes_array, encode_targets
-from chainrule.errors import DataError, ShapeError
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chainrule.base.errors import FileError
 from chainrule.data import load_idx
-from chainrule.errors import FileError
 
 values = {
     0x08: np.array([[0, 1, 255]], np.uint8),

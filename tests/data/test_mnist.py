@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chainrule.base.errors import FileError
 from chainrule.data import load_mnist
-from chainrule.data.mnist import mnist_checksums
-from chainrule.errors import FileError
+from chainrule.data.sets.mnist import mnist_checksums
 
 rng = np.random.default_rng(0)
 arrays = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chainrule.base.errors import FileError
 from chainrule.data import Table, load_csv
-from chainrule.errors import FileError
 
 
 def read(tmp_path: Path, text: str | bytes, *args: object, **options: object) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.engine import convolutions
+from chainrule.engine.lowering import convolutions
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import _native, reference
-from chainrule.architecture import all_layers, told_apart
 from chainrule.engine import Plan, lanes
 from chainrule.layers.normalization import Normalization
+from chainrule.networks.architecture import all_layers, told_apart
 
 Array = NDArray[Any]
 

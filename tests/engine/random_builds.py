@@ -21,8 +21,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import _native
-from chainrule.engine import Plan, convolutions
+from chainrule.engine import Plan
 from chainrule.engine import plan as plan_module
+from chainrule.engine.lowering import convolutions
 from tests.engine import own_layers as own
 
 ROOM = 2**29  # bytes of memory beyond those of the interpreter: what asks for more is an error, and soon

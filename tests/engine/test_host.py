@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
-from chainrule.engine.operations import OPERATIONS
+from chainrule.engine.lowering.operations import OPERATIONS
 from chainrule.formulas import sum_samples
 from tests.engine.harness import MACHINES, Problem, assert_like_reference, away_from_kinks
 

@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine import Plan
-from chainrule.engine.operations import OPERATIONS
+from chainrule.engine.lowering.operations import OPERATIONS
 from chainrule.layers import layer_classes
 from tests.cases import LAYER_CASES, LayerCase, inputs, output_delta, parameters
 from tests.engine.harness import (

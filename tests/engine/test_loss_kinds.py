@@ -15,7 +15,7 @@ from chainrule import losses as losses_module
 from chainrule import reference
 from chainrule.data.door import encode_targets
 from chainrule.engine import Plan
-from chainrule.engine.loss_kinds import LOSSES
+from chainrule.engine.lowering.loss_kinds import LOSSES
 from tests.engine.harness import (
     MACHINES,
     Array,

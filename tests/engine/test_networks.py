@@ -15,7 +15,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
-from chainrule.engine.convolutions import winograd_applies
+from chainrule.engine.lowering.convolutions import winograd_applies
 from tests.engine.harness import (
     MACHINES,
     SAFETY,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ShapeError
+from chainrule.base.errors import ShapeError
 from chainrule.formulas import adjoint, evaluate, trace
 from chainrule.layers import Composite
 from tests.engine.harness import (

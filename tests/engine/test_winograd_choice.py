@@ -7,8 +7,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.engine import Plan, convolutions
-from chainrule.engine.convolutions import winograd_applies
+from chainrule.engine import Plan
+from chainrule.engine.lowering import convolutions
+from chainrule.engine.lowering.convolutions import winograd_applies
 
 
 @pytest.fixture(autouse=True)

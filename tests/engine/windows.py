@@ -28,7 +28,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.engine import Plan, convolutions
+from chainrule.engine import Plan
+from chainrule.engine.lowering import convolutions
 from tests.engine.harness import MACHINES
 
 SIZES, KERNELS, STEPS = range(1, 10), range(1, 6), range(1, 5)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.explaining.blocks import (
+from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
     Card,
@@ -34,8 +34,8 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
 )
-from chainrule.explaining.printed import TOKEN
-from chainrule.formulas import render_text
+from chainrule.explaining.blocks.printed import TOKEN
+from chainrule.formulas.printing import render_text
 from tests.explaining.audit_compare import close, floats, letter_fits, number, shows, text_in, text_of, unit
 from tests.explaining.audit_networks import Case
 from tests.explaining.audit_truth import Truth

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from chainrule.explaining.blocks import Block, Listing, Paragraph, Table
-from chainrule.formulas import render_text
-from chainrule.formulas.boxes import Box
+from chainrule.explaining.blocks.kinds import Block, Listing, Paragraph, Table
+from chainrule.formulas.printing import render_text
+from chainrule.formulas.printing.boxes import Box
 
 
 def number(text: str) -> Decimal:

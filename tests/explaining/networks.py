@@ -6,8 +6,8 @@ from typing import Any
 
 from chainrule import layers as L
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
-from chainrule.network import Network
-from chainrule.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.networks.network import Network
 from tests.networks import lenet
 
 Problem = tuple[Network, Loss, Penalty | None]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explaining.blocks import (
+from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
     Card,
@@ -22,7 +22,9 @@ from chainrule.explaining.blocks import (
     Table,
     Worked,
 )
-from chainrule.formulas.boxes import (
+from chainrule.formulas.expression import Expression, Symbol
+from chainrule.formulas.printing import compose
+from chainrule.formulas.printing.boxes import (
     SUM,
     Box,
     Fence,
@@ -35,9 +37,7 @@ from chainrule.formulas.boxes import (
     row,
     tight,
 )
-from chainrule.formulas.compose import Composer
-from chainrule.formulas.expression import Expression, Symbol
-from chainrule.formulas.printing import compose
+from chainrule.formulas.printing.compose import Composer
 from chainrule.formulas.tracing import trace
 from chainrule.layers import Conv2D, Dense, MaxPool2D, ReLU
 from tests.explaining.sample_network import sample_network

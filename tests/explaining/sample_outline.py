@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.explaining.blocks import (
+from chainrule.explaining.blocks.kinds import (
     Badge,
     Bars,
     Block,
@@ -35,10 +35,7 @@ from chainrule.explaining.blocks import (
     Table,
     same,
 )
-from chainrule.formulas.boxes import (
-    Tagged,
-    Word,
-)
+from chainrule.formulas.printing.boxes import Tagged, Word
 from tests.explaining.sample_cards import backward_cards, forward_cards, loss_cards, number, update_cards
 from tests.explaining.sample_network import sample_network
 

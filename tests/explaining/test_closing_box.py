@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.closing_box import closing_boxes
+from chainrule.explaining.references.closing_box import closing_boxes
 from chainrule.formulas import notation_from, text
 
 

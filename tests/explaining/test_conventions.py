@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.conventions import CONVENTIONS, conventions_of
-from chainrule.explaining.features import features_of
-from chainrule.explaining.slips import concerns
+from chainrule.explaining.references.conventions import CONVENTIONS, conventions_of
+from chainrule.explaining.references.features import features_of
+from chainrule.explaining.references.slips import concerns
 from tests.explaining.languages import check_text, texts
 from tests.explaining.networks import problems
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import choose
-from chainrule.explaining.blocks import Block, Card, Section, Worked
+from chainrule.explaining.blocks.kinds import Block, Card, Section, Worked
+from chainrule.explaining.blocks.worked import element_from
+from chainrule.explaining.facts import choose
+from chainrule.explaining.facts.tensors import decode
 from chainrule.explaining.report import Report
-from chainrule.explaining.tensors import decode
-from chainrule.explaining.worked import element_from
 from chainrule.formulas import evaluate
-from chainrule.formulas.element import Element
+from chainrule.formulas.elements.entry import Element
 from chainrule.formulas.exchange import unpack
 from tests.explaining.test_numbers import decimal
 from tests.formulas.test_elements import recomputed

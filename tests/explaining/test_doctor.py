@@ -11,11 +11,11 @@ from benchmarks.doctor import generator
 from benchmarks.planted_faults import FAULTS, Case, healthy
 
 import chainrule as cr
-from chainrule.explaining.blocks import Finding
-from chainrule.explaining.doctor import Diagnosis, diagnose, diagnosis_of, rules
-from chainrule.explaining.doctor_callback import Doctor
-from chainrule.explaining.doctor_rules import RULES
-from chainrule.explaining.doctor_texts import SENTENCES
+from chainrule.diagnosing.callback import Doctor
+from chainrule.diagnosing.doctor import Diagnosis, diagnose, diagnosis_of, rules
+from chainrule.diagnosing.rules import RULES
+from chainrule.diagnosing.texts import SENTENCES
+from chainrule.explaining.blocks.kinds import Finding
 
 FAULTY = range(4)  # seeds of every rule here; `python -m benchmarks.doctor` measures 40
 HEALTHY = range(14)

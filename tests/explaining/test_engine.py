@@ -12,18 +12,18 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.explaining.model import Model, model_of
-from chainrule.explaining.tensors import encode
-from chainrule.explaining.worked import element_json
+from chainrule.explaining.blocks.worked import element_json
+from chainrule.explaining.facts.model import Model, model_of
+from chainrule.explaining.facts.tensors import encode
 from chainrule.formulas import Symbol, erf, rules
-from chainrule.formulas import arrays as A
-from chainrule.formulas import bias_column as B
-from chainrule.formulas import elementwise as E
-from chainrule.formulas import over as O
-from chainrule.formulas import steps as T
-from chainrule.formulas.element_rules import FUNCTIONS, REDUCTIONS, RULES
-from chainrule.formulas.elements import Reader
+from chainrule.formulas.elements.entry_rules import FUNCTIONS, REDUCTIONS, RULES
+from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import pack
+from chainrule.formulas.primitives import arrays as A
+from chainrule.formulas.primitives import bias_column as B
+from chainrule.formulas.primitives import elementwise as E
+from chainrule.formulas.primitives import over as O
+from chainrule.formulas.primitives import steps as T
 from chainrule.formulas.rules import binders
 from tests import cases
 from tests.explaining.node import ENGINE, array, run

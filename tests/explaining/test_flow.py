@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.flow import flow_of
+from chainrule.diagnosing.flow import flow_of
 from chainrule.reference import ReferenceExecutor
 
 BLOCK = [cr.Conv2D(4, 3, padding="same"), cr.BatchNorm(), cr.ReLU()]

@@ -10,9 +10,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.errors import DataError
-from chainrule.explaining.flow import flow_of
-from chainrule.explaining.flow_parameters import SETTLED
+from chainrule.base.errors import DataError
+from chainrule.diagnosing.flow import flow_of
+from chainrule.diagnosing.parameter_flow import SETTLED
 
 Array = np.ndarray[Any, np.dtype[Any]]
 STEP = 1e-6

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import html, html_document, svg
-from chainrule.explaining.blocks import Bars, Maps, Matrix, Outline, Panel, same
-from chainrule.explaining.numbers import short
-from chainrule.explaining.outline import outline
-from chainrule.formulas.boxes import Word
+from chainrule.base.numbers import short
+from chainrule.explaining.blocks.kinds import Bars, Maps, Matrix, Outline, Panel, same
+from chainrule.explaining.outline.sections import outline
+from chainrule.explaining.render.html import document as html_document
+from chainrule.explaining.render.html import page as html
+from chainrule.explaining.render.svg import maps as svg
+from chainrule.formulas.printing.boxes import Word
 from tests.explaining.sample_outline import hostile_outline, sample_outline
 
 VOID = {"meta", "input", "wbr", "br", "link", "img", "hr"}

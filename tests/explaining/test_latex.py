@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import latex
-from chainrule.explaining.blocks import Bars, Maps, Table, Worked, same
-from chainrule.explaining.latex_blocks import bars_in_parts
-from chainrule.explaining.latex_math import Formulas, width
-from chainrule.explaining.latex_tables import Columns
-from chainrule.explaining.latex_text import Voice
-from chainrule.formulas.boxes import SUM, Fence, Numeral, Row, Scripts, Sign, Word, row
+from chainrule.explaining.blocks.kinds import Bars, Maps, Table, Worked, same
+from chainrule.explaining.render.latex import document as latex
+from chainrule.explaining.render.latex.blocks import bars_in_parts
+from chainrule.explaining.render.latex.math import Formulas, width
+from chainrule.explaining.render.latex.tables import Columns
+from chainrule.explaining.render.latex.text import Voice
+from chainrule.formulas.printing.boxes import SUM, Fence, Numeral, Row, Scripts, Sign, Word, row
 from tests.explaining.sample_outline import hostile_outline, sample_outline
 
 FORMS = ("article", "beamer", "fragment")

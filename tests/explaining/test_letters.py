@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks import Block, Formula, Paragraph, Say, Table
-from chainrule.formulas import render_text
-from chainrule.formulas.boxes import Box
-from chainrule.formulas.notation import NOTATIONS
+from chainrule.explaining.blocks.kinds import Block, Formula, Paragraph, Say, Table
+from chainrule.formulas.printing import render_text
+from chainrule.formulas.printing.boxes import Box
+from chainrule.formulas.printing.notation import NOTATIONS
 
 # A loss and the layer that the network ends in.
 LOSSES: dict[str, tuple[Any, list[cr.Layer]]] = {

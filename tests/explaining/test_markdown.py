@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import markdown, markdown_text
-from chainrule.explaining.blocks import (
+from chainrule.explaining.blocks.kinds import (
     Bars,
     Chain,
     Code,
@@ -30,7 +29,9 @@ from chainrule.explaining.blocks import (
     Worked,
     same,
 )
-from chainrule.formulas.boxes import Fence, Word
+from chainrule.explaining.render.markdown import document as markdown
+from chainrule.explaining.render.markdown import text as markdown_text
+from chainrule.formulas.printing.boxes import Fence, Word
 from tests.explaining.languages import HAN
 from tests.explaining.reports import NAMES, report
 

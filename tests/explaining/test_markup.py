@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chainrule.explaining.markup import display_lines, display_math
-from chainrule.formulas import render_mathml
-from chainrule.formulas.boxes import Row, Sign, Word
+from chainrule.explaining.render.markup import display_lines, display_math
+from chainrule.formulas.printing import render_mathml
+from chainrule.formulas.printing.boxes import Row, Sign, Word
 
 
 def test_a_long_formula_is_broken_before_its_outermost_signs() -> None:

@@ -10,11 +10,11 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.architecture import all_layers
-from chainrule.explaining.model import Model, model_of
-from chainrule.explaining.tensors import decode, encode, frozen, within
+from chainrule.explaining.facts.model import Model, model_of
+from chainrule.explaining.facts.tensors import decode, encode, frozen, within
 from chainrule.formulas import absolute, evaluate
 from chainrule.formulas.exchange import unpack
+from chainrule.networks.architecture import all_layers
 from tests.networks import lenet
 
 Json = dict[str, Any]

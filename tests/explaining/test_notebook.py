@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import markdown
+from chainrule.explaining.render.markdown import document as markdown
 from tests.explaining.reports import NAMES, report
 from tests.networks import lenet
 

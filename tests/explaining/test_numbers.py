@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from chainrule.explaining.numbers import column, equality, short
+from chainrule.base.numbers import column, equality, short
 
 
 def decimal(text: str) -> Decimal:

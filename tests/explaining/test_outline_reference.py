@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks import Listing, Say, Section, Table
-from chainrule.explaining.outline_reference import SOURCES
-from chainrule.formulas import NOTATIONS, render_text
-from chainrule.formulas.boxes import Box
+from chainrule.explaining.blocks.kinds import Listing, Say, Section, Table
+from chainrule.explaining.outline.reference import SOURCES
+from chainrule.formulas import NOTATIONS
+from chainrule.formulas.printing import render_text
+from chainrule.formulas.printing.boxes import Box
 
 
 def section(report: cr.Report, name: str, notation: str = "seed000") -> Section:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks import Card, Formula, Say
-from chainrule.explaining.outline import outline
-from chainrule.formulas import render_text
+from chainrule.explaining.blocks.kinds import Card, Formula, Say
+from chainrule.explaining.outline.sections import outline
+from chainrule.formulas.printing import render_text
 
 
 def dense(**options: Any) -> tuple[cr.Network, Any, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.explaining.blocks import Card, Formula
-from chainrule.formulas import render_text
-from chainrule.formulas.boxes import Box
+from chainrule.explaining.blocks.kinds import Card, Formula
+from chainrule.formulas.printing import render_text
+from chainrule.formulas.printing.boxes import Box
 
 M = 5
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chainrule.explaining.features import features_of
-from chainrule.explaining.slips import SLIPS, slips_of
-from chainrule.penalties import L2
+from chainrule.explaining.references.features import features_of
+from chainrule.explaining.references.slips import SLIPS, slips_of
+from chainrule.losses.penalties import L2
 from tests.explaining.languages import check_text, texts
 from tests.explaining.networks import problems
 

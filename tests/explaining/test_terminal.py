@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import terminal
-from chainrule.tables import cell_width, text_table
+from chainrule.base.tables import cell_width, text_table
+from chainrule.explaining.render.terminal import document as terminal
 
 
 @pytest.fixture(scope="module")

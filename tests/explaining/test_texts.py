@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import texts
-from chainrule.explaining.blocks import Card, Paragraph
+from chainrule.explaining.blocks.kinds import Card, Paragraph
+from chainrule.explaining.words import derivations as texts
 from tests.explaining.reports import report
 
 

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks import Card, Formula, Matrix, Table, Worked
-from chainrule.explaining.tensors import decode
-from chainrule.explaining.theta_form import plain_form, theta_form
-from chainrule.explaining.theta_formulas import theta_equations
-from chainrule.explaining.worked import element_from
-from chainrule.formulas import Symbol, adjoint, evaluate, render_text
-from chainrule.formulas.boxes import Box
+from chainrule.explaining.blocks.kinds import Card, Formula, Matrix, Table, Worked
+from chainrule.explaining.blocks.worked import element_from
+from chainrule.explaining.facts.tensors import decode
+from chainrule.explaining.theta.form import plain_form, theta_form
+from chainrule.explaining.theta.formulas import theta_equations
+from chainrule.formulas import Symbol, adjoint, evaluate
 from chainrule.formulas.exchange import unpack
+from chainrule.formulas.printing import render_text
+from chainrule.formulas.printing.boxes import Box
 from tests.explaining import node
 
 Json = dict[str, Any]

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import terminal
-from chainrule.explaining.as_shown import line_of
-from chainrule.explaining.blocks import Block, Card, Formula, Maps, Paragraph, Section, Table, Worked
-from chainrule.explaining.doctor_texts import sentence
-from chainrule.explaining.numbers import equality, printed_value
-from chainrule.explaining.printed import number_of
-from chainrule.formulas import render_text
-from chainrule.formulas.element import Element, minus, number, times, total
+from chainrule.base.numbers import equality, printed_value
+from chainrule.diagnosing.texts import sentence
+from chainrule.explaining.blocks.as_shown import line_of
+from chainrule.explaining.blocks.kinds import Block, Card, Formula, Maps, Paragraph, Section, Table, Worked
+from chainrule.explaining.blocks.printed import number_of
+from chainrule.explaining.render.terminal import document as terminal
+from chainrule.formulas.elements.entry import Element, minus, number, times, total
+from chainrule.formulas.printing import render_text
 from tests.explaining.audit import Audit
 from tests.explaining.audit_networks import NAMES, case
 

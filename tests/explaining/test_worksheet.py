@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining import blanks, worksheet
-from chainrule.explaining.blocks import Bars, Maps, Matrix, Outline, Table, Worked
-from chainrule.explaining.hiding import Hider
-from chainrule.explaining.printed import Printed, Told, number_of
-from chainrule.explaining.worked import figure
-from chainrule.formulas import render_text
-from chainrule.formulas.boxes import Numeral, Word
+from chainrule.explaining.blocks.kinds import Bars, Maps, Matrix, Outline, Table, Worked
+from chainrule.explaining.blocks.printed import Printed, Told, number_of
+from chainrule.explaining.blocks.worked import figure
+from chainrule.explaining.worksheet import blanks
+from chainrule.explaining.worksheet import sheet as worksheet
+from chainrule.explaining.worksheet.hiding import Hider
+from chainrule.formulas.printing import render_text
+from chainrule.formulas.printing.boxes import Numeral, Word
 from tests.explaining.languages import HAN
 from tests.explaining.reports import NAMES, report
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.formulas import trace
 from chainrule.formulas.printing import Equation
-from chainrule.penalties import L1, L2, ElasticNet
+from chainrule.losses.penalties import L1, L2, ElasticNet
 from tests.cases import LAYER_CASES
 from tests.test_losses import CASES as LOSS_CASES
 

@@ -9,14 +9,14 @@ import pytest
 
 from chainrule import reference
 from chainrule.formulas import Index, Symbol, matmul, rules, sum_over, trace, window
-from chainrule.formulas.element import NOTHING, ONE, Element, minus, number, times, total
-from chainrule.formulas.element_rules import FUNCTIONS, REDUCTIONS, RULES
-from chainrule.formulas.elements import Reader
-from chainrule.formulas.grid import Grid
+from chainrule.formulas.elements.entry import NOTHING, ONE, Element, minus, number, times, total
+from chainrule.formulas.elements.entry_rules import FUNCTIONS, REDUCTIONS, RULES
+from chainrule.formulas.elements.reader import Reader
+from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.rules import binders
 from chainrule.layers import Composite, Conv2D, MaxPool2D
-from chainrule.layers.recurrent import Recurrent
-from chainrule.network import Network
+from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.networks.network import Network
 from tests.cases import LAYER_CASES, LayerCase, inputs, output_delta, parameters
 
 

@@ -10,7 +10,7 @@ import pytest
 from chainrule.formulas import Number, Symbol, trace
 from chainrule.formulas.exchange import pack, unpack
 from chainrule.losses import CrossEntropy
-from chainrule.penalties import ElasticNet
+from chainrule.losses.penalties import ElasticNet
 from tests.cases import LAYER_CASES, LayerCase
 
 

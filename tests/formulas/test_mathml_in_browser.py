@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.explaining.html import stylesheet
+from chainrule.explaining.render.html.page import stylesheet
 from chainrule.formulas import NOTATIONS, mathml
-from chainrule.formulas.boxes import Fence, Hat, Scripts, Sign, Under, Word, row, tight
-from chainrule.formulas.render_mathml import escape, math, render
+from chainrule.formulas.printing.boxes import Fence, Hat, Scripts, Sign, Under, Word, row, tight
+from chainrule.formulas.printing.render_mathml import escape, math, render
 from tests.browser.page import Page
 from tests.formulas.printed import equations
 

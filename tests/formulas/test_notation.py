@@ -28,7 +28,7 @@ from chainrule.formulas import (
     trace,
 )
 from chainrule.losses import SquaredError
-from chainrule.penalties import L2
+from chainrule.losses.penalties import L2
 
 # δ below = (W^T δ) ⊙ f'(z below), seed 000's ③: one equation over two layers
 RECURSION = Equation(

@@ -23,7 +23,7 @@ from chainrule.formulas import (
     walk,
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from chainrule.penalties import L2
+from chainrule.losses.penalties import L2
 from tests.cases import LAYER_CASES
 
 # (what, which equation, text, LaTeX)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from chainrule.formulas import Grid, Symbol, adjoint, binders, evaluate, latex, mathml, rules, text
-from chainrule.formulas import arrays as A
-from chainrule.formulas import bias_column as B
-from chainrule.formulas import elementwise as E
-from chainrule.formulas import over as O
-from chainrule.formulas import steps as T
+from chainrule.formulas.primitives import arrays as A
+from chainrule.formulas.primitives import bias_column as B
+from chainrule.formulas.primitives import elementwise as E
+from chainrule.formulas.primitives import over as O
+from chainrule.formulas.primitives import steps as T
 
 RNG = np.random.default_rng(11)
 M, N = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3))  # features x samples

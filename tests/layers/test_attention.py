@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ShapeError
+from chainrule.base.errors import ShapeError
 from chainrule.formulas import call_formula, trace
 
 STEPS, FEATURES, SAMPLES = 5, 6, 4

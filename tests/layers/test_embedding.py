@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.errors import DataError, ShapeError
+from chainrule.base.errors import DataError, ShapeError
 from chainrule.formulas import sinusoids, text, trace
 
 IDS = np.array([[1, 0, 3, 3], [2, 2, 0, 0]])

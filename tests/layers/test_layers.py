@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from chainrule import layers as L
-from chainrule.errors import ShapeError
+from chainrule.base.errors import ShapeError
 from chainrule.formulas import adjoint, broadcast_samples, evaluate, sum_samples, trace
-from chainrule.initializers import He, Normal, Zeros
+from chainrule.layers.initializers import He, Normal, Zeros
 
 # -- shapes --------------------------------------------------------------------------------------------------
 

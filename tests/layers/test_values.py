@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers as L
-from chainrule.errors import ShapeError
+from chainrule.base.errors import ShapeError
 
 
 def column(*values: float) -> Any:

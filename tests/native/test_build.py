@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from chainrule import _native
+from chainrule.base.errors import BuildError
 from chainrule.engine import isa
-from chainrule.errors import BuildError
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "native"

@@ -15,8 +15,8 @@ import torch
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.architecture import leaves
-from chainrule.errors import PairError
+from chainrule.base.errors import PairError
+from chainrule.networks.architecture import leaves
 from tests.oracles import torch_layers
 from tests.oracles.random_networks import random_layers, random_loss
 from tests.oracles.stored import FILE, StoredNetwork, class_names, layer, quantised, write

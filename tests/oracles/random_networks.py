@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.architecture import leaves
-from chainrule.errors import ChainruleError
+from chainrule.base.errors import ChainruleError
+from chainrule.networks.architecture import leaves
 from tests.oracles.stored import layer
 
 Random = np.random.Generator

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from chainrule import oracles
-from chainrule.errors import FileError, MissingExtraError
-from chainrule.executor import Executor
+from chainrule.base.errors import FileError, MissingExtraError
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles import Row, Source, ng, nielsen
 from tests.cli.cli_result import Run
 from tests.cli.conftest import run  # noqa: F401 - a fixture

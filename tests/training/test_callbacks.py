@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from training_problems import Array, blobs, classifier, regressor, same_bits, snapshot
 
-from chainrule.errors import ArgumentError, FileError
-from chainrule.network import Network, load
+from chainrule.base.errors import ArgumentError, FileError
+from chainrule.networks.network import Network, load
 from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping
 from chainrule.training.fit import fit
 from chainrule.training.history import History, Row

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from training_problems import blobs, classifier, regressor, same_bits, snapshot, train_by_formula
 
-from chainrule.errors import DataError, NonFiniteError, PairError, ShapeError
+from chainrule.base.errors import DataError, NonFiniteError, PairError, ShapeError
 from chainrule.layers import Activation, Dense, Sigmoid, Softmax
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from chainrule.network import Network
-from chainrule.penalties import L2
+from chainrule.losses.penalties import L2
+from chainrule.networks.network import Network
 from chainrule.training.fit import fit
 from chainrule.training.optimizers import SGD, Adam, AdamW, RMSProp
 from chainrule.training.parts import random_stream

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chainrule.errors import FileError, MissingExtraError
+from chainrule.base.errors import FileError, MissingExtraError
 from chainrule.training.curves import epoch_ticks, nice_ticks, tick_label
 from chainrule.training.history import COLUMNS, History, Row
 

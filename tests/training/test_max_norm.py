@@ -10,9 +10,9 @@ from training_problems import blobs, classifier, same_bits, train_by_formula
 
 import chainrule as cr
 from chainrule import _native
-from chainrule.constraints import MaxNorm
 from chainrule.engine import Plan
 from chainrule.layers import Layer, Parameter
+from chainrule.losses.constraints import MaxNorm
 
 NETWORKS: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "rows, over and under a panel": ([cr.Dense(19), cr.Tanh(), cr.Dense(2)], (3,)),

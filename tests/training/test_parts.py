@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from training_problems import blobs, classifier, regressor, same_bits, snapshot
 
-from chainrule.errors import DataError
+from chainrule.base.errors import DataError
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Hinge, SquaredError
-from chainrule.network import Network
+from chainrule.networks.network import Network
 from chainrule.training.fit import fit
 from chainrule.training.parts import FitData, class_labels, prepare
 

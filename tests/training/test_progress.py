@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chainrule.errors import MissingExtraError
+from chainrule.base.errors import MissingExtraError
 from chainrule.training.history import Row
 from chainrule.training.progress import (
     LineProgress,

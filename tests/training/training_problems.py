@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.updates import clip_factor, new_state
 
-from chainrule.constraints import MaxNorm
 from chainrule.layers import Dense, ReLU, Softmax, Tanh
 from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.penalties import L2
+from chainrule.losses.constraints import MaxNorm
+from chainrule.losses.penalties import L2
+from chainrule.networks.network import Network
 from chainrule.reference import ReferenceExecutor
 from chainrule.training.optimizers import Optimizer
 

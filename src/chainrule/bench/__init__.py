@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 
 from chainrule import _native
+from chainrule.base.errors import NonFiniteError
+from chainrule.base.tables import text_table
 from chainrule.bench import figures, machine
 from chainrule.bench.workloads import WORKLOADS, Workload, data, network
 from chainrule.engine import isa
 from chainrule.engine.plan import Plan
-from chainrule.errors import NonFiniteError
 from chainrule.layers import Composite, Conv2D, Dense, Layer
-from chainrule.layers.convolution import Convolution
-from chainrule.layers.recurrent import Recurrent
-from chainrule.layers.transposed import ConvTranspose
+from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.layers.windows.convolution import Convolution
+from chainrule.layers.windows.transposed import ConvTranspose
 from chainrule.losses import CrossEntropy, SquaredError
-from chainrule.network import Network
-from chainrule.tables import text_table
+from chainrule.networks.network import Network
 from chainrule.training.optimizers import SGD
 
 PASSES = ("forward", "gradients", "δ")

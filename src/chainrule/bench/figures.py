@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chainrule.files import check_writable, write_text
+from chainrule.base.files.disk import check_writable, write_text
 
 
 def reserve(json_file: str | Path | None) -> None:

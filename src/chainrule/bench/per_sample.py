@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.tables import text_table
 from chainrule.bench import figures, machine
 from chainrule.engine.plan import Plan
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy
-from chainrule.network import Network
+from chainrule.networks.network import Network
 from chainrule.reference import ReferenceExecutor
-from chainrule.tables import text_table
 
 UNITS = (784, 30, 10)  # Nielsen's first network
 BATCHES = (10, 100, 1000)

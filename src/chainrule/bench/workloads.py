@@ -29,7 +29,7 @@ from chainrule.layers import (
     Sigmoid,
     Softmax,
 )
-from chainrule.network import Network
+from chainrule.networks.network import Network
 
 # A layer in words, as `_BUILDERS` takes it: ("conv", filters, kernel, padding, stride=1), ("relu",), ...
 Description = tuple[Any, ...]

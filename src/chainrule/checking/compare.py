@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.norms import norm
+from chainrule.base.scalars import check_choice, finite_number
 from chainrule.checking.evaluators import Evaluator, Values
 from chainrule.checking.probe import Probe, probe
 from chainrule.checking.report import Kind, ParameterCheck, Worst
 from chainrule.checking.spread import size, spread
-from chainrule.errors import ArgumentError, describe
-from chainrule.norms import norm
-from chainrule.scalars import check_choice, finite_number
 
 Array = NDArray[Any]
 Entries = int | Literal["auto", "all"]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.penalties import L1, L2, ElasticNet, Penalty, penalty_value
+from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty, penalty_value
+from chainrule.networks.network import Network
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]

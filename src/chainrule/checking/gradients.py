@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from chainrule import reference
-from chainrule.architecture import leaves
+from chainrule.base.errors import ArgumentError, NonFiniteError, ShapeError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_choice, check_count
 from chainrule.checking.compare import ALL_AT_ONCE, TOLERANCE, Comparison, Direction, Entries, compare
 from chainrule.checking.evaluators import NativeEvaluator, ReferenceEvaluator, native_available
 from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
 from chainrule.data.arrays import all_finite
 from chainrule.data.door import check_inputs, check_weights, encode_targets
-from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, describe
-from chainrule.finite import quiet
-from chainrule.keywords import teach
 from chainrule.layers import Layer
 from chainrule.losses import Loss, loss_from
-from chainrule.network import Network
-from chainrule.penalties import Penalty, penalty_from, training_size_from
-from chainrule.scalars import check_choice, check_count
+from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
+from chainrule.networks.architecture import leaves
+from chainrule.networks.network import Network
+from chainrule.networks.passes.finite import quiet
 
 SAME_LOSS = (
     1e-10  # float64 kernels sum in another order: 1e-13 was seen; a wrong term shows in the first digits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chainrule.errors import ChainruleError, describe
-from chainrule.tables import html_table, text_table
+from chainrule.base.errors import ChainruleError, describe
+from chainrule.base.tables import html_table, text_table
 
 Kind = Literal["ok", "WRONG", "cannot tell", "not checkable"]
 

@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.architecture import architecture, input_shape_from
+from chainrule.base.errors import ArgumentError, ShapeError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.memory import check_memory
+from chainrule.base.scalars import check_count
 from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries, compare, named
 from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
 from chainrule.data.arrays import numbers, plain_array
-from chainrule.errors import ArgumentError, ShapeError, describe
-from chainrule.initializers import Glorot
-from chainrule.keywords import teach
 from chainrule.layers import Embedding, Layer, Recurrent
+from chainrule.layers.initializers import Glorot
 from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss
-from chainrule.memory import check_memory
-from chainrule.penalties import Penalty
-from chainrule.scalars import check_count
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.architecture import architecture, input_shape_from
 
 Array = NDArray[Any]
 X = "x"

@@ -43,7 +43,7 @@ class Command:
         self.module = module
 
     def __call__(self, arguments: argparse.Namespace) -> int:
-        code: int = import_module(f"chainrule.cli.{self.module}").run(arguments)
+        code: int = import_module(f"chainrule.cli.commands.{self.module}").run(arguments)
         return code
 
 
@@ -51,7 +51,7 @@ class ShowVersion(argparse.Action):
     """--version, read from the package only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from chainrule.cli.info import version
+        from chainrule.cli.commands.info import version
         from chainrule.cli.output import say
 
         say(f"chainrule {version()}")

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TextIO
 
-from chainrule.shown import LONGEST_MESSAGE, clipped, shown
+from chainrule.base.shown import LONGEST_MESSAGE, clipped, shown
 
 
 def say(text: object = "") -> None:
@@ -47,7 +47,7 @@ def remark(text: str) -> None:
 
 def reason(error: BaseException) -> str:
     """What an error of any kind says, with its kind where it says little by itself."""
-    from chainrule.errors import ChainruleError
+    from chainrule.base.errors import ChainruleError
 
     said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
     if isinstance(error, ChainruleError | OSError) and said:

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
+from chainrule.base.errors import ChainruleError, NonFiniteError
+from chainrule.base.shown import quoted
 from chainrule.cli import ending
 from chainrule.cli.arguments import build_parser
 from chainrule.cli.output import complain, drop_output, flush_output, reason, streams, told_warnings
-from chainrule.errors import ChainruleError, NonFiniteError
-from chainrule.shown import quoted
 
 failed, refused, own_error = 1, 2, 3
 TRACEBACK = "CHAINRULE_TRACEBACK"

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.cli.predict import fit_shape, read_inputs
-from chainrule.cli.runs import description_name, open_run, read_description
-from chainrule.cli.sources import check_features
-from chainrule.cli.stored import penalty_of, problem_of
+from chainrule.base.errors import FileError
+from chainrule.cli.commands.predict import fit_shape, read_inputs
+from chainrule.cli.folder import description_name, open_run, read_description
+from chainrule.cli.runs.stored import penalty_of, problem_of
+from chainrule.cli.training.sources import check_features
 from chainrule.data import Preparation
-from chainrule.errors import FileError
 
 if TYPE_CHECKING:
-    from chainrule.network import Network
-    from chainrule.penalties import Penalty
+    from chainrule.losses.penalties import Penalty
+    from chainrule.networks.network import Network
 
 Array = np.ndarray[Any, Any]
 

@@ -12,12 +12,12 @@ from chainrule.data.preparation import Preparation
 from chainrule.data.split import Standardizer, split
 
 if TYPE_CHECKING:
-    from chainrule.data.digits import load_digits
-    from chainrule.data.idx import load_idx
-    from chainrule.data.images import shifted
-    from chainrule.data.mnist import load_mnist
-    from chainrule.data.npz import load_npy, load_npz
-    from chainrule.data.table import Table, load_csv
+    from chainrule.data.readers.idx import load_idx
+    from chainrule.data.readers.npz import load_npy, load_npz
+    from chainrule.data.readers.table import Table, load_csv
+    from chainrule.data.sets.digits import load_digits
+    from chainrule.data.sets.images import shifted
+    from chainrule.data.sets.mnist import load_mnist
 
 __all__ = [
     "Preparation",
@@ -34,14 +34,14 @@ __all__ = [
 ]
 
 _homes = {
-    "Table": "table",
-    "load_csv": "table",
-    "load_digits": "digits",
-    "load_idx": "idx",
-    "load_mnist": "mnist",
-    "load_npy": "npz",
-    "load_npz": "npz",
-    "shifted": "images",
+    "Table": "readers.table",
+    "load_csv": "readers.table",
+    "load_digits": "sets.digits",
+    "load_idx": "readers.idx",
+    "load_mnist": "sets.mnist",
+    "load_npy": "readers.npz",
+    "load_npz": "readers.npz",
+    "shifted": "sets.images",
 }
 
 

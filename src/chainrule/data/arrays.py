@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, describe
+from chainrule.base.errors import DataError, describe
 
 Array = NDArray[Any]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base.errors import DataError, ShapeError
 from chainrule.data.arrays import Array, all_finite, finite, numbers, plain_array, representable
 from chainrule.data.targets import class_ids, classes_array, encode_targets
-from chainrule.errors import DataError, ShapeError
 
 __all__ = ["check_inputs", "check_weights", "class_ids", "classes_array", "encode_targets"]
 

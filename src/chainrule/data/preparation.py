@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.base.errors import DataError, FileError
 from chainrule.data.split import Standardizer
-from chainrule.errors import DataError, FileError
 
 
 @dataclass(eq=False)

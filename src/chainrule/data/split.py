@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import DataError, NonFiniteError, describe
+from chainrule.base.scalars import check_count, check_flag, finite_number
 from chainrule.data.arrays import all_finite, first_nonfinite, plain_array
-from chainrule.errors import DataError, NonFiniteError, describe
-from chainrule.scalars import check_count, check_flag, finite_number
 
 Array = np.ndarray[Any, Any]
 

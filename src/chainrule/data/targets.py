@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule.base.errors import DataError, ShapeError, describe
 from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
-from chainrule.errors import DataError, ShapeError, describe
 from chainrule.losses import BinaryCrossEntropy, CategoricalHinge, CrossEntropy, Hinge, Loss
 
 Shape = tuple[int, ...]

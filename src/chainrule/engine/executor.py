@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.architecture import leaves
-from chainrule.engine.loss_kinds import LOSSES
+from chainrule.engine.lowering.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
-from chainrule.executor import suspect
 from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.overflow import first_overflow
-from chainrule.penalties import Penalty, penalty_value
-from chainrule.step import Array, Step
+from chainrule.losses.penalties import Penalty, penalty_value
+from chainrule.networks.architecture import leaves
+from chainrule.networks.network import Network
+from chainrule.networks.passes.executor import suspect
+from chainrule.networks.passes.step import Array, Step
+from chainrule.reference.overflow import first_overflow
 
 _PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory
 _PLANS_KEPT = 3  # per network: a prediction, a backpropagation, and one more

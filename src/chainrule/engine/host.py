@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.engine.values import Hosted, Value
-from chainrule.executor import noticing
+from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.layers import Layer, call_formula
 from chainrule.layers.randomness import random_bits
+from chainrule.networks.passes.executor import noticing
 
 if TYPE_CHECKING:
     from chainrule.losses import Loss
-    from chainrule.network import Network
+    from chainrule.networks.network import Network
 
 # Numbers of native/plan/plan.hpp, enum HostCall.
 FORWARD, BACKWARD, RENEW = range(3)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _native
-from chainrule.errors import ArgumentError, BuildError, SettingError, describe
+from chainrule.base.errors import ArgumentError, BuildError, SettingError, describe
 
 # Of what Python calls and passes; native/bindings/module.cpp has the same number, and both rise with every
 # change. A build left over from older sources would take arguments for others and compute nonsense.

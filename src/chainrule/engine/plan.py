@@ -9,24 +9,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule import _native
-from chainrule.architecture import check_batch, check_layers_held
-from chainrule.constraints import MaxNorm, constraint_from
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.memory import within_memory
+from chainrule.base.scalars import check_count, check_flag
+from chainrule.base.shown import quoted
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
-from chainrule.engine.loss_kinds import CLASSIFYING, LOSSES, native_options
-from chainrule.engine.lowering import lower
+from chainrule.engine.lowering.loss_kinds import CLASSIFYING, LOSSES, native_options
+from chainrule.engine.lowering.updates import set_constraint, set_optimizer, set_penalty
+from chainrule.engine.lowering.values import Value
+from chainrule.engine.lowering.walk import lower
 from chainrule.engine.programs import loss_programs
-from chainrule.engine.updates import set_constraint, set_optimizer, set_penalty
-from chainrule.engine.values import Value
-from chainrule.errors import ArgumentError, describe
 from chainrule.losses import CrossEntropy, Loss
-from chainrule.memory import within_memory
-from chainrule.network import Network
-from chainrule.parameters import dtype_from
-from chainrule.penalties import Penalty
-from chainrule.per_sample import refuse_mixing
-from chainrule.scalars import check_count, check_flag
-from chainrule.shown import quoted
+from chainrule.losses.constraints import MaxNorm, constraint_from
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.architecture import check_batch, check_layers_held
+from chainrule.networks.network import Network
+from chainrule.networks.parameters import dtype_from
+from chainrule.networks.passes.per_sample import refuse_mixing
 
 # Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")

@@ -14,28 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
+from chainrule.base.errors import ArgumentError, NonFiniteError, describe
+from chainrule.base.shown import quoted
 from chainrule.checking import GradientReport, check_gradients
 from chainrule.data.arrays import all_finite
-from chainrule.errors import ArgumentError, NonFiniteError, describe
-from chainrule.explaining.cards import Walk, cards_of, repeats_of
-from chainrule.explaining.closing_box import closing_boxes
-from chainrule.explaining.conventions import conventions_of
-from chainrule.explaining.doctor import diagnose
-from chainrule.explaining.ends import loss_card, update_card
-from chainrule.explaining.model import Model, model_of
-from chainrule.explaining.notation_rows import notation_rows
-from chainrule.explaining.numbering import layer_numbers
-from chainrule.explaining.parts import say_json
-from chainrule.explaining.penalised import Penalised
-from chainrule.explaining.pictures import resolved
-from chainrule.explaining.slips import slips_of
-from chainrule.explaining.theta_form import in_form_of
+from chainrule.diagnosing.doctor import diagnose
+from chainrule.explaining.facts.cards import Walk, cards_of, repeats_of
+from chainrule.explaining.facts.ends import loss_card, update_card
+from chainrule.explaining.facts.model import Model, model_of
+from chainrule.explaining.facts.numbering import layer_numbers
+from chainrule.explaining.facts.parts import say_json
+from chainrule.explaining.facts.penalised import Penalised
+from chainrule.explaining.facts.pictures import resolved
+from chainrule.explaining.references.closing_box import closing_boxes
+from chainrule.explaining.references.conventions import conventions_of
+from chainrule.explaining.references.notation_rows import notation_rows
+from chainrule.explaining.references.slips import slips_of
+from chainrule.explaining.theta.form import in_form_of
 from chainrule.formulas.exchange import pack, plain
-from chainrule.formulas.notation import notation_from
+from chainrule.formulas.printing.notation import notation_from
 from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.penalties import Penalty
-from chainrule.shown import quoted
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.network import Network
 from chainrule.training.history import History
 from chainrule.training.optimizers import SGD
 from chainrule.version import __version__

@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DataError, FileError, ShapeError, describe
+from chainrule.base.errors import ArgumentError, DataError, FileError, ShapeError, describe
+from chainrule.base.files.disk import PathLike, read_text, write_text
+from chainrule.base.keywords import teach
+from chainrule.base.numbers import equals
+from chainrule.base.scalars import check_number
 from chainrule.explaining import document as documents
-from chainrule.explaining.blocks import Outline
+from chainrule.explaining.blocks.kinds import Outline
 from chainrule.explaining.document import Task, document_of
-from chainrule.explaining.numbers import equals
-from chainrule.explaining.outline import check_text, language_from, outline
+from chainrule.explaining.outline.sections import check_text, language_from, outline
 from chainrule.explaining.writing import write_with_pictures
-from chainrule.files import PathLike, read_text, write_text
 from chainrule.formulas import trace
-from chainrule.formulas.notation import notation_from
-from chainrule.keywords import teach
+from chainrule.formulas.printing.notation import notation_from
 from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.penalties import Penalty, penalty_from, training_size_from
-from chainrule.scalars import check_number
+from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
+from chainrule.networks.network import Network
 from chainrule.training.history import History
 
 MOST_SAMPLES = 64  # of a report: its tables and gradients add up over all of them
@@ -134,7 +134,7 @@ class Report:
         self, path: PathLike | None = None, *, language: str | None = None, notation: str | None = None
     ) -> str:
         """One self-contained page; written to `path` if given.  Returns the HTML."""
-        from chainrule.explaining import html
+        from chainrule.explaining.render.html import page as html
 
         return _written(html.render(self.outline(language=language, notation=notation)), path)
 
@@ -149,7 +149,7 @@ class Report:
         """LaTeX: an "article", a "fragment" to be \\input, or a "beamer" presentation.  Returns the
         source.
         """
-        from chainrule.explaining import latex
+        from chainrule.explaining.render.latex import document as latex
 
         return _written(latex.render(self.outline(language=language, notation=notation), form), path)
 
@@ -159,7 +159,7 @@ class Report:
         """Markdown with $$…$$ for formulas; written to `path` if given, with its pictures in `<stem>_files/`
         beside it.  Returns the text, which names them there.
         """
-        from chainrule.explaining import markdown
+        from chainrule.explaining.render.markdown import document as markdown
 
         folder = f"{Path('report.md' if path is None else path).stem}_files"
         text, pictures = markdown.render(self.outline(language=language, notation=notation), folder)
@@ -171,7 +171,7 @@ class Report:
         self, *, step: bool | str = False, language: str | None = None, notation: str | None = None
     ) -> None:
         """In the terminal; step=True: one step per key, step="B3": that step."""
-        from chainrule.explaining import terminal
+        from chainrule.explaining.render.terminal import document as terminal
 
         terminal.show(self.outline(language=language, notation=notation, linear=True), step=step)
 
@@ -191,7 +191,7 @@ class Report:
         "html", "markdown" or "terminal".  seed: which results; the same in every form.  Returns the text.
         Raises ValueError for a share outside (0, 1] or another form, FileError for another ending.
         """
-        from chainrule.explaining import worksheet
+        from chainrule.explaining.worksheet import sheet as worksheet
 
         kind = worksheet.form_of(path, form)
         outline = self.outline(language=language, notation=notation, linear=kind == "terminal")
@@ -217,7 +217,7 @@ class Report:
         return report
 
     def __str__(self) -> str:
-        from chainrule.explaining import terminal
+        from chainrule.explaining.render.terminal import document as terminal
 
         return terminal.render(self.outline(linear=True))
 
@@ -237,7 +237,7 @@ class Report:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """For a notebook: the page, Markdown with its pictures inside where pages are not shown, a line."""
-        from chainrule.explaining import markdown
+        from chainrule.explaining.render.markdown import document as markdown
 
         makers: dict[str, Callable[[], str]] = {
             "text/plain": self._verdict,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from chainrule.errors import FileError
-from chainrule.files import PathLike, check_writable, write_text
+from chainrule.base.errors import FileError
+from chainrule.base.files.disk import PathLike, check_writable, write_text
 
 
 def write_with_pictures(text: str, path: PathLike, pictures: Mapping[str, str], folder: str) -> None:

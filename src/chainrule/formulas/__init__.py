@@ -5,7 +5,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule.formulas.arrays import (
+from chainrule.formulas.calling import call_formula
+from chainrule.formulas.expression import (
+    Expression,
+    Index,
+    Named,
+    Number,
+    Operation,
+    Over,
+    Symbol,
+    replace_at,
+    substitute,
+    walk,
+)
+from chainrule.formulas.primitives.arrays import (
     beside,
     block_diagonal,
     broadcast_samples,
@@ -47,9 +60,8 @@ from chainrule.formulas.arrays import (
     unflatten,
     window,
 )
-from chainrule.formulas.bias_column import with_ones, with_zero_bias, without_bias
-from chainrule.formulas.calling import call_formula
-from chainrule.formulas.elementwise import (
+from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
+from chainrule.formulas.primitives.elementwise import (
     absolute,
     add,
     divide,
@@ -75,22 +87,9 @@ from chainrule.formulas.elementwise import (
     xlogy,
     zeros_like,
 )
-from chainrule.formulas.expression import (
-    Expression,
-    Index,
-    Named,
-    Number,
-    Operation,
-    Over,
-    Symbol,
-    replace_at,
-    substitute,
-    walk,
-)
-from chainrule.formulas.grid import Grid
-from chainrule.formulas.over import argmax_over, max_over, mean_over, stack_over, sum_over
-from chainrule.formulas.rules import binders, named, primitive, rules
-from chainrule.formulas.steps import (
+from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.primitives.over import argmax_over, max_over, mean_over, stack_over, sum_over
+from chainrule.formulas.primitives.steps import (
     join_heads,
     mix_steps,
     not_later,
@@ -98,11 +97,13 @@ from chainrule.formulas.steps import (
     step_products,
     swap_steps,
 )
+from chainrule.formulas.rules import binders, named, primitive, rules
 
 if TYPE_CHECKING:
     from chainrule.formulas.derivation import adjoint
     from chainrule.formulas.evaluation import evaluate
-    from chainrule.formulas.notation import (
+    from chainrule.formulas.printing import Equation, latex, mathml, text
+    from chainrule.formulas.printing.notation import (
         MATRIX,
         NG,
         NIELSEN,
@@ -114,15 +115,16 @@ if TYPE_CHECKING:
         Notation,
         notation_from,
     )
-    from chainrule.formulas.printing import Equation, latex, mathml, text
     from chainrule.formulas.tracing import Formulas, trace
 
 # What only trees need is loaded when first asked for: half of the import time, and training needs none.
 _LAZY = {
     "adjoint": "derivation",
     "evaluate": "evaluation",
-    **dict.fromkeys(("SEED_000", "SEED_004", "UFLDL", "NG", "MATRIX", "NIELSEN", "NOTATIONS"), "notation"),
-    **dict.fromkeys(("Letter", "Notation", "notation_from"), "notation"),
+    **dict.fromkeys(
+        ("SEED_000", "SEED_004", "UFLDL", "NG", "MATRIX", "NIELSEN", "NOTATIONS"), "printing.notation"
+    ),
+    **dict.fromkeys(("Letter", "Notation", "notation_from"), "printing.notation"),
     **dict.fromkeys(("Equation", "latex", "mathml", "text"), "printing"),
     **dict.fromkeys(("Formulas", "trace"), "tracing"),
 }

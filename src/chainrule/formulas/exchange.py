@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol
-from chainrule.formulas.grid import Grid
+from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.rules import binders, rules
 
 Node = dict[str, Any]

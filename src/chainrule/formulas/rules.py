@@ -20,7 +20,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # adjoint(d, y, *operands, **static) -> one cotangent per operand, None where nothing flows (indices, shapes,
 # conditions). Written with primitives: y is the result, d the cotangent of y.
 Adjoint = Callable[..., tuple[Any, ...]]
-# The name of a function in layouts.py or window_layouts.py, or (name of a maker there, word).
+# The name of a function in formulas/printing/layouts.py or formulas/printing/window_layouts.py, or (name of a
+# maker there, word).
 Layout = str | tuple[str, str]
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from chainrule.formulas.arrays import sum_steps
 from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.expression import Expression, Symbol
-from chainrule.formulas.notation import SEED_000, Notation
+from chainrule.formulas.primitives.arrays import sum_steps
 from chainrule.formulas.printing import Equation, mathml, text
+from chainrule.formulas.printing.notation import SEED_000, Notation
 
 
 @dataclass(frozen=True, repr=False)

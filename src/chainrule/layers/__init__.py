@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chainrule.layers.activations import (
+from chainrule.layers.activations.hard import HardSigmoid, HardSwish, HardTanh
+from chainrule.layers.activations.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
+from chainrule.layers.activations.smooth import (
     GELU,
     Activation,
     Identity,
@@ -12,17 +14,19 @@ from chainrule.layers.activations import (
     Softplus,
     Tanh,
 )
-from chainrule.layers.attention import MultiHeadAttention
+from chainrule.layers.activations.softmax import Softmax
 from chainrule.layers.base import Layer, Parameter, call_formula
-from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.embedding import Embedding, LearnedPositions, PositionalEncoding
 from chainrule.layers.flatten import Flatten
-from chainrule.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
-from chainrule.layers.masking import Masking
 from chainrule.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
-from chainrule.layers.pooling import (
+from chainrule.layers.sequences.attention import MultiHeadAttention
+from chainrule.layers.sequences.embedding import Embedding, LearnedPositions, PositionalEncoding
+from chainrule.layers.sequences.masking import Masking
+from chainrule.layers.sequences.recurrent import GRU, LSTM, RNN, Recurrent
+from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
+from chainrule.layers.windows.convolution import Conv1D, Conv2D, DepthwiseConv2D
+from chainrule.layers.windows.pooling import (
     AveragePool1D,
     AveragePool2D,
     GlobalAveragePool,
@@ -32,11 +36,7 @@ from chainrule.layers.pooling import (
     MaxPool1D,
     MaxPool2D,
 )
-from chainrule.layers.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
-from chainrule.layers.recurrent import GRU, LSTM, RNN, Recurrent
-from chainrule.layers.softmax import Softmax
-from chainrule.layers.structure import Composite, Parallel, Residual, Sequential
-from chainrule.layers.transposed import ConvTranspose1D, ConvTranspose2D
+from chainrule.layers.windows.transposed import ConvTranspose1D, ConvTranspose2D
 
 _built_in: tuple[type[Layer], ...] = (
     Dense,

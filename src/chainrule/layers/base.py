@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from chainrule.base.keywords import teach
 from chainrule.formulas.calling import call_formula
-from chainrule.initializers import Initializer
-from chainrule.keywords import teach
+from chainrule.layers.initializers import Initializer
 
 __all__ = ["Layer", "Parameter", "Shape", "call_formula"]
 
@@ -62,9 +62,9 @@ class Layer:
     name: str | None = None
     mixes_samples: ClassVar[bool] = False  # whether a training pass computes with all samples together
     given: Mapping[str, Any] = {}  # values its parameters start with, where it comes out of a network
-    # How its formulas print (see formulas/notation.py): the role of the output (z^l; activations a^l), roles
-    # of arguments that differ from the default, and whether x and d are shown at positions: X_{i,j}, or X_i
-    # of a sequence.
+    # How its formulas print (see formulas/printing/notation.py): the role of the output (z^l; activations
+    # a^l), roles # of arguments that differ from the default, and whether x and d are shown at positions:
+    # X_{i,j}, or X_i # of a sequence.
     output: ClassVar[str] = "preactivation"
     roles: ClassVar[Mapping[str, str]] = {}
     spatial: ClassVar[bool | Literal["sequence"]] = False

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
-from chainrule.errors import ShapeError, describe
-from chainrule.formulas.grid import Pads, Pair, Sizes
+from chainrule.base.errors import ShapeError, describe
+from chainrule.formulas.primitives.grid import Pads, Pair, Sizes
 
 Shape = tuple[int, ...]
 

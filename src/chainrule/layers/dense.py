@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.errors import ShapeError
+from chainrule.base.errors import ShapeError
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_flag
 from chainrule.formulas import broadcast_samples, correlate, sum_positions, sum_samples
-from chainrule.initializers import Zeros, initializer_from
-from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
-from chainrule.scalars import check_flag
+from chainrule.layers.initializers import Zeros, initializer_from
 
 
 class Dense(Layer):

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.keywords import teach
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_count, check_number
 from chainrule.layers.base import Layer, Shape
-from chainrule.scalars import check_count, check_number
 
 
 class Dropout(Layer):

@@ -13,7 +13,9 @@ import math
 import warnings
 from typing import Any
 
-from chainrule.errors import DataError, ShapeError
+from chainrule.base.errors import DataError, ShapeError
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_number
 from chainrule.formulas import (
     broadcast_samples,
     count_values,
@@ -25,11 +27,9 @@ from chainrule.formulas import (
     sum_positions,
     sum_samples,
 )
-from chainrule.initializers import Ones, Zeros
-from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.checks import whole
-from chainrule.scalars import check_number
+from chainrule.layers.initializers import Ones, Zeros
 
 
 class Normalization(Layer):

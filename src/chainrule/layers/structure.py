@@ -11,12 +11,12 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import ShapeError, describe
+from chainrule.base.errors import ShapeError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_choice, entries
+from chainrule.base.shown import clipped
 from chainrule.formulas import beside, first_features, other_features
-from chainrule.keywords import teach
 from chainrule.layers.base import Layer, Shape
-from chainrule.scalars import check_choice, entries
-from chainrule.shown import clipped
 
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")

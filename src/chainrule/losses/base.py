@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from chainrule.errors import PairError
+from chainrule.base.errors import PairError
+from chainrule.base.scalars import check_flags
 from chainrule.layers import Layer
-from chainrule.scalars import check_flags
 
 # The loss that forms a pair with an output activation; every pair registers itself where it is defined.
 PAIRS: dict[type[Layer], type[Loss]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from chainrule.errors import ArgumentError, describe
+from chainrule.base.errors import ArgumentError, describe
 from chainrule.layers import Layer
 from chainrule.losses.base import PAIRS, Loss
 from chainrule.losses.counts import Poisson

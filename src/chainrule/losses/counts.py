@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.errors import PairError
+from chainrule.base.errors import PairError
+from chainrule.base.keywords import teach
 from chainrule.formulas import exp, greater, sum_outputs, where, xlogy
-from chainrule.keywords import teach
 from chainrule.layers import Dense, Identity, Layer, Tanh
 from chainrule.losses.base import Loss
 

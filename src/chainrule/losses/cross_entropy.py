@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_number
 from chainrule.formulas import (
     count_features,
     exp,
@@ -17,10 +19,8 @@ from chainrule.formulas import (
     sum_outputs,
     xlogy,
 )
-from chainrule.keywords import teach
 from chainrule.layers import Sigmoid, Softmax
 from chainrule.losses.base import PAIRS, Loss
-from chainrule.scalars import check_number
 
 
 @teach()

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, describe
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import finite_number
 from chainrule.formulas import count_outputs, greater, maximum, minimum, named, sum_outputs
-from chainrule.keywords import teach
 from chainrule.losses.base import Loss
-from chainrule.scalars import finite_number
 
 
 @teach()

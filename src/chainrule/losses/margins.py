@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.errors import PairError
+from chainrule.base.errors import PairError
+from chainrule.base.keywords import teach
 from chainrule.formulas import (
     greater,
     largest_feature,
@@ -18,7 +19,6 @@ from chainrule.formulas import (
     sum_features,
     sum_outputs,
 )
-from chainrule.keywords import teach
 from chainrule.layers import Layer, Sigmoid, Softmax
 from chainrule.losses.base import Loss
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import MissingExtraError
+from chainrule.base.tables import text_table
 from chainrule.engine.executor import NativeExecutor
-from chainrule.errors import MissingExtraError
-from chainrule.executor import Executor
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles import convolution, mazur, ng, nielsen, pooling, scikit_learn, ufldl
 from chainrule.oracles.rows import Measured, Row, Source
 from chainrule.reference import ReferenceExecutor
-from chainrule.tables import text_table
 
 __all__ = ["ENGINES", "SOURCES", "Comparison", "Row", "Source", "compare", "exercise", "table"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.executor import Executor
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import SquaredError
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.numeric import network
 from chainrule.oracles.rows import Measured, Row, Source
 

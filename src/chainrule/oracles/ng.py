@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import FileError, MissingExtraError
-from chainrule.executor import Executor
+from chainrule.base.errors import FileError, MissingExtraError
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, SquaredError
-from chainrule.network import Network
+from chainrule.losses.penalties import L2
+from chainrule.networks.network import Network
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
 from chainrule.oracles.rows import Array, Measured, Row, Source
-from chainrule.penalties import L2
 
 
 def sines(rows: int, columns: int) -> Array:
@@ -125,7 +125,7 @@ def exercise(directory: str | Path, iterations: int = 50) -> Source:
         )
 
     def measure(executor: Executor) -> Measured:
-        from chainrule.initializers import Uniform
+        from chainrule.layers.initializers import Uniform
         from chainrule.training.full_batch import fit_full_batch
 
         start: Any = {"initializer": Uniform(0.12), "bias_initializer": Uniform(0.12)}

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.data.digits import load_digits
-from chainrule.executor import Executor
-from chainrule.initializers import Normal, ScaledNormal
+from chainrule.data.sets.digits import load_digits
 from chainrule.layers import Dense, Layer, Sigmoid
+from chainrule.layers.initializers import Normal, ScaledNormal
 from chainrule.losses import BinaryCrossEntropy
-from chainrule.network import Network
+from chainrule.networks.network import Network
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.rows import Measured, Row, Source
 
 SEEDS = 10

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.executor import Executor
 from chainrule.layers import Layer
-from chainrule.network import Network
+from chainrule.networks.network import Network
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.rows import Array
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import MissingExtraError
-from chainrule.executor import Executor
+from chainrule.base.errors import MissingExtraError
 from chainrule.layers import Dense, Tanh
 from chainrule.losses import SquaredError
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.numeric import central_differences, network, unrolled
 from chainrule.oracles.rows import Measured, Row, Source
 

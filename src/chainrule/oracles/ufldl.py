@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.executor import Executor
-from chainrule.initializers import Normal
 from chainrule.layers import AveragePool2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax
+from chainrule.layers.initializers import Normal
 from chainrule.losses import CrossEntropy, SquaredError
+from chainrule.losses.penalties import L2
+from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
 from chainrule.oracles.rows import Measured, Row, Source
-from chainrule.penalties import L2
 
 
 def measure(executor: Executor) -> Measured:

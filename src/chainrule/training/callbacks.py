@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ArgumentError, describe
-from chainrule.keywords import teach
-from chainrule.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
 
 if TYPE_CHECKING:
-    from chainrule.network import Network
+    from chainrule.networks.network import Network
 
 
 @dataclass
@@ -181,7 +181,7 @@ class EarlyStopping(Callback):
 
 def checkpoint_path(path: str | os.PathLike[str]) -> str:
     """The path as text; ArgumentError where "{epoch}" cannot be put into it or `network.save` refuses it."""
-    from chainrule.storage import SUFFIXES
+    from chainrule.networks.storage import SUFFIXES
 
     text = text_path(path)
     try:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, describe
-from chainrule.scalars import finite_number
+from chainrule.base.errors import DataError, describe
+from chainrule.base.scalars import finite_number
 
 Array = NDArray[Any]
 _FORMS = "class_weight must be 'balanced' or a dict such as {0: 1.0, 1: 5.0}"

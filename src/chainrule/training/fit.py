@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.constraints import MaxNorm, constraint_from
-from chainrule.errors import ArgumentError, DataError, NonFiniteError, describe
-from chainrule.executor import suspect, suspected
-from chainrule.finite import inside_problem, quiet
-from chainrule.keywords import teach
+from chainrule.base.errors import ArgumentError, DataError, NonFiniteError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_count, check_flag
 from chainrule.losses import Loss, SquaredError, loss_from
-from chainrule.network import Network
-from chainrule.penalties import Penalty, penalty_from
-from chainrule.scalars import check_count, check_flag
+from chainrule.losses.constraints import MaxNorm, constraint_from
+from chainrule.losses.penalties import Penalty, penalty_from
+from chainrule.networks.network import Network
+from chainrule.networks.passes.executor import suspect, suspected
+from chainrule.networks.passes.finite import inside_problem, quiet
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,

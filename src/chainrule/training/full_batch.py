@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import told_apart
+from chainrule.base.errors import ArgumentError, MissingExtraError, NonFiniteError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.data.arrays import all_finite
-from chainrule.errors import ArgumentError, MissingExtraError, NonFiniteError, describe
-from chainrule.finite import inside_problem
-from chainrule.keywords import teach
 from chainrule.losses import Loss, loss_from
-from chainrule.network import Network
-from chainrule.penalties import Penalty, penalty_from, penalty_value
-from chainrule.scalars import check_count, check_flag, check_number
+from chainrule.losses.penalties import Penalty, penalty_from, penalty_value
+from chainrule.networks.architecture import told_apart
+from chainrule.networks.network import Network
+from chainrule.networks.passes.finite import inside_problem
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import ArgumentError, FileError, MissingExtraError, describe
-from chainrule.files import read_text, write_text, write_whole
+from chainrule.base.errors import ArgumentError, FileError, MissingExtraError, describe
+from chainrule.base.files.disk import read_text, write_text, write_whole
+from chainrule.base.tables import html_table, text_table
 from chainrule.losses import Loss
-from chainrule.tables import html_table, text_table
 from chainrule.training.optimizers import Optimizer
 
 if TYPE_CHECKING:

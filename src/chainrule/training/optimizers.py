@@ -17,9 +17,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ArgumentError, describe
-from chainrule.keywords import teach
-from chainrule.scalars import check_flag, check_number
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_flag, check_number
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 
 Array = NDArray[Any]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.scalars import check_number
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.data.split import stratified_choice
-from chainrule.errors import ArgumentError, DataError, describe
 from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.scalars import check_number
+from chainrule.networks.network import Network
 from chainrule.training.class_weights import class_weights
 
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from chainrule.errors import ArgumentError, MissingExtraError, describe
+from chainrule.base.errors import ArgumentError, MissingExtraError, describe
 from chainrule.training.history import Row, format_cell
 
 Clock = Callable[[], float]

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ArgumentError
-from chainrule.keywords import teach
-from chainrule.scalars import check_count, check_number
+from chainrule.base.errors import ArgumentError
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_count, check_number
 
 Rates = NDArray[np.float64]
 

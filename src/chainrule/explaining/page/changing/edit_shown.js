@@ -6,8 +6,8 @@
 ((page) => {
   const { edit, number, words } = page;
   const at = chainrule.arrays;
-  const LEVELS = 24; // on each side of 0, as in scale.py
-  const TINTS = 5; // as in html_figures.py
+  const LEVELS = 24; // on each side of 0, as in explaining/render/scale.py
+  const TINTS = 5; // as in explaining/render/html/figures.py
   const before = new WeakMap(); // the text of an element as the report was written
   let touched = false; // whether anything is changed
   const listed = (text) => (text ? text.split(",").map(Number) : []);
@@ -152,7 +152,7 @@
     frame(figure, quantity);
   }
 
-  const [BAR, NUMBER] = [96, 62]; // svg.py: the width of a group's bars, and of the numbers behind them
+  const [BAR, NUMBER] = [96, 62]; // explaining/render/svg/maps.py: the width of a group's bars, and of the numbers behind them
 
   function bars({ figure, picture }, tensor, same) {
     const rects = [...figure.querySelectorAll("rect.bar")];

@@ -1,4 +1,4 @@
-// The document of a page, as html_document.py writes it: formulas that layers have in common are there once.
+// The document of a page, as explaining/render/html/document.py writes it: formulas that layers have in common are there once.
 "use strict";
 ((chainrule) => {
   /** The document of its text; every layer has its formulas again. */

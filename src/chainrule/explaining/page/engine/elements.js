@@ -1,6 +1,6 @@
-// One entry of a formula as sums and products of entries of its symbols: formulas/elements.py in JavaScript.
+// One entry of a formula as sums and products of entries of its symbols: formulas/elements/reader.py in JavaScript.
 //
-// element(nodes, root, index, bindings) is {kind, value, of?, symbol?, name?, index?}, the JSON of worked.py
+// element(nodes, root, index, bindings) is {kind, value, of?, symbol?, name?, index?}, the JSON of explaining/blocks/worked.py
 // for an Element: kind "entry" of a symbol (or of a named intermediate), "number", "sum", "product", "negative",
 // "call".  Every primitive has one rule that says which entries of its operands an entry of its
 // result is made of; an entry of what has none is one number.

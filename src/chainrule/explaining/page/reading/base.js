@@ -55,7 +55,7 @@
   const words = (en, zh) =>
     lettered(en === zh ? en : languages.map((lang) => ({ en, zh })[lang]).join(" / "));
 
-  // -- numbers: numbers.py in JavaScript -------------------------------------------------------------------
+  // -- numbers: base/numbers.py in JavaScript -------------------------------------------------------------------
   const [DIGITS, MOST_DECIMALS, MORE_DECIMALS] = [4, 12, 6];
   const typographic = (text) => text.replaceAll("-", "−");
   const digitsOf = (text) => BigInt(text.replace(".", ""));

@@ -1,4 +1,4 @@
-// What a line comes to when it is computed with the numbers it shows: as_shown.py in JavaScript.
+// What a line comes to when it is computed with the numbers it shows: explaining/blocks/as_shown.py in JavaScript.
 //
 //   page.line(element, main, total)   {digits, given, gives}: how many digits its numbers need, and the signs before
 //                                     the numbers and before the result

@@ -1,0 +1,326 @@
+"""What the layers of PyTorch, Keras and Flax take, and what stands for it here."""
+
+from __future__ import annotations
+
+from chainrule.base.foreign.sequences import ATTENTION, SEQUENCES
+from chainrule.base.foreign.values import (
+    ACTIVATION,
+    CONSTRAINT,
+    NO_BIAS_CONSTRAINT,
+    NO_BIAS_PENALTY,
+    PENALTY,
+    initializer,
+)
+from chainrule.base.foreign.words import Advice, besides, by_name, by_value
+
+_LAST_CHANNELS = "images are (N, H, W, C), with the channels last"
+_EVERYWHERE = by_name(
+    {
+        "input_shape=784 in Network": ("input_shape", "batch_input_shape", "batch_shape"),
+        by_value(
+            "no dtype but float32 and float64, which Network(dtype='float64') sets for all layers",
+            {
+                "nothing: float32 is Network's, unless it is given another": ("float32", None),
+                "dtype='float64' in Network": ("float64", "double"),
+            },
+        ): ("dtype", "param_dtype"),
+        besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
+        besides("no layer that is held fixed: every parameter is learned", True): ("trainable",),
+        besides("no penalty on outputs", None): ("activity_regularizer",),
+        by_value(
+            f"no other order: {_LAST_CHANNELS}, as numpy.moveaxis(X, 1, -1) makes them",
+            {f"nothing: {_LAST_CHANNELS}": ("channels_last", "NHWC", "NWC", None)},
+        ): ("data_format",),
+    }
+)
+_KERNEL = by_name(
+    {
+        ACTIVATION: ("activation",),
+        "bias=False or True": ("use_bias",),
+        initializer("initializer='he'"): (
+            *("kernel_initializer", "weight_initializer", "weight_init", "kernel_init", "init"),
+            "depthwise_initializer",
+        ),
+        "bias_initializer='zeros'": ("bias_init",),
+        PENALTY: (*("kernel_regularizer", "weight_regularizer", "depthwise_regularizer", "weight_decay"),),
+        NO_BIAS_PENALTY: ("bias_regularizer",),
+        CONSTRAINT: ("kernel_constraint", "depthwise_constraint"),
+        NO_BIAS_CONSTRAINT: ("bias_constraint",),
+        "only what the layer puts out: it finds out its inputs": (
+            *("in_features", "in_channels", "input_dim", "input_size", "n_in", "n_inputs"),
+        ),
+        besides("no low-rank form", None): ("lora_rank", "lora_alpha"),
+        "network.set_parameters(values), by their names": ("weights",),
+    }
+)
+_DENSE = by_name(
+    {"units=10": ("out_features", "features", "n_units", "output_dim", "output_size", "n_out", "num_outputs")}
+)
+_WINDOW = by_name(
+    {
+        "stride=2": ("strides", "subsample", "window_strides"),
+        "padding='same' or 'valid'": ("pad", "border_mode"),
+    }
+)
+_OTHER_LAYER = "ConvTranspose2D(filters, 3), or ConvTranspose1D, layers of their own"
+_CONVOLUTION = {
+    **_WINDOW,
+    **by_name(
+        {
+            "filters=8": ("out_channels", "features", "num_filters", "n_filters", "kernels", "units"),
+            "kernel_size=3": ("kernel", "kernel_shape", "filter_size", "window"),
+            "dilation=2": ("dilation_rate", "kernel_dilation", "rate"),
+            "groups=2": ("feature_group_count",),
+            by_value(
+                "no padding but zeros: pad X itself, numpy.pad(X, ..., mode='reflect'), "
+                "before padding='valid'",
+                {"nothing: padding is zeros": ("zeros", "constant")},
+            ): ("padding_mode", "pad_mode"),
+            besides(_OTHER_LAYER, False): ("transposed",),
+            besides(_OTHER_LAYER, 1, (1,), (1, 1)): ("input_dilation",),
+        }
+    ),
+}
+_NOT_TRANSPOSED = by_name({"DepthwiseConv2D(3, multiplier=2), a layer of its own": ("depth_multiplier",)})
+_TRANSPOSED = by_name(
+    {
+        "stride=2, output_padding=1": ("out_padding",),
+        by_value(
+            "nothing: it is the transposed one",
+            {"Conv2D(filters, 3), or Conv1D, layers of their own": (False,)},
+        ): ("transposed",),
+        "stride=2: the input is spread by it": ("input_dilation",),
+    }
+)
+_DEPTHWISE = by_name(
+    {
+        "multiplier=2": ("depth_multiplier", "channel_multiplier"),
+        "multiplier=2, filters per channel": ("filters", "out_channels", "features", "units", "num_filters"),
+        "multiplier=2, filters of a channel": ("n_filters", "kernels"),
+        "nothing: every channel has filters of its own": ("groups", "feature_group_count"),
+    }
+)
+_POOL = {
+    **_WINDOW,
+    **by_name(
+        {
+            "window=2": ("pool_size", "kernel_size", "size", "window_shape", "kernel"),
+            besides("no ceil mode: a window that would reach over the edge is left out", False): (
+                "ceil_mode",
+            ),
+            besides("no dilation of a window", 1, (1,), (1, 1)): ("dilation", "dilation_rate"),
+            besides("no index beside the values", False): ("return_indices",),
+        }
+    ),
+}
+_NOT_AVERAGE = by_name({"no count: padding is never a value of a window": ("count_include_pad",)})
+_AVERAGE = by_name(
+    {
+        by_value(
+            "count_padding=True where padding counts as zeros, and nothing where it does not",
+            {
+                "count_padding=True": (True,),
+                "count_padding=False, as it is without it": (False,),
+            },
+        ): ("count_include_pad",),
+        besides("no divisor but the number of values", None): ("divisor_override",),
+    }
+)
+_L2 = by_name(
+    {
+        by_value(
+            "no exponent but 2: MaxPool and AveragePool are layers of their own",
+            {"nothing: the exponent is 2": (2,)},
+        ): ("norm_type", "p", "ord"),
+        "no count: padding is zeros": ("count_include_pad",),
+    }
+)
+_GLOBAL = by_name(
+    {
+        by_value(
+            "no output size but 1: one value per channel",
+            {"nothing: one value per channel, as output_size=1": (1, (1,), (1, 1))},
+        ): ("output_size",),
+        besides("no axis of length 1 that is kept: the output is (N, channels)", False): ("keepdims",),
+        besides("no index beside the values", False): ("return_indices",),
+    }
+)
+_NORM = by_name(
+    {
+        "epsilon=1e-5": ("eps", "variance_epsilon"),
+        besides("no form without them: γ and β are always there", True): (
+            *("affine", "elementwise_affine", "center", "scale"),
+        ),
+        besides("no form without β", True): ("bias", "use_bias"),
+        besides("no form without γ", True): ("use_scale",),
+        besides("no start but γ = 1 and β = 0", "zeros"): ("beta_initializer", "bias_init"),
+        besides("no start but γ = 1 and β = 0", "ones"): ("gamma_initializer", "scale_init"),
+        besides("no penalty on γ and β", None): ("beta_regularizer", "gamma_regularizer"),
+        besides("no constraint on γ and β", None): ("beta_constraint", "gamma_constraint"),
+        by_value(
+            "no other axis: it normalises the last axis",
+            {"nothing: that is the last axis": (-1, (-1,))},
+        ): ("axis", "dim", "reduction_axes", "feature_axes"),
+        "nothing: it finds out its channels": ("num_features", "num_channels", "channels"),
+    }
+)
+_BATCH = by_name(
+    {
+        besides("no form without running numbers: a prediction takes them, training the batch", True): (
+            *("track_running_stats",),
+        ),
+        "no choice: a prediction takes the running numbers, training the batch": ("use_running_average",),
+        besides("no start of the running numbers but 0 and 1", "zeros"): ("moving_mean_initializer",),
+        besides("no start of the running numbers but 0 and 1", "ones"): ("moving_variance_initializer",),
+        "nothing: there is one process": ("synchronized", "axis_name"),
+        besides("no Batch Renormalization", False, None): ("renorm", "renorm_clipping", "renorm_momentum"),
+        besides("no part of a batch: training normalises by the whole of it", None): ("virtual_batch_size",),
+        # Channels are on the last axis, as all of Keras's default layers have them.
+        by_value(
+            "no other axis: every channel of the last axis is normalised by itself, over the other axes",
+            {"nothing: its channels are the last axis": (-1, (-1,))},
+        ): ("axis", "dim", "feature_axes"),
+    }
+)
+_LAST = by_name(
+    {
+        "no normalised shape of several axes: it takes the last axis alone, as normalized_shape=its size": (
+            "normalized_shape",
+        ),
+        besides("no running mean: every sample is normalised by itself", False, None): (
+            *("momentum", "track_running_stats"),
+        ),
+    }
+)
+_RMS = by_name(
+    {
+        besides("no form without γ, which starts at 1", True): ("affine", "elementwise_affine", "scale"),
+        by_value("nothing: there is no β", {"no β: LayerNorm() has one": (True,)}): (
+            *("bias", "use_bias", "center"),
+        ),
+    }
+)
+_LAYER_NORM = {**_LAST, "rms_scaling": besides("RMSNorm(), a layer of its own", False)}
+_GROUPS = by_name(
+    {
+        "groups=8": ("num_groups", "n_groups"),
+        "groups=8, the number of groups: channels / group_size": ("group_size",),
+        besides("no running mean: every sample is normalised by itself", False, None): (
+            *("momentum", "track_running_stats"),
+        ),
+    }
+)
+_INPLACE: dict[str, Advice] = {"inplace": "nothing: what goes in is kept"}
+_RELU = by_name(
+    {
+        besides("LeakyReLU(0.01), a layer of its own", 0): ("negative_slope", "alpha", "slope"),
+        besides("no largest value", None): ("max_value",),
+        besides("no threshold but 0", 0): ("threshold",),
+    }
+)
+_AXIS = dict.fromkeys(
+    ("dim", "axis"),
+    by_value(
+        "no other axis: it is along the last one, and axis 1 is that one for (N, classes) only",
+        {"nothing: it is along the last axis": (-1,)},
+    ),
+)
+_LIMITS = {
+    **dict.fromkeys(("min_val", "min_value"), besides("no limit but -1 and 1", -1)),
+    **dict.fromkeys(("max_val", "max_value"), besides("no limit but -1 and 1", 1)),
+}
+_SOFTPLUS = by_name(
+    {besides("no β but 1", 1): ("beta",), "nothing: it is exact for every input": ("threshold",)}
+)
+_GELU = {
+    "approximate": by_value(
+        "no tanh approximation: GELU() is z Φ(z) with the exact Φ, at most 4.8e-4 from that",
+        {"nothing: GELU() is z Φ(z) with the exact Φ": ("none", False)},
+    )
+}
+_DROPOUT = by_name(
+    {
+        "rate=0.5, the share that is dropped": ("p", "prob", "probability", "drop_rate", "dropout"),
+        "rate=0.5, the share that is dropped: 1 - keep_prob": ("keep_prob",),
+        besides("no shape of what is dropped together: every entry is drawn by itself", None, ()): (
+            *("noise_shape", "broadcast_dims"),
+        ),
+        "nothing: fit drops, predict does not": ("deterministic", "training"),
+    }
+)
+_PRELU = by_name(
+    {
+        by_value(
+            "nothing: it finds out its channels, and there is one α per channel",
+            {"no α that channels share: there is one α per channel": (1,)},
+        ): ("num_parameters",),
+        by_value(
+            "no choice: there is one α per channel, which all positions share",
+            {"nothing: for images there is one α per channel, which all positions share": ((1, 2),)},
+        ): ("shared_axes",),
+        "initial=0.25": ("init", "negative_slope_init", "alpha", "slope"),
+        by_value("initial=0.25", {"initial=0.0": ("zeros", "zero"), "initial=1.0": ("ones", "one")}): (
+            "alpha_initializer",
+        ),
+        besides("no penalty on α", None): ("alpha_regularizer", "weight_decay"),
+        besides("no constraint on α", None): ("alpha_constraint",),
+    }
+)
+_WHOLE = "all of a sample's numbers become one vector"
+_FLATTEN = {
+    "start_dim": by_value(f"no choice of axes: {_WHOLE}", {f"nothing: {_WHOLE}": (1,)}),
+    "end_dim": by_value(f"no choice of axes: {_WHOLE}", {f"nothing: {_WHOLE}": (-1,)}),
+}
+# By class; what several share stands above. The nearest class of a subclass counts.
+_OWN: dict[str, dict[str, Advice]] = {
+    "Dense": {**_KERNEL, **_DENSE},
+    **{f"Conv{n}D": {**_KERNEL, **_CONVOLUTION, **_NOT_TRANSPOSED} for n in (1, 2)},
+    **{f"ConvTranspose{n}D": {**_KERNEL, **_CONVOLUTION, **_TRANSPOSED} for n in (1, 2)},
+    "DepthwiseConv2D": {**_KERNEL, **_CONVOLUTION, **_DEPTHWISE},
+    **{f"MaxPool{n}D": {**_POOL, **_NOT_AVERAGE} for n in (1, 2)},
+    **{f"AveragePool{n}D": {**_POOL, **_AVERAGE} for n in (1, 2)},
+    **{f"L2Pool{n}D": {**_POOL, **_L2} for n in (1, 2)},
+    **{f"Global{kind}Pool": {**_INPLACE, **_GLOBAL} for kind in ("Average", "Max")},
+    **SEQUENCES,
+    "MultiHeadAttention": {**_KERNEL, **ATTENTION},
+    "BatchNorm": {**_NORM, **_BATCH},
+    "LayerNorm": {**_NORM, **_LAYER_NORM},
+    "GroupNorm": {**_NORM, **_GROUPS},
+    "RMSNorm": {**_NORM, **_LAST, **_RMS},
+    "Dropout": {**_INPLACE, **_DROPOUT},
+    "Flatten": {**_INPLACE, **_FLATTEN},
+    "ReLU": {**_INPLACE, **_RELU},
+    "LeakyReLU": {**_INPLACE, **by_name({"slope=0.01": ("negative_slope", "alpha", "leak")})},
+    "PReLU": {**_INPLACE, **_PRELU},
+    "ELU": {**_INPLACE, **by_name({"alpha=1.0": ("slope", "negative_slope")})},
+    "GELU": {**_INPLACE, **_GELU},
+    "Softmax": {**_INPLACE, **_AXIS},
+    "Softplus": {**_INPLACE, **_SOFTPLUS},
+    "HardTanh": {**_INPLACE, **_LIMITS},
+    "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
+    **dict.fromkeys(("SiLU", "Mish", "Sigmoid", "Tanh", "Identity", "HardSigmoid", "HardSwish"), _INPLACE),
+}
+_OWN |= {
+    "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),
+    "Residual": by_name(
+        {
+            "layers=[Dense(8), ReLU(), Dense(8)]": (
+                *("modules", "module", "block", "blocks", "branch", "body", "fn"),
+            ),
+            "shortcut=[Dense(8)], layers for the other way": ("downsample", "skip", "projection", "identity"),
+            besides("no activation of its own: ReLU() behind it", None): ("activation",),
+        }
+    ),
+    "Parallel": by_name(
+        {
+            "chains=[[Dense(8), ReLU()], [Dense(8)]]": ("branches", "layers", "modules", "blocks", "paths"),
+            "join='concat', or 'sum'": ("merge_mode", "mode", "merge", "reduction", "how", "aggregate"),
+            by_value(
+                "no other axis: join='concat' is along the last one",
+                {"nothing: join='concat' is along the last axis": (-1,)},
+            ): ("axis", "dim"),
+        }
+    ),
+}
+LAYERS = {name: {**_EVERYWHERE, **words} for name, words in _OWN.items()}
+LAYERS["Layer"] = _EVERYWHERE  # a layer of one's own

@@ -1,0 +1,87 @@
+"""What the losses of PyTorch and Keras take, and what stands for it here."""
+
+from __future__ import annotations
+
+from chainrule.base.foreign.words import Advice, besides, by_name, by_value
+
+_NO_SUM = "no sum over samples: they are always averaged"
+_NO_SINGLE = "no loss of single samples: network.loss(X, y) is their mean"
+_MEAN = ("mean", "sum_over_batch_size", "mean_with_sample_weight")
+
+
+def _reduced(otherwise: str, mean: str) -> dict[str, Advice]:
+    """`mean`: what stands for PyTorch's "mean", which is over samples and outputs."""
+    sums = {_NO_SUM: ("sum",), _NO_SINGLE: ("none", None)}
+    return {
+        "reduction": by_value(otherwise, {mean: _MEAN, **sums}),
+        "size_average": by_value(otherwise, {mean: (True, None), _NO_SUM: (False,)}),
+        "reduce": by_value(otherwise, {mean: (True, None), _NO_SINGLE: (False,)}),
+    }
+
+
+_OVER_OUTPUTS = "mean_outputs=True to divide by the number of outputs; samples are always averaged"
+_REDUCED = _reduced(_OVER_OUTPUTS, _OVER_OUTPUTS)
+_OUTPUTS_ADDED = "no other reduction: outputs are summed, samples averaged"
+_SUMMED = _reduced(_OUTPUTS_ADDED, _OUTPUTS_ADDED)
+_OF_CLASSES = _reduced(_OUTPUTS_ADDED, "nothing: samples are averaged; the steps of a sequence are summed")
+SCALED = "which scales them to mean 1 over the training set"
+_CLASS_WEIGHT = besides(
+    f"class_weight={{0: 1.0, 1: 5.0}} in fit, {SCALED}; PyTorch divides by their sum in a batch", None
+)
+# Of a loss over outputs that are labels each.
+_LABEL_WEIGHT = besides(
+    "class_weight={0: 1.0, 1: 5.0} in fit where the network has one output, "
+    f"{SCALED}: it has none for every one of several outputs",
+    None,
+)
+_CLASSES = by_name(
+    {
+        _CLASS_WEIGHT: ("weight", "pos_weight", "class_weight", "class_weights"),
+        besides("no label that does not count: give such samples sample_weight=0 in fit", None): (
+            *("ignore_index", "ignore_class"),
+        ),
+        "nothing: end the network in its Softmax or Sigmoid, and the loss is computed from z": (
+            "from_logits",
+        ),
+        "label_smoothing=0.1": ("smoothing",),
+        by_value(
+            "no other axis: classes are along the last one",
+            {"nothing: classes are along the last axis": (-1,)},
+        ): ("axis", "dim"),
+    }
+)
+_LABELS = dict.fromkeys(("weight", "pos_weight", "class_weight", "class_weights"), _LABEL_WEIGHT)
+_MARGIN = by_name(
+    {
+        by_value("no other margin: the margin is 1", {"nothing: the margin is 1": (1,)}): ("margin",),
+        by_value(
+            "no exponent but 1 and 2, which is squared=True",
+            {"squared=True": (2,), "squared=False, as it is without it": (1,)},
+        ): ("p",),
+    }
+)
+
+LOSSES: dict[str, dict[str, Advice]] = {
+    "BinaryCrossEntropy": {**_CLASSES, **_LABELS, **_SUMMED},
+    "CrossEntropy": {**_CLASSES, **_OF_CLASSES},
+    "SquaredError": {**_REDUCED, "squared": "no root of it: SquaredError is ½ e²"},
+    "MeanAbsoluteError": _REDUCED,
+    "Huber": {
+        **_REDUCED,
+        "beta": "delta=1.0; PyTorch's SmoothL1Loss(beta) is Huber(delta=beta) divided by beta",
+    },
+    "Poisson": {
+        **_SUMMED,
+        **by_name(
+            {
+                by_value("log_input=True", {"log_input=False, as it is without it": (False,)}): (
+                    *("from_logits",),
+                ),
+                besides("no log y!, which holds no a", False): ("full",),
+                "no ε: 0 log 0 is 0": ("eps",),
+            }
+        ),
+    },
+    "Hinge": {**_SUMMED, **_MARGIN, "weight": _LABEL_WEIGHT},
+    "CategoricalHinge": {**_OF_CLASSES, **_MARGIN, "weight": _CLASS_WEIGHT},
+}

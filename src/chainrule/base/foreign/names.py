@@ -1,0 +1,119 @@
+"""What PyTorch, Keras and scikit-learn call it, and what it is called here, or that there is none."""
+
+from __future__ import annotations
+
+from chainrule.base.foreign.words import by_name
+
+_SUMS = "which sums over the outputs where theirs averages"
+
+_DRAWN = "numpy.random.default_rng(0)"
+
+NAMES = by_name(
+    {
+        # layers
+        "chainrule.Dense(units)": ("Linear", "LazyLinear"),
+        "chainrule.SiLU()": ("Swish",),
+        "chainrule.RNN(units)": ("SimpleRNN",),
+        "chainrule.RNN(units), which goes through the whole sequence": ("RNNCell", "SimpleRNNCell"),
+        "chainrule.LSTM(units), which goes through the whole sequence": ("LSTMCell",),
+        "chainrule.GRU(units), which goes through the whole sequence": ("GRUCell",),
+        "chainrule.Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat')": ("Bidirectional",),
+        "chainrule.BatchNorm()": ("BatchNorm1d", "BatchNorm2d", "BatchNormalization"),
+        "chainrule.LayerNorm()": ("LayerNormalization",),
+        "chainrule.RMSNorm()": ("RMSNormalization",),
+        "chainrule.GroupNorm(groups)": ("GroupNormalization",),
+        "chainrule.GroupNorm(channels), as many groups as channels, which has γ and β as with affine=True": (
+            *("InstanceNorm1d", "InstanceNorm2d"),
+        ),
+        "chainrule.MaxPool2D(2)": ("MaxPooling2D",),
+        "chainrule.MaxPool1D(2)": ("MaxPooling1D",),
+        "chainrule.AveragePool2D(2)": ("AveragePooling2D",),
+        "chainrule.AveragePool1D(2)": ("AveragePooling1D",),
+        "chainrule.AveragePool2D(2), with count_padding=True where it pads and count_include_pad is True": (
+            *("AvgPool2d",),
+        ),
+        "chainrule.AveragePool1D(2), with count_padding=True where it pads and count_include_pad is True": (
+            *("AvgPool1d",),
+        ),
+        "chainrule.L2Pool2D(2), for norm_type 2": ("LPPool2d",),
+        "chainrule.L2Pool1D(2), for norm_type 2": ("LPPool1d",),
+        "chainrule.GlobalAveragePool()": ("GlobalAveragePooling1D", "GlobalAveragePooling2D"),
+        "chainrule.GlobalAveragePool(), for the output size 1": ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"),
+        "chainrule.GlobalMaxPool()": ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),
+        "chainrule.GlobalMaxPool(), for the output size 1": ("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"),
+        "padding=1 in the convolution that follows": (
+            *("ZeroPadding1D", "ZeroPadding2D", "ZeroPad1d", "ZeroPad2d"),
+        ),
+        "chainrule.ConvTranspose2D(filters, 3)": ("Conv2DTranspose",),
+        "chainrule.ConvTranspose1D(filters, 3)": ("Conv1DTranspose",),
+        "chainrule.DepthwiseConv2D(3), and chainrule.Conv2D(filters, 1) behind it": ("SeparableConv2D",),
+        "Network([...], input_shape=(28, 28, 1)), without a layer for the input": ("Input", "InputLayer"),
+        "chainrule.Residual([...]), or chainrule.Parallel([...])": ("Add",),
+        "chainrule.Parallel([...], join='concat')": ("Concatenate",),
+        "no dropout of whole channels: chainrule.Dropout(0.5) draws every entry by itself": (
+            *("Dropout1d", "Dropout2d", "SpatialDropout1D", "SpatialDropout2D"),
+        ),
+        "no dropout for SELU: chainrule.Dropout(0.5) puts zeros": ("AlphaDropout",),
+        "chainrule.MultiHeadAttention(heads)": ("MultiheadAttention",),
+        "no attention without weights: chainrule.MultiHeadAttention(heads) has W of q, k, v and the output": (
+            *("Attention", "scaled_dot_product_attention"),
+        ),
+        # losses
+        "chainrule.SquaredError(mean_outputs=True), which is ½ e² where theirs is e²": (
+            *("MSE", "MSELoss", "MeanSquaredError"),
+        ),
+        "chainrule.MeanAbsoluteError(mean_outputs=True)": ("MAE", "L1Loss", "AbsoluteError"),
+        "chainrule.Huber(mean_outputs=True)": ("HuberLoss",),
+        "chainrule.Huber(mean_outputs=True), for beta 1": ("SmoothL1Loss",),
+        "chainrule.CrossEntropy(), behind chainrule.Softmax()": (
+            *("CrossEntropyLoss", "CategoricalCrossentropy", "SparseCategoricalCrossentropy", "NLLLoss"),
+        ),
+        f"chainrule.BinaryCrossEntropy(), behind chainrule.Sigmoid(), {_SUMS}": (
+            *("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy"),
+        ),
+        f"chainrule.Poisson(log_input=True), {_SUMS}": ("PoissonNLLLoss",),
+        f"chainrule.Hinge(squared=True), {_SUMS}": ("SquaredHinge",),
+        "no sum over all classes that are too near: chainrule.CategoricalHinge() takes the nearest": (
+            *("MultiMarginLoss",),
+        ),
+        # penalties, optimizers, schedules, callbacks
+        "chainrule.ElasticNet(1e-5, 1e-4), whose l2 is twice Keras's": ("L1L2",),
+        "chainrule.StepDecay(0.1)": ("StepLR",),
+        "chainrule.CosineDecay(0.1)": ("CosineAnnealingLR",),
+        "chainrule.ExponentialDecay(0.1)": ("ExponentialLR",),
+        "chainrule.Checkpoint('net.npz')": ("ModelCheckpoint",),
+        # initializers
+        "chainrule.Glorot()": ("GlorotUniform", "XavierUniform", "Xavier"),
+        "chainrule.He(), which is normal": ("HeNormal", "KaimingNormal", "Kaiming"),
+        "chainrule.ScaledNormal(), which is normal": ("LecunNormal",),
+        "chainrule.Normal(0.05)": ("RandomNormal",),
+        "chainrule.Uniform(0.05)": ("RandomUniform",),
+        "chainrule.Orthogonal()": ("OrthogonalInitializer",),
+        # Functions elsewhere, whose names differ from a class here in case only.
+        "numpy.zeros(shape) for an array; chainrule.Zeros() is an initializer": ("zeros",),
+        "numpy.ones(shape) for an array; chainrule.Ones() is an initializer": ("ones",),
+        "numpy.full(shape, value) for an array; chainrule.Constant(value) is an initializer": ("constant",),
+        f"{_DRAWN}.normal(size=...) for an array; chainrule.Normal(0.05) is an initializer": ("normal",),
+        f"{_DRAWN}.uniform(size=...) for an array; chainrule.Uniform(0.05) is an initializer": ("uniform",),
+        f"{_DRAWN}.poisson(size=...) for an array; chainrule.Poisson() is a loss": ("poisson",),
+        # networks
+        "chainrule.Network([...], input_shape=784)": ("Model", "Module", "MLPClassifier", "MLPRegressor"),
+    }
+)
+
+# Of a network.
+METHODS = by_name(
+    {
+        "chainrule.fit(network, X, y)": ("fit", "train", "train_on_batch", "partial_fit"),
+        "chainrule.fit(network, X, y, loss=..., optimizer=...)": ("compile",),
+        "network.predict(X)": ("predict_proba", "forward", "predict_on_batch", "eval"),
+        "network.classify(X)": ("predict_classes",),
+        "network.loss(X, y) or network.accuracy(X, y)": ("evaluate",),
+        "network.accuracy(X, y)": ("score",),
+        "network.backpropagate(X, y)": ("backward",),
+        "network.parameters": ("state_dict", "weights", "get_weights", "coefs_", "named_parameters"),
+        "network.set_parameters(values)": ("load_state_dict", "set_weights"),
+        "network.count_parameters()": ("count_params", "num_parameters"),
+        "Network([..., Dense(10)], input_shape=784), with all layers at once": ("add", "append"),
+    }
+)

@@ -1,0 +1,159 @@
+"""What layers over the steps of a sequence take in PyTorch, Keras and Flax, and what stands for it here."""
+
+from __future__ import annotations
+
+from chainrule.base.foreign.values import (
+    CONSTRAINT,
+    NO_BIAS_CONSTRAINT,
+    NO_BIAS_PENALTY,
+    PENALTY,
+    initializer,
+    steps_order,
+)
+from chainrule.base.foreign.words import Advice, besides, by_name, by_value
+
+_RECURRENT = by_name(
+    {
+        "units=10": ("hidden_size", "features", "out_features", "output_dim", "num_units", "n_units"),
+        "only what the layer puts out: it finds out its inputs": (
+            *("input_size", "input_dim", "in_features", "input_length"),
+        ),
+        by_value(
+            "outputs='all' (every step) or 'last'",
+            {"outputs='all', every step": (True,), "outputs='last', as it is without it": (False,)},
+        ): ("return_sequences",),
+        besides("no last state beside the outputs: outputs='last' is h after the last step", False): (
+            "return_state",
+        ),
+        besides("no state from outside: every sequence starts at zeros", None): (
+            *("initial_state", "initial_carry", "h0", "hx", "h_0", "c0"),
+        ),
+        besides("no state that is kept: every sequence starts at zeros", False): ("stateful",),
+        besides("reverse=True; outputs='all' stay in the order of the sequence", False): ("go_backwards",),
+        besides(
+            "Parallel([LSTM(8), LSTM(8, reverse=True)], join='concat'), with the layer you want", False
+        ): ("bidirectional",),
+        besides("several layers one behind the other, each but the last with outputs='all'", 1): (
+            *("num_layers",),
+        ),
+        besides("no dropout within: Dropout(0.2) is a layer of its own", 0, None): ("dropout",),
+        besides("no dropout of states", 0, None): ("recurrent_dropout",),
+        besides("no projection of the state", 0, None): ("proj_size",),
+        besides("no form without a bias", True): ("use_bias", "bias"),
+        "no initializer of the bias": ("bias_initializer", "bias_init"),
+        besides("no gate but the sigmoid", "sigmoid"): ("recurrent_activation", "gate_fn"),
+        initializer("initializer='glorot'"): ("kernel_initializer", "kernel_init", "weight_init", "init"),
+        "recurrent_initializer='orthogonal'": ("recurrent_kernel_init",),
+        PENALTY: ("kernel_regularizer", "recurrent_regularizer", "weight_decay"),
+        NO_BIAS_PENALTY: ("bias_regularizer",),
+        CONSTRAINT: ("kernel_constraint", "recurrent_constraint"),
+        NO_BIAS_CONSTRAINT: ("bias_constraint",),
+        besides("Masking(), in front of this layer", None, False): (
+            *("mask", "mask_zero", "seq_lengths", "lengths"),
+        ),
+        steps_order(False): ("batch_first",),
+        steps_order(True): ("time_major",),
+        "nothing: how it is computed does not change what": ("unroll", "implementation", "use_cudnn"),
+    }
+)
+_RNN = by_name({"activation='relu', 'tanh', 'sigmoid' or 'identity'": ("nonlinearity", "activation_fn")})
+_GATED = by_name({besides("no activation but tanh", "tanh"): ("activation", "nonlinearity", "activation_fn")})
+_GRU = by_name(
+    {
+        by_value(
+            "nothing: the reset stands behind U, as reset_after=True",
+            {"no reset in front of U: it stands behind it, as reset_after=True": (False,)},
+        ): ("reset_after",),
+        "no initializer of the bias": ("unit_forget_bias",),
+    }
+)
+_LSTM = by_name(
+    {
+        by_value(
+            "no initializer of the bias: that of the forget gate starts at 1",
+            {"nothing: the bias of the forget gate starts at 1": (True,)},
+        ): ("unit_forget_bias",),
+    }
+)
+_OF_ATTENTION = by_name(
+    {
+        "heads=4": ("num_heads", "n_heads", "nhead", "n_head"),
+        "nothing: it finds out the features": ("embed_dim", "d_model", "qkv_features", "features", "units"),
+        besides("no size of a head but features / heads", None): ("key_dim", "head_dim", "value_dim"),
+        besides("no key or value from elsewhere: it is self-attention", None): (
+            *("kdim", "vdim", "key", "value"),
+        ),
+        besides("no other number of outputs than of inputs", None): ("output_shape", "out_features"),
+        by_value("causal=True", {"causal=False, as it is without it": (False,)}): (
+            *("is_causal", "use_causal_mask"),
+        ),
+        "no mask of pairs: causal=True hides later steps, Masking() in front hides padding": (
+            *("attn_mask", "attention_mask", "mask"),
+        ),
+        "Embedding(..., padding=0) or Masking(), in front of this layer": ("key_padding_mask",),
+        besides("no dropout of the weights A", 0): ("dropout", "dropout_rate"),
+        besides("no second output: network.formulas() shows what A is", False): (
+            *("need_weights", "average_attn_weights", "return_attention_scores"),
+        ),
+        besides("no key that is not of the sequence", False): ("add_bias_kv", "add_zero_attn"),
+        besides("no other axis than the steps", None, 1, (1,)): ("attention_axes",),
+        steps_order(False): ("batch_first",),
+        "nothing: how it is computed does not change what": ("flash_attention",),
+    }
+)
+_NO_BIAS_START = by_name(
+    {
+        by_value("no initializer of the biases", {"nothing: biases start at 0": ("zeros", 0)}): (
+            *("bias_initializer", "bias_init"),
+        )
+    }
+)
+_EMBEDDING = by_name(
+    {
+        "vocabulary=1000": (
+            *("num_embeddings", "input_dim", "vocab_size", "vocab", "n_vocab", "vocabulary_size"),
+        ),
+        "features=64": ("embedding_dim", "output_dim", "dim", "d_model", "units", "size", "embed_dim"),
+        besides("padding=0, the id that is padding; its row stays zeros", None): (
+            *("padding_idx", "pad", "pad_id"),
+        ),
+        besides("padding=0: the id 0 is passed over, and its row is zeros", False): ("mask_zero",),
+        initializer("initializer='normal'"): (
+            *("embeddings_initializer", "embedding_init", "weight_init", "init"),
+        ),
+        PENALTY: ("embeddings_regularizer", "weight_decay"),
+        besides("constraint=MaxNorm(3.0) in fit, which holds for all weights, after every step", None): (
+            *("max_norm", "embeddings_constraint"),
+        ),
+        besides("no norm but the Euclidean one", 2): ("norm_type",),
+        besides("no scaling of gradients by how often an id occurs", False): ("scale_grad_by_freq",),
+        besides("no sparse gradient", False): ("sparse",),
+        "network.set_parameters({'embedding1.E': table})": ("_weight", "weights"),
+        besides("no layer that is held fixed: every parameter is learned", False): ("_freeze", "freeze"),
+        "nothing: the length is that of input_shape in Network": ("input_length",),
+    }
+)
+
+_POSITIONS = by_name(
+    {
+        "nothing: it finds out the steps and the features": (
+            *("sequence_length", "max_len", "length", "num_embeddings", "embedding_dim", "d_model"),
+        ),
+        besides("no wavelength but 10000", 10000): ("max_wavelength", "base"),
+    }
+)
+_MASKING = by_name({"value=0.0": ("mask_value", "padding", "padding_value", "pad_value", "ignore_value")})
+
+ATTENTION = {**_OF_ATTENTION, **_NO_BIAS_START}
+SEQUENCES: dict[str, dict[str, Advice]] = {
+    "RNN": {**_RECURRENT, **_RNN, "unit_forget_bias": "no forget gate"},
+    "LSTM": {**_RECURRENT, **_GATED, **_LSTM},
+    "GRU": {**_RECURRENT, **_GATED, **_GRU},
+    "Embedding": _EMBEDDING,
+    "LearnedPositions": {
+        **_POSITIONS,
+        **by_name({initializer("initializer='normal'"): ("embeddings_initializer", "init")}),
+    },
+    "PositionalEncoding": _POSITIONS,
+    "Masking": _MASKING,
+}

@@ -1,0 +1,372 @@
+"""What optimizers, schedules, callbacks and `fit` take elsewhere, and what stands for it here."""
+
+from __future__ import annotations
+
+from chainrule.base.foreign.losses import LOSSES, SCALED
+from chainrule.base.foreign.networks import METRICS, NETWORKS
+from chainrule.base.foreign.words import SAME, Advice, besides, by_name, by_value
+
+_COMPUTED = by_name(
+    {
+        "nothing: how it is computed does not change what": (
+            *("foreach", "fused", "capturable", "jit_compile"),
+        ),
+        besides("no gradient through a step", False): ("differentiable",),
+    }
+)
+_OPTIMIZER = {
+    **_COMPUTED,
+    **by_name(
+        {
+            "clip_sample_norm=1.0": ("l2_norm_clip", "max_grad_norm_per_sample"),
+            besides("clip_norm=1.0", None): ("max_norm", "global_clipnorm", "max_grad_norm"),
+            besides("no clipping of single arrays: clip_norm=1.0 is of the norm over all parameters", None): (
+                *("clipnorm",),
+            ),
+            besides(
+                "no clipping of single entries: clip_norm=1.0 is of the norm over all parameters", None
+            ): ("clipvalue",),
+            "nothing: fit gives it the network's parameters": ("params", "parameters", "model_parameters"),
+            besides("no maximisation", False): ("maximize",),
+            besides("no average of the parameters", False): ("use_ema",),
+            "no average of the parameters": ("ema_momentum", "ema_overwrite_frequency"),
+            besides("no step over several batches: batch_size in fit", None, 1): (
+                *("gradient_accumulation_steps",),
+            ),
+            besides("no scaling of the loss", None, 1): ("loss_scale_factor",),
+        }
+    ),
+}
+
+
+def _rate(usual: str) -> dict[str, Advice]:
+    """The learning rate, with the default of the class."""
+    return by_name(
+        {
+            f"rate={usual}": ("lr", "learning_rate", "eta", "learning_rate_init"),
+            besides(f"rate=ExponentialDecay({usual}), or another schedule", 0, None): (
+                *("decay", "lr_decay", "power_t"),
+            ),
+        }
+    )
+
+
+_L2_PENALTY = {"weight_decay": besides("penalty=L2(1e-4) in fit, which leaves biases free", 0, None)}
+_EPSILON = {"eps": "epsilon=1e-8"}
+_MOMENTS = {
+    **_EPSILON,
+    **_rate("0.001"),
+    **by_name(
+        {
+            "beta1=0.9, beta2=0.999": ("betas", "beta_1", "beta_2", "b1", "b2"),
+            besides("no AMSGrad", False): ("amsgrad",),
+            "rate=0.001": ("alpha",),
+            besides("no Nesterov momentum in Adam", False): ("nesterov",),
+        }
+    ),
+}
+_SCHEDULE = by_name(
+    {
+        "rate=0.1": ("lr", "learning_rate", "initial_learning_rate", "init_value", "base_lr", "eta_max"),
+        "nothing: a schedule is the rate of an optimizer": ("optimizer",),
+        "nothing: resume=history in fit goes on where it ended": ("last_epoch",),
+    }
+)
+_STEPS = "no count in steps: schedules count epochs"
+_MODE = by_name(
+    {
+        "nothing: a loss is better where it is smaller, an accuracy where it is larger": ("mode",),
+        by_value("no report of its own: fit(progress=True) shows every epoch", {SAME: (0, None)}): (
+            *("verbose",),
+        ),
+    }
+)
+_PROGRESS = "progress=False, True or 'tqdm'"
+_SHOWN = by_value(_PROGRESS, {"progress=False": (0,), "progress=True": (1, 2)})
+_HIDDEN = by_value(_PROGRESS, {"progress=False": (1,), "progress=True": (0,)})
+_CONTINUES = (
+    "nothing: fit always continues from the current weights; resume=history goes on with the optimizer's "
+    "moments too"
+)
+_WORKERS = "nothing: X is in memory; threads=2 is how many threads compute"
+_FIT = by_name(
+    {
+        "optimizer=SGD(0.1)": ("lr", "rate", "eta", "learning_rate", "learning_rate_init"),
+        "optimizer=SGD(0.1, momentum=0.9)": ("momentum",),
+        by_value(
+            "optimizer=SGD(0.1, momentum=0.9, nesterov=True)", {"optimizer=SGD(0.1, momentum=0.9)": (False,)}
+        ): ("nesterov", "nesterovs_momentum"),
+        "optimizer=SGD(CosineDecay(0.1))": ("schedule", "scheduler", "lr_scheduler"),
+        "optimizer=SGD(0.1, clip_norm=1.0)": ("clip_norm", "max_grad_norm", "gradient_clip_val"),
+        "optimizer=SGD(0.1, clip_sample_norm=1.0)": ("clip_sample_norm", "clip_per_sample", "l2_norm_clip"),
+        "optimizer='adam'": ("optim", "solver", "optimiser"),
+        "penalty=L2(1e-4), λ/2 · ΣW²; for scikit-learn's alpha λ = alpha / batch_size": ("alpha",),
+        besides("penalty=L2(1e-4), λ/2 · ΣW²", None, 0): (
+            *("l2", "lam", "lmbda", "regularization", "weight_decay"),
+        ),
+        besides("penalty=L2(1e-4), λ/2 · ΣW²: λ is twice Keras's l2", None): ("kernel_regularizer",),
+        "constraint=MaxNorm(3.0) for weights, optimizer=SGD(0.1, clip_norm=3.0) for gradients": ("max_norm",),
+        besides("constraint=MaxNorm(3.0)", None): ("maxnorm", "kernel_constraint", "weight_constraint"),
+        "loss='cross_entropy'": ("criterion", "loss_fn", "loss_function", "objective", "cost"),
+        "epochs=10": (
+            *("n_epochs", "num_epochs", "max_epochs", "nb_epoch", "n_iter", "max_iter", "iterations"),
+        ),
+        "batch_size=32": ("batch", "batchsize", "minibatch_size", "mini_batch_size"),
+        besides("validation=(X_val, y_val)", None): (
+            *("validation_data", "val_data", "evaluation_data", "eval_set", "X_val"),
+        ),
+        besides("validation=0.1", 0): ("validation_split", "validation_fraction", "val_split", "test_size"),
+        _SHOWN: ("verbose", "progress_bar", "disp"),
+        _HIDDEN: ("silent", "quiet"),
+        "seed=0": ("random_state", "random_seed", "rng"),
+        "sample_weight=w": ("sample_weights", "weights", "weight"),
+        besides("class_weight='balanced' or {label: weight}", None): ("class_weights",),
+        besides(f"class_weight={{0: 1.0, 1: 5.0}} where the network has one output, {SCALED}", None, 1): (
+            *("pos_weight", "scale_pos_weight"),
+        ),
+        besides(
+            "loss=CrossEntropy(label_smoothing=0.1) behind a Softmax, BinaryCrossEntropy behind a Sigmoid", 0
+        ): ("label_smoothing", "smoothing"),
+        "early_stopping=5": ("patience", "n_iter_no_change", "early_stopping_rounds", "early_stopping_n"),
+        "early_stopping=EarlyStopping(5, min_delta=1e-4)": ("tol",),
+        besides("callbacks=[function]", None): ("callback",),
+        "threads=2": ("n_jobs", "num_threads", "n_threads", "nthread"),
+        _WORKERS: ("workers", "num_workers", "use_multiprocessing", "max_queue_size"),
+        METRICS: ("metrics",),
+        besides(
+            "no clipping of single arrays: optimizer=SGD(0.1, clip_norm=1.0) takes them together", None
+        ): ("clipnorm",),
+        besides("no part of an epoch: every epoch takes all samples", None): (
+            *("steps_per_epoch", "validation_steps"),
+        ),
+        by_value(
+            "no other rhythm: validation runs after every epoch",
+            {"nothing: validation runs after every epoch": (1,)},
+        ): ("validation_freq",),
+        "nothing: X is gone through in parts": ("validation_batch_size",),
+        by_value(
+            _CONTINUES,
+            {"no fresh start: fit continues from the current weights, so make the Network anew": (False,)},
+        ): ("warm_start",),
+        _CONTINUES: ("initial_epoch",),
+    }
+)
+_FULL_BATCH = by_name(
+    {
+        "iterations=100": ("epochs", "max_iter", "maxiter", "n_iter", "MaxIter", "max_epochs"),
+        "method='L-BFGS-B' or 'CG'": ("optimizer", "solver", "algorithm", "optim"),
+        "tolerance=1e-5": ("tol", "gtol", "tolerance_grad"),
+        "no limit of how J falls: tolerance=1e-5 is of the gradient": ("ftol", "tolerance_change"),
+        "penalty=L2(1e-4); scikit-learn's alpha is L2(alpha, per_sample=True)": ("alpha",),
+        "penalty=L2(1e-4), λ/2 · ΣW²": ("lam", "lmbda", "l2", "weight_decay"),
+        "loss='cross_entropy'": ("criterion", "loss_fn", "cost", "fun"),
+        "nothing: every step uses all samples; chainrule.fit takes mini-batches": (
+            *("batch_size", "shuffle", "seed", "random_state"),
+        ),
+        "nothing: the line search finds the step's length": (
+            *("rate", "lr", "learning_rate", "eta", "line_search_fn"),
+        ),
+        "nothing here: chainrule.fit has it": ("validation", "callbacks", "early_stopping", "constraint"),
+        _SHOWN: ("verbose", "disp", "progress_bar"),
+        "no choice of how many steps are remembered": ("history_size", "maxcor"),
+    }
+)
+_NO_CHOICE = "no choice: it is by the inputs of a unit, and by both in Glorot"
+_NO_GAIN = by_name(
+    {
+        besides("no gain: it scales by the sizes alone", 1): ("gain",),
+        "no gain: it scales by the sizes alone": ("scale",),
+        _NO_CHOICE: ("mode", "distribution"),
+        "nothing: the seed is that of Network": ("seed", "generator", "rng"),
+        "nothing: a layer's initializer is chosen by the activation behind it": ("nonlinearity",),
+        besides("no slope: it is for ReLU", 0): ("a", "negative_slope"),
+    }
+)
+_NORMAL = {
+    **_NO_GAIN,
+    "mode": besides(_NO_CHOICE, "fan_in"),
+    "distribution": besides("no distribution but the normal one", "normal", "untruncated_normal"),
+}
+_SEEDED: dict[str, Advice] = dict.fromkeys(
+    ("seed", "generator", "rng"), "nothing: the seed is that of Network"
+)
+
+_INCOMING = "the norm is of a unit's incoming weights, a row of a dense W or a filter"
+
+TRAINING: dict[str, dict[str, Advice]] = {
+    "SGD": {
+        **_OPTIMIZER,
+        **_rate("0.1"),
+        **_L2_PENALTY,
+        **by_name(
+            {
+                besides("no dampening", 0): ("dampening",),
+                "rate=0.1": ("alpha",),
+                "momentum=0.9": ("mu", "beta"),
+            }
+        ),
+    },
+    "Adam": {
+        **_OPTIMIZER,
+        **_MOMENTS,
+        "weight_decay": besides("AdamW(weight_decay=0.01), or penalty=L2(1e-4) in fit", 0, None),
+        "decoupled_weight_decay": besides("AdamW(weight_decay=0.01)", False),
+    },
+    "AdamW": {**_OPTIMIZER, **_MOMENTS},
+    "RMSProp": {
+        **_OPTIMIZER,
+        **_rate("0.001"),
+        **_L2_PENALTY,
+        **_EPSILON,
+        **by_name(
+            {
+                "rho=0.99, the share of the squares that is kept": ("alpha", "decay_rate", "beta", "beta2"),
+                besides("no form with the mean taken off", False): ("centered",),
+            }
+        ),
+    },
+    **LOSSES,
+    "StepDecay": {
+        **_SCHEDULE,
+        **by_name(
+            {
+                "every_epochs=10": ("step_size", "period", "drop_every"),
+                "factor=0.1": ("gamma", "decay_rate", "drop"),
+                _STEPS: ("decay_steps", "step_size_up"),
+                by_value(
+                    "nothing: it falls in stairs", {"ExponentialDecay(0.1), which falls evenly": (False,)}
+                ): ("staircase",),
+                "no list of epochs": ("milestones", "boundaries"),
+            }
+        ),
+    },
+    "CosineDecay": {
+        **_SCHEDULE,
+        **by_name(
+            {
+                "epochs=10; the rate moves with every step": ("T_max", "num_epochs", "max_epochs"),
+                "floor=0.001": ("eta_min", "min_lr", "end_value"),
+                "floor=0.001, a rate: alpha · rate": ("alpha",),
+                "warmup_epochs=1": ("warmup",),
+                _STEPS: ("decay_steps", "warmup_steps", "num_warmup_steps", "num_training_steps"),
+                "no rate to warm up to but `rate`": ("warmup_target",),
+                "no restart": ("T_0", "T_mult", "first_decay_steps"),
+            }
+        ),
+    },
+    "ExponentialDecay": {
+        **_SCHEDULE,
+        **by_name(
+            {
+                "factor_per_epoch=0.95": ("gamma", "decay_rate", "factor"),
+                _STEPS: ("decay_steps", "transition_steps"),
+                besides("StepDecay(0.1, factor=0.5, every_epochs=10)", False): ("staircase",),
+            }
+        ),
+    },
+    "EarlyStopping": {
+        **_MODE,
+        **by_name(
+            {
+                "patience=5": ("n_iter_no_change", "rounds", "early_stopping_rounds"),
+                "min_delta=1e-4": ("tol", "threshold", "delta"),
+                by_value("restore_best=True", {"restore_best=False": (False,)}): ("restore_best_weights",),
+                besides("no value to reach", None): ("baseline", "stopping_threshold"),
+                besides("no epoch that does not count", 0): ("start_from_epoch", "warmup"),
+            }
+        ),
+    },
+    "Checkpoint": {
+        **_MODE,
+        **by_name(
+            {
+                "path='net.npz'": ("filepath", "filename", "dirpath", "file"),
+                by_value("best_only=True", {"best_only=False, as it is without it": (False,)}): (
+                    *("save_best_only",),
+                ),
+                by_value("every=1, in epochs", {"nothing: it is after every epoch": ("epoch",)}): (
+                    *("save_freq", "period", "every_n_epochs", "save_every"),
+                ),
+                besides("no file of parameters alone", False): ("save_weights_only",),
+                besides("no value to be better than", None): ("initial_value_threshold",),
+                by_value(
+                    "no number of files: best_only=True keeps the best",
+                    {"best_only=True": (1,), "best_only=False": (-1,)},
+                ): ("save_top_k",),
+            }
+        ),
+    },
+    "L2": by_name(
+        {
+            "lam=1e-4, for λ/2 · ΣW²": ("alpha", "weight_decay", "lmbda", "lambda_", "strength"),
+            "lam=1e-4, for λ/2 · ΣW²: twice Keras's l2": ("l2",),
+            "no l1 here: L1(1e-5), or ElasticNet(1e-5, 1e-4)": ("l1",),
+        }
+    ),
+    "L1": by_name(
+        {
+            "lam=1e-5": ("alpha", "l1", "lmbda", "lambda_", "strength"),
+            "no l2 here: L2(1e-4), or ElasticNet(1e-5, 1e-4)": ("l2",),
+        }
+    ),
+    "ElasticNet": by_name(
+        {"l1=1e-5, l2=1e-4: alpha · l1_ratio and alpha · (1 - l1_ratio)": ("alpha", "l1_ratio", "lam")}
+    ),
+    "MaxNorm": by_name(
+        {
+            "MaxNorm(3.0)": ("max_value", "c", "max_norm", "value", "norm"),
+            by_value(f"no other axes: {_INCOMING}", {f"nothing: {_INCOMING}": (0, (0, 1), (0, 1, 2))}): (
+                "axis",
+                "axes",
+                "dim",
+            ),
+        }
+    ),
+    "Normal": {
+        **_SEEDED,
+        **by_name(
+            {"std=0.05": ("stddev", "sigma", "scale"), besides("no mean but 0", 0): ("mean", "loc", "mu")}
+        ),
+    },
+    "Uniform": {
+        **_SEEDED,
+        **by_name(
+            {
+                by_value(
+                    "limit=0.05, from -limit to limit", {"no other range: it is from -limit to limit": (0,)}
+                ): ("minval", "a", "low"),
+                "limit=0.05, from -limit to limit": ("maxval", "b", "high", "scale"),
+            }
+        ),
+    },
+    "Constant": by_name({"value=0.1": ("val", "fill_value", "c")}),
+    "Glorot": {
+        **_NO_GAIN,
+        "mode": besides(_NO_CHOICE, "fan_avg"),
+        "distribution": besides(_NO_CHOICE, "uniform"),
+    },
+    "He": _NORMAL,
+    "ScaledNormal": _NORMAL,
+    "Orthogonal": {
+        **_NO_GAIN,
+        "gain": besides("no gain: rows, or columns where they are fewer, have length 1", 1),
+        "scale": besides("no gain: rows, or columns where they are fewer, have length 1", 1),
+        **dict.fromkeys(
+            ("mode", "distribution"), "no choice: rows or columns have length 1, at right angles"
+        ),
+    },
+    **dict.fromkeys(("Zeros", "Ones"), _SEEDED),
+    **NETWORKS,
+    "fit": _FIT,
+    "fit_full_batch": _FULL_BATCH,
+    "check_gradients": by_name(
+        {
+            "nothing: the steps are chosen by the size of the numbers": ("eps", "epsilon", "h", "step"),
+            "tolerance=1e-6, of the relative error": ("rtol", "atol", "tol"),
+            by_value(
+                "nothing: report.raise_if_wrong() raises", {"nothing: the report raises nothing": (False,)}
+            ): ("raise_exception",),
+            "entries='all' or 20": ("samples", "n_checks", "num_checks"),
+        }
+    ),
+}

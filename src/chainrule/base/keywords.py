@@ -1,0 +1,79 @@
+"""Arguments by the names of other libraries: the TypeError says what to write here.
+
+What it says is loaded with the first such error: right calls need none of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from chainrule.base.shown import clipped
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# How alike a slip of the pen is: "unit" for units 0.89, "stide" for stride 0.91. At difflib's 0.6 words with
+# a meaning of their own passed for one: "initial_state" for initializer.
+SPELLING = 0.8
+
+
+def teach(positions: str = "the others by name") -> Callable[[F], F]:
+    """Decorate a function, an __init__ or a class: an unknown keyword raises TypeError with what
+    `chainrule.base.foreign` says of it, too many arguments without a name one with `positions`, which
+    completes "write ...", and a missing one says which.
+    """
+
+    def decorate(target: F) -> F:
+        if isinstance(target, type):
+            target.__init__ = _taught(target.__init__, positions)  # type: ignore[misc]
+            return target
+        return _taught(target, positions)  # type: ignore[return-value]
+
+    return decorate
+
+
+def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
+    parameters = inspect.signature(function).parameters
+    method = next(iter(parameters)) in ("self", "cls")
+    known = [name for name in parameters if name not in ("self", "cls")]
+    most = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters.values())
+    needed = [name for name in known if parameters[name].default is inspect.Parameter.empty]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        unknown = next((name for name in kwargs if name not in known), None)
+        missing = [name for name in needed if name not in kwargs and name not in known[: len(args) - method]]
+        if unknown is None and len(args) <= most and not missing:
+            return function(*args, **kwargs)
+        own = method and function.__name__ == "__init__"
+        name = type(args[0]).__name__ if own else function.__name__
+        if unknown is not None:
+            bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
+            said = _answer(unknown, kwargs[unknown], known, bases)
+            raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
+        if len(args) > most:
+            taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
+            raise TypeError(f"{taken}; write {positions}")
+        raise TypeError(f"{name}() needs {', '.join(missing)}: write {name}({_call(needed)})")
+
+    return call
+
+
+def _answer(unknown: str, value: Any, known: Sequence[str], bases: Sequence[str]) -> str:
+    """What ends the sentence: the advice, the argument that is spelt nearly so, or those that there are."""
+    import difflib
+
+    from chainrule.base.foreign import KNOWN, advice_for, answer
+    from chainrule.base.foreign.words import of_value
+
+    words = advice_for(bases)
+    if unknown in words:
+        return answer(of_value(words[unknown], value))
+    close = [] if unknown in KNOWN else difflib.get_close_matches(unknown, known, 1, SPELLING)
+    return f"; write {close[0]}=..." if close else f"; it takes {', '.join(known) or 'none'}"
+
+
+def _call(needed: Sequence[str]) -> str:
+    return ", ".join(f"{name}=..." for name in needed)

@@ -1,0 +1,69 @@
+"""`chainrule check`: every gradient of a network against finite differences."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.base.errors import FileError
+from chainrule.cli.folder import open_run
+from chainrule.cli.output import say
+from chainrule.cli.training.networks import check_network, named_layers, read_network_file
+
+if TYPE_CHECKING:
+    from chainrule.networks.network import Network
+
+Array = np.ndarray[Any, Any]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table of verdicts; exit code 1 when a gradient is wrong."""
+    from chainrule.checking import check_gradients
+
+    network, X, y = subject(arguments)
+    report = check_gradients(network, X, y)
+    say(report)
+    return 0 if report.ok else 1
+
+
+def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
+    """The network to check and samples for it: digits themselves, else random ones of its shapes."""
+    from chainrule.networks.network import Network
+
+    rng = np.random.default_rng(arguments.seed)
+    if arguments.model == "digits":
+        from chainrule.data import load_digits
+
+        X, y = load_digits()
+        chosen = rng.permutation(len(X))[: arguments.samples]
+        layers = named_layers("conv", (8, 8, 1), 10, classify=True)
+        return Network(layers, input_shape=(8, 8, 1), seed=arguments.seed), X[chosen], y[chosen]
+    if arguments.model.lower().endswith(".toml"):
+        layers, input_shape = read_network_file(arguments.model)
+        if input_shape is None:
+            raise FileError(
+                f"{arguments.model}: needs an input_shape to be checked, such as input_shape = [28, 28, 1]"
+            )
+        check_network(layers, input_shape, arguments.samples, arguments.model)
+        network = Network(layers, input_shape=input_shape, seed=arguments.seed, dtype="float64")
+    else:
+        network, _ = open_run(arguments.model)
+        check_network(list(network.layers), network.input_shape, arguments.samples, arguments.model)
+    X = rng.standard_normal((arguments.samples, *network.input_shape))
+    return network, X, random_targets(network, arguments.samples, rng)
+
+
+def random_targets(network: Network, samples: int, rng: np.random.Generator) -> Array:
+    """Targets that the network's own loss takes."""
+    from chainrule.losses import BinaryCrossEntropy, CrossEntropy, loss_for
+
+    loss = loss_for(network.layers[-1])
+    shape = (samples, *network.output_shape)
+    if isinstance(loss, CrossEntropy) and len(network.output_shape) == 1:
+        ids = rng.integers(network.output_shape[0], size=samples)
+        return ids if network.classes is None else np.asarray(network.classes)[ids]
+    if isinstance(loss, BinaryCrossEntropy):
+        return rng.integers(2, size=shape).astype(np.float64)
+    return rng.standard_normal(shape)

@@ -1,0 +1,169 @@
+"""Run folders: the model, the history, the curves and `run.json`, which says how they came about.
+
+The model file also holds how the inputs were prepared (`network.preparation`): their scale, the names of the
+features, and the scale of a regression's target. So `chainrule predict` treats new inputs alike wherever the
+file is copied to; `run.json` repeats it for readers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.base.errors import FileError
+from chainrule.base.files.disk import read_text, write_text
+from chainrule.base.shown import quoted
+from chainrule.cli.output import reason
+from chainrule.data import Preparation
+
+if TYPE_CHECKING:
+    from chainrule.networks.network import Network
+    from chainrule.training.history import History
+
+description_name = "run.json"
+format_version = 1
+
+
+def check_out(out: str, *, overwrite: bool) -> None:
+    """Raise FileError where `out` cannot be a run folder; nothing is created."""
+    folder = Path(out)
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise FileError(f"{folder}: is not empty; choose another folder for --out, or add --overwrite")
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder}: is a file; --out takes a folder")
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise FileError(f"{folder}: cannot be written to")
+
+
+def create_run_folder(name: str, out: str | None, *, overwrite: bool) -> Path:
+    """The run folder: `out`, or runs/NAME-DATE-TIME with a number behind it if that is taken."""
+    if out is not None:
+        check_out(out, overwrite=overwrite)
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise FileError(f"{folder}: cannot be written to")
+        return folder
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in range(1, 1000):
+        folder = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not folder.is_dir():
+                raise FileError(
+                    "runs: is a file, but the run folders go into a folder of that name"
+                ) from None
+    raise FileError(f"runs: holds a thousand folders called {stem}")
+
+
+def save_model(network: Network, folder: Path) -> Path:
+    """model.safetensors, or model.npz where safetensors is not installed; the other one is removed."""
+    path = folder / ("model.safetensors" if find_spec("safetensors") is not None else "model.npz")
+    network.save(path)
+    for other in ("model.safetensors", "model.npz"):
+        if other != path.name:
+            (folder / other).unlink(missing_ok=True)
+    return path
+
+
+def remove_history(folder: Path) -> None:
+    """What an earlier run in this folder wrote of its training; it would pass for that of the new model."""
+    for name in ("history.csv", "curves.png", "curves.svg"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def save_curves(history: History, folder: Path) -> str | None:
+    """curves.png by matplotlib, or curves.svg where matplotlib is not installed or does not work here.
+
+    Returns why there is no curves.png although matplotlib is installed, else None.
+    """
+    said = None
+    if find_spec("matplotlib") is not None:
+        try:
+            history.plot(folder / "curves.png")
+            return None
+        except Exception as error:  # its settings, its fonts, a compiled part that does not load
+            said = f"{folder / 'curves.png'} was not written ({reason(error)}); curves.svg is there instead"
+    history.save_svg(folder / "curves.svg")
+    return said
+
+
+def save_description(folder: Path, model: Path, preparation: Preparation, facts: Mapping[str, Any]) -> None:
+    """Write run.json as a whole, never half of it; a number that is not finite is null there."""
+    content = {"format": format_version, "model": model.name, **facts, "preparation": preparation.to_json()}
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A lone surrogate, such as a byte of an argument that is not UTF-8, becomes the escape that JSON has.
+    write_text(folder / description_name, text)
+
+
+def finite(value: Any) -> Any:
+    """Plain JSON, which has no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def open_run(place: str | Path) -> tuple[Network, Preparation]:
+    """The network of a run folder or model file, and the preparation that it was trained with.
+
+    A model file that says nothing of a preparation gets the one that run.json beside it describes.
+    """
+    from chainrule.networks.network import load
+
+    place = Path(place)
+    if not place.exists():
+        raise FileError(f"{place}: no such run folder or model file")
+    description = (place if place.is_dir() else place.parent) / description_name
+    if place.is_dir():
+        content = read_description(description)
+        if content is None:
+            raise FileError(f"{place}: is no run folder, it holds no {description_name}")
+        model = place / str(content.get("model"))
+        if model.parent != place or not is_file(model):
+            name = quoted(str(content.get("model")))
+            raise FileError(f"{description}: names the model '{name}', which is not in the folder")
+    else:
+        model = place
+    network = load(model)
+    if network.preparation is not None:
+        return network, network.preparation
+    content = read_description(description)
+    if content is None or content.get("model") != model.name:  # none, or that of another model
+        return network, Preparation()
+    return network, Preparation.from_json(content.get("preparation"), description)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file, which no name is of that is too long or holds NUL."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_description(path: Path) -> dict[str, Any] | None:
+    """run.json, or None where there is none. Raises FileError when it is damaged."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:  # which reading it tells
+        pass
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(content, dict) or content.get("format") != format_version:
+        raise FileError(f"{path}: is no description of a run in format {format_version}")
+    return content

@@ -1,0 +1,87 @@
+"""The doctor during `fit`: a diagnosis after every epoch, on the same samples; what is new is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chainrule.base.errors import DataError
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_choice, check_count, check_flag
+from chainrule.data.arrays import plain_array
+from chainrule.diagnosing.doctor import LANGUAGES, Diagnosis, diagnose, finding_lines, thresholds_from
+from chainrule.diagnosing.flow import SAMPLES
+from chainrule.training.callbacks import Callback, Context
+
+if TYPE_CHECKING:
+    from chainrule.losses.penalties import Penalty
+
+
+class Doctor(Callback):
+    """`fit(network, X, y, callbacks=[Doctor(X, y)])`: diagnoses after every `every`-th epoch.
+
+    X, y: what is trained on, or a part of it; at most `samples` of them are looked at, always the same ones.
+    penalty, batch_size: as `fit` was given them; loss and optimizer it sees by itself.
+    stop: end training at the first bad finding.  say: called with every line to print, once per finding, when
+    it first appears; None keeps silent.  thresholds: as of `diagnose`.
+    `diagnoses`: epoch -> Diagnosis.
+    """
+
+    @teach("Doctor(X, y), and the others by name")
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        every: int = 1,
+        penalty: Penalty | None = None,
+        batch_size: int = 32,
+        samples: int = SAMPLES,
+        stop: bool = False,
+        thresholds: Mapping[str, Mapping[str, float]] | None = None,
+        say: Callable[[str], Any] | None = print,
+        language: str = "en",
+    ) -> None:
+        self.every = check_count("every", every)
+        thresholds_from(thresholds)  # a wrong name is refused before the training, not after its first epoch
+        self.X, self.y = plain_array(X, "X"), plain_array(y, "y")
+        if not (self.X.ndim and self.y.ndim):
+            raise DataError("Doctor(X, y) takes what is trained on: X and y with a sample in every row")
+        self.options: dict[str, Any] = {
+            "penalty": penalty,
+            "batch_size": check_count("batch_size", batch_size),
+            "samples": check_count("samples", samples),
+            "thresholds": thresholds,
+        }
+        self.stop, self.say = check_flag("stop", stop), say
+        self.language = check_choice("language", language, LANGUAGES)
+        self.diagnoses: dict[int, Diagnosis] = {}
+        self._known: set[tuple[str, str]] = set()
+
+    def on_fit_begin(self, context: Context) -> None:
+        self.diagnoses, self._known = {}, set()
+
+    def on_epoch_end(self, context: Context) -> None:
+        if context.epoch % self.every:
+            return
+        history = context.history
+        found = diagnose(
+            context.network,
+            self.X,
+            self.y,
+            loss=history.loss_function,
+            history=history,
+            training_size=len(self.X),
+            **self.options,
+        )
+        self.diagnoses[context.epoch] = found
+        for finding in found.findings:
+            place = (finding["rule"], finding["layer"])
+            if place in self._known or self.say is None:
+                continue
+            self._known.add(place)
+            first, *others = finding_lines(finding, self.language)
+            self.say("\n".join([f"epoch {context.epoch}: {first}", *others]))
+        if self.stop and not found:
+            worst = found.findings[0]
+            context.stop(f"the doctor: {worst['what']['en'].replace('`', '')}")

@@ -1,0 +1,252 @@
+"""How δ flows through every layer: sizes, gains, saturation, dead units; one record per layer.
+
+δ is per sample here, ∂J_i/∂(output) without 1/m, so that its size does not depend on the batch.  A gain is
+‖δ of the input‖ / ‖δ of the output‖ over the whole batch; of a layer with weights it is ρ_W, of an activation
+ρ_f′.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.norms import norm, norm_of_all
+from chainrule.formulas import call_formula
+from chainrule.layers import (
+    RNN,
+    Activation,
+    Composite,
+    Dense,
+    Dropout,
+    Embedding,
+    HardSigmoid,
+    HardTanh,
+    Layer,
+    PReLU,
+    Recurrent,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from chainrule.layers.normalization import Normalization
+from chainrule.layers.windows.convolution import Convolution
+from chainrule.reference import Pass, layer_backward, layer_forward
+
+Array = NDArray[Any]
+# log10|δ| from here on in steps of one: what is smaller counts in the first bin, larger in the last.
+LOWEST, HIGHEST = -12, 4
+# f' below these calls an entry saturated: |z| > 4.59 of a sigmoid, |z| > 2.29 of a tanh.
+SATURATED: dict[type[Layer], float] = {Sigmoid: 0.01, Tanh: 0.04, HardSigmoid: 1e-12, HardTanh: 1e-12}
+ENOUGH = 1000  # samples on which a unit must be inactive to be called dead
+SMALLEST_NORMAL = {"float32": float(np.finfo(np.float32).tiny), "float64": float(np.finfo(np.float64).tiny)}
+SMALLEST = {"float32": 2.0**-149, "float64": 2.0**-1074}
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """One layer's backward pass: δ of its output and of its input, samples last, and its gradients, sums over
+    the samples.  place: "" on the network's main chain, "residual1/2" in the second branch of residual1.
+    """
+
+    one: Pass
+    place: str
+    d: Array
+    below: Array
+    gradients: dict[str, Array]
+
+
+def flows(passes: Sequence[Pass], d: Array, place: str, found: list[Flow]) -> Array:
+    """∂J/∂(input of the chain); appends the flow of every layer, the last one first."""
+    for one in reversed(passes):
+        gradients: dict[str, Array] = {}
+        if isinstance(one.layer, Composite):
+            outputs = [inside[-1].output if inside else one.x for inside in one.inside]
+            handed = one.layer.delta(d, *outputs)
+            parts = [
+                flows(inside, part, f"{one.name}/{number}", found)
+                for number, (inside, part) in enumerate(zip(one.inside, handed, strict=True), 1)
+            ]
+            below = functools.reduce(np.add, parts)
+        else:
+            below, gradients = layer_backward(one.layer, d, one.x, one.output, one.given)
+        found.append(Flow(one, place, d, below, gradients))
+        d = below
+    return d
+
+
+def layer_record(flow: Flow, top: float, samples: int, dtype: str) -> dict[str, Any]:
+    """The record of one layer; top: ‖δ‖ where the backward pass starts."""
+    one, layer = flow.one, flow.one.layer
+    slope = derivative(layer, one)
+    above, below = norm(flow.d), norm(flow.below)
+    return {
+        "name": one.name,
+        "class": type(layer).__name__,
+        "kind": kind_of(layer),
+        "place": flow.place,
+        "output": {"rms": rms(one.output), **faults(one.output, dtype)},
+        "delta": delta_record(flow.d, samples, dtype),
+        "relative": ratio(above, top),
+        "gain": ratio(below, above) if layer.differentiable_input else None,
+        "saturated": saturated(layer, slope),
+        "saturated_below": saturated_below(layer),
+        "slope": None if slope is None else number(float(np.abs(slope).max(initial=0.0))),
+        "dead": dead_units(slope, samples),
+        "through_time": through_time(layer, one, flow.d),
+        "identity_beside": isinstance(layer, Composite) and not all(one.inside),
+    }
+
+
+def output_record(one: Pass, dtype: str) -> dict[str, Any]:
+    """The record of an output activation that is one formula with the loss: it has no δ of its own."""
+    return {
+        "name": one.name,
+        "class": type(one.layer).__name__,
+        "kind": "output",
+        "place": "",
+        "output": {"rms": rms(one.output), **faults(one.output, dtype)},
+        "delta": None,
+        "relative": None,
+        "gain": None,
+        "saturated": None,
+        "saturated_below": None,
+        "slope": None,
+        "dead": None,
+        "through_time": None,
+        "identity_beside": False,
+    }
+
+
+def kind_of(layer: Layer) -> str:
+    """What a gain of this layer is: ρ_W of "weights", ρ_f′ of an "activation"."""
+    kinds: tuple[tuple[str, tuple[type[Layer], ...]], ...] = (
+        ("weights", (Dense, Convolution)),
+        ("activation", (Activation, PReLU, Softmax)),
+        ("recurrent", (Recurrent,)),
+        ("composite", (Composite,)),
+        ("norm", (Normalization,)),
+        ("table", (Embedding,)),
+        ("dropout", (Dropout,)),
+    )
+    return next((kind for kind, classes in kinds if isinstance(layer, classes)), "other")
+
+
+def delta_record(d: Array, samples: int, dtype: str) -> dict[str, Any]:
+    """RMS per entry and sample, norm, histogram, and what δ/m loses in the network's own type."""
+    size = np.abs(d)
+    finite = size[np.isfinite(size)]
+    logs = np.log10(finite[finite > 0])
+    edges = np.arange(LOWEST, HIGHEST + 1)
+    counts = np.histogram(np.clip(logs, LOWEST, np.nextafter(HIGHEST, 0)), bins=edges)[0]
+    trained = finite / samples
+    denormal = (trained < SMALLEST_NORMAL[dtype]) & (trained >= SMALLEST[dtype])
+    return {
+        "rms": rms(d),
+        "norm": number(norm(d)),
+        "histogram": {"lowest": LOWEST, "counts": [int(count) for count in counts]},
+        "entries": int(size.size),
+        "zeros": int(np.count_nonzero(size == 0)),
+        "denormals": int(np.count_nonzero(denormal)),
+        "lost": int(np.count_nonzero((trained > 0) & (trained < SMALLEST[dtype]))),
+        **faults(d, dtype),
+    }
+
+
+def derivative(layer: Layer, one: Pass) -> Array | None:
+    """f'(z) of an activation, (…, units, m); of an RNN at every step."""
+    if isinstance(layer, Activation):
+        return np.asarray(layer.df(one.x))
+    if isinstance(layer, RNN):
+        every = copy.copy(layer)
+        every.outputs = "all"
+        h = layer_forward(every, one.x, one.given)
+        by_output = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}  # f' by a = f(z)
+        return None if layer.activation == "identity" else by_output[layer.activation].astype(np.float64)
+    return None
+
+
+def saturated(layer: Layer, slope: Array | None) -> float | None:
+    """The share of entries of a bounded activation whose f' is next to nothing."""
+    limit = saturated_below(layer)
+    if slope is None or not slope.size or limit is None:
+        return None
+    return float(np.mean(np.abs(slope) < limit))
+
+
+def saturated_below(layer: Layer) -> float | None:
+    """f' below which an entry of the layer's activation is saturated; None for one that is not bounded."""
+    kind: type[Layer] = type(layer.f) if isinstance(layer, RNN) else type(layer)
+    return next((SATURATED[own] for own in SATURATED if issubclass(kind, own)), None)
+
+
+def dead_units(slope: Array | None, samples: int) -> dict[str, Any] | None:
+    """How many units have f' = 0 at every sample and position; None for what cannot die.
+
+    A unit is an entry of a vector, a channel of an image, a feature of a sequence.
+    """
+    if slope is None or slope.ndim < 2:
+        return None
+    if slope.all() and slope.size:  # f' is never 0: a leaky one
+        return {"units": 0, "of": int(slope.shape[-2]), "certain": samples >= ENOUGH}
+    other = tuple(axis for axis in range(slope.ndim) if axis != slope.ndim - 2)
+    inactive = (slope == 0).all(axis=other)
+    return {
+        "units": int(inactive.sum()),
+        "of": int(inactive.size),
+        "certain": samples >= ENOUGH,
+        "which": [int(unit) for unit in np.flatnonzero(inactive)[:20]],
+    }
+
+
+def through_time(layer: Layer, one: Pass, d: Array) -> dict[str, Any] | None:
+    """What is left at the first step of the passage of a δ that arrives at its last: ‖δ_1‖ / ‖δ_T‖.
+
+    A mask makes sequences of different lengths; then nothing is said.
+    """
+    if not isinstance(layer, Recurrent) or "mask" in one.given:
+        return None
+    arriving = d if layer.outputs == "last" else d[0] if layer.reverse else d[-1]
+    given = {name: value for name, value in one.given.items() if name in ("W", "U", "b", "v")}
+    states = {name: np.zeros((layer.units, one.x.shape[-1])) for name in layer.states}
+    befores = []
+    for x in one.x[::-1] if layer.reverse else one.x:
+        befores.append({"x": x, **states, **given})
+        states = dict(zip(layer.states, call_formula(layer.step, befores[-1]), strict=True))
+    arrived = {name: np.zeros_like(arriving) for name in layer.states} | {layer.states[0]: arriving}
+    steps = len(befores)
+    if layer.truncate is not None:  # the last piece of the sequence, which may be shorter
+        steps = (steps - 1) % layer.truncate + 1
+    for before in befores[: len(befores) - steps : -1]:  # from the last step to the one behind the first
+        handed = {f"d{name}": value for name, value in arrived.items()}
+        below = call_formula(layer.step_delta, {**before, **handed})
+        arrived = {name: below[name] for name in layer.states}
+    left = norm_of_all(arrived.values())
+    return {"steps": steps, "gain": ratio(left, norm(arriving))}
+
+
+def faults(array: Array, dtype: str) -> dict[str, int]:
+    """How many entries are NaN, or infinite in the network's own type."""
+    largest = float(np.finfo(dtype).max)
+    return {"nan": int(np.isnan(array).sum()), "inf": int(np.count_nonzero(np.abs(array) > largest))}
+
+
+def rms(array: Array) -> float | None:
+    """The root of the mean square per entry."""
+    return number(norm(array) / math.sqrt(array.size)) if array.size else 0.0
+
+
+def ratio(a: float, b: float) -> float | None:
+    """a / b where it says something."""
+    return number(a / b) if b and math.isfinite(b) else None
+
+
+def number(value: float) -> float | None:
+    """The number, None where JSON has none: NaN and infinity."""
+    return float(value) if math.isfinite(value) else None

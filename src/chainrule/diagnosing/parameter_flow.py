@@ -1,0 +1,227 @@
+"""What every parameter gets: its gradient, the penalty's share, the noise of it over batches, and the
+optimizer's step.
+
+The batch is cut into groups of the size of a training batch.  Their gradients are what training would see at
+these parameters: their spread is the noise, and the optimizer is fed with them, at fixed parameters, until
+its moments have settled.  So the step is that of a running training, not the first one of Adam, which moves
+every entry by η.  Where a training batch is all there is, the step is that of the whole gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.norms import norm, norm_of_all
+from chainrule.diagnosing.layer_flow import Flow, kind_of, number, ratio, rms
+from chainrule.layers import Composite, Layer, LearnedPositions, Parameter
+from chainrule.layers.initializers import Glorot, He, ScaledNormal
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.network import Network
+from chainrule.reference import layer_backward
+from chainrule.training.optimizers import Optimizer
+
+Array = NDArray[Any]
+MOST_GROUPS = 16
+LEAST_GROUPS = 4
+SETTLED = 40  # steps: 0.9^40 = 0.015 of a momentum of 0.9 is missing
+MANY = 2_000_000  # entries of all parameters, beyond which fewer steps are taken
+EQUAL = 1e-12  # rows that differ by less, relative to their size, are the same
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Gradients of the data's loss, the mean over a group each; size: samples of a group."""
+
+    size: int
+    gradients: list[dict[str, Array]]
+
+
+def grouped(found: Sequence[Flow], mixed: Array, batch_size: int, least: int = LEAST_GROUPS) -> Groups:
+    """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples for
+    `least` of them.
+
+    mixed: the samples' places in a random order, from which the batches are cut.
+    """
+    samples = len(mixed)
+    size = max(1, min(batch_size, samples // least))
+    count = min(MOST_GROUPS, samples // size)
+    gradients: list[dict[str, Array]] = []
+    for number_ in range(count):
+        part = mixed[number_ * size : (number_ + 1) * size]
+        own = {
+            f"{flow.one.name}.{name}": gradient / size
+            for flow in found
+            if flow.gradients
+            for name, gradient in _of_samples(flow, part).items()
+        }
+        gradients.append(own)
+    return Groups(size, gradients)
+
+
+def _of_samples(flow: Flow, part: Array) -> dict[str, Array]:
+    """A layer's gradients from some samples: the formulas on some places of the last axis.
+
+    A layer that mixes samples needs all of them in its formulas: there δ of the others is set to 0.
+    """
+    one = flow.one
+    if one.layer.mixes_samples:
+        alone = np.zeros_like(flow.d)
+        alone[..., part] = flow.d[..., part]
+        return layer_backward(one.layer, alone, one.x, one.output, one.given)[1]
+    own = set(one.layer.parameters(one.x.shape[:-1]))
+    given = {name: value if name in own else value[..., part] for name, value in one.given.items()}
+    d, x, output = (array[..., part] for array in (flow.d, one.x, one.output))
+    return layer_backward(one.layer, d, x, output, given)[1]
+
+
+def noise(groups: Groups, name: str | None = None) -> tuple[float, float]:
+    """(‖mean‖², tr cov / B) of the gradient of a batch: its square is an estimate without bias, at least
+    0.
+    """
+    if len(groups.gradients) < LEAST_GROUPS:  # of two or three a spread says nothing
+        return math.nan, math.nan
+    names = list(groups.gradients[0]) if name is None else [name]
+    square = spread = 0.0
+    for own in names:
+        stack = np.stack([gradients[own] for gradients in groups.gradients])
+        mean = stack.mean(axis=0)
+        square += float(np.sum(mean**2))
+        spread += float(np.sum((stack - mean) ** 2)) / (len(stack) - 1)
+    return max(square - spread / len(groups.gradients), 0.0), spread
+
+
+def steps(
+    network: Network, groups: Groups, of_penalty: Mapping[str, Array], optimizer: Optimizer, rate: float
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, float]]:
+    """Δθ of the very first step, Δθ and the mean ‖Δθ‖ once the moments have settled; by name."""
+    specs = network.parameter_specs
+    values = {name: network.parameters[name].astype(np.float64) for name in groups.gradients[0]}
+    state = {name: {slot: np.zeros_like(value) for slot in optimizer.slots} for name, value in values.items()}
+    size = sum(value.size for value in values.values())
+    count = SETTLED if size <= MANY else len(groups.gradients)
+    sizes: dict[str, list[float]] = {name: [] for name in values}
+    first: dict[str, Array] = {}
+    moves: dict[str, Array] = {}
+    for step in range(1, count + 1):
+        own = groups.gradients[(step - 1) % len(groups.gradients)]
+        whole = {name: own[name] + of_penalty.get(name, 0.0) for name in values}
+        if optimizer.clip_norm is not None:
+            length = norm_of_all(whole.values())
+            factor = min(1.0, optimizer.clip_norm / length) if length else 1.0
+            whole = {name: gradient * factor for name, gradient in whole.items()}
+        for name, value in values.items():
+            penalised = specs[name].penalised
+            after = optimizer.update(value, whole[name], state[name], rate, step, penalised=penalised)
+            moves[name] = after - value
+            if step > count // 2:
+                sizes[name].append(norm(moves[name]))
+        first = first or dict(moves)
+    return first, moves, {name: float(np.mean(own)) for name, own in sizes.items()}
+
+
+def parameter_record(
+    flow: Flow,
+    name: str,
+    value: Array,
+    gradient: Array,
+    of_penalty: Array | None,
+    typical_step: float | None,
+    groups: Groups,
+    suited: float | None,
+) -> dict[str, Any]:
+    """The record of one parameter.  gradient: of the data's loss; suited: the standard deviation to start
+    with.
+    """
+    full = f"{flow.one.name}.{name}"
+    square, spread = noise(groups, full)
+    of_data = norm(gradient)
+    return {
+        "name": full,
+        "layer": flow.one.name,
+        "shape": list(value.shape),
+        "norm": number(norm(value)),
+        "mean": number(float(value.mean())),
+        "std": number(float(value.std())),
+        "broken": {"nan": int(np.isnan(value).sum()), "inf": int(np.isinf(value).sum())},
+        "gradient": number(of_data),
+        "gradient_rms": rms(gradient),
+        "penalty": None if of_penalty is None else number(norm(of_penalty)),
+        "penalty_share": None if of_penalty is None else ratio(norm(of_penalty), of_data),
+        "step": None if typical_step is None else number(typical_step),
+        "step_ratio": None if typical_step is None else ratio(typical_step, norm(value)),
+        "snr": ratio(square, spread),
+        "zeros": int(np.count_nonzero(gradient == 0)),
+        "entries": int(value.size),
+        "nan": int(np.isnan(gradient).sum()),
+        "inf": int(np.isinf(gradient).sum()),
+        "equal_units": equal_units(flow, name, value, gradient),
+        "suited_std": suited,
+    }
+
+
+def equal_units(flow: Flow, name: str, value: Array, gradient: Array) -> dict[str, int] | None:
+    """How many units have incoming weights and a gradient of them in common with another: they stay the same.
+
+    None for what has no units: biases, scales, tables of ids and positions.
+    """
+    layer, kind = flow.one.layer, kind_of(flow.one.layer)
+    if kind not in ("weights", "recurrent") or isinstance(layer, LearnedPositions) or value.ndim < 2:
+        return None
+    spec: Parameter = layer.parameters(flow.one.x.shape[:-1])[name]
+    rows, slopes = (
+        np.moveaxis(a.reshape(spec.units), 1, -1).reshape(-1, spec.units[1]) for a in (value, gradient)
+    )
+    if not (np.isfinite(rows).all() and np.isfinite(slopes).all()) or not rows.size:
+        return None
+    both = np.hstack([rows / (np.abs(rows).max() or 1.0), slopes / (np.abs(slopes).max() or 1.0)])
+    _, counts = np.unique(np.round(both / EQUAL) * EQUAL, axis=0, return_counts=True)
+    return {"equal": int(counts[counts > 1].sum()), "of": len(rows)}
+
+
+def suited_deviations(layers: Sequence[Layer], specs: Mapping[str, Parameter]) -> dict[str, float]:
+    """The standard deviation that the weights start with where the layer leaves that open, by what follows:
+    He √(2/n) or Glorot √(2/(n + n_out)).
+    """
+    found: dict[str, float] = {}
+
+    def chain(own: Sequence[Layer], behind: tuple[Layer, ...]) -> None:
+        for place, layer in enumerate(own):
+            rest = (*own[place + 1 :], *behind)
+            if isinstance(layer, Composite):
+                for branch in layer.chains:
+                    chain(branch, rest)
+            name = f"{layer.name}.W"
+            if name in specs and kind_of(layer) == "weights":
+                suits = next(
+                    (s for s in (getattr(one, "suits", None) for one in rest) if s is not None), Glorot()
+                )
+                found[name] = _deviation(suits, specs[name])
+
+    chain(layers, ())
+    return found
+
+
+def _deviation(suits: Any, spec: Parameter) -> float:
+    if isinstance(suits, He):
+        return math.sqrt(2 / spec.fan_in)
+    if isinstance(suits, ScaledNormal):
+        return math.sqrt(1 / spec.fan_in)
+    return math.sqrt(2 / (spec.fan_in + spec.fan_out))
+
+
+def penalty_gradients(network: Network, penalty: Penalty | None, training_size: int) -> dict[str, Array]:
+    """∂(penalty)/∂θ of every penalised parameter, by name."""
+    if penalty is None:
+        return {}
+    specs = network.parameter_specs
+    return {
+        name: np.asarray(penalty.gradient(network.parameters[name].astype(np.float64), training_size))
+        for name, spec in specs.items()
+        if spec.penalised and spec.learned
+    }

@@ -1,0 +1,380 @@
+"""The doctor's rules: each a test of the gradient flow (flow.py) with thresholds that may be changed.
+
+A test returns the cases it found: numbers and names, which the sentences of texts.py are filled with;
+and "level" where a case is another than the rule's.  How often the rules are right was measured on networks
+with planted faults: docs/guide/doctor.rst has the table, benchmarks/doctor.py makes it.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from chainrule.diagnosing import reading
+from chainrule.diagnosing.reading import Case, Record
+from chainrule.explaining.blocks.kinds import Level
+
+Test = Callable[[Record, Mapping[str, float]], list[Case]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the table.  thresholds: name -> default; a test reads them by these names."""
+
+    name: str
+    level: Level
+    test: Test
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """NaN or infinity: in a parameter, else the first layer whose output has it, else the first one (from the
+    loss) whose δ has it.
+    """
+    dtype = {"dtype": flow["dtype"]}
+    for parameter in flow["parameters"]:
+        if parameter["broken"]["nan"] or parameter["broken"]["inf"]:
+            return [{"layer": parameter["name"], "text": "value", **reading.counts(parameter["broken"])}]
+    for layer in flow["layers"]:
+        if layer["output"]["nan"] or layer["output"]["inf"]:
+            return [{"layer": layer["name"], "text": "output", **dtype, **reading.counts(layer["output"])}]
+    for layer in reversed(flow["layers"]):
+        if layer["delta"] and (layer["delta"]["nan"] or layer["delta"]["inf"]):
+            return [{"layer": layer["name"], "what": "δ", **dtype, **reading.counts(layer["delta"])}]
+    for parameter in flow["parameters"]:
+        if parameter["nan"] or parameter["inf"]:
+            return [{"layer": parameter["name"], "what": "∂J/∂θ", **dtype, **reading.counts(parameter)}]
+    return []
+
+
+def exploding(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """δ grows from one layer with weights to the next one below, from the loss down, or from step to step.
+
+    In front of a normalisation the size of δ is 1/σ, whatever the weights: there δ is taken behind it.
+    """
+    learns = ("weights", "recurrent", "composite")
+    learned = [layer for layer in reading.chain_of(flow, "") if layer["kind"] in learns]
+    cases: list[Case] = []
+    for above, below in zip(learned[:0:-1], learned[-2::-1], strict=True):
+        total = reading.behind_norm(flow, below)["relative"] or 0.0
+        grown = reading.quotient(total, reading.behind_norm(flow, above)["relative"])
+        if (grown > limits["gain"] and total > limits["gain"]) or total > limits["total"]:
+            cases.append({"layer": above["name"], "below": below["name"], "gain": grown, "total": total})
+            break
+    for layer in flow["layers"]:
+        in_time = layer["through_time"]
+        if in_time and (in_time["gain"] is None or in_time["gain"] > limits["in_time"]):
+            gain = in_time["gain"] if in_time["gain"] is not None else math.inf
+            cases.append(
+                {"layer": layer["name"], "steps": in_time["steps"], "total": gain, "text": "in_time"}
+            )
+    return cases
+
+
+def vanishing_by_activations(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """δ is lost on the way down, most of it in the factors f′."""
+    return [case for case in _lost(flow, limits) if case["share"] >= limits["share"]]
+
+
+def vanishing_by_weights(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """δ is lost on the way down, most of it in the factors Wᵀ."""
+    return [case for case in _lost(flow, limits) if case["share"] < limits["share"]]
+
+
+def vanishing_in_time(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """A plain recurrence hands too little down to its first step."""
+    cases: list[Case] = []
+    for layer in flow["layers"]:
+        in_time = layer["through_time"]
+        if (
+            layer["class"] == "RNN"
+            and in_time
+            and in_time["gain"] is not None
+            and in_time["gain"] < limits["gain"]
+        ):
+            cases.append({"layer": layer["name"], "steps": in_time["steps"], "total": in_time["gain"]})
+    return cases
+
+
+def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Layers most of whose entries sit where a bounded activation is flat; an output may, if it is right."""
+    last = flow["layers"][-1]["name"]
+    poor = reading.quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
+    worst = [
+        layer
+        for layer in flow["layers"]
+        if layer["saturated"] is not None
+        and layer["saturated"] > limits["share"]
+        and (layer["name"] != last or poor)
+    ]
+    if not worst:
+        return []
+    layer = max(worst, key=lambda one: float(one["saturated"]))
+    return [
+        {
+            "layer": layer["name"],
+            "share": layer["saturated"],
+            "limit": layer["saturated_below"],
+            "layers": reading.names(worst),
+            "rms": reading.rms_below(flow, layer),
+        }
+    ]
+
+
+def dead_units(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Layers most of whose units are inactive at every sample: one case for all of them."""
+    found = [layer for layer in flow["layers"] if _is_dead(flow, layer, limits["share"])]
+    if not found:
+        return []
+    biases = [bias for bias in (reading.bias_below(flow, layer) for layer in found) if bias is not None]
+    drifted = min(biases, default=0.0)
+    case: Case = {"layer": found[-1]["name"], "layers": reading.names(found), "samples": flow["samples"]}
+    case |= {key: sum(layer["dead"][key] for layer in found) for key in ("units", "of")}
+    certain, caused = found[0]["dead"]["certain"], drifted < -limits["bias"]
+    case |= {"bias": drifted, "text": "drifted" if caused else "" if certain else "few"}
+    return [case if certain else {**case, "level": "warning" if caused else "note"}]
+
+
+def _is_dead(flow: Record, layer: Record, share: float) -> bool:
+    dead = layer["dead"]
+    if not dead or layer["saturated"] is not None or dead["units"] <= share * dead["of"]:
+        return False
+    # z = 0 everywhere: weights that are 0, which is another rule's case.
+    return layer["kind"] != "activation" or reading.rms_below(flow, layer) != 0
+
+
+def step_too_large(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """A step of the optimizer raises J on the very batch, or moves the weights too far."""
+    before, after = flow["loss"]["J"], flow["loss"]["after"]
+    scale = max(flow["loss"]["constant"] or 0.0, limits["of_loss"] * (before or 0.0))
+    weights = reading.weights(flow)
+    moved = [one for one in weights if one["step_ratio"] is not None]
+    if before is None or not moved:
+        return []
+    largest = max(moved, key=lambda one: float(one["step_ratio"]))
+    case = {"parameter": largest["name"], "ratio": largest["step_ratio"], "before": before}
+    case |= {"after": math.inf if after is None else after, **reading.optimizer(flow)}
+    if after is None or after - before > limits["rise"] * scale:
+        return [{**case, "text": "rises"}]
+    if largest["step_ratio"] > limits["ratio"]:
+        return [{**case, "level": "warning"}]
+    return []
+
+
+def step_too_small(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """The weights hardly move while there is much to learn; after training only if the loss is still that of
+    a constant output, for at the end of a schedule steps are short.
+    """
+    loss = flow["loss"]
+    ratios = [one["step_ratio"] for one in reading.weights(flow) if one["step_ratio"] is not None]
+    if not ratios or loss["J"] is None or loss["predicted"] is None or reading.still(flow):
+        return []
+    if flow["history"] and loss["constant"] is None:
+        return []
+    poor = limits["stuck"] if flow["history"] else limits["poor"]
+    if loss["constant"] is not None and loss["data"] < poor * loss["constant"]:
+        return []
+    gained = abs(loss["predicted"]) / loss["J"] if loss["J"] > 0 else 0.0
+    if statistics.median(ratios) < limits["ratio"] and gained < limits["gained"]:
+        return [{"ratio": statistics.median(ratios), "gained": gained, **reading.optimizer(flow)}]
+    return []
+
+
+def symmetry(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Units that have the same weights and the same gradients: they stay the same for ever."""
+    cases: list[Case] = []
+    for one in flow["parameters"]:
+        units = one["equal_units"]
+        if units and units["of"] > 1 and units["equal"] > limits["share"] * units["of"]:
+            cases.append({"parameter": one["name"], "layer": one["layer"], **units, "std": one["std"]})
+    return (
+        cases[:1]
+        if not cases
+        else [{**cases[0], "parameters": ", ".join(case["parameter"] for case in cases)}]
+    )
+
+
+def loss_at_start(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """A classifier that does worse than one that knows nothing."""
+    start, data = flow["loss"]["start"], flow["loss"]["data"]
+    if start is None or data is None or data <= (1 + limits["above"]) * start:
+        return []
+    return [{"data": data, "start": start, "rms": reading.rms_of_logits(flow)}]
+
+
+def no_progress(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """After some epochs the loss is still that of a constant output; where that is not known: it has not
+    fallen.
+    """
+    history = flow["history"]
+    if history is None or history["epochs"] < limits["epochs"] or flow["loss"]["data"] is None:
+        return []
+    losses = [loss for loss in history["loss"] if loss is not None]
+    constant = flow["loss"]["constant"]
+    if len(losses) < 2:
+        return []
+    if constant is None:
+        stuck = losses[-1] > (1 - limits["fall"]) * losses[0]
+    else:
+        stuck = flow["loss"]["data"] > limits["poor"] * constant
+    if not stuck:
+        return []
+    return [
+        {
+            "epochs": history["epochs"],
+            "first": losses[0],
+            "last": losses[-1],
+            "constant": constant or losses[0],
+        }
+    ]
+
+
+def penalty_dominates(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """The penalty pulls harder than the data; at a minimum of both the two pulls are equal."""
+    own = [one for one in flow["parameters"] if one["penalty"] is not None and one["gradient"] is not None]
+    of_penalty, of_data = (
+        math.hypot(*(one[key] for one in own)) if own else 0.0 for key in ("penalty", "gradient")
+    )
+    if not of_penalty or reading.still(flow):
+        return []
+    share = reading.quotient(of_penalty, of_data)
+    loss = flow["loss"]
+    crushed = loss["constant"] is not None and (loss["data"] or 0.0) > limits["poor"] * loss["constant"]
+    case: Case = {"share": share, "penalty": of_penalty, "data": of_data}
+    if loss["constant"] is not None and loss["data"] is not None:
+        # Where the data are fitted their gradient is small, and a penalty that does no harm outweighs it.
+        case |= {"level": "note"} if loss["data"] < limits["fitted"] * loss["constant"] else {}
+    return [case] if share > limits["share"] or (crushed and share > limits["crushed"]) else []
+
+
+def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Weights whose gradient is exactly 0 on every sample: no δ arrives, or no input."""
+    places = {layer["name"]: layer for layer in flow["layers"]}
+    spared = {layer["name"] for layer in flow["layers"] if layer["identity_beside"]}
+    still = [
+        one
+        for one in reading.still(flow)
+        if places[one["layer"]]["place"].partition("/")[0] not in spared
+    ]
+    if not flow["top"]:
+        return []
+    without = [one for one in still if not places[one["layer"]]["delta"]["norm"]]
+    unread = [one for one in still if one not in without]
+    cases: list[Case] = []
+    if without:
+        blocking = reading.blocking(flow, places[without[-1]["layer"]])
+        text = places[blocking]["kind"] if blocking in places else ""
+        case = {"parameters": reading.names(without), "layer": without[-1]["layer"], "blocking": blocking}
+        cases.append({**case, "text": text})
+    elif unread:  # else it is what follows from the δ that is lost: a dead layer puts out 0
+        cases.append({"parameters": reading.names(unread), "layer": unread[0]["layer"], "text": "no_input"})
+    return cases
+
+
+def noisy(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Between batches the gradient differs more than it has in common."""
+    snr = flow["snr"]
+    poor = reading.quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
+    if snr is None or snr >= limits["snr"] or not poor or reading.still(flow):
+        return []
+    case: Case = {"snr": snr, "batch": flow["batch_size"]}
+    return [case if snr else {**case, "text": "none"}]
+
+
+def inputs_not_scaled(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Inputs, or targets of a regression, far from a size of 1, or features of different sizes."""
+    cases: list[Case] = []
+    for what, record in (("X", flow["input"]), ("y", flow["targets"])):
+        if record is None or record.get("ids") or record["rms"] is None or record["rms"] == 0:
+            continue
+        if not limits["smallest"] <= record["rms"] <= limits["largest"]:
+            cases.append({"what": what, "rms": record["rms"], "mean": record["mean"], "std": record["std"]})
+            continue
+        if what == "y":
+            continue
+        spread = reading.quotient(record.get("largest_feature"), record.get("median_feature"))
+        if record.get("largest_feature") is not None and spread > limits["spread"]:
+            case = {"what": what, "feature": record["largest_at"], "spread": spread, "text": "spread"}
+            cases.append(case | {"rms": record["largest_feature"], "median": record["median_feature"]})
+        elif record.get("median_offset", 0.0) > limits["offset"]:
+            cases.append(
+                {"what": what, "offset": record["median_offset"], "mean": record["mean"], "text": "offset"}
+            )
+    return cases
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("non_finite", "bad", non_finite),
+    Rule("exploding", "bad", exploding, {"gain": 10.0, "total": 30.0, "in_time": 10.0}),
+    Rule("vanishing_by_activations", "bad", vanishing_by_activations, {"gain": 1e-3, "share": 0.5}),
+    Rule("vanishing_by_weights", "bad", vanishing_by_weights, {"gain": 1e-2, "share": 0.5}),
+    Rule("vanishing_in_time", "warning", vanishing_in_time, {"gain": 1e-4}),
+    Rule("symmetry", "bad", symmetry, {"share": 0.25}),
+    Rule("unlearnable", "bad", unlearnable),
+    Rule("dead_units", "bad", dead_units, {"share": 0.5, "bias": 0.1}),
+    Rule("saturated", "warning", saturated, {"share": 0.5, "poor": 0.5}),
+    Rule("step_too_large", "bad", step_too_large, {"rise": 0.1, "of_loss": 0.1, "ratio": 0.5}),
+    Rule(
+        "step_too_small",
+        "warning",
+        step_too_small,
+        {"ratio": 1e-4, "gained": 1e-4, "poor": 0.5, "stuck": 0.9},
+    ),
+    Rule("no_progress", "bad", no_progress, {"epochs": 3, "fall": 0.02, "poor": 0.9}),
+    Rule(
+        "penalty_dominates",
+        "warning",
+        penalty_dominates,
+        {"share": 2.0, "crushed": 0.5, "poor": 0.9, "fitted": 0.25},
+    ),
+    Rule("loss_at_start", "warning", loss_at_start, {"above": 2.0}),
+    Rule(
+        "inputs_not_scaled",
+        "warning",
+        inputs_not_scaled,
+        {"largest": 10.0, "smallest": 0.01, "spread": 30.0, "offset": 10.0},
+    ),
+    Rule("noisy", "note", noisy, {"snr": 0.1, "poor": 0.5}),
+)
+
+
+def _lost(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+    """Chains whose lowest layer with weights gets less than `gain` of the δ at their end.
+
+    What a pool or a mean over positions takes is not counted: it spreads δ over more entries.  A chain that
+    ends in δ = 0 is another rule's case.
+    """
+    cases: list[Case] = []
+    names = {one["layer"] for one in flow["parameters"] if len(one["shape"]) > 1}
+    for place in dict.fromkeys(layer["place"] for layer in flow["layers"]):
+        chain = [layer for layer in reading.chain_of(flow, place) if layer["delta"]]
+        lowest = next((number for number, layer in enumerate(chain) if layer["name"] in names), None)
+        if lowest is None:
+            continue
+        way = [layer for layer in chain[lowest + 1 :] if layer["kind"] != "other" and layer["gain"]]
+        if not way or not chain[lowest]["delta"]["norm"]:
+            continue
+        logs = {
+            kind: sum(math.log10(one["gain"]) for one in way if one["kind"] == kind)
+            for kind in ("activation",)
+        }
+        total = sum(math.log10(one["gain"]) for one in way)
+        if total >= math.log10(limits["gain"]):
+            continue
+        gains = {
+            kind: [one["gain"] for one in way if one["kind"] == kind] for kind in ("activation", "weights")
+        }
+        medians = {kind: statistics.median(own) if own else 1.0 for kind, own in gains.items()}
+        case = {"layer": chain[lowest]["name"], "top": way[-1]["name"], "total": 10**total}
+        case |= {
+            "share": min(1.0, logs["activation"] / total),
+            "slope": medians["activation"],
+            "weights": medians["weights"],
+        }
+        smallest = min(
+            (one for one in way if one["kind"] == "weights"), key=lambda one: float(one["gain"]), default=None
+        )
+        cases.append(case | reading.deviation(flow, smallest, case))
+    return cases

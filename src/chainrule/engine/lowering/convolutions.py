@@ -1,0 +1,86 @@
+"""How a convolution runs: directly or by Winograd, and the zeros that its kernels want around values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.engine.lowering.values import NO_HALO, Halo, Shape
+from chainrule.layers import (
+    Conv1D,
+    Conv2D,
+    ConvTranspose1D,
+    ConvTranspose2D,
+    DepthwiseConv2D,
+    Layer,
+)
+from chainrule.layers.windows.convolution import Convolution
+
+# Where Winograd pays, by docs/decisions/0003-winograd.md: the transforms want channels, the transformed
+# kernels want tiles (2x2 outputs of a block); the weight gradient wants more of both.
+WINOGRAD_CHANNELS, WINOGRAD_TILES = 8, 16
+WINOGRAD_GRADIENT_CHANNELS, WINOGRAD_GRADIENT_TILES = 16, 64
+
+
+CONVOLUTIONS = (Conv2D, Conv1D, DepthwiseConv2D)
+TRANSPOSED = (ConvTranspose2D, ConvTranspose1D)
+Pair = tuple[int, int]
+
+
+def two(sizes: tuple[Any, ...], along: Any = 1) -> tuple[Any, Any]:
+    """A size per row and column; a sequence is an image of one row."""
+    return (along, *sizes) if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def image_pads(layer: Any, shape: Shape) -> tuple[Pair, Pair]:
+    """((top, bottom), (left, right)) of a convolution or pooling."""
+    return two(layer.pads(shape), (0, 0))
+
+
+def winograd_applies(
+    layer: Convolution, input_shape: Shape, output_shape: Shape, blocks: int, *, gradient: bool = False
+) -> bool:
+    """Whether a convolution runs by Winograd: 3x3 at stride 1, and large enough."""
+    if (
+        layer.grid.kernel != (3, 3)
+        or layer.grid.stride != (1, 1)
+        or layer.grid.dilation != (1, 1)
+        or layer.groups != 1
+        or type(layer) is not Conv2D
+    ):
+        return False
+    channels = WINOGRAD_GRADIENT_CHANNELS if gradient else WINOGRAD_CHANNELS
+    tiles = blocks * -(-output_shape[0] // 2) * -(-output_shape[1] // 2)
+    return (
+        max(map(max, layer.pads(input_shape))) <= 2
+        and min(input_shape[2], output_shape[2]) >= channels
+        and min(output_shape[:2]) >= 2
+        and tiles >= (WINOGRAD_GRADIENT_TILES if gradient else WINOGRAD_TILES)
+    )
+
+
+def input_halo(layer: Layer | None, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
+    """The zeros a layer wants around its input."""
+    if type(layer) not in CONVOLUTIONS:
+        return NO_HALO
+    assert isinstance(layer, Convolution)
+    (top, bottom), (left, right) = image_pads(layer, input_shape)
+    if winograd_applies(layer, input_shape, output_shape, blocks):
+        bottom, right = bottom + output_shape[0] % 2, right + output_shape[1] % 2
+    return top, bottom, left, right
+
+
+def output_delta_halo(layer: Layer, input_shape: Shape, output_shape: Shape, blocks: int) -> Halo:
+    """The zeros a layer wants around the δ of its output."""
+    if type(layer) in TRANSPOSED:
+        assert isinstance(layer, Convolution)
+        (top, bottom), (left, right) = image_pads(layer, output_shape)
+        return top, bottom, left, right
+    if type(layer) is not Conv2D or not winograd_applies(layer, input_shape, output_shape, blocks):
+        return NO_HALO
+    (top, bottom), (left, right) = image_pads(layer, input_shape)
+    return (
+        2 - top,
+        max(2 - bottom + input_shape[0] % 2, output_shape[0] % 2),
+        2 - left,
+        max(2 - right + input_shape[1] % 2, output_shape[1] % 2),
+    )

@@ -1,0 +1,258 @@
+"""Which layer is which native operation: one function per family, and the table.
+
+A layer without an entry has its formulas compiled to programs (programs.py); where they are no programs it
+becomes a host operation: its formulas are evaluated on NumPy arrays for its part of the plan. The entry is
+looked up by the exact class, because a subclass may have other formulas.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
+from chainrule.engine.lowering.values import (
+    ACTIVATIONS,
+    CELLS,
+    IDENTITY,
+    NO_HALO,
+    Hosted,
+    Shape,
+    Value,
+    as_image,
+    slope,
+)
+from chainrule.engine.programs import layer_programs
+from chainrule.layers import (
+    RNN,
+    AveragePool1D,
+    AveragePool2D,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    L2Pool1D,
+    L2Pool2D,
+    Layer,
+    LayerNorm,
+    Masking,
+    MaxPool1D,
+    MaxPool2D,
+    MultiHeadAttention,
+    PositionalEncoding,
+    Recurrent,
+    RMSNorm,
+    Softmax,
+)
+from chainrule.layers.sequences.attention import BIASED
+from chainrule.layers.windows.convolution import Convolution
+
+if TYPE_CHECKING:
+    from chainrule.engine.lowering.walk import Lowering
+
+
+# What a normalisation takes together, where it is no number of groups (native/plan/plan.hpp).
+OVER_BATCH, EACH_POSITION = 0, -1
+
+
+def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
+    bias = parameters[1] if layer.bias else -1
+    if len(x.shape) == 1:
+        low.native.add_dense(x.number, z.number, parameters[0], bias)
+    else:
+        _at_every_step(low, x, z, parameters[0], bias)
+
+
+def _at_every_step(low: Lowering, x: Value, z: Value, W: int, bias: int) -> None:
+    """A dense layer on a sequence: a convolution of one pixel."""
+    geometry = ((1, 1), (1, 1), (1, 1), (0, 0))
+    low.native.add_convolution(x.number, z.number, W, bias, *geometry, 1, DIRECT, False)
+
+
+# Numbers of native/plan/plan.hpp, enum ConvMethod.
+DIRECT, WINOGRAD, WINOGRAD_GRADIENT, DEPTHWISE = range(4)
+
+
+def _conv(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
+    channels = x.shape[-1]
+    groups = layer.groups_of(channels)
+    method = DEPTHWISE if groups == channels > 1 else DIRECT
+    if winograd_applies(layer, x.shape, z.shape, low.blocks):
+        by_gradient = winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
+        method = WINOGRAD_GRADIENT if by_gradient else WINOGRAD
+    _add_convolution(low, layer, x, z, parameters, x.shape, groups, method)
+
+
+def _conv_transposed(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
+    """The geometry of the convolution whose image is z and whose windows are the pixels of x."""
+    method = DEPTHWISE if layer.groups == layer.filters > 1 else DIRECT
+    _add_convolution(low, layer, x, z, parameters, z.shape, layer.groups, method, True)
+
+
+def _add_convolution(
+    low: Lowering,
+    layer: Convolution,
+    x: Value,
+    z: Value,
+    parameters: list[int],
+    image: Shape,
+    groups: int,
+    method: int,
+    transposed: bool = False,
+) -> None:
+    (top, _), (left, _) = image_pads(layer, image)
+    g = layer.grid
+    geometry = (two(g.kernel), two(g.stride), two(g.dilation), (top, left))
+    bias = parameters[1] if layer.bias else -1
+    low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, groups, method, transposed)
+
+
+# Numbers of native/kernels/api.hpp, enum PoolKind.
+POOLS: dict[type[Layer], int] = {
+    MaxPool2D: 0,
+    MaxPool1D: 0,
+    AveragePool2D: 1,
+    AveragePool1D: 1,
+    L2Pool2D: 2,
+    L2Pool1D: 2,
+}
+GLOBAL_POOLS: dict[type[Layer], int] = {GlobalMaxPool: 0, GlobalAveragePool: 1}
+
+
+def _pool(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    kind = POOLS[type(layer)]
+    (top, bottom), (left, right) = image_pads(layer, x.shape)
+    sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
+    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == 1
+    low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
+
+
+def _global_pool(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    """One window, as large as the image."""
+    kind = GLOBAL_POOLS[type(layer)]
+    if low.mask:
+        low.native.add_masked_pool(x.number, z.number, low.mask.number, kind == 1)
+        return
+    whole = as_image(x.shape)[:2]
+    low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, kind == 1, False)
+
+
+def _flatten(low: Lowering, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_flatten(x.number, z.number)
+
+
+def _activation(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_activation(x.number, z.number, ACTIVATIONS[type(layer)], slope(layer))
+
+
+def _recurrent(low: Lowering, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
+    activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else IDENTITY
+    cell = (CELLS[type(layer)], len(layer.gates), layer.units, activation)
+    mask = low.mask.number if low.mask else -1
+    way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)
+    low.native.add_recurrent(x.number, z.number, parameters, mask, *cell, *way)
+
+
+def _masking(low: Lowering, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
+    low.mask = low.steps_mask(x.shape[0])
+    low.native.add_masking(x.number, z.number, low.mask.number, layer.value)
+
+
+def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list[int]) -> None:
+    low.native.add_softmax(x.number, z.number)
+
+
+def _norm(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+    groups, momentum = getattr(layer, "groups", EACH_POSITION), 0.0
+    if isinstance(layer, BatchNorm):
+        groups, momentum = OVER_BATCH, layer.momentum
+    low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)
+
+
+def _dropout(low: Lowering, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
+    scale = 1 / (1 - layer.rate)
+    low.native.add_dropout(x.number, z.number, zlib.crc32(layer.stream.encode()), layer.threshold, scale)
+
+
+def by_formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    specs = layer.parameters(x.shape)
+    shapes = {name: spec.shape for name, spec in specs.items()}
+    programs = layer_programs(layer, x.shape, z.shape, shapes, delta=x.with_delta, gradients=z.with_delta)
+    if programs is None or not all(spec.learned for spec in specs.values()):
+        _host(low, layer, x, z, parameters)
+    else:
+        forward, backward = programs
+        low.native.add_program(x.number, z.number, forward.native(), backward.native(), parameters)
+
+
+def _embedding(low: Lowering, layer: Embedding, x: Value, z: Value, parameters: list[int]) -> None:
+    padding = -1 if layer.padding is None else layer.padding
+    mask = -1
+    if padding >= 0 and len(x.shape) == 1:
+        low.mask = low.steps_mask(x.shape[0])
+        mask = low.mask.number
+    low.native.add_embedding(x.number, z.number, parameters[0], mask, layer.vocabulary, padding)
+
+
+def _attention(low: Lowering, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
+    """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
+
+    def dense(key: str, x: Value, z: Value) -> None:
+        W = low.parameter_of(layer, f"W_{key}", x.shape)
+        bias = low.parameter_of(layer, f"b_{key}", x.shape) if layer.bias and key in BIASED else -1
+        _at_every_step(low, x, z, W, bias)
+
+    readers = low.readers(x, 3)
+    inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta) for _ in range(4)]
+    for key, reader, own in zip("qkv", readers, inner, strict=False):
+        dense(key, reader, own)
+    mask = low.mask.number if low.mask else -1
+    low.native.add_attention(*(own.number for own in inner), mask, layer.heads, layer.causal)
+    dense("o", inner[3], z)
+    low.parts.update({own.number: str(layer.name) for own in (*readers, *inner)})
+
+
+def _positions(low: Lowering, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:
+    table = layer.forward(np.zeros((*x.shape, 1)))
+    low.native.add_table(x.number, z.number, table.ravel().tolist())
+
+
+def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+    made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
+    low.hosts.append(Hosted(layer, x, z, low.mask, made))
+    low.mask = made or low.mask
+    low.native.add_host(len(low.hosts) - 1, x.number, z.number)
+
+
+NORMALIZATIONS = (BatchNorm, GroupNorm, LayerNorm, RMSNorm)
+
+OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]], None]] = {
+    Dense: _dense,
+    **dict.fromkeys(CONVOLUTIONS, _conv),
+    **dict.fromkeys(TRANSPOSED, _conv_transposed),
+    **dict.fromkeys(POOLS, _pool),
+    **dict.fromkeys(GLOBAL_POOLS, _global_pool),
+    **dict.fromkeys(NORMALIZATIONS, _norm),
+    Dropout: _dropout,
+    Flatten: _flatten,
+    Masking: _masking,
+    **dict.fromkeys(CELLS, _recurrent),
+    Softmax: _softmax,
+    Embedding: _embedding,
+    PositionalEncoding: _positions,
+    MultiHeadAttention: _attention,
+    **dict.fromkeys(ACTIVATIONS, _activation),
+}
+
+# Layers of several operations, each of which takes its parameters.
+IN_PARTS: tuple[type[Layer], ...] = (MultiHeadAttention,)
+
+# Operations whose kernels apply the activation of their output themselves.
+FUSING: tuple[type[Layer], ...] = (Dense, *CONVOLUTIONS, *TRANSPOSED, *NORMALIZATIONS)

@@ -1,0 +1,223 @@
+"""From a network to native operations: a walk over its layers that calls the native plan's builder.
+
+operations.py says which layer is which operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.base.errors import ShapeError
+from chainrule.base.memory import LARGEST_SAMPLE
+from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo
+from chainrule.engine.lowering.operations import FUSING, IN_PARTS, OPERATIONS, by_formulas
+from chainrule.engine.lowering.values import (
+    ACTIVATIONS,
+    NO_HALO,
+    Halo,
+    Hosted,
+    Shape,
+    Value,
+    as_image,
+    in_panels,
+    needs_z,
+    slope,
+)
+from chainrule.layers import (
+    Composite,
+    Flatten,
+    Identity,
+    Layer,
+)
+
+
+@dataclass
+class Lowering:
+    """Walks the layers once and calls the native plan's builder."""
+
+    native: Any
+    keep: bool  # one value and one δ per layer, nothing fused: what `backpropagate` shows
+    shapes: Mapping[str, Shape]  # layer name -> output shape
+    parameters: dict[str, int] = field(default_factory=dict)  # name -> number
+    values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
+    hosts: list[Hosted] = field(default_factory=list)
+    parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
+    mask: Value | None = None  # (steps, 1): 1 where a step is there, as in the reference's Context
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a full batch."""
+        return -(-int(self.native.batch_size) // int(self.native.lanes))
+
+    def value(self, shape: Shape, halo: Halo, delta_halo: Halo, with_delta: bool) -> Value:
+        height, width, channels = as_image(shape)
+        if height * width * channels > LARGEST_SAMPLE:
+            raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
+        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
+        return Value(number, shape, halo, delta_halo, with_delta)
+
+    def steps_mask(self, steps: int) -> Value:
+        """A value for a mask, which an operation fills in."""
+        return self.value((steps, 1), NO_HALO, NO_HALO, False)
+
+    def keep_mask(self, x: Value) -> None:
+        """The mask goes on where x, which comes next, has its steps."""
+        if self.mask and (len(x.shape) != 2 or x.shape[0] != self.mask.shape[0]):
+            self.mask = None
+
+    def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
+        size = 1
+        for n in shape:
+            size *= n
+        outputs, inputs = shape if panels else (0, 0)
+        self.parameters[name] = self.native.add_parameter(size, outputs, inputs, panels, penalised)
+        return self.parameters[name]
+
+    def parameter_of(self, layer: Layer, name: str, input_shape: Shape) -> int:
+        """The parameter of a layer, for the operation that is added next."""
+        spec = layer.parameters(input_shape)[name]
+        panels = in_panels(layer, name, input_shape)
+        return self.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, panels)
+
+    def readers(self, x: Value, count: int) -> list[Value]:
+        """x as several read it: its memory, with a δ of each one's own, which are added up."""
+        own = [
+            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta)
+            for _ in range(count)
+        ]
+        self.consume(x)
+        self.native.add_branches(x.number, [reader.number for reader in own])
+        return own
+
+    def consume(self, x: Value) -> None:
+        """Tell the next operation which f' multiplies the δ it sends down to x."""
+        self.native.set_input_post(x.activation, x.slope, x.saved)
+
+    def produce(self, layer: Layer | None, z: Value, halo: Halo) -> Value:
+        """Fuse `layer` (an activation) into the next operation, which writes z; returns the value a."""
+        if layer is None or type(layer) is Identity:
+            return z
+        kind, a = ACTIVATIONS[type(layer)], z
+        if needs_z(layer):
+            a = self.value(z.shape, halo, z.delta_halo, z.with_delta)
+            if z.with_delta:
+                self.native.share_delta(z.number, a.number)
+        a.activation, a.slope, a.saved = kind, slope(layer), z.number
+        self.native.set_post(kind, slope(layer), a.number)
+        return a
+
+    def wanted_halo(self, chain: Sequence[Layer], shape: Shape, after: Halo) -> Halo:
+        """The zeros that the first operation of a chain wants around its input; `after`: what follows it."""
+        for layer in chain:
+            if not self.keep and type(layer) is Identity:
+                continue  # no operation: what follows reads the same value
+            if isinstance(layer, Composite):
+                wanted = (self.wanted_halo(own, shape, NO_HALO) for own in layer.chains)
+                return tuple(map(max, zip(NO_HALO, *wanted, strict=True)))
+            return input_halo(layer, shape, self.shapes[str(layer.name)], self.blocks)
+        return after
+
+    def chain(self, layers: Sequence[Layer], x: Value, after: Halo, learned: bool) -> tuple[Value, bool]:
+        """The operations of layers in order on x: their output, and whether something is learned in or below
+        them (only then is δ needed).  `after`: the zeros wanted around the output.
+        """
+        place = 0
+        while place < len(layers):
+            layer, rest = layers[place], layers[place + 1 :]
+            place += 1
+            if isinstance(layer, Composite):
+                shape = self.shapes[str(layer.name)]
+                x, learned = self.composite(layer, x, self.wanted_halo(rest, shape, after), learned)
+                self.keep_mask(x)
+                continue
+            same = self.view(layer, x)
+            if same is not None:
+                self.values[str(layer.name)], x = same.number, same
+                self.keep_mask(x)
+                continue
+            learned = learned or self.keep or any(spec.learned for spec in layer.parameters(x.shape).values())
+            activation = None
+            if not self.keep and type(layer) in FUSING and rest and type(rest[0]) in ACTIVATIONS:
+                activation, rest = rest[0], rest[1:]
+                place += 1
+            shape = self.shapes[str(layer.name)]
+            x = self.operation(layer, activation, x, self.wanted_halo(rest, shape, after), learned)
+            self.keep_mask(x)
+        return x, learned
+
+    def view(self, layer: Layer, x: Value) -> Value | None:
+        """The value a layer puts out where that is the memory of x; None where it takes an operation."""
+        if type(layer) is Identity and not self.keep:
+            return x
+        if type(layer) is not Flatten:
+            return None
+        shape = self.shapes[str(layer.name)]
+        if shape == x.shape:  # already a vector; a view has no views
+            return x
+        if x.halo != NO_HALO or x.delta_halo != NO_HALO:
+            return None
+        view = Value(self.native.add_view(x.number), shape, NO_HALO, NO_HALO, x.with_delta)
+        # The view shares the memory, so it is still the output of the activation in front of it.
+        view.activation, view.slope, view.saved = x.activation, x.slope, x.saved
+        if x.saved >= 0:
+            view.saved = view.number if x.saved == x.number else self.native.add_view(x.saved)
+        return view
+
+    def operation(self, layer: Layer, activation: Layer | None, x: Value, halo: Halo, learned: bool) -> Value:
+        """One layer, with the activation its kernel applies itself."""
+        shape = self.shapes[str(layer.name)]
+        names = () if type(layer) in IN_PARTS else layer.parameters(x.shape)
+        numbers = [self.parameter_of(layer, name, x.shape) for name in names]
+        separate = activation is not None and needs_z(activation)
+        delta_halo = output_delta_halo(layer, x.shape, shape, self.blocks)
+        z = self.value(shape, NO_HALO if separate else halo, delta_halo, learned)
+        a = self.produce(activation, z, halo)
+        self.consume(x)
+        OPERATIONS.get(type(layer), by_formulas)(self, layer, x, z, numbers)
+        self.values[str(layer.name)] = z.number
+        if activation is not None:
+            self.values[str(activation.name)] = a.number
+        return a
+
+    def composite(self, layer: Composite, x: Value, halo: Halo, learned: bool) -> tuple[Value, bool]:
+        """Branches on x, and the value that joins them."""
+        readers = self.readers(x, len(layer.chains))
+        ends, before, after = [], self.mask, []
+        for own, reader in zip(layer.chains, readers, strict=True):
+            self.mask = before
+            ends.append(self.chain(own, reader, NO_HALO, learned))
+            after.append(self.mask)
+        self.mask = next((mask for mask in after if mask), None)
+        learned = any(own for _, own in ends)
+        z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned)
+        self.native.add_join(
+            [end.number for end, _ in ends],
+            [end.activation for end, _ in ends],
+            [end.slope for end, _ in ends],
+            [end.saved for end, _ in ends],
+            z.number,
+            layer.join == "concat",
+        )
+        self.values[str(layer.name)] = z.number
+        return z, learned
+
+
+def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lowering, Value, Value]:
+    """Build the operations of a network; `paired`: its last activation belongs to the loss.
+
+    Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
+    """
+    low = Lowering(native, keep, network.shapes)
+    layers = list(network.layers)
+    body = layers[:-1] if paired else layers
+    x = low.value(network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, keep)
+    low.values["input"] = x.number
+    native.set_input(x.number)
+    x, _ = low.chain(body, x, NO_HALO, keep)
+    if not paired:
+        return low, x, x
+    a = low.value(network.output_shape, NO_HALO, NO_HALO, False)
+    low.values[str(layers[-1].name)] = a.number
+    return low, x, a

@@ -1,0 +1,226 @@
+"""The cards of a derivation as JSON: a card per layer in the order of the forward pass, branches within
+composites.
+
+A card is {"layer", "number", "class", "title", "input_shape", "shape", "reference", "depth"} and either
+"repeats", the layer it repeats, or {"tensors", "forward", "backward", "pictures"}; its parts are those of
+parts.py.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import reference
+from chainrule.explaining.blocks.kinds import Say
+from chainrule.explaining.facts import choose
+from chainrule.explaining.facts.parts import Derivation, gradient_parts, handed_down, leaf_parts, part, traced
+from chainrule.explaining.facts.penalised import NO_PENALTY, Penalised
+from chainrule.explaining.facts.pictures import pictures_of
+from chainrule.explaining.facts.traced import is_recurrent
+from chainrule.explaining.words import derivations as texts
+from chainrule.formulas import Symbol
+from chainrule.formulas.elements.reader import Reader
+from chainrule.layers import Composite
+from chainrule.reference import Pass
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+# In a network of more layers than this, a layer like one before it is folded: its card has formulas, no
+# elements.
+FOLD_ABOVE = 40
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, which
+    layers are repeats and which cannot be traced, elements asked for: layer name -> an entry of its output,
+    and what the penalty acts on.
+    """
+
+    deltas: Mapping[str, Array]
+    numbers: Mapping[str, int]
+    sample: int
+    repeats: Mapping[str, str] = field(default_factory=dict)
+    untraced: frozenset[str] = frozenset()
+    elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    penalised: Penalised = NO_PENALTY
+
+
+def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
+    """The cards of a network's passes."""
+    return list(_chain(passes, walk, depth=0, first=True, reads="input"))
+
+
+def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
+    """In a network of many layers: the layers that repeat one before them, of equal options and shapes, and
+    which.
+    """
+    every = list(reference.all_passes(passes))
+    if len(every) <= FOLD_ABOVE:
+        return {}
+    first: dict[tuple[str, Any, Any], str] = {}
+    found = {}
+    for one in every:
+        key = (repr(one.layer), one.x.shape, one.output.shape)
+        if key in first:
+            found[one.name] = first[key]
+        first.setdefault(key, one.name)
+    return found
+
+
+def _chain(
+    passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: str, branch: int = 0
+) -> Iterator[Json]:
+    """reads: the tensor that comes into the chain.  branch: of a composite, from 1; 0 for the main chain."""
+    before: Pass | None = None
+    below = reads
+    for one in passes:
+        yield _card(one, before, walk, depth, first and before is None, reads, below, branch)
+        for number, inside in enumerate(one.inside, 1):
+            yield from _chain(inside, walk, depth + 1, first and before is None, reads, number)
+        before, below, reads, branch = one, reads, one.name, 0
+
+
+def _card(
+    one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str, branch: int
+) -> Json:
+    card = {
+        "layer": one.name,
+        "number": walk.numbers[one.name],
+        "class": type(one.layer).__name__,
+        "title": one.layer.title() if isinstance(one.layer, Composite) else repr(one.layer),
+        "input_shape": list(one.x.shape[:-1]),
+        "shape": list(one.output.shape[:-1]),
+        "reference": texts.reference(one.layer, "forward") or texts.reference(one.layer, "delta"),
+        "depth": depth,
+    }
+    if one.name in walk.repeats:
+        return card | {"repeats": walk.repeats[one.name]}
+    if isinstance(one.layer, Composite):
+        parts = _composite(one, walk, reads, branch)
+    elif is_recurrent(one.layer):
+        parts = _recurrent(one, walk)
+    else:
+        parts = _leaf(one, before, walk, first, below, branch)
+    return card | {
+        "tensors": _tensors(one, reads, below),
+        "forward": parts.get("forward", []),
+        "backward": parts.get("backward", []),
+        "pictures": pictures_of(one, walk.sample, first=first),
+    }
+
+
+def _tensors(one: Pass, reads: str, below: str) -> Json:
+    """Symbol -> tensor of the document: what a symbol of the layer's formulas stands for."""
+    own = {name: f"{one.name}.{name}" for name in one.layer.parameters(one.x.shape[:-1])}
+    own |= {name: f"given:{one.name}.{name}" for name in one.given if name not in own}
+    ends = {"x": reads, "z": one.name, "a": one.name, "d": f"delta:{one.name}", "dx": f"delta:{reads}"}
+    own |= {f"F{number}": b[-1].name if b else reads for number, b in enumerate(one.inside, 1)}
+    gradients = {f"d{name}": f"gradient:{one.name}.{name}" for name in own}
+    shares = {f"data {name}": f"data {quantity}" for name, quantity in gradients.items()}
+    return {**own, **gradients, **shares, **ends} | {
+        "z below": below, "a below": reads, "dz below": f"delta:{below}"
+    }  # fmt: skip
+
+
+def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str, branch: int) -> Json:
+    if one.name in walk.untraced:
+        return {}
+    if before is not None and before.name in walk.untraced:
+        before = None
+    asked = walk.elements.get(one.name)
+    delta = walk.deltas.get(one.name)
+    own = Derivation(one, delta, before, walk.sample, first, below, asked, branch, walk.penalised)
+    return leaf_parts(own)
+
+
+def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Json:
+    """Forward: the branches joined; backward: what every branch gets, and the sum of what they hand down."""
+    formulas = traced(one.layer, {})
+    outputs = [inside[-1].output if inside else one.x for inside in one.inside]
+    bindings: dict[str, Any] = {"x": one.x, "z": one.output}
+    bindings |= {f"F{number + 1}": output for number, output in enumerate(outputs)}
+    d = walk.deltas.get(one.name)
+    forward = [
+        part(
+            "forward",
+            one.layer,
+            formulas.equations["forward"],
+            Reader(bindings),
+            one.name,
+            [choose.largest(one.output, walk.sample)],
+        )
+    ]
+    if d is None:
+        return {"forward": forward, "backward": []}
+    handed = _handed(one, d, walk.deltas)
+    bindings |= {"d": d, **{f"δ{number + 1}": share for number, share in enumerate(handed)}}
+    reader, backward = Reader(bindings), []
+    for key, equation in formulas.equations.items():
+        if key == "forward":
+            continue
+        choices = [choose.largest(np.asarray(reader.value(equation.right)), walk.sample)]
+        quantity = ""
+        if key == "delta":
+            equation, quantity = (
+                (handed_down(equation, branch), "") if branch else (equation, f"delta:{reads}")
+            )
+        backward.append(part(key, one.layer, equation, reader, quantity, choices))
+    return {"forward": forward, "backward": backward}
+
+
+def _handed(one: Pass, d: Array, deltas: Mapping[str, Array]) -> list[Array]:
+    """What every branch of a composite hands down to the input."""
+    outputs = [inside[-1].output if inside else one.x for inside in one.inside]
+    shares = one.layer.delta(d, *outputs)
+    return [
+        _below(inside[0], deltas) if inside else np.asarray(share)
+        for inside, share in zip(one.inside, shares, strict=True)
+    ]
+
+
+def _below(one: Pass, deltas: Mapping[str, Array]) -> Array:
+    """∂J/∂x of a layer."""
+    d = deltas[one.name]
+    if isinstance(one.layer, Composite):
+        return np.asarray(functools.reduce(np.add, _handed(one, d, deltas)))
+    return reference.layer_backward(one.layer, d, one.x, one.output, one.given)[0]
+
+
+def _recurrent(one: Pass, walk: Walk) -> Json:
+    """The equations of one step of the passage, with the numbers of the step at which most δ arrives."""
+    formulas = traced(one.layer, {})
+    layer: Any = one.layer
+    d = walk.deltas.get(one.name)
+    if d is None:
+        d = np.zeros_like(one.output)
+    given = {"v": None, **one.given}
+    mask = given.pop("mask", None)
+    steps = list(layer.backward_steps(d, one.x, given, mask))
+    state = f"d{layer.states[0]}"
+    t, bindings = max(steps, key=lambda step: float(np.abs(step[1][state][..., walk.sample]).max()))
+    reader = Reader({name: value for name, value in bindings.items() if value is not None})
+    share = Say(f"the share of step t = {t}", f"第 t = {t} 步的份额")
+    here = Say(f"at step t = {t}", f"第 t = {t} 步")
+    forward: list[Json] = []
+    backward: list[Json] = []
+    for key, equation in formulas.equations.items():
+        value = np.asarray(reader.value(equation.right))
+        forwards = key == "forward" or key in layer.states
+        learned = not forwards and not key.startswith("delta")
+        index, _ = choose.largest(value, None if learned else walk.sample)
+        if learned:
+            # What is worked out is the derivative by the weights as step t uses them, a term of the sum.
+            left = Symbol(f"d{key} at t", f"gradient of parameter {key} at t={t}")
+            own = (left, (index, share))
+            parts = gradient_parts(layer, key, equation, reader, f"{one.name}.{key}", walk.penalised, own)
+        else:
+            parts = [part(key, layer, equation, reader, "", [(index, here)])]
+        (forward if forwards else backward).extend(made | {"step": t} for made in parts)
+    return {"forward": forward, "backward": backward if walk.deltas.get(one.name) is not None else []}

@@ -1,0 +1,44 @@
+"""Which layer is layer l: the seeds' layers are a product with weights and the activation behind it.
+
+Here an activation is a layer of its own, so the two share a number.  The input is 0; a notation prints the
+number in its own count (`Notation.at`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.layers import Composite, Layer
+from chainrule.networks.network import Network
+
+
+def layer_numbers(network: Network) -> dict[str, int]:
+    """Layer name -> its number l, 1, 2, ...; a branch of a composite counts on from the composite's input.
+
+    An activation directly behind what makes its z has the number of that; every other layer counts one.  A
+    composite is one layer for those behind it.
+    """
+    found: dict[str, int] = {}
+    _count(network.layers, 0, found)
+    return found
+
+
+def last_number(network: Network) -> int:
+    """L, the number of the network's last layer."""
+    return layer_numbers(network)[str(network.layers[-1].name)]
+
+
+def shares_number(layer: Layer, before: Layer | None) -> bool:
+    """Whether a layer is the activation of the one before it."""
+    return before is not None and layer.output == "activation" and before.output == "preactivation"
+
+
+def _count(layers: Sequence[Layer], start: int, found: dict[str, int]) -> None:
+    number, before = start, None
+    for layer in layers:
+        if isinstance(layer, Composite):
+            for chain in layer.chains:
+                _count(chain, number, found)
+        number += 0 if shares_number(layer, before) else 1
+        found[str(layer.name)] = number
+        before = layer

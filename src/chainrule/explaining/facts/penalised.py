@@ -1,0 +1,84 @@
+"""The penalty's share of a gradient: the data's share has a symbol of its own, ∂J_data/∂W, and
+∂J/∂W = ∂J_data/∂W + λ W is a formula with its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.explaining.blocks.kinds import Say
+from chainrule.explaining.facts import choose
+from chainrule.formulas import Equation, Symbol, substitute, trace
+from chainrule.formulas.elements.reader import Reader
+from chainrule.losses.penalties import Penalty
+
+Array = NDArray[Any]
+PART = " and penalty"  # behind a parameter's name: the part that adds the penalty's share
+REFERENCE = "S1 · S2 2.6.1"
+ADDED = Say(
+    "The penalty adds its own derivative. What the data give is ∂J_data/∂W; the gradient that is used, "
+    "checked and drawn is ∂J/∂W.",
+    "惩罚项加上自己的导数。数据给出的部分是 ∂J_data/∂W；实际使用、检验和画出的梯度是 ∂J/∂W。",
+)
+
+
+@dataclass(frozen=True)
+class Penalised:
+    """A penalty and what it acts on.  weights, data: by the full name of a parameter, its array and the
+    data's share of its gradient.
+    """
+
+    penalty: Penalty | None = None
+    training_size: int = 1
+    weights: Mapping[str, Array] = field(default_factory=dict)
+    data: Mapping[str, Array] = field(default_factory=dict)
+
+    def part(self, name: str, parameter: str) -> tuple[Equation, Reader, choose.Choice] | None:
+        """∂J/∂W = ∂J_data/∂W + (what the penalty adds), its numbers, and the entry that is worked out: where
+        ∂J/∂W is largest in magnitude.  None for a parameter that is free.
+        """
+        if self.penalty is None or name not in self.weights:
+            return None
+        equation = with_penalty(self.penalty, parameter)
+        bindings: dict[str, Any] = {_data(parameter).name: self.data[name], parameter: self.weights[name]}
+        bindings |= {"training_size": float(self.training_size), **constants(self.penalty)}
+        reader = Reader(bindings)
+        return equation, reader, choose.largest(np.asarray(reader.value(equation.right)), None)
+
+
+NO_PENALTY = Penalised()
+
+
+def constants(penalty: Penalty) -> dict[str, float]:
+    """The numbers of a penalty, λ and others, by name."""
+    numbers = {
+        name: value
+        for name, value in vars(penalty).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return {name: float(value) for name, value in numbers.items()}
+
+
+def data_gradient(equation: Equation) -> Equation:
+    """The equation of a layer's gradient as that of the data's share."""
+    left = equation.left
+    assert isinstance(left, Symbol)
+    role = left.role.removeprefix("gradient of ")
+    return replace(equation, left=Symbol(f"data {left.name}", f"data gradient of {role}", left.kind))
+
+
+def with_penalty(penalty: Penalty, parameter: str = "W") -> Equation:
+    """∂J/∂W = ∂J_data/∂W + λ W, or what else the penalty adds."""
+    formulas = trace(penalty)
+    W = Symbol(parameter, f"parameter {parameter}")
+    added = substitute(formulas["gradient"], {formulas.symbols["W"]: W})
+    return Equation(Symbol(f"d{parameter}", f"gradient of parameter {parameter}"), _data(parameter) + added)
+
+
+def _data(parameter: str) -> Symbol:
+    return Symbol(f"data d{parameter}", f"data gradient of parameter {parameter}")

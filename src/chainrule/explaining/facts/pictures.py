@@ -1,0 +1,232 @@
+"""What is shown of a layer's tensors, as JSON: which maps, bars, matrices and curves.
+
+A picture names its tensor ("quantity") and what of it is shown; its numbers are in the document's tensors,
+and in the picture itself ("values", "stats") where the tensor was too large for the document.  Maps: the
+channels with the largest norm, for each tensor one symmetric scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.norms import row_norms
+from chainrule.explaining.facts import choose
+from chainrule.explaining.words.derivations import kinds
+from chainrule.layers import Activation
+from chainrule.reference import Pass
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+MOST_MAPS = 8  # of one picture; the rest is counted
+MOST_CELLS = 64 * 64  # of one map: larger images are left to their statistics
+ROWS, COLUMNS = 6, 8  # of a matrix printed in full
+MOST_BARS = 24
+EDGE = 3  # rows and columns of a larger matrix that are shown at its beginning
+
+
+def pictures_of(one: Pass, sample: int, *, first: bool = False) -> list[Json]:
+    """The pictures of a layer: what came out, its δ, its weights and their gradients, pooling's winners, f
+    and f'; of the first also what goes in, and ∂J/∂x.
+    """
+    name, layer = one.name, one.layer
+    found: list[Json] = []
+    if first and "Embedding" not in kinds(layer):  # which reads ids
+        found += _output(one.x, "input", sample, "forward")
+        found += _output(one.x, "delta:input", sample, "backward")
+    if isinstance(layer, Activation) and not one.given:
+        found.append(curve(layer, one.x, name))
+    found += _output(one.output, name, sample, "forward")
+    found += _output(one.output, f"delta:{name}", sample, "backward")
+    grid = getattr(layer, "grid", None)
+    if grid is not None and hasattr(layer, "window") and one.x.ndim == 4:
+        found += _winners(one, sample)
+    for key, value in one.given.items():
+        if key in layer.parameters(one.x.shape[:-1]):
+            found += of_parameter(np.asarray(value), f"{name}.{key}", "forward")
+            found += of_parameter(np.asarray(value), f"gradient:{name}.{key}", "gradients")
+    return found
+
+
+def curve(layer: Any, z: Array, name: str) -> Json:
+    """f and f' over the range of this layer's z, and a histogram of z."""
+    finite = z[np.isfinite(z)]
+    reach = float(np.clip(np.abs(finite).max() if finite.size else 1.0, 1.0, 12.0)) * 1.1
+    at = np.linspace(-reach, reach, 121)
+    with np.errstate(all="ignore"):
+        f, df = np.asarray(layer.f(at)), np.broadcast_to(layer.df(at), at.shape)
+    counts, edges = np.histogram(np.clip(finite, -reach, reach), bins=30, range=(-reach, reach))
+    return {
+        "kind": "curve", "on": "forward", "layer": name, "z": rounded(at), "f": rounded(f), "df": rounded(df),
+        "edges": rounded(edges), "counts": [int(count) for count in counts],
+    }  # fmt: skip
+
+
+def _output(value: Array, quantity: str, sample: int, on: str) -> list[Json]:
+    """An image as maps per channel, a sequence as one map, a vector as bars; the shape of `value` is what
+    counts.
+    """
+    shape = value.shape[:-1]
+    common = {"quantity": quantity, "sample": sample, "on": on}
+    if len(shape) == 1 and shape[0] > 1:
+        return [{"kind": "bars", **common, "most": MOST_BARS}]
+    if len(shape) == 2 and choose.math_size(shape) <= MOST_CELLS:
+        return [{"kind": "maps", **common, "axes": [0, 1], "fixed": [[sample]], "titles": [""]}]
+    if len(shape) == 3 and choose.math_size(shape[:2]) <= MOST_CELLS and choose.math_size(shape[:2]) > 1:
+        return [{"kind": "maps", **common, "axes": [0, 1], "channels": MOST_MAPS}]
+    return []
+
+
+def of_parameter(value: Array, quantity: str, on: str) -> list[Json]:
+    """Kernels as maps, a matrix as numbers where it is small and as one map where it is not."""
+    if value.ndim == 4 and value.shape[1] * value.shape[2] > 1:
+        return [{"kind": "maps", "quantity": quantity, "on": on, "axes": [1, 2], "channels": MOST_MAPS}]
+    if value.ndim == 2:
+        small = value.shape[0] <= ROWS and value.shape[1] <= COLUMNS
+        if small or choose.math_size(value.shape) > MOST_CELLS:
+            return [{"kind": "matrix", "quantity": quantity, "on": on}]
+        return [
+            {"kind": "maps", "quantity": quantity, "on": on, "axes": [0, 1], "fixed": [[]], "titles": [""]}
+        ]
+    return []
+
+
+def _winners(one: Pass, sample: int) -> list[Json]:
+    """The input of a pooling layer with the pixels that won, ties, and how many windows cover a pixel."""
+    layer: Any = one.layer
+    size = one.x.shape[:2]
+    if choose.math_size(size) > MOST_CELLS:
+        return []
+    x = one.x[..., sample]
+    channel = int(np.abs(x).sum(axis=(0, 1)).argmax())
+    covered = choose.coverage(layer.grid, size)
+    marks: list[Json] = []
+    if "max" in layer.kind:
+        marks += _winner_marks(layer.grid, x[..., channel])
+    for row, column in np.argwhere(covered > 1):
+        text = f"×{covered[row, column]}"
+        marks.append({"row": int(row), "column": int(column), "kind": "overlap", "text": text})
+    if not marks:  # the plain input is shown already
+        return []
+    return [
+        {
+            "kind": "maps", "quantity": "input of", "layer": one.name, "sample": sample, "on": "backward",
+            "axes": [0, 1], "fixed": [[channel, sample]], "titles": [f"c = {channel}"], "marks": marks,
+            "values": [rounded(x[..., channel])],
+        }
+    ]  # fmt: skip
+
+
+def _winner_marks(grid: Any, x: Array) -> list[Json]:
+    """A mark for the winner of every window, and for the pixels that tie with it."""
+    marks: dict[tuple[int, int], str] = {}
+    positions, pads = grid.positions(x.shape), grid.pads(x.shape)
+    for window in np.ndindex(*positions):
+        pixels = [
+            tuple(
+                step * i + apart * m - before
+                for step, i, apart, m, (before, _) in zip(
+                    grid.stride, window, grid.dilation, offset, pads, strict=True
+                )
+            )
+            for offset in np.ndindex(*grid.kernel)
+        ]
+        there = [p for p in pixels if all(0 <= u < length for u, length in zip(p, x.shape, strict=True))]
+        if not there:
+            continue
+        top = max(x[p] for p in there)
+        equal = [p for p in there if x[p] == top]
+        marks[equal[0]] = "winner"
+        for pixel in equal[1:]:
+            marks.setdefault(pixel, "tie")
+    return [{"row": r, "column": c, "kind": kind, "text": ""} for (r, c), kind in sorted(marks.items())]
+
+
+def resolved(picture: Json, tensors: Json, arrays: Mapping[str, Array]) -> Json | None:
+    """The picture with what it shows chosen: its maps, bars, rows and columns; None where there is no such
+    tensor.
+
+    Where the document has no room for the tensor the shown numbers are in the picture itself.
+    """
+    if picture["kind"] == "curve" or "values" in picture:
+        return picture
+    value = arrays.get(picture["quantity"])
+    if value is None:
+        return None
+    chosen = {"maps": _maps, "bars": _bars, "matrix": _matrix}[picture["kind"]](picture, value)
+    if "data" not in tensors[picture["quantity"]]:
+        chosen["values"] = [rounded(part) for part in shown(chosen, value)]
+    return chosen
+
+
+def shown(picture: Json, value: Array) -> list[Array]:
+    """The arrays that a picture shows of its tensor: a map each, else one."""
+    if picture["kind"] == "maps":
+        return [_slice(value, picture["axes"], own) for own in picture["fixed"]]
+    if picture["kind"] == "bars":
+        return [value[picture["entries"]][:, picture["samples"]]]
+    return [value[np.ix_(picture["rows"], picture["columns"])]]
+
+
+def _maps(picture: Json, value: Array) -> Json:
+    if "fixed" in picture:
+        return {**picture, "left_out": 0}
+    axes = tuple(picture["axes"])
+    if "sample" in picture:
+        sizes = _norms(value[..., picture["sample"]], axes)
+        places = [[c, picture["sample"]] for c in range(len(sizes))]
+        titles = [f"c = {c}" for c in range(len(sizes))]
+    else:
+        norms = _norms(value, axes)
+        places = [list(map(int, place)) for place in np.ndindex(*norms.shape)]
+        titles = [f"k = {k}, c = {c}" for k, c in places]
+        sizes = norms.ravel()
+    order = sorted(int(i) for i in np.argsort(-sizes, kind="stable")[: picture["channels"]])
+    return {
+        **picture,
+        "fixed": [places[i] for i in order],
+        "titles": [titles[i] for i in order],
+        "left_out": len(sizes) - len(order),
+    }
+
+
+def _norms(value: Array, axes: tuple[int, ...]) -> Array:
+    """‖·‖ over the axes, at every place of the others."""
+    own = np.moveaxis(value, axes, range(-len(axes), 0))
+    rest = own.shape[: own.ndim - len(axes)]
+    return row_norms(own.reshape(*rest, -1).reshape(math.prod(rest), -1)).reshape(rest)
+
+
+def _bars(picture: Json, value: Array) -> Json:
+    """A group per sample, at most four: the one in focus first."""
+    sample, most = picture["sample"], picture["most"]
+    samples = [sample, *(s for s in range(value.shape[-1]) if s != sample)][:4]
+    entries = np.sort(np.argsort(-np.abs(value[:, sample]), kind="stable")[:most])
+    found = [int(i) for i in entries]
+    return {**picture, "samples": samples, "entries": found, "left_out": len(value) - len(found)}
+
+
+def _matrix(picture: Json, value: Array) -> Json:
+    return {**picture, "rows": _edges(value.shape[0], ROWS), "columns": _edges(value.shape[1], COLUMNS)}
+
+
+def _edges(size: int, most: int) -> list[int]:
+    """Which are shown: all, or the first three and the last."""
+    return list(range(size)) if size <= most else [*range(EDGE), size - 1]
+
+
+def _slice(value: Array, axes: list[int], fixed: list[int]) -> Array:
+    rest = iter(fixed)
+    return np.asarray(value[tuple(slice(None) if axis in axes else next(rest) for axis in range(value.ndim))])
+
+
+def rounded(values: Any, digits: int = 6) -> Any:
+    """Numbers for a picture, as nested lists with so many significant digits."""
+    array = np.asarray(values, np.float64)
+    if array.ndim:
+        return [rounded(part, digits) for part in array]
+    return float(f"{float(array):.{digits}g}") if np.isfinite(array) else str(float(array))

@@ -1,0 +1,275 @@
+"""The cards of the derivation as blocks: a layer forward, a layer backward.
+
+Each formula in the same order: general (layer l), with this network's numbers, what its names mean, the
+shapes of its factors, and elements worked out; then the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import inf
+from typing import Any
+
+from chainrule.explaining.blocks.kinds import Block, Card, Formula, Paragraph, Say, same, say_from
+from chainrule.explaining.blocks.worked import First, element_from, worked_block
+from chainrule.explaining.outline.counts import counted
+from chainrule.explaining.outline.pictures import picture_blocks
+from chainrule.explaining.outline.shapes import shape_box
+from chainrule.explaining.theta.outline import first_indices, theta_blocks
+from chainrule.formulas import Equation, Expression, Operation, Symbol, walk
+from chainrule.formulas.exchange import unpack
+from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.printing import compose
+from chainrule.formulas.printing.boxes import Box
+from chainrule.formulas.printing.compose import Composer, definitions
+from chainrule.formulas.printing.notation import Notation
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How formulas of a document are laid out.  last: the number of the last layer."""
+
+    document: Json
+    notation: Notation
+    linear: bool
+    last: int
+    _trees: dict[int, list[Expression]] = field(default_factory=dict)
+
+    def trees(self, one: Json) -> list[Expression]:
+        """The expressions of a part's nodes."""
+        if id(one) not in self._trees:
+            self._trees[id(one)] = unpack(one["nodes"])
+        return self._trees[id(one)]
+
+    def equation(self, one: Json) -> Equation:
+        """A part's equation."""
+        trees = self.trees(one)
+        left = trees[one["left"]]
+        assert isinstance(left, Symbol)
+        return Equation(left, trees[one["right"]])
+
+    def composer(self, number: int | None = None, tensors: Json | None = None) -> Composer:
+        """Letters of layer l, or of layer `number`; with references to the tensors that symbols stand for."""
+        notation = self.notation if number is None else self.notation.at(number, self.last)
+
+        def refers(node: Expression) -> str | None:
+            found = tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
+            return None if found is None or found.startswith("data ") else found
+
+        return Composer(notation, self.linear, refers if tensors and not self.linear else None)
+
+    def first(self, card: Json | None) -> First:
+        """Where the indices of a card's symbols begin; card None: of the loss."""
+        return first_indices(self.document, card)
+
+    def equation_box(self, one: Json, *, general: bool, number: int | None = None) -> Box:
+        """A part's equation as boxes."""
+        return compose(self.equation(one), self.composer(None if general else number))
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Layer name -> the place of its card, from 1."""
+        return {card["layer"]: number + 1 for number, card in enumerate(self.document["cards"])}
+
+
+def told_apart(notation: Notation, meta: Json) -> Notation:
+    """The notation with a letter of its own for the size of the training set, m_train, where it has m for
+    that of the batch as well and the two differ.
+    """
+    letters = notation.letters
+    if letters["training size"] != letters["batch size"] or meta["training_size"] == meta["samples"]:
+        return notation
+    return replace(
+        notation, letters={**letters, "training size": replace(letters["batch size"], sub="train")}
+    )
+
+
+def forward_card(layout: Layout, card: Json) -> Card:
+    """F of a layer."""
+    if "repeats" in card:
+        return _repeat(layout, card, "F")
+    blocks = [block for one in card["forward"] for block in part_blocks(layout, card, one, "F")]
+    if not blocks:
+        blocks = [Paragraph(UNTRACED)]
+    blocks += picture_blocks(layout.document, card, ("forward",), letters(layout, card))
+    return _card(layout, card, "F", blocks)
+
+
+def backward_card(layout: Layout, card: Json) -> Card | None:
+    """B of a layer; None for the output activation of a pair, which the loss has taken in."""
+    if f"delta:{card['layer']}" not in layout.document["tensors"]:
+        return None
+    if "repeats" in card:
+        return _repeat(layout, card, "B")
+    blocks = [block for one in card["backward"] for block in part_blocks(layout, card, one, "B")]
+    if not blocks:
+        blocks = [Paragraph(UNTRACED)]
+    passes = ("backward", "gradients")
+    blocks += picture_blocks(layout.document, card, passes, letters(layout, card))
+    return _card(layout, card, "B", blocks)
+
+
+UNTRACED = Say(
+    "This layer's own code computes with arrays only, so there is no formula to print; its shapes, values "
+    "and δ are "
+    "shown, and its δ is compared with differences in the gradient check.",
+    "这一层的代码只对数组计算，没有可打印的公式；这里给出形状、数值与 δ，其 δ 在梯度检验中与差分比较。",
+)
+
+
+def _repeat(layout: Layout, card: Json, direction: str) -> Card:
+    """A layer like one before it: its formulas are there."""
+    other = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
+    step = f"{direction}{_position(layout, other)}"
+    said = Say(
+        f"As {step}, {card['repeats']}, with its own numbers.",
+        f"同 {step}（{card['repeats']}），数值为本层自己的。",
+    )
+    return _card(layout, card, direction, [Paragraph(said)])
+
+
+def _card(layout: Layout, card: Json, direction: str, blocks: list[Block]) -> Card:
+    sizes = ["×".join(map(str, card[key])) or "1" for key in ("input_shape", "shape")]
+    arrow = "→" if direction == "F" else "←"
+    step = f"{direction}{_position(layout, card)}"
+    number = f"{layout.notation.output_number} = {_shown_number(layout, card)}"
+    return Card(
+        step=step,
+        title=same(f"{step}  {card['layer']}"),
+        head=f"{number}   {card['title']}   {sizes[0]} {arrow} {sizes[1]}",
+        layer=card["layer"],
+        blocks=tuple(blocks),
+        reference=card["reference"],
+        folded="repeats" in card,
+        id=f"card-{step}",
+    )
+
+
+def _position(layout: Layout, card: Json) -> int:
+    """The step's number: the place of the layer in the forward pass, from 1."""
+    return layout.positions[card["layer"]]
+
+
+def _shown_number(layout: Layout, card: Json) -> int:
+    number: int = card["number"]
+    return number + layout.notation.input_number
+
+
+def letters(layout: Layout, card: Json) -> Callable[[str], Box]:
+    """The letters of a layer's tensors, by their ids: a^4 of "relu2", δ^4 of "delta:conv2"."""
+    composer = layout.composer(card["number"])
+    role, read = "output", "input"
+    if card["forward"]:
+        equation = layout.equation(card["forward"][0])
+        role = equation.left.role if isinstance(equation.left, Symbol) else role
+        read = next((one.role for one in equation.right.symbols if one.name == "x"), read)
+
+    def letter(quantity: str) -> Box:
+        kind, _, name = quantity.rpartition(":")
+        name = name.removeprefix(card["layer"]).removeprefix(".")
+        own = read if name in ("input", "input of") else f"parameter {name}" if name else role
+        asked = f"gradient of {own}" if kind else own
+        return composer.letter(composer.notation.letter(Symbol(name, asked)))
+
+    return letter
+
+
+def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterator[Block]:
+    """A formula, general and with this layer's numbers, its definitions, shapes and worked elements."""
+    equation = layout.equation(one)
+    number, tensors = card["number"], card.get("tensors", {})
+    prefix = f"{direction}{_position(layout, card)}-{one['part'].replace(' ', '-')}"
+    yield Paragraph(say_from(one["why"]))
+    general = equation
+    if "general" in one:
+        general = replace(equation, right=unpack(one["general"]["nodes"])[one["general"]["right"]])
+    yield Formula(compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general")
+    sized = layout.composer(number, tensors)
+    shapes = one["shapes"]
+    note = joined(
+        _ranges(one), outside(equation), _paddings(equation, shapes), counted(equation, shapes)
+    )
+    yield Formula(compose(equation, sized), "sized", note=note, id=f"{prefix}-sized")
+    for named in definitions(equation.right):
+        yield Formula(compose(Equation(named, named.value), sized), "definition")
+    yield from theta_blocks(layout.document, one, equation, sized)
+    yield from shape_blocks(layout, equation, one)
+    left = Symbol(*one["worked_left"]) if "worked_left" in one else equation.left
+    assert isinstance(left, Symbol)
+    for count, found in enumerate(one["worked"]):
+        yield worked_block(
+            left,
+            tuple(found["index"]),
+            element_from(found["element"]),
+            sized,
+            layout.first(card),
+            why=say_from(found["why"]),
+            quantity=one["quantity"],
+            id=f"{prefix}-worked{count + 1}",
+        )
+
+
+def shape_blocks(layout: Layout, equation: Equation, one: Json) -> Iterator[Block]:
+    """The line of shapes, where there is more than one factor to be seen."""
+    box = shape_box(equation, one["shapes"], layout.notation, layout.linear)
+    if box is not None:
+        yield Formula(box, "shape")
+
+
+def _ranges(one: Json) -> Say | None:
+    """m = 0 … 4, n = 0 … 4."""
+    found = [f"{letter} = 0 … {count - 1}" for letter, count in one["ranges"].items()]
+    return same(", ".join(found)) if found else None
+
+
+def joined(*notes: Say | None) -> Say | None:
+    """Notes one behind the other; None where there is none."""
+    found = [note for note in notes if note is not None]
+    return Say("; ".join(note.en for note in found), "；".join(note.zh for note in found)) if found else None
+
+
+def _grids(equation: Equation, name: str) -> list[tuple[Operation, Grid]]:
+    """The windows of a formula: ("window") read, or ("place") written back."""
+    found = [
+        node for _, node in walk(equation.right) if isinstance(node, Operation) and node.rule.name == name
+    ]
+    return [(node, node.options["grid"]) for node in found]
+
+
+def outside(equation: Equation, *, general: bool = False) -> Say | None:
+    """What the terms of a formula are whose indices lead nowhere: without it, an index such as (u − m)/2 has
+    no meaning at every second pixel.  general: of any stride, which is a letter.
+    """
+    if any(general or max(grid.stride) > 1 for _, grid in _grids(equation, "place")):
+        return Say(
+            "terms whose index is no whole number, or outside of the map, are 0",
+            "下标不是整数或超出范围的项为 0",
+        )
+    if _grids(equation, "place"):
+        return Say("terms outside of the map are 0", "超出范围的项为 0")
+    read = [node for node, grid in _grids(equation, "window") if grid.padded]
+    if not read:
+        return None
+    fill = "−∞" if any(node.options.get("fill") == -inf for node in read) else "0"
+    return Say(f"outside of the image there is {fill}", f"图像之外为 {fill}")
+
+
+def _paddings(equation: Equation, shapes: Json) -> Say | None:
+    """p and q of a formula that has them as letters: "same" under a stride leaves them to the size."""
+    for name, like in (("window", 0), ("place", 1)):
+        for node, grid in _grids(equation, name):
+            image = node.operands[like]
+            if isinstance(grid.padding, str) and max(grid.stride) > 1 and isinstance(image, Symbol):
+                axes = len(grid.kernel)
+                pads = grid.pads(tuple(shapes.get(image.name, [0] * axes)[:axes]))
+                values = ", ".join(
+                    f"{letter} = {before}" for letter, (before, _) in zip("pq", pads, strict=False)
+                )
+                return Say(
+                    f"{values}: what “same” puts before the first", f"{values}：“same” 在最前面补的行、列数"
+                )
+    return None

@@ -1,0 +1,71 @@
+"""Sentences in the letters of a notation: texts are written with those of seed 000, J, x, z, W, δ and 1/m."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from chainrule.explaining.blocks.kinds import Card, Chain, Code, Say, Section
+from chainrule.formulas import Notation
+from chainrule.formulas.printing.boxes import Box
+
+T = TypeVar("T")
+# Sections whose texts are about other notations too.
+_AS_WRITTEN = ("notation", "slips")
+_BEFORE, _BEHIND = r"(?<![A-Za-z0-9_.`])", r"(?![A-Za-z0-9_`]|\.\w)"
+
+
+def in_letters(section: Section, notation: Notation) -> Section:
+    """The section with the sentences of its blocks in the letters of the notation."""
+    if section.id in _AS_WRITTEN:
+        return section
+    rules = [(re.compile(pattern), letter) for pattern, letter in _rules(notation)]
+    return _blocks(section, rules)
+
+
+def _rules(notation: Notation) -> list[tuple[str, str]]:
+    letters, J = notation.letters, notation.loss
+    x, X, z = (letters[role].base for role in ("input", "image", "preactivation"))
+    delta = "δ" if "gradient of preactivation" in letters else f"∂{J}/∂{z}"
+    W = notation.parameters.get("W", "W")
+    return [
+        (rf"∂J/∂x{_BEHIND}", f"∂J/∂{x}"),
+        (rf"∂J/∂X{_BEHIND}", f"∂J/∂{X}"),
+        (rf"∂J/∂W{_BEHIND}", f"∂J/∂{W}"),
+        (r"∂J_data/∂W", f"∂{J}_data/∂{W}"),
+        (rf"{_BEFORE}J{_BEHIND}", J),
+        (rf"{_BEFORE}1/m{_BEHIND}", f"1/{letters['batch size'].base}"),
+        (r"\bW_kj\b", f"{W}_kj"),
+        (r"(?<![A-Za-z])z_k\b", f"{z}_k"),
+        (r"(?<![A-Za-z])x_j\b", f"{x}_j"),
+        (r"δ_k x_j|δ_k [aA]_j", f"{delta}_k {x}_j"),
+        (r"δ_k(?= 对样本之和| over the samples)", f"{delta}_k"),
+    ]
+
+
+def _blocks(block: T, rules: list[tuple[re.Pattern[str], str]]) -> T:
+    """The block with its sentences rewritten: no names (a card's title, what reads alike in both languages),
+    no code, no formulas.
+    """
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, Say):
+            return value if value.en == value.zh else Say(_text(value.en, rules), _text(value.zh, rules))
+        if isinstance(value, tuple):
+            return tuple(walk(one) for one in value)
+        if isinstance(value, Card | Section):
+            return replace(value, blocks=walk(value.blocks))
+        if isinstance(value, Box | Code | Chain) or not is_dataclass(value) or isinstance(value, type):
+            return value
+        changed = {one.name: getattr(value, one.name) for one in fields(value) if one.init}
+        return replace(value, **{name: walk(old) for name, old in changed.items()})
+
+    found: T = walk(block)
+    return found
+
+
+def _text(text: str, rules: list[tuple[re.Pattern[str], str]]) -> str:
+    for pattern, letter in rules:
+        text = pattern.sub(letter, text)
+    return text

@@ -1,0 +1,134 @@
+"""The closing box: the whole backward pass in a few formulas, seed 004's four for dense layers and the same
+for whatever else the network has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.explaining.blocks.kinds import Say
+from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
+from chainrule.explaining.facts.penalised import data_gradient, with_penalty
+from chainrule.explaining.words.derivations import kinds
+from chainrule.formulas import Equation, Notation, notation_from, trace
+from chainrule.formulas.primitives.grid import Grid
+from chainrule.layers import Layer
+from chainrule.losses import Loss
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.architecture import leaves
+from chainrule.networks.network import Network
+
+# What is boxed beside dense layers: kind, title, the gradients' names.  The first layer of a kind stands for
+# all.
+_KINDS: tuple[tuple[str, Say, tuple[str, ...]], ...] = (
+    ("ConvTranspose", Say("Transposed convolution", "转置卷积层"), ("W", "b")),
+    ("Convolution", Say("Convolution ①②③", "卷积层 ①②③"), ("W", "b")),
+    ("MaxPool2D", Say("Max pooling", "最大池化层"), ()),
+    ("AveragePool2D", Say("Average pooling", "平均池化层"), ()),
+    ("L2Pool2D", Say("L2 pooling", "L2 池化层"), ()),
+)
+# These write the recursion one layer up, the others one layer down.
+_UPWARD = ("matrix", "nielsen")
+
+
+@dataclass(frozen=True)
+class ClosingBox:
+    """Formulas that belong together, in the order of the backward pass.  Print them with sizes=False: they
+    are general, and a stride reads s.
+    """
+
+    title: Say
+    equations: tuple[Equation, ...]
+    letters: Say | None = None  # what s, d, p and q are in the layers of the kind
+
+
+def closing_boxes(
+    network: Network,
+    loss: Loss,
+    notation: str | Notation = "seed000",
+    penalty: Penalty | None = None,
+    weighted: bool = False,
+) -> list[ClosingBox]:
+    """The boxes of a network: dense layers first (δ at the output, δ handed down, ∂W, ∂b), then the other
+    kinds that have a formula for it, in a fixed order; ∂W with what the penalty adds.
+    weighted: whether samples have weights.  Raises ValueError for
+    an unknown notation.
+    """
+    upward = notation_from(notation).name in _UPWARD
+    last = network.layers[-1]
+    own = list(leaves(network.layers))
+    boxes = []
+    title = Say("The backward pass of the dense layers", "全连接层的反向传播")
+    has_dense = [layer for layer in own if "Dense" in kinds(layer)]
+    output = output_delta(last, loss, weighted)
+    if has_dense:
+        down = recursion_above() if upward else recursion()
+        biased = any(getattr(layer, "bias", True) for layer in has_dense)
+        weights = [*_gradient(dense("W"), "W", penalty), *([dense("b")] if biased else [])]
+        boxes.append(ClosingBox(title, (output, down, *weights)))
+    else:
+        boxes.append(ClosingBox(Say("At the output", "输出层"), (output,)))
+    return [*boxes, *_others(own, penalty)]
+
+
+def _gradient(equation: Equation, name: str, penalty: Penalty | None) -> tuple[Equation, ...]:
+    """A gradient; of weights under a penalty the data's share of it, and the whole."""
+    if penalty is None or name == "b":
+        return (equation,)
+    return data_gradient(equation), with_penalty(penalty, name)
+
+
+def _others(layers: list[Layer], penalty: Penalty | None) -> Iterator[ClosingBox]:
+    seen: set[str] = set()
+    for kind, title, gradients in _KINDS:
+        own = [layer for layer in layers if kind in kinds(layer) and layer.name not in seen]
+        if not own:
+            continue
+        if kind == "ConvTranspose":  # these are convolutions too
+            seen |= {str(layer.name) for layer in own}
+        first = max(own, key=_generality)
+        equations = trace(first).equations
+        found = [
+            one
+            for name in gradients
+            if name in equations
+            for one in _gradient(equations[name], name, penalty)
+        ]
+        yield ClosingBox(title, (recursion(first), *found), _letters_of(own, first))
+
+
+def _generality(layer: Any) -> tuple[bool, ...]:
+    """A layer stands for the others of its kind where its formulas have the letters that theirs need."""
+    grid = layer.grid
+    unequal = any(len(set(sizes)) > 1 for sizes in (grid.stride, grid.dilation))
+    return unequal, max(grid.dilation) > 1, grid.padded, getattr(layer, "groups", 1) > 1
+
+
+def _letters_of(layers: Sequence[Any], first: Any) -> Say:
+    """What the letters of the windows are in every layer of a kind: "s: the stride. conv1: s = 2."
+
+    first: the layer whose formulas are printed.
+    """
+    dilated, padded = max(first.grid.dilation) > 1, first.grid.padded
+    english = ["s: the stride", *(["d: the dilation"] if dilated else [])]
+    chinese = ["s：步幅", *(["d：膨胀"] if dilated else [])]
+    if len(set(first.grid.stride)) > 1:
+        english[0], chinese[0] = "s_1, s_2: the strides down and across", "s_1、s_2：纵向与横向的步幅"
+    if padded:
+        letters = "p" if len(first.grid.kernel) == 1 else "p, q"
+        english.append(f"{letters}: the padding before the first row (and column)")
+        chinese.append(f"{letters}：第一行（列）之前的填充")
+    values = [f"{layer.name}: {', '.join(_values(layer.grid, dilated, padded))}" for layer in layers]
+    return Say(f"{'; '.join(english)}. {'; '.join(values)}.", f"{'；'.join(chinese)}。{'；'.join(values)}。")
+
+
+def _values(grid: Grid, dilated: bool, padded: bool) -> Iterator[str]:
+    for letter, sizes in (("s", grid.stride), *((("d", grid.dilation),) if dilated else ())):
+        listed = ", ".join(map(str, sizes))
+        yield f"{letter} = {sizes[0]}" if len(set(sizes)) == 1 else f"{letter} = ({listed})"
+    if padded and isinstance(grid.padding, str):
+        yield f"padding “{grid.padding}”"
+    elif padded:
+        yield from (f"{letter} = {before}" for letter, (before, _) in zip("pq", grid.padding, strict=False))

@@ -1,0 +1,374 @@
+"""A document in the form of seed 002: of every dense layer one Θ = [b, W] instead of W and b.
+
+`theta_form(document)` is the document with the tensors "dense1.Θ" and "gradient:dense1.Θ", with formulas of
+Θ and elements worked out of it, so that whoever reads a document, the page's engine too, computes with Θ.
+Dense layers on vectors have a Θ, one without a bias is W itself; what the text has no form for
+(convolutions, norms, recurrences, a dense layer over steps) keeps its letters.  Units count from 1, since 0
+is the bias unit: a tensor says where its indices begin ("origin").  What was replaced stays under "apart",
+and `plain_form` gives it back.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from chainrule.explaining.facts.equations import equation_json, recursion
+from chainrule.explaining.facts.tensors import decode, encode
+from chainrule.explaining.facts.traced import packed
+from chainrule.explaining.theta.cards import Sources, ThetaLayer, theta_card
+from chainrule.explaining.theta.formulas import (
+    DATA,
+    THETA,
+    TOTAL,
+    in_general,
+    in_theta,
+    is_recursion,
+    penalty_gradient,
+    plain_equations,
+    theta_equations,
+    with_penalty,
+)
+from chainrule.explaining.theta.outline import all_layers
+from chainrule.explaining.words import theta as theta_texts
+from chainrule.formulas import Equation, Expression, Symbol
+from chainrule.formulas.exchange import unpack
+from chainrule.formulas.printing.notation import Notation
+
+Json = dict[str, Any]
+_BIND = Symbol("W", THETA.role)  # Θ in the formulas of a penalty, which are bound by the name W
+# Parts of a document that name parameters, in keys or in texts.
+_NAMING = ("update", "check", "flow", "findings")
+_REPLACED = ("graph", "penalty", "boxes", "conventions", "loss_card", *_NAMING)
+
+
+def in_form_of(document: Json, notation: Notation) -> Json:
+    """The document in the form that a notation is written in."""
+    return theta_form(document) if notation.bias_column else plain_form(document)
+
+
+def plain_form(document: Json) -> Json:
+    """The document with W and b."""
+    if "theta" not in document:
+        return document
+    kept = {key: value for key, value in document.items() if key not in ("theta", "apart")}
+    apart, made = document["apart"], {name for one in _layers(document) for name in _ids(one)}
+    tensors = {
+        name: {key: value for key, value in tensor.items() if key != "origin"}
+        for name, tensor in document["tensors"].items()
+        if name not in made
+    }
+    cards = [apart["cards"].get(card["layer"], card) for card in document["cards"]]
+    return {**kept, **apart["parts"], "tensors": {**tensors, **apart["tensors"]}, "cards": cards}
+
+
+def theta_form(document: Json) -> Json:
+    """The document with Θ; as it is where no layer has one, and where it has this form already."""
+    found = [] if "theta" in document else theta_layers(document)
+    if not found:
+        return document
+    old = document["tensors"]
+    tensors = _tensors(old, found)
+    names = {layer.name for layer in found}
+    formulas = (document["penalty"] or {}).get("formulas")
+    gradient = None if formulas is None else _tree(formulas, "gradient")
+    constants = {name: float(v) for name, v in (document["penalty"] or {}).get("constants", {}).items()}
+    sources = Sources(old, tensors, gradient, constants)
+    by_name = {layer.name: layer for layer in found}
+    cards = [
+        theta_card(card, by_name[card["layer"]], sources) if card["layer"] in names else card
+        for card in document["cards"]
+    ]
+    changed = {
+        **document,
+        "theta": [{"layer": layer.name, "bias": layer.bias, "penalised": layer.penalised} for layer in found],
+        "tensors": tensors,
+        "cards": cards,
+        "graph": {
+            **document["graph"],
+            "layers": [_layer(one, by_name) for one in document["graph"]["layers"]],
+        },
+        "penalty": _penalty(document["penalty"], found),
+        "boxes": [_box(box, document["penalty"]) for box in document["boxes"]],
+        "conventions": [theta_texts.convention(one) for one in document["conventions"]],
+        "loss_card": _loss_card(document["loss_card"], tensors),
+        "apart": {
+            "parts": {name: document[name] for name in _REPLACED},
+            "tensors": {name: tensor for name, tensor in old.items() if name not in tensors},
+            "cards": {card["layer"]: card for card in document["cards"] if card["layer"] in names},
+        },
+    }
+    for name in _NAMING:
+        changed[name] = _renamed(document[name], found)
+    changed["update"] = _update(document, changed["update"], found)
+    changed["check"] = _check(document["check"], changed["check"], found, tensors)
+    changed["tensors"] = _numbered(changed)
+    return changed
+
+
+def _layers(document: Mapping[str, Any]) -> list[ThetaLayer]:
+    """The layers of a document that have a Θ."""
+    return [ThetaLayer(one["layer"], one["bias"], one["penalised"]) for one in document.get("theta", ())]
+
+
+def _ids(layer: ThetaLayer) -> tuple[str, str]:
+    return layer.id, f"gradient:{layer.id}"
+
+
+# -- which layers --------------------------------------------------------------------------------------------
+
+
+def theta_layers(document: Mapping[str, Any]) -> list[ThetaLayer]:
+    """The layers of a document, in either form, that have a Θ."""
+    if "theta" in document:
+        return _layers(document)
+    return list(_dense(document["graph"]["layers"], set((document["penalty"] or {}).get("on", ()))))
+
+
+def _dense(layers: list[Json], on: set[str]) -> Iterator[ThetaLayer]:
+    """The layers whose formulas are those of a dense one, on vectors."""
+    for layer in layers:
+        for branch in layer.get("branches", ()):
+            yield from _dense(branch, on)
+        for bias in (True, False):
+            if len(layer["input_shape"]) == 1 and _is_dense(layer, bias):
+                yield ThetaLayer(layer["name"], bias, f"{layer['name']}.W" in on)
+
+
+def _is_dense(layer: Json, bias: bool) -> bool:
+    own = ["W", "b"] if bias else ["W"]
+    if layer["formulas"] is None or layer["kind"] != "leaf" or sorted(layer["parameters"]) != own:
+        return False
+    if sorted(layer["learned"]) != own:
+        return False
+    expected = _plain_trees(bias)
+    if set(layer["formulas"]["roots"]) != set(expected):
+        return False
+    trees = unpack(layer["formulas"]["nodes"])
+    return all(trees[root] == expected[name] for name, root in layer["formulas"]["roots"].items())
+
+
+@cache
+def _plain_trees(bias: bool) -> dict[str, Expression]:
+    """The trees of a dense layer by the names of a document."""
+    return {
+        name if name in ("forward", "delta") else f"gradient:{name}": equation.right
+        for name, equation in plain_equations(bias).items()
+    }
+
+
+def _tree(formulas: Json, root: str) -> Expression:
+    number: int = formulas["roots"][root]
+    return unpack(formulas["nodes"])[number]
+
+
+# -- what computes -------------------------------------------------------------------------------------------
+
+
+def _tensors(old: Mapping[str, Json], found: list[ThetaLayer]) -> Json:
+    """The tensors with Θ and its gradient for those of W and b."""
+    gone = {f"{prefix}{one.name}.{key}" for one in found for prefix in ("", "gradient:") for key in "Wb"}
+    tensors = {name: tensor for name, tensor in old.items() if name not in gone}
+    for one in found:
+        for prefix in ("", "gradient:"):
+            W, b = (old.get(f"{prefix}{one.name}.{key}") for key in "Wb")
+            if W is not None:
+                tensors[prefix + one.id] = W if b is None else _joined(b, W)
+    return tensors
+
+
+def _joined(b: Json, W: Json) -> Json:
+    """The tensor [b, W]; without numbers where one of the two has none."""
+    first, rest = decode(b), decode(W)
+    if first is not None and rest is not None:
+        return encode(np.column_stack([first, rest]))
+    units, inputs = W["shape"]
+    own = [{key: float(value) for key, value in one["stats"].items()} for one in (b, W)]
+    stats = {
+        "min": min(one["min"] for one in own),
+        "mean": (own[0]["mean"] + inputs * own[1]["mean"]) / (1 + inputs),
+        "max": max(one["max"] for one in own),
+        "norm": math.hypot(own[0]["norm"], own[1]["norm"]),
+    }
+    plain = {key: value if math.isfinite(value) else str(value) for key, value in stats.items()}
+    dtype = "float32" if b["dtype"] == W["dtype"] == "float32" else "float64"
+    return {"shape": [units, inputs + 1], "dtype": dtype, "stats": plain}
+
+
+def _layer(layer: Json, by_name: Mapping[str, ThetaLayer]) -> Json:
+    found = dict(layer)
+    if "branches" in layer:
+        found["branches"] = [[_layer(inner, by_name) for inner in branch] for branch in layer["branches"]]
+    own = by_name.get(layer["name"])
+    if own is None:
+        return found
+    equations = theta_equations(own.bias)
+    names = {"forward": "forward", "delta": "delta", "Θ": "gradient:Θ"}
+    formulas = packed({names[name]: equation.right for name, equation in equations.items()})
+    return {**found, "parameters": {"Θ": own.id}, "learned": ["Θ"], "formulas": formulas}
+
+
+def _penalty(penalty: Json | None, found: list[ThetaLayer]) -> Json | None:
+    """The penalty with formulas of their own for matrices with a column 0, which it leaves out."""
+    if penalty is None or penalty["formulas"] is None:
+        return penalty
+    renamed = {f"{one.name}.W": one.id for one in found}
+    value, gradient = (_tree(penalty["formulas"], root) for root in ("value", "gradient"))
+    trees = {
+        "value": in_theta(value, theta=_BIND),
+        "gradient": penalty_gradient(gradient, bias=True, theta=_BIND),
+    }
+    own = [one.id for one in found if one.bias and one.penalised]
+    return {
+        **penalty,
+        "on": [renamed.get(name, name) for name in penalty["on"]],
+        "theta": {"on": own, "formulas": packed(trees)},
+    }
+
+
+def _numbered(document: Json) -> Json:
+    """The tensors, each with the first index of its axes where it is not 0 everywhere."""
+    origins: dict[str, list[int]] = {}
+    layers = list(all_layers(document["graph"]["layers"]))
+    ids = {layer["given"][name] for layer in layers for name in layer["given"]}
+    ids |= {"input"} if layers and layers[0]["class"] == "Embedding" else set()
+    for name, tensor in document["tensors"].items():
+        sampled = "." not in name.removeprefix("delta:") and name != "weights"
+        if sampled and len(tensor["shape"]) == 2 and name not in ids and name != "delta:input":
+            origins[name] = [1, 0]
+    if "input" in origins:
+        origins["delta:input"] = [1, 0]
+    for layer in layers:
+        if layer["kind"] == "recurrent" or on_vectors(layer):
+            for name in layer["parameters"].values():
+                for key in (name, f"gradient:{name}"):
+                    if key in document["tensors"]:
+                        origins[key] = [1] * len(document["tensors"][key]["shape"])
+    for own in _layers(document):
+        for name in _ids(own):
+            if own.bias and name in origins:
+                origins[name] = [1, 0]
+    return {
+        name: {**tensor, "origin": origins[name]} if name in origins else tensor
+        for name, tensor in document["tensors"].items()
+    }
+
+
+def on_vectors(layer: Mapping[str, Any]) -> bool:
+    """Whether a layer, or the layer of a card, takes a vector and gives one."""
+    return len(layer["input_shape"]) <= 1 and len(layer["shape"]) <= 1
+
+
+# -- what is named -------------------------------------------------------------------------------------------
+
+
+def _names(found: list[ThetaLayer]) -> dict[str, str]:
+    """The arrays of the program by what they are of Θ."""
+    names = {}
+    for one in found:
+        names[f"{one.name}.W"] = f"{one.id}[:, 1:]" if one.bias else one.id
+        names[f"{one.name}.b"] = f"{one.id}[:, 0]"
+    return names
+
+
+def _renamed(value: Any, found: list[ThetaLayer]) -> Any:
+    """JSON with those names in all its texts."""
+    names = _names(found)
+    listed = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+    pattern = re.compile(rf"(?<![\w.])(?:{listed})(?!\w)")
+
+    def walk(part: Any) -> Any:
+        if isinstance(part, str):
+            return pattern.sub(lambda match: names[match[0]], part)
+        if isinstance(part, Mapping):
+            return {key: walk(inner) for key, inner in part.items()}
+        return [walk(inner) for inner in part] if isinstance(part, list) else part
+
+    return walk(value)
+
+
+def _place(name: str, index: list[int], found: list[ThetaLayer]) -> list[int] | None:
+    """An entry of W or b as one of Θ; None where the name is of neither."""
+    for one in found:
+        if name == f"{one.name}.W":
+            return [index[0], index[1] + one.first]
+        if name == f"{one.name}.b":
+            return [index[0], 0]
+    return None
+
+
+def _check(old: Json | None, check: Json | None, found: list[ThetaLayer], tensors: Json) -> Json | None:
+    """The rows of the gradient check with entries counted as they are printed."""
+    if old is None or check is None or "rows" not in old:
+        return check
+    for before, row in zip(old["rows"], check["rows"], strict=True):
+        worst = before["worst"]
+        if worst is None or not worst["index"]:
+            continue
+        index = _place(before["name"], worst["index"], found)
+        if index is not None:
+            biased = next(one.bias for one in found if before["name"].startswith(f"{one.name}."))
+            index = [index[0] + 1, index[1] + int(not biased)]
+        elif before["name"] == "input" and len(tensors["input"]["shape"]) == 2:
+            index = [worst["index"][0], worst["index"][1] + 1]
+        row["worst"] = {**worst, "index": index or worst["index"]}
+    return check
+
+
+def _update(document: Json, update: Json, found: list[ThetaLayer]) -> Json:
+    """The update with its worked entry in Θ, and the penalty's formulas."""
+    made = dict(update)
+    worked = document["update"]["worked"]
+    if worked is not None and (index := _place(worked["name"], worked["index"], found)) is not None:
+        (own,) = (one for one in found if worked["name"].startswith(f"{one.name}."))
+        made["worked"] = {**worked, "name": own.id, "index": index}
+    if "penalty" in made:
+        made["penalty"] = {**made["penalty"], "parts": list(_penalty_parts(document, made["penalty"], found))}
+    return made
+
+
+def _penalty_parts(document: Json, penalty: Json, found: list[ThetaLayer]) -> Iterator[Json]:
+    """The penalty's formulas of Θ; those of W too where other layers have one."""
+    own = [one for one in found if one.penalised]
+    if own:
+        bias = any(one.bias for one in own)
+        for part in penalty["parts"]:
+            trees = unpack(part["nodes"])
+            left, right = trees[part["left"]], trees[part["right"]]
+            assert isinstance(left, Symbol)
+            if part["part"] == "value":
+                equation = Equation(left, in_theta(right, bias))
+            else:
+                left = Symbol(left.name, f"{left.role} by Θ")
+                equation = Equation(left, penalty_gradient(right, bias, THETA))
+            yield {**part, **equation_json(equation)}
+    if len(own) < len(document["penalty"]["on"]):
+        yield from penalty["parts"]
+
+
+# -- what is looked up ---------------------------------------------------------------------------------------
+
+
+def _box(box: Json, penalty: Json | None) -> Json:
+    """The closing box of dense layers: δ at the output, δ handed down, D, ∂J/∂Θ; another box as it is."""
+    trees = [(unpack(one["nodes"]), one) for one in box["equations"]]
+    if not any(is_recursion(nodes[one["right"]]) for nodes, one in trees):
+        return box
+    total = Equation(TOTAL, DATA)
+    if penalty is not None and penalty["formulas"] is not None:
+        total = with_penalty(_tree(penalty["formulas"], "gradient"), bias=True)
+    made = (in_general(recursion()), theta_equations(bias=True)["Θ"], total)
+    output = box["equations"][0]  # that of the loss comes first
+    return {**box, "equations": [output, *(equation_json(one) for one in made if one is not None)]}
+
+
+def _loss_card(card: Json, tensors: Json) -> Json:
+    """The outputs of the loss counted from 1."""
+    if not card["outputs"] or len(tensors["y"]["shape"]) != 2:
+        return card
+    return {**card, "outputs": {**card["outputs"], "rows": [k + 1 for k in card["outputs"]["rows"]]}}

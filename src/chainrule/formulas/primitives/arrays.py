@@ -1,0 +1,346 @@
+"""Primitives that know the axes: (features, samples) for vectors, (H, W, C, samples) for images.
+
+Samples are the last axis, features or channels the one before, positions all axes in front of those.
+"""
+
+# mypy: disable-error-code="has-type"
+# (mypy infers a primitive after its decorator's arguments, which name primitives further down; all are Any)
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.formulas.primitives.elementwise import fit, stretch
+from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.rules import primitive
+
+
+def _positions(x: Any) -> tuple[int, ...]:
+    """Axes in front of features and samples."""
+    return tuple(range(x.ndim - 2))
+
+
+@primitive(layout="transpose", adjoint=lambda d, y, x: (d.T,))
+def transpose(x: Any) -> Any:
+    """Matrix transpose."""
+    return x.T
+
+
+@primitive(layout="matmul", adjoint=lambda d, y, a, x: (correlate(d, x), a.T @ d))
+def matmul(a: Any, x: Any) -> Any:
+    """The matrix a (K, C) applied to the features of x: (C, m) -> (K, m), at every position there is."""
+    return a @ x
+
+
+@primitive(layout="correlate", adjoint=lambda d, y, a, b: (d @ b, d.T @ a))
+def correlate(a: Any, b: Any) -> Any:
+    """Σ a_{ij} b_{ij}^T over positions and samples: (..., K, m), (..., C, m) -> (K, C); a bᵀ of vectors."""
+    axes = (*_positions(a), a.ndim - 1)
+    return np.tensordot(a, b, axes=(axes, axes))
+
+
+@primitive(layout="hat", adjoint=lambda d, y, b: (sum_samples(fit(d, y)),))
+def broadcast_samples(b: Any) -> Any:
+    """b-hat of seed 004: the vector (n,) as a column (n, 1), the same for every sample (and position)."""
+    return b[..., None]
+
+
+@primitive(layout="times_ones", adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),))
+def sum_samples(x: Any) -> Any:
+    """Sum over the samples: (..., n, m) -> (..., n); seed 004 writes it as a product with ones(m, 1)."""
+    return x.sum(axis=-1)
+
+
+@primitive(layout="sum_positions", adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_positions(x: Any) -> Any:
+    """Sum over the positions of an image: (H, W, C, m) -> (C, m); a matrix (n, m) has none and stays."""
+    return x.sum(axis=_positions(x))
+
+
+@primitive(layout="inside", adjoint=lambda d, y, x: (None,))
+def inside(x: Any) -> Any:
+    """1 for every pixel of x: under a window, [the pixel lies in the picture]."""
+    return np.ones_like(x)
+
+
+@primitive(layout="first_operand", adjoint=lambda d, y, x: (None,))
+def every_feature(x: Any) -> Any:
+    """A number per step as one that every feature shares: (T, m) -> (T, 1, m)."""
+    return x[:, None, :]
+
+
+@primitive(layout=("count", "P"), adjoint=lambda d, y, x: (None,))
+def count_positions(x: Any) -> Any:
+    """The number of positions."""
+    return math.prod(x.shape[:-2])
+
+
+@primitive(layout="max_positions", adjoint=lambda d, y, x: (d * first_position(x),))
+def max_positions(x: Any) -> Any:
+    """Largest value over the positions: (H, W, C, m) -> (C, m)."""
+    return x.max(axis=_positions(x))
+
+
+@primitive(layout="first_position", adjoint=lambda d, y, x: (None,))
+def first_position(x: Any) -> Any:
+    """1 at the first position, in row-major order, that holds the largest value; 0 elsewhere."""
+    flat = x.reshape(-1, *x.shape[-2:])
+    chosen_ = np.arange(len(flat))[:, None, None] == flat.argmax(axis=0)
+    return chosen_.reshape(x.shape).astype(x.dtype)
+
+
+@primitive(layout="sum_features", adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_features(x: Any) -> Any:
+    """Sum over features or channels; the axis stays, with length 1."""
+    return x.sum(axis=-2, keepdims=True)
+
+
+@primitive(
+    layout="mean_features",
+    adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
+)
+def mean_features(x: Any) -> Any:
+    """Mean over features or channels; the axis stays, with length 1."""
+    return x.mean(axis=-2, keepdims=True)
+
+
+@primitive(layout=("count", "H"), adjoint=lambda d, y, x: (None,))
+def count_features(x: Any) -> Any:
+    """The number of features or channels."""
+    return x.shape[-2]
+
+
+@primitive(layout=("count", "N"), adjoint=lambda d, y, x: (None,))
+def count_values(x: Any) -> Any:
+    """How many values a feature or channel has: samples times positions."""
+    return x.size // x.shape[-2]
+
+
+@primitive(
+    layout="mean_samples",
+    adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
+)
+def mean_samples(x: Any) -> Any:
+    """Mean over the samples and positions: (..., n, m) -> (n,)."""
+    return x.mean(axis=(*_positions(x), -1))
+
+
+@primitive(layout="mean_groups", adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),))
+def mean_groups(x: Any, *, groups: int) -> Any:
+    """Mean over all positions and a group's channels, in the place of each: its own adjoint, as averages are.
+
+    (..., C, m) -> the same shape; group g has the channels g·C/G ... of C.
+    """
+    split = x.reshape(*x.shape[:-2], groups, -1, x.shape[-1])
+    means = split.mean(axis=(*_positions(x), -2), keepdims=True)
+    return np.broadcast_to(means, split.shape).reshape(x.shape)
+
+
+@primitive(layout="max_features", adjoint=lambda d, y, x: (d * largest_feature(x),))
+def max_features(x: Any) -> Any:
+    """Largest feature or channel; the axis stays, with length 1."""
+    return x.max(axis=-2, keepdims=True)
+
+
+@primitive(layout="largest_feature", adjoint=lambda d, y, x: (None,))
+def largest_feature(x: Any) -> Any:
+    """1 at the first largest feature, 0 elsewhere."""
+    winners = np.expand_dims(x.argmax(axis=-2), -2)
+    return (np.arange(x.shape[-2])[:, None] == winners).astype(x.dtype)
+
+
+@primitive(layout="sum_outputs", adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_outputs(x: Any) -> Any:
+    """Sum over everything but the samples: (..., m) -> (m,)."""
+    return x.sum(axis=tuple(range(x.ndim - 1)))
+
+
+@primitive(layout=("count", "K"), adjoint=lambda d, y, x: (None,))
+def count_outputs(x: Any) -> Any:
+    """The number of outputs of one sample."""
+    return x.size // x.shape[-1]
+
+
+@primitive(layout="sum_entries", adjoint=lambda d, y, x: (stretch(d, x),))
+def sum_entries(x: Any) -> Any:
+    """Sum over all entries, a number."""
+    return x.sum()
+
+
+@primitive(layout="beside", adjoint=lambda d, y, a, b: (first_features(d, a), other_features(d, a)))
+def beside(a: Any, b: Any) -> Any:
+    """The features of a, then those of b: (..., n, m), (..., k, m) -> (..., n + k, m)."""
+    return np.concatenate([a, b], axis=-2)
+
+
+@primitive(
+    layout="first_features",
+    adjoint=lambda d, y, x, like: (beside(d, 0.0 * other_features(x, like)), None),
+)
+def first_features(x: Any, like: Any) -> Any:
+    """As many of the first features of x as `like` has: one half of the adjoint of beside."""
+    return x[..., : like.shape[-2], :]
+
+
+@primitive(
+    layout="other_features",
+    adjoint=lambda d, y, x, like: (beside(0.0 * first_features(x, like), d), None),
+)
+def other_features(x: Any, like: Any) -> Any:
+    """The features of x beyond as many as `like` has: the other half of the adjoint of beside."""
+    return x[..., like.shape[-2] :, :]
+
+
+@primitive(layout=("function", "onehot"), adjoint=lambda d, y, x, like, skip=None: (None, None))
+def one_hot(x: Any, like: Any, *, skip: int | None = None) -> Any:
+    """Ids (..., m) as columns with a single 1, (..., n, m), n the rows of `like`; the id `skip` as zeros."""
+    hot = x[..., None, :] == np.arange(like.shape[0])[:, None]
+    return (hot if skip is None else hot & (x[..., None, :] != skip)).astype(x.dtype)
+
+
+@primitive(layout=("count", "P"), adjoint=lambda d, y, x: (None,))
+def sinusoids(x: Any) -> Any:
+    """P of steps and features as those of x, (T, F, 1): sin and cos of t / 10000^(2k/F) in turn."""
+    steps, features = x.shape[:2]
+    feature = np.arange(features)
+    angle = np.arange(steps)[:, None] / 10000.0 ** ((feature - feature % 2) / features)
+    return np.where(feature % 2 == 0, np.sin(angle), np.cos(angle)).astype(x.dtype)[..., None]
+
+
+@primitive(layout="gate", adjoint=lambda d, y, z, *, gate, gates: (gate_place(d, z, gate=gate, gates=gates),))
+def gate(z: Any, *, gate: str, gates: str) -> Any:
+    """z_i: the features of gate i, of those that lie one above the other in z in the order of `gates`."""
+    return z[..., _rows_of(gate, gates, z), :]
+
+
+@primitive(
+    layout="gate_place",
+    adjoint=lambda d, y, x, like, *, gate, gates: (_gate(d, gate=gate, gates=gates), None),
+)
+def gate_place(x: Any, like: Any, *, gate: str, gates: str) -> Any:
+    """The adjoint of gate: x at the features of one gate of `like`, zeros at the others."""
+    out = np.zeros(like.shape, x.dtype)
+    out[..., _rows_of(gate, gates, like), :] = x
+    return out
+
+
+_gate = gate  # within an adjoint the option has the name
+
+
+def _rows_of(gate: str, gates: str, z: Any) -> slice:
+    size = z.shape[-2] // len(gates)
+    return slice(gates.index(gate) * size, (gates.index(gate) + 1) * size)
+
+
+@primitive(layout="sum_steps", adjoint=lambda d, y, x: (d,))
+def sum_steps(x: Any) -> Any:
+    """Σ_t x_t, where x is the share of one step: in print a sum, in numbers that share."""
+    return x
+
+
+@primitive(layout=("function", "vec"), adjoint=lambda d, y, x: (unflatten(d, x),))
+def flatten(x: Any) -> Any:
+    """(H, W, C, m) -> (H W C, m), row-major: the channel runs fastest."""
+    return x.reshape(-1, x.shape[-1])
+
+
+@primitive(layout=("inverse_function", "vec"), adjoint=lambda d, y, x, like: (flatten(d), None))
+def unflatten(x: Any, like: Any) -> Any:
+    """(H W C, m) -> the shape of `like`: the adjoint of flatten."""
+    return x.reshape(like.shape)
+
+
+@primitive(
+    layout="window",
+    adjoint=lambda d, y, x, *at, grid, fill=0.0: (place(d, x, *at, grid=grid), *(None for _ in at)),
+)
+def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
+    """The pixels at offset (m, n) of every window, X_{si+m, sj+n}; `fill` where the padding is.
+
+    (H, W, C, m) -> (windows along H, windows along W, C, m); a sequence (T, C, m) has one offset, m.
+    """
+    axes = len(offset)
+    size = x.shape[:axes]
+    pixels, windows = grid.meet(size, offset)
+    out = np.full(grid.positions(size) + x.shape[axes:], fill, x.dtype)
+    out[windows] = x[pixels]
+    return out
+
+
+@primitive(
+    layout="place",
+    adjoint=lambda d, y, x, like, *at, grid: (window(d, *at, grid=grid), None, *(None for _ in at)),
+)
+def place(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
+    """The adjoint of window: every window's value back on its pixel, δ_{(u-m)/s, (v-n)/s}; else zero.
+
+    (windows along H, windows along W, C, m) -> (H, W, C, m), the size of `like`
+    """
+    axes = len(offset)
+    size = like.shape[:axes]
+    pixels, windows = grid.meet(size, offset)
+    out = np.zeros(size + x.shape[axes:], x.dtype)
+    out[pixels] = x[windows]
+    return out
+
+
+@primitive(layout="first_operand", adjoint=lambda d, y, x, grid, features: (None,))
+def canvas(x: Any, *, grid: Grid, features: int) -> Any:
+    """Zeros of the shape of the image whose windows x holds: what a transposed convolution writes on."""
+    axes = len(grid.kernel)
+    return np.broadcast_to(np.zeros((), x.dtype), (*grid.image(x.shape[:axes]), features, x.shape[-1]))
+
+
+@primitive(layout="kernel_at", adjoint=lambda d, y, w, *at: (kernel_place(d, w, *at), *(None for _ in at)))
+def kernel_at(w: Any, *offset: Any) -> Any:
+    """The matrix W_{m,n} (K, C) of a kernel w (K, k1, k2, C)."""
+    return w[:, *offset, :]
+
+
+@primitive(
+    layout="kernel_place",
+    adjoint=lambda d, y, x, like, *at: (kernel_at(d, *at), None, *(None for _ in at)),
+)
+def kernel_place(x: Any, like: Any, *offset: Any) -> Any:
+    """The adjoint of kernel_at: the matrix x (K, C) at offset (m, n) of a kernel that is zero elsewhere."""
+    out = np.zeros(like.shape, x.dtype)
+    out[:, *offset, :] = x
+    return out
+
+
+def _blocks(rows: int, columns: int, width: int) -> tuple[Any, Any]:
+    """(row, column) of the entries of a block-diagonal matrix whose blocks are `width` columns wide."""
+    row = np.arange(rows)[:, None]
+    group = row // (rows // (columns // width))
+    return row, group * width + np.arange(width)
+
+
+@primitive(layout=("function", "diag"), adjoint=lambda d, y, w, like: (diagonal_blocks(d, w), None))
+def block_diagonal(w: Any, like: Any) -> Any:
+    """(K, C/G), the matrices of G groups one below the other, as the block-diagonal matrix (K, C).
+
+    C is the number of features of `like`; group g has rows g·K/G ... of K and columns g·C/G ... of C.
+    """
+    out = np.zeros((w.shape[0], like.shape[-2]), w.dtype)
+    rows, columns = out.shape
+    out[_blocks(rows, columns, w.shape[1])] = w
+    return out
+
+
+@primitive(layout=("inverse_function", "diag"), adjoint=lambda d, y, x, like: (block_diagonal(d, x.T), None))
+def diagonal_blocks(x: Any, like: Any) -> Any:
+    """The adjoint of block_diagonal: the blocks of x (K, C), as wide as the last axis of `like`."""
+    rows, columns = x.shape
+    return x[_blocks(rows, columns, like.shape[-1])]
+
+
+@primitive(layout="chosen", adjoint=lambda d, y, winner, *at, grid: (None, *(None for _ in at)))
+def chosen(winner: Any, *offset: Any, grid: Grid) -> Any:
+    """[the window's winner is its pixel at offset (m, n)], for a winner given by argmax_over."""
+    place_in_window = 0
+    for m, length in zip(offset, grid.kernel, strict=True):
+        place_in_window = place_in_window * length + m
+    return winner == place_in_window

@@ -1,0 +1,98 @@
+"""Formulas in print: `latex`, `mathml` and `text` of a tree or an equation, in any notation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, walk
+from chainrule.formulas.printing import render_latex, render_mathml, render_text
+from chainrule.formulas.printing.boxes import Box, Sign, row
+from chainrule.formulas.printing.compose import Composer, Reference, definitions, place_of
+from chainrule.formulas.printing.notation import SEED_000, Notation
+from chainrule.formulas.printing.places import At
+
+_REMARKS = {
+    "window": "{letter} is {fill} outside of the image",
+    "place": "{letter} is 0 outside of its grid and at indices that are not whole",
+    "mean_samples": "N counts samples and positions, over which the sums go",
+    "mean_groups": "mean_g is over all positions and a group of channels, which share it",
+    "one_hot": "onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
+    "sinusoids": "P_{{t,2k}} = sin(t / 10000^{{2k/n}}), P_{{t,2k+1}} = cos(t / 10000^{{2k/n}}), n features",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Equation:
+    """left = right, and the definitions of the named intermediates on the right."""
+
+    left: Symbol | Named
+    right: Expression
+
+    @property
+    def definitions(self) -> tuple[Equation, ...]:
+        """An equation for each named intermediate, in the order in which they are needed."""
+        return tuple(Equation(named, named.value) for named in definitions(self.right))
+
+    def __repr__(self) -> str:
+        return text(self)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the index notation leaves unsaid."""
+        found: dict[str, str] = {}
+        for _, node in walk(self.right):
+            if isinstance(node, Operation) and node.rule.name in _REMARKS and node.rule.name not in found:
+                derived = any(symbol.role.startswith("gradient of ") for symbol in node.operands[0].symbols)
+                fill = "−∞" if node.options.get("fill") == -math.inf else "0"
+                remark = _REMARKS[node.rule.name]
+                found[node.rule.name] = remark.format(letter="δ" if derived else "X", fill=fill)
+        return tuple(found[name] for name in _REMARKS if name in found)
+
+
+Formula = Expression | Equation
+
+
+def latex(formula: Formula, notation: Notation = SEED_000) -> str:
+    """LaTeX (amsmath), without $: W^{l} x^{l-1} + \\hat{b}^{l}."""
+    return render_latex.render(compose(formula, Composer(notation)))
+
+
+def mathml(
+    formula: Formula,
+    notation: Notation = SEED_000,
+    *,
+    display: str = "inline",
+    reference: Reference | None = None,
+) -> str:
+    """A <math> element of MathML Core.
+
+    display: "inline" or "block".  reference(node) -> text or None puts data-ref on the elements of a node.
+    """
+    return render_mathml.math(
+        render_mathml.render(compose(formula, Composer(notation, reference=reference))), display
+    )
+
+
+def text(formula: Formula, notation: Notation = SEED_000) -> str:
+    """One line of Unicode text: Wˡ xˡ⁻¹ + b̂ˡ."""
+    return render_text.render(compose(formula, Composer(notation, linear=True)))
+
+
+def compose(formula: Formula, composer: Composer) -> Box:
+    """The boxes of a formula: images are shown at a position, a stack over (m, n) at one of its offsets."""
+    if not isinstance(formula, Equation):
+        return composer.box(formula, place_of(formula))
+    right = formula.right
+    at = place_of(right)
+    if isinstance(right, Over) and right.rule.name == "stack_over":
+        at, right = At(feature=composer.indices(right)), right.body
+        return row(_left(formula.left, composer, at), Sign("="), composer.box(right))
+    return row(_left(formula.left, composer, at), Sign("="), composer.box(right, at))
+
+
+def _left(left: Symbol | Named, composer: Composer, at: At) -> Box:
+    subscripts = composer.subscripts(at)
+    if isinstance(left, Named):
+        return composer.name(left.name, subscripts)
+    return composer.tagged(left, composer.letter(composer.notation.letter(left), subscripts))

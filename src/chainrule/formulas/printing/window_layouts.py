@@ -1,0 +1,130 @@
+"""How windows, kernels and their offsets look: X_{si+dm-p}, δ_{(u+p-dm)/s}, W_{m,n}."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chainrule.formulas.expression import Expression, Operation, Symbol
+from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.printing.boxes import (
+    BIG,
+    LETTER,
+    PRODUCT,
+    SUM,
+    Box,
+    Fence,
+    Numeral,
+    Scripts,
+    Sign,
+    Word,
+    fenced,
+    listed,
+    row,
+    tight,
+)
+from chainrule.formulas.printing.places import At, pixel, window_at
+
+if TYPE_CHECKING:
+    from chainrule.formulas.printing.compose import Composer
+
+
+def _shift(parts: list[Box], index: Box, sign: str) -> None:
+    if index != Numeral("0"):
+        parts += [Sign(sign), index]
+
+
+def _factors_of(c: Composer, sizes: tuple[int, ...], letter: str) -> list[Box | None]:
+    """Strides or dilations as numbers or a letter, s, or s_1 and s_2 where they differ; None for 1 where
+    numbers are printed.
+    """
+    if not c.notation.sizes:
+        if len(set(sizes)) == 1:
+            return [Word(letter)] * len(sizes)
+        return [Scripts(Word(letter), sub=Numeral(str(axis + 1))) for axis in range(len(sizes))]
+    return [None if size == 1 else Numeral(str(size)) for size in sizes]
+
+
+def _offsets(c: Composer, offset: tuple[Expression, ...], grid: Grid) -> list[Box]:
+    """The kernel's offsets m, n, times the dilation where there is one."""
+    boxes = [c.box(index) for index in offset]
+    if set(grid.dilation) == {1}:
+        return boxes
+    steps = _factors_of(c, grid.dilation, "d")
+    return [
+        box if step is None else tight(step, box, binds=PRODUCT)
+        for box, step in zip(boxes, steps, strict=True)
+    ]
+
+
+def _leading(c: Composer, grid: Grid) -> list[Box]:
+    """Zeros before the first row and column; letters where "same" leaves them to the size of the image."""
+    known = not isinstance(grid.padding, str) or set(grid.stride) == {1}
+    if not known or not (c.notation.sizes or not grid.padded):
+        return [Word(letter) for letter in "pq"[: len(grid.kernel)]]
+    # with stride 1 "same" depends on the kernel only, so any size gives the answer
+    return [Numeral(str(before)) for before, _ in grid.pads(grid.extent)]
+
+
+def window(c: Composer, node: Operation, at: At) -> Box:
+    x, *offset = node.operands
+    grid: Grid = node.options["grid"]
+    coordinates = []
+    axes_ = zip(
+        at.position or window_at(node).position or (),
+        _offsets(c, tuple(offset), grid),
+        _factors_of(c, grid.stride, "s"),
+        _leading(c, grid),
+        strict=True,
+    )
+    for place_, index, step, pad in axes_:
+        parts: list[Box] = [place_] if step is None else [step, fenced(place_, BIG)]
+        _shift(parts, index, "+")
+        _shift(parts, pad, "−")
+        coordinates.append(tight(*parts, binds=SUM))
+    return c.box(x, replace(at, position=tuple(coordinates)))
+
+
+def place(c: Composer, node: Operation, at: At) -> Box:
+    x, _, *offset = node.operands
+    grid: Grid = node.options["grid"]
+    coordinates = []
+    axes_ = zip(
+        at.position or pixel(node).position or (),
+        _offsets(c, tuple(offset), grid),
+        _factors_of(c, grid.stride, "s"),
+        _leading(c, grid),
+        strict=True,
+    )
+    for pixel_, index, step, pad in axes_:
+        parts: list[Box] = [pixel_]
+        _shift(parts, pad, "+")
+        _shift(parts, fenced(index, BIG), "−")
+        shifted = tight(*parts, binds=SUM)
+        coordinates.append(
+            shifted if step is None else tight(fenced(shifted, BIG), Sign("/"), step, binds=SUM)
+        )
+    return c.box(x, replace(at, position=tuple(coordinates)))
+
+
+def _offset(c: Composer, offset: tuple[Expression, ...]) -> Box:
+    return listed(*map(c.box, offset))
+
+
+def kernel_at(c: Composer, node: Operation, at: At) -> Box:
+    w, *offset = node.operands
+    if isinstance(w, Symbol):
+        return c.tagged(w, c.letter(c.notation.letter(w), _offset(c, tuple(offset))))
+    return Scripts(Fence(c.box(w)), sub=_offset(c, tuple(offset)), binds=LETTER)
+
+
+def kernel_place(c: Composer, node: Operation, at: At) -> Box:
+    x, _, *offset = node.operands
+    return Scripts(Fence(c.box(x), "[", "]"), sub=_offset(c, tuple(offset)), binds=LETTER)
+
+
+def chosen(c: Composer, node: Operation, at: At) -> Box:
+    winner, *offset = node.operands
+    at = At(at.position or window_at(node).position)
+    shown = _offset(c, tuple(offset))
+    return Fence(row(c.box(winner, at), Sign("="), Fence(shown) if len(offset) > 1 else shown), "[", "]")

@@ -1,0 +1,134 @@
+"""Rectifiers: z where z > 0, something small elsewhere.
+
+The derivative at 0 is that of z < 0: ReLU'(0) = 0, LeakyReLU'(0) = slope, ELU'(0) = α, SELU'(0) = λ α,
+PReLU'(0) = α.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_number
+from chainrule.formulas import (
+    broadcast_samples,
+    exp,
+    expm1,
+    greater,
+    maximum,
+    sum_positions,
+    sum_samples,
+    where,
+)
+from chainrule.layers.activations.smooth import Activation
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.initializers import Constant, He, Initializer, ScaledNormal
+
+
+class ReLU(Activation):
+    """max(z, 0); f'(0) = 0"""
+
+    kinks = (0.0,)
+    suits = He()
+
+    def f(self, z: Any) -> Any:
+        return maximum(z, 0)
+
+    def df(self, z: Any) -> Any:
+        return greater(z, 0)
+
+
+class LeakyReLU(Activation):
+    """z where z > 0, slope · z elsewhere; f'(0) = slope"""
+
+    kinks = (0.0,)
+    suits = He()
+
+    @teach()
+    def __init__(self, slope: float = 0.01, *, name: str | None = None) -> None:
+        self.slope = _finite(slope, "LeakyReLU slope")
+        self.name = name
+
+    def f(self, z: Any) -> Any:
+        return where(greater(z, 0), z, self.slope * z)
+
+    def df(self, z: Any) -> Any:
+        return where(greater(z, 0), 1, self.slope)
+
+
+class PReLU(Layer):
+    """z where z > 0, α z elsewhere, with a learned α for every channel (He et al. 2015); f'(0) = α.
+
+    initial: where every α starts. They are never penalised: a penalty would pull PReLU to ReLU.
+    """
+
+    output = "activation"
+    roles: ClassVar = {"x": "preactivation"}
+    suits: ClassVar[Initializer] = He()
+
+    @teach()
+    def __init__(self, initial: float = 0.25, *, name: str | None = None) -> None:
+        self.initial = _finite(initial, "PReLU initial")
+        self.name = name
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        return {"alpha": Parameter(input_shape[-1:], initializer=Constant(self.initial), penalised=False)}
+
+    def forward(self, x: Any, alpha: Any) -> Any:
+        return where(greater(x, 0), x, broadcast_samples(alpha) * x)
+
+    def delta(self, d: Any, x: Any, alpha: Any) -> Any:
+        return d * where(greater(x, 0), 1, broadcast_samples(alpha))
+
+    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+        return {"alpha": sum_samples(sum_positions(d * where(greater(x, 0), 0, x)))}
+
+    def branches(self, x: Any) -> Any:
+        return x > 0
+
+
+class ELU(Activation):
+    """z where z > 0, α (e^z - 1) elsewhere (Clevert, Unterthiner, Hochreiter 2016); f'(0) = α"""
+
+    kinks = (0.0,)  # f' has no jump where α = 1, but f'' has
+    suits = He()
+
+    @teach()
+    def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
+        self.alpha = _finite(alpha, "ELU alpha")
+        self.name = name
+
+    def _scaled(self, value: Any) -> Any:
+        return value if self.alpha == 1 else self.alpha * value
+
+    def f(self, z: Any) -> Any:
+        return where(greater(z, 0), z, self._scaled(expm1(z)))
+
+    def df(self, z: Any) -> Any:
+        return where(greater(z, 0), 1, self._scaled(exp(z)))
+
+
+# The fixed point of mean 0 and variance 1 (Klambauer et al. 2017, appendix).
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+class SELU(Activation):
+    """λ z where z > 0, λ α (e^z - 1) elsewhere, λ = 1.0507, α = 1.6733 (Klambauer et al. 2017); f'(0) = λ α
+
+    Weights start as N(0, 1/n_in), which the derivation of λ and α takes for granted.
+    """
+
+    kinks = (0.0,)
+    suits = ScaledNormal()
+
+    def f(self, z: Any) -> Any:
+        return SELU_SCALE * where(greater(z, 0), z, SELU_ALPHA * expm1(z))
+
+    def df(self, z: Any) -> Any:
+        return SELU_SCALE * where(greater(z, 0), 1, SELU_ALPHA * exp(z))
+
+
+def _finite(value: Any, argument: str) -> float:
+    check_number(argument, value, -math.inf)
+    return value if isinstance(value, int) and abs(value) < 2**53 else float(value)

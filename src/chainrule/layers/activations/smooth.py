@@ -1,0 +1,136 @@
+r"""Activations, entry by entry: each is f and its derivative f', and nothing else.
+
+    a = f(z)        ∂J/∂z = ∂J/∂a ⊙ f'(z)        (the Hadamard factor of seed 000 FC ③ and ④)
+
+Here are the base and the smooth ones. At a kink the derivative is a stated value: see rectifiers.py and
+hard.py.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainrule.formulas import erf, exp, log1p, maximum, named, ones_like, tanh
+from chainrule.layers.base import Layer
+from chainrule.layers.initializers import Glorot, He, Initializer
+
+
+class Activation(Layer):
+    """Base of the elementwise activations; a subclass supplies f(z) and df(z), and where f is not smooth.
+
+    `suits` is how the weights in front of it start where their layer leaves that open.
+    """
+
+    output = "activation"
+    roles: ClassVar = {"x": "preactivation"}
+    kinks: ClassVar[tuple[float, ...]] = ()
+    suits: ClassVar[Initializer] = Glorot()
+
+    def f(self, z: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define f(self, z)")
+
+    def df(self, z: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define df(self, z)")
+
+    def forward(self, x: Any) -> Any:
+        return self.f(x)
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return d * self.df(x)
+
+    def branches(self, x: Any) -> Any:
+        return np.stack([x > kink for kink in self.kinks]) if self.kinks else None
+
+
+class Identity(Activation):
+    """f(z) = z"""
+
+    def f(self, z: Any) -> Any:
+        return z
+
+    def df(self, z: Any) -> Any:
+        return ones_like(z)
+
+
+class Sigmoid(Activation):
+    """σ(z) = 1 / (1 + e^-z), in (0, 1); no overflow: e^-z may be inf, and 1 / (1 + inf) is the limit 0."""
+
+    def f(self, z: Any) -> Any:
+        return 1 / (1 + exp(-z))
+
+    def df(self, z: Any) -> Any:
+        s = named("σ", self.f(z))
+        return s * (1 - s)
+
+
+class Tanh(Activation):
+    """tanh z, in (-1, 1)"""
+
+    def f(self, z: Any) -> Any:
+        return tanh(z)
+
+    def df(self, z: Any) -> Any:
+        return 1 - tanh(z) ** 2
+
+
+class Softplus(Activation):
+    """log(1 + e^z), computed as max(z, 0) + log(1 + e^-|z|), which neither overflows nor cancels."""
+
+    suits = He()
+
+    def f(self, z: Any) -> Any:
+        return maximum(z, 0) + log1p(exp(-abs(z)))
+
+    def df(self, z: Any) -> Any:
+        return 1 / (1 + exp(-z))
+
+
+class GELU(Activation):
+    """z Φ(z), Φ the normal distribution function by erf (exact, not the tanh approximation)."""
+
+    suits = He()
+
+    def _normal(self, z: Any) -> Any:
+        return named("Φ", 0.5 * (1 + erf(z / math.sqrt(2))))
+
+    def f(self, z: Any) -> Any:
+        return z * self._normal(z)
+
+    def df(self, z: Any) -> Any:
+        density = named("φ", exp(-(z**2 / 2)) / math.sqrt(2 * math.pi))
+        return self._normal(z) + z * density
+
+
+class SiLU(Activation):
+    """z σ(z) (Elfwing, Uchibe, Doya 2018), also known as Swish with β = 1."""
+
+    suits = He()
+
+    def _gate(self, z: Any) -> Any:
+        return named("σ", 1 / (1 + exp(-z)))
+
+    def f(self, z: Any) -> Any:
+        return z * self._gate(z)
+
+    def df(self, z: Any) -> Any:
+        s = self._gate(z)
+        return s * (1 + z * (1 - s))
+
+
+class Mish(Activation):
+    """z tanh(log(1 + e^z)) (Misra 2019); the softplus as in `Softplus`, which does not overflow."""
+
+    suits = He()
+
+    def _gate(self, z: Any) -> Any:
+        return named("t", tanh(maximum(z, 0) + log1p(exp(-abs(z)))))
+
+    def f(self, z: Any) -> Any:
+        return z * self._gate(z)
+
+    def df(self, z: Any) -> Any:
+        t = self._gate(z)
+        return t + z * (1 - t**2) / (1 + exp(-z))

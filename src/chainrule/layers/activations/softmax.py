@@ -1,0 +1,41 @@
+r"""Softmax: a_k = e^{z_k} / Σ_j e^{z_j}, over the features of a vector or the channels of a pixel.
+
+It is not elementwise: seed 000 FC ④ with a Hadamard factor is wrong here, the Jacobian diag(a) - a aᵀ is
+full.
+    ∂J/∂z = a ⊙ (∂J/∂a - Σ_k a_k ∂J/∂a_k)
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from chainrule.formulas import exp, max_features, named, sum_features
+from chainrule.layers.base import Layer, Shape
+from chainrule.layers.initializers import Glorot, Initializer
+
+
+class Softmax(Layer):
+    """Positive outputs that sum to 1.  The largest z is subtracted first, against overflow.
+
+    ShapeError for a single feature or channel, which would always be 1.
+    """
+
+    kind = "softmax"
+    output = "activation"
+    roles: ClassVar = {"x": "preactivation"}
+    suits: ClassVar[Initializer] = Glorot()
+
+    def forward(self, x: Any) -> Any:
+        t = named("t", exp(x - max_features(x)))
+        return t / sum_features(t)
+
+    def delta(self, d: Any, a: Any) -> Any:
+        return a * (d - sum_features(a * d))
+
+    def constant(self, input_shape: Shape) -> str | None:
+        if input_shape[-1] > 1:
+            return None
+        return (
+            f"{self!r} over the one value in the last axis of its input {input_shape} is always 1, whatever "
+            "the input, and hands no δ down; for two classes write Sigmoid(), or Dense(2) before it"
+        )

@@ -1,0 +1,340 @@
+r"""RNN, LSTM, GRU: a cell that is applied at every step of a sequence to the step and to its own state.
+
+A layer writes the equations of one step: `step`, and derived from it by hand `step_delta` and
+`step_gradients`. The passes through time are the same for all: forward t = 1, 2, …; backward in reverse,
+where ∂J/∂h_t is the sum of δ_t and of what step t+1 hands down; and a parameter, which every step reads, has
+the sum of the steps' gradients (backpropagation through time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainrule.base.errors import ShapeError
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_choice, check_flag
+from chainrule.formulas import beside, broadcast_samples, call_formula, correlate, gate, named, sum_samples
+from chainrule.layers.activations.rectifiers import ReLU
+from chainrule.layers.activations.smooth import Activation, Identity, Sigmoid, Tanh
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.checks import whole
+from chainrule.layers.initializers import (
+    Glorot,
+    Initializer,
+    Ones,
+    Orthogonal,
+    PerGate,
+    Zeros,
+    initializer_from,
+)
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": Tanh(),
+    "relu": ReLU(),
+    "sigmoid": Sigmoid(),
+    "identity": Identity(),
+}
+sigma, tanh = Sigmoid().f, Tanh().f
+
+
+class Recurrent(Layer):
+    """Base of the layers that go through a sequence (T, F) step by step, with a state of `units` numbers.
+
+    outputs: "last", the state after the last step, (units,); or "all", after every step, (T, units).
+    reverse: from the last step to the first; "last" is then the state after step 1.
+    truncate: k, for which δ passes from a step to the one before it except between steps k and k+1, 2k and
+        2k+1, …, counted in the order of the passage: as if the sequence came in pieces of k steps and every
+        piece took the state of the one before as given. None: never cut.
+    Steps that a mask (`Masking`) calls padding leave the state as it is, put out 0 of "all", and get δ 0.
+
+    W starts by `initializer`, by default Glorot, U by `recurrent_initializer`, by default Orthogonal: every
+    gate as a matrix of its own.
+    """
+
+    output = "output"
+    gates: ClassVar[str] = "h"  # which lie in W, U and b one above the other, in this order
+    states: ClassVar[tuple[str, ...]] = ("h",)  # the first is what is put out
+
+    @teach("the number of units only, LSTM(10): the layer finds out its inputs")
+    def __init__(
+        self,
+        units: int,
+        *,
+        outputs: str = "last",
+        reverse: bool = False,
+        truncate: int | None = None,
+        initializer: Any = None,
+        recurrent_initializer: Any = None,
+        name: str | None = None,
+    ) -> None:
+        kind = type(self).__name__
+        self.units = whole(units, f"{kind} units")
+        meaning = "'last' (the state after the last step) or 'all' (after every step)"
+        self.outputs = check_choice(f"{kind} outputs", outputs, ("last", "all"), meaning=meaning)
+        self.reverse = check_flag(f"{type(self).__name__} reverse", reverse)
+        self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
+        self.initializer = None if initializer is None else initializer_from(initializer)
+        self.recurrent_initializer = (
+            None
+            if recurrent_initializer is None
+            else initializer_from(recurrent_initializer, "recurrent_initializer")
+        )
+        self.name = name
+
+    def step(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """The states after a step, from x, the states before it, and the parameters."""
+        raise NotImplementedError(f"{type(self).__name__} must define step(self, x, h, ...)")
+
+    def step_delta(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """∂J/∂x and ∂J/∂(state before) by name, from dh = ∂J/∂(state after)."""
+        raise NotImplementedError(f"{type(self).__name__} must define step_delta(self, dh, ...)")
+
+    def step_gradients(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """∂J/∂(parameter) by name: the share of one step."""
+        raise NotImplementedError(f"{type(self).__name__} must define step_gradients(self, dh, ...)")
+
+    def forward(self, x: Any, W: Any, U: Any, b: Any, v: Any = None, mask: Any = None) -> Any:
+        given = {"W": W, "U": U, "b": b, "v": v}
+        after = [h for _, _, h in self._passage(x, given, mask)]
+        if self.outputs == "last":
+            return after[-1]
+        every = np.stack(after[::-1] if self.reverse else after)
+        return every if mask is None else every * mask[:, None, :]
+
+    def delta(self, d: Any, x: Any, W: Any, U: Any, b: Any, v: Any = None, mask: Any = None) -> Any:
+        below = np.empty_like(x)
+        for t, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
+            below[t] = call_formula(self.step_delta, states)["x"]
+        return below
+
+    def gradients(
+        self, d: Any, x: Any, W: Any, U: Any, b: Any, v: Any = None, mask: Any = None
+    ) -> dict[str, Any]:
+        shares = [
+            call_formula(self.step_gradients, states)
+            for _, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask)
+        ]
+        return {name: np.sum([share[name] for share in shares], axis=0) for name in shares[0]}
+
+    def _order(self, x: Any) -> range:
+        return range(len(x))[::-1] if self.reverse else range(len(x))
+
+    def _passage(
+        self, x: Any, given: Mapping[str, Any], mask: Any
+    ) -> Iterator[tuple[int, dict[str, Any], Any]]:
+        """(t, what step t is given, the state it puts out) in the order of the passage."""
+        states = {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
+        for t in self._order(x):
+            before = {"x": x[t], **states, **given}
+            after = call_formula(self.step, before)
+            for name, value in zip(self.states, after, strict=True):
+                states[name] = value if mask is None else np.where(mask[t] > 0, value, states[name])
+            yield t, before, states[self.states[0]]
+
+    def backward_steps(
+        self, d: Any, x: Any, given: Mapping[str, Any], mask: Any
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(t, what the δ formulas of step t are given) from the last step of the passage to the first."""
+        passage = list(self._passage(x, given, mask))
+        arrived = {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
+        first = self.states[0]
+        for number in reversed(range(len(passage))):
+            t, before, _ = passage[number]
+            there = 1 if mask is None else mask[t]
+            if self.outputs == "all":
+                arrived[first] = arrived[first] + d[t] * there
+            elif number == len(passage) - 1:
+                arrived[first] = arrived[first] + d
+            states = {**before, **{f"d{name}": value * there for name, value in arrived.items()}}
+            yield t, states
+            below = call_formula(self.step_delta, states)
+            cut = 0 if self.truncate and number % self.truncate == 0 else 1
+            arrived = {name: (below[name] + value * (1 - there)) * cut for name, value in arrived.items()}
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        features, units, gates = input_shape[-1], self.units, len(self.gates)
+        rows = gates * units
+        W = PerGate((self.initializer or Glorot(),) * gates)
+        U = PerGate((self.recurrent_initializer or Orthogonal(),) * gates)
+        return {
+            "W": Parameter((rows, features), features, units, W),
+            "U": Parameter((rows, units), units, units, U),
+            "b": Parameter((rows,), features, units, PerGate(self.bias_starts()), penalised=False),
+        }
+
+    def bias_starts(self) -> tuple[Initializer, ...]:
+        """How b starts, gate by gate."""
+        return (Zeros(),) * len(self.gates)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 2:
+            raise ShapeError(
+                f"{type(self).__name__} needs a sequence (steps, features) per sample, received "
+                f"{input_shape}; {self._advice(input_shape)}"
+            )
+        return (self.units,) if self.outputs == "last" else (input_shape[0], self.units)
+
+    def _advice(self, input_shape: Shape) -> str:
+        if len(input_shape) == 1:
+            return (
+                "a series of numbers has one feature, so write "
+                f"{(*input_shape, 1)}; a layer of this kind below it keeps the steps with outputs='all'"
+            )
+        return "give the network a sequence as input_shape, such as (100, 3)"
+
+
+class RNN(Recurrent):
+    """h_t = f(W x_t + U h_{t-1} + b), f = tanh; W (units, F), U (units, units), b (units,).
+
+    activation: "tanh", "relu", "sigmoid" or "identity".
+    Source: Elman, Finding structure in time, 1990.
+    """
+
+    kind = "rnn"
+
+    @teach("the number of units only, RNN(10): the layer finds out its inputs")
+    def __init__(
+        self,
+        units: int,
+        *,
+        activation: str = "tanh",
+        outputs: str = "last",
+        reverse: bool = False,
+        truncate: int | None = None,
+        initializer: Any = None,
+        recurrent_initializer: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            units,
+            outputs=outputs,
+            reverse=reverse,
+            truncate=truncate,
+            initializer=initializer,
+            recurrent_initializer=recurrent_initializer,
+            name=name,
+        )
+        self.activation = check_choice("RNN activation", activation, ACTIVATIONS)
+
+    @property
+    def f(self) -> Activation:
+        """The activation as a layer."""
+        return ACTIVATIONS[self.activation]
+
+    def _z(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> Any:
+        return named("z", W @ x + U @ h + broadcast_samples(b))
+
+    def step(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> tuple[Any, ...]:
+        return (self.f.f(self._z(x, h, W, U, b)),)
+
+    def _dz(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> Any:
+        return named("dz", dh * self.f.df(self._z(x, h, W, U, b)))
+
+    def step_delta(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> dict[str, Any]:
+        dz = self._dz(dh, x, h, W, U, b)
+        return {"x": W.T @ dz, "h": U.T @ dz}
+
+    def step_gradients(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> dict[str, Any]:
+        dz = self._dz(dh, x, h, W, U, b)
+        return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
+
+
+class LSTM(Recurrent):
+    """A cell c_t that a gate f forgets and a gate i writes g to, and h_t = o ⊙ tanh(c_t).
+
+    z = W x_t + U h_{t-1} + b holds z_i, z_f, z_g, z_o one above the other, PyTorch's order (Keras' too):
+    W (4 units, F), U (4 units, units), b (4 units,), with i, f, o = σ(z) and g = tanh(z_g). b starts at 0,
+    and at 1 for the gate f (Gers et al. 2000; Jozefowicz et al. 2015).
+    PyTorch has two biases here, whose sum is b.
+    Source: Hochreiter and Schmidhuber, Long short-term memory, 1997.
+    """
+
+    kind = "lstm"
+    gates = "ifgo"
+    states = ("h", "c")
+
+    def _gates(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> list[Any]:
+        z = named("z", W @ x + U @ h + broadcast_samples(b))
+        parts = ((k, gate(z, gate=k, gates=self.gates)) for k in self.gates)
+        return [named(k, tanh(part) if k == "g" else sigma(part)) for k, part in parts]
+
+    def step(self, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any) -> tuple[Any, ...]:
+        i, f, g, o = self._gates(x, h, W, U, b)
+        cell = f * c + i * g
+        return o * tanh(named("c", cell)), cell
+
+    def _dz(self, dh: Any, dc: Any, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any) -> tuple[Any, Any]:
+        """(∂J/∂z, what comes down to c through both of its readers)."""
+        i, f, g, o = self._gates(x, h, W, U, b)
+        s = named("s", tanh(named("c", f * c + i * g)))
+        e = named("e", dc + dh * o * (1 - s**2))
+        di, df = e * g * i * (1 - i), e * c * f * (1 - f)
+        dg, do = e * i * (1 - g**2), dh * s * o * (1 - o)
+        return named("dz", beside(beside(beside(di, df), dg), do)), e * f
+
+    def step_delta(self, dh: Any, dc: Any, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any) -> dict[str, Any]:
+        dz, kept = self._dz(dh, dc, x, h, c, W, U, b)
+        return {"x": W.T @ dz, "h": U.T @ dz, "c": kept}
+
+    def step_gradients(
+        self, dh: Any, dc: Any, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any
+    ) -> dict[str, Any]:
+        dz, _ = self._dz(dh, dc, x, h, c, W, U, b)
+        return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
+
+    def bias_starts(self) -> tuple[Initializer, ...]:
+        return Zeros(), Ones(), Zeros(), Zeros()
+
+
+class GRU(Recurrent):
+    """h_t = u ⊙ h_{t-1} + (1 - u) ⊙ n, n = tanh(W_n x_t + b_n + r ⊙ (U_n h_{t-1} + v)).
+
+    The gates are r (reset) and u (update; PyTorch's and Keras' z), σ(W x_t + U h_{t-1} + b) of their rows. W
+    (3 units, F), U (3 units, units) and b (3 units,) hold r, u, n one above the other, as PyTorch's; v
+    (units,) is the bias of n within the reset. PyTorch has two biases for r and u, whose sum is b. Keras'
+    order is u, r, n, with reset_after=True.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014, in the variant that
+    resets behind U, which can be computed at once.
+    """
+
+    kind = "gru"
+    gates = "run"
+
+    def _gates(self, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> list[Any]:
+        p, q = named("p", W @ x + broadcast_samples(b)), named("q", U @ h)
+        parts = {k: [gate(of, gate=k, gates=self.gates) for of in (p, q)] for k in self.gates}
+        r, u = (named(k, sigma(parts[k][0] + parts[k][1])) for k in "ru")
+        s = named("s", parts["n"][1] + broadcast_samples(v))
+        return [r, u, s, named("n", tanh(parts["n"][0] + r * s))]
+
+    def step(self, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> tuple[Any, ...]:
+        _, u, _, n = self._gates(x, h, W, U, b, v)
+        return (u * h + (1 - u) * n,)
+
+    def _deltas(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> tuple[Any, Any, Any, Any]:
+        """∂J/∂p, ∂J/∂q, ∂J/∂s, and what comes down to h_{t-1} past the gates."""
+        r, u, s, n = self._gates(x, h, W, U, b, v)
+        dn = named("dn", dh * (1 - u) * (1 - n**2))
+        dr, du, ds = dn * s * r * (1 - r), dh * (h - n) * u * (1 - u), dn * r
+        gates = beside(dr, du)
+        return named("dp", beside(gates, dn)), named("dq", beside(gates, ds)), ds, dh * u
+
+    def step_delta(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> dict[str, Any]:
+        dp, dq, _, past = self._deltas(dh, x, h, W, U, b, v)
+        return {"x": W.T @ dp, "h": U.T @ dq + past}
+
+    def step_gradients(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> dict[str, Any]:
+        dp, dq, ds, _ = self._deltas(dh, x, h, W, U, b, v)
+        return {
+            "W": correlate(dp, x),
+            "U": correlate(dq, h),
+            "b": sum_samples(dp),
+            "v": sum_samples(ds),
+        }
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        start = Parameter((self.units,), input_shape[-1], self.units, Zeros(), penalised=False)
+        return {**super().parameters(input_shape), "v": start}

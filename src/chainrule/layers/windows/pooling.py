@@ -1,0 +1,274 @@
+r"""Pooling over windows of any size and stride; they may overlap.  In a sequence a window is a run of steps.
+
+    max        X_{i,j} = max_{m,n} X_{si+m, sj+n}        δ_{u,v} = Σ_{m,n} δ_{i,j} [X_{i,j} came from X_{u,v}]
+    average    X_{i,j} = 1/(k1 k2) Σ_{m,n} X_{si+m, sj+n}    δ_{u,v} = 1/(k1 k2) Σ_{m,n} δ_{i,j}
+    L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
+
+δ is ∂J/∂X here: pooling has no activation (seed 000).  A pixel in several windows collects the δ of all of
+them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice the
+first in row-major order wins.  Padding never wins a maximum, adds nothing to a sum, and counts in a mean only
+where count_padding says so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Literal
+
+from chainrule.base.errors import ShapeError
+from chainrule.base.keywords import teach
+from chainrule.base.scalars import check_flag
+from chainrule.formulas import (
+    Grid,
+    argmax_over,
+    chosen,
+    count_positions,
+    every_feature,
+    first_position,
+    greater,
+    inside,
+    max_over,
+    max_positions,
+    maximum,
+    mean_over,
+    named,
+    place,
+    ratio,
+    sqrt,
+    stretch,
+    sum_over,
+    sum_positions,
+    where,
+    window,
+)
+from chainrule.formulas.primitives.grid import Pads, Pair
+from chainrule.layers import checks
+from chainrule.layers.base import Layer, Shape
+from chainrule.layers.sequences.masking import UNSEEN
+
+BY_POSITION = "the window and its stride: (2, 2)"
+
+
+class Pool(Layer):
+    """What pooling layers share: the window, and its shape rule (H, W, C) -> (H', W', C)."""
+
+    output = "output image"
+    spatial: ClassVar[bool | Literal["sequence"]] = True
+    axes: ClassVar[int] = 2
+    count_padding = False
+
+    @teach(BY_POSITION)
+    def __init__(
+        self,
+        window: int | Pair = 2,
+        stride: int | Pair | None = None,
+        *,
+        padding: str | int | Pair | Pads = "valid",
+        name: str | None = None,
+    ) -> None:
+        self.window = checks.size(window, "window", self.axes)
+        self.stride = None if stride is None else checks.size(stride, "stride", self.axes)
+        kernel = checks.each(self.window, self.axes)
+        self.padding, frame = checks.padding(padding, kernel)
+        self.grid = Grid(
+            kernel, kernel if self.stride is None else checks.each(self.stride, self.axes), frame
+        )
+        self.name = name
+
+    def windows(self, x: Any, fill: float = 0.0) -> Any:
+        """(indices, ranges, body) of a reduction over the pixels of every window."""
+        g, options = self.grid, {"fill": fill} if self.grid.padded and fill else {}
+        return g.letters, g.kernel, lambda *at: window(x, *at, grid=g, **options)
+
+    def average(self, x: Any) -> Any:
+        """The mean of every window."""
+        if self.count_padding or not self.grid.padded:
+            return mean_over(*self.windows(x))
+        return sum_over(*self.windows(x)) / self.count(x)
+
+    def spread(self, d: Any, x: Any) -> Any:
+        """The adjoint of `average`: every window's value in equal parts to its pixels."""
+        g = self.grid
+        if self.count_padding or not g.padded:
+            return mean_over(g.letters, g.kernel, lambda *at: place(d, x, *at, grid=g))
+        share = d / self.count(x)
+        return sum_over(g.letters, g.kernel, lambda *at: place(share, x, *at, grid=g))
+
+    def count(self, x: Any) -> Any:
+        """How many pixels every window has inside of the picture."""
+        return named("P", sum_over(*self.windows(inside(x))))
+
+    def pads(self, input_shape: Shape) -> Pads:
+        """The frame around the image: ((top, bottom), (left, right)), or ((before, after),)."""
+        return self.grid.pads(tuple(input_shape[:-1]))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        *size, channels = checks.spatial_shape(input_shape, type(self).__name__, self.axes)
+        positions = self.grid.positions(tuple(size))
+        if min(positions) < 1:
+            what = "an image" if self.axes == 2 else "a sequence"
+            shown = self.grid.kernel if self.axes == 2 else self.grid.kernel[0]
+            raise ShapeError(
+                f"{self!r} needs {what} at least as large as its window {shown}, "
+                f"received {input_shape}; use a smaller window or fewer pooling layers"
+            )
+        return *positions, channels
+
+
+class MaxPool2D(Pool):
+    """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window."""
+
+    kind = "maxpool"
+
+    def forward(self, x: Any) -> Any:
+        return max_over(*self.windows(x, -math.inf))
+
+    def delta(self, d: Any, x: Any) -> Any:
+        g, w = self.grid, named("w", self.branches(x))
+        return sum_over(g.letters, g.kernel, lambda *at: place(d * chosen(w, *at, grid=g), x, *at, grid=g))
+
+    def branches(self, x: Any) -> Any:
+        """The winner of every window, as its row-major position in the window."""
+        return argmax_over(*self.windows(x, -math.inf))
+
+
+class MaxPool1D(MaxPool2D):
+    """The largest value of every window of a sequence: (T, C) -> (T', C)."""
+
+    kind = "maxpool"
+    spatial = "sequence"
+    axes = 1
+
+
+class AveragePool2D(Pool):
+    """The mean of every window; count_padding: whether the padding counts as zeros or not at all."""
+
+    kind = "avgpool"
+
+    @teach(BY_POSITION)
+    def __init__(
+        self,
+        window: int | Pair = 2,
+        stride: int | Pair | None = None,
+        *,
+        padding: str | int | Pair | Pads = "valid",
+        count_padding: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.count_padding = check_flag(f"{type(self).__name__} count_padding", count_padding)
+        super().__init__(window, stride, padding=padding, name=name)
+
+    def forward(self, x: Any) -> Any:
+        return self.average(x)
+
+    def delta(self, d: Any, x: Any) -> Any:
+        return self.spread(d, x)
+
+
+class AveragePool1D(AveragePool2D):
+    """The mean of every window of a sequence: (T, C) -> (T', C)."""
+
+    kind = "avgpool"
+    spatial = "sequence"
+    axes = 1
+
+
+class L2Pool2D(Pool):
+    """√Σ X² of every window, δ = 0 where it is 0; mean=True: the root of the mean square of its pixels."""
+
+    kind = "l2pool"
+
+    @teach(BY_POSITION)
+    def __init__(
+        self,
+        window: int | Pair = 2,
+        stride: int | Pair | None = None,
+        *,
+        padding: str | int | Pair | Pads = "valid",
+        mean: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.mean = check_flag(f"{type(self).__name__} mean", mean)
+        super().__init__(window, stride, padding=padding, name=name)
+
+    def forward(self, x: Any) -> Any:
+        return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))
+
+    def delta(self, d: Any, x: Any, z: Any) -> Any:
+        g, share = self.grid, ratio(d, z)
+        if self.mean:
+            return x * self.spread(share, x)
+        return x * sum_over(g.letters, g.kernel, lambda *at: place(share, x, *at, grid=g))
+
+
+class L2Pool1D(L2Pool2D):
+    """√Σ X² of every window of a sequence: (T, C) -> (T', C)."""
+
+    kind = "l2pool"
+    spatial = "sequence"
+    axes = 1
+
+
+class GlobalPool(Layer):
+    """What the poolings over all positions share: an image (H, W, C) or a sequence (T, C) -> (C,)."""
+
+    spatial = "sequence"  # one letter for the position, whatever its axes
+    output = "output"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) < 2:
+            raise ShapeError(
+                f"{type(self).__name__} needs an image or a sequence per sample, received {input_shape}; "
+                "a vector has no positions to pool"
+            )
+        return (input_shape[-1],)
+
+
+class GlobalAveragePool(GlobalPool):
+    """The mean over all positions of every channel; where steps are masked over those that are there."""
+
+    kind = "globalavgpool"
+
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return sum_positions(x) / count_positions(x)
+        s = every_feature(mask)
+        return sum_positions(x * s) / self._there(s)
+
+    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return stretch(d / count_positions(x), x)
+        s = every_feature(mask)
+        return s * stretch(d / self._there(s), x)
+
+    def _there(self, s: Any) -> Any:
+        """How many steps are there; 1 where there is none, and the mean is 0."""
+        return named("P", maximum(sum_positions(s), 1))
+
+
+class GlobalMaxPool(GlobalPool):
+    """The largest value over all positions of every channel; at a tie the first in row-major order.
+
+    Where steps are masked over those that are there, and 0 where there is none.
+    """
+
+    kind = "globalmaxpool"
+
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return max_positions(x)
+        return where(self._any(mask), max_positions(self._seen(x, mask)), 0)
+
+    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return d * first_position(x)
+        return d * self._any(mask) * first_position(self._seen(x, mask))
+
+    def branches(self, x: Any) -> Any:
+        return first_position(x)
+
+    def _seen(self, x: Any, mask: Any) -> Any:
+        return named("R", where(every_feature(mask), x, UNSEEN))
+
+    def _any(self, mask: Any) -> Any:
+        return greater(sum_positions(every_feature(mask)), 0)

@@ -1,0 +1,450 @@
+"""Network: layers in order and their parameters by name; it predicts, backpropagates, prints, and is saved.
+
+How the passes are computed is not decided here: a network asks its executor.  `import chainrule` sets the
+compiled engine; `chainrule.reference.ReferenceExecutor()` evaluates the layers' formulas in float64.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.errors import DataError, FileError, ShapeError, describe
+from chainrule.base.keywords import teach
+from chainrule.base.memory import check_memory, within_memory
+from chainrule.base.scalars import check_flag, entries, text_path
+from chainrule.base.shown import clipped, shown
+from chainrule.base.tables import Text, html_table, text_table
+from chainrule.data.door import check_inputs, check_weights, class_ids, classes_array, encode_targets
+from chainrule.data.preparation import Preparation
+from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
+from chainrule.losses import Loss, loss_from
+from chainrule.losses.penalties import Penalty, penalty_from, penalty_value, training_size_from
+from chainrule.networks.architecture import INPUT, all_layers, architecture, drawn_parameters
+from chainrule.networks.parameters import Parameters, check_named, dtype_from
+from chainrule.networks.passes.executor import Executor, executor, suspected
+from chainrule.networks.passes.finite import check_inside, check_loss, check_output, check_step, quiet
+from chainrule.networks.passes.per_sample import Samples, pass_of
+from chainrule.networks.passes.step import Step
+from chainrule.networks.summary import summary_rows
+from chainrule.networks.theta import flat, layers_for, set_flat, set_thetas, thetas
+
+if TYPE_CHECKING:
+    from chainrule.formulas.tracing import FormulasByLayer
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class Network:
+    """A chain of layers.
+
+    layers: Layer objects in order; they are copied, so one object may stand in a list twice or in two
+        networks.
+    input_shape: shape of one sample, 784 or (784,) for vectors, (rows, columns, channels) for images.
+    seed: of the initial parameters; every parameter has a random stream of its own, so that the same seed
+        gives the same start in float32 and float64, and changing one layer's size leaves the other layers'
+        start as it was.
+    dtype: of parameters and predictions, "float32" or "float64".
+
+    Raises ShapeError where a layer does not fit its input, naming the layer and what to write.
+    """
+
+    history: Any = None  # of the last fit
+    preparation: Preparation | None = None  # how inputs were prepared, for whoever predicts; copied and saved
+
+    @teach("Network([...], input_shape=784)")
+    def __init__(
+        self,
+        layers: Any,
+        *,
+        input_shape: Any,
+        seed: int = 0,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> None:
+        self._build(layers, input_shape, dtype, name)
+        self._architecture.check_new(self.dtype)
+        self.reinitialise(seed)
+
+    def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
+        self._architecture = architecture(layers, input_shape)
+        self.dtype = dtype_from(dtype)
+        self.name = name
+        total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
+        check_memory("layers", "all parameters together", (total,))
+        self._parameters = Parameters(self._architecture.specs, self.dtype)
+        self._classes: Array | None = None
+        self._executor: Executor | None = None
+        self.seed: int | None = None
+
+    @classmethod
+    def from_parameters(
+        cls,
+        layers: Any,
+        parameters: Mapping[str, Any],
+        *,
+        input_shape: Any,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> Network:
+        """A network with given parameters, all of them; a layer of constant output is but a warning here."""
+        network = cls._made(layers, parameters, input_shape, dtype, name)
+        network._architecture.warn()
+        return network
+
+    @classmethod
+    def _made(
+        cls, layers: Any, parameters: Mapping[str, Any], input_shape: Any, dtype: Any, name: str | None
+    ) -> Network:
+        network = cls.__new__(cls)
+        network._build(layers, input_shape, dtype, name)
+        check_named(parameters)
+        missing = [key for key in network.parameter_specs if key not in parameters]
+        if missing:
+            raise ShapeError(f"the parameter {missing[0]!r} is missing: from_parameters needs all of them")
+        network.set_parameters(parameters)
+        return network
+
+    # -- structure -------------------------------------------------------------------------------------------
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, every one with its unique name."""
+        return self._architecture.layers
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Layer name -> shape of one sample's output; "input" is the input."""
+        return dict(self._architecture.shapes)
+
+    @property
+    def input_shape(self) -> Shape:
+        return self._architecture.shapes[INPUT]
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many ids the input may hold, where an Embedding reads it; None: it holds numbers."""
+        return self._architecture.vocabulary
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether J has a derivative with respect to the input: not where an Embedding reads ids."""
+        return self._architecture.differentiable
+
+    @property
+    def output_shape(self) -> Shape:
+        return self._architecture.shapes[str(self.layers[-1].name)]
+
+    @property
+    def parameter_specs(self) -> dict[str, Parameter]:
+        """ "conv1.W" -> its Parameter: shape, fans, initializer, whether it is penalised."""
+        return dict(self._architecture.specs)
+
+    def count_parameters(self) -> int:
+        """The number of numbers that are learned."""
+        return sum(math.prod(spec.shape) for spec in self._architecture.specs.values() if spec.learned)
+
+    def as_layer(self) -> Sequential:
+        """Its layers as a block of another network, whose parameters begin with this one's values.
+
+        A network in the list of layers is taken so: `Network([features, Dense(3)], input_shape=...)`.
+        """
+
+        def given(layer: Layer) -> Layer:
+            own = copy.copy(layer)
+            if isinstance(own, Composite):
+                return own.with_chains(tuple(tuple(map(given, chain)) for chain in own.chains))
+            own.given = {name: array.copy() for name, array in self.layer_parameters(own).items()}
+            return own
+
+        return Sequential([given(layer) for layer in self.layers], name=self.name)
+
+    # -- parameters ------------------------------------------------------------------------------------------
+    @property
+    def parameters(self) -> Parameters:
+        """ "conv1.W" -> array in the network's dtype.  Assigning an entry checks shape and numbers."""
+        return self._parameters
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Assign some or all parameters; if one does not fit nothing is changed."""
+        self._parameters.update(values)
+
+    def layer_parameters(self, layer: Layer | str) -> dict[str, Array]:
+        """The parameters of one layer by their own names: "W", "b"; of a composite "dense1.W"."""
+        return self._parameters.within(str(layer.name if isinstance(layer, Layer) else layer))
+
+    def theta(self) -> list[Array]:
+        """Θ^(l) = [b, W] of every layer of a dense network, float64, the bias as column 0 (seed 002, Ng)."""
+        return thetas(self)
+
+    def set_theta(self, values: Sequence[Any]) -> None:
+        """The parameters from `[theta1, theta2, ...]`; if one does not fit nothing is changed."""
+        set_thetas(self, values)
+
+    @classmethod
+    @teach("Network.from_theta([Theta1, Theta2], hidden, output)")
+    def from_theta(
+        cls, values: Sequence[Any], hidden: Layer | None = None, output: Layer | None = None, *,
+        dtype: Any = "float64",
+    ) -> Network:  # fmt: skip
+        """The dense network of matrices Θ; `hidden` and `output`: its activations, Sigmoid() by default."""
+        chosen = [Sigmoid() if layer is None else layer for layer in (hidden, output)]
+        layers, inputs = layers_for(values, *chosen)
+        network = cls(layers, input_shape=inputs, dtype=dtype)
+        network.set_theta(values)
+        return network
+
+    def flat_parameters(self, order: str = "parameters") -> Array:
+        """All parameters as one float64 vector: in their order, each row by row; order="theta": every Θ
+        column by column, as Ng's Theta(:).
+        """
+        return flat(self, order)
+
+    def set_flat_parameters(self, vector: Any, order: str = "parameters") -> None:
+        """The parameters from a vector that `flat_parameters` gave, in the same order."""
+        set_flat(self, vector, order)
+
+    def reinitialise(self, seed: int | None = None) -> Network:
+        """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
+        seed = (self.seed or 0) if seed is None else seed
+        with within_memory(f"a network of {self.count_parameters():,} parameters"):
+            self.set_parameters(drawn_parameters(self._architecture, seed))
+        self.seed = int(seed)
+        return self
+
+    @teach("network.copy() or network.copy(dtype='float64')")
+    def copy(self, *, dtype: Any = None) -> Network:
+        """An independent network with the same parameters, in another dtype if given."""
+        dtype = self.dtype if dtype is None else dtype
+        made = Network._made(self.layers, self._parameters, self.input_shape, dtype, self.name)
+        made._classes = None if self._classes is None else self._classes.copy()
+        made.seed, made._executor, made.preparation = self.seed, self._executor, self.preparation
+        return made
+
+    @property
+    def classes(self) -> Array | None:
+        """The label of every output, for a single sigmoid output those of a = 0 and a = 1; set by fit, or by
+        hand.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, labels: Any) -> None:
+        self._classes = None if labels is None else classes_array(labels, self.output_shape)
+
+    # -- passes ----------------------------------------------------------------------------------------------
+    def executor(self) -> Executor:
+        """What computes the passes of this network."""
+        return self._executor or executor()
+
+    def set_executor(self, chosen: Executor | None) -> None:
+        """Give this network an executor of its own; None: the common one."""
+        self._executor = chosen
+
+    # allow_nonfinite, everywhere: what overflowed is returned as it is, not refused by NonFiniteError.
+
+    @teach("network.predict(X), and the others by name")
+    def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
+        """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255.
+
+        Raises NonFiniteError where an output is NaN or infinite, or wrong by a hidden number beyond the
+        range, naming the sample and the layer where that begins; allow_nonfinite: return what was computed.
+        """
+        return self._outputs(self._inputs(X), "predict", allow_nonfinite)
+
+    def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        with quiet(), suspected() as parts:
+            a = self.executor().predict(self, X)
+            if not allowed:
+                check_output(self, X, a, call)
+                check_inside(self, X, parts, call)
+        return a
+
+    @teach("network.classify(X), and the others by name")
+    def classify(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
+        """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
+        by ½ and one trained by `Hinge` by its sign.
+
+        A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
+        predicts one number, and NonFiniteError as `predict`.
+        """
+        ids = self._class_ids(self._inputs(X), "classify", allow_nonfinite)
+        return ids if self._classes is None else self._classes[ids]
+
+    def _class_ids(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
+        outputs = self.output_shape[-1]
+        sigmoid = isinstance(self.layers[-1], Sigmoid)
+        if outputs == 1 and not sigmoid and self._classes is None:
+            raise DataError(
+                "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
+                "use predict"
+            )
+        a = self._outputs(X, call, allow_nonfinite)
+        if outputs == 1:
+            return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
+        labelled = outputs if self._classes is None else len(self._classes)
+        return np.asarray(a[..., :labelled].argmax(axis=-1))
+
+    @teach("network.backpropagate(X, y), and the others by name")
+    def backpropagate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: Loss | str | None = None,
+        penalty: Penalty | None = None,
+        sample_weight: Any = None,
+        training_size: int | None = None,
+        mode: str = "matrix",
+        allow_nonfinite: bool = False,
+    ) -> Step:
+        """Loss, and activations, δ and gradients of every layer, for all samples at once, as in training.
+
+        y: labels, one-hot rows or numbers, as the loss wants them.
+        loss: a loss, or its name as in `fit`; None chooses by the last layer (softmax: CrossEntropy, sigmoid:
+            BinaryCrossEntropy, else SquaredError).
+        sample_weight: (N,), used with mean 1.
+        training_size: m of a penalty that is divided by it, by default the number of samples here.
+        mode: "matrix", all samples at once (seed 004); "per_sample", a loop that adds gradients up and
+            divides at the end, with δ of the single samples (seed 002 §3.1). The gradients are the same.
+        Raises ShapeError, DataError, PairError where loss and output activation do not belong together, and
+        NonFiniteError where anything in the step is NaN or infinite; allow_nonfinite: return it as it is.
+        """
+        run = pass_of(mode, self.executor().backpropagate)
+        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
+        X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
+        problem = (X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
+        with quiet(), suspected() as parts:
+            step = run(self, *problem)
+            if not allowed:
+                check_step(self, step, targets, lambda other: run(other, *problem), parts)
+        return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
+
+    @teach("network.loss(X, y), and the others by name")
+    def loss(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: Loss | str | None = None,
+        penalty: Penalty | None = None,
+        sample_weight: Any = None,
+        training_size: int | None = None,
+        allow_nonfinite: bool = False,
+    ) -> float:
+        """J of the predictions for X; arguments and errors as for `backpropagate`."""
+        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
+        X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
+        size = training_size_from(training_size, len(X))
+        with quiet(), suspected() as parts:
+            value = self.executor().loss(self, X, targets, chosen, weights)
+            of_penalty = penalty_value(self._parameters, self._architecture.specs, penalty, size)
+        if not allowed:
+            check_loss(self, X, targets, chosen, weights, (value, of_penalty))
+            check_inside(self, X, parts, "loss")
+        return value + of_penalty
+
+    @teach("network.accuracy(X, y), and the others by name")
+    def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
+        """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
+        X = self._inputs(X)
+        right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(y, self, len(X))
+        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
+
+    def _inputs(self, X: Any) -> Array:
+        return check_inputs(X, self.input_shape, dtype=self.dtype, vocabulary=self.vocabulary)
+
+    def encoded(
+        self, X: Any, y: Any, loss: Loss | str | None, sample_weight: Any
+    ) -> tuple[Array, Array, Loss, Array | None]:
+        """Inputs, targets, loss and weights of mean 1, checked; as an executor takes them."""
+        chosen = loss_from(loss, self.layers[-1])
+        chosen.check_output(self.layers)
+        X = self._inputs(X)
+        targets, _ = encode_targets(y, self, chosen, len(X))
+        return X, targets, chosen, None if sample_weight is None else check_weights(sample_weight, len(X))
+
+    # -- files -----------------------------------------------------------------------------------------------
+    @teach("network.save('net.npz')")
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Layers, parameters, classes, preparation as .npz, or as .safetensors (needs the extra `save`)."""
+        from chainrule.networks import storage
+
+        storage.save(self, text_path(path))
+
+    # -- display ---------------------------------------------------------------------------------------------
+    def formulas(self) -> FormulasByLayer:
+        """Layer name -> its formulas for forward, δ and gradients; prints as text."""
+        from chainrule.formulas.tracing import FormulasByLayer, trace
+
+        return FormulasByLayer((str(layer.name), trace(layer)) for layer in all_layers(self.layers))
+
+    @teach("network.summary()")
+    def summary(self) -> str:
+        """An aligned table: name, layer, output shape, number of parameters."""
+        rows = summary_rows(self)
+        title = f"{shown(self.name)}\n" if self.name else ""
+        return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)))
+
+    def __repr__(self) -> str:
+        inside = ", ".join(map(repr, self.layers))
+        options = f"input_shape={self.input_shape}, dtype='{self.dtype}'"
+        options += f", name={self.name!r}" if self.name else ""
+        return f"Network([{inside}], {options})"
+
+    def _repr_html_(self) -> str:
+        return html_table(summary_rows(self), right=(3,), caption=self.name or "")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.summary(), "text/html": self._repr_html_()}
+
+    if not TYPE_CHECKING:  # a type checker knows by itself what there is
+
+        def __getattr__(self, name: str) -> Any:
+            from chainrule.base.foreign import answer
+            from chainrule.base.foreign.names import METHODS
+
+            advice = answer(METHODS.get(name, ""))
+            said = f"a network has no attribute {clipped(repr(name))}{advice}"
+            raise AttributeError(said, name=name, obj=self)
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            raise TypeError("a network is not called as a function; write network.predict(X)")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_executor": None}  # an executor may hold threads and compiled plans
+
+
+@teach("load('net.npz'), and layers=[MyLayer] by name")
+def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Network:
+    """The network in a file that `Network.save` wrote; no code from the file is run.
+
+    layers: the classes of your own layers in it, `load(path, layers=[MyLayer])`; they are called with their
+    config(). Raises FileError with the reason where the file is missing, damaged, or not a network.
+    """
+    from chainrule.networks import storage
+
+    path, classes = text_path(path), entries(layers)
+    if classes is None:
+        form = "layers must be a list of layer classes, load(path, layers=[MyLayer])"
+        raise TypeError(f"{form}, received {describe(layers)}")
+    stored = storage.read(path, layers=classes)
+    try:
+        network = Network._made(
+            stored.layers, stored.parameters, stored.input_shape, stored.dtype, stored.name
+        )
+        network.classes, network.preparation = stored.classes, stored.preparation
+    except Exception as error:  # a layer made of what a damaged file says may fail in any way
+        said = str(error) or type(error).__name__
+        raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error
+    network._architecture.warn(stacklevel=2)  # past `teach`
+    return network

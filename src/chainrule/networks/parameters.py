@@ -1,0 +1,129 @@
+"""The parameters of a network by name; what is assigned is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
+from chainrule.base.tables import text_table
+from chainrule.layers import Parameter
+
+Array = NDArray[Any]
+_DTYPES = ("float32", "float64")
+
+
+def checked(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A C-contiguous copy of `value` for the parameter `name`; ShapeError or DataError if it does not fit."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{name} must hold real numbers, received an array of dtype {array.dtype}")
+    if array.shape != shape:
+        advice = ""
+        if array.shape == shape[::-1]:
+            advice = "; it looks transposed: write array.T"
+        elif array.size == np.prod(shape):
+            advice = f"; the number of entries fits: write array.reshape{shape}, if their order is right"
+        raise ShapeError(f"{name} has the shape {shape}, received {array.shape}{advice}")
+    with np.errstate(over="ignore"):
+        converted = np.array(array, dtype=dtype, order="C")
+    finite = np.isfinite(converted)
+    if not finite.all():
+        first = tuple(int(index) for index in np.argwhere(~finite)[0])
+        what = "does not fit into" if np.isfinite(array[first]) else "is not finite in"
+        raise DataError(f"{name} must be finite: entry {first} is {array[first]}, which {what} {dtype}")
+    return converted
+
+
+def dtype_from(value: Any) -> np.dtype[Any]:
+    """float32 or float64 as a NumPy dtype."""
+    try:
+        dtype = None if value is None else np.dtype(value)
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.name not in _DTYPES:
+        raise ArgumentError(f"dtype must be 'float32' or 'float64', received {describe(value)}")
+    chosen: np.dtype[Any] = np.dtype(dtype.name)
+    return chosen
+
+
+def check_named(values: Any) -> None:
+    """TypeError unless `values` is a mapping, name -> array."""
+    if not isinstance(values, Mapping):
+        form = "parameters must be given by name, {'dense1.W': array}"
+        raise TypeError(f"{form}, received {describe(values)}")
+
+
+class Parameters(Mapping[str, Array]):
+    """name -> array, in the order of the layers.
+
+    The arrays are the network's own: changing one in place changes the network.  Assigning,
+    `parameters["dense1.W"] = array`, puts a checked copy in its place; names cannot be added or removed.
+    """
+
+    def __init__(self, specs: Mapping[str, Parameter], dtype: np.dtype[Any]) -> None:
+        self._specs = specs
+        self._dtype = dtype
+        self._arrays: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._specs:
+            raise KeyError(self._unknown(name))
+        return self._arrays[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._specs
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def within(self, layer: str) -> dict[str, Array]:
+        """Those of one layer by their own names, "W"; of a composite "dense1.W"."""
+        return {name[len(layer) + 1 :]: self._arrays[name] for name in self._by_layer.get(layer, ())}
+
+    @cached_property
+    def _by_layer(self) -> dict[str, list[str]]:
+        """Layer or composite -> the names within it: a network of 200 layers asks 200 times a pass."""
+        found: dict[str, list[str]] = {}
+        for name in self._specs:
+            owner = name.rpartition(".")[0]
+            while owner:
+                found.setdefault(owner, []).append(name)
+                owner = owner.rpartition(".")[0]
+        return found
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Assign several at once: either all of them fit or nothing changes."""
+        check_named(values)
+        unknown = [name for name in values if name not in self._specs]
+        if unknown:
+            raise ShapeError(self._unknown(unknown[0]))
+        new = {
+            name: checked(name, value, self._specs[name].shape, self._dtype) for name, value in values.items()
+        }
+        self._arrays.update(new)
+
+    def _unknown(self, name: object) -> str:
+        import difflib
+
+        same = [own for own in self._specs if own.lower() == str(name).lower()]
+        close = same or difflib.get_close_matches(str(name), self._specs, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self._specs) or 'none'}"
+        return f"the network has no parameter {describe(name)}; {hint}"
+
+    def __repr__(self) -> str:
+        if not self._specs:
+            return "Parameters: none"
+        rows = [["parameter", "shape", "mean", "std"]]
+        rows += [[n, str(a.shape), f"{a.mean():.4g}", f"{a.std():.4g}"] for n, a in self.items()]
+        return text_table(rows, right=(2, 3))

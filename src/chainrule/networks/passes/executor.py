@@ -1,0 +1,108 @@
+"""What computes the passes of a network: the interface, and the default for all networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.losses import Loss
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.passes.step import Step
+
+if TYPE_CHECKING:
+    from chainrule.networks.network import Network
+
+Array = NDArray[Any]
+
+
+class Executor(Protocol):
+    """Computes the passes of a network.  Inputs and targets have passed the door; weights have mean 1 over
+    the data.
+    """
+
+    def predict(self, network: Network, X: Array) -> Array:
+        """a^L, (N, *output_shape), in the network's dtype."""
+
+    def backpropagate(
+        self,
+        network: Network,
+        X: Array,
+        y: Array,
+        loss: Loss,
+        penalty: Penalty | None,
+        weights: Array | None,
+        training_size: int,
+    ) -> Step:
+        """One forward and backward pass over all samples, as in training."""
+
+    def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+        """(1/m) Σ w_i · value_i of the predictions."""
+
+    def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+        """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
+
+    def first_nonfinite(self, network: Network, X: Array) -> str | None:
+        """Where NaN or infinity begins in a prediction for X: "parameter dense1.W", "output of dense1"."""
+
+    def first_overflow(
+        self, network: Network, X: Array, outputs: Mapping[str, Array] | None
+    ) -> tuple[int, str, str] | None:
+        """The first sample of X for which a number beyond the range has made an output wrong, the layer, and
+        what its output is; None: no output is wrong.  outputs: those of a training pass, by layer; None: of
+        a prediction.
+        """
+
+
+_suspects: ContextVar[list[slice] | None] = ContextVar("suspects", default=None)
+
+
+@contextmanager
+def suspected() -> Iterator[list[slice]]:
+    """The samples of which executors say within it that a number beyond the range may be behind what they
+    return; it need not be: the side of a choice that is not taken overflows too.
+    """
+    own: list[slice] = []
+    outer = _suspects.get()
+    token = _suspects.set(own)
+    try:
+        yield own
+    finally:
+        _suspects.reset(token)
+        if outer is not None:
+            outer += own
+
+
+def noticing(notice: Callable[[], None]) -> Any:
+    """Within it `notice` is called where an operation of NumPy overflows."""
+    return np.errstate(over="call", invalid="call", divide="call", call=lambda kind, flag: notice())
+
+
+def suspect(samples: slice) -> None:
+    """Called by executors, of a pass over X[samples]."""
+    if (found := _suspects.get()) is not None:
+        found.append(samples)
+
+
+# Named, not imported: nothing down here knows the engine, and a network that is only looked at needs none.
+_ENGINE = "chainrule.engine.executor"
+_default: list[Executor] = []
+
+
+def executor() -> Executor:
+    """The executor of every network that has none of its own; the engine, unless another was set."""
+    if not _default:
+        set_executor(import_module(_ENGINE).NativeExecutor())
+    return _default[-1]
+
+
+def set_executor(chosen: Executor) -> None:
+    """Make `chosen` the executor of every network that has none of its own, such as
+    `chainrule.reference.ReferenceExecutor()`: the formulas in float64.
+    """
+    _default[:] = [chosen]

@@ -1,0 +1,244 @@
+"""What a network computes is finite, or refused with the sample and the place where it ceases to be.
+
+Looked at is what comes out: outputs, J, every activation, δ and gradient of a step. What comes out may be
+finite though a hidden number was not: a sigmoid makes 1 of a z that overflowed, whatever the z in truth. The
+processor notes that something overflowed; only then the outputs of all layers are looked at, and refused is
+what is not finite, and what is finite and wrong. A z that overflows is refused even where the bounded number
+is right, σ(1e39) = 1: that is not known without computing it anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.errors import ChainruleError, NonFiniteError
+from chainrule.data.arrays import all_finite, first_nonfinite
+from chainrule.losses import Loss
+from chainrule.networks.architecture import INPUT
+from chainrule.networks.passes.executor import suspected
+from chainrule.networks.passes.step import Step
+
+if TYPE_CHECKING:
+    from chainrule.networks.network import Network
+
+Array = NDArray[Any]
+_SCALED = "X and the parameters"
+_PIECE = 256  # samples whose losses are looked at together in search of the first that is not finite
+
+
+def quiet() -> Any:
+    """NumPy does not warn within it: what is not finite is refused in words afterwards."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def check_output(network: Network, X: Array, a: Array, call: str) -> None:
+    """NonFiniteError where a, the outputs for X, is not finite; `call` is the method that was asked."""
+    if not all_finite(a):
+        raise _refusal(call, output_problem(network, X, a), _widened(network, X, a))
+
+
+def output_problem(network: Network, X: Array, a: Array) -> str:
+    """What is wrong with outputs that are not finite: which sample, and from which layer on."""
+    i = first_nonfinite(a)
+    count = int((~np.isfinite(a).reshape(len(a), -1).all(axis=1)).sum())
+    others = f" (the first of {count:,} such samples)" if count > 1 else ""
+    begins = network.executor().first_nonfinite(network, X[i : i + 1])
+    return f"the output for sample {i} of X is {_seen(a[i])}{others}{_from(network, begins)}"
+
+
+def check_inside(
+    network: Network, X: Array, parts: list[slice], call: str, outputs: Mapping[str, Array] | None = None
+) -> None:
+    """NonFiniteError where finite outputs hide a number beyond the range; `parts` are the samples of which
+    that is suspected, `outputs` those of a training pass, by layer, of all of them.
+    """
+    for part in parts:
+        if (found := inside_problem(network, X, part, outputs)) is not None:
+            raise _refusal(call, *found)
+
+
+def inside_problem(
+    network: Network, X: Array, part: slice, outputs: Mapping[str, Array] | None = None
+) -> tuple[str, bool] | None:
+    """What is hidden behind the outputs for X[part], and whether float64 computes it; None: nothing."""
+    with quiet():
+        found = network.executor().first_overflow(network, X[part], outputs)
+        if found is None:
+            return None
+        i, layer, seen = found
+        one = X[part.start + i : part.start + i + 1]
+        wide = network.dtype == np.float32 and _tried(lambda: _computes(network.copy(dtype="float64"), one))
+    problem = f"the output of {layer} for sample {part.start + i} of X is {seen}: in {network.dtype} a number"
+    return f"{problem} there is beyond the range, which the finite outputs of the network hide", wide
+
+
+def _computes(network: Network, X: Array) -> bool:
+    with suspected() as parts:
+        a = network.executor().predict(network, X)
+    return all_finite(a) and not any(network.executor().first_overflow(network, X, None) for _ in parts)
+
+
+def problem_of(network: Network, X: Array, a: Array, parts: list[slice]) -> str | None:
+    """What is wrong with the outputs a for X; None: nothing."""
+    with quiet():
+        if not all_finite(a):
+            return output_problem(network, X, a)
+        found = (inside_problem(network, X, part) for part in parts)
+        return next((problem[0] for problem in found if problem is not None), None)
+
+
+def check_loss(
+    network: Network,
+    X: Array,
+    y: Array,
+    loss: Loss,
+    weights: Array | None,
+    parts: tuple[float, float],
+) -> None:
+    """NonFiniteError where the data's loss or the penalty (`parts`) is not finite."""
+    data, penalty = parts
+    if math.isfinite(data + penalty):
+        return
+    if not math.isfinite(data):
+        with quiet():
+            a = network.executor().predict(network, X)
+            check_output(network, X, a, "loss")
+            problem = _loss_problem(network, X, y, loss, weights, data)
+            wide = network.dtype == np.float32 and _tried(
+                lambda: math.isfinite(_loss_in_float64(network, X, y, loss, weights))
+            )
+        raise _refusal("loss", problem, wide, _larger_of(a, y))
+    raise _refusal("loss", _penalty_problem(data, penalty))
+
+
+def _loss_in_float64(network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+    wide = network.copy(dtype="float64")
+    return wide.executor().loss(wide, X, y, loss, weights)
+
+
+def _larger_of(a: Array, y: Array) -> str:
+    """What to scale where outputs and a loss do not go together: the targets where they are the larger."""
+    if np.asarray(y).dtype.kind != "f":  # numbers of classes
+        return _SCALED
+    with quiet():
+        largest = [float(np.abs(rows).max(initial=0)) for rows in (np.asarray(a), np.asarray(y))]
+    return "y" if largest[1] > max(1.0, largest[0]) else _SCALED  # 0 and 1 are labels
+
+
+def check_step(
+    network: Network, step: Step, y: Array, run: Callable[[Network], Step], parts: Sequence[slice] = ()
+) -> None:
+    """NonFiniteError where a number of the step is not finite; y: the targets, `run` repeats the step in
+    another network; parts: as of `check_inside`.
+    """
+    problem = next(_problems(network, step), None)
+    if problem is None:
+        X = step.activations[INPUT]
+        samples = [slice(0, len(X))] if parts else []
+        return check_inside(network, X, samples, "backpropagate", step.activations)
+    wide = None
+    if network.dtype == np.float32 and all(map(all_finite, network.parameters.values())):
+        with quiet():
+            wide = _tried(lambda: next(_problems(network, run(network.copy(dtype="float64"))), None) is None)
+    a = step.activations[str(network.layers[-1].name)]
+    scaled = _larger_of(a, y) if all_finite(a) and not math.isfinite(step.data_loss) else _SCALED
+    raise _refusal("backpropagate", problem, bool(wide), scaled)
+
+
+def check_samples(call: str, rows: Array, what: str) -> None:
+    """NonFiniteError where what belongs to single samples, (N, ...), is not finite."""
+    if not all_finite(rows):
+        i = first_nonfinite(rows)
+        raise _refusal(call, f"{what} of sample {i} is {_seen(rows[i])}")
+
+
+def _problems(network: Network, step: Step) -> Iterator[str]:
+    """What is not finite, in the order of computation: outputs, J, δ from the top down, gradients."""
+    for name, rows in step.activations.items():
+        if not all_finite(rows):
+            i = first_nonfinite(rows)
+            broken = _broken_parameter(network)
+            yield f"the output of {name} for sample {i} of X is {_seen(rows[i])}{_from(network, broken)}"
+    if not math.isfinite(step.data_loss):
+        yield f"the loss of the data is {step.data_loss:g} while every output is finite"
+    if not math.isfinite(step.loss):
+        yield _penalty_problem(step.data_loss, step.loss - step.data_loss)
+    for name in reversed(list(step.deltas)):
+        if not all_finite(rows := step.deltas[name]):
+            i = first_nonfinite(rows)
+            yield f"δ of {name} for sample {i} of X is {_seen(rows[i])} while every output is finite"
+    for name, gradient in step.gradients.items():
+        if not all_finite(gradient):
+            yield f"the gradient of {name} holds {_seen(gradient)}"
+
+
+def _loss_problem(
+    network: Network, X: Array, y: Array, loss: Loss, weights: Array | None, total: float
+) -> str:
+    """Of losses whose outputs are finite: the first sample's, or the sum of them all."""
+
+    def of(begin: int, end: int) -> float:
+        own = None if weights is None else weights[begin:end]
+        return network.executor().loss(network, X[begin:end], y[begin:end], loss, own)
+
+    for start in range(0, len(X), _PIECE):
+        if not math.isfinite(of(start, min(start + _PIECE, len(X)))):
+            for i in range(start, min(start + _PIECE, len(X))):
+                if not math.isfinite(value := of(i, i + 1)):
+                    return f"the loss of sample {i} is {value:g} while its output is finite"
+    return f"the loss is {total:g} while that of every sample is finite"
+
+
+def _penalty_problem(data: float, penalty: float) -> str:
+    return f"the penalty is {penalty:g} while the loss of the data is {data:g}"
+
+
+def _broken_parameter(network: Network) -> str | None:
+    broken = (name for name, array in network.parameters.items() if not all_finite(array))
+    return next((f"parameter {name}" for name in broken), None)
+
+
+def _seen(entries: Array) -> str:
+    """NaN or infinity, whichever comes first."""
+    flat = np.ravel(entries)
+    value = flat[int(np.argmin(np.isfinite(flat)))]
+    return "NaN" if np.isnan(value) else f"{float(value):g}"
+
+
+def _from(network: Network, begins: str | None) -> str:
+    """The clause that names the place."""
+    if begins is None:
+        return ""
+    if begins.startswith("parameter "):
+        return f": the {begins} holds NaN or infinity"
+    return f": in {network.dtype} the {begins} is the first that is not finite"
+
+
+def _widened(network: Network, X: Array, a: Array) -> bool:
+    """Whether float64 computes the sample that float32 does not."""
+    if network.dtype == np.float64 or not all(map(all_finite, network.parameters.values())):
+        return False
+    i = first_nonfinite(a)
+    with quiet():
+        wide = network.copy(dtype="float64")
+        return _tried(lambda: all_finite(wide.executor().predict(wide, X[i : i + 1])))
+
+
+def _tried(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except (ChainruleError, ValueError, MemoryError):
+        return False
+
+
+def _refusal(call: str, problem: str, wide: bool = False, scaled: str = _SCALED) -> NonFiniteError:
+    double = "write network.copy(dtype='float64'), whose range holds it, or " if wide else ""
+    return NonFiniteError(
+        f"{call}: {problem}; {double}scale {scaled} (diagnose(network, X, y) looks for the "
+        f"cause); {call}(..., allow_nonfinite=True) gives the numbers as they are"
+    )

@@ -1,0 +1,311 @@
+"""Model files: parameters as .safetensors or .npz, with a JSON description of the network.
+
+Loading runs no code from the file: arrays are read as numbers, layers are made by name from the classes this
+program knows (those of chainrule, and the ones passed as `layers`), and everything is checked: names,
+shapes, dtypes, finite numbers, a SHA-256 per array, and one of the description, which holds these: whatever
+changes what a network predicts, or what its outputs are called, is under it.  A file is opened once, and
+written as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.errors import FileError, MissingExtraError
+from chainrule.base.errors import describe as described
+from chainrule.base.files.containers import KEY, Contents, open_container, strict_json
+from chainrule.base.files.disk import write_whole
+from chainrule.data.arrays import all_finite
+from chainrule.data.preparation import Preparation
+from chainrule.layers import Layer, layer_classes, structure_classes
+
+if TYPE_CHECKING:  # a network is built by `chainrule.networks.network.load`; files know its parts alone
+    from chainrule.networks.network import Network
+
+Array = NDArray[Any]
+FORMAT = "chainrule network"
+VERSION = 1
+SEAL = "sha256"  # of the description without this entry
+# The entries of a description that has no seal, as files had none at first: another one is a damaged name.
+_UNSEALED = {"format", "version", "chainrule", "name", "dtype", "input_shape", "layers", "arrays"} | {
+    "classes",
+    "preparation",
+}
+_built_in = layer_classes | structure_classes
+_EXTRA = ("safetensors", "save", "writing a .safetensors file (.npz needs NumPy alone)")
+
+
+def save(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network; the suffix of `path` chooses the format, .safetensors or .npz.
+
+    Raises FileError: another suffix, a directory that does not exist, parameters that are not finite, a
+    layer whose config() is not JSON. Raises MissingExtraError where safetensors is not
+    installed.
+    """
+    target, write = Path(path), _writers.get(Path(path).suffix)
+    if write is None:
+        raise FileError(f"{target}: a model file ends in {' or '.join(SUFFIXES)}")
+    arrays = {name: np.ascontiguousarray(array) for name, array in network.parameters.items()}
+    for name, array in arrays.items():
+        if not all_finite(array):
+            raise FileError(f"{target}: not written, the parameter {name} holds NaN or infinity")
+    if not isinstance(network.name, (str, type(None))):
+        raise FileError(
+            f"{target}: not written, network.name is {described(network.name)}, and a name is a text"
+        )
+    if not isinstance(network.preparation, (Preparation, type(None))):
+        raise FileError(
+            f"{target}: not written, network.preparation is {described(network.preparation)}, no Preparation"
+        )
+    description = _dump(describe(network, arrays), target)
+    write_whole(target, lambda stream: write(stream, arrays, description))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a model file holds, checked by itself; `chainrule.networks.network.load` makes a network of it."""
+
+    layers: list[Layer]
+    parameters: dict[str, Array]
+    input_shape: list[int]
+    dtype: str
+    name: str | None
+    classes: list[Any] | None
+    preparation: Preparation | None
+
+
+def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
+    """The parts of the network in a file that `save` wrote; arguments and errors as for `network.load`."""
+    source = Path(path)
+    with open_container(source) as contents:
+        if contents.description is None:
+            raise FileError(f"{source}: holds arrays but no chainrule network; Network.save writes one")
+        description = _parse(contents.description, source)
+        arrays = _checked_arrays(contents, description, source)
+    prepared = description.get("preparation")
+    known = _known(layers)
+    name = description.get("name")
+    if not isinstance(name, (str, type(None))):
+        raise FileError(f"{source}: its description is damaged ('name' is {name!r})")
+    try:
+        own = [_layer(record, known, source) for record in _field(description, "layers", list, source)]
+    except RecursionError:
+        raise FileError(f"{source}: its description is damaged (layers are nested too deep)") from None
+    return Stored(
+        layers=own,
+        parameters=arrays,
+        input_shape=_field(description, "input_shape", list, source),
+        dtype=_field(description, "dtype", str, source),
+        name=name,
+        classes=description.get("classes"),
+        preparation=None if prepared is None else Preparation.from_json(prepared, source),
+    )
+
+
+def describe(network: Network, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """What the file says of a network beside the numbers; plain JSON."""
+    from chainrule.version import __version__
+
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "chainrule": __version__,
+        "name": network.name,
+        "input_shape": list(network.input_shape),
+        "dtype": network.dtype.name,
+        "classes": None if network.classes is None else network.classes.tolist(),
+        "preparation": None if network.preparation is None else network.preparation.to_json(),
+        "layers": [_record(layer) for layer in network.layers],
+        "arrays": {
+            name: {"shape": list(array.shape), "sha256": sha256(array)} for name, array in arrays.items()
+        },
+    }
+
+
+def _record(layer: Layer) -> dict[str, Any]:
+    """A layer as plain JSON; the layers in a composite's arguments are records too."""
+    return {
+        "class": type(layer).__name__,
+        "built_in": _built_in.get(type(layer).__name__) is type(layer),
+        "name": layer.name,
+        "config": {key: _plain(value) for key, value in layer.config().items() if key != "name"},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return {"layer": _record(value)}
+    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def sha256(array: Array) -> str:
+    """Of the numbers in C order, little-endian, whatever the machine."""
+    import hashlib
+
+    stored = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    return hashlib.sha256(stored.reshape(-1).view(np.uint8).data).hexdigest()
+
+
+# -- the description ----------------------------------------------------------------------------------------
+def _dump(description: dict[str, Any], target: Path) -> str:
+    """The description as JSON, with its seal."""
+    for layer in description["layers"]:
+        try:
+            json.dumps(layer, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise FileError(
+                f"{target}: not written, config() of {layer['name']} ({layer['class']}) must be plain JSON "
+                f"({error})"
+            ) from error
+    try:
+        json.dumps(description["preparation"], allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{target}: not written, its preparation must be plain JSON ({error})") from error
+    # What reads as the same values has the same seal: it is that of the values, not of the text.
+    sealed = {**description, SEAL: _seal(description)}
+    text = json.dumps(sealed, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, in a class's name say, has no UTF-8 but an escape
+        return json.dumps(sealed)
+    return text
+
+
+def _seal(description: Mapping[str, Any]) -> str:
+    """SHA-256 of all entries but the seal, in their order, as JSON in ASCII."""
+    import hashlib
+
+    plain = {key: value for key, value in description.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(plain).encode("ascii")).hexdigest()
+
+
+def _parse(text: str, source: Path) -> dict[str, Any]:
+    try:
+        description = strict_json(text)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{source}: its description is damaged ({error})") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise FileError(f"{source}: is not a chainrule network")
+    version = description.get("version")
+    if version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        raise FileError(
+            f"{source}: has the format version {version!r}, this chainrule reads {VERSION}"
+            + ("; a newer chainrule reads it" if newer else "")
+        )
+    _check_seal(description, source)
+    return description
+
+
+def _check_seal(description: Mapping[str, Any], source: Path) -> None:
+    """FileError unless the description is what was written, or a file of the time before seals."""
+    if SEAL not in description:
+        unknown = sorted(description.keys() - _UNSEALED)
+        if unknown:
+            raise FileError(f"{source}: its description is damaged (it has an entry {unknown[0]!r})")
+        return
+    try:
+        found = _seal(description)
+    except RecursionError as error:
+        raise FileError(f"{source}: its description is damaged (it is nested too deep)") from error
+    if found != description[SEAL]:
+        raise FileError(f"{source}: its description is damaged: its SHA-256 is not the stated one")
+
+
+def _field(record: Mapping[str, Any], key: str, kind: type, source: Path) -> Any:
+    value = record.get(key)
+    if not isinstance(value, kind):
+        raise FileError(f"{source}: its description is damaged ({key!r} is {value!r})")
+    return value
+
+
+def _known(layers: Iterable[type[Layer]]) -> dict[str, type[Layer]]:
+    own = {}
+    for cls in layers:
+        if not (isinstance(cls, type) and issubclass(cls, Layer)):
+            raise TypeError(
+                f"layers must be layer classes, load(path, layers=[MyLayer]); received {described(cls)}"
+            )
+        own[cls.__name__] = cls
+    return own
+
+
+def _layer(record: Any, own: Mapping[str, type[Layer]], source: Path) -> Layer:
+    """The layer a record describes."""
+    if not isinstance(record, dict):
+        raise FileError(f"{source}: its description is damaged (a layer is {record!r})")
+    cls_name, config = _field(record, "class", str, source), _field(record, "config", dict, source)
+    cls = _built_in.get(cls_name) if record.get("built_in") else own.get(cls_name)
+    if cls is None:
+        advice = (
+            "a newer chainrule may know it"
+            if record.get("built_in")
+            else f"pass load(..., layers=[{cls_name}])"
+        )
+        raise FileError(f"{source}: has a layer of the unknown class {cls_name!r}; {advice}")
+
+    def made(value: Any) -> Any:
+        if isinstance(value, dict) and value.keys() == {"layer"}:
+            return _layer(value["layer"], own, source)
+        return [made(entry) for entry in value] if isinstance(value, list) else value
+
+    arguments = {key: made(value) for key, value in config.items()}
+    try:
+        layer = cls(**arguments)
+    except Exception as error:  # a constructor of the user's may raise anything
+        raise FileError(f"{source}: {cls_name} cannot be made from {config} ({error})") from error
+    layer.name = _field(record, "name", str, source)
+    return layer
+
+
+# -- the arrays ---------------------------------------------------------------------------------------------
+def _checked_arrays(contents: Contents, description: Mapping[str, Any], source: Path) -> dict[str, Array]:
+    """Every array the description names, with the shape, dtype and SHA-256 it states."""
+    dtype = _field(description, "dtype", str, source)
+    records = _field(description, "arrays", dict, source)
+    for name in contents.arrays:
+        if name not in records:
+            raise FileError(f"{source}: holds the array {name!r}, which its description does not name")
+    arrays = {}
+    for name, record in records.items():
+        if name not in contents.arrays:
+            raise FileError(f"{source}: the array {name!r} is missing")
+        found = contents.arrays[name]
+        stated = tuple(_field(record if isinstance(record, dict) else {}, "shape", list, source))
+        if found != (stated, dtype):  # compared before anything of that size is read
+            raise FileError(
+                f"{source}: the array {name!r} is {found[1]} {found[0]}, its description says "
+                f"{dtype} {stated}"
+            )
+        array = contents.read(name)
+        if sha256(array) != record.get("sha256"):
+            raise FileError(f"{source}: the array {name!r} is damaged: its SHA-256 is not the stated one")
+        if not all_finite(array):
+            raise FileError(f"{source}: the array {name!r} holds NaN or infinity")
+        arrays[name] = array
+    return arrays
+
+
+def _write_npz(stream: Any, arrays: Mapping[str, Array], description: str) -> None:
+    entries: dict[str, Any] = {KEY: np.array(description), **arrays}
+    np.savez(stream, **entries)
+
+
+def _write_safetensors(stream: Any, arrays: Mapping[str, Array], description: str) -> None:
+    try:
+        from safetensors.numpy import save as serialize
+    except ImportError:
+        raise MissingExtraError(*_EXTRA) from None
+    stream.write(serialize(dict(arrays), metadata={KEY: description}))
+
+
+_writers = {".safetensors": _write_safetensors, ".npz": _write_npz}
+SUFFIXES = tuple(_writers)

@@ -1,0 +1,44 @@
+"""The table of a network: a row per layer, the layers within a composite indented below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from chainrule.layers import Composite, Layer
+from chainrule.networks.architecture import INPUT
+
+if TYPE_CHECKING:
+    from chainrule.networks.network import Network
+
+
+def summary_rows(network: Network) -> list[list[str]]:
+    """name, layer, output shape, number of learned numbers; the first row is the head, the last the total."""
+    rows = [["name", "layer", "output shape", "parameters"], [INPUT, "", str(network.input_shape), ""]]
+    shapes, counts = network.shapes, _learned(network)
+
+    def add(chain: Iterable[Layer], indent: str) -> None:
+        for layer in chain:
+            name = str(layer.name)
+            shape = str(shapes[name])
+            if isinstance(layer, Composite):
+                rows.append([indent + name, layer.title(), shape, ""])
+                for number, own in enumerate(layer.chains):
+                    if not own:
+                        rows.append([f"{indent}  (branch {number + 1})", "the input as it is", "", ""])
+                    add(own, indent + "  ")
+            else:
+                count = counts.get(name)
+                rows.append([indent + name, repr(layer), shape, f"{count:,}" if count else ""])
+
+    add(network.layers, "")
+    return [*rows, ["total", f"{network.dtype}", "", f"{network.count_parameters():,}"]]
+
+
+def _learned(network: Network) -> dict[str, int]:
+    """Layer name -> how many numbers it learns."""
+    counts: dict[str, int] = {}
+    for name, spec in network.parameter_specs.items():
+        layer = name.rpartition(".")[0]
+        counts[layer] = counts.get(layer, 0) + (network.parameters[name].size if spec.learned else 0)
+    return counts
