@@ -90,7 +90,7 @@ def test_a_matplotlib_that_fails_gives_an_svg_and_a_line(
     ("place", "missing"),
     [
         ("chainrule.cli.training.job.save_curves", "curves"),
-        ("chainrule.cli.commands.explain.explained", "report.html"),
+        ("chainrule.cli.samples.explained", "report.html"),
     ],
 )
 def test_a_picture_or_a_report_that_fails_is_a_line(

@@ -17,7 +17,7 @@ import pytest
 from chainrule.base.errors import NonFiniteError
 from chainrule.cli.arguments import build_parser
 from chainrule.cli.commands import train as train_command
-from chainrule.cli.commands.train import choose_settings
+from chainrule.cli.training.choices import choose_settings
 from chainrule.cli.training.sources import Problem
 from chainrule.engine import level
 from chainrule.networks.network import load

@@ -51,10 +51,10 @@ class ShowVersion(argparse.Action):
     """--version, read from the package only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from chainrule.cli.commands.info import version
         from chainrule.cli.output import say
+        from chainrule.version import __version__
 
-        say(f"chainrule {version()}")
+        say(f"chainrule {__version__}")
         parser.exit()
 
 

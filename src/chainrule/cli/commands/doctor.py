@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from chainrule.base.errors import FileError
 from chainrule.cli.folder import description_name, open_run, read_description
 from chainrule.cli.output import complain, say
+from chainrule.cli.runs.labelled import labelled_samples
 from chainrule.cli.runs.stored import optimizer_of, penalty_of, problem_of, recipe_of, settings_of
-from chainrule.cli.samples import labelled_samples
 
 if TYPE_CHECKING:
     from chainrule.diagnosing.doctor import Diagnosis

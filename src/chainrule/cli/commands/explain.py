@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainrule.base.errors import FileError
 from chainrule.base.files.disk import write_text
 from chainrule.cli.output import tell
-from chainrule.cli.samples import Samples, hardest, labelled_samples
+from chainrule.cli.runs.labelled import labelled_samples
+from chainrule.cli.samples import Samples, explained, hardest
 
 if TYPE_CHECKING:
     from chainrule.explaining.report import Report
@@ -70,20 +71,6 @@ def report_on(samples: Samples, arguments: argparse.Namespace) -> Report:
         notation=arguments.notation,
         check="full" if arguments.full_check else "sampled",
         learning_rate=arguments.rate,
-    )
-
-
-def explained(samples: Samples, rows: list[int], **options: Any) -> Report:
-    """The report on these rows; options as of `chainrule.explain`."""
-    from chainrule.explaining.report import explain
-
-    return explain(
-        samples.network,
-        samples.X[rows],
-        samples.y[rows],
-        penalty=samples.penalty,
-        training_size=samples.training_size,
-        **options,
     )
 
 

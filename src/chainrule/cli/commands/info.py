@@ -21,13 +21,6 @@ def facts() -> dict[str, Any]:
     return engine.info()
 
 
-def version() -> str:
-    """chainrule's version."""
-    from chainrule.version import __version__
-
-    return __version__
-
-
 def table(rows: dict[str, Any]) -> str:
     """name  value, one line each, aligned."""
     width = max(len(name) for name in rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +10,10 @@ import numpy as np
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.cli.folder import check_out
 from chainrule.cli.output import say, tell
-from chainrule.cli.training.job import Job, Settings, TrainingData, preparation_of, train
+from chainrule.cli.training.choices import choose_optimizer, choose_penalty, choose_settings
+from chainrule.cli.training.job import Job, TrainingData, preparation_of, train
 from chainrule.cli.training.networks import check_network, named_layers, read_network_file
-from chainrule.cli.training.recipes import BATCH_SIZE, VALIDATION_PART, Recipe, listing, recipe_from
+from chainrule.cli.training.recipes import VALIDATION_PART, Recipe, listing, recipe_from
 from chainrule.cli.training.sources import Problem, load_problem
 from chainrule.data import shifted, split
 
@@ -21,21 +21,9 @@ if TYPE_CHECKING:
     from chainrule.losses import Loss
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
-    from chainrule.training.optimizers import Optimizer
 
 Array = np.ndarray[Any, Any]
 samples_checked = 8
-settings_for = {
-    # Held-out fifth over seeds 0 to 19: 99.5 % on average, 98.9 % at least.
-    "digits": Settings(epochs=15, batch_size=32, rate=3e-3, penalty=1e-3, shift=1),
-    "mnist": Settings(epochs=5, batch_size=64, rate=2e-3),
-}
-settings_for_files = Settings(epochs=60, batch_size=32, rate=3e-3, penalty=1e-4)  # of images; see below
-# The weights of a table's network are held back by 10 / samples, within these bounds: with 1e-4 for all, the
-# held-out R2 of diabetes (353 samples to train) was 0.35, the mean of seeds 10 to 24, with 0.03 0.49, as of
-# ridge regression; iris (120 samples) 95 % either way. At 0.1 iris fell to 94 %.
-table_penalty, least_penalty, most_penalty = 10.0, 1e-4, 0.03
-rate_for = {"sgd": 0.05, "rmsprop": 1e-3}  # where --optimizer departs from the settings' own
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -118,64 +106,6 @@ def loss_of(network: Network, problem: Problem) -> Loss:
             "or write --task classify"
         )
     return loss
-
-
-def choose_settings(problem: Problem, arguments: argparse.Namespace, recipe: Recipe | None) -> Settings:
-    """The settings for this data, with what the arguments say in their place."""
-    if recipe is not None:
-        epochs = arguments.epochs or recipe.epochs
-        return Settings(
-            epochs,
-            BATCH_SIZE,
-            "sgd",
-            recipe.rate,
-            recipe.per_sample,
-            momentum=0.0,
-            schedule="constant",
-            shift=recipe.shift,
-        )
-    settings = settings_for.get(arguments.source, settings_for_files)
-    if settings is settings_for_files and len(problem.input_shape) == 1:
-        penalty = table_penalty / len(problem.X_train)
-        settings = replace(settings, penalty=min(max(penalty, least_penalty), most_penalty))
-    optimizer = arguments.optimizer or settings.optimizer
-    rate = rate_for.get(optimizer, settings.rate) if arguments.rate is None else arguments.rate
-    return replace(
-        settings,
-        epochs=arguments.epochs or settings.epochs,
-        batch_size=arguments.batch_size or settings.batch_size,
-        optimizer=optimizer,
-        rate=rate,
-        penalty=settings.penalty if arguments.penalty is None else arguments.penalty,
-        shift=settings.shift if arguments.shift is None else arguments.shift,
-        momentum=arguments.momentum,
-        schedule=arguments.schedule or settings.schedule,
-    )
-
-
-def choose_optimizer(settings: Settings, arguments: argparse.Namespace) -> Optimizer:
-    from chainrule.training.optimizers import SGD, Adam, AdamW, RMSProp
-    from chainrule.training.schedules import CosineDecay
-
-    rate: Any = CosineDecay(settings.rate) if settings.schedule == "cosine" else settings.rate
-    if settings.optimizer in ("adam", "adamw"):
-        if settings.momentum is not None:
-            raise DataError(
-                f"--momentum does not go with {settings.optimizer}, which has its own: leave it out"
-            )
-        kind = Adam if settings.optimizer == "adam" else AdamW
-        return kind(rate, clip_norm=arguments.clip)
-    if settings.optimizer == "sgd":
-        momentum = 0.9 if settings.momentum is None else settings.momentum
-        return SGD(rate, momentum=momentum, clip_norm=arguments.clip)
-    return RMSProp(rate, momentum=settings.momentum or 0.0, clip_norm=arguments.clip)
-
-
-def choose_penalty(settings: Settings, recipe: Recipe | None) -> Penalty | None:
-    """λ/2 ΣW², in a recipe λ/2n."""
-    from chainrule.losses.penalties import L2
-
-    return L2(settings.penalty, per_sample=recipe is not None) if settings.penalty else None
 
 
 def passes_check(network: Network, problem: Problem, loss: Loss, penalty: Penalty | None) -> bool:

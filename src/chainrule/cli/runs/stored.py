@@ -17,6 +17,7 @@ from chainrule.base.shown import quoted
 from chainrule.cli.arguments import headers, optimizers, schedules, tasks
 from chainrule.cli.folder import description_name, is_file
 from chainrule.cli.output import remark
+from chainrule.cli.training.choices import Settings, choose_optimizer, choose_penalty
 from chainrule.cli.training.recipes import RECIPES, Recipe
 from chainrule.cli.training.sources import Problem, load_problem, mnist_folder
 from chainrule.data.sets.mnist import find_mnist
@@ -150,15 +151,9 @@ def recipe_of(description: Mapping[str, Any], place: Path) -> Recipe | None:
 
 def penalty_of(description: Mapping[str, Any], place: Path) -> Penalty | None:
     """The penalty a run was trained with."""
-    from chainrule.cli.commands.train import choose_penalty
-    from chainrule.cli.training.job import Settings
-
     return choose_penalty(Settings(**settings_of(description, place)), recipe_of(description, place))
 
 
 def optimizer_of(description: Mapping[str, Any], place: Path) -> Optimizer:
     """The optimizer of a run."""
-    from chainrule.cli.commands.train import choose_optimizer
-    from chainrule.cli.training.job import Settings
-
     return choose_optimizer(Settings(**settings_of(description, place)), arguments_of(description, place))

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.cli.commands.info import version
 from chainrule.cli.ending import at_once, deferred
 from chainrule.cli.folder import create_run_folder, remove_history, save_curves, save_description, save_model
 from chainrule.cli.output import complain, reason, tell
+from chainrule.cli.training.choices import Settings
 from chainrule.cli.training.recipes import Recipe
 from chainrule.cli.training.sources import Problem
 from chainrule.data import Preparation
+from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule.losses import Loss
@@ -35,20 +36,6 @@ Array = np.ndarray[Any, Any]
 most_confusions = 5
 samples_explained = 8
 report_name = "report.html"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and with what to train where the arguments do not say."""
-
-    epochs: int
-    batch_size: int
-    optimizer: str = "adam"
-    rate: float = 1e-3
-    penalty: float = 0.0
-    shift: int = 0
-    momentum: float | None = None
-    schedule: str = "cosine"
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +150,7 @@ class Run:
 
         job, arguments = self.job, self.arguments
         assert self.model is not None  # it is saved first
-        versions = {"chainrule": version(), "numpy": np.__version__, "python": platform.python_version()}
+        versions = {"chainrule": __version__, "numpy": np.__version__, "python": platform.python_version()}
         facts = {
             "data": {
                 "source": arguments.source,
@@ -205,8 +192,7 @@ class Run:
 
 def write_report(job: Job, path: Path) -> None:
     """The report on the held-out samples with the largest loss."""
-    from chainrule.cli.commands.explain import explained
-    from chainrule.cli.samples import Samples, hardest
+    from chainrule.cli.samples import Samples, explained, hardest
 
     problem = job.problem
     samples = Samples(job.network, problem.X_test, problem.y_test, job.penalty, len(problem.X_train))
