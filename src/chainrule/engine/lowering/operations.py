@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
@@ -54,15 +55,11 @@ from chainrule.layers import (
 from chainrule.layers.sequences.attention import BIASED
 from chainrule.layers.windows.convolution import Convolution
 
-if TYPE_CHECKING:
-    from chainrule.engine.lowering.walk import Lowering
-
-
 # What a normalisation takes together, where it is no number of groups (native/plan/plan.hpp).
 OVER_BATCH, EACH_POSITION = 0, -1
 
 
-def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
+def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
     bias = parameters[1] if layer.bias else -1
     if len(x.shape) == 1:
         low.native.add_dense(x.number, z.number, parameters[0], bias)
@@ -70,7 +67,7 @@ def _dense(low: Lowering, layer: Dense, x: Value, z: Value, parameters: list[int
         _at_every_step(low, x, z, parameters[0], bias)
 
 
-def _at_every_step(low: Lowering, x: Value, z: Value, W: int, bias: int) -> None:
+def _at_every_step(low: Builder, x: Value, z: Value, W: int, bias: int) -> None:
     """A dense layer on a sequence: a convolution of one pixel."""
     geometry = ((1, 1), (1, 1), (1, 1), (0, 0))
     low.native.add_convolution(x.number, z.number, W, bias, *geometry, 1, DIRECT, False)
@@ -80,7 +77,7 @@ def _at_every_step(low: Lowering, x: Value, z: Value, W: int, bias: int) -> None
 DIRECT, WINOGRAD, WINOGRAD_GRADIENT, DEPTHWISE = range(4)
 
 
-def _conv(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
+def _conv(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
     channels = x.shape[-1]
     groups = layer.groups_of(channels)
     method = DEPTHWISE if groups == channels > 1 else DIRECT
@@ -90,14 +87,14 @@ def _conv(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: lis
     _add_convolution(low, layer, x, z, parameters, x.shape, groups, method)
 
 
-def _conv_transposed(low: Lowering, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
+def _conv_transposed(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
     """The geometry of the convolution whose image is z and whose windows are the pixels of x."""
     method = DEPTHWISE if layer.groups == layer.filters > 1 else DIRECT
     _add_convolution(low, layer, x, z, parameters, z.shape, layer.groups, method, True)
 
 
 def _add_convolution(
-    low: Lowering,
+    low: Builder,
     layer: Convolution,
     x: Value,
     z: Value,
@@ -126,7 +123,7 @@ POOLS: dict[type[Layer], int] = {
 GLOBAL_POOLS: dict[type[Layer], int] = {GlobalMaxPool: 0, GlobalAveragePool: 1}
 
 
-def _pool(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     kind = POOLS[type(layer)]
     (top, bottom), (left, right) = image_pads(layer, x.shape)
     sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
@@ -134,7 +131,7 @@ def _pool(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) 
     low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
 
 
-def _global_pool(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     """One window, as large as the image."""
     kind = GLOBAL_POOLS[type(layer)]
     if low.mask:
@@ -144,15 +141,15 @@ def _global_pool(low: Lowering, layer: Layer, x: Value, z: Value, parameters: li
     low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, kind == 1, False)
 
 
-def _flatten(low: Lowering, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
+def _flatten(low: Builder, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
     low.native.add_flatten(x.number, z.number)
 
 
-def _activation(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     low.native.add_activation(x.number, z.number, ACTIVATIONS[type(layer)], slope(layer))
 
 
-def _recurrent(low: Lowering, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
+def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
     activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else IDENTITY
     cell = (CELLS[type(layer)], len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
@@ -160,28 +157,28 @@ def _recurrent(low: Lowering, layer: Recurrent, x: Value, z: Value, parameters: 
     low.native.add_recurrent(x.number, z.number, parameters, mask, *cell, *way)
 
 
-def _masking(low: Lowering, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
+def _masking(low: Builder, layer: Masking, x: Value, z: Value, parameters: list[int]) -> None:
     low.mask = low.steps_mask(x.shape[0])
     low.native.add_masking(x.number, z.number, low.mask.number, layer.value)
 
 
-def _softmax(low: Lowering, layer: Softmax, x: Value, z: Value, parameters: list[int]) -> None:
+def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[int]) -> None:
     low.native.add_softmax(x.number, z.number)
 
 
-def _norm(low: Lowering, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
+def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     groups, momentum = getattr(layer, "groups", EACH_POSITION), 0.0
     if isinstance(layer, BatchNorm):
         groups, momentum = OVER_BATCH, layer.momentum
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)
 
 
-def _dropout(low: Lowering, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
+def _dropout(low: Builder, layer: Dropout, x: Value, z: Value, parameters: list[int]) -> None:
     scale = 1 / (1 - layer.rate)
     low.native.add_dropout(x.number, z.number, zlib.crc32(layer.stream.encode()), layer.threshold, scale)
 
 
-def by_formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+def by_formulas(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     specs = layer.parameters(x.shape)
     shapes = {name: spec.shape for name, spec in specs.items()}
     programs = layer_programs(layer, x.shape, z.shape, shapes, delta=x.with_delta, gradients=z.with_delta)
@@ -192,7 +189,7 @@ def by_formulas(low: Lowering, layer: Layer, x: Value, z: Value, parameters: lis
         low.native.add_program(x.number, z.number, forward.native(), backward.native(), parameters)
 
 
-def _embedding(low: Lowering, layer: Embedding, x: Value, z: Value, parameters: list[int]) -> None:
+def _embedding(low: Builder, layer: Embedding, x: Value, z: Value, parameters: list[int]) -> None:
     padding = -1 if layer.padding is None else layer.padding
     mask = -1
     if padding >= 0 and len(x.shape) == 1:
@@ -201,7 +198,7 @@ def _embedding(low: Lowering, layer: Embedding, x: Value, z: Value, parameters: 
     low.native.add_embedding(x.number, z.number, parameters[0], mask, layer.vocabulary, padding)
 
 
-def _attention(low: Lowering, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
+def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, parameters: list[int]) -> None:
     """Dense layers on x for queries, keys and values, what lies between, and a dense layer."""
 
     def dense(key: str, x: Value, z: Value) -> None:
@@ -219,12 +216,12 @@ def _attention(low: Lowering, layer: MultiHeadAttention, x: Value, z: Value, par
     low.parts.update({own.number: str(layer.name) for own in (*readers, *inner)})
 
 
-def _positions(low: Lowering, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:
+def _positions(low: Builder, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:
     table = layer.forward(np.zeros((*x.shape, 1)))
     low.native.add_table(x.number, z.number, table.ravel().tolist())
 
 
-def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
+def _host(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     made = low.steps_mask(z.shape[0]) if type(layer).mask is not Layer.mask else None
     low.hosts.append(Hosted(layer, x, z, low.mask, made))
     low.mask = made or low.mask
@@ -233,7 +230,7 @@ def _host(low: Lowering, layer: Layer, x: Value, z: Value, parameters: list[int]
 
 NORMALIZATIONS = (BatchNorm, GroupNorm, LayerNorm, RMSNorm)
 
-OPERATIONS: dict[type[Layer], Callable[[Lowering, Any, Value, Value, list[int]], None]] = {
+OPERATIONS: dict[type[Layer], Callable[[Builder, Any, Value, Value, list[int]], None]] = {
     Dense: _dense,
     **dict.fromkeys(CONVOLUTIONS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transposed),

@@ -5,25 +5,19 @@ operations.py says which layer is which operation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from chainrule.base.errors import ShapeError
-from chainrule.base.memory import LARGEST_SAMPLE
+from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo
 from chainrule.engine.lowering.operations import FUSING, IN_PARTS, OPERATIONS, by_formulas
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
     NO_HALO,
     Halo,
-    Hosted,
     Shape,
     Value,
-    as_image,
-    in_panels,
     needs_z,
-    slope,
 )
 from chainrule.layers import (
     Composite,
@@ -33,80 +27,8 @@ from chainrule.layers import (
 )
 
 
-@dataclass
-class Lowering:
-    """Walks the layers once and calls the native plan's builder."""
-
-    native: Any
-    keep: bool  # one value and one δ per layer, nothing fused: what `backpropagate` shows
-    shapes: Mapping[str, Shape]  # layer name -> output shape
-    parameters: dict[str, int] = field(default_factory=dict)  # name -> number
-    values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
-    hosts: list[Hosted] = field(default_factory=list)
-    parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
-    mask: Value | None = None  # (steps, 1): 1 where a step is there, as in the reference's Context
-
-    @property
-    def blocks(self) -> int:
-        """Blocks of a full batch."""
-        return -(-int(self.native.batch_size) // int(self.native.lanes))
-
-    def value(self, shape: Shape, halo: Halo, delta_halo: Halo, with_delta: bool) -> Value:
-        height, width, channels = as_image(shape)
-        if height * width * channels > LARGEST_SAMPLE:
-            raise ShapeError(f"a value of shape {shape} has more than {LARGEST_SAMPLE} numbers per sample")
-        number = self.native.add_value(height, width, channels, halo, with_delta, delta_halo)
-        return Value(number, shape, halo, delta_halo, with_delta)
-
-    def steps_mask(self, steps: int) -> Value:
-        """A value for a mask, which an operation fills in."""
-        return self.value((steps, 1), NO_HALO, NO_HALO, False)
-
-    def keep_mask(self, x: Value) -> None:
-        """The mask goes on where x, which comes next, has its steps."""
-        if self.mask and (len(x.shape) != 2 or x.shape[0] != self.mask.shape[0]):
-            self.mask = None
-
-    def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
-        size = 1
-        for n in shape:
-            size *= n
-        outputs, inputs = shape if panels else (0, 0)
-        self.parameters[name] = self.native.add_parameter(size, outputs, inputs, panels, penalised)
-        return self.parameters[name]
-
-    def parameter_of(self, layer: Layer, name: str, input_shape: Shape) -> int:
-        """The parameter of a layer, for the operation that is added next."""
-        spec = layer.parameters(input_shape)[name]
-        panels = in_panels(layer, name, input_shape)
-        return self.parameter(f"{layer.name}.{name}", spec.shape, spec.penalised, panels)
-
-    def readers(self, x: Value, count: int) -> list[Value]:
-        """x as several read it: its memory, with a δ of each one's own, which are added up."""
-        own = [
-            Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta)
-            for _ in range(count)
-        ]
-        self.consume(x)
-        self.native.add_branches(x.number, [reader.number for reader in own])
-        return own
-
-    def consume(self, x: Value) -> None:
-        """Tell the next operation which f' multiplies the δ it sends down to x."""
-        self.native.set_input_post(x.activation, x.slope, x.saved)
-
-    def produce(self, layer: Layer | None, z: Value, halo: Halo) -> Value:
-        """Fuse `layer` (an activation) into the next operation, which writes z; returns the value a."""
-        if layer is None or type(layer) is Identity:
-            return z
-        kind, a = ACTIVATIONS[type(layer)], z
-        if needs_z(layer):
-            a = self.value(z.shape, halo, z.delta_halo, z.with_delta)
-            if z.with_delta:
-                self.native.share_delta(z.number, a.number)
-        a.activation, a.slope, a.saved = kind, slope(layer), z.number
-        self.native.set_post(kind, slope(layer), a.number)
-        return a
+class Lowering(Builder):
+    """Walks the layers once, in the order of computation."""
 
     def wanted_halo(self, chain: Sequence[Layer], shape: Shape, after: Halo) -> Halo:
         """The zeros that the first operation of a chain wants around its input; `after`: what follows it."""
