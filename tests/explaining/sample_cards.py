@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
@@ -18,7 +19,6 @@ from chainrule.explaining.blocks.kinds import (
     Matrix,
     Panel,
     Paragraph,
-    Say,
     Table,
     Worked,
 )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.base.languages import Say, same
 from chainrule.explaining.blocks.kinds import (
     Badge,
     Bars,
@@ -29,11 +30,9 @@ from chainrule.explaining.blocks.kinds import (
     Outline,
     Panel,
     Paragraph,
-    Say,
     Section,
     Strip,
     Table,
-    same,
 )
 from chainrule.formulas.printing.boxes import Tagged, Word
 from tests.explaining.sample_cards import backward_cards, forward_cards, loss_cards, number, update_cards

@@ -16,6 +16,7 @@ from chainrule.diagnosing.doctor import Diagnosis, diagnose, diagnosis_of, rules
 from chainrule.diagnosing.rules import RULES
 from chainrule.diagnosing.texts import SENTENCES
 from chainrule.explaining.blocks.kinds import Finding
+from chainrule.explaining.outline.flow import finding_block
 
 FAULTY = range(4)  # seeds of every rule here; `python -m benchmarks.doctor` measures 40
 HEALTHY = range(14)
@@ -175,7 +176,7 @@ def test_display() -> None:
     assert "ρ_f′" in text
     assert "✗ Units of dense1 are the same and stay the same." in text
     assert "<code>dense1</code>" in found._repr_html_()
-    assert all(isinstance(block, Finding) for block in found.blocks())
+    assert all(isinstance(finding_block(finding), Finding) for finding in found.findings)
     assert diagnosis_of(found.flow).findings == found.findings
     with pytest.raises(ValueError, match="language must be"):
         found.text("de")

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.base.languages import same
 from chainrule.base.numbers import short
-from chainrule.explaining.blocks.kinds import Bars, Maps, Matrix, Outline, Panel, same
+from chainrule.explaining.blocks.kinds import Bars, Maps, Matrix, Outline, Panel
 from chainrule.explaining.outline.sections import outline
 from chainrule.explaining.render.html import document as html_document
 from chainrule.explaining.render.html import page as html

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks.kinds import Bars, Maps, Table, Worked, same
+from chainrule.base.languages import same
+from chainrule.explaining.blocks.kinds import Bars, Maps, Table, Worked
 from chainrule.explaining.render.latex import document as latex
 from chainrule.explaining.render.latex.blocks import bars_in_parts
 from chainrule.explaining.render.latex.math import Formulas, width

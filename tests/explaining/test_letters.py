@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks.kinds import Block, Formula, Paragraph, Say, Table
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Block, Formula, Paragraph, Table
 from chainrule.formulas.printing import render_text
 from chainrule.formulas.printing.boxes import Box
 from chainrule.formulas.printing.notation import NOTATIONS

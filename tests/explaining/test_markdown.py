@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.base.languages import Say, same
 from chainrule.explaining.blocks.kinds import (
     Bars,
     Chain,
@@ -23,11 +24,9 @@ from chainrule.explaining.blocks.kinds import (
     Maps,
     Outline,
     Paragraph,
-    Say,
     Section,
     Table,
     Worked,
-    same,
 )
 from chainrule.explaining.render.markdown import document as markdown
 from chainrule.explaining.render.markdown import text as markdown_text

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks.kinds import Listing, Say, Section, Table
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Listing, Section, Table
 from chainrule.explaining.outline.reference import SOURCES
 from chainrule.formulas import NOTATIONS
 from chainrule.formulas.printing import render_text

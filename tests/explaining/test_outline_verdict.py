@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import chainrule as cr
-from chainrule.explaining.blocks.kinds import Paragraph, Say, Section, Table
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Paragraph, Section, Table
 
 
 def section(report: cr.Report, name: str) -> Section:

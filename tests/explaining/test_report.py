@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.blocks.kinds import Card, Formula, Say
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Card, Formula
 from chainrule.explaining.outline.sections import outline
 from chainrule.formulas.printing import render_text
 

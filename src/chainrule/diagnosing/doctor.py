@@ -20,7 +20,6 @@ from chainrule.diagnosing.rules import RULES
 from chainrule.diagnosing.texts import sentence
 
 if TYPE_CHECKING:
-    from chainrule.explaining.blocks.kinds import Finding
     from chainrule.losses import Loss
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
@@ -50,15 +49,6 @@ class Diagnosis:
     def rules(self) -> tuple[str, ...]:
         """The names of the rules that found something."""
         return tuple(dict.fromkeys(finding["rule"] for finding in self.findings))
-
-    def blocks(self) -> tuple[Finding, ...]:
-        """The findings as blocks of a report."""
-        from chainrule.explaining.blocks.kinds import Finding, Say
-
-        return tuple(
-            Finding(one["level"], *(Say(**one[part]) for part in ("what", "why", "cure")))
-            for one in self.findings
-        )
 
     def table(self) -> str:
         """A line per layer: its output, its δ, gain (ρ_W of weights, ρ_f′ of activations), flat and dead

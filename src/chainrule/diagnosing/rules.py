@@ -11,11 +11,12 @@ import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from chainrule.diagnosing import reading
 from chainrule.diagnosing.reading import Case, Record
-from chainrule.explaining.blocks.kinds import Level
 
+Level = Literal["good", "note", "warning", "bad"]
 Test = Callable[[Record, Mapping[str, float]], list[Case]]
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chainrule.base.languages import Say
 from chainrule.base.numbers import equals, short
-from chainrule.explaining.blocks.kinds import Say
 
 SENTENCES: dict[str, dict[str, Say]] = {
     "non_finite": {

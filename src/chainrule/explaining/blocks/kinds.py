@@ -10,39 +10,18 @@ Texts are `Say`: one sentence in every language; `code` in backquotes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base.languages import Say
 from chainrule.base.numbers import Relation, equality, short
+from chainrule.diagnosing.rules import Level
 from chainrule.formulas.printing.boxes import Box
 
 Array = NDArray[np.float64]
-Level = Literal["good", "note", "warning", "bad"]
-
-
-@dataclass(frozen=True)
-class Say:
-    """A text in the report's languages."""
-
-    en: str
-    zh: str
-
-    def __add__(self, other: Say) -> Say:
-        return Say(self.en + other.en, self.zh + other.zh)
-
-
-def say_from(text: Mapping[str, str]) -> Say:
-    """A text of the document, {"en", "zh"}."""
-    return Say(text["en"], text["zh"])
-
-
-def same(text: str) -> Say:
-    """A text that is the same in every language: a name, a shape, a number."""
-    return Say(text, text)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chainrule.base.languages import Say
 from chainrule.base.numbers import DIGITS, adds_up, column, equality, short
 from chainrule.explaining.blocks.as_shown import SHOWN, hides_terms, line_of
-from chainrule.explaining.blocks.kinds import Say, Worked
+from chainrule.explaining.blocks.kinds import Worked
 from chainrule.formulas.elements.entry import Element
 from chainrule.formulas.expression import Symbol
 from chainrule.formulas.printing.boxes import (

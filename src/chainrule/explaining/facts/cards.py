@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.parts import Derivation, gradient_parts, handed_down, leaf_parts, part, traced
 from chainrule.explaining.facts.penalised import NO_PENALTY, Penalised

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 
 Array = NDArray[Any]
 Choice = tuple[tuple[int, ...], Say]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
+from chainrule.base.languages import Say
 from chainrule.base.norms import norm
-from chainrule.explaining.blocks.kinds import Say
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
 from chainrule.explaining.facts.parts import part, say_json, shapes_of

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.choose import Choice

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.explaining.facts import choose
 from chainrule.formulas import Equation, Symbol, substitute, trace
 from chainrule.formulas.elements.reader import Reader

@@ -12,7 +12,8 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from chainrule.explaining.blocks.kinds import Block, Card, Formula, Paragraph, Say, same, say_from
+from chainrule.base.languages import Say, same, say_from
+from chainrule.explaining.blocks.kinds import Block, Card, Formula, Paragraph
 from chainrule.explaining.blocks.worked import First, element_from, worked_block
 from chainrule.explaining.outline.counts import counted
 from chainrule.explaining.outline.pictures import picture_blocks

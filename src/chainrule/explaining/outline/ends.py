@@ -8,22 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.languages import Say, same, say_from
 from chainrule.base.norms import norm
 from chainrule.base.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.blocks.as_shown import line_of
-from chainrule.explaining.blocks.kinds import (
-    Block,
-    Card,
-    Cell,
-    Formula,
-    Matrix,
-    Paragraph,
-    Say,
-    Table,
-    Worked,
-    same,
-    say_from,
-)
+from chainrule.explaining.blocks.kinds import Block, Card, Cell, Formula, Matrix, Paragraph, Table, Worked
 from chainrule.explaining.blocks.worked import Printer, element_from, worked_block
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
 from chainrule.explaining.outline.cards import Layout, shape_blocks

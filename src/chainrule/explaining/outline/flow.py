@@ -10,19 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule.base.languages import Say, same, say_from
 from chainrule.base.numbers import equals, short
-from chainrule.explaining.blocks.kinds import (
-    Bars,
-    Block,
-    Cell,
-    Finding,
-    Level,
-    Paragraph,
-    Say,
-    Table,
-    same,
-    say_from,
-)
+from chainrule.diagnosing.rules import Level
+from chainrule.explaining.blocks.kinds import Bars, Block, Cell, Finding, Paragraph, Table
 from chainrule.formulas.printing.boxes import Sign, Word, tight
 
 Json = Mapping[str, Any]

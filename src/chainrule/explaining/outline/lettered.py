@@ -6,7 +6,8 @@ import re
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from chainrule.explaining.blocks.kinds import Card, Chain, Code, Say, Section
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Card, Chain, Code, Section
 from chainrule.formulas import Notation
 from chainrule.formulas.printing.boxes import Box
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explaining.blocks.kinds import Bars, Block, Curve, Maps, Mark, Matrix, Panel, Say
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Bars, Block, Curve, Maps, Mark, Matrix, Panel
 from chainrule.explaining.facts.pictures import EDGE, shown
 from chainrule.explaining.facts.tensors import decode
 from chainrule.formulas.printing.boxes import Box

@@ -6,18 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from chainrule.explaining.blocks.kinds import (
-    Block,
-    Cell,
-    Formula,
-    Listing,
-    Paragraph,
-    Say,
-    Section,
-    Table,
-    same,
-    say_from,
-)
+from chainrule.base.languages import Say, same, say_from
+from chainrule.explaining.blocks.kinds import Block, Cell, Formula, Listing, Paragraph, Section, Table
 from chainrule.explaining.outline.cards import Layout, outside, told_apart
 from chainrule.explaining.outline.ends import loss_equation
 from chainrule.explaining.references.notation_rows import symbols_in_order

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Literal, cast
 
+from chainrule.base.languages import Say, same
 from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice
 from chainrule.base.shown import shown_tree
 from chainrule.checking.compare import REASONS
+from chainrule.diagnosing.rules import Level
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks.kinds import (
     Badge,
@@ -23,14 +25,11 @@ from chainrule.explaining.blocks.kinds import (
     Chain,
     ChainNode,
     Code,
-    Level,
     Outline,
     Paragraph,
-    Say,
     Section,
     Strip,
     Table,
-    same,
 )
 from chainrule.explaining.outline.cards import Layout, backward_card, forward_card, told_apart
 from chainrule.explaining.outline.ends import loss_blocks, update_blocks, weight_of_sample

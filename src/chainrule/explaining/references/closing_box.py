@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
 from chainrule.explaining.facts.penalised import data_gradient, with_penalty
 from chainrule.explaining.words.derivations import kinds

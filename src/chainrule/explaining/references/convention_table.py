@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.explaining.references.convention_table import Choice, Convention
 
 IMAGES = (

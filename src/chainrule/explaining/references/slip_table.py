@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 
 # "slip": printed wrong.  "limit": right within a limit that is not stated.  "overclaim": says too much.
 Kind = Literal["slip", "limit", "overclaim"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.explaining.references.slip_table import Slip
 
 SEED_002_SLIPS = (

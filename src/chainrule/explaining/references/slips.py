@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from chainrule.explaining.blocks.kinds import same
+from chainrule.base.languages import same
 from chainrule.explaining.facts.parts import say_json
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slip_table import SEED_000_SLIPS, SEED_001_SLIPS, Slip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.formulas.printing import render_mathml, render_text
 from chainrule.formulas.printing.boxes import Box, Row, Sign, bare
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.explaining.blocks.kinds import Block, Formula, Paragraph, Say
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Block, Formula, Paragraph
 from chainrule.explaining.blocks.worked import First, from_zero, has_samples
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
 from chainrule.explaining.theta.formulas import DATA, THETA

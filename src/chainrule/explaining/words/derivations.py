@@ -6,7 +6,7 @@ Keyed by the kind of a layer (its nearest base that has an entry) and the part o
 
 from __future__ import annotations
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.layers import Layer
 
 # Where the seeds derive it: S0 = seed 000, ..., S4 = seed 004.

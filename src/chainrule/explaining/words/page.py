@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.explaining.blocks.kinds import Say, same
+from chainrule.base.languages import Say, same
 
 READINGS: dict[str, Say] = {
     "general": Say("formula", "公式"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 from chainrule.explaining.words.derivations import WHY
 
 Json = dict[str, Any]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import (
     Block,
     Card,
@@ -19,7 +20,6 @@ from chainrule.explaining.blocks.kinds import (
     Matrix,
     Outline,
     Paragraph,
-    Say,
     Section,
     Table,
     Worked,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.base.numbers import short
 from chainrule.explaining.blocks.kinds import (
     Array,
@@ -23,7 +24,6 @@ from chainrule.explaining.blocks.kinds import (
     Maps,
     Matrix,
     Paragraph,
-    Say,
     Section,
     Table,
     Worked,

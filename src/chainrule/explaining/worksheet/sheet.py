@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, FileError, describe
+from chainrule.base.languages import Say
 from chainrule.base.scalars import check_count, check_number
-from chainrule.explaining.blocks.kinds import Block, Cell, Outline, Paragraph, Say, Section, Table
+from chainrule.explaining.blocks.kinds import Block, Cell, Outline, Paragraph, Section, Table
 from chainrule.explaining.blocks.printed import Printed, Told
 from chainrule.explaining.render.html import page as html
 from chainrule.explaining.render.latex import document as latex

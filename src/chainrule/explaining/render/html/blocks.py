@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
@@ -19,7 +20,6 @@ from chainrule.explaining.blocks.kinds import (
     Maps,
     Matrix,
     Paragraph,
-    Say,
     Section,
     Strip,
     Table,

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chainrule.explaining.blocks.kinds import Bars, Block, Card, Maps, Outline, Say, Section
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Bars, Block, Card, Maps, Outline, Section
 
 _TABLE = re.compile(r'<table class="values">.*?</table>', re.DOTALL)
 _OTHER = re.compile(r' data-group="[1-9]')

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.base.numbers import short
-from chainrule.explaining.blocks.kinds import Array, Bars, Chain, Curve, Maps, Matrix, Panel, Say
+from chainrule.explaining.blocks.kinds import Array, Bars, Chain, Curve, Maps, Matrix, Panel
 from chainrule.explaining.render.markup import Voice, attributes, escape, inline_math
 from chainrule.explaining.render.svg import chain as svg_chain
 from chainrule.explaining.render.svg import maps as svg

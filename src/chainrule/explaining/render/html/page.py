@@ -35,7 +35,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from chainrule.explaining.blocks.kinds import Block, Card, Outline, Say, Section
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Block, Card, Outline, Section
 from chainrule.explaining.render import scale
 from chainrule.explaining.render.html.blocks import BlockWriter, Steps, direction
 from chainrule.explaining.render.html.budget import Detail, fitted

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+from chainrule.base.languages import Say, same
 from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
@@ -24,12 +25,10 @@ from chainrule.explaining.blocks.kinds import (
     Matrix,
     Outline,
     Paragraph,
-    Say,
     Section,
     Strip,
     Table,
     Worked,
-    same,
 )
 from chainrule.explaining.render.latex.blocks import Writer, bars_in_parts, heading
 from chainrule.explaining.render.latex.tables import Columns

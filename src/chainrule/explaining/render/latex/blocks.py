@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.base.norms import norm
 from chainrule.base.numbers import equality, short
 from chainrule.explaining.blocks.kinds import (
@@ -26,7 +27,6 @@ from chainrule.explaining.blocks.kinds import (
     Maps,
     Matrix,
     Paragraph,
-    Say,
     Section,
     Strip,
     Table,

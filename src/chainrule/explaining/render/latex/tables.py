@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chainrule.explaining.blocks.kinds import Cell, Level, Say, Table
+from chainrule.base.languages import Say
+from chainrule.diagnosing.rules import Level
+from chainrule.explaining.blocks.kinds import Cell, Table
 from chainrule.explaining.render.latex.math import width
 from chainrule.explaining.render.latex.text import Voice
 from chainrule.formulas.printing.boxes import Box, is_tall

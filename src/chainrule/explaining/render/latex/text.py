@@ -10,7 +10,7 @@ import re
 import string
 from dataclasses import dataclass
 
-from chainrule.explaining.blocks.kinds import Say
+from chainrule.base.languages import Say
 
 _GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta",

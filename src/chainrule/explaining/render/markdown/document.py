@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import quote
 
+from chainrule.base.languages import Say
 from chainrule.base.numbers import short
 from chainrule.explaining.blocks.kinds import (
     Bars,
@@ -29,7 +30,6 @@ from chainrule.explaining.blocks.kinds import (
     Matrix,
     Outline,
     Paragraph,
-    Say,
     Section,
     Strip,
     Table,

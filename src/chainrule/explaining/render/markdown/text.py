@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from chainrule.explaining.blocks.kinds import Cell, Say
+from chainrule.base.languages import Say
+from chainrule.explaining.blocks.kinds import Cell
 from chainrule.explaining.render.latex.math import Formulas, number
 from chainrule.formulas.printing.boxes import Box
 

@@ -13,9 +13,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chainrule.base.languages import Say, same
 from chainrule.base.numbers import short
 from chainrule.base.shown import shortened
-from chainrule.explaining.blocks.kinds import Chain, ChainNode, Say, same
+from chainrule.explaining.blocks.kinds import Chain, ChainNode
 from chainrule.explaining.render.markup import Voice, attributes, escape
 
 _TOP = 40

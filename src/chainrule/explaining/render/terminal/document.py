@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice, check_flag
 from chainrule.base.tables import cell_width, text_table
@@ -32,7 +33,6 @@ from chainrule.explaining.blocks.kinds import (
     Matrix,
     Outline,
     Paragraph,
-    Say,
     Strip,
     Table,
     Worked,
