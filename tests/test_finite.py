@@ -11,8 +11,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.data import Standardizer
-from chainrule.networks.passes.finite import check_output
-from chainrule.networks.passes.step import Step
+from chainrule.networks.finite import check_output
+from chainrule.networks.step import Step
 from chainrule.reference import ReferenceExecutor
 
 X = np.array([[0.5, -1.0], [0.0, 0.0], [3e38, 3e38], [1.0, 2.0], [3e38, -3e38]])

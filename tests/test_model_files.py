@@ -18,7 +18,7 @@ import chainrule as cr
 from chainrule.base.errors import ChainruleError, FileError
 from chainrule.data import Preparation, Standardizer
 from chainrule.layers import Dense, LeakyReLU, Softmax
-from chainrule.networks import storage
+from chainrule.networks.forms import storage
 from tests.damage import mutants
 from tests.stored_networks import EXPECTED, FORMATS, STORED, facts, refusal, sample
 

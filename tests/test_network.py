@@ -22,9 +22,9 @@ from chainrule.layers import (
 )
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from chainrule.losses.penalties import L2
+from chainrule.networks.executor import executor, set_executor
 from chainrule.networks.network import Network
-from chainrule.networks.passes.executor import executor, set_executor
-from chainrule.networks.passes.step import Step
+from chainrule.networks.step import Step
 from chainrule.reference import ReferenceExecutor
 from tests.networks import lenet
 

@@ -25,7 +25,7 @@ from chainrule.layers import (
     ReLU,
     Softmax,
 )
-from chainrule.networks import storage
+from chainrule.networks.forms import storage
 from chainrule.networks.network import Network, load
 
 FORMATS = ["npz", "safetensors"]

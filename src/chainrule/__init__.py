@@ -134,7 +134,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.losses.margins import CategoricalHinge as CategoricalHinge, Hinge as Hinge
     from chainrule.networks.network import Network as Network, load as load
     from chainrule.losses.penalties import L1 as L1, L2 as L2, ElasticNet as ElasticNet, Penalty as Penalty
-    from chainrule.networks.passes.step import Step as Step
+    from chainrule.networks.step import Step as Step
     from chainrule.training.callbacks import (
         Callback as Callback,
         Checkpoint as Checkpoint,
@@ -256,7 +256,7 @@ HOMES = {
     "Softmax": "chainrule.layers.activations.softmax",
     "Softplus": "chainrule.layers.activations.smooth",
     "SquaredError": "chainrule.losses.distances",
-    "Step": "chainrule.networks.passes.step",
+    "Step": "chainrule.networks.step",
     "StepDecay": "chainrule.training.schedules",
     "Tanh": "chainrule.layers.activations.smooth",
     "Uniform": "chainrule.layers.initializers",

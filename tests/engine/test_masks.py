@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.networks.passes.finite import quiet
+from chainrule.networks.finite import quiet
 from tests.engine.harness import MACHINES, Array, Problem, assert_like_reference, batch_sizes, width
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)

@@ -12,7 +12,7 @@ import pytest
 
 from chainrule import oracles
 from chainrule.base.errors import FileError, MissingExtraError
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 from chainrule.oracles import Row, Source, ng, nielsen
 from tests.cli.cli_result import Run
 from tests.cli.conftest import run  # noqa: F401 - a fixture

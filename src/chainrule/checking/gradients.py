@@ -22,8 +22,8 @@ from chainrule.layers import Layer
 from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import leaves
+from chainrule.networks.finite import quiet
 from chainrule.networks.network import Network
-from chainrule.networks.passes.finite import quiet
 
 SAME_LOSS = (
     1e-10  # float64 kernels sum in another order: 1e-13 was seen; a wrong term shows in the first digits

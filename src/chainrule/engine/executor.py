@@ -17,9 +17,9 @@ from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty, penalty_value
 from chainrule.networks.architecture import leaves
+from chainrule.networks.executor import suspect
 from chainrule.networks.network import Network
-from chainrule.networks.passes.executor import suspect
-from chainrule.networks.passes.step import Array, Step
+from chainrule.networks.step import Array, Step
 from chainrule.reference.overflow import first_overflow
 
 _PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory

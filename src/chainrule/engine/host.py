@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.layers import Layer, call_formula
 from chainrule.layers.randomness import random_bits
-from chainrule.networks.passes.executor import noticing
+from chainrule.networks.executor import noticing
 
 if TYPE_CHECKING:
     from chainrule.losses import Loss

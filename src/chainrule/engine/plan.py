@@ -26,7 +26,7 @@ from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import check_batch, check_layers_held
 from chainrule.networks.network import Network
 from chainrule.networks.parameters import dtype_from
-from chainrule.networks.passes.per_sample import refuse_mixing
+from chainrule.networks.per_sample import refuse_mixing
 
 # Of native/plan/plan.hpp, enum Outcome.
 OUTCOMES = ("done", "stopped", "nonfinite")

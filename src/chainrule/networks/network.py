@@ -28,13 +28,13 @@ from chainrule.layers import Composite, Layer, Parameter, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, penalty_value, training_size_from
 from chainrule.networks.architecture import INPUT, all_layers, architecture, drawn_parameters
+from chainrule.networks.executor import Executor, executor, suspected
+from chainrule.networks.finite import check_inside, check_loss, check_output, check_step, quiet
+from chainrule.networks.forms.summary import summary_rows
+from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
 from chainrule.networks.parameters import Parameters, check_named, dtype_from
-from chainrule.networks.passes.executor import Executor, executor, suspected
-from chainrule.networks.passes.finite import check_inside, check_loss, check_output, check_step, quiet
-from chainrule.networks.passes.per_sample import Samples, pass_of
-from chainrule.networks.passes.step import Step
-from chainrule.networks.summary import summary_rows
-from chainrule.networks.theta import flat, layers_for, set_flat, set_thetas, thetas
+from chainrule.networks.per_sample import Samples, pass_of
+from chainrule.networks.step import Step
 
 if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
@@ -377,7 +377,7 @@ class Network:
     @teach("network.save('net.npz')")
     def save(self, path: str | os.PathLike[str]) -> None:
         """Layers, parameters, classes, preparation as .npz, or as .safetensors (needs the extra `save`)."""
-        from chainrule.networks import storage
+        from chainrule.networks.forms import storage
 
         storage.save(self, text_path(path))
 
@@ -431,7 +431,7 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     layers: the classes of your own layers in it, `load(path, layers=[MyLayer])`; they are called with their
     config(). Raises FileError with the reason where the file is missing, damaged, or not a network.
     """
-    from chainrule.networks import storage
+    from chainrule.networks.forms import storage
 
     path, classes = text_path(path), entries(layers)
     if classes is None:

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.base.errors import MissingExtraError
 from chainrule.base.tables import text_table
 from chainrule.engine.executor import NativeExecutor
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 from chainrule.oracles import convolution, mazur, ng, nielsen, pooling, scikit_learn, ufldl
 from chainrule.oracles.rows import Measured, Row, Source
 from chainrule.reference import ReferenceExecutor

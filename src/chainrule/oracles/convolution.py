@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.layers import Conv2D, ConvTranspose2D, Layer
 from chainrule.losses import SquaredError
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import network
 from chainrule.oracles.rows import Array, Measured, Row, Source
 

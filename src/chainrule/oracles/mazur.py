@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import SquaredError
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import network
 from chainrule.oracles.rows import Measured, Row, Source
 

@@ -14,8 +14,8 @@ from chainrule.base.errors import FileError, MissingExtraError
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, SquaredError
 from chainrule.losses.penalties import L2
+from chainrule.networks.executor import Executor
 from chainrule.networks.network import Network
-from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
 from chainrule.oracles.rows import Array, Measured, Row, Source
 

@@ -13,8 +13,8 @@ from chainrule.data.sets.digits import load_digits
 from chainrule.layers import Dense, Layer, Sigmoid
 from chainrule.layers.initializers import Normal, ScaledNormal
 from chainrule.losses import BinaryCrossEntropy
+from chainrule.networks.executor import Executor
 from chainrule.networks.network import Network
-from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.rows import Measured, Row, Source
 
 SEEDS = 10

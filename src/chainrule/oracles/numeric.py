@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.layers import Layer
+from chainrule.networks.executor import Executor
 from chainrule.networks.network import Network
-from chainrule.networks.passes.executor import Executor
 from chainrule.oracles.rows import Array
 
 

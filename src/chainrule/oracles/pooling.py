@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.layers import L2Pool2D, Layer, MaxPool2D
 from chainrule.losses import SquaredError
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import network
 from chainrule.oracles.rows import Array, Measured, Row, Source
 

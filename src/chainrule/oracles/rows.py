@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 
 Array = NDArray[np.float64]
 Measured = Mapping[str, Any]

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.base.errors import MissingExtraError
 from chainrule.layers import Dense, Tanh
 from chainrule.losses import SquaredError
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import central_differences, network, unrolled
 from chainrule.oracles.rows import Measured, Row, Source
 

@@ -8,7 +8,7 @@ from chainrule.layers import AveragePool2D, Conv2D, Dense, Flatten, Layer, Sigmo
 from chainrule.layers.initializers import Normal
 from chainrule.losses import CrossEntropy, SquaredError
 from chainrule.losses.penalties import L2
-from chainrule.networks.passes.executor import Executor
+from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
 from chainrule.oracles.rows import Measured, Row, Source
 

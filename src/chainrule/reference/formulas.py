@@ -24,10 +24,10 @@ from chainrule.layers.randomness import random_bits
 from chainrule.losses import Loss, loss_for
 from chainrule.losses.penalties import Penalty, penalty_value
 from chainrule.networks.architecture import INPUT, check_batch
+from chainrule.networks.executor import noticing, suspect
 from chainrule.networks.network import Network
-from chainrule.networks.passes.executor import noticing, suspect
-from chainrule.networks.passes.per_sample import Samples
-from chainrule.networks.passes.step import Step
+from chainrule.networks.per_sample import Samples
+from chainrule.networks.step import Step
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]

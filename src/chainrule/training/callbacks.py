@@ -181,7 +181,7 @@ class EarlyStopping(Callback):
 
 def checkpoint_path(path: str | os.PathLike[str]) -> str:
     """The path as text; ArgumentError where "{epoch}" cannot be put into it or `network.save` refuses it."""
-    from chainrule.networks.storage import SUFFIXES
+    from chainrule.networks.forms.storage import SUFFIXES
 
     text = text_path(path)
     try:

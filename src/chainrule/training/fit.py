@@ -20,9 +20,9 @@ from chainrule.base.scalars import check_count, check_flag
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
+from chainrule.networks.executor import suspect, suspected
+from chainrule.networks.finite import inside_problem, quiet
 from chainrule.networks.network import Network
-from chainrule.networks.passes.executor import suspect, suspected
-from chainrule.networks.passes.finite import inside_problem, quiet
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,

@@ -20,8 +20,8 @@ from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, penalty_value
 from chainrule.networks.architecture import told_apart
+from chainrule.networks.finite import inside_problem
 from chainrule.networks.network import Network
-from chainrule.networks.passes.finite import inside_problem
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare

@@ -18,8 +18,8 @@ from chainrule.cli.output import remark, standard_output, tell
 from chainrule.cli.runs.inputs import fit_shape, read_inputs
 from chainrule.cli.training.sources import check_features
 from chainrule.data import Preparation
-from chainrule.networks.passes.executor import suspected
-from chainrule.networks.passes.finite import problem_of
+from chainrule.networks.executor import suspected
+from chainrule.networks.finite import problem_of
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
-from chainrule.networks.passes.step import Step
+from chainrule.networks.step import Step
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network

@@ -20,8 +20,8 @@ from chainrule.base.errors import ChainruleError, NonFiniteError
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.losses import Loss
 from chainrule.networks.architecture import INPUT
-from chainrule.networks.passes.executor import suspected
-from chainrule.networks.passes.step import Step
+from chainrule.networks.executor import suspected
+from chainrule.networks.step import Step
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network

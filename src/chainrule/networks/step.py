@@ -13,7 +13,7 @@ from chainrule.base.norms import norm
 from chainrule.base.tables import html_table, text_table
 
 if TYPE_CHECKING:
-    from chainrule.networks.passes.per_sample import Samples
+    from chainrule.networks.per_sample import Samples
 
 Array = NDArray[Any]
 

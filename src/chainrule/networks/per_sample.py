@@ -21,13 +21,13 @@ from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves, told_apart
-from chainrule.networks.passes.executor import suspected
-from chainrule.networks.passes.finite import check_inside, check_samples, quiet
-from chainrule.networks.passes.step import Step
+from chainrule.networks.executor import suspected
+from chainrule.networks.finite import check_inside, check_samples, quiet
+from chainrule.networks.step import Step
 
 if TYPE_CHECKING:
+    from chainrule.networks.executor import Executor
     from chainrule.networks.network import Network
-    from chainrule.networks.passes.executor import Executor
 
 Array = NDArray[Any]
 Pass = Callable[..., Step]
