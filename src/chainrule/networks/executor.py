@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,23 @@ from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.step import Step
 
-if TYPE_CHECKING:
-    from chainrule.networks.network import Network
-
 Array = NDArray[Any]
 
 
-class Executor(Protocol):
+M = TypeVar("M", contravariant=True)  # what a network is: model.py, which knows this file
+
+
+class Executor(Protocol[M]):
     """Computes the passes of a network.  Inputs and targets have passed the door; weights have mean 1 over
     the data.
     """
 
-    def predict(self, network: Network, X: Array) -> Array:
+    def predict(self, network: M, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
 
     def backpropagate(
         self,
-        network: Network,
+        network: M,
         X: Array,
         y: Array,
         loss: Loss,
@@ -41,17 +41,17 @@ class Executor(Protocol):
     ) -> Step:
         """One forward and backward pass over all samples, as in training."""
 
-    def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+    def loss(self, network: M, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
 
-    def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+    def sample_norms(self, network: M, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
 
-    def first_nonfinite(self, network: Network, X: Array) -> str | None:
+    def first_nonfinite(self, network: M, X: Array) -> str | None:
         """Where NaN or infinity begins in a prediction for X: "parameter dense1.W", "output of dense1"."""
 
     def first_overflow(
-        self, network: Network, X: Array, outputs: Mapping[str, Array] | None
+        self, network: M, X: Array, outputs: Mapping[str, Array] | None
     ) -> tuple[int, str, str] | None:
         """The first sample of X for which a number beyond the range has made an output wrong, the layer, and
         what its output is; None: no output is wrong.  outputs: those of a training pass, by layer; None: of
@@ -91,17 +91,17 @@ def suspect(samples: slice) -> None:
 
 # Named, not imported: nothing down here knows the engine, and a network that is only looked at needs none.
 _ENGINE = "chainrule.engine.executor"
-_default: list[Executor] = []
+_default: list[Executor[Any]] = []
 
 
-def executor() -> Executor:
+def executor() -> Executor[Any]:
     """The executor of every network that has none of its own; the engine, unless another was set."""
     if not _default:
         set_executor(import_module(_ENGINE).NativeExecutor())
     return _default[-1]
 
 
-def set_executor(chosen: Executor) -> None:
+def set_executor(chosen: Executor[Any]) -> None:
     """Make `chosen` the executor of every network that has none of its own, such as
     `chainrule.reference.ReferenceExecutor()`: the formulas in float64.
     """

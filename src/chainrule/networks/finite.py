@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,8 @@ from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.losses import Loss
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.executor import suspected
+from chainrule.networks.model import Model
 from chainrule.networks.step import Step
-
-if TYPE_CHECKING:
-    from chainrule.networks.network import Network
 
 Array = NDArray[Any]
 _SCALED = "X and the parameters"
@@ -36,13 +34,13 @@ def quiet() -> Any:
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def check_output(network: Network, X: Array, a: Array, call: str) -> None:
+def check_output(network: Model, X: Array, a: Array, call: str) -> None:
     """NonFiniteError where a, the outputs for X, is not finite; `call` is the method that was asked."""
     if not all_finite(a):
         raise _refusal(call, output_problem(network, X, a), _widened(network, X, a))
 
 
-def output_problem(network: Network, X: Array, a: Array) -> str:
+def output_problem(network: Model, X: Array, a: Array) -> str:
     """What is wrong with outputs that are not finite: which sample, and from which layer on."""
     i = first_nonfinite(a)
     count = int((~np.isfinite(a).reshape(len(a), -1).all(axis=1)).sum())
@@ -52,7 +50,7 @@ def output_problem(network: Network, X: Array, a: Array) -> str:
 
 
 def check_inside(
-    network: Network, X: Array, parts: list[slice], call: str, outputs: Mapping[str, Array] | None = None
+    network: Model, X: Array, parts: list[slice], call: str, outputs: Mapping[str, Array] | None = None
 ) -> None:
     """NonFiniteError where finite outputs hide a number beyond the range; `parts` are the samples of which
     that is suspected, `outputs` those of a training pass, by layer, of all of them.
@@ -63,7 +61,7 @@ def check_inside(
 
 
 def inside_problem(
-    network: Network, X: Array, part: slice, outputs: Mapping[str, Array] | None = None
+    network: Model, X: Array, part: slice, outputs: Mapping[str, Array] | None = None
 ) -> tuple[str, bool] | None:
     """What is hidden behind the outputs for X[part], and whether float64 computes it; None: nothing."""
     with quiet():
@@ -77,13 +75,13 @@ def inside_problem(
     return f"{problem} there is beyond the range, which the finite outputs of the network hide", wide
 
 
-def _computes(network: Network, X: Array) -> bool:
+def _computes(network: Model, X: Array) -> bool:
     with suspected() as parts:
         a = network.executor().predict(network, X)
     return all_finite(a) and not any(network.executor().first_overflow(network, X, None) for _ in parts)
 
 
-def problem_of(network: Network, X: Array, a: Array, parts: list[slice]) -> str | None:
+def problem_of(network: Model, X: Array, a: Array, parts: list[slice]) -> str | None:
     """What is wrong with the outputs a for X; None: nothing."""
     with quiet():
         if not all_finite(a):
@@ -93,7 +91,7 @@ def problem_of(network: Network, X: Array, a: Array, parts: list[slice]) -> str 
 
 
 def check_loss(
-    network: Network,
+    network: Model,
     X: Array,
     y: Array,
     loss: Loss,
@@ -116,7 +114,7 @@ def check_loss(
     raise _refusal("loss", _penalty_problem(data, penalty))
 
 
-def _loss_in_float64(network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+def _loss_in_float64(network: Model, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
     wide = network.copy(dtype="float64")
     return wide.executor().loss(wide, X, y, loss, weights)
 
@@ -131,7 +129,7 @@ def _larger_of(a: Array, y: Array) -> str:
 
 
 def check_step(
-    network: Network, step: Step, y: Array, run: Callable[[Network], Step], parts: Sequence[slice] = ()
+    network: Model, step: Step, y: Array, run: Callable[[Model], Step], parts: Sequence[slice] = ()
 ) -> None:
     """NonFiniteError where a number of the step is not finite; y: the targets, `run` repeats the step in
     another network; parts: as of `check_inside`.
@@ -157,7 +155,7 @@ def check_samples(call: str, rows: Array, what: str) -> None:
         raise _refusal(call, f"{what} of sample {i} is {_seen(rows[i])}")
 
 
-def _problems(network: Network, step: Step) -> Iterator[str]:
+def _problems(network: Model, step: Step) -> Iterator[str]:
     """What is not finite, in the order of computation: outputs, J, δ from the top down, gradients."""
     for name, rows in step.activations.items():
         if not all_finite(rows):
@@ -178,7 +176,7 @@ def _problems(network: Network, step: Step) -> Iterator[str]:
 
 
 def _loss_problem(
-    network: Network, X: Array, y: Array, loss: Loss, weights: Array | None, total: float
+    network: Model, X: Array, y: Array, loss: Loss, weights: Array | None, total: float
 ) -> str:
     """Of losses whose outputs are finite: the first sample's, or the sum of them all."""
 
@@ -198,7 +196,7 @@ def _penalty_problem(data: float, penalty: float) -> str:
     return f"the penalty is {penalty:g} while the loss of the data is {data:g}"
 
 
-def _broken_parameter(network: Network) -> str | None:
+def _broken_parameter(network: Model) -> str | None:
     broken = (name for name, array in network.parameters.items() if not all_finite(array))
     return next((f"parameter {name}" for name in broken), None)
 
@@ -210,7 +208,7 @@ def _seen(entries: Array) -> str:
     return "NaN" if np.isnan(value) else f"{float(value):g}"
 
 
-def _from(network: Network, begins: str | None) -> str:
+def _from(network: Model, begins: str | None) -> str:
     """The clause that names the place."""
     if begins is None:
         return ""
@@ -219,7 +217,7 @@ def _from(network: Network, begins: str | None) -> str:
     return f": in {network.dtype} the {begins} is the first that is not finite"
 
 
-def _widened(network: Network, X: Array, a: Array) -> bool:
+def _widened(network: Model, X: Array, a: Array) -> bool:
     """Whether float64 computes the sample that float32 does not."""
     if network.dtype == np.float64 or not all(map(all_finite, network.parameters.values())):
         return False

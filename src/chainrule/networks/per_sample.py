@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,10 @@ from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves, told_apart
-from chainrule.networks.executor import suspected
+from chainrule.networks.executor import Executor, suspected
 from chainrule.networks.finite import check_inside, check_samples, quiet
+from chainrule.networks.model import Model
 from chainrule.networks.step import Step
-
-if TYPE_CHECKING:
-    from chainrule.networks.executor import Executor
-    from chainrule.networks.network import Network
 
 Array = NDArray[Any]
 Pass = Callable[..., Step]
@@ -39,7 +36,7 @@ def pass_of(mode: Any, backpropagate: Pass) -> Pass:
     return backpropagate if mode == "matrix" else partial(accumulated, backpropagate)
 
 
-def refuse_mixing(network: Network) -> None:
+def refuse_mixing(network: Model) -> None:
     """ValueError where a layer computes with all samples of a batch together."""
     for layer in leaves(network.layers):
         if layer.mixes_samples:
@@ -57,8 +54,8 @@ class Samples:
     Their mean is the gradient of the data's loss. The parameters must still be those of the step.
     """
 
-    network: Network
-    executor: Executor
+    network: Model
+    executor: Executor[Any]
     X: Array
     y: Array
     loss: Loss
@@ -67,7 +64,7 @@ class Samples:
 
     @classmethod
     def of(
-        cls, network: Network, executor: Executor, X: Array, y: Array, loss: Loss, weights: Array | None
+        cls, network: Model, executor: Executor[Any], X: Array, y: Array, loss: Loss, weights: Array | None
     ) -> Samples:
         return cls(network, executor, X, y, loss, weights, _mark(network))
 
@@ -122,14 +119,14 @@ class Samples:
             )
 
 
-def _mark(network: Network) -> tuple[float, ...]:
+def _mark(network: Model) -> tuple[float, ...]:
     """Numbers that change with the parameters; much cheaper than a copy of them."""
     return tuple(float(np.vdot(array, array)) for array in network.parameters.values())
 
 
 def accumulated(
     backpropagate: Pass,
-    network: Network,
+    network: Model,
     X: Array,
     y: Array,
     loss: Loss,

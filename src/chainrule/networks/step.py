@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -12,10 +12,17 @@ from chainrule.base.errors import describe
 from chainrule.base.norms import norm
 from chainrule.base.tables import html_table, text_table
 
-if TYPE_CHECKING:
-    from chainrule.networks.per_sample import Samples
-
 Array = NDArray[Any]
+
+
+class Samples(Protocol):
+    """The gradients of a step's samples, one by one: per_sample.py, which knows this file."""
+
+    def gradients(self, allow_nonfinite: bool = False) -> Mapping[str, Array]:
+        """name -> (N, *shape)."""
+
+    def norms(self, allow_nonfinite: bool = False) -> Array:
+        """(N,) float64."""
 
 
 class Arrays(Mapping[str, Array]):

@@ -32,7 +32,7 @@ SOURCES: tuple[Source, ...] = (
     nielsen.SOURCE,
     scikit_learn.SOURCE,
 )
-ENGINES: dict[str, Callable[[], Executor]] = {"kernels": NativeExecutor, "formulas": ReferenceExecutor}
+ENGINES: dict[str, Callable[[], Executor[Any]]] = {"kernels": NativeExecutor, "formulas": ReferenceExecutor}
 exercise = ng.exercise
 
 

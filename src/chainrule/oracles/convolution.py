@@ -46,7 +46,7 @@ SIZES: tuple[tuple[str, int, Layer, int], ...] = (
 
 
 def pass_through(
-    executor: Executor, layer: Layer, size: int, delta: float | Array = 1.0
+    executor: Executor[Any], layer: Layer, size: int, delta: float | Array = 1.0
 ) -> tuple[Array, Array]:
     """An image of ones through a layer of ones: the output (1, H, W, 1), and δ of the input for a given δ."""
     net = network(executor, [layer], (size, size, 1))
@@ -68,7 +68,7 @@ def as_matrix(kernel: Array, size: int) -> Array:
     return C.reshape(out * out, size * size)
 
 
-def measure(executor: Executor) -> Measured:
+def measure(executor: Executor[Any]) -> Measured:
     found: dict[str, Any] = {
         item: pass_through(executor, layer, size)[0].shape[1:3] for item, size, layer, _ in SIZES
     }

@@ -23,7 +23,7 @@ PARAMETERS = {
 }
 
 
-def measure(executor: Executor) -> Measured:
+def measure(executor: Executor[Any]) -> Measured:
     net = network(executor, [Dense(2), Sigmoid(), Dense(2), Sigmoid()], 2, PARAMETERS)
     X, y = np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]])
     found: dict[str, Any] = {}

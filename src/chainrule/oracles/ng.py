@@ -32,14 +32,14 @@ def unroll(net: Network, gradients: Any) -> Array:
     return holder.flat_parameters(order="theta")
 
 
-def check_network(executor: Executor) -> tuple[Network, Array, Array]:
+def check_network(executor: Executor[Any]) -> tuple[Network, Array, Array]:
     """3-5-3 sigmoids with 5 samples; y = 1 + mod(1:5, 3)."""
     net = network(executor, [Dense(5), Sigmoid(), Dense(3), Sigmoid()], 3)
     net.set_theta([sines(5, 4), sines(3, 6)])
     return net, sines(5, 3), np.eye(3)[np.arange(1, 6) % 3]
 
 
-def measure(executor: Executor) -> Measured:
+def measure(executor: Executor[Any]) -> Measured:
     z = np.array([[-1, -0.5, 0, 0.5, 1]])
     sigmoid = network(executor, [Sigmoid()], 5)
     # With y = a - 1 the squared error sends δ = 1 into the sigmoid, so that σ'(z) comes out.
@@ -124,7 +124,7 @@ def exercise(directory: str | Path, iterations: int = 50) -> Source:
             f"{folder}: y must hold one label from 1 to {outputs} for each of the {len(X)} rows of X"
         )
 
-    def measure(executor: Executor) -> Measured:
+    def measure(executor: Executor[Any]) -> Measured:
         from chainrule.layers.initializers import Uniform
         from chainrule.training.full_batch import fit_full_batch
 

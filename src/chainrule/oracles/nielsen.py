@@ -7,6 +7,8 @@ more, and is compared on scikit-learn's digits, as the geometric mean over some 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.data.sets.digits import load_digits
@@ -26,7 +28,7 @@ ITEM = "growth of ‖δ‖ over hidden layers 2:1, 3:2, 4:3, on digits"
 TOLERANCE = 1.5
 
 
-def measure(executor: Executor) -> Measured:
+def measure(executor: Executor[Any]) -> Measured:
     X, y = load_digits()
     X, y = X[:SAMPLES].reshape(SAMPLES, 64), y[:SAMPLES]
     layers: list[Layer] = []

@@ -14,7 +14,7 @@ from chainrule.oracles.rows import Array
 
 
 def network(
-    executor: Executor, layers: list[Layer], input_shape: Any, parameters: dict[str, Any] | None = None
+    executor: Executor[Any], layers: list[Layer], input_shape: Any, parameters: dict[str, Any] | None = None
 ) -> Network:
     """A float64 network whose passes this executor computes."""
     made = Network(layers, input_shape=input_shape, dtype="float64")

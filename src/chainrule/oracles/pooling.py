@@ -18,7 +18,7 @@ from chainrule.oracles.numeric import network
 from chainrule.oracles.rows import Array, Measured, Row, Source
 
 
-def delta_below(executor: Executor, layer: Layer, image: Array) -> Array:
+def delta_below(executor: Executor[Any], layer: Layer, image: Array) -> Array:
     """δ of the input, as a picture, where δ of every output is 1."""
     net = network(executor, [layer], (*image.shape, 1))
     X = image[np.newaxis, :, :, np.newaxis]
@@ -33,7 +33,7 @@ def peak(size: int) -> Array:
     return image
 
 
-def measure(executor: Executor) -> Measured:
+def measure(executor: Executor[Any]) -> Measured:
     found: dict[str, Any] = {}
     for window, size in ((2, 3), (3, 5)):
         below = delta_below(executor, MaxPool2D(window, 1), peak(size))

@@ -13,7 +13,7 @@ from chainrule.networks.executor import Executor
 
 Array = NDArray[np.float64]
 Measured = Mapping[str, Any]
-Recipe = Callable[[Executor], Measured]
+Recipe = Callable[[Executor[Any]], Measured]
 
 
 @dataclass(frozen=True)

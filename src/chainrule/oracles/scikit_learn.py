@@ -61,7 +61,7 @@ def scikit_learn_ratio() -> float:
     return sum(float(np.vdot(d, d)) for d in g) / ((above - below) / (2 * EPSILON))
 
 
-def our_ratio(executor: Executor, loss: SquaredError) -> float:
+def our_ratio(executor: Executor[Any], loss: SquaredError) -> float:
     """The same with our gradient and the loss that we report."""
     X, y = problem()
     net = network(executor, [Dense(5), Tanh(), Dense(3)], 4)
@@ -69,7 +69,7 @@ def our_ratio(executor: Executor, loss: SquaredError) -> float:
     return float(g @ g / (g @ central_differences(net, lambda n: n.loss(X, y, loss=loss), EPSILON)))
 
 
-def measure(executor: Executor) -> Measured:
+def measure(executor: Executor[Any]) -> Measured:
     return {
         "∂ over ∂ of the reported loss: its own": scikit_learn_ratio(),
         "… ours, outputs summed": our_ratio(executor, SquaredError()),

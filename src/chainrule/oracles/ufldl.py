@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.layers import AveragePool2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax
@@ -13,7 +15,7 @@ from chainrule.oracles.numeric import central_differences, network, relative_dif
 from chainrule.oracles.rows import Measured, Row, Source
 
 
-def measure(executor: Executor) -> Measured:
+def measure(executor: Executor[Any]) -> Measured:
     rng = np.random.Generator(np.random.PCG64(0))
     # The autoencoder's cost: sigmoids, ½‖h(x) - x‖², λ/2·ΣW².
     X = rng.random((10, 8))

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,7 @@ from chainrule.base.files.disk import write_whole
 from chainrule.data.arrays import all_finite
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Layer, layer_classes, structure_classes
-
-if TYPE_CHECKING:  # a network is built by `chainrule.networks.network.load`; files know its parts alone
-    from chainrule.networks.network import Network
+from chainrule.networks.model import Model
 
 Array = NDArray[Any]
 FORMAT = "chainrule network"
@@ -43,7 +41,7 @@ _built_in = layer_classes | structure_classes
 _EXTRA = ("safetensors", "save", "writing a .safetensors file (.npz needs NumPy alone)")
 
 
-def save(network: Network, path: str | os.PathLike[str]) -> None:
+def save(network: Model, path: str | os.PathLike[str]) -> None:
     """Write a network; the suffix of `path` chooses the format, .safetensors or .npz.
 
     Raises FileError: another suffix, a directory that does not exist, parameters that are not finite, a
@@ -87,7 +85,7 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     source = Path(path)
     with open_container(source) as contents:
         if contents.description is None:
-            raise FileError(f"{source}: holds arrays but no chainrule network; Network.save writes one")
+            raise FileError(f"{source}: holds arrays but no chainrule network; Model.save writes one")
         description = _parse(contents.description, source)
         arrays = _checked_arrays(contents, description, source)
     prepared = description.get("preparation")
@@ -110,7 +108,7 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
     )
 
 
-def describe(network: Network, arrays: Mapping[str, Array]) -> dict[str, Any]:
+def describe(network: Model, arrays: Mapping[str, Array]) -> dict[str, Any]:
     """What the file says of a network beside the numbers; plain JSON."""
     from chainrule.version import __version__
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from chainrule.layers import Composite, Layer
 from chainrule.networks.architecture import INPUT
-
-if TYPE_CHECKING:
-    from chainrule.networks.network import Network
+from chainrule.networks.model import Model
 
 
-def summary_rows(network: Network) -> list[list[str]]:
+def summary_rows(network: Model) -> list[list[str]]:
     """name, layer, output shape, number of learned numbers; the first row is the head, the last the total."""
     rows = [["name", "layer", "output shape", "parameters"], [INPUT, "", str(network.input_shape), ""]]
     shapes, counts = network.shapes, _learned(network)
@@ -35,7 +32,7 @@ def summary_rows(network: Network) -> list[list[str]]:
     return [*rows, ["total", f"{network.dtype}", "", f"{network.count_parameters():,}"]]
 
 
-def _learned(network: Network) -> dict[str, int]:
+def _learned(network: Model) -> dict[str, int]:
     """Layer name -> how many numbers it learns."""
     counts: dict[str, int] = {}
     for name, spec in network.parameter_specs.items():

@@ -9,7 +9,7 @@ back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,19 @@ from numpy.typing import NDArray
 from chainrule.base.errors import DataError, ShapeError, describe
 from chainrule.base.scalars import check_choice, entries
 from chainrule.layers import Dense, Layer
-
-if TYPE_CHECKING:
-    from chainrule.networks.network import Network
+from chainrule.networks.model import Model
 
 Array = NDArray[np.float64]
 ORDERS = ("parameters", "theta")
 
 
-def thetas(network: Network) -> list[Array]:
+def thetas(network: Model) -> list[Array]:
     """Θ of every dense layer in order; ShapeError where the network has other parameters than theirs."""
     values = (network.layer_parameters(layer) for layer in _dense_layers(network))
     return [np.column_stack([own["b"], own["W"]]).astype(np.float64) for own in values]
 
 
-def set_thetas(network: Network, values: Sequence[Any]) -> None:
+def set_thetas(network: Model, values: Sequence[Any]) -> None:
     """The parameters from Θ; if one does not fit nothing is changed."""
     layers, values = _dense_layers(network), _matrices(values)
     if len(values) != len(layers):
@@ -68,7 +66,7 @@ def layers_for(values: Sequence[Any], hidden: Layer, output: Layer) -> tuple[lis
     return layers, matrices[0].shape[1] - 1
 
 
-def flat(network: Network, order: str = "parameters") -> Array:
+def flat(network: Model, order: str = "parameters") -> Array:
     """All parameters as one vector; "parameters": in their order, each row by row; "theta": every Θ column by
     column, as Θ(:) in Octave.
     """
@@ -79,7 +77,7 @@ def flat(network: Network, order: str = "parameters") -> Array:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def set_flat(network: Network, vector: Any, order: str = "parameters") -> None:
+def set_flat(network: Model, vector: Any, order: str = "parameters") -> None:
     """The parameters from a vector that `flat` gave."""
     array = np.asarray(vector)
     count = network.count_parameters()
@@ -101,7 +99,7 @@ def set_flat(network: Network, vector: Any, order: str = "parameters") -> None:
     )
 
 
-def _dense_layers(network: Network) -> list[Layer]:
+def _dense_layers(network: Model) -> list[Layer]:
     dense = [layer for layer in network.layers if type(layer) is Dense]
     for layer in dense:
         if not layer.bias:

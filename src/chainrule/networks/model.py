@@ -1,0 +1,159 @@
+"""What a network is: layers connected to shapes, their parameters by name, and who computes its passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from chainrule.base.errors import ShapeError
+from chainrule.base.keywords import teach
+from chainrule.base.memory import check_memory, within_memory
+from chainrule.data.door import classes_array
+from chainrule.data.preparation import Preparation
+from chainrule.layers import Layer, Parameter
+from chainrule.networks.architecture import INPUT, architecture, drawn_parameters
+from chainrule.networks.executor import Executor, executor
+from chainrule.networks.parameters import Parameters, check_named, dtype_from
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class Model:
+    """Layers in order, every one with its unique name, and their parameters; `Network` is its face."""
+
+    preparation: Preparation | None = None  # how inputs were prepared, for whoever predicts; copied and saved
+
+    def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
+        self._architecture = architecture(layers, input_shape)
+        self.dtype = dtype_from(dtype)
+        self.name = name
+        total = sum(math.prod(spec.shape) for spec in self._architecture.specs.values())
+        check_memory("layers", "all parameters together", (total,))
+        self._parameters = Parameters(self._architecture.specs, self.dtype)
+        self._classes: Array | None = None
+        self._executor: Executor[Any] | None = None
+        self.seed: int | None = None
+
+    @classmethod
+    def from_parameters(
+        cls,
+        layers: Any,
+        parameters: Mapping[str, Any],
+        *,
+        input_shape: Any,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> Self:
+        """A network with given parameters, all of them; a layer of constant output is but a warning here."""
+        network = cls._made(layers, parameters, input_shape, dtype, name)
+        network._architecture.warn()
+        return network
+
+    @classmethod
+    def _made(
+        cls, layers: Any, parameters: Mapping[str, Any], input_shape: Any, dtype: Any, name: str | None
+    ) -> Self:
+        network = cls.__new__(cls)
+        network._build(layers, input_shape, dtype, name)
+        check_named(parameters)
+        missing = [key for key in network.parameter_specs if key not in parameters]
+        if missing:
+            raise ShapeError(f"the parameter {missing[0]!r} is missing: from_parameters needs all of them")
+        network.set_parameters(parameters)
+        return network
+
+    # -- structure -------------------------------------------------------------------------------------------
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, every one with its unique name."""
+        return self._architecture.layers
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Layer name -> shape of one sample's output; "input" is the input."""
+        return dict(self._architecture.shapes)
+
+    @property
+    def input_shape(self) -> Shape:
+        return self._architecture.shapes[INPUT]
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many ids the input may hold, where an Embedding reads it; None: it holds numbers."""
+        return self._architecture.vocabulary
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether J has a derivative with respect to the input: not where an Embedding reads ids."""
+        return self._architecture.differentiable
+
+    @property
+    def output_shape(self) -> Shape:
+        return self._architecture.shapes[str(self.layers[-1].name)]
+
+    @property
+    def parameter_specs(self) -> dict[str, Parameter]:
+        """ "conv1.W" -> its Parameter: shape, fans, initializer, whether it is penalised."""
+        return dict(self._architecture.specs)
+
+    def count_parameters(self) -> int:
+        """The number of numbers that are learned."""
+        return sum(math.prod(spec.shape) for spec in self._architecture.specs.values() if spec.learned)
+
+    # -- parameters ------------------------------------------------------------------------------------------
+    @property
+    def parameters(self) -> Parameters:
+        """ "conv1.W" -> array in the network's dtype.  Assigning an entry checks shape and numbers."""
+        return self._parameters
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Assign some or all parameters; if one does not fit nothing is changed."""
+        self._parameters.update(values)
+
+    def layer_parameters(self, layer: Layer | str) -> dict[str, Array]:
+        """The parameters of one layer by their own names: "W", "b"; of a composite "dense1.W"."""
+        return self._parameters.within(str(layer.name if isinstance(layer, Layer) else layer))
+
+    def reinitialise(self, seed: int | None = None) -> Self:
+        """Start again: draw all parameters anew from `seed` (None: the seed the network was made with)."""
+        seed = (self.seed or 0) if seed is None else seed
+        with within_memory(f"a network of {self.count_parameters():,} parameters"):
+            self.set_parameters(drawn_parameters(self._architecture, seed))
+        self.seed = int(seed)
+        return self
+
+    @teach("network.copy() or network.copy(dtype='float64')")
+    def copy(self, *, dtype: Any = None) -> Self:
+        """An independent network with the same parameters, in another dtype if given."""
+        dtype = self.dtype if dtype is None else dtype
+        made = type(self)._made(self.layers, self._parameters, self.input_shape, dtype, self.name)
+        made._classes = None if self._classes is None else self._classes.copy()
+        made.seed, made._executor, made.preparation = self.seed, self._executor, self.preparation
+        return made
+
+    @property
+    def classes(self) -> Array | None:
+        """The label of every output, for a single sigmoid output those of a = 0 and a = 1; set by fit, or by
+        hand.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, labels: Any) -> None:
+        self._classes = None if labels is None else classes_array(labels, self.output_shape)
+
+    # -- who computes ----------------------------------------------------------------------------------------
+    def executor(self) -> Executor[Any]:
+        """What computes the passes of this network."""
+        return self._executor or executor()
+
+    def set_executor(self, chosen: Executor[Any] | None) -> None:
+        """Give this network an executor of its own; None: the common one."""
+        self._executor = chosen
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_executor": None}  # an executor may hold threads and compiled plans
