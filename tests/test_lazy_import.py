@@ -14,8 +14,9 @@ from tests.engine.processes import run
 
 # What neither a look at a network nor training needs.
 SELDOM = (
-    *("bench", "checking", "cli", "explaining", "foreign", "oracles", "storage"),
-    *("formulas.notation", "formulas.printing", "formulas.tracing", "data.table", "data.mnist"),
+    *("bench", "checking", "cli", "diagnosing", "explaining", "oracles"),
+    *("base.foreign", "networks.forms.storage", "data.readers.table", "data.sets.mnist"),
+    *("formulas.printing", "formulas.printing.notation", "formulas.tracing"),
 )
 FOREIGN = ("argparse", "csv", "difflib", "html", "http", "scipy", "sklearn", "unittest", "urllib.request")
 

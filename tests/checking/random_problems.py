@@ -19,6 +19,7 @@ from chainrule import reference
 from chainrule.checking import GradientReport
 from chainrule.layers import Layer
 from chainrule.networks.architecture import leaves
+from chainrule.reference import passes
 from tests.oracles.random_networks import random_layers, random_loss
 from tests.oracles.stored import layer
 
@@ -183,7 +184,7 @@ class Planted:
     @contextmanager
     def made(self) -> Iterator[None]:
         """Whoever asks this layer for its formulas gets the mistake."""
-        right = reference.layer_backward
+        right = passes.layer_backward
 
         def wrong(one: Layer, d: Array, x: Array, output: Array, given: Any) -> Any:
             below, gradients = right(one, d, x, output, given)
@@ -196,11 +197,11 @@ class Planted:
                 return change(below), gradients
             return below, {**gradients, self.array: change(gradients[self.array])}
 
-        reference.layer_backward = wrong
+        passes.layer_backward = wrong
         try:
             yield
         finally:
-            reference.layer_backward = right
+            passes.layer_backward = right
 
 
 def gradients_of(of: Problem) -> dict[str, Array]:

@@ -15,6 +15,7 @@ from chainrule import _native, reference
 from chainrule.engine import Plan, lanes
 from chainrule.layers.normalization import Normalization
 from chainrule.networks.architecture import all_layers, told_apart
+from tests import by_formula
 
 Array = NDArray[Any]
 
@@ -57,7 +58,7 @@ class Problem:
 
     def step(self) -> cr.Step:
         size = self.training_size
-        return reference.backpropagate(
+        return by_formula.backpropagate(
             self.network, self.X, self.y, self.loss, self.penalty, self.weights, size
         )
 

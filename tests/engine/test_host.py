@@ -15,6 +15,7 @@ from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.engine.lowering.operations import OPERATIONS
 from chainrule.formulas import sum_samples
+from tests import by_formula
 from tests.engine.harness import MACHINES, Problem, assert_like_reference, away_from_kinks
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
@@ -189,7 +190,7 @@ def test_training_with_own_layers_and_loss(level: str, dtype: str) -> None:
     theta = {key: array.astype(np.float64) for key, array in network.parameters.items()}
     for _ in range(3):
         plan.train_epoch(X, y, np.arange(12), np.array([0.01]))
-        gradients = reference.backpropagate(network, X, y, Pinball(), parameters=theta).gradients
+        gradients = by_formula.backpropagate(network, X, y, Pinball(), parameters=theta).gradients
         theta = {key: array - 0.01 * gradients[key] for key, array in theta.items()}
     for key, array in plan.parameters().items():
         np.testing.assert_allclose(
@@ -256,7 +257,7 @@ def test_a_wrong_formula_is_told_and_the_plan_stays_usable(what: str) -> None:
     assert all(np.array_equal(array, network.parameters[key]) for key, array in plan.parameters().items())
     plan.network.layers[1].what = ""  # type: ignore[attr-defined]
     loss, gradients = plan.gradients(X, y)
-    step = reference.backpropagate(network, X, y, cr.SquaredError())
+    step = by_formula.backpropagate(network, X, y, cr.SquaredError())
     assert loss == pytest.approx(step.loss, rel=1e-6)
     for key, expected in step.gradients.items():
         np.testing.assert_allclose(gradients[key], expected, rtol=1e-4, atol=1e-6)

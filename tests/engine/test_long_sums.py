@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.formulas import exp, sum_outputs
+from tests import by_formula
 from tests.cases import LAYER_CASES, LayerCase, parameters
 from tests.engine.harness import LEVELS
 from tests.engine.test_layers import alone
@@ -91,7 +91,7 @@ def problem(case: str, kind: str) -> tuple[cr.Network, Any, Any, cr.Step]:
         X = np.random.default_rng(0).uniform(0.05, 1.05, X.shape).astype(np.float32)
     X = -X if case == "PReLU" else X  # where its slope is
     y = np.zeros((samples, *network.output_shape))
-    return network, X, y, reference.backpropagate(network, X, y, loss)
+    return network, X, y, by_formula.backpropagate(network, X, y, loss)
 
 
 @pytest.mark.parametrize("level", LEVELS)

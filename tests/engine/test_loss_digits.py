@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
+from tests import by_formula
 from tests.engine.harness import MACHINES
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
@@ -130,5 +130,5 @@ def test_squares_of_errors_beyond_the_type(level: str, dtype: str) -> None:
     losses = (cr.SquaredError(), cr.SquaredError(mean_outputs=True), cr.Huber(1e20), cr.MeanAbsoluteError())
     for loss in losses:
         plan = Plan(network, loss, batch_size=1, dtype=dtype, level=level)
-        expected = reference.data_loss(network, X.astype(dtype), y, loss)
+        expected = by_formula.data_loss(network, X.astype(dtype), y, loss)
         assert plan.evaluate(X, y).loss == pytest.approx(expected, rel=4 * float(np.finfo(dtype).eps))

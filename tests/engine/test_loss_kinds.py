@@ -12,10 +12,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import losses as losses_module
-from chainrule import reference
 from chainrule.data.door import encode_targets
 from chainrule.engine import Plan
 from chainrule.engine.lowering.loss_kinds import LOSSES
+from tests import by_formula
 from tests.engine.harness import (
     MACHINES,
     Array,
@@ -126,7 +126,7 @@ def test_kinks_and_limits(level: str, dtype: str, loss: cr.Loss, a: Any, y: Any)
     """Where the formulas state a value the kernels have the same."""
     X, targets = np.array(a, dtype), np.array(y)
     network = at(X, dtype)
-    step = reference.backpropagate(network, X, targets, loss)
+    step = by_formula.backpropagate(network, X, targets, loss)
     plan = Plan(network, loss, batch_size=1, dtype=dtype, level=level, keep=True)
     value, _, deltas, _ = plan.inspect(X, targets)
     eps = float(np.finfo(dtype).eps)

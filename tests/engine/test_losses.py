@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
+from tests import by_formula
 from tests.engine.harness import MACHINES, Array, Problem, assert_like_reference, batch_sizes, width
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
@@ -47,12 +48,12 @@ def logits(last: cr.Layer, values: Array, dtype: str) -> cr.Network:
 
 def compare(network: cr.Network, X: Array, y: Array, loss: cr.Loss, level: str, dtype: str) -> None:
     X = X.astype(dtype)
-    step = reference.backpropagate(network, X, y, loss)
+    step = by_formula.backpropagate(network, X, y, loss)
     assert np.isfinite(step.loss)
     eps = float(np.finfo(dtype).eps)
     for row in range(len(X)):  # each alone: a small loss must not hide behind a large one
         one = slice(row, row + 1)
-        alone = reference.backpropagate(network, X[one], y[one], loss)
+        alone = by_formula.backpropagate(network, X[one], y[one], loss)
         plan = Plan(network, loss, batch_size=1, dtype=dtype, level=level, keep=True)
         value, activations, deltas, _ = plan.inspect(X[one], y[one])
         # A difference of two logits is rounded as they are.
@@ -142,7 +143,7 @@ def test_a_sample_of_weight_zero_is_not_there(level: str, dtype: str, weight: fl
     weights = np.array([1.0, 1, weight, 1, 1, 1])
     plan = Plan(network, cr.CrossEntropy(), batch_size=6, dtype=dtype, level=level)
     value, gradients = plan.gradients(X, y, weights)
-    step = reference.backpropagate(network, X.astype(dtype), y, cr.CrossEntropy(), weights=weights)
+    step = by_formula.backpropagate(network, X.astype(dtype), y, cr.CrossEntropy(), weights=weights)
     assert value == pytest.approx(step.loss, rel=1e-5 if dtype == "float32" else 1e-12)
     for key, expected in step.gradients.items():
         np.testing.assert_allclose(
@@ -233,7 +234,7 @@ def test_a_subclass_with_its_own_value_is_not_computed_as_the_pair() -> None:
     network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=4, dtype="float64")
     X, y = rng.standard_normal((5, 4)), np.array([0, 1, 2, 1, 0])
     step = network.backpropagate(X, y, loss=Smoothed())
-    expected = reference.backpropagate(network, X, y, Smoothed())
+    expected = by_formula.backpropagate(network, X, y, Smoothed())
     a = expected.activations["softmax1"]
     by_hand = -np.sum((0.9 * np.eye(3)[y] + 0.1 / 3) * np.log(a), axis=1).mean()
     assert expected.loss == pytest.approx(by_hand, rel=1e-12)

@@ -16,6 +16,7 @@ import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.engine.lowering.convolutions import winograd_applies
+from tests import by_formula
 from tests.engine.harness import (
     MACHINES,
     SAFETY,
@@ -60,7 +61,7 @@ def test_prediction_and_evaluation_in_parts(family: str, seed: int, level: str, 
 
     result = plan.evaluate(X, y, weights)
     assert result.loss == pytest.approx(
-        reference.data_loss(problem.network, X, y, problem.loss, weights), rel=tolerance, abs=tolerance
+        by_formula.data_loss(problem.network, X, y, problem.loss, weights), rel=tolerance, abs=tolerance
     )
     if isinstance(problem.loss, cr.SquaredError):
         assert result.accuracy is None

@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
+from tests import by_formula
 from tests.engine.harness import LEVELS, MACHINES, Array, same_bits, width
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
@@ -111,7 +112,7 @@ def test_large_means_do_not_cancel() -> None:
         network = cr.Network([layer], input_shape=(64, 3, 1) if layer.mixes_samples else (3, 3, 4))
         rows = X.reshape(1, 64, 3, 1) if layer.mixes_samples else X[:60].reshape(5, 3, 3, 4)
         step = network.backpropagate(rows, np.zeros_like(rows))
-        exact = reference.backpropagate(network, rows, np.zeros_like(rows))
+        exact = by_formula.backpropagate(network, rows, np.zeros_like(rows))
         np.testing.assert_allclose(step.output, exact.output, atol=2e-3)
 
 
@@ -138,7 +139,7 @@ def test_squares_beyond_float32(scale: float, epsilon: float, level: str) -> Non
     for layer in (cr.BatchNorm, cr.LayerNorm, cr.RMSNorm, lambda **o: cr.GroupNorm(2, **o)):
         network = cr.Network([layer(epsilon=epsilon)], input_shape=(4, 4, 6))
         plan = Plan(network, cr.SquaredError(), batch_size=19, level=level, keep=True)
-        step = reference.backpropagate(network, X, np.zeros_like(X))
+        step = by_formula.backpropagate(network, X, np.zeros_like(X))
         output = plan.inspect(X, np.zeros_like(X))[1]
         for name, expected in step.activations.items():
             np.testing.assert_allclose(output[name], expected, rtol=2e-6, atol=2e-6 * np.abs(expected).max())
@@ -154,7 +155,7 @@ def test_the_kernels_drop_what_the_formulas_drop(level: str, dtype: str, shape: 
     X, _ = data(2 * width(level, dtype) + 1, *shape)
     plan = Plan(network, cr.SquaredError(), batch_size=len(X), dtype=dtype, level=level, keep=True)
     activations, deltas = plan.inspect(X, X)[1:3]
-    step = reference.backpropagate(network, X, X)
+    step = by_formula.backpropagate(network, X, X)
     for name in ("dropout1", "residual1.dropout1"):
         np.testing.assert_array_equal(activations[name] == 0, step.activations[name] == 0)
     assert ((deltas["input"] == 0) == (step.deltas["input"] == 0)).all()
@@ -219,7 +220,7 @@ def test_a_single_value_per_channel_is_refused() -> None:
     X, y = data(33, 5)
     for run in (
         lambda: network.backpropagate(X[:1], y[:1]),
-        lambda: reference.backpropagate(network, X[:1], y[:1]),
+        lambda: by_formula.backpropagate(network, X[:1], y[:1]),
         lambda: cr.fit(network, X, y, batch_size=32, progress=False),
         lambda: cr.fit(network, X, y, batch_size=1, progress=False),
         lambda: Plan(network, cr.SquaredError(), batch_size=4).evaluate(X, y, training=True),

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.engine.programs import layer_programs, loss_programs
 from chainrule.formulas import broadcast_samples, sqrt, sum_entries, sum_features, sum_outputs, sum_samples
+from tests import by_formula
 from tests.engine.harness import MACHINES
 from tests.engine.own_layers import learned
 
@@ -83,7 +83,7 @@ class OwnCrossEntropy(cr.CrossEntropy):
 def compare(network: cr.Network, X: Any, y: Any, loss: cr.Loss) -> None:
     step, expected = (
         network.backpropagate(X, y, loss=loss),
-        reference.backpropagate(network, X, y, loss),
+        by_formula.backpropagate(network, X, y, loss),
     )
     assert step.loss == pytest.approx(expected.loss, rel=1e-12)
     np.testing.assert_allclose(network.predict(X), expected.output, rtol=1e-12, atol=1e-13)
@@ -122,7 +122,7 @@ def test_lanes_without_a_sample_add_nothing(level: str, dtype: str) -> None:
         X, y = arrays(network, samples)
         plan = Plan(network, cr.SquaredError(), batch_size=samples, level=level)
         assert not plan._hosts
-        expected = reference.backpropagate(network, X, y, cr.SquaredError()).gradients
+        expected = by_formula.backpropagate(network, X, y, cr.SquaredError()).gradients
         for name, gradient in plan.gradients(X, y)[1].items():
             scale = np.abs(expected[name]).max()
             tolerance = scale * (1e-4 if dtype == "float32" else 1e-11)

@@ -10,10 +10,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import formulas as F
-from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.engine.compiler import ELEMENTWISE, NUMBERS
 from chainrule.engine.programs import layer_programs, loss_programs
+from tests import by_formula
 from tests.engine import own_layers as own
 from tests.engine.harness import MACHINES, Problem, assert_like_reference, batch_sizes, width
 
@@ -226,7 +226,7 @@ def test_training(level: str, dtype: str) -> None:
     theta = {key: array.astype(np.float64) for key, array in network.parameters.items()}
     for _ in range(3):
         assert plan.train_epoch(X, y, np.arange(13), np.array([0.05])).accuracy is None
-        gradients = reference.backpropagate(network, X, y, own.Huber(), parameters=theta).gradients
+        gradients = by_formula.backpropagate(network, X, y, own.Huber(), parameters=theta).gradients
         theta = {key: array - 0.05 * gradients[key] for key, array in theta.items()}
     tolerance = 1e-4 if dtype == "float32" else 1e-12
     for key, array in plan.parameters().items():

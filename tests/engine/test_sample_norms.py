@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
+from tests import by_formula
 from tests.engine.harness import MACHINES, batch_sizes, same_bits, width
 
 # Layers with a way of their own (dense, direct and grouped convolution), those whose usual gradient is by
@@ -75,7 +76,7 @@ def expected(name: str, samples: int) -> tuple[dict[str, Any], Any]:
     network, X, y, w = problem(name)
     w = w[:samples] / w[:samples].mean()
     rows = [
-        reference.backpropagate(network, X[i : i + 1], y[i : i + 1], weights=w[i : i + 1]).gradients
+        by_formula.backpropagate(network, X[i : i + 1], y[i : i + 1], weights=w[i : i + 1]).gradients
         for i in range(samples)
     ]
     gradients = {key: np.stack([row[key] for row in rows]) for key in rows[0]}

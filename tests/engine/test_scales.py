@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
+from tests import by_formula
 from tests.engine.harness import LEVELS
 
 SCALES = [10.0**n for n in range(-38, 39, 2)]
@@ -56,7 +56,7 @@ def test_every_scale_of_the_inputs(case: str, level: str) -> None:
     plan = Plan(network, cr.SquaredError(), batch_size=SAMPLES, level=level, keep=True)
     for scale in SCALES:
         X = (unit * scale).astype(np.float32)
-        step = reference.backpropagate(network, X, y, cr.SquaredError())
+        step = by_formula.backpropagate(network, X, y, cr.SquaredError())
         loss, activations, deltas, gradients = plan.inspect(X, y)
         assert loss == pytest.approx(step.loss, rel=1e-5)
         for found, expected in (

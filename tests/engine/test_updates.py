@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.formulas import sum_outputs
 from chainrule.training.optimizers import Optimizer
+from tests import by_formula
 from tests.engine.harness import LEVELS, MACHINES, Array, same_bits
 from tests.updates import clip_factor, new_state
 
@@ -83,7 +83,7 @@ def test_an_epoch_in_float64(name: str, penalty: cr.L2 | None, clip: str) -> Non
     states = {key: new_state(optimizer, array) for key, array in theta.items()}
     for step, rate in enumerate(RATES):
         rows = order[step * BATCH : (step + 1) * BATCH]
-        gradients = reference.backpropagate(
+        gradients = by_formula.backpropagate(
             network, X[rows], y[rows], None, penalty, training_size=SAMPLES, parameters=theta
         ).gradients
         theta = one_step(network, gradients, theta, states, optimizer, rate, step + 1)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.engine.lowering import convolutions
 from chainrule.engine.lowering.convolutions import winograd_applies
+from tests import by_formula
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_winograd_with_a_direct_gradient(samples: int) -> None:
     X, y = rng.standard_normal((samples, 9, 11, 8)), rng.standard_normal((samples, 7, 9, 8))
     assert winograd_applies(network.layers[0], (9, 11, 8), (9, 11, 9), 1)
     assert convolutions.WINOGRAD_GRADIENT_CHANNELS > 9
-    expected = reference.backpropagate(network, X, y)
+    expected = by_formula.backpropagate(network, X, y)
     loss, gradients = Plan(network, cr.SquaredError(), batch_size=samples).gradients(X, y)
     assert loss == pytest.approx(expected.loss, rel=1e-12)
     for name, gradient in gradients.items():

@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.engine.lowering import convolutions
+from tests import by_formula
 from tests.engine.harness import MACHINES
 
 SIZES, KERNELS, STEPS = range(1, 10), range(1, 6), range(1, 5)
@@ -269,7 +269,7 @@ def disagreements(
     """What the kernels say otherwise than the formulas: outputs, δ and gradients, by level and type."""
     network, X, y = _problem(case, number)
     loss, weights = cr.SquaredError(), np.full(len(X), float(len(X)))
-    step = reference.backpropagate(network, X, y, loss, None, weights)
+    step = by_formula.backpropagate(network, X, y, loss, None, weights)
     found = []
     for level, dtype in machines:
         with _winograd_as(case):

@@ -58,17 +58,17 @@ class Truth:
 
     @cached_property
     def loss(self) -> Any:
-        return self.network.encoded(self.X, self.y, self.options.get("loss"), None)[2]
+        return self.network.problem(self.X, self.y, self.options.get("loss"))[1].loss
 
     @cached_property
     def targets(self) -> Array:
         """(outputs, samples)"""
-        targets = self.network.encoded(self.X, self.y, self.options.get("loss"), None)[1]
+        targets = self.network.problem(self.X, self.y, self.options.get("loss"))[0].targets
         return np.asarray(reference.target_columns(targets, self.network, np.float64))
 
     @cached_property
     def pair(self) -> bool:
-        return reference.is_pair(self.network.layers[-1], self.loss)
+        return bool(self.loss.pairs_with(self.network.layers[-1]))
 
     @cached_property
     def per_sample(self) -> Array:

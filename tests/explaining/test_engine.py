@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.explaining.blocks.worked import element_json
-from chainrule.explaining.facts.model import Model, model_of
+from chainrule.explaining.facts.model import Model
 from chainrule.explaining.facts.tensors import encode
 from chainrule.formulas import Symbol, erf, rules
 from chainrule.formulas.elements.entry_rules import FUNCTIONS, REDUCTIONS, RULES
@@ -26,6 +26,7 @@ from chainrule.formulas.primitives import over as O
 from chainrule.formulas.primitives import steps as T
 from chainrule.formulas.rules import binders
 from tests import cases
+from tests.explaining.modelled import modelled
 from tests.explaining.node import ENGINE, array, run
 from tests.formulas.test_rules import EXAMPLES
 from tests.networks import lenet
@@ -34,7 +35,6 @@ from tests.oracles import stored
 Json = dict[str, Any]
 RNG = np.random.default_rng(5)
 CLOSE = 1e-12
-LARGE = 10**8
 ETA = 0.1
 PENALTIES = (
     None,
@@ -45,24 +45,14 @@ PENALTIES = (
 )
 
 
-def model(network: cr.Network, X: Any, y: Any, budget: int = LARGE, **options: Any) -> Model:
-    chosen = options.get("loss")
-    X, targets, loss, weights = network.encoded(X, y, chosen, options.get("weights"))
-    size = options.get("training_size", len(X))
-    return model_of(network, X, targets, loss, options.get("penalty"), weights, size, budget_bytes=budget)
-
-
 def with_step(network: cr.Network, found: Model, X: Any, y: Any, **options: Any) -> Json:
     """The document with J after a step, computed by the reference."""
-    X, targets, loss, weights = network.encoded(X, y, options.get("loss"), options.get("weights"))
+    batch, objective = network.problem(X, y, **options)
     values = {name: array.astype(np.float64) for name, array in network.parameters.items()}
     for name in values:
         if f"gradient:{name}" in found.arrays:
             values[name] = values[name] - ETA * found.arrays[f"gradient:{name}"]
-    size = options.get("training_size", len(X))
-    after = reference.backpropagate(
-        network, X, targets, loss, options.get("penalty"), weights, size, values
-    ).loss
+    after = reference.backpropagate(network, batch, objective, values).loss
     return {**found.document, "update": {"eta": ETA, "J_after": after}}
 
 
@@ -79,7 +69,7 @@ def case_documents() -> Iterator[tuple[str, Json]]:
             y = np.abs(y) / np.abs(y).sum(axis=-1, keepdims=True)
         if isinstance(layer, cr.Softmax) and network.output_shape == (1,):
             continue  # the loss asks for two classes
-        yield case.id, with_step(network, model(network, X, y), X, y)
+        yield case.id, with_step(network, modelled(network, X, y), X, y)
 
 
 def network_documents() -> Iterator[tuple[str, Json]]:
@@ -92,10 +82,10 @@ def network_documents() -> Iterator[tuple[str, Json]]:
         options: Json = {
             "loss": one.loss_object(),
             "penalty": PENALTIES[number // 6 % len(PENALTIES)],
-            "weights": np.linspace(0.5, 1.5, len(X)) if number % 12 else None,
+            "sample_weight": np.linspace(0.5, 1.5, len(X)) if number % 12 else None,
             "training_size": 17,
         }
-        yield f"network {number}", with_step(network, model(network, X, y, **options), X, y, **options)
+        yield f"network {number}", with_step(network, modelled(network, X, y, **options), X, y, **options)
 
 
 def used(documents: Mapping[str, Json]) -> tuple[set[str], set[str]]:
@@ -140,7 +130,7 @@ def test_every_layer_loss_and_penalty() -> None:
 def test_a_wrong_number_is_found() -> None:
     """The comparison itself: one entry of one array changed."""
     network = lenet(seed=1)
-    found = model(network, RNG.standard_normal((3, 10, 8, 2)), [0, 1, 2], penalty=cr.L2(0.1))
+    found = modelled(network, RNG.standard_normal((3, 10, 8, 2)), [0, 1, 2], penalty=cr.L2(0.1))
     jobs = []
     for name in ("relu1", "delta:conv1", "gradient:dense1.W"):
         wrong = found.arrays[name].copy()
@@ -225,7 +215,7 @@ def test_changed_numbers_and_another_step() -> None:
     network = lenet(seed=1, dtype="float64")
     X = RNG.standard_normal((2, 10, 8, 2))
     penalty = cr.L2(0.1)
-    document = model(network, X, [0, 2], penalty=penalty).document
+    document = modelled(network, X, [0, 2], penalty=penalty).document
     moved, W = X.copy(), network.parameters["conv1.W"].copy()
     moved[1, 3, 4, 1] += 0.5
     W[2, 1, 1, 0] = -1.25
@@ -251,7 +241,7 @@ def test_what_entries_are_read_with() -> None:
     """The passes hand out the bindings of every leaf, and of every step of a recurrence."""
     layers = [cr.Dense(3), cr.LSTM(2, reverse=True), cr.Dense(2)]
     network = cr.Network(layers, input_shape=(4, 3), dtype="float64")
-    found = model(network, RNG.standard_normal((2, 4, 3)), np.zeros((2, 2)))
+    found = modelled(network, RNG.standard_normal((2, 4, 3)), np.zeros((2, 2)))
     (answer,) = run([{"do": "passes", "document": found.document, "changes": {}}])
     for name in ("dense1", "dense2"):
         expected = found.bindings(name)
@@ -281,7 +271,7 @@ def test_what_is_missing_is_said() -> None:
     X, y = np.arange(12.0).reshape(3, 4), np.ones((3, 2))  # 4 bytes each: they fit into the small page
     own = cr.Network([cr.Dense(5), Cube(), cr.Dense(2)], input_shape=4)
     small = cr.Network([cr.Dense(5), cr.Tanh(), cr.Dense(2)], input_shape=4)
-    documents = [model(own, X, y).document, model(small, X, y, budget=200).document]
+    documents = [modelled(own, X, y).document, modelled(small, X, y, budget=200).document]
     one, other = run({"do": "passes", "document": document, "changes": {}} for document in documents)
     assert one["frozen"]["id"] == "cube1"
     assert list(one["outputs"]) == ["dense1"]
@@ -316,7 +306,9 @@ def test_entries_worked_out() -> None:
             continue
         X = cases.inputs(case, min(case.samples, max(2, case.fewest)))
         y = np.ones((len(X), *network.output_shape))
-        found = model(network, X, y, loss=cr.BinaryCrossEntropy() if case.id.startswith("sigmoid") else None)
+        found = modelled(
+            network, X, y, loss=cr.BinaryCrossEntropy() if case.id.startswith("sigmoid") else None
+        )
         (layer,) = found.document["graph"]["layers"]
         name = layer["name"]
         bindings = {**found.bindings(name), "d": RNG.standard_normal(found.arrays[name].shape)}
@@ -347,7 +339,7 @@ def test_what_an_input_reaches(layer: cr.Layer) -> None:
     shape = (4,) if isinstance(layer, cr.Dense) else (6, 5, 2)
     network = cr.Network([layer], input_shape=shape, dtype="float64")
     X = RNG.standard_normal((2, *shape))
-    found = model(network, X, np.zeros((2, *network.output_shape)))
+    found = modelled(network, X, np.zeros((2, *network.output_shape)))
     (one,) = found.document["graph"]["layers"]
     formulas, bindings = one["formulas"], found.bindings(one["name"])
     arrays = {key: encode(value) for key, value in bindings.items()}
@@ -365,7 +357,7 @@ def test_what_an_input_reaches(layer: cr.Layer) -> None:
 
 def test_windows_a_pixel_did_not_win_are_among_those_it_lies_in() -> None:
     network = cr.Network([cr.MaxPool2D(2, 1)], input_shape=(3, 3, 1), dtype="float64")
-    found = model(network, np.arange(9.0).reshape(1, 3, 3, 1), np.zeros((1, 2, 2, 1)))
+    found = modelled(network, np.arange(9.0).reshape(1, 3, 3, 1), np.zeros((1, 2, 2, 1)))
     (layer,) = found.document["graph"]["layers"]
     arrays = {key: encode(value) for key, value in found.bindings("maxpool1").items()}
     formulas = layer["formulas"]

@@ -10,22 +10,15 @@ import pytest
 
 import chainrule as cr
 from chainrule import reference
-from chainrule.explaining.facts.model import Model, model_of
 from chainrule.explaining.facts.tensors import decode, encode, frozen, within
 from chainrule.formulas import absolute, evaluate
 from chainrule.formulas.exchange import unpack
 from chainrule.networks.architecture import all_layers
+from tests.explaining.modelled import LARGE, modelled
 from tests.networks import lenet
 
 Json = dict[str, Any]
 RNG = np.random.default_rng(7)
-LARGE = 10**8
-
-
-def model(network: cr.Network, X: Any, y: Any, budget: int = LARGE, **options: Any) -> Model:
-    X, targets, loss, weights = network.encoded(X, y, options.get("loss"), options.get("weights"))
-    size = options.get("training_size", len(X))
-    return model_of(network, X, targets, loss, options.get("penalty"), weights, size, budget_bytes=budget)
 
 
 def layers_of(layers: list[Json]) -> dict[str, Json]:
@@ -58,13 +51,13 @@ def test_every_number_is_that_of_the_reference() -> None:
     network, X, y = masked_network()
     weights = np.array([0.5, 1.0, 1.5])
     penalty = cr.L2(0.3, per_sample=True)
-    found = model(network, X, y, penalty=penalty, weights=weights, training_size=50)
-    X, targets, loss, weights = network.encoded(X, y, None, weights)
-    step = reference.backpropagate(network, X, targets, loss, penalty, weights, 50)
+    found = modelled(network, X, y, penalty=penalty, sample_weight=weights, training_size=50)
+    batch, objective = network.problem(X, y, penalty=penalty, sample_weight=weights, training_size=50)
+    step = reference.backpropagate(network, batch, objective)
     loss_part = found.document["loss"]
     assert loss_part["J"] == pytest.approx(step.loss, rel=1e-14)
     assert loss_part["data"] == pytest.approx(step.data_loss, rel=1e-14)
-    assert loss_part["data"] == pytest.approx(np.mean(weights * loss_part["per_sample"]), rel=1e-14)
+    assert loss_part["data"] == pytest.approx(np.mean(batch.weights * loss_part["per_sample"]), rel=1e-14)
     assert loss_part["penalty"] == pytest.approx(step.loss - step.data_loss, rel=1e-12)
     expected = {
         **step.activations,
@@ -74,7 +67,7 @@ def test_every_number_is_that_of_the_reference() -> None:
         np.testing.assert_array_equal(found.arrays[name], np.moveaxis(rows, 0, -1), err_msg=name)
     for name, value in {**network.parameters, **_named("gradient:", step.gradients)}.items():
         np.testing.assert_array_equal(found.arrays[name], value, err_msg=name)
-    data = reference.backpropagate(network, X, targets, loss, None, weights, 50)
+    data = reference.backpropagate(network, batch, objective.of_data)
     for name, value in _named("data gradient:", data.gradients).items():
         np.testing.assert_array_equal(found.arrays[name], value, err_msg=name)
     kept = {name for name in found.arrays if not name.startswith("data gradient:")}
@@ -91,7 +84,7 @@ def _named(prefix: str, values: Any) -> Json:
 def test_formulas_are_the_executed_ones() -> None:
     """With the mask, where there is one: the trees of the document give the arrays of the document."""
     network, X, y = masked_network()
-    found = model(network, X, y)
+    found = modelled(network, X, y)
     layers = layers_of(found.document["graph"]["layers"])
     assert layers["attention1"]["given"] == {"mask": "given:attention1.mask"}
     assert layers["dropout1"]["given"] == {"r": "given:dropout1.r", "mask": "given:dropout1.mask"}
@@ -114,7 +107,7 @@ def test_formulas_are_the_executed_ones() -> None:
 
 def test_the_graph() -> None:
     network, X, y = masked_network()
-    found = model(network, X, y)
+    found = modelled(network, X, y)
     top = found.document["graph"]["layers"]
     layers = layers_of(top)
     assert list(layers) == [layer.name for layer in all_layers(network.layers)]
@@ -141,7 +134,7 @@ def test_the_graph() -> None:
 
 def test_parameters_that_are_not_learned() -> None:
     network = cr.Network([cr.BatchNorm()], input_shape=3)
-    found = model(network, RNG.standard_normal((4, 3)), np.zeros((4, 3)))
+    found = modelled(network, RNG.standard_normal((4, 3)), np.zeros((4, 3)))
     (layer,) = found.document["graph"]["layers"]
     assert set(layer["parameters"]) == {"gamma", "beta", "mean", "variance"}
     assert layer["learned"] == ["gamma", "beta"]
@@ -151,7 +144,7 @@ def test_parameters_that_are_not_learned() -> None:
 def test_the_loss_takes_prepared_targets() -> None:
     network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=2)
     X = RNG.standard_normal((2, 2))
-    found = model(network, X, [0, 2], loss=cr.CrossEntropy(label_smoothing=0.3))
+    found = modelled(network, X, [0, 2], loss=cr.CrossEntropy(label_smoothing=0.3))
     np.testing.assert_allclose(found.arrays["y"], [[0.8, 0.1], [0.1, 0.1], [0.1, 0.8]])
     assert found.document["loss"]["pair"] is True
     assert list(found.document["loss"]["formulas"]["roots"]) == [
@@ -161,7 +154,7 @@ def test_the_loss_takes_prepared_targets() -> None:
 
 
 def test_the_penalty() -> None:
-    found = model(lenet(), RNG.standard_normal((2, 10, 8, 2)), [0, 1], penalty=cr.ElasticNet(0.1, 0.2))
+    found = modelled(lenet(), RNG.standard_normal((2, 10, 8, 2)), [0, 1], penalty=cr.ElasticNet(0.1, 0.2))
     penalty = found.document["penalty"]
     assert penalty["constants"] == {"l1": 0.1, "l2": 0.2, "training_size": 2}
     assert penalty["on"] == ["conv1.W", "conv2.W", "dense1.W", "dense2.W"]
@@ -205,7 +198,7 @@ class Changing(cr.Layer):
 def test_layers_of_your_own(layer: Any, traced: bool) -> None:
     """Formulas where the code is written with primitives, none where it is not or where it is another."""
     network = cr.Network([cr.Dense(3), layer(), cr.Dense(2)], input_shape=2)
-    found = model(network, RNG.standard_normal((2, 2)), np.zeros((2, 2)))
+    found = modelled(network, RNG.standard_normal((2, 2)), np.zeros((2, 2)))
     formulas = [one["formulas"] for one in found.document["graph"]["layers"]]
     assert (formulas[1] is not None) is traced
     assert formulas[0] is not None
@@ -263,8 +256,10 @@ def test_the_budget_freezes_the_largest_first() -> None:
 
 def test_the_size_of_a_document() -> None:
     network, X = lenet(), RNG.standard_normal((4, 10, 8, 2))
-    whole = sum(len(t.get("data", "")) for t in model(network, X, [0, 1, 2, 0]).document["tensors"].values())
+    whole = sum(
+        len(t.get("data", "")) for t in modelled(network, X, [0, 1, 2, 0]).document["tensors"].values()
+    )
     for budget in (whole, whole // 2, whole // 20):
-        tensors = model(network, X, [0, 1, 2, 0], budget=budget).document["tensors"]
+        tensors = modelled(network, X, [0, 1, 2, 0], budget=budget).document["tensors"]
         assert sum(len(tensor.get("data", "")) for tensor in tensors.values()) <= budget
         assert all("stats" in tensor for tensor in tensors.values())

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.formulas import (
     Number,
     Operation,
@@ -26,6 +25,7 @@ from chainrule.formulas import (
     walk,
 )
 from chainrule.layers import Recurrent, call_formula
+from tests import by_formula
 from tests.layers.test_formulas import EXACT, MUTABLE, assert_close
 
 UNITS, FEATURES, SAMPLES = 3, 2, 4
@@ -134,7 +134,7 @@ def passed(layer: Recurrent, X: Any, y: Any, given: Any) -> cr.Step:
     """Backpropagation of Σ (a − y)²/2 over the samples, by the formulas; `given`: parameters."""
     network = cr.Network([layer], input_shape=X.shape[1:], dtype="float64")
     network.set_parameters({f"{network.layers[0].name}.{name}": value for name, value in given.items()})
-    return reference.backpropagate(network, X, y, cr.SquaredError())
+    return by_formula.backpropagate(network, X, y, cr.SquaredError())
 
 
 def problem(kind: str, steps: int, outputs: str = "all") -> tuple[Any, Any, dict[str, Any]]:
@@ -209,7 +209,7 @@ def test_masked_steps_are_as_if_they_were_not_there(kind: str, outputs: str, rev
     layer = LAYERS[kind](outputs=outputs, reverse=reverse)
     network = cr.Network([cr.Masking(), layer], input_shape=X.shape[1:], dtype="float64")
     network.set_parameters({f"{network.layers[1].name}.{name}": value for name, value in given.items()})
-    step = reference.backpropagate(network, X, y, cr.SquaredError())
+    step = by_formula.backpropagate(network, X, y, cr.SquaredError())
     total: dict[str, Any] = dict.fromkeys(given, 0.0)
     for n in range(SAMPLES):
         own = there[n]

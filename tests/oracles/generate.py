@@ -17,6 +17,7 @@ import chainrule as cr
 from chainrule import reference
 from chainrule.base.errors import PairError
 from chainrule.networks.architecture import leaves
+from tests import by_formula
 from tests.oracles import torch_layers
 from tests.oracles.random_networks import random_layers, random_loss
 from tests.oracles.stored import FILE, StoredNetwork, class_names, layer, quantised, write
@@ -121,10 +122,10 @@ def well_conditioned(
     def rounded(array: Any) -> Any:
         return array if array.dtype.kind == "i" else array * (1 + 6e-8 * r.uniform(-1, 1, array.shape))
 
-    steps = [reference.backpropagate(network, X, inputs["y"], loss, dtype=np.float32)]
+    steps = [by_formula.backpropagate(network, X, inputs["y"], loss, dtype=np.float32)]
     for _ in range(3):
         values = {name: rounded(array) for name, array in network.parameters.items()}
-        steps.append(reference.backpropagate(network, rounded(X), inputs["y"], loss, parameters=values))
+        steps.append(by_formula.backpropagate(network, rounded(X), inputs["y"], loss, parameters=values))
     return all(map(close, steps))
 
 

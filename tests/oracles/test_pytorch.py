@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import reference
 from chainrule.engine import Plan
+from tests import by_formula
 from tests.engine.harness import LEVELS
 from tests.oracles.stored import FILE, StoredNetwork, class_names, read
 
@@ -59,7 +59,7 @@ def by_plan(one: StoredNetwork, dtype: str, level: str) -> dict[str, Any]:
 @pytest.mark.parametrize("part", range(20))
 def test_formulas(part: int) -> None:
     for one in NETWORKS[part::20]:
-        step = reference.backpropagate(
+        step = by_formula.backpropagate(
             one.network("float64"), one.inputs["X"], one.inputs["y"], one.loss_object()
         )
         assert_agrees(by_step(step, one), one, TOLERANCE["float64"], "formulas")

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import by_formula
 
 import chainrule as cr
-from chainrule import reference
+from chainrule.networks.objective import Objective
 from chainrule.oracles.ng import sines
 from chainrule.training import full_batch
-from chainrule.training.full_batch import Objective
+from chainrule.training.full_batch import FullBatch
 from chainrule.training.parts import prepare
 from chainrule.training.progress import LineProgress
 
@@ -48,7 +49,7 @@ def test_softmax_regression_reaches_scikit_learns_minimum(method: str, weighted:
     )
     W, b = net.parameters["dense1.W"], net.parameters["dense1.b"]
     data = prepare(net, cr.CrossEntropy(), X, y, weights, None, 0)
-    objective = Objective(net, data, cr.CrossEntropy(), penalty)
+    objective = FullBatch(net, data.training, Objective(cr.CrossEntropy(), penalty, len(data.training)))
     ours, slope = objective(net.flat_parameters())
     at_theirs, their_slope = objective(
         objective.vector({"dense1.W": theirs.coef_, "dense1.b": theirs.intercept_})
@@ -107,10 +108,10 @@ def test_objective_is_j_and_its_gradient(samples: int, penalty: cr.Penalty | Non
     net = mlp()
     weights = np.random.default_rng(3).random(samples) + 0.1
     data = prepare(net, cr.CrossEntropy(), X, y if samples > 2 else np.eye(3)[y], weights, None, 0)
-    objective = Objective(net, data, cr.CrossEntropy(), penalty)
+    objective = FullBatch(net, data.training, Objective(cr.CrossEntropy(), penalty, len(data.training)))
     theta = np.random.default_rng(4).standard_normal(net.count_parameters())
     value, gradient = objective(theta)
-    expected = reference.backpropagate(
+    expected = by_formula.backpropagate(
         net,
         X,
         y,
@@ -169,16 +170,16 @@ def test_own_losses_layers_pixels_and_labels_by_name() -> None:
 def test_interrupted_it_keeps_the_best(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = three_classes()
     net, seen = mlp(), []
-    whole = Objective.__call__
+    whole = FullBatch.__call__
 
-    def interrupted(self: Objective, theta: Any) -> Any:
+    def interrupted(self: FullBatch, theta: Any) -> Any:
         if len(seen) == 12:
             raise KeyboardInterrupt
         J, gradient = whole(self, theta)
         seen.append((J, theta.copy()))
         return J, gradient
 
-    monkeypatch.setattr(Objective, "__call__", interrupted)
+    monkeypatch.setattr(FullBatch, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cr.fit_full_batch(net, X, y, method=method)
     best = min(seen, key=lambda pair: pair[0])

@@ -17,7 +17,7 @@ from chainrule.training.parts import FitData, class_labels, prepare
 
 
 def held_out(data: FitData) -> set[int]:
-    return set(range(len(data.training.X))) - set(data.rows.tolist())
+    return set(range(len(data.training.inputs))) - set(data.rows.tolist())
 
 
 def split(y: Any, fraction: Any, *, seed: int = 0, weights: Any = None, loss: Any = None) -> FitData:
@@ -35,9 +35,9 @@ def test_the_fraction_is_rounded_and_both_parts_keep_a_sample(
 ) -> None:
     data = split(np.zeros((count, 2)), fraction, loss=SquaredError())
     assert data.validation is not None
-    assert len(data.validation.X) == expected
+    assert len(data.validation.inputs) == expected
     assert len(data.rows) == count - expected
-    np.testing.assert_array_equal(data.validation.X, data.training.X[sorted(held_out(data))])
+    np.testing.assert_array_equal(data.validation.inputs, data.training.inputs[sorted(held_out(data))])
 
 
 def test_classes_are_held_out_in_their_proportions() -> None:
@@ -86,10 +86,10 @@ def test_pixels_and_fitting_floats_are_not_copied() -> None:
     for dtype in (np.uint8, np.float32):
         X = np.zeros((9, 4), dtype)
         data = prepare(classifier(), CrossEntropy(), X, np.arange(9) % 3, None, 0.3, 0)
-        assert np.shares_memory(data.training.X, X)
-        assert data.training.X.dtype == dtype
+        assert np.shares_memory(data.training.inputs, X)
+        assert data.training.inputs.dtype == dtype
     data = prepare(classifier(), CrossEntropy(), np.zeros((9, 4)), np.arange(9) % 3, None, None, 0)
-    assert data.training.X.dtype == np.float32  # converted once, not in every epoch
+    assert data.training.inputs.dtype == np.float32  # converted once, not in every epoch
 
 
 def test_nothing_of_the_network_is_changed() -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import by_formula
 from training_problems import train_by_formula
 
 import chainrule as cr
-from chainrule import _native, reference
+from chainrule import _native
 from chainrule.engine import Plan
 
 PENALTIES = [cr.L2(0.2), cr.L1(0.2), cr.L1(4.0, per_sample=True), cr.ElasticNet(0.2, 0.5)]
@@ -32,7 +33,7 @@ def test_steps_with_a_penalty(penalty: Any, optimizer: Any, dtype: str) -> None:
     options: dict[str, Any] = {"optimizer": optimizer, "batch_size": 21, "loss": loss, "penalty": penalty}
     exact = network.copy(dtype="float64")
     expected = train_by_formula(exact, X.astype("f8"), y.astype("f8"), orders=[order] * 3, **options)
-    step = reference.backpropagate(exact, X, y, loss, penalty, training_size=21)
+    step = by_formula.backpropagate(exact, X, y, loss, penalty, training_size=21)
     tolerance = 2e-5 if dtype == "float32" else 1e-12
     for level in _native.supported_levels():
         plan = Plan(

@@ -5,15 +5,17 @@ branches taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.losses import Loss
-from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty, penalty_value
+from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
+from chainrule.networks.objective import Objective
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
@@ -64,65 +66,44 @@ class ReferenceEvaluator:
     it holds ids.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        X: Array,
-        targets: Array,
-        loss: Loss,
-        penalty: Penalty | None,
-        weights: Array | None,
-        training_size: int,
-    ) -> None:
-        self.network, self.targets, self.chosen, self.penalty = network, targets, loss, penalty
-        self.weights, self.training_size = weights, training_size
-        inputs = reference.to_rows(reference.to_columns(X, np.float64))
+    def __init__(self, network: Network, batch: Batch, objective: Objective) -> None:
+        self.network, self.objective = network, objective
+        inputs = reference.to_rows(reference.to_columns(batch.inputs, np.float64))
+        self.batch = replace(batch, inputs=inputs)
         specs = network.parameter_specs
         learned = {name: array for name, array in network.parameters.items() if specs[name].learned}
         self.fixed = {name: array for name, array in network.parameters.items() if not specs[name].learned}
-        self.inputs = inputs
         # Ids have no neighbours: they are not among what is compared.
         self.values: dict[str, Array] = {**learned, INPUT: inputs} if network.differentiable else learned
 
     def loss(self, values: Values) -> float:
-        data = reference.data_loss(
-            self.network,
-            values.get(INPUT, self.inputs),
-            self.targets,
-            self.chosen,
-            self.weights,
-            parameters={**self.fixed, **values},
-            training=True,
-        )
-        return data + self._penalty(values)
+        own = {**self.fixed, **values}
+        batch, loss = self._at(values), self.objective.loss
+        return reference.data_loss(self.network, batch, loss, own, training=True) + self._penalty(values)
 
     def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
-        step = reference.backpropagate(
-            self.network,
-            values.get(INPUT, self.inputs),
-            self.targets,
-            self.chosen,
-            self.penalty,
-            self.weights,
-            self.training_size,
-            parameters={**self.fixed, **values},
-        )
+        own = {**self.fixed, **values}
+        step = reference.backpropagate(self.network, self._at(values), self.objective, own)
         return step.loss, {**step.gradients, INPUT: step.deltas[INPUT]}
 
     def branches(self, values: Values) -> list[Array]:
-        x = reference.to_columns(values.get(INPUT, self.inputs), np.float64)
+        batch, penalty = self._at(values), self.objective.penalty
+        x = reference.to_columns(batch.inputs, np.float64)
         passes = reference.run_forward(self.network, x, {**self.fixed, **values}, np.float64)
         patterns = [one.layer.branches(one.x) for one in reference.leaf_passes(passes)]
-        targets = self.chosen.prepared(reference.target_columns(self.targets, self.network, np.float64))
-        patterns.append(self.chosen.branches(passes[-1].output, targets))
-        if self.penalty is not None:
+        head = reference.head_of(self.network, batch, self.objective.loss, passes[-1])
+        patterns.append(head.loss.branches(head.last.output, head.y))
+        if penalty is not None:
             specs = self.network.parameter_specs
-            patterns += [self.penalty.branches(values[name]) for name in values if name in specs]
+            patterns += [penalty.branches(values[name]) for name in values if name in specs]
         return [np.asarray(pattern) for pattern in patterns if pattern is not None]
+
+    def _at(self, values: Values) -> Batch:
+        return replace(self.batch, inputs=values.get(INPUT, self.batch.inputs))
 
     def _penalty(self, values: Values) -> float:
         own = {name: array for name, array in values.items() if name != INPUT}
-        return penalty_value(own, self.network.parameter_specs, self.penalty, self.training_size)
+        return self.objective.penalty_value(own, self.network.parameter_specs)
 
 
 class NativeEvaluator(ReferenceEvaluator):
@@ -132,36 +113,27 @@ class NativeEvaluator(ReferenceEvaluator):
     formulas.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        X: Array,
-        targets: Array,
-        loss: Loss,
-        penalty: Penalty | None,
-        weights: Array | None,
-        training_size: int,
-    ) -> None:
-        super().__init__(network, X, targets, loss, penalty, weights, training_size)
+    def __init__(self, network: Network, batch: Batch, objective: Objective) -> None:
+        super().__init__(network, batch, objective)
         from chainrule.engine import Plan
 
-        options: dict[str, Any] = {"batch_size": len(X), "dtype": "float64", "training_size": training_size}
-        self._plan = Plan(network, loss=loss, penalty=penalty, **options)
-        self._keeping = Plan(network, loss=loss, penalty=penalty, keep=True, **options)
+        options: dict[str, Any] = {"batch_size": len(batch), "dtype": "float64", **vars(objective)}
+        self._plan = Plan(network, **options)
+        self._keeping = Plan(network, keep=True, **options)
         self._loaded: dict[str, Array] = {}
 
     def loss(self, values: Values) -> float:
         self._load(values)
-        data = self._plan.evaluate(
-            values.get(INPUT, self.inputs), self.targets, self.weights, training=True
-        ).loss
+        batch = self._at(values)
+        data = self._plan.evaluate(batch.inputs, batch.targets, batch.weights, training=True).loss
         return float(data) + self._penalty(values)
 
     def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
         self._load(values)
-        loss, gradients = self._plan.gradients(values.get(INPUT, self.inputs), self.targets, self.weights)
+        batch = self._at(values)
+        loss, gradients = self._plan.gradients(batch.inputs, batch.targets, batch.weights)
         self._keeping.load(self._loaded)
-        deltas = self._keeping.inspect(values.get(INPUT, self.inputs), self.targets, self.weights)[2]
+        deltas = self._keeping.inspect(batch.inputs, batch.targets, batch.weights)[2]
         return float(loss), {**gradients, INPUT: deltas[INPUT]}
 
     def _load(self, values: Values) -> None:

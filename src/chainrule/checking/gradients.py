@@ -17,10 +17,9 @@ from chainrule.checking.evaluators import NativeEvaluator, ReferenceEvaluator, n
 from chainrule.checking.report import GradientReport, ParameterCheck, Worst
 from chainrule.checking.single import check_layer, check_loss, check_penalty, refuse_truncated
 from chainrule.data.arrays import all_finite
-from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.layers import Layer
-from chainrule.losses import Loss, loss_from
-from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
+from chainrule.losses import Loss
+from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.finite import quiet
 from chainrule.networks.network import Network
@@ -72,15 +71,9 @@ def check_gradients(
     engine, seed = _engine(engine), check_count("seed", seed, 0, math.inf)
     for layer in leaves(net.layers):
         refuse_truncated(layer)
-    chosen = loss_from(loss, net.layers[-1])
-    chosen.check_output(net.layers)
-    penalty = penalty_from(penalty)
-    X = check_inputs(X, net.input_shape, dtype=net.dtype, vocabulary=net.vocabulary)
-    targets, _ = encode_targets(y, net, chosen, len(X))
-    weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-    size = training_size_from(training_size, len(X))
-    problem = (net.copy(dtype="float64"), X, targets, chosen, penalty, weights, size)
-    obstacle = None if engine == "reference" else native_available(penalty)
+    batch, objective = net.problem(X, y, loss, penalty, sample_weight, training_size)
+    problem = (net.copy(dtype="float64"), batch, objective)
+    obstacle = None if engine == "reference" else native_available(objective.penalty)
     if engine == "native" and obstacle:
         raise ArgumentError(f"engine='native' is not possible: {obstacle}; write engine='reference'")
     native = engine != "reference" and obstacle is None
@@ -89,7 +82,7 @@ def check_gradients(
         _refuse_overflow(evaluator)
         comparison = compare(evaluator, entries=entries, direction=direction, tolerance=tolerance, seed=seed)
     report = GradientReport(
-        title=f"gradient check of {net.count_parameters():,} parameters on {len(X)} samples",
+        title=f"gradient check of {net.count_parameters():,} parameters on {len(batch)} samples",
         parameters=(*comparison.records, *(_loss_record(evaluator, comparison) if native else ())),
         relative_difference=comparison.relative_difference,
         loss=comparison.loss,
@@ -99,7 +92,7 @@ def check_gradients(
     )
     if not report.wrong:
         return report
-    found = _diagnose(evaluator, X, tolerance, seed)
+    found = _diagnose(evaluator, tolerance, seed)
     if native and not found:
         found = _kernels(evaluator)
     if not found:
@@ -125,13 +118,14 @@ def _refuse_overflow(evaluator: ReferenceEvaluator) -> None:
         )
 
 
-def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, seed: int) -> list[str]:
+def _diagnose(evaluator: ReferenceEvaluator, tolerance: float | None, seed: int) -> list[str]:
     """Which formula is wrong: every layer, the loss and the penalty apart, at the numbers they see in this
     network.
     """
-    network, found = evaluator.network, []
+    network, batch, objective = evaluator.network, evaluator.batch, evaluator.objective
+    found: list[str] = []
     hidden: list[tuple[Layer, tuple[int, ...]]] = []
-    passes = reference.run_forward(network, reference.to_columns(X, np.float64), None, np.float64)
+    passes = reference.run_forward(network, reference.to_columns(batch.inputs, np.float64), None, np.float64)
     for one in reference.leaf_passes(passes):
         layer, shape, own = one.layer, one.x.shape[:-1], network.layer_parameters(one.layer)
         rows = reference.to_rows(one.x)
@@ -144,20 +138,16 @@ def _diagnose(evaluator: ReferenceEvaluator, X: Any, tolerance: float | None, se
         found += _wrong_formulas(layer, report)
         if any(record.kind == "cannot tell" for record in report.parameters):
             hidden.append((layer, shape))
-    columns = reference.target_columns(evaluator.targets, network, np.float64)
-    targets = reference.to_rows(evaluator.chosen.prepared(columns))
-    pair = reference.is_pair(network.layers[-1], evaluator.chosen)
-    a, z = (reference.to_rows(array) for array in (passes[-1].output, passes[-1].x))
-    of_loss = check_loss(evaluator.chosen, a, targets, z=z if pair else None, tolerance=tolerance)
-    found += [
-        f"the formula {type(evaluator.chosen).__name__}.{record.name} is wrong" for record in of_loss.wrong
-    ]
-    if evaluator.penalty is not None:
+    head = reference.head_of(network, batch, objective.loss, passes[-1])
+    a, z, targets = (reference.to_rows(array) for array in (head.last.output, head.last.x, head.y))
+    of_loss = check_loss(head.loss, a, targets, z=z if head.pair else None, tolerance=tolerance)
+    found += [f"the formula {type(head.loss).__name__}.{record.name} is wrong" for record in of_loss.wrong]
+    if objective.penalty is not None:
         penalised = [name for name, spec in network.parameter_specs.items() if spec.penalised][:1]
         for name in penalised:
             values = network.parameters[name]
-            if check_penalty(evaluator.penalty, values, evaluator.training_size, tolerance=tolerance).wrong:
-                found.append(f"the formula {type(evaluator.penalty).__name__}.gradient is wrong")
+            if check_penalty(objective.penalty, values, objective.training_size, tolerance=tolerance).wrong:
+                found.append(f"the formula {type(objective.penalty).__name__}.gradient is wrong")
     if not found:  # at numbers of an ordinary size rounding hides nothing
         for layer, shape in hidden:
             found += _wrong_formulas(layer, check_layer(layer, shape, tolerance=tolerance, seed=seed))

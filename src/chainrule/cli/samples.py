@@ -31,10 +31,11 @@ def hardest(samples: Samples, count: int) -> list[int]:
     from chainrule.reference import target_columns
 
     network = samples.network
-    X, targets, loss, _ = network.encoded(samples.X, samples.y, None, None)
-    a = np.moveaxis(network.executor().predict(network, X), 0, -1).astype(np.float64)
+    batch, objective = network.problem(samples.X, samples.y)
+    loss = objective.loss
+    a = np.moveaxis(network.executor().predict(network, batch.inputs), 0, -1).astype(np.float64)
     with np.errstate(all="ignore"):
-        values = loss.value(a, loss.prepared(target_columns(targets, network, np.float64)))
+        values = loss.value(a, loss.prepared(target_columns(batch.targets, network, np.float64)))
     return [int(row) for row in np.argsort(-np.nan_to_num(values, nan=np.inf), kind="stable")[:count]]
 
 

@@ -19,7 +19,7 @@ same for every sample; `after`: J on this batch behind one step, the first or a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,22 +29,23 @@ from chainrule import reference
 from chainrule.base.errors import NonFiniteError, describe
 from chainrule.base.norms import norm, row_norms
 from chainrule.base.scalars import check_count
-from chainrule.data.door import check_inputs, check_weights, encode_targets
-from chainrule.diagnosing.layer_flow import Flow, faults, flows, layer_record, number, output_record, ratio
+from chainrule.data.door import check_weights
+from chainrule.diagnosing.layer_flow import faults, layer_record, number, output_record, ratio
 from chainrule.diagnosing.parameter_flow import (
     Groups,
     grouped,
     noise,
     parameter_record,
-    penalty_gradients,
     steps,
     suited_deviations,
 )
 from chainrule.layers import Layer, Sigmoid, Softmax
-from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError, loss_from
-from chainrule.losses.penalties import Penalty, penalty_from, penalty_value, training_size_from
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
+from chainrule.networks.objective import Objective
 from chainrule.training.history import History
 from chainrule.training.optimizers import Optimizer, optimizer_from
 
@@ -55,18 +56,15 @@ LARGEST = 5  # samples that are named
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """What is diagnosed on: a random part of the data where there is much of it, samples first.
+class Selection:
+    """What is diagnosed on: a random part of the data where there is much of it.
 
     The samples stand in the order of the data, so that dropout, which draws by a sample's place, masks them
     as `backpropagate` does; `mixed` are the places in random order, for groups that data sorted by class
     would make alike.
     """
 
-    X: Array
-    targets: Array
-    loss: Loss
-    weights: Array | None
+    batch: Batch
     rows: Array  # which samples of the data these are, ascending
     mixed: Array  # places 0, …, len(rows) - 1, in a random order
 
@@ -94,96 +92,94 @@ def flow_of(
     """
     if not isinstance(network, Network):
         raise TypeError(f"diagnose takes the network first, (network, X, y): received {describe(network)}")
-    penalty = penalty_from(penalty)
-    if history is not None and not isinstance(history, History):
-        raise TypeError(f"history must be what fit returned, or None, received {describe(history)}")
+    check_history(history)
     batch_size = check_count("batch_size", batch_size)
     if optimizer is None and history is not None and isinstance(history.optimizer, Optimizer):
         optimizer = history.optimizer
     chosen = optimizer_from(optimizer)
     rate = rate_of(chosen, history)
-    batch = batch_of(network, X, y, loss, sample_weight, check_count("samples", samples))
-    training_size = training_size_from(training_size, len(np.asarray(X)))
+    batch, objective = network.problem(X, y, loss, penalty, sample_weight, training_size)
+    selection = selected(batch, check_count("samples", samples))
     with np.errstate(all="ignore"):  # what overflows is what is looked for
-        return _measured(network, batch, penalty, chosen, rate, history, training_size, batch_size)
+        derived = reference.derive(network, selection.batch, objective)
+        return measured(network, selection, objective, derived, chosen, rate, history, batch_size)
 
 
-def _measured(
+def measured(
     network: Network,
-    batch: Batch,
-    penalty: Penalty | None,
+    selection: Selection,
+    objective: Objective,
+    derived: reference.Derivation,
     optimizer: Optimizer,
     rate: float,
     history: History | None,
-    training_size: int,
     batch_size: int,
 ) -> dict[str, Any]:
-    m = len(batch.X)
-    x = reference.to_columns(batch.X, np.float64)
-    passes = reference.run_forward(network, x, None, np.float64)
-    y = batch.loss.prepared(reference.target_columns(batch.targets, network, np.float64))
-    weights = np.ones(m) if batch.weights is None else batch.weights
-    pair = reference.is_pair(network.layers[-1], batch.loss)
-    a = passes[-1].output
-    d = weights * (batch.loss.residual(a, y) if pair else batch.loss.gradient(a, y))
-    values = batch.loss.value_from_z(passes[-1].x, y) if pair else batch.loss.value(a, y)
-    found: list[Flow] = []
-    flows(passes[:-1] if pair else passes, d, "", found)
+    """The gradient flow in one forward and backward pass on the selection, which has been made."""
+    batch, passes, head = selection.batch, derived.passes, derived.head
+    m, y = len(batch), head.y
+    found = [_summed(layer, m) for layer in derived.backward]
     places = {name: place for place, name in enumerate(network.shapes)}
     found.sort(key=lambda flow: places[flow.one.name])
-    groups = grouped(found, batch.mixed, batch_size)
-    of_penalty = penalty_gradients(network, penalty, training_size)
-    trained_on = groups if batch_size < m else grouped(found, batch.mixed, m, least=1)
+    groups = grouped(found, selection.mixed, batch_size)
+    weights = {name: array.astype(np.float64) for name, array in network.parameters.items()}
+    of_penalty = objective.penalty_gradients(weights, network.parameter_specs)
+    trained_on = groups if batch_size < m else grouped(found, selection.mixed, m, least=1)
     first, moves, sizes = steps(network, trained_on, of_penalty, optimizer, rate)
-    data = float(np.sum(weights * values)) / m
-    of_weights = penalty_value(network.parameters, network.parameter_specs, penalty, training_size)
-    top, dtype = norm(d), str(network.dtype)
+    top, dtype = m * norm(head.d), str(network.dtype)
     records = [layer_record(flow, top, m, dtype) for flow in found]
     parameters = _parameters(network, found, of_penalty, sizes, groups, m)
     square, spread = noise(groups)
-    after = [_after(network, batch, move, penalty, training_size) for move in (first, moves)]
+    after = [_after(network, batch, objective, move) for move in (first, moves)]
     return {
         "samples": m,
         "batch_size": groups.size,
-        "training_size": training_size,
+        "training_size": objective.training_size,
         "dtype": dtype,
         "history": history_record(history),
-        "has_penalty": penalty is not None,
+        "has_penalty": objective.penalty is not None,
         "optimizer": {"name": type(optimizer).__name__, "rate": rate},
         "loss": {
-            "class": type(batch.loss).__name__,
-            "J": number(data + of_weights),
-            "data": number(data),
-            "penalty": number(of_weights),
-            "start": _of_ignorance(network.layers[-1], batch.loss, a, y, weights),
-            "constant": _of_constant(batch.loss, y, weights),
+            "class": type(head.loss).__name__,
+            "J": number(derived.data_loss + derived.penalty),
+            "data": number(derived.data_loss),
+            "penalty": number(derived.penalty),
+            "start": _of_ignorance(head, m),
+            "constant": _of_constant(head, m),
             "after": min((J for J in after if J is not None), default=None),
             "predicted": _predicted(found, moves, of_penalty, m),
         },
-        "input": input_record(x, network),
-        "targets": None if isinstance(batch.loss, (CrossEntropy, BinaryCrossEntropy)) else spread_record(y),
+        "input": input_record(passes[0].x, network),
+        "targets": None if isinstance(head.loss, (CrossEntropy, BinaryCrossEntropy)) else spread_record(y),
         "top": number(top),
-        "layers": [*records, *([output_record(passes[-1], dtype)] if pair else [])],
+        "layers": [*records, *([output_record(passes[-1], dtype)] if head.pair else [])],
         "parameters": parameters,
         "snr": ratio(square, spread),
-        "sample_norms": _sample_norms(network, batch),
+        "sample_norms": _sample_norms(network, selection, head.loss),
     }
 
 
-def batch_of(
-    network: Network, X: Any, y: Any, loss: Loss | str | None, sample_weight: Any, samples: int
-) -> Batch:
-    """The samples, checked; at most `samples` of them, always the same ones, in the order of the data."""
-    chosen = loss_from(loss, network.layers[-1])
-    chosen.check_output(network.layers)
-    X = check_inputs(X, network.input_shape, dtype=network.dtype, vocabulary=network.vocabulary)
-    targets, _ = encode_targets(y, network, chosen, len(X))
-    weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-    drawn = np.random.Generator(np.random.PCG64(0)).permutation(len(X))[:samples]
+def selected(batch: Batch, samples: int) -> Selection:
+    """At most `samples` of them, always the same ones, in the order of the data."""
+    drawn = np.random.Generator(np.random.PCG64(0)).permutation(len(batch))[:samples]
     rows, mixed = np.sort(drawn), np.argsort(np.argsort(drawn))
-    if weights is not None:
-        weights = check_weights(weights[rows], len(rows)) if weights[rows].any() else np.ones(len(rows))
-    return Batch(X[rows], targets[rows], chosen, weights, rows, mixed)
+    part = batch[rows]
+    if part.weights is not None:
+        even = np.ones(len(rows))
+        part = replace(part, weights=check_weights(part.weights, len(rows)) if part.weights.any() else even)
+    return Selection(part, rows, mixed)
+
+
+def _summed(layer: reference.Backward, m: int) -> reference.Backward:
+    """δ of the samples by themselves, without 1/m, and the sums of their gradients."""
+    gradients = {name: gradient * m for name, gradient in layer.gradients.items()}
+    return replace(layer, d=layer.d * m, below=layer.below * m, gradients=gradients)
+
+
+def check_history(history: Any) -> None:
+    """TypeError for what no fit returned."""
+    if history is not None and not isinstance(history, History):
+        raise TypeError(f"history must be what fit returned, or None, received {describe(history)}")
 
 
 def rate_of(optimizer: Optimizer, history: History | None) -> float:
@@ -230,7 +226,7 @@ def spread_record(x: Array) -> dict[str, Any]:
 
 def _parameters(
     network: Network,
-    found: list[Flow],
+    found: list[reference.Backward],
     of_penalty: dict[str, Array],
     sizes: dict[str, float],
     groups: Groups,
@@ -247,21 +243,18 @@ def _parameters(
     return records
 
 
-def _after(
-    network: Network, batch: Batch, moves: dict[str, Array], penalty: Penalty | None, training_size: int
-) -> float | None:
+def _after(network: Network, batch: Batch, objective: Objective, moves: dict[str, Array]) -> float | None:
     """J on the same batch behind the step."""
     if not moves:
         return None
     values = {name: array.astype(np.float64) for name, array in network.parameters.items()}
     moved = {**values, **{name: values[name] + move for name, move in moves.items()}}
-    own = (batch.X, batch.targets, batch.loss, batch.weights, moved)
-    data = reference.data_loss(network, *own, training=True)
-    return number(data + penalty_value(moved, network.parameter_specs, penalty, training_size))
+    data = reference.data_loss(network, batch, objective.loss, moved, training=True)
+    return number(data + objective.penalty_value(moved, network.parameter_specs))
 
 
 def _predicted(
-    found: list[Flow], moves: dict[str, Array], of_penalty: dict[str, Array], samples: int
+    found: list[reference.Backward], moves: dict[str, Array], of_penalty: dict[str, Array], samples: int
 ) -> float | None:
     """gᵀΔθ, g the gradient of J on the batch."""
     total = 0.0
@@ -273,35 +266,34 @@ def _predicted(
     return number(total)
 
 
-def _of_ignorance(last: Layer, loss: Loss, a: Array, y: Array, weights: Array) -> float | None:
+def _of_ignorance(head: reference.Head, m: int) -> float | None:
     """J of a classifier whose outputs are all the same: 1/K of a softmax, 1/2 of a sigmoid."""
+    last, loss, a = head.last.layer, head.loss, head.last.output
     if isinstance(last, Softmax) and isinstance(loss, CrossEntropy):
         even = 1.0 / a.shape[-2]
     elif isinstance(last, Sigmoid) and isinstance(loss, BinaryCrossEntropy):
         even = 0.5
     else:
         return None
-    return number(float(np.mean(weights * loss.value(np.full_like(a, even), y))))
+    return number(float(np.mean(head.share * m * loss.value(np.full_like(a, even), head.y))))
 
 
-def _of_constant(loss: Loss, y: Array, weights: Array) -> float | None:
+def _of_constant(head: reference.Head, m: int) -> float | None:
     """J of the best output that is the same for every sample, where that is the mean of the targets."""
-    if not isinstance(loss, (CrossEntropy, BinaryCrossEntropy, SquaredError)):
+    if not isinstance(head.loss, (CrossEntropy, BinaryCrossEntropy, SquaredError)):
         return None
-    mean = np.average(y, axis=-1, weights=weights)[..., None]
-    return number(float(np.mean(weights * loss.value(np.broadcast_to(mean, y.shape), y))))
+    y = head.y
+    mean = np.average(y, axis=-1, weights=head.share)[..., None]
+    return number(float(np.mean(head.share * m * head.loss.value(np.broadcast_to(mean, y.shape), y))))
 
 
-def _sample_norms(network: Network, batch: Batch) -> dict[str, Any] | None:
+def _sample_norms(network: Network, selection: Selection, loss: Loss) -> dict[str, Any] | None:
     """‖g_i‖ of single samples; None where samples have no gradient of their own, or draw random numbers."""
     if any(layer.mixes_samples or type(layer).draw is not Layer.draw for layer in leaves(network.layers)):
         return None
-    part = np.sort(batch.mixed[:NORMS])
-    weights = None if batch.weights is None else batch.weights[part]
+    part = np.sort(selection.mixed[:NORMS])
     try:
-        norms = network.executor().sample_norms(
-            network, batch.X[part], batch.targets[part], batch.loss, weights
-        )
+        norms = network.executor().sample_norms(network, selection.batch[part], loss)
     except NonFiniteError:
         return None
     finite = norms[np.isfinite(norms)]
@@ -312,6 +304,6 @@ def _sample_norms(network: Network, batch: Batch) -> dict[str, Any] | None:
         "min": float(finite.min()),
         "median": float(np.median(finite)),
         "max": float(finite.max()),
-        "largest": [int(batch.rows[part[place]]) for place in order],
+        "largest": [int(selection.rows[part[place]]) for place in order],
         **faults(norms, "float64"),
     }

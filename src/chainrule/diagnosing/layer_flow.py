@@ -8,10 +8,7 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +34,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.normalization import Normalization
 from chainrule.layers.windows.convolution import Convolution
-from chainrule.reference import Pass, layer_backward, layer_forward
+from chainrule.reference import Backward, Pass, layer_forward
 
 Array = NDArray[Any]
 # log10|δ| from here on in steps of one: what is smaller counts in the first bin, larger in the last.
@@ -49,39 +46,7 @@ SMALLEST_NORMAL = {"float32": float(np.finfo(np.float32).tiny), "float64": float
 SMALLEST = {"float32": 2.0**-149, "float64": 2.0**-1074}
 
 
-@dataclass(frozen=True, eq=False)
-class Flow:
-    """One layer's backward pass: δ of its output and of its input, samples last, and its gradients, sums over
-    the samples.  place: "" on the network's main chain, "residual1/2" in the second branch of residual1.
-    """
-
-    one: Pass
-    place: str
-    d: Array
-    below: Array
-    gradients: dict[str, Array]
-
-
-def flows(passes: Sequence[Pass], d: Array, place: str, found: list[Flow]) -> Array:
-    """∂J/∂(input of the chain); appends the flow of every layer, the last one first."""
-    for one in reversed(passes):
-        gradients: dict[str, Array] = {}
-        if isinstance(one.layer, Composite):
-            outputs = [inside[-1].output if inside else one.x for inside in one.inside]
-            handed = one.layer.delta(d, *outputs)
-            parts = [
-                flows(inside, part, f"{one.name}/{number}", found)
-                for number, (inside, part) in enumerate(zip(one.inside, handed, strict=True), 1)
-            ]
-            below = functools.reduce(np.add, parts)
-        else:
-            below, gradients = layer_backward(one.layer, d, one.x, one.output, one.given)
-        found.append(Flow(one, place, d, below, gradients))
-        d = below
-    return d
-
-
-def layer_record(flow: Flow, top: float, samples: int, dtype: str) -> dict[str, Any]:
+def layer_record(flow: Backward, top: float, samples: int, dtype: str) -> dict[str, Any]:
     """The record of one layer; top: ‖δ‖ where the backward pass starts."""
     one, layer = flow.one, flow.one.layer
     slope = derivative(layer, one)

@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.norms import norm, norm_of_all
-from chainrule.diagnosing.layer_flow import Flow, kind_of, number, ratio, rms
+from chainrule.diagnosing.layer_flow import kind_of, number, ratio, rms
 from chainrule.layers import Composite, Layer, LearnedPositions, Parameter
 from chainrule.layers.initializers import Glorot, He, ScaledNormal
-from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
-from chainrule.reference import layer_backward
+from chainrule.reference import Backward, layer_backward
 from chainrule.training.optimizers import Optimizer
 
 Array = NDArray[Any]
@@ -42,7 +41,7 @@ class Groups:
     gradients: list[dict[str, Array]]
 
 
-def grouped(found: Sequence[Flow], mixed: Array, batch_size: int, least: int = LEAST_GROUPS) -> Groups:
+def grouped(found: Sequence[Backward], mixed: Array, batch_size: int, least: int = LEAST_GROUPS) -> Groups:
     """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples for
     `least` of them.
 
@@ -64,7 +63,7 @@ def grouped(found: Sequence[Flow], mixed: Array, batch_size: int, least: int = L
     return Groups(size, gradients)
 
 
-def _of_samples(flow: Flow, part: Array) -> dict[str, Array]:
+def _of_samples(flow: Backward, part: Array) -> dict[str, Array]:
     """A layer's gradients from some samples: the formulas on some places of the last axis.
 
     A layer that mixes samples needs all of them in its formulas: there δ of the others is set to 0.
@@ -126,7 +125,7 @@ def steps(
 
 
 def parameter_record(
-    flow: Flow,
+    flow: Backward,
     name: str,
     value: Array,
     gradient: Array,
@@ -165,7 +164,7 @@ def parameter_record(
     }
 
 
-def equal_units(flow: Flow, name: str, value: Array, gradient: Array) -> dict[str, int] | None:
+def equal_units(flow: Backward, name: str, value: Array, gradient: Array) -> dict[str, int] | None:
     """How many units have incoming weights and a gradient of them in common with another: they stay the same.
 
     None for what has no units: biases, scales, tables of ids and positions.
@@ -213,15 +212,3 @@ def _deviation(suits: Any, spec: Parameter) -> float:
     if isinstance(suits, ScaledNormal):
         return math.sqrt(1 / spec.fan_in)
     return math.sqrt(2 / (spec.fan_in + spec.fan_out))
-
-
-def penalty_gradients(network: Network, penalty: Penalty | None, training_size: int) -> dict[str, Array]:
-    """∂(penalty)/∂θ of every penalised parameter, by name."""
-    if penalty is None:
-        return {}
-    specs = network.parameter_specs
-    return {
-        name: np.asarray(penalty.gradient(network.parameters[name].astype(np.float64), training_size))
-        for name, spec in specs.items()
-        if spec.penalised and spec.learned
-    }

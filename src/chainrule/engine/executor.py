@@ -15,10 +15,11 @@ import numpy as np
 from chainrule.engine.lowering.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
-from chainrule.losses.penalties import Penalty, penalty_value
 from chainrule.networks.architecture import leaves
+from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect
-from chainrule.networks.network import Network
+from chainrule.networks.model import Model
+from chainrule.networks.objective import Objective
 from chainrule.networks.step import Array, Step
 from chainrule.reference.overflow import first_overflow
 
@@ -34,7 +35,7 @@ class _Shelf:
         self.plans: OrderedDict[Any, tuple[Plan, list[Any]]] = OrderedDict()
 
 
-def _attributes(network: Network, loss: Loss | None) -> list[Any]:
+def _attributes(network: Model, loss: Loss | None) -> list[Any]:
     """What a plan was made from and would not see change. chainrule's own losses are told by their key; two
     of your own may print alike and differ.
     """
@@ -51,11 +52,11 @@ class NativeExecutor:
     """Compiles a network when it is first used and keeps the plan as long as the network lives."""
 
     def __init__(self) -> None:
-        self._shelves: weakref.WeakKeyDictionary[Network, _Shelf] = weakref.WeakKeyDictionary()
+        self._shelves: weakref.WeakKeyDictionary[Model, _Shelf] = weakref.WeakKeyDictionary()
 
     @contextmanager
     def _plan(
-        self, network: Network, loss: Loss | None, batch_size: int, keep: bool, per_sample: bool = False
+        self, network: Model, loss: Loss | None, batch_size: int, keep: bool, per_sample: bool = False
     ) -> Iterator[Plan]:
         shelf = self._shelves.setdefault(network, _Shelf())
         if not shelf.lock.acquire(blocking=False):  # another thread is using them: a plan for this call alone
@@ -77,7 +78,7 @@ class NativeExecutor:
         finally:
             shelf.lock.release()
 
-    def predict(self, network: Network, X: Array) -> Array:
+    def predict(self, network: Model, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
         batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
         with self._plan(network, None, batch_size, False) as plan:
@@ -85,52 +86,40 @@ class NativeExecutor:
             _suspect(plan.overflows(), batch_size)
         return a
 
-    def backpropagate(
-        self,
-        network: Network,
-        X: Array,
-        y: Array,
-        loss: Loss,
-        penalty: Penalty | None,
-        weights: Array | None,
-        training_size: int,
-    ) -> Step:
+    def backpropagate(self, network: Model, batch: Batch, objective: Objective) -> Step:
         """One pass over all samples; a penalty of any kind is added by its formulas."""
-        with self._plan(network, loss, len(X), True) as plan:
-            data_loss, activations, deltas, gradients = plan.inspect(X, y, weights)
-            _suspect(plan.overflows(), len(X))
-        specs = network.parameter_specs
-        if penalty is not None:
-            for name, W in network.parameters.items():
-                if specs[name].penalised:
-                    term = penalty.gradient(W.astype(np.float64), training_size)
-                    gradients[name] = (gradients[name] + term).astype(network.dtype)
-        total = data_loss + penalty_value(network.parameters, specs, penalty, training_size)
+        with self._plan(network, objective.loss, len(batch), True) as plan:
+            found = plan.inspect(batch.inputs, batch.targets, batch.weights)
+            _suspect(plan.overflows(), len(batch))
+        data_loss, activations, deltas, gradients = found
+        weights = {name: W.astype(np.float64) for name, W in network.parameters.items()}
+        gradients = objective.with_penalty(gradients, weights, network.parameter_specs)
+        total = data_loss + objective.penalty_value(weights, network.parameter_specs)
         return Step(total, data_loss, activations, deltas, gradients)
 
-    def loss(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+    def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
-        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        batch_size = min(_PREDICT_BATCH, 1 << (len(batch) - 1).bit_length())
         with self._plan(network, loss, batch_size, False) as plan:
-            value = plan.evaluate(X, y, weights).loss
+            value = plan.evaluate(batch.inputs, batch.targets, batch.weights).loss
             _suspect(plan.overflows(), batch_size)
         return value
 
-    def sample_norms(self, network: Network, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+    def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
-        with self._plan(network, loss, len(X), False, per_sample=True) as plan:
-            norms = plan.norms(X, y, weights)[1]
-            _suspect(plan.overflows(), len(X))
+        with self._plan(network, loss, len(batch), False, per_sample=True) as plan:
+            norms = plan.norms(batch.inputs, batch.targets, batch.weights)[1]
+            _suspect(plan.overflows(), len(batch))
         return norms
 
-    def first_nonfinite(self, network: Network, X: Array) -> str | None:
+    def first_nonfinite(self, network: Model, X: Array) -> str | None:
         """Where NaN or infinity begins in a prediction for X; None: nowhere."""
         plan = Plan(network, batch_size=len(X), keep=True)
         plan.predict(X)
         return plan.first_nonfinite()
 
     def first_overflow(
-        self, network: Network, X: Array, outputs: Mapping[str, Array] | None
+        self, network: Model, X: Array, outputs: Mapping[str, Array] | None
     ) -> tuple[int, str, str] | None:
         """The first sample whose outputs are wrong by a number beyond the range, the layer, and what is."""
         training = outputs is not None

@@ -14,7 +14,7 @@ from chainrule.networks.executor import noticing
 
 if TYPE_CHECKING:
     from chainrule.losses import Loss
-    from chainrule.networks.network import Network
+    from chainrule.networks.model import Model
 
 # Numbers of native/plan/plan.hpp, enum HostCall.
 FORWARD, BACKWARD, RENEW = range(3)
@@ -23,7 +23,7 @@ FORWARD, BACKWARD, RENEW = range(3)
 class HostWork:
     """What a plan does itself when the native one calls: a base of `Plan`, which has these attributes."""
 
-    network: Network
+    network: Model
     loss: Loss | None
     dtype: np.dtype[Any]
     _native: Any

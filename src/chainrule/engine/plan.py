@@ -24,7 +24,7 @@ from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import check_batch, check_layers_held
-from chainrule.networks.network import Network
+from chainrule.networks.model import Model
 from chainrule.networks.parameters import dtype_from
 from chainrule.networks.per_sample import refuse_mixing
 
@@ -68,7 +68,7 @@ class Plan(HostWork):
 
     def __init__(
         self,
-        network: Network,
+        network: Model,
         loss: Loss | None = None,
         penalty: Penalty | None = None,
         optimizer: Any = None,
@@ -83,7 +83,7 @@ class Plan(HostWork):
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
-        if not isinstance(network, Network):
+        if not isinstance(network, Model):
             raise TypeError(f"Plan takes the network first, received {describe(network)}")
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
         self.dtype = network.dtype if dtype is None else dtype_from(dtype)

@@ -18,7 +18,8 @@ from chainrule.base.errors import ArgumentError, NonFiniteError, describe
 from chainrule.base.shown import quoted
 from chainrule.checking import GradientReport, check_gradients
 from chainrule.data.arrays import all_finite
-from chainrule.diagnosing.doctor import diagnose
+from chainrule.diagnosing.doctor import Diagnosis, diagnosis_of
+from chainrule.diagnosing.flow import measured, rate_of, selected
 from chainrule.explaining.facts.cards import Walk, cards_of, repeats_of
 from chainrule.explaining.facts.ends import loss_card, update_card
 from chainrule.explaining.facts.model import Model, model_of
@@ -33,9 +34,10 @@ from chainrule.explaining.references.slips import slips_of
 from chainrule.explaining.theta.form import in_form_of
 from chainrule.formulas.exchange import pack, plain
 from chainrule.formulas.printing.notation import notation_from
-from chainrule.losses import Loss
-from chainrule.losses.penalties import Penalty
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
+from chainrule.networks.objective import Objective
+from chainrule.networks.step import Step
 from chainrule.training.history import History
 from chainrule.training.optimizers import SGD
 from chainrule.version import __version__
@@ -51,25 +53,21 @@ SHARE_OF_NUMBERS = 0.36
 
 @dataclass(frozen=True)
 class Task:
-    """What is explained: a network and a batch, checked and encoded as an executor takes them.
+    """What is explained: a network and a batch, as an executor takes them.
 
     eta: of the step that the update card shows. check: how many entries of every parameter are compared with
     finite differences; None: no check. sample: the one in focus. budget: bytes of the page.
     """
 
     network: Network
-    X: Array
-    targets: Array
-    loss: Loss
-    penalty: Penalty | None
-    weights: Array | None
-    training_size: int
+    batch: Batch
+    objective: Objective
     sample: int
     eta: float
     check: int | str | None
     notation: str
     language: str
-    y: Any  # as it was given: the doctor and the check read it themselves
+    labels: Any  # y as it was given: the check reads it itself
     budget: int
     history: History | None = None
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -78,34 +76,24 @@ class Task:
 def document_of(task: Task) -> Json:
     """The document.  Raises NonFiniteError where J, a δ or a gradient is NaN or infinite."""
     network = task.network.copy(dtype="float64")
-    problem = (task.X, task.targets, task.loss, task.penalty, task.weights, task.training_size)
+    batch, objective = task.batch, task.objective
+    weighted, of_network = batch.weights is not None, (network, objective.loss, objective.penalty)
     with np.errstate(all="ignore"):  # what overflows is refused below, with its name
-        step = reference.backpropagate(network, *problem)
+        derived = reference.derive(network, batch, objective)
+    step = derived.step
     _refuse_what_is_not_finite(step)
-    model = model_of(network, *problem, budget_bytes=int(task.budget * SHARE_OF_NUMBERS))
-    diagnosis = diagnose(
-        task.network,
-        task.X,
-        task.y,
-        loss=task.loss,
-        penalty=task.penalty,
-        optimizer=SGD(task.eta),
-        history=task.history,
-        sample_weight=task.weights,
-        training_size=task.training_size,
-        batch_size=len(task.X),
-    )
+    budget = int(task.budget * SHARE_OF_NUMBERS)
+    model = model_of(network, batch, objective, derived, budget_bytes=budget)
+    diagnosis = _diagnosis(task, derived)
     document = {
         "schema": SCHEMA,
         "meta": _meta(task),
         **model.document,
-        "cards": _cards(task, model),
-        "loss_card": loss_card(
-            network, model.passes, model.arrays["y"], task.loss, task.weights, task.sample
-        ),
-        "update": update_card(network, *problem, step, task.eta),
+        "cards": _cards(task, model, derived),
+        "loss_card": loss_card(derived.head, task.sample, weighted=weighted),
+        "update": update_card(network, batch, objective, derived, task.eta),
         "check": _check(task, network),
-        "kernels": _kernels(network, problem, step),
+        "kernels": _kernels(task, network, step),
         "flow": diagnosis.flow,
         "findings": list(diagnosis.findings),
         "boxes": [
@@ -115,14 +103,34 @@ def document_of(task: Task) -> Json:
                 **({} if box.letters is None else {"letters": say_json(box.letters)}),
             }
             for box in closing_boxes(
-                network, task.loss, task.notation, task.penalty, task.weights is not None
+                network, objective.loss, task.notation, objective.penalty, weighted
             )
         ],
-        "notation": notation_rows(network, task.loss, task.penalty, task.weights is not None),
-        "conventions": conventions_of(network, task.loss, task.penalty),
-        "slips": slips_of(network, task.loss, task.penalty),
+        "notation": notation_rows(*of_network, weighted),
+        "conventions": conventions_of(*of_network),
+        "slips": slips_of(*of_network),
     }
     return in_form_of(document, notation_from(task.notation))
+
+
+def _diagnosis(task: Task, derived: reference.Derivation) -> Diagnosis:
+    """The doctor's, on the passes that there are."""
+    selection = selected(task.batch, len(task.batch))
+    optimizer = SGD(task.eta)
+    rate = rate_of(optimizer, task.history)
+    with np.errstate(all="ignore"):  # what overflows is what is looked for
+        return diagnosis_of(
+            measured(
+                task.network,
+                selection,
+                task.objective,
+                derived,
+                optimizer,
+                rate,
+                task.history,
+                batch_size=len(task.batch),
+            )
+        )
 
 
 def _refuse_what_is_not_finite(step: Any) -> None:
@@ -136,15 +144,12 @@ def _refuse_what_is_not_finite(step: Any) -> None:
         )
 
 
-def _cards(task: Task, model: Model) -> list[Json]:
-    prefix = "delta:"
-    deltas = {
-        name.removeprefix(prefix): value for name, value in model.arrays.items() if name.startswith(prefix)
-    }
+def _cards(task: Task, model: Model, derived: reference.Derivation) -> list[Json]:
+    below = {layer.one.name: layer.below for layer in derived.backward}
     untraced = frozenset(name for name, trees in model.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
     repeats, penalised = repeats_of(model.passes), _penalised(task, model)
-    walk = Walk(deltas, numbers, task.sample, repeats, untraced, task.elements, penalised)
+    walk = Walk(derived.deltas, below, numbers, task.sample, repeats, untraced, task.elements, penalised)
     cards = cards_of(model.passes, walk)
     tensors = model.document["tensors"]
     for card in cards:
@@ -158,7 +163,7 @@ def _penalised(task: Task, model: Model) -> Penalised:
     penalty = model.document["penalty"]
     names = penalty["on"] if penalty else ()
     weights, data = ({name: model.arrays[f"{of}{name}"] for name in names} for of in ("", "data gradient:"))
-    return Penalised(task.penalty, task.training_size, weights, data)
+    return Penalised(task.objective.penalty, task.objective.training_size, weights, data)
 
 
 def _packed(equation: Any) -> Json:
@@ -167,7 +172,7 @@ def _packed(equation: Any) -> Json:
 
 
 def _meta(task: Task) -> Json:
-    network = task.network
+    network, penalty = task.network, task.objective.penalty
     return {
         "chainrule": __version__,
         "numpy": np.__version__,
@@ -176,13 +181,13 @@ def _meta(task: Task) -> Json:
         "seed": network.seed,
         "title": quoted(network.name or ""),
         "network": repr(network),
-        "loss": repr(task.loss),
-        "penalty": None if task.penalty is None else repr(task.penalty),
+        "loss": repr(task.objective.loss),
+        "penalty": None if penalty is None else repr(penalty),
         "parameters": network.count_parameters(),
         "sample": task.sample,
-        "samples": len(task.X),
-        "label": quoted(np.asarray(task.y).tolist()[task.sample]),
-        "training_size": task.training_size,
+        "samples": len(task.batch),
+        "label": quoted(np.asarray(task.labels).tolist()[task.sample]),
+        "training_size": task.objective.training_size,
         "budget": task.budget,
         "eta": task.eta,
         "notation": task.notation,
@@ -190,12 +195,12 @@ def _meta(task: Task) -> Json:
     }
 
 
-def _kernels(network: Network, problem: tuple[Any, ...], step: Any) -> Json:
+def _kernels(task: Task, network: Network, step: Step) -> Json:
     """How far the compiled kernels in float64 are from the formulas: by layer, the largest relative
     difference; of a gradient whose terms cancel, as of a bias that a batch normalisation takes away, relative
     to a thousandth of the terms of δ.
     """
-    compiled = network.executor().backpropagate(network, *problem)
+    compiled = network.executor().backpropagate(network, task.batch, task.objective)
     differences: dict[str, float] = {}
     pairs = [
         (name, compiled.deltas[name], value, 0.0)
@@ -218,25 +223,25 @@ def _check(task: Task, network: Network) -> Json | None:
     """The gradient check of the batch's first samples as JSON; {"reason"} where it cannot be made."""
     if task.check is None:
         return None
-    few = slice(0, _checked_samples(task))
-    weights = None if task.weights is None else task.weights[few]
+    few, objective = slice(0, _checked_samples(task)), task.objective
+    batch = task.batch[few]
     try:
         report = check_gradients(
             network,
-            task.X[few],
-            np.asarray(task.y)[few],
-            task.loss,
-            task.penalty,
+            batch.inputs,
+            np.asarray(task.labels)[few],
+            objective.loss,
+            objective.penalty,
             entries=task.check,  # type: ignore[arg-type]
-            training_size=task.training_size,
-            sample_weight=weights,
+            training_size=objective.training_size,
+            sample_weight=batch.weights,
         )
     except ValueError as error:  # a recurrence that cuts δ has no finite difference
         return {"reason": str(error)}
     if not report.ok and not report.wrong:
         reasons = dict.fromkeys(record.reason for record in report.parameters if record.reason)
         return {"reason": "; ".join(reasons) or "there is nothing to compare"}
-    return _check_json(report, min(few.stop, len(task.X)))
+    return _check_json(report, len(batch))
 
 
 def _checked_samples(task: Task) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from chainrule.base.files.disk import PathLike, read_text, write_text
 from chainrule.base.keywords import teach
 from chainrule.base.numbers import equals
 from chainrule.base.scalars import check_number
+from chainrule.diagnosing.flow import check_history
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks.kinds import Outline
 from chainrule.explaining.document import Task, document_of
@@ -23,7 +25,8 @@ from chainrule.explaining.writing import write_with_pictures
 from chainrule.formulas import trace
 from chainrule.formulas.printing.notation import notation_from
 from chainrule.losses import Loss
-from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.training.history import History
 
@@ -70,34 +73,29 @@ def explain(
     """
     if not isinstance(net, Network):
         raise TypeError(f"explain takes the network first, explain(net, X, y); received {describe(net)}")
-    X, targets, chosen, weights = net.encoded(X, y, loss, sample_weight)
-    if len(X) > MOST_SAMPLES:
+    batch, objective = net.problem(X, y, loss, penalty, sample_weight, training_size)
+    if len(batch) > MOST_SAMPLES:
         raise DataError(
-            f"explain shows the derivation on a batch of at most {MOST_SAMPLES} samples, received {len(X)}: "
-            "write explain(net, X[:8], y[:8])"
+            f"explain shows the derivation on a batch of at most {MOST_SAMPLES} samples, received "
+            f"{len(batch)}: write explain(net, X[:8], y[:8])"
         )
-    penalty = penalty_from(penalty)
-    _check_formulas("loss", chosen)
-    _check_formulas("penalty", penalty)
+    _check_formulas("loss", objective.loss)
+    _check_formulas("penalty", objective.penalty)
     check_number("learning_rate", learning_rate)
+    check_history(history)
     notation = notation_from(notation).name
-    size = training_size_from(training_size, len(X))
     return Report(
         document_of(
             Task(
                 network=net,
-                X=X,
-                targets=targets,
-                loss=chosen,
-                penalty=penalty,
-                weights=weights,
-                training_size=size,
-                sample=_sample(net, X, y, chosen, sample),
+                batch=batch,
+                objective=objective,
+                sample=_sample(net, batch, objective.loss, sample),
                 eta=float(learning_rate),
                 check=_entries(net, check),
                 notation=notation,
                 language=language_from(language),
-                y=y,
+                labels=y,
                 budget=_bytes(budget),
                 history=history,
                 elements=_elements(net, element),
@@ -281,19 +279,20 @@ def _check_formulas(name: str, owner: Loss | Penalty | None) -> None:
         ) from error
 
 
-def _sample(net: Network, X: Any, y: Any, loss: Loss, sample: int | str) -> int:
+def _sample(net: Network, batch: Batch, loss: Loss, sample: int | str) -> int:
     """The row in focus."""
     if isinstance(sample, str) and sample == "worst":
-        labels = np.asarray(y)
-        values = [net.loss(X[[i]], labels[[i]], loss=loss, allow_nonfinite=True) for i in range(len(X))]
+        alone = (replace(batch[i : i + 1], weights=None) for i in range(len(batch)))
+        with np.errstate(all="ignore"):
+            values = [net.executor().loss(net, one, loss) for one in alone]
         return int(np.argmax(np.nan_to_num(values, nan=np.inf)))
     if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
         raise ArgumentError(
             f"sample must be 'worst' or the number of a row of X, received {describe(sample)}"
         )
-    if not -len(X) <= sample < len(X):
-        raise IndexError(f"sample must be a row of X, 0 to {len(X) - 1}, received {describe(sample)}")
-    return int(sample) % len(X)
+    if not -len(batch) <= sample < len(batch):
+        raise IndexError(f"sample must be a row of X, 0 to {len(batch) - 1}, received {describe(sample)}")
+    return int(sample) % len(batch)
 
 
 def _entries(net: Network, check: str | bool) -> int | str | None:

@@ -72,6 +72,14 @@ class Loss:
             for fused, plain in (("residual", "gradient"), ("value_from_z", "value"))
         )
 
+    def pairs_with(self, last: Layer) -> bool:
+        """Whether output activation and loss are computed as one, a - y.
+
+        Only the very class the loss names: a subclass may have another f, which the fused formula would
+        ignore; and only where the loss's own formulas are one set.
+        """
+        return self.output is not None and type(last) is self.output and self.pair_is_whole()
+
     def check_output(self, network_layers: Sequence[Layer]) -> None:
         """Raise PairError if the network's last layer does not belong to this loss."""
         last = network_layers[-1]

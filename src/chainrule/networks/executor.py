@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.losses import Loss
-from chainrule.losses.penalties import Penalty
+from chainrule.networks.batch import Batch
+from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
 
 Array = NDArray[Any]
@@ -22,29 +23,19 @@ M = TypeVar("M", contravariant=True)  # what a network is: model.py, which knows
 
 
 class Executor(Protocol[M]):
-    """Computes the passes of a network.  Inputs and targets have passed the door; weights have mean 1 over
-    the data.
+    """Computes the passes of a network.  Batches have passed the door.
     """
 
     def predict(self, network: M, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
 
-    def backpropagate(
-        self,
-        network: M,
-        X: Array,
-        y: Array,
-        loss: Loss,
-        penalty: Penalty | None,
-        weights: Array | None,
-        training_size: int,
-    ) -> Step:
+    def backpropagate(self, network: M, batch: Batch, objective: Objective) -> Step:
         """One forward and backward pass over all samples, as in training."""
 
-    def loss(self, network: M, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+    def loss(self, network: M, batch: Batch, loss: Loss) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
 
-    def sample_norms(self, network: M, X: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+    def sample_norms(self, network: M, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
 
     def first_nonfinite(self, network: M, X: Array) -> str | None:

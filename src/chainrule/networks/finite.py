@@ -20,6 +20,7 @@ from chainrule.base.errors import ChainruleError, NonFiniteError
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.losses import Loss
 from chainrule.networks.architecture import INPUT
+from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
 from chainrule.networks.model import Model
 from chainrule.networks.step import Step
@@ -90,33 +91,26 @@ def problem_of(network: Model, X: Array, a: Array, parts: list[slice]) -> str | 
         return next((problem[0] for problem in found if problem is not None), None)
 
 
-def check_loss(
-    network: Model,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    weights: Array | None,
-    parts: tuple[float, float],
-) -> None:
+def check_loss(network: Model, batch: Batch, loss: Loss, parts: tuple[float, float]) -> None:
     """NonFiniteError where the data's loss or the penalty (`parts`) is not finite."""
     data, penalty = parts
     if math.isfinite(data + penalty):
         return
     if not math.isfinite(data):
         with quiet():
-            a = network.executor().predict(network, X)
-            check_output(network, X, a, "loss")
-            problem = _loss_problem(network, X, y, loss, weights, data)
+            a = network.executor().predict(network, batch.inputs)
+            check_output(network, batch.inputs, a, "loss")
+            problem = _loss_problem(network, batch, loss, data)
             wide = network.dtype == np.float32 and _tried(
-                lambda: math.isfinite(_loss_in_float64(network, X, y, loss, weights))
+                lambda: math.isfinite(_loss_in_float64(network, batch, loss))
             )
-        raise _refusal("loss", problem, wide, _larger_of(a, y))
+        raise _refusal("loss", problem, wide, _larger_of(a, batch.targets))
     raise _refusal("loss", _penalty_problem(data, penalty))
 
 
-def _loss_in_float64(network: Model, X: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+def _loss_in_float64(network: Model, batch: Batch, loss: Loss) -> float:
     wide = network.copy(dtype="float64")
-    return wide.executor().loss(wide, X, y, loss, weights)
+    return wide.executor().loss(wide, batch, loss)
 
 
 def _larger_of(a: Array, y: Array) -> str:
@@ -175,18 +169,16 @@ def _problems(network: Model, step: Step) -> Iterator[str]:
             yield f"the gradient of {name} holds {_seen(gradient)}"
 
 
-def _loss_problem(
-    network: Model, X: Array, y: Array, loss: Loss, weights: Array | None, total: float
-) -> str:
+def _loss_problem(network: Model, batch: Batch, loss: Loss, total: float) -> str:
     """Of losses whose outputs are finite: the first sample's, or the sum of them all."""
 
     def of(begin: int, end: int) -> float:
-        own = None if weights is None else weights[begin:end]
-        return network.executor().loss(network, X[begin:end], y[begin:end], loss, own)
+        return network.executor().loss(network, batch[begin:end], loss)
 
-    for start in range(0, len(X), _PIECE):
-        if not math.isfinite(of(start, min(start + _PIECE, len(X)))):
-            for i in range(start, min(start + _PIECE, len(X))):
+    for start in range(0, len(batch), _PIECE):
+        end = min(start + _PIECE, len(batch))
+        if not math.isfinite(of(start, end)):
+            for i in range(start, end):
                 if not math.isfinite(value := of(i, i + 1)):
                     return f"the loss of sample {i} is {value:g} while its output is finite"
     return f"the loss is {total:g} while that of every sample is finite"

@@ -23,13 +23,15 @@ from chainrule.base.tables import Text, html_table, text_table
 from chainrule.data.door import check_inputs, check_weights, class_ids, encode_targets
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
-from chainrule.losses.penalties import Penalty, penalty_from, penalty_value, training_size_from
+from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import all_layers
+from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import check_inside, check_loss, check_output, check_step, quiet
 from chainrule.networks.forms.summary import summary_rows
 from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
 from chainrule.networks.model import Model
+from chainrule.networks.objective import Objective
 from chainrule.networks.per_sample import Samples, pass_of
 from chainrule.networks.step import Step
 
@@ -190,14 +192,13 @@ class Network(Model):
         NonFiniteError where anything in the step is NaN or infinite; allow_nonfinite: return it as it is.
         """
         run = pass_of(mode, self.executor().backpropagate)
-        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
-        X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
-        problem = (X, targets, chosen, penalty, weights, training_size_from(training_size, len(X)))
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        batch, objective = self.problem(X, y, loss, penalty, sample_weight, training_size)
         with quiet(), suspected() as parts:
-            step = run(self, *problem)
+            step = run(self, batch, objective)
             if not allowed:
-                check_step(self, step, targets, lambda other: run(other, *problem), parts)
-        return replace(step, samples=Samples.of(self, self.executor(), X, targets, chosen, weights))
+                check_step(self, step, batch.targets, lambda other: run(other, batch, objective), parts)
+        return replace(step, samples=Samples.of(self, self.executor(), batch, objective.loss))
 
     @teach("network.loss(X, y), and the others by name")
     def loss(
@@ -212,15 +213,14 @@ class Network(Model):
         allow_nonfinite: bool = False,
     ) -> float:
         """J of the predictions for X; arguments and errors as for `backpropagate`."""
-        allowed, penalty = check_flag("allow_nonfinite", allow_nonfinite), penalty_from(penalty)
-        X, targets, chosen, weights = self.encoded(X, y, loss, sample_weight)
-        size = training_size_from(training_size, len(X))
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        batch, objective = self.problem(X, y, loss, penalty, sample_weight, training_size)
         with quiet(), suspected() as parts:
-            value = self.executor().loss(self, X, targets, chosen, weights)
-            of_penalty = penalty_value(self._parameters, self._architecture.specs, penalty, size)
+            value = self.executor().loss(self, batch, objective.loss)
+            of_penalty = objective.penalty_value(self._parameters, self._architecture.specs)
         if not allowed:
-            check_loss(self, X, targets, chosen, weights, (value, of_penalty))
-            check_inside(self, X, parts, "loss")
+            check_loss(self, batch, objective.loss, (value, of_penalty))
+            check_inside(self, batch.inputs, parts, "loss")
         return value + of_penalty
 
     @teach("network.accuracy(X, y), and the others by name")
@@ -234,15 +234,24 @@ class Network(Model):
     def _inputs(self, X: Any) -> Array:
         return check_inputs(X, self.input_shape, dtype=self.dtype, vocabulary=self.vocabulary)
 
-    def encoded(
-        self, X: Any, y: Any, loss: Loss | str | None, sample_weight: Any
-    ) -> tuple[Array, Array, Loss, Array | None]:
-        """Inputs, targets, loss and weights of mean 1, checked; as an executor takes them."""
+    def problem(
+        self,
+        X: Any,
+        y: Any,
+        loss: Loss | str | None = None,
+        penalty: Penalty | None = None,
+        sample_weight: Any = None,
+        training_size: int | None = None,
+    ) -> tuple[Batch, Objective]:
+        """The door: what is given, checked once, as who computes a pass takes it; as of `backpropagate`."""
         chosen = loss_from(loss, self.layers[-1])
         chosen.check_output(self.layers)
+        penalty = penalty_from(penalty)
         X = self._inputs(X)
         targets, _ = encode_targets(y, self, chosen, len(X))
-        return X, targets, chosen, None if sample_weight is None else check_weights(sample_weight, len(X))
+        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
+        size = training_size_from(training_size, len(X))
+        return Batch(X, targets, weights), Objective(chosen, penalty, size)
 
     # -- files -----------------------------------------------------------------------------------------------
     @teach("network.save('net.npz')")

@@ -19,11 +19,12 @@ from chainrule.base.errors import ArgumentError
 from chainrule.base.scalars import check_choice, check_flag
 from chainrule.layers import Layer
 from chainrule.losses import Loss
-from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves, told_apart
+from chainrule.networks.batch import Batch
 from chainrule.networks.executor import Executor, suspected
 from chainrule.networks.finite import check_inside, check_samples, quiet
 from chainrule.networks.model import Model
+from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
 
 Array = NDArray[Any]
@@ -56,24 +57,20 @@ class Samples:
 
     network: Model
     executor: Executor[Any]
-    X: Array
-    y: Array
+    batch: Batch
     loss: Loss
-    weights: Array | None
     mark: tuple[float, ...]
 
     @classmethod
-    def of(
-        cls, network: Model, executor: Executor[Any], X: Array, y: Array, loss: Loss, weights: Array | None
-    ) -> Samples:
-        return cls(network, executor, X, y, loss, weights, _mark(network))
+    def of(cls, network: Model, executor: Executor[Any], batch: Batch, loss: Loss) -> Samples:
+        return cls(network, executor, batch, loss, _mark(network))
 
     def norms(self, allow_nonfinite: bool = False) -> Array:
         """‖g_i‖ over all parameters together, (N,) float64."""
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
         self._check()
         with quiet(), suspected() as parts:
-            norms = self.executor.sample_norms(self.network, self.X, self.y, self.loss, self.weights)
+            norms = self.executor.sample_norms(self.network, self.batch, self.loss)
         if not allowed:
             check_samples("per_sample_norms", norms, "the norm of the gradient")
             self._check_inside("per_sample_norms", parts)
@@ -93,22 +90,22 @@ class Samples:
 
     def _check_inside(self, call: str, suspects: list[slice]) -> None:
         if suspects:
-            run = self.executor.backpropagate
             with quiet():
-                step = run(self.network, self.X, self.y, self.loss, None, self.weights, len(self.X))
-            check_inside(self.network, self.X, [slice(0, len(self.X))], call, step.activations)
+                step = self.executor.backpropagate(self.network, self.batch, Objective(self.loss))
+            every = [slice(0, len(self.batch))]
+            check_inside(self.network, self.batch.inputs, every, call, step.activations)
 
     def _one_by_one(self) -> dict[str, Array]:
-        run, rows = self.executor.backpropagate, []
+        batch, alone, rows = self.batch, Objective(self.loss), []
         drawn = any(type(layer).draw is not Layer.draw for layer in leaves(self.network.layers))
-        w = np.ones(len(self.X)) if self.weights is None else self.weights
-        for i in range(len(self.X)):
+        w = np.ones(len(batch)) if batch.weights is None else batch.weights
+        for i in range(len(batch)):
             if drawn:  # random numbers belong to a sample's place in the batch: the others weigh nothing
-                batch, weights = slice(None), np.where(np.arange(len(self.X)) == i, w * len(self.X), 0.0)
+                only = np.where(np.arange(len(batch)) == i, w * len(batch), 0.0)
+                part = Batch(batch.inputs, batch.targets, only)
             else:
-                batch, weights = slice(i, i + 1), w[i : i + 1]
-            step = run(self.network, self.X[batch], self.y[batch], self.loss, None, weights, 1)
-            rows.append(step.gradients)
+                part = batch[i : i + 1]
+            rows.append(self.executor.backpropagate(self.network, part, alone).gradients)
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     def _check(self) -> None:
@@ -124,16 +121,7 @@ def _mark(network: Model) -> tuple[float, ...]:
     return tuple(float(np.vdot(array, array)) for array in network.parameters.values())
 
 
-def accumulated(
-    backpropagate: Pass,
-    network: Model,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    penalty: Penalty | None,
-    weights: Array | None,
-    training_size: int,
-) -> Step:
+def accumulated(backpropagate: Pass, network: Model, batch: Batch, objective: Objective) -> Step:
     """`backpropagate` of an executor, called for one sample at a time; Δ is a float64 sum in their order.
 
     The step's δ are those of the single samples, ∂J_i/∂z: without 1/m.  Raises ValueError where samples are
@@ -145,29 +133,20 @@ def accumulated(
             "mode='per_sample' passes every sample by itself, where the training pass of "
             f"{noisy!r} is another than in the batch: write mode='matrix'"
         )
-    steps = []
-    specs = network.parameter_specs
-    sums = {name: np.zeros(spec.shape) for name, spec in specs.items()}
-    for i in range(len(X)):
-        weight = None if weights is None else weights[i : i + 1]
-        step = backpropagate(network, X[i : i + 1], y[i : i + 1], loss, None, weight, training_size)
+    m, specs = len(batch), network.parameter_specs
+    steps = [backpropagate(network, batch[i : i + 1], objective.of_data) for i in range(m)]
+    sums = {name: np.zeros(spec.shape) for name, spec in specs.items() if spec.learned}
+    for step in steps:
         for name, gradient in step.gradients.items():
             sums[name] += gradient
-        steps.append(step)
-    data_loss = float(sum(step.data_loss for step in steps)) / len(X)
-    of_penalty = 0.0
-    for name, spec in specs.items():
-        sums[name] /= len(X)
-        if penalty is not None and spec.penalised:
-            W = network.parameters[name].astype(np.float64)
-            of_penalty += float(penalty.value(W, training_size))
-            sums[name] += penalty.gradient(W, training_size)
+    weights = {name: W.astype(np.float64) for name, W in network.parameters.items()}
+    gradients = objective.with_penalty({name: own / m for name, own in sums.items()}, weights, specs)
+    data_loss = float(sum(step.data_loss for step in steps)) / m
     first = steps[0]
-    dtypes = {name: gradient.dtype for name, gradient in first.gradients.items()}
     return Step(
-        loss=data_loss + of_penalty,
+        loss=data_loss + objective.penalty_value(weights, specs),
         data_loss=data_loss,
         activations={n: np.concatenate([step.activations[n] for step in steps]) for n in first.activations},
         deltas={n: np.concatenate([step.deltas[n] for step in steps]) for n in first.deltas},
-        gradients={name: sums[name].astype(dtype) for name, dtype in dtypes.items()},
+        gradients={name: gradients[name].astype(g.dtype) for name, g in first.gradients.items()},
     )

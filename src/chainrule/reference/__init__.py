@@ -4,17 +4,25 @@ In: a network, a batch, an objective.  Out: passes, a Step.
 Knows: networks and all below; no kernel.
 """
 
-from chainrule.reference.formulas import (
-    Array,
-    Context,
-    Pass,
-    ReferenceExecutor,
-    Values,
-    all_passes,
+from chainrule.reference.backpropagation import (
+    Derivation,
+    Head,
     backpropagate,
     data_loss,
+    derive,
     forward,
-    is_pair,
+    head_of,
+)
+from chainrule.reference.executor import (
+    ReferenceExecutor,
+)
+from chainrule.reference.passes import (
+    Array,
+    Backward,
+    Context,
+    Pass,
+    Values,
+    all_passes,
     layer_backward,
     layer_forward,
     leaf_passes,
@@ -28,15 +36,19 @@ from chainrule.reference.formulas import (
 
 __all__ = [
     "Array",
+    "Backward",
     "Context",
+    "Derivation",
+    "Head",
     "Pass",
     "ReferenceExecutor",
     "Values",
     "all_passes",
     "backpropagate",
     "data_loss",
+    "derive",
     "forward",
-    "is_pair",
+    "head_of",
     "layer_backward",
     "layer_forward",
     "leaf_passes",

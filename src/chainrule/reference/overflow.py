@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from chainrule.layers import Dense
 from chainrule.layers.windows.convolution import Convolution
 from chainrule.networks.architecture import INPUT
-from chainrule.networks.network import Network
-from chainrule.reference import Context, Pass, run_forward, to_columns
+from chainrule.networks.model import Model
+from chainrule.reference.passes import Context, Pass, run_forward, to_columns
 
 Array = NDArray[Any]
 # Of a layer's largest output. Rounding within one layer is below it: 1.6% were seen of a LayerNorm of
@@ -28,7 +28,7 @@ def wider(dtype: Any) -> Any:
 
 
 def first_overflow(
-    network: Network, X: Array, outputs: Mapping[str, Array], dtype: Any, *, training: bool = False
+    network: Model, X: Array, outputs: Mapping[str, Array], dtype: Any, *, training: bool = False
 ) -> tuple[int, str, str] | None:
     """The first sample of X for which an output is not what the layer's formula gives, the layer, and what
     the output is; None where all are right, however the overflow came about.

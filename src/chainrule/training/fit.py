@@ -20,9 +20,11 @@ from chainrule.base.scalars import check_count, check_flag
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
+from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
 from chainrule.networks.network import Network
+from chainrule.networks.objective import Objective
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -33,7 +35,7 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
-from chainrule.training.parts import FitData, Part, Rows, Validation, prepare, random_stream
+from chainrule.training.parts import FitData, Rows, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
 from chainrule.training.schedules import Rates
 
@@ -274,7 +276,7 @@ class _Run:
             return context.stopped is not None
 
         result = self.plan.train_epoch(
-            training.X,
+            training.inputs,
             training.targets,
             order,
             rates,
@@ -331,20 +333,20 @@ class _Run:
         for rows in () if self.allowed else parts:
             if not self.store():
                 raise self.nonfinite()
-            found = inside_problem(self.network, part.X, rows)
+            found = inside_problem(self.network, part.inputs, rows)
             self.refuse(found, f"after epoch {self.number}", "the validation data")
         return loss, accuracy
 
     def look_inside_step(self, step: int, rows: Rows) -> None:
         """NonFiniteError where the step, before its update, hides a number beyond the range."""
-        network, data = self.as_trained, self.data.training
+        network, batch = self.as_trained, self.data.training[rows]
         network.set_parameters(self.plan.parameters())
-        X, weights = data.X[rows], None if data.weights is None else data.weights[rows]
-        run, loss = network.executor().backpropagate, self.context.history.loss_function
+        loss = self.context.history.loss_function
         assert loss is not None  # fit has told the history
         with quiet():
-            passed = run(network, X, data.targets[rows], loss, None, weights, len(X))
-        found = inside_problem(network, X, slice(0, len(X)), passed.activations)
+            passed = network.executor().backpropagate(network, batch, Objective(loss))
+        every = slice(0, len(batch))
+        found = inside_problem(network, batch.inputs, every, passed.activations)
         when = f"in epoch {self.number}, step {step + 1} of {self.steps},"
         self.refuse(found, when, "the batch of the step")
 
@@ -395,17 +397,17 @@ class _Run:
         return f"in epoch {self.number}" + (f", near step {self.step} of {self.steps}" if self.step else "")
 
 
-def evaluate(plan: Plan, part: Part, piece: int) -> tuple[float, float | None]:
+def evaluate(plan: Plan, part: Batch, piece: int) -> tuple[float, float | None]:
     """Mean loss and accuracy over a part, in pieces between which Python sees Ctrl-C."""
     losses, hits = [], []
-    for start in range(0, len(part.X), piece):
+    for start in range(0, len(part), piece):
         rows = slice(start, start + piece)
-        weights = None if part.weights is None else part.weights[rows]
-        result = plan.evaluate(part.X[rows], part.targets[rows], weights)
+        own = part[rows]
+        result = plan.evaluate(own.inputs, own.targets, own.weights)
         for first in plan.overflows():
-            suspect(slice(start + first, min(start + first + plan.batch_size, len(part.X))))
-        samples = len(part.X[rows])
+            suspect(slice(start + first, min(start + first + plan.batch_size, len(part))))
+        samples = len(own)
         losses.append(result.loss * samples)
         if result.accuracy is not None:
             hits.append(result.accuracy * samples)
-    return math.fsum(losses) / len(part.X), math.fsum(hits) / len(part.X) if hits else None
+    return math.fsum(losses) / len(part), math.fsum(hits) / len(part) if hits else None

@@ -18,10 +18,12 @@ from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss, loss_from
-from chainrule.losses.penalties import Penalty, penalty_from, penalty_value
+from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.networks.architecture import told_apart
+from chainrule.networks.batch import Batch
 from chainrule.networks.finite import inside_problem
 from chainrule.networks.network import Network
+from chainrule.networks.objective import Objective
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
@@ -121,19 +123,19 @@ def fit_full_batch(
     from chainrule.engine import threads_of_call
 
     with threads_of_call(threads):
-        run = _Minimisation(network, work, data, chosen_loss, chosen_penalty, name, allowed)
+        objective = Objective(chosen_loss, chosen_penalty, len(data.training))
+        run = _Minimisation(network, work, data, objective, name, allowed)
         return run.run(iterations, tolerance, shown)
 
 
-class Objective:
+class FullBatch:
     """J(θ) and ∂J/∂θ over all samples, θ a float64 vector."""
 
-    def __init__(self, work: Network, data: FitData, loss: Loss, penalty: Penalty | None) -> None:
+    def __init__(self, work: Network, batch: Batch, objective: Objective) -> None:
         from chainrule.engine import Plan
 
-        self.work, self.data, self.penalty = work, data.training, penalty
-        self.samples = len(data.training.X)
-        self.plan: Plan = Plan(work, loss, batch_size=min(PART, self.samples))
+        self.work, self.batch, self.objective = work, batch, objective
+        self.plan: Plan = Plan(work, objective.loss, batch_size=min(PART, len(batch)))
         self.specs = work.parameter_specs
         self.suspects: list[slice] = []  # of the last θ: samples with a number, maybe, beyond the range
 
@@ -153,34 +155,27 @@ class Objective:
         if not self.suspects:
             return None
         self.work.set_parameters(self.named(theta))
-        found = (inside_problem(self.work, self.data.X, rows) for rows in self.suspects)
+        found = (inside_problem(self.work, self.batch.inputs, rows) for rows in self.suspects)
         return next((problem[0] for problem in found if problem is not None), None)
 
     def of_penalty(self, theta: Vector) -> float:
-        return penalty_value(self.named(theta), self.specs, self.penalty, self.samples)
+        return self.objective.penalty_value(self.named(theta), self.specs)
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
-        values, data = self.named(theta), self.data
+        values, samples = self.named(theta), len(self.batch)
         self.plan.load(values)
         self.suspects = []
         loss, gradient = 0.0, np.zeros_like(theta)
-        for start in range(0, self.samples, PART):
+        for start in range(0, samples, PART):
             rows = slice(start, start + PART)
-            weights = None if data.weights is None else data.weights[rows]
-            part_loss, part = self.plan.gradients(data.X[rows], data.targets[rows], weights)
+            part = self.batch[rows]
+            part_loss, gradients = self.plan.gradients(part.inputs, part.targets, part.weights)
             self.suspects += [rows] if self.plan.overflows() else []
-            share = len(data.X[rows]) / self.samples  # a part's loss is the mean over the part
+            share = len(part) / samples  # a part's loss is the mean over the part
             loss += share * part_loss
-            gradient += share * self.vector(part)
-        if self.penalty is not None:
-            of_weights = {
-                name: self.penalty.gradient(W, self.samples)
-                if self.specs[name].penalised
-                else np.zeros_like(W)
-                for name, W in values.items()
-            }
-            gradient += self.vector(of_weights)
-        return loss + self.of_penalty(theta), gradient
+            gradient += share * self.vector(gradients)
+        whole = self.objective.with_penalty(self.named(gradient), values, self.specs)
+        return loss + self.of_penalty(theta), self.vector(whole)
 
 
 class _Minimisation:
@@ -191,14 +186,13 @@ class _Minimisation:
         network: Network,
         work: Network,
         data: FitData,
-        loss: Loss,
-        penalty: Penalty | None,
+        objective: Objective,
         method: str,
         allowed: bool,
     ) -> None:
         self.network, self.data, self.method, self.allowed = network, data, method, allowed
-        self.objective = Objective(work, data, loss, penalty)
-        self.history = History(loss_function=loss, optimizer=method)
+        self.objective = FullBatch(work, data.training, objective)
+        self.history = History(loss_function=objective.loss, optimizer=method)
         self.best, self.theta = math.inf, network.flat_parameters()
         self.problem = ""  # of the last θ whose J is ∞
 
@@ -229,7 +223,7 @@ class _Minimisation:
             self.network.classes = self.data.classes
         self.network.history = history
         progress.unit = "iteration"
-        progress.begin(iterations, 1, self.objective.samples)
+        progress.begin(iterations, 1, len(self.objective.batch))
         began = time.perf_counter()
 
         def after(intermediate_result: Any) -> None:

@@ -14,6 +14,7 @@ from chainrule.base.scalars import check_number
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.training.class_weights import class_weights
 
@@ -24,15 +25,6 @@ Validation = float | tuple[Any, Any] | tuple[Any, Any, Any] | list[Any] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """Samples with encoded targets; weights have mean 1 over the samples used, None: all weigh the same."""
-
-    X: Array
-    targets: Array
-    weights: NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class FitData:
     """What a fit trains and validates on.
 
@@ -40,9 +32,9 @@ class FitData:
     so that the training part is never copied. classes: the labels, None where the targets are numbers.
     """
 
-    training: Part
+    training: Batch
     rows: Rows
-    validation: Part | None
+    validation: Batch | None
     classes: Array | None
 
 
@@ -71,7 +63,7 @@ def prepare(
         by_class = class_weights(class_weight, class_labels(targets), classes)
         training = check_weights(by_class if weights is None else by_class * weights, len(X), "class_weight")
     rows = np.arange(len(X), dtype=np.int64)
-    held_out: Part | None = None
+    held_out: Batch | None = None
     if isinstance(validation, (tuple, list)):
         held_out = _given(network, loss, validation, classes)
     elif validation is not None:
@@ -80,12 +72,12 @@ def prepare(
         kept[chosen] = False
         rows = np.flatnonzero(kept).astype(np.int64)
         own = None if weights is None else _mean_one(weights, chosen)[chosen]
-        held_out = Part(X[chosen], targets[chosen], own)
+        held_out = Batch(X[chosen], targets[chosen], own)
         training = None if training is None else _mean_one(training, rows)
-    return FitData(Part(X, targets, training), rows, held_out, classes)
+    return FitData(Batch(X, targets, training), rows, held_out, classes)
 
 
-def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Part:
+def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Batch:
     if len(validation) not in (2, 3):
         raise ArgumentError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
     form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
@@ -96,8 +88,8 @@ def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Arr
     )
     targets = _as(network.dtype, targets)
     if len(validation) == 2:
-        return Part(X, targets)
-    return Part(X, targets, check_weights(validation[2], len(X), argument="validation weights"))
+        return Batch(X, targets)
+    return Batch(X, targets, check_weights(validation[2], len(X), argument="validation weights"))
 
 
 def _choose(targets: Array, fraction: Any, seed: int) -> Rows:

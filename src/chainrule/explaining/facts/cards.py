@@ -8,7 +8,6 @@ parts.py.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,12 +37,13 @@ FOLD_ABOVE = 40
 
 @dataclass(frozen=True)
 class Walk:
-    """What all cards share: δ by layer name (samples last), the layers' numbers, the sample in focus, which
-    layers are repeats and which cannot be traced, elements asked for: layer name -> an entry of its output,
-    and what the penalty acts on.
+    """What all cards share: δ of a layer's output and of its input by its name (samples last), the layers'
+    numbers, the sample in focus, which layers are repeats and which cannot be traced, elements asked for:
+    layer name -> an entry of its output, and what the penalty acts on.
     """
 
     deltas: Mapping[str, Array]
+    below: Mapping[str, Array]
     numbers: Mapping[str, int]
     sample: int
     repeats: Mapping[str, str] = field(default_factory=dict)
@@ -159,7 +159,7 @@ def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Json:
     ]
     if d is None:
         return {"forward": forward, "backward": []}
-    handed = _handed(one, d, walk.deltas)
+    handed = _handed(one, d, walk.below)
     bindings |= {"d": d, **{f"δ{number + 1}": share for number, share in enumerate(handed)}}
     reader, backward = Reader(bindings), []
     for key, equation in formulas.equations.items():
@@ -175,22 +175,14 @@ def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Json:
     return {"forward": forward, "backward": backward}
 
 
-def _handed(one: Pass, d: Array, deltas: Mapping[str, Array]) -> list[Array]:
+def _handed(one: Pass, d: Array, below: Mapping[str, Array]) -> list[Array]:
     """What every branch of a composite hands down to the input."""
     outputs = [inside[-1].output if inside else one.x for inside in one.inside]
     shares = one.layer.delta(d, *outputs)
     return [
-        _below(inside[0], deltas) if inside else np.asarray(share)
+        below[inside[0].name] if inside else np.asarray(share)
         for inside, share in zip(one.inside, shares, strict=True)
     ]
-
-
-def _below(one: Pass, deltas: Mapping[str, Array]) -> Array:
-    """∂J/∂x of a layer."""
-    d = deltas[one.name]
-    if isinstance(one.layer, Composite):
-        return np.asarray(functools.reduce(np.add, _handed(one, d, deltas)))
-    return reference.layer_backward(one.layer, d, one.x, one.output, one.given)[0]
 
 
 def _recurrent(one: Pass, walk: Walk) -> Json:

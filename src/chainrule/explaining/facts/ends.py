@@ -8,7 +8,6 @@ adds to every gradient, a step of gradient descent, J before and after it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,9 @@ from chainrule.formulas.exchange import pack, plain
 from chainrule.layers import Activation, Layer, Softmax
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
+from chainrule.networks.objective import Objective
 
 Array = NDArray[Any]
 Json = dict[str, Any]
@@ -74,19 +75,11 @@ MEANING = Say(
 AVERAGED = Say("The loss of one sample.", "单个样本的损失。")
 
 
-def loss_card(
-    network: Network,
-    passes: Sequence[reference.Pass],
-    targets: Array,
-    loss: Loss,
-    weights: Array | None,
-    sample: int,
-) -> Json:
-    """The card between forward and backward pass.  targets: samples last, as the loss takes them."""
-    last, m = passes[-1], passes[-1].output.shape[-1]
-    pair = reference.is_pair(network.layers[-1], loss)
-    scale = np.ones(m) / m if weights is None else weights / m
-    bindings: dict[str, Any] = {"a": last.output, "z": last.x, "y": targets, "m": float(m), "w": scale * m}
+def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> Json:
+    """The card between forward and backward pass; weighted: whether samples have weights."""
+    loss, last, pair, scale = head.loss, head.last, head.pair, head.share
+    m = len(scale)
+    bindings: dict[str, Any] = {"a": last.output, "z": last.x, "y": head.y, "m": float(m), "w": scale * m}
     reader = Reader(bindings)
     formulas = trace(loss)
     with np.errstate(all="ignore"):
@@ -94,7 +87,7 @@ def loss_card(
         parts = [_value_part(loss, formulas, reader, sample)]
         parts += [_gradient_part(loss, formulas, reader, sample)] if pair else []
         said = CANCELS if pair else BY_OUTPUT + _then(last.layer)
-        parts.append(_residual_part(loss, formulas, reader, pair, weights is not None, sample, said))
+        parts.append(_residual_part(loss, formulas, reader, pair, weighted, sample, said))
     order = np.argsort(-values, kind="stable")[:MOST_SAMPLES]
     return {
         "class": type(loss).__name__,
@@ -105,7 +98,7 @@ def loss_card(
         "losses": [{"sample": int(i), "loss": float(values[i])} for i in order],
         "samples": m,
         "mean": float(np.sum(scale * values)),
-        "outputs": _outputs(last, targets, loss, scale, pair, sample),
+        "outputs": _outputs(head, sample),
         "jacobian": _jacobian(last, sample) if pair else None,
     }
 
@@ -154,19 +147,19 @@ def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: An
     return found | {"reference": references[name]}
 
 
-def _outputs(
-    last: reference.Pass, targets: Array, loss: Loss, scale: Array, pair: bool, sample: int
-) -> Json | None:
+def _outputs(head: reference.Head, sample: int) -> Json | None:
     """A row per output of the sample in focus: z, a, y, ∂/∂a, f', the product entry by entry, and the δ
     there is.
     """
-    if last.output.ndim != 2 or targets.shape != last.output.shape:
+    last, y, scale = head.last, head.y, head.share
+    z, a = last.x, last.output
+    if a.ndim != 2 or y.shape != a.shape:
         return None
-    z, a, y = last.x, last.output, targets
     with np.errstate(all="ignore"):
-        by_a = np.asarray(loss.gradient(a, y))[:, sample]
-        through = (np.asarray(loss.residual(a, y)) if pair else np.asarray(loss.gradient(a, y)))[:, sample]
-        literal = by_a * _diagonal(last)[:, sample] if pair and last.layer.kind == "softmax" else None
+        by_a = np.asarray(head.loss.gradient(a, y))[:, sample]
+        through = head.residual[:, sample]
+        softmax = head.pair and last.layer.kind == "softmax"
+        literal = by_a * _diagonal(last)[:, sample] if softmax else None
     rows = list(range(len(a)))
     if len(rows) > MOST_OUTPUTS:
         rows = sorted(int(i) for i in np.argsort(-np.abs(through), kind="stable")[:MOST_OUTPUTS])
@@ -208,50 +201,44 @@ def _jacobian(last: reference.Pass, sample: int) -> Json | None:
 
 
 def update_card(
-    network: Network,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    penalty: Penalty | None,
-    weights: Array | None,
-    training_size: int,
-    step: Any,
-    eta: float,
+    network: Network, batch: Batch, objective: Objective, derived: reference.Derivation, eta: float
 ) -> Json:
     """What every parameter's gradient is made of, the step θ − η ∇, and J before and after it."""
+    specs, penalty = network.parameter_specs, objective.penalty
+    values = {name: array.astype(np.float64) for name, array in network.parameters.items()}
+    of_penalty = objective.penalty_gradients(values, specs)
     rows, after = [], {}
-    for name, gradient in step.gradients.items():
-        theta = network.parameters[name].astype(np.float64)
-        added = np.zeros_like(theta)
-        if penalty is not None and network.parameter_specs[name].penalised:
-            added = np.asarray(penalty.gradient(theta, training_size), np.float64)
-        g = np.asarray(gradient, np.float64)
+    for name, g in derived.gradients.items():
+        theta = values[name]
+        added = np.asarray(of_penalty.get(name, np.zeros_like(theta)), np.float64)
         with np.errstate(over="ignore"):
             after[name] = theta - eta * g
             norms = (norm(theta), norm(g - added), norm(added), eta * norm(g))
         rows.append(dict(zip(("theta", "data", "penalty", "step"), norms, strict=True)) | {"name": name})
-    values = {**{n: v.astype(np.float64) for n, v in network.parameters.items()}, **after}
+    moved = {**values, **after}
     with np.errstate(all="ignore"):  # of a step that is far too long
-        moved = reference.backpropagate(network, X, y, loss, penalty, weights, training_size, values)
-    card: Json = {"eta": eta, "J_before": step.loss, "J_after": plain(moved.loss), "worked": None}
+        J = reference.data_loss(network, batch, objective.loss, moved, training=True)
+        J += objective.penalty_value(moved, specs)
+    before = derived.data_loss + derived.penalty
+    card: Json = {"eta": eta, "J_before": before, "J_after": plain(J), "worked": None}
     card["rows"] = [{name: plain(value) for name, value in row.items()} for row in rows]
     largest = max(rows, key=lambda row: row["step"], default=None)
     if largest is not None:
-        name = largest["name"]
-        index, _ = choose.largest(np.asarray(step.gradients[name], np.float64), None)
+        name = str(largest["name"])
+        index, _ = choose.largest(derived.gradients[name], None)
         card["worked"] = {
             "name": name,
             "index": list(index),
             "theta": float(network.parameters[name][index]),
-            "gradient": float(step.gradients[name][index]),
+            "gradient": float(derived.gradients[name][index]),
             "after": plain(float(after[name][index])),
         }
-    if penalty is not None and any(spec.penalised for spec in network.parameter_specs.values()):
-        card["penalty"] = _penalty(network, penalty, training_size, step)
+    if penalty is not None and any(spec.penalised for spec in specs.values()):
+        card["penalty"] = _penalty(network, penalty, objective.training_size, derived.penalty)
     return card
 
 
-def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) -> Json:
+def _penalty(network: Network, penalty: Penalty, training_size: int, adds: float) -> Json:
     """Its formulas, and what it adds to J."""
     name = next(name for name, spec in network.parameter_specs.items() if spec.penalised)
     formulas = trace(penalty)
@@ -272,7 +259,7 @@ def _penalty(network: Network, penalty: Penalty, training_size: int, step: Any) 
     return {
         "title": repr(penalty),
         "parts": parts,
-        "adds": step.loss - step.data_loss,
+        "adds": adds,
         "training_size": training_size,
         "constants": constants(penalty),
         "per_sample": bool(getattr(penalty, "per_sample", False)),

@@ -10,7 +10,6 @@ from chainrule.formulas import Equation, Expression, Number, Symbol, substitute,
 from chainrule.formulas.exchange import pack
 from chainrule.layers import Activation, Dense, Layer, Softmax
 from chainrule.losses import Loss
-from chainrule.reference import is_pair
 
 Json = dict[str, Any]
 _SIZE = Symbol("m", "batch size", "scalar")
@@ -58,7 +57,7 @@ def output_delta(last: Layer, loss: Loss, weighted: bool = False) -> Equation:
     activation.
     """
     a, z = Symbol("a", "prediction"), Symbol("z", "logits")
-    if is_pair(last, loss):
+    if loss.pairs_with(last):
         share = Number(1) / _SIZE
         share = share * SAMPLE_WEIGHT if weighted else share
         return Equation(_LOGITS, share * (a - Symbol("y", "target")))

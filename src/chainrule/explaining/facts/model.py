@@ -25,44 +25,13 @@ from chainrule.explaining.facts.traced import (
 )
 from chainrule.formulas.exchange import plain
 from chainrule.layers import Composite
-from chainrule.losses import Loss
-from chainrule.losses.penalties import Penalty, penalty_value
-from chainrule.networks.architecture import INPUT
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
-from chainrule.reference import (
-    Pass,
-    all_passes,
-    is_pair,
-    run_backward,
-    run_forward,
-    target_columns,
-    to_columns,
-)
+from chainrule.networks.objective import Objective
+from chainrule.reference import Derivation, Pass, all_passes
 
 Array = NDArray[Any]
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What is explained: a network and a batch, checked and encoded as `Network.encoded` does it.
-
-    X: (N, *input_shape). targets: as `encode_targets` returns them. weights: (N,) with mean 1, or None.
-    training_size: m of the penalty.
-    """
-
-    network: Network
-    X: Array
-    targets: Array
-    loss: Loss
-    penalty: Penalty | None
-    weights: Array | None
-    training_size: int
-
-    @property
-    def pair(self) -> bool:
-        """Whether output activation and loss are one formula."""
-        return is_pair(self.network.layers[-1], self.loss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,124 +58,73 @@ class Model:
 
 
 def model_of(
-    network: Network,
-    X: Array,
-    targets: Array,
-    loss: Loss,
-    penalty: Penalty | None,
-    weights: Array | None,
-    training_size: int,
-    *,
-    budget_bytes: int,
+    network: Network, batch: Batch, objective: Objective, derived: Derivation, *, budget_bytes: int
 ) -> Model:
-    """The model part of the document of a batch; XX
+    """The model part of the document of a batch, whose passes have been derived.
 
     budget_bytes: of all numbers as base64. Parameters come first, up to 1.5 MB, then what else the passes
     start from (the batch, masks), then outputs, δ and gradients; what does not fit has statistics alone.
     """
-    task = _Task(network, X, targets, loss, penalty, weights, training_size)
-    passes = run_forward(network, to_columns(X, np.float64), None, np.float64)
-    value = _loss_values(task, passes)
-    deltas, of_data = _backward(task, passes)
-    gradients = _with_penalty(task, of_data)
-    given = _given(passes)
+    passes, head, deltas = derived.passes, derived.head, derived.deltas
     parameters = {name: array.astype(np.float64) for name, array in network.parameters.items()}
-    starts = {"input": passes[0].x, "y": _prepared(task), **given}
-    if weights is not None:
-        starts["weights"] = weights.astype(np.float64)
+    starts = {"input": passes[0].x, "y": head.y, **_given(passes)}
+    if batch.weights is not None:
+        starts["weights"] = batch.weights.astype(np.float64)
     outputs = {one.name: one.output for one in all_passes(passes)}
     values = {
-        **{f"gradient:{name}": array for name, array in gradients.items()},
+        **{f"gradient:{name}": array for name, array in derived.gradients.items()},
         **{f"delta:{name}": array for name, array in deltas.items()},
     }
     groups = (parameters, PARAMETER_BYTES), (starts, budget_bytes), ({**outputs, **values}, budget_bytes)
     trees: dict[str, Trees | None] = {
         one.name: layer_trees(one, deltas.get(one.name)) for one in all_passes(passes)
     }
-    trees["loss"] = loss_trees(loss, task.pair)
-    if penalty is not None:
-        trees["penalty"] = penalty_trees(penalty)
+    trees["loss"] = loss_trees(head.loss, head.pair)
+    if objective.penalty is not None:
+        trees["penalty"] = penalty_trees(objective.penalty)
     layers = _Graph(network, layer_numbers(network), trees).chain(passes)
     document: Json = {
         "graph": {"input_shape": list(network.input_shape), "layers": layers},
         "tensors": within(groups, budget_bytes),
-        "loss": {**value, "formulas": packed(trees["loss"])},
-        "penalty": _penalty(task, trees.get("penalty")),
+        "loss": {**_loss(batch, derived), "formulas": packed(trees["loss"])},
+        "penalty": _penalty(network, objective, trees.get("penalty")),
     }
-    shares = {f"data gradient:{name}": array for name, array in of_data.items()}
+    shares = {f"data gradient:{name}": array for name, array in derived.data_gradients.items()}
     return Model(document, {**starts, **parameters, **outputs, **values, **shares}, passes, trees)
 
 
-def _prepared(task: _Task) -> Array:
-    return np.asarray(task.loss.prepared(target_columns(task.targets, task.network, np.float64)))
-
-
-def _scale(task: _Task) -> Array:
-    """weights / m, (m,)."""
-    weights = np.ones(len(task.X)) if task.weights is None else task.weights
-    return np.asarray(weights, np.float64) / len(task.X)
-
-
-def _loss_values(task: _Task, passes: Sequence[Pass]) -> Json:
+def _loss(batch: Batch, derived: Derivation) -> Json:
     """The document's "loss" without formulas."""
-    last, y = passes[-1], _prepared(task)
-    values = task.loss.value_from_z(last.x, y) if task.pair else task.loss.value(last.output, y)
-    per_sample = np.asarray(values, np.float64)
-    data = float(np.sum(_scale(task) * per_sample))
-    network = task.network
-    added = penalty_value(network.parameters, network.parameter_specs, task.penalty, task.training_size)
+    head = derived.head
     return {
-        "class": type(task.loss).__name__,
-        "title": repr(task.loss),
-        "pair": task.pair,
-        "J": plain(data + added),
-        "data": plain(data),
-        "penalty": plain(added),
-        "per_sample": [plain(float(value)) for value in per_sample],
-        "weights": None if task.weights is None else "weights",
+        "class": type(head.loss).__name__,
+        "title": repr(head.loss),
+        "pair": head.pair,
+        "J": plain(derived.data_loss + derived.penalty),
+        "data": plain(derived.data_loss),
+        "penalty": plain(derived.penalty),
+        "per_sample": [plain(float(value)) for value in head.values],
+        "weights": None if batch.weights is None else "weights",
     }
 
 
-def _backward(task: _Task, passes: Sequence[Pass]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(δ by layer, gradients of the data's loss by parameter)."""
-    a, y, network = passes[-1].output, _prepared(task), task.network
-    d = _scale(task) * (task.loss.residual(a, y) if task.pair else task.loss.gradient(a, y))
-    deltas: dict[str, Array] = {}
-    gradients: dict[str, Array] = {}
-    deltas[INPUT] = run_backward(passes[:-1] if task.pair else passes, d, deltas, gradients)
-    return deltas, {name: gradients[name] for name, spec in network.parameter_specs.items() if spec.learned}
-
-
-def _with_penalty(task: _Task, gradients: Mapping[str, Array]) -> dict[str, Array]:
-    """Gradients by parameter, penalty included, as `reference.backpropagate` has them."""
-    found = dict(gradients)
-    if task.penalty is not None:
-        for name in _penalised(task.network):
-            W = task.network.parameters[name].astype(np.float64)
-            found[name] = found[name] + task.penalty.gradient(W, task.training_size)
-    return found
-
-
-def _penalised(network: Network) -> list[str]:
-    return [name for name, spec in network.parameter_specs.items() if spec.penalised]
-
-
-def _penalty(task: _Task, trees: Trees | None) -> Json | None:
+def _penalty(network: Network, objective: Objective, trees: Trees | None) -> Json | None:
     """The document's "penalty"; constants are the numbers of its fields."""
-    if task.penalty is None:
+    penalty = objective.penalty
+    if penalty is None:
         return None
-    values = {field.name: getattr(task.penalty, field.name) for field in fields(task.penalty)}
+    values = {field.name: getattr(penalty, field.name) for field in fields(penalty)}
     numbers = {
         name: value
         for name, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     return {
-        "class": type(task.penalty).__name__,
-        "title": repr(task.penalty),
+        "class": type(penalty).__name__,
+        "title": repr(penalty),
         "formulas": packed(trees),
-        "constants": {**numbers, "training_size": task.training_size},
-        "on": _penalised(task.network),
+        "constants": {**numbers, "training_size": objective.training_size},
+        "on": [name for name, spec in network.parameter_specs.items() if spec.penalised],
     }
 
 

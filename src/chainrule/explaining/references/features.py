@@ -11,7 +11,6 @@ from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.network import Network
-from chainrule.reference import is_pair
 
 # The word that a class brings, by itself or a base of it.
 _BY_KIND = {
@@ -92,7 +91,7 @@ def _of_layer(layer: Any) -> Iterator[str]:
 
 def _of_loss(last: Layer, loss: Loss) -> Iterator[str]:
     name = type(loss).__name__
-    yield "pair" if is_pair(last, loss) else "no pair"
+    yield "pair" if loss.pairs_with(last) else "no pair"
     if "Softmax" in kinds(last):
         yield "softmax output"
     elif "Activation" in kinds(last):

@@ -1,0 +1,39 @@
+"""Batch: samples that have passed the door, with what belongs to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Inputs, targets and weights, as whoever computes a pass takes them.
+
+    inputs: (N, *input_shape).  targets: as `encode_targets` returns them, samples first.  weights: (N,), with
+    mean 1 over the data they were given for; None: every sample weighs the same.
+    """
+
+    inputs: Array
+    targets: Array
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, rows: slice | Array) -> Batch:
+        """Some of the samples; their weights are as they were."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.inputs[rows], self.targets[rows], weights)
+
+    def shares(self, dtype: Any = np.float64) -> Array:
+        """w_i / m, (m,): what a sample's loss counts in J."""
+        weights = np.ones(len(self)) if self.weights is None else self.weights
+        return np.asarray(weights).astype(dtype) / len(self)
+
+

@@ -1,0 +1,57 @@
+"""Objective: what is minimised, J = (1/m) Σ_i w_i value_i + Σ_W penalty(W)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.layers import Parameter
+from chainrule.losses import Loss
+from chainrule.losses.penalties import Penalty
+
+Array = NDArray[Any]
+Specs = Mapping[str, Parameter]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss of samples and a penalty on weights; biases are free.  training_size: m of a penalty that is
+    divided by it.
+    """
+
+    loss: Loss
+    penalty: Penalty | None = None
+    training_size: int = 1
+
+    @property
+    def of_data(self) -> Objective:
+        """The same without the penalty."""
+        return replace(self, penalty=None)
+
+    def penalty_value(self, parameters: Mapping[str, Array], specs: Specs) -> float:
+        """What the penalty adds to J, in float64."""
+        if self.penalty is None:
+            return 0.0
+        weights = (array.astype(np.float64) for name, array in parameters.items() if specs[name].penalised)
+        return float(sum(self.penalty.value(W, self.training_size) for W in weights))
+
+    def penalty_gradients(self, parameters: Mapping[str, Array], specs: Specs) -> dict[str, Array]:
+        """What the penalty adds to ∂J/∂W, by the names of the weights it is on."""
+        if self.penalty is None:
+            return {}
+        weights = {name: array for name, array in parameters.items() if specs[name].penalised}
+        return {name: self.penalty.gradient(W, self.training_size) for name, W in weights.items()}
+
+    def with_penalty(
+        self, gradients: Mapping[str, Array], parameters: Mapping[str, Array], specs: Specs
+    ) -> dict[str, Array]:
+        """∂J/∂θ from the gradients of the data's loss, in their types; parameters: in the type to add in."""
+        added = self.penalty_gradients(parameters, specs)
+        return {
+            name: (gradient + added[name]).astype(gradient.dtype) if name in added else gradient
+            for name, gradient in gradients.items()
+        }

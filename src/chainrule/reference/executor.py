@@ -1,0 +1,76 @@
+"""The formulas as the executor of networks: `net.set_executor(ReferenceExecutor())`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.norms import row_norms
+from chainrule.data.arrays import all_finite
+from chainrule.losses import Loss
+from chainrule.networks.batch import Batch
+from chainrule.networks.executor import noticing, suspect
+from chainrule.networks.model import Model
+from chainrule.networks.objective import Objective
+from chainrule.networks.per_sample import Samples
+from chainrule.networks.step import Step
+from chainrule.reference.backpropagation import backpropagate, data_loss, forward
+from chainrule.reference.overflow import first_overflow
+from chainrule.reference.passes import Context, all_passes, run_forward, to_columns, to_rows
+
+Array = NDArray[Any]
+_PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the activations of this many only
+
+
+class ReferenceExecutor:
+    """Executes networks by the formulas, in float64 whatever the network's dtype; predictions have the
+    network's dtype.
+    """
+
+    def predict(self, network: Model, X: Array) -> Array:
+        parts = (
+            forward(network, X[start : start + _PREDICT_BATCH]) for start in range(0, len(X), _PREDICT_BATCH)
+        )
+        noticed: list[bool] = []
+        with noticing(lambda: noticed.append(True)):
+            a = np.concatenate(list(parts)).astype(network.dtype, copy=False)
+        if noticed:
+            suspect(slice(0, len(X)))
+        return a
+
+    def backpropagate(self, network: Model, batch: Batch, objective: Objective) -> Step:
+        return backpropagate(network, batch, objective)
+
+    def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
+        total = 0.0
+        for start in range(0, len(batch), _PREDICT_BATCH):
+            part = batch[start : start + _PREDICT_BATCH]
+            total += data_loss(network, part, loss) * len(part)
+        return total / len(batch)
+
+    def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
+        own = Samples.of(network, self, batch, loss).gradients(allow_nonfinite=True).values()
+        return row_norms(np.stack([np.zeros(len(batch)), *map(row_norms, own)], axis=1))
+
+    def first_nonfinite(self, network: Model, X: Array) -> str | None:
+        context = Context(training=False)
+        for name, array in network.parameters.items():
+            if not all_finite(array):
+                return f"parameter {name}"
+        for one in all_passes(run_forward(network, to_columns(X, np.float64), None, np.float64, context)):
+            if not all_finite(one.output.astype(network.dtype)):
+                return f"output of {one.name}"
+        return None
+
+    def first_overflow(
+        self, network: Model, X: Array, outputs: Mapping[str, Array] | None
+    ) -> tuple[int, str, str] | None:
+        training = outputs is not None
+        if outputs is None:
+            context = Context(training=False)
+            passes = all_passes(run_forward(network, to_columns(X, np.float64), None, np.float64, context))
+            outputs = {one.name: to_rows(one.output) for one in passes}
+        return first_overflow(network, X, outputs, np.float64, training=training)

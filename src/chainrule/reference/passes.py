@@ -1,0 +1,244 @@
+"""The specification: forward and backward pass by the layers' formulas alone, in float64, one line per
+formula.
+
+It is never optimised.  The compiled kernels, the finite differences and the printed derivation are tested
+against it. Inside, samples are the last axis, as in the seeds: vectors are (features, m), images (rows,
+columns, channels, m).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base.errors import ShapeError
+from chainrule.layers import Composite, Layer, call_formula
+from chainrule.layers.randomness import random_bits
+from chainrule.networks.architecture import check_batch
+from chainrule.networks.model import Model
+
+Array = NDArray[Any]
+Values = Mapping[str, Array]
+
+
+@dataclass
+class Context:
+    """What a pass needs beside numbers: whether it trains, the random numbers' seed and step, and the mask of
+    the samples' sequences, (steps, m): from the layer that says which steps are there, through those that
+    keep the steps; of branches, the mask of the first that has one goes on. `follow` says what goes on
+    instead of a layer's output.
+    """
+
+    training: bool
+    seed: int = 0
+    step: int = 0
+    mask: Array | None = None
+    follow: Callable[[Pass], Array] | None = None
+
+    def bits(self, name: str) -> Callable[[tuple[int, ...]], Array]:
+        """The random numbers of a layer in this pass."""
+        return lambda shape: random_bits(self.seed, self.step, name, shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One layer's forward pass: what went in, what came out (samples last), what else its formulas were
+    given, and the passes within its branches.
+    """
+
+    layer: Layer
+    x: Array
+    output: Array
+    given: Values
+    inside: tuple[tuple[Pass, ...], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.layer.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Backward:
+    """One layer's backward pass: d = ∂J/∂(its output), below = ∂J/∂(its input), and its gradients.
+
+    place: "" on the network's main chain, "residual1/2" in the second branch of residual1.
+    """
+
+    one: Pass
+    place: str
+    d: Array
+    below: Array
+    gradients: dict[str, Array]
+
+
+def run_forward(
+    network: Model, x: Array, parameters: Values | None, dtype: Any, context: Context | None = None
+) -> list[Pass]:
+    """The passes of the network's layers in order; without a context those of a training step."""
+    context = Context(training=True) if context is None else context
+
+    def chain(layers: Iterable[Layer], x: Array) -> list[Pass]:
+        passes: list[Pass] = []
+        for layer in layers:
+            one = composite(layer, x) if isinstance(layer, Composite) else leaf(layer, x)
+            expected = (*network.shapes[one.name], x.shape[-1])
+            if one.output.shape != expected:
+                raise ShapeError(
+                    f"{_formula(layer, 'forward')} returned the shape {one.output.shape}, "
+                    f"its output_shape says {expected}"
+                )
+            if context.follow is not None:
+                one = replace(one, output=context.follow(one))
+            passes.append(one)
+            x = one.output
+            if context.mask is not None and (x.ndim != 3 or len(x) != len(context.mask)):
+                context.mask = None  # the steps end here
+        return passes
+
+    def composite(layer: Composite, x: Array) -> Pass:
+        inside, before, after = [], context.mask, []
+        for own in layer.chains:
+            context.mask = before
+            inside.append(tuple(chain(own, x)))
+            after.append(context.mask)
+        context.mask = next((mask for mask in after if mask is not None), None)
+        outputs = [passes[-1].output if passes else x for passes in inside]
+        return Pass(layer, x, layer.forward(*outputs), {}, tuple(inside))
+
+    def leaf(layer: Layer, x: Array) -> Pass:
+        given = dict(parameters_of(network, layer, parameters, dtype))
+        if context.mask is not None:
+            given["mask"] = context.mask.astype(dtype)
+        if context.training:
+            given |= layer.draw(x.shape, context.bits(layer.stream))
+        found = layer.mask(x)
+        context.mask = context.mask if found is None else found
+        return Pass(layer, x, layer_forward(layer, x, given, training=context.training), given)
+
+    if context.training:
+        check_batch(network.layers, network.shapes, x.shape[-1])
+    return chain(network.layers, x)
+
+
+def run_backward(
+    passes: Sequence[Pass], d: Array, visit: Callable[[Backward], None], place: str = ""
+) -> Array:
+    """∂J/∂(input of the chain) from d = ∂J/∂(its output).  `visit` is told of every layer, the last one first
+    and a composite behind what is in it.
+    """
+    for one in reversed(passes):
+        gradients: dict[str, Array] = {}
+        if isinstance(one.layer, Composite):
+            outputs = [inside[-1].output if inside else one.x for inside in one.inside]
+            handed = zip(one.inside, one.layer.delta(d, *outputs), strict=True)
+            parts = [
+                run_backward(inside, part, visit, f"{one.name}/{number}")
+                for number, (inside, part) in enumerate(handed, 1)
+            ]
+            below = functools.reduce(np.add, parts)  # one value, several readers: its δ is the sum of theirs
+        else:
+            below, gradients = layer_backward(one.layer, d, one.x, one.output, one.given)
+        visit(Backward(one, place, d, below, gradients))
+        d = below
+    return d
+
+
+def all_passes(passes: Iterable[Pass]) -> Iterator[Pass]:
+    """Every pass, those of composites behind what is in them."""
+    for one in passes:
+        for inside in one.inside:
+            yield from all_passes(inside)
+        yield one
+
+
+def leaf_passes(passes: Iterable[Pass]) -> list[Pass]:
+    """The passes of the layers that compute."""
+    return [one for one in all_passes(passes) if not isinstance(one.layer, Composite)]
+
+
+def layer_forward(layer: Layer, x: Array, given: Values, *, training: bool = True) -> Array:
+    """The output of one layer, samples last; `given`: its parameters and what else its formula declares."""
+    formula = "forward" if training or layer.infer is None else "infer"
+    return np.asarray(_evaluate(layer, formula, {"x": x, **given}))
+
+
+def layer_backward(
+    layer: Layer, d: Array, x: Array, output: Array, given: Values
+) -> tuple[Array, dict[str, Array]]:
+    """(∂J/∂x, ∂J/∂parameter by name) from d = ∂J/∂output, samples last.
+
+    A gradient has the shape of its variable (seed 004 §5): ShapeError that names the formula if it has not.
+    """
+    available = {"d": d, "x": x, "z": output, "a": output, **given}
+    below = np.asarray(_evaluate(layer, "delta", available))
+    if below.shape != x.shape:
+        raise ShapeError(
+            f"{_formula(layer, 'delta')} must have the shape {x.shape} of x, it returned {below.shape}"
+        )
+    gradients = _evaluate(layer, "gradients", available)
+    learned = [name for name, spec in layer.parameters(x.shape[:-1]).items() if spec.learned]
+    if set(gradients) != set(learned):
+        raise ShapeError(
+            f"{_formula(layer, 'gradients')} must return one gradient per parameter, {sorted(learned)}, "
+            f"it returned {sorted(gradients)}"
+        )
+    for name in learned:
+        if np.shape(gradients[name]) != given[name].shape:
+            raise ShapeError(
+                f"{_formula(layer, 'gradients')} must return {name!r} with the shape {given[name].shape}, "
+                f"it returned {np.shape(gradients[name])}"
+            )
+    return below, {name: np.asarray(gradients[name]) for name in learned}
+
+
+def parameters_of(network: Model, layer: Layer, parameters: Values | None, dtype: Any) -> dict[str, Array]:
+    """The parameters of one layer by their own names."""
+    return {
+        key: _value(network, f"{layer.name}.{key}", parameters, dtype)
+        for key in network.layer_parameters(layer)
+    }
+
+
+def to_columns(X: Array, dtype: Any) -> Array:
+    """Samples first -> samples last; uint8 are pixels, value / 255."""
+    columns = np.moveaxis(X, 0, -1).astype(dtype)
+    return columns / 255 if X.dtype == np.uint8 else columns
+
+
+def to_rows(x: Array) -> Array:
+    """Samples last -> samples first."""
+    return np.ascontiguousarray(np.moveaxis(x, -1, 0))
+
+
+def target_columns(y: Array, network: Model, dtype: Any) -> Array:
+    """Targets with samples last; class numbers (N,) become one-hot columns."""
+    if y.dtype.kind in "iu" and y.ndim == len(network.output_shape):
+        y = np.eye(network.output_shape[-1])[y]
+    return np.moveaxis(y, 0, -1).astype(dtype)
+
+
+def network_values(network: Model, parameters: Values | None, dtype: Any) -> dict[str, Array]:
+    """All parameters by name, in `dtype`."""
+    return {name: _value(network, name, parameters, dtype) for name in network.parameters}
+
+
+def _value(network: Model, name: str, parameters: Values | None, dtype: Any) -> Array:
+    return (network.parameters if parameters is None else parameters)[name].astype(dtype, copy=False)
+
+
+def _evaluate(layer: Layer, formula: str, available: Values) -> Any:
+    try:
+        return call_formula(getattr(layer, formula), available)
+    except ValueError as error:  # NumPy: shapes that do not fit, such as a transpose forgotten
+        shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in available.items())
+        title = _formula(layer, formula)
+        raise ShapeError(f"{title} cannot be computed: {error}; there are {shapes}") from error
+
+
+def _formula(layer: Layer, formula: str) -> str:
+    return f"{type(layer).__name__}.{formula} ({layer.name})"
