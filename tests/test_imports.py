@@ -1,89 +1,75 @@
-"""Who may know whom: an import never points upward, at the top of a module or inside a function."""
+"""Who may know whom: an import never points upward nor in a circle, be it within a function or for type
+checkers alone.
+"""
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
-import chainrule
+import pytest
+from tools import house
 
-PACKAGE = Path(chainrule.__file__).parent
-
-# Lowest first. A module may import from its own row and from the rows above it in this list.
-LAYERS = (
-    ("version", "shown", "errors", "files", "foreign", "keywords"),
-    ("memory", "norms", "scalars", "tables", "_native"),
-    ("formulas",),
-    ("initializers",),
-    ("layers",),
-    ("constraints", "losses", "penalties"),
-    ("data",),
-    ("architecture", "containers", "parameters", "step", "storage", "theta"),
-    ("executor", "finite", "per_sample", "summary"),
-    ("network",),
-    ("overflow", "reference"),
-    ("engine",),
-    ("training",),
-    ("checking", "bench", "oracles"),
-    ("explaining",),
-    ("",),  # chainrule itself, the front door
-    ("cli", "__main__"),
-)
-RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
+MOST_FILES = 12
 
 
-def part(module: str) -> str:
-    pieces = module.split(".")
-    return pieces[1] if len(pieces) > 1 else ""
+def test_the_package_is_found() -> None:
+    assert len(house.modules()) > 200
 
 
-def own_part(path: Path) -> str:
-    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "" if name == "__init__" else name
-
-
-def imports(path: Path) -> list[tuple[int, str]]:
-    """(line, module) of every import of chainrule that runs; those for type checkers alone do not."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-            skipped.update(id(inner) for inner in ast.walk(node))
-    found = []
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "chainrule":
-            found += [(node.lineno, f"chainrule.{alias.name}") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.append((node.lineno, node.module))
-    return [(line, module) for line, module in found if module.split(".")[0] == "chainrule"]
-
-
-def modules() -> list[Path]:
-    paths = sorted(PACKAGE.rglob("*.py"))
-    assert len(paths) > 50  # the package was found
-    return paths
-
-
-def test_every_module_has_a_place() -> None:
-    assert {own_part(path) for path in modules()} <= set(RANK)
+def test_every_room_has_a_rank() -> None:
+    assert {house.room(module) for module in house.modules()} <= set(house.RANK)
 
 
 def test_no_import_points_upward() -> None:
     wrong = [
-        f"{path.relative_to(PACKAGE)}:{line} imports {module}"
-        for path in modules()
-        for line, module in imports(path)
-        # The front door's names (`chainrule.Network`) rank as the front door.
-        if RANK.get(part(module), RANK[""]) > RANK[own_part(path)]
+        f"{module or 'chainrule'}, line {line}, imports {other}"
+        for module in house.modules()
+        for other, line in house.imports(module).items()
+        if house.RANK[house.room(other)] > house.RANK[house.room(module)]
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_formulas_and_layers_do_not_know_the_engine() -> None:
-    for folder in ("formulas", "layers"):
-        for path in (PACKAGE / folder).glob("*.py"):
-            assert "engine" not in {part(module) for _, module in imports(path)}, path
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {module: set(house.imports(module)) for module in house.modules()}
+    assert not house.circle(graph)
+
+
+@pytest.mark.parametrize("folder", house.folders())
+def test_no_circle_within_a_folder(folder: str) -> None:
+    assert not house.circle(house.siblings(folder))
+
+
+@pytest.mark.parametrize("folder", house.folders())
+def test_a_folder_has_few_files(folder: str) -> None:
+    path = house.PACKAGE.joinpath(*folder.split(".")) if folder else house.PACKAGE
+    files = [file for file in path.iterdir() if file.suffix in (".py", ".js", ".css")]
+    assert len(files) <= MOST_FILES
+
+
+@pytest.mark.parametrize("folder", [name for name in house.folders() if name])
+def test_a_folder_says_what_comes_in_what_goes_out_and_whom_it_knows(folder: str) -> None:
+    text = house.modules()[folder].read_text(encoding="utf-8")
+    head = text[: text.index('"""', 3)]
+    assert "\nIn: " in head
+    assert "  Out: " in head or "\nOut: " in head
+    assert "\nKnows: " in head
+
+
+def test_a_circle_is_found_wherever_the_import_stands(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "a.py").write_text("from chainrule.b import one\n")
+    (tmp_path / "b.py").write_text("if TYPE_CHECKING:\n    from chainrule.c import two\n")
+    (tmp_path / "c.py").write_text("def f():\n    import chainrule.a\n")
+    assert house.circle(house.siblings("", tmp_path)) == ["a", "b", "c", "a"]
+
+
+def test_layers_and_formulas_do_not_know_the_engine() -> None:
+    for module in house.modules():
+        if house.room(module) in ("formulas", "layers"):
+            assert "engine" not in {house.room(other) for other in house.imports(module)}, module
+
+
+def test_the_page_of_the_house_is_that_of_the_code() -> None:
+    """Write it anew by `python -m tools.house`."""
+    assert house.PAGE.read_text(encoding="utf-8") == house.page()
