@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +15,6 @@ from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts.model import Model
 from chainrule.explaining.facts.tensors import encode
 from chainrule.formulas import Symbol, erf, rules
-from chainrule.formulas.elements.entry_rules import FUNCTIONS, REDUCTIONS, RULES
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import pack
 from chainrule.formulas.primitives import arrays as A
@@ -27,7 +25,7 @@ from chainrule.formulas.primitives import steps as T
 from chainrule.formulas.rules import binders
 from tests import cases
 from tests.explaining.modelled import modelled
-from tests.explaining.node import ENGINE, array, run
+from tests.explaining.node import array, run
 from tests.formulas.test_rules import EXAMPLES
 from tests.networks import lenet
 from tests.oracles import stored
@@ -141,25 +139,6 @@ def test_a_wrong_number_is_found() -> None:
     for answer, name in zip(run(jobs), ("relu1", "delta:conv1", "gradient:dense1.W", "J_after"), strict=True):
         assert answer["worst"]["id"] == name
         assert answer["worst"]["error"] > 1e-8
-
-
-def table(file: str, name: str) -> set[str]:
-    """The keys of an object of a script, read from its text: without Node too."""
-    text = (ENGINE / file).read_text(encoding="utf-8")
-    body = re.search(rf"\n  const {name} = \{{\n(.*?)\n  \}};", text, re.S)
-    assert body is not None, name
-    return set(re.findall(r"^ {4}(\w+)(?=[:,(])", body[1], re.M))
-
-
-def test_no_primitive_is_missing() -> None:
-    assert table("primitives.js", "primitives") == set(rules)
-    assert table("primitives.js", "binders") == set(binders)
-    assert table("elements.js", "RULES") == set(RULES)
-    assert table("elements.js", "REDUCTIONS") == set(REDUCTIONS)
-    text = (ENGINE / "elements.js").read_text(encoding="utf-8")
-    found = re.search(r"const FUNCTIONS = \{(.*?)\};", text, re.S)
-    assert found is not None
-    assert {name: int(count) for name, count in re.findall(r"(\w+): (\d)", found[1])} == FUNCTIONS
 
 
 def test_every_primitive() -> None:

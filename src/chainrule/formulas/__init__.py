@@ -61,6 +61,7 @@ from chainrule.formulas.primitives.arrays import (
     window,
 )
 from chainrule.formulas.primitives.bias_column import with_ones, with_zero_bias, without_bias
+from chainrule.formulas.primitives.declaring import named, primitive
 from chainrule.formulas.primitives.elementwise import (
     absolute,
     add,
@@ -97,7 +98,7 @@ from chainrule.formulas.primitives.steps import (
     step_products,
     swap_steps,
 )
-from chainrule.formulas.rules import binders, named, primitive, rules
+from chainrule.formulas.rules import binders, rules
 
 if TYPE_CHECKING:
     from chainrule.formulas.derivation import adjoint
@@ -128,6 +129,15 @@ _LAZY = {
     **dict.fromkeys(("Equation", "latex", "mathml", "text"), "printing"),
     **dict.fromkeys(("Formulas", "trace"), "tracing"),
 }
+
+
+def _as_text(tree: Expression) -> str:
+    from chainrule.formulas.printing import text
+
+    return text(tree)
+
+
+Expression.show = _as_text
 
 
 def __getattr__(name: str) -> Any:

@@ -9,14 +9,13 @@ see `walk`, `substitute`, `replace_at`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from chainrule.formulas.rules import Binder, Rule
+from chainrule.formulas.rules import NO_TRAITS, Binder, Rule, Trait, rules
 
 Path = tuple[int, ...]
 
@@ -25,11 +24,18 @@ class Expression:
     """Base of all nodes.  Python's operators build trees: on symbols `W @ x + b` is that formula."""
 
     __array_ufunc__ = None  # array * symbol comes here and is refused, instead of looping over the array
+    # Set by chainrule.formulas: printers know trees, so trees know no printer.
+    show: ClassVar[Callable[[Expression], str]] = object.__repr__
 
     @property
     def children(self) -> tuple[Expression, ...]:
         """Sub-expressions in reading order; () for leaves."""
         return ()
+
+    @property
+    def traits(self) -> frozenset[Trait]:
+        """What the node's rule says of its value."""
+        return NO_TRAITS
 
     def rebuild(self, children: tuple[Expression, ...]) -> Expression:
         """The same node over other children."""
@@ -119,9 +125,7 @@ class Expression:
         return operation("greater", other, self)
 
     def __repr__(self) -> str:
-        from chainrule.formulas.printing import text
-
-        return text(self)
+        return self.show()
 
     def __bool__(self) -> bool:
         raise TypeError("a formula cannot branch on a symbol with if/and/or; write where(condition, yes, no)")
@@ -187,6 +191,10 @@ class Operation(Expression):
         return self.operands
 
     @property
+    def traits(self) -> frozenset[Trait]:
+        return self.rule.traits
+
+    @property
     def options(self) -> dict[str, Any]:
         return dict(self.static)
 
@@ -209,6 +217,10 @@ class Over(Expression):
     @property
     def children(self) -> tuple[Expression, ...]:
         return (self.body,)
+
+    @property
+    def traits(self) -> frozenset[Trait]:
+        return self.rule.traits
 
     def rebuild(self, children: tuple[Expression, ...]) -> Expression:
         return Over(self.rule, self.indices, self.ranges, children[0])
@@ -241,8 +253,6 @@ class Named(Expression):
 
 def operation(name: str, *operands: Any, **static: Any) -> Expression:
     """The primitive `name` applied to expressions and numbers."""
-    from chainrule.formulas.rules import rules
-
     return Operation(rules[name], tuple(as_expression(x) for x in operands), tuple(sorted(static.items())))
 
 

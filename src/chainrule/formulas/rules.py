@@ -1,38 +1,63 @@
-"""Rules are data: a primitive is one entry: how it evaluates, what its adjoint is, how it is laid out.
+"""The tables of operations: all there is to know of a primitive or a reduction, under its name.
 
-`@primitive(...)` turns the NumPy definition of an operation into the operation: with arrays it computes, with
-symbols it builds a tree.  `rules` and `binders` are the tables that evaluation, adjoints, printers and tests
-walk.
+Every reader of a formula (evaluation, adjoints, printers, elements, engine, tests) looks an operation up
+here and asks its entry; the entries are made where operations are declared (primitives/declaring.py).
+Imports no other module of the package, so that all may import it.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, TypeVar
+from enum import Enum
+from typing import Any
 
-from chainrule.formulas.expression import Expression, Index, Named, Operation, Over, as_expression
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 # adjoint(d, y, *operands, **static) -> one cotangent per operand, None where nothing flows (indices, shapes,
 # conditions). Written with primitives: y is the result, d the cotangent of y.
 Adjoint = Callable[..., tuple[Any, ...]]
-# The name of a function in formulas/printing/layouts.py or formulas/printing/window_layouts.py, or (name of a
-# maker there, word).
+# The name of a layout (printing/layouts.py, printing/window_layouts.py), or (name of one that takes a word,
+# the word).
 Layout = str | tuple[str, str]
+
+
+class Trait(Enum):
+    """What readers ask of an operation's result without knowing the operation's name."""
+
+    ENTRYWISE = "acts entry by entry"
+    PRODUCT = "multiplies matrices"
+    ADDS_MANY = "adds up over positions or samples"
+    DROPS_POSITIONS = "has no positions although an operand has"
+    LIKE_SECOND = "has the shape of its second operand"
+    THIN = "may have fewer features or samples than its operand, so that arithmetic with that repeats it"
+    NUMBER = "is a single number"
+    AUGMENTED = "prints as its operand, with a row or column more or fewer"
+    COUNTS_FEATURES = "is, or divides by, the number of features"
+    COUNTS_VALUES = "is, or divides by, the number of values of a feature"
+    COUNTS_POSITIONS = "is, or divides by, the number of positions"
+    COUNTS_OUTPUTS = "is, or divides by, the number of outputs of a sample"
+    AVERAGES_GROUPS = "averages over groups of features"
+
+
+NO_TRAITS: frozenset[Trait] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A primitive operation: name, NumPy meaning, adjoint, layout in print."""
+    """A primitive operation.
+
+    evaluate: its NumPy meaning.  layout: how it prints.  entry: the name of its rule in
+    elements/entry_rules.py, None where an entry of the result is one number.  remark: what its print leaves
+    unsaid, of {letter} and, under a window, {fill}.
+    """
 
     name: str
     evaluate: Callable[..., Any]
     adjoint: Adjoint
     layout: Layout
+    entry: str | None = None
+    traits: frozenset[Trait] = NO_TRAITS
+    remark: str = ""
 
     @property
     def meaning(self) -> str:
@@ -43,54 +68,15 @@ class Rule:
 @dataclass(frozen=True, eq=False)
 class Binder:
     """A reduction over index ranges.  `combine(values, ranges)` has the body's values in row-major order;
-    `flow(d, over, indices)` is the cotangent of the body at the given indices."""
+    `flow(d, over, indices)` is the cotangent of the body at the given indices.  The rest as in Rule."""
 
     name: str
     combine: Callable[[Sequence[Any], tuple[int, ...]], Any]
-    flow: Callable[[Any, Over, tuple[Index, ...]], Expression]
+    flow: Callable[[Any, Any, tuple[Any, ...]], Any]
     layout: Layout
+    entry: str | None = None
+    traits: frozenset[Trait] = NO_TRAITS
 
 
 rules: dict[str, Rule] = {}
 binders: dict[str, Binder] = {}
-
-
-def primitive(*, adjoint: Adjoint, layout: Layout) -> Callable[[Function], Function]:
-    """Register the decorated NumPy function as a primitive.
-
-    Positional parameters are operands (arrays, numbers, expressions, indices), keyword-only ones are static
-    configuration.
-    """
-
-    def decorate(function: Function) -> Function:
-        code = function.__code__  # not inspect.signature: forty of those are 1 ms of every import
-        operand_names = code.co_varnames[: code.co_argcount]
-        rule = Rule(function.__name__, function, adjoint, layout)
-        rules[rule.name] = rule
-
-        @functools.wraps(function)
-        def call(*operands: Any, **options: Any) -> Any:
-            by_name = [options.pop(name) for name in operand_names[len(operands) :] if name in options]
-            operands = (*operands, *by_name)
-            if any(isinstance(operand, Expression) for operand in operands):
-                return Operation(rule, tuple(map(as_expression, operands)), tuple(sorted(options.items())))
-            return function(*operands, **options)
-
-        return call  # type: ignore[return-value]
-
-    return decorate
-
-
-def reduce_over(binder: Binder, indices: str, ranges: Sequence[int], body: Callable[..., Any]) -> Any:
-    """body(m, n, ...) reduced over all index tuples: a value if it yields arrays, one `Over` on symbols."""
-    sizes = tuple(ranges)
-    offsets = product(*map(range, sizes))
-    first = body(*next(offsets))
-    if isinstance(first, Expression):
-        return Over(binder, tuple(indices), sizes, as_expression(body(*map(Index, indices))))
-    return binder.combine([first, *(body(*offset) for offset in offsets)], sizes)
-
-
-def named(name: str, value: Any) -> Any:
-    """Give an intermediate a name: arrays pass through, expressions print as the name."""
-    return Named(name, value) if isinstance(value, Expression) else value

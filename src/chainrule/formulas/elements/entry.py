@@ -1,13 +1,16 @@
-"""A number and how it comes about: sums and products of entries of a formula's symbols."""
+"""A number and how it comes about: sums and products of entries of a formula's symbols.
+
+And what a rule of a primitive (entry_rules.py) knows of the reader (reader.py).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Protocol
 
-from chainrule.formulas.expression import Symbol
+from chainrule.formulas.expression import Expression, Over, Symbol
 
 Place = tuple[int, ...]
 Kind = Literal["entry", "number", "sum", "product", "negative", "call"]
@@ -100,3 +103,28 @@ def largest(of: Iterable[Element]) -> Element:
     """The maximum; in the padding there is nothing that could win."""
     there = tuple(element for element in of if element is not NOTHING)
     return Element("call", max(element.value for element in there), there, name="max")
+
+
+class Reading(Protocol):
+    """A reader of trees within the sums around: what it knows of their values, and their entries."""
+
+    def value(self, tree: Expression) -> Any:
+        """The whole value."""
+
+    def shape(self, tree: Expression) -> Place:
+        """The shape of the value."""
+
+    def value_at(self, tree: Expression, place: Place) -> float:
+        """One entry of the value."""
+
+    def read(self, tree: Expression, place: Place) -> Element:
+        """How an entry comes about; `place` in the (larger) array that the tree is broadcast to."""
+
+    def offset(self, trees: Sequence[Expression]) -> Place:
+        """The values of the indices m, n of a kernel's offset."""
+
+    def inner(self, over: Over) -> Iterator[Reading]:
+        """This reader at every offset of a reduction, in row-major order."""
+
+    def moved(self, indices: Sequence[str], offset: Sequence[int]) -> Reading:
+        """This reader where the indices of a reduction have these values."""

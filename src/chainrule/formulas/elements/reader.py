@@ -2,7 +2,7 @@
 
 `Reader(bindings).element(tree, (2, 0))` is the entry (2, 0) of the tree's value as sums and products of
 entries of its symbols: z_{2,0} = W_{2,0} x_{0,0} + W_{2,1} x_{1,0} + b_2.  Every primitive says in one rule
-(entry_rules.py) which entries of its operands an entry of its result is made of; what has no rule is one
+(entry_rules.py) which entries of its operands an entry of its result is made of; what names no rule is one
 number.  Terms that are zero by structure (a window's pixel in the padding, an entry off its block) are left
 out, so what remains is exactly what contributes: the receptive field of an output, the windows that reach an
 input.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.formulas.elements.entry import NOTHING, ONE, Element, Place, number
-from chainrule.formulas.elements.entry_rules import FUNCTIONS, REDUCTIONS, RULES
+from chainrule.formulas.elements.entry_rules import entry_rules
 from chainrule.formulas.evaluation import value_of
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol
 
@@ -54,7 +54,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class At:
-    """A reader within sums: `offsets` are the values of their indices."""
+    """A reader within sums (see `Reading`): `offsets` are the values of their indices."""
 
     reader: Reader
     offsets: Mapping[str, int]
@@ -65,21 +65,20 @@ class At:
     def shape(self, tree: Expression) -> Place:
         return np.shape(self.value(tree))
 
+    def value_at(self, tree: Expression, place: Place) -> float:
+        return float(np.asarray(self.value(tree))[place])
+
     def offset(self, trees: Sequence[Expression]) -> Place:
-        """The values of the indices m, n of a kernel's offset."""
         return tuple(int(self.value(tree)) for tree in trees)
 
     def inner(self, over: Over) -> Iterator[At]:
-        """This reader at every offset of a reduction, in row-major order."""
         for offset in product(*map(range, over.ranges)):
             yield self.moved(over.indices, offset)
 
     def moved(self, indices: Sequence[str], offset: Sequence[int]) -> At:
-        """This reader where the indices of a reduction have these values."""
         return At(self.reader, {**self.offsets, **dict(zip(indices, offset, strict=True))})
 
     def read(self, tree: Expression, place: Place) -> Element:
-        """The entry of a tree at a place of the (larger) array it is broadcast to."""
         shape = self.shape(tree)
         own = place[len(place) - len(shape) :]
         place = tuple(0 if size == 1 else i for i, size in zip(own, shape, strict=True))
@@ -89,23 +88,9 @@ class At:
             case Index(name):
                 return number(self.offsets[name])
             case Symbol():
-                return Element("entry", self._entry(tree, place), symbol=tree, name=tree.name, index=place)
+                return Element("entry", self.value_at(tree, place), symbol=tree, name=tree.name, index=place)
             case Named(name):
-                return Element("entry", self._entry(tree, place), name=name, index=place)
-            case Operation(rule) if rule.name in RULES:
-                return RULES[rule.name](self, tree, place)
-            case Operation(rule) if rule.name in FUNCTIONS:
-                return self._call(tree, place)
-            case Over(rule) if rule.name in REDUCTIONS:
-                return REDUCTIONS[rule.name](self, tree, place)
-        return number(self._entry(tree, place))
-
-    def _entry(self, tree: Expression, place: Place) -> float:
-        return float(np.asarray(self.value(tree))[place])
-
-    def _call(self, tree: Operation, place: Place) -> Element:
-        operands = tree.operands[: FUNCTIONS[tree.rule.name]]
-        of = tuple(self.read(operand, place) for operand in operands)
-        exponent = tree.options.get("exponent")
-        extra = () if exponent is None else (number(exponent),)
-        return Element("call", self._entry(tree, place), (*of, *extra), name=tree.rule.name, index=place)
+                return Element("entry", self.value_at(tree, place), name=name, index=place)
+            case Operation(rule) | Over(rule) if rule.entry is not None:
+                return entry_rules[rule.entry](self, tree, place)
+        return number(self.value_at(tree, place))

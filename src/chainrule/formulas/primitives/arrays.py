@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.formulas.primitives.declaring import primitive
 from chainrule.formulas.primitives.elementwise import fit, stretch
 from chainrule.formulas.primitives.grid import Grid
-from chainrule.formulas.rules import primitive
+from chainrule.formulas.rules import Trait
 
 
 def _positions(x: Any) -> tuple[int, ...]:
@@ -23,38 +24,55 @@ def _positions(x: Any) -> tuple[int, ...]:
     return tuple(range(x.ndim - 2))
 
 
-@primitive(layout="transpose", adjoint=lambda d, y, x: (d.T,))
+@primitive(layout="transpose", entry="transpose", adjoint=lambda d, y, x: (d.T,))
 def transpose(x: Any) -> Any:
     """Matrix transpose."""
     return x.T
 
 
-@primitive(layout="matmul", adjoint=lambda d, y, a, x: (correlate(d, x), a.T @ d))
+@primitive(
+    layout="matmul", entry="matmul", traits={Trait.PRODUCT},
+    adjoint=lambda d, y, a, x: (correlate(d, x), a.T @ d),
+)
 def matmul(a: Any, x: Any) -> Any:
     """The matrix a (K, C) applied to the features of x: (C, m) -> (K, m), at every position there is."""
     return a @ x
 
 
-@primitive(layout="correlate", adjoint=lambda d, y, a, b: (d @ b, d.T @ a))
+@primitive(
+    layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
+    adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
+)
 def correlate(a: Any, b: Any) -> Any:
     """Σ a_{ij} b_{ij}^T over positions and samples: (..., K, m), (..., C, m) -> (K, C); a bᵀ of vectors."""
     axes = (*_positions(a), a.ndim - 1)
     return np.tensordot(a, b, axes=(axes, axes))
 
 
-@primitive(layout="hat", adjoint=lambda d, y, b: (sum_samples(fit(d, y)),))
+@primitive(
+    layout="hat", entry="broadcast_samples", traits={Trait.THIN},
+    adjoint=lambda d, y, b: (sum_samples(fit(d, y)),),
+)
 def broadcast_samples(b: Any) -> Any:
     """b-hat of seed 004: the vector (n,) as a column (n, 1), the same for every sample (and position)."""
     return b[..., None]
 
 
-@primitive(layout="times_ones", adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),))
+@primitive(
+    layout="times_ones", entry="sum_samples", traits={Trait.ADDS_MANY},
+    adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),),
+)
 def sum_samples(x: Any) -> Any:
     """Sum over the samples: (..., n, m) -> (..., n); seed 004 writes it as a product with ones(m, 1)."""
     return x.sum(axis=-1)
 
 
-@primitive(layout="sum_positions", adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(
+    layout="sum_positions",
+    entry="sum_positions",
+    traits={Trait.ADDS_MANY, Trait.DROPS_POSITIONS, Trait.THIN},
+    adjoint=lambda d, y, x: (stretch(d, x),),
+)
 def sum_positions(x: Any) -> Any:
     """Sum over the positions of an image: (H, W, C, m) -> (C, m); a matrix (n, m) has none and stays."""
     return x.sum(axis=_positions(x))
@@ -66,19 +84,25 @@ def inside(x: Any) -> Any:
     return np.ones_like(x)
 
 
-@primitive(layout="first_operand", adjoint=lambda d, y, x: (None,))
+@primitive(layout="first_operand", entry="every_feature", adjoint=lambda d, y, x: (None,))
 def every_feature(x: Any) -> Any:
     """A number per step as one that every feature shares: (T, m) -> (T, 1, m)."""
     return x[:, None, :]
 
 
-@primitive(layout=("count", "P"), adjoint=lambda d, y, x: (None,))
+@primitive(
+    layout=("count", "P"), traits={Trait.NUMBER, Trait.COUNTS_POSITIONS},
+    adjoint=lambda d, y, x: (None,),
+)
 def count_positions(x: Any) -> Any:
     """The number of positions."""
     return math.prod(x.shape[:-2])
 
 
-@primitive(layout="max_positions", adjoint=lambda d, y, x: (d * first_position(x),))
+@primitive(
+    layout="max_positions", entry="max_positions", traits={Trait.DROPS_POSITIONS, Trait.THIN},
+    adjoint=lambda d, y, x: (d * first_position(x),),
+)
 def max_positions(x: Any) -> Any:
     """Largest value over the positions: (H, W, C, m) -> (C, m)."""
     return x.max(axis=_positions(x))
@@ -92,14 +116,17 @@ def first_position(x: Any) -> Any:
     return chosen_.reshape(x.shape).astype(x.dtype)
 
 
-@primitive(layout="sum_features", adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(
+    layout="sum_features", entry="sum_features", traits={Trait.THIN},
+    adjoint=lambda d, y, x: (stretch(d, x),),
+)
 def sum_features(x: Any) -> Any:
     """Sum over features or channels; the axis stays, with length 1."""
     return x.sum(axis=-2, keepdims=True)
 
 
 @primitive(
-    layout="mean_features",
+    layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
 def mean_features(x: Any) -> Any:
@@ -107,28 +134,36 @@ def mean_features(x: Any) -> Any:
     return x.mean(axis=-2, keepdims=True)
 
 
-@primitive(layout=("count", "H"), adjoint=lambda d, y, x: (None,))
+@primitive(
+    layout=("count", "H"), traits={Trait.NUMBER, Trait.COUNTS_FEATURES},
+    adjoint=lambda d, y, x: (None,),
+)
 def count_features(x: Any) -> Any:
     """The number of features or channels."""
     return x.shape[-2]
 
 
-@primitive(layout=("count", "N"), adjoint=lambda d, y, x: (None,))
+@primitive(layout=("count", "N"), traits={Trait.NUMBER, Trait.COUNTS_VALUES}, adjoint=lambda d, y, x: (None,))
 def count_values(x: Any) -> Any:
     """How many values a feature or channel has: samples times positions."""
     return x.size // x.shape[-2]
 
 
 @primitive(
-    layout="mean_samples",
+    layout="mean_samples", entry="mean_samples", traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
+    remark="N counts samples and positions, over which the sums go",
 )
 def mean_samples(x: Any) -> Any:
     """Mean over the samples and positions: (..., n, m) -> (n,)."""
     return x.mean(axis=(*_positions(x), -1))
 
 
-@primitive(layout="mean_groups", adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),))
+@primitive(
+    layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
+    adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
+    remark="mean_g is over all positions and a group of channels, which share it",
+)
 def mean_groups(x: Any, *, groups: int) -> Any:
     """Mean over all positions and a group's channels, in the place of each: its own adjoint, as averages are.
 
@@ -139,7 +174,10 @@ def mean_groups(x: Any, *, groups: int) -> Any:
     return np.broadcast_to(means, split.shape).reshape(x.shape)
 
 
-@primitive(layout="max_features", adjoint=lambda d, y, x: (d * largest_feature(x),))
+@primitive(
+    layout="max_features", entry="max_features", traits={Trait.THIN},
+    adjoint=lambda d, y, x: (d * largest_feature(x),),
+)
 def max_features(x: Any) -> Any:
     """Largest feature or channel; the axis stays, with length 1."""
     return x.max(axis=-2, keepdims=True)
@@ -152,32 +190,46 @@ def largest_feature(x: Any) -> Any:
     return (np.arange(x.shape[-2])[:, None] == winners).astype(x.dtype)
 
 
-@primitive(layout="sum_outputs", adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(
+    layout="sum_outputs", entry="sum_outputs", traits={Trait.DROPS_POSITIONS},
+    adjoint=lambda d, y, x: (stretch(d, x),),
+)
 def sum_outputs(x: Any) -> Any:
     """Sum over everything but the samples: (..., m) -> (m,)."""
     return x.sum(axis=tuple(range(x.ndim - 1)))
 
 
-@primitive(layout=("count", "K"), adjoint=lambda d, y, x: (None,))
+@primitive(
+    layout=("count", "K"), traits={Trait.NUMBER, Trait.COUNTS_OUTPUTS},
+    adjoint=lambda d, y, x: (None,),
+)
 def count_outputs(x: Any) -> Any:
     """The number of outputs of one sample."""
     return x.size // x.shape[-1]
 
 
-@primitive(layout="sum_entries", adjoint=lambda d, y, x: (stretch(d, x),))
+@primitive(
+    layout="sum_entries",
+    entry="sum_entries",
+    traits={Trait.ADDS_MANY, Trait.DROPS_POSITIONS, Trait.NUMBER},
+    adjoint=lambda d, y, x: (stretch(d, x),),
+)
 def sum_entries(x: Any) -> Any:
     """Sum over all entries, a number."""
     return x.sum()
 
 
-@primitive(layout="beside", adjoint=lambda d, y, a, b: (first_features(d, a), other_features(d, a)))
+@primitive(
+    layout="beside", entry="beside",
+    adjoint=lambda d, y, a, b: (first_features(d, a), other_features(d, a)),
+)
 def beside(a: Any, b: Any) -> Any:
     """The features of a, then those of b: (..., n, m), (..., k, m) -> (..., n + k, m)."""
     return np.concatenate([a, b], axis=-2)
 
 
 @primitive(
-    layout="first_features",
+    layout="first_features", entry="same_place",
     adjoint=lambda d, y, x, like: (beside(d, 0.0 * other_features(x, like)), None),
 )
 def first_features(x: Any, like: Any) -> Any:
@@ -186,7 +238,7 @@ def first_features(x: Any, like: Any) -> Any:
 
 
 @primitive(
-    layout="other_features",
+    layout="other_features", entry="other_features",
     adjoint=lambda d, y, x, like: (beside(0.0 * first_features(x, like), d), None),
 )
 def other_features(x: Any, like: Any) -> Any:
@@ -194,14 +246,22 @@ def other_features(x: Any, like: Any) -> Any:
     return x[..., like.shape[-2] :, :]
 
 
-@primitive(layout=("function", "onehot"), adjoint=lambda d, y, x, like, skip=None: (None, None))
+@primitive(
+    layout=("function", "onehot"),
+    adjoint=lambda d, y, x, like, skip=None: (None, None),
+    remark="onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
+)
 def one_hot(x: Any, like: Any, *, skip: int | None = None) -> Any:
     """Ids (..., m) as columns with a single 1, (..., n, m), n the rows of `like`; the id `skip` as zeros."""
     hot = x[..., None, :] == np.arange(like.shape[0])[:, None]
     return (hot if skip is None else hot & (x[..., None, :] != skip)).astype(x.dtype)
 
 
-@primitive(layout=("count", "P"), adjoint=lambda d, y, x: (None,))
+@primitive(
+    layout=("count", "P"),
+    adjoint=lambda d, y, x: (None,),
+    remark="P_{{t,2k}} = sin(t / 10000^{{2k/n}}), P_{{t,2k+1}} = cos(t / 10000^{{2k/n}}), n features",
+)
 def sinusoids(x: Any) -> Any:
     """P of steps and features as those of x, (T, F, 1): sin and cos of t / 10000^(2k/F) in turn."""
     steps, features = x.shape[:2]
@@ -210,14 +270,17 @@ def sinusoids(x: Any) -> Any:
     return np.where(feature % 2 == 0, np.sin(angle), np.cos(angle)).astype(x.dtype)[..., None]
 
 
-@primitive(layout="gate", adjoint=lambda d, y, z, *, gate, gates: (gate_place(d, z, gate=gate, gates=gates),))
+@primitive(
+    layout="gate", entry="gate",
+    adjoint=lambda d, y, z, *, gate, gates: (gate_place(d, z, gate=gate, gates=gates),),
+)
 def gate(z: Any, *, gate: str, gates: str) -> Any:
     """z_i: the features of gate i, of those that lie one above the other in z in the order of `gates`."""
     return z[..., _rows_of(gate, gates, z), :]
 
 
 @primitive(
-    layout="gate_place",
+    layout="gate_place", entry="gate_place",
     adjoint=lambda d, y, x, like, *, gate, gates: (_gate(d, gate=gate, gates=gates), None),
 )
 def gate_place(x: Any, like: Any, *, gate: str, gates: str) -> Any:
@@ -235,27 +298,34 @@ def _rows_of(gate: str, gates: str, z: Any) -> slice:
     return slice(gates.index(gate) * size, (gates.index(gate) + 1) * size)
 
 
-@primitive(layout="sum_steps", adjoint=lambda d, y, x: (d,))
+@primitive(layout="sum_steps", entry="same_place", adjoint=lambda d, y, x: (d,))
 def sum_steps(x: Any) -> Any:
     """Σ_t x_t, where x is the share of one step: in print a sum, in numbers that share."""
     return x
 
 
-@primitive(layout=("function", "vec"), adjoint=lambda d, y, x: (unflatten(d, x),))
+@primitive(
+    layout=("function", "vec"), entry="flatten", traits={Trait.DROPS_POSITIONS},
+    adjoint=lambda d, y, x: (unflatten(d, x),),
+)
 def flatten(x: Any) -> Any:
     """(H, W, C, m) -> (H W C, m), row-major: the channel runs fastest."""
     return x.reshape(-1, x.shape[-1])
 
 
-@primitive(layout=("inverse_function", "vec"), adjoint=lambda d, y, x, like: (flatten(d), None))
+@primitive(
+    layout=("inverse_function", "vec"), entry="unflatten", traits={Trait.LIKE_SECOND},
+    adjoint=lambda d, y, x, like: (flatten(d), None),
+)
 def unflatten(x: Any, like: Any) -> Any:
     """(H W C, m) -> the shape of `like`: the adjoint of flatten."""
     return x.reshape(like.shape)
 
 
 @primitive(
-    layout="window",
+    layout="window", entry="window",
     adjoint=lambda d, y, x, *at, grid, fill=0.0: (place(d, x, *at, grid=grid), *(None for _ in at)),
+    remark="{letter} is {fill} outside of the image",
 )
 def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
     """The pixels at offset (m, n) of every window, X_{si+m, sj+n}; `fill` where the padding is.
@@ -271,8 +341,9 @@ def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
 
 
 @primitive(
-    layout="place",
+    layout="place", entry="place",
     adjoint=lambda d, y, x, like, *at, grid: (window(d, *at, grid=grid), None, *(None for _ in at)),
+    remark="{letter} is 0 outside of its grid and at indices that are not whole",
 )
 def place(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
     """The adjoint of window: every window's value back on its pixel, δ_{(u-m)/s, (v-n)/s}; else zero.
@@ -287,21 +358,24 @@ def place(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
     return out
 
 
-@primitive(layout="first_operand", adjoint=lambda d, y, x, grid, features: (None,))
+@primitive(layout="first_operand", entry="nothing", adjoint=lambda d, y, x, grid, features: (None,))
 def canvas(x: Any, *, grid: Grid, features: int) -> Any:
     """Zeros of the shape of the image whose windows x holds: what a transposed convolution writes on."""
     axes = len(grid.kernel)
     return np.broadcast_to(np.zeros((), x.dtype), (*grid.image(x.shape[:axes]), features, x.shape[-1]))
 
 
-@primitive(layout="kernel_at", adjoint=lambda d, y, w, *at: (kernel_place(d, w, *at), *(None for _ in at)))
+@primitive(
+    layout="kernel_at", entry="kernel_at",
+    adjoint=lambda d, y, w, *at: (kernel_place(d, w, *at), *(None for _ in at)),
+)
 def kernel_at(w: Any, *offset: Any) -> Any:
     """The matrix W_{m,n} (K, C) of a kernel w (K, k1, k2, C)."""
     return w[:, *offset, :]
 
 
 @primitive(
-    layout="kernel_place",
+    layout="kernel_place", entry="kernel_place",
     adjoint=lambda d, y, x, like, *at: (kernel_at(d, *at), None, *(None for _ in at)),
 )
 def kernel_place(x: Any, like: Any, *offset: Any) -> Any:
@@ -318,7 +392,10 @@ def _blocks(rows: int, columns: int, width: int) -> tuple[Any, Any]:
     return row, group * width + np.arange(width)
 
 
-@primitive(layout=("function", "diag"), adjoint=lambda d, y, w, like: (diagonal_blocks(d, w), None))
+@primitive(
+    layout=("function", "diag"), entry="block_diagonal", traits={Trait.DROPS_POSITIONS},
+    adjoint=lambda d, y, w, like: (diagonal_blocks(d, w), None),
+)
 def block_diagonal(w: Any, like: Any) -> Any:
     """(K, C/G), the matrices of G groups one below the other, as the block-diagonal matrix (K, C).
 
@@ -330,7 +407,10 @@ def block_diagonal(w: Any, like: Any) -> Any:
     return out
 
 
-@primitive(layout=("inverse_function", "diag"), adjoint=lambda d, y, x, like: (block_diagonal(d, x.T), None))
+@primitive(
+    layout=("inverse_function", "diag"), entry="diagonal_blocks", traits={Trait.DROPS_POSITIONS},
+    adjoint=lambda d, y, x, like: (block_diagonal(d, x.T), None),
+)
 def diagonal_blocks(x: Any, like: Any) -> Any:
     """The adjoint of block_diagonal: the blocks of x (K, C), as wide as the last axis of `like`."""
     rows, columns = x.shape

@@ -8,77 +8,57 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.formulas.expression import Expression, Index, Named, Over
+from chainrule.formulas.expression import Index, Named, Over
 from chainrule.formulas.primitives.arrays import chosen, kernel_at
+from chainrule.formulas.primitives.declaring import reduction
 from chainrule.formulas.primitives.grid import Grid
-from chainrule.formulas.rules import Binder, binders, reduce_over
+from chainrule.formulas.rules import Trait, binders
 
 Values = Sequence[Any]
 Ranges = tuple[int, ...]
-Indices = tuple[Index, ...]
 
 
-def _sum(values: Values, ranges: Ranges) -> Any:
+@reduction(layout="sum_over", entry="sum_over", flow=lambda d, over, indices: d)
+def sum_over(values: Values, ranges: Ranges) -> Any:
+    """The sum."""
     return functools.reduce(np.add, values)
 
 
-def _mean(values: Values, ranges: Ranges) -> Any:
-    return _sum(values, ranges) / len(values)
+@reduction(layout="mean_over", entry="mean_over", flow=lambda d, over, indices: d / math.prod(over.ranges))
+def mean_over(values: Values, ranges: Ranges) -> Any:
+    """The mean."""
+    return functools.reduce(np.add, values) / len(values)
 
 
-def _max(values: Values, ranges: Ranges) -> Any:
-    return functools.reduce(np.maximum, values)
-
-
-def _argmax(values: Values, ranges: Ranges) -> Any:
-    return np.stack(values).argmax(axis=0)  # NumPy takes the first of equal values: row-major first
-
-
-def _stack(values: Values, ranges: Ranges) -> Any:
-    stacked = np.stack(values, axis=1)  # (K, offsets, C)
-    return stacked.reshape(stacked.shape[0], *ranges, *stacked.shape[2:])
-
-
-def _flow_sum(d: Any, over: Over, indices: Indices) -> Any:
-    return d
-
-
-def _flow_mean(d: Any, over: Over, indices: Indices) -> Any:
-    return d / math.prod(over.ranges)
-
-
-def _flow_max(d: Any, over: Over, indices: Indices) -> Any:
+def _to_the_winner(d: Any, over: Over, indices: tuple[Index, ...]) -> Any:
     winner = Named("w", Over(binders["argmax_over"], over.indices, over.ranges, over.body))
     return d * chosen(winner, *indices, grid=Grid(over.ranges))
 
 
-def _flow_nowhere(d: Any, over: Over, indices: Indices) -> Any:
-    return 0.0 * d
+@reduction(layout="max_over", entry="max_over", flow=_to_the_winner)
+def max_over(values: Values, ranges: Ranges) -> Any:
+    """The largest value."""
+    return functools.reduce(np.maximum, values)
 
 
-def _flow_stack(d: Any, over: Over, indices: Indices) -> Any:
-    return kernel_at(d, *indices)
+@reduction(layout="argmax_over", flow=lambda d, over, indices: 0.0 * d)
+def argmax_over(values: Values, ranges: Ranges) -> Any:
+    """Where the largest value is, in row-major order; of equal ones the first, as NumPy has it."""
+    return np.stack(values).argmax(axis=0)
 
 
-def _binder(
-    name: str, combine: Callable[..., Any], flow: Callable[..., Expression], layout: str
-) -> Callable[..., Any]:
-    binder = binders[name] = Binder(name, combine, flow, layout)
-
-    def over(indices: str, ranges: Sequence[int], body: Callable[..., Any]) -> Any:
-        return reduce_over(binder, indices, ranges, body)
-
-    over.__name__ = over.__qualname__ = name
-    return over
-
-
-sum_over = _binder("sum_over", _sum, _flow_sum, "sum_over")
-mean_over = _binder("mean_over", _mean, _flow_mean, "mean_over")
-max_over = _binder("max_over", _max, _flow_max, "max_over")
-argmax_over = _binder("argmax_over", _argmax, _flow_nowhere, "argmax_over")
-stack_over = _binder("stack_over", _stack, _flow_stack, "stack_over")
+@reduction(
+    layout="stack_over",
+    entry="stack_over",
+    traits={Trait.DROPS_POSITIONS},
+    flow=lambda d, over, indices: kernel_at(d, *indices),
+)
+def stack_over(values: Values, ranges: Ranges) -> Any:
+    """The matrices (K, C) of all offsets as a kernel (K, k1, k2, C)."""
+    stacked = np.stack(values, axis=1)  # (K, offsets, C)
+    return stacked.reshape(stacked.shape[0], *ranges, *stacked.shape[2:])

@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formulas.rules import primitive
+from chainrule.formulas.primitives.declaring import primitive
+from chainrule.formulas.rules import Trait
 
 
-@primitive(layout=("function", "heads"), adjoint=lambda d, y, x, heads: (join_heads(d, heads=heads),))
+@primitive(
+    layout=("function", "heads"), entry="split_heads",
+    adjoint=lambda d, y, x, heads: (join_heads(d, heads=heads),),
+)
 def split_heads(x: Any, *, heads: int) -> Any:
     """(T, F, m) -> (heads, T, F / heads, m): the first F / heads features are those of head 1."""
     steps, features, samples = x.shape
@@ -24,7 +28,8 @@ def split_heads(x: Any, *, heads: int) -> Any:
 
 
 @primitive(
-    layout=("inverse_function", "heads"), adjoint=lambda d, y, x, heads: (split_heads(d, heads=heads),)
+    layout=("inverse_function", "heads"), entry="join_heads",
+    adjoint=lambda d, y, x, heads: (split_heads(d, heads=heads),),
 )
 def join_heads(x: Any, *, heads: int) -> Any:
     """(heads, T, F / heads, m) -> (T, F, m): the adjoint of split_heads."""
@@ -32,7 +37,7 @@ def join_heads(x: Any, *, heads: int) -> Any:
 
 
 @primitive(
-    layout="step_products",
+    layout="step_products", entry="step_products", traits={Trait.PRODUCT},
     adjoint=lambda d, y, a, b: (mix_steps(d, b), mix_steps(swap_steps(d), a)),
 )
 def step_products(a: Any, b: Any) -> Any:
@@ -41,7 +46,7 @@ def step_products(a: Any, b: Any) -> Any:
 
 
 @primitive(
-    layout="matmul",
+    layout="matmul", entry="mix_steps", traits={Trait.PRODUCT},
     adjoint=lambda d, y, a, x: (step_products(d, x), mix_steps(swap_steps(a), d)),
 )
 def mix_steps(a: Any, x: Any) -> Any:
@@ -49,7 +54,7 @@ def mix_steps(a: Any, x: Any) -> Any:
     return np.einsum("...tsm,...snm->...tnm", a, x)
 
 
-@primitive(layout="transpose", adjoint=lambda d, y, a: (swap_steps(d),))
+@primitive(layout="transpose", entry="swap_steps", adjoint=lambda d, y, a: (swap_steps(d),))
 def swap_steps(a: Any) -> Any:
     """The transpose of every sample's matrix: (..., T, S, m) -> (..., S, T, m)."""
     return np.swapaxes(a, -3, -2)

@@ -11,15 +11,7 @@ from chainrule.formulas.printing.boxes import Box, Sign, row
 from chainrule.formulas.printing.compose import Composer, Reference, definitions, place_of
 from chainrule.formulas.printing.notation import SEED_000, Notation
 from chainrule.formulas.printing.places import At
-
-_REMARKS = {
-    "window": "{letter} is {fill} outside of the image",
-    "place": "{letter} is 0 outside of its grid and at indices that are not whole",
-    "mean_samples": "N counts samples and positions, over which the sums go",
-    "mean_groups": "mean_g is over all positions and a group of channels, which share it",
-    "one_hot": "onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
-    "sinusoids": "P_{{t,2k}} = sin(t / 10000^{{2k/n}}), P_{{t,2k+1}} = cos(t / 10000^{{2k/n}}), n features",
-}
+from chainrule.formulas.rules import rules
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,14 +32,13 @@ class Equation:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the index notation leaves unsaid."""
-        found: dict[str, str] = {}
+        said: dict[str, str] = {}
         for _, node in walk(self.right):
-            if isinstance(node, Operation) and node.rule.name in _REMARKS and node.rule.name not in found:
+            if isinstance(node, Operation) and node.rule.remark and node.rule.name not in said:
                 derived = any(symbol.role.startswith("gradient of ") for symbol in node.operands[0].symbols)
                 fill = "−∞" if node.options.get("fill") == -math.inf else "0"
-                remark = _REMARKS[node.rule.name]
-                found[node.rule.name] = remark.format(letter="δ" if derived else "X", fill=fill)
-        return tuple(found[name] for name in _REMARKS if name in found)
+                said[node.rule.name] = node.rule.remark.format(letter="δ" if derived else "X", fill=fill)
+        return tuple(said[name] for name in rules if name in said)
 
 
 Formula = Expression | Equation

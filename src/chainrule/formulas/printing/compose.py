@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol, walk
-from chainrule.formulas.printing import layouts
+from chainrule.formulas.printing import layouts, window_layouts  # noqa: F401 (they fill the table of layouts)
 from chainrule.formulas.printing.boxes import (
     HADAMARD,
     LETTER,
@@ -31,7 +31,7 @@ from chainrule.formulas.printing.boxes import (
 from chainrule.formulas.printing.kinds import is_image
 from chainrule.formulas.printing.notation import SEED_000, Letter, Notation
 from chainrule.formulas.printing.numerals import number
-from chainrule.formulas.printing.places import NOWHERE, At, pixel, window_at
+from chainrule.formulas.printing.places import NOWHERE, At, layout_of, pixel, window_at
 
 Reference = Callable[[Expression], "str | None"]
 
@@ -65,10 +65,10 @@ class Composer:
                 return number(value, self.linear)
             case Index(name):
                 return Word(name)
-            case Named():
-                return layouts.named(self, node, at)
-            case Operation() | Over():
-                return layouts.find(node.rule.layout)(self, node, at)
+            case Named(name, value):
+                return self.name(name, self.subscripts(at if is_image(value) else replace(at, position=None)))
+            case Operation(rule) | Over(rule):
+                return layout_of(rule.layout)(self, node, at)
         raise TypeError(f"no layout for {type(node).__name__}")
 
     def letter(self, letter: Letter, sub: Box | None = None) -> Box:

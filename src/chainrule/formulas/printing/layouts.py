@@ -2,7 +2,6 @@
 
 This module is loaded when a formula is first printed: to compute, nobody needs it.
 
-A layout receives the composer (which lays out operands), the node, and `at`: where the result is looked at.
 Positions and features are pushed down to the letters, so that a window of X reads X_{i+m,j+n} and a sum over
 features reads Σ_k a_k d_k.  Windows and kernels are laid out in window_layouts.
 """
@@ -11,10 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from chainrule.formulas.expression import Named, Operation, Over, walk
-from chainrule.formulas.printing import window_layouts
+from chainrule.formulas.expression import Operation, Over, walk
 from chainrule.formulas.printing.boxes import (
     BIG,
     HADAMARD,
@@ -45,26 +42,13 @@ from chainrule.formulas.printing.boxes import (
 )
 from chainrule.formulas.printing.kinds import axes, is_image, is_scalar, is_thin
 from chainrule.formulas.printing.numerals import number
-from chainrule.formulas.printing.places import NOWHERE, At, Layout, window_at
-
-if TYPE_CHECKING:
-    from chainrule.formulas.printing.compose import Composer
-
-
-def find(layout: str | tuple[str, str]) -> Layout:
-    """The layout a rule names: "matmul", or ("function", "tanh") for a layout made from a word."""
-    if isinstance(layout, str):
-        found: Layout = globals().get(layout) or getattr(window_layouts, layout)
-        return found
-    maker, word = layout
-    made: Layout = globals()[maker](word)
-    return made
-
+from chainrule.formulas.printing.places import NOWHERE, At, Composing, layout, window_at
 
 # -- arithmetic ----------------------------------------------------------------------------------------------
 
 
-def add(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def add(c: Composing, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
     return row(left, Sign("+"), Fence(right) if _starts_with_minus(right) else right, binds=SUM)
 
@@ -74,12 +58,14 @@ def _starts_with_minus(box: Box) -> bool:
     return box == Sign("−") or (isinstance(box, Row) and _starts_with_minus(box.parts[0]))
 
 
-def subtract(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def subtract(c: Composing, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
     return row(left, Sign("−"), fenced(right, SLASH), binds=SUM)
 
 
-def negative(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def negative(c: Composing, node: Operation, at: At) -> Box:
     return tight(Sign("−"), fenced(c.box(node.operands[0], at), SLASH), binds=SUM)
 
 
@@ -110,33 +96,38 @@ def _starts_with_numeral(box: Box) -> bool:
             return False
 
 
-def multiply(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def multiply(c: Composing, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
     if at.feature is None and not any(map(is_scalar, node.operands)):
         return _factors(left, right, Sign(c.notation.hadamard), HADAMARD)
     return _factors(left, right, None, PRODUCT)
 
 
-def matmul(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def matmul(c: Composing, node: Operation, at: At) -> Box:
     a, x = node.operands
     if at.feature is not None:
         return Scripts(Fence(matmul(c, node, replace(at, feature=None))), sub=at.feature)
     return _factors(c.box(a), c.box(x, at), None, PRODUCT)
 
 
-def divide(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def divide(c: Composing, node: Operation, at: At) -> Box:
     top, bottom = (c.box(operand, at) for operand in node.operands)
     return c.fraction(top, bottom)
 
 
-def power(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def power(c: Composing, node: Operation, at: At) -> Box:
     if node.options["exponent"] == 0.5:
         return root(c, node, at)
     base = c.box(node.operands[0], at)
     return Scripts(fenced(base, LETTER + 1), sup=number(node.options["exponent"]), binds=POWER)
 
 
-def root(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def root(c: Composing, node: Operation, at: At) -> Box:
     return Root(c.box(node.operands[0], at))
 
 
@@ -147,16 +138,19 @@ def call(name: Box, *arguments: Box) -> Box:
     return tight(name, Fence(listed(*arguments, spaced=True)))
 
 
-def function(name: str) -> Layout:
+@layout
+def function(c: Composing, node: Operation, at: At, word: str) -> Box:
     """f(operand); further operands are shapes or conditions and stay silent."""
-    return lambda c, node, at: call(Word(name), c.box(node.operands[0], at))
+    return call(Word(word), c.box(node.operands[0], at))
 
 
-def inverse_function(name: str) -> Layout:
-    return lambda c, node, at: call(Scripts(Word(name), sup=phrase("−1")), c.box(node.operands[0], at))
+@layout
+def inverse_function(c: Composing, node: Operation, at: At, word: str) -> Box:
+    return call(Scripts(Word(word), sup=phrase("−1")), c.box(node.operands[0], at))
 
 
-def beside(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def beside(c: Composing, node: Operation, at: At) -> Box:
     """(a ; b): one above the other."""
     upper, lower = (c.box(operand, at) for operand in node.operands)
     above = node.operands[0]
@@ -165,108 +159,129 @@ def beside(c: Composer, node: Operation, at: At) -> Box:
     return Fence(row(upper, Sign(";"), lower))
 
 
-def first_features(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def first_features(c: Composing, node: Operation, at: At) -> Box:
     """[δ]_a: the features of δ that belong to a."""
     whole, like = (c.box(operand, at) for operand in node.operands)
     return Scripts(Fence(whole, "[", "]"), sub=like)
 
 
-def other_features(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def other_features(c: Composing, node: Operation, at: At) -> Box:
     """[δ]_{>a}: those behind them."""
     whole, like = (c.box(operand, at) for operand in node.operands)
     return Scripts(Fence(whole, "[", "]"), sub=tight(Sign(">"), like))
 
 
-def gate(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def gate(c: Composing, node: Operation, at: At) -> Box:
     """z_i"""
     return Scripts(fenced(c.box(node.operands[0], at), LETTER), sub=Word(node.options["gate"]))
 
 
-def gate_place(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def gate_place(c: Composing, node: Operation, at: At) -> Box:
     """[x]_i: x at gate i, zeros elsewhere."""
     return Scripts(Fence(c.box(node.operands[0], at), "[", "]"), sub=Word(node.options["gate"]))
 
 
-def sum_steps(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def sum_steps(c: Composing, node: Operation, at: At) -> Box:
     """Σ_t x"""
     return sigma(Word("t"), c.box(node.operands[0], at))
 
 
-def first_operand(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def first_operand(c: Composing, node: Operation, at: At) -> Box:
     return c.box(node.operands[0], at)
 
 
-def fit(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def fit(c: Composing, node: Operation, at: At) -> Box:
     """Silent where nothing was broadcast."""
     x, like = node.operands
     return call(Word("sum"), c.box(x, at)) if is_thin(like) else c.box(x, at)
 
 
-def exponential(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def exponential(c: Composing, node: Operation, at: At) -> Box:
     exponent = c.box(node.operands[0], at)
     return call(Word("exp"), exponent) if c.linear else Scripts(Word("e"), sup=exponent, binds=POWER)
 
 
-def exponential_minus_one(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def exponential_minus_one(c: Composing, node: Operation, at: At) -> Box:
     return row(exponential(c, node, at), Sign("−"), Numeral("1"), binds=SUM)
 
 
-def log_one_plus(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def log_one_plus(c: Composing, node: Operation, at: At) -> Box:
     return call(Word("log"), row(Numeral("1"), Sign("+"), fenced(c.box(node.operands[0], at), BIG)))
 
 
-def product_with_log(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def product_with_log(c: Composing, node: Operation, at: At) -> Box:
     weight, x = (c.box(operand, at) for operand in node.operands)
     sign = None if at.feature is not None or is_scalar(node) else Sign(c.notation.hadamard)
     return _factors(weight, call(Word("log"), x), sign, HADAMARD if sign else PRODUCT)
 
 
-def bars(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def bars(c: Composing, node: Operation, at: At) -> Box:
     return Fence(c.box(node.operands[0], at), "|", "|")
 
 
-def maximum(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def maximum(c: Composing, node: Operation, at: At) -> Box:
     return call(Word("max"), *(c.box(operand, at) for operand in node.operands))
 
 
-def minimum(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def minimum(c: Composing, node: Operation, at: At) -> Box:
     return call(Word("min"), *(c.box(operand, at) for operand in node.operands))
 
 
-def ones(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def ones(c: Composing, node: Operation, at: At) -> Box:
     return Numeral("1")
 
 
-def not_later(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def not_later(c: Composing, node: Operation, at: At) -> Box:
     return Fence(row(at.feature or Word("k"), Sign("≤"), Word("i")), "[", "]")
 
 
-def step_products(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def step_products(c: Composing, node: Operation, at: At) -> Box:
     a, b = (c.box(operand) for operand in node.operands)
     product = _factors(a, transposed(c, b), None, PRODUCT)
     return product if at.feature is None else Scripts(Fence(product), sub=at.feature)
 
 
-def inside(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def inside(c: Composing, node: Operation, at: At) -> Box:
     pixel_ = listed(*(at.position or window_at(node).position or ()))
     shown = Fence(pixel_) if axes(node) > 1 else pixel_
     return Fence(row(shown, Sign("∈"), c.box(node.operands[0])), "[", "]")
 
 
-def zeros(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def zeros(c: Composing, node: Operation, at: At) -> Box:
     return Numeral("0")
 
 
-def _comparison(c: Composer, node: Operation, at: At) -> Box:
+def _comparison(c: Composing, node: Operation, at: At) -> Box:
     left, right = (c.box(operand, at) for operand in node.operands)
     return row(left, Sign(">"), right)
 
 
-def greater(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def greater(c: Composing, node: Operation, at: At) -> Box:
     return Fence(_comparison(c, node, at), "[", "]")
 
 
-def cases(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def cases(c: Composing, node: Operation, at: At) -> Box:
     condition, yes, no = node.operands
     plain = isinstance(condition, Operation) and condition.rule.name == "greater"
     shown = (
@@ -278,16 +293,18 @@ def cases(c: Composer, node: Operation, at: At) -> Box:
 # -- matrices and sums ---------------------------------------------------------------------------------------
 
 
-def transpose(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def transpose(c: Composing, node: Operation, at: At) -> Box:
     return transposed(c, c.box(node.operands[0], at))
 
 
-def transposed(c: Composer, box: Box) -> Box:
+def transposed(c: Composing, box: Box) -> Box:
     """box^T; in a line of text a letter with superscripts is fenced first."""
     return Scripts(fenced(box, LETTER + 1 if c.linear else LETTER), sup=Sign("⊤"), binds=LETTER)
 
 
-def hat(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def hat(c: Composing, node: Operation, at: At) -> Box:
     """b-hat; the same at every position, so only the feature is pushed down."""
     box = c.box(node.operands[0], At(feature=at.feature))
     if isinstance(box, Tagged):
@@ -299,7 +316,8 @@ def _hatted(box: Box) -> Box:
     return replace(box, base=Hat(box.base)) if isinstance(box, Scripts) else Hat(box)
 
 
-def without_bias(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def without_bias(c: Composing, node: Operation, at: At) -> Box:
     """Θ_{j≥1}, column 0 left out; an entry of it is that of Θ."""
     box = c.box(node.operands[0], At(feature=at.feature))
     letter = bare(box)
@@ -309,7 +327,8 @@ def without_bias(c: Composer, node: Operation, at: At) -> Box:
     return Tagged(shown, box.reference) if isinstance(box, Tagged) else shown
 
 
-def with_zero_bias(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def with_zero_bias(c: Composing, node: Operation, at: At) -> Box:
     """What holds behind column 0, which is 0."""
     column = Word("j")
     return Cases(
@@ -320,7 +339,8 @@ def with_zero_bias(c: Composer, node: Operation, at: At) -> Box:
     )
 
 
-def times_ones(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def times_ones(c: Composing, node: Operation, at: At) -> Box:
     x = c.box(node.operands[0], at)
     x = x if x.binding == BIG else fenced(x, PRODUCT)  # (Σ δ) 1 = Σ (δ 1): no parentheses needed
     return row(x, Numeral("𝟏"), binds=PRODUCT)
@@ -331,7 +351,8 @@ def sigma(below: Box, body: Box, operator: str = "∑") -> Box:
     return row(Under(name, below), body if body.binding == BIG else fenced(body, HADAMARD), binds=BIG)
 
 
-def sum_positions(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def sum_positions(c: Composing, node: Operation, at: At) -> Box:
     x = node.operands[0]
     if not is_image(x):
         return c.box(x, at)
@@ -339,81 +360,95 @@ def sum_positions(c: Composer, node: Operation, at: At) -> Box:
     return sigma(listed(*(here or ())), c.box(x, replace(at, position=here)))
 
 
-def max_positions(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def max_positions(c: Composing, node: Operation, at: At) -> Box:
     x = node.operands[0]
     here = window_at(x).position
     return sigma(listed(*(here or ())), c.box(x, replace(at, position=here)), operator="max")
 
 
-def first_position(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def first_position(c: Composing, node: Operation, at: At) -> Box:
     x = node.operands[0]
     here = window_at(x).position
     below = sigma(listed(*(here or ())), c.box(x, At(here)), operator="arg max")
     return Scripts(Numeral("𝟏"), sub=below, binds=LETTER)
 
 
-def correlate(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def correlate(c: Composing, node: Operation, at: At) -> Box:
     here = window_at(node)
     a, b = (c.box(operand, here if is_image(operand) else NOWHERE) for operand in node.operands)
     product = _factors(a, transposed(c, b), None, PRODUCT)
     return sigma(listed(*(here.position or ())), product) if is_image(node.operands[0]) else product
 
 
-def _feature(c: Composer, node: Operation, at: At) -> tuple[Box, Box]:
+def _feature(c: Composing, node: Operation, at: At) -> tuple[Box, Box]:
     """(index letter, the operand at this feature): k, or j inside of a sum over k."""
     letter = Word("j" if at.feature == Word("k") else "k")
     return letter, c.box(node.operands[0], replace(at, feature=letter))
 
 
-def sum_features(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def sum_features(c: Composing, node: Operation, at: At) -> Box:
     return sigma(*_feature(c, node, at))
 
 
-def mean_features(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def mean_features(c: Composing, node: Operation, at: At) -> Box:
     return _factors(c.fraction(Numeral("1"), Word("H")), sigma(*_feature(c, node, at)), None, PRODUCT)
 
 
-def mean_samples(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def mean_samples(c: Composing, node: Operation, at: At) -> Box:
     """(1/N) x 1: over samples and, silently, positions."""
     return _factors(c.fraction(Numeral("1"), Word("N")), times_ones(c, node, at), None, PRODUCT)
 
 
-def mean_groups(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def mean_groups(c: Composing, node: Operation, at: At) -> Box:
     """mean_g: over the positions and channels of a group."""
     return call(Scripts(Word("mean"), sub=Word("g")), c.box(node.operands[0], at))
 
 
-def max_features(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def max_features(c: Composing, node: Operation, at: At) -> Box:
     return sigma(*_feature(c, node, at), operator="max")
 
 
-def largest_feature(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def largest_feature(c: Composing, node: Operation, at: At) -> Box:
     return Scripts(Numeral("𝟏"), sub=sigma(*_feature(c, node, at), operator="arg max"), binds=LETTER)
 
 
-def sum_outputs(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def sum_outputs(c: Composing, node: Operation, at: At) -> Box:
     return sum_features(c, node, NOWHERE)
 
 
-def sum_entries(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def sum_entries(c: Composing, node: Operation, at: At) -> Box:
     if any(isinstance(one, Operation) and one.rule.name == "without_bias" for _, one in walk(node)):
         return sigma(phrase("i,j≥1"), c.box(node.operands[0], At(feature=phrase("i,j"))))
     entry = phrase("j,k")
     return sigma(entry, c.box(node.operands[0], At(feature=entry)))
 
 
-def count(letter: str) -> Layout:
-    return lambda c, node, at: Word(letter)
+@layout
+def count(c: Composing, node: Operation, at: At, word: str) -> Box:
+    return Word(word)
 
 
 # -- reductions over index ranges ----------------------------------------------------------------------------
 
 
-def sum_over(c: Composer, node: Over, at: At) -> Box:
+@layout
+def sum_over(c: Composing, node: Over, at: At) -> Box:
     return sigma(c.indices(node), c.box(node.body, at))
 
 
-def mean_over(c: Composer, node: Over, at: At) -> Box:
+@layout
+def mean_over(c: Composing, node: Over, at: At) -> Box:
     letters = [Scripts(Word("k"), sub=Numeral(axis)) for axis in "12"]
     k = row(*letters, binds=PRODUCT) if len(node.ranges) > 1 else Word("k")
     count = Numeral(str(math.prod(node.ranges))) if c.notation.sizes else k
@@ -421,20 +456,16 @@ def mean_over(c: Composer, node: Over, at: At) -> Box:
     return _factors(share, sigma(c.indices(node), c.box(node.body, at)), None, PRODUCT)
 
 
-def max_over(c: Composer, node: Over, at: At) -> Box:
+@layout
+def max_over(c: Composing, node: Over, at: At) -> Box:
     return sigma(c.indices(node), c.box(node.body, at), operator="max")
 
 
-def argmax_over(c: Composer, node: Over, at: At) -> Box:
+@layout
+def argmax_over(c: Composing, node: Over, at: At) -> Box:
     return sigma(c.indices(node), c.box(node.body, at), operator="arg max")
 
 
-def stack_over(c: Composer, node: Over, at: At) -> Box:
+@layout
+def stack_over(c: Composing, node: Over, at: At) -> Box:
     return Scripts(Fence(c.box(node.body), "[", "]"), sub=c.indices(node), binds=LETTER)
-
-
-# -- leaves --------------------------------------------------------------------------------------------------
-
-def named(c: Composer, node: Named, at: At) -> Box:
-    subs = c.subscripts(at if is_image(node.value) else replace(at, position=None))
-    return c.name(node.name, subs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from chainrule.formulas.expression import Expression, Operation, Symbol
 from chainrule.formulas.primitives.grid import Grid
@@ -23,10 +22,7 @@ from chainrule.formulas.printing.boxes import (
     row,
     tight,
 )
-from chainrule.formulas.printing.places import At, pixel, window_at
-
-if TYPE_CHECKING:
-    from chainrule.formulas.printing.compose import Composer
+from chainrule.formulas.printing.places import At, Composing, layout, pixel, window_at
 
 
 def _shift(parts: list[Box], index: Box, sign: str) -> None:
@@ -34,7 +30,7 @@ def _shift(parts: list[Box], index: Box, sign: str) -> None:
         parts += [Sign(sign), index]
 
 
-def _factors_of(c: Composer, sizes: tuple[int, ...], letter: str) -> list[Box | None]:
+def _factors_of(c: Composing, sizes: tuple[int, ...], letter: str) -> list[Box | None]:
     """Strides or dilations as numbers or a letter, s, or s_1 and s_2 where they differ; None for 1 where
     numbers are printed.
     """
@@ -45,7 +41,7 @@ def _factors_of(c: Composer, sizes: tuple[int, ...], letter: str) -> list[Box | 
     return [None if size == 1 else Numeral(str(size)) for size in sizes]
 
 
-def _offsets(c: Composer, offset: tuple[Expression, ...], grid: Grid) -> list[Box]:
+def _offsets(c: Composing, offset: tuple[Expression, ...], grid: Grid) -> list[Box]:
     """The kernel's offsets m, n, times the dilation where there is one."""
     boxes = [c.box(index) for index in offset]
     if set(grid.dilation) == {1}:
@@ -57,7 +53,7 @@ def _offsets(c: Composer, offset: tuple[Expression, ...], grid: Grid) -> list[Bo
     ]
 
 
-def _leading(c: Composer, grid: Grid) -> list[Box]:
+def _leading(c: Composing, grid: Grid) -> list[Box]:
     """Zeros before the first row and column; letters where "same" leaves them to the size of the image."""
     known = not isinstance(grid.padding, str) or set(grid.stride) == {1}
     if not known or not (c.notation.sizes or not grid.padded):
@@ -66,7 +62,8 @@ def _leading(c: Composer, grid: Grid) -> list[Box]:
     return [Numeral(str(before)) for before, _ in grid.pads(grid.extent)]
 
 
-def window(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def window(c: Composing, node: Operation, at: At) -> Box:
     x, *offset = node.operands
     grid: Grid = node.options["grid"]
     coordinates = []
@@ -85,7 +82,8 @@ def window(c: Composer, node: Operation, at: At) -> Box:
     return c.box(x, replace(at, position=tuple(coordinates)))
 
 
-def place(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def place(c: Composing, node: Operation, at: At) -> Box:
     x, _, *offset = node.operands
     grid: Grid = node.options["grid"]
     coordinates = []
@@ -107,23 +105,26 @@ def place(c: Composer, node: Operation, at: At) -> Box:
     return c.box(x, replace(at, position=tuple(coordinates)))
 
 
-def _offset(c: Composer, offset: tuple[Expression, ...]) -> Box:
+def _offset(c: Composing, offset: tuple[Expression, ...]) -> Box:
     return listed(*map(c.box, offset))
 
 
-def kernel_at(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def kernel_at(c: Composing, node: Operation, at: At) -> Box:
     w, *offset = node.operands
     if isinstance(w, Symbol):
         return c.tagged(w, c.letter(c.notation.letter(w), _offset(c, tuple(offset))))
     return Scripts(Fence(c.box(w)), sub=_offset(c, tuple(offset)), binds=LETTER)
 
 
-def kernel_place(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def kernel_place(c: Composing, node: Operation, at: At) -> Box:
     x, _, *offset = node.operands
     return Scripts(Fence(c.box(x), "[", "]"), sub=_offset(c, tuple(offset)), binds=LETTER)
 
 
-def chosen(c: Composer, node: Operation, at: At) -> Box:
+@layout
+def chosen(c: Composing, node: Operation, at: At) -> Box:
     winner, *offset = node.operands
     at = At(at.position or window_at(node).position)
     shown = _offset(c, tuple(offset))
