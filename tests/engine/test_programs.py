@@ -11,8 +11,9 @@ import pytest
 import chainrule as cr
 from chainrule import formulas as F
 from chainrule.engine import Plan
-from chainrule.engine.compiler import ELEMENTWISE, NUMBERS
+from chainrule.engine.compiler import NUMBERS
 from chainrule.engine.programs import layer_programs, loss_programs
+from chainrule.formulas.rules import Trait
 from tests import by_formula
 from tests.engine import own_layers as own
 from tests.engine.harness import MACHINES, Problem, assert_like_reference, batch_sizes, width
@@ -353,7 +354,9 @@ def test_every_entrywise_primitive_is_known() -> None:
     from chainrule.formulas.primitives import elementwise
 
     names = {name for name, rule in F.rules.items() if rule.evaluate.__module__ == elementwise.__name__}
-    assert names - {"fit", "stretch", "ones_like", "zeros_like", "power"} == ELEMENTWISE
+    entrywise = {name for name, rule in F.rules.items() if Trait.ENTRYWISE in rule.traits}
+    assert names - {"fit", "stretch", "ones_like", "zeros_like"} == entrywise
+    assert entrywise - NUMBERS.keys() == {"ratio"}  # a division and a choice
 
 
 def layer(forward: Any, gradient: Any = None, shape: Any = None) -> cr.Layer:

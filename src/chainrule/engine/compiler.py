@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from chainrule import _native
 from chainrule.formulas import maximum, minimum, rules
 from chainrule.formulas.expression import Expression, Named, Number, Operation, Symbol
+from chainrule.formulas.rules import Trait
 
 Shape = tuple[int, ...]
 SAMPLES = -1  # the length of the last axis, in the shapes of this module
@@ -24,8 +25,7 @@ OPS = (
     "max_features", "largest_feature", "accumulate",
 )  # fmt: skip
 NUMBERS = {name: number for number, name in enumerate(OPS)}
-ELEMENTWISE = frozenset((*OPS[1:19], "ratio"))
-OVER_FEATURES = frozenset(OPS[20:23])
+OVER_FEATURES = {"sum_features", "max_features", "largest_feature"}
 CONSTANT, VALUE, PARAMETER, FULL, THIN, ACCUMULATOR = range(6)  # enum SlotKind
 SLOTS = 128  # api.hpp, program_slots
 
@@ -206,7 +206,7 @@ class Compiler:
         operands = tuple(map(self.value, _bounded(node) if name == "where" else node.operands))
         if name == "power":
             return self._power(operands[0], float(node.options["exponent"]))
-        if name in ELEMENTWISE:
+        if Trait.ENTRYWISE in node.traits:
             return self._entrywise(name, operands)
         if name in OVER_FEATURES or name == "mean_features":
             return self._over_features(name, operands[0])
@@ -235,7 +235,7 @@ class Compiler:
                 return self.parameter(name, (*self.parameters.get(name, (0, ()))[1], 1))
             case Operation(rule, operands) if rule.name == "power":
                 return self._power(self._repeated(operands[0]), float(node.options["exponent"]))
-            case Operation(rule, operands) if rule.name in ELEMENTWISE:
+            case Operation(rule, operands) if Trait.ENTRYWISE in rule.traits:
                 return self._entrywise(rule.name, tuple(map(self._repeated, operands)))
         raise NoProgramError
 
@@ -247,6 +247,8 @@ class Compiler:
         if name == "ratio":
             quotient = self._entrywise("divide", operands)
             return self._entrywise("where", (operands[1], quotient, self.number(0.0)))
+        if name not in NUMBERS:
+            raise NoProgramError
         return self.emit(name, shape, all(operand.thin for operand in operands), *operands)
 
     def _power(self, x: Result, exponent: float) -> Result:

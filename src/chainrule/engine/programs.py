@@ -21,7 +21,7 @@ from chainrule.layers import Layer, call_formula
 # -- sums over samples -----------------------------------------------------------------------------------
 
 
-def _summed(node: Expression) -> list[tuple[Expression, str]]:
+def summed(node: Expression) -> list[tuple[Expression, str]]:
     """[(E, axes)] of a sum of sums of E: over "samples", over samples and "positions", or over all axes.
 
     Where over all, axes tells by which primitive ("entries", "outputs", "fit p"), hence the shape of the
@@ -29,7 +29,7 @@ def _summed(node: Expression) -> list[tuple[Expression, str]]:
     """
     match node:
         case Named(_, value):
-            return _summed(value)
+            return summed(value)
         case Operation(rule, (inner,)) if rule.name == "sum_samples":
             return [_under_sum_samples(inner)]
         case Operation(rule, (inner,)) if rule.name in ("sum_entries", "sum_outputs"):
@@ -37,17 +37,17 @@ def _summed(node: Expression) -> list[tuple[Expression, str]]:
         case Operation(rule, (inner, Symbol(name))) if rule.name == "fit":
             return [(inner, f"fit {name}")]
         case Operation(rule, (inner,)) if rule.name == "negative":
-            return [(-tree, axes) for tree, axes in _summed(inner)]
+            return [(-tree, axes) for tree, axes in summed(inner)]
         case Operation(rule, (left, right)) if rule.name in ("add", "subtract"):
-            other = _summed(right)
-            return _summed(left) + (
+            other = summed(right)
+            return summed(left) + (
                 [(-tree, axes) for tree, axes in other] if rule.name == "subtract" else other
             )
         case Operation(rule, (left, right)) if rule.name in ("multiply", "divide"):
             if rule.name == "multiply" and _is_number(left):
                 left, right = right, left
             if _is_number(right):
-                return [(node.rebuild((tree, right)), axes) for tree, axes in _summed(left)]
+                return [(node.rebuild((tree, right)), axes) for tree, axes in summed(left)]
     raise NoProgramError
 
 
@@ -111,7 +111,7 @@ def _layer_programs(
     if gradients and parameters:
         trees = _trees(layer.gradients, symbols)
         for index, (name, shape) in enumerate(parameters.items()):
-            for tree, axes in _summed(trees[name]):
+            for tree, axes in summed(trees[name]):
                 if not _fits(shape, axes, x[:-1], parameters):
                     raise NoProgramError
                 back.accumulate(tree, index, shape, whole=axes not in ("samples", "positions"))
@@ -142,7 +142,7 @@ def loss_programs(loss: Any, output: Shape) -> tuple[Program, Program] | None:
         names = ("a", "y")
         symbols: dict[str, Expression] = {name: Symbol(name) for name in names}
         symbols["y"] = _tree(loss.prepared, symbols)
-        values = _summed(_tree(loss.value, symbols))
+        values = summed(_tree(loss.value, symbols))
         if any(axes != "outputs" for _, axes in values):
             return None
         alone = Compiler(output[:-1], output[-1])

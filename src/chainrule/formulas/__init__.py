@@ -1,4 +1,9 @@
-"""The mathematics: primitive operations that compute on arrays and build expression trees on symbols."""
+"""The mathematics: primitive operations that compute on arrays and build expression trees on symbols.
+
+In: arrays, or symbols.  Out: values, or trees that are evaluated, derived, printed, read entry by entry.
+Knows: chainrule.base.  Within: rules <- expression <- primitives <- evaluation, derivation, printing,
+elements.
+"""
 
 from __future__ import annotations
 

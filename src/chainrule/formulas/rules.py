@@ -18,7 +18,7 @@ from typing import Any
 Adjoint = Callable[..., tuple[Any, ...]]
 # The name of a layout (printing/layouts.py, printing/window_layouts.py), or (name of one that takes a word,
 # the word).
-Layout = str | tuple[str, str]
+LayoutName = str | tuple[str, str]
 
 
 class Trait(Enum):
@@ -36,6 +36,7 @@ class Trait(Enum):
     COUNTS_VALUES = "is, or divides by, the number of values of a feature"
     COUNTS_POSITIONS = "is, or divides by, the number of positions"
     COUNTS_OUTPUTS = "is, or divides by, the number of outputs of a sample"
+    CHOOSES = "jumps where a comparison or a winner changes"
     AVERAGES_GROUPS = "averages over groups of features"
 
 
@@ -54,7 +55,7 @@ class Rule:
     name: str
     evaluate: Callable[..., Any]
     adjoint: Adjoint
-    layout: Layout
+    layout: LayoutName
     entry: str | None = None
     traits: frozenset[Trait] = NO_TRAITS
     remark: str = ""
@@ -73,7 +74,7 @@ class Binder:
     name: str
     combine: Callable[[Sequence[Any], tuple[int, ...]], Any]
     flow: Callable[[Any, Any, tuple[Any, ...]], Any]
-    layout: Layout
+    layout: LayoutName
     entry: str | None = None
     traits: frozenset[Trait] = NO_TRAITS
 

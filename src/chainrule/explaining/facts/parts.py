@@ -23,6 +23,7 @@ from chainrule.explaining.words import derivations as texts
 from chainrule.formulas import Equation, Expression, Named, Over, Symbol, substitute, trace, walk
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import pack
+from chainrule.formulas.rules import Trait
 from chainrule.layers import Activation, Layer
 from chainrule.reference import Pass
 
@@ -166,8 +167,7 @@ def terms_of(tree: Expression, reader: Reader) -> int:
     """At least how many terms an element of the tree is a sum of."""
     most = 1
     for _, node in walk(tree):
-        rule = getattr(getattr(node, "rule", None), "name", "")
-        if rule in ("correlate", "sum_positions", "sum_samples", "sum_entries", "mean_samples"):
+        if Trait.ADDS_MANY in node.traits:
             x = np.asarray(reader.value(node.children[0])) if not node.free_indices else None
             most = max(most, 1 if x is None else x.size // x.shape[-2 if x.ndim > 1 else 0])
     return most

@@ -7,23 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.base.languages import Say
-from chainrule.formulas import Equation, Named, Operation, Symbol, walk
+from chainrule.formulas import Equation, Named, Symbol, walk
+from chainrule.formulas.rules import Trait
 
 Shape = Sequence[int]
 # Of an operand whose last axis is that of the samples: the letter, its number, and what it counts.
-_VALUES = (
-    "N",
-    lambda shape: math.prod(shape) // shape[-2],
-    Say("the values of a feature, samples times positions", "每个特征的取值个数，即样本数 × 位置数"),
-)
-_FEATURES = ("H", lambda shape: shape[-2], Say("the features", "特征的个数"))
-_COUNTS: dict[str, tuple[str, Callable[[Shape], int], Say]] = {
-    "mean_samples": _VALUES,
-    "count_values": _VALUES,
-    "mean_features": _FEATURES,
-    "count_features": _FEATURES,
-    "count_positions": ("P", lambda shape: math.prod(shape[:-2]), Say("the positions", "位置的个数")),
-    "count_outputs": (
+_COUNTS: dict[Trait, tuple[str, Callable[[Shape], int], Say]] = {
+    Trait.COUNTS_VALUES: (
+        "N",
+        lambda shape: math.prod(shape) // shape[-2],
+        Say("the values of a feature, samples times positions", "每个特征的取值个数，即样本数 × 位置数"),
+    ),
+    Trait.COUNTS_FEATURES: ("H", lambda shape: shape[-2], Say("the features", "特征的个数")),
+    Trait.COUNTS_POSITIONS: ("P", lambda shape: math.prod(shape[:-2]), Say("the positions", "位置的个数")),
+    Trait.COUNTS_OUTPUTS: (
         "K",
         lambda shape: math.prod(shape[:-1]),
         Say("the outputs of one sample", "单个样本的输出个数"),
@@ -42,17 +39,14 @@ def counted(equation: Equation, shapes: Mapping[str, Shape]) -> Say | None:
     said: dict[str, Say] = {}
     known: dict[str, int] = {}
     for _, node in walk(equation.right):
-        if not isinstance(node, Operation):
-            continue
-        if node.rule.name == "mean_groups":
+        if Trait.AVERAGES_GROUPS in node.traits:
             said["mean_g"] = _GROUPS
-        if node.rule.name not in _COUNTS:
-            continue
-        letter, count, meaning = _COUNTS[node.rule.name]
-        said[letter] = meaning
-        shape = _shape(node.operands[0], shapes)
-        if shape is not None:
-            known.setdefault(letter, count(shape))
+        for trait in node.traits & _COUNTS.keys():
+            letter, count, meaning = _COUNTS[trait]
+            said[letter] = meaning
+            shape = _shape(node.children[0], shapes)
+            if shape is not None:
+                known.setdefault(letter, count(shape))
     texts = [_text(letter, known.get(letter), meaning) for letter, meaning in said.items()]
     if not texts:
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from chainrule.formulas import Equation, Named, Operation, Over, Symbol
 from chainrule.formulas.expression import Expression, Number, walk
 from chainrule.formulas.printing.boxes import ATOM, PRODUCT, Box, Numeral, Row, Sign, Word, row, tight
@@ -12,13 +14,11 @@ from chainrule.formulas.printing.compose import Composer, place_of
 from chainrule.formulas.printing.kinds import is_image
 from chainrule.formulas.printing.notation import Notation
 from chainrule.formulas.printing.places import NOWHERE, At
+from chainrule.formulas.rules import Trait
 
 Shapes = Mapping[str, list[int]]
-PRODUCTS = ("matmul", "correlate", "step_products", "mix_steps")
 # A sum over the samples is a product with a column of ones (seed 004 §6): (16×5) (5×1) → (16×1).
 ONES = "sum_samples"
-# How many rows and columns the value has more than the operand: a with a_0, Θ without column 0 (seed 002).
-AUGMENTED = {"with_ones": (1, 0), "without_bias": (0, -1)}
 
 
 def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bool) -> Box | None:
@@ -42,8 +42,7 @@ def shape_box(equation: Equation, shapes: Shapes, notation: Notation, linear: bo
 
 
 def _is_product(node: Expression) -> bool:
-    named = isinstance(node, Operation) and node.rule.name in PRODUCTS
-    return named or summed(node) is not None
+    return Trait.PRODUCT in node.traits or summed(node) is not None
 
 
 def summed(node: Expression) -> Symbol | None:
@@ -76,10 +75,9 @@ class ShapeComposer(Composer):
             case Operation(_, (inner,)) if (matrix := summed(node)) is not None:
                 ones = shape([self.shapes[matrix.name][-1], 1])
                 return row(self.box(inner, at), ones, binds=PRODUCT)
-            case Operation(rule, (Symbol() as inner,)) if rule.name in AUGMENTED:
-                rows, columns = self.shapes[inner.name]
-                more, wider = AUGMENTED[rule.name]
-                return shape([rows + more, columns + wider])
+            case Operation(rule, (Symbol() as inner,)) if Trait.AUGMENTED in rule.traits:
+                # a with a_0, Θ without column 0 (seed 002)
+                return shape(list(rule.evaluate(np.zeros(self.shapes[inner.name], bool)).shape))
             case Operation(rule, operands) if rule.name == "broadcast_samples":
                 return self.box(operands[0], NOWHERE)
         return super()._layout(node, at)

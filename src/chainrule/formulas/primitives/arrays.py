@@ -108,7 +108,7 @@ def max_positions(x: Any) -> Any:
     return x.max(axis=_positions(x))
 
 
-@primitive(layout="first_position", adjoint=lambda d, y, x: (None,))
+@primitive(layout="first_position", traits={Trait.CHOOSES}, adjoint=lambda d, y, x: (None,))
 def first_position(x: Any) -> Any:
     """1 at the first position, in row-major order, that holds the largest value; 0 elsewhere."""
     flat = x.reshape(-1, *x.shape[-2:])
@@ -183,7 +183,7 @@ def max_features(x: Any) -> Any:
     return x.max(axis=-2, keepdims=True)
 
 
-@primitive(layout="largest_feature", adjoint=lambda d, y, x: (None,))
+@primitive(layout="largest_feature", traits={Trait.CHOOSES}, adjoint=lambda d, y, x: (None,))
 def largest_feature(x: Any) -> Any:
     """1 at the first largest feature, 0 elsewhere."""
     winners = np.expand_dims(x.argmax(axis=-2), -2)

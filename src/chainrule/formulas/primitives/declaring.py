@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any, TypeVar
 
 from chainrule.formulas.expression import Expression, Index, Named, Operation, Over, as_expression
-from chainrule.formulas.rules import Adjoint, Binder, Layout, Rule, Trait, binders, rules
+from chainrule.formulas.rules import Adjoint, Binder, LayoutName, Rule, Trait, binders, rules
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Combine = Callable[[Sequence[Any], tuple[int, ...]], Any]
@@ -22,7 +22,7 @@ Reduction = Callable[[str, Sequence[int], Callable[..., Any]], Any]
 def primitive(
     *,
     adjoint: Adjoint,
-    layout: Layout,
+    layout: LayoutName,
     entry: str | None = None,
     traits: Iterable[Trait] = (),
     remark: str = "",
@@ -55,7 +55,7 @@ def primitive(
 def reduction(
     *,
     flow: Callable[[Any, Over, tuple[Index, ...]], Any],
-    layout: Layout,
+    layout: LayoutName,
     entry: str | None = None,
     traits: Iterable[Trait] = (),
 ) -> Callable[[Combine], Reduction]:

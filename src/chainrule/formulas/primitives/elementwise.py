@@ -189,7 +189,9 @@ def minimum(a: Any, b: Any) -> Any:
     return np.minimum(a, b)
 
 
-@entrywise(layout="greater", adjoint=lambda d, y, a, b: (None, None))
+@entrywise(
+    layout="greater", traits={Trait.ENTRYWISE, Trait.CHOOSES}, adjoint=lambda d, y, a, b: (None, None)
+)
 def greater(a: Any, b: Any) -> Any:
     """Iverson bracket [a > b]: 1 or 0, in the float type of the operands."""
     return np.asarray(np.greater(a, b), dtype=np.result_type(a, b))

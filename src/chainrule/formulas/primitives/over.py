@@ -46,7 +46,7 @@ def max_over(values: Values, ranges: Ranges) -> Any:
     return functools.reduce(np.maximum, values)
 
 
-@reduction(layout="argmax_over", flow=lambda d, over, indices: 0.0 * d)
+@reduction(layout="argmax_over", traits={Trait.CHOOSES}, flow=lambda d, over, indices: 0.0 * d)
 def argmax_over(values: Values, ranges: Ranges) -> Any:
     """Where the largest value is, in row-major order; of equal ones the first, as NumPy has it."""
     return np.stack(values).argmax(axis=0)

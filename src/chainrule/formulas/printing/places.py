@@ -16,6 +16,7 @@ from chainrule.formulas.expression import Expression, Over
 from chainrule.formulas.printing.boxes import Box, Word
 from chainrule.formulas.printing.kinds import axes
 from chainrule.formulas.printing.notation import Letter, Notation
+from chainrule.formulas.rules import LayoutName
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def layout(function: Function) -> Function:
     return function
 
 
-def layout_of(named: str | tuple[str, str]) -> Layout:
+def layout_of(named: LayoutName) -> Layout:
     """The layout that a rule names: "matmul", or ("function", "tanh") for one that takes a word."""
     if isinstance(named, str):
         return layouts[named]
