@@ -1,5 +1,8 @@
 """`chainrule bench`: the multiply-add peak, the kernels against it, and the workloads' training steps.
 
+In: nothing, or a workload's name.  Out: tables of figures, and JSON.
+Knows: everything up to training.
+
 NumPy only. Beside PyTorch, JAX and others: `make bench`, in `benchmarks/`. Times are medians of many
 repetitions; the peak is measured before and after, in the same run, and the higher of the two counts.
 """

@@ -1,4 +1,8 @@
-"""Gradient checks: a network, a layer or a loss against finite differences in float64."""
+"""Gradient checks: a network, a layer or a loss against finite differences in float64.
+
+In: a network, a layer, a loss or a penalty, and data.  Out: a GradientReport.
+Knows: everything up to the engine.
+"""
 
 from __future__ import annotations
 

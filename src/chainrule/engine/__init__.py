@@ -1,4 +1,8 @@
-"""The engine: from a network and a batch size to native operations on one sample per SIMD lane."""
+"""The engine: from a network and a batch size to native operations on one sample per SIMD lane.
+
+In: a network, and a batch size.  Out: predictions, losses, gradients, trained parameters.
+Knows: everything up to the reference, and the optimizers' numbers.
+"""
 
 from __future__ import annotations
 

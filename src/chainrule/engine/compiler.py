@@ -108,7 +108,7 @@ def _with_exponents(tree: Expression, x: Expression, other: Expression, inside: 
     if tree == x:
         return other if inside else tree
     if isinstance(tree, Operation):
-        if tree.rule.name not in ELEMENTWISE:
+        if Trait.ENTRYWISE not in tree.traits:
             return tree
         inside = inside or tree.rule.name in ("exp", "expm1")
     return tree.rebuild(tuple(_with_exponents(child, x, other, inside) for child in tree.children))

@@ -1,4 +1,8 @@
-"""Layers: each is a shape rule, parameters, and formulas that compute and print; no kernels, no files."""
+"""Layers: each is a shape rule, parameters, and formulas that compute and print; no kernels, no files.
+
+In: options, and the shape of a sample.  Out: shapes, parameters, the formulas forward, delta and gradients.
+Knows: base and formulas; never the engine.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """Losses: one object with the value, its gradient, and the residual a - y of its pair.
 
+In: options.  Out: value, gradient and residual of a sample; penalties and constraints of weights.
+Knows: base, formulas and layers.
+
     J = (1/m) Σ_i w_i · value_i,  w the sample weights with mean 1.  1/m enters once, in the δ of the output.
 
 The formulas take a, z and y with samples as the last axis, y as numbers of the same shape (classes as one-hot

@@ -1,5 +1,8 @@
 """Oracles: numbers from the literature, computed here by the compiled kernels and by the formulas in float64.
 
+In: an executor.  Out: rows of published and computed numbers.
+Knows: everything up to training.
+
 A source is a recipe and a table of rows (see `rows`); the command `chainrule oracles` prints the comparison
 and the tests walk the same list.  No oracle needs a download; Ng's own data is read where the user has it.
 """

@@ -1,5 +1,8 @@
 """Arguments by the names of PyTorch, Keras, Flax and scikit-learn: what stands for them here, class by class.
 
+In: the name of a class and an argument.  Out: what to write here, or that there is none.
+Knows: nothing.
+
 Every text completes an error. "no ..." says that there is none of it here; any other completes "write ...".
 Where the value decides what is right (a flag that is off, a default of ours) the advice is a ByValue.
 An advice that names an argument names one that the class has: tests/test_foreign.py follows all of them.
