@@ -53,7 +53,9 @@ def test_no_text_is_unused(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_a_text_is_one_line(path: Path) -> None:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        assert re.match(rf"(\[[\w.]+\]|({'|'.join(LANGUAGES)}) = [\"'].*[\"']|#.*|)$", line), f"{path}:{number}"
+        assert re.match(rf"(\[[\w.]+\]|({'|'.join(LANGUAGES)}) = [\"'].*[\"']|#.*|)$", line), (
+            f"{path}:{number}"
+        )
 
 
 def test_a_catalogue_fills_in_and_joins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
