@@ -197,7 +197,7 @@ EXTREME = {
 
 
 @pytest.mark.parametrize("data", EXTREME)
-@pytest.mark.parametrize("layer", [cr.Dense(2), cr.Tanh(), cr.LayerNorm(), cr.BatchNorm(), cr.ELU()], ids=repr)
+@pytest.mark.parametrize("layer", [cr.Dense(2), cr.Tanh(), cr.LayerNorm(), cr.BatchNorm()], ids=repr)
 def test_no_numbers_end_the_search_for_a_step(layer: cr.Layer, data: str) -> None:
     with np.errstate(all="ignore"):
         report = cr.check_layer(layer, (2,), x=EXTREME[data])

@@ -23,7 +23,8 @@ Outcome = Literal["ok", "wrong", "kink", "unclear"]
 Cause = Literal["", "rounding", "overflow", "rough"]
 
 FACTOR_EXPONENT = 3
-FACTOR = 2.0**FACTOR_EXPONENT  # from one step to the next: curvature falls 4096-fold in the difference, rounding grows 8-fold
+# From one step to the next: curvature falls 4096-fold in the difference, rounding grows 8-fold.
+FACTOR = 2.0**FACTOR_EXPONENT
 SMALLER = 13  # steps below the first: to 8⁻¹³ = 2e-12 of it, where rounding ends every search
 RESOLVED = (
     0.25  # a disagreement counts where curvature, jump and rounding together explain at most this part of it
