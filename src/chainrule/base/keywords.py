@@ -50,7 +50,7 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         own = method and function.__name__ == "__init__"
         name = type(args[0]).__name__ if own else function.__name__
         if unknown is not None:
-            bases = _names(function, args[0] if method else None)
+            bases = _names(function, args[0] if method and args else None)
             said = _answer(unknown, kwargs[unknown], known, bases)
             raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
         if len(args) > most:
