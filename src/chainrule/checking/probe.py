@@ -36,6 +36,7 @@ SWALLOWED = 2.0**-30
 # So near to 0, as a part of h, a formula that is right at 0 has not turned yet, however narrow its cone;
 # one that is wrong at exactly 0 alone has.
 NEAREST = 2.0**-900
+SMALLEST_STEP = 2.0**-1020  # below it a step is rounded, or 0
 # A derivative is compared where rounding leaves it four digits. With fewer, a formula that is wrong by a
 # thousandth would pass for right.
 DIGITS = 1e-4
@@ -99,7 +100,8 @@ class _Search:
 
     def at(self, number: int) -> _Stage | None:
         if number not in self.stages:
-            self.stages[number] = self._stage(self.step(number))
+            h = self.step(number)
+            self.stages[number] = self._stage(h) if h >= SMALLEST_STEP else None
         return self.stages[number]
 
     def _stage(self, h: float) -> _Stage | None:
