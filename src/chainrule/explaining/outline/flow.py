@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.base.languages import Say, same, say_from
 from chainrule.base.numbers import equals, short
-from chainrule.diagnosing.rules import Level
+from chainrule.diagnosing.schema import Level
 from chainrule.explaining.blocks.kinds import Bars, Block, Cell, Finding, Paragraph, Table
 from chainrule.formulas.printing.boxes import Sign, Word, tight
 

@@ -16,7 +16,7 @@ from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice
 from chainrule.base.shown import shown_tree
 from chainrule.checking.compare import REASONS
-from chainrule.diagnosing.rules import Level
+from chainrule.diagnosing.schema import Level
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks.kinds import (
     Badge,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chainrule.base.languages import Say
-from chainrule.diagnosing.rules import Level
+from chainrule.diagnosing.schema import Level
 from chainrule.explaining.blocks.kinds import Cell, Table
 from chainrule.explaining.render.latex.math import width
 from chainrule.explaining.render.latex.text import Voice
