@@ -9,13 +9,15 @@ A tensor is named by its id: "input", "y", "weights", "dense1" (its output), "de
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict, final
+from collections.abc import Mapping
+from typing import Literal, NotRequired, TypedDict, TypeVar, cast, final
 
 from chainrule.base.languages import Text
 from chainrule.diagnosing.schema import Classed, FindingRecord, FlowRecord
 from chainrule.formulas.exchange import Node, Plain
 
 SCHEMA = 1
+T = TypeVar("T")
 
 # -- formulas ------------------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class LayerRecord(Classed):
     learned: list[str]  # names of parameters; running means are not among them
     given: dict[str, str]  # what else the formulas are given: name -> id
     formulas: PackedTrees | None  # None where its own code takes no symbols
-    join: NotRequired[Literal["sum", "concat"]]  # of a composite: how the branches' outputs are joined
+    join: NotRequired[str]  # "sum" or "concat", of a composite: how the branches' outputs are joined
     branches: NotRequired[list[list[LayerRecord]]]  # of a composite
     recurrent: NotRequired[Passage]  # of a recurrent layer
 
@@ -141,13 +143,103 @@ class ModelPart(TypedDict):
     penalty: PenaltyPart | None
 
 
+# -- pictures ------------------------------------------------------------------------------------------------
+
+
+class MarkRecord(TypedDict):
+    """A sign in a cell of a map."""
+
+    row: int
+    column: int
+    kind: Literal["winner", "tie", "overlap"]
+    text: str
+
+
+@final
+class CurvePicture(TypedDict):
+    """f and f′ over the range of a layer's z, and the histogram of z."""
+
+    kind: Literal["curve"]
+    on: str
+    layer: str
+    z: list[Plain]
+    f: list[Plain]
+    df: list[Plain]
+    edges: list[Plain]  # of the bins, one more than counts
+    counts: list[int]
+
+
+class TensorPicture(TypedDict):
+    """What is shown of a tensor."""
+
+    quantity: str  # its id
+    on: str  # "forward", "backward" or "gradients": where it is shown
+    values: NotRequired[list[list[list[Plain]]]]  # what is shown, where the tensor has no data
+
+
+@final
+class MapsPicture(TensorPicture):
+    """Two axes of a tensor as maps, one for each entry chosen of the others."""
+
+    kind: Literal["maps"]
+    axes: list[int]
+    fixed: list[list[int]]  # of every map the indices of the other axes
+    titles: list[str]
+    left_out: int  # maps
+    sample: NotRequired[int]  # of what has samples
+    channels: NotRequired[int]  # at most so many maps
+
+
+@final
+class PoolPicture(TypedDict):
+    """The input of a pooling layer: a channel with what won, and what lies in several windows."""
+
+    kind: Literal["maps"]
+    quantity: Literal["input of"]
+    layer: str
+    sample: int
+    on: str
+    axes: list[int]
+    fixed: list[list[int]]
+    titles: list[str]
+    marks: list[MarkRecord]
+    values: list[list[list[Plain]]]
+
+
+@final
+class BarsPicture(TensorPicture):
+    """A vector of several samples as bars."""
+
+    kind: Literal["bars"]
+    sample: int  # in focus
+    samples: list[int]
+    entries: list[int]
+    left_out: int  # entries
+    most: int  # at most so many entries
+
+
+@final
+class MatrixPicture(TensorPicture):
+    """A matrix as numbers, its beginning and its end."""
+
+    kind: Literal["matrix"]
+    rows: list[int]
+    columns: list[int]
+
+
+# Each is written out: mypy narrows no union within a union by the keys that there are.
+ShownPicture = MapsPicture | BarsPicture | MatrixPicture
+ArrayPicture = MapsPicture | BarsPicture | MatrixPicture | PoolPicture
+PictureRecord = MapsPicture | BarsPicture | MatrixPicture | PoolPicture | CurvePicture
+
+
 # -- cards ---------------------------------------------------------------------------------------------------
 
 
 class ElementRecord(TypedDict):
     """One entry of a formula as arithmetic; what has its default is left out."""
 
-    kind: str  # "entry", "number", "negative", "product", "sum", "call"
+    kind: Literal["entry", "number", "sum", "product", "negative", "call"]
     value: Plain
     of: NotRequired[list[ElementRecord]]  # operands
     symbol: NotRequired[list[str]]  # of an entry: name, role and kind of its symbol
@@ -212,76 +304,6 @@ class LayerCard(CardHead):
 
 
 CardRecord = LayerCard | RepeatCard
-
-
-# -- pictures ------------------------------------------------------------------------------------------------
-
-
-class MarkRecord(TypedDict):
-    """A sign in a cell of a map."""
-
-    row: int
-    column: int
-    kind: Literal["winner", "tie", "overlap"]
-    text: str
-
-
-class CurvePicture(TypedDict):
-    """f and f′ over the range of a layer's z, and the histogram of z."""
-
-    kind: Literal["curve"]
-    on: str
-    layer: str
-    z: list[Plain]
-    f: list[Plain]
-    df: list[Plain]
-    edges: list[Plain]  # of the bins, one more than counts
-    counts: list[int]
-
-
-class TensorPicture(TypedDict):
-    """What is shown of a tensor."""
-
-    quantity: str  # its id; "input of" what goes into a pool
-    on: str  # "forward", "backward" or "gradients": where it is shown
-    values: NotRequired[list[list[list[Plain]]]]  # what is shown, where the tensor has no data
-
-
-class MapsPicture(TensorPicture):
-    """Two axes of a tensor as maps, one for each entry chosen of the others."""
-
-    kind: Literal["maps"]
-    axes: list[int]
-    fixed: list[list[int]]  # of every map the indices of the other axes
-    titles: list[str]
-    left_out: NotRequired[int]  # maps
-    sample: NotRequired[int]
-    channels: NotRequired[int]  # at most so many maps
-    layer: NotRequired[str]
-    marks: NotRequired[list[MarkRecord]]
-
-
-class BarsPicture(TensorPicture):
-    """A vector of several samples as bars."""
-
-    kind: Literal["bars"]
-    sample: int  # in focus
-    samples: list[int]
-    entries: list[int]
-    left_out: int  # entries
-    most: int  # at most so many entries
-
-
-class MatrixPicture(TensorPicture):
-    """A matrix as numbers, its beginning and its end."""
-
-    kind: Literal["matrix"]
-    rows: list[int]
-    columns: list[int]
-
-
-ShownPicture = MapsPicture | BarsPicture | MatrixPicture
-PictureRecord = ShownPicture | CurvePicture
 
 
 # -- the two ends --------------------------------------------------------------------------------------------
@@ -559,3 +581,9 @@ class Document(ModelPart):
     slips: list[SlipRecord]
     theta: NotRequired[list[ThetaLayerRecord]]  # in the form with Θ alone
     apart: NotRequired[Apart]  # with theta
+
+
+def without(record: T, *names: str) -> T:
+    """A record without fields that it may lack."""
+    fields = cast(Mapping[str, object], record)
+    return cast(T, {name: value for name, value in fields.items() if name not in names})
