@@ -39,19 +39,19 @@ class Say:
         return Say(self.en.format(**filled["en"]), self.zh.format(**filled["zh"]))
 
 
-class Text(TypedDict):
+class SayRecord(TypedDict):
     """A text as JSON."""
 
     en: str
     zh: str
 
 
-def say_from(text: Text) -> Say:
+def say_from(text: SayRecord) -> Say:
     """A text of the document."""
     return Say(text["en"], text["zh"])
 
 
-def say_json(say: Say) -> Text:
+def say_json(say: Say) -> SayRecord:
     """A text as JSON."""
     return {"en": say.en, "zh": say.zh}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 
-from chainrule.base.languages import Text
+from chainrule.base.languages import SayRecord
 
 Level = Literal["good", "note", "warning", "bad"]
 # What has the name of a class in it; written as a call, since `class` is no name of a field in Python.
@@ -211,7 +211,7 @@ class FindingRecord(TypedDict):
     rule: str
     level: Level
     layer: str  # or a parameter; "" where it is the whole network
-    what: Text
-    why: Text
-    cure: Text
+    what: SayRecord
+    why: SayRecord
+    cure: SayRecord
     evidence: dict[str, Any]  # the numbers and names that the rule's sentences are filled with

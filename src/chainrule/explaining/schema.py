@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict, TypeVar, cast, final
 
-from chainrule.base.languages import Text
+from chainrule.base.languages import SayRecord
+from chainrule.checking import report
 from chainrule.diagnosing.schema import Classed, FindingRecord, FlowRecord
-from chainrule.formulas.exchange import Node, Plain
+from chainrule.formulas.elements import entry
+from chainrule.formulas.exchange import JsonNumber, Node
 
 SCHEMA = 1
 T = TypeVar("T")
@@ -50,10 +52,10 @@ class PackedSide(TypedDict):
 class Statistics(TypedDict):
     """Of all entries of a tensor; 0 of an empty one."""
 
-    min: Plain
-    mean: Plain
-    max: Plain
-    norm: Plain  # Euclidean
+    min: JsonNumber
+    mean: JsonNumber
+    max: JsonNumber
+    norm: JsonNumber  # Euclidean
 
 
 class Tensor(TypedDict):
@@ -110,10 +112,10 @@ class LossPart(Classed):
     title: str
     pair: bool  # whether the output activation is one formula with the loss
     formulas: PackedTrees | None
-    J: Plain  # data + penalty
-    data: Plain
-    penalty: Plain
-    per_sample: list[Plain]  # without weights
+    J: JsonNumber  # data + penalty
+    data: JsonNumber
+    penalty: JsonNumber
+    per_sample: list[JsonNumber]  # without weights
     weights: str | None  # the id of the samples' weights, whose mean is 1
 
 
@@ -162,10 +164,10 @@ class CurvePicture(TypedDict):
     kind: Literal["curve"]
     on: str
     layer: str
-    z: list[Plain]
-    f: list[Plain]
-    df: list[Plain]
-    edges: list[Plain]  # of the bins, one more than counts
+    z: list[JsonNumber]
+    f: list[JsonNumber]
+    df: list[JsonNumber]
+    edges: list[JsonNumber]  # of the bins, one more than counts
     counts: list[int]
 
 
@@ -174,7 +176,7 @@ class TensorPicture(TypedDict):
 
     quantity: str  # its id
     on: str  # "forward", "backward" or "gradients": where it is shown
-    values: NotRequired[list[list[list[Plain]]]]  # what is shown, where the tensor has no data
+    values: NotRequired[list[list[list[JsonNumber]]]]  # what is shown, where the tensor has no data
 
 
 @final
@@ -203,7 +205,7 @@ class PoolPicture(TypedDict):
     fixed: list[list[int]]
     titles: list[str]
     marks: list[MarkRecord]
-    values: list[list[list[Plain]]]
+    values: list[list[list[JsonNumber]]]
 
 
 @final
@@ -239,14 +241,14 @@ PictureRecord = MapsPicture | BarsPicture | MatrixPicture | PoolPicture | CurveP
 class ElementRecord(TypedDict):
     """One entry of a formula as arithmetic; what has its default is left out."""
 
-    kind: Literal["entry", "number", "sum", "product", "negative", "call"]
-    value: Plain
+    kind: entry.Kind
+    value: JsonNumber
     of: NotRequired[list[ElementRecord]]  # operands
     symbol: NotRequired[list[str]]  # of an entry: name, role and kind of its symbol
     name: NotRequired[str]  # of an entry: its intermediate; of a call: the function
     index: NotRequired[list[int]]
     count: NotRequired[int]  # of a sum: terms that are left out
-    rest: NotRequired[Plain]  # what they add up to
+    rest: NotRequired[JsonNumber]  # what they add up to
 
 
 class WorkedElement(TypedDict):
@@ -255,7 +257,7 @@ class WorkedElement(TypedDict):
     index: list[int]
     element: ElementRecord
     value: float
-    why: Text  # why this one
+    why: SayRecord  # why this one
 
 
 class PartRecord(PackedEquation):
@@ -263,12 +265,12 @@ class PartRecord(PackedEquation):
 
     part: str  # "forward", "delta", a parameter or a state; of a loss "value", "gradient", "residual"
     reference: str  # where it is derived: "S0 FC ①② · S1"
-    why: Text
+    why: SayRecord
     shapes: dict[str, list[int]]  # of its symbols and intermediates by name; "=" that of the result
     ranges: dict[str, int]  # index letter -> how many values it takes
     quantity: str  # the id of what it computes; "" where that is no tensor of the document
     worked: list[WorkedElement]
-    said: NotRequired[Text]  # of δ at the output: what comes before `why`
+    said: NotRequired[SayRecord]  # of δ at the output: what comes before `why`
     general: NotRequired[PackedSide]  # of δ behind an activation: with f′ for what the activation has
     worked_left: NotRequired[list[str]]  # name, role and kind of the letter of a worked share
     step: NotRequired[int]  # of a recurrent layer: the step that is worked out
@@ -321,19 +323,19 @@ class OutputTable(TypedDict):
 
     rows: list[int]  # which outputs
     of: int  # how many there are
-    a: list[Plain]
-    y: list[Plain]
-    by_a: list[Plain]  # ∂/∂a of the sample's loss
-    residual: list[Plain]  # ∂/∂z of a pair, else ∂/∂a
-    delta: list[Plain]  # the same times weight / m
-    z: NotRequired[list[Plain]]
-    literal: NotRequired[list[Plain]]  # δ of a softmax read entry by entry, which is wrong
+    a: list[JsonNumber]
+    y: list[JsonNumber]
+    by_a: list[JsonNumber]  # ∂/∂a of the sample's loss
+    residual: list[JsonNumber]  # ∂/∂z of a pair, else ∂/∂a
+    delta: list[JsonNumber]  # the same times weight / m
+    z: NotRequired[list[JsonNumber]]
+    literal: NotRequired[list[JsonNumber]]  # δ of a softmax read entry by entry, which is wrong
 
 
 class Jacobian(TypedDict):
     """∂a_k/∂z_j of the sample in focus."""
 
-    values: list[list[Plain]]
+    values: list[list[JsonNumber]]
     diagonal: bool
 
 
@@ -354,10 +356,10 @@ class LossCard(Classed):
 class UpdateRow(TypedDict):
     """A parameter in a step of gradient descent, by norms."""
 
-    theta: Plain
-    data: Plain  # of the data's gradient
-    penalty: Plain  # of the penalty's gradient
-    step: Plain  # η times that of the whole gradient
+    theta: JsonNumber
+    data: JsonNumber  # of the data's gradient
+    penalty: JsonNumber  # of the penalty's gradient
+    step: JsonNumber  # η times that of the whole gradient
     name: str
 
 
@@ -368,7 +370,7 @@ class WorkedStep(TypedDict):
     index: list[int]
     theta: float
     gradient: float
-    after: Plain
+    after: JsonNumber
 
 
 class PenaltyFormula(PackedEquation):
@@ -394,7 +396,7 @@ class UpdateCard(TypedDict):
 
     eta: float
     J_before: float
-    J_after: Plain
+    J_after: JsonNumber
     worked: WorkedStep | None  # None without parameters
     rows: list[UpdateRow]
     penalty: NotRequired[PenaltyCard]  # where it acts on anything
@@ -416,12 +418,12 @@ class CheckRow(TypedDict):
 
     name: str  # a parameter, "input", or "everything" along one direction
     shape: list[int]
-    kind: str  # "ok", "WRONG", "not checkable", "cannot tell"
+    kind: report.Kind
     entries: int  # compared
-    max_error: Plain
-    step: Plain  # h; 0 where there is none
+    max_error: JsonNumber
+    step: JsonNumber  # h; 0 where there is none
     kinks: int  # entries passed over
-    direction_error: Plain | None  # None where no direction was tried
+    direction_error: JsonNumber | None  # None where no direction was tried
     reason: str
     worst: WorstEntry | None
 
@@ -432,7 +434,7 @@ class CheckRecord(TypedDict):
 
     ok: bool
     samples: int  # the first of the batch
-    relative_difference: Plain  # ‖q − g‖ / ‖q + g‖
+    relative_difference: JsonNumber  # ‖q − g‖ / ‖q + g‖
     tolerance: float
     computed_by: str
     rows: list[CheckRow]
@@ -449,7 +451,7 @@ class NoCheck(TypedDict):
 class Kernels(TypedDict):
     """How far the compiled kernels are from the formulas, in float64."""
 
-    layers: dict[str, Plain]  # the largest relative difference
+    layers: dict[str, JsonNumber]  # the largest relative difference
     loss: float  # as they compute it
 
 
@@ -459,15 +461,15 @@ class Kernels(TypedDict):
 class BoxRecord(TypedDict):
     """Formulas that belong together."""
 
-    title: Text
+    title: SayRecord
     equations: list[PackedEquation]
-    letters: NotRequired[Text]  # what s, d, p and q are
+    letters: NotRequired[SayRecord]  # what s, d, p and q are
 
 
 class LetterRow(TypedDict):
     """A quantity that every notation has a letter for."""
 
-    meaning: Text
+    meaning: SayRecord
     nodes: list[Node]
     root: int
 
@@ -482,7 +484,7 @@ class NotationTable(TypedDict):
 class ChoiceRecord(TypedDict):
     """What a convention may be."""
 
-    text: Text
+    text: SayRecord
     source: str  # who has it so; "" for nobody in particular
     write: str  # code in backquotes that asks for it; "" where there is none
 
@@ -491,7 +493,7 @@ class ConventionRecord(TypedDict):
     """A convention that the network meets."""
 
     id: str
-    option: Text
+    option: SayRecord
     choice: ChoiceRecord  # in force
     others: list[ChoiceRecord]
 
@@ -501,10 +503,10 @@ class SlipRecord(TypedDict):
 
     id: str  # "2-15"
     seed: str  # "S2"
-    where: Text
+    where: SayRecord
     kind: Literal["slip", "limit", "overclaim"]
-    printed: Text
-    read_as: Text
+    printed: SayRecord
+    read_as: SayRecord
 
 
 # -- the document --------------------------------------------------------------------------------------------

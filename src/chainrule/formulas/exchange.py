@@ -17,7 +17,7 @@ from chainrule.formulas.expression import Expression, Index, Named, Number, Oper
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.rules import binders, rules
 
-Plain = float | str  # a number; "inf", "-inf" or "nan" where it is one that JSON lacks
+JsonNumber = float | str  # a number; "inf", "-inf" or "nan" where it is one that JSON lacks
 
 
 @final
@@ -33,7 +33,7 @@ class SymbolNode(TypedDict):
 class NumberNode(TypedDict):
     """A number."""
 
-    number: Plain
+    number: JsonNumber
 
 
 @final

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.base.languages import Say
 from chainrule.base.numbers import DIGITS, adds_up, column, equality, short
 from chainrule.explaining.blocks.as_shown import SHOWN, hides_terms, line_of
 from chainrule.explaining.blocks.kinds import Worked
@@ -261,8 +260,3 @@ def _signed(text: str) -> Box:
 
 def _leading_minus(box: Box) -> bool:
     return box == Sign("−") or (isinstance(box, Row) and _leading_minus(box.parts[0]))
-
-
-def why(en: str, zh: str) -> Say:
-    """Why an element is shown."""
-    return Say(en, zh)

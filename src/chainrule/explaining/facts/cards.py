@@ -15,8 +15,8 @@ from chainrule import reference
 from chainrule.base.languages import Say
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.parts import (
-    Direction,
     LeafDerivation,
+    Way,
     gradient_parts,
     handed_down,
     leaf_parts,
@@ -34,7 +34,7 @@ from chainrule.layers import Composite
 from chainrule.reference import Pass
 
 Array = NDArray[Any]
-Parts = dict[Direction, list[PartRecord]]
+Parts = dict[Way, list[PartRecord]]
 # In a network of more layers than this, a layer like one before it is folded: its card has formulas, no
 # elements.
 FOLD_ABOVE = 40

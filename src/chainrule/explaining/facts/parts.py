@@ -25,7 +25,7 @@ from chainrule.layers import Activation, Layer
 from chainrule.reference import Pass
 
 Array = NDArray[Any]
-Direction = Literal["forward", "backward"]
+Way = Literal["forward", "backward"]
 # An element that is made of more terms is not worked out: reading 20 000 of them takes about 0.2 s.
 MOST_TERMS = 20_000
 
@@ -55,7 +55,7 @@ class LeafDerivation:
         return found if self.delta is None else {**found, "d": self.delta}
 
 
-def leaf_parts(own: LeafDerivation) -> dict[Direction, list[PartRecord]]:
+def leaf_parts(own: LeafDerivation) -> dict[Way, list[PartRecord]]:
     """{"forward": [part], "backward": [δ, gradients...]} of a layer that computes; {} where it cannot be
     traced.
     """

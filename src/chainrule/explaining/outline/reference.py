@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chainrule.base.languages import Say, same, say_from
 from chainrule.explaining.blocks.kinds import Block, Cell, Formula, Listing, Paragraph, Section, Table
-from chainrule.explaining.facts.parts import Direction
+from chainrule.explaining.facts.parts import Way
 from chainrule.explaining.outline.cards import Layout, outside, told_apart
 from chainrule.explaining.outline.ends import loss_equation
 from chainrule.explaining.references.notation_rows import symbols_in_order
@@ -292,7 +292,7 @@ def _gradients_first(layout: Layout, card: CardRecord) -> list[PartRecord]:
     ]
 
 
-def _parts(layout: Layout, card: CardRecord, direction: Direction) -> list[PartRecord]:
+def _parts(layout: Layout, card: CardRecord, direction: Way) -> list[PartRecord]:
     """A card's parts; of a repeat those of the card it repeats."""
     if "repeats" in card:
         repeated = card["repeats"]

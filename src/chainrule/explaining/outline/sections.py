@@ -7,8 +7,8 @@ The cards of layers are laid out in cards.py, what is looked up in reference.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, Literal, cast
 
 from chainrule.base.languages import Say, same
@@ -214,14 +214,7 @@ def _counts(layers: list[LayerRecord], tensors: Mapping[str, Tensor]) -> dict[st
 def _learned(layer: LayerRecord, tensors: Mapping[str, Tensor]) -> int:
     """How many numbers a layer learns: running means and variances are not among them."""
     own = layer.get("parameters", {})
-    return sum(_size(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
-
-
-def _size(shape: list[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
+    return sum(math.prod(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
 
 
 _CITED = Say(
@@ -252,7 +245,7 @@ def _node(layer: LayerRecord, found: Document) -> ChainNode:
     tensors = found["tensors"]
     samples = found["meta"]["samples"]
     stats = tensors[layer["name"]]["stats"]
-    size = max(_size(tensors[layer["name"]]["shape"]), 1)
+    size = max(math.prod(tensors[layer["name"]]["shape"]), 1)
     delta = tensors.get(f"delta:{layer['name']}")
     level, _ = layer_verdict(layer["name"], found)
     return ChainNode(
@@ -325,7 +318,7 @@ def _check(found: Document, J: str) -> Section:
             (
                 together if row["name"] == "everything" else f"∂{J}/∂{row['name']}",
                 "×".join(map(str, row["shape"])), str(row["entries"] or ""),
-                f"{float(error):.1e}" if isfinite(float(error)) else "",
+                f"{float(error):.1e}" if math.isfinite(float(error)) else "",
                 "" if worst is None or along else ",".join(map(str, worst["index"])),
                 "" if worst is None else short(worst["analytic"], 6),
                 "" if worst is None else short(worst["numeric"], 6),

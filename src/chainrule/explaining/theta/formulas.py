@@ -23,7 +23,7 @@ from chainrule.formulas import (
     without_bias,
 )
 from chainrule.formulas.elements.entry_rules import ONES
-from chainrule.formulas.exchange import Plain
+from chainrule.formulas.exchange import JsonNumber
 from chainrule.layers import Dense
 
 THETA = Symbol("Θ", "parameter Θ")
@@ -122,7 +122,7 @@ def element_in_theta(element: ElementRecord, first: int) -> ElementRecord:
     return {**element, "of": parts}
 
 
-def bias_term(value: Plain, row: int, sample: int) -> ElementRecord:
+def bias_term(value: JsonNumber, row: int, sample: int) -> ElementRecord:
     """Θ_{k,0} a_0."""
     theta = _entry({"kind": "entry", "value": value}, [row, 0])
     return {"kind": "product", "value": value, "of": [theta, {**_ONE, "index": [0, sample]}]}

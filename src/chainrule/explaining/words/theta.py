@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.base.languages import Say, Text, say_json
+from chainrule.base.languages import Say, SayRecord, say_json
 from chainrule.explaining.schema import ChoiceRecord, ConventionRecord
 from chainrule.explaining.words.derivations import WHY
 
@@ -81,7 +81,7 @@ BEYOND = Say(
 )
 
 
-def said(why: Text, bias: bool) -> Text:
+def said(why: SayRecord, bias: bool) -> SayRecord:
     """A text of a dense layer in this form."""
     pairs = (
         (Say("∂J/∂W", "∂J/∂W"), Say("∂J/∂Θ", "∂J/∂Θ")),
