@@ -22,7 +22,9 @@ from typing import Literal
 Outcome = Literal["ok", "wrong", "kink", "unclear"]
 Cause = Literal["", "rounding", "overflow", "rough"]
 
-FACTOR = 8.0  # from one step to the next: curvature falls 4096-fold in the difference, rounding grows 8-fold
+FACTOR_EXPONENT = 3
+# From one step to the next: curvature falls 4096-fold in the difference, rounding grows 8-fold.
+FACTOR = 2.0**FACTOR_EXPONENT
 SMALLER = 13  # steps below the first: to 8⁻¹³ = 2e-12 of it, where rounding ends every search
 RESOLVED = (
     0.25  # a disagreement counts where curvature, jump and rounding together explain at most this part of it
@@ -93,7 +95,7 @@ class _Search:
         self._clean: dict[int, bool] = {}
 
     def step(self, number: int) -> float:
-        return self.first * FACTOR**number
+        return math.ldexp(self.first, FACTOR_EXPONENT * number)  # 8.0**number alone may be beyond the range
 
     def at(self, number: int) -> _Stage | None:
         if number not in self.stages:
@@ -211,7 +213,7 @@ def probe(
     accepted relative error. slope(t): the formula at distance t.
     """
     search = _Search(loss, same_branches, analytic, noise, blur, step, tolerance, slope)
-    larger = 2 if largest is None else max(0, round(math.log(largest / step, FACTOR)))
+    larger = 2 if largest is None else max(0, round((math.log2(largest) - math.log2(step)) / FACTOR_EXPONENT))
     if not math.isfinite(search.at_zero) or not math.isfinite(analytic):
         return Probe("unclear", analytic, math.nan, math.nan, step, False, "overflow")
     first = search.at(0)
