@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from chainrule.explaining.references.features import features_of
-from chainrule.explaining.references.slips import SLIPS, slips_of
+from chainrule.explaining.references.slip_table import SLIPS, TEXTS
+from chainrule.explaining.references.slips import slips_of
 from chainrule.losses.penalties import L2
 from tests.explaining.languages import check_text, texts
 from tests.explaining.networks import problems
@@ -46,6 +47,7 @@ def ids(name: str, penalty: Any = None) -> set[str]:
 def test_every_slip_speaks_both_languages_and_stands_once() -> None:
     assert len({slip.id for slip in SLIPS}) == len(SLIPS) > 40
     assert [slip.id for slip in SLIPS] == sorted(slip.id for slip in SLIPS)
+    assert len({slip.key for slip in SLIPS}) == len(SLIPS)
     for slip in SLIPS:
         assert re.fullmatch(r"[0-4]-\d\d[a-z]?", slip.id)
         assert slip.seed == f"S{slip.id[0]}"
@@ -56,6 +58,12 @@ def test_every_slip_speaks_both_languages_and_stands_once() -> None:
             assert text.zh.endswith("。")
             assert "$" not in text.en
             assert "\\" not in text.en
+
+
+def test_every_sentence_is_of_a_slip() -> None:
+    parts = {f"{slip.key}.{part}" for slip in SLIPS for part in ("printed", "read_as")}
+    words = {f"{slip.key}.where" for slip in SLIPS if not slip.section}
+    assert parts | words == set(TEXTS)
 
 
 def test_what_a_report_must_not_repeat_is_named() -> None:
