@@ -41,7 +41,7 @@ from tests.explaining.audit_networks import Case
 from tests.explaining.audit_truth import Truth
 
 Array = np.ndarray[Any, np.dtype[Any]]
-# What is cited and what is counted: sections of the seeds, steps, layers, shapes.
+# What is cited and what is counted: sections of texts, steps, layers, shapes.
 _CITED = re.compile(r"\((?:seed|S\d)[^)]*\)|S\d(?: (?:FC|conv|pooling|§))?[ \d.①-④]*|seed \d+")
 _WITHOUT = {
     "letters",

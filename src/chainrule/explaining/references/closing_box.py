@@ -1,5 +1,5 @@
-"""The closing box: the whole backward pass in a few formulas, seed 004's four for dense layers and the same
-for whatever else the network has.
+"""The closing box: the whole backward pass in a few formulas, those of Matrix notes for dense layers and the
+same for whatever else the network has.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ClosingBox:
 def closing_boxes(
     network: Network,
     loss: Loss,
-    notation: str | Notation = "seed000",
+    notation: str | Notation = "tutorial",
     penalty: Penalty | None = None,
     weighted: bool = False,
 ) -> list[ClosingBox]:

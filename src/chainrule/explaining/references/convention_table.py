@@ -42,34 +42,34 @@ CONVENTIONS: tuple[Convention, ...] = (
     Convention(
         "weights",
         when=("dense",),
-        own=(Choice("outputs_by_inputs", "S0, S2, S4"),),
-        others=(Choice("inputs_by_outputs", "CS231n, Keras"), Choice("two_orders", "S1")),
+        own=(Choice("outputs_by_inputs", "Tutorial, Dezeming, Matrix notes"),),
+        others=(Choice("inputs_by_outputs", "CS231n, Keras"), Choice("two_orders", "Ning Yu")),
     ),
     Convention(
         "samples",
-        own=(Choice("columns", "S4"),),
+        own=(Choice("columns", "Matrix notes"),),
         others=(
             Choice("rows", "CS231n, PyTorch, scikit-learn"),
-            Choice("one_at_a_time", "S0, S1, S2, Nielsen", _PER_SAMPLE),
+            Choice("one_at_a_time", "Tutorial, Ning Yu, Dezeming, Nielsen", _PER_SAMPLE),
         ),
     ),
     Convention(
         "bias",
         when=("bias",),
-        own=(Choice("vector", "S0, S1, S4"),),
-        others=(Choice("column_of_theta", "S2", "`network.theta()`", when=("dense",)),),
+        own=(Choice("vector", "Tutorial, Ning Yu, Matrix notes"),),
+        others=(Choice("column_of_theta", "Dezeming", "`network.theta()`", when=("dense",)),),
     ),
     Convention(
         "input_origin",
-        own=(Choice("from_zero", "S0"),),
-        others=(Choice("from_one", "S1, S2, S3, S4"),),
+        own=(Choice("from_zero", "Tutorial"),),
+        others=(Choice("from_one", "Ning Yu, Dezeming, Wang, Matrix notes"),),
     ),
     # averages, the loss and δ
     Convention(
         "one_over_m",
-        own=(Choice("in_delta", "S4"),),
+        own=(Choice("in_delta", "Matrix notes"),),
         others=(
-            Choice("at_the_end", "S1, S2", _PER_SAMPLE),
+            Choice("at_the_end", "Ning Yu, Dezeming", _PER_SAMPLE),
             Choice("in_every_gradient", "deeplearning.ai"),
             Choice("in_the_update", "Nielsen"),
         ),
@@ -78,7 +78,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "loss_reduction",
         own=(
             Choice("mean_of_means", "PyTorch, Keras, scikit-learn", when=("mean over outputs",)),
-            Choice("mean_of_sums", "S1, S2, S4"),
+            Choice("mean_of_sums", "Ning Yu, Dezeming, Matrix notes"),
         ),
         others=(
             Choice(
@@ -87,63 +87,71 @@ CONVENTIONS: tuple[Convention, ...] = (
                 "`SquaredError(mean_outputs=True)`",
                 when=("squared+sum over outputs",),
             ),
-            Choice("mean_of_sums", "S1, S2, S4", "`SquaredError()`", when=("squared+mean over outputs",)),
+            Choice(
+                "mean_of_sums",
+                "Ning Yu, Dezeming, Matrix notes",
+                "`SquaredError()`",
+                when=("squared+mean over outputs",),
+            ),
             Choice("sum_of_all", 'PyTorch (`reduction="sum"`)'),
         ),
     ),
     Convention(
         "half",
         when=("squared",),
-        own=(Choice("half", "S1, S3, S4"),),
+        own=(Choice("half", "Ning Yu, Wang, Matrix notes"),),
         others=(Choice("whole", "PyTorch, Keras"),),
     ),
     Convention(
         "output_delta",
         own=(
-            Choice("one_formula", "S2", when=("pair",)),
+            Choice("one_formula", "Dezeming", when=("pair",)),
             Choice("jacobian", when=("softmax output",)),
-            Choice("elementwise", "S0 ④, S1, S4", when=("elementwise output",)),
+            Choice("elementwise", "Tutorial ④, Ning Yu, Matrix notes", when=("elementwise output",)),
             Choice("as_it_is"),
         ),
         others=(
-            Choice("divided_first", "S0 ④", when=("pair+elementwise output",)),
-            Choice("wrong_for_softmax", "S0 ④", when=("softmax output",)),
+            Choice("divided_first", "Tutorial ④", when=("pair+elementwise output",)),
+            Choice("wrong_for_softmax", "Tutorial ④", when=("softmax output",)),
         ),
     ),
     Convention(
         "label_smoothing",
         when=("label smoothing",),
         own=(Choice("smoothed", "Szegedy 2016"),),
-        others=(Choice("as_they_are", "S2", "`label_smoothing=0`"),),
+        others=(Choice("as_they_are", "Dezeming", "`label_smoothing=0`"),),
     ),
     Convention(
         "delta",
-        own=(Choice("of_every_output", "S0"),),
-        others=(Choice("of_z", "S1, S2, S3, S4, Nielsen"), Choice("of_pooled_x", "S0", when=("pool",))),
+        own=(Choice("of_every_output", "Tutorial"),),
+        others=(
+            Choice("of_z", "Ning Yu, Dezeming, Wang, Matrix notes, Nielsen"),
+            Choice("of_pooled_x", "Tutorial", when=("pool",)),
+        ),
     ),
     Convention(
         "engine",
-        own=(Choice("at_once", "S4"),),
-        others=(Choice("one_by_one", "S1, S2, Nielsen", _PER_SAMPLE, when=("samples apart",)),),
+        own=(Choice("at_once", "Matrix notes"),),
+        others=(Choice("one_by_one", "Ning Yu, Dezeming, Nielsen", _PER_SAMPLE, when=("samples apart",)),),
     ),
     # penalties
     Convention(
         "penalty_scale",
         when=("penalty",),
         own=(
-            Choice("half_per_sample", "S2, Nielsen", when=("l2+per sample",)),
-            Choice("half", "S1", when=("l2",)),
+            Choice("half_per_sample", "Dezeming, Nielsen", when=("l2+per sample",)),
+            Choice("half", "Ning Yu", when=("l2",)),
             Choice("divided", when=("per sample",)),
             Choice("not_divided"),
         ),
         others=(
             Choice(
                 "half_per_sample",
-                "S2, Nielsen",
+                "Dezeming, Nielsen",
                 "`L2(lam, per_sample=True)`",
                 when=("l2+not per sample",),
             ),
-            Choice("half", "S1", "`L2(lam)`", when=("l2+per sample",)),
+            Choice("half", "Ning Yu", "`L2(lam)`", when=("l2+per sample",)),
             Choice("whole", "Keras", when=("l2",)),
             Choice(
                 "divided_by_m",
@@ -157,13 +165,13 @@ CONVENTIONS: tuple[Convention, ...] = (
     Convention(
         "penalty_size",
         when=("per sample",),
-        own=(Choice("training_set", "S2, Nielsen"),),
+        own=(Choice("training_set", "Dezeming, Nielsen"),),
         others=(Choice("batch", "scikit-learn"),),
     ),
     Convention(
         "bias_decay",
         when=("penalty",),
-        own=(Choice("none", "S1, S2, Nielsen"),),
+        own=(Choice("none", "Ning Yu, Dezeming, Nielsen"),),
         others=(Choice("as_on_weights", "PyTorch (`weight_decay`)"),),
     ),
     Convention(
@@ -176,19 +184,22 @@ CONVENTIONS: tuple[Convention, ...] = (
     Convention(
         "flip",
         when=("conv",),
-        own=(Choice("on_the_way_back", "S0, PyTorch, TensorFlow"),),
+        own=(Choice("on_the_way_back", "Tutorial, PyTorch, TensorFlow"),),
         others=(Choice("going_forward", "Theano, MATLAB"),),
     ),
     Convention(
         "stride_and_padding",
         when=("conv",),
-        own=(Choice("as_stated", "TensorFlow", when=("beyond stride 1",)), Choice("one_without", "S0, S3")),
+        own=(
+            Choice("as_stated", "TensorFlow", when=("beyond stride 1",)),
+            Choice("one_without", "Tutorial, Wang"),
+        ),
         others=(Choice("both_sides", "PyTorch", when=("padding",)),),
     ),
     Convention(
         "channels",
         when=("image",),
-        own=(Choice("last", "S0, TensorFlow"),),
+        own=(Choice("last", "Tutorial, TensorFlow"),),
         others=(Choice("first", "PyTorch, Theano"),),
     ),
     Convention(
@@ -201,12 +212,12 @@ CONVENTIONS: tuple[Convention, ...] = (
         "ties",
         when=("max pool",),
         own=(Choice("first", "PyTorch"),),
-        others=(Choice("every_one", "Theano"), Choice("shared"), Choice("left_open", "S0, S3")),
+        others=(Choice("every_one", "Theano"), Choice("shared"), Choice("left_open", "Tutorial, Wang")),
     ),
     Convention(
         "overlap",
         when=("overlap",),
-        own=(Choice("added_up", "S0"),),
+        own=(Choice("added_up", "Tutorial"),),
         others=(Choice("overwritten"),),
     ),
     Convention(
@@ -218,8 +229,8 @@ CONVENTIONS: tuple[Convention, ...] = (
     Convention(
         "l2_pool",
         when=("l2 pool",),
-        own=(Choice("root_of_sum", "S3"),),
-        others=(Choice("root_of_mean", "", "`L2Pool2D(2, mean=True)`"), Choice("no_rule", "S3")),
+        own=(Choice("root_of_sum", "Wang"),),
+        others=(Choice("root_of_mean", "", "`L2Pool2D(2, mean=True)`"), Choice("no_rule", "Wang")),
     ),
     # kinks, norms, sequences and branches
     Convention(
@@ -232,7 +243,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "batchnorm",
         when=("batchnorm",),
         own=(Choice("through_both", "Ioffe, Szegedy 2015"),),
-        others=(Choice("samples_apart", "S4"), Choice("biased_variance", "Keras")),
+        others=(Choice("samples_apart", "Matrix notes"), Choice("biased_variance", "Keras")),
     ),
     Convention(
         "dropout",
@@ -249,7 +260,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     Convention(
         "branches",
         when=("composite",),
-        own=(Choice("sum", "S2 2.1.7"),),
+        own=(Choice("sum", "Dezeming 2.1.7"),),
         others=(),
     ),
     Convention(

@@ -1,7 +1,7 @@
-"""What the seeds print and how it is to be read: slips, claims that go too far, and formulas with limits that
-are not stated.  The sentences are in slips.toml.
+"""What the tutorials print and how it is to be read: slips, claims that go too far, and formulas with limits
+that are not stated.  The sentences are in slips.toml.
 
-The identifier begins with the seed; the seed's rows are counted as it goes on.
+The identifier begins with the number of the tutorial, whose rows are counted as it goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.base.languages import Catalogue, Say, same
+from chainrule.explaining.references.sources import TUTORIALS
 
 TEXTS = Catalogue("chainrule.explaining.references", "slips")
 # "slip": printed wrong.  "limit": right within a limit that is not stated.  "overclaim": says too much.
@@ -29,9 +30,9 @@ class Slip:
     when: tuple[str, ...]
 
     @property
-    def seed(self) -> str:
-        """ "S0" ... "S4"."""
-        return f"S{self.id[0]}"
+    def reference(self) -> str:
+        """The name of the text."""
+        return TUTORIALS[int(self.id[0])].name
 
     @property
     def where(self) -> Say:
@@ -47,7 +48,7 @@ class Slip:
 
 
 SLIPS: tuple[Slip, ...] = (
-    # seed 000
+    # Tutorial
     Slip("0-04", "bias_gradient_of_one_sample", "FC ②", "limit", ("dense+bias",)),
     Slip("0-05", "hadamard_without_parentheses", "FC ③", "slip", ("hidden",)),
     Slip("0-06", "output_delta_of_any_f", "FC ④", "limit", ("softmax",)),
@@ -63,13 +64,13 @@ SLIPS: tuple[Slip, ...] = (
     Slip("0-19", "equal_pixels", "pooling", "limit", ("max pool",)),
     Slip("0-20", "delta_of_a_pool", "pooling", "slip", ("pool",)),
     Slip("0-21", "numbers_used_twice", "①②③", "slip", ("conv+dense",)),
-    # seed 001
+    # Ning Yu
     Slip("1-05", "sign_in_words", "", "slip", ("squared+elementwise output",)),
     Slip("1-06", "layer_before_the_last", "", "slip", ("hidden",)),
     Slip("1-07", "forward_without_bias", "", "slip", ("hidden",)),
     Slip("1-08", "two_orders_of_indices", "", "slip", ("dense",)),
     Slip("1-09", "two_names_of_a_size", "", "slip", ("dense",)),
-    # seed 002
+    # Dezeming
     Slip("2-03", "sample_index_of_the_input", "1.1.1", "slip", ("dense",)),
     Slip("2-03b", "theta_of_the_first_product", "2.2.3", "slip", ("dense",)),
     Slip("2-04", "softmax_with_the_binary_cost", "1.1, 1.2.1", "limit", ("softmax output", "cross-entropy")),
@@ -84,13 +85,13 @@ SLIPS: tuple[Slip, ...] = (
     Slip("2-17", "where_the_way_back_begins", "3.1.3", "slip", ("dense",)),
     Slip("2-19", "relu_and_vanishing", "3.2", "overclaim", ("relu",)),
     Slip("2-19b", "recurrence_by_the_same_rules", "3.2", "limit", ("recurrent",)),
-    # seed 003
+    # Wang
     Slip("3-01", "missing_formulas", "conv", "limit", ("conv",)),
     Slip("3-03", "pool_as_identity", "pooling", "limit", ("pool",)),
     Slip("3-09", "derivative_upside_down", "", "slip", ("conv+activation",)),
     Slip("3-09b", "two_pairs_of_indices", "", "limit", ("conv+pool",)),
     Slip("3-12", "global_minimum", "", "overclaim", ("any",)),
-    # seed 004
+    # Matrix notes
     Slip("4-04", "samples_apart", "§0, §5", "overclaim", ("batchnorm",)),
     Slip("4-07", "m_of_two_meanings", "§4", "slip", ("any",)),
     Slip("4-09", "layer_asked_for", "§5", "slip", ("hidden",)),

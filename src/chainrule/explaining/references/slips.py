@@ -1,4 +1,4 @@
-"""The slips of the seeds that the reader of this network's derivation may meet, as JSON."""
+"""The slips of the tutorials that the reader of this network's derivation may meet, as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Json = dict[str, Any]
 
 
 def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None = None) -> list[Json]:
-    """{"id": "2-15", "seed": "S2", "where": text, "kind", "printed": text, "read_as": text}, in order.
+    """{"id": "2-15", "reference": "Dezeming", "where": text, "kind", "printed": text, "read_as": text}, in
+    order.
 
     kind: "slip" (printed wrong), "limit" (holds within a limit that is not stated), "overclaim".  A text is
     {"en", "zh"}.  loss None: the one that belongs to the last layer.
@@ -25,7 +26,7 @@ def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None
     return [
         {
             "id": slip.id,
-            "seed": slip.seed,
+            "reference": slip.reference,
             "where": say_json(slip.where),
             "kind": slip.kind,
             "printed": say_json(slip.printed),
