@@ -21,7 +21,7 @@ from chainrule.explaining.blocks.kinds import (
 from chainrule.explaining.outline.cards import Layout, outside, told_apart
 from chainrule.explaining.outline.ends import loss_equation
 from chainrule.explaining.references.notation_rows import symbols_in_order
-from chainrule.explaining.references.sources import OF_NOTATION, Source, cited
+from chainrule.explaining.references.sources import OF_NOTATION, cited
 from chainrule.explaining.theta.form import theta_layers
 from chainrule.explaining.theta.formulas import TOTAL, in_general
 from chainrule.explaining.theta.outline import a_0, about_theta, all_layers, theta_letter
@@ -418,18 +418,8 @@ def errata_section(layout: Layout) -> Section | None:
 
 def references_section(sections: Iterable[Section]) -> Section:
     """The texts that sections cite."""
-    items = tuple(_entry(source) for source in cited(_texts(tuple(sections))))
+    items = tuple(source.entry for source in cited(_texts(tuple(sections))))
     return Section(Say("References", "参考文献"), (Listing(items, id="reference-list"),), id="references")
-
-
-def _entry(source: Source) -> Say:
-    """ "Wang: Jeffrey Wang, 2020-03-12. Title. What it derives. Link" """
-    author, title, about = source.author, source.title, source.about
-    link = f" {source.link}" if source.link else ""
-    return Say(
-        f"{source.name}: {author.en}. {title.en}; {about.en}.{link}",
-        f"{source.name}：{author.zh}。{title.zh}；{about.zh}。{link}",
-    )
 
 
 def _texts(value: Any) -> Iterator[str]:

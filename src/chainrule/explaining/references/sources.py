@@ -34,16 +34,10 @@ class Source:
         return f"{self.name} ({self.letters})" if self.letters else self.name
 
     @property
-    def author(self) -> Say:
-        return _TEXTS[f"{self.key}.author"]
-
-    @property
-    def title(self) -> Say:
-        return _TEXTS[f"{self.key}.title"]
-
-    @property
-    def about(self) -> Say:
-        return _TEXTS[f"{self.key}.about"]
+    def entry(self) -> Say:
+        """The text in a list of references."""
+        link = f" {self.link}" if self.link else ""
+        return _TEXTS.say("entry", name=self.name, link=link, **_TEXTS.within(self.key))
 
 
 # The five whose mathematics this is, in the order of their errata.
