@@ -1,8 +1,8 @@
-"""Conventions that differ between the seeds by a factor or a form: each is an argument, and the factor is
+"""Conventions that differ between the tutorials by a factor or a form: each is an argument, and the factor is
 exact.
 
-The rows are the option table of the seeds: W index, sample axis, bias, λ, where 1/m enters, reduction of the
-loss, meaning of δ, convolution, ties.
+The rows are an option table: W index, sample axis, bias, λ, where 1/m enters, reduction of the loss, meaning
+of δ, convolution, ties.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def test_one_over_m_is_in_the_delta_of_the_output_and_nowhere_else(network: cr.N
 
 
 def test_dividing_at_the_end_is_the_same_gradient(network: cr.Network) -> None:
-    """Seed 002's loop over samples: Δ is accumulated and divided by m once."""
+    """Dezeming's loop over samples: Δ is accumulated and divided by m once."""
     steps = [network.backpropagate(X[[i]], Y[[i]]) for i in range(SAMPLES)]
     for name, gradient in network.backpropagate(X, Y).gradients.items():
         accumulated = sum(step.gradients[name] for step in steps)

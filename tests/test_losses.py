@@ -97,7 +97,7 @@ def test_pair_is_a_minus_y_and_its_value_comes_from_z(loss: Any, a: Any, y: Any)
 
 
 def test_softmax_with_binary_cross_entropy_is_not_a_minus_y() -> None:
-    """Seed 002 2-04: why the wrong pair is refused."""
+    """Dezeming 2-04: why the wrong pair is refused."""
     chain = L.Softmax().delta(BinaryCrossEntropy().gradient(SOFTMAX, ONE_HOT), SOFTMAX)
     assert np.abs(chain - (SOFTMAX - ONE_HOT)).max() > 0.1
 

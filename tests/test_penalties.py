@@ -14,7 +14,7 @@ from chainrule.losses.penalties import L1, L2, ElasticNet
 W = np.array([[1.0, -2.0], [3.0, 0.5]])
 
 
-def test_seed_001_and_seed_002_differ_by_m() -> None:
+def test_ning_yu_and_dezeming_differ_by_m() -> None:
     whole, per_sample = L2(0.3), L2(0.3, per_sample=True)
     np.testing.assert_allclose(whole.value(W, 60), 0.15 * 14.25)
     np.testing.assert_allclose(whole.gradient(W, 60), 0.3 * W)

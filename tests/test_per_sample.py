@@ -1,4 +1,4 @@
-"""The loop over samples (seed 002 §3.1, Nielsen) against the full matrix (seed 004): one gradient."""
+"""The loop over samples (Dezeming §3.1, Nielsen) against the full matrix (Matrix notes): one gradient."""
 
 from __future__ import annotations
 

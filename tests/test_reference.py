@@ -140,7 +140,7 @@ def small() -> tuple[Network, np.ndarray, np.ndarray]:
 
 
 def test_batch_is_the_mean_of_its_samples() -> None:
-    """Nielsen's loop over samples and the full matrix give the same gradient (seed 004, last section)."""
+    """Nielsen's loop over samples and the full matrix give the same gradient (Matrix notes, last section)."""
     net, X, y = small()
     whole = by_formula.backpropagate(net, X, y, CrossEntropy())
     single = [by_formula.backpropagate(net, X[i : i + 1], y[i : i + 1], CrossEntropy()) for i in range(7)]

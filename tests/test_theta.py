@@ -1,4 +1,4 @@
-"""Θ and the flat vector: exact both ways, and the same function as seed 002 writes it."""
+"""Θ and the flat vector: exact both ways, and the same function as Dezeming writes it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 // Convolution, direct: forward (cross-correlation), δ by scattering each δ pixel through the kernel (exactly the needed
-// products, at any stride and padding), and ∂w with accumulators per sample, summed over lanes at the end (seed 000, conv 1-3).
+// products, at any stride and padding), and ∂w with accumulators per sample, summed over lanes at the end (Tutorial, conv 1-3).
 
 // A kernel's taps and their channels lie contiguously along a row of pixels, unless the taps are apart or a group sees only a
 // part of the channels: then a row of the kernel is `kernel_w` segments.

@@ -1,4 +1,4 @@
-// Dense layers: z = W x + b, δ_x = Wᵀ δ_z, ∂W = δ_z xᵀ, ∂b = Σ δ_z (seed 000, equations 1-3; samples summed as seed 004 §6).
+// Dense layers: z = W x + b, δ_x = Wᵀ δ_z, ∂W = δ_z xᵀ, ∂b = Σ δ_z (Tutorial, FC 1-3; samples summed as in Matrix notes §6).
 //
 // W is kept in panels of `lanes` outputs: [outputs / lanes][inputs][lanes]. Forward and δ read it by broadcast, so one
 // layout serves both; the gradient writes it as whole vectors, so the update never repacks.

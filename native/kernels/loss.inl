@@ -1,4 +1,4 @@
-// Losses: value and δ of one block. The pairs are computed from z as a − y (seed 002, 2.4.6); nothing divides by a.
+// Losses: value and δ of one block. The pairs are computed from z as a − y (Dezeming, 2.4.6); nothing divides by a.
 
 template <class T>
 struct Target {

@@ -1,4 +1,4 @@
-// Max, average and L2 pooling over windows of any size and stride, overlapping or not (seed 000, pooling; seed 003).
+// Max, average and L2 pooling over windows of any size and stride, overlapping or not (Tutorial, pooling; Wang).
 // The δ of a window goes to its first maximum in row-major order, in equal parts to all its pixels, or in parts proportional
 // to them; where windows overlap, it adds up. Padding is never read: windows are cut at the border of the picture.
 // Means and squares are summed in double: a window's sum may be above float32 where its mean is not, its squares where their

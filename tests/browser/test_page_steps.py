@@ -107,8 +107,9 @@ def test_another_notation_is_asked_for_in_words(report: Any, page: Page, tmp_pat
     assert page.evaluate("location.hash") == "#step=F2&n=ng"
     page.open(tmp_path / "report.html", "n=greek")
     assert "There is no notation greek" in page.text(".notice")
-    page.open(tmp_path / "report.html", "n=seed000")
-    assert page.evaluate("document.querySelector('.notice').hidden")
+    for name in ("tutorial", "seed000"):  # and its former name
+        page.open(tmp_path / "report.html", f"n={name}")
+        assert page.evaluate("document.querySelector('.notice').hidden")
     report.html(tmp_path / "english.html", language="en")
     page.open(tmp_path / "english.html", "lang=zh")
     assert 'language="en+zh"' in page.text(".notice")

@@ -62,6 +62,16 @@ def test_the_penalty_of_the_run_is_in_it(run: Run, flower_run: Path) -> None:
     assert document["meta"]["training_size"] == 72
 
 
+def test_errata_are_asked_for(run: Run, flower_run: Path) -> None:
+    assert "Errata of the references" not in run("explain", flower_run, "--language", "en").out
+    assert "Errata of the references" in run("explain", flower_run, "--language", "en", "--errata").out
+
+
+def test_a_notation_by_its_former_name(run: Run, flower_run: Path) -> None:
+    run("explain", flower_run, "-o", "document.json", "--notation", "seed000")
+    assert json.loads(Path("document.json").read_text(encoding="utf-8"))["meta"]["notation"] == "tutorial"
+
+
 def test_in_the_terminal(run: Run, flower_run: Path) -> None:
     result = run("explain", flower_run, "--language", "en")
     assert result.code == 0

@@ -35,19 +35,22 @@ from chainrule.explaining.blocks.kinds import (
     Worked,
 )
 from chainrule.explaining.blocks.printed import TOKEN
+from chainrule.explaining.references.sources import SOURCES
 from chainrule.formulas.printing import render_text
 from tests.explaining.audit_compare import close, floats, letter_fits, number, shows, text_in, text_of, unit
 from tests.explaining.audit_networks import Case
 from tests.explaining.audit_truth import Truth
 
 Array = np.ndarray[Any, np.dtype[Any]]
-# What is cited and what is counted: sections of the seeds, steps, layers, shapes.
-_CITED = re.compile(r"\((?:seed|S\d)[^)]*\)|S\d(?: (?:FC|conv|pooling|§))?[ \d.①-④]*|seed \d+")
+# What is cited and what is counted: sections of texts, steps, layers, shapes.
+_NAMES = "|".join(re.escape(source.name) for source in SOURCES)
+_CITED = re.compile(rf"\((?:{_NAMES})[^)]*\)|(?:{_NAMES})(?: (?:FC|conv|pooling|§))?[ \d.①-④]*")
 _WITHOUT = {
     "letters",
     "same-formulas",
     "conventions",
-    "slip-table",
+    "errata-table",
+    "reference-list",
     "trace",
     "steps",
 }  # formulas and citations

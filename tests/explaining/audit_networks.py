@@ -20,7 +20,7 @@ class Case:
     network: cr.Network
     X: Array
     y: Array
-    notation: str = "seed000"
+    notation: str = "tutorial"
     options: dict[str, Any] = field(
         default_factory=dict
     )  # loss, penalty, weights: of `backpropagate` as well
@@ -53,7 +53,7 @@ def case(name: str) -> Case:
     match name:
         case "dense, L2":
             layers = [cr.Dense(4), sigmoid(), cr.Dense(3), softmax()]
-            return _made(layers, 5, 4, 3, "seed000", penalty=cr.L2(0.1))
+            return _made(layers, 5, 4, 3, "tutorial", penalty=cr.L2(0.1))
         case "one sample, λ/m":
             layers = [cr.Dense(3), cr.Tanh(), cr.Dense(2), sigmoid()]
             options = {"loss": cr.SquaredError(), "penalty": cr.L2(0.3, per_sample=True), "training_size": 20}
@@ -64,16 +64,17 @@ def case(name: str) -> Case:
         case "conv, elastic net":
             layers = [cr.Conv2D(2, 3, stride=(1, 2), padding=1), cr.ReLU(), cr.AveragePool2D(2), cr.Flatten()]
             penalty = cr.ElasticNet(0.01, 0.1)
-            return _made([*layers, cr.Dense(3), softmax()], (6, 7, 2), 3, 3, "seed000", penalty=penalty)
+            return _made([*layers, cr.Dense(3), softmax()], (6, 7, 2), 3, 3, "tutorial", penalty=penalty)
         case "overlapping max pool, groups":
             layers = [cr.Conv2D(4, 2, groups=2), cr.Tanh(), cr.MaxPool2D(3, 2), cr.GlobalAveragePool()]
-            return _made([*layers, cr.Dense(2)], (8, 8, 2), 2, (2,), "seed000")
+            return _made([*layers, cr.Dense(2)], (8, 8, 2), 2, (2,), "tutorial")
         case "residual":
             layers = [cr.Dense(4), cr.Residual([cr.Dense(4), cr.Tanh()]), cr.Dense(3), softmax()]
             return _made(layers, 3, 6, 3, "matrix", penalty=cr.L2(0.05))
         case "branches":
             beside = cr.Parallel([[cr.Dense(2)], [cr.Dense(3), cr.ReLU()]], join="concat")
-            return _made([cr.Dense(4), beside, cr.Dense(1), sigmoid()], 3, 5, 2, "seed000", learning_rate=0.5)
+            layers = [cr.Dense(4), beside, cr.Dense(1), sigmoid()]
+            return _made(layers, 3, 5, 2, "tutorial", learning_rate=0.5)
         case "norms":
             layers = [
                 cr.Dense(4, bias=False),
@@ -85,7 +86,7 @@ def case(name: str) -> Case:
             ]
             return _made(layers, 3, 6, 3, "ufldl", penalty=cr.L2(0.02))
         case "lstm":
-            return _made([cr.LSTM(3), cr.Dense(2), softmax()], (4, 2), 3, 2, "seed000", penalty=cr.L2(0.01))
+            return _made([cr.LSTM(3), cr.Dense(2), softmax()], (4, 2), 3, 2, "tutorial", penalty=cr.L2(0.01))
         case "transposed conv":
             layers = [cr.ConvTranspose2D(2, 3, stride=2), cr.HardTanh(), cr.Flatten(), cr.Dense(2)]
             return _made(layers, (3, 3, 1), 4, (2,), "ufldl", penalty=cr.L2(0.2))

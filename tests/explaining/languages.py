@@ -9,7 +9,7 @@ from typing import Any
 HAN = re.compile(r"[\u4e00-\u9fff]")
 # Words which Chinese textbooks write in Latin letters, names, and the names of this library.
 LATIN = {
-    "softmax", "sigmoid", "Hadamard", "Transformer", "RNN", "ReLU", "log",
+    "softmax", "sigmoid", "Hadamard", "Transformer", "RNN", "ReLU", "log", "Matrix", "notes",
 }  # fmt: skip
 _CODE = re.compile(r"`[^`]*`")
 _WORD = re.compile(r"[A-Za-z]{3,}")

@@ -115,7 +115,7 @@ def _forward_conv() -> Card:
                     "卷积核在图像上滑动，每个位置读取一个 5 × 5 的窗口。",
                 )
             ),
-            _formula(Conv2D(3, 5), "forward", references, tag="S0 conv", id="f2-forward"),
+            _formula(Conv2D(3, 5), "forward", references, tag="Tutorial conv", id="f2-forward"),
             Formula(row(Fence(phrase("3×25")), Sign("·"), Fence(phrase("25×64m"))), "shape"),
             _worked(
                 letter("z", "2", "3,4"),
@@ -151,7 +151,7 @@ def _forward_conv() -> Card:
                 id="f2-z",
             ),
         ),
-        "S0 conv",
+        "Tutorial conv",
         id="card-F2",
     )
 
@@ -193,7 +193,7 @@ def _loss() -> Card:
             Formula(
                 row(left, Sign("="), letter("a", "L"), Sign("−"), y),
                 "boxed",
-                "S1",
+                "Ning Yu",
                 Say("a − y", "a − y"),
             ),
             Table(
@@ -214,7 +214,7 @@ def _loss() -> Card:
                 id="bars",
             ),
         ),
-        "S1",
+        "Ning Yu",
         id="card-L",
     )
 
@@ -232,7 +232,7 @@ def _backward_dense() -> Card:
                 Dense(10),
                 "delta",
                 references,
-                tag="S0 FC ③",
+                tag="Tutorial FC ③",
                 note=Say("W is transposed", "W 要转置"),
             ),
             Formula(row(Fence(phrase("48×10")), Sign("·"), Fence(phrase("10×m"))), "shape"),
@@ -243,8 +243,8 @@ def _backward_dense() -> Card:
                 "delta:flatten1",
                 (8, 0),
             ),
-            _formula(Dense(10), "W", references, reading="sized", tag="S0 FC ①"),
-            _formula(Dense(10), "b", references, tag="S0 FC ②"),
+            _formula(Dense(10), "W", references, reading="sized", tag="Tutorial FC ①"),
+            _formula(Dense(10), "b", references, tag="Tutorial FC ②"),
             Matrix(
                 letter("∂W", "5"),
                 np.block([[n.dW2[:3, :3], n.dW2[:3, -3:]], [n.dW2[-3:, :3], n.dW2[-3:, -3:]]]),
@@ -270,7 +270,7 @@ def _backward_dense() -> Card:
                 id="b5-w",
             ),
         ),
-        "S0 FC ①②③",
+        "Tutorial FC ①②③",
         id="card-B5",
     )
 
@@ -285,7 +285,7 @@ def _backward_pool() -> Card:
         "l = 4  MaxPool2D(2)  (8, 8, 3) → (4, 4, 3)",
         "pool1",
         (
-            _formula(MaxPool2D(2), "delta", {"d": "delta:pool1", "x": "relu1"}, tag="S0 pooling"),
+            _formula(MaxPool2D(2), "delta", {"d": "delta:pool1", "x": "relu1"}, tag="Tutorial pooling"),
             Maps(
                 letter("δ", "3"),
                 Say("δ goes to the winners", "δ 只传给最大值所在的位置"),
@@ -298,7 +298,7 @@ def _backward_pool() -> Card:
                 id="b4-d",
             ),
         ),
-        "S0 pooling",
+        "Tutorial pooling",
         folded=True,
         id="card-B4",
     )

@@ -154,7 +154,7 @@ def sample_outline(language: Language = "en+zh") -> Outline:
         Section(Say("Algorithm", "算法"), (Listing(steps, ordered=True),), id="algorithm"),
     )
     title = Say("Backpropagation of a small network", "一个小网络的反向传播")
-    return Outline(title, sections, language, "S0", _document())
+    return Outline(title, sections, language, "Tutorial", _document())
 
 
 def hostile_outline() -> Outline:

@@ -1,4 +1,4 @@
-"""The closing box: seed 004's four formulas, and those of the other layers that a network has."""
+"""The closing box: the four formulas of Matrix notes, and those of the other layers that a network has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def printed(layers: list[Any], shape: Any, loss: cr.Loss, notation: str) -> dict
 DENSE = "The backward pass of the dense layers"
 
 
-def test_the_four_formulas_of_seed_004() -> None:
+def test_the_four_formulas_of_matrix_notes() -> None:
     layers = [cr.Dense(4), cr.Tanh(), cr.Dense(2), cr.Sigmoid()]
     assert printed(layers, 3, cr.SquaredError(), "matrix") == {
         DENSE: [
@@ -38,7 +38,7 @@ def test_the_four_formulas_of_seed_004() -> None:
 @pytest.mark.parametrize(
     ("notation", "lines"),
     [
-        ("seed000", ["δˡ⁻¹ = ((Wˡ)ᵀ δˡ) ⊙ f'(zˡ⁻¹)", "∂J/∂Wˡ = δˡ (xˡ⁻¹)ᵀ", "∂J/∂bˡ = δˡ 𝟏"]),
+        ("tutorial", ["δˡ⁻¹ = ((Wˡ)ᵀ δˡ) ⊙ f'(zˡ⁻¹)", "∂J/∂Wˡ = δˡ (xˡ⁻¹)ᵀ", "∂J/∂bˡ = δˡ 𝟏"]),
         ("ufldl", ["δˡ = ((Wˡ)ᵀ δˡ⁺¹) • f'(zˡ)", "∂J/∂Wˡ = δˡ⁺¹ (aˡ)ᵀ", "∂J/∂bˡ = δˡ⁺¹ 𝟏"]),
         ("nielsen", ["δˡ = ((wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ'(zˡ)", "∂C/∂wˡ = δˡ (aˡ⁻¹)ᵀ", "∂C/∂bˡ = δˡ 𝟏"]),
     ],
@@ -55,17 +55,17 @@ def test_at_the_output() -> None:
         ([cr.Dense(2), cr.Softmax()], cr.CrossEntropy(), "δᴸ = (1/m) (aᴸ − y)"),
         ([cr.Dense(2)], cr.SquaredError(), "δᴸ = ∂J/∂aᴸ"),
     ):
-        assert printed(layers, 3, loss, "seed000")[DENSE][0] == line  # type: ignore[arg-type]
-    softmax = printed([cr.Dense(2), cr.Softmax()], 3, cr.SquaredError(), "seed000")[DENSE][0]
+        assert printed(layers, 3, loss, "tutorial")[DENSE][0] == line  # type: ignore[arg-type]
+    softmax = printed([cr.Dense(2), cr.Softmax()], 3, cr.SquaredError(), "tutorial")[DENSE][0]
     assert "f'" not in softmax
     assert "Σ" in softmax
 
 
 def test_other_layers_have_a_box_of_their_own() -> None:
     layers = [cr.Conv2D(2, 3), cr.Tanh(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(2, bias=False)]
-    found = printed(layers, (6, 6, 1), cr.SquaredError(), "seed000")
+    found = printed(layers, (6, 6, 1), cr.SquaredError(), "tutorial")
     assert list(found) == [DENSE, "Convolution ①②③", "Max pooling"]
     assert len(found[DENSE]) == 3  # no bias
     assert [len(found[name]) for name in list(found)[1:]] == [3, 1]
     layers = [cr.Conv2D(2, 3), cr.GlobalAveragePool(), cr.Softmax()]
-    assert next(iter(printed(layers, (6, 6, 1), cr.CrossEntropy(), "seed000"))) == "At the output"
+    assert next(iter(printed(layers, (6, 6, 1), cr.CrossEntropy(), "tutorial"))) == "At the output"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explaining.references.conventions import CONVENTIONS, conventions_of
+from chainrule.explaining.references.convention_table import CONVENTIONS, TEXTS
+from chainrule.explaining.references.conventions import conventions_of
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slips import concerns
 from tests.explaining.languages import check_text, texts
@@ -25,14 +26,17 @@ def choice(name: str, convention: str) -> str:
 
 
 def test_every_convention_speaks_both_languages_and_stands_once() -> None:
-    assert len({one.id for one in CONVENTIONS}) == len(CONVENTIONS) > 20
+    assert len({one.key for one in CONVENTIONS}) == len(CONVENTIONS) > 20
+    keys = {f"{one.key}.{option.key}" for one in CONVENTIONS for option in (*one.own, *one.others)}
+    options = {f"{one.key}.option" for one in CONVENTIONS}
+    assert keys | options == set(TEXTS)
+    for key in options:
+        check_text({"en": TEXTS[key].en, "zh": TEXTS[key].zh})
+    for key in keys:
+        assert TEXTS[key].en.endswith(".")
+        assert TEXTS[key].zh.endswith("。")
     for one in CONVENTIONS:
-        check_text({"en": one.option.en, "zh": one.option.zh})
         for option in (*one.own, *one.others):
-            assert option.text.zh
-            assert option.text.en
-            assert option.text.en.endswith(".")
-            assert option.text.zh.endswith("。")
             assert option.write.count("`") in (0, 2)
 
 
@@ -40,17 +44,17 @@ def test_every_condition_can_hold() -> None:
     features = [features_of(*problem) for problem in PROBLEMS.values()]
     for one in CONVENTIONS:
         own = [found for found in features if concerns(one.when, found)]
-        assert own, one.id
+        assert own, one.key
         for found in own:
-            assert any(concerns(option.when, found) for option in one.own), one.id
+            assert any(concerns(option.when, found) for option in one.own), one.key
         for number, option in enumerate(one.own):  # each is the one in force somewhere
             before = one.own[:number]
             assert any(
                 concerns(option.when, found) and not any(concerns(other.when, found) for other in before)
                 for found in own
-            ), (one.id, option.text.en)
+            ), (one.key, option.key)
         for option in one.others:
-            assert any(concerns(option.when, found) for found in own), (one.id, option.text.en)
+            assert any(concerns(option.when, found) for found in own), (one.key, option.key)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule.diagnosing.callback import Doctor
 from chainrule.diagnosing.doctor import Diagnosis, diagnose, diagnosis_of, rules
 from chainrule.diagnosing.rules import RULES
-from chainrule.diagnosing.texts import SENTENCES
+from chainrule.diagnosing.texts import TEXTS
 from chainrule.explaining.blocks.kinds import Finding
 from chainrule.explaining.outline.flow import finding_block
 
@@ -54,12 +54,11 @@ def test_healthy_networks_are_left_in_peace(of_healthy: list[Diagnosis]) -> None
 def test_every_rule_has_its_fault_and_its_sentences() -> None:
     assert set(FAULTS) == {rule.name for rule in RULES}
     for rule in RULES:
-        assert set(SENTENCES[rule.name]) == {"what", "why", "cure"}
-    for key, parts in SENTENCES.items():
+        assert {part for part in TEXTS.within(rule.name) if "." not in part} == {"what", "why", "cure"}
+    for key, say in TEXTS.items():
         assert key.partition(".")[0] in rules()
-        for say in parts.values():
-            assert say.en.endswith(".")
-            assert any("一" <= character <= "鿿" for character in say.zh)
+        assert say.en.endswith(".")
+        assert any("一" <= character <= "鿿" for character in say.zh)
 
 
 def data(samples: int = 1000) -> tuple[Any, Any]:

@@ -86,7 +86,7 @@ def test_tables_are_whole(name: str, dtype: str) -> None:
         assert all(re.fullmatch(r":--|--:", cell) for cell in table[1])
 
 
-@pytest.mark.parametrize("notation", ["seed000", "ufldl", "ng", "matrix", "nielsen"])
+@pytest.mark.parametrize("notation", ["tutorial", "ufldl", "ng", "matrix", "nielsen"])
 @pytest.mark.parametrize("name", NAMES)
 def test_formulas_are_in_a_latex_that_all_readers_know(name: str, notation: str) -> None:
     text = made(name, language="en", notation=notation)
@@ -198,7 +198,7 @@ def test_long_things_are_folded() -> None:
 
 
 def alone(*blocks: object, language: str = "en") -> str:
-    outline = Outline(same("t"), (Section(same("s"), blocks),), language, "seed000", {})  # type: ignore[arg-type]
+    outline = Outline(same("t"), (Section(same("s"), blocks),), language, "tutorial", {})  # type: ignore[arg-type]
     return markdown.render(outline)[0].split("## s\n\n")[1].rstrip("\n")
 
 

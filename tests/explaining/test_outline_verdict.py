@@ -18,7 +18,7 @@ def test_the_verdict_explains_citations_and_indices() -> None:
     report = cr.explain(network, np.eye(4), [0, 1, 2, 0], check=False)
     said = [block.text for block in section(report, "verdict").blocks if isinstance(block, Paragraph)]
     english = " ".join(text.en for text in said if isinstance(text, Say))
-    for word in ("S0 to S4", "①", "behind a semicolon is the sample", "unrounded factors"):
+    for word in ("Tutorial FC ③", "“References”", "behind a semicolon is the sample", "unrounded factors"):
         assert word in english
 
 

@@ -154,7 +154,7 @@ def test_the_same_call_gives_the_same_document() -> None:
     assert cr.explain(network, X, y).json() == cr.explain(network, X, y).json()
 
 
-@pytest.mark.parametrize("notation", ["seed000", "ufldl", "ng", "matrix", "nielsen"])
+@pytest.mark.parametrize("notation", ["tutorial", "ufldl", "ng", "matrix", "nielsen"])
 @pytest.mark.parametrize("language", ["en", "zh", "en+zh"])
 def test_notations_and_languages(notation: str, language: str) -> None:
     network, X, y = dense()
@@ -168,7 +168,7 @@ def test_notations_and_languages(notation: str, language: str) -> None:
         assert any(LETTERS[notation] in line for line in printed), printed
 
 
-LETTERS = {"seed000": "x¹", "ufldl": "W¹", "ng": "a⁽¹⁾", "matrix": "A⁰", "nielsen": "w²"}  # of dense1
+LETTERS = {"tutorial": "x¹", "ufldl": "W¹", "ng": "a⁽¹⁾", "matrix": "A⁰", "nielsen": "w²"}  # of dense1
 
 
 def test_every_text_has_both_languages() -> None:
@@ -196,7 +196,7 @@ def test_every_text_has_both_languages() -> None:
         ({"sample": 4}, IndexError, "sample must be a row of X, 0 to 3, received 4"),
         ({"sample": "best"}, ValueError, "sample must be 'worst' or the number"),
         ({"language": "de"}, ValueError, "language must be 'en', 'zh' or 'en\\+zh'"),
-        ({"notation": "mine"}, ValueError, "notation must be one of 'seed000'"),
+        ({"notation": "mine"}, ValueError, "notation must be one of 'tutorial'"),
         ({"check": "all"}, ValueError, "check must be 'sampled', 'full' or False"),
         ({"budget": "much"}, ValueError, "budget must be a size such as '2MB'"),
         ({"learning_rate": 0}, ValueError, "learning_rate"),

@@ -1,4 +1,4 @@
-"""The line of shapes: seed 004's proofs by dimensions, with the numbers of the network at hand."""
+"""The line of shapes: the Matrix notes' proofs by dimensions, with the numbers of the network at hand."""
 
 from __future__ import annotations
 

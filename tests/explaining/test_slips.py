@@ -1,4 +1,4 @@
-"""Slips of the seeds: in both languages, and only those that concern the network."""
+"""Slips of the tutorials: in both languages, and only those that concern the network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from chainrule.explaining.references.features import features_of
-from chainrule.explaining.references.slips import SLIPS, slips_of
+from chainrule.explaining.references.slip_table import SLIPS, TEXTS
+from chainrule.explaining.references.slips import slips_of
+from chainrule.explaining.references.sources import TUTORIALS
 from chainrule.losses.penalties import L2
 from tests.explaining.languages import check_text, texts
 from tests.explaining.networks import problems
@@ -46,9 +48,10 @@ def ids(name: str, penalty: Any = None) -> set[str]:
 def test_every_slip_speaks_both_languages_and_stands_once() -> None:
     assert len({slip.id for slip in SLIPS}) == len(SLIPS) > 40
     assert [slip.id for slip in SLIPS] == sorted(slip.id for slip in SLIPS)
+    assert len({slip.key for slip in SLIPS}) == len(SLIPS)
     for slip in SLIPS:
         assert re.fullmatch(r"[0-4]-\d\d[a-z]?", slip.id)
-        assert slip.seed == f"S{slip.id[0]}"
+        assert slip.reference == TUTORIALS[int(slip.id[0])].name
         assert slip.kind in ("slip", "limit", "overclaim")
         for text in (slip.printed, slip.read_as):
             check_text({"en": text.en, "zh": text.zh})
@@ -56,6 +59,12 @@ def test_every_slip_speaks_both_languages_and_stands_once() -> None:
             assert text.zh.endswith("。")
             assert "$" not in text.en
             assert "\\" not in text.en
+
+
+def test_every_sentence_is_of_a_slip() -> None:
+    parts = {f"{slip.key}.{part}" for slip in SLIPS for part in ("printed", "read_as")}
+    words = {f"{slip.key}.where" for slip in SLIPS if not slip.section}
+    assert parts | words == set(TEXTS)
 
 
 def test_what_a_report_must_not_repeat_is_named() -> None:
@@ -78,7 +87,7 @@ def test_json(name: str) -> None:
     network, loss, penalty = PROBLEMS[name]
     found = slips_of(network, loss, penalty)
     assert len(list(texts(found))) == 3 * len(found) > 0
-    assert set(found[0]) == {"id", "seed", "where", "kind", "printed", "read_as"}
+    assert set(found[0]) == {"id", "reference", "where", "kind", "printed", "read_as"}
 
 
 def test_without_a_loss_it_is_that_of_the_last_layer() -> None:
@@ -93,7 +102,7 @@ def test_dense_networks_hear_nothing_of_convolutions() -> None:
 
 
 def test_pooling() -> None:
-    assert "0-18" in ids("lenet")  # windows of 2, 2 apart: seed 000's range gives wrong numbers
+    assert "0-18" in ids("lenet")  # windows of 2, 2 apart: the Tutorial's range gives wrong numbers
     assert "0-19" in ids("lenet")
     assert "0-19" in ids("pools")
     assert "0-08b" in ids("pools")

@@ -1,4 +1,4 @@
-"""What is said beside the formulas: the seeds' rules in words, and where they stand."""
+"""What is said beside the formulas: the tutorials' rules in words, and where they stand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def said(name: str, step: str) -> str:
     return " ".join(block.text.en for block in card.blocks if isinstance(block, Paragraph))
 
 
-def test_the_rule_in_words_of_seed_001() -> None:
+def test_the_rule_in_words_of_ning_yu() -> None:
     """Weights into the next layer times its residuals, added up, times the derivative of the activation."""
     rule = said("dense", "B3")
     for words in ("the sum over them of weight times δ", "then times f′ of the one below at its own z"):
@@ -27,7 +27,7 @@ def test_the_rule_in_words_of_seed_001() -> None:
 
 
 def test_what_delta_means() -> None:
-    """Seed 003: how far from the ideal, 0; and which way J falls (seed 002)."""
+    """Wang: how far from the ideal, 0; and which way J falls (Dezeming)."""
     words = said("dense", "L")
     assert "how far an output is from its ideal" in words
     assert "J falls when the output moves against the sign of δ" in words
@@ -41,19 +41,19 @@ def test_below_the_first_layer_there_is_no_derivative_of_an_activation() -> None
 @pytest.mark.parametrize(
     ("layer", "part", "where"),
     [
-        (cr.Dense(1), "W", "S0 FC ①"),
-        (cr.Dense(1), "b", "S0 FC ②"),
-        (cr.Dense(1), "delta", "S0 FC ③"),
-        (cr.Conv2D(1, 2), "delta", "S0 conv ①"),
-        (cr.Conv2D(1, 2), "W", "S0 conv ②"),
-        (cr.Conv2D(1, 2), "b", "S0 conv ③"),
-        (cr.MaxPool2D(2), "delta", "S0 pooling"),
-        (cr.LSTM(2), "delta", "S2 3.2"),
-        (cr.BatchNorm(), "delta", ""),  # beyond the seeds
+        (cr.Dense(1), "W", "Tutorial FC ①"),
+        (cr.Dense(1), "b", "Tutorial FC ②"),
+        (cr.Dense(1), "delta", "Tutorial FC ③"),
+        (cr.Conv2D(1, 2), "delta", "Tutorial conv ①"),
+        (cr.Conv2D(1, 2), "W", "Tutorial conv ②"),
+        (cr.Conv2D(1, 2), "b", "Tutorial conv ③"),
+        (cr.MaxPool2D(2), "delta", "Tutorial pooling"),
+        (cr.LSTM(2), "delta", "Dezeming 3.2"),
+        (cr.BatchNorm(), "delta", ""),  # beyond the tutorials
     ],
 )
 def test_circled_numbers_name_their_layer(layer: cr.Layer, part: str, where: str) -> None:
-    """Seed 000 numbers dense layers and convolutions with the same ①②③."""
+    """The Tutorial numbers dense layers and convolutions with the same ①②③."""
     found = texts.reference(layer, part)
     assert found.startswith(where) if where else found == ""
 
@@ -65,4 +65,4 @@ def test_pooling_says_whose_derivative_its_delta_is() -> None:
     delta = next(one for one in card["backward"] if one["part"] == "delta")
     assert "δ is ∂J/∂X here" in texts.why(layers[0], "delta").en
     assert "windows that overlap add up" in texts.why(layers[0], "delta").en
-    assert delta["reference"] == "S0 pooling · S3"
+    assert delta["reference"] == "Tutorial pooling · Wang"

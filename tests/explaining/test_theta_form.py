@@ -281,7 +281,7 @@ def test_the_terminal_prints_it_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert PLAIN.search(printed) is None
 
 
-@pytest.mark.parametrize("notation", ["seed000", "ufldl", "matrix", "nielsen"])
+@pytest.mark.parametrize("notation", ["tutorial", "ufldl", "matrix", "nielsen"])
 def test_a_report_can_be_written_in_the_other_form_again(notation: str, tmp_path: Path) -> None:
     ng, plain = reports(3)
     assert plain_form(ng.document) == {
@@ -293,7 +293,7 @@ def test_a_report_can_be_written_in_the_other_form_again(notation: str, tmp_path
     assert read.document == ng.document
     for report in (ng, read):
         text = report.markdown(notation=notation)
-        assert text == plain.markdown(notation=notation).replace("notation='seed000'", "notation='ng'")
+        assert text == plain.markdown(notation=notation).replace("notation='tutorial'", "notation='ng'")
 
 
 # -- other layers --------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from chainrule.formulas.printing import render_text
 from tests.explaining.audit import Audit
 from tests.explaining.audit_networks import NAMES, case
 
-NOTATIONS = ("seed000", "ufldl", "matrix", "nielsen")
+NOTATIONS = ("tutorial", "ufldl", "matrix", "nielsen")
 
 
 def blocks(report: cr.Report, **asked: Any) -> Iterator[Block]:
@@ -82,7 +82,7 @@ def test_the_penalty_is_a_term_of_the_worked_element(penalty: Any) -> None:
 def test_two_sizes_have_two_letters() -> None:
     """1/m of the batch of 1 and λ/m of the training set of 20."""
     base = case("one sample, λ/m")
-    for notation, letter in (("seed000", "m_{train}"), ("nielsen", "n"), ("matrix", "m")):
+    for notation, letter in (("tutorial", "m_{train}"), ("nielsen", "n"), ("matrix", "m")):
         added = [t for t in texts(base.report, "general", notation=notation) if "λ" in t and "Σ" not in t]
         assert added
         assert all(f"λ / {letter})" in text for text in added), added
@@ -239,7 +239,7 @@ def test_sections_are_walked() -> None:
     assert {Section, Card, Worked, Table} <= kinds
 
 
-WEIGHTED = {"seed000": "w", "ufldl": "w", "ng": "w", "matrix": "w", "nielsen": "ω"}
+WEIGHTED = {"tutorial": "w", "ufldl": "w", "ng": "w", "matrix": "w", "nielsen": "ω"}
 
 
 def classifier(**options: Any) -> cr.Report:
@@ -364,7 +364,7 @@ def test_how_to_reproduce_a_report_names_its_language(language: str) -> None:
     assert f"language='{language}'," in str(classifier(language=language))
 
 
-@pytest.mark.parametrize("notation", ["seed000", "ufldl", "ng", "matrix", "nielsen"])
+@pytest.mark.parametrize("notation", ["tutorial", "ufldl", "ng", "matrix", "nielsen"])
 @pytest.mark.parametrize("made", [classifier, convolution])
 def test_every_step_computes_one_quantity_and_reads_what_a_step_has_computed(
     made: Any, notation: str
@@ -385,7 +385,7 @@ def test_every_step_computes_one_quantity_and_reads_what_a_step_has_computed(
 
 
 @pytest.mark.parametrize(("notation", "loss", "x"), [
-    ("seed000", "J", "x"), ("ufldl", "J", "a"), ("matrix", "C", "A"), ("nielsen", "C", "a"),
+    ("tutorial", "J", "x"), ("ufldl", "J", "a"), ("matrix", "C", "A"), ("nielsen", "C", "a"),
 ])  # fmt: skip
 def test_sentences_have_the_letters_of_the_notation(notation: str, loss: str, x: str) -> None:
     for language in ("en", "zh"):
@@ -394,7 +394,7 @@ def test_sentences_have_the_letters_of_the_notation(notation: str, loss: str, x:
         texts = [
             getattr(block.text, language)
             for section in sections
-            if section.id not in ("notation", "slips")
+            if section.id not in ("notation", "references")
             for outer in section.blocks
             for block in (outer.blocks if isinstance(outer, Card) else (outer,))
             if isinstance(block, Paragraph)
@@ -404,10 +404,10 @@ def test_sentences_have_the_letters_of_the_notation(notation: str, loss: str, x:
         assert not re.search(rf"(?<![A-Za-z]){other}(?![A-Za-z])", said), language
         assert f"{x}_j" in said
         assert f"∂{loss}/∂{x}" in said
-        assert notation == "seed000" or "x_j" not in said
+        assert notation == "tutorial" or "x_j" not in said
         printed = report.markdown()
         assert f"损失 {loss}" in printed or f"loss {loss}" in printed
-        assert f"‖{x if notation != 'seed000' else 'x'}‖" in str(report)
+        assert f"‖{x if notation != 'tutorial' else 'x'}‖" in str(report)
         assert f'data-loss="{loss}"' in report.html()
 
 

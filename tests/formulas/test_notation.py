@@ -1,4 +1,4 @@
-"""Notations: the same formulas in the letters and numbers of every seed."""
+"""Notations: the same formulas in the letters and numbers of every text."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from chainrule.formulas import (
     NOTATIONS,
     SEED_000,
     SEED_004,
+    TUTORIAL,
     UFLDL,
     Equation,
     Notation,
@@ -30,7 +31,7 @@ from chainrule.formulas import (
 from chainrule.losses import SquaredError
 from chainrule.losses.penalties import L2
 
-# δ below = (W^T δ) ⊙ f'(z below), seed 000's ③: one equation over two layers
+# δ below = (W^T δ) ⊙ f'(z below), the Tutorial's ③: one equation over two layers
 RECURSION = Equation(
     Symbol("e", "gradient of preactivation below"),
     (Symbol("W", "parameter W").T @ Symbol("d", "gradient of preactivation"))
@@ -39,7 +40,7 @@ RECURSION = Equation(
 
 # (notation, forward, activation, ③, ∂W; the same with numbers at layer 2 of 4)
 LINES: list[tuple[Notation, str, str, str, str]] = [
-    (SEED_000, "zˡ = Wˡ xˡ⁻¹ + b̂ˡ", "aˡ = tanh(zˡ)", "δˡ⁻¹ = ((Wˡ)ᵀ δˡ) ⊙ tanh(zˡ⁻¹)", "∂J/∂Wˡ = δˡ (xˡ⁻¹)ᵀ"),
+    (TUTORIAL, "zˡ = Wˡ xˡ⁻¹ + b̂ˡ", "aˡ = tanh(zˡ)", "δˡ⁻¹ = ((Wˡ)ᵀ δˡ) ⊙ tanh(zˡ⁻¹)", "∂J/∂Wˡ = δˡ (xˡ⁻¹)ᵀ"),
     (UFLDL, "zˡ⁺¹ = Wˡ aˡ + b̂ˡ", "aˡ⁺¹ = tanh(zˡ⁺¹)", "δˡ = ((Wˡ)ᵀ δˡ⁺¹) • tanh(zˡ)", "∂J/∂Wˡ = δˡ⁺¹ (aˡ)ᵀ"),
     (
         NG,
@@ -71,7 +72,7 @@ def test_lines(notation: Notation, forward: str, activation: str, recursion: str
 
 # The first layer with parameters is layer 1 behind the input, layer 0.
 NUMBERED = {
-    "seed000": ("z² = W² x¹ + b̂²", "δ² = ((W³)ᵀ δ³) ⊙ tanh(z²)"),
+    "tutorial": ("z² = W² x¹ + b̂²", "δ² = ((W³)ᵀ δ³) ⊙ tanh(z²)"),
     "ufldl": ("z² = W¹ a¹ + b̂¹", "δ² = ((W²)ᵀ δ³) • tanh(z²)"),
     "ng": ("z⁽²⁾ = W⁽¹⁾ a⁽¹⁾ + b̂⁽¹⁾", "∂J/∂z⁽²⁾ = ((W⁽²⁾)ᵀ ∂J/∂z⁽³⁾) .* tanh(z⁽²⁾)"),
     "matrix": ("Z¹ = W¹ A⁰ + b̂¹", "∂C/∂Z¹ = ((W²)ᵀ ∂C/∂Z²) ⊙ tanh(Z¹)"),
@@ -94,18 +95,18 @@ def test_numbers_are_in_the_notations_own_count(name: str) -> None:
 
 def test_layer_numbers_reach_every_kind_of_letter() -> None:
     lstm = trace(L.LSTM(3)).equations
-    assert text(lstm["c"], SEED_000.at(1)) == "c²_t = f ⊙ c²_{t−1} + i ⊙ g"
+    assert text(lstm["c"], TUTORIAL.at(1)) == "c²_t = f ⊙ c²_{t−1} + i ⊙ g"
     assert text(lstm["c"], NG.at(1)) == "c⁽²⁾_t = f .* c⁽²⁾_{t−1} + i .* g"
     assert text(lstm["W"], UFLDL.at(1)) == "∂J/∂W¹ = Σ_t dz (a¹_t)ᵀ"
     conv = trace(L.Conv2D(3, 3)).equations["delta"]
     assert text(conv, MATRIX.at(1)) == "∂C/∂A⁰_{u,v} = Σ_{m,n} (W¹_{m,n})ᵀ ∂C/∂Z¹_{u−m,v−n}"
-    assert text(trace(L2(0.1)).equations["gradient"], SEED_000.at(1)) == "∂Ω/∂W² = λ W²"
+    assert text(trace(L2(0.1)).equations["gradient"], TUTORIAL.at(1)) == "∂Ω/∂W² = λ W²"
     assert text(trace(L2(0.1)).equations["gradient"], UFLDL.at(1)) == "∂Ω/∂W¹ = λ W¹"
     assert text(trace(SquaredError()).equations["gradient"], MATRIX.at(2, 2)) == "∂C/∂A² = A² − Y"
 
 
 @pytest.mark.parametrize(
-    ("role", "seed000", "ufldl"),
+    ("role", "tutorial", "ufldl"),
     [
         ("preactivation below", "zˡ⁻¹", "zˡ"),
         ("gradient of preactivation below", "δˡ⁻¹", "δˡ"),
@@ -130,13 +131,13 @@ def test_layer_numbers_reach_every_kind_of_letter() -> None:
         ("derivative by logits", "∂J/∂zᴸ", "∂J/∂zᴸ"),
     ],
 )
-def test_prefixes_and_suffixes_of_roles(role: str, seed000: str, ufldl: str) -> None:
+def test_prefixes_and_suffixes_of_roles(role: str, tutorial: str, ufldl: str) -> None:
     symbol = Symbol("q", role)
-    assert text(symbol) == seed000
+    assert text(symbol) == tutorial
     assert text(symbol, UFLDL) == ufldl
 
 
-def test_functions_carry_the_layer_in_seed_004_alone() -> None:
+def test_functions_carry_the_layer_in_the_matrix_notation_alone() -> None:
     slope = Symbol("s", "slope of preactivation")
     printed = [text(slope, notation) for notation in NOTATIONS.values()]
     assert printed == ["f'(zˡ)", "f'(zˡ⁺¹)", "g'(z⁽ˡ⁺¹⁾)", "σ'ˡ(Zˡ)", "σ'(zˡ)"]
@@ -154,8 +155,10 @@ def test_the_batch_and_the_training_set_have_letters_of_their_own_where_the_sour
 
 def test_what_a_notation_says_of_itself() -> None:
     assert SEED_004 is MATRIX
+    assert SEED_000 is TUTORIAL
+    assert notation_from("seed000") is TUTORIAL
     assert [(n.name, n.input_number, n.hadamard, n.parameter_number) for n in NOTATIONS.values()] == [
-        ("seed000", 1, "⊙", "l"),
+        ("tutorial", 1, "⊙", "l"),
         ("ufldl", 1, "•", "l-1"),
         ("ng", 1, ".*", "l-1"),
         ("matrix", 0, "⊙", "l"),
@@ -179,9 +182,9 @@ def test_every_notation_prints_in_every_form(name: str) -> None:
 
 def test_lookup() -> None:
     assert notation_from("ng") is NG
-    own = Notation(SEED_000.letters, sizes=False)
+    own = Notation(TUTORIAL.letters, sizes=False)
     assert notation_from(own) is own
-    names = "'seed000', 'ufldl', 'ng', 'matrix', 'nielsen'"
+    names = "'tutorial', 'ufldl', 'ng', 'matrix', 'nielsen'"
     wrong: Any
     for wrong, shown in (("s0", "'s0'"), (None, "None"), (3, "3")):
         with pytest.raises(ValueError, match=f"one of {names}, or a Notation; received {shown}"):

@@ -1,4 +1,4 @@
-"""Formulas in print: the seeds' lines, and parentheses exactly where they are needed."""
+"""Formulas in print: the tutorials' lines, and parentheses exactly where they are needed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from chainrule import formulas as formulas_package
 from chainrule import layers as L
 from chainrule.formulas import (
-    SEED_000,
     SEED_004,
+    TUTORIAL,
     Notation,
     Symbol,
     adjoint,
@@ -244,7 +244,7 @@ def test_activation_functions_print_as_functions_of_one_entry() -> None:
 
 def test_other_notations() -> None:
     assert str(text(trace(L.Dense(3)).equations["W"], SEED_004)) == "∂C/∂Wˡ = ∂C/∂Zˡ (Aˡ⁻¹)ᵀ"
-    general = Notation(SEED_000.letters, sizes=False)
+    general = Notation(TUTORIAL.letters, sizes=False)
     conv = trace(L.Conv2D(3, 3, stride=2, padding="same"))
     assert text(conv.forward, general) == "Σ_{m,n} Wˡ_{m,n} Xˡ⁻¹_{si+m−p,sj+n−q} + b̂ˡ"
     assert text(conv.delta, general) == "Σ_{m,n} (Wˡ_{m,n})ᵀ δˡ_{(u+p−m)/s,(v+q−n)/s}"

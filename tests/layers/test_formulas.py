@@ -115,7 +115,8 @@ def test_shapes_follow_the_rule(case: LayerCase) -> None:
     numbers = Numbers(case)
     assert numbers.output.shape == (*numbers.layer.output_shape(case.input_shape), case.samples)
     assert numbers.below.shape == numbers.x.shape
-    for name, derivative in numbers.derivatives.items():  # seed 004: a gradient has the shape of its variable
+    # Matrix notes: a gradient has the shape of its variable.
+    for name, derivative in numbers.derivatives.items():
         assert derivative.shape == numbers.given[name].shape
 
 

@@ -191,7 +191,7 @@ def test_average_pooling_of_ufldl() -> None:
     np.testing.assert_array_equal(pooled, [[14.5, 46.5], [18.5, 50.5]])
 
 
-def test_overlapping_average_pooling_of_seed_000() -> None:
+def test_overlapping_average_pooling_of_the_tutorial() -> None:
     """Window 2, stride 1 along one axis: δ_u = ½ (δ_{u-1} + δ_u), clipped at both borders."""
     layer = L.AveragePool2D((1, 2), 1)
     x = np.zeros((1, 4, 1, 1))
@@ -217,7 +217,7 @@ def test_convolution_is_a_cross_correlation() -> None:
 
 
 def test_convolution_delta_is_the_full_convolution() -> None:
-    """Conv ① of seed 000: one δ at a corner puts the kernel, not its flip, onto the image."""
+    """Conv ① of the Tutorial: one δ at a corner puts the kernel, not its flip, onto the image."""
     layer = L.Conv2D(1, 2)
     W = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
     d = np.zeros((2, 2, 1, 1))

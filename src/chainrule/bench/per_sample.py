@@ -1,7 +1,8 @@
 """`chainrule bench per-sample`: a loop over samples against the full matrix, for one and the same gradient.
 
-Seed 004 §8 and Nielsen say that the full matrix is faster (about 2× in his Python); here is by how much: by
-the formulas in NumPy, and by the compiled kernels, where a plan of batch 1 is called from a loop in Python.
+The Matrix notes (§8) and Nielsen say that the full matrix is faster (about 2× in his Python); here is by how
+much: by the formulas in NumPy, and by the compiled kernels, where a plan of batch 1 is called from a loop in
+Python.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`chainrule bench reuse`: what the recursion of backpropagation saves, counted and measured.
 
-Seed 002 §2.3 says that differentiating from the front repeats work which the way back does once. The same
+Dezeming §2.3 says that differentiating from the front repeats work which the way back does once. The same
 gradients of a chain of dense sigmoid layers in three ways, all by matrix products in NumPy:
 
     recursion     one pass from the output down; every δ is made of the one above it (③)
@@ -32,7 +32,7 @@ UNITS, SAMPLES = 12, 10
 @dataclass(frozen=True)
 class Chain:
     """Weights (outputs, inputs) of every layer, what came into it (inputs, samples), f'(z) behind it, and
-    ∂J/∂a at the output; samples are columns (seed 004).
+    ∂J/∂a at the output; samples are columns (Matrix notes).
     """
 
     weights: tuple[Array, ...]
@@ -112,7 +112,7 @@ def from_front(c: Chain) -> list[Array]:
 
 
 def _gradient(d: Array, x: Array) -> Array:
-    """∂J/∂[b, W] = δ [1, x]ᵀ, Θ's order (seed 002)."""
+    """∂J/∂[b, W] = δ [1, x]ᵀ, Θ's order (Dezeming)."""
     return np.hstack([d.sum(axis=1, keepdims=True), d @ x.T])
 
 

@@ -211,8 +211,9 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument(
         "--notation",
-        choices=("seed000", "ufldl", "ng", "matrix", "nielsen"),
-        default="seed000",
+        type=lambda name: {"seed000": "tutorial"}.get(name, name),  # its former name
+        choices=("tutorial", "ufldl", "ng", "matrix", "nielsen"),
+        default="tutorial",
         help="default: %(default)s",
     )
     parser.add_argument(
@@ -228,6 +229,9 @@ def add_explain(commands: argparse._SubParsersAction[Parser]) -> None:
         "--seed", type=non_negative_int, metavar="N", help="which results are left blank (default: 0)"
     )
     parser.add_argument("--step", action="store_true", help="in the terminal: one step per key")
+    parser.add_argument(
+        "--errata", action="store_true", help="what the cited texts print wrong, and how it is read"
+    )
     parser.add_argument("--full-check", action="store_true", help="compare every entry of every gradient")
     parser.add_argument(
         "--rate",

@@ -31,6 +31,7 @@ from chainrule.explaining.references.closing_box import ClosingBox, closing_boxe
 from chainrule.explaining.references.conventions import conventions_of
 from chainrule.explaining.references.notation_rows import notation_rows
 from chainrule.explaining.references.slips import slips_of
+from chainrule.explaining.references.sources import with_present_names
 from chainrule.explaining.schema import (
     SCHEMA,
     BoxRecord,
@@ -79,6 +80,7 @@ class Task:
     budget: int
     history: History | None = None
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    errata: bool = False  # whether those of every text are shown
 
 
 def document_of(task: Task) -> Document:
@@ -198,6 +200,7 @@ def _meta(task: Task) -> Meta:
         "budget": task.budget,
         "eta": task.eta,
         "notation": task.notation,
+        "errata": task.errata,
         "language": task.language,
     }
 
@@ -292,11 +295,11 @@ def _check_json(report: GradientReport, samples: int) -> CheckRecord:
 
 
 def read(document: Mapping[str, Any]) -> Document:
-    """The document itself, if it is one that this version reads.
+    """The document itself, if it is one that this version reads, with the names that texts have now.
 
     Raises ValueError that says which schema it has.
     """
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
         raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(found)}")
-    return cast(Document, dict(document))
+    return cast(Document, dict(document) if "errata" in document["meta"] else with_present_names(document))

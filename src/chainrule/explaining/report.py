@@ -15,7 +15,7 @@ from chainrule.base.errors import ArgumentError, DataError, FileError, ShapeErro
 from chainrule.base.files.disk import PathLike, read_text, write_text
 from chainrule.base.keywords import teach
 from chainrule.base.numbers import equals
-from chainrule.base.scalars import check_number
+from chainrule.base.scalars import check_flag, check_number
 from chainrule.diagnosing.flow import check_history
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks.kinds import Outline
@@ -48,13 +48,14 @@ def explain(
     sample: int | str = "worst",
     element: Any = "auto",
     language: str = "en+zh",
-    notation: str = "seed000",
+    notation: str = "tutorial",
     check: str | bool = "sampled",
     budget: int | str = "2MB",
     learning_rate: float = 0.1,
     sample_weight: Any = None,
     training_size: int | None = None,
     history: History | None = None,
+    errata: bool = False,
 ) -> Report:
     """The derivation of your own network, with its numbers: formulas, shapes, worked elements, δ of every
     layer.
@@ -63,10 +64,12 @@ def explain(
     sample: which of them single numbers are taken from: its row, or "worst", the one with the largest loss.
     element: "auto", or {"conv1": (3, 4, 0)}: an entry of a layer's output (rows, columns, channel) to be
     worked out.
-    language: "en", "zh" or "en+zh". notation: "seed000", "ufldl", "ng", "matrix" or "nielsen".
+    language: "en", "zh" or "en+zh". notation: "tutorial", "ufldl", "ng", "matrix" or "nielsen".
     check: "sampled" compares some entries of every gradient with finite differences, "full" all, False none.
     budget: the size of the page, "2MB" or bytes. learning_rate: of the step whose effect on J is shown.
     history: what `fit` returned, for the findings.
+    errata: show what the texts cited print wrong, and how it is read; False: of the text whose notation the
+    report has, and of none in "tutorial".
 
     Raises what `net.backpropagate` raises; ValueError, TypeError and IndexError for options that do not fit;
     NonFiniteError where J, a δ or a gradient overflows.
@@ -99,6 +102,7 @@ def explain(
                 budget=_bytes(budget),
                 history=history,
                 elements=_elements(net, element),
+                errata=check_flag("errata", errata),
             )
         )
     )

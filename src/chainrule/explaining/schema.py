@@ -502,7 +502,7 @@ class SlipRecord(TypedDict):
     """A place of a tutorial that is to be read otherwise."""
 
     id: str  # "2-15"
-    seed: str  # "S2"
+    reference: str  # its short name, "Dezeming"
     where: SayRecord
     kind: Literal["slip", "limit", "overclaim"]
     printed: SayRecord
@@ -533,6 +533,7 @@ class Meta(TypedDict):
     eta: float
     notation: str
     language: str  # "en", "zh", "en+zh"
+    errata: bool  # whether those of every text are shown
 
 
 class ThetaLayerRecord(TypedDict):

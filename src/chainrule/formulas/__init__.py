@@ -119,6 +119,7 @@ if TYPE_CHECKING:
         NOTATIONS,
         SEED_000,
         SEED_004,
+        TUTORIAL,
         UFLDL,
         Letter,
         Notation,
@@ -131,7 +132,8 @@ _LAZY = {
     "adjoint": "derivation",
     "evaluate": "evaluation",
     **dict.fromkeys(
-        ("SEED_000", "SEED_004", "UFLDL", "NG", "MATRIX", "NIELSEN", "NOTATIONS"), "printing.notation"
+        ("TUTORIAL", "SEED_000", "SEED_004", "UFLDL", "NG", "MATRIX", "NIELSEN", "NOTATIONS"),
+        "printing.notation",
     ),
     **dict.fromkeys(("Letter", "Notation", "notation_from"), "printing.notation"),
     **dict.fromkeys(("Equation", "latex", "mathml", "text"), "printing"),
@@ -165,6 +167,7 @@ __all__ = [
     "NOTATIONS",
     "SEED_000",
     "SEED_004",
+    "TUTORIAL",
     "UFLDL",
     "Equation",
     "Expression",

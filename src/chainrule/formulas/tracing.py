@@ -14,7 +14,7 @@ from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.primitives.arrays import sum_steps
 from chainrule.formulas.printing import Equation, mathml, text
-from chainrule.formulas.printing.notation import SEED_000, Notation
+from chainrule.formulas.printing.notation import TUTORIAL, Notation
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,7 +47,7 @@ class Formulas:
     def gradients(self) -> dict[str, Expression]:
         return {name: self[name] for name in self if name not in ("forward", "delta")}
 
-    def lines(self, notation: Notation = SEED_000) -> list[str]:
+    def lines(self, notation: Notation = TUTORIAL) -> list[str]:
         """Every equation as text, each followed by the definitions it needs and none before it needed."""
         shown = self._shown(lambda equation: text(equation, notation))
         return [f"    with {line}" if defines else line for line, defines in shown.items()]

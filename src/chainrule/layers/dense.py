@@ -1,6 +1,6 @@
 r"""Dense: z = W x + b̂.
 
-With δ = ∂J/∂z (seed 000 FC ①②③, seed 004 §5-7), 1/m being in δ:
+With δ = ∂J/∂z (Tutorial FC ①②③, Matrix notes §5-7), 1/m being in δ:
     ∂J/∂x = Wᵀ δ        ∂J/∂W = δ xᵀ        ∂J/∂b = δ 1
 """
 

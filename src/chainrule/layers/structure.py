@@ -3,7 +3,7 @@ r"""Layers made of layers: Sequential, Residual, Parallel.
 Branches read the same input and are joined, and every branch is a chain of layers:
     z = F_1(x) + F_2(x) + …     or     z = (F_1(x) ; F_2(x) ; …)
 Backward, a sum hands its δ to every branch as it is, a stack hands every branch its features; and where one
-value is read by several branches its δ is the sum of theirs (the multivariate chain rule, seed 002 2.1.7).
+value is read by several branches its δ is the sum of theirs (the multivariate chain rule, Dezeming 2.1.7).
 """
 
 from __future__ import annotations

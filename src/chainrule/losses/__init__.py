@@ -7,7 +7,7 @@ Knows: base, formulas and layers.
 
 The formulas take a, z and y with samples as the last axis, y as numbers of the same shape (classes as one-hot
 columns). The pairs sigmoid + BinaryCrossEntropy and softmax + CrossEntropy are computed as one: value from z,
-residual a - y, so that nothing is ever divided by a (seed 002, 2.4.6).
+residual a - y, so that nothing is ever divided by a (Dezeming, 2.4.6).
 """
 
 from __future__ import annotations

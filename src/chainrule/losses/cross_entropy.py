@@ -1,4 +1,4 @@
-"""The cross-entropies, each one formula with its output activation: the residual is a - y (seed 002)."""
+"""The cross-entropies, each one formula with its output activation: the residual is a - y (Dezeming)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.losses.base import PAIRS, Loss
 @teach()
 @dataclass(frozen=True, repr=False)
 class BinaryCrossEntropy(Loss):
-    """-Σ_k (y log a + (1 - y) log(1 - a)), summed over the outputs (seed 002); y in [0, 1].
+    """-Σ_k (y log a + (1 - y) log(1 - a)), summed over the outputs (Dezeming); y in [0, 1].
 
     label_smoothing = ε trains towards y' = (1 - ε) y + ε/2 instead of y: the residual is a - y'.
     """

@@ -17,7 +17,7 @@ from chainrule.losses.base import Loss
 @teach()
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """½ ‖a - y‖², summed over the outputs (seeds 001, 004); mean_outputs=True divides by their number."""
+    """½ ‖a - y‖², summed over the outputs (Ning Yu, Matrix notes); mean_outputs=True: over their number."""
 
     mean_outputs: bool = False
 

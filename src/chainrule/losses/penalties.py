@@ -1,4 +1,4 @@
-"""Penalties on the weights.  Biases are never penalised (seeds 001, 002)."""
+"""Penalties on the weights.  Biases are never penalised (Ning Yu, Dezeming)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Penalty:
 @teach()
 @dataclass(frozen=True)
 class L2(Penalty):
-    """λ/2 · ΣW² with gradient λ W (seed 001); per_sample=True: λ/(2m) · ΣW², (λ/m) W (seed 002, Nielsen).
+    """λ/2 · ΣW² with gradient λ W (Ning Yu); per_sample=True: λ/(2m) · ΣW², (λ/m) W (Dezeming, Nielsen).
 
     m is the size of the whole training set, whatever the batch.
     """

@@ -90,7 +90,7 @@ class Network(Model):
 
     # -- parameters ------------------------------------------------------------------------------------------
     def theta(self) -> list[Array]:
-        """Θ^(l) = [b, W] of every layer of a dense network, float64, the bias as column 0 (seed 002, Ng)."""
+        """Θ^(l) = [b, W] of every layer of a dense network, float64, the bias as column 0 (Dezeming, Ng)."""
         return thetas(self)
 
     def set_theta(self, values: Sequence[Any]) -> None:
@@ -186,8 +186,8 @@ class Network(Model):
             BinaryCrossEntropy, else SquaredError).
         sample_weight: (N,), used with mean 1.
         training_size: m of a penalty that is divided by it, by default the number of samples here.
-        mode: "matrix", all samples at once (seed 004); "per_sample", a loop that adds gradients up and
-            divides at the end, with δ of the single samples (seed 002 §3.1). The gradients are the same.
+        mode: "matrix", all samples at once (Matrix notes); "per_sample", a loop that adds gradients up and
+            divides at the end, with δ of the single samples (Dezeming §3.1). The gradients are the same.
         Raises ShapeError, DataError, PairError where loss and output activation do not belong together, and
         NonFiniteError where anything in the step is NaN or infinite; allow_nonfinite: return it as it is.
         """

@@ -1,8 +1,8 @@
-"""The same gradient by the seeds' other way: one sample after the other (seed 002 §3.1; Nielsen, chapter 2).
+"""The same gradient by the other way: one sample after the other (Dezeming §3.1; Nielsen, chapter 2).
 
     Δ ← Δ + ∂J_i/∂θ  for every sample i,  D = Δ/m,  ∂J/∂θ = D + ∂(penalty)/∂θ.
 
-Here 1/m enters at the end; in the full matrix (seed 004) it enters once, in the δ of the output.
+Here 1/m enters at the end; in the full matrix (Matrix notes) it enters once, in the δ of the output.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ Array = NDArray[Any]
 class Head:
     """Where the backward pass begins: the loss behind the last layer, on targets y, samples last.
 
-    share: w_i / m of every sample.  1/m enters here, once, in δ^L (seed 004); all else is sums over samples.
+    share: w_i / m of every sample.  1/m enters here, once, in δ^L (Matrix notes); all else is sums over
+    samples.
     """
 
     loss: Loss
@@ -46,7 +47,7 @@ class Head:
 
     @property
     def pair(self) -> bool:
-        """Whether activation and loss are one formula, δ = (a - y)/m: no division by a (seed 002, 2.4.6)."""
+        """Whether activation and loss are one formula, δ = (a - y)/m: no division by a (Dezeming, 2.4.6)."""
         return self.loss.pairs_with(self.last.layer)
 
     @property

@@ -2,7 +2,7 @@
 formula.
 
 It is never optimised.  The compiled kernels, the finite differences and the printed derivation are tested
-against it. Inside, samples are the last axis, as in the seeds: vectors are (features, m), images (rows,
+against it. Inside, samples are the last axis, as in Matrix notes: vectors are (features, m), images (rows,
 columns, channels, m).
 """
 
@@ -172,7 +172,8 @@ def layer_backward(
 ) -> tuple[Array, dict[str, Array]]:
     """(∂J/∂x, ∂J/∂parameter by name) from d = ∂J/∂output, samples last.
 
-    A gradient has the shape of its variable (seed 004 §5): ShapeError that names the formula if it has not.
+    A gradient has the shape of its variable (Matrix notes §5): ShapeError that names the formula if it
+    has not.
     """
     available = {"d": d, "x": x, "z": output, "a": output, **given}
     below = np.asarray(_evaluate(layer, "delta", available))

@@ -86,7 +86,7 @@ class SGD(Optimizer):
     v ← μ v + g          θ ← θ − η v                 (momentum; Polyak 1964)
                          θ ← θ − η (g + μ v)         (nesterov=True; Sutskever et al. 2013)
 
-    Without momentum θ ← θ − η g (seed 002, eq. 1.3.2).  Where the velocity is written with the rate inside
+    Without momentum θ ← θ − η g (Dezeming, eq. 1.3.2).  Where the velocity is written with the rate inside
     (v ← μ v − η g, as in Keras), the two agree for a constant rate.
     """
 

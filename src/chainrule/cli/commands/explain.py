@@ -71,6 +71,7 @@ def report_on(samples: Samples, arguments: argparse.Namespace) -> Report:
         notation=arguments.notation,
         check="full" if arguments.full_check else "sampled",
         learning_rate=arguments.rate,
+        errata=arguments.errata,
     )
 
 

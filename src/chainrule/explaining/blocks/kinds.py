@@ -46,7 +46,7 @@ class Formula(Block):
     reading: "general" (layer l), "sized" (this layer's numbers in it), "definition" (of a named
     intermediate), "shape" (the shapes of its factors, a line of text in a box), "boxed" (of a closing box of
     formulas).
-    tag: where it stands in the seeds, "S0 FC ③", "" for none.  note: a sentence beside it.
+    tag: where a text derives it, "Tutorial FC ③", "" for none.  note: a sentence beside it.
     """
 
     box: Box
@@ -291,7 +291,7 @@ class Card(Block):
     head: str
     layer: str
     blocks: tuple[Block, ...]
-    reference: str = ""  # "S0 conv ①②③", or "" beyond the seeds
+    reference: str = ""  # "Tutorial conv ①②③", or "" where none derives it
     folded: bool = False
 
     @property

@@ -46,11 +46,10 @@ MOST_OUTPUTS = 12  # rows of the residual's table
 MOST_SAMPLES = 16  # rows of the table of losses
 
 PLACE_OF_M = Say(
-    "1/m is here, once, and nowhere below: the gradients are sums over the samples (seed 004). Dividing at "
-    "the end "
-    "(seed 002, 3.1) gives the same gradient; doing both divides twice.",
-    "1/m 只在这里出现一次，下面不再出现：梯度是对样本求和（种子 004）。在最后再除（种子 002 的 3.1）得到同"
-    "样的梯度；两处都除就除了两次。",
+    "1/m is here, once, and nowhere below: the gradients are sums over the samples (Matrix notes). "
+    "Dividing at the end (Dezeming 3.1) gives the same gradient; doing both divides twice.",
+    "1/m 只在这里出现一次，下面不再出现：梯度是对样本求和（Matrix notes）。在最后再除（Dezeming 3.1）得到"
+    "同样的梯度；两处都除就除了两次。",
 )
 CANCELS = Say(
     "The output activation and the loss are computed as one formula: what the loss divides by a, f′ "
@@ -77,9 +76,9 @@ NO_ACTIVATION = Say(
 )
 MEANING = Say(
     " δ says how far an output is from its ideal as J measures it: where it is 0, a small change leaves J "
-    "as it is; J falls when the output moves against the sign of δ (seed 003).",
+    "as it is; J falls when the output moves against the sign of δ (Wang).",
     "δ 表示输出离理想值有多远（以 J 衡量）：δ 为 0 时，微小的变化不改变 J；输出沿与 δ 符号相反的方向移动，J "
-    "就下降（种子 003）。",
+    "就下降（Wang）。",
 )
 AVERAGED = Say("The loss of one sample.", "单个样本的损失。")
 
@@ -148,9 +147,9 @@ def _residual_part(
 
 def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> PartRecord:
     references = {
-        "value": "S1 · S2 1.2 · S4 §2",
-        "gradient": "S2 2.4.3 · S4 §4",
-        "residual": "S0 FC ④ · S1 · S2 2.4.6 · S4 §4",
+        "value": "Ning Yu · Dezeming 1.2 · Matrix notes §2",
+        "gradient": "Dezeming 2.4.3 · Matrix notes §4",
+        "residual": "Tutorial FC ④ · Ning Yu · Dezeming 2.4.6 · Matrix notes §4",
     }
     found = part(name, loss, equation, reader, "", choices, why)  # type: ignore[arg-type]
     return found | {"reference": references[name]}

@@ -17,7 +17,7 @@ SAMPLE_WEIGHT = Symbol("w", "sample weight", "scalar")
 
 
 def dense(name: str) -> Equation:
-    """ "forward", "delta", "W" or "b" of a dense layer: seed 000's FC ①② are the last two."""
+    """ "forward", "delta", "W" or "b" of a dense layer: the Tutorial's FC ①② are the last two."""
     return trace(Dense(1)).equations[name]
 
 
@@ -32,8 +32,8 @@ def residual() -> Equation:
 
 
 def recursion(layer: Layer | None = None) -> Equation:
-    """Seed 000's ③, δ^{l-1} = ((W^l)ᵀ δ^l) ⊙ f'(z^{l-1}): what the layer hands down, by default a dense one,
-    times f' of the activation below it.
+    """The Tutorial's ③, δ^{l-1} = ((W^l)ᵀ δ^l) ⊙ f'(z^{l-1}): what the layer hands down, by default a dense
+    one, times f' of the activation below it.
     """
     delta = trace(Dense(1) if layer is None else layer).equations["delta"]
     kind = delta.left.kind if isinstance(delta.left, Symbol) else "array"
@@ -42,7 +42,7 @@ def recursion(layer: Layer | None = None) -> Equation:
 
 
 def recursion_above() -> Equation:
-    """The same one layer up, as seed 004 and Nielsen write it: δ^l = ((W^{l+1})ᵀ δ^{l+1}) ⊙ f'(z^l)."""
+    """The same one layer up, as Matrix notes and Nielsen have it: δ^l = ((W^{l+1})ᵀ δ^{l+1}) ⊙ f'(z^l)."""
     W = Symbol("W above", "parameter W above")
     d = Symbol("dz above", "gradient of preactivation above")
     slope = Symbol("f'", "slope of preactivation")
@@ -50,7 +50,7 @@ def recursion_above() -> Equation:
 
 
 def output_delta(last: Layer, loss: Loss, weighted: bool = False) -> Equation:
-    """δ at the output: (1/m) (a - y) for a pair, times w where samples have weights; seed 000's ④ behind
+    """δ at the output: (1/m) (a - y) for a pair, times w where samples have weights; the Tutorial's ④ behind
     an elementwise activation, the whole Jacobian behind softmax, ∂J/∂a^L as it is where there is no
     activation.
     """

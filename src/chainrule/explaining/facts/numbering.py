@@ -1,4 +1,4 @@
-"""Which layer is layer l: the seeds' layers are a product with weights and the activation behind it.
+"""Which layer is layer l: the tutorials' layers are a product with weights and the activation behind it.
 
 Here an activation is a layer of its own, so the two share a number.  The input is 0; a notation prints the
 number in its own count (`Notation.at`).

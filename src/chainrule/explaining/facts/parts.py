@@ -233,7 +233,7 @@ def handed_down(equation: Equation, branch: int) -> Equation:
 
 
 def _general(own: LeafDerivation, joined: Equation) -> PackedSide:
-    """③ as the seeds write it, with the letter f' for whatever the activation below is."""
+    """③ as the tutorials write it, with the letter f' for whatever the activation below is."""
     plain = traced(own.one.layer, own.one.given).equations["delta"]
     left = joined.left
     slope = Symbol(
@@ -248,7 +248,7 @@ def _pairs(a: Say, b: Say) -> Sequence[tuple[str, str]]:
 
 
 def _joined(own: LeafDerivation, equation: Equation) -> tuple[Equation, Reader, Array] | None:
-    """Seed 000's ③ whole: δ^{l-1} = (what the layer hands down) ⊙ f'(z^{l-1}), and the values of f'."""
+    """The Tutorial's ③ whole: δ^{l-1} = (what the layer hands down) ⊙ f'(z^{l-1}), and the values of f'."""
     before = own.before
     if before is None or not isinstance(before.layer, Activation):
         return None

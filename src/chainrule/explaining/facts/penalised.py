@@ -19,7 +19,7 @@ from chainrule.losses.penalties import Penalty
 
 Array = NDArray[Any]
 PART = " and penalty"  # behind a parameter's name: the part that adds the penalty's share
-REFERENCE = "S1 · S2 2.6.1"
+REFERENCE = "Ning Yu · Dezeming 2.6.1"
 ADDED = Say(
     "The penalty adds its own derivative. What the data give is ∂J_data/∂W; the gradient that is used, "
     "checked and drawn is ∂J/∂W.",

@@ -66,7 +66,8 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
         blocks.append(_outputs(layout, card, card["outputs"]))
         if "literal" in card["outputs"]:
             blocks.append(Paragraph(LITERAL, quiet=True))
-    return (Card("L", title, pair, card["output"], tuple(blocks), "S1 · S2 2.4 · S4 §4", id="card-L"),)
+    reference = "Ning Yu · Dezeming 2.4 · Matrix notes §4"
+    return (Card("L", title, pair, card["output"], tuple(blocks), reference, id="card-L"),)
 
 
 def _objective(layout: Layout) -> Iterator[Block]:
@@ -86,7 +87,7 @@ def _objective(layout: Layout) -> Iterator[Block]:
         )
     below = Under(Sign("∑"), index)
     mean = row(one, below, *weights, layout.composer().letter(of_one))
-    reference = "S1 · S2 1.2 · S4 §2"
+    reference = "Ning Yu · Dezeming 1.2 · Matrix notes §2"
     loss, J_total = document["loss"], float(document["loss"]["J"])
     if not document["penalty"]:
         yield Formula(row(J, Sign("="), mean), "general", reference, defined)
@@ -103,10 +104,10 @@ def _objective(layout: Layout) -> Iterator[Block]:
 
 
 LITERAL = Say(
-    "Seed 000's ④ read entry by entry (the last column) is not δ here: softmax is not elementwise, the "
+    "The Tutorial's ④ read entry by entry (the last column) is not δ here: softmax is not elementwise, the "
     "whole Jacobian "
     "counts.",
-    "把种子 000 的 ④ 逐元素地用在这里（最后一列）并不是 δ：softmax 不是逐元素的，要用整个雅可比矩阵。",
+    "把Tutorial的 ④ 逐元素地用在这里（最后一列）并不是 δ：softmax 不是逐元素的，要用整个雅可比矩阵。",
 )
 
 
@@ -226,7 +227,7 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     )
     theta, grad = Word("θ"), tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), Word("θ"))
     step = row(theta, Sign("←"), theta, Sign("−"), Word("η"), grad)
-    blocks += [Paragraph(said), Formula(step, "general", "S2 1.3 · S4", id="U-general")]
+    blocks += [Paragraph(said), Formula(step, "general", "Dezeming 1.3 · Matrix notes", id="U-general")]
     if card["worked"]:
         blocks.append(_step(card["worked"], card["eta"], layout))
     head: tuple[Cell, ...] = (
@@ -249,7 +250,7 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
         )
     )
     title = Say("U  gradients and update", "U  梯度与更新")
-    return (Card("U", title, f"η {eta}", "", tuple(blocks), "S2 1.3 · S4", id="card-U"),)
+    return (Card("U", title, f"η {eta}", "", tuple(blocks), "Dezeming 1.3 · Matrix notes", id="card-U"),)
 
 
 def _update_row(one: UpdateRow) -> tuple[Cell, ...]:
@@ -298,11 +299,11 @@ def _penalty(layout: Layout, card: PenaltyCard) -> Iterator[Block]:
     m, letter = card["training_size"], render_text.render(_letter(layout, "training size"))
     scale = (
         Say(
-            f"It is divided by {letter} = {m}, the size of the training set (seed 002).",
-            f"除以训练集大小 {letter} = {m}（种子 002）。",
+            f"It is divided by {letter} = {m}, the size of the training set (Dezeming).",
+            f"除以训练集大小 {letter} = {m}（Dezeming）。",
         )
         if card["per_sample"]
-        else Say(f"It is not divided by {letter} (seed 001).", f"不除以 {letter}（种子 001）。")
+        else Say(f"It is not divided by {letter} (Ning Yu).", f"不除以 {letter}（Ning Yu）。")
     )
     said = Say(
         f"The penalty {card['title']} adds {short(card['adds'], 6)} to {layout.notation.loss}, and its own "
@@ -312,7 +313,7 @@ def _penalty(layout: Layout, card: PenaltyCard) -> Iterator[Block]:
     )
     yield Paragraph(said + scale, id="update-penalty")
     for one in card["parts"]:
-        reference = "S1 · S2 1.2.3" if one["part"] == "value" else "S1 · S2 2.6.1"
+        reference = "Ning Yu · Dezeming 1.2.3" if one["part"] == "value" else "Ning Yu · Dezeming 2.6.1"
         box, note = layout.equation_box(one, general=True), None
         if one["part"] == "value":
             box, note = _over_all_weights(layout, one)

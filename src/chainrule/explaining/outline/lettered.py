@@ -1,4 +1,4 @@
-"""Sentences in the letters of a notation: texts are written with those of seed 000, J, x, z, W, δ and 1/m."""
+"""Sentences in the letters of a notation: texts have those of the Tutorial, J, x, z, W, δ and 1/m."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.formulas.printing.boxes import Box
 
 T = TypeVar("T")
 # Sections whose texts are about other notations too.
-_AS_WRITTEN = ("notation", "slips")
+_AS_WRITTEN = ("notation", "errata", "references")
 _BEFORE, _BEHIND = r"(?<![A-Za-z0-9_.`])", r"(?![A-Za-z0-9_`]|\.\w)"
 
 

@@ -1,16 +1,28 @@
-"""What a reader looks up: notation and conventions in force, the algorithm's steps, slips of the seeds."""
+"""What a reader looks up: notation, conventions in force, the algorithm's steps, references, their errata."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from chainrule.base.languages import Say, same, say_from
-from chainrule.explaining.blocks.kinds import Block, Cell, Formula, Listing, Paragraph, Section, Table
+from chainrule.explaining.blocks.kinds import (
+    Block,
+    Cell,
+    Chain,
+    Code,
+    Formula,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
 from chainrule.explaining.facts.parts import Way
 from chainrule.explaining.outline.cards import Layout, outside, told_apart
 from chainrule.explaining.outline.ends import loss_equation
 from chainrule.explaining.references.notation_rows import symbols_in_order
+from chainrule.explaining.references.sources import OF_NOTATION, cited
 from chainrule.explaining.schema import (
     CardRecord,
     ChoiceRecord,
@@ -22,7 +34,7 @@ from chainrule.explaining.schema import (
 from chainrule.explaining.theta.form import theta_layers
 from chainrule.explaining.theta.formulas import TOTAL, in_general
 from chainrule.explaining.theta.outline import a_0, about_theta, all_layers, theta_letter
-from chainrule.formulas import NOTATIONS, Equation, Expression, Notation, Symbol, broadcast_samples
+from chainrule.formulas import NOTATIONS, TUTORIAL, Equation, Expression, Notation, Symbol, broadcast_samples
 from chainrule.formulas.exchange import unpack
 from chainrule.formulas.printing import compose
 from chainrule.formulas.printing.boxes import Box, Numeral, Sign, Word, listed, phrase, row, tight
@@ -30,7 +42,6 @@ from chainrule.formulas.printing.places import NOWHERE
 
 LONG = 40  # rows: a longer table is shown on demand
 MOST_LETTERS = 8  # of what a step is computed from
-SOURCES = {"seed000": "S0", "ufldl": "S1 (UFLDL)", "ng": "S2 (Ng)", "matrix": "S4", "nielsen": "Nielsen"}
 
 
 # -- notation and conventions --------------------------------------------------------------------------------
@@ -86,7 +97,7 @@ def _is_bias(symbol: Expression) -> bool:
 def _over_samples(
     layouts: list[Layout], bias: Expression, own: frozenset[str]
 ) -> Iterator[tuple[Cell, ...]]:
-    """What seed 004 writes for a vector that all samples have, and for a sum over them."""
+    """What the Matrix notes write for a vector that all samples have, and for a sum over them."""
     hat = broadcast_samples(bias)
 
     def copied(layout: Layout) -> Box:
@@ -110,7 +121,7 @@ def _over_samples(
 
 
 def _source(notation: Notation, *, own: bool) -> Say:
-    name = SOURCES.get(notation.name, notation.name)
+    name = OF_NOTATION[notation.name].heading
     return Say(f"{name}, here", f"{name}，本文") if own else same(name)
 
 
@@ -182,7 +193,7 @@ def _behind(choice: ChoiceRecord) -> Say:
 
 
 def algorithm_section(layout: Layout) -> Section:
-    """The seeds' steps with this network's layers, what each computes of what, and the closing boxes."""
+    """The tutorials' steps with this network's layers, what each computes of what, and the closing boxes."""
     blocks: list[Block] = [Listing(tuple(_steps(layout)), ordered=True, id="steps"), _trace(layout)]
     general = replace(layout, notation=replace(layout.notation, sizes=False))
     for number, box in enumerate(layout.document["boxes"]):
@@ -202,7 +213,7 @@ def algorithm_section(layout: Layout) -> Section:
 
 
 def _steps(layout: Layout) -> Iterator[Say]:
-    """Seed 000's steps 1) to 4) and the update, in the count of the notation."""
+    """The Tutorial's steps 1) to 4) and the update, in the count of the notation."""
     document = layout.document
     meta, cards = document["meta"], document["cards"]
     first = layout.notation.input_number
@@ -242,7 +253,7 @@ def _steps(layout: Layout) -> Iterator[Say]:
 
 
 def _trace(layout: Layout) -> Table:
-    """Every step of this network: what it computes, of what, by which formula of the seeds."""
+    """Every step of this network: what it computes, of what, by which formula of a text."""
     head: tuple[Cell, ...] = (
         Say("step", "步骤"), same(layout.notation.output_number), Say("layer", "层"),
         Say("computes", "计算"), Say("from", "依据"), Say("derived in", "推导见"),
@@ -281,11 +292,11 @@ def _update_rows(layout: Layout) -> Iterator[tuple[Cell, ...]]:
     if layout.document["update"]["rows"]:
         grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), Word("θ"))
         of = listed(Word("θ"), Word("η"), grad, spaced=True)
-        yield ("U", "", Say("every parameter", "每个参数"), Word("θ"), of, "S2 1.3 · S4")
+        yield ("U", "", Say("every parameter", "每个参数"), Word("θ"), of, "Dezeming 1.3 · Matrix notes")
 
 
 def _gradients_first(layout: Layout, card: CardRecord) -> list[PartRecord]:
-    """The backward parts in the seeds' order: of a layer's δ its gradients, then what is handed down."""
+    """The backward parts in the tutorials' order: of a layer's δ its gradients, then what is handed down."""
     parts = _parts(layout, card, "backward")
     return [one for one in parts if one["part"] != "delta"] + [
         one for one in parts if one["part"] == "delta"
@@ -324,8 +335,8 @@ def _handed_down(layout: Layout, card: CardRecord, one: PartRecord) -> tuple[Cel
     """What a layer hands down, by the name that the layer below reads, and of what; None for another part, at
     the input, and for a branch's share.
 
-    Behind an activation the card has its f′ in the same line, ③ as the seeds write it; here that is the step
-    of the activation, so that every quantity is computed once.
+    Behind an activation the card has its f′ in the same line, ③ as the tutorials write it; here that is the
+    step of the activation, so that every quantity is computed once.
     """
     equation = layout.equation(one)
     below = _below(layout, card)
@@ -375,7 +386,7 @@ def _from(layout: Layout, equation: Equation, number: int) -> Box:
     return listed(*letters[:MOST_LETTERS], spaced=True)
 
 
-# -- slips ---------------------------------------------------------------------------------------------------
+# -- references and their errata -----------------------------------------------------------------------------
 
 _KINDS = {
     "slip": Say("printed wrong", "印错"),
@@ -384,24 +395,50 @@ _KINDS = {
 }
 
 
-def slips_section(layout: Layout) -> Section:
-    """Where the seeds are to be read otherwise, as far as this network meets it."""
-    title = Say("Slips of the seeds", "种子文献中的笔误")
-    slips = layout.document["slips"]
-    said = Say(
-        "Places in the five tutorials S0 to S4 which a reader of this derivation meets, and how they are "
-        "read here.",
-        "读本推导时会遇到的、五篇教程（S0 到 S4）中的若干处，以及这里的读法。",
-    )
+def errata_section(layout: Layout) -> Section | None:
+    """Where the texts that are cited are to be read otherwise, as far as this network meets it: of all where
+    the report was asked for them, else of the text whose notation it has, but for the notation that a report
+    has unless told otherwise.
+    """
+    document, notation = layout.document, layout.notation.name
+    own = None if notation == TUTORIAL.name else OF_NOTATION[notation].name
     rows = tuple(
         (
-            same(f"{one['seed']} ") + say_from(one["where"]),
+            same(f"{one['reference']} ") + say_from(one["where"]),
             _KINDS[one["kind"]],
             say_from(one["printed"]),
             say_from(one["read_as"]),
         )
-        for one in slips
+        for one in document["slips"]
+        if document["meta"]["errata"] or one["reference"] == own
+    )
+    if not rows:
+        return None
+    said = Say(
+        "Places in the texts cited which a reader of this derivation meets, and how they are read here.",
+        "读本推导时会遇到的、所引文献中的若干处，以及这里的读法。",
     )
     head = (Say("where", "位置"), Say("kind", "类别"), Say("printed", "原文"), Say("read as", "应读作"))
-    table = Table(head, rows, folded=len(rows) > LONG, id="slip-table")
-    return Section(title, (Paragraph(said), table), id="slips")
+    table = Table(head, rows, folded=len(rows) > LONG, id="errata-table")
+    title = Say("Errata of the references", "参考文献勘误")
+    return Section(title, (Paragraph(said), table), id="errata")
+
+
+def references_section(sections: Iterable[Section]) -> Section:
+    """The texts that sections cite."""
+    items = tuple(source.entry for source in cited(_texts(tuple(sections))))
+    return Section(Say("References", "参考文献"), (Listing(items, id="reference-list"),), id="references")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The words of blocks, in English."""
+    if isinstance(value, Say):
+        yield value.en
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _texts(one)
+    elif is_dataclass(value) and not isinstance(value, Box | Code | Chain):
+        for one in fields(value):
+            yield from _texts(getattr(value, one.name))

@@ -1,8 +1,9 @@
 """From the document of a report to its sections, in reading order: a pure function.
 
 Sections: verdict, network, notation and conventions, loss and output residual, forward, backward, gradients
-and update, gradient check, gradient flow, the algorithm's steps, slips of the seeds, how to reproduce it.
-The cards of layers are laid out in cards.py, what is looked up in reference.py.
+and update, gradient check, gradient flow, the algorithm's steps, how to reproduce it, errata of the
+references where they are asked for, references.  The cards of layers are laid out in cards.py, what is looked
+up in reference.py.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ from chainrule.explaining.outline.cards import Layout, backward_card, forward_ca
 from chainrule.explaining.outline.ends import loss_blocks, update_blocks, weight_of_sample
 from chainrule.explaining.outline.flow import finding_block, flow_blocks
 from chainrule.explaining.outline.lettered import in_letters
-from chainrule.explaining.outline.reference import algorithm_section, notation_section, slips_section
+from chainrule.explaining.outline.reference import (
+    algorithm_section,
+    errata_section,
+    notation_section,
+    references_section,
+)
 from chainrule.explaining.schema import (
     CheckRecord,
     CheckRow,
@@ -69,7 +75,7 @@ def outline(
     found = cast(Document, shown_tree(documents.read(document)))
     meta = found["meta"]
     spoken = language_from(language or meta["language"])
-    name = notation or meta["notation"]
+    name = notation_from(notation or meta["notation"]).name
     found = in_form_of(found, notation_from(name))
     last = max((card["number"] for card in found["cards"]), default=1)
     layout = Layout(found, told_apart(notation_from(name), meta), linear, last)
@@ -100,9 +106,10 @@ def outline(
             id="flow",
         ),
         algorithm_section(layout),
-        slips_section(layout),
         _reproduce(found),
+        *filter(None, [errata_section(layout)]),
     )
+    sections = (*sections, references_section(sections))
     lettered = tuple(in_letters(section, layout.notation) for section in sections)
     return Outline(_title(meta), lettered, spoken, name, dict(found))
 
@@ -218,11 +225,10 @@ def _learned(layer: LayerRecord, tensors: Mapping[str, Tensor]) -> int:
 
 
 _CITED = Say(
-    "S0 to S4 beside a formula are five tutorials that derive it: S0 numbers its formulas ① to ④, S1 has the "
-    "letters of UFLDL, S2 those of Andrew Ng's course, S3 is a small convolutional network, S4 writes "
-    "batches as matrices. “Notation and conventions” has their letters side by side.",
-    "公式旁的 S0 到 S4 指推导过它的五篇教程：S0 的公式编号为 ① 到 ④，S1 用 UFLDL 的记号，S2 用 Andrew Ng "
-    "课程的记号，S3 是一个小卷积网络，S4 用矩阵写整个批量。“记号与约定”一节把它们并列。",
+    "What stands beside a formula, such as “Tutorial FC ③”, says where a text derives it: “References” lists "
+    "the texts, “Notation and conventions” has their letters side by side.",
+    "公式旁的文字（如“Tutorial FC ③”）说明它在哪篇文献的何处推导：“参考文献”列出这些文献，“记号与约定”把它们"
+    "的记号并列。",
 )
 
 
@@ -389,6 +395,7 @@ def _reproduce(found: Document) -> Section:
         f"learning_rate={meta['eta']}",
         f"notation={meta['notation']!r}",
         f"language={meta['language']!r}",
+        *(["errata=True"] if meta["errata"] else []),
     ]
     code = "\n".join(
         [

@@ -17,7 +17,7 @@ from chainrule.formulas.printing.places import NOWHERE, At
 from chainrule.formulas.rules import Trait
 
 Shapes = Mapping[str, list[int]]
-# A sum over the samples is a product with a column of ones (seed 004 §6): (16×5) (5×1) → (16×1).
+# A sum over the samples is a product with a column of ones (Matrix notes §6): (16×5) (5×1) → (16×1).
 ONES = "sum_samples"
 
 
@@ -76,7 +76,7 @@ class ShapeComposer(Composer):
                 ones = shape([self.shapes[matrix.name][-1], 1])
                 return row(self.box(inner, at), ones, binds=PRODUCT)
             case Operation(rule, (Symbol() as inner,)) if Trait.AUGMENTED in rule.traits:
-                # a with a_0, Θ without column 0 (seed 002)
+                # a with a_0, Θ without column 0 (Dezeming)
                 return shape(list(rule.evaluate(np.zeros(self.shapes[inner.name], bool)).shape))
             case Operation(rule, operands) if rule.name == "broadcast_samples":
                 return self.box(operands[0], NOWHERE)

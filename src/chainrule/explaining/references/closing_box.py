@@ -1,5 +1,5 @@
-"""The closing box: the whole backward pass in a few formulas, seed 004's four for dense layers and the same
-for whatever else the network has.
+"""The closing box: the whole backward pass in a few formulas, those of Matrix notes for dense layers and the
+same for whatever else the network has.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import Catalogue, Say, same
 from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
 from chainrule.explaining.facts.penalised import data_gradient, with_penalty
 from chainrule.explaining.words.derivations import kinds
@@ -20,14 +20,15 @@ from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.network import Network
 
-# What is boxed beside dense layers: kind, title, the gradients' names.  The first layer of a kind stands for
-# all.
-_KINDS: tuple[tuple[str, Say, tuple[str, ...]], ...] = (
-    ("ConvTranspose", Say("Transposed convolution", "转置卷积层"), ("W", "b")),
-    ("Convolution", Say("Convolution ①②③", "卷积层 ①②③"), ("W", "b")),
-    ("MaxPool2D", Say("Max pooling", "最大池化层"), ()),
-    ("AveragePool2D", Say("Average pooling", "平均池化层"), ()),
-    ("L2Pool2D", Say("L2 pooling", "L2 池化层"), ()),
+_TEXTS = Catalogue("chainrule.explaining.references", "boxes")
+# What is boxed beside dense layers: kind, its title's key, the gradients' names.  The first layer of a kind
+# stands for all.
+_KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("ConvTranspose", "title.transposed_convolution", ("W", "b")),
+    ("Convolution", "title.convolution", ("W", "b")),
+    ("MaxPool2D", "title.max_pool", ()),
+    ("AveragePool2D", "title.average_pool", ()),
+    ("L2Pool2D", "title.l2_pool", ()),
 )
 # These write the recursion one layer up, the others one layer down.
 _UPWARD = ("matrix", "nielsen")
@@ -47,7 +48,7 @@ class ClosingBox:
 def closing_boxes(
     network: Network,
     loss: Loss,
-    notation: str | Notation = "seed000",
+    notation: str | Notation = "tutorial",
     penalty: Penalty | None = None,
     weighted: bool = False,
 ) -> list[ClosingBox]:
@@ -60,16 +61,15 @@ def closing_boxes(
     last = network.layers[-1]
     own = list(leaves(network.layers))
     boxes = []
-    title = Say("The backward pass of the dense layers", "全连接层的反向传播")
     has_dense = [layer for layer in own if "Dense" in kinds(layer)]
     output = output_delta(last, loss, weighted)
     if has_dense:
         down = recursion_above() if upward else recursion()
         biased = any(getattr(layer, "bias", True) for layer in has_dense)
         weights = [*_gradient(dense("W"), "W", penalty), *([dense("b")] if biased else [])]
-        boxes.append(ClosingBox(title, (output, down, *weights)))
+        boxes.append(ClosingBox(_TEXTS["title.dense"], (output, down, *weights)))
     else:
-        boxes.append(ClosingBox(Say("At the output", "输出层"), (output,)))
+        boxes.append(ClosingBox(_TEXTS["title.output"], (output,)))
     return [*boxes, *_others(own, penalty)]
 
 
@@ -96,7 +96,7 @@ def _others(layers: list[Layer], penalty: Penalty | None) -> Iterator[ClosingBox
             if name in equations
             for one in _gradient(equations[name], name, penalty)
         ]
-        yield ClosingBox(title, (recursion(first), *found), _letters_of(own, first))
+        yield ClosingBox(_TEXTS[title], (recursion(first), *found), _letters_of(own, first))
 
 
 def _generality(layer: Any) -> tuple[bool, ...]:
@@ -112,16 +112,17 @@ def _letters_of(layers: Sequence[Any], first: Any) -> Say:
     first: the layer whose formulas are printed.
     """
     dilated, padded = max(first.grid.dilation) > 1, first.grid.padded
-    english = ["s: the stride", *(["d: the dilation"] if dilated else [])]
-    chinese = ["s：步幅", *(["d：膨胀"] if dilated else [])]
-    if len(set(first.grid.stride)) > 1:
-        english[0], chinese[0] = "s_1, s_2: the strides down and across", "s_1、s_2：纵向与横向的步幅"
+    letters = [_TEXTS["letter.strides" if len(set(first.grid.stride)) > 1 else "letter.stride"]]
+    if dilated:
+        letters.append(_TEXTS["letter.dilation"])
     if padded:
-        letters = "p" if len(first.grid.kernel) == 1 else "p, q"
-        english.append(f"{letters}: the padding before the first row (and column)")
-        chinese.append(f"{letters}：第一行（列）之前的填充")
-    values = [f"{layer.name}: {', '.join(_values(layer.grid, dilated, padded))}" for layer in layers]
-    return Say(f"{'; '.join(english)}. {'; '.join(values)}.", f"{'；'.join(chinese)}。{'；'.join(values)}。")
+        letters.append(_TEXTS.say("letter.padding", letters="p" if len(first.grid.kernel) == 1 else "p, q"))
+    values = [same(f"{layer.name}: {', '.join(_values(layer.grid, dilated, padded))}") for layer in layers]
+    return _TEXTS.say("letters", letters=_listed(letters), values=_listed(values))
+
+
+def _listed(texts: Sequence[Say]) -> Say:
+    return Say("; ".join(text.en for text in texts), "；".join(text.zh for text in texts))
 
 
 def _values(grid: Grid, dilated: bool, padded: bool) -> Iterator[str]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from chainrule.base.languages import say_json
-from chainrule.explaining.references.convention_table import AVERAGES, DENSE, PENALTIES, Choice, Convention
-from chainrule.explaining.references.convention_table_layers import FUNCTIONS, IMAGES
+from chainrule.explaining.references.convention_table import CONVENTIONS, TEXTS, Choice, Convention
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slips import concerns
 from chainrule.explaining.schema import ChoiceRecord, ConventionRecord
 from chainrule.losses import Loss, loss_for
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
-
-CONVENTIONS: tuple[Convention, ...] = (*DENSE, *AVERAGES, *PENALTIES, *IMAGES, *FUNCTIONS)
 
 
 def conventions_of(
@@ -27,14 +24,14 @@ def conventions_of(
 
 
 def _json(convention: Convention, features: frozenset[str]) -> ConventionRecord:
-    own = next(choice for choice in convention.own if concerns(choice.when, features))
+    def choice(one: Choice) -> ChoiceRecord:
+        text = TEXTS[f"{convention.key}.{one.key}"]
+        return {"text": say_json(text), "source": one.source, "write": one.write}
+
+    own = next(one for one in convention.own if concerns(one.when, features))
     return {
-        "id": convention.id,
-        "option": say_json(convention.option),
-        "choice": _choice(own),
-        "others": [_choice(other) for other in convention.others if concerns(other.when, features)],
+        "id": convention.key.replace("_", " "),
+        "option": say_json(TEXTS[f"{convention.key}.option"]),
+        "choice": choice(own),
+        "others": [choice(other) for other in convention.others if concerns(other.when, features)],
     }
-
-
-def _choice(choice: Choice) -> ChoiceRecord:
-    return {"text": say_json(choice.text), "source": choice.source, "write": choice.write}

@@ -1,4 +1,4 @@
-"""What a network at hand has, as words: which conventions and which slips of the seeds concern its reader."""
+"""What a network at hand has, as words: which conventions and slips of the tutorials concern its reader."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _of_layer(layer: Any) -> Iterator[str]:
         if any(stride < size for stride, size in pairs):
             yield "overlap"
         if any((stride, size) != (1, 2) for stride, size in pairs):
-            yield "other windows"  # than those of seed 000: two pixels, one apart
+            yield "other windows"  # than those of the Tutorial: two pixels, one apart
         if grid.padded:
             yield "padded pool"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainrule.base.languages import Say, say_json
+from chainrule.base.languages import Catalogue, say_json
 from chainrule.explaining.facts.equations import (
     SAMPLE_WEIGHT,
     activation,
@@ -23,49 +23,26 @@ from chainrule.losses import Loss, loss_for
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
 
-# Meaning, the symbol, and the networks it concerns, as in slip_table.py.
-_LETTERS: tuple[tuple[Say, Symbol, tuple[str, ...]], ...] = (
-    (Say("input of a layer", "层的输入"), Symbol("x", "input"), ("any",)),
-    (Say("the same, with positions", "层的输入（带位置）"), Symbol("X", "image", "image"), ("image",)),
-    (Say("weights", "权重"), Symbol("W", "parameter W"), ("dense", "conv")),
-    (Say("bias", "偏置"), Symbol("b", "parameter b"), ("bias",)),
-    (Say("pre-activation", "带权输入"), Symbol("z", "preactivation"), ("dense", "conv")),
-    (Say("output of an activation", "激活值"), Symbol("a", "activation"), ("activation", "softmax")),
-    (
-        Say("residual (error term), ∂J/∂z", "残差（误差项）∂J/∂z"),
-        Symbol("dz", "gradient of preactivation"),
-        ("dense", "conv"),
-    ),
-    (
-        Say("residual one layer down", "下一层（靠近输入）的残差"),
-        Symbol("dz below", "gradient of preactivation below"),
-        ("hidden",),
-    ),
-    (
-        Say("derivative of the activation", "激活函数的导数"),
-        Symbol("f'", "slope of preactivation"),
-        ("activation",),
-    ),
-    (Say("prediction", "预测值"), Symbol("a", "prediction"), ("any",)),
-    (Say("target", "目标值"), Symbol("y", "target"), ("any",)),
-    (Say("cost (loss)", "代价（损失）"), Symbol("J", "loss", "scalar"), ("any",)),
-    (
-        Say("the same without the penalty", "不含惩罚项的代价"),
-        Symbol("J data", "data loss", "scalar"),
-        ("penalty",),
-    ),
-    (Say("size of the batch", "批量的样本数"), Symbol("m", "batch size", "scalar"), ("any",)),
-    (
-        Say("size of the training set", "训练集的样本数"),
-        Symbol("m", "training size", "scalar"),
-        ("per sample",),
-    ),
-    (
-        Say("weights of the samples, their mean 1", "样本的权重，均值为 1"),
-        SAMPLE_WEIGHT,
-        ("sample weights",),
-    ),
-)  # fmt: skip
+_TEXTS = Catalogue("chainrule.explaining.references", "letters")
+# The meaning's key, the symbol, and the networks it concerns, as in slip_table.py.
+_LETTERS: tuple[tuple[str, Symbol, tuple[str, ...]], ...] = (
+    ("input", Symbol("x", "input"), ("any",)),
+    ("input_with_positions", Symbol("X", "image", "image"), ("image",)),
+    ("weights", Symbol("W", "parameter W"), ("dense", "conv")),
+    ("bias", Symbol("b", "parameter b"), ("bias",)),
+    ("preactivation", Symbol("z", "preactivation"), ("dense", "conv")),
+    ("activation", Symbol("a", "activation"), ("activation", "softmax")),
+    ("residual", Symbol("dz", "gradient of preactivation"), ("dense", "conv")),
+    ("residual_below", Symbol("dz below", "gradient of preactivation below"), ("hidden",)),
+    ("slope", Symbol("f'", "slope of preactivation"), ("activation",)),
+    ("prediction", Symbol("a", "prediction"), ("any",)),
+    ("target", Symbol("y", "target"), ("any",)),
+    ("cost", Symbol("J", "loss", "scalar"), ("any",)),
+    ("data_cost", Symbol("J data", "data loss", "scalar"), ("penalty",)),
+    ("batch_size", Symbol("m", "batch size", "scalar"), ("any",)),
+    ("training_size", Symbol("m", "training size", "scalar"), ("per sample",)),
+    ("sample_weights", SAMPLE_WEIGHT, ("sample weights",)),
+)
 
 
 def notation_rows(
@@ -75,10 +52,10 @@ def notation_rows(
     features = features_of(network, loss or loss_for(network.layers[-1]), penalty)
     features |= {"sample weights"} if weighted else set()
     letters: list[LetterRow] = []
-    for meaning, symbol, when in _LETTERS:
+    for key, symbol, when in _LETTERS:
         if concerns(when, features):
             nodes, (root,) = pack([symbol])
-            letters.append({"meaning": say_json(meaning), "nodes": nodes, "root": root})
+            letters.append({"meaning": say_json(_TEXTS[key]), "nodes": nodes, "root": root})
     return {"letters": letters, "formulas": [equation_json(one) for one in _formulas(features, penalty)]}
 
 

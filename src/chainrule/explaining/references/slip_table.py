@@ -1,7 +1,7 @@
-"""What seeds 000 and 001 print and how it is to be read: slips, claims that go too far, and formulas with
-limits that are not stated.
+"""What the tutorials print and how it is to be read: slips, claims that go too far, and formulas with limits
+that are not stated.  The sentences are in slips.toml.
 
-The identifier begins with the seed; the seed's rows are counted as it goes on.
+The identifier begins with the number of the tutorial, whose rows are counted as it goes on.
 """
 
 from __future__ import annotations
@@ -9,264 +9,93 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import Catalogue, Say, same
+from chainrule.explaining.references.sources import TUTORIALS
 
+TEXTS = Catalogue("chainrule.explaining.references", "slips")
 # "slip": printed wrong.  "limit": right within a limit that is not stated.  "overclaim": says too much.
 Kind = Literal["slip", "limit", "overclaim"]
 
 
 @dataclass(frozen=True)
 class Slip:
-    """One place.  when: words of features_of, any of which makes it concern a network; "a+b": both."""
+    """One place.  key: of its sentences.  section: "2.2.3", or "" where words say it.  when: words of
+    features_of, any of which makes it concern a network; "a+b": both.
+    """
 
     id: str
-    where: str | Say  # "2.2.3", or words
+    key: str
+    section: str
     kind: Kind
-    printed: Say
-    read_as: Say
     when: tuple[str, ...]
 
     @property
-    def seed(self) -> str:
-        """ "S0" ... "S4"."""
-        return f"S{self.id[0]}"
+    def reference(self) -> str:
+        """The name of the text."""
+        return TUTORIALS[int(self.id[0])].name
+
+    @property
+    def where(self) -> Say:
+        return same(self.section) if self.section else TEXTS[f"{self.key}.where"]
+
+    @property
+    def printed(self) -> Say:
+        return TEXTS[f"{self.key}.printed"]
+
+    @property
+    def read_as(self) -> Say:
+        return TEXTS[f"{self.key}.read_as"]
 
 
-SEED_000_SLIPS = (
-    Slip(
-        "0-04", "FC ②", "limit",
-        Say("∂J/∂b = δ, without a sum.", "∂J/∂b = δ，没有求和。"),
-        Say(
-            "That is one sample. For a batch b is added to every column, so ∂J/∂b is the sum of δ over the "
-            "samples (seed 004, §6).",
-            "这是单个样本的情形。对一个批量，b 加到每一列上，所以 ∂J/∂b 是 δ 对样本求和（种子 004 第 6 "
-            "节）。",
-        ),
-        ("dense+bias",),
-    ),
-    Slip(
-        "0-05", "FC ③", "slip",
-        Say(
-            "Wᵀ · δ ⊙ f′ without parentheses, and the remark that ③ is a Hadamard product.",
-            "Wᵀ · δ ⊙ f′ 没有括号，并说 ③ 是 Hadamard 积。",
-        ),
-        Say(
-            "First the matrix product Wᵀ δ of layer l, then entry by entry times f′ of layer l−1 at z of "
-            "layer l−1. Only the second product is a Hadamard product.",
-            "先做第 l 层的矩阵乘积 Wᵀ δ，再逐元素乘以第 l−1 层的 f′（在第 l−1 层的 z 处取值）。只有后一个乘"
-            "积是 Hadamard 积。",
-        ),
-        ("hidden",),
-    ),
-    Slip(
-        "0-06", "FC ④", "limit",
-        Say("δ at the output is ∂J/∂x ⊙ f′(z), whatever f is.", "输出层的 δ 等于 ∂J/∂x ⊙ f′(z)，未限定 f。"),
-        Say(
-            "Only where f works entry by entry. Softmax does not: its whole Jacobian counts, which together "
-            "with the cross-entropy leaves a − y.",
-            "只有当 f 逐元素作用时才成立。softmax 不是逐元素的，要用整个雅可比矩阵；与交叉熵合在一起恰好剩下"
-            " a − y。",
-        ),
-        ("softmax",),
-    ),
-    Slip(
-        "0-07", "FC 4)", "slip",
-        Say(
-            "For every layer from L down to 2: first ③, then ① and ②.",
-            "从第 L 层到第 2 层，每层先用 ③，再用 ①②。",
-        ),
-        Say(
-            "③ makes δ of layer l−1, so it stops at δ of layer 2. Layer 1 is the input and has no z and no "
-            "f′: there is no δ of layer 1. The gradient of the input is Wᵀ δ of layer 2, without f′.",
-            "③ 由第 l 层得到第 l−1 层的 δ，所以算出第 2 层的 δ 就停止。第 1 层是输入，没有 z，也没有 f′，因"
-            "此没有第 1 层的 δ；对输入的梯度是第 2 层的 Wᵀ δ，不乘 f′。",
-        ),
-        ("dense",),
-    ),
-    Slip(
-        "0-08", "conv", "slip",
-        Say(
-            "k stands for the number of kernels, for the kernel at hand, and with 1 and 2 for their size; a "
-            "sum over k ends at k−1.",
-            "k 既表示卷积核的个数，又表示第几个卷积核，加下标 1、2 还表示核的大小；对 k 的求和上限写成 k−1。",
-        ),
-        Say(
-            "The number is K, the index k: the sum ends at K−1, as the next line of the seed has it.",
-            "个数记为 K，下标记为 k：求和到 K−1，种子的下一行就是这样写的。",
-        ),
-        ("conv",),
-    ),
-    Slip(
-        "0-08b", "conv", "limit",
-        Say("The derivation takes stride 1 and no padding.", "推导只取步幅 1、无填充。"),
-        Say(
-            "With stride s and padding p the pixel (u, v) meets the windows (u+p−m)/s, (v+p−n)/s, as far as "
-            "they are whole numbers on the grid.",
-            "步幅为 s、填充为 p 时，像素 (u, v) 对应的窗口是 (u+p−m)/s、(v+p−n)/s，只取网格内的整数。",
-        ),
-        ("beyond stride 1",),
-    ),
-    Slip(
-        "0-11", "conv", "slip",
-        Say("The forward pass is written with ∗ and called a convolution.", "前向计算写作 ∗，称为卷积。"),
-        Say(
-            "What is computed is a cross-correlation: the kernel is not flipped. Only the way back, ①, "
-            "flips it.",
-            "实际计算的是互相关：卷积核没有翻转。只有反向的 ① 才需要翻转。",
-        ),
-        ("conv",),
-    ),
-    Slip(
-        "0-13", "conv ①", "slip",
-        Say(
-            "Before the change of indices w is said to be 0 out of its range; of δ nothing is said.",
-            "换下标之前说明 w 超出范围时为 0，对 δ 却没有说明。",
-        ),
-        Say(
-            "After the change it is δ that leaves its range: δ is 0 outside of its grid, which makes ① a "
-            "full correlation. f′ multiplies the finished sum.",
-            "换下标之后超出范围的是 δ：网格之外 δ 取 0，因此 ① 是“完全”互相关。f′ 乘在整个和上。",
-        ),
-        ("conv",),
-    ),
-    Slip(
-        "0-14", "conv ①", "limit",
-        Say(
-            "The kernel turned upside down and left to right is convolved with δ, channels left aside.",
-            "不考虑通道，把卷积核上下、左右翻转后与 δ 做卷积。",
-        ),
-        Say(
-            "Both flips are over positions. Channels are never flipped: for every input channel the maps of "
-            "all kernels are added up. With the flip done the rest is a correlation; to flip and to "
-            "convolve would flip twice.",
-            "两次翻转都只对位置进行，通道从不翻转：对每个输入通道，要把所有卷积核的结果相加。翻转之后剩下的"
-            "是互相关；既翻转又做（真正的）卷积，就翻转了两次。",
-        ),
-        ("conv",),
-    ),
-    Slip(
-        "0-15", "conv ②", "slip",
-        Say("∂J/∂w is again written with ∗.", "∂J/∂w 又写成 ∗。"),
-        Say(
-            "A cross-correlation of X with δ at the places where δ fits (valid), without a flip, for every "
-            "pair of kernel and channel.",
-            "这是 X 与 δ 的互相关（只取 δ 能完全放下的位置），不翻转，对每一对卷积核与通道各做一次。",
-        ),
-        ("conv",),
-    ),
-    Slip(
-        "0-18", "pooling", "limit",
-        Say("The windows over pixel u are i = u−1 and i = u.", "覆盖像素 u 的窗口是 i = u−1 和 i = u。"),
-        Say(
-            "That holds for windows of two pixels, one apart. With another window or stride these two are "
-            "the wrong ones, and the numbers come out wrong: window i covers u where 0 ≤ u − s·i < k.",
-            "这只对窗口为 2、步幅为 1 成立。换了窗口或步幅，这两个就不对，数值也就错了：当 0 ≤ u − s·i < k "
-            "时窗口 i 覆盖 u。",
-        ),
-        ("other windows",),
-    ),
-    Slip(
-        "0-18b", "pooling", "slip",
-        Say("The sum over i has no limits at the borders.", "对 i 的求和在边界处没有限制。"),
-        Say(
-            "i runs over the windows there are, 0 ... q−1: a border pixel has fewer.",
-            "i 只取存在的窗口 0 … q−1：边界像素被较少的窗口覆盖。",
-        ),
-        ("pool",),
-    ),
-    Slip(
-        "0-19", "pooling", "limit",
-        Say(
-            "A factor is 1 where the maximum came from pixel u; equal pixels are not mentioned.",
-            "最大值来自像素 u 时因子为 1；没有说明相等的情形。",
-        ),
-        Say(
-            "A pixel that wins several windows gets the sum of their δ, += and not =. Of equal pixels the "
-            "first in row-major order wins here.",
-            "在几个窗口中取胜的像素得到这些 δ 之和（是 += 而不是 =）。并列时，这里取按行优先顺序的第一个。",
-        ),
-        ("max pool",),
-    ),
-    Slip(
-        "0-20", "pooling", "slip",
-        Say(
-            "δ is ∂J/∂z before, and ∂J/∂X in the section on pooling.",
-            "前文的 δ 是 ∂J/∂z，池化一节的 δ 却是 ∂J/∂X。",
-        ),
-        Say(
-            "Pooling has no activation, so z and X are the same there. What it hands down is ∂J/∂X of the "
-            "layer below: times f′ it is that layer's δ.",
-            "池化没有激活函数，在那里 z 与 X 相同。它传下去的是下层的 ∂J/∂X：再乘以 f′ 才是下层的 δ。",
-        ),
-        ("pool",),
-    ),
-    Slip(
-        "0-21", "①②③", "slip",
-        Say(
-            "①②③ number formulas of the dense layer and, again, of the convolution.",
-            "①②③ 在全连接层和卷积层中各编了一次。",
-        ),
-        Say("Here: FC ①–④ and conv ①–③.", "这里分别称为全连接层 ①–④ 与卷积层 ①–③。"),
-        ("conv+dense",),
-    ),
-)  # fmt: skip
-
-SEED_001_SLIPS = (
-    Slip(
-        "1-05", Say("δ at the output", "输出层的 δ"), "slip",
-        Say(
-            "In words: the difference of prediction and target, times f′; the formula has −(y − a).",
-            "文字说成预估值与真实值之差乘以 f′，公式则是 −(y − a)。",
-        ),
-        Say("(a − y) ⊙ f′(z): the minus of the formula counts.", "(a − y) ⊙ f′(z)：以公式中的负号为准。"),
-        ("squared+elementwise output",),
-    ),
-    Slip(
-        "1-06", Say("δ below the output", "输出层之下的 δ"), "slip",
-        Say("The heading speaks of layer n with subscript l−1.", "标题把层号写成 n 加下标 l−1。"),
-        Say(
-            "The layer before the last, number n_l − 1. It is derived for that layer; for every other one "
-            "the same holds with l and l+1.",
-            "指倒数第二层，即第 n_l − 1 层。推导只针对这一层；其余各层把层号换成 l 与 l+1，结论相同。",
-        ),
-        ("hidden",),
-    ),
-    Slip(
-        "1-07", Say("δ below the output", "输出层之下的 δ"), "slip",
-        Say(
-            "z within the derivation is Σ_k W_jk f(z_k), without b_j.",
-            "推导中的 z 写成 Σ_k W_jk f(z_k)，缺 b_j。",
-        ),
-        Say(
-            "The derivative is the same, since b_j does not depend on z_k; as a forward formula b_j is "
-            "missing.",
-            "b_j 与 z_k 无关，导数不受影响；但作为前向公式缺了 b_j。",
-        ),
-        ("hidden",),
-    ),
-    Slip(
-        "1-08", Say("cost, gradients", "代价、梯度"), "slip",
-        Say(
-            "The cost adds up W_ji with i the source; the gradients are by W_ij with i the target.",
-            "代价函数中的 W_ji 以 i 为起点，梯度中的 W_ij 却以 i 为终点。",
-        ),
-        Say(
-            "One order throughout: the target first, W_ij from unit j to unit i.",
-            "始终用同一顺序：终点在前，W_ij 从单元 j 指向单元 i。",
-        ),
-        ("dense",),
-    ),
-    Slip(
-        "1-09", Say("cost", "代价"), "slip",
-        Say(
-            "The size of a layer is s_l here and S with the layer's number there; J has x and y behind a "
-            "comma or a semicolon.",
-            "层的大小时而记作 s_l，时而记作大写 S；J 的参数与样本之间时而用逗号，时而用分号。",
-        ),
-        Say(
-            "They are the same: parameters before the semicolon, the sample behind it.",
-            "含义相同：分号之前是参数，之后是样本。",
-        ),
-        ("dense",),
-    ),
-)  # fmt: skip
+SLIPS: tuple[Slip, ...] = (
+    # Tutorial
+    Slip("0-04", "bias_gradient_of_one_sample", "FC ②", "limit", ("dense+bias",)),
+    Slip("0-05", "hadamard_without_parentheses", "FC ③", "slip", ("hidden",)),
+    Slip("0-06", "output_delta_of_any_f", "FC ④", "limit", ("softmax",)),
+    Slip("0-07", "delta_of_the_input_layer", "FC 4)", "slip", ("dense",)),
+    Slip("0-08", "k_of_three_meanings", "conv", "slip", ("conv",)),
+    Slip("0-08b", "stride_one_only", "conv", "limit", ("beyond stride 1",)),
+    Slip("0-11", "correlation_called_convolution", "conv", "slip", ("conv",)),
+    Slip("0-13", "delta_outside_its_grid", "conv ①", "slip", ("conv",)),
+    Slip("0-14", "flip_and_convolve", "conv ①", "limit", ("conv",)),
+    Slip("0-15", "kernel_gradient_called_convolution", "conv ②", "slip", ("conv",)),
+    Slip("0-18", "windows_over_a_pixel", "pooling", "limit", ("other windows",)),
+    Slip("0-18b", "windows_at_the_border", "pooling", "slip", ("pool",)),
+    Slip("0-19", "equal_pixels", "pooling", "limit", ("max pool",)),
+    Slip("0-20", "delta_of_a_pool", "pooling", "slip", ("pool",)),
+    Slip("0-21", "numbers_used_twice", "①②③", "slip", ("conv+dense",)),
+    # Ning Yu
+    Slip("1-05", "sign_in_words", "", "slip", ("squared+elementwise output",)),
+    Slip("1-06", "layer_before_the_last", "", "slip", ("hidden",)),
+    Slip("1-07", "forward_without_bias", "", "slip", ("hidden",)),
+    Slip("1-08", "two_orders_of_indices", "", "slip", ("dense",)),
+    Slip("1-09", "two_names_of_a_size", "", "slip", ("dense",)),
+    # Dezeming
+    Slip("2-03", "sample_index_of_the_input", "1.1.1", "slip", ("dense",)),
+    Slip("2-03b", "theta_of_the_first_product", "2.2.3", "slip", ("dense",)),
+    Slip("2-04", "softmax_with_the_binary_cost", "1.1, 1.2.1", "limit", ("softmax output", "cross-entropy")),
+    Slip("2-07", "lambda_of_two_meanings", "1.2.4, 1.3.2", "slip", ("penalty",)),
+    Slip("2-09", "free_index_of_the_chain_rule", "2.1.7", "slip", ("any",)),
+    Slip("2-10", "indices_of_theta", "2.2.5, 2.2.7", "slip", ("dense",)),
+    Slip("2-11", "third_term", "2.3.3", "slip", ("hidden",)),
+    Slip("2-13", "division_by_a", "2.4.3", "limit", ("cross-entropy+pair",)),
+    Slip("2-14", "limit_of_a_sum", "2.5.3", "slip", ("hidden",)),
+    Slip("2-15", "penalty_of_the_bias", "2.6.1", "slip", ("penalty",)),
+    Slip("2-16", "accumulator_delta", "3.1.1", "limit", ("dense",)),
+    Slip("2-17", "where_the_way_back_begins", "3.1.3", "slip", ("dense",)),
+    Slip("2-19", "relu_and_vanishing", "3.2", "overclaim", ("relu",)),
+    Slip("2-19b", "recurrence_by_the_same_rules", "3.2", "limit", ("recurrent",)),
+    # Wang
+    Slip("3-01", "missing_formulas", "conv", "limit", ("conv",)),
+    Slip("3-03", "pool_as_identity", "pooling", "limit", ("pool",)),
+    Slip("3-09", "derivative_upside_down", "", "slip", ("conv+activation",)),
+    Slip("3-09b", "two_pairs_of_indices", "", "limit", ("conv+pool",)),
+    Slip("3-12", "global_minimum", "", "overclaim", ("any",)),
+    # Matrix notes
+    Slip("4-04", "samples_apart", "§0, §5", "overclaim", ("batchnorm",)),
+    Slip("4-07", "m_of_two_meanings", "§4", "slip", ("any",)),
+    Slip("4-09", "layer_asked_for", "§5", "slip", ("hidden",)),
+    Slip("4-09b", "dot_for_hadamard", "§4", "slip", ("elementwise output",)),
+    Slip("4-12", "any_loss_any_activation", "§4", "limit", ("softmax",)),
+    Slip("4-15", "parallel_in_training", "§8", "limit", ("attention", "recurrent")),
+)

@@ -1,25 +1,16 @@
-"""The slips of the seeds that the reader of this network's derivation may meet, as JSON."""
+"""The slips of the tutorials that the reader of this network's derivation may meet, as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chainrule.base.languages import same, say_json
+from chainrule.base.languages import say_json
 from chainrule.explaining.references.features import features_of
-from chainrule.explaining.references.slip_table import SEED_000_SLIPS, SEED_001_SLIPS, Slip
-from chainrule.explaining.references.slip_table_more import SEED_002_SLIPS, SEED_003_SLIPS, SEED_004_SLIPS
+from chainrule.explaining.references.slip_table import SLIPS
 from chainrule.explaining.schema import SlipRecord
 from chainrule.losses import Loss, loss_for
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
-
-SLIPS: tuple[Slip, ...] = (
-    *SEED_000_SLIPS,
-    *SEED_001_SLIPS,
-    *SEED_002_SLIPS,
-    *SEED_003_SLIPS,
-    *SEED_004_SLIPS,
-)
 
 
 def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None = None) -> list[SlipRecord]:
@@ -28,8 +19,8 @@ def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None
     return [
         {
             "id": slip.id,
-            "seed": slip.seed,
-            "where": say_json(same(slip.where) if isinstance(slip.where, str) else slip.where),
+            "reference": slip.reference,
+            "where": say_json(slip.where),
             "kind": slip.kind,
             "printed": say_json(slip.printed),
             "read_as": say_json(slip.read_as),

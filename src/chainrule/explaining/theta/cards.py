@@ -183,7 +183,7 @@ def _data(W: PartRecord, b: PartRecord | None, own: ThetaLayer) -> PartRecord:
         **W,
         **equation_json(equation),
         "part": "theta",
-        "reference": "S0 FC ①② · S1 · S2 2.2.8, 3.1.2 · S4 §6",
+        "reference": "Tutorial FC ①② · Ning Yu · Dezeming 2.2.8, 3.1.2 · Matrix notes §6",
         "why": say_json(theta_texts.DATA if own.bias else theta_texts.DATA_UNBIASED),
         "shapes": {**W["shapes"], "=": [units, inputs + own.first]},
         "quantity": quantity,
@@ -201,7 +201,7 @@ def _total(data: PartRecord, own: ThetaLayer, sources: Sources) -> PartRecord:
         said = theta_texts.TOTAL if own.bias else theta_texts.TOTAL_UNBIASED
     return {
         "part": f"theta{PART}",
-        "reference": "S2 3.1.3",
+        "reference": "Dezeming 3.1.3",
         "why": say_json(said),
         "nodes": packed["nodes"],
         "left": packed["left"],

@@ -1,4 +1,4 @@
-"""A document in the form of seed 002: of every dense layer one Θ = [b, W] instead of W and b.
+"""A document in the form of Dezeming: of every dense layer one Θ = [b, W] instead of W and b.
 
 `theta_form(document)` is the document with the tensors "dense1.Θ" and "gradient:dense1.Θ", with formulas of
 Θ and elements worked out of it, so that whoever reads a document, the page's engine too, computes with Θ.

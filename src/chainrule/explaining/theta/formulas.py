@@ -1,4 +1,4 @@
-"""The equations of a dense layer in the form of seed 002, z = Θ a: trees, and elements that were worked out.
+"""The equations of a dense layer in the form of Dezeming, z = Θ a: trees, and elements that were worked out.
 
     z = Θ a with a_0 = 1        δ = (Θ without column 0)ᵀ δ ⊙ g'        D = δ aᵀ
 
@@ -63,7 +63,7 @@ def in_theta(tree: Expression, bias: bool = True, theta: Expression = THETA) -> 
 
 
 def with_penalty(gradient: Expression, bias: bool) -> Equation:
-    """∂J/∂Θ = D + the penalty's gradient, which column 0 has not (seed 002, 3.1.3)."""
+    """∂J/∂Θ = D + the penalty's gradient, which column 0 has not (Dezeming, 3.1.3)."""
     return Equation(TOTAL, DATA + penalty_gradient(gradient, bias, THETA))
 
 

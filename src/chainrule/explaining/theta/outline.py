@@ -1,4 +1,4 @@
-"""What a report has in the form z = Θ a of seed 002 alone: where indices begin, a_0 = 1, Δ and D."""
+"""What a report has in the form z = Θ a of Dezeming alone: where indices begin, a_0 = 1, Δ and D."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def theta_blocks(
 ) -> Iterator[Block]:
     """Under a formula with Θ: a_0 = 1, and what D is of the single samples' Δ."""
     if one["part"] == "theta":
-        yield Formula(_one_sample(composer), "definition", "S2 3.1.1")
-        yield Formula(_mean(composer, bool(document["loss"].get("weights"))), "definition", "S2 3.1.2")
+        yield Formula(_one_sample(composer), "definition", "Dezeming 3.1.1")
+        yield Formula(_mean(composer, bool(document["loss"].get("weights"))), "definition", "Dezeming 3.1.2")
     for _, node in walk(equation.right):
         if isinstance(node, Operation) and node.rule.name == "with_ones":
             (a,) = node.operands
             assert isinstance(a, Symbol)
-            yield Formula(a_0(composer, a), "definition", "S2 1.1.3")
+            yield Formula(a_0(composer, a), "definition", "Dezeming 1.1.3")
 
 
 def _delta(composer: Composer) -> Any:

@@ -1,7 +1,7 @@
-"""What is said beside a formula: where it stands in the seeds, and why it is so, in one sentence.
+"""What is said beside a formula: where a text derives it, and why it is so, in one sentence.
 
 Keyed by the kind of a layer (its nearest base that has an entry) and the part of its derivation: "forward",
-"delta", or a parameter.  What has no entry lies beyond the seeds and gets the sentence of its part.
+"delta", or a parameter.  What has no entry lies beyond the tutorials and gets the sentence of its part.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 from chainrule.base.languages import Say
 from chainrule.layers import Layer
 
-# Where the seeds derive it: S0 = seed 000, ..., S4 = seed 004.
+# Where the tutorials derive it, by the names of references/sources.py.
 REFERENCES: dict[tuple[str, str], str] = {
-    ("Dense", "forward"): "S0 FC · S1 · S2 1.1 · S4 §3",
-    ("Dense", "delta"): "S0 FC ③ · S1 · S2 2.5.8 · S4 §5",
-    ("Dense", "W"): "S0 FC ① · S1 · S2 2.2.8 · S4 §6",
-    ("Dense", "b"): "S0 FC ② · S1 · S2 3.1.3 · S4 §6",
-    ("Convolution", "forward"): "S0 conv · S3",
-    ("Convolution", "delta"): "S0 conv ①",
-    ("Convolution", "W"): "S0 conv ② · S3",
-    ("Convolution", "b"): "S0 conv ③ · S3",
-    ("Pool", "forward"): "S0 pooling · S3",
-    ("Pool", "delta"): "S0 pooling · S3",
-    ("Activation", "forward"): "S0 · S2 2.1.2",
-    ("Activation", "delta"): "S0 FC ③④ · S2 2.1.2",
-    ("Softmax", "delta"): "S2 3.2",
-    ("Residual", "delta"): "S2 2.1.7",
-    ("Parallel", "delta"): "S2 2.1.7",
-    ("Recurrent", "delta"): "S2 3.2",
+    ("Dense", "forward"): "Tutorial FC · Ning Yu · Dezeming 1.1 · Matrix notes §3",
+    ("Dense", "delta"): "Tutorial FC ③ · Ning Yu · Dezeming 2.5.8 · Matrix notes §5",
+    ("Dense", "W"): "Tutorial FC ① · Ning Yu · Dezeming 2.2.8 · Matrix notes §6",
+    ("Dense", "b"): "Tutorial FC ② · Ning Yu · Dezeming 3.1.3 · Matrix notes §6",
+    ("Convolution", "forward"): "Tutorial conv · Wang",
+    ("Convolution", "delta"): "Tutorial conv ①",
+    ("Convolution", "W"): "Tutorial conv ② · Wang",
+    ("Convolution", "b"): "Tutorial conv ③ · Wang",
+    ("Pool", "forward"): "Tutorial pooling · Wang",
+    ("Pool", "delta"): "Tutorial pooling · Wang",
+    ("Activation", "forward"): "Tutorial · Dezeming 2.1.2",
+    ("Activation", "delta"): "Tutorial FC ③④ · Dezeming 2.1.2",
+    ("Softmax", "delta"): "Dezeming 3.2",
+    ("Residual", "delta"): "Dezeming 2.1.7",
+    ("Parallel", "delta"): "Dezeming 2.1.7",
+    ("Recurrent", "delta"): "Dezeming 3.2",
 }
 
 WHY: dict[tuple[str, str], Say] = {
@@ -179,7 +179,7 @@ def kinds(layer: Layer) -> list[str]:
 
 
 def reference(layer: Layer, part: str) -> str:
-    """Where the seeds have the formula; "" beyond the seeds."""
+    """Where the tutorials have the formula; "" beyond them."""
     return next((REFERENCES[kind, part] for kind in kinds(layer) if (kind, part) in REFERENCES), "")
 
 

@@ -1,4 +1,4 @@
-"""What is said in the form z = Θ a of seed 002 where the texts of W and b say it otherwise."""
+"""What is said in the form z = Θ a of Dezeming where the texts of W and b say it otherwise."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _CONVENTIONS: dict[str, tuple[Say, str, str]] = {
             "Θ is (outputs, 1 + inputs): Θ_ij leads from unit j to unit i, and z = Θ a.",
             "Θ 的形状为（输出，1 + 输入）：Θ_ij 从单元 j 指向单元 i，z = Θ a。",
         ),
-        "S2",
+        "Dezeming",
         "",
     ),
     "bias": (
@@ -109,16 +109,16 @@ _CONVENTIONS: dict[str, tuple[Say, str, str]] = {
             "Column 0 of Θ = [b, W], beside a constant input a₀ = 1.",
             "Θ = [b, W] 的第 0 列，对应恒为 1 的输入 a₀。",
         ),
-        "S2",
+        "Dezeming",
         "`network.theta()`",
     ),
-    "input origin": (INDICES, "S2", ""),
+    "input origin": (INDICES, "Dezeming", ""),
     "engine": (
         Say(
             "All samples of the batch at once: z and a become matrices, J a mean; Θ stays as it is.",
             "批量中的样本一次算完：z、a 变成矩阵，J 取平均；Θ 不变。",
         ),
-        "S4",
+        "Matrix notes",
         "",
     ),
 }

@@ -54,7 +54,7 @@ def correlate(a: Any, b: Any) -> Any:
     adjoint=lambda d, y, b: (sum_samples(fit(d, y)),),
 )
 def broadcast_samples(b: Any) -> Any:
-    """b-hat of seed 004: the vector (n,) as a column (n, 1), the same for every sample (and position)."""
+    """b-hat of Matrix notes: the vector (n,) as a column (n, 1), the same for every sample (and position)."""
     return b[..., None]
 
 
@@ -63,7 +63,7 @@ def broadcast_samples(b: Any) -> Any:
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),),
 )
 def sum_samples(x: Any) -> Any:
-    """Sum over the samples: (..., n, m) -> (..., n); seed 004 writes it as a product with ones(m, 1)."""
+    """Sum over the samples: (..., n, m) -> (..., n); Matrix notes has a product with ones(m, 1)."""
     return x.sum(axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""Primitives of the form z = Θ a: the bias is column 0 of Θ = [b, W], and a has a_0 = 1 in front (seed 002).
+"""Primitives of the form z = Θ a: the bias is column 0 of Θ = [b, W], and a has a_0 = 1 in front (Dezeming).
 
 A layer that has no bias has neither the column nor the 1.
 """

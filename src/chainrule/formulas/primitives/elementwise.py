@@ -74,7 +74,7 @@ def subtract(a: Any, b: Any) -> Any:
     adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)),
 )
 def multiply(a: Any, b: Any) -> Any:
-    """Hadamard product: entry by entry, as in eq. 3 of seed 000."""
+    """Hadamard product: entry by entry, as in eq. 3 of the Tutorial."""
     return a * b
 
 

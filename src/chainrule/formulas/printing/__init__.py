@@ -16,7 +16,7 @@ from chainrule.formulas.expression import Expression, Named, Operation, Over, Sy
 from chainrule.formulas.printing import render_latex, render_mathml, render_text
 from chainrule.formulas.printing.boxes import Box, Sign, row
 from chainrule.formulas.printing.compose import Composer, Reference, definitions, place_of
-from chainrule.formulas.printing.notation import SEED_000, Notation
+from chainrule.formulas.printing.notation import TUTORIAL, Notation
 from chainrule.formulas.printing.places import At
 from chainrule.formulas.rules import rules
 
@@ -51,14 +51,14 @@ class Equation:
 Formula = Expression | Equation
 
 
-def latex(formula: Formula, notation: Notation = SEED_000) -> str:
+def latex(formula: Formula, notation: Notation = TUTORIAL) -> str:
     """LaTeX (amsmath), without $: W^{l} x^{l-1} + \\hat{b}^{l}."""
     return render_latex.render(compose(formula, Composer(notation)))
 
 
 def mathml(
     formula: Formula,
-    notation: Notation = SEED_000,
+    notation: Notation = TUTORIAL,
     *,
     display: str = "inline",
     reference: Reference | None = None,
@@ -72,7 +72,7 @@ def mathml(
     )
 
 
-def text(formula: Formula, notation: Notation = SEED_000) -> str:
+def text(formula: Formula, notation: Notation = TUTORIAL) -> str:
     """One line of Unicode text: Wˡ xˡ⁻¹ + b̂ˡ."""
     return render_text.render(compose(formula, Composer(notation, linear=True)))
 

@@ -29,7 +29,7 @@ from chainrule.formulas.printing.boxes import (
     tight,
 )
 from chainrule.formulas.printing.kinds import is_image
-from chainrule.formulas.printing.notation import SEED_000, Letter, Notation
+from chainrule.formulas.printing.notation import TUTORIAL, Letter, Notation
 from chainrule.formulas.printing.numerals import number
 from chainrule.formulas.printing.places import NOWHERE, At, layout_of, pixel, window_at
 
@@ -43,7 +43,7 @@ class Composer:
     `reference` names the quantity that a node shows, for printers that can point at it.
     """
 
-    notation: Notation = SEED_000
+    notation: Notation = TUTORIAL
     linear: bool = False
     reference: Reference | None = None
 

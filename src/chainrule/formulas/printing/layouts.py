@@ -73,7 +73,7 @@ def _factors(left: Box, right: Box, sign: Sign | None, binds: int) -> Box:
     """A product; a Σ may stand open as the last factor, not as the first."""
 
     def factor(box: Box) -> Box:
-        if binds == HADAMARD and box.binding == PRODUCT:  # (W^T δ) ⊙ f': the seeds leave these out
+        if binds == HADAMARD and box.binding == PRODUCT:  # (W^T δ) ⊙ f': the tutorials leave these out
             return Fence(box)
         return fenced(box, binds)
 

@@ -78,8 +78,8 @@ class Notation:
     def at(self, number: int, last: int | None = None) -> Notation:
         """The same notation with numbers for letters: of layer `number` of a network of `last` layers.
 
-        Both count from the input, which is 0, and are printed in the notation's own count: l of seed 000 is
-        `number` + 1.  Without `last` an L stays an L.
+        Both count from the input, which is 0, and are printed in the notation's own count: the Tutorial's l
+        is `number` + 1.  Without `last` an L stays an L.
         """
         return replace(self, number=number, last=last)
 
@@ -200,18 +200,18 @@ def _residuals(*roles: str, layer: str = "l") -> dict[str, str]:
 
 _OUTPUTS = ("preactivation", "output", "output image")
 
-# Seed 000: W^l joins layer l-1 to l, the input of a layer is x^{l-1} (an image X^{l-1}), δ^l = ∂J/∂z^l.  a^l
+# Tutorial: W^l joins layer l-1 to l, the input of a layer is x^{l-1} (an image X^{l-1}), δ^l = ∂J/∂z^l.  a^l
 # names the output of an activation where a formula is written in it; it is the x^l of the layer above.
-SEED_000 = Notation(
+TUTORIAL = SEED_000 = Notation(
     _letters(
         "J", ("m", "m"), _residuals(*_OUTPUTS), target="y", input="x l-1", image="X l-1", preactivation="z l",
         activation="a l", activation_below="x l-1", output="x l", output_image="X l", prediction="a L",
         logits="z L",
     ),
-    name="seed000",
+    name="tutorial",
 )  # fmt: skip
 
-# Seed 001: W^l joins l to l+1, so a layer makes z^{l+1} of a^l, and its parameters have the number of its
+# Ning Yu: W^l joins l to l+1, so a layer makes z^{l+1} of a^l, and its parameters have the number of its
 # input.
 UFLDL = Notation(
     _letters(
@@ -224,7 +224,7 @@ UFLDL = Notation(
     output_layer="l+1",
 )  # fmt: skip
 
-# Seed 002: numbers as seed 001, in parentheses; derivatives written out.  A dense layer has one Θ^(l), the
+# Dezeming: numbers as Ning Yu, in parentheses; derivatives written out.  A dense layer has one Θ^(l), the
 # bias as its column 0: what makes a formula writes it so, since W and b are the letters of other layers.  Δ
 # is the gradient by Θ of one sample b, D their mean; ∂J/∂Θ has the penalty too.  i and j number units.
 NG = Notation(
@@ -247,7 +247,8 @@ NG = Notation(
     bias_column=True,
 )  # fmt: skip
 
-# Seed 004: matrices whose columns are the samples, C the cost, derivatives written out; the input is layer 0.
+# Matrix notes: matrices whose columns are the samples, C the cost, derivatives written out; the input is
+# layer 0.
 MATRIX = SEED_004 = Notation(
     _letters(
         "C", ("m", "M"), {}, target="Y", input="A l-1", image="A l-1", preactivation="Z l", activation="A l",
@@ -260,8 +261,8 @@ MATRIX = SEED_004 = Notation(
     input_number=0,
 )  # fmt: skip
 
-# Nielsen's book: seed 000's numbers with small letters, C the cost, n the size of the training set.  w is its
-# letter of the weights, so that of a sample is ω.
+# Nielsen's book: the Tutorial's numbers with small letters, C the cost, n the size of the training set.  w is
+# its letter of the weights, so that of a sample is ω.
 NIELSEN = Notation(
     _letters(
         "C", ("n", "m"), _residuals("preactivation"), target="y", input="a l-1", image="a l-1",
@@ -276,15 +277,18 @@ NIELSEN = Notation(
 )  # fmt: skip
 
 NOTATIONS: dict[str, Notation] = {
-    notation.name: notation for notation in (SEED_000, UFLDL, NG, MATRIX, NIELSEN)
+    notation.name: notation for notation in (TUTORIAL, UFLDL, NG, MATRIX, NIELSEN)
 }
+_FORMER_NAMES = {"seed000": "tutorial"}
 
 
 def notation_from(notation: str | Notation) -> Notation:
     """A notation by its name; a Notation of one's own as it is.  Raises ValueError for an unknown name."""
     if isinstance(notation, Notation):
         return notation
-    if isinstance(notation, str) and notation in NOTATIONS:
-        return NOTATIONS[notation]
+    if isinstance(notation, str):
+        name = _FORMER_NAMES.get(notation, notation)
+        if name in NOTATIONS:
+            return NOTATIONS[name]
     names = ", ".join(map(repr, NOTATIONS))
     raise ArgumentError(f"notation must be one of {names}, or a Notation; received {describe(notation)}")

@@ -1,6 +1,6 @@
 r"""Activations, entry by entry: each is f and its derivative f', and nothing else.
 
-    a = f(z)        ∂J/∂z = ∂J/∂a ⊙ f'(z)        (the Hadamard factor of seed 000 FC ③ and ④)
+    a = f(z)        ∂J/∂z = ∂J/∂a ⊙ f'(z)        (the Hadamard factor of Tutorial FC ③ and ④)
 
 Here are the base and the smooth ones. At a kink the derivative is a stated value: see rectifiers.py and
 hard.py.

@@ -1,6 +1,6 @@
 r"""Softmax: a_k = e^{z_k} / Σ_j e^{z_j}, over the features of a vector or the channels of a pixel.
 
-It is not elementwise: seed 000 FC ④ with a Hadamard factor is wrong here, the Jacobian diag(a) - a aᵀ is
+It is not elementwise: Tutorial FC ④ with a Hadamard factor is wrong here, the Jacobian diag(a) - a aᵀ is
 full.
     ∂J/∂z = a ⊙ (∂J/∂a - Σ_k a_k ∂J/∂a_k)
 """

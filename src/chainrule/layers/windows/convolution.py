@@ -1,4 +1,4 @@
-r"""Convolution: z_{i,j} = Σ_{m,n} W_{m,n} X_{si+dm-p, sj+dn-q} + b̂, a cross-correlation (seed 000).
+r"""Convolution: z_{i,j} = Σ_{m,n} W_{m,n} X_{si+dm-p, sj+dn-q} + b̂, a cross-correlation (Tutorial).
 
 W_{m,n} is the K x C matrix of the weights w_k(m, n, c) at one offset of the kernel, s the stride, d the
 dilation.  With δ = ∂J/∂z (conv ①②③):

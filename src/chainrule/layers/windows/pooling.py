@@ -4,7 +4,7 @@ r"""Pooling over windows of any size and stride; they may overlap.  In a sequenc
     average    X_{i,j} = 1/(k1 k2) Σ_{m,n} X_{si+m, sj+n}    δ_{u,v} = 1/(k1 k2) Σ_{m,n} δ_{i,j}
     L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
 
-δ is ∂J/∂X here: pooling has no activation (seed 000).  A pixel in several windows collects the δ of all of
+δ is ∂J/∂X here: pooling has no activation (Tutorial).  A pixel in several windows collects the δ of all of
 them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice the
 first in row-major order wins.  Padding never wins a maximum, adds nothing to a sum, and counts in a mean only
 where count_padding says so.

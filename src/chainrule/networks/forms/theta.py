@@ -1,4 +1,4 @@
-"""Parameters as Θ and as one vector: the forms of seed 002 and of optimizers that know nothing of layers.
+"""Parameters as Θ and as one vector: the forms of Dezeming and of optimizers that know nothing of layers.
 
     Θ^(l) = [b, W] of S_{l+1} x (S_l + 1): with a_0 = 1 in front of a, z = Θ a = W a + b
 

@@ -8,8 +8,9 @@
   const { edit, make, number, say, document: report } = page;
   const at = chainrule.arrays;
   const WHOLE = "#verdict, #network, #check, #flow"; // sections; and what is never marked:
-  const NEVER = "#dock, #reproduce, #notation, #conventions, #slips, #algorithm, .formula, .worked, figure";
-  const NUMBERS = /\d[.]\d\d|\de−?\d/; // not 3.1, which is a section of a seed
+  const NEVER =
+    "#dock, #reproduce, #notation, #conventions, #errata, #references, #algorithm, .formula, .worked, figure";
+  const NUMBERS = /\d[.]\d\d|\de−?\d/; // not 3.1, which is a section of a text
   const differ = (a, b) => !(Object.is(a, b) || Math.abs(a - b) <= 1e-9 * (Math.abs(a) + Math.abs(b)) + 1e-15);
 
   const chip = (...text) => make("span", { class: "chip" }, text);

@@ -6,7 +6,8 @@
 "use strict";
 ((page) => {
   const { make, say, words, document: report } = page;
-  const NOTATIONS = ["seed000", "ufldl", "ng", "matrix", "nielsen"];
+  const FORMER = { seed000: "tutorial" }; // names of notations
+  const NOTATIONS = ["tutorial", "ufldl", "ng", "matrix", "nielsen"];
   const own = document.documentElement.dataset;
   const rank = ({ dataset: { step } }) => {
     const number = Number(step.slice(1));
@@ -163,6 +164,7 @@
 
   function follow() {
     const hash = Object.fromEntries(new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B")));
+    hash.n = FORMER[hash.n] ?? hash.n;
     asked = { n: hash.n };
     const said = missing(hash);
     notice.replaceChildren(...said);

@@ -143,7 +143,7 @@ class BlockWriter:
     # -- formulas --------------------------------------------------------------------------------------------
 
     def _formula(self, block: Formula, identifier: str) -> str:
-        """A label, the formula, where it stands in the seeds; a note below."""
+        """A label, the formula, where a text derives it; a note below."""
         label = f'<span class="label">{self.voice.inline(words.READINGS[block.reading])}</span>'
         formula = display_lines(block.box)
         tag = f'<span class="tag">{escape(block.tag)}</span>' if block.tag else ""

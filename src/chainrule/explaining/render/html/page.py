@@ -45,7 +45,7 @@ from chainrule.explaining.render.markup import Identifiers, Voice, attributes, e
 from chainrule.explaining.render.svg import maps as svg
 from chainrule.explaining.words import page as words
 from chainrule.formulas import NOTATIONS
-from chainrule.formulas.printing.notation import SEED_000
+from chainrule.formulas.printing.notation import TUTORIAL
 
 FOLDERS = ("engine", "reading", "changing", "style")
 POLICY = (
@@ -75,7 +75,7 @@ def _page(outline: Outline, detail: Detail) -> str:
         lang="zh" if outline.language == "zh" else "en",
         data_language=outline.language,
         data_notation=outline.notation,
-        data_loss=NOTATIONS.get(outline.notation, SEED_000).loss,
+        data_loss=NOTATIONS.get(outline.notation, TUTORIAL).loss,
     )
     return "\n".join(
         (

@@ -106,7 +106,7 @@ class LatexWriter:
     # -- formulas --------------------------------------------------------------------------------------------
 
     def formula(self, block: Formula) -> str:
-        """A displayed formula with where it stands in the seeds, and the sentence beside it below."""
+        """A displayed formula with where a text derives it, and the sentence beside it below."""
         room = self.room - (16 if block.tag else 0)
         latex = self.formulas.fitted(block.box, room)
         if block.reading == "shape":

@@ -140,7 +140,7 @@ class MarkdownWriter:
     # -- formulas --------------------------------------------------------------------------------------------
 
     def _formula(self, block: Formula) -> str:
-        """A displayed formula; before it what it is and where it stands in the seeds, its note below.
+        """A displayed formula; before it what it is and where a text derives it, its note below.
 
         There is no \\tag: it holds ①, which KaTeX's fonts have not, and is cut off where a page is narrow.
         """

@@ -1,7 +1,7 @@
-"""The seeds' formulas as they print them, entry by entry in loops, beside what the kernels compute.
+"""The tutorials' formulas as they print them, entry by entry in loops, beside what the kernels compute.
 
 Elsewhere the tests compare matrices, differences and published numbers; here the indices are those of the
-seeds, corrected where a seed has a slip, so that a row of a seed can be found.
+tutorials, corrected where one has a slip, so that its row can be found.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def dense(*, loss: Any, penalty: Any = None) -> tuple[cr.Network, Array, Array, 
     return network, X, y, network.backpropagate(X, y, loss=loss, penalty=penalty)
 
 
-# -- seed 000 ------------------------------------------------------------------------------------------------
+# -- Tutorial ------------------------------------------------------------------------------------------------
 
 
 def test_dense_formulas_of_seed_000() -> None:
@@ -137,7 +137,7 @@ def test_overlapping_pools_of_seed_000(kind: str) -> None:
     np.testing.assert_allclose(step.deltas["input"][0, :, 0], expected * slope(Z), rtol=1e-13)
 
 
-# -- seeds 001 and 002 ---------------------------------------------------------------------------------------
+# -- Ning Yu and Dezeming ------------------------------------------------------------------------------------
 
 
 def test_residuals_of_seed_001() -> None:
@@ -195,7 +195,7 @@ def test_theta_and_accumulation_of_seed_002() -> None:
         np.testing.assert_allclose(ours, D, rtol=1e-11)
 
 
-# -- seed 003 ------------------------------------------------------------------------------------------------
+# -- Wang ----------------------------------------------------------------------------------------------------
 
 
 def test_the_network_of_seed_003() -> None:
@@ -230,7 +230,7 @@ def test_the_network_of_seed_003() -> None:
     np.testing.assert_allclose(step.gradients["conv1.b"], dF.sum(axis=(0, 1)), rtol=1e-12)
 
 
-# -- seed 004 ------------------------------------------------------------------------------------------------
+# -- Matrix notes --------------------------------------------------------------------------------------------
 
 
 def test_matrices_of_seed_004() -> None:
@@ -279,7 +279,7 @@ def test_any_loss_behind_an_elementwise_activation(loss: str) -> None:
 
 def test_nielsens_decay_rule() -> None:
     """w ← (1 - ηλ/n) w - (η/m) Σ ∇ of single samples, n the training set and m the mini-batch; biases do not
-    decay.  The rate is η, λ the penalty's alone (seed 002 has λ for both).
+    decay.  The rate is η, λ the penalty's alone (Dezeming has λ for both).
     """
     eta, lam, n, m = 0.3, 0.8, 8, 4
     network = cr.Network([cr.Dense(3), cr.Sigmoid(), cr.Dense(1)], input_shape=2, dtype="float64", seed=2)
