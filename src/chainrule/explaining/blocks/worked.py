@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chainrule.base.languages import Say
 from chainrule.base.numbers import DIGITS, adds_up, column, equality, short
 from chainrule.explaining.blocks.as_shown import SHOWN, hides_terms, line_of
 from chainrule.explaining.blocks.kinds import Worked
@@ -265,8 +264,3 @@ def _leading_minus(box: Box) -> bool:
 
 def _plain(value: float) -> float | str:
     return value if math.isfinite(value) else "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-
-
-def why(en: str, zh: str) -> Say:
-    """Why an element is shown."""
-    return Say(en, zh)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.explaining.blocks.worked import element_json
-from chainrule.explaining.facts import choose, pictures
+from chainrule.explaining.facts import pictures
 from chainrule.explaining.facts.equations import equation_json
 from chainrule.explaining.facts.parts import say_json
 from chainrule.explaining.facts.penalised import PART
@@ -27,6 +27,7 @@ from chainrule.explaining.theta.formulas import (
     with_penalty,
 )
 from chainrule.explaining.words import theta as theta_texts
+from chainrule.explaining.words.catalogues import ELEMENTS, THETA_FORM
 from chainrule.formulas import Equation, Expression, Symbol, evaluate
 from chainrule.formulas.elements.entry_rules import ONES
 from chainrule.formulas.elements.reader import Reader
@@ -162,7 +163,7 @@ def _data(W: Json, b: Json | None, own: ThetaLayer) -> Json:
                 **entry,
                 "index": index,
                 "element": bias_gradient(entry["element"]),
-                "why": say_json(theta_texts.OF_BIAS),
+                "why": say_json(ELEMENTS["of_bias"]),
             }
         )
     units, inputs = W["shapes"]["="]
@@ -173,7 +174,7 @@ def _data(W: Json, b: Json | None, own: ThetaLayer) -> Json:
         **equation_json(equation),
         "part": "theta",
         "reference": "S0 FC ①② · S1 · S2 2.2.8, 3.1.2 · S4 §6",
-        "why": say_json(theta_texts.DATA if own.bias else theta_texts.DATA_UNBIASED),
+        "why": say_json(THETA_FORM["data.biased" if own.bias else "data.unbiased"]),
         "shapes": {**W["shapes"], "=": [units, inputs + own.first]},
         "quantity": quantity,
         "worked": worked,
@@ -185,9 +186,9 @@ def _total(data: Json, own: ThetaLayer, sources: Sources) -> Json:
     equation = Equation(TOTAL, DATA)
     if own.penalised and sources.penalty is not None:
         equation = with_penalty(sources.penalty, own.bias)
-    said = theta_texts.NO_PENALTY
+    said = THETA_FORM["no_penalty"]
     if own.penalised:
-        said = theta_texts.TOTAL if own.bias else theta_texts.TOTAL_UNBIASED
+        said = THETA_FORM["total.biased" if own.bias else "total.unbiased"]
     return {
         "part": f"theta{PART}",
         "reference": "S2 3.1.3",
@@ -211,7 +212,7 @@ def _penalised(data: Json, equation: Equation, own: ThetaLayer, sources: Sources
     for entry in data["worked"]:
         element = reader.element(equation.right, entry["index"])
         value = float(gradient[tuple(entry["index"])])
-        why = entry["why"] if entry["index"][1] < own.first else say_json(choose.LARGEST_ENTRY)
+        why = entry["why"] if entry["index"][1] < own.first else say_json(ELEMENTS["largest_of_all"])
         yield {**entry, "element": element_json(element), "value": value, "why": why}
 
 
