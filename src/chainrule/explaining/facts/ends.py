@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.base.languages import Say
+from chainrule.base.languages import SPACE, Say
 from chainrule.base.norms import norm
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
@@ -49,7 +49,7 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> Json:
         values = np.asarray(reader.value(formulas["value_from_z" if pair else "value"]))
         parts = [_value_part(loss, formulas, reader, sample)]
         parts += [_gradient_part(loss, formulas, reader, sample)] if pair else []
-        said = ENDS["cancels"] if pair else ENDS["by_output"] + _then(last.layer)
+        said = ENDS["cancels"] if pair else ENDS["by_output"] + SPACE + _then(last.layer)
         parts.append(_residual_part(loss, formulas, reader, pair, weighted, sample, said))
     order = np.argsort(-values, kind="stable")[:MOST_SAMPLES]
     return {
@@ -97,7 +97,7 @@ def _residual_part(
     equation = Equation(left, value / m)
     choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
     made = _part("residual", loss, equation, reader, choices, ENDS["place_of_m"])
-    return made | {"said": say_json(said + ENDS["meaning"])}
+    return made | {"said": say_json(said + SPACE + ENDS["meaning"])}
 
 
 def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> Json:

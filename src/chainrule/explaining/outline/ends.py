@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.languages import NOTHING, Say, same, say_from
+from chainrule.base.languages import NOTHING, SPACE, Say, same, say_from
 from chainrule.base.norms import norm
 from chainrule.base.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.blocks.as_shown import line_of
@@ -259,7 +259,7 @@ def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
         scale = ENDS.say("penalty.per_sample", letter=letter, m=m)
     J, share = layout.notation.loss, short(card["adds"], 6)
     adds = ENDS.say("penalty.adds", penalty=card["title"], share=share, J=J)
-    yield Paragraph(adds + scale, id="update-penalty")
+    yield Paragraph(adds + SPACE + scale, id="update-penalty")
     for one in card["parts"]:
         reference = "S1 · S2 1.2.3" if one["part"] == "value" else "S1 · S2 2.6.1"
         box, note = layout.equation_box(one, general=True), None

@@ -5,12 +5,12 @@ findings.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.base.languages import NOTHING, Say, same, say_from
+from chainrule.base.languages import NOTHING, SPACE, Say, same, say_from
 from chainrule.base.numbers import equals, short
 from chainrule.diagnosing.rules import Level
 from chainrule.explaining.blocks.kinds import Bars, Block, Cell, Finding, Paragraph, Table
@@ -25,7 +25,7 @@ def flow_blocks(document: Json, m: str = "m", w: str = "w_i") -> tuple[Block, ..
     """The section's blocks.  m, w: the letters of the batch's size and of the weight of a sample."""
     flow, findings = document["flow"], document["findings"]
     times = FLOW.say("times_weight", w=w) if document["loss"].get("weights") else NOTHING
-    said = FLOW.say("about", m=m, times=times, limits=_limits(flow))
+    said = SPACE.join([FLOW.say("about", m=m, times=times), *_limits(flow)])
     chart = _chart(flow, m)
     drawn = (chart,) if chart.labels else ()  # one layer whose δ is that of the loss, or zeros alone
     blocks: list[Block] = [Paragraph(said, id="flow-text"), *drawn, _layers(flow, m), _parameters(flow)]
@@ -40,16 +40,15 @@ def finding_block(finding: Json) -> Finding:
     return Finding(cast(Level, finding["level"]), what, why, cure)
 
 
-def _limits(flow: Json) -> Say:
+def _limits(flow: Json) -> Iterator[Say]:
     """Below which f′ an entry counts as saturated, for the activations that there are."""
-    found = {
-        f"{one['class']} {short(one['saturated_below'])}": None
-        for one in flow["layers"]
-        if one["saturated"] is not None
-    }
-    if not found:
-        return NOTHING
-    return FLOW.say("saturated_below", limits=", ".join(found))
+    limits = dict.fromkeys(
+        f"{layer['class']} {short(layer['saturated_below'])}"
+        for layer in flow["layers"]
+        if layer["saturated"] is not None
+    )
+    if limits:
+        yield FLOW.say("saturated_below", limits=", ".join(limits))
 
 
 def _chart(flow: Json, m: str) -> Bars:

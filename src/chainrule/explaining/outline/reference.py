@@ -153,7 +153,7 @@ def _choices(choices: list[Json]) -> Say:
 
 def _behind(choice: Json) -> Say:
     parts = [same(part) for part in (choice["source"], choice["write"]) if part]
-    return LOOKUP.say("conventions.of", sources=SEMICOLON.join(parts)) if parts else NOTHING
+    return SPACE + LOOKUP.say("conventions.of", sources=SEMICOLON.join(parts)) if parts else NOTHING
 
 
 # -- the algorithm -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Literal, cast
 
-from chainrule.base.languages import NOTHING, Say, same
+from chainrule.base.languages import NOTHING, SPACE, Say, same
 from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice
 from chainrule.base.shown import shown_tree
@@ -110,7 +110,7 @@ def _verdict(found: Json) -> Section:
         "verdict.about",
         samples=_samples(meta["samples"]),
         sample=meta["sample"],
-        counted=counted + SECTIONS["verdict.sample_index"],
+        counted=counted + SPACE + SECTIONS["verdict.sample_index"],
     )
     bad = [finding for finding in found["findings"] if finding["level"] in ("bad", "warning")]
     blocks: list[Block] = [Strip(tuple(badges), id="strip")]
@@ -285,10 +285,12 @@ def _check(found: Json, J: str) -> Section:
         )  # fmt: skip
         kinds: dict[str, Level] = {"ok": "good", "WRONG": "bad"}
         levels.append(kinds.get(row["kind"], "note"))
-    few = check["samples"]
+    of_first = NOTHING
+    if check["samples"] != found["meta"]["samples"]:
+        of_first = SPACE + SECTIONS.say("check.first_samples", count=check["samples"])
     said = SECTIONS.say(
         "check.about",
-        part=NOTHING if few == found["meta"]["samples"] else SECTIONS.say("check.first_samples", count=few),
+        of_first=of_first,
         relative=f"{float(check['relative_difference']):.1e}",
         tolerance=f"{check['tolerance']:.0e}",
     )

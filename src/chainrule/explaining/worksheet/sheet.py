@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, FileError, describe
+from chainrule.base.languages import COLON
 from chainrule.base.scalars import check_count, check_number
 from chainrule.explaining.blocks.kinds import Cell, Outline, Paragraph, Section, Table
 from chainrule.explaining.blocks.printed import Printed, Told
@@ -90,7 +91,7 @@ def sheet(
     key = Section(WORKSHEET["key"], (_key_table(rows),), id="key")
     how = Section(WORKSHEET["how"], (Paragraph(WORKSHEET.say("said", count=len(rows))),), id="how")
     whole = (how, *sections, key)
-    title = WORKSHEET["title"] + outline.title
+    title = WORKSHEET["title"] + COLON + outline.title
     made = replace(outline, title=title, sections=whole)  # type: ignore[arg-type]
     return made, {number: texts[0] for number, (texts, _) in numbered}
 

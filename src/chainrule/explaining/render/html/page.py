@@ -35,7 +35,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from chainrule.base.languages import AND, COLON, same
+from chainrule.base.languages import AND, COLON, SPACE, same
 from chainrule.explaining.blocks.kinds import Block, Card, Outline, Section
 from chainrule.explaining.render import scale
 from chainrule.explaining.render.html.blocks import BlockWriter, Steps, direction
@@ -111,7 +111,7 @@ def _left_out(outline: Outline, voice: Voice, detail: Detail) -> str:
     budget = words.bytes_(outline.document["meta"]["budget"])
     said = PAGE.say("budget.left_out", budget=budget, left_out=AND.join(detail.left_out))
     if detail.too_large:
-        said = said + PAGE.say("budget.too_large", size=words.bytes_(detail.too_large))
+        said = said + SPACE + PAGE.say("budget.too_large", size=words.bytes_(detail.too_large))
     return voice.paragraphs(said, "budget quiet")
 
 
