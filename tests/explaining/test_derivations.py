@@ -20,6 +20,7 @@ from chainrule.explaining.blocks.worked import element_from
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.tensors import decode
 from chainrule.explaining.report import Report
+from chainrule.explaining.words.catalogues import ELEMENTS
 from chainrule.formulas import evaluate
 from chainrule.formulas.elements.entry import Element
 from chainrule.formulas.exchange import unpack
@@ -122,7 +123,7 @@ def test_finite_differences_are_in_the_report() -> None:
 def test_the_contrast_of_a_factor_is_where_something_arrives() -> None:
     """f' is smallest in the first entry, but nothing arrives there: 0 would have another reason."""
     factor, arriving = np.array([[0.001], [0.01], [0.25]]), np.array([[0.0], [2.0], [3.0]])
-    assert choose.factor_contrast(factor, arriving, 0) == ((1, 0), choose.SATURATED)
-    assert choose.factor_contrast(factor, np.zeros_like(arriving), 0) == ((0, 0), choose.SATURATED)
+    assert choose.factor_contrast(factor, arriving, 0) == ((1, 0), ELEMENTS["nearly_closed"])
+    assert choose.factor_contrast(factor, np.zeros_like(arriving), 0) == ((0, 0), ELEMENTS["nearly_closed"])
     closed = np.array([[0.0], [0.0], [1.0]])
-    assert choose.factor_contrast(closed, arriving, 0) == ((1, 0), choose.CLOSED)
+    assert choose.factor_contrast(closed, arriving, 0) == ((1, 0), ELEMENTS["closed"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.base.languages import same
 from chainrule.explaining.blocks.kinds import Bars, Maps, Matrix, Outline, Table, Worked
 from chainrule.explaining.blocks.printed import Printed, Told, number_of
 from chainrule.explaining.blocks.worked import figure
@@ -289,10 +290,10 @@ def test_texts_keep_names_and_indices() -> None:
 def test_pictures_do_not_show_what_is_asked_for() -> None:
     values = np.array([[0.52041], [-0.3]])
     hider = Hider([("0.5204",)], {}, lambda number, _: f"⟦{number}⟧")
-    bars = hider.block(Bars(Word("δ"), worksheet._KEY, ("0", "1"), values))
+    bars = hider.block(Bars(Word("δ"), same("answers"), ("0", "1"), values))
     assert isinstance(bars, Table)
     assert bars.rows == (("0", "⟦1⟧"), ("1", "−0.3"))
-    other = Bars(Word("δ"), worksheet._KEY, ("0", "1"), values + 1)
+    other = Bars(Word("δ"), same("answers"), ("0", "1"), values + 1)
     assert hider.block(other) is other
     matrix = hider.block(Matrix(Word("W"), values, (2, 1), stats=(-0.3, 0.1, 0.52041, 0.6)))
     assert isinstance(matrix, Matrix)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import string
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -29,6 +29,11 @@ class Say:
 
     def __add__(self, other: Say) -> Say:
         return Say(self.en + other.en, self.zh + other.zh)
+
+    def join(self, texts: Iterable[Say]) -> Say:
+        """The texts one behind the other, with this one between them."""
+        listed = list(texts)
+        return Say(self.en.join(text.en for text in listed), self.zh.join(text.zh for text in listed))
 
     def format(self, **values: object) -> Say:
         """Placeholders filled in; what is itself a text in its language."""
@@ -59,6 +64,11 @@ def say_json(say: Say) -> SayRecord:
 def same(text: str) -> Say:
     """A text that is the same in every language: a name, a shape, a number."""
     return Say(text, text)
+
+
+NOTHING, SPACE = same(""), Say(" ", "")
+COLON, COMMA, SEMICOLON = Say(": ", "："), Say(", ", "，"), Say("; ", "；")
+AND = Say(", ", "、")  # between what is listed
 
 
 class Catalogue(Mapping[str, Say]):

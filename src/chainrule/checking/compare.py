@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.languages import Catalogue
 from chainrule.base.norms import norm
 from chainrule.base.scalars import check_choice, finite_number
 from chainrule.checking.evaluators import Evaluator, Values
@@ -38,14 +39,7 @@ LARGEST_STEP = 2.0**-4  # relative to the numbers, where rounding hides the deri
 MOVE = 0.02  # how far, relatively, a check goes away from a point where an array has nothing but kinks
 ULPS = 4.0  # relative change, in units of rounding, by which the rounding error of J is measured
 ALL_AT_ONCE = "everything"
-REASONS = {
-    "flat": "the loss does not depend on it here: every derivative compared is 0",
-    "rounding": "rounding: at this magnitude the differences of J have too few digits",
-    "kink": "every entry tried sits at a kink",
-    "overflow": "overflow: J is not finite around this point",
-    "rough": "the differences of J do not settle as the step shrinks",
-    "nothing": "nothing to compare",
-}
+REASONS = Catalogue("chainrule.checking", "reasons")
 HIDDEN = "rounding hides {} of the derivatives tried"
 ONLY = "{} of {} entries are judged, the others are not: the direction through all of them {}"
 
@@ -255,15 +249,15 @@ def _verdict(probes: list[Probe], kinks: int, unclear: list[Probe]) -> tuple[Kin
     if any(result.sensitive for result in agreed):
         return "ok", HIDDEN.format(hidden) if hidden else ""
     if hidden:
-        return "cannot tell", REASONS["rounding"]
+        return "cannot tell", REASONS["rounding"].en
     if agreed:
-        return "not checkable", REASONS["flat"]
+        return "not checkable", REASONS["flat"].en
     if kinks:
-        return "cannot tell", REASONS["kink"]
+        return "cannot tell", REASONS["kink"].en
     for cause in ("overflow", "rounding", "rough"):
         if any(result.cause == cause for result in unclear):
-            return "cannot tell", REASONS[cause]
-    return "not checkable", REASONS["nothing"]
+            return "cannot tell", REASONS[cause].en
+    return "not checkable", REASONS["nothing"].en
 
 
 def _order(gradient: Array, entries: Entries, rng: np.random.Generator) -> tuple[Array, int]:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.base.languages import Say
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.parts import (
     LeafDerivation,
@@ -28,6 +27,7 @@ from chainrule.explaining.facts.pictures import pictures_of
 from chainrule.explaining.facts.traced import is_recurrent
 from chainrule.explaining.schema import CardHead, CardRecord, PartRecord, Tensor
 from chainrule.explaining.words import derivations as texts
+from chainrule.explaining.words.catalogues import ELEMENTS
 from chainrule.formulas import Symbol
 from chainrule.formulas.elements.reader import Reader
 from chainrule.layers import Composite
@@ -207,8 +207,8 @@ def _recurrent(one: Pass, walk: Walk) -> Parts:
     state = f"d{layer.states[0]}"
     t, bindings = max(steps, key=lambda step: float(np.abs(step[1][state][..., walk.sample]).max()))
     reader = Reader({name: value for name, value in bindings.items() if value is not None})
-    share = Say(f"the share of step t = {t}", f"第 t = {t} 步的份额")
-    here = Say(f"at step t = {t}", f"第 t = {t} 步")
+    share = ELEMENTS.say("share_of_step", t=t)
+    here = ELEMENTS.say("at_step", t=t)
     forward: list[PartRecord] = []
     backward: list[PartRecord] = []
     for key, equation in formulas.equations.items():

@@ -11,34 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.languages import Say
+from chainrule.explaining.words.catalogues import ELEMENTS
 
 Array = NDArray[Any]
 Chosen = tuple[tuple[int, ...], Say]  # an entry, and why it is worked out
-
-LARGEST = Say("the entry of this sample that is largest in magnitude", "本样本中绝对值最大的元素")
-IN_FOCUS = Say("of the sample in focus", "所选样本")
-ASKED = Say("the element that was asked for", "指定的元素")
-LARGEST_ENTRY = Say("the entry that is largest in magnitude", "绝对值最大的元素")
-LARGEST_OF_J = Say(
-    "the entry at which ∂J/∂W, below, is largest in magnitude", "下面的 ∂J/∂W 在此处绝对值最大"
-)
-CLOSED = Say("closed: f′(z) = 0, so nothing goes on", "关闭：f′(z) = 0，δ 到此为止")
-SATURATED = Say(
-    "nearly closed: f′(z) is smallest here, and below a tenth of the largest",
-    "近乎关闭：此处 f′(z) 最小，不到最大值的十分之一",
-)
-BORDER = Say(
-    "at the border, where part of the window lies in the padding", "在边界处，窗口的一部分落在填充中"
-)
-SHARED = Say("covered by several windows, whose δ add up", "被多个窗口覆盖，这些窗口的 δ 相加")
-LOSER = Say("in a window, and not its maximum: no δ", "在窗口内但不是最大值：得不到 δ")
 
 
 def largest(value: Array, sample: int | None) -> Chosen:
     """The entry of largest absolute value: of a sample (last axis), or of all where `sample` is None."""
     part = value if sample is None else value[..., sample]
     place = _argmax(np.abs(part))
-    return (place, LARGEST_ENTRY) if sample is None else ((*place, sample), LARGEST)
+    if sample is None:
+        return place, ELEMENTS["largest_of_all"]
+    return (*place, sample), ELEMENTS["largest"]
 
 
 def factor_contrast(factor: Array, arriving: Array, sample: int) -> Chosen | None:
@@ -47,9 +32,9 @@ def factor_contrast(factor: Array, arriving: Array, sample: int) -> Chosen | Non
     """
     f, u = np.abs(factor[..., sample]), np.abs(arriving[..., sample])
     if (f == 0).any() and (f != 0).any():
-        return (*_argmax(np.where(f == 0, u, -1.0)), sample), CLOSED
+        return (*_argmax(np.where(f == 0, u, -1.0)), sample), ELEMENTS["closed"]
     place = _argmax(np.where(u > 0, -f, -np.inf) if u.any() else -f)
-    return ((*place, sample), SATURATED) if f[place] < 0.1 * f.max() else None
+    return ((*place, sample), ELEMENTS["nearly_closed"]) if f[place] < 0.1 * f.max() else None
 
 
 def window_contrast(layer: Any, x: Array, sample: int) -> Chosen | None:
@@ -59,9 +44,9 @@ def window_contrast(layer: Any, x: Array, sample: int) -> Chosen | None:
     covered = coverage(grid, size)
     channel = _argmax(np.abs(x[..., sample]).sum(axis=tuple(range(len(size)))))[0]
     if covered.max() > 1:
-        return (*_argmax(covered), channel, sample), SHARED
+        return (*_argmax(covered), channel, sample), ELEMENTS["shared"]
     if "max" in layer.kind and math.prod(grid.kernel) > 1:
-        return (*_argmax(-x[..., channel, sample]), channel, sample), LOSER
+        return (*_argmax(-x[..., channel, sample]), channel, sample), ELEMENTS["loser"]
     return None
 
 
@@ -71,7 +56,7 @@ def border(layer: Any, output: Array, sample: int) -> Chosen | None:
         return None
     axes = len(layer.grid.kernel)
     corner = (0,) * axes
-    return (*corner, _argmax(np.abs(output[..., sample][corner]))[0], sample), BORDER
+    return (*corner, _argmax(np.abs(output[..., sample][corner]))[0], sample), ELEMENTS["border"]
 
 
 def coverage(grid: Any, size: tuple[int, ...]) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.base.languages import Say, say_json
+from chainrule.base.languages import SPACE, Say, say_json
 from chainrule.base.norms import norm
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT, equation_json
@@ -31,6 +31,7 @@ from chainrule.explaining.schema import (
     UpdateCard,
     UpdateRow,
 )
+from chainrule.explaining.words.catalogues import ELEMENTS, ENDS
 from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import plain
@@ -45,43 +46,6 @@ Array = NDArray[Any]
 MOST_OUTPUTS = 12  # rows of the residual's table
 MOST_SAMPLES = 16  # rows of the table of losses
 
-PLACE_OF_M = Say(
-    "1/m is here, once, and nowhere below: the gradients are sums over the samples (Matrix notes). "
-    "Dividing at the end (Dezeming 3.1) gives the same gradient; doing both divides twice.",
-    "1/m 只在这里出现一次，下面不再出现：梯度是对样本求和（Matrix notes）。在最后再除（Dezeming 3.1）得到"
-    "同样的梯度；两处都除就除了两次。",
-)
-CANCELS = Say(
-    "The output activation and the loss are computed as one formula: what the loss divides by a, f′ "
-    "multiplies "
-    "again, and a − y is left. Nothing is divided by a or 1 − a.",
-    "输出层的激活与损失合成一个公式：损失导数中除以 a 的部分被 f′ 乘回来，只剩 a − y。不会除以 a 或 1 − a。",
-)
-DIVIDES = Say(
-    "The loss alone, by a: this is what ④ would start from.",
-    "只看损失对 a 的导数：④ 就从这里开始。",
-)
-BY_OUTPUT = Say("The derivative of the loss by the output a. ", "损失对输出 a 的导数。")
-THEN_SLOPE = Say(
-    "Times f′ it is the δ of FC ④: that is the card of the output layer.",
-    "再乘以 f′ 就是 FC ④ 的 δ：见输出层的卡片。",
-)
-THEN_JACOBIAN = Say(
-    "The Jacobian of softmax follows in the card of the output layer.",
-    "softmax 的雅可比矩阵见输出层的卡片。",
-)
-NO_ACTIVATION = Say(
-    "No activation follows the last layer, so it is δ already.",
-    "最后一层之后没有激活函数，所以它已经就是 δ。",
-)
-MEANING = Say(
-    " δ says how far an output is from its ideal as J measures it: where it is 0, a small change leaves J "
-    "as it is; J falls when the output moves against the sign of δ (Wang).",
-    "δ 表示输出离理想值有多远（以 J 衡量）：δ 为 0 时，微小的变化不改变 J；输出沿与 δ 符号相反的方向移动，J "
-    "就下降（Wang）。",
-)
-AVERAGED = Say("The loss of one sample.", "单个样本的损失。")
-
 
 def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
     """The card between forward and backward pass; weighted: whether samples have weights."""
@@ -94,7 +58,7 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
         values = np.asarray(reader.value(formulas["value_from_z" if pair else "value"]))
         parts = [_value_part(loss, formulas, reader, sample)]
         parts += [_gradient_part(loss, formulas, reader, sample)] if pair else []
-        said = CANCELS if pair else BY_OUTPUT + _then(last.layer)
+        said = ENDS["cancels"] if pair else ENDS["by_output"] + SPACE + _then(last.layer)
         parts.append(_residual_part(loss, formulas, reader, pair, weighted, sample, said))
     order = np.argsort(-values, kind="stable")[:MOST_SAMPLES]
     return {
@@ -113,21 +77,21 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
 
 def _value_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> PartRecord:
     equation = formulas.equations["value"]
-    return _part("value", loss, equation, reader, [((sample,), choose.IN_FOCUS)], AVERAGED)
+    return _part("value", loss, equation, reader, [((sample,), ELEMENTS["in_focus"])], ENDS["of_one_sample"])
 
 
 def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> PartRecord:
     value = np.asarray(reader.value(formulas["gradient"]))
     finite = np.where(np.isfinite(value), value, 0.0)  # where the output is saturated −y/a is infinite
     choices = [choose.largest(finite, sample)]
-    return _part("gradient", loss, formulas.equations["gradient"], reader, choices, DIVIDES)
+    return _part("gradient", loss, formulas.equations["gradient"], reader, choices, ENDS["divides"])
 
 
 def _then(last: Layer) -> Say:
     """What becomes of ∂J/∂a where activation and loss are two steps."""
     if isinstance(last, Softmax):
-        return THEN_JACOBIAN
-    return THEN_SLOPE if isinstance(last, Activation) else NO_ACTIVATION
+        return ENDS["then_jacobian"]
+    return ENDS["then_slope" if isinstance(last, Activation) else "no_activation"]
 
 
 def _residual_part(
@@ -141,8 +105,8 @@ def _residual_part(
     left = Symbol("dz", "gradient of logits") if pair else Symbol("da", "gradient of prediction")
     equation = Equation(left, value / m)
     choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
-    found = _part("residual", loss, equation, reader, choices, PLACE_OF_M)
-    return found | {"said": say_json(said + MEANING)}
+    made = _part("residual", loss, equation, reader, choices, ENDS["place_of_m"])
+    return made | {"said": say_json(said + SPACE + ENDS["meaning"])}
 
 
 def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> PartRecord:

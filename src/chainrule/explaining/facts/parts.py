@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base.languages import Say, say_json
+from chainrule.base.languages import Say, same, say_json
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.choose import Chosen
-from chainrule.explaining.facts.penalised import ADDED, NO_PENALTY, PART, REFERENCE, Penalised, data_gradient
+from chainrule.explaining.facts.penalised import NO_PENALTY, PART, REFERENCE, Penalised, data_gradient
 from chainrule.explaining.schema import PackedSide, PartRecord, WorkedElement
 from chainrule.explaining.words import derivations as texts
+from chainrule.explaining.words.catalogues import DERIVATIONS, ELEMENTS
 from chainrule.formulas import Equation, Expression, Named, Over, Symbol, substitute, trace, walk
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import pack
@@ -91,7 +92,7 @@ def gradient_parts(
     found = penalised.part(name, key)
     quantity, choice = f"gradient:{name}", choose.largest(np.asarray(reader.value(equation.right)), None)
     if found is not None:
-        quantity, choice = f"data {quantity}", (found[2][0], choose.LARGEST_OF_J)
+        quantity, choice = f"data {quantity}", (found[2][0], ELEMENTS["largest_of_sum"])
         equation = data_gradient(equation)
     left, choice = (None, choice) if share is None else share
     own = part(key, layer, equation, reader, quantity if share is None else "", [choice])
@@ -100,7 +101,8 @@ def gradient_parts(
     if found is None:
         return [own]
     whole, values, largest = found
-    added = part(f"{key}{PART}", layer, whole, values, f"gradient:{name}", [largest], ADDED)
+    why = DERIVATIONS["penalty_added"]
+    added = part(f"{key}{PART}", layer, whole, values, f"gradient:{name}", [largest], why)
     return [own, added | {"reference": REFERENCE}]
 
 
@@ -186,7 +188,7 @@ def ranges_of(tree: Expression) -> dict[str, int]:
 def _forward_choices(own: LeafDerivation) -> list[Chosen]:
     output, sample = own.one.output, own.sample
     if own.asked is not None:
-        return [((*own.asked, sample), choose.ASKED)]
+        return [((*own.asked, sample), ELEMENTS["asked"])]
     choices = [choose.largest(output, sample)]
     if hasattr(own.one.layer, "filters") and hasattr(own.one.layer, "grid"):
         contrast = choose.border(own.one.layer, output, sample)
@@ -199,13 +201,14 @@ def _delta_part(own: LeafDerivation, equation: Equation, reader: Reader) -> Part
     line.
     """
     layer, sample = own.one.layer, own.sample
-    before, why = own.before, texts.INPUT_GRADIENT if own.first else None
+    before, why = own.before, DERIVATIONS["input_gradient"] if own.first else None
     below = "input" if own.first else "" if before is None else before.name
     if (
         own.branch
     ):  # another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card
         equation = handed_down(equation, own.branch)
-        why = Say(*(f"{a} {b}" for a, b in _pairs(texts.why(layer, "delta"), texts.of_branch(own.branch))))
+        share = DERIVATIONS.say("of_branch", number=own.branch)
+        why = texts.why(layer, "delta") + same(" ") + share
     joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)
     arriving = np.asarray(reader.value(equation.right))
     choices = [choose.largest(arriving, sample)]
@@ -215,7 +218,7 @@ def _delta_part(own: LeafDerivation, equation: Equation, reader: Reader) -> Part
         contrast = choose.factor_contrast(factor, arriving, sample)
         choices += [contrast] if contrast else []
         below = own.below
-        why = Say(*(f"{a} {b}" for a, b in _pairs(texts.why(layer, "delta"), texts.HADAMARD)))
+        why = texts.why(layer, "delta") + same(" ") + DERIVATIONS["hadamard"]
     elif hasattr(layer, "window") and hasattr(layer, "grid"):
         contrast = choose.window_contrast(layer, own.one.x, sample)
         choices += [contrast] if contrast else []
@@ -241,10 +244,6 @@ def _general(own: LeafDerivation, joined: Equation) -> PackedSide:
     )
     nodes, (root,) = pack([plain.right * slope])
     return {"nodes": nodes, "right": root}
-
-
-def _pairs(a: Say, b: Say) -> Sequence[tuple[str, str]]:
-    return (a.en, b.en), (a.zh, b.zh)
 
 
 def _joined(own: LeafDerivation, equation: Equation) -> tuple[Equation, Reader, Array] | None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base.languages import Say
 from chainrule.explaining.facts import choose
 from chainrule.formulas import Equation, Symbol, substitute, trace
 from chainrule.formulas.elements.reader import Reader
@@ -20,11 +19,6 @@ from chainrule.losses.penalties import Penalty
 Array = NDArray[Any]
 PART = " and penalty"  # behind a parameter's name: the part that adds the penalty's share
 REFERENCE = "Ning Yu · Dezeming 2.6.1"
-ADDED = Say(
-    "The penalty adds its own derivative. What the data give is ∂J_data/∂W; the gradient that is used, "
-    "checked and drawn is ∂J/∂W.",
-    "惩罚项加上自己的导数。数据给出的部分是 ∂J_data/∂W；实际使用、检验和画出的梯度是 ∂J/∂W。",
-)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 
-from chainrule.base.languages import Say, same, say_from
+from chainrule.base.languages import SEMICOLON, Say, same, say_from
 from chainrule.explaining.blocks.kinds import Block, Card, Formula, Paragraph
 from chainrule.explaining.blocks.worked import First, element_from, worked_block
 from chainrule.explaining.outline.counts import counted
@@ -27,6 +27,7 @@ from chainrule.explaining.schema import (
     RepeatCard,
 )
 from chainrule.explaining.theta.outline import first_indices, theta_blocks
+from chainrule.explaining.words.catalogues import CARDS
 from chainrule.formulas import Equation, Expression, Operation, Symbol, walk
 from chainrule.formulas.exchange import unpack
 from chainrule.formulas.primitives.grid import Grid
@@ -101,7 +102,7 @@ def forward_card(layout: Layout, card: CardRecord) -> Card:
         return _repeat(layout, card, "F")
     blocks = [block for one in card["forward"] for block in part_blocks(layout, card, one, "F")]
     if not blocks:
-        blocks = [Paragraph(UNTRACED)]
+        blocks = [Paragraph(CARDS["untraced"])]
     blocks += picture_blocks(layout.document, card, ("forward",), letters(layout, card))
     return _card(layout, card, "F", blocks)
 
@@ -114,28 +115,17 @@ def backward_card(layout: Layout, card: CardRecord) -> Card | None:
         return _repeat(layout, card, "B")
     blocks = [block for one in card["backward"] for block in part_blocks(layout, card, one, "B")]
     if not blocks:
-        blocks = [Paragraph(UNTRACED)]
+        blocks = [Paragraph(CARDS["untraced"])]
     passes = ("backward", "gradients")
     blocks += picture_blocks(layout.document, card, passes, letters(layout, card))
     return _card(layout, card, "B", blocks)
-
-
-UNTRACED = Say(
-    "This layer's own code computes with arrays only, so there is no formula to print; its shapes, values "
-    "and δ are "
-    "shown, and its δ is compared with differences in the gradient check.",
-    "这一层的代码只对数组计算，没有可打印的公式；这里给出形状、数值与 δ，其 δ 在梯度检验中与差分比较。",
-)
 
 
 def _repeat(layout: Layout, card: RepeatCard, direction: str) -> Card:
     """A layer like one before it: its formulas are there."""
     other = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
     step = f"{direction}{_position(layout, other)}"
-    said = Say(
-        f"As {step}, {card['repeats']}, with its own numbers.",
-        f"同 {step}（{card['repeats']}），数值为本层自己的。",
-    )
+    said = CARDS.say("repeats", step=step, layer=card["repeats"])
     return _card(layout, card, direction, [Paragraph(said)])
 
 
@@ -235,8 +225,8 @@ def _ranges(one: PartRecord) -> Say | None:
 
 def joined(*notes: Say | None) -> Say | None:
     """Notes one behind the other; None where there is none."""
-    found = [note for note in notes if note is not None]
-    return Say("; ".join(note.en for note in found), "；".join(note.zh for note in found)) if found else None
+    there = [note for note in notes if note is not None]
+    return SEMICOLON.join(there) if there else None
 
 
 def _grids(equation: Equation, name: str) -> list[tuple[Operation, Grid]]:
@@ -252,17 +242,14 @@ def outside(equation: Equation, *, general: bool = False) -> Say | None:
     no meaning at every second pixel.  general: of any stride, which is a letter.
     """
     if any(general or max(grid.stride) > 1 for _, grid in _grids(equation, "place")):
-        return Say(
-            "terms whose index is no whole number, or outside of the map, are 0",
-            "下标不是整数或超出范围的项为 0",
-        )
+        return CARDS["outside.no_whole_number"]
     if _grids(equation, "place"):
-        return Say("terms outside of the map are 0", "超出范围的项为 0")
+        return CARDS["outside.of_map"]
     read = [node for node, grid in _grids(equation, "window") if grid.padded]
     if not read:
         return None
     fill = "−∞" if any(node.options.get("fill") == -inf for node in read) else "0"
-    return Say(f"outside of the image there is {fill}", f"图像之外为 {fill}")
+    return CARDS.say("outside.of_image", fill=fill)
 
 
 def _paddings(equation: Equation, shapes: Mapping[str, list[int]]) -> Say | None:
@@ -276,7 +263,5 @@ def _paddings(equation: Equation, shapes: Mapping[str, list[int]]) -> Say | None
                 values = ", ".join(
                     f"{letter} = {before}" for letter, (before, _) in zip("pq", pads, strict=False)
                 )
-                return Say(
-                    f"{values}: what “same” puts before the first", f"{values}：“same” 在最前面补的行、列数"
-                )
+                return CARDS.say("padding_before", values=values)
     return None

@@ -6,29 +6,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import COLON, SEMICOLON, Say, same
+from chainrule.explaining.words.catalogues import CARDS
 from chainrule.formulas import Equation, Named, Symbol, walk
 from chainrule.formulas.rules import Trait
 
 Shape = Sequence[int]
-# Of an operand whose last axis is that of the samples: the letter, its number, and what it counts.
-_COUNTS: dict[Trait, tuple[str, Callable[[Shape], int], Say]] = {
-    Trait.COUNTS_VALUES: (
-        "N",
-        lambda shape: math.prod(shape) // shape[-2],
-        Say("the values of a feature, samples times positions", "每个特征的取值个数，即样本数 × 位置数"),
-    ),
-    Trait.COUNTS_FEATURES: ("H", lambda shape: shape[-2], Say("the features", "特征的个数")),
-    Trait.COUNTS_POSITIONS: ("P", lambda shape: math.prod(shape[:-2]), Say("the positions", "位置的个数")),
-    Trait.COUNTS_OUTPUTS: (
-        "K",
-        lambda shape: math.prod(shape[:-1]),
-        Say("the outputs of one sample", "单个样本的输出个数"),
-    ),
+# Of an operand whose last axis is that of the samples: the letter, its number, what it counts.
+_COUNTS: dict[Trait, tuple[str, Callable[[Shape], int], str]] = {
+    Trait.COUNTS_VALUES: ("N", lambda shape: math.prod(shape) // shape[-2], "values"),
+    Trait.COUNTS_FEATURES: ("H", lambda shape: shape[-2], "features"),
+    Trait.COUNTS_POSITIONS: ("P", lambda shape: math.prod(shape[:-2]), "positions"),
+    Trait.COUNTS_OUTPUTS: ("K", lambda shape: math.prod(shape[:-1]), "outputs"),
 }
-_GROUPS = Say(
-    "mean_g is over all positions and the channels of a group", "mean_g 对所有位置与一组内的通道求平均"
-)
 
 
 def counted(equation: Equation, shapes: Mapping[str, Shape]) -> Say | None:
@@ -36,28 +26,24 @@ def counted(equation: Equation, shapes: Mapping[str, Shape]) -> Say | None:
 
     shapes: of the formula's names, the last axis that of the samples.
     """
-    said: dict[str, Say] = {}
+    meanings: dict[str, Say] = {}
     known: dict[str, int] = {}
     for _, node in walk(equation.right):
         if Trait.AVERAGES_GROUPS in node.traits:
-            said["mean_g"] = _GROUPS
+            meanings["mean_g"] = CARDS["mean_of_groups"]
         for trait in node.traits & _COUNTS.keys():
             letter, count, meaning = _COUNTS[trait]
-            said[letter] = meaning
+            meanings[letter] = CARDS[f"counts.{meaning}"]
             shape = _shape(node.children[0], shapes)
             if shape is not None:
                 known.setdefault(letter, count(shape))
-    texts = [_text(letter, known.get(letter), meaning) for letter, meaning in said.items()]
-    if not texts:
-        return None
-    return Say("; ".join(text.en for text in texts), "；".join(text.zh for text in texts))
+    return SEMICOLON.join(_text(*of, known) for of in meanings.items()) if meanings else None
 
 
-def _text(letter: str, value: int | None, meaning: Say) -> Say:
-    if meaning is _GROUPS:
+def _text(letter: str, meaning: Say, known: Mapping[str, int]) -> Say:
+    if letter == "mean_g":
         return meaning
-    here = letter if value is None else f"{letter} = {value}"
-    return Say(f"{here}: {meaning.en}", f"{here}：{meaning.zh}")
+    return same(f"{letter} = {known[letter]}" if letter in known else letter) + COLON + meaning
 
 
 def _shape(operand: Any, shapes: Mapping[str, Shape]) -> Shape | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.base.languages import Say, same, say_from
+from chainrule.base.languages import NOTHING, SPACE, Say, same, say_from
 from chainrule.base.norms import norm
 from chainrule.base.numbers import adds_up, column, equality, equals, short
 from chainrule.explaining.blocks.as_shown import line_of
@@ -28,6 +28,7 @@ from chainrule.explaining.schema import (
     WorkedStep,
 )
 from chainrule.explaining.theta.outline import theta_entry
+from chainrule.explaining.words.catalogues import ELEMENTS, ENDS, TABLES
 from chainrule.formulas import Notation, Symbol
 from chainrule.formulas.elements.entry import minus, number, times, total
 from chainrule.formulas.printing import Equation, compose, render_text
@@ -65,7 +66,7 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
     if card["outputs"]:
         blocks.append(_outputs(layout, card, card["outputs"]))
         if "literal" in card["outputs"]:
-            blocks.append(Paragraph(LITERAL, quiet=True))
+            blocks.append(Paragraph(ENDS["literal"], quiet=True))
     reference = "Ning Yu · Dezeming 2.4 · Matrix notes §4"
     return (Card("L", title, pair, card["output"], tuple(blocks), reference, id="card-L"),)
 
@@ -81,10 +82,7 @@ def _objective(layout: Layout) -> Iterator[Block]:
     if document["loss"].get("weights"):
         weights = [layout.composer().letter(layout.notation.letter(SAMPLE_WEIGHT), index)]
         w = weight_of_sample(layout.notation)
-        defined = Say(
-            f"{w} is the weight of sample {of_one.sub}; their mean is 1",
-            f"{w} 是样本 {of_one.sub} 的权重，均值为 1",
-        )
+        defined = ENDS.say("weight_of_sample", w=w, sample=of_one.sub)
     below = Under(Sign("∑"), index)
     mean = row(one, below, *weights, layout.composer().letter(of_one))
     reference = "Ning Yu · Dezeming 1.2 · Matrix notes §2"
@@ -101,14 +99,6 @@ def _objective(layout: Layout) -> Iterator[Block]:
     given = all(equality(text, value) == "=" for text, value in zip(parts, shares, strict=True))
     sum_ = f"{'=' if given else '≈'} {parts[0]} + {parts[1]} {'=' if adds_up(parts, total) else '≈'} {total}"
     yield Paragraph(same(f"{letter} {sum_}"), id="objective")
-
-
-LITERAL = Say(
-    "The Tutorial's ④ read entry by entry (the last column) is not δ here: softmax is not elementwise, the "
-    "whole Jacobian "
-    "counts.",
-    "把Tutorial的 ④ 逐元素地用在这里（最后一列）并不是 δ：softmax 不是逐元素的，要用整个雅可比矩阵。",
-)
 
 
 # The loss of one sample is not J of the batch: the two are told apart by the sample's number.
@@ -158,29 +148,19 @@ def _part(layout: Layout, one: PartRecord) -> Iterator[Block]:
 def _losses(card: LossCard, weighted: bool) -> Table:
     rows = tuple((str(one["sample"]), short(one["loss"], 6)) for one in card["losses"])
     more = card["samples"] - len(rows)
-    caption = Say(
-        f"The loss of every sample, largest first{f'; {more} more' if more else ''}; their "
-        f"{'weighted ' if weighted else ''}mean is {short(card['mean'], 8)}",
-        f"各样本的损失，从大到小{f'；另有 {more} 个' if more else ''}；{'加权' if weighted else ''}平均值为 "
-        f"{short(card['mean'], 8)}",
+    caption = ENDS.say(
+        "losses.weighted_mean" if weighted else "losses.mean",
+        more=ENDS.say("losses.more", count=more) if more else NOTHING,
+        mean=short(card["mean"], 8),
     )
-    return Table((Say("sample", "样本"), Say("loss", "损失")), rows, (0, 1), caption, id="losses")
+    return Table((TABLES["sample"], TABLES["loss"]), rows, (0, 1), caption, id="losses")
 
 
 def _jacobian(jacobian: Jacobian) -> list[Block]:
     values = np.array([[float(v) for v in line] for line in jacobian["values"]])
     size = norm(values)
     stats = (float(values.min()), float(values.mean()), float(values.max()), size)
-    said = (
-        Say(
-            "Jacobian ∂a_k/∂z_j of the sample in focus: diagonal.", "所选样本的雅可比矩阵 ∂a_k/∂z_j：对角阵。"
-        )
-        if jacobian["diagonal"]
-        else Say(
-            "Jacobian ∂a_k/∂z_j of the sample in focus, diag(a) − a aᵀ; every row adds up to 0.",
-            "所选样本的雅可比矩阵 ∂a_k/∂z_j，即 diag(a) − a aᵀ；每行之和为 0。",
-        )
-    )
+    said = ENDS["jacobian.diagonal" if jacobian["diagonal"] else "jacobian.softmax"]
     symbol = tight(Sign("∂"), Word("a"), Sign("/"), Sign("∂"), Word("z"), binds=PRODUCT)
     return [Paragraph(said), Matrix(symbol, values, values.shape, stats=stats, id="jacobian")]
 
@@ -194,9 +174,9 @@ def _outputs(layout: Layout, card: LossCard, table: OutputTable) -> Table:
     columns: list[list[Any]] = []
     labels: tuple[tuple[Column, Say], ...] = (
         ("z", same("z_k")), ("a", same("a_k")), ("y", same("y_k")), ("by_a", same("∂/∂a_k")),
-        ("residual", same("a_k − y_k") if card["pair"] else Say("∂/∂a_k of the loss", "损失的 ∂/∂a_k")),
+        ("residual", same("a_k − y_k") if card["pair"] else ENDS["by_output_of_loss"]),
         ("delta", same(f"{delta}_k = {weight}(…)/{m}")),
-        ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
+        ("literal", ENDS["literal_head"]),
     )  # fmt: skip
     for key, label in labels:
         if key in table and not (key == "by_a" and not card["pair"]):
@@ -208,10 +188,8 @@ def _outputs(layout: Layout, card: LossCard, table: OutputTable) -> Table:
     )
     more = table["of"] - len(rows)
     sample = layout.document["meta"]["sample"]
-    caption = Say(
-        f"Output by output, sample {sample}{f'; {more} smaller ones left out' if more else ''}",
-        f"逐输出，样本 {sample}{f'；省略 {more} 个较小的' if more else ''}",
-    )
+    left_out = ENDS.say("outputs.left_out", count=more) if more else NOTHING
+    caption = ENDS.say("outputs.caption", sample=sample, left_out=left_out)
     return Table(tuple(head), rows, tuple(range(len(head))), caption, id="outputs")
 
 
@@ -221,36 +199,29 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if "penalty" in card:
         blocks += _penalty(layout, card["penalty"])
-    said = Say(
-        "A step of gradient descent: every parameter moves against its gradient, η is the learning rate.",
-        "梯度下降的一步：每个参数沿梯度的反方向移动，η 是学习率。",
-    )
     theta, grad = Word("θ"), tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), Word("θ"))
     step = row(theta, Sign("←"), theta, Sign("−"), Word("η"), grad)
-    blocks += [Paragraph(said), Formula(step, "general", "Dezeming 1.3 · Matrix notes", id="U-general")]
+    source = "Dezeming 1.3 · Matrix notes"
+    blocks += [Paragraph(ENDS["step"]), Formula(step, "general", source, id="U-general")]
     if card["worked"]:
         blocks.append(_step(card["worked"], card["eta"], layout))
     head: tuple[Cell, ...] = (
-        Say("parameter", "参数"), same("‖θ‖"), Say("‖∇‖ of the data", "数据项 ‖∇‖"),
-        Say("‖∇‖ of the penalty", "惩罚项 ‖∇‖"), same("η‖∇‖"), same("η‖∇‖/‖θ‖"),
+        TABLES["parameter"], same("‖θ‖"), ENDS["gradient_of_data"],
+        ENDS["gradient_of_penalty"], same("η‖∇‖"), same("η‖∇‖/‖θ‖"),
     )  # fmt: skip
     rows = tuple(_update_row(one) for one in card["rows"])
     blocks.append(Table(head, rows, (1, 2, 3, 4, 5), folded=len(rows) > 40, id="update-table"))
-    before, after, letter = card["J_before"], float(card["J_after"]), layout.notation.loss
-    eta = equals(card["eta"])
-    blocks.append(
-        Paragraph(
-            Say(
-                f"{letter} before: {short(before, 8)}. {letter} after one step with η {eta}: "
-                f"{short(after, 8)}, a change of {short(after - before, 4)}.",
-                f"更新前 {letter} {equals(before, 8)}。以 η {eta} 走一步后 {letter} {equals(after, 8)}，变化 "
-                f"{short(after - before, 4)}。",
-            ),
-            id="update-loss",
-        )
+    before, after, eta = card["J_before"], float(card["J_after"]), equals(card["eta"])
+    moved = ENDS.say(
+        "before_and_after",
+        J=layout.notation.loss,
+        before=Say(short(before, 8), equals(before, 8)),
+        eta=eta,
+        after=Say(short(after, 8), equals(after, 8)),
+        change=short(after - before, 4),
     )
-    title = Say("U  gradients and update", "U  梯度与更新")
-    return (Card("U", title, f"η {eta}", "", tuple(blocks), "Dezeming 1.3 · Matrix notes", id="card-U"),)
+    blocks.append(Paragraph(moved, id="update-loss"))
+    return (Card("U", ENDS["update"], f"η {eta}", "", tuple(blocks), source, id="card-U"),)
 
 
 def _update_row(one: UpdateRow) -> tuple[Cell, ...]:
@@ -279,10 +250,7 @@ def _step(worked: WorkedStep, eta: float, layout: Layout) -> Worked:
         exact=equality(result, line.outcome()) == "=",
         as_given=line.is_exact(),
         relation="←",
-        why=Say(
-            "of the parameter that moves most the entry whose gradient is largest in magnitude",
-            "移动最多的参数中，梯度绝对值最大的元素",
-        ),
+        why=ELEMENTS["moves_most"],
         quantity=worked["name"],
         index=tuple(worked["index"]),
         id="U-worked",
@@ -297,21 +265,12 @@ def _number_of(layout: Layout, worked: WorkedStep) -> int:
 
 def _penalty(layout: Layout, card: PenaltyCard) -> Iterator[Block]:
     m, letter = card["training_size"], render_text.render(_letter(layout, "training size"))
-    scale = (
-        Say(
-            f"It is divided by {letter} = {m}, the size of the training set (Dezeming).",
-            f"除以训练集大小 {letter} = {m}（Dezeming）。",
-        )
-        if card["per_sample"]
-        else Say(f"It is not divided by {letter} (Ning Yu).", f"不除以 {letter}（Ning Yu）。")
-    )
-    said = Say(
-        f"The penalty {card['title']} adds {short(card['adds'], 6)} to {layout.notation.loss}, and its own "
-        "gradient to that of every weight; biases are free. ",
-        f"惩罚项 {card['title']} 使 {layout.notation.loss} 增加 {short(card['adds'], 6)}，"
-        "并把自己的梯度加到每个权重的梯度上；偏置不受惩罚。",
-    )
-    yield Paragraph(said + scale, id="update-penalty")
+    scale = ENDS.say("penalty.not_per_sample", letter=letter)
+    if card["per_sample"]:
+        scale = ENDS.say("penalty.per_sample", letter=letter, m=m)
+    J, share = layout.notation.loss, short(card["adds"], 6)
+    adds = ENDS.say("penalty.adds", penalty=card["title"], share=share, J=J)
+    yield Paragraph(adds + SPACE + scale, id="update-penalty")
     for one in card["parts"]:
         reference = "Ning Yu · Dezeming 1.2.3" if one["part"] == "value" else "Ning Yu · Dezeming 2.6.1"
         box, note = layout.equation_box(one, general=True), None
@@ -333,8 +292,6 @@ def _over_all_weights(layout: Layout, one: PenaltyFormula) -> tuple[Box, Say]:
     inner = fenced(composer.box(layout.equation(one).right), BIG)
     box = row(Word("Ω"), Sign("="), Under(Sign("∑"), W), inner, binds=BIG)
     shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
-    return box, Say(
-        f"The sum is over the {len(names)} weight arrays {shown}." if len(names) > 1 else
-        f"The network has one weight array, {shown}.",
-        f"对 {len(names)} 个权重数组求和：{shown}。",
-    )  # fmt: skip
+    if len(names) == 1:
+        return box, ENDS.say("penalty.on_one", names=shown)
+    return box, ENDS.say("penalty.on_several", count=len(names), names=shown)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import COLON, COMMA, Say
 from chainrule.explaining.blocks.kinds import Bars, Block, Curve, Maps, Mark, Matrix, Panel
 from chainrule.explaining.facts.pictures import EDGE, shown
 from chainrule.explaining.facts.tensors import decode
@@ -24,6 +24,7 @@ from chainrule.explaining.schema import (
     PoolPicture,
     Tensor,
 )
+from chainrule.explaining.words.catalogues import PICTURES
 from chainrule.formulas.printing.boxes import Box
 
 Array = NDArray[np.float64]
@@ -45,8 +46,7 @@ def _block(document: Document, picture: PictureRecord, name: str, letter: Callab
         z, f, df, edges, counts = (
             np.array([float(v) for v in picture[key]]) for key in ("z", "f", "df", "edges", "counts")
         )
-        title = Say("f and f′, and where this layer's z lie", "f 与 f′，以及本层 z 的分布")
-        return Curve(title, z, f, df, edges, counts, id=name)
+        return Curve(PICTURES["curve"], z, f, df, edges, counts, id=name)
     values = _values(document, picture)
     symbol, title = letter(picture["quantity"]), _title(picture)
     if picture["kind"] == "bars":
@@ -69,27 +69,19 @@ def _values(document: Document, picture: ArrayPicture) -> list[Array]:
     return shown(picture, tensor)
 
 
-_INPUT = {
-    "input": Say("the input of the network", "网络的输入"),
-    "delta:input": Say("the derivative of J by the input", "J 对输入的导数"),
-}
-
-
 def _title(picture: ArrayPicture) -> Say:
     quantity = picture["quantity"]
-    if quantity in _INPUT:
-        return _INPUT[quantity]
+    if quantity in ("input", "delta:input"):
+        return PICTURES["input" if quantity == "input" else "delta_of_input"]
     if quantity.startswith("delta:"):
-        name = quantity.removeprefix("delta:")
-        return Say(f"δ at the output of {name}", f"{name} 输出处的 δ")
+        return PICTURES.say("delta", name=quantity.removeprefix("delta:"))
     if quantity.startswith("gradient:"):
-        name = quantity.removeprefix("gradient:")
-        return Say(f"the gradient of {name}", f"{name} 的梯度")
+        return PICTURES.say("gradient", name=quantity.removeprefix("gradient:"))
     if "marks" in picture:
         return _windows(picture)
     if "." in quantity:
-        return Say(f"the parameter {quantity}", f"参数 {quantity}")
-    return Say(f"the output of {quantity}", f"{quantity} 的输出")
+        return PICTURES.say("parameter", name=quantity)
+    return PICTURES.say("output", name=quantity)
 
 
 def _first(document: Document, picture: ArrayPicture) -> tuple[int, ...]:
@@ -98,23 +90,12 @@ def _first(document: Document, picture: ArrayPicture) -> tuple[int, ...]:
     return tuple(tensor["origin"]) if tensor is not None and "origin" in tensor else (0,) * 4
 
 
-_SIGNS = {
-    "winner": Say("● won a window", "● 在窗口中取胜"),
-    "tie": Say("◇ ties", "◇ 并列"),
-    "overlap": Say("×n lies in n windows", "×n 位于 n 个窗口中"),
-}
-
-
 def _windows(picture: PoolPicture) -> Say:
     """The title of a pool's input, with the signs that are on it: a mean has no winners."""
     there = {mark["kind"] for mark in picture["marks"]}
-    signs = [said for kind, said in _SIGNS.items() if kind in there]
-    title = (
-        Say("The input with its winners", "输入及其胜者") if "winner" in there else Say("The input", "输入")
-    )
-    if not signs:
-        return title
-    return title + Say(": " + ", ".join(one.en for one in signs), "：" + "，".join(one.zh for one in signs))
+    signs = [sign for kind, sign in PICTURES.within("mark").items() if kind in there]
+    title = PICTURES["windows_with_winners" if "winner" in there else "windows"]
+    return title + COLON + COMMA.join(signs) if signs else title
 
 
 def _bars(

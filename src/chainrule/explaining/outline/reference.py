@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from chainrule.base.languages import Say, same, say_from
+from chainrule.base.languages import NOTHING, SEMICOLON, SPACE, Say, same, say_from
 from chainrule.explaining.blocks.kinds import (
     Block,
     Cell,
@@ -34,6 +34,7 @@ from chainrule.explaining.schema import (
 from chainrule.explaining.theta.form import theta_layers
 from chainrule.explaining.theta.formulas import TOTAL, in_general
 from chainrule.explaining.theta.outline import a_0, about_theta, all_layers, theta_letter
+from chainrule.explaining.words.catalogues import LOOKUP, TABLES
 from chainrule.formulas import NOTATIONS, TUTORIAL, Equation, Expression, Notation, Symbol, broadcast_samples
 from chainrule.formulas.exchange import unpack
 from chainrule.formulas.printing import compose
@@ -60,13 +61,13 @@ def notation_section(layout: Layout) -> Section:
     if rows["formulas"]:
         blocks.append(_formulas(layouts, rows["formulas"], with_theta))
     blocks.append(_conventions(layout.document["conventions"]))
-    return Section(Say("Notation and conventions", "记号与约定"), tuple(blocks), id="notation")
+    return Section(LOOKUP["notation"], tuple(blocks), id="notation")
 
 
 def _letters(layouts: list[Layout], rows: list[LetterRow], own: frozenset[str]) -> Table:
     """own: the layers that a notation may write with Θ."""
     head: tuple[Cell, ...] = (
-        Say("meaning", "含义"),
+        LOOKUP["letters.meaning"],
         *(_source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)),
     )
     body: list[tuple[Cell, ...]] = [
@@ -76,17 +77,13 @@ def _letters(layouts: list[Layout], rows: list[LetterRow], own: frozenset[str]) 
         )
         for row in rows
     ]
-    first: tuple[Cell, ...] = (
-        Say("number of the input layer", "输入层的编号"),
-        *(same(str(layout.notation.input_number)) for layout in layouts),
-    )
-    sign: tuple[Cell, ...] = (
-        Say("product entry by entry", "逐元素相乘"),
-        *(same(layout.notation.hadamard) for layout in layouts),
-    )
+    numbers = (same(str(layout.notation.input_number)) for layout in layouts)
+    signs = (same(layout.notation.hadamard) for layout in layouts)
+    first: tuple[Cell, ...] = (LOOKUP["letters.input_number"], *numbers)
+    sign: tuple[Cell, ...] = (LOOKUP["letters.hadamard"], *signs)
     symbols = [unpack(row["nodes"])[row["root"]] for row in rows]
     spread = [row for symbol in symbols if _is_bias(symbol) for row in _over_samples(layouts, symbol, own)]
-    caption = Say("Letters here and in other texts", "本文与其他文献的记号")
+    caption = LOOKUP["letters.caption"]
     return Table(head, (*body, *spread, first, sign), caption=caption, id="letters")
 
 
@@ -107,22 +104,13 @@ def _over_samples(
         one = a_0(composer)
         return listed(one, composer.box(hat, NOWHERE), spaced=True) if _has_others(layout, "b", own) else one
 
-    yield (
-        Say("the bias, copied into every column (sample)", "偏置，复制到每一列（每个样本）"),
-        *map(copied, layouts),
-    )
-    yield (
-        Say(
-            "a column of ones, one per sample: a matrix times 𝟏 is the sum of its columns",
-            "全 1 列向量，每个样本一个 1：矩阵乘以 𝟏 就是它的各列之和",
-        ),
-        *(Numeral("𝟏") for _ in layouts),
-    )
+    yield LOOKUP["letters.copied_bias"], *map(copied, layouts)
+    yield LOOKUP["letters.ones"], *(Numeral("𝟏") for _ in layouts)
 
 
 def _source(notation: Notation, *, own: bool) -> Say:
     name = OF_NOTATION[notation.name].heading
-    return Say(f"{name}, here", f"{name}，本文") if own else same(name)
+    return LOOKUP.say("letters.here", name=name) if own else same(name)
 
 
 def _letter(layout: Layout, symbol: Expression, own: frozenset[str]) -> Box:
@@ -146,8 +134,7 @@ def _formulas(layouts: list[Layout], formulas: list[PackedEquation], own: frozen
         _source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)
     )
     rows = tuple(tuple(_formula(layout, one, own) for layout in layouts) for one in formulas)
-    caption = Say("The same formulas of a dense layer", "全连接层的同一组公式")
-    return Table(head, rows, caption=caption, id="same-formulas")
+    return Table(head, rows, caption=LOOKUP["same_formulas"], id="same-formulas")
 
 
 def _formula(layout: Layout, one: PackedEquation, own: frozenset[str]) -> Cell:
@@ -170,23 +157,21 @@ def _formula(layout: Layout, one: PackedEquation, own: frozenset[str]) -> Cell:
 
 
 def _conventions(conventions: list[ConventionRecord]) -> Table:
-    head = (Say("convention", "约定"), Say("in force here", "本文采用"), Say("elsewhere", "其他做法"))
+    head = (LOOKUP["conventions.option"], LOOKUP["conventions.choice"], LOOKUP["conventions.others"])
     rows = tuple(
         (say_from(one["option"]), _choices([one["choice"]]), _choices(one["others"])) for one in conventions
     )
-    caption = Say("Conventions in force for this network", "本网络采用的约定")
-    return Table(head, rows, caption=caption, id="conventions")
+    return Table(head, rows, caption=LOOKUP["conventions.caption"], id="conventions")
 
 
 def _choices(choices: list[ChoiceRecord]) -> Say:
     """The choices as sentences, each with who has it and how it is asked for."""
-    texts = [say_from(choice["text"]) + _behind(choice) for choice in choices]
-    return Say(" ".join(text.en for text in texts), "".join(text.zh for text in texts))
+    return SPACE.join(say_from(choice["text"]) + _behind(choice) for choice in choices)
 
 
 def _behind(choice: ChoiceRecord) -> Say:
-    found = [part for part in (choice["source"], choice["write"]) if part]
-    return Say(f" ({'; '.join(found)})", f"（{'；'.join(found)}）") if found else same("")
+    parts = [same(part) for part in (choice["source"], choice["write"]) if part]
+    return SPACE + LOOKUP.say("conventions.of", sources=SEMICOLON.join(parts)) if parts else NOTHING
 
 
 # -- the algorithm -------------------------------------------------------------------------------------------
@@ -208,8 +193,7 @@ def algorithm_section(layout: Layout) -> Section:
         ]  # fmt: skip
         if "letters" in box:
             blocks.append(Paragraph(say_from(box["letters"]), quiet=True))
-    title = Say("The algorithm, with this network's layers", "算法步骤（本网络的层号）")
-    return Section(title, tuple(blocks), id="algorithm")
+    return Section(LOOKUP["algorithm"], tuple(blocks), id="algorithm")
 
 
 def _steps(layout: Layout) -> Iterator[Say]:
@@ -220,43 +204,23 @@ def _steps(layout: Layout) -> Iterator[Say]:
     last, lowest = layout.last + first, 1 + first
     count = len(cards)
     shape = "×".join(map(str, document["graph"]["input_shape"])) or "1"
-    yield Say(
-        f"Give the network the {meta['samples']} samples X, each of shape {shape}, as layer {first}, and "
-        "their targets Y.",
-        f"把 {meta['samples']} 个样本 X（形状均为 {shape}）作为第 {first} 层输入网络，并给出目标 Y。",
-    )
-    yield Say(
-        f"Forward, from layer {lowest} to layer {last}: steps F1 to F{count}.",
-        f"前向：从第 {lowest} 层到第 {last} 层，即步骤 F1 到 F{count}。",
-    )
-    yield Say(
-        f"J, and δ of layer {last} at the output: step L. 1/m enters here, and only here.",
-        f"计算 J 与输出层（第 {last} 层）的 δ：步骤 L。1/m 只在这里出现一次。",
-    )
+    yield LOOKUP.say("steps.input", samples=meta["samples"], shape=shape, first=first)
+    yield LOOKUP.say("steps.forward", lowest=lowest, last=last, count=count)
+    yield LOOKUP.say("steps.loss", last=last)
     back = [card for card in cards if f"delta:{card['layer']}" in document["tensors"]]
     if back:
         top, bottom = layout.positions[back[-1]["layer"]], layout.positions[back[0]["layer"]]
-        yield Say(
-            f"Backward, from layer {last} to layer {lowest}: steps B{top} to B{bottom}. With δ of a layer "
-            "first the gradients of its parameters, then δ of the layer below; below layer "
-            f"{lowest} there is the input, which has no f′.",
-            f"反向：从第 {last} 层到第 {lowest} 层，即步骤 B{top} 到 B{bottom}。"
-            f"由一层的 δ 先求本层参数的梯度，再求下面一层的 δ；第 {lowest} 层之下是输入，没有 f′。",
-        )
+        yield LOOKUP.say("steps.backward", last=last, lowest=lowest, top=top, bottom=bottom)
     if any(row for row in document["update"]["rows"]):
-        penalty = Say("the penalty's part is added, then ", "加上惩罚项的部分，然后")
-        added = penalty if document["penalty"] else same("")
-        yield Say("Update: ", "更新：") + added + Say(
-            f"every parameter minus η = {meta['eta']:g} times its gradient: step U.",
-            f"每个参数减去 η = {meta['eta']:g} 乘以它的梯度：步骤 U。",
-        )
+        eta = f"{meta['eta']:g}"
+        yield LOOKUP.say("steps.update_with_penalty" if document["penalty"] else "steps.update", eta=eta)
 
 
 def _trace(layout: Layout) -> Table:
     """Every step of this network: what it computes, of what, by which formula of a text."""
     head: tuple[Cell, ...] = (
-        Say("step", "步骤"), same(layout.notation.output_number), Say("layer", "层"),
-        Say("computes", "计算"), Say("from", "依据"), Say("derived in", "推导见"),
+        TABLES["step"], same(layout.notation.output_number), TABLES["layer"],
+        LOOKUP["trace.computes"], LOOKUP["trace.of"], LOOKUP["trace.derived_in"],
     )  # fmt: skip
     cards = layout.document["cards"]
     rows = []
@@ -276,7 +240,7 @@ def _trace(layout: Layout) -> Table:
     for at in range(len(rows) - 1, 0, -1):  # a step is named once
         if rows[at][0] == rows[at - 1][0]:
             rows[at] = ("", "", "", *rows[at][3:])
-    caption = Say("Every step, and what it is computed from", "每一步计算什么、依据什么")
+    caption = LOOKUP["trace.caption"]
     return Table(head, tuple(rows), right=(1,), caption=caption, folded=len(rows) > LONG, id="trace")
 
 
@@ -284,7 +248,7 @@ def _untraced_row(layout: Layout, card: CardRecord, direction: str) -> tuple[Cel
     """A step that is computed by code without formulas."""
     step = f"{direction}{layout.positions[card['layer']]}"
     number = str(card["number"] + layout.notation.input_number)
-    return (step, number, card["layer"], Say("by code of its own", "由自己的代码计算"), "", "")
+    return (step, number, card["layer"], LOOKUP["trace.by_own_code"], "", "")
 
 
 def _update_rows(layout: Layout) -> Iterator[tuple[Cell, ...]]:
@@ -292,7 +256,7 @@ def _update_rows(layout: Layout) -> Iterator[tuple[Cell, ...]]:
     if layout.document["update"]["rows"]:
         grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), Word("θ"))
         of = listed(Word("θ"), Word("η"), grad, spaced=True)
-        yield ("U", "", Say("every parameter", "每个参数"), Word("θ"), of, "Dezeming 1.3 · Matrix notes")
+        yield ("U", "", LOOKUP["trace.every_parameter"], Word("θ"), of, "Dezeming 1.3 · Matrix notes")
 
 
 def _gradients_first(layout: Layout, card: CardRecord) -> list[PartRecord]:
@@ -388,12 +352,6 @@ def _from(layout: Layout, equation: Equation, number: int) -> Box:
 
 # -- references and their errata -----------------------------------------------------------------------------
 
-_KINDS = {
-    "slip": Say("printed wrong", "印错"),
-    "limit": Say("limit not stated", "未写明条件"),
-    "overclaim": Say("says too much", "说过头了"),
-}
-
 
 def errata_section(layout: Layout) -> Section | None:
     """Where the texts that are cited are to be read otherwise, as far as this network meets it: of all where
@@ -402,10 +360,11 @@ def errata_section(layout: Layout) -> Section | None:
     """
     document, notation = layout.document, layout.notation.name
     own = None if notation == TUTORIAL.name else OF_NOTATION[notation].name
+    kinds = LOOKUP.within("errata.kind")
     rows = tuple(
         (
             same(f"{one['reference']} ") + say_from(one["where"]),
-            _KINDS[one["kind"]],
+            kinds[one["kind"]],
             say_from(one["printed"]),
             say_from(one["read_as"]),
         )
@@ -414,20 +373,15 @@ def errata_section(layout: Layout) -> Section | None:
     )
     if not rows:
         return None
-    said = Say(
-        "Places in the texts cited which a reader of this derivation meets, and how they are read here.",
-        "读本推导时会遇到的、所引文献中的若干处，以及这里的读法。",
-    )
-    head = (Say("where", "位置"), Say("kind", "类别"), Say("printed", "原文"), Say("read as", "应读作"))
+    head = tuple(LOOKUP[f"errata.{column}"] for column in ("where", "kind_of", "printed", "read_as"))
     table = Table(head, rows, folded=len(rows) > LONG, id="errata-table")
-    title = Say("Errata of the references", "参考文献勘误")
-    return Section(title, (Paragraph(said), table), id="errata")
+    return Section(LOOKUP["errata.title"], (Paragraph(LOOKUP["errata.about"]), table), id="errata")
 
 
 def references_section(sections: Iterable[Section]) -> Section:
     """The texts that sections cite."""
     items = tuple(source.entry for source in cited(_texts(tuple(sections))))
-    return Section(Say("References", "参考文献"), (Listing(items, id="reference-list"),), id="references")
+    return Section(LOOKUP["references.title"], (Listing(items, id="reference-list"),), id="references")
 
 
 def _texts(value: Any) -> Iterator[str]:

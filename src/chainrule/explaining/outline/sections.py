@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from chainrule.base.languages import Say, same
+from chainrule.base.languages import NOTHING, SPACE, Say, same
 from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice
 from chainrule.base.shown import shown_tree
@@ -52,7 +52,7 @@ from chainrule.explaining.schema import (
     Tensor,
 )
 from chainrule.explaining.theta.form import in_form_of
-from chainrule.explaining.words.theta import INDICES
+from chainrule.explaining.words.catalogues import SECTIONS, TABLES, THETA_FORM
 from chainrule.formulas.printing.notation import notation_from
 
 Language = Literal["en", "zh", "en+zh"]
@@ -79,32 +79,19 @@ def outline(
     found = in_form_of(found, notation_from(name))
     last = max((card["number"] for card in found["cards"]), default=1)
     layout = Layout(found, told_apart(notation_from(name), meta), linear, last)
+    m = layout.notation.letters["batch size"].base
+    forward = [forward_card(layout, card) for card in found["cards"]]
+    backward = [backward_card(layout, card) for card in reversed(found["cards"])]
     sections = (
         _verdict(found),
         _network(found, layout),
         notation_section(layout),
-        Section(Say("Loss and output residual", "损失与输出层残差"), loss_blocks(layout), id="loss"),
-        Section(
-            Say("Forward", "前向传播"),
-            tuple(forward_card(layout, card) for card in found["cards"]),
-            id="forward",
-        ),
-        Section(
-            Say("Backward", "反向传播"),
-            tuple(
-                made for card in reversed(found["cards"]) if (made := backward_card(layout, card)) is not None
-            ),
-            id="backward",
-        ),
-        Section(Say("Gradients and update", "梯度与参数更新"), update_blocks(layout), id="update"),
+        Section(SECTIONS["title.loss"], loss_blocks(layout), id="loss"),
+        Section(SECTIONS["title.forward"], tuple(forward), id="forward"),
+        Section(SECTIONS["title.backward"], tuple(filter(None, backward)), id="backward"),
+        Section(SECTIONS["title.update"], update_blocks(layout), id="update"),
         _check(found, layout.notation.loss),
-        Section(
-            Say("Gradient flow", "梯度流"),
-            flow_blocks(
-                found, layout.notation.letters["batch size"].base, weight_of_sample(layout.notation)
-            ),
-            id="flow",
-        ),
+        Section(SECTIONS["title.flow"], flow_blocks(found, m, weight_of_sample(layout.notation)), id="flow"),
         algorithm_section(layout),
         _reproduce(found),
         *filter(None, [errata_section(layout)]),
@@ -121,9 +108,9 @@ def language_from(language: str) -> Language:
 
 
 def _title(meta: Meta) -> Say:
-    name = f"{meta['title']}: " if meta["title"] else ""
-    english = "the derivation, with its numbers" if name else "The derivation, with its numbers"
-    return Say(name + english, f"{name}带数值的推导")
+    if meta["title"]:
+        return SECTIONS.say("title.named_report", name=meta["title"])
+    return SECTIONS["title.report"]
 
 
 def _verdict(found: Document) -> Section:
@@ -131,58 +118,45 @@ def _verdict(found: Document) -> Section:
     worst = max((float(error) for error in kernels["layers"].values()), default=0.0)
     level: Level = "note" if check is None or "ok" not in check else "good" if check["ok"] else "bad"
     badges = [
-        Badge(Say("loss J", "损失 J"), same(short(float(found["loss"]["J"]), 6)), "note"),
-        Badge(Say("parameters", "参数个数"), same(f"{meta['parameters']:,}"), "note"),
-        Badge(Say("gradient check", "梯度检验"), check_text(check), level),
-        Badge(
-            Say("kernel = formula", "内核 = 公式"), same(f"{worst:.0e}"), "good" if worst < 1e-9 else "bad"
-        ),
-    ]  # fmt: skip
-    counted = INDICES if "theta" in found else Say("Indices count from 0.", "下标从 0 开始。")
-    counted = counted + Say(" The one behind a semicolon is the sample.", "分号后的下标是样本。")
+        Badge(SECTIONS["verdict.loss"], same(short(float(found["loss"]["J"]), 6)), "note"),
+        Badge(TABLES["parameters_of_network"], same(f"{meta['parameters']:,}"), "note"),
+        Badge(SECTIONS["verdict.check"], check_text(check), level),
+        Badge(SECTIONS["verdict.kernels"], same(f"{worst:.0e}"), "good" if worst < 1e-9 else "bad"),
+    ]
+    counted = THETA_FORM["indices"] if "theta" in found else SECTIONS["verdict.counted_from_0"]
+    about = SECTIONS.say(
+        "verdict.about",
+        samples=_samples(meta["samples"]),
+        sample=meta["sample"],
+        counted=counted + SPACE + SECTIONS["verdict.sample_index"],
+    )
     bad = [finding for finding in found["findings"] if finding["level"] in ("bad", "warning")]
     blocks: list[Block] = [Strip(tuple(badges), id="strip")]
     blocks += [finding_block(finding) for finding in bad[:3]]
-    blocks.append(
-        Paragraph(
-            Say(
-                f"Everything below is the derivation of this network on a batch of {_samples(meta)}; "
-                f"numbers of single samples are those of sample {meta['sample']}. Formulas that are printed "
-                f"are those that were executed. {counted.en} Factors are "
-                "printed with four digits, but products are those of the unrounded factors: their last "
-                "digit may differ. ≈ stands where digits are rounded off, = where none are.",
-                f"以下是这个网络在一个含 {meta['samples']} 个样本的批量上的推导；单个样本的数值取自样本 "
-                f"{meta['sample']}。"
-                f"打印的公式就是执行的公式。{counted.zh}因子打印四位有效数字，"
-                "乘积由未舍入的因子算得，末位可能不同。≈ 表示经过舍入，= 表示没有舍入。",
-            ),
-            quiet=True,
-        )
-    )
-    blocks.append(Paragraph(_CITED, quiet=True))
-    return Section(Say("Verdict", "结论"), tuple(blocks), id="verdict")
+    blocks += [Paragraph(about, quiet=True), Paragraph(SECTIONS["verdict.cited"], quiet=True)]
+    return Section(SECTIONS["title.verdict"], tuple(blocks), id="verdict")
 
 
-def _samples(meta: Meta) -> str:
-    return "1 sample" if meta["samples"] == 1 else f"{meta['samples']} samples"
+def _samples(count: int) -> Say:
+    return SECTIONS["verdict.one_sample"] if count == 1 else SECTIONS.say("verdict.samples", count=count)
 
 
 def check_text(check: CheckRecord | NoCheck | None) -> Say:
     """The gradient check in two words."""
     if not check:
-        return Say("not made", "未做")
+        return SECTIONS["check.not_made"]
     if "ok" not in check:
-        return Say("not possible", "无法进行")
+        return SECTIONS["check.not_possible"]
     difference = f"{float(check['relative_difference']):.1e}"
-    return Say(f"ok, {difference}", f"通过，{difference}") if check["ok"] else Say("WRONG", "错误")
+    return SECTIONS.say("check.ok", difference=difference) if check["ok"] else SECTIONS["check.wrong"]
 
 
 def _network(found: Document, layout: Layout) -> Section:
     nodes = _folded([_node(layer, found) for layer in found["graph"]["layers"]])
     head: tuple[Cell, ...] = (
-        same(layout.notation.output_number), Say("name", "名称"), Say("layer", "层"),
-        Say("output", "输出形状"), Say("parameters", "参数"),
-        same(f"‖{layout.notation.letters['output'].base}‖"), same("‖δ‖"), Say("check", "检验"),
+        same(layout.notation.output_number),
+        TABLES["name"], TABLES["layer"], TABLES["output"], TABLES["parameters"],
+        same(f"‖{layout.notation.letters['output'].base}‖"), same("‖δ‖"), TABLES["check"],
     )  # fmt: skip
     counts = _counts(found["graph"]["layers"], found["tensors"])
     rows, levels = [], []
@@ -199,13 +173,13 @@ def _network(found: Document, layout: Layout) -> Section:
                 "×".join(map(str, card["shape"])),
                 f"{counts[card['layer']]:,}" if counts[card["layer"]] else "",
                 norm,
-                Say("in the loss", "在损失中") if delta is None else short(float(delta["stats"]["norm"])),
+                TABLES["in_the_loss"] if delta is None else short(float(delta["stats"]["norm"])),
                 mark,
             )
         )  # fmt: skip
         levels.append(level)
     table = Table(head, tuple(rows), right=(0, 4, 5, 6), levels=tuple(levels), id="layers")
-    return Section(Say("The network", "网络"), (Chain(tuple(nodes), id="chain"), table), id="network")
+    return Section(SECTIONS["title.network"], (Chain(tuple(nodes), id="chain"), table), id="network")
 
 
 def _counts(layers: list[LayerRecord], tensors: Mapping[str, Tensor]) -> dict[str, int]:
@@ -224,27 +198,19 @@ def _learned(layer: LayerRecord, tensors: Mapping[str, Tensor]) -> int:
     return sum(math.prod(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
 
 
-_CITED = Say(
-    "What stands beside a formula, such as “Tutorial FC ③”, says where a text derives it: “References” lists "
-    "the texts, “Notation and conventions” has their letters side by side.",
-    "公式旁的文字（如“Tutorial FC ③”）说明它在哪篇文献的何处推导：“参考文献”列出这些文献，“记号与约定”把它们"
-    "的记号并列。",
-)
-
-
 def layer_verdict(name: str, found: Document) -> tuple[Level, Say]:
     """formula = code = difference for one layer."""
     error = float(found["kernels"]["layers"].get(name, 0.0))
     if error > 1e-9:
-        return "bad", Say(f"kernel differs by {error:.0e}", f"内核相差 {error:.0e}")
+        return "bad", SECTIONS.say("layer.kernel_differs", error=f"{error:.0e}")
     check = found["check"]
     checked = check["rows"] if check is not None and "rows" in check else []
     rows = [row for row in checked if row["name"].rpartition(".")[0] == name]
     if any(row["kind"] == "WRONG" for row in rows):
-        return "bad", Say("gradient WRONG", "梯度错误")
+        return "bad", SECTIONS["layer.gradient_wrong"]
     if rows:
-        return "good", Say("formula = code = difference", "公式 = 代码 = 差分")
-    return "good", Say("formula = code", "公式 = 代码")
+        return "good", SECTIONS["layer.checked"]
+    return "good", SECTIONS["layer.unchecked"]
 
 
 def _node(layer: LayerRecord, found: Document) -> ChainNode:
@@ -300,19 +266,18 @@ def _repeat(nodes: list[ChainNode], at: int) -> tuple[int, int]:
 
 
 def _check(found: Document, J: str) -> Section:
-    title = Say("Gradient check", "梯度检验")
+    title = SECTIONS["title.check"]
     check = found["check"]
     if check is None:
-        return Section(title, (Paragraph(Say("It was not asked for.", "未要求检验。")),), id="check")
+        return Section(title, (Paragraph(SECTIONS["check.not_asked"]),), id="check")
     if "ok" not in check:
         return Section(title, (Paragraph(same(check["reason"])),), id="check")
     head: tuple[Cell, ...] = (
-        Say("gradient", "梯度"), Say("shape", "形状"), Say("entries", "检查个数"),
-        Say("max. rel. error", "最大相对误差"), Say("worst entry", "最差元素"), Say("formula", "公式"),
-        Say("difference", "差分"), same("h"),
-        Say("kinks", "折点"), Say("verdict", "结论"),
+        TABLES["gradient"], TABLES["shape"], SECTIONS["check.entries"],
+        SECTIONS["check.max_error"], SECTIONS["check.worst"], SECTIONS["check.formula"],
+        SECTIONS["check.difference"], same("h"), SECTIONS["check.kinks"], SECTIONS["check.verdict"],
     )  # fmt: skip
-    together = Say("all along one direction", "全部，沿一个方向")
+    together = SECTIONS["check.together"]
     rows: list[tuple[Cell, ...]] = []
     levels: list[Level] = []
     for row in check["rows"]:
@@ -333,23 +298,14 @@ def _check(found: Document, J: str) -> Section:
         )  # fmt: skip
         kinds: dict[str, Level] = {"ok": "good", "WRONG": "bad"}
         levels.append(kinds.get(row["kind"], "note"))
-    relative, tolerance = f"{float(check['relative_difference']):.1e}", f"{check['tolerance']:.0e}"
-    few, all_ = check["samples"], found["meta"]["samples"]
-    part = Say("", "") if few == all_ else Say(
-        f"of the batch's first {few} samples ", f"（只取批量的前 {few} 个样本）"
-    )  # fmt: skip
-    said = Say(
-        f"Every gradient {part.en}beside the difference quotient (J(θ+h) − J(θ−h)) / 2h, in float64. "
-        f"‖q − g‖ / ‖q + g‖ ≈ {relative} over all entries compared, g the gradient and q the quotient; "
-        f"accepted is a relative error of {tolerance}, "
-        "or what rounding of J hides. A kink (ReLU at 0, a tie) within h has no derivative to compare "
-        "with: such "
-        "entries are passed over and counted.",
-        f"每个梯度{part.zh}与差商 (J(θ+h) − J(θ−h)) / 2h 比较，float64。"
-        f"所有比较过的元素 ‖q − g‖ / ‖q + g‖ ≈ {relative}（g 为梯度，q 为差商）；"
-        f"允许的相对误差为 {tolerance}，或 J 的舍入误差所掩"
-        f"盖的部分。"
-        "若 h 之内有折点（ReLU 在 0 处、并列的最大值），那里没有可比较的导数：这些元素跳过并计数。",
+    of_first = NOTHING
+    if check["samples"] != found["meta"]["samples"]:
+        of_first = SPACE + SECTIONS.say("check.first_samples", count=check["samples"])
+    said = SECTIONS.say(
+        "check.about",
+        of_first=of_first,
+        relative=f"{float(check['relative_difference']):.1e}",
+        tolerance=f"{check['tolerance']:.0e}",
     )
     right: tuple[int, ...] = (2, 3, 5, 6, 7, 8)
     if not any(row["kinks"] for row in check["rows"]):  # a column that says nothing
@@ -360,25 +316,10 @@ def _check(found: Document, J: str) -> Section:
     return Section(title, (Paragraph(said, id="check-text"), table), id="check")
 
 
-_REASONS = {
-    "flat": "损失在此处与它无关：比较过的导数都为 0",
-    "rounding": "舍入：在这个量级上，J 之差的有效数字太少",
-    "kink": "试过的元素都在折点上",
-    "overflow": "溢出：J 在该点附近不是有限数",
-    "rough": "步长变小时，J 的差商不趋于定值",
-    "nothing": "没有可比较的元素",
-}
-_IN_CHINESE = {REASONS[key]: text for key, text in _REASONS.items()}
-
-
 def _verdict_of(row: CheckRow) -> Say:
-    if row["kind"] == "ok":
-        return Say("ok", "通过")
-    if row["kind"] == "WRONG":
-        return Say("WRONG", "错误")
-    reason = row["reason"]
-    kind = "无法检验" if row["kind"] == "not checkable" else "无法判断"
-    return Say(f"{row['kind']}: {reason}", f"{kind}：{_IN_CHINESE.get(reason, reason)}")
+    reasons = {text.en: text for text in REASONS.values()}
+    reason = reasons.get(row["reason"], same(row["reason"]))
+    return SECTIONS.say(f"judged.{row['kind'].replace(' ', '_')}", reason=reason)
 
 
 def _reproduce(found: Document) -> Section:
@@ -412,11 +353,5 @@ def _reproduce(found: Document) -> Section:
         ]
     )
     versions = f"chainrule {meta['chainrule']}, NumPy {meta['numpy']}, Python {meta['python']}"
-    said = Say(
-        f"Made with {versions}; the numbers are float64, computed from the network's {meta['dtype']} "
-        f"parameters.",
-        f"由 {versions} 生成；数值为 float64，由网络的 {meta['dtype']} 参数计算。",
-    )
-    return Section(
-        Say("How to reproduce it", "如何重现"), (Paragraph(said, id="versions"), Code(code)), id="reproduce"
-    )
+    said = SECTIONS.say("reproduce.versions", versions=versions, dtype=meta["dtype"])
+    return Section(SECTIONS["title.reproduce"], (Paragraph(said, id="versions"), Code(code)), id="reproduce")

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.base.languages import say_json
 from chainrule.explaining.blocks.worked import element_json
-from chainrule.explaining.facts import choose, pictures
+from chainrule.explaining.facts import pictures
 from chainrule.explaining.facts.equations import equation_json
 from chainrule.explaining.facts.penalised import PART
 from chainrule.explaining.facts.pictures import EDGE
@@ -37,6 +37,7 @@ from chainrule.explaining.theta.formulas import (
     with_penalty,
 )
 from chainrule.explaining.words import theta as theta_texts
+from chainrule.explaining.words.catalogues import ELEMENTS, THETA_FORM
 from chainrule.formulas import Equation, Expression, Symbol, evaluate
 from chainrule.formulas.elements.entry_rules import ONES
 from chainrule.formulas.elements.reader import Reader
@@ -173,7 +174,7 @@ def _data(W: PartRecord, b: PartRecord | None, own: ThetaLayer) -> PartRecord:
                 **entry,
                 "index": index,
                 "element": bias_gradient(entry["element"]),
-                "why": say_json(theta_texts.OF_BIAS),
+                "why": say_json(ELEMENTS["of_bias"]),
             }
         )
     units, inputs = W["shapes"]["="]
@@ -184,7 +185,7 @@ def _data(W: PartRecord, b: PartRecord | None, own: ThetaLayer) -> PartRecord:
         **equation_json(equation),
         "part": "theta",
         "reference": "Tutorial FC ①② · Ning Yu · Dezeming 2.2.8, 3.1.2 · Matrix notes §6",
-        "why": say_json(theta_texts.DATA if own.bias else theta_texts.DATA_UNBIASED),
+        "why": say_json(THETA_FORM["data.biased" if own.bias else "data.unbiased"]),
         "shapes": {**W["shapes"], "=": [units, inputs + own.first]},
         "quantity": quantity,
         "worked": worked,
@@ -196,9 +197,9 @@ def _total(data: PartRecord, own: ThetaLayer, sources: Sources) -> PartRecord:
     equation = Equation(TOTAL, DATA)
     if own.penalised and sources.penalty is not None:
         equation = with_penalty(sources.penalty, own.bias)
-    packed, said = equation_json(equation), theta_texts.NO_PENALTY
+    packed, said = equation_json(equation), THETA_FORM["no_penalty"]
     if own.penalised:
-        said = theta_texts.TOTAL if own.bias else theta_texts.TOTAL_UNBIASED
+        said = THETA_FORM["total.biased" if own.bias else "total.unbiased"]
     return {
         "part": f"theta{PART}",
         "reference": "Dezeming 3.1.3",
@@ -226,7 +227,7 @@ def _penalised(
     for entry in data["worked"]:
         element = reader.element(equation.right, entry["index"])
         value = float(gradient[tuple(entry["index"])])
-        why = entry["why"] if entry["index"][1] < own.first else say_json(choose.LARGEST_ENTRY)
+        why = entry["why"] if entry["index"][1] < own.first else say_json(ELEMENTS["largest_of_all"])
         yield {**entry, "element": element_json(element), "value": value, "why": why}
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import AND, SPACE, same
 from chainrule.explaining.blocks.kinds import Block, Formula, Paragraph
 from chainrule.explaining.blocks.worked import First, from_zero, has_samples
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
 from chainrule.explaining.schema import CardRecord, Document, LayerRecord, PartRecord
 from chainrule.explaining.theta.formulas import DATA, THETA
-from chainrule.explaining.words import theta as theta_texts
+from chainrule.explaining.words.catalogues import THETA_FORM
 from chainrule.formulas import Equation, Operation, Symbol, walk
 from chainrule.formulas.elements.entry_rules import ONES
 from chainrule.formulas.printing.boxes import (
@@ -158,7 +158,8 @@ def about_theta(document: Document) -> Iterator[Block]:
         for layer in all_layers(document["graph"]["layers"])
         if layer.get("parameters") and layer["name"] not in own
     ]
-    yield Paragraph(theta_texts.FORM + Say(" ", "") + theta_texts.INDICES)
-    for names, text in ((unbiased, theta_texts.UNBIASED), (others, theta_texts.BEYOND)):
-        if names:
-            yield Paragraph(Say(text.en.format(", ".join(names)), text.zh.format("、".join(names))))
+    yield Paragraph(SPACE.join([THETA_FORM["form"], THETA_FORM["indices"]]))
+    if unbiased:
+        yield Paragraph(THETA_FORM.say("unbiased_layers", layers=AND.join(map(same, unbiased))))
+    if others:
+        yield Paragraph(THETA_FORM.say("beyond", layers=AND.join(map(same, others))))

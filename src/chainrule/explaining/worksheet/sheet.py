@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, FileError, describe
-from chainrule.base.languages import Say
+from chainrule.base.languages import COLON
 from chainrule.base.scalars import check_count, check_number
-from chainrule.explaining.blocks.kinds import Block, Cell, Outline, Paragraph, Section, Table
+from chainrule.explaining.blocks.kinds import Cell, Outline, Paragraph, Section, Table
 from chainrule.explaining.blocks.printed import Printed, Told
 from chainrule.explaining.render.html import page as html
 from chainrule.explaining.render.latex import document as latex
@@ -25,6 +25,7 @@ from chainrule.explaining.render.latex.math import BLANK
 from chainrule.explaining.render.latex.text import LatexVoice
 from chainrule.explaining.render.markdown import document as markdown
 from chainrule.explaining.render.terminal import document as terminal
+from chainrule.explaining.words.catalogues import TABLES, WORKSHEET
 from chainrule.explaining.worksheet.blanks import Candidate, candidates
 from chainrule.explaining.worksheet.hiding import Hider
 
@@ -33,9 +34,6 @@ FORMS = {".tex": "article", ".html": "html", ".htm": "html", ".md": "markdown", 
 KEPT = ("network", "loss", "forward", "backward", "update")
 TERMINAL_WIDTH = 100
 _EM = 0.6  # the width of a character
-_TITLE = Say("Worksheet: ", "练习：")
-_KEY = Say("Answer key", "答案")
-_HOW = Say("How to fill it in", "填写说明")
 _STYLE = (
     ".blank{display:inline-block;border-bottom:1px solid currentColor;text-align:right;line-height:1.1;"
     "font:.75em/1.1 system-ui,sans-serif;padding:.5em .1em 0;white-space:nowrap;box-sizing:border-box}"
@@ -90,10 +88,11 @@ def sheet(
     sections = hider.blocks(kept)
     numbered = sorted((number, answers[place]) for place, number in hider.numbers.items())
     rows: list[tuple[Cell, ...]] = [(f"({number})", step, texts[0]) for number, (texts, step) in numbered]
-    key = Section(_KEY, (_key_table(rows),), id="key")
-    how = Section(_HOW, _how(len(rows)), id="how")
+    key = Section(WORKSHEET["key"], (_key_table(rows),), id="key")
+    how = Section(WORKSHEET["how"], (Paragraph(WORKSHEET.say("said", count=len(rows))),), id="how")
     whole = (how, *sections, key)
-    made = replace(outline, title=_TITLE + outline.title, sections=whole)  # type: ignore[arg-type]
+    title = WORKSHEET["title"] + COLON + outline.title
+    made = replace(outline, title=title, sections=whole)  # type: ignore[arg-type]
     return made, {number: texts[0] for number, (texts, _) in numbered}
 
 
@@ -130,22 +129,9 @@ def _merged(chosen: list[Candidate]) -> tuple[list[tuple[tuple[str, ...], str]],
     return answers, shapes
 
 
-def _how(count: int) -> tuple[Block, ...]:
-    said = Say(
-        f"{count} numbers are left out. Compute them from what is printed: the same number in brackets "
-        "stands for the same value wherever it occurs, in a later step too. Grey cells of a picture are "
-        "asked for. The answers are at the end, with as many digits as the report prints; computed from "
-        "rounded numbers, the last digits may differ.",
-        f"本练习略去 {count} 个数。请由印出的内容计算：括号中相同的编号代表同一个值，在后面的步骤中也一样。"
-        "图中灰色的格子即所求之值。答案在最后，位数与推导中打印的相同；"
-        "用舍入后的数计算时，末几位可能略有不同。",
-    )
-    return (Paragraph(said),)
-
-
 def _key_table(rows: list[tuple[Cell, ...]]) -> Table:
-    head = (Say("blank", "空"), Say("step", "步骤"), Say("answer", "答案"))
-    return Table(head, tuple(rows), (2,), Say("Answers", "答案"), folded=True, id="answers")
+    head = (WORKSHEET["blank"], TABLES["step"], WORKSHEET["answer"])
+    return Table(head, tuple(rows), (2,), WORKSHEET["answers"], folded=True, id="answers")
 
 
 # -- forms ---------------------------------------------------------------------------------------------------
@@ -168,7 +154,7 @@ def render(
     if form == "html":
         page = html.sheet(made).replace("</style>", f"{_STYLE}</style>", 1)
         return _filled(page, answers, _html_blank), {}
-    title = rf"\section{{{LatexVoice(outline.language).inline(_KEY)}}}"
+    title = rf"\section{{{LatexVoice(outline.language).inline(WORKSHEET['key'])}}}"
     source = latex.render(made, "article").replace(title, f"\\clearpage\n{title}")
     source = source.replace(r"{$\mathrm{NaN}$};", "{};")  # in a cell of a map that is asked for
     return _filled(source, answers, _latex_blank), {}

@@ -37,6 +37,7 @@ from chainrule.explaining.render.markup import (
     inline_math,
 )
 from chainrule.explaining.words import page as words
+from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas.printing import render_text
 from chainrule.formulas.printing.boxes import Box, Sign
 
@@ -64,15 +65,15 @@ class Steps:
         _, layer, _ = self.cards[number]
         found = []
         if number:
-            found.append((self.cards[number - 1], words.BEFORE, "←"))
+            found.append((self.cards[number - 1], PAGE["step.before"], "←"))
         near = self.cards[max(number - 1, 0) : number + 2]
         found += [
-            (card, words.SAME_LAYER, "⇅")
+            (card, PAGE["step.same_layer"], "⇅")
             for card in self.cards
             if layer and card[1] == layer and card not in near
         ]
         if number + 1 < len(self.cards):
-            found.append((self.cards[number + 1], words.AFTER, "→"))
+            found.append((self.cards[number + 1], PAGE["step.after"], "→"))
         return [(card[2], card[0], what, sign) for card, what, sign in found]
 
 
@@ -144,7 +145,7 @@ class BlockWriter:
 
     def _formula(self, block: Formula, identifier: str) -> str:
         """A label, the formula, where a text derives it; a note below."""
-        label = f'<span class="label">{self.voice.inline(words.READINGS[block.reading])}</span>'
+        label = f'<span class="label">{self.voice.inline(PAGE[f"reading.{block.reading}"])}</span>'
         formula = display_lines(block.box)
         tag = f'<span class="tag">{escape(block.tag)}</span>' if block.tag else ""
         note = self.voice.paragraphs(block.note, "note") if block.note else ""
@@ -155,7 +156,7 @@ class BlockWriter:
 
     def _worked(self, block: Worked, identifier: str) -> str:
         """left = symbols = numbers = result, line by line, and the table of the products."""
-        label = f'<span class="label">{self.voice.inline(words.ELEMENT)}</span>'
+        label = f'<span class="label">{self.voice.inline(PAGE["reading.element"])}</span>'
         why = f'<span class="why">{self.voice.inline(block.why)}</span>' if block.why else ""
         boxes = (block.symbols,) if ends_in_numbers(block) else (block.symbols, block.numbers)
         parts = [*map(breakable_math, boxes), f"<b>{escape(block.result)}</b>"]
@@ -180,7 +181,7 @@ class BlockWriter:
         for what, factors, product in block.terms:
             head = inline_math(what)
             if what == Sign("⋯"):  # what is left of a long sum; its "factor" is how many terms that are
-                head, factors = self.voice.inline(words.filled(words.REST, factors[0][1:])), ()
+                head, factors = self.voice.inline(PAGE.say("more_terms", count=factors[0][1:])), ()
             cells = "".join(f"<td>{escape(factor)}</td>" for factor in factors)
             cells += "<td></td>" * (width - len(factors))
             value = _value(product)
@@ -190,14 +191,14 @@ class BlockWriter:
             rows += f'<tr><th scope="row">{head}</th>{cells}</tr>'
         inline = self.voice.inline
         span = attributes(colspan=width if width > 1 else None)
-        factors_head = f'<th scope="col"{span}>{inline(words.FACTORS)}</th>' if width else ""
+        factors_head = f'<th scope="col"{span}>{inline(PAGE["factors"])}</th>' if width else ""
         head = (
-            f'<tr><th scope="col">{inline(words.TERM)}</th>{factors_head}'
-            f'<th scope="col">{inline(words.PRODUCT)}</th><td></td></tr>'
+            f'<tr><th scope="col">{inline(PAGE["term"])}</th>{factors_head}'
+            f'<th scope="col">{inline(PAGE["product"])}</th><td></td></tr>'
         )
         blank = f"<td{span}></td>" if width else ""
         total = (
-            f'<tr><th scope="row">{inline(words.SUM)} {block.sum_sign}</th>{blank}'
+            f'<tr><th scope="row">{inline(PAGE["sum"])} {block.sum_sign}</th>{blank}'
             f'<td class="product">{escape(block.total)}</td><td></td></tr>'
         )
         table = (
@@ -206,7 +207,7 @@ class BlockWriter:
         )
         if len(block.terms) <= _MOST_TERMS:
             return table
-        return figures.folded(words.filled(words.TERMS, len(block.terms)), self.voice, table)
+        return figures.folded(PAGE.say("all_terms", count=len(block.terms)), self.voice, table)
 
     # -- tables and texts ------------------------------------------------------------------------------------
 
@@ -229,7 +230,7 @@ class BlockWriter:
         table = f'<div class="scroll">{start}{caption}{head_row}<tbody>{rows}</tbody></table></div>'
         if not block.folded:
             return table
-        summary = self.voice.inline(block.caption or words.SHOW_TABLE)
+        summary = self.voice.inline(block.caption or PAGE["show_table"])
         details = attributes(class_="more", id=identifier)
         return f"<details{details}><summary>{summary}</summary>{table}</details>"
 
@@ -258,7 +259,7 @@ class BlockWriter:
 
     def _level(self, level: str) -> str:
         """A sign of a level, with its name for who cannot see it."""
-        name = escape(self.voice.attribute(words.LEVELS[level]))
+        name = escape(self.voice.attribute(PAGE[f"level.{level}"]))
         return f'<span class="level {level}" role="img" aria-label="{name}">{words.GLYPHS[level]}</span>'
 
     def _strip(self, block: Strip, identifier: str) -> str:
@@ -275,7 +276,7 @@ class BlockWriter:
         what, why, cure = map(self.voice.paragraphs, (block.what, block.why, block.cure))
         return (
             f'<div{head}>{self._level(block.level)}<div><div class="what">{what}</div>{why}'
-            f'<div class="cure"><b>{self.voice.inline(words.CURE)}</b>{cure}</div></div></div>'
+            f'<div class="cure"><b>{self.voice.inline(PAGE["cure"])}</b>{cure}</div></div></div>'
         )
 
     # -- cards and sections ----------------------------------------------------------------------------------
@@ -290,7 +291,7 @@ class BlockWriter:
         head = f"<header>{step}{title}{reference}{links}{line}</header>"
         body = "".join(self._rows(block.blocks, level + 1))
         if block.folded and not all(isinstance(inner, Paragraph) for inner in block.blocks):
-            body = figures.folded(words.SHOW_CARD, self.voice, body, "body")
+            body = figures.folded(PAGE["show_card"], self.voice, body, "body")
         opening = attributes(
             class_=f"card {direction(block.step)}", id=identifier, data_step=block.step,
             data_layer=block.layer, aria_label=f"{block.step} {self.voice.attribute(block.what)}",

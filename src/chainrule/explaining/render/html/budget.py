@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import Bars, Block, Card, Maps, Outline, Section
+from chainrule.explaining.words.catalogues import PAGE
 
 _TABLE = re.compile(r'<table class="values">.*?</table>', re.DOTALL)
 _OTHER = re.compile(r' data-group="[1-9]')
@@ -46,19 +47,17 @@ class Detail:
 def _steps(detail: Detail, over: int) -> Detail | None:
     """One reduction more; over: bytes that are too many.  None where nothing is left to leave out."""
     if detail.tables:
-        return detail.without(Say("tables of pictures' numbers", "图的数值表"), tables=False)
+        return detail.without(PAGE["left_out.tables"], tables=False)
     if detail.others:
-        return detail.without(Say("bars of other samples", "其他样本的条形图"), others=False)
+        return detail.without(PAGE["left_out.other_samples"], others=False)
     if detail.maps is None:
-        return detail.without(Say("all but the largest maps", "除最大的几幅以外的图"), maps=_FEW)
+        return detail.without(PAGE["left_out.maps"], maps=_FEW)
     if detail.maps > 1:
         return replace(detail, maps=1)
     if not detail.freed:
-        what = Say("numbers of tensors, so that less is recomputed", "部分张量的数值（因此不能全部重算）")
-        return detail.without(what, freed=over + _SPARE)
+        return detail.without(PAGE["left_out.numbers"], freed=over + _SPARE)
     if detail.scripts:
-        what = Say("all that is interactive", "全部交互功能")
-        return detail.without(what, scripts=False)
+        return detail.without(PAGE["left_out.scripts"], scripts=False)
     return None
 
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import SEMICOLON, Say
 from chainrule.base.numbers import short
 from chainrule.explaining.blocks.kinds import Array, Bars, Chain, Curve, Maps, Matrix, Panel
 from chainrule.explaining.render.markup import Voice, attributes, escape, inline_math
 from chainrule.explaining.render.svg import chain as svg_chain
 from chainrule.explaining.render.svg import maps as svg
 from chainrule.explaining.words import page as words
+from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas.printing.boxes import Box
 
 _TINTS = 5  # of a cell of a matrix, on each side of 0
@@ -42,7 +43,7 @@ def matrix(block: Matrix, voice: Voice, identifier: str) -> str:
         if _gap_behind(row, rows, block.row_gap):
             between = columns + (block.column_gap is not None)
             lines.append(f'<tr class="gap">{"<td>⋮</td>" * between}</tr>')
-    whole = words.filled(words.OF_WHOLE, *block.shape)
+    whole = PAGE.say("of_whole", rows=block.shape[0], columns=block.shape[1])
     about = f'<span class="quiet">{voice.inline(whole)}</span>'
     if any(block.stats):
         about += f' <span class="stats">{_stats(block.stats, voice)}</span>'
@@ -91,7 +92,7 @@ def maps(block: Maps, voice: Voice, identifier: str, tables: bool = True) -> str
     )
     few = sum(panel.values.size for panel in block.panels) <= _MOST_TABLE
     inner = "".join(_panel_table(panel, block.first) for panel in block.panels) if tables and few else ""
-    numbers = folded(words.NUMBERS, voice, inner) if inner else ""
+    numbers = folded(PAGE["numbers"], voice, inner) if inner else ""
     return (
         f"<figure{head}>{_caption(block.symbol, block.title, voice)}"
         f'<div class="panels">{panels}</div>{legend}{numbers}</figure>'
@@ -113,13 +114,14 @@ def _description(panel: Panel, first: tuple[int, int]) -> Say:
     values = np.where(np.isfinite(panel.values), panel.values, 0.0)
     rows, columns = values.shape
     if not values.size:
-        return words.filled(words.MAP, rows, columns, "–", "–")
-    said = words.filled(words.MAP, rows, columns, short(float(values.min())), short(float(values.max())))
-    for wanted, at in ((words.LARGEST, values.argmax()), (words.SMALLEST, values.argmin())):
+        return PAGE.say("map.size", rows=rows, columns=columns, least="–", most="–")
+    least, most = short(float(values.min())), short(float(values.max()))
+    parts = [PAGE.say("map.size", rows=rows, columns=columns, least=least, most=most)]
+    for wanted, at in (("largest", values.argmax()), ("smallest", values.argmin())):
         row, column = divmod(int(at), columns)
-        place = (row + first[0], column + first[1])
-        said = said + Say("; ", "；") + words.filled(wanted, *place, short(float(values[row, column])))
-    return said
+        place = {"row": row + first[0], "column": column + first[1]}
+        parts.append(PAGE.say(f"map.{wanted}", **place, value=short(float(values[row, column]))))
+    return SEMICOLON.join(parts)
 
 
 def _panel_table(panel: Panel, first: tuple[int, int]) -> str:
@@ -146,7 +148,9 @@ def curve(block: Curve, voice: Voice, identifier: str, tables: bool = True) -> s
     named = zip(block.edges[:-1], block.edges[1:], strict=True)
     labels = [f"{short(float(a), 3)} … {short(float(b), 3)}" for a, b in named]
     counts = np.asarray(block.counts, np.float64).reshape(-1, 1)
-    numbers = folded(words.NUMBERS, voice, number_table(labels, ("#z",), counts)) if labels and tables else ""
+    numbers = ""
+    if labels and tables:
+        numbers = folded(PAGE["numbers"], voice, number_table(labels, ("#z",), counts))
     return f"<figure{head}>{caption}{svg.curve(block, voice)}{numbers}</figure>"
 
 
@@ -183,7 +187,7 @@ def _caption(symbol: Box, title: Say, voice: Voice) -> str:
 def _left_out(number: int, voice: Voice) -> str:
     if not number:
         return ""
-    return f'<span class="quiet">{voice.inline(words.filled(words.LEFT_OUT, number))}</span>'
+    return f'<span class="quiet">{voice.inline(PAGE.say("smaller_left_out", count=number))}</span>'
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -35,7 +35,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import AND, COLON, SPACE, same
 from chainrule.explaining.blocks.kinds import Block, Card, Outline, Section
 from chainrule.explaining.render import scale
 from chainrule.explaining.render.html.blocks import BlockWriter, Steps, direction
@@ -44,6 +44,7 @@ from chainrule.explaining.render.html.document import embedded
 from chainrule.explaining.render.markup import Identifiers, Voice, attributes, escape
 from chainrule.explaining.render.svg import maps as svg
 from chainrule.explaining.words import page as words
+from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas import NOTATIONS
 from chainrule.formulas.printing.notation import TUTORIAL
 
@@ -86,7 +87,7 @@ def _page(outline: Outline, detail: Detail) -> str:
             '<meta name="color-scheme" content="light dark">',
             f"<title>{escape(voice.attribute(outline.title))}</title>",
             f"<style>{stylesheet()}</style>\n</head>\n<body>",
-            f'<a class="skip" href="#report">{voice.inline(words.SKIP)}</a>{svg.sprite()}',
+            f'<a class="skip" href="#report">{voice.inline(PAGE["skip"])}</a>{svg.sprite()}',
             _side(outline, writer),
             f'<main id="report" tabindex="-1">\n{_top(outline, voice, detail)}\n{body}\n</main>',
             f"{_scripts(outline.document, detail)}\n</body>\n</html>\n",
@@ -96,7 +97,7 @@ def _page(outline: Outline, detail: Detail) -> str:
 
 def _top(outline: Outline, voice: Voice, detail: Detail) -> str:
     """Title, notation, the choice of the language, and what the page had no room for."""
-    about = Say(f"{words.NOTATION.en}: {outline.notation}", f"{words.NOTATION.zh}：{outline.notation}")
+    about = PAGE["notation"] + COLON + same(outline.notation)
     notation = f'<p class="about">{voice.inline(about)}</p>'
     title = f"<h1>{voice.inline(outline.title)}</h1>"
     top = f'<header class="top">{title}{notation}{_switch(voice)}</header>'
@@ -108,10 +109,9 @@ def _left_out(outline: Outline, voice: Voice, detail: Detail) -> str:
     if not detail.left_out:
         return ""
     budget = words.bytes_(outline.document["meta"]["budget"])
-    what = Say(", ".join(say.en for say in detail.left_out), "、".join(say.zh for say in detail.left_out))
-    said = words.filled(words.BUDGET, budget, what)
+    said = PAGE.say("budget.left_out", budget=budget, left_out=AND.join(detail.left_out))
     if detail.too_large:
-        said = said + words.filled(words.TOO_LARGE, words.bytes_(detail.too_large))
+        said = said + SPACE + PAGE.say("budget.too_large", size=words.bytes_(detail.too_large))
     return voice.paragraphs(said, "budget quiet")
 
 
@@ -149,7 +149,7 @@ def _side(outline: Outline, writer: BlockWriter) -> str:
         steps = f'<ol class="steps">{links}</ol>' if links else ""
         address = "#" + writer.places[id(section)]
         items += f"<li><a{attributes(href=address)}>{voice.inline(section.title)}</a>{steps}</li>"
-    label = attributes(class_="side", aria_label=voice.attribute(words.CONTENTS))
+    label = attributes(class_="side", aria_label=voice.attribute(PAGE["contents"]))
     return f'<nav{label}><p class="mark" aria-hidden="true">δ</p><ol>{items}</ol></nav>'
 
 
@@ -162,13 +162,14 @@ def _switch(voice: Voice) -> str:
     """The choice of the language; the style sheet hides what is not chosen, without a script."""
     if len(voice.languages) == 1:
         return ""
-    choices = (("both", voice.inline(words.BOTH)), ("en", "English"), ("zh", "中文"))
+    choices = (("both", voice.inline(PAGE["language.both"])), ("en", "English"), ("zh", "中文"))
     buttons = "".join(
         f'<label><input type="radio" name="language" value="{value}"{" checked" if value == "both" else ""}>'
         f"<span{attributes(lang=value if value != 'both' else None)}>{name}</span></label>"
         for value, name in choices
     )
-    return f'<fieldset class="switch"><legend>{voice.inline(words.LANGUAGE)}</legend>{buttons}</fieldset>'
+    legend = f"<legend>{voice.inline(PAGE['language.choice'])}</legend>"
+    return f'<fieldset class="switch">{legend}{buttons}</fieldset>'
 
 
 # -- what the page carries -----------------------------------------------------------------------------------

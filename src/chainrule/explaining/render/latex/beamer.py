@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chainrule.base.languages import Say, same
+from chainrule.base.languages import same
 from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
@@ -32,6 +32,7 @@ from chainrule.explaining.blocks.kinds import (
 )
 from chainrule.explaining.render.latex.blocks import LatexWriter, bars_in_parts, heading
 from chainrule.explaining.render.latex.tables import Columns
+from chainrule.explaining.words.catalogues import PAGE
 
 CAPACITY = 13.0  # lines of a frame
 LINE = 68  # characters of a line
@@ -114,8 +115,7 @@ def _parts(block: Block, writer: LatexWriter) -> list[Block]:
 
 def _more(rest: int) -> list[Block]:
     """What says how many rows a presentation leaves out."""
-    said = Say(f"{rest} more rows in the report", f"其余 {rest} 行见报告")
-    return [Paragraph(said, quiet=True)] if rest else []
+    return [Paragraph(PAGE.say("more_rows", count=rest), quiet=True)] if rest else []
 
 
 def _pages(blocks: list[Block], writer: LatexWriter) -> list[list[Block]]:

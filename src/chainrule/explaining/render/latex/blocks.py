@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from chainrule.base.languages import Say
 from chainrule.base.norms import norm
 from chainrule.base.numbers import equality, short
 from chainrule.explaining.blocks.kinds import (
@@ -38,6 +37,7 @@ from chainrule.explaining.render.latex import text as latex_text
 from chainrule.explaining.render.latex.math import RELATIONS, LatexFormulas, number, width
 from chainrule.explaining.render.latex.tables import BROAD, Columns
 from chainrule.explaining.render.latex.text import LatexVoice
+from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas.printing.boxes import Box, Word
 
 LINES = 28  # of a table before it is continued: a tabular is not broken across pages
@@ -46,12 +46,6 @@ MOST = 8  # rows or columns of a map in a fragment; of a larger one
 LABELS = 30  # of one picture of bars; more are continued in a picture below
 _NARROW = 7  # characters of a number; of broader ones there are fewer in a line
 EDGE = 3  # at either end are shown
-LEVELS = {
-    "good": Say("good", "正常"),
-    "note": Say("note", "提示"),
-    "warning": Say("warning", "警告"),
-    "bad": Say("bad", "错误"),
-}
 
 
 @dataclass
@@ -90,7 +84,8 @@ class LatexWriter:
                 lines = [latex_text.code(line, self.voice.chinese) for line in source.rstrip().split("\n")]
                 return r"{\par\small\raggedright\noindent " + r"\\ ".join(lines) + r"\par}"
             case Strip(badges):
-                rows = tuple((badge.label, badge.value, LEVELS[badge.level]) for badge in badges)
+                levels = PAGE.within("printed_level")
+                rows = tuple((badge.label, badge.value, levels[badge.level]) for badge in badges)
                 return self.table(Table((), rows))
             case Finding():
                 return self.finding(block)
@@ -252,8 +247,7 @@ class LatexWriter:
         if isinstance(block, Maps | Bars):
             title = rf"${self.formulas.latex(block.symbol)}$\quad {title}"
             if block.left_out:
-                count = block.left_out
-                more = self.voice.word(f"{count} smaller ones left out", f"略去较小的 {count} 个")
+                more = self.voice.inline(PAGE.say("smaller_not_printed", count=block.left_out))
                 title += rf"\quad ({more})"
         return rf"{{\small {title}\par}}\nopagebreak"
 
@@ -307,7 +301,7 @@ class LatexWriter:
 
     def finding(self, block: Finding) -> str:
         """What was found, why, and what to do."""
-        level, what = self.voice.inline(LEVELS[block.level]), self.voice.inline(block.what)
+        level, what = self.voice.inline(PAGE[f"printed_level.{block.level}"]), self.voice.inline(block.what)
         why, cure = (_NEXT.join(self.voice.texts(say)) for say in (block.why, block.cure))
         parts = [rf"\noindent\textbf{{{level}: {what}}}\par", why, rf"{{\small $\to$ {cure}\par}}"]
         return "\n\n".join(parts)

@@ -193,7 +193,3 @@ class LatexVoice:
     def inline(self, say: Say | str) -> str:
         """On one line: a heading, a cell."""
         return text(say, self.chinese) if isinstance(say, str) else r"\enspace ".join(self.texts(say))
-
-    def word(self, en: str, zh: str) -> str:
-        """A word of the renderer's own."""
-        return self.inline(Say(en, zh))

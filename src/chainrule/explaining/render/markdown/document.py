@@ -43,11 +43,10 @@ from chainrule.explaining.render.markdown.text import MarkdownVoice, Plain
 from chainrule.explaining.render.markup import Identifiers
 from chainrule.explaining.render.svg import files as svg_files
 from chainrule.explaining.words import page as words
+from chainrule.explaining.words.catalogues import PAGE, SECTIONS
 
 ROOM = 110  # characters of a formula in a line of a page
 INLINE = 180_000  # bytes of pictures within the text of a notebook, which is saved with every run of a cell
-_NETWORK = Say("The network", "网络")
-_NOT_SHOWN = Say("not drawn here", "此处未画出")
 
 
 def render(outline: Outline, folder: str = "report_files") -> tuple[str, dict[str, str]]:
@@ -76,7 +75,7 @@ class MarkdownWriter:
 
     def outline(self, outline: Outline) -> str:
         """The whole text."""
-        notation = f"{self.voice.inline(words.NOTATION)}: {text.plain(outline.notation)}"
+        notation = f"{self.voice.inline(PAGE['notation'])}: {text.plain(outline.notation)}"
         parts = [f"# {self.voice.inline(outline.title)}", notation]
         parts += [self.block(section, 2) for section in outline.sections]
         return "\n\n".join(part for part in parts if part) + "\n"
@@ -118,8 +117,9 @@ class MarkdownWriter:
                     for one in badges
                 )
             case Finding(level, what, why, cure):
-                head = f"> **{words.GLYPHS[level]} {inline(words.LEVELS[level])}: {inline(what)}**"
-                return f"{head}\n>\n> {inline(why)}\n>\n> {inline(words.CURE)}: {inline(cure)}"
+                judged = inline(PAGE[f"level.{level}"])
+                head = f"> **{words.GLYPHS[level]} {judged}: {inline(what)}**"
+                return f"{head}\n>\n> {inline(why)}\n>\n> {inline(PAGE['cure'])}: {inline(cure)}"
         raise TypeError(f"no Markdown for {type(block).__name__}")
 
     def _headed(self, title: str, blocks: tuple[Block, ...], level: int) -> str:
@@ -131,7 +131,7 @@ class MarkdownWriter:
         title = f"{'#' * level} {self.voice.inline(block.title)}"
         head = f"{text.line(block.head)}{reference}"
         inner = "\n\n".join(filter(None, (self.block(one, level + 1) for one in block.blocks)))
-        return f"{title}\n\n{head}\n\n{self._folded(words.SHOW_CARD, inner) if block.folded else inner}"
+        return f"{title}\n\n{head}\n\n{self._folded(PAGE['show_card'], inner) if block.folded else inner}"
 
     def _folded(self, summary: Say, inner: str) -> str:
         said = escape(self.voice.bare(summary))
@@ -146,7 +146,7 @@ class MarkdownWriter:
         """
         latex = self.formulas.latex(block.box)
         latex = rf"\boxed{{{latex}}}" if block.reading == "boxed" else latex
-        label = self.voice.inline(words.READINGS[block.reading]) if block.reading != "boxed" else ""
+        label = self.voice.inline(PAGE[f"reading.{block.reading}"]) if block.reading != "boxed" else ""
         before = " · ".join(filter(None, (label, text.plain(block.tag))))
         note = "" if block.note is None else self.voice.inline(block.note)
         return "\n\n".join(filter(None, (before and f"*{before}*", text.display(latex), note)))
@@ -169,8 +169,8 @@ class MarkdownWriter:
     def _terms(self, block: Worked) -> str:
         most = max(len(factors) for _, factors, _ in block.terms)
         inline = self.voice.inline
-        factors = [inline(words.FACTORS), *[""] * (most - 1)] if most else []
-        head = [inline(words.TERM), *factors, inline(words.PRODUCT)]
+        factors = [inline(PAGE["factors"]), *[""] * (most - 1)] if most else []
+        head = [inline(PAGE["term"]), *factors, inline(PAGE["product"])]
         rows = [
             [
                 text.in_line(self.formulas.latex(what)), *map(text.figure, factors),
@@ -179,7 +179,7 @@ class MarkdownWriter:
             for what, factors, product in block.terms
         ]  # fmt: skip
         rows.append(
-            [f"{inline(words.SUM)} {block.sum_sign}", *[""] * most, f"**{text.figure(block.total)}**"]
+            [f"{inline(PAGE['sum'])} {block.sum_sign}", *[""] * most, f"**{text.figure(block.total)}**"]
         )
         return _pipes(head, rows, range(1, most + 2))
 
@@ -192,7 +192,7 @@ class MarkdownWriter:
         body = " \\\\\n".join(" & ".join(row) for row in rows)
         symbol = f"{self.formulas.latex(block.symbol)} {RELATIONS[block.sign]}"
         latex = f"{symbol} \\begin{{pmatrix}}\n{body}\n\\end{{pmatrix}}"
-        about = [self.voice.inline(words.filled(words.OF_WHOLE, *block.shape))]
+        about = [self.voice.inline(PAGE.say("of_whole", rows=block.shape[0], columns=block.shape[1]))]
         if any(block.stats):
             named = zip(words.STATS, block.stats, strict=True)
             about += [f"{self.voice.inline(name)} {short(value)}" for name, value in named]
@@ -209,7 +209,7 @@ class MarkdownWriter:
         head = [self._cell(cell) for cell in block.head] + [""] * (width - len(block.head))
         table = _pipes(head, rows, block.right) if width else ""
         if block.folded:
-            return self._folded(block.caption or words.SHOW_TABLE, table)
+            return self._folded(block.caption or PAGE["show_table"], table)
         return f"**{self.voice.inline(block.caption)}**\n\n{table}" if block.caption else table
 
     def _cell(self, cell: Cell) -> str:
@@ -217,7 +217,7 @@ class MarkdownWriter:
 
     def _picture(self, block: Maps | Bars | Curve | Chain) -> str:
         """The title, and the picture as a file or within the text."""
-        title = _NETWORK if isinstance(block, Chain) else block.title
+        title = SECTIONS["title.network"] if isinstance(block, Chain) else block.title
         symbol = f"{self._cell(block.symbol)} " if isinstance(block, Maps | Bars) else ""
         said = text.plain(self.voice.bare(title))
         drawing = svg_files.render(block, self.drawn)
@@ -228,7 +228,7 @@ class MarkdownWriter:
         else:
             address = "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode("ascii")
             if self.spent + len(address) > INLINE:
-                return f"*{self.voice.inline(_NOT_SHOWN)}: {symbol}{said}*"
+                return f"*{self.voice.inline(PAGE['not_drawn'])}: {symbol}{said}*"
             self.spent += len(address)
         return f"{symbol}{self.voice.inline(title)}\n\n![{said}]({address})"
 

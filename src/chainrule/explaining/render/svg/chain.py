@@ -18,11 +18,11 @@ from chainrule.base.numbers import short
 from chainrule.base.shown import shortened
 from chainrule.explaining.blocks.kinds import Chain, ChainNode
 from chainrule.explaining.render.markup import Voice, attributes, escape
+from chainrule.explaining.words.catalogues import PAGE, TABLES
 
 _TOP = 40
 _LANE = 20
 
-_HEADS = (Say("layer", "层"), Say("shape", "形状"), Say("parameters", "参数"))
 _SIGNS = {"sum": "+", "concat": "‖"}
 
 
@@ -121,8 +121,8 @@ def chain(block: Chain, voice: Voice, links: Mapping[str, str] | None = None, fo
         class_="chain narrow" if form.stacked else "chain", viewBox=f"0 0 {width} {height}", width=width,
         height=height, role="group",
     )  # fmt: skip
-    title = Say("The network, from its input down to its output", "网络，自上而下从输入到输出")
-    return f"<svg{head_attributes}><title>{escape(voice.attribute(title))}</title>{''.join(parts)}</svg>"
+    title = escape(voice.attribute(PAGE["chain"]))
+    return f"<svg{head_attributes}><title>{title}</title>{''.join(parts)}</svg>"
 
 
 def _x(lane: int) -> int:
@@ -131,17 +131,18 @@ def _x(lane: int) -> int:
 
 def _size(symbol: str, form: Form) -> Say:
     """Over a profile, in a narrow picture without room for two languages."""
-    return same(f"RMS {symbol}") if form.stacked else Say(f"RMS of {symbol}", f"{symbol} 的均方根")
+    return same(f"RMS {symbol}") if form.stacked else PAGE.say("rms", symbol=symbol)
 
 
 def _heads(left: int, form: Form, voice: Voice) -> list[str]:
     """What the columns of texts are; nothing over a single one."""
     if form.stacked:
         return []
+    heads = (TABLES["layer"], TABLES["shape"], TABLES["parameters"])
     places = (left, left + form.name, left + form.texts)
     return [
         f'<text class="head {side}" x="{at}" y="16">{voice.tspans(say)}</text>'
-        for at, say, side in zip(places, _HEADS, ("start", "start", "end"), strict=True)
+        for at, say, side in zip(places, heads, ("start", "start", "end"), strict=True)
     ]
 
 

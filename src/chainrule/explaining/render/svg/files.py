@@ -18,7 +18,7 @@ from chainrule.explaining.render import scale
 from chainrule.explaining.render.markup import Voice, attributes, escape
 from chainrule.explaining.render.svg import chain as svg_chain
 from chainrule.explaining.render.svg import maps as svg
-from chainrule.explaining.words import page as words
+from chainrule.explaining.words.catalogues import PAGE
 
 Picture = Maps | Bars | Curve | Chain
 
@@ -151,7 +151,7 @@ def _legend(block: Maps, top: int, voice: Voice) -> str:
     )
     more = ""
     if block.left_out:
-        said = voice.tspans(words.filled(words.LEFT_OUT, block.left_out))
+        said = voice.tspans(PAGE.say("smaller_left_out", count=block.left_out))
         more = f'<text class="tick" x="{width + 14}" y="{top + height}">{said}</text>'
     bar = f'<rect x="0" y="{top}" width="{width}" height="{height}" fill="url(#scale)"/>'
     return f'<linearGradient id="scale">{stops}</linearGradient>{bar}{texts}{more}'

@@ -39,6 +39,7 @@ from chainrule.explaining.blocks.kinds import (
 )
 from chainrule.explaining.blocks.printed import ends_in_numbers
 from chainrule.explaining.render.terminal.wrapping import LEAST_COLUMN, fitted_table, wrapped
+from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas.printing import render_text
 from chainrule.formulas.printing.boxes import Box, Sign
 
@@ -187,7 +188,7 @@ class TerminalWriter:
         """A term; of what is left of a long sum how many there are."""
         if what != Sign("⋯"):
             return render_text.render(what)
-        return self.line(Say(f"{factors[0][1:]} more terms", f"其余 {factors[0][1:]} 项"))
+        return self.line(PAGE.say("more_terms", count=factors[0][1:]))
 
     def _formula_lines(self, text: str, indent: str) -> Iterator[str]:
         """A formula in lines that fit, broken where it has spaces."""
@@ -223,7 +224,7 @@ class TerminalWriter:
 
     def _maps(self, block: Maps) -> Iterator[str]:
         more = f", +{block.left_out}" if block.left_out else ""
-        scale = self.line(Say("shades from −{0} to {0}", "深浅对应 −{0} 到 {0}")).format(short(block.scale))
+        scale = self.line(PAGE.say("shades", most=short(block.scale)))
         yield from self._wrapped(f"{self.line(block.title)}   ({scale}){more}", "    ")
         shown = block.panels[:PANELS]
         room = (self.width - 7) // (1 if self.colour else 2)  # columns of a map; the others are left out
