@@ -219,6 +219,11 @@ void bind_plan(nb::module_& m, const char* name) {
             return p.first_nonfinite_parameter(gradient);
           },
           "gradient"_a)
+      .def("first_at_rest",
+           [](const P& p) {
+             p.require_finished();
+             return p.first_at_rest();
+           })
       .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a)
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
@@ -275,7 +280,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 4;
+  m.attr("INTERFACE") = 5;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_program(m);

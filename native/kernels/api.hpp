@@ -288,10 +288,10 @@ struct UpdateArgs {
   T* theta;
   const T* gradient;
   T* first;    // velocity, or first moment
-  T* root;     // of the second moment, which itself may be beyond the range: g² of |g| > 1.8e19 in float32
+  T* second;   // second moment
   T clip[2];   // the clipping factor of this step, in two factors: one alone might be subnormal
   Rule rule;
-  T rate, momentum, beta2, epsilon, correction1, root_correction, decoupled_decay, penalty,
+  T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty,
       penalty1;     // penalty · θ + penalty1 · sign θ
   T rest1, rest2;   // 1 - momentum and 1 - beta2, subtracted in double: in float32 0.99999999 is 1
 };
@@ -368,7 +368,7 @@ struct Kernels {
   void (*embedding_forward)(const EmbeddingArgs<T>&, int begin, int end);   // unit: output row of a block
   void (*embedding_gradient)(const EmbeddingArgs<T>&, int begin, int end);
   int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
-  void (*embedding_count)(const EmbeddingArgs<T>&);   // before the gradient: finds the long sums
+  int32_t (*embedding_count)(const EmbeddingArgs<T>&);   // before the gradient: finds the long sums, and how many
   size_t (*attention_scratch)(const AttentionArgs<T>&);
   void (*attention_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a block
   void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);

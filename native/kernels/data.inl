@@ -75,24 +75,12 @@ inline Vec<T> sign_of(Vec<T> v) {
   return v > T(0) ? broadcast<T>(T(1)) : (v < T(0) ? broadcast<T>(T(-1)) : Vec<T>{});
 }
 
-// √(keep · root² + take · d²), where root² and d² themselves may be beyond the range or vanish: both are divided by the power
-// of two of the larger first, which changes no digit. root >= 0.
-template <class T>
-inline Vec<T> root_of_mean_square(Vec<T> root, T keep, Vec<T> d, T take) {
-  using Bits = typename Lanes<T>::integer;
-  constexpr Bits one = Bits(1) << (is_float<T> ? 23 : 52);   // of the exponent; its bias is half of `most` and 1
-  constexpr Bits exponent = one * (is_float<T> ? 0xff : 0x7ff), most = exponent - 2 * one;
-  const Mask<T> a = Mask<T>(root) & exponent, b = Mask<T>(d) & exponent;
-  Mask<T> larger = a > b ? a : b;
-  larger = larger < one ? Mask<T>{} + one : larger;
-  larger = larger > most ? Mask<T>{} + most : larger;
-  const Vec<T> power = Vec<T>(larger), inverse = Vec<T>(exponent - one - larger);
-  root *= inverse, d *= inverse;
-  return square_root<T>(keep * root * root + take * d * d) * power;
-}
-
 // One optimizer step on [begin, end), multiples of the lane count. The gradient is that of the data; the penalty's λW is
 // added here. Formulas: training/optimizers.py.
+//
+// A second moment beyond the range (float32: |g| > 1.8e19) divides the step by infinity; the plan looks for it, see
+// `first_at_rest`. One that loses digits, or vanishes, is harmless: below |g| = 3.4e-18 (1 − β₂) g² is subnormal in float32,
+// and √s beside ε = 1e-8 is 1e-11 of it at the most, less than its rounding (6e-8); of an ε = 1e-12 it would be 1e-7.
 template <class T, Rule rule>
 static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
   for (size_t i = begin; i < end; i += lanes<T>) {
@@ -109,9 +97,9 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
         theta -= g.rate * d;
       }
     } else if constexpr (rule == Rule::rmsprop) {
-      const Vec<T> root = root_of_mean_square<T>(load(g.root + i), g.beta2, d, g.rest2);
-      store(g.root + i, root);
-      Vec<T> step = d / (root + g.epsilon);
+      const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d;
+      store(g.second + i, s);
+      Vec<T> step = d / (square_root<T>(s) + g.epsilon);
       if (g.first) {
         step += g.momentum * load(g.first + i);
         store(g.first + i, step);
@@ -120,10 +108,10 @@ static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
     } else {
       if constexpr (rule == Rule::adamw) theta -= g.rate * g.decoupled_decay * theta;
       const Vec<T> m = g.momentum * load(g.first + i) + g.rest1 * d;
-      const Vec<T> root = root_of_mean_square<T>(load(g.root + i), g.beta2, d, g.rest2);
+      const Vec<T> s = g.beta2 * load(g.second + i) + g.rest2 * d * d;
       store(g.first + i, m);
-      store(g.root + i, root);
-      theta -= g.rate * (m * g.correction1) / (root * g.root_correction + g.epsilon);
+      store(g.second + i, s);
+      theta -= g.rate * (m * g.correction1) / (square_root<T>(s * g.correction2) + g.epsilon);
     }
     store(g.theta + i, theta);
   }
@@ -155,7 +143,8 @@ static double scaled_norm(const T* v, int64_t count, int64_t step) {
 }
 
 // Scales every unit's weights to a norm of at most `limit`. theta is [group][weight of a unit][unit]: panels have the lanes as
-// units of a group, filters and rows are groups of one unit. Reference: losses/constraints.py. NaN stays, for whoever looks for it.
+// units of a group, filters and rows are groups of one unit. Reference: losses/constraints.py. NaN stays, for whoever looks for
+// it.
 template <class T>
 static void limit_norms(T* theta, int64_t length, int64_t units, double limit, int begin, int end) {
   constexpr int parts = 8;   // of the sum of a single unit, a fixed order

@@ -38,20 +38,22 @@ static void embedding_forward(const EmbeddingArgs<T>& g, int begin, int end) {
   }
 }
 
-// Which rows are picked more often than fold_terms: these are summed in double, and at most so many of the ids can be others.
+// Which rows are picked more often than fold_terms, and how many: these are summed in double.
 template <class T>
-static void embedding_count(const EmbeddingArgs<T>& g) {
-  if (!g.long_sum) return;
+static int32_t embedding_count(const EmbeddingArgs<T>& g) {
   __builtin_memset(g.long_sum, 0, sizeof(int32_t) * size_t(g.vocabulary));
   const int64_t positions = int64_t(g.z.height) * g.z.width;
+  int32_t found = 0;
   for (int b = 0; b < g.blocks; b++)
     for (int64_t p = 0; p < positions; p++)
       for (int l = 0; l < lanes<T>; l++) {
         const int64_t row = embedding_row<T>(g, embedding_ids<T>(g, b, p)[l]);
-        if (row >= 0) g.long_sum[row]++;
+        if (row >= 0) found += ++g.long_sum[row] == fold_terms + 1;
       }
-  int32_t found = 0;
+  if (found == 0) return 0;   // most batches: nothing more is done
+  found = 0;
   for (int64_t row = 0; row < g.vocabulary; row++) g.long_sum[row] = g.long_sum[row] > fold_terms ? ++found : 0;
+  return found;
 }
 
 // A vector's worth of features: sums over all positions and samples, in their order.

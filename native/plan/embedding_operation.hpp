@@ -37,7 +37,7 @@ class EmbeddingOperation final : public Operation<T> {
     backward_ = f;
     backward_.z = plan.delta(this->z);
     if (!long_sum_.bytes) return;
-    backward_.long_sum = plan.arena().template at<int32_t>(long_sum_);
+    counts_ = plan.arena().template at<int32_t>(long_sum_);
     backward_.sums = plan.arena().template at<double>(sums_);
   }
   void forward(Plan<T>& plan, int samples) override {
@@ -47,7 +47,8 @@ class EmbeddingOperation final : public Operation<T> {
   }
   void gradients(Plan<T>& plan, int samples) override {
     backward_.blocks = plan.blocks(samples);
-    plan.kernels().embedding_count(backward_);
+    backward_.long_sum = counts_;
+    if (counts_ && plan.kernels().embedding_count(backward_) == 0) backward_.long_sum = nullptr;   // all sums are short
     parallel(plan.kernels().embedding_gradient_units(backward_),
              work(backward_) + vocabulary * backward_.z.channels / plan.lanes(),
              [&](int begin, int end, int) { plan.kernels().embedding_gradient(backward_, begin, end); });
@@ -64,6 +65,7 @@ class EmbeddingOperation final : public Operation<T> {
  private:
   static int64_t work(const EmbeddingArgs<T>& g) { return int64_t(4) * g.blocks * g.z.height * g.z.width * g.z.channels; }
   Region long_sum_, sums_;
+  int32_t* counts_ = nullptr;   // null where no sum can be long
   EmbeddingArgs<T> forward_{}, backward_{};
 };
 

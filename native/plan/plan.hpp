@@ -54,7 +54,8 @@ struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
 };
-enum class Outcome : int { done, stopped, nonfinite };
+// at_rest: a second moment went beyond the range, so that its parameter moves no more.
+enum class Outcome : int { done, stopped, nonfinite, at_rest };
 
 // A compiled formula; what the numbers mean is said in kernels/api.hpp.
 struct ProgramCode {
@@ -135,7 +136,7 @@ class Plan {
   void get_parameter(int parameter, T* values) const;
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
-  // Optimizer state of a parameter: slot 0 first moment, slot 1 root of the second; false where the rule keeps none.
+  // Optimizer state of a parameter: slot 0 first moment, slot 1 second; false where the rule keeps none.
   bool get_state(int parameter, int slot, T* values) const;
   void set_state(int parameter, int slot, const T* values);
   int64_t steps_taken = 0;
@@ -153,6 +154,7 @@ class Plan {
   void write_value(int value, bool delta, int samples, const T* rows);
   int64_t first_nonfinite(bool delta) const;   // the first value that holds one, or -1
   int64_t first_nonfinite_parameter(bool gradient) const;
+  int64_t first_at_rest() const;   // the first parameter with an entry whose second moment is beyond the range, or -1
 
   // While it lives, `ask` is called about every 50 ms: between the operations of a pass, and within the long ones. It may
   // throw.
@@ -176,7 +178,8 @@ class Plan {
 
   // -- running. `poll` may throw; the parameters are then those after the last whole step.
   using Poll = std::function<bool(const Progress&)>;
-  // Asked before the update of a step in whose forward pass a number may have gone beyond the range. May throw as well.
+  // Asked before the update of a step in whose forward pass a number may have gone beyond the range. May throw as well. Without
+  // it a parameter may come to rest unseen.
   using Look = std::function<void(int64_t step)>;
   void forward(const Batch& batch, int samples);
   // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked. `training` says which kind of
@@ -261,6 +264,7 @@ class Plan {
   double penalty_value() const;
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
+  T second_correction() const;
   void update(double rate);
   void limit_norms();
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
@@ -290,11 +294,11 @@ class Plan {
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
   std::vector<MaxNorm> max_norms_;
 
-  Region theta_region_, gradient_region_, first_region_, root_region_, target_region_, label_region_, weight_region_,
+  Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,
       loss_region_, correct_region_;
   size_t parameter_size_ = 0;
   double wanted_parameters_ = 0;   // scalars, without what is added to round them
-  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *root_ = nullptr;
+  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
   bool dense_targets_ = false;

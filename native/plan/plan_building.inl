@@ -382,7 +382,7 @@ void Plan<T>::finish() {
   theta_region_ = arena_.reserve(parameter_size_, sizeof(T));
   gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (momentum) first_region_ = arena_.reserve(parameter_size_, sizeof(T));
-  if (second) root_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
   if (output_ >= 0) {
     target_region_ = arena_.reserve(scalars(value(output_).shape), sizeof(T));
     const ValueShape& output = value(output_).shape;
@@ -410,7 +410,7 @@ void Plan<T>::finish() {
   }
   theta_ = arena_.at<T>(theta_region_), gradient_ = arena_.at<T>(gradient_region_);
   first_ = momentum ? arena_.at<T>(first_region_) : nullptr;
-  root_ = second ? arena_.at<T>(root_region_) : nullptr;
+  second_ = second ? arena_.at<T>(second_region_) : nullptr;
   if (output_ >= 0) {
     targets_ = arena_.at<T>(target_region_), labels_ = arena_.at<T>(label_region_), weights_ = arena_.at<T>(weight_region_);
     losses_ = arena_.at<double>(loss_region_), correct_ = arena_.at<T>(correct_region_);

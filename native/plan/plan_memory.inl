@@ -42,13 +42,13 @@ void Plan<T>::set_gradient(int i, const T* values) {
 }
 template <class T>
 bool Plan<T>::get_state(int i, int slot, T* values) const {
-  const T* state = slot == 0 ? first_ : root_;
+  const T* state = slot == 0 ? first_ : second_;
   if (state) copy_parameter(i, state + parameter(i).offset, values);
   return state != nullptr;
 }
 template <class T>
 void Plan<T>::set_state(int i, int slot, const T* values) {
-  T* state = slot == 0 ? first_ : root_;
+  T* state = slot == 0 ? first_ : second_;
   if (state) pack_parameter(i, values, state + parameter(i).offset);
 }
 
@@ -91,5 +91,14 @@ int64_t Plan<T>::first_nonfinite_parameter(bool of_gradient) const {
   for (size_t i = 0; i < parameters_.size(); i++)
     for (size_t k = 0; k < parameters_[i].padded; k++)
       if (!std::isfinite(from[parameters_[i].offset + k])) return int64_t(i);
+  return -1;
+}
+template <class T>
+int64_t Plan<T>::first_at_rest() const {
+  if (!second_ || steps_taken < 1) return -1;
+  const T correction = second_correction();
+  for (size_t i = 0; i < parameters_.size(); i++)
+    for (size_t k = 0; k < parameters_[i].padded; k++)
+      if (!std::isfinite(second_[parameters_[i].offset + k] * correction)) return int64_t(i);
   return -1;
 }

@@ -224,6 +224,12 @@ void Plan<T>::evaluate_loss(int samples, bool backward) {
   }
 }
 
+// ŝ = s · this, Adam's correction of the second moment.
+template <class T>
+T Plan<T>::second_correction() const {
+  return Rule(rule_) == Rule::rmsprop ? T(1) : T(1 / (1 - std::pow(beta2_, double(steps_taken))));
+}
+
 template <class T>
 void Plan<T>::update(double rate) {
   steps_taken++;
@@ -236,12 +242,12 @@ void Plan<T>::update(double rate) {
       g.clip[0] = T(half), g.clip[1] = T(clip_norm_ / norm / half);
     }
   }
-  g.theta = theta_, g.gradient = gradient_, g.first = first_, g.root = root_;
+  g.theta = theta_, g.gradient = gradient_, g.first = first_, g.second = second_;
   g.rule = Rule(rule_);
   g.rate = T(rate), g.momentum = T(momentum_), g.beta2 = T(beta2_), g.epsilon = T(epsilon_);
   g.rest1 = T(1 - momentum_), g.rest2 = T(1 - beta2_);
   g.correction1 = T(1 / (1 - std::pow(momentum_, double(steps_taken))));
-  g.root_correction = T(1 / std::sqrt(1 - std::pow(beta2_, double(steps_taken))));
+  g.correction2 = second_correction();
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes() * 4, [&](int begin, int end, int) {
     for (int i = begin; i < end; i++) {
       const Chunk& c = chunks_[size_t(i)];
@@ -296,10 +302,14 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     const Progress of_batch = loss(batch, samples, true, true, false, false);
     if (!std::isfinite(of_batch.loss)) return Outcome::nonfinite;
     if (take_overflowed() && look) look(step);
+    bool at_rest = false;
     timed(2, [&] {
+      const FloatWatch watch;
       update(rates[step]);
+      at_rest = look && watch.raised() && first_at_rest() >= 0;
       for (auto& o : operations_) o->renew(*this);
     });
+    if (at_rest) return Outcome::at_rest;
     if (samples == batch_size_) pace_.end();
     progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
     progress.step = step + 1;

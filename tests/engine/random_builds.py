@@ -235,6 +235,7 @@ def _run(r: random.Random, native: Any, calls: list[Call], dtype: Any, refused: 
         lambda: native.read_batch(np.empty((3, outputs), dtype), np.empty(3)),
         lambda: native.first_nonfinite(r.random() < 0.5),
         lambda: native.first_nonfinite_parameter(r.random() < 0.5),
+        lambda: native.first_at_rest(),
         lambda: native.set_profiling(r.random() < 0.5),
         lambda: native.add_value(1, 1, 3, (0, 0, 0, 0), True, (0, 0, 0, 0)),
         lambda: native.add_flatten(0, count - 1),

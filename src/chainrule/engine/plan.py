@@ -29,9 +29,9 @@ from chainrule.networks.parameters import dtype_from
 from chainrule.networks.per_sample import refuse_mixing
 
 # Of native/plan/plan.hpp, enum Outcome.
-OUTCOMES = ("done", "stopped", "nonfinite")
+OUTCOMES = ("done", "stopped", "nonfinite", "at rest")
 LARGEST_BATCH = 2**24
-SLOTS = ("first", "root")  # of an optimizer's state
+SLOTS = ("first", "second")  # of an optimizer's state
 
 Poll = Callable[[int, int, float, float | None], bool]
 Look = Callable[[int], None]
@@ -50,7 +50,7 @@ class EpochResult(NamedTuple):
     loss: float
     accuracy: float | None
     steps: int
-    outcome: str  # "done", "stopped" or "nonfinite"
+    outcome: str  # "done", "stopped", "nonfinite" or "at rest"
 
 
 class Plan(HostWork):
@@ -156,9 +156,7 @@ class Plan(HostWork):
         self.network.set_parameters(self.parameters())
 
     def optimizer_state(self) -> dict[str, Any]:
-        """Steps taken and the moments by parameter name: "first/conv1.W", and "root/conv1.W", the root of the
-        second.
-        """
+        """Steps taken and the moments by parameter name: "first/conv1.W", "second/conv1.W"."""
         state: dict[str, Any] = {"steps": self._native.steps_taken}
         for slot, title in enumerate(SLOTS):
             for name, number in self._parameters.items():
@@ -325,7 +323,8 @@ class Plan(HostWork):
         poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after this
         step. An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
         look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
-        beyond the range; it may raise as well.
+        beyond the range; it may raise as well. Where there is one, the epoch ends "at rest" after an update
+        in which a second moment went beyond the range, so that its parameter moves no more.
         """
         self.check_batches(len(order))
         counts = self._counts(targets)
@@ -359,3 +358,10 @@ class Plan(HostWork):
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
         return f"gradient of {names[found]}" if found >= 0 else None
+
+    def first_at_rest(self) -> str | None:
+        """A parameter that moves no more, because a second moment is beyond the range: after an epoch that
+        ended "at rest", or from a state that was set.
+        """
+        found = self._native.first_at_rest()
+        return list(self._parameters)[found] if found >= 0 else None
