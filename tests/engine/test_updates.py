@@ -260,11 +260,11 @@ def test_gradients_of_every_size_move_as_the_formulas_say_or_end_at_rest(
             x, order = np.ones((1, 1), dtype), np.zeros(1, np.int64)
             for step, (g, rate) in enumerate(zip(gradients, RATES, strict=True)):
                 result = plan.train_epoch(x, g, order, np.array([rate]), look=lambda step: None)
-                if result.outcome == "at rest":
+                if result.outcome == "at_rest":
                     break
                 theta = optimizer.update(theta, g.T.astype(np.longdouble), state, rate, step + 1)
             squared = {"square"} & set(optimizer.slots)
-            if result.outcome == "at rest":
+            if result.outcome == "at_rest":
                 assert squared
                 assert float(np.abs(gradients).max()) > math.sqrt(most)
                 assert plan.first_at_rest() == "dense1.W"

@@ -294,7 +294,7 @@ class _Run:
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
-        if result.outcome == "at rest":
+        if result.outcome == "at_rest":
             raise self.at_rest()
         if result.outcome == "stopped":
             return
