@@ -13,7 +13,7 @@ class NormOperation final : public Operation<T> {
  public:
   // gamma; beta unless by the root mean square; of a batch also the running mean and variance.
   std::vector<int> parameters;
-  int groups = 0;   // 0: over the batch; -1: over the features of each position
+  int groups = over_batch;   // or a number, or each_position
   double epsilon = 0, momentum = 0;
 
   static constexpr int most_parts = 16;   // of the sums over a batch: a fixed number, whatever the threads
@@ -40,7 +40,7 @@ class NormOperation final : public Operation<T> {
     const int beta = parameters.size() > 1 ? parameters[1] : -1;
     g.gamma = plan.theta(parameters.at(0)), g.beta = plan.theta(beta);
     g.gamma_gradient = plan.gradient(parameters[0]), g.beta_gradient = plan.gradient(beta);
-    g.batch = batch(), g.each_position = groups < 0, g.centred = beta >= 0;
+    g.batch = batch(), g.each_position = groups == each_position, g.centred = beta >= 0;
     if (g.batch) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
     g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
     g.epsilon = epsilon;
@@ -99,10 +99,10 @@ class NormOperation final : public Operation<T> {
   }
 
  private:
-  bool batch() const { return groups == 0; }
+  bool batch() const { return groups == over_batch; }
   // How many μ there are, per block.
   size_t numbers(const ValueShape& s) const {
-    if (groups < 0) return size_t(s.height) * size_t(s.width);
+    if (groups == each_position) return size_t(s.height) * size_t(s.width);
     return size_t(batch() ? s.channels : groups);
   }
   static int group_units(const NormArgs<T>& g) { return g.blocks * (g.each_position ? g.x.height * g.x.width : g.groups); }
