@@ -276,10 +276,17 @@ HOMES = {
     "threads": "chainrule.engine.isa",
 }
 __all__ = [*HOMES]
+# Parts that people reach from here, and that are at home in a room: chainrule.initializers.He().
+PARTS = {
+    "constraints": "chainrule.losses.constraints",
+    "errors": "chainrule.base.errors",
+    "initializers": "chainrule.layers.initializers",
+    "penalties": "chainrule.losses.penalties",
+}
 
 
 def __getattr__(name: str) -> Any:
-    own = f"{__name__}.{name}"
+    own = PARTS.get(name, f"{__name__}.{name}")
     if HOMES.get(name, own) == own and name.isidentifier() and find_spec(own):  # a part: chainrule.layers
         return import_module(own)
     if name not in HOMES:

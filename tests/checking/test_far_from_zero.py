@@ -187,3 +187,18 @@ def test_entries_that_no_probe_judged_are_said() -> None:
     with drawn[0].made():
         report = of.check(engine="reference", **FEW)
     assert "6 of 48 entries are judged" in report["input"].reason
+
+
+EXTREME = {
+    "subnormal": np.full((3, 2), 1e-310),
+    "both ends of the range": np.array([[1e200, 5e-324], [1e200, 1e-320]]),
+    "signs at the upper end": np.array([[1e300, -1e300], [1e-300, 3e-308]]),
+}
+
+
+@pytest.mark.parametrize("data", EXTREME)
+@pytest.mark.parametrize("layer", [cr.Dense(2), cr.Tanh(), cr.LayerNorm(), cr.BatchNorm()], ids=repr)
+def test_no_numbers_end_the_search_for_a_step(layer: cr.Layer, data: str) -> None:
+    with np.errstate(all="ignore"):
+        report = cr.check_layer(layer, (2,), x=EXTREME[data])
+    assert not report.wrong

@@ -178,8 +178,9 @@ def test_the_commands_print_through_one_door() -> None:
     folder = Path(chainrule.cli.__file__).parent
     calls = [
         path.name
-        for path in sorted(folder.glob("*.py"))
+        for path in sorted(folder.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     ]
-    assert set(calls) == {"output.py"}
+    # Of a signal that comes while what prints is loaded, the front door tells by itself.
+    assert sorted(calls) == ["__init__.py", *["output.py"] * (len(calls) - 1)]

@@ -12,6 +12,7 @@ import chainrule as cr
 from chainrule import reference
 from chainrule.engine import Plan
 from chainrule.formulas import sum_outputs
+from chainrule.networks.batch import Batch
 from tests.engine.harness import MACHINES
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
@@ -56,7 +57,7 @@ def tolerance(dtype: str) -> float:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_norms_of_samples_at_every_scale(name: str, level: str, dtype: str) -> None:
     network, X, y = problem(name, dtype)
-    unit = reference.ReferenceExecutor().sample_norms(network, X, y, Times(), None)
+    unit = reference.ReferenceExecutor().sample_norms(network, Batch(X, y), Times())
     for scale in SCALES[dtype]:
         plan = Plan(network, Times(scale), batch_size=SAMPLES, dtype=dtype, level=level, per_sample=True)
         np.testing.assert_allclose(plan.norms(X, y)[1] / scale, unit, rtol=tolerance(dtype))

@@ -12,7 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.explaining.blocks.worked import element_json
-from chainrule.explaining.facts.model import Model
+from chainrule.explaining.facts.model import PassFacts
 from chainrule.explaining.facts.tensors import encode
 from chainrule.formulas import Symbol, erf, rules
 from chainrule.formulas.elements.reader import Reader
@@ -43,7 +43,7 @@ PENALTIES = (
 )
 
 
-def with_step(network: cr.Network, found: Model, X: Any, y: Any, **options: Any) -> Json:
+def with_step(network: cr.Network, found: PassFacts, X: Any, y: Any, **options: Any) -> Json:
     """The document with J after a step, computed by the reference."""
     batch, objective = network.problem(X, y, **options)
     values = {name: array.astype(np.float64) for name, array in network.parameters.items()}

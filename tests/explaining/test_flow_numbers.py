@@ -37,7 +37,7 @@ def made(name: str, samples: int, dtype: Any = "float64") -> tuple[cr.Network, A
 
 def whole_loss(network: cr.Network, X: Array, y: Array, parameters: dict[str, Array]) -> float:
     """Σ_i of the cross-entropy, from the probabilities of a forward pass as in training."""
-    x, context = reference.to_columns(X, np.float64), reference.Context(True)
+    x, context = reference.to_columns(X, np.float64), reference.PassContext(True)
     last = reference.run_forward(network, x, parameters, np.float64, context)
     return float(-np.log(last[-1].output[y, np.arange(len(y))]).sum())
 

@@ -19,9 +19,9 @@ from chainrule.base.languages import same
 from chainrule.explaining.blocks.kinds import Bars, Maps, Table, Worked
 from chainrule.explaining.render.latex import document as latex
 from chainrule.explaining.render.latex.blocks import bars_in_parts
-from chainrule.explaining.render.latex.math import Formulas, width
+from chainrule.explaining.render.latex.math import LatexFormulas, width
 from chainrule.explaining.render.latex.tables import Columns
-from chainrule.explaining.render.latex.text import Voice
+from chainrule.explaining.render.latex.text import LatexVoice
 from chainrule.formulas.printing.boxes import SUM, Fence, Numeral, Row, Scripts, Sign, Word, row
 from tests.explaining.sample_outline import hostile_outline, sample_outline
 
@@ -205,7 +205,7 @@ def test_a_long_sum_is_broken_in_its_parentheses() -> None:
         terms += [Sign("+")] if terms else []
         terms.append(row(entry("w", place), Sign("·"), entry("x", place)))
     box = row(Fence(Row(tuple(terms), SUM)), Sign("·"), entry("s", 1))
-    formulas = Formulas()
+    formulas = LatexFormulas()
     assert formulas.broken(box, 200) == [formulas.latex(box)]
     lines = formulas.broken(box, 30)
     assert len(lines) > 2
@@ -217,18 +217,18 @@ def test_a_long_sum_is_broken_in_its_parentheses() -> None:
 
 def test_columns_of_text_share_the_line() -> None:
     table = Table(("a", "b", "c"), (("short", "words " * 30, "more words " * 12),), (0,))
-    columns = Columns.of(table, Voice("en"), 78)
+    columns = Columns.of(table, LatexVoice("en"), 78)
     assert columns.letters.startswith("rp{")
     assert set(columns.broken) == {1, 2}
     assert sum(float(one) for one in re.findall(r"p\{([\d.]+)", columns.letters)) < 1
     assert columns.lines(table.rows[0]) >= 5
-    assert Columns.of(Table(("a",), (("b",),)), Voice("en"), 78).letters == "l"
+    assert Columns.of(Table(("a",), (("b",),)), LatexVoice("en"), 78).letters == "l"
 
 
 def test_long_tables_and_bars_are_continued() -> None:
     rows = tuple((str(number), "x") for number in range(100))
     table = Table(("n", "x"), rows)
-    portions = list(Columns.of(table, Voice("en"), 78).portions(table, 30))
+    portions = list(Columns.of(table, LatexVoice("en"), 78).portions(table, 30))
     assert [len(portion) for portion in portions] == [30, 30, 30, 10]
     assert [line[0] for portion in portions for line in portion] == list(rows)
     bars = Bars(Word("x"), same("x"), tuple(map(str, range(70))), np.arange(70.0).reshape(-1, 1))

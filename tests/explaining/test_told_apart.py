@@ -371,8 +371,8 @@ def test_every_step_computes_one_quantity_and_reads_what_a_step_has_computed(
 ) -> None:
     found = blocks(made(notation=notation, **({} if made is classifier else {"check": False})))
     (trace,) = [block for block in found if isinstance(block, Table) and block.id == "trace"]
-    rows = [[str(getattr(cell, "en", "") or terminal.Writer("en", 100, False).line(cell)) for cell in row]
-            for row in trace.rows]  # fmt: skip
+    writer = terminal.TerminalWriter("en", 100, False)
+    rows = [[str(getattr(cell, "en", "") or writer.line(cell)) for cell in row] for row in trace.rows]
     computed = [row[3] for row in rows]
     assert len(computed) == len(set(computed))
     step, known = "", set()

@@ -62,6 +62,19 @@ class MissingExtraError(ChainruleError, ImportError):
         super().__init__(f"{purpose} needs {package}: pip install 'chainrule[{extra}]'")
 
 
+# Named in a traceback as users name them: chainrule.ShapeError.
+for _public in (
+    ChainruleError,
+    DataError,
+    FileError,
+    MissingExtraError,
+    NonFiniteError,
+    PairError,
+    ShapeError,
+):
+    _public.__module__ = "chainrule"
+
+
 def describe(value: Any) -> str:
     """The value for an error message: a long text by its ends, arrays and other long things by their type."""
     if isinstance(value, type):

@@ -50,7 +50,7 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         own = method and function.__name__ == "__init__"
         name = type(args[0]).__name__ if own else function.__name__
         if unknown is not None:
-            bases = [base.__name__ for base in type(args[0]).__mro__] if own else [function.__qualname__]
+            bases = _names(function, args[0] if method and args else None)
             said = _answer(unknown, kwargs[unknown], known, bases)
             raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
         if len(args) > most:
@@ -59,6 +59,15 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
         raise TypeError(f"{name}() needs {', '.join(missing)}: write {name}({_call(needed)})")
 
     return call
+
+
+def _names(function: Callable[..., Any], owner: Any) -> list[str]:
+    """What the tables know it by: a function's name, a class and its bases, a method of one of them."""
+    if owner is None:
+        return [function.__qualname__]
+    classes = (owner if isinstance(owner, type) else type(owner)).__mro__
+    own = "" if function.__name__ == "__init__" else f".{function.__name__}"
+    return [f"{base.__name__}{own}" for base in classes]
 
 
 def _answer(unknown: str, value: Any, known: Sequence[str], bases: Sequence[str]) -> str:

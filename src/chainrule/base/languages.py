@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from typing import TypedDict
 
 LANGUAGES = ("en", "zh")
 
@@ -38,9 +39,21 @@ class Say:
         return Say(self.en.format(**filled["en"]), self.zh.format(**filled["zh"]))
 
 
-def say_from(text: Mapping[str, str]) -> Say:
-    """A text of the document, {"en", "zh"}."""
+class SayRecord(TypedDict):
+    """A text as JSON."""
+
+    en: str
+    zh: str
+
+
+def say_from(text: SayRecord) -> Say:
+    """A text of the document."""
     return Say(text["en"], text["zh"])
+
+
+def say_json(say: Say) -> SayRecord:
+    """A text as JSON."""
+    return {"en": say.en, "zh": say.zh}
 
 
 def same(text: str) -> Say:

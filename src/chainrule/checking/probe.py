@@ -22,7 +22,9 @@ from typing import Literal
 Outcome = Literal["ok", "wrong", "kink", "unclear"]
 Cause = Literal["", "rounding", "overflow", "rough"]
 
-FACTOR = 8.0  # from one step to the next: curvature falls 4096-fold in the difference, rounding grows 8-fold
+FACTOR_EXPONENT = 3
+# From one step to the next: curvature falls 4096-fold in the difference, rounding grows 8-fold.
+FACTOR = 2.0**FACTOR_EXPONENT
 SMALLER = 13  # steps below the first: to 8⁻¹³ = 2e-12 of it, where rounding ends every search
 RESOLVED = (
     0.25  # a disagreement counts where curvature, jump and rounding together explain at most this part of it
@@ -34,6 +36,7 @@ SWALLOWED = 2.0**-30
 # So near to 0, as a part of h, a formula that is right at 0 has not turned yet, however narrow its cone;
 # one that is wrong at exactly 0 alone has.
 NEAREST = 2.0**-900
+SMALLEST_STEP = 2.0**-1020  # below it a step is rounded, or 0
 # A derivative is compared where rounding leaves it four digits. With fewer, a formula that is wrong by a
 # thousandth would pass for right.
 DIGITS = 1e-4
@@ -93,11 +96,12 @@ class _Search:
         self._clean: dict[int, bool] = {}
 
     def step(self, number: int) -> float:
-        return self.first * FACTOR**number
+        return math.ldexp(self.first, FACTOR_EXPONENT * number)  # 8.0**number alone may be beyond the range
 
     def at(self, number: int) -> _Stage | None:
         if number not in self.stages:
-            self.stages[number] = self._stage(self.step(number))
+            h = self.step(number)
+            self.stages[number] = self._stage(h) if h >= SMALLEST_STEP else None
         return self.stages[number]
 
     def _stage(self, h: float) -> _Stage | None:
@@ -211,7 +215,7 @@ def probe(
     accepted relative error. slope(t): the formula at distance t.
     """
     search = _Search(loss, same_branches, analytic, noise, blur, step, tolerance, slope)
-    larger = 2 if largest is None else max(0, round(math.log(largest / step, FACTOR)))
+    larger = 2 if largest is None else max(0, round((math.log2(largest) - math.log2(step)) / FACTOR_EXPONENT))
     if not math.isfinite(search.at_zero) or not math.isfinite(analytic):
         return Probe("unclear", analytic, math.nan, math.nan, step, False, "overflow")
     first = search.at(0)

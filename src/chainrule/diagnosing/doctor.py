@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
+from chainrule.base.languages import say_from, say_json
 from chainrule.base.numbers import equality, equals, short
 from chainrule.base.scalars import check_choice, check_number, finite_number
 from chainrule.base.tables import html_table, text_table
 from chainrule.diagnosing.flow import SAMPLES, flow_of
 from chainrule.diagnosing.rules import RULES
+from chainrule.diagnosing.schema import FindingRecord, FlowRecord
 from chainrule.diagnosing.texts import sentence
 
 if TYPE_CHECKING:
@@ -35,12 +37,11 @@ LANGUAGES = ("en", "zh", "en+zh")
 class Diagnosis:
     """True where nothing bad was found; prints as the table of the flow and the findings.
 
-    flow: see flow.py.  findings: dicts that JSON holds, the worst first: "rule", "level" ("bad",
-    "warning", "note"), "layer", "what", "why" and "cure" ({"en", "zh"} each), "evidence" (the numbers).
+    flow: what was measured, findings: the worst first; both as JSON, see schema.py.
     """
 
-    flow: dict[str, Any]
-    findings: tuple[dict[str, Any], ...]
+    flow: FlowRecord
+    findings: tuple[FindingRecord, ...]
 
     def __bool__(self) -> bool:
         return not any(finding["level"] == "bad" for finding in self.findings)
@@ -159,19 +160,21 @@ def diagnose(
     return diagnosis_of(flow, limits)
 
 
-def diagnosis_of(flow: dict[str, Any], limits: Mapping[str, Mapping[str, float]] | None = None) -> Diagnosis:
+def diagnosis_of(flow: FlowRecord, limits: Mapping[str, Mapping[str, float]] | None = None) -> Diagnosis:
     """The diagnosis of a flow; limits: all thresholds, by default `rules()`."""
     limits = rules() if limits is None else limits
-    findings: list[dict[str, Any]] = []
+    findings: list[FindingRecord] = []
     for rule in RULES:
         for case in rule.test(flow, limits[rule.name]):
-            parts = {part: sentence(rule.name, part, case) for part in ("what", "why", "cure")}
+            what, why, cure = (say_json(sentence(rule.name, part, case)) for part in ("what", "why", "cure"))
             findings.append(
                 {
                     "rule": rule.name,
                     "level": case.get("level", rule.level),
                     "layer": case.get("layer", ""),
-                    **{part: {"en": say.en, "zh": say.zh} for part, say in parts.items()},
+                    "what": what,
+                    "why": why,
+                    "cure": cure,
                     "evidence": {
                         key: _plain(value) for key, value in case.items() if key not in ("level", "text")
                     },
@@ -208,11 +211,12 @@ def thresholds_from(given: Mapping[str, Mapping[str, float]] | None) -> dict[str
     return limits
 
 
-def finding_lines(finding: Mapping[str, Any], language: str) -> list[str]:
+def finding_lines(finding: FindingRecord, language: str) -> list[str]:
     """One finding as lines of text: what, then indented why and cure."""
     lines = []
     for own in language.split("+"):
-        what, why, cure = (finding[part][own].replace("`", "") for part in ("what", "why", "cure"))
+        texts = (say_from(finding[part]) for part in ("what", "why", "cure"))
+        what, why, cure = (getattr(text, own).replace("`", "") for text in texts)
         lines += [f"{SIGNS[finding['level']]} {what}", f"    {why}", f"    → {cure}"]
     return lines
 

@@ -1,19 +1,6 @@
-"""The gradient flow of a network on a batch, as a dict that JSON holds: the "flow" of an explain document.
+"""The gradient flow of a network on a batch, as JSON: the "flow" of an explain document (schema.py).
 
 Everything is computed by the formulas in float64, the pass as in training (batch statistics, dropout).
-
-    {"samples", "batch_size", "training_size", "dtype", "history", "has_penalty",
-     "optimizer": {"name", "rate"} | null,
-     "loss": {"class", "J", "data", "penalty", "start", "constant", "after", "predicted"},
-     "input": {...}, "targets": {...} | null, "top": ‖δ‖ where the backward pass starts,
-     "layers": [record of flow_layers.layer_record, ...],         in the order of computation
-     "parameters": [record of flow_parameters.parameter_record, ...],
-     "snr": of the whole gradient of a training batch,
-     "sample_norms": {"min", "median", "max", "largest": [...]} | null}
-
-Loss: `start`: of an output that knows nothing (softmax 1/K: ln K); `constant`: of the best output that is the
-same for every sample; `after`: J on this batch behind one step, the first or a later one, whichever is lower;
-`predicted`: the change of J to first order, gᵀΔθ. What is not finite or not known is None.
 """
 
 from __future__ import annotations
@@ -38,6 +25,15 @@ from chainrule.diagnosing.parameter_flow import (
     parameter_record,
     steps,
     suited_deviations,
+)
+from chainrule.diagnosing.schema import (
+    FlowRecord,
+    HistoryFlow,
+    IdsFlow,
+    InputFlow,
+    ParameterFlow,
+    SampleNorms,
+    Spread,
 )
 from chainrule.layers import Layer, Sigmoid, Softmax
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
@@ -82,7 +78,7 @@ def flow_of(
     training_size: int | None = None,
     batch_size: int = 32,
     samples: int = SAMPLES,
-) -> dict[str, Any]:
+) -> FlowRecord:
     """The gradient flow; arguments as of `fit`.
 
     history: of the training so far; its optimizer is taken where none is given, and its last rate.  Without
@@ -114,7 +110,7 @@ def measured(
     rate: float,
     history: History | None,
     batch_size: int,
-) -> dict[str, Any]:
+) -> FlowRecord:
     """The gradient flow in one forward and backward pass on the selection, which has been made."""
     batch, passes, head = selection.batch, derived.passes, derived.head
     m, y = len(batch), head.y
@@ -189,7 +185,7 @@ def rate_of(optimizer: Optimizer, history: History | None) -> float:
     return float(optimizer.schedule.rate)
 
 
-def history_record(history: History | None) -> dict[str, Any] | None:
+def history_record(history: History | None) -> HistoryFlow | None:
     """The loss of every epoch so far."""
     if history is None or not len(history):
         return None
@@ -200,14 +196,14 @@ def history_record(history: History | None) -> dict[str, Any] | None:
     }
 
 
-def input_record(x: Array, network: Network) -> dict[str, Any]:
+def input_record(x: Array, network: Network) -> IdsFlow | InputFlow:
     """The scale of the inputs, feature by feature where a sample is a vector; ids have none."""
     return {"ids": True} if network.vocabulary is not None else {"ids": False, **spread_record(x)}
 
 
-def spread_record(x: Array) -> dict[str, Any]:
+def spread_record(x: Array) -> Spread:
     """RMS, mean, deviation, and the features' RMS (of vectors, (features, m)): largest and median."""
-    record = {
+    record: Spread = {
         "rms": ratio(norm(x), np.sqrt(x.size)),
         "mean": number(float(x.mean())),
         "std": number(float(x.std())),
@@ -231,7 +227,7 @@ def _parameters(
     sizes: dict[str, float],
     groups: Groups,
     samples: int,
-) -> list[dict[str, Any]]:
+) -> list[ParameterFlow]:
     suited = suited_deviations(network.layers, network.parameter_specs)
     records = []
     for flow in found:
@@ -287,7 +283,7 @@ def _of_constant(head: reference.Head, m: int) -> float | None:
     return number(float(np.mean(head.share * m * head.loss.value(np.broadcast_to(mean, y.shape), y))))
 
 
-def _sample_norms(network: Network, selection: Selection, loss: Loss) -> dict[str, Any] | None:
+def _sample_norms(network: Network, selection: Selection, loss: Loss) -> SampleNorms | None:
     """‖g_i‖ of single samples; None where samples have no gradient of their own, or draw random numbers."""
     if any(layer.mixes_samples or type(layer).draw is not Layer.draw for layer in leaves(network.layers)):
         return None

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.norms import norm, norm_of_all
+from chainrule.diagnosing.schema import DeadUnits, DeltaFlow, Faults, LayerFlow, ThroughTime
 from chainrule.formulas import call_formula
 from chainrule.layers import (
     RNN,
@@ -46,7 +47,7 @@ SMALLEST_NORMAL = {"float32": float(np.finfo(np.float32).tiny), "float64": float
 SMALLEST = {"float32": 2.0**-149, "float64": 2.0**-1074}
 
 
-def layer_record(flow: Backward, top: float, samples: int, dtype: str) -> dict[str, Any]:
+def layer_record(flow: Backward, top: float, samples: int, dtype: str) -> LayerFlow:
     """The record of one layer; top: ‖δ‖ where the backward pass starts."""
     one, layer = flow.one, flow.one.layer
     slope = derivative(layer, one)
@@ -69,7 +70,7 @@ def layer_record(flow: Backward, top: float, samples: int, dtype: str) -> dict[s
     }
 
 
-def output_record(one: Pass, dtype: str) -> dict[str, Any]:
+def output_record(one: Pass, dtype: str) -> LayerFlow:
     """The record of an output activation that is one formula with the loss: it has no δ of its own."""
     return {
         "name": one.name,
@@ -103,7 +104,7 @@ def kind_of(layer: Layer) -> str:
     return next((kind for kind, classes in kinds if isinstance(layer, classes)), "other")
 
 
-def delta_record(d: Array, samples: int, dtype: str) -> dict[str, Any]:
+def delta_record(d: Array, samples: int, dtype: str) -> DeltaFlow:
     """RMS per entry and sample, norm, histogram, and what δ/m loses in the network's own type."""
     size = np.abs(d)
     finite = size[np.isfinite(size)]
@@ -151,7 +152,7 @@ def saturated_below(layer: Layer) -> float | None:
     return next((SATURATED[own] for own in SATURATED if issubclass(kind, own)), None)
 
 
-def dead_units(slope: Array | None, samples: int) -> dict[str, Any] | None:
+def dead_units(slope: Array | None, samples: int) -> DeadUnits | None:
     """How many units have f' = 0 at every sample and position; None for what cannot die.
 
     A unit is an entry of a vector, a channel of an image, a feature of a sequence.
@@ -170,7 +171,7 @@ def dead_units(slope: Array | None, samples: int) -> dict[str, Any] | None:
     }
 
 
-def through_time(layer: Layer, one: Pass, d: Array) -> dict[str, Any] | None:
+def through_time(layer: Layer, one: Pass, d: Array) -> ThroughTime | None:
     """What is left at the first step of the passage of a δ that arrives at its last: ‖δ_1‖ / ‖δ_T‖.
 
     A mask makes sequences of different lengths; then nothing is said.
@@ -196,7 +197,7 @@ def through_time(layer: Layer, one: Pass, d: Array) -> dict[str, Any] | None:
     return {"steps": steps, "gain": ratio(left, norm(arriving))}
 
 
-def faults(array: Array, dtype: str) -> dict[str, int]:
+def faults(array: Array, dtype: str) -> Faults:
     """How many entries are NaN, or infinite in the network's own type."""
     largest = float(np.finfo(dtype).max)
     return {"nan": int(np.isnan(array).sum()), "inf": int(np.count_nonzero(np.abs(array) > largest))}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from chainrule.base.norms import norm, norm_of_all
 from chainrule.diagnosing.layer_flow import kind_of, number, ratio, rms
+from chainrule.diagnosing.schema import EqualUnits, ParameterFlow
 from chainrule.layers import Composite, Layer, LearnedPositions, Parameter
 from chainrule.layers.initializers import Glorot, He, ScaledNormal
 from chainrule.networks.network import Network
@@ -133,7 +134,7 @@ def parameter_record(
     typical_step: float | None,
     groups: Groups,
     suited: float | None,
-) -> dict[str, Any]:
+) -> ParameterFlow:
     """The record of one parameter.  gradient: of the data's loss; suited: the standard deviation to start
     with.
     """
@@ -164,7 +165,7 @@ def parameter_record(
     }
 
 
-def equal_units(flow: Backward, name: str, value: Array, gradient: Array) -> dict[str, int] | None:
+def equal_units(flow: Backward, name: str, value: Array, gradient: Array) -> EqualUnits | None:
     """How many units have incoming weights and a gradient of them in common with another: they stay the same.
 
     None for what has no units: biases, scales, tables of ids and positions.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-Record = Mapping[str, Any]
-Case = dict[str, Any]
+from chainrule.diagnosing.schema import Faults, FlowRecord, LayerFlow, ParameterFlow
+
+Case = dict[str, Any]  # what the sentences of a rule are filled with, by the names that stand in them
 
 
-def deviation(flow: Record, layer: Record | None, case: Case) -> Case:
+def deviation(flow: FlowRecord, layer: LayerFlow | None, case: Case) -> Case:
     """What the weights of a layer are spread by, and by how much they would start; and which text says it."""
     own = [one for one in flow["parameters"] if layer and one["layer"] == layer["name"] and one["suited_std"]]
     text = "" if case["slope"] < 0.1 else "bounded"
@@ -19,7 +20,7 @@ def deviation(flow: Record, layer: Record | None, case: Case) -> Case:
     return {"text": text, "weight": own[0]["name"], "std": own[0]["std"], "suited": own[0]["suited_std"]}
 
 
-def chain_of(flow: Record, place: str) -> list[Record]:
+def chain_of(flow: FlowRecord, place: str) -> list[LayerFlow]:
     return [layer for layer in flow["layers"] if layer["place"] == place]
 
 
@@ -28,36 +29,46 @@ def quotient(a: float | None, b: float | None) -> float:
     return math.inf if a is None or b is None or b == 0 else a / b
 
 
-def counts(record: Record) -> Case:
+def size_of_delta(layer: LayerFlow) -> float | None:
+    """‖δ‖ at the output of a layer; None where it has none of its own."""
+    return layer["delta"]["norm"] if layer["delta"] else None
+
+
+def gains(layers: Iterable[LayerFlow], kind: str = "") -> list[float]:
+    """The gains of layers, or of those of a kind."""
+    return [one["gain"] for one in layers if one["gain"] and kind in ("", one["kind"])]
+
+
+def counts(record: Faults | ParameterFlow) -> Case:
     return {"nan": record["nan"], "inf": record["inf"]}
 
 
-def names(records: Iterable[Record]) -> str:
+def names(records: Iterable[LayerFlow | ParameterFlow]) -> str:
     return ", ".join(str(record["name"]) for record in records)
 
 
-def weights(flow: Record) -> list[Record]:
+def weights(flow: FlowRecord) -> list[ParameterFlow]:
     """The matrices and kernels; a bias that starts at 0 has no relative step."""
     return [one for one in flow["parameters"] if len(one["shape"]) > 1]
 
 
-def still(flow: Record) -> list[Record]:
+def still(flow: FlowRecord) -> list[ParameterFlow]:
     """The matrices and kernels whose gradient is exactly 0."""
     return [one for one in weights(flow) if one["zeros"] == one["entries"]]
 
 
-def optimizer(flow: Record) -> Case:
+def optimizer(flow: FlowRecord) -> Case:
     return {"optimizer": flow["optimizer"]["name"], "rate": flow["optimizer"]["rate"]}
 
 
-def layers_below(flow: Record, layer: Record) -> list[Record]:
+def layers_below(flow: FlowRecord, layer: LayerFlow) -> list[LayerFlow]:
     """The layers of the same chain in front of this one, the nearest first."""
     chain = chain_of(flow, layer["place"])
     place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
     return chain[:place][::-1]
 
 
-def behind_norm(flow: Record, layer: Record) -> Record:
+def behind_norm(flow: FlowRecord, layer: LayerFlow) -> LayerFlow:
     """The normalisation that follows a layer directly, else the layer."""
     chain = chain_of(flow, layer["place"])
     place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
@@ -65,28 +76,31 @@ def behind_norm(flow: Record, layer: Record) -> Record:
     return behind if behind["kind"] == "norm" and behind["delta"] else layer
 
 
-def rms_below(flow: Record, layer: Record) -> float:
+def rms_below(flow: FlowRecord, layer: LayerFlow) -> float:
     """RMS of z, what goes into an activation; of a recurrence, of what it reads."""
     below = next(iter(layers_below(flow, layer)), None)
-    return float((below["output"]["rms"] if below else flow["input"].get("rms")) or 0.0)
+    if below:
+        return below["output"]["rms"] or 0.0
+    given = flow["input"]
+    return (given["rms"] or 0.0) if "rms" in given else 0.0
 
 
-def rms_of_logits(flow: Record) -> float:
+def rms_of_logits(flow: FlowRecord) -> float:
     return rms_below(flow, flow["layers"][-1])
 
 
-def bias_below(flow: Record, layer: Record) -> float | None:
+def bias_below(flow: FlowRecord, layer: LayerFlow) -> float | None:
     """The mean bias of the layer with weights in front of an activation."""
     below = next((one for one in layers_below(flow, layer) if one["kind"] in ("weights", "norm")), None)
     names = {f"{below['name']}.b", f"{below['name']}.beta"} if below else set()
     return next((one["mean"] for one in flow["parameters"] if one["name"] in names), None)
 
 
-def blocking(flow: Record, layer: Record) -> str:
+def blocking(flow: FlowRecord, layer: LayerFlow) -> str:
     """The first layer above this one that gets a δ and hands none down."""
     seen = False
     for one in flow["layers"]:
         seen = seen or one["name"] == layer["name"]
-        if seen and one["delta"] and one["delta"]["norm"]:
+        if seen and size_of_delta(one):
             return str(one["name"])
     return ""

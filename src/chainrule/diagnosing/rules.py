@@ -11,17 +11,16 @@ import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from chainrule.diagnosing import reading
-from chainrule.diagnosing.reading import Case, Record
+from chainrule.diagnosing.reading import Case
+from chainrule.diagnosing.schema import FlowRecord, LayerFlow, Level
 
-Level = Literal["good", "note", "warning", "bad"]
-Test = Callable[[Record, Mapping[str, float]], list[Case]]
+Test = Callable[[FlowRecord, Mapping[str, float]], list[Case]]
 
 
 @dataclass(frozen=True)
-class Rule:
+class FlowRule:
     """One line of the table.  thresholds: name -> default; a test reads them by these names."""
 
     name: str
@@ -30,7 +29,7 @@ class Rule:
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
-def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def non_finite(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """NaN or infinity: in a parameter, else the first layer whose output has it, else the first one (from the
     loss) whose δ has it.
     """
@@ -50,7 +49,7 @@ def non_finite(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return []
 
 
-def exploding(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def exploding(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """δ grows from one layer with weights to the next one below, from the loss down, or from step to step.
 
     In front of a normalisation the size of δ is 1/σ, whatever the weights: there δ is taken behind it.
@@ -74,17 +73,17 @@ def exploding(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return cases
 
 
-def vanishing_by_activations(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def vanishing_by_activations(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """δ is lost on the way down, most of it in the factors f′."""
     return [case for case in _lost(flow, limits) if case["share"] >= limits["share"]]
 
 
-def vanishing_by_weights(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def vanishing_by_weights(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """δ is lost on the way down, most of it in the factors Wᵀ."""
     return [case for case in _lost(flow, limits) if case["share"] < limits["share"]]
 
 
-def vanishing_in_time(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def vanishing_in_time(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """A plain recurrence hands too little down to its first step."""
     cases: list[Case] = []
     for layer in flow["layers"]:
@@ -99,7 +98,7 @@ def vanishing_in_time(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return cases
 
 
-def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def saturated(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Layers most of whose entries sit where a bounded activation is flat; an output may, if it is right."""
     last = flow["layers"][-1]["name"]
     poor = reading.quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
@@ -112,7 +111,7 @@ def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     ]
     if not worst:
         return []
-    layer = max(worst, key=lambda one: float(one["saturated"]))
+    layer = max(worst, key=lambda one: one["saturated"] or 0.0)
     return [
         {
             "layer": layer["name"],
@@ -124,7 +123,7 @@ def saturated(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     ]
 
 
-def dead_units(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def dead_units(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Layers most of whose units are inactive at every sample: one case for all of them."""
     found = [layer for layer in flow["layers"] if _is_dead(flow, layer, limits["share"])]
     if not found:
@@ -132,13 +131,14 @@ def dead_units(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     biases = [bias for bias in (reading.bias_below(flow, layer) for layer in found) if bias is not None]
     drifted = min(biases, default=0.0)
     case: Case = {"layer": found[-1]["name"], "layers": reading.names(found), "samples": flow["samples"]}
-    case |= {key: sum(layer["dead"][key] for layer in found) for key in ("units", "of")}
-    certain, caused = found[0]["dead"]["certain"], drifted < -limits["bias"]
+    dead = [layer["dead"] for layer in found if layer["dead"]]
+    case |= {"units": sum(one["units"] for one in dead), "of": sum(one["of"] for one in dead)}
+    certain, caused = dead[0]["certain"], drifted < -limits["bias"]
     case |= {"bias": drifted, "text": "drifted" if caused else "" if certain else "few"}
     return [case if certain else {**case, "level": "warning" if caused else "note"}]
 
 
-def _is_dead(flow: Record, layer: Record, share: float) -> bool:
+def _is_dead(flow: FlowRecord, layer: LayerFlow, share: float) -> bool:
     dead = layer["dead"]
     if not dead or layer["saturated"] is not None or dead["units"] <= share * dead["of"]:
         return False
@@ -146,7 +146,7 @@ def _is_dead(flow: Record, layer: Record, share: float) -> bool:
     return layer["kind"] != "activation" or reading.rms_below(flow, layer) != 0
 
 
-def step_too_large(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def step_too_large(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """A step of the optimizer raises J on the very batch, or moves the weights too far."""
     before, after = flow["loss"]["J"], flow["loss"]["after"]
     scale = max(flow["loss"]["constant"] or 0.0, limits["of_loss"] * (before or 0.0))
@@ -154,23 +154,26 @@ def step_too_large(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     moved = [one for one in weights if one["step_ratio"] is not None]
     if before is None or not moved:
         return []
-    largest = max(moved, key=lambda one: float(one["step_ratio"]))
-    case = {"parameter": largest["name"], "ratio": largest["step_ratio"], "before": before}
+    largest = max(moved, key=lambda one: one["step_ratio"] or 0.0)
+    ratio = largest["step_ratio"] or 0.0
+    case: Case = {"parameter": largest["name"], "ratio": ratio, "before": before}
     case |= {"after": math.inf if after is None else after, **reading.optimizer(flow)}
     if after is None or after - before > limits["rise"] * scale:
         return [{**case, "text": "rises"}]
-    if largest["step_ratio"] > limits["ratio"]:
+    if ratio > limits["ratio"]:
         return [{**case, "level": "warning"}]
     return []
 
 
-def step_too_small(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def step_too_small(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """The weights hardly move while there is much to learn; after training only if the loss is still that of
     a constant output, for at the end of a schedule steps are short.
     """
     loss = flow["loss"]
     ratios = [one["step_ratio"] for one in reading.weights(flow) if one["step_ratio"] is not None]
-    if not ratios or loss["J"] is None or loss["predicted"] is None or reading.still(flow):
+    if not ratios or reading.still(flow):
+        return []
+    if loss["J"] is None or loss["data"] is None or loss["predicted"] is None:
         return []
     if flow["history"] and loss["constant"] is None:
         return []
@@ -183,7 +186,7 @@ def step_too_small(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return []
 
 
-def symmetry(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def symmetry(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Units that have the same weights and the same gradients: they stay the same for ever."""
     cases: list[Case] = []
     for one in flow["parameters"]:
@@ -197,7 +200,7 @@ def symmetry(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     )
 
 
-def loss_at_start(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def loss_at_start(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """A classifier that does worse than one that knows nothing."""
     start, data = flow["loss"]["start"], flow["loss"]["data"]
     if start is None or data is None or data <= (1 + limits["above"]) * start:
@@ -205,7 +208,7 @@ def loss_at_start(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return [{"data": data, "start": start, "rms": reading.rms_of_logits(flow)}]
 
 
-def no_progress(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def no_progress(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """After some epochs the loss is still that of a constant output; where that is not known: it has not
     fallen.
     """
@@ -232,12 +235,15 @@ def no_progress(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     ]
 
 
-def penalty_dominates(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def penalty_dominates(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """The penalty pulls harder than the data; at a minimum of both the two pulls are equal."""
-    own = [one for one in flow["parameters"] if one["penalty"] is not None and one["gradient"] is not None]
-    of_penalty, of_data = (
-        math.hypot(*(one[key] for one in own)) if own else 0.0 for key in ("penalty", "gradient")
-    )
+    pulls = [
+        (one["penalty"], one["gradient"])
+        for one in flow["parameters"]
+        if one["penalty"] is not None and one["gradient"] is not None
+    ]
+    of_penalty = math.hypot(*(penalty for penalty, _ in pulls))
+    of_data = math.hypot(*(gradient for _, gradient in pulls))
     if not of_penalty or reading.still(flow):
         return []
     share = reading.quotient(of_penalty, of_data)
@@ -250,7 +256,7 @@ def penalty_dominates(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return [case] if share > limits["share"] or (crushed and share > limits["crushed"]) else []
 
 
-def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def unlearnable(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Weights whose gradient is exactly 0 on every sample: no δ arrives, or no input."""
     places = {layer["name"]: layer for layer in flow["layers"]}
     spared = {layer["name"] for layer in flow["layers"] if layer["identity_beside"]}
@@ -261,7 +267,7 @@ def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     ]
     if not flow["top"]:
         return []
-    without = [one for one in still if not places[one["layer"]]["delta"]["norm"]]
+    without = [one for one in still if not reading.size_of_delta(places[one["layer"]])]
     unread = [one for one in still if one not in without]
     cases: list[Case] = []
     if without:
@@ -274,7 +280,7 @@ def unlearnable(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return cases
 
 
-def noisy(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def noisy(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Between batches the gradient differs more than it has in common."""
     snr = flow["snr"]
     poor = reading.quotient(flow["loss"]["data"], flow["loss"]["constant"]) > limits["poor"]
@@ -284,11 +290,11 @@ def noisy(flow: Record, limits: Mapping[str, float]) -> list[Case]:
     return [case if snr else {**case, "text": "none"}]
 
 
-def inputs_not_scaled(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def inputs_not_scaled(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Inputs, or targets of a regression, far from a size of 1, or features of different sizes."""
     cases: list[Case] = []
     for what, record in (("X", flow["input"]), ("y", flow["targets"])):
-        if record is None or record.get("ids") or record["rms"] is None or record["rms"] == 0:
+        if record is None or "rms" not in record or not record["rms"]:
             continue
         if not limits["smallest"] <= record["rms"] <= limits["largest"]:
             cases.append({"what": what, "rms": record["rms"], "mean": record["mean"], "std": record["std"]})
@@ -299,49 +305,49 @@ def inputs_not_scaled(flow: Record, limits: Mapping[str, float]) -> list[Case]:
         if record.get("largest_feature") is not None and spread > limits["spread"]:
             case = {"what": what, "feature": record["largest_at"], "spread": spread, "text": "spread"}
             cases.append(case | {"rms": record["largest_feature"], "median": record["median_feature"]})
-        elif record.get("median_offset", 0.0) > limits["offset"]:
+        elif (record.get("median_offset") or 0.0) > limits["offset"]:
             cases.append(
                 {"what": what, "offset": record["median_offset"], "mean": record["mean"], "text": "offset"}
             )
     return cases
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("non_finite", "bad", non_finite),
-    Rule("exploding", "bad", exploding, {"gain": 10.0, "total": 30.0, "in_time": 10.0}),
-    Rule("vanishing_by_activations", "bad", vanishing_by_activations, {"gain": 1e-3, "share": 0.5}),
-    Rule("vanishing_by_weights", "bad", vanishing_by_weights, {"gain": 1e-2, "share": 0.5}),
-    Rule("vanishing_in_time", "warning", vanishing_in_time, {"gain": 1e-4}),
-    Rule("symmetry", "bad", symmetry, {"share": 0.25}),
-    Rule("unlearnable", "bad", unlearnable),
-    Rule("dead_units", "bad", dead_units, {"share": 0.5, "bias": 0.1}),
-    Rule("saturated", "warning", saturated, {"share": 0.5, "poor": 0.5}),
-    Rule("step_too_large", "bad", step_too_large, {"rise": 0.1, "of_loss": 0.1, "ratio": 0.5}),
-    Rule(
+RULES: tuple[FlowRule, ...] = (
+    FlowRule("non_finite", "bad", non_finite),
+    FlowRule("exploding", "bad", exploding, {"gain": 10.0, "total": 30.0, "in_time": 10.0}),
+    FlowRule("vanishing_by_activations", "bad", vanishing_by_activations, {"gain": 1e-3, "share": 0.5}),
+    FlowRule("vanishing_by_weights", "bad", vanishing_by_weights, {"gain": 1e-2, "share": 0.5}),
+    FlowRule("vanishing_in_time", "warning", vanishing_in_time, {"gain": 1e-4}),
+    FlowRule("symmetry", "bad", symmetry, {"share": 0.25}),
+    FlowRule("unlearnable", "bad", unlearnable),
+    FlowRule("dead_units", "bad", dead_units, {"share": 0.5, "bias": 0.1}),
+    FlowRule("saturated", "warning", saturated, {"share": 0.5, "poor": 0.5}),
+    FlowRule("step_too_large", "bad", step_too_large, {"rise": 0.1, "of_loss": 0.1, "ratio": 0.5}),
+    FlowRule(
         "step_too_small",
         "warning",
         step_too_small,
         {"ratio": 1e-4, "gained": 1e-4, "poor": 0.5, "stuck": 0.9},
     ),
-    Rule("no_progress", "bad", no_progress, {"epochs": 3, "fall": 0.02, "poor": 0.9}),
-    Rule(
+    FlowRule("no_progress", "bad", no_progress, {"epochs": 3, "fall": 0.02, "poor": 0.9}),
+    FlowRule(
         "penalty_dominates",
         "warning",
         penalty_dominates,
         {"share": 2.0, "crushed": 0.5, "poor": 0.9, "fitted": 0.25},
     ),
-    Rule("loss_at_start", "warning", loss_at_start, {"above": 2.0}),
-    Rule(
+    FlowRule("loss_at_start", "warning", loss_at_start, {"above": 2.0}),
+    FlowRule(
         "inputs_not_scaled",
         "warning",
         inputs_not_scaled,
         {"largest": 10.0, "smallest": 0.01, "spread": 30.0, "offset": 10.0},
     ),
-    Rule("noisy", "note", noisy, {"snr": 0.1, "poor": 0.5}),
+    FlowRule("noisy", "note", noisy, {"snr": 0.1, "poor": 0.5}),
 )
 
 
-def _lost(flow: Record, limits: Mapping[str, float]) -> list[Case]:
+def _lost(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Chains whose lowest layer with weights gets less than `gain` of the δ at their end.
 
     What a pool or a mean over positions takes is not counted: it spreads δ over more entries.  A chain that
@@ -355,27 +361,21 @@ def _lost(flow: Record, limits: Mapping[str, float]) -> list[Case]:
         if lowest is None:
             continue
         way = [layer for layer in chain[lowest + 1 :] if layer["kind"] != "other" and layer["gain"]]
-        if not way or not chain[lowest]["delta"]["norm"]:
+        if not way or not reading.size_of_delta(chain[lowest]):
             continue
-        logs = {
-            kind: sum(math.log10(one["gain"]) for one in way if one["kind"] == kind)
-            for kind in ("activation",)
-        }
-        total = sum(math.log10(one["gain"]) for one in way)
+        gains = {kind: reading.gains(way, kind) for kind in ("activation", "weights")}
+        total = sum(map(math.log10, reading.gains(way)))
         if total >= math.log10(limits["gain"]):
             continue
-        gains = {
-            kind: [one["gain"] for one in way if one["kind"] == kind] for kind in ("activation", "weights")
-        }
         medians = {kind: statistics.median(own) if own else 1.0 for kind, own in gains.items()}
-        case = {"layer": chain[lowest]["name"], "top": way[-1]["name"], "total": 10**total}
+        case: Case = {"layer": chain[lowest]["name"], "top": way[-1]["name"], "total": 10**total}
         case |= {
-            "share": min(1.0, logs["activation"] / total),
+            "share": min(1.0, sum(map(math.log10, gains["activation"])) / total),
             "slope": medians["activation"],
             "weights": medians["weights"],
         }
         smallest = min(
-            (one for one in way if one["kind"] == "weights"), key=lambda one: float(one["gain"]), default=None
+            (one for one in way if one["kind"] == "weights"), key=lambda one: one["gain"] or 0.0, default=None
         )
         cases.append(case | reading.deviation(flow, smallest, case))
     return cases

@@ -6,6 +6,7 @@ steps are taken once, and temporaries are reused. kernels/program.inl runs what 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ class Result:
     constant: float | None = None
 
 
-class Step(NamedTuple):
+class Instruction(NamedTuple):
     op: str
     thin: bool
     out: Slot
@@ -118,7 +119,7 @@ class Compiler:
         self.symbols: dict[str, Result] = {}
         self.parameters: dict[str, tuple[int, Shape]] = {}
         self.constants: dict[float, Slot] = {}
-        self.steps: list[Step] = []
+        self.steps: list[Instruction] = []
         self.known: dict[Expression, Result] = {}
         self.computed: dict[tuple[str, tuple[Slot, ...]], Slot] = {}
 
@@ -162,7 +163,7 @@ class Compiler:
         if (op, slots) not in self.computed:
             out = Slot(THIN if thin else FULL, len(self.steps))
             self.computed[op, slots] = out
-            self.steps.append(Step(op, thin, out, slots))
+            self.steps.append(Instruction(op, thin, out, slots))
         return Result(shape, self.computed[op, slots], thin)
 
     def check(self, shape: Shape) -> None:
@@ -214,10 +215,7 @@ class Compiler:
         if name == "count_features" and len(shape) > 1:
             return self.number(float(shape[-2]))
         if name == "count_outputs" and shape and shape[-1] == SAMPLES:
-            count = 1
-            for size in shape[:-1]:
-                count *= size
-            return self.number(float(count))
+            return self.number(float(math.prod(shape[:-1])))
         raise NoProgramError
 
     def _repeated(self, node: Expression) -> Result:
@@ -303,7 +301,7 @@ class Compiler:
         if result.shape != (*shape, SAMPLES):
             raise NoProgramError
         thin = shape[-1] != self.channels
-        self.steps.append(Step("copy", thin, Slot(VALUE, index), (result.slot,)))
+        self.steps.append(Instruction("copy", thin, Slot(VALUE, index), (result.slot,)))
 
     def accumulate(self, tree: Expression, index: int, shape: Shape, whole: bool = False) -> None:
         """tree added to accumulator `index`, over all axes that `shape` lacks; `whole`: a number per lane."""
@@ -316,7 +314,7 @@ class Compiler:
         if not whole and shape and features != shape[-1]:
             raise NoProgramError
         self.steps.append(
-            Step(
+            Instruction(
                 "accumulate",
                 features != self.channels,
                 Slot(ACCUMULATOR, index, pixel, channel),
@@ -328,10 +326,10 @@ class Compiler:
         return _assemble(self.steps, self.constants)
 
 
-def _assemble(steps: Sequence[Step], constants: Mapping[float, Slot]) -> Program:
+def _assemble(steps: Sequence[Instruction], constants: Mapping[float, Slot]) -> Program:
     """Drop what nobody reads, write results straight to where they go, and give temporaries places."""
     needed: set[Slot] = set()
-    kept: list[Step] = []
+    kept: list[Instruction] = []
     for step in reversed(steps):
         if step.out.kind in (VALUE, ACCUMULATOR) or step.out in needed:
             needed.update(step.operands)
@@ -366,7 +364,7 @@ def _assemble(steps: Sequence[Step], constants: Mapping[float, Slot]) -> Program
     )
 
 
-def _without_copies(steps: list[Step]) -> list[Step]:
+def _without_copies(steps: list[Instruction]) -> list[Instruction]:
     """A temporary that is copied to a value is computed there."""
     moved = {
         step.operands[0]: step.out

@@ -8,13 +8,14 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.base.errors import ArgumentError, NonFiniteError, describe
+from chainrule.base.languages import say_json
 from chainrule.base.shown import quoted
 from chainrule.checking import GradientReport, check_gradients
 from chainrule.data.arrays import all_finite
@@ -22,17 +23,26 @@ from chainrule.diagnosing.doctor import Diagnosis, diagnosis_of
 from chainrule.diagnosing.flow import measured, rate_of, selected
 from chainrule.explaining.facts.cards import Walk, cards_of, repeats_of
 from chainrule.explaining.facts.ends import loss_card, update_card
-from chainrule.explaining.facts.model import Model, model_of
+from chainrule.explaining.facts.equations import equation_json
+from chainrule.explaining.facts.model import PassFacts, model_of
 from chainrule.explaining.facts.numbering import layer_numbers
-from chainrule.explaining.facts.parts import say_json
 from chainrule.explaining.facts.penalised import Penalised
-from chainrule.explaining.facts.pictures import resolved
-from chainrule.explaining.references.closing_box import closing_boxes
+from chainrule.explaining.references.closing_box import ClosingBox, closing_boxes
 from chainrule.explaining.references.conventions import conventions_of
 from chainrule.explaining.references.notation_rows import notation_rows
 from chainrule.explaining.references.slips import slips_of
+from chainrule.explaining.schema import (
+    SCHEMA,
+    BoxRecord,
+    CardRecord,
+    CheckRecord,
+    Document,
+    Kernels,
+    Meta,
+    NoCheck,
+)
 from chainrule.explaining.theta.form import in_form_of
-from chainrule.formulas.exchange import pack, plain
+from chainrule.formulas.exchange import plain
 from chainrule.formulas.printing.notation import notation_from
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
@@ -43,8 +53,6 @@ from chainrule.training.optimizers import SGD
 from chainrule.version import __version__
 
 Array = NDArray[Any]
-Json = dict[str, Any]
-SCHEMA = 1
 CHECKED_ENTRIES = 80_000  # of all layers and samples that the sampled check computes
 # Of the page's budget for the tensors' numbers; a page of LeNet has as much again in formulas, tables and
 # pictures.
@@ -73,7 +81,7 @@ class Task:
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def document_of(task: Task) -> Json:
+def document_of(task: Task) -> Document:
     """The document.  Raises NonFiniteError where J, a δ or a gradient is NaN or infinite."""
     network = task.network.copy(dtype="float64")
     batch, objective = task.batch, task.objective
@@ -83,13 +91,16 @@ def document_of(task: Task) -> Json:
     step = derived.step
     _refuse_what_is_not_finite(step)
     budget = int(task.budget * SHARE_OF_NUMBERS)
-    model = model_of(network, batch, objective, derived, budget_bytes=budget)
+    facts = model_of(network, batch, objective, derived, budget_bytes=budget)
     diagnosis = _diagnosis(task, derived)
-    document = {
+    document: Document = {
         "schema": SCHEMA,
         "meta": _meta(task),
-        **model.document,
-        "cards": _cards(task, model, derived),
+        "graph": facts.document["graph"],
+        "tensors": facts.document["tensors"],
+        "loss": facts.document["loss"],
+        "penalty": facts.document["penalty"],
+        "cards": _cards(task, facts, derived),
         "loss_card": loss_card(derived.head, task.sample, weighted=weighted),
         "update": update_card(network, batch, objective, derived, task.eta),
         "check": _check(task, network),
@@ -97,14 +108,8 @@ def document_of(task: Task) -> Json:
         "flow": diagnosis.flow,
         "findings": list(diagnosis.findings),
         "boxes": [
-            {
-                "title": say_json(box.title),
-                "equations": [_packed(equation) for equation in box.equations],
-                **({} if box.letters is None else {"letters": say_json(box.letters)}),
-            }
-            for box in closing_boxes(
-                network, objective.loss, task.notation, objective.penalty, weighted
-            )
+            _box(box)
+            for box in closing_boxes(network, objective.loss, task.notation, objective.penalty, weighted)
         ],
         "notation": notation_rows(*of_network, weighted),
         "conventions": conventions_of(*of_network),
@@ -144,34 +149,36 @@ def _refuse_what_is_not_finite(step: Any) -> None:
         )
 
 
-def _cards(task: Task, model: Model, derived: reference.Derivation) -> list[Json]:
+def _cards(task: Task, facts: PassFacts, derived: reference.Derivation) -> list[CardRecord]:
     below = {layer.one.name: layer.below for layer in derived.backward}
-    untraced = frozenset(name for name, trees in model.trees.items() if trees is None)
+    untraced = frozenset(name for name, trees in facts.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
-    repeats, penalised = repeats_of(model.passes), _penalised(task, model)
-    walk = Walk(derived.deltas, below, numbers, task.sample, repeats, untraced, task.elements, penalised)
-    cards = cards_of(model.passes, walk)
-    tensors = model.document["tensors"]
-    for card in cards:
-        if "pictures" in card:
-            made = (resolved(picture, tensors, model.arrays) for picture in card["pictures"])
-            card["pictures"] = [picture for picture in made if picture is not None]
-    return cards
+    repeats, penalised = repeats_of(facts.passes), _penalised(task, facts)
+    walk = Walk(
+        derived.deltas, below, numbers, task.sample, facts.document["tensors"], facts.arrays,
+        repeats, untraced, task.elements, penalised,
+    )  # fmt: skip
+    return cards_of(facts.passes, walk)
 
 
-def _penalised(task: Task, model: Model) -> Penalised:
-    penalty = model.document["penalty"]
+def _penalised(task: Task, facts: PassFacts) -> Penalised:
+    penalty = facts.document["penalty"]
     names = penalty["on"] if penalty else ()
-    weights, data = ({name: model.arrays[f"{of}{name}"] for name in names} for of in ("", "data gradient:"))
+    weights, data = ({name: facts.arrays[f"{of}{name}"] for name in names} for of in ("", "data gradient:"))
     return Penalised(task.objective.penalty, task.objective.training_size, weights, data)
 
 
-def _packed(equation: Any) -> Json:
-    nodes, (left, right) = pack([equation.left, equation.right])
-    return {"nodes": nodes, "left": left, "right": right}
+def _box(box: ClosingBox) -> BoxRecord:
+    made: BoxRecord = {
+        "title": say_json(box.title),
+        "equations": [equation_json(equation) for equation in box.equations],
+    }
+    if box.letters is not None:
+        made["letters"] = say_json(box.letters)
+    return made
 
 
-def _meta(task: Task) -> Json:
+def _meta(task: Task) -> Meta:
     network, penalty = task.network, task.objective.penalty
     return {
         "chainrule": __version__,
@@ -195,7 +202,7 @@ def _meta(task: Task) -> Json:
     }
 
 
-def _kernels(task: Task, network: Network, step: Step) -> Json:
+def _kernels(task: Task, network: Network, step: Step) -> Kernels:
     """How far the compiled kernels in float64 are from the formulas: by layer, the largest relative
     difference; of a gradient whose terms cancel, as of a bias that a batch normalisation takes away, relative
     to a thousandth of the terms of δ.
@@ -219,7 +226,7 @@ def _kernels(task: Task, network: Network, step: Step) -> Json:
     return {"layers": {name: plain(error) for name, error in differences.items()}, "loss": compiled.loss}
 
 
-def _check(task: Task, network: Network) -> Json | None:
+def _check(task: Task, network: Network) -> CheckRecord | NoCheck | None:
     """The gradient check of the batch's first samples as JSON; {"reason"} where it cannot be made."""
     if task.check is None:
         return None
@@ -252,7 +259,7 @@ def _checked_samples(task: Task) -> int:
     return max(2, min(8, CHECKED_ENTRIES // max(entries, 1)))
 
 
-def _check_json(report: GradientReport, samples: int) -> Json:
+def _check_json(report: GradientReport, samples: int) -> CheckRecord:
     return {
         "ok": report.ok,
         "samples": samples,
@@ -284,7 +291,7 @@ def _check_json(report: GradientReport, samples: int) -> Json:
     }
 
 
-def read(document: Mapping[str, Any]) -> Json:
+def read(document: Mapping[str, Any]) -> Document:
     """The document itself, if it is one that this version reads.
 
     Raises ValueError that says which schema it has.
@@ -292,4 +299,4 @@ def read(document: Mapping[str, Any]) -> Json:
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
         raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(found)}")
-    return dict(document)
+    return cast(Document, dict(document))

@@ -11,13 +11,68 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict, final
 
 from chainrule.formulas.expression import Expression, Index, Named, Number, Operation, Over, Symbol
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.rules import binders, rules
 
-Node = dict[str, Any]
+JsonNumber = float | str  # a number; "inf", "-inf" or "nan" where it is one that JSON lacks
+
+
+@final
+class SymbolNode(TypedDict):
+    """A symbol."""
+
+    symbol: str
+    role: str
+    kind: str
+
+
+@final
+class NumberNode(TypedDict):
+    """A number."""
+
+    number: JsonNumber
+
+
+@final
+class IndexNode(TypedDict):
+    """A letter that counts."""
+
+    index: str
+
+
+# "is" and "with" are no names of fields in Python, so these two are written as calls.
+Body = TypedDict("Body", {"is": int})
+Options = TypedDict("Options", {"with": NotRequired[dict[str, Any]]})
+
+
+@final
+class NamedNode(Body):
+    """An intermediate with a name of its own."""
+
+    named: str
+
+
+@final
+class OverNode(Body):
+    """What binds indices: a sum over them."""
+
+    over: str
+    indices: list[str]
+    ranges: list[int]
+
+
+@final
+class ApplyNode(Options):
+    """A primitive and its operands."""
+
+    apply: str
+    to: list[int]
+
+
+Node = SymbolNode | NumberNode | IndexNode | NamedNode | OverNode | ApplyNode
 _GRID = ("kernel", "stride", "padding", "dilation", "outside")
 
 
@@ -63,14 +118,14 @@ def _node(tree: Expression, children: list[int]) -> Node:
         case Over(rule, indices, ranges):
             return {"over": rule.name, "indices": list(indices), "ranges": list(ranges), "is": children[0]}
         case Operation(rule):
-            node: Node = {"apply": rule.name, "to": children}
+            node: ApplyNode = {"apply": rule.name, "to": children}
             if tree.static:
                 node["with"] = {name: plain(value) for name, value in tree.static}
             return node
     raise TypeError(f"{type(tree).__name__} has no form in JSON")
 
 
-def _expression(node: Mapping[str, Any], built: list[Expression]) -> Expression:
+def _expression(node: Node, built: list[Expression]) -> Expression:
     def child(number: int) -> Expression:
         if number < 0:
             raise IndexError(number)

@@ -123,10 +123,7 @@ class BatchNorm(Normalization):
         }
 
     def check_batch(self, shape: Shape) -> None:
-        count = 1
-        for size in (*shape[:-2], shape[-1]):
-            count *= size
-        if count < 2:
+        if math.prod(shape[:-2]) * shape[-1] < 2:
             raise DataError(
                 f"{self!r} ({self.name}) normalises every channel by its variance over the batch, and a "
                 "batch of one sample with one position has one value per channel: its variance is 0. Train "

@@ -28,10 +28,10 @@ from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
 
 Array = NDArray[Any]
-Pass = Callable[..., Step]
+BackwardPass = Callable[..., Step]
 
 
-def pass_of(mode: Any, backpropagate: Pass) -> Pass:
+def pass_of(mode: Any, backpropagate: BackwardPass) -> BackwardPass:
     """An executor's `backpropagate` in the mode "matrix" (as it is) or "per_sample". Raises ValueError."""
     check_choice("mode", mode, ("matrix", "per_sample"), meaning="'matrix' or 'per_sample'")
     return backpropagate if mode == "matrix" else partial(accumulated, backpropagate)
@@ -121,7 +121,7 @@ def _mark(network: Model) -> tuple[float, ...]:
     return tuple(float(np.vdot(array, array)) for array in network.parameters.values())
 
 
-def accumulated(backpropagate: Pass, network: Model, batch: Batch, objective: Objective) -> Step:
+def accumulated(backpropagate: BackwardPass, network: Model, batch: Batch, objective: Objective) -> Step:
     """`backpropagate` of an executor, called for one sample at a time; Δ is a float64 sum in their order.
 
     The step's δ are those of the single samples, ∂J_i/∂z: without 1/m.  Raises ValueError where samples are

@@ -19,8 +19,8 @@ from chainrule.reference.executor import (
 from chainrule.reference.passes import (
     Array,
     Backward,
-    Context,
     Pass,
+    PassContext,
     Values,
     all_passes,
     layer_backward,
@@ -37,10 +37,10 @@ from chainrule.reference.passes import (
 __all__ = [
     "Array",
     "Backward",
-    "Context",
     "Derivation",
     "Head",
     "Pass",
+    "PassContext",
     "ReferenceExecutor",
     "Values",
     "all_passes",

@@ -17,8 +17,8 @@ from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
 from chainrule.reference.passes import (
     Backward,
-    Context,
     Pass,
+    PassContext,
     Values,
     all_passes,
     network_values,
@@ -174,11 +174,11 @@ def data_loss(
 ) -> float:
     """(1/m) Σ_i w_i value_i by the forward pass alone; arguments as for `backpropagate`."""
     x = to_columns(batch.inputs, dtype)
-    last = run_forward(network, x, parameters, dtype, Context(training))[-1]
+    last = run_forward(network, x, parameters, dtype, PassContext(training))[-1]
     return float(head_of(network, batch, loss, last, dtype).data_loss)
 
 
 def forward(network: Model, X: Array, parameters: Values | None = None, dtype: Any = np.float64) -> Array:
     """a^L of a prediction: (N, *input_shape) -> (N, *output_shape)."""
     x = to_columns(X, dtype)
-    return to_rows(run_forward(network, x, parameters, dtype, Context(training=False))[-1].output)
+    return to_rows(run_forward(network, x, parameters, dtype, PassContext(training=False))[-1].output)

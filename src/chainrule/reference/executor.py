@@ -19,7 +19,7 @@ from chainrule.networks.per_sample import Samples
 from chainrule.networks.step import Step
 from chainrule.reference.backpropagation import backpropagate, data_loss, forward
 from chainrule.reference.overflow import first_overflow
-from chainrule.reference.passes import Context, all_passes, run_forward, to_columns, to_rows
+from chainrule.reference.passes import PassContext, all_passes, run_forward, to_columns, to_rows
 
 Array = NDArray[Any]
 _PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the activations of this many only
@@ -56,7 +56,7 @@ class ReferenceExecutor:
         return row_norms(np.stack([np.zeros(len(batch)), *map(row_norms, own)], axis=1))
 
     def first_nonfinite(self, network: Model, X: Array) -> str | None:
-        context = Context(training=False)
+        context = PassContext(training=False)
         for name, array in network.parameters.items():
             if not all_finite(array):
                 return f"parameter {name}"
@@ -70,7 +70,7 @@ class ReferenceExecutor:
     ) -> tuple[int, str, str] | None:
         training = outputs is not None
         if outputs is None:
-            context = Context(training=False)
+            context = PassContext(training=False)
             passes = all_passes(run_forward(network, to_columns(X, np.float64), None, np.float64, context))
             outputs = {one.name: to_rows(one.output) for one in passes}
         return first_overflow(network, X, outputs, np.float64, training=training)

@@ -14,7 +14,7 @@ from chainrule.layers import Dense
 from chainrule.layers.windows.convolution import Convolution
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.model import Model
-from chainrule.reference.passes import Context, Pass, run_forward, to_columns
+from chainrule.reference.passes import Pass, PassContext, run_forward, to_columns
 
 Array = NDArray[Any]
 # Of a layer's largest output. Rounding within one layer is below it: 1.6% were seen of a LayerNorm of
@@ -53,7 +53,7 @@ def first_overflow(
 
     with np.errstate(all="ignore"):
         x = to_columns(outputs.get(INPUT, X), wide)
-        run_forward(network, x, None, wide, Context(training=training, follow=follow))
+        run_forward(network, x, None, wide, PassContext(training=training, follow=follow))
     first = min(found, default=None)
     return None if first is None else (first, *found[first])
 

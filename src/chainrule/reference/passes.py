@@ -27,7 +27,7 @@ Values = Mapping[str, Array]
 
 
 @dataclass
-class Context:
+class PassContext:
     """What a pass needs beside numbers: whether it trains, the random numbers' seed and step, and the mask of
     the samples' sequences, (steps, m): from the layer that says which steps are there, through those that
     keep the steps; of branches, the mask of the first that has one goes on. `follow` says what goes on
@@ -77,10 +77,10 @@ class Backward:
 
 
 def run_forward(
-    network: Model, x: Array, parameters: Values | None, dtype: Any, context: Context | None = None
+    network: Model, x: Array, parameters: Values | None, dtype: Any, context: PassContext | None = None
 ) -> list[Pass]:
     """The passes of the network's layers in order; without a context those of a training step."""
-    context = Context(training=True) if context is None else context
+    context = PassContext(training=True) if context is None else context
 
     def chain(layers: Iterable[Layer], x: Array) -> list[Pass]:
         passes: list[Pass] = []

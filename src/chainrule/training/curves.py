@@ -18,7 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 16, 34, 46
 
 
 @dataclass(frozen=True)
-class Panel:
+class CurvePanel:
     """One set of axes: curves over the same x, None where a curve has no value."""
 
     title: str
@@ -64,7 +64,7 @@ def tick_label(value: float, step: float, *, percent: bool = False) -> str:
     return f"{value:.{decimals}f}{' %' if percent else ''}"
 
 
-def draw_panels(panels: Sequence[Panel], *, x_label: str) -> str:
+def draw_panels(panels: Sequence[CurvePanel], *, x_label: str) -> str:
     """An SVG document with the panels side by side."""
     width, height = PANEL_WIDTH * max(len(panels), 1), PANEL_HEIGHT
     titles = " and ".join(panel.title for panel in panels) or "no curves"
@@ -91,7 +91,7 @@ class _Axes:
     y_ticks: Sequence[float]
 
     @classmethod
-    def around(cls, panel: Panel) -> _Axes:
+    def around(cls, panel: CurvePanel) -> _Axes:
         values = [v for curve in panel.curves.values() for v in curve if _drawn(v)]
         pad = 0.5 if len(panel.x) == 1 else 0.0
         y_ticks = nice_ticks(min(values, default=0.0), max(values, default=1.0))
@@ -105,7 +105,7 @@ class _Axes:
         return PANEL_HEIGHT - BOTTOM - (y - bottom) / (top - bottom) * (PANEL_HEIGHT - TOP - BOTTOM)
 
 
-def _panel(panel: Panel, x_label: str) -> list[str]:
+def _panel(panel: CurvePanel, x_label: str) -> list[str]:
     axes = _Axes.around(panel)
     parts = [*_frame(panel, axes), *_labels(panel, x_label)]
     for index, (label, curve) in enumerate(panel.curves.items()):
@@ -116,7 +116,7 @@ def _panel(panel: Panel, x_label: str) -> list[str]:
     return parts
 
 
-def _frame(panel: Panel, axes: _Axes) -> list[str]:
+def _frame(panel: CurvePanel, axes: _Axes) -> list[str]:
     """Grid lines and tick labels, then the two axes."""
     left, right, bottom = LEFT, PANEL_WIDTH - RIGHT, PANEL_HEIGHT - BOTTOM
     step = axes.y_ticks[1] - axes.y_ticks[0]
@@ -134,7 +134,7 @@ def _frame(panel: Panel, axes: _Axes) -> list[str]:
     return parts
 
 
-def _labels(panel: Panel, x_label: str) -> list[str]:
+def _labels(panel: CurvePanel, x_label: str) -> list[str]:
     middle = (LEFT + PANEL_WIDTH - RIGHT) / 2
     return [
         f'<text x="{LEFT}" y="{TOP - 14}" font-weight="bold">{escape(panel.title)}</text>',

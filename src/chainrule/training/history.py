@@ -20,7 +20,7 @@ from chainrule.losses import Loss
 from chainrule.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
-    from chainrule.training.curves import Panel
+    from chainrule.training.curves import CurvePanel
 
 # A printed table longer than this shows only so many epochs at each end.
 TABLE_LONGEST, TABLE_HEAD, TABLE_TAIL = 20, 3, 7
@@ -181,16 +181,16 @@ class History:
                 raise FileError(f"{path}, line {number} is not an epoch of a history: {line!r}") from None
         return cls(rows)
 
-    def _panels(self) -> list[Panel]:
+    def _panels(self) -> list[CurvePanel]:
         """Loss and accuracy by epoch, training and validation; columns without values are left out."""
-        from chainrule.training.curves import Panel
+        from chainrule.training.curves import CurvePanel
 
         panels = []
         for title, name in (("loss", "loss"), ("accuracy", "accuracy")):
             curves = {"training": self.column(name), "validation": self.column(f"validation_{name}")}
             drawn = {label: values for label, values in curves.items() if any(v is not None for v in values)}
             if drawn:
-                panels.append(Panel(title, self.epoch, drawn, percent=name == "accuracy"))
+                panels.append(CurvePanel(title, self.epoch, drawn, percent=name == "accuracy"))
         return panels
 
     def to_svg(self) -> str:

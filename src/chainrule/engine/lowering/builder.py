@@ -4,6 +4,7 @@ activations.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,10 +61,8 @@ class Builder:
             self.mask = None
 
     def parameter(self, name: str, shape: Shape, penalised: bool, panels: bool) -> int:
-        size = 1
-        for n in shape:
-            size *= n
         outputs, inputs = shape if panels else (0, 0)
+        size = math.prod(shape)
         self.parameters[name] = self.native.add_parameter(size, outputs, inputs, panels, penalised)
         return self.parameters[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,10 +40,7 @@ CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
 
 def as_image(shape: Shape) -> tuple[int, int, int]:
     """(height, width, channels) of one sample of any shape; a vector is one pixel."""
-    height = 1
-    for size in shape[:-2]:
-        height *= size
-    return height, shape[-2] if len(shape) > 1 else 1, shape[-1]
+    return math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, shape[-1]
 
 
 def in_panels(layer: Layer, name: str, input_shape: Shape) -> bool:

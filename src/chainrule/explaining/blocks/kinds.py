@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from chainrule.base.languages import Say
 from chainrule.base.numbers import Relation, equality, short
-from chainrule.diagnosing.rules import Level
+from chainrule.diagnosing.schema import Level
 from chainrule.formulas.printing.boxes import Box
 
 Array = NDArray[np.float64]

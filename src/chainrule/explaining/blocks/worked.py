@@ -7,15 +7,15 @@ its terms, which add up exactly as printed.  The index of the sample is shown on
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.base.languages import Say
 from chainrule.base.numbers import DIGITS, adds_up, column, equality, short
 from chainrule.explaining.blocks.as_shown import SHOWN, hides_terms, line_of
 from chainrule.explaining.blocks.kinds import Worked
+from chainrule.explaining.schema import ElementRecord
 from chainrule.formulas.elements.entry import Element
+from chainrule.formulas.exchange import plain
 from chainrule.formulas.expression import Symbol
 from chainrule.formulas.printing.boxes import (
     BIG,
@@ -38,7 +38,6 @@ from chainrule.formulas.printing.boxes import (
 )
 from chainrule.formulas.printing.compose import Composer
 
-Json = dict[str, Any]
 _SIGNS = {"maximum": "max", "minimum": "min", "max": "max"}
 # (symbol, None for a named intermediate; how many indices) -> the number that each of them begins with.
 First = Callable[[Symbol | None, int], Sequence[int]]
@@ -49,9 +48,9 @@ def from_zero(symbol: Symbol | None, axes: int) -> Sequence[int]:
     return (0,) * axes
 
 
-def element_json(element: Element) -> Json:
+def element_json(element: Element) -> ElementRecord:
     """An element as JSON; what has its default value is left out."""
-    found: Json = {"kind": element.kind, "value": _plain(element.value)}
+    found: ElementRecord = {"kind": element.kind, "value": plain(element.value)}
     if element.of:
         found["of"] = [element_json(part) for part in element.of]
     if element.symbol is not None:
@@ -61,11 +60,11 @@ def element_json(element: Element) -> Json:
     if element.index:
         found["index"] = list(element.index)
     if element.count:
-        found |= {"count": element.count, "rest": _plain(element.rest)}
+        found["count"], found["rest"] = element.count, plain(element.rest)
     return found
 
 
-def element_from(found: Mapping[str, Any]) -> Element:
+def element_from(found: ElementRecord) -> Element:
     """The element of such JSON."""
     return Element(
         found["kind"],
@@ -261,12 +260,3 @@ def _signed(text: str) -> Box:
 
 def _leading_minus(box: Box) -> bool:
     return box == Sign("−") or (isinstance(box, Row) and _leading_minus(box.parts[0]))
-
-
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-
-
-def why(en: str, zh: str) -> Say:
-    """Why an element is shown."""
-    return Say(en, zh)

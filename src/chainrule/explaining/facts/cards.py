@@ -1,9 +1,5 @@
 """The cards of a derivation as JSON: a card per layer in the order of the forward pass, branches within
 composites.
-
-A card is {"layer", "number", "class", "title", "input_shape", "shape", "reference", "depth"} and either
-"repeats", the layer it repeats, or {"tensors", "forward", "backward", "pictures"}; its parts are those of
-parts.py.
 """
 
 from __future__ import annotations
@@ -18,10 +14,19 @@ from numpy.typing import NDArray
 from chainrule import reference
 from chainrule.base.languages import Say
 from chainrule.explaining.facts import choose
-from chainrule.explaining.facts.parts import Derivation, gradient_parts, handed_down, leaf_parts, part, traced
+from chainrule.explaining.facts.parts import (
+    LeafDerivation,
+    Way,
+    gradient_parts,
+    handed_down,
+    leaf_parts,
+    part,
+    traced,
+)
 from chainrule.explaining.facts.penalised import NO_PENALTY, Penalised
 from chainrule.explaining.facts.pictures import pictures_of
 from chainrule.explaining.facts.traced import is_recurrent
+from chainrule.explaining.schema import CardHead, CardRecord, PartRecord, Tensor
 from chainrule.explaining.words import derivations as texts
 from chainrule.formulas import Symbol
 from chainrule.formulas.elements.reader import Reader
@@ -29,7 +34,7 @@ from chainrule.layers import Composite
 from chainrule.reference import Pass
 
 Array = NDArray[Any]
-Json = dict[str, Any]
+Parts = dict[Way, list[PartRecord]]
 # In a network of more layers than this, a layer like one before it is folded: its card has formulas, no
 # elements.
 FOLD_ABOVE = 40
@@ -38,21 +43,24 @@ FOLD_ABOVE = 40
 @dataclass(frozen=True)
 class Walk:
     """What all cards share: δ of a layer's output and of its input by its name (samples last), the layers'
-    numbers, the sample in focus, which layers are repeats and which cannot be traced, elements asked for:
-    layer name -> an entry of its output, and what the penalty acts on.
+    numbers, the sample in focus, the document's tensors and the arrays they are made of, which layers are
+    repeats and which cannot be traced, elements asked for: layer name -> an entry of its output, and what the
+    penalty acts on.
     """
 
     deltas: Mapping[str, Array]
     below: Mapping[str, Array]
     numbers: Mapping[str, int]
     sample: int
+    tensors: Mapping[str, Tensor]
+    arrays: Mapping[str, Array]
     repeats: Mapping[str, str] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
     elements: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     penalised: Penalised = NO_PENALTY
 
 
-def cards_of(passes: Sequence[Pass], walk: Walk) -> list[Json]:
+def cards_of(passes: Sequence[Pass], walk: Walk) -> list[CardRecord]:
     """The cards of a network's passes."""
     return list(_chain(passes, walk, depth=0, first=True, reads="input"))
 
@@ -76,7 +84,7 @@ def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
 
 def _chain(
     passes: Sequence[Pass], walk: Walk, depth: int, first: bool, reads: str, branch: int = 0
-) -> Iterator[Json]:
+) -> Iterator[CardRecord]:
     """reads: the tensor that comes into the chain.  branch: of a composite, from 1; 0 for the main chain."""
     before: Pass | None = None
     below = reads
@@ -89,8 +97,8 @@ def _chain(
 
 def _card(
     one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str, branch: int
-) -> Json:
-    card = {
+) -> CardRecord:
+    head: CardHead = {
         "layer": one.name,
         "number": walk.numbers[one.name],
         "class": type(one.layer).__name__,
@@ -101,22 +109,23 @@ def _card(
         "depth": depth,
     }
     if one.name in walk.repeats:
-        return card | {"repeats": walk.repeats[one.name]}
+        return {**head, "repeats": walk.repeats[one.name]}
     if isinstance(one.layer, Composite):
         parts = _composite(one, walk, reads, branch)
     elif is_recurrent(one.layer):
         parts = _recurrent(one, walk)
     else:
         parts = _leaf(one, before, walk, first, below, branch)
-    return card | {
+    return {
+        **head,
         "tensors": _tensors(one, reads, below),
         "forward": parts.get("forward", []),
         "backward": parts.get("backward", []),
-        "pictures": pictures_of(one, walk.sample, first=first),
+        "pictures": pictures_of(one, walk.sample, walk.tensors, walk.arrays, first=first),
     }
 
 
-def _tensors(one: Pass, reads: str, below: str) -> Json:
+def _tensors(one: Pass, reads: str, below: str) -> dict[str, str]:
     """Symbol -> tensor of the document: what a symbol of the layer's formulas stands for."""
     own = {name: f"{one.name}.{name}" for name in one.layer.parameters(one.x.shape[:-1])}
     own |= {name: f"given:{one.name}.{name}" for name in one.given if name not in own}
@@ -129,18 +138,18 @@ def _tensors(one: Pass, reads: str, below: str) -> Json:
     }  # fmt: skip
 
 
-def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str, branch: int) -> Json:
+def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str, branch: int) -> Parts:
     if one.name in walk.untraced:
         return {}
     if before is not None and before.name in walk.untraced:
         before = None
     asked = walk.elements.get(one.name)
     delta = walk.deltas.get(one.name)
-    own = Derivation(one, delta, before, walk.sample, first, below, asked, branch, walk.penalised)
+    own = LeafDerivation(one, delta, before, walk.sample, first, below, asked, branch, walk.penalised)
     return leaf_parts(own)
 
 
-def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Json:
+def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Parts:
     """Forward: the branches joined; backward: what every branch gets, and the sum of what they hand down."""
     formulas = traced(one.layer, {})
     outputs = [inside[-1].output if inside else one.x for inside in one.inside]
@@ -185,7 +194,7 @@ def _handed(one: Pass, d: Array, below: Mapping[str, Array]) -> list[Array]:
     ]
 
 
-def _recurrent(one: Pass, walk: Walk) -> Json:
+def _recurrent(one: Pass, walk: Walk) -> Parts:
     """The equations of one step of the passage, with the numbers of the step at which most δ arrives."""
     formulas = traced(one.layer, {})
     layer: Any = one.layer
@@ -200,8 +209,8 @@ def _recurrent(one: Pass, walk: Walk) -> Json:
     reader = Reader({name: value for name, value in bindings.items() if value is not None})
     share = Say(f"the share of step t = {t}", f"第 t = {t} 步的份额")
     here = Say(f"at step t = {t}", f"第 t = {t} 步")
-    forward: list[Json] = []
-    backward: list[Json] = []
+    forward: list[PartRecord] = []
+    backward: list[PartRecord] = []
     for key, equation in formulas.equations.items():
         value = np.asarray(reader.value(equation.right))
         forwards = key == "forward" or key in layer.states

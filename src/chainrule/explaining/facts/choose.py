@@ -4,6 +4,7 @@ reason.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule.base.languages import Say
 
 Array = NDArray[Any]
-Choice = tuple[tuple[int, ...], Say]
+Chosen = tuple[tuple[int, ...], Say]  # an entry, and why it is worked out
 
 LARGEST = Say("the entry of this sample that is largest in magnitude", "本样本中绝对值最大的元素")
 IN_FOCUS = Say("of the sample in focus", "所选样本")
@@ -33,14 +34,14 @@ SHARED = Say("covered by several windows, whose δ add up", "被多个窗口覆�
 LOSER = Say("in a window, and not its maximum: no δ", "在窗口内但不是最大值：得不到 δ")
 
 
-def largest(value: Array, sample: int | None) -> Choice:
+def largest(value: Array, sample: int | None) -> Chosen:
     """The entry of largest absolute value: of a sample (last axis), or of all where `sample` is None."""
     part = value if sample is None else value[..., sample]
     place = _argmax(np.abs(part))
     return (place, LARGEST_ENTRY) if sample is None else ((*place, sample), LARGEST)
 
 
-def factor_contrast(factor: Array, arriving: Array, sample: int) -> Choice | None:
+def factor_contrast(factor: Array, arriving: Array, sample: int) -> Chosen | None:
     """An entry that f' closes, the one at which most arrives; or of those at which something arrives the one
     where f' is smallest, if it is small.
     """
@@ -51,7 +52,7 @@ def factor_contrast(factor: Array, arriving: Array, sample: int) -> Choice | Non
     return ((*place, sample), SATURATED) if f[place] < 0.1 * f.max() else None
 
 
-def window_contrast(layer: Any, x: Array, sample: int) -> Choice | None:
+def window_contrast(layer: Any, x: Array, sample: int) -> Chosen | None:
     """For pooling: a pixel of several windows, else one that won none."""
     grid = layer.grid
     size = x.shape[: len(grid.kernel)]
@@ -59,12 +60,12 @@ def window_contrast(layer: Any, x: Array, sample: int) -> Choice | None:
     channel = _argmax(np.abs(x[..., sample]).sum(axis=tuple(range(len(size)))))[0]
     if covered.max() > 1:
         return (*_argmax(covered), channel, sample), SHARED
-    if "max" in layer.kind and math_size(grid.kernel) > 1:
+    if "max" in layer.kind and math.prod(grid.kernel) > 1:
         return (*_argmax(-x[..., channel, sample]), channel, sample), LOSER
     return None
 
 
-def border(layer: Any, output: Array, sample: int) -> Choice | None:
+def border(layer: Any, output: Array, sample: int) -> Chosen | None:
     """For a padded convolution: the first corner."""
     if not layer.grid.padded:
         return None
@@ -80,11 +81,6 @@ def coverage(grid: Any, size: tuple[int, ...]) -> Array:
         pixels, _ = grid.meet(size, offset)
         covered[pixels] += 1
     return covered
-
-
-def math_size(shape: tuple[int, ...]) -> int:
-    """How many entries a shape has."""
-    return int(np.prod(shape, dtype=np.int64))
 
 
 def _argmax(array: Array) -> tuple[int, ...]:

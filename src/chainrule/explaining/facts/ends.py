@@ -14,16 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.base.languages import Say
+from chainrule.base.languages import Say, say_json
 from chainrule.base.norms import norm
 from chainrule.explaining.facts import choose
-from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
-from chainrule.explaining.facts.parts import part, say_json, shapes_of
+from chainrule.explaining.facts.equations import SAMPLE_WEIGHT, equation_json
+from chainrule.explaining.facts.parts import part, shapes_of
 from chainrule.explaining.facts.penalised import constants
 from chainrule.explaining.facts.pictures import rounded
+from chainrule.explaining.schema import (
+    Jacobian,
+    LossCard,
+    OutputTable,
+    PartRecord,
+    PenaltyCard,
+    PenaltyFormula,
+    UpdateCard,
+    UpdateRow,
+)
 from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements.reader import Reader
-from chainrule.formulas.exchange import pack, plain
+from chainrule.formulas.exchange import plain
 from chainrule.layers import Activation, Layer, Softmax
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
@@ -32,7 +42,6 @@ from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 
 Array = NDArray[Any]
-Json = dict[str, Any]
 MOST_OUTPUTS = 12  # rows of the residual's table
 MOST_SAMPLES = 16  # rows of the table of losses
 
@@ -75,7 +84,7 @@ MEANING = Say(
 AVERAGED = Say("The loss of one sample.", "单个样本的损失。")
 
 
-def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> Json:
+def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
     """The card between forward and backward pass; weighted: whether samples have weights."""
     loss, last, pair, scale = head.loss, head.last, head.pair, head.share
     m = len(scale)
@@ -103,12 +112,12 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> Json:
     }
 
 
-def _value_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:
+def _value_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> PartRecord:
     equation = formulas.equations["value"]
     return _part("value", loss, equation, reader, [((sample,), choose.IN_FOCUS)], AVERAGED)
 
 
-def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> Json:
+def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> PartRecord:
     value = np.asarray(reader.value(formulas["gradient"]))
     finite = np.where(np.isfinite(value), value, 0.0)  # where the output is saturated −y/a is infinite
     choices = [choose.largest(finite, sample)]
@@ -124,7 +133,7 @@ def _then(last: Layer) -> Say:
 
 def _residual_part(
     loss: Loss, formulas: Any, reader: Reader, pair: bool, weighted: bool, sample: int, said: Say
-) -> Json:
+) -> PartRecord:
     """δ at the output with the 1/m that enters here."""
     m = Symbol("m", "batch size", "scalar")
     value: Expression = formulas["residual"] if pair else formulas["gradient"]
@@ -137,7 +146,7 @@ def _residual_part(
     return found | {"said": say_json(said + MEANING)}
 
 
-def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> Json:
+def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> PartRecord:
     references = {
         "value": "S1 · S2 1.2 · S4 §2",
         "gradient": "S2 2.4.3 · S4 §4",
@@ -147,7 +156,7 @@ def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: An
     return found | {"reference": references[name]}
 
 
-def _outputs(head: reference.Head, sample: int) -> Json | None:
+def _outputs(head: reference.Head, sample: int) -> OutputTable | None:
     """A row per output of the sample in focus: z, a, y, ∂/∂a, f', the product entry by entry, and the δ
     there is.
     """
@@ -163,7 +172,7 @@ def _outputs(head: reference.Head, sample: int) -> Json | None:
     rows = list(range(len(a)))
     if len(rows) > MOST_OUTPUTS:
         rows = sorted(int(i) for i in np.argsort(-np.abs(through), kind="stable")[:MOST_OUTPUTS])
-    table = {
+    table: OutputTable = {
         "rows": rows,
         "of": len(a),
         "a": rounded(a[rows, sample], 15),
@@ -184,7 +193,7 @@ def _diagonal(last: reference.Pass) -> Array:
     return np.asarray(last.output * (1 - last.output))
 
 
-def _jacobian(last: reference.Pass, sample: int) -> Json | None:
+def _jacobian(last: reference.Pass, sample: int) -> Jacobian | None:
     """∂a_k/∂z_j of the sample in focus, from the layer's own δ formula; None where it is large or per
     position.
     """
@@ -202,29 +211,35 @@ def _jacobian(last: reference.Pass, sample: int) -> Json | None:
 
 def update_card(
     network: Network, batch: Batch, objective: Objective, derived: reference.Derivation, eta: float
-) -> Json:
+) -> UpdateCard:
     """What every parameter's gradient is made of, the step θ − η ∇, and J before and after it."""
     specs, penalty = network.parameter_specs, objective.penalty
     values = {name: array.astype(np.float64) for name, array in network.parameters.items()}
     of_penalty = objective.penalty_gradients(values, specs)
-    rows, after = [], {}
+    rows: list[UpdateRow] = []
+    after, steps = {}, {}
     for name, g in derived.gradients.items():
         theta = values[name]
         added = np.asarray(of_penalty.get(name, np.zeros_like(theta)), np.float64)
         with np.errstate(over="ignore"):
             after[name] = theta - eta * g
-            norms = (norm(theta), norm(g - added), norm(added), eta * norm(g))
-        rows.append(dict(zip(("theta", "data", "penalty", "step"), norms, strict=True)) | {"name": name})
+            steps[name] = eta * norm(g)
+            row: UpdateRow = {
+                "theta": plain(norm(theta)),
+                "data": plain(norm(g - added)),
+                "penalty": plain(norm(added)),
+                "step": plain(steps[name]),
+                "name": name,
+            }
+        rows.append(row)
     moved = {**values, **after}
     with np.errstate(all="ignore"):  # of a step that is far too long
         J = reference.data_loss(network, batch, objective.loss, moved, training=True)
         J += objective.penalty_value(moved, specs)
     before = derived.data_loss + derived.penalty
-    card: Json = {"eta": eta, "J_before": before, "J_after": plain(J), "worked": None}
-    card["rows"] = [{name: plain(value) for name, value in row.items()} for row in rows]
-    largest = max(rows, key=lambda row: row["step"], default=None)
-    if largest is not None:
-        name = str(largest["name"])
+    card: UpdateCard = {"eta": eta, "J_before": before, "J_after": plain(J), "worked": None, "rows": rows}
+    if steps:
+        name = max(steps, key=lambda name: steps[name])
         index, _ = choose.largest(derived.gradients[name], None)
         card["worked"] = {
             "name": name,
@@ -238,24 +253,16 @@ def update_card(
     return card
 
 
-def _penalty(network: Network, penalty: Penalty, training_size: int, adds: float) -> Json:
+def _penalty(network: Network, penalty: Penalty, training_size: int, adds: float) -> PenaltyCard:
     """Its formulas, and what it adds to J."""
     name = next(name for name, spec in network.parameter_specs.items() if spec.penalised)
     formulas = trace(penalty)
     W = network.parameters[name].astype(np.float64)
     reader = Reader({"W": W, "training_size": float(training_size), **constants(penalty)})
-    parts = []
-    for key, equation in formulas.equations.items():
-        nodes, (left, right) = pack([equation.left, equation.right])
-        parts.append(
-            {
-                "part": key,
-                "nodes": nodes,
-                "left": left,
-                "right": right,
-                "shapes": shapes_of(equation.right, reader),
-            }
-        )
+    parts: list[PenaltyFormula] = [
+        {"part": key, **equation_json(equation), "shapes": shapes_of(equation.right, reader)}
+        for key, equation in formulas.equations.items()
+    ]
     return {
         "title": repr(penalty),
         "parts": parts,

@@ -4,14 +4,12 @@ them, with f and f' for any activation.
 
 from __future__ import annotations
 
-from typing import Any
-
+from chainrule.explaining.schema import PackedEquation
 from chainrule.formulas import Equation, Expression, Number, Symbol, substitute, trace
 from chainrule.formulas.exchange import pack
 from chainrule.layers import Activation, Dense, Layer, Softmax
 from chainrule.losses import Loss
 
-Json = dict[str, Any]
 _SIZE = Symbol("m", "batch size", "scalar")
 _LOGITS = Symbol("dz", "gradient of logits")
 _PREDICTION = Symbol("da", "gradient of prediction")
@@ -71,7 +69,7 @@ def output_delta(last: Layer, loss: Loss, weighted: bool = False) -> Equation:
     return Equation(_LOGITS, _PREDICTION)
 
 
-def equation_json(equation: Equation) -> Json:
-    """An equation as JSON: {"nodes", "left", "right"}, as the parts of a layer's card have it."""
+def equation_json(equation: Equation) -> PackedEquation:
+    """An equation as JSON."""
     nodes, (left, right) = pack([equation.left, equation.right])
     return {"nodes": nodes, "left": left, "right": right}

@@ -23,6 +23,7 @@ from chainrule.explaining.facts.traced import (
     packed,
     penalty_trees,
 )
+from chainrule.explaining.schema import LayerRecord, LossPart, ModelPart, Passage, PenaltyPart
 from chainrule.formulas.exchange import plain
 from chainrule.layers import Composite
 from chainrule.networks.batch import Batch
@@ -31,18 +32,17 @@ from chainrule.networks.objective import Objective
 from chainrule.reference import Derivation, Pass, all_passes
 
 Array = NDArray[Any]
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class PassFacts:
     """document: "graph", "tensors", "loss" and "penalty" of a document. arrays: every array of the pass by
     its id, float64, samples last, and "data gradient:<parameter>", without the penalty.  passes: of
     the layers in order.  trees: a layer's formulas by its name, None
     where its code cannot be traced; those of loss and penalty are under "loss" and "penalty".
     """
 
-    document: Json
+    document: ModelPart
     arrays: Mapping[str, Array]
     passes: Sequence[Pass]
     trees: Mapping[str, Trees | None]
@@ -59,7 +59,7 @@ class Model:
 
 def model_of(
     network: Network, batch: Batch, objective: Objective, derived: Derivation, *, budget_bytes: int
-) -> Model:
+) -> PassFacts:
     """The model part of the document of a batch, whose passes have been derived.
 
     budget_bytes: of all numbers as base64. Parameters come first, up to 1.5 MB, then what else the passes
@@ -83,18 +83,18 @@ def model_of(
     if objective.penalty is not None:
         trees["penalty"] = penalty_trees(objective.penalty)
     layers = _Graph(network, layer_numbers(network), trees).chain(passes)
-    document: Json = {
+    document: ModelPart = {
         "graph": {"input_shape": list(network.input_shape), "layers": layers},
         "tensors": within(groups, budget_bytes),
-        "loss": {**_loss(batch, derived), "formulas": packed(trees["loss"])},
+        "loss": _loss(batch, derived, trees["loss"]),
         "penalty": _penalty(network, objective, trees.get("penalty")),
     }
     shares = {f"data gradient:{name}": array for name, array in derived.data_gradients.items()}
-    return Model(document, {**starts, **parameters, **outputs, **values, **shares}, passes, trees)
+    return PassFacts(document, {**starts, **parameters, **outputs, **values, **shares}, passes, trees)
 
 
-def _loss(batch: Batch, derived: Derivation) -> Json:
-    """The document's "loss" without formulas."""
+def _loss(batch: Batch, derived: Derivation, trees: Trees | None) -> LossPart:
+    """The document's "loss"."""
     head = derived.head
     return {
         "class": type(head.loss).__name__,
@@ -105,10 +105,11 @@ def _loss(batch: Batch, derived: Derivation) -> Json:
         "penalty": plain(derived.penalty),
         "per_sample": [plain(float(value)) for value in head.values],
         "weights": None if batch.weights is None else "weights",
+        "formulas": None if trees is None else packed(trees),
     }
 
 
-def _penalty(network: Network, objective: Objective, trees: Trees | None) -> Json | None:
+def _penalty(network: Network, objective: Objective, trees: Trees | None) -> PenaltyPart | None:
     """The document's "penalty"; constants are the numbers of its fields."""
     penalty = objective.penalty
     if penalty is None:
@@ -122,7 +123,7 @@ def _penalty(network: Network, objective: Objective, trees: Trees | None) -> Jso
     return {
         "class": type(penalty).__name__,
         "title": repr(penalty),
-        "formulas": packed(trees),
+        "formulas": None if trees is None else packed(trees),
         "constants": {**numbers, "training_size": objective.training_size},
         "on": [name for name, spec in network.parameter_specs.items() if spec.penalised],
     }
@@ -150,19 +151,14 @@ class _Graph:
     numbers: Mapping[str, int]
     trees: Mapping[str, Trees | None]
 
-    def chain(self, passes: Iterable[Pass]) -> list[Json]:
+    def chain(self, passes: Iterable[Pass]) -> list[LayerRecord]:
         return [self.layer(one) for one in passes]
 
-    def layer(self, one: Pass) -> Json:
+    def layer(self, one: Pass) -> LayerRecord:
         layer, specs = one.layer, self.network.parameter_specs
-        more: Json = {"kind": "leaf"}
-        if isinstance(layer, Composite):
-            more = {"kind": "composite", "join": layer.join, "branches": list(map(self.chain, one.inside))}
-        elif is_recurrent(layer):
-            own = {name: plain(getattr(layer, name)) for name in ("states", "outputs", "reverse", "truncate")}
-            more = {"kind": "recurrent", "recurrent": own}
+        trees = self.trees[one.name]
         parameters = {name: f"{one.name}.{name}" for name in one.given if _is_parameter(one, name)}
-        return {
+        found: LayerRecord = {
             "name": one.name,
             "title": layer.title() if isinstance(layer, Composite) else repr(layer),
             "class": type(layer).__name__,
@@ -173,6 +169,21 @@ class _Graph:
             "parameters": parameters,
             "learned": [name for name, key in parameters.items() if specs[key].learned],
             "given": {name: f"given:{one.name}.{name}" for name in one.given if name not in parameters},
-            "formulas": packed(self.trees[one.name]),
-            **more,
+            "formulas": None if trees is None else packed(trees),
+            "kind": "leaf",
         }
+        if isinstance(layer, Composite):
+            found["kind"], found["join"] = "composite", layer.join
+            found["branches"] = list(map(self.chain, one.inside))
+        elif is_recurrent(layer):
+            found["kind"], found["recurrent"] = "recurrent", _passage(layer)
+        return found
+
+
+def _passage(layer: Any) -> Passage:
+    return {
+        "states": plain(layer.states),
+        "outputs": layer.outputs,
+        "reverse": layer.reverse,
+        "truncate": plain(layer.truncate),
+    }

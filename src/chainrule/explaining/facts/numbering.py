@@ -23,11 +23,6 @@ def layer_numbers(network: Network) -> dict[str, int]:
     return found
 
 
-def last_number(network: Network) -> int:
-    """L, the number of the network's last layer."""
-    return layer_numbers(network)[str(network.layers[-1].name)]
-
-
 def shares_number(layer: Layer, before: Layer | None) -> bool:
     """Whether a layer is the activation of the one before it."""
     return before is not None and layer.output == "activation" and before.output == "preactivation"

@@ -1,24 +1,21 @@
 """The parts of a layer's derivation as JSON: every formula with what it says of this network and its numbers.
-
-A part is {"part", "reference", "why", "nodes", "left", "right", "shapes", "ranges", "quantity", "worked"}:
-the tree, the shapes of its symbols here, the ranges of its indices, the tensor it computes, and the elements
-that are worked out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import Say, say_json
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose
-from chainrule.explaining.facts.choose import Choice
+from chainrule.explaining.facts.choose import Chosen
 from chainrule.explaining.facts.penalised import ADDED, NO_PENALTY, PART, REFERENCE, Penalised, data_gradient
+from chainrule.explaining.schema import PackedSide, PartRecord, WorkedElement
 from chainrule.explaining.words import derivations as texts
 from chainrule.formulas import Equation, Expression, Named, Over, Symbol, substitute, trace, walk
 from chainrule.formulas.elements.reader import Reader
@@ -28,13 +25,13 @@ from chainrule.layers import Activation, Layer
 from chainrule.reference import Pass
 
 Array = NDArray[Any]
-Json = dict[str, Any]
+Way = Literal["forward", "backward"]
 # An element that is made of more terms is not worked out: reading 20 000 of them takes about 0.2 s.
 MOST_TERMS = 20_000
 
 
 @dataclass(frozen=True)
-class Derivation:
+class LeafDerivation:
     """What the parts of one layer are made of: its pass, what arrives at its output, the pass before it in
     its chain (None at the start), the sample in focus, and whether it is the first layer of the network.
     asked: an entry of the output that is worked out instead of the largest.  branch: the number, from 1, of
@@ -58,7 +55,7 @@ class Derivation:
         return found if self.delta is None else {**found, "d": self.delta}
 
 
-def leaf_parts(own: Derivation) -> dict[str, list[Json]]:
+def leaf_parts(own: LeafDerivation) -> dict[Way, list[PartRecord]]:
     """{"forward": [part], "backward": [δ, gradients...]} of a layer that computes; {} where it cannot be
     traced.
     """
@@ -85,8 +82,8 @@ def gradient_parts(
     reader: Reader,
     name: str,
     penalised: Penalised,
-    share: tuple[Symbol, Choice] | None = None,
-) -> list[Json]:
+    share: tuple[Symbol, Chosen] | None = None,
+) -> list[PartRecord]:
     """The formula of a gradient; of a penalised parameter that of the data's share, and then that of ∂J/∂W.
 
     share: of a sum over steps of which one is worked out, the letter of what that step gives and the entry.
@@ -121,9 +118,9 @@ def part(
     equation: Equation,
     reader: Reader,
     quantity: str,
-    choices: Iterable[Choice],
+    choices: Iterable[Chosen],
     why: Say | None = None,
-) -> Json:
+) -> PartRecord:
     """One formula as JSON."""
     nodes, (left, right) = pack([equation.left, equation.right])
     said = why or texts.why(layer, name)
@@ -141,14 +138,9 @@ def part(
     }
 
 
-def say_json(say: Say) -> Json:
-    """A text as JSON."""
-    return {"en": say.en, "zh": say.zh}
-
-
-def _worked(tree: Expression, reader: Reader, choices: Iterable[Choice]) -> list[Json]:
+def _worked(tree: Expression, reader: Reader, choices: Iterable[Chosen]) -> list[WorkedElement]:
     value = np.asarray(reader.value(tree))
-    found: dict[tuple[int, ...], Json] = {}
+    found: dict[tuple[int, ...], WorkedElement] = {}
     for index, why in choices:
         place = tuple(index[len(index) - value.ndim :])
         if place in found or terms_of(tree, reader) > MOST_TERMS or not np.isfinite(value[place]):
@@ -173,25 +165,25 @@ def terms_of(tree: Expression, reader: Reader) -> int:
     return most
 
 
-def shapes_of(tree: Expression, reader: Reader) -> Json:
+def shapes_of(tree: Expression, reader: Reader) -> dict[str, list[int]]:
     """Name -> shape of the symbols and named intermediates, "=" that of the result."""
-    found: Json = {}
+    found: dict[str, list[int]] = {}
     for _, node in walk(tree):
         if isinstance(node, Symbol | Named) and not node.free_indices:
             found[node.name] = list(np.shape(reader.value(node)))
     return {**found, "=": list(np.shape(reader.value(tree)))}
 
 
-def ranges_of(tree: Expression) -> Json:
+def ranges_of(tree: Expression) -> dict[str, int]:
     """Index letter -> how many values it takes."""
-    found: Json = {}
+    found: dict[str, int] = {}
     for _, node in walk(tree):
         if isinstance(node, Over):
             found |= dict(zip(node.indices, node.ranges, strict=True))
     return found
 
 
-def _forward_choices(own: Derivation) -> list[Choice]:
+def _forward_choices(own: LeafDerivation) -> list[Chosen]:
     output, sample = own.one.output, own.sample
     if own.asked is not None:
         return [((*own.asked, sample), choose.ASKED)]
@@ -202,7 +194,7 @@ def _forward_choices(own: Derivation) -> list[Choice]:
     return choices
 
 
-def _delta_part(own: Derivation, equation: Equation, reader: Reader) -> Json:
+def _delta_part(own: LeafDerivation, equation: Equation, reader: Reader) -> PartRecord:
     """∂J/∂x of the layer; behind an elementwise activation times its f', the δ of the layer below in one
     line.
     """
@@ -240,7 +232,7 @@ def handed_down(equation: Equation, branch: int) -> Equation:
     return replace(equation, left=Symbol(f"δ{branch}", f"δ_{branch}", kind))
 
 
-def _general(own: Derivation, joined: Equation) -> Json:
+def _general(own: LeafDerivation, joined: Equation) -> PackedSide:
     """③ as the seeds write it, with the letter f' for whatever the activation below is."""
     plain = traced(own.one.layer, own.one.given).equations["delta"]
     left = joined.left
@@ -255,7 +247,7 @@ def _pairs(a: Say, b: Say) -> Sequence[tuple[str, str]]:
     return (a.en, b.en), (a.zh, b.zh)
 
 
-def _joined(own: Derivation, equation: Equation) -> tuple[Equation, Reader, Array] | None:
+def _joined(own: LeafDerivation, equation: Equation) -> tuple[Equation, Reader, Array] | None:
     """Seed 000's ③ whole: δ^{l-1} = (what the layer hands down) ⊙ f'(z^{l-1}), and the values of f'."""
     before = own.before
     if before is None or not isinstance(before.layer, Activation):

@@ -38,7 +38,7 @@ class Penalised:
     weights: Mapping[str, Array] = field(default_factory=dict)
     data: Mapping[str, Array] = field(default_factory=dict)
 
-    def part(self, name: str, parameter: str) -> tuple[Equation, Reader, choose.Choice] | None:
+    def part(self, name: str, parameter: str) -> tuple[Equation, Reader, choose.Chosen] | None:
         """∂J/∂W = ∂J_data/∂W + (what the penalty adds), its numbers, and the entry that is worked out: where
         ∂J/∂W is largest in magnitude.  None for a parameter that is free.
         """

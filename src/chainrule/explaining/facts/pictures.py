@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, NotRequired, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.norms import row_norms
 from chainrule.explaining.facts import choose
+from chainrule.explaining.schema import (
+    BarsPicture,
+    CurvePicture,
+    MapsPicture,
+    MarkRecord,
+    PictureRecord,
+    PoolPicture,
+    ShownPicture,
+    Tensor,
+    TensorPicture,
+)
 from chainrule.explaining.words.derivations import kinds
 from chainrule.layers import Activation
 from chainrule.reference import Pass
 
 Array = NDArray[Any]
-Json = dict[str, Any]
 MOST_MAPS = 8  # of one picture; the rest is counted
 MOST_CELLS = 64 * 64  # of one map: larger images are left to their statistics
 ROWS, COLUMNS = 6, 8  # of a matrix printed in full
@@ -29,12 +39,67 @@ MOST_BARS = 24
 EDGE = 3  # rows and columns of a larger matrix that are shown at its beginning
 
 
-def pictures_of(one: Pass, sample: int, *, first: bool = False) -> list[Json]:
-    """The pictures of a layer: what came out, its δ, its weights and their gradients, pooling's winners, f
-    and f'; of the first also what goes in, and ∂J/∂x.
+@final
+class WholeMapAsked(TensorPicture):
+    """One map of all there is, but for the sample."""
+
+    kind: Literal["maps"]
+    axes: list[int]
+    fixed: list[list[int]]
+    titles: list[str]
+    sample: NotRequired[int]
+    channels: NotRequired[int]
+
+
+@final
+class LargestMapsAsked(TensorPicture):
+    """The `channels` largest maps."""
+
+    kind: Literal["maps"]
+    axes: list[int]
+    channels: int
+    sample: NotRequired[int]
+
+
+@final
+class BarsAsked(TensorPicture):
+    """The `most` largest entries."""
+
+    kind: Literal["bars"]
+    sample: int
+    most: int
+
+
+@final
+class MatrixAsked(TensorPicture):
+    """Rows and columns of a matrix."""
+
+    kind: Literal["matrix"]
+
+
+MapsAsked = WholeMapAsked | LargestMapsAsked
+PictureAsked = MapsAsked | BarsAsked | MatrixAsked
+
+
+def pictures_of(
+    one: Pass, sample: int, tensors: Mapping[str, Tensor], arrays: Mapping[str, Array], *, first: bool = False
+) -> list[PictureRecord]:
+    """The pictures of a layer, but for those of tensors that there are not."""
+    found: list[PictureRecord] = []
+    for picture in _asked(one, sample, first):
+        if picture["kind"] == "curve" or "marks" in picture:
+            found.append(picture)
+        elif (made := resolved(picture, tensors, arrays)) is not None:
+            found.append(made)
+    return found
+
+
+def _asked(one: Pass, sample: int, first: bool) -> list[PictureAsked | PoolPicture | CurvePicture]:
+    """What came out, its δ, its weights and their gradients, pooling's winners, f and f'; of the first layer
+    also what goes in, and ∂J/∂x.
     """
     name, layer = one.name, one.layer
-    found: list[Json] = []
+    found: list[PictureAsked | PoolPicture | CurvePicture] = []
     if first and "Embedding" not in kinds(layer):  # which reads ids
         found += _output(one.x, "input", sample, "forward")
         found += _output(one.x, "delta:input", sample, "backward")
@@ -52,7 +117,7 @@ def pictures_of(one: Pass, sample: int, *, first: bool = False) -> list[Json]:
     return found
 
 
-def curve(layer: Any, z: Array, name: str) -> Json:
+def curve(layer: Any, z: Array, name: str) -> CurvePicture:
     """f and f' over the range of this layer's z, and a histogram of z."""
     finite = z[np.isfinite(z)]
     reach = float(np.clip(np.abs(finite).max() if finite.size else 1.0, 1.0, 12.0)) * 1.1
@@ -66,28 +131,37 @@ def curve(layer: Any, z: Array, name: str) -> Json:
     }  # fmt: skip
 
 
-def _output(value: Array, quantity: str, sample: int, on: str) -> list[Json]:
+def _output(value: Array, quantity: str, sample: int, on: str) -> list[PictureAsked]:
     """An image as maps per channel, a sequence as one map, a vector as bars; the shape of `value` is what
     counts.
     """
     shape = value.shape[:-1]
-    common = {"quantity": quantity, "sample": sample, "on": on}
     if len(shape) == 1 and shape[0] > 1:
-        return [{"kind": "bars", **common, "most": MOST_BARS}]
-    if len(shape) == 2 and choose.math_size(shape) <= MOST_CELLS:
-        return [{"kind": "maps", **common, "axes": [0, 1], "fixed": [[sample]], "titles": [""]}]
-    if len(shape) == 3 and choose.math_size(shape[:2]) <= MOST_CELLS and choose.math_size(shape[:2]) > 1:
-        return [{"kind": "maps", **common, "axes": [0, 1], "channels": MOST_MAPS}]
+        return [{"kind": "bars", "quantity": quantity, "sample": sample, "on": on, "most": MOST_BARS}]
+    if len(shape) == 2 and math.prod(shape) <= MOST_CELLS:
+        return [
+            {
+                "kind": "maps", "quantity": quantity, "sample": sample, "on": on, "axes": [0, 1],
+                "fixed": [[sample]], "titles": [""],
+            }
+        ]  # fmt: skip
+    if len(shape) == 3 and math.prod(shape[:2]) <= MOST_CELLS and math.prod(shape[:2]) > 1:
+        return [
+            {
+                "kind": "maps", "quantity": quantity, "sample": sample, "on": on, "axes": [0, 1],
+                "channels": MOST_MAPS,
+            }
+        ]  # fmt: skip
     return []
 
 
-def of_parameter(value: Array, quantity: str, on: str) -> list[Json]:
+def of_parameter(value: Array, quantity: str, on: str) -> list[PictureAsked]:
     """Kernels as maps, a matrix as numbers where it is small and as one map where it is not."""
     if value.ndim == 4 and value.shape[1] * value.shape[2] > 1:
         return [{"kind": "maps", "quantity": quantity, "on": on, "axes": [1, 2], "channels": MOST_MAPS}]
     if value.ndim == 2:
         small = value.shape[0] <= ROWS and value.shape[1] <= COLUMNS
-        if small or choose.math_size(value.shape) > MOST_CELLS:
+        if small or math.prod(value.shape) > MOST_CELLS:
             return [{"kind": "matrix", "quantity": quantity, "on": on}]
         return [
             {"kind": "maps", "quantity": quantity, "on": on, "axes": [0, 1], "fixed": [[]], "titles": [""]}
@@ -95,16 +169,16 @@ def of_parameter(value: Array, quantity: str, on: str) -> list[Json]:
     return []
 
 
-def _winners(one: Pass, sample: int) -> list[Json]:
+def _winners(one: Pass, sample: int) -> list[PoolPicture]:
     """The input of a pooling layer with the pixels that won, ties, and how many windows cover a pixel."""
     layer: Any = one.layer
     size = one.x.shape[:2]
-    if choose.math_size(size) > MOST_CELLS:
+    if math.prod(size) > MOST_CELLS:
         return []
     x = one.x[..., sample]
     channel = int(np.abs(x).sum(axis=(0, 1)).argmax())
     covered = choose.coverage(layer.grid, size)
-    marks: list[Json] = []
+    marks: list[MarkRecord] = []
     if "max" in layer.kind:
         marks += _winner_marks(layer.grid, x[..., channel])
     for row, column in np.argwhere(covered > 1):
@@ -121,9 +195,9 @@ def _winners(one: Pass, sample: int) -> list[Json]:
     ]  # fmt: skip
 
 
-def _winner_marks(grid: Any, x: Array) -> list[Json]:
+def _winner_marks(grid: Any, x: Array) -> list[MarkRecord]:
     """A mark for the winner of every window, and for the pixels that tie with it."""
-    marks: dict[tuple[int, int], str] = {}
+    marks: dict[tuple[int, int], Literal["winner", "tie"]] = {}
     positions, pads = grid.positions(x.shape), grid.pads(x.shape)
     for window in np.ndindex(*positions):
         pixels = [
@@ -146,24 +220,32 @@ def _winner_marks(grid: Any, x: Array) -> list[Json]:
     return [{"row": r, "column": c, "kind": kind, "text": ""} for (r, c), kind in sorted(marks.items())]
 
 
-def resolved(picture: Json, tensors: Json, arrays: Mapping[str, Array]) -> Json | None:
+def resolved(
+    picture: PictureAsked, tensors: Mapping[str, Tensor], arrays: Mapping[str, Array]
+) -> ShownPicture | None:
     """The picture with what it shows chosen: its maps, bars, rows and columns; None where there is no such
     tensor.
 
     Where the document has no room for the tensor the shown numbers are in the picture itself.
     """
-    if picture["kind"] == "curve" or "values" in picture:
-        return picture
     value = arrays.get(picture["quantity"])
     if value is None:
         return None
-    chosen = {"maps": _maps, "bars": _bars, "matrix": _matrix}[picture["kind"]](picture, value)
+    chosen = _chosen(picture, value)
     if "data" not in tensors[picture["quantity"]]:
         chosen["values"] = [rounded(part) for part in shown(chosen, value)]
     return chosen
 
 
-def shown(picture: Json, value: Array) -> list[Array]:
+def _chosen(picture: PictureAsked, value: Array) -> ShownPicture:
+    if picture["kind"] == "maps":
+        return _maps(picture, value)
+    if picture["kind"] == "bars":
+        return _bars(picture, value)
+    return {**picture, "rows": _edges(value.shape[0], ROWS), "columns": _edges(value.shape[1], COLUMNS)}
+
+
+def shown(picture: ShownPicture, value: Array) -> list[Array]:
     """The arrays that a picture shows of its tensor: a map each, else one."""
     if picture["kind"] == "maps":
         return [_slice(value, picture["axes"], own) for own in picture["fixed"]]
@@ -172,7 +254,7 @@ def shown(picture: Json, value: Array) -> list[Array]:
     return [value[np.ix_(picture["rows"], picture["columns"])]]
 
 
-def _maps(picture: Json, value: Array) -> Json:
+def _maps(picture: MapsAsked, value: Array) -> MapsPicture:
     if "fixed" in picture:
         return {**picture, "left_out": 0}
     axes = tuple(picture["axes"])
@@ -201,17 +283,13 @@ def _norms(value: Array, axes: tuple[int, ...]) -> Array:
     return row_norms(own.reshape(*rest, -1).reshape(math.prod(rest), -1)).reshape(rest)
 
 
-def _bars(picture: Json, value: Array) -> Json:
+def _bars(picture: BarsAsked, value: Array) -> BarsPicture:
     """A group per sample, at most four: the one in focus first."""
     sample, most = picture["sample"], picture["most"]
     samples = [sample, *(s for s in range(value.shape[-1]) if s != sample)][:4]
     entries = np.sort(np.argsort(-np.abs(value[:, sample]), kind="stable")[:most])
     found = [int(i) for i in entries]
     return {**picture, "samples": samples, "entries": found, "left_out": len(value) - len(found)}
-
-
-def _matrix(picture: Json, value: Array) -> Json:
-    return {**picture, "rows": _edges(value.shape[0], ROWS), "columns": _edges(value.shape[1], COLUMNS)}
 
 
 def _edges(size: int, most: int) -> list[int]:

@@ -6,17 +6,17 @@ What does not fit is "frozen": the page shows its statistics and says that it co
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.norms import norm
+from chainrule.explaining.schema import Statistics, Tensor
+from chainrule.formulas.exchange import plain
 
 Array = NDArray[np.float64]
-Tensor = dict[str, Any]
 
 PARAMETER_BYTES = 1_500_000  # of all parameters: what a page loads without a pause
 _TYPES = {"float32": "<f4", "float64": "<f8"}
@@ -36,7 +36,7 @@ def frozen(array: Any) -> Tensor:
     return {"shape": list(values.shape), "dtype": _storage(values), "stats": statistics(values)}
 
 
-def decode(tensor: Mapping[str, Any]) -> Array | None:
+def decode(tensor: Tensor) -> Array | None:
     """The numbers of a tensor in float64; None where it is frozen."""
     if "data" not in tensor:
         return None
@@ -44,13 +44,13 @@ def decode(tensor: Mapping[str, Any]) -> Array | None:
     return flat.astype(np.float64).reshape(tensor["shape"])
 
 
-def statistics(array: Array) -> dict[str, float | str]:
+def statistics(array: Array) -> Statistics:
     """Smallest, mean and largest value, and Euclidean norm; NaN and infinity, which JSON lacks, as text."""
     if not array.size:
         return {"min": 0.0, "mean": 0.0, "max": 0.0, "norm": 0.0}
     with np.errstate(all="ignore"):
-        found = {"min": array.min(), "mean": array.mean(), "max": array.max(), "norm": norm(array)}
-    return {name: _plain(float(value)) for name, value in found.items()}
+        low, mean, high = (plain(float(value)) for value in (array.min(), array.mean(), array.max()))
+        return {"min": low, "mean": mean, "max": high, "norm": plain(norm(array))}
 
 
 def within(groups: Iterable[tuple[Mapping[str, Array], int]], budget_bytes: int) -> dict[str, Tensor]:
@@ -73,7 +73,7 @@ def within(groups: Iterable[tuple[Mapping[str, Array], int]], budget_bytes: int)
     return tensors
 
 
-def _storage(values: Array) -> str:
+def _storage(values: Array) -> Literal["float32", "float64"]:
     with np.errstate(all="ignore"):  # what is too large for float32 becomes inf, and is not the same
         same = np.array_equal(values.astype(np.float32), values, equal_nan=True)
     return "float32" if same else "float64"
@@ -82,7 +82,3 @@ def _storage(values: Array) -> str:
 def _encoded_bytes(array: Array) -> int:
     raw = array.size * (4 if _storage(array) == "float32" else 8)
     return -(-raw // 3) * 4
-
-
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.explaining.schema import PackedTrees
 from chainrule.formulas import evaluate
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.exchange import pack
@@ -50,10 +51,8 @@ def penalty_trees(penalty: Any) -> Trees | None:
     return _traced(lambda: {name: trace(penalty)[name] for name in ("value", "gradient")})
 
 
-def packed(trees: Trees | None) -> dict[str, Any] | None:
-    """Trees as the document's Formulas."""
-    if trees is None:
-        return None
+def packed(trees: Trees) -> PackedTrees:
+    """Trees as the document has them."""
     nodes, roots = pack(trees.values())
     return {"nodes": nodes, "roots": dict(zip(trees, roots, strict=True))}
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
-from typing import Any
 
 from chainrule.base.languages import Say, same, say_from
 from chainrule.explaining.blocks.kinds import Block, Card, Formula, Paragraph
@@ -18,6 +17,15 @@ from chainrule.explaining.blocks.worked import First, element_from, worked_block
 from chainrule.explaining.outline.counts import counted
 from chainrule.explaining.outline.pictures import picture_blocks
 from chainrule.explaining.outline.shapes import shape_box
+from chainrule.explaining.schema import (
+    CardRecord,
+    Document,
+    LayerCard,
+    Meta,
+    PackedEquation,
+    PartRecord,
+    RepeatCard,
+)
 from chainrule.explaining.theta.outline import first_indices, theta_blocks
 from chainrule.formulas import Equation, Expression, Operation, Symbol, walk
 from chainrule.formulas.exchange import unpack
@@ -27,33 +35,31 @@ from chainrule.formulas.printing.boxes import Box
 from chainrule.formulas.printing.compose import Composer, definitions
 from chainrule.formulas.printing.notation import Notation
 
-Json = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Layout:
     """How formulas of a document are laid out.  last: the number of the last layer."""
 
-    document: Json
+    document: Document
     notation: Notation
     linear: bool
     last: int
     _trees: dict[int, list[Expression]] = field(default_factory=dict)
 
-    def trees(self, one: Json) -> list[Expression]:
+    def trees(self, one: PackedEquation) -> list[Expression]:
         """The expressions of a part's nodes."""
         if id(one) not in self._trees:
             self._trees[id(one)] = unpack(one["nodes"])
         return self._trees[id(one)]
 
-    def equation(self, one: Json) -> Equation:
+    def equation(self, one: PackedEquation) -> Equation:
         """A part's equation."""
         trees = self.trees(one)
         left = trees[one["left"]]
         assert isinstance(left, Symbol)
         return Equation(left, trees[one["right"]])
 
-    def composer(self, number: int | None = None, tensors: Json | None = None) -> Composer:
+    def composer(self, number: int | None = None, tensors: Mapping[str, str] | None = None) -> Composer:
         """Letters of layer l, or of layer `number`; with references to the tensors that symbols stand for."""
         notation = self.notation if number is None else self.notation.at(number, self.last)
 
@@ -63,11 +69,11 @@ class Layout:
 
         return Composer(notation, self.linear, refers if tensors and not self.linear else None)
 
-    def first(self, card: Json | None) -> First:
+    def first(self, card: CardRecord | None) -> First:
         """Where the indices of a card's symbols begin; card None: of the loss."""
         return first_indices(self.document, card)
 
-    def equation_box(self, one: Json, *, general: bool, number: int | None = None) -> Box:
+    def equation_box(self, one: PackedEquation, *, general: bool, number: int | None = None) -> Box:
         """A part's equation as boxes."""
         return compose(self.equation(one), self.composer(None if general else number))
 
@@ -77,7 +83,7 @@ class Layout:
         return {card["layer"]: number + 1 for number, card in enumerate(self.document["cards"])}
 
 
-def told_apart(notation: Notation, meta: Json) -> Notation:
+def told_apart(notation: Notation, meta: Meta) -> Notation:
     """The notation with a letter of its own for the size of the training set, m_train, where it has m for
     that of the batch as well and the two differ.
     """
@@ -89,7 +95,7 @@ def told_apart(notation: Notation, meta: Json) -> Notation:
     )
 
 
-def forward_card(layout: Layout, card: Json) -> Card:
+def forward_card(layout: Layout, card: CardRecord) -> Card:
     """F of a layer."""
     if "repeats" in card:
         return _repeat(layout, card, "F")
@@ -100,7 +106,7 @@ def forward_card(layout: Layout, card: Json) -> Card:
     return _card(layout, card, "F", blocks)
 
 
-def backward_card(layout: Layout, card: Json) -> Card | None:
+def backward_card(layout: Layout, card: CardRecord) -> Card | None:
     """B of a layer; None for the output activation of a pair, which the loss has taken in."""
     if f"delta:{card['layer']}" not in layout.document["tensors"]:
         return None
@@ -122,7 +128,7 @@ UNTRACED = Say(
 )
 
 
-def _repeat(layout: Layout, card: Json, direction: str) -> Card:
+def _repeat(layout: Layout, card: RepeatCard, direction: str) -> Card:
     """A layer like one before it: its formulas are there."""
     other = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
     step = f"{direction}{_position(layout, other)}"
@@ -133,7 +139,7 @@ def _repeat(layout: Layout, card: Json, direction: str) -> Card:
     return _card(layout, card, direction, [Paragraph(said)])
 
 
-def _card(layout: Layout, card: Json, direction: str, blocks: list[Block]) -> Card:
+def _card(layout: Layout, card: CardRecord, direction: str, blocks: list[Block]) -> Card:
     sizes = ["×".join(map(str, card[key])) or "1" for key in ("input_shape", "shape")]
     arrow = "→" if direction == "F" else "←"
     step = f"{direction}{_position(layout, card)}"
@@ -150,17 +156,17 @@ def _card(layout: Layout, card: Json, direction: str, blocks: list[Block]) -> Ca
     )
 
 
-def _position(layout: Layout, card: Json) -> int:
+def _position(layout: Layout, card: CardRecord) -> int:
     """The step's number: the place of the layer in the forward pass, from 1."""
     return layout.positions[card["layer"]]
 
 
-def _shown_number(layout: Layout, card: Json) -> int:
+def _shown_number(layout: Layout, card: CardRecord) -> int:
     number: int = card["number"]
     return number + layout.notation.input_number
 
 
-def letters(layout: Layout, card: Json) -> Callable[[str], Box]:
+def letters(layout: Layout, card: LayerCard) -> Callable[[str], Box]:
     """The letters of a layer's tensors, by their ids: a^4 of "relu2", δ^4 of "delta:conv2"."""
     composer = layout.composer(card["number"])
     role, read = "output", "input"
@@ -179,10 +185,10 @@ def letters(layout: Layout, card: Json) -> Callable[[str], Box]:
     return letter
 
 
-def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterator[Block]:
+def part_blocks(layout: Layout, card: LayerCard, one: PartRecord, direction: str) -> Iterator[Block]:
     """A formula, general and with this layer's numbers, its definitions, shapes and worked elements."""
     equation = layout.equation(one)
-    number, tensors = card["number"], card.get("tensors", {})
+    number, tensors = card["number"], card["tensors"]
     prefix = f"{direction}{_position(layout, card)}-{one['part'].replace(' ', '-')}"
     yield Paragraph(say_from(one["why"]))
     general = equation
@@ -214,14 +220,14 @@ def part_blocks(layout: Layout, card: Json, one: Json, direction: str) -> Iterat
         )
 
 
-def shape_blocks(layout: Layout, equation: Equation, one: Json) -> Iterator[Block]:
+def shape_blocks(layout: Layout, equation: Equation, one: PartRecord) -> Iterator[Block]:
     """The line of shapes, where there is more than one factor to be seen."""
     box = shape_box(equation, one["shapes"], layout.notation, layout.linear)
     if box is not None:
         yield Formula(box, "shape")
 
 
-def _ranges(one: Json) -> Say | None:
+def _ranges(one: PartRecord) -> Say | None:
     """m = 0 … 4, n = 0 … 4."""
     found = [f"{letter} = 0 … {count - 1}" for letter, count in one["ranges"].items()]
     return same(", ".join(found)) if found else None
@@ -259,7 +265,7 @@ def outside(equation: Equation, *, general: bool = False) -> Say | None:
     return Say(f"outside of the image there is {fill}", f"图像之外为 {fill}")
 
 
-def _paddings(equation: Equation, shapes: Json) -> Say | None:
+def _paddings(equation: Equation, shapes: Mapping[str, list[int]]) -> Say | None:
     """p and q of a formula that has them as letters: "same" under a stride leaves them to the size."""
     for name, like in (("window", 0), ("place", 1)):
         for node, grid in _grids(equation, name):

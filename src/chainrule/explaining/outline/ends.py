@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,16 @@ from chainrule.explaining.blocks.worked import Printer, element_from, worked_blo
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
 from chainrule.explaining.outline.cards import Layout, shape_blocks
 from chainrule.explaining.outline.counts import counted
+from chainrule.explaining.schema import (
+    Jacobian,
+    LossCard,
+    OutputTable,
+    PartRecord,
+    PenaltyCard,
+    PenaltyFormula,
+    UpdateRow,
+    WorkedStep,
+)
 from chainrule.explaining.theta.outline import theta_entry
 from chainrule.formulas import Notation, Symbol
 from chainrule.formulas.elements.entry import minus, number, times, total
@@ -36,7 +46,7 @@ from chainrule.formulas.printing.boxes import (
 )
 from chainrule.formulas.printing.compose import definitions
 
-Json = Mapping[str, Any]
+Column = Literal["z", "a", "y", "by_a", "residual", "delta", "literal"]  # of OutputTable
 MOST_NAMES = 8  # of weight arrays in a sentence
 
 
@@ -51,9 +61,9 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
         if one["part"] == "value":
             blocks.append(_losses(card, bool(layout.document["loss"].get("weights"))))
         if one["part"] == "gradient" and card["jacobian"]:
-            blocks += _jacobian(card)
+            blocks += _jacobian(card["jacobian"])
     if card["outputs"]:
-        blocks.append(_outputs(layout, card))
+        blocks.append(_outputs(layout, card, card["outputs"]))
         if "literal" in card["outputs"]:
             blocks.append(Paragraph(LITERAL, quiet=True))
     return (Card("L", title, pair, card["output"], tuple(blocks), "S1 · S2 2.4 · S4 §4", id="card-L"),)
@@ -107,7 +117,7 @@ _OF_A_SAMPLE = {
 }
 
 
-def loss_equation(layout: Layout, one: Json) -> Equation:
+def loss_equation(layout: Layout, one: PartRecord) -> Equation:
     """The equation of a part of the loss."""
     equation = layout.equation(one)
     return replace(equation, left=_OF_A_SAMPLE.get(one["part"], equation.left))
@@ -118,7 +128,7 @@ def weight_of_sample(notation: Notation) -> str:
     return f"{notation.letter(SAMPLE_WEIGHT).base}_{notation.letter(_OF_A_SAMPLE['value']).sub}"
 
 
-def _part(layout: Layout, one: Json) -> Iterator[Block]:
+def _part(layout: Layout, one: PartRecord) -> Iterator[Block]:
     equation = loss_equation(layout, one)
     yield Paragraph(say_from(one["why"]))
     if "said" in one:
@@ -144,7 +154,7 @@ def _part(layout: Layout, one: Json) -> Iterator[Block]:
         )
 
 
-def _losses(card: Json, weighted: bool) -> Table:
+def _losses(card: LossCard, weighted: bool) -> Table:
     rows = tuple((str(one["sample"]), short(one["loss"], 6)) for one in card["losses"])
     more = card["samples"] - len(rows)
     caption = Say(
@@ -156,15 +166,15 @@ def _losses(card: Json, weighted: bool) -> Table:
     return Table((Say("sample", "样本"), Say("loss", "损失")), rows, (0, 1), caption, id="losses")
 
 
-def _jacobian(card: Json) -> list[Block]:
-    values = np.array([[float(v) for v in line] for line in card["jacobian"]["values"]])
+def _jacobian(jacobian: Jacobian) -> list[Block]:
+    values = np.array([[float(v) for v in line] for line in jacobian["values"]])
     size = norm(values)
     stats = (float(values.min()), float(values.mean()), float(values.max()), size)
     said = (
         Say(
             "Jacobian ∂a_k/∂z_j of the sample in focus: diagonal.", "所选样本的雅可比矩阵 ∂a_k/∂z_j：对角阵。"
         )
-        if card["jacobian"]["diagonal"]
+        if jacobian["diagonal"]
         else Say(
             "Jacobian ∂a_k/∂z_j of the sample in focus, diag(a) − a aᵀ; every row adds up to 0.",
             "所选样本的雅可比矩阵 ∂a_k/∂z_j，即 diag(a) − a aᵀ；每行之和为 0。",
@@ -174,20 +184,20 @@ def _jacobian(card: Json) -> list[Block]:
     return [Paragraph(said), Matrix(symbol, values, values.shape, stats=stats, id="jacobian")]
 
 
-def _outputs(layout: Layout, card: Json) -> Table:
-    table = card["outputs"]
+def _outputs(layout: Layout, card: LossCard, table: OutputTable) -> Table:
     m = layout.notation.letters["batch size"].base
     weighted = bool(layout.document["loss"].get("weights"))
     weight = f"{weight_of_sample(layout.notation)} " if weighted else ""
     delta = "δ" if card["pair"] else f"∂{layout.notation.loss}/∂a"
     head: list[Cell] = [same("k")]
     columns: list[list[Any]] = []
-    for key, label in (
+    labels: tuple[tuple[Column, Say], ...] = (
         ("z", same("z_k")), ("a", same("a_k")), ("y", same("y_k")), ("by_a", same("∂/∂a_k")),
         ("residual", same("a_k − y_k") if card["pair"] else Say("∂/∂a_k of the loss", "损失的 ∂/∂a_k")),
         ("delta", same(f"{delta}_k = {weight}(…)/{m}")),
         ("literal", Say("④ entry by entry (wrong)", "④ 逐元素（错误）")),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for key, label in labels:
         if key in table and not (key == "by_a" and not card["pair"]):
             head.append(label)
             columns.append(table[key])
@@ -218,7 +228,7 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     step = row(theta, Sign("←"), theta, Sign("−"), Word("η"), grad)
     blocks += [Paragraph(said), Formula(step, "general", "S2 1.3 · S4", id="U-general")]
     if card["worked"]:
-        blocks.append(_step(card, layout))
+        blocks.append(_step(card["worked"], card["eta"], layout))
     head: tuple[Cell, ...] = (
         Say("parameter", "参数"), same("‖θ‖"), Say("‖∇‖ of the data", "数据项 ‖∇‖"),
         Say("‖∇‖ of the penalty", "惩罚项 ‖∇‖"), same("η‖∇‖"), same("η‖∇‖/‖θ‖"),
@@ -242,22 +252,21 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     return (Card("U", title, f"η {eta}", "", tuple(blocks), "S2 1.3 · S4", id="card-U"),)
 
 
-def _update_row(one: Json) -> tuple[Cell, ...]:
+def _update_row(one: UpdateRow) -> tuple[Cell, ...]:
     theta, data, added, step = (float(one[name]) for name in ("theta", "data", "penalty", "step"))
     ratio = short(step / theta, 3) if theta else ""
     penalty = short(added, 3) if added else ""
     return one["name"], short(theta), short(data), penalty, short(step, 3), ratio
 
 
-def _step(card: Json, layout: Layout) -> Worked:
-    worked = card["worked"]
+def _step(worked: WorkedStep, eta: float, layout: Layout) -> Worked:
     sub = Word(f"{worked['name']}[{', '.join(map(str, worked['index']))}]")
     composer = layout.composer(_number_of(layout, worked))
     own = theta_entry(layout.document, composer, worked["name"], worked["index"])
     theta: Box = own or Scripts(Word("θ"), sub=sub)
     grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
     symbols = row(theta, Sign("−"), Word("η"), grad)
-    step = times(number(card["eta"]), number(worked["gradient"]))
+    step = times(number(eta), number(worked["gradient"]))
     after = float(worked["after"])
     line = line_of(replace(total((number(worked["theta"]), minus(step))), value=after))
     result = short(after)
@@ -279,13 +288,13 @@ def _step(card: Json, layout: Layout) -> Worked:
     )
 
 
-def _number_of(layout: Layout, worked: Json) -> int:
+def _number_of(layout: Layout, worked: WorkedStep) -> int:
     """The number of the layer whose parameter is worked out."""
     layer = worked["name"].rpartition(".")[0]
     return int(next(card["number"] for card in layout.document["cards"] if card["layer"] == layer))
 
 
-def _penalty(layout: Layout, card: Json) -> Iterator[Block]:
+def _penalty(layout: Layout, card: PenaltyCard) -> Iterator[Block]:
     m, letter = card["training_size"], render_text.render(_letter(layout, "training size"))
     scale = (
         Say(
@@ -314,9 +323,10 @@ def _letter(layout: Layout, role: str) -> Box:
     return layout.composer().letter(layout.notation.letter(Symbol(role, role, "scalar")))
 
 
-def _over_all_weights(layout: Layout, one: Json) -> tuple[Box, Say]:
+def _over_all_weights(layout: Layout, one: PenaltyFormula) -> tuple[Box, Say]:
     """Ω as the sum over the weight arrays, and which they are."""
-    composer, names = layout.composer(), layout.document["penalty"]["on"]
+    composer, penalty = layout.composer(), layout.document["penalty"]
+    names = penalty["on"] if penalty else []
     own = next(s for s in layout.equation(one).right.symbols if s.role.startswith("parameter "))
     W = composer.letter(layout.notation.letter(own))
     inner = fenced(composer.box(layout.equation(one).right), BIG)

@@ -5,22 +5,20 @@ findings.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, cast
 
 import numpy as np
 
 from chainrule.base.languages import Say, same, say_from
 from chainrule.base.numbers import equals, short
-from chainrule.diagnosing.rules import Level
+from chainrule.diagnosing.schema import FindingRecord, FlowRecord, LayerFlow
 from chainrule.explaining.blocks.kinds import Bars, Block, Cell, Finding, Paragraph, Table
+from chainrule.explaining.schema import Document
 from chainrule.formulas.printing.boxes import Sign, Word, tight
 
-Json = Mapping[str, Any]
 FOLDED_ABOVE = 40  # rows
 
 
-def flow_blocks(document: Json, m: str = "m", w: str = "w_i") -> tuple[Block, ...]:
+def flow_blocks(document: Document, m: str = "m", w: str = "w_i") -> tuple[Block, ...]:
     """The section's blocks.  m, w: the letters of the batch's size and of the weight of a sample."""
     flow, findings = document["flow"], document["findings"]
     limits = _limits(flow)
@@ -43,18 +41,18 @@ def flow_blocks(document: Json, m: str = "m", w: str = "w_i") -> tuple[Block, ..
     return (*blocks, *map(finding_block, findings))
 
 
-def finding_block(finding: Json) -> Finding:
+def finding_block(finding: FindingRecord) -> Finding:
     """A finding of the doctor as a block."""
     what, why, cure = (say_from(finding[part]) for part in ("what", "why", "cure"))
-    return Finding(cast(Level, finding["level"]), what, why, cure)
+    return Finding(finding["level"], what, why, cure)
 
 
-def _limits(flow: Json) -> Say:
+def _limits(flow: FlowRecord) -> Say:
     """Below which f′ an entry counts as saturated, for the activations that there are."""
     found = {
         f"{one['class']} {short(one['saturated_below'])}": None
         for one in flow["layers"]
-        if one["saturated"] is not None
+        if one["saturated"] is not None and one["saturated_below"] is not None
     }
     if not found:
         return same("")
@@ -65,16 +63,17 @@ def _limits(flow: Json) -> Say:
     )
 
 
-def _chart(flow: Json, m: str) -> Bars:
+def _chart(flow: FlowRecord, m: str) -> Bars:
     """log10 of the RMS of m·δ, from the first layer to the last."""
-    rows = [one for one in flow["layers"] if one["delta"] and one["delta"]["rms"]]
-    values = np.array([[math.log10(one["delta"]["rms"])] for one in rows]).reshape(-1, 1)
+    deltas = {one["name"]: one["delta"] for one in flow["layers"]}
+    sizes = {name: delta["rms"] for name, delta in deltas.items() if delta and delta["rms"]}
+    values = np.array([[math.log10(size)] for size in sizes.values()]).reshape(-1, 1)
     title = Say(f"log₁₀ of the RMS of {m}·δ, layer by layer", f"各层 {m}·δ 的均方根的 log₁₀")
     symbol = tight(Word(m), Sign("·"), Word("δ"))
-    return Bars(symbol, title, tuple(str(one["name"]) for one in rows), values, id="flow-chart")
+    return Bars(symbol, title, tuple(sizes), values, id="flow-chart")
 
 
-def _layers(flow: Json, m: str) -> Table:
+def _layers(flow: FlowRecord, m: str) -> Table:
     head: tuple[Cell, ...] = (
         Say("layer", "层"), Say("RMS of output", "输出均方根"), Say(f"RMS of {m}·δ", f"{m}·δ 的均方根"),
         Say("relative to the top", "相对顶层"), Say("gain", "增益"), Say("saturated", "饱和"),
@@ -87,10 +86,10 @@ def _layers(flow: Json, m: str) -> Table:
     )
 
 
-def _layer_row(one: Json) -> tuple[Cell, ...]:
+def _layer_row(one: LayerFlow) -> tuple[Cell, ...]:
     delta, dead = one["delta"], one["dead"]
     ratio = {"weights": "ρ_W ", "activation": "ρ_f′ "}.get(one["kind"], "")
-    broken = sum(int(one["output"].get(key, 0)) + int((delta or {}).get(key, 0)) for key in ("nan", "inf"))
+    broken = sum(part["nan"] + part["inf"] for part in (one["output"], delta) if part)
     return (
         "  " * one["place"].count("/") + one["name"],
         _number(one["output"]["rms"]),
@@ -104,7 +103,7 @@ def _layer_row(one: Json) -> tuple[Cell, ...]:
     )
 
 
-def _parameters(flow: Json) -> Table:
+def _parameters(flow: FlowRecord) -> Table:
     head: tuple[Cell, ...] = (
         Say("parameter", "参数"), Say("step ratio ‖Δθ‖/‖θ‖", "步长比 ‖Δθ‖/‖θ‖"),
         Say("penalty ‖∇Ω‖/‖∇data‖", "惩罚 ‖∇Ω‖/‖∇数据‖"), Say("signal to noise", "信噪比"),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,24 @@ from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import Bars, Block, Curve, Maps, Mark, Matrix, Panel
 from chainrule.explaining.facts.pictures import EDGE, shown
 from chainrule.explaining.facts.tensors import decode
+from chainrule.explaining.schema import (
+    ArrayPicture,
+    BarsPicture,
+    Document,
+    LayerCard,
+    MapsPicture,
+    MatrixPicture,
+    PictureRecord,
+    PoolPicture,
+    Tensor,
+)
 from chainrule.formulas.printing.boxes import Box
 
 Array = NDArray[np.float64]
-Json = Mapping[str, Any]
 
 
 def picture_blocks(
-    document: Json, card: Json, on: tuple[str, ...], letter: Callable[[str], Box]
+    document: Document, card: LayerCard, on: tuple[str, ...], letter: Callable[[str], Box]
 ) -> list[Block]:
     """The pictures of a card that belong to these passes.  letter: of a tensor, by its id."""
     return [
@@ -31,7 +40,7 @@ def picture_blocks(
     ]
 
 
-def _block(document: Json, picture: Json, name: str, letter: Callable[[str], Box]) -> Block:
+def _block(document: Document, picture: PictureRecord, name: str, letter: Callable[[str], Box]) -> Block:
     if picture["kind"] == "curve":
         z, f, df, edges, counts = (
             np.array([float(v) for v in picture[key]]) for key in ("z", "f", "df", "edges", "counts")
@@ -51,13 +60,13 @@ def _block(document: Json, picture: Json, name: str, letter: Callable[[str], Box
     return _maps(values, picture, symbol, title, _first(document, picture), name)
 
 
-def _values(document: Json, picture: Json) -> list[Array]:
+def _values(document: Document, picture: ArrayPicture) -> list[Array]:
     """The arrays a picture shows."""
     if "values" in picture:
         return [np.array(one, np.float64) for one in picture["values"]]
     tensor = decode(document["tensors"][picture["quantity"]])
     assert tensor is not None  # of a frozen tensor the picture has the numbers
-    return shown(dict(picture), tensor)
+    return shown(picture, tensor)
 
 
 _INPUT = {
@@ -66,7 +75,7 @@ _INPUT = {
 }
 
 
-def _title(picture: Json) -> Say:
+def _title(picture: ArrayPicture) -> Say:
     quantity = picture["quantity"]
     if quantity in _INPUT:
         return _INPUT[quantity]
@@ -76,17 +85,17 @@ def _title(picture: Json) -> Say:
     if quantity.startswith("gradient:"):
         name = quantity.removeprefix("gradient:")
         return Say(f"the gradient of {name}", f"{name} 的梯度")
-    if quantity == "input of":
+    if "marks" in picture:
         return _windows(picture)
     if "." in quantity:
         return Say(f"the parameter {quantity}", f"参数 {quantity}")
     return Say(f"the output of {quantity}", f"{quantity} 的输出")
 
 
-def _first(document: Json, picture: Json) -> tuple[int, ...]:
+def _first(document: Document, picture: ArrayPicture) -> tuple[int, ...]:
     """Where the indices of a picture's tensor begin."""
-    tensor = document["tensors"].get(picture["quantity"], {})
-    return tuple(tensor.get("origin", (0,) * 4))
+    tensor = document["tensors"].get(picture["quantity"])
+    return tuple(tensor["origin"]) if tensor is not None and "origin" in tensor else (0,) * 4
 
 
 _SIGNS = {
@@ -96,7 +105,7 @@ _SIGNS = {
 }
 
 
-def _windows(picture: Json) -> Say:
+def _windows(picture: PoolPicture) -> Say:
     """The title of a pool's input, with the signs that are on it: a mean has no winners."""
     there = {mark["kind"] for mark in picture["marks"]}
     signs = [said for kind, said in _SIGNS.items() if kind in there]
@@ -109,7 +118,7 @@ def _windows(picture: Json) -> Say:
 
 
 def _bars(
-    values: Array, picture: Json, symbol: Box, title: Say, first: tuple[int, ...], name: str
+    values: Array, picture: BarsPicture, symbol: Box, title: Say, first: tuple[int, ...], name: str
 ) -> Bars:
     return Bars(
         symbol,
@@ -123,7 +132,7 @@ def _bars(
     )
 
 
-def _matrix(values: Array, picture: Json, symbol: Box, tensor: Json, name: str) -> Matrix:
+def _matrix(values: Array, picture: MatrixPicture, symbol: Box, tensor: Tensor, name: str) -> Matrix:
     rows, columns = tensor["shape"]
     minimum, mean, maximum, norm = (float(tensor["stats"][key]) for key in ("min", "mean", "max", "norm"))
     return Matrix(
@@ -144,9 +153,15 @@ def _gap(shown_: list[int], size: int) -> int | None:
 
 
 def _maps(
-    values: list[Array], picture: Json, symbol: Box, title: Say, first: tuple[int, ...], name: str
+    values: list[Array],
+    picture: MapsPicture | PoolPicture,
+    symbol: Box,
+    title: Say,
+    first: tuple[int, ...],
+    name: str,
 ) -> Maps:
-    marks = tuple(Mark(m["row"], m["column"], m["kind"], m["text"]) for m in picture.get("marks", ()))
+    signs, left_out = (picture["marks"], 0) if "marks" in picture else ([], picture["left_out"])
+    marks = tuple(Mark(m["row"], m["column"], m["kind"], m["text"]) for m in signs)
     scale = max((float(np.nanmax(np.abs(one), initial=0.0)) for one in values), default=0.0)
     panels = tuple(
         Panel(label, one, marks, tuple(own))
@@ -154,6 +169,5 @@ def _maps(
     )
     axes = (picture["axes"][0], picture["axes"][1])
     scale = scale if math.isfinite(scale) else 0.0
-    left_out = picture.get("left_out", 0)
     begin = (first[axes[0]], first[axes[1]])
     return Maps(symbol, title, panels, scale, left_out, picture["quantity"], axes, begin, id=name)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from chainrule.base.languages import Say, same, say_from
 from chainrule.explaining.blocks.kinds import Block, Cell, Formula, Listing, Paragraph, Section, Table
+from chainrule.explaining.facts.parts import Way
 from chainrule.explaining.outline.cards import Layout, outside, told_apart
 from chainrule.explaining.outline.ends import loss_equation
 from chainrule.explaining.references.notation_rows import symbols_in_order
+from chainrule.explaining.schema import (
+    CardRecord,
+    ChoiceRecord,
+    ConventionRecord,
+    LetterRow,
+    PackedEquation,
+    PartRecord,
+)
 from chainrule.explaining.theta.form import theta_layers
 from chainrule.explaining.theta.formulas import TOTAL, in_general
 from chainrule.explaining.theta.outline import a_0, about_theta, all_layers, theta_letter
@@ -20,7 +28,6 @@ from chainrule.formulas.printing import compose
 from chainrule.formulas.printing.boxes import Box, Numeral, Sign, Word, listed, phrase, row, tight
 from chainrule.formulas.printing.places import NOWHERE
 
-Json = Mapping[str, Any]
 LONG = 40  # rows: a longer table is shown on demand
 MOST_LETTERS = 8  # of what a step is computed from
 SOURCES = {"seed000": "S0", "ufldl": "S1 (UFLDL)", "ng": "S2 (Ng)", "matrix": "S4", "nielsen": "Nielsen"}
@@ -45,7 +52,7 @@ def notation_section(layout: Layout) -> Section:
     return Section(Say("Notation and conventions", "记号与约定"), tuple(blocks), id="notation")
 
 
-def _letters(layouts: list[Layout], rows: list[Json], own: frozenset[str]) -> Table:
+def _letters(layouts: list[Layout], rows: list[LetterRow], own: frozenset[str]) -> Table:
     """own: the layers that a notation may write with Θ."""
     head: tuple[Cell, ...] = (
         Say("meaning", "含义"),
@@ -122,7 +129,7 @@ def _has_others(layout: Layout, name: str, own: frozenset[str]) -> bool:
     return any(name in layer.get("parameters", ()) and layer["name"] not in own for layer in layers)
 
 
-def _formulas(layouts: list[Layout], formulas: list[Json], own: frozenset[str]) -> Table:
+def _formulas(layouts: list[Layout], formulas: list[PackedEquation], own: frozenset[str]) -> Table:
     """One step per row, a notation per column."""
     head: tuple[Cell, ...] = tuple(
         _source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)
@@ -132,7 +139,7 @@ def _formulas(layouts: list[Layout], formulas: list[Json], own: frozenset[str]) 
     return Table(head, rows, caption=caption, id="same-formulas")
 
 
-def _formula(layout: Layout, one: Json, own: frozenset[str]) -> Cell:
+def _formula(layout: Layout, one: PackedEquation, own: frozenset[str]) -> Cell:
     """The formula; "" where a notation has one letter for both sides, as Ng has for δ, or one formula for
     two, as Ng has for ∂J/∂W and ∂J/∂b.
     """
@@ -151,7 +158,7 @@ def _formula(layout: Layout, one: Json, own: frozenset[str]) -> Cell:
     return layout.equation_box(one, general=True)
 
 
-def _conventions(conventions: list[Json]) -> Table:
+def _conventions(conventions: list[ConventionRecord]) -> Table:
     head = (Say("convention", "约定"), Say("in force here", "本文采用"), Say("elsewhere", "其他做法"))
     rows = tuple(
         (say_from(one["option"]), _choices([one["choice"]]), _choices(one["others"])) for one in conventions
@@ -160,13 +167,13 @@ def _conventions(conventions: list[Json]) -> Table:
     return Table(head, rows, caption=caption, id="conventions")
 
 
-def _choices(choices: list[Json]) -> Say:
+def _choices(choices: list[ChoiceRecord]) -> Say:
     """The choices as sentences, each with who has it and how it is asked for."""
     texts = [say_from(choice["text"]) + _behind(choice) for choice in choices]
     return Say(" ".join(text.en for text in texts), "".join(text.zh for text in texts))
 
 
-def _behind(choice: Json) -> Say:
+def _behind(choice: ChoiceRecord) -> Say:
     found = [part for part in (choice["source"], choice["write"]) if part]
     return Say(f" ({'; '.join(found)})", f"（{'；'.join(found)}）") if found else same("")
 
@@ -262,7 +269,7 @@ def _trace(layout: Layout) -> Table:
     return Table(head, tuple(rows), right=(1,), caption=caption, folded=len(rows) > LONG, id="trace")
 
 
-def _untraced_row(layout: Layout, card: Json, direction: str) -> tuple[Cell, ...]:
+def _untraced_row(layout: Layout, card: CardRecord, direction: str) -> tuple[Cell, ...]:
     """A step that is computed by code without formulas."""
     step = f"{direction}{layout.positions[card['layer']]}"
     number = str(card["number"] + layout.notation.input_number)
@@ -277,7 +284,7 @@ def _update_rows(layout: Layout) -> Iterator[tuple[Cell, ...]]:
         yield ("U", "", Say("every parameter", "每个参数"), Word("θ"), of, "S2 1.3 · S4")
 
 
-def _gradients_first(layout: Layout, card: Json) -> list[Json]:
+def _gradients_first(layout: Layout, card: CardRecord) -> list[PartRecord]:
     """The backward parts in the seeds' order: of a layer's δ its gradients, then what is handed down."""
     parts = _parts(layout, card, "backward")
     return [one for one in parts if one["part"] != "delta"] + [
@@ -285,15 +292,15 @@ def _gradients_first(layout: Layout, card: Json) -> list[Json]:
     ]
 
 
-def _parts(layout: Layout, card: Json, direction: str) -> list[Json]:
+def _parts(layout: Layout, card: CardRecord, direction: Way) -> list[PartRecord]:
     """A card's parts; of a repeat those of the card it repeats."""
     if "repeats" in card:
-        card = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
-    found: list[Json] = card.get(direction, [])
-    return found
+        repeated = card["repeats"]
+        card = next(one for one in layout.document["cards"] if one["layer"] == repeated)
+    return [] if "repeats" in card else card[direction]
 
 
-def _trace_row(layout: Layout, card: Json, direction: str, one: Json) -> tuple[Cell, ...]:
+def _trace_row(layout: Layout, card: CardRecord, direction: str, one: PartRecord) -> tuple[Cell, ...]:
     number: int = card["number"]
     return (
         f"{direction}{layout.positions[card['layer']]}",
@@ -304,7 +311,7 @@ def _trace_row(layout: Layout, card: Json, direction: str, one: Json) -> tuple[C
     )
 
 
-def _loss_quantities(layout: Layout, one: Json) -> tuple[Cell, Cell]:
+def _loss_quantities(layout: Layout, one: PartRecord) -> tuple[Cell, Cell]:
     """What a part of the loss computes, δ by the name that the last layer reads, and of what."""
     own, of = _quantities(layout, loss_equation(layout, one), layout.last)
     top = [card for card in layout.document["cards"] if card["depth"] == 0][-1]
@@ -313,7 +320,7 @@ def _loss_quantities(layout: Layout, one: Json) -> tuple[Cell, Cell]:
     return (own if read is None else read), of
 
 
-def _handed_down(layout: Layout, card: Json, one: Json) -> tuple[Cell, Cell] | None:
+def _handed_down(layout: Layout, card: CardRecord, one: PartRecord) -> tuple[Cell, Cell] | None:
     """What a layer hands down, by the name that the layer below reads, and of what; None for another part, at
     the input, and for a branch's share.
 
@@ -334,7 +341,7 @@ def _handed_down(layout: Layout, card: Json, one: Json) -> tuple[Cell, Cell] | N
     return read, _from(layout, equation, card["number"])
 
 
-def _below(layout: Layout, card: Json) -> Json | None:
+def _below(layout: Layout, card: CardRecord) -> CardRecord | None:
     """The card of the layer whose output a layer reads; None at the input of the network or of a branch."""
     cards = layout.document["cards"]
     for other in reversed(cards[: layout.positions[card["layer"]] - 1]):
@@ -343,7 +350,7 @@ def _below(layout: Layout, card: Json) -> Json | None:
     return None
 
 
-def _read_by(layout: Layout, card: Json) -> Box | None:
+def _read_by(layout: Layout, card: CardRecord) -> Box | None:
     """The letter of δ in the formulas of a layer's backward pass; None where it has none of its own."""
     for one in _parts(layout, card, "backward"):
         for symbol in symbols_in_order(layout.equation(one).right):

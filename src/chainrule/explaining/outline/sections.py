@@ -7,8 +7,8 @@ The cards of layers are laid out in cards.py, what is looked up in reference.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, Literal, cast
 
 from chainrule.base.languages import Say, same
@@ -16,7 +16,7 @@ from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice
 from chainrule.base.shown import shown_tree
 from chainrule.checking.compare import REASONS
-from chainrule.diagnosing.rules import Level
+from chainrule.diagnosing.schema import Level
 from chainrule.explaining import document as documents
 from chainrule.explaining.blocks.kinds import (
     Badge,
@@ -36,25 +36,37 @@ from chainrule.explaining.outline.ends import loss_blocks, update_blocks, weight
 from chainrule.explaining.outline.flow import finding_block, flow_blocks
 from chainrule.explaining.outline.lettered import in_letters
 from chainrule.explaining.outline.reference import algorithm_section, notation_section, slips_section
+from chainrule.explaining.schema import (
+    CheckRecord,
+    CheckRow,
+    Document,
+    LayerRecord,
+    Meta,
+    NoCheck,
+    Tensor,
+)
 from chainrule.explaining.theta.form import in_form_of
 from chainrule.explaining.words.theta import INDICES
 from chainrule.formulas.printing.notation import notation_from
 
-Json = Mapping[str, Any]
 Language = Literal["en", "zh", "en+zh"]
 LANGUAGES = {"en": "en", "zh": "zh", "en+zh": "en+zh", "zh+en": "en+zh", "both": "en+zh"}
 FOLDED_ABOVE = 40  # layers: equal neighbours in the picture of the network become one with a count
 
 
 def outline(
-    document: Json, *, language: str | None = None, notation: str | None = None, linear: bool = False
+    document: Mapping[str, Any],
+    *,
+    language: str | None = None,
+    notation: str | None = None,
+    linear: bool = False,
 ) -> Outline:
     """The report's sections.  language, notation: instead of the document's own.
 
     linear: formulas are laid out for lines of text (the terminal), fractions with a slash.
     Raises ValueError for a document of another schema, an unknown language or notation.
     """
-    found = cast(dict[str, Any], shown_tree(documents.read(document)))
+    found = cast(Document, shown_tree(documents.read(document)))
     meta = found["meta"]
     spoken = language_from(language or meta["language"])
     name = notation or meta["notation"]
@@ -101,19 +113,18 @@ def language_from(language: str) -> Language:
     return cast(Language, LANGUAGES[language])
 
 
-def _title(meta: Json) -> Say:
+def _title(meta: Meta) -> Say:
     name = f"{meta['title']}: " if meta["title"] else ""
     english = "the derivation, with its numbers" if name else "The derivation, with its numbers"
     return Say(name + english, f"{name}带数值的推导")
 
 
-def _verdict(found: Json) -> Section:
+def _verdict(found: Document) -> Section:
     meta, check, kernels = found["meta"], found["check"], found["kernels"]
     worst = max((float(error) for error in kernels["layers"].values()), default=0.0)
-    checked = check is not None and "ok" in check
-    level: Level = "note" if not checked else "good" if check["ok"] else "bad"
+    level: Level = "note" if check is None or "ok" not in check else "good" if check["ok"] else "bad"
     badges = [
-        Badge(Say("loss J", "损失 J"), same(short(found["loss"]["J"], 6)), "note"),
+        Badge(Say("loss J", "损失 J"), same(short(float(found["loss"]["J"]), 6)), "note"),
         Badge(Say("parameters", "参数个数"), same(f"{meta['parameters']:,}"), "note"),
         Badge(Say("gradient check", "梯度检验"), check_text(check), level),
         Badge(
@@ -145,11 +156,11 @@ def _verdict(found: Json) -> Section:
     return Section(Say("Verdict", "结论"), tuple(blocks), id="verdict")
 
 
-def _samples(meta: Json) -> str:
+def _samples(meta: Meta) -> str:
     return "1 sample" if meta["samples"] == 1 else f"{meta['samples']} samples"
 
 
-def check_text(check: Json | None) -> Say:
+def check_text(check: CheckRecord | NoCheck | None) -> Say:
     """The gradient check in two words."""
     if not check:
         return Say("not made", "未做")
@@ -159,7 +170,7 @@ def check_text(check: Json | None) -> Say:
     return Say(f"ok, {difference}", f"通过，{difference}") if check["ok"] else Say("WRONG", "错误")
 
 
-def _network(found: Json, layout: Layout) -> Section:
+def _network(found: Document, layout: Layout) -> Section:
     nodes = _folded([_node(layer, found) for layer in found["graph"]["layers"]])
     head: tuple[Cell, ...] = (
         same(layout.notation.output_number), Say("name", "名称"), Say("layer", "层"),
@@ -190,7 +201,7 @@ def _network(found: Json, layout: Layout) -> Section:
     return Section(Say("The network", "网络"), (Chain(tuple(nodes), id="chain"), table), id="network")
 
 
-def _counts(layers: list[Json], tensors: Json) -> dict[str, int]:
+def _counts(layers: list[LayerRecord], tensors: Mapping[str, Tensor]) -> dict[str, int]:
     """Layer name -> how many numbers it learns, branches included."""
     found = {}
     for layer in layers:
@@ -200,17 +211,10 @@ def _counts(layers: list[Json], tensors: Json) -> dict[str, int]:
     return found
 
 
-def _learned(layer: Json, tensors: Json) -> int:
+def _learned(layer: LayerRecord, tensors: Mapping[str, Tensor]) -> int:
     """How many numbers a layer learns: running means and variances are not among them."""
     own = layer.get("parameters", {})
-    return sum(_size(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
-
-
-def _size(shape: list[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
+    return sum(math.prod(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
 
 
 _CITED = Say(
@@ -222,13 +226,14 @@ _CITED = Say(
 )
 
 
-def layer_verdict(name: str, found: Json) -> tuple[Level, Say]:
+def layer_verdict(name: str, found: Document) -> tuple[Level, Say]:
     """formula = code = difference for one layer."""
     error = float(found["kernels"]["layers"].get(name, 0.0))
     if error > 1e-9:
         return "bad", Say(f"kernel differs by {error:.0e}", f"内核相差 {error:.0e}")
     check = found["check"]
-    rows = [row for row in (check or {}).get("rows", ()) if row["name"].rpartition(".")[0] == name]
+    checked = check["rows"] if check is not None and "rows" in check else []
+    rows = [row for row in checked if row["name"].rpartition(".")[0] == name]
     if any(row["kind"] == "WRONG" for row in rows):
         return "bad", Say("gradient WRONG", "梯度错误")
     if rows:
@@ -236,11 +241,11 @@ def layer_verdict(name: str, found: Json) -> tuple[Level, Say]:
     return "good", Say("formula = code", "公式 = 代码")
 
 
-def _node(layer: Json, found: Json) -> ChainNode:
+def _node(layer: LayerRecord, found: Document) -> ChainNode:
     tensors = found["tensors"]
     samples = found["meta"]["samples"]
     stats = tensors[layer["name"]]["stats"]
-    size = max(_size(tensors[layer["name"]]["shape"]), 1)
+    size = max(math.prod(tensors[layer["name"]]["shape"]), 1)
     delta = tensors.get(f"delta:{layer['name']}")
     level, _ = layer_verdict(layer["name"], found)
     return ChainNode(
@@ -288,7 +293,7 @@ def _repeat(nodes: list[ChainNode], at: int) -> tuple[int, int]:
     return best
 
 
-def _check(found: Json, J: str) -> Section:
+def _check(found: Document, J: str) -> Section:
     title = Say("Gradient check", "梯度检验")
     check = found["check"]
     if check is None:
@@ -306,13 +311,14 @@ def _check(found: Json, J: str) -> Section:
     levels: list[Level] = []
     for row in check["rows"]:
         worst = row["worst"]
-        along = row["entries"] == 0 and row["direction_error"] is not None
-        error = row["direction_error"] if along else row["max_error"]
+        together_error = row["direction_error"] if row["entries"] == 0 else None
+        along = together_error is not None
+        error = row["max_error"] if together_error is None else together_error
         rows.append(
             (
                 together if row["name"] == "everything" else f"∂{J}/∂{row['name']}",
                 "×".join(map(str, row["shape"])), str(row["entries"] or ""),
-                f"{float(error):.1e}" if isfinite(float(error)) else "",
+                f"{float(error):.1e}" if math.isfinite(float(error)) else "",
                 "" if worst is None or along else ",".join(map(str, worst["index"])),
                 "" if worst is None else short(worst["analytic"], 6),
                 "" if worst is None else short(worst["numeric"], 6),
@@ -359,7 +365,7 @@ _REASONS = {
 _IN_CHINESE = {REASONS[key]: text for key, text in _REASONS.items()}
 
 
-def _verdict_of(row: Json) -> Say:
+def _verdict_of(row: CheckRow) -> Say:
     if row["kind"] == "ok":
         return Say("ok", "通过")
     if row["kind"] == "WRONG":
@@ -369,7 +375,7 @@ def _verdict_of(row: Json) -> Say:
     return Say(f"{row['kind']}: {reason}", f"{kind}：{_IN_CHINESE.get(reason, reason)}")
 
 
-def _reproduce(found: Json) -> Section:
+def _reproduce(found: Document) -> Section:
     meta = found["meta"]
     arguments = [f"loss=cr.{meta['loss']}"]
     if meta["penalty"]:

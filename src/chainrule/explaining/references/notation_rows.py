@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import Say, say_json
 from chainrule.explaining.facts.equations import (
     SAMPLE_WEIGHT,
     activation,
@@ -14,17 +13,15 @@ from chainrule.explaining.facts.equations import (
     recursion,
     residual,
 )
-from chainrule.explaining.facts.parts import say_json
 from chainrule.explaining.facts.penalised import data_gradient, with_penalty
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slips import concerns
+from chainrule.explaining.schema import LetterRow, NotationTable
 from chainrule.formulas import Equation, Expression, Symbol
 from chainrule.formulas.exchange import pack
 from chainrule.losses import Loss, loss_for
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
-
-Json = dict[str, Any]
 
 # Meaning, the symbol, and the networks it concerns, as in slip_table.py.
 _LETTERS: tuple[tuple[Say, Symbol, tuple[str, ...]], ...] = (
@@ -73,14 +70,11 @@ _LETTERS: tuple[tuple[Say, Symbol, tuple[str, ...]], ...] = (
 
 def notation_rows(
     network: Network, loss: Loss | None = None, penalty: Penalty | None = None, weighted: bool = False
-) -> Json:
-    """{"letters": [{"meaning": text, "nodes", "root"}], "formulas": [{"nodes", "left", "right"}]}: trees,
-    which are laid out in any notation.  weighted: whether samples have weights.  "formulas" are those of
-    dense layers, and empty without one.
-    """
+) -> NotationTable:
+    """Trees, which are laid out in any notation.  weighted: whether samples have weights."""
     features = features_of(network, loss or loss_for(network.layers[-1]), penalty)
     features |= {"sample weights"} if weighted else set()
-    letters = []
+    letters: list[LetterRow] = []
     for meaning, symbol, when in _LETTERS:
         if concerns(when, features):
             nodes, (root,) = pack([symbol])

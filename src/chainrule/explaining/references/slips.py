@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from chainrule.base.languages import same
-from chainrule.explaining.facts.parts import say_json
+from chainrule.base.languages import same, say_json
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slip_table import SEED_000_SLIPS, SEED_001_SLIPS, Slip
 from chainrule.explaining.references.slip_table_more import SEED_002_SLIPS, SEED_003_SLIPS, SEED_004_SLIPS
+from chainrule.explaining.schema import SlipRecord
 from chainrule.losses import Loss, loss_for
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
 
-Json = dict[str, Any]
 SLIPS: tuple[Slip, ...] = (
     *SEED_000_SLIPS,
     *SEED_001_SLIPS,
@@ -24,12 +22,8 @@ SLIPS: tuple[Slip, ...] = (
 )
 
 
-def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None = None) -> list[Json]:
-    """{"id": "2-15", "seed": "S2", "where": text, "kind", "printed": text, "read_as": text}, in order.
-
-    kind: "slip" (printed wrong), "limit" (holds within a limit that is not stated), "overclaim".  A text is
-    {"en", "zh"}.  loss None: the one that belongs to the last layer.
-    """
+def slips_of(network: Network, loss: Loss | None = None, penalty: Penalty | None = None) -> list[SlipRecord]:
+    """In order.  loss None: the one that belongs to the last layer."""
     features = features_of(network, loss or loss_for(network.layers[-1]), penalty)
     return [
         {

@@ -8,13 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.languages import say_json
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose, pictures
 from chainrule.explaining.facts.equations import equation_json
-from chainrule.explaining.facts.parts import say_json
 from chainrule.explaining.facts.penalised import PART
 from chainrule.explaining.facts.pictures import EDGE
 from chainrule.explaining.facts.tensors import decode
+from chainrule.explaining.schema import (
+    CardRecord,
+    ElementRecord,
+    MapsPicture,
+    MatrixPicture,
+    PartRecord,
+    PictureRecord,
+    Tensor,
+    WorkedElement,
+)
 from chainrule.explaining.theta.formulas import (
     DATA,
     TOTAL,
@@ -31,8 +41,6 @@ from chainrule.formulas import Equation, Expression, Symbol, evaluate
 from chainrule.formulas.elements.entry_rules import ONES
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import pack, unpack
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,30 +66,31 @@ class ThetaLayer:
 class Sources:
     """What cards are made of: the tensors before and after, and the penalty's gradient with its constants."""
 
-    before: Mapping[str, Json]
-    tensors: Mapping[str, Json]
+    before: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor]
     penalty: Expression | None
     constants: Mapping[str, float]
 
 
-def theta_card(card: Json, own: ThetaLayer, sources: Sources) -> Json:
+def theta_card(card: CardRecord, own: ThetaLayer, sources: Sources) -> CardRecord:
     """The card with Θ for W and b."""
     if "repeats" in card:
         return card
     gone = {f"{prefix}{name}" for prefix in ("", "d", "data d") for name in "Wb"}
     tensors = {name: id for name, id in card["tensors"].items() if name not in gone}
     tensors |= {"Θ": own.id, TOTAL.name: f"gradient:{own.id}", DATA.name: f"data gradient:{own.id}"}
-    found = {**card, "tensors": tensors}
-    found["forward"] = [_forward(one, own, sources) for one in card["forward"]]
-    found["backward"] = list(_backward(card["backward"], own, sources))
-    found["pictures"] = [
-        made for one in card["pictures"] if (made := _picture(one, own, sources)) is not None
-    ]
-    return found
+    pictures_ = (_picture(one, own, sources) for one in card["pictures"])
+    return {
+        **card,
+        "tensors": tensors,
+        "forward": [_forward(one, own, sources) for one in card["forward"]],
+        "backward": list(_backward(card["backward"], own, sources)),
+        "pictures": [picture for picture in pictures_ if picture is not None],
+    }
 
 
-def _forward(one: Json, own: ThetaLayer, sources: Sources) -> Json:
-    worked = []
+def _forward(one: PartRecord, own: ThetaLayer, sources: Sources) -> PartRecord:
+    worked: list[WorkedElement] = []
     for entry in one["worked"]:
         row, sample = entry["index"]
         element = at_sample(element_in_theta(entry["element"], own.first), sample)
@@ -90,7 +99,9 @@ def _forward(one: Json, own: ThetaLayer, sources: Sources) -> Json:
     return {**_renewed(one, own, equation), "worked": worked}
 
 
-def _with_bias(element: Json, row: int, sample: int, own: ThetaLayer, sources: Sources) -> Json:
+def _with_bias(
+    element: ElementRecord, row: int, sample: int, own: ThetaLayer, sources: Sources
+) -> ElementRecord:
     """A shortened sum of inputs with Θ_{i,0} a_0 in front, if that was among the terms left out."""
     b = decode(sources.before[f"{own.name}.b"]) if own.bias else None
     if b is None or not element.get("count") or _is_bias(element["of"][0]):
@@ -100,11 +111,11 @@ def _with_bias(element: Json, row: int, sample: int, own: ThetaLayer, sources: S
     return {**element, "of": terms, "count": element["count"] - 1, "rest": float(element["rest"]) - value}
 
 
-def _is_bias(term: Json) -> bool:
+def _is_bias(term: ElementRecord) -> bool:
     return term["kind"] == "product" and any(part.get("name") == ONES for part in term["of"])
 
 
-def _renewed(one: Json, own: ThetaLayer, equation: Equation) -> Json:
+def _renewed(one: PartRecord, own: ThetaLayer, equation: Equation) -> PartRecord:
     """A part with another equation, and the shape of Θ for those of W and b."""
     shapes = {name: shape for name, shape in one["shapes"].items() if name not in ("W", "b")}
     if "W" in one["shapes"]:
@@ -118,7 +129,7 @@ def _renewed(one: Json, own: ThetaLayer, equation: Equation) -> Json:
     }
 
 
-def _backward(parts: list[Json], own: ThetaLayer, sources: Sources) -> Iterator[Json]:
+def _backward(parts: list[PartRecord], own: ThetaLayer, sources: Sources) -> Iterator[PartRecord]:
     """δ, D, and ∂J/∂Θ."""
     by_name = {one["part"]: one for one in parts}
     for one in parts:
@@ -130,7 +141,7 @@ def _backward(parts: list[Json], own: ThetaLayer, sources: Sources) -> Iterator[
             yield _total(data, own, sources)
 
 
-def _delta(one: Json, own: ThetaLayer) -> Json:
+def _delta(one: PartRecord, own: ThetaLayer) -> PartRecord:
     trees = unpack(one["nodes"])
     left = trees[one["left"]]
     assert isinstance(left, Symbol)
@@ -145,9 +156,9 @@ def _delta(one: Json, own: ThetaLayer) -> Json:
     return found
 
 
-def _data(W: Json, b: Json | None, own: ThetaLayer) -> Json:
+def _data(W: PartRecord, b: PartRecord | None, own: ThetaLayer) -> PartRecord:
     """D: the elements worked out of ∂J/∂W, and that of ∂J/∂b in column 0."""
-    worked = [
+    worked: list[WorkedElement] = [
         {
             **entry,
             "index": [entry["index"][0], entry["index"][1] + own.first],
@@ -180,19 +191,21 @@ def _data(W: Json, b: Json | None, own: ThetaLayer) -> Json:
     }
 
 
-def _total(data: Json, own: ThetaLayer, sources: Sources) -> Json:
+def _total(data: PartRecord, own: ThetaLayer, sources: Sources) -> PartRecord:
     """∂J/∂Θ = D, and what the penalty adds to all columns but column 0."""
     equation = Equation(TOTAL, DATA)
     if own.penalised and sources.penalty is not None:
         equation = with_penalty(sources.penalty, own.bias)
-    said = theta_texts.NO_PENALTY
+    packed, said = equation_json(equation), theta_texts.NO_PENALTY
     if own.penalised:
         said = theta_texts.TOTAL if own.bias else theta_texts.TOTAL_UNBIASED
     return {
         "part": f"theta{PART}",
         "reference": "S2 3.1.3",
         "why": say_json(said),
-        **equation_json(equation),
+        "nodes": packed["nodes"],
+        "left": packed["left"],
+        "right": packed["right"],
         "shapes": {},
         "ranges": {},
         "quantity": f"gradient:{own.id}",
@@ -200,7 +213,9 @@ def _total(data: Json, own: ThetaLayer, sources: Sources) -> Json:
     }
 
 
-def _penalised(data: Json, equation: Equation, own: ThetaLayer, sources: Sources) -> Iterator[Json]:
+def _penalised(
+    data: PartRecord, equation: Equation, own: ThetaLayer, sources: Sources
+) -> Iterator[WorkedElement]:
     """The elements of D once more, with the penalty's share; none where Θ is not in the document."""
     theta, gradient = (decode(sources.tensors[name]) for name in (own.id, f"gradient:{own.id}"))
     if not own.penalised or theta is None or gradient is None:
@@ -218,9 +233,11 @@ def _penalised(data: Json, equation: Equation, own: ThetaLayer, sources: Sources
 # -- pictures ------------------------------------------------------------------------------------------------
 
 
-def _picture(one: Json, own: ThetaLayer, sources: Sources) -> Json | None:
+def _picture(one: PictureRecord, own: ThetaLayer, sources: Sources) -> PictureRecord | None:
     """The picture of W or of its gradient as one of Θ; others as they are."""
-    kind, _, name = one.get("quantity", "").rpartition(":")
+    if one["kind"] == "curve" or "marks" in one:
+        return one
+    kind, _, name = one["quantity"].rpartition(":")
     if name != f"{own.name}.W":
         return one
     prefix = f"{kind}:" if kind else ""
@@ -228,16 +245,20 @@ def _picture(one: Json, own: ThetaLayer, sources: Sources) -> Json | None:
     array = decode(sources.tensors[quantity])
     if array is not None:
         (made,) = pictures.of_parameter(array, quantity, one["on"])
-        return pictures.resolved(made, dict(sources.tensors), {quantity: array})
+        return pictures.resolved(made, sources.tensors, {quantity: array})
     if not own.bias:
-        return {**one, "quantity": quantity}
+        renamed = one.copy()
+        renamed["quantity"] = quantity
+        return renamed
     b = decode(sources.before[f"{prefix}{own.name}.b"])
-    if b is None or "values" not in one:
+    if b is None or one["kind"] == "bars" or "values" not in one:
         return None
     return _beside(one, b, quantity, sources.tensors[quantity]["shape"])
 
 
-def _beside(one: Json, b: Any, quantity: str, shape: list[int]) -> Json:
+def _beside(
+    one: MapsPicture | MatrixPicture, b: Any, quantity: str, shape: list[int]
+) -> MapsPicture | MatrixPicture:
     """A picture that has its own numbers, with those of column 0 in front."""
     rows = one["rows"] if one["kind"] == "matrix" else range(shape[0])
     (values,) = one["values"]

@@ -12,15 +12,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from chainrule.explaining.facts.equations import equation_json, recursion
 from chainrule.explaining.facts.tensors import decode, encode
 from chainrule.explaining.facts.traced import packed
+from chainrule.explaining.schema import (
+    BoxRecord,
+    CheckRecord,
+    Document,
+    LayerRecord,
+    LossCard,
+    NoCheck,
+    PackedTrees,
+    PenaltyFormula,
+    PenaltyPart,
+    Tensor,
+    UpdateCard,
+    without,
+)
 from chainrule.explaining.theta.cards import Sources, ThetaLayer, theta_card
 from chainrule.explaining.theta.formulas import (
     DATA,
@@ -37,37 +51,32 @@ from chainrule.explaining.theta.formulas import (
 from chainrule.explaining.theta.outline import all_layers
 from chainrule.explaining.words import theta as theta_texts
 from chainrule.formulas import Equation, Expression, Symbol
-from chainrule.formulas.exchange import unpack
+from chainrule.formulas.exchange import plain, unpack
 from chainrule.formulas.printing.notation import Notation
 
-Json = dict[str, Any]
 _BIND = Symbol("W", THETA.role)  # Θ in the formulas of a penalty, which are bound by the name W
-# Parts of a document that name parameters, in keys or in texts.
-_NAMING = ("update", "check", "flow", "findings")
-_REPLACED = ("graph", "penalty", "boxes", "conventions", "loss_card", *_NAMING)
+T = TypeVar("T")
 
 
-def in_form_of(document: Json, notation: Notation) -> Json:
+def in_form_of(document: Document, notation: Notation) -> Document:
     """The document in the form that a notation is written in."""
     return theta_form(document) if notation.bias_column else plain_form(document)
 
 
-def plain_form(document: Json) -> Json:
+def plain_form(document: Document) -> Document:
     """The document with W and b."""
     if "theta" not in document:
         return document
-    kept = {key: value for key, value in document.items() if key not in ("theta", "apart")}
     apart, made = document["apart"], {name for one in _layers(document) for name in _ids(one)}
     tensors = {
-        name: {key: value for key, value in tensor.items() if key != "origin"}
-        for name, tensor in document["tensors"].items()
-        if name not in made
+        name: without(tensor, "origin") for name, tensor in document["tensors"].items() if name not in made
     }
     cards = [apart["cards"].get(card["layer"], card) for card in document["cards"]]
-    return {**kept, **apart["parts"], "tensors": {**tensors, **apart["tensors"]}, "cards": cards}
+    parts: Document = {**without(document, "theta", "apart"), **apart["parts"]}
+    return {**parts, "tensors": {**tensors, **apart["tensors"]}, "cards": cards}
 
 
-def theta_form(document: Json) -> Json:
+def theta_form(document: Document) -> Document:
     """The document with Θ; as it is where no layer has one, and where it has this form already."""
     found = [] if "theta" in document else theta_layers(document)
     if not found:
@@ -75,16 +84,17 @@ def theta_form(document: Json) -> Json:
     old = document["tensors"]
     tensors = _tensors(old, found)
     names = {layer.name for layer in found}
-    formulas = (document["penalty"] or {}).get("formulas")
+    penalty = document["penalty"]
+    formulas = penalty["formulas"] if penalty else None
     gradient = None if formulas is None else _tree(formulas, "gradient")
-    constants = {name: float(v) for name, v in (document["penalty"] or {}).get("constants", {}).items()}
+    constants = {name: float(v) for name, v in (penalty["constants"] if penalty else {}).items()}
     sources = Sources(old, tensors, gradient, constants)
     by_name = {layer.name: layer for layer in found}
     cards = [
         theta_card(card, by_name[card["layer"]], sources) if card["layer"] in names else card
         for card in document["cards"]
     ]
-    changed = {
+    changed: Document = {
         **document,
         "theta": [{"layer": layer.name, "bias": layer.bias, "penalised": layer.penalised} for layer in found],
         "tensors": tensors,
@@ -97,21 +107,31 @@ def theta_form(document: Json) -> Json:
         "boxes": [_box(box, document["penalty"]) for box in document["boxes"]],
         "conventions": [theta_texts.convention(one) for one in document["conventions"]],
         "loss_card": _loss_card(document["loss_card"], tensors),
+        "update": _update(document, found),
+        "check": _check(document["check"], found, tensors),
+        "flow": _renamed(document["flow"], found),
+        "findings": _renamed(document["findings"], found),
         "apart": {
-            "parts": {name: document[name] for name in _REPLACED},
+            "parts": {
+                "graph": document["graph"],
+                "penalty": document["penalty"],
+                "boxes": document["boxes"],
+                "conventions": document["conventions"],
+                "loss_card": document["loss_card"],
+                "update": document["update"],
+                "check": document["check"],
+                "flow": document["flow"],
+                "findings": document["findings"],
+            },
             "tensors": {name: tensor for name, tensor in old.items() if name not in tensors},
             "cards": {card["layer"]: card for card in document["cards"] if card["layer"] in names},
         },
     }
-    for name in _NAMING:
-        changed[name] = _renamed(document[name], found)
-    changed["update"] = _update(document, changed["update"], found)
-    changed["check"] = _check(document["check"], changed["check"], found, tensors)
     changed["tensors"] = _numbered(changed)
     return changed
 
 
-def _layers(document: Mapping[str, Any]) -> list[ThetaLayer]:
+def _layers(document: Document) -> list[ThetaLayer]:
     """The layers of a document that have a Θ."""
     return [ThetaLayer(one["layer"], one["bias"], one["penalised"]) for one in document.get("theta", ())]
 
@@ -123,14 +143,15 @@ def _ids(layer: ThetaLayer) -> tuple[str, str]:
 # -- which layers --------------------------------------------------------------------------------------------
 
 
-def theta_layers(document: Mapping[str, Any]) -> list[ThetaLayer]:
+def theta_layers(document: Document) -> list[ThetaLayer]:
     """The layers of a document, in either form, that have a Θ."""
     if "theta" in document:
         return _layers(document)
-    return list(_dense(document["graph"]["layers"], set((document["penalty"] or {}).get("on", ()))))
+    penalty = document["penalty"]
+    return list(_dense(document["graph"]["layers"], set(penalty["on"] if penalty else ())))
 
 
-def _dense(layers: list[Json], on: set[str]) -> Iterator[ThetaLayer]:
+def _dense(layers: list[LayerRecord], on: set[str]) -> Iterator[ThetaLayer]:
     """The layers whose formulas are those of a dense one, on vectors."""
     for layer in layers:
         for branch in layer.get("branches", ()):
@@ -140,7 +161,7 @@ def _dense(layers: list[Json], on: set[str]) -> Iterator[ThetaLayer]:
                 yield ThetaLayer(layer["name"], bias, f"{layer['name']}.W" in on)
 
 
-def _is_dense(layer: Json, bias: bool) -> bool:
+def _is_dense(layer: LayerRecord, bias: bool) -> bool:
     own = ["W", "b"] if bias else ["W"]
     if layer["formulas"] is None or layer["kind"] != "leaf" or sorted(layer["parameters"]) != own:
         return False
@@ -162,7 +183,7 @@ def _plain_trees(bias: bool) -> dict[str, Expression]:
     }
 
 
-def _tree(formulas: Json, root: str) -> Expression:
+def _tree(formulas: PackedTrees, root: str) -> Expression:
     number: int = formulas["roots"][root]
     return unpack(formulas["nodes"])[number]
 
@@ -170,7 +191,7 @@ def _tree(formulas: Json, root: str) -> Expression:
 # -- what computes -------------------------------------------------------------------------------------------
 
 
-def _tensors(old: Mapping[str, Json], found: list[ThetaLayer]) -> Json:
+def _tensors(old: Mapping[str, Tensor], found: list[ThetaLayer]) -> dict[str, Tensor]:
     """The tensors with Θ and its gradient for those of W and b."""
     gone = {f"{prefix}{one.name}.{key}" for one in found for prefix in ("", "gradient:") for key in "Wb"}
     tensors = {name: tensor for name, tensor in old.items() if name not in gone}
@@ -182,26 +203,27 @@ def _tensors(old: Mapping[str, Json], found: list[ThetaLayer]) -> Json:
     return tensors
 
 
-def _joined(b: Json, W: Json) -> Json:
+def _joined(b: Tensor, W: Tensor) -> Tensor:
     """The tensor [b, W]; without numbers where one of the two has none."""
     first, rest = decode(b), decode(W)
     if first is not None and rest is not None:
         return encode(np.column_stack([first, rest]))
     units, inputs = W["shape"]
-    own = [{key: float(value) for key, value in one["stats"].items()} for one in (b, W)]
-    stats = {
-        "min": min(one["min"] for one in own),
-        "mean": (own[0]["mean"] + inputs * own[1]["mean"]) / (1 + inputs),
-        "max": max(one["max"] for one in own),
-        "norm": math.hypot(own[0]["norm"], own[1]["norm"]),
+    of_b, of_W = b["stats"], W["stats"]
+    return {
+        "shape": [units, inputs + 1],
+        "dtype": "float32" if b["dtype"] == W["dtype"] == "float32" else "float64",
+        "stats": {
+            "min": plain(min(float(of_b["min"]), float(of_W["min"]))),
+            "mean": plain((float(of_b["mean"]) + inputs * float(of_W["mean"])) / (1 + inputs)),
+            "max": plain(max(float(of_b["max"]), float(of_W["max"]))),
+            "norm": plain(math.hypot(float(of_b["norm"]), float(of_W["norm"]))),
+        },
     }
-    plain = {key: value if math.isfinite(value) else str(value) for key, value in stats.items()}
-    dtype = "float32" if b["dtype"] == W["dtype"] == "float32" else "float64"
-    return {"shape": [units, inputs + 1], "dtype": dtype, "stats": plain}
 
 
-def _layer(layer: Json, by_name: Mapping[str, ThetaLayer]) -> Json:
-    found = dict(layer)
+def _layer(layer: LayerRecord, by_name: Mapping[str, ThetaLayer]) -> LayerRecord:
+    found = layer.copy()
     if "branches" in layer:
         found["branches"] = [[_layer(inner, by_name) for inner in branch] for branch in layer["branches"]]
     own = by_name.get(layer["name"])
@@ -213,7 +235,7 @@ def _layer(layer: Json, by_name: Mapping[str, ThetaLayer]) -> Json:
     return {**found, "parameters": {"Θ": own.id}, "learned": ["Θ"], "formulas": formulas}
 
 
-def _penalty(penalty: Json | None, found: list[ThetaLayer]) -> Json | None:
+def _penalty(penalty: PenaltyPart | None, found: list[ThetaLayer]) -> PenaltyPart | None:
     """The penalty with formulas of their own for matrices with a column 0, which it leaves out."""
     if penalty is None or penalty["formulas"] is None:
         return penalty
@@ -231,7 +253,7 @@ def _penalty(penalty: Json | None, found: list[ThetaLayer]) -> Json | None:
     }
 
 
-def _numbered(document: Json) -> Json:
+def _numbered(document: Document) -> dict[str, Tensor]:
     """The tensors, each with the first index of its axes where it is not 0 everywhere."""
     origins: dict[str, list[int]] = {}
     layers = list(all_layers(document["graph"]["layers"]))
@@ -259,8 +281,8 @@ def _numbered(document: Json) -> Json:
     }
 
 
-def on_vectors(layer: Mapping[str, Any]) -> bool:
-    """Whether a layer, or the layer of a card, takes a vector and gives one."""
+def on_vectors(layer: LayerRecord) -> bool:
+    """Whether a layer takes a vector and gives one."""
     return len(layer["input_shape"]) <= 1 and len(layer["shape"]) <= 1
 
 
@@ -276,7 +298,7 @@ def _names(found: list[ThetaLayer]) -> dict[str, str]:
     return names
 
 
-def _renamed(value: Any, found: list[ThetaLayer]) -> Any:
+def _renamed(value: T, found: list[ThetaLayer]) -> T:
     """JSON with those names in all its texts."""
     names = _names(found)
     listed = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
@@ -289,7 +311,7 @@ def _renamed(value: Any, found: list[ThetaLayer]) -> Any:
             return {key: walk(inner) for key, inner in part.items()}
         return [walk(inner) for inner in part] if isinstance(part, list) else part
 
-    return walk(value)
+    return cast(T, walk(value))
 
 
 def _place(name: str, index: list[int], found: list[ThetaLayer]) -> list[int] | None:
@@ -302,9 +324,12 @@ def _place(name: str, index: list[int], found: list[ThetaLayer]) -> list[int] | 
     return None
 
 
-def _check(old: Json | None, check: Json | None, found: list[ThetaLayer], tensors: Json) -> Json | None:
+def _check(
+    old: CheckRecord | NoCheck | None, found: list[ThetaLayer], tensors: Mapping[str, Tensor]
+) -> CheckRecord | NoCheck | None:
     """The rows of the gradient check with entries counted as they are printed."""
-    if old is None or check is None or "rows" not in old:
+    check = _renamed(old, found)
+    if old is None or check is None or "rows" not in old or "rows" not in check:
         return check
     for before, row in zip(old["rows"], check["rows"], strict=True):
         worst = before["worst"]
@@ -320,24 +345,27 @@ def _check(old: Json | None, check: Json | None, found: list[ThetaLayer], tensor
     return check
 
 
-def _update(document: Json, update: Json, found: list[ThetaLayer]) -> Json:
+def _update(document: Document, found: list[ThetaLayer]) -> UpdateCard:
     """The update with its worked entry in Θ, and the penalty's formulas."""
-    made = dict(update)
+    made = _renamed(document["update"], found)
     worked = document["update"]["worked"]
     if worked is not None and (index := _place(worked["name"], worked["index"], found)) is not None:
         (own,) = (one for one in found if worked["name"].startswith(f"{one.name}."))
         made["worked"] = {**worked, "name": own.id, "index": index}
-    if "penalty" in made:
-        made["penalty"] = {**made["penalty"], "parts": list(_penalty_parts(document, made["penalty"], found))}
+    if "penalty" in made and document["penalty"] is not None:
+        parts = _penalty_parts(made["penalty"]["parts"], document["penalty"]["on"], found)
+        made["penalty"] = {**made["penalty"], "parts": list(parts)}
     return made
 
 
-def _penalty_parts(document: Json, penalty: Json, found: list[ThetaLayer]) -> Iterator[Json]:
+def _penalty_parts(
+    parts: Sequence[PenaltyFormula], on: Sequence[str], found: list[ThetaLayer]
+) -> Iterator[PenaltyFormula]:
     """The penalty's formulas of Θ; those of W too where other layers have one."""
     own = [one for one in found if one.penalised]
     if own:
         bias = any(one.bias for one in own)
-        for part in penalty["parts"]:
+        for part in parts:
             trees = unpack(part["nodes"])
             left, right = trees[part["left"]], trees[part["right"]]
             assert isinstance(left, Symbol)
@@ -347,14 +375,14 @@ def _penalty_parts(document: Json, penalty: Json, found: list[ThetaLayer]) -> It
                 left = Symbol(left.name, f"{left.role} by Θ")
                 equation = Equation(left, penalty_gradient(right, bias, THETA))
             yield {**part, **equation_json(equation)}
-    if len(own) < len(document["penalty"]["on"]):
-        yield from penalty["parts"]
+    if len(own) < len(on):
+        yield from parts
 
 
 # -- what is looked up ---------------------------------------------------------------------------------------
 
 
-def _box(box: Json, penalty: Json | None) -> Json:
+def _box(box: BoxRecord, penalty: PenaltyPart | None) -> BoxRecord:
     """The closing box of dense layers: δ at the output, δ handed down, D, ∂J/∂Θ; another box as it is."""
     trees = [(unpack(one["nodes"]), one) for one in box["equations"]]
     if not any(is_recursion(nodes[one["right"]]) for nodes, one in trees):
@@ -367,7 +395,7 @@ def _box(box: Json, penalty: Json | None) -> Json:
     return {**box, "equations": [output, *(equation_json(one) for one in made if one is not None)]}
 
 
-def _loss_card(card: Json, tensors: Json) -> Json:
+def _loss_card(card: LossCard, tensors: Mapping[str, Tensor]) -> LossCard:
     """The outputs of the loss counted from 1."""
     if not card["outputs"] or len(tensors["y"]["shape"]) != 2:
         return card

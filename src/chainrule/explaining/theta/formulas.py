@@ -7,10 +7,10 @@ with Θ = [b, W].  A layer without a bias has Θ = W, and no a_0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from chainrule.explaining.facts.equations import dense, recursion, recursion_above
+from chainrule.explaining.schema import ElementRecord
 from chainrule.formulas import (
     Equation,
     Expression,
@@ -23,16 +23,16 @@ from chainrule.formulas import (
     without_bias,
 )
 from chainrule.formulas.elements.entry_rules import ONES
+from chainrule.formulas.exchange import JsonNumber
 from chainrule.layers import Dense
 
-Json = dict[str, Any]
 THETA = Symbol("Θ", "parameter Θ")
 DATA = Symbol("data dΘ", "data gradient of parameter Θ")  # D
 TOTAL = Symbol("dΘ", "gradient of parameter Θ")
 _W = Symbol("W", "parameter W")
 _X = Symbol("x", "input")
 _D = Symbol("d", "gradient of preactivation")
-_ONE = {"kind": "entry", "value": 1.0, "symbol": [ONES, "input", "array"], "name": ONES}
+_ONE: ElementRecord = {"kind": "entry", "value": 1.0, "symbol": [ONES, "input", "array"], "name": ONES}
 
 
 def plain_equations(bias: bool) -> dict[str, Equation]:
@@ -103,7 +103,7 @@ def is_recursion(tree: Expression) -> bool:
 # -- elements ------------------------------------------------------------------------------------------------
 
 
-def element_in_theta(element: Mapping[str, Any], first: int) -> Json:
+def element_in_theta(element: ElementRecord, first: int) -> ElementRecord:
     """An element of a forward pass or of δ: entries of W and b as those of Θ, the bias first and times a_0.
 
     first: the column of Θ in which W begins.
@@ -115,46 +115,46 @@ def element_in_theta(element: Mapping[str, Any], first: int) -> Json:
     if symbol == "b":
         return bias_term(element["value"], element["index"][0], 0)
     if "of" not in element:
-        return dict(element)
+        return {**element}
     parts = [element_in_theta(part, first) for part in element["of"]]
     if element["kind"] == "sum":
         parts.sort(key=lambda part: not _has_ones(part))
     return {**element, "of": parts}
 
 
-def bias_term(value: float, row: int, sample: int) -> Json:
+def bias_term(value: JsonNumber, row: int, sample: int) -> ElementRecord:
     """Θ_{k,0} a_0."""
     theta = _entry({"kind": "entry", "value": value}, [row, 0])
     return {"kind": "product", "value": value, "of": [theta, {**_ONE, "index": [0, sample]}]}
 
 
-def bias_gradient(element: Mapping[str, Any]) -> Json:
+def bias_gradient(element: ElementRecord) -> ElementRecord:
     """An element of Σ δ, what b gets, as one of δ aᵀ in column 0: every δ times a_0."""
     if element["kind"] == "sum":
         return {**element, "of": [bias_gradient(part) for part in element["of"]]}
     sample = element["index"][-1] if element.get("index") else 0
-    one = {**_ONE, "index": [0, sample]}
-    return {"kind": "product", "value": element["value"], "of": [dict(element), one]}
+    one: ElementRecord = {**_ONE, "index": [0, sample]}
+    return {"kind": "product", "value": element["value"], "of": [{**element}, one]}
 
 
-def at_sample(element: Mapping[str, Any], sample: int) -> Json:
+def at_sample(element: ElementRecord, sample: int) -> ElementRecord:
     """An element in which a_0 is that of this sample."""
     if element.get("name") == ONES:
         return {**element, "index": [0, sample]}
     if "of" not in element:
-        return dict(element)
+        return {**element}
     return {**element, "of": [at_sample(part, sample) for part in element["of"]]}
 
 
-def _entry(element: Mapping[str, Any], index: list[int]) -> Json:
+def _entry(element: ElementRecord, index: list[int]) -> ElementRecord:
     return {**element, "symbol": [THETA.name, THETA.role, THETA.kind], "name": THETA.name, "index": index}
 
 
-def _has_ones(element: Mapping[str, Any]) -> bool:
+def _has_ones(element: ElementRecord) -> bool:
     return any(part.get("name") == ONES for part in _all(element))
 
 
-def _all(element: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _all(element: ElementRecord) -> Iterator[ElementRecord]:
     yield element
     for part in element.get("of", ()):
         yield from _all(part)

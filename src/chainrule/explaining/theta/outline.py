@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import Block, Formula, Paragraph
 from chainrule.explaining.blocks.worked import First, from_zero, has_samples
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT
+from chainrule.explaining.schema import CardRecord, Document, LayerRecord, PartRecord
 from chainrule.explaining.theta.formulas import DATA, THETA
 from chainrule.explaining.words import theta as theta_texts
 from chainrule.formulas import Equation, Operation, Symbol, walk
@@ -30,15 +31,13 @@ from chainrule.formulas.printing.boxes import (
 from chainrule.formulas.printing.compose import Composer
 from chainrule.formulas.printing.layouts import transposed
 
-Json = Mapping[str, Any]
 
-
-def first_indices(document: Json, card: Json | None) -> First:
+def first_indices(document: Document, card: CardRecord | None) -> First:
     """Where the indices of a card's symbols begin: what is a vector counts from 1, Θ has a column 0."""
     if "theta" not in document:
         return from_zero
     tensors = document["tensors"]
-    names = {} if card is None else card.get("tensors", {})
+    names = {} if card is None or "repeats" in card else card["tensors"]
     shapes = (tensors["y"]["shape"][:-1],) if card is None else (card["input_shape"], card["shape"])
     vectors = all(len(shape) <= 1 for shape in shapes) or (card is not None and _is_recurrent(document, card))
 
@@ -61,26 +60,28 @@ def first_indices(document: Json, card: Json | None) -> First:
     return first
 
 
-def _is_recurrent(document: Json, card: Json) -> bool:
+def _is_recurrent(document: Document, card: CardRecord) -> bool:
     layers = all_layers(document["graph"]["layers"])
     return any(one["kind"] == "recurrent" and one["name"] == card["layer"] for one in layers)
 
 
-def all_layers(layers: Sequence[Json]) -> Iterator[Json]:
+def all_layers(layers: Sequence[LayerRecord]) -> Iterator[LayerRecord]:
     for layer in layers:
         yield layer
         for branch in layer.get("branches", ()):
             yield from all_layers(branch)
 
 
-def _is_biased(document: Json, card: Json | None) -> bool:
+def _is_biased(document: Document, card: CardRecord | None) -> bool:
     return any(one["bias"] for one in document["theta"] if card is not None and one["layer"] == card["layer"])
 
 
 # -- a_0, Δ and D --------------------------------------------------------------------------------------------
 
 
-def theta_blocks(document: Json, one: Json, equation: Equation, composer: Composer) -> Iterator[Block]:
+def theta_blocks(
+    document: Document, one: PartRecord, equation: Equation, composer: Composer
+) -> Iterator[Block]:
     """Under a formula with Θ: a_0 = 1, and what D is of the single samples' Δ."""
     if one["part"] == "theta":
         yield Formula(_one_sample(composer), "definition", "S2 3.1.1")
@@ -116,12 +117,12 @@ def _mean(composer: Composer, weighted: bool) -> Any:
     return row(D, Sign("="), composer.fraction(Numeral("1"), m), body)
 
 
-def theta_entry(document: Json, composer: Composer, name: str, index: Sequence[int]) -> Box | None:
+def theta_entry(document: Document, composer: Composer, name: str, index: Sequence[int]) -> Box | None:
     """The letter of an entry of Θ; None where the array is no Θ."""
-    tensor = document["tensors"].get(name, {})
     if "theta" not in document or not name.endswith(".Θ"):
         return None
-    places = (Numeral(str(i + start)) for i, start in zip(index, tensor["origin"], strict=True))
+    origin = document["tensors"][name]["origin"]
+    places = (Numeral(str(i + start)) for i, start in zip(index, origin, strict=True))
     return composer.letter(composer.notation.letter(THETA), listed(*places))
 
 
@@ -146,7 +147,7 @@ def a_0(composer: Composer, a: Symbol | None = None) -> Box:
     return row(composer.letter(letter, Numeral("0")), Sign("="), Numeral("1"))
 
 
-def about_theta(document: Json) -> Iterator[Block]:
+def about_theta(document: Document) -> Iterator[Block]:
     """Which layers are written with Θ, and what is done with the others."""
     if "theta" not in document:
         return

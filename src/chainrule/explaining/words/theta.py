@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from chainrule.base.languages import Say
+from chainrule.base.languages import Say, SayRecord, say_json
+from chainrule.explaining.schema import ChoiceRecord, ConventionRecord
 from chainrule.explaining.words.derivations import WHY
 
-Json = dict[str, Any]
 _FORWARD = Say(
     "Every unit adds up all inputs, each times its weight; its bias is the weight Θ_i0 of the input a₀, "
     "which is always 1.",
@@ -83,7 +81,7 @@ BEYOND = Say(
 )
 
 
-def said(why: Json, bias: bool) -> Json:
+def said(why: SayRecord, bias: bool) -> SayRecord:
     """A text of a dense layer in this form."""
     pairs = (
         (Say("∂J/∂W", "∂J/∂W"), Say("∂J/∂Θ", "∂J/∂Θ")),
@@ -128,7 +126,7 @@ _CONVENTIONS: dict[str, tuple[Say, str, str]] = {
 _ELSEWHERE = ("weights", "bias", "input origin")
 
 
-def convention(one: Json) -> Json:
+def convention(one: ConventionRecord) -> ConventionRecord:
     """A convention (explaining/references/conventions.py) with the choice that is in force in this form."""
     if one["id"] not in _CONVENTIONS:
         return one
@@ -136,5 +134,5 @@ def convention(one: Json) -> Json:
     others = one["others"]
     if one["id"] in _ELSEWHERE:
         others = [one["choice"], *(other for other in others if source not in other["source"])]
-    choice = {"text": {"en": text.en, "zh": text.zh}, "source": source, "write": write}
+    choice: ChoiceRecord = {"text": say_json(text), "source": source, "write": write}
     return {**one, "choice": choice, "others": others}

@@ -22,7 +22,7 @@ from chainrule.explaining.blocks.printed import Printed, Told
 from chainrule.explaining.render.html import page as html
 from chainrule.explaining.render.latex import document as latex
 from chainrule.explaining.render.latex.math import BLANK
-from chainrule.explaining.render.latex.text import Voice
+from chainrule.explaining.render.latex.text import LatexVoice
 from chainrule.explaining.render.markdown import document as markdown
 from chainrule.explaining.render.terminal import document as terminal
 from chainrule.explaining.worksheet.blanks import Candidate, candidates
@@ -168,7 +168,7 @@ def render(
     if form == "html":
         page = html.sheet(made).replace("</style>", f"{_STYLE}</style>", 1)
         return _filled(page, answers, _html_blank), {}
-    title = rf"\section{{{Voice(outline.language).inline(_KEY)}}}"
+    title = rf"\section{{{LatexVoice(outline.language).inline(_KEY)}}}"
     source = latex.render(made, "article").replace(title, f"\\clearpage\n{title}")
     source = source.replace(r"{$\mathrm{NaN}$};", "{};")  # in a cell of a map that is asked for
     return _filled(source, answers, _latex_blank), {}

@@ -49,11 +49,11 @@ class Reader:
         place = tuple(int(i) for i in index)
         if len(place) != len(shape) or any(not 0 <= i < size for i, size in zip(place, shape, strict=False)):
             raise IndexError(f"the value has the shape {shape}, which has no entry {place}")
-        return At(self, {}).read(tree, place)
+        return WithinSums(self, {}).read(tree, place)
 
 
 @dataclass(frozen=True)
-class At:
+class WithinSums:
     """A reader within sums (see `Reading`): `offsets` are the values of their indices."""
 
     reader: Reader
@@ -71,12 +71,12 @@ class At:
     def offset(self, trees: Sequence[Expression]) -> Place:
         return tuple(int(self.value(tree)) for tree in trees)
 
-    def inner(self, over: Over) -> Iterator[At]:
+    def inner(self, over: Over) -> Iterator[WithinSums]:
         for offset in product(*map(range, over.ranges)):
             yield self.moved(over.indices, offset)
 
-    def moved(self, indices: Sequence[str], offset: Sequence[int]) -> At:
-        return At(self.reader, {**self.offsets, **dict(zip(indices, offset, strict=True))})
+    def moved(self, indices: Sequence[str], offset: Sequence[int]) -> WithinSums:
+        return WithinSums(self.reader, {**self.offsets, **dict(zip(indices, offset, strict=True))})
 
     def read(self, tree: Expression, place: Place) -> Element:
         shape = self.shape(tree)

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from chainrule.explaining.schema import CardRecord, LayerRecord, Tensor, without
+
 # What is in the markup of the page and in no script's hands.
 _TEXTS = (
     "notation", "conventions", "slips", "boxes", "flow", "findings", "check", "kernels", "loss_card", "apart",
@@ -40,7 +41,7 @@ def embedded(document: Mapping[str, Any], freed: int = 0) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _frozen(tensors: Mapping[str, Json], freed: int) -> Iterator[tuple[str, Json]]:
+def _frozen(tensors: Mapping[str, Tensor], freed: int) -> Iterator[tuple[str, Tensor]]:
     """The tensors, without the numbers of so many that `freed` bytes are saved."""
     order = sorted(
         (name for name, tensor in tensors.items() if "data" in tensor),
@@ -53,7 +54,7 @@ def _frozen(tensors: Mapping[str, Json], freed: int) -> Iterator[tuple[str, Json
         freed -= max(len(tensors[name]["data"]) - _STATISTICS, 0)
         out.add(name)
     for name, tensor in tensors.items():
-        yield name, {key: value for key, value in tensor.items() if key != "data" or name not in out}
+        yield name, without(tensor, "data") if name in out else tensor
 
 
 def _needed(name: str) -> int:
@@ -63,9 +64,9 @@ def _needed(name: str) -> int:
     return 2 if "." in name or name in ("input", "y", "weights") or name.startswith("given:") else 1
 
 
-def _tensor(name: str, tensor: Json) -> Json:
+def _tensor(name: str, tensor: Tensor) -> Mapping[str, object]:
     """Statistics with six digits, and only of what is frozen or may be edited."""
-    kept = {key: value for key, value in tensor.items() if key != "stats"}
+    kept = without(tensor, "stats")
     if "data" in tensor and _needed(name) < 2:
         return kept
     return {**kept, "stats": {key: _rounded(value) for key, value in tensor.get("stats", {}).items()}}
@@ -75,18 +76,15 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) and math.isfinite(value) else value
 
 
-def _card(card: Json) -> Json:
+def _card(card: CardRecord) -> Mapping[str, object]:
     if "pictures" not in card:
         return card
-    pictures = [
-        {key: value for key, value in picture.items() if key not in _DRAWN} for picture in card["pictures"]
-    ]
-    return {**card, "pictures": pictures}
+    return {**card, "pictures": [without(picture, *_DRAWN) for picture in card["pictures"]]}
 
 
-def _layer(layer: Json, shared: dict[str, int]) -> Json:
+def _layer(layer: LayerRecord, shared: dict[str, int]) -> Mapping[str, object]:
     """A layer whose formulas are the number of those in `shared`."""
-    found = dict(layer)
+    found: dict[str, object] = {**layer}
     if layer.get("formulas") is not None:
         text = json.dumps(_finite(layer["formulas"]), ensure_ascii=False, separators=(",", ":"))
         found["formulas"] = shared.setdefault(text, len(shared))

@@ -30,7 +30,7 @@ from chainrule.explaining.blocks.kinds import (
     Table,
     Worked,
 )
-from chainrule.explaining.render.latex.blocks import Writer, bars_in_parts, heading
+from chainrule.explaining.render.latex.blocks import LatexWriter, bars_in_parts, heading
 from chainrule.explaining.render.latex.tables import Columns
 
 CAPACITY = 13.0  # lines of a frame
@@ -41,7 +41,7 @@ MOST_LABELS = 18
 _TALL = (Maps, Bars, Curve, Chain)
 
 
-def frames(outline: Outline, writer: Writer) -> str:
+def frames(outline: Outline, writer: LatexWriter) -> str:
     """All frames of an outline, a section after the other."""
     written = []
     for section in outline.sections:
@@ -64,7 +64,7 @@ def frames(outline: Outline, writer: Writer) -> str:
     return "\n\n".join(written)
 
 
-def _repeat(card: Card, writer: Writer) -> Block:
+def _repeat(card: Card, writer: LatexWriter) -> Block:
     """A step that repeats another: a line."""
     said = [block.text for block in card.blocks if isinstance(block, Paragraph)]
     return Paragraph(sum(said, same(f"{card.step}: ") + card.what + same(". ")), quiet=True)
@@ -79,7 +79,7 @@ def _flat(blocks: Iterable[Block]) -> Iterable[Block]:
             yield block
 
 
-def _frame(title: str, head: str, blocks: list[Block], writer: Writer) -> str:
+def _frame(title: str, head: str, blocks: list[Block], writer: LatexWriter) -> str:
     shown = [part for block in blocks for part in _parts(block, writer)]
     lines = [r"\begin{frame}[t]", rf"\frametitle{{{title}}}"]
     if head:
@@ -93,7 +93,7 @@ def _frame(title: str, head: str, blocks: list[Block], writer: Writer) -> str:
     return "\n".join([*lines, r"\end{frame}"])
 
 
-def _parts(block: Block, writer: Writer) -> list[Block]:
+def _parts(block: Block, writer: LatexWriter) -> list[Block]:
     """A block, a table in as many parts as it takes; a frame for each, the first few of them."""
     if isinstance(block, Bars):
         drawn = bars_in_parts(block, MOST_LABELS)
@@ -118,7 +118,7 @@ def _more(rest: int) -> list[Block]:
     return [Paragraph(said, quiet=True)] if rest else []
 
 
-def _pages(blocks: list[Block], writer: Writer) -> list[list[Block]]:
+def _pages(blocks: list[Block], writer: LatexWriter) -> list[list[Block]]:
     """The blocks in portions that fit; a worked element has a portion of its own."""
     pages: list[list[Block]] = [[]]
     room = CAPACITY
@@ -133,11 +133,11 @@ def _pages(blocks: list[Block], writer: Writer) -> list[list[Block]]:
     return [page for page in pages if page]
 
 
-def _steps(block: Block, writer: Writer) -> int:
+def _steps(block: Block, writer: LatexWriter) -> int:
     return len(writer.lines(block)) if isinstance(block, Worked) else 1
 
 
-def _lines(block: Block, writer: Writer) -> float:
+def _lines(block: Block, writer: LatexWriter) -> float:
     """About how many lines of a frame a block takes."""
     both = 2 if writer.voice.language == "en+zh" else 1
     match block:
@@ -161,7 +161,7 @@ def _lines(block: Block, writer: Writer) -> float:
     return CAPACITY * 0.75
 
 
-def _written(block: Block, slide: int, writer: Writer) -> str:
+def _written(block: Block, slide: int, writer: LatexWriter) -> str:
     """A block on a frame, made to fit its height where it is a picture."""
     if isinstance(block, Worked):
         covers = ["{}", *(rf"\uncover<{slide + place}->{{}}" for place in range(1, _steps(block, writer)))]

@@ -35,9 +35,9 @@ from chainrule.explaining.blocks.kinds import (
 from chainrule.explaining.render.latex import chain as latex_chain
 from chainrule.explaining.render.latex import pictures as latex_pictures
 from chainrule.explaining.render.latex import text as latex_text
-from chainrule.explaining.render.latex.math import RELATIONS, Formulas, number, width
+from chainrule.explaining.render.latex.math import RELATIONS, LatexFormulas, number, width
 from chainrule.explaining.render.latex.tables import BROAD, Columns
-from chainrule.explaining.render.latex.text import Voice
+from chainrule.explaining.render.latex.text import LatexVoice
 from chainrule.formulas.printing.boxes import Box, Word
 
 LINES = 28  # of a table before it is continued: a tabular is not broken across pages
@@ -55,16 +55,16 @@ LEVELS = {
 
 
 @dataclass
-class Writer:
+class LatexWriter:
     """Writes blocks in the language of `voice`; `formulas` remembers the macros in use.
 
     broad: characters of a line of a table; a broader one has broken lines.
     """
 
-    voice: Voice
+    voice: LatexVoice
     pictures: bool = True
     broad: int = BROAD
-    formulas: Formulas = field(default_factory=Formulas)
+    formulas: LatexFormulas = field(default_factory=LatexFormulas)
 
     def block(self, block: Block) -> str:
         """The LaTeX of any block but Card and Section, whose headings depend on the form."""
@@ -322,7 +322,7 @@ def bars_in_parts(block: Bars, most: int) -> list[Bars]:
     ]
 
 
-def heading(voice: Voice, card: Card) -> str:
+def heading(voice: LatexVoice, card: Card) -> str:
     """B5 dense1."""
     step = latex_text.plain(card.step, voice.chinese)
     return rf"{step}\enspace {voice.inline(card.what)}" if step else voice.inline(card.what)

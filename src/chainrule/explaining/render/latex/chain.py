@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chainrule.base.numbers import short
 from chainrule.explaining.blocks.kinds import Chain, ChainNode
 from chainrule.explaining.render.latex.math import number
-from chainrule.explaining.render.latex.text import Voice
+from chainrule.explaining.render.latex.text import LatexVoice
 
 WIDTH, HEIGHT = 34.0, 16.0  # of a box, mm
 GAP = 6.0  # for an arrow
@@ -26,7 +26,7 @@ class Drawn:
     down: float
 
 
-def chain(block: Chain, voice: Voice) -> str:
+def chain(block: Chain, voice: LatexVoice) -> str:
     """The picture, in as many lines as it needs."""
     lines: list[list[ChainNode]] = [[]]
     room = LINE
@@ -45,7 +45,9 @@ def chain(block: Chain, voice: Voice) -> str:
     return "\n\n".join(pictures)
 
 
-def _sequence(nodes: tuple[ChainNode, ...], voice: Voice, x: float, y: float, goes_on: bool = False) -> Drawn:
+def _sequence(
+    nodes: tuple[ChainNode, ...], voice: LatexVoice, x: float, y: float, goes_on: bool = False
+) -> Drawn:
     lines: list[str] = []
     up = down = HEIGHT / 2
     start = x
@@ -60,11 +62,11 @@ def _sequence(nodes: tuple[ChainNode, ...], voice: Voice, x: float, y: float, go
     return Drawn(tuple(lines), x - start, up, down)
 
 
-def _node(node: ChainNode, voice: Voice, x: float, y: float) -> Drawn:
+def _node(node: ChainNode, voice: LatexVoice, x: float, y: float) -> Drawn:
     return _branches(node, voice, x, y) if node.branches else _box(node, voice, x, y)
 
 
-def _box(node: ChainNode, voice: Voice, x: float, y: float) -> Drawn:
+def _box(node: ChainNode, voice: LatexVoice, x: float, y: float) -> Drawn:
     name, title, shape = (voice.inline(text) for text in (node.name, node.title, node.shape))
     times = rf" $\times{node.times}$" if node.times > 1 else ""
     sizes = rf"RMS $x$ {number(short(node.size_x, 2))}"
@@ -77,7 +79,7 @@ def _box(node: ChainNode, voice: Voice, x: float, y: float) -> Drawn:
     return Drawn((rf"\node[{style},{size}] at ({x:g},{y:g}) {{{body}}};",), WIDTH, HEIGHT / 2, HEIGHT / 2)
 
 
-def _branches(node: ChainNode, voice: Voice, x: float, y: float) -> Drawn:
+def _branches(node: ChainNode, voice: LatexVoice, x: float, y: float) -> Drawn:
     """Branches above each other between a fork and the join."""
     measured = [_sequence(branch, voice, 0, 0) for branch in node.branches]
     width = max(drawn.width for drawn in measured)

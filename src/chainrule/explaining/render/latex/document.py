@@ -12,9 +12,9 @@ from chainrule.base.scalars import check_choice
 from chainrule.explaining.blocks.kinds import Block, Card, Outline, Section, Table
 from chainrule.explaining.render.latex import beamer as latex_beamer
 from chainrule.explaining.render.latex import pictures as latex_pictures
-from chainrule.explaining.render.latex.blocks import Writer, heading
+from chainrule.explaining.render.latex.blocks import LatexWriter, heading
 from chainrule.explaining.render.latex.tables import BROAD
-from chainrule.explaining.render.latex.text import Voice
+from chainrule.explaining.render.latex.text import LatexVoice
 
 Form = Literal["article", "beamer", "fragment"]
 BROAD_PAGE = 100  # characters of a line of a table in an article, whose margins are 22 mm
@@ -51,7 +51,7 @@ def render(outline: Outline, form: str = "article") -> str:
     """
     check_choice("form", form, get_args(Form))
     broad = BROAD_PAGE if form == "article" else BROAD
-    writer = Writer(Voice(outline.language), pictures=form != "fragment", broad=broad)
+    writer = LatexWriter(LatexVoice(outline.language), pictures=form != "fragment", broad=broad)
     title = writer.voice.inline(outline.title)
     if form == "fragment":
         body = _sections(outline, writer, "*")
@@ -64,7 +64,7 @@ def render(outline: Outline, form: str = "article") -> str:
     return "\n".join([*start, "", body, "", r"\end{document}", ""])
 
 
-def _sections(outline: Outline, writer: Writer, star: str) -> str:
+def _sections(outline: Outline, writer: LatexWriter, star: str) -> str:
     parts: list[str] = []
     for section in outline.sections:
         title = writer.voice.inline(section.title)
@@ -72,7 +72,7 @@ def _sections(outline: Outline, writer: Writer, star: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _blocks(blocks: tuple[Block, ...], writer: Writer, star: str) -> list[str]:
+def _blocks(blocks: tuple[Block, ...], writer: LatexWriter, star: str) -> list[str]:
     parts: list[str] = []
     for block in blocks:
         match block:
@@ -95,18 +95,18 @@ def _blocks(blocks: tuple[Block, ...], writer: Writer, star: str) -> list[str]:
     return parts
 
 
-def _repeat(card: Card, writer: Writer) -> str:
+def _repeat(card: Card, writer: LatexWriter) -> str:
     """A step that repeats another: on a line, without a heading."""
     said = " ".join(writer.block(inner) for inner in card.blocks)
     head = rf"\enspace {writer.voice.inline(card.head)}" if card.head else ""
     return rf"{{\small\noindent\textbf{{{heading(writer.voice, card)}}}{head}\enspace {said}\par}}"
 
 
-def _engine(writer: Writer) -> str:
+def _engine(writer: LatexWriter) -> str:
     return "xelatex" if writer.voice.chinese else "pdflatex"
 
 
-def _article(writer: Writer) -> list[str]:
+def _article(writer: LatexWriter) -> list[str]:
     chinese = writer.voice.chinese
     return [
         f"% compile with {_engine(writer)}",
@@ -120,7 +120,7 @@ def _article(writer: Writer) -> list[str]:
     ]
 
 
-def _beamer(writer: Writer) -> list[str]:
+def _beamer(writer: LatexWriter) -> list[str]:
     return [
         f"% compile with {_engine(writer)}",
         r"\documentclass[9pt]{beamer}",
@@ -136,12 +136,12 @@ def _beamer(writer: Writer) -> list[str]:
     ]
 
 
-def _macros(writer: Writer) -> list[str]:
+def _macros(writer: LatexWriter) -> list[str]:
     circled = [_CIRCLED] if writer.voice.chinese else []
     return [*circled, *writer.formulas.definitions(), _SAVE, _FIT, *latex_pictures.MACROS]
 
 
-def _notes(writer: Writer) -> list[str]:
+def _notes(writer: LatexWriter) -> list[str]:
     need = r"\usepackage{amsmath}" + (r" and \usepackage{ctex}" if writer.voice.chinese else "")
     return [
         f"% needs {need}",
@@ -149,6 +149,6 @@ def _notes(writer: Writer) -> list[str]:
     ]
 
 
-def _fragment_macros(writer: Writer) -> list[str]:
+def _fragment_macros(writer: LatexWriter) -> list[str]:
     circled = [_CIRCLED] if writer.voice.chinese else []
     return [*circled, *writer.formulas.definitions(), _FIT_BY_SIZE]

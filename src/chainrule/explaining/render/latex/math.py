@@ -44,7 +44,7 @@ _SMALL = 0.7  # the size of a script
 
 
 @dataclass
-class Formulas:
+class LatexFormulas:
     """Prints boxes, and remembers which macros they need.  used: "d" for \\bpd, "had" for \\bphad."""
 
     used: set[str] = field(default_factory=set)

@@ -18,7 +18,7 @@ from chainrule.base.numbers import short
 from chainrule.explaining.blocks.kinds import Bars, Curve, Maps, Mark, Panel
 from chainrule.explaining.render import scale
 from chainrule.explaining.render.latex.math import number
-from chainrule.explaining.render.latex.text import Voice
+from chainrule.explaining.render.latex.text import LatexVoice
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ MACROS = (
 )
 
 
-def maps(block: Maps, symbol: str, voice: Voice) -> str:
+def maps(block: Maps, symbol: str, voice: LatexVoice) -> str:
     """Maps side by side and their scale; `symbol`: the LaTeX of what they show."""
     pictures = [_panel(panel, block.scale, voice) for panel in block.panels]
     return "\n".join([*pictures, _legend(block.scale, symbol)])
@@ -59,7 +59,7 @@ def averaged(values: Array) -> tuple[Array, int]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan), n
 
 
-def _panel(panel: Panel, size: float, voice: Voice) -> str:
+def _panel(panel: Panel, size: float, voice: LatexVoice) -> str:
     values, n = averaged(np.asarray(panel.values, np.float64))
     rows, columns = values.shape
     numbered = max(rows, columns) <= NUMBERED
@@ -100,7 +100,7 @@ def _cells(levels: NDArray[np.int64]) -> Iterable[str]:
             yield "".join(parts)
 
 
-def _mark(mark: Mark, cell: float, numbered: bool, voice: Voice) -> str:
+def _mark(mark: Mark, cell: float, numbered: bool, voice: LatexVoice) -> str:
     """A sign in its cell; words only where a cell has room for them."""
     row, column = mark.row, mark.column
     middle = f"({column + 0.5},{row + 0.5})"
@@ -141,7 +141,7 @@ def _legend(size: float, symbol: str) -> str:
     )
 
 
-def bars(block: Bars, voice: Voice, largest: float) -> str:
+def bars(block: Bars, voice: LatexVoice, largest: float) -> str:
     """A bar per label and group, from 0 to the left or right, with its number; largest: of the scale."""
     values = np.asarray(block.values, np.float64)
     values = values.reshape(len(block.labels), -1)
@@ -173,7 +173,7 @@ def bars(block: Bars, voice: Voice, largest: float) -> str:
     return "\n".join([*lines, r"\end{tikzpicture}"])
 
 
-def curve(block: Curve, voice: Voice) -> str:
+def curve(block: Curve, voice: LatexVoice) -> str:
     """f drawn out, f' dashed, over a histogram of where the layer's z lie."""
     z, f, df = (np.asarray(values, np.float64) for values in (block.z, block.f, block.df))
     seen = np.concatenate([values[np.isfinite(values)] for values in (f, df)])

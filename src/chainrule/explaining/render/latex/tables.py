@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chainrule.base.languages import Say
-from chainrule.diagnosing.rules import Level
+from chainrule.diagnosing.schema import Level
 from chainrule.explaining.blocks.kinds import Cell, Table
 from chainrule.explaining.render.latex.math import width
-from chainrule.explaining.render.latex.text import Voice
+from chainrule.explaining.render.latex.text import LatexVoice
 from chainrule.formulas.printing.boxes import Box, is_tall
 
 BROAD = 78  # characters in a line of a document of one's own, and of a frame
@@ -35,10 +35,10 @@ class Columns:
 
     letters: str
     broken: Mapping[int, float]
-    voice: Voice
+    voice: LatexVoice
 
     @classmethod
-    def of(cls, block: Table, voice: Voice, broad: int) -> Columns:
+    def of(cls, block: Table, voice: LatexVoice, broad: int) -> Columns:
         """The columns of a table on lines of `broad` characters."""
         rows = [row for row in (block.head, *block.rows) if row]
         count = max(map(len, rows))
@@ -83,7 +83,7 @@ class Columns:
         return max([tall, *broken])
 
 
-def size(cell: Cell, voice: Voice) -> int:
+def size(cell: Cell, voice: LatexVoice) -> int:
     """About how many characters wide a cell is; a Chinese one is as wide as two."""
     if isinstance(cell, Box):
         return width(cell)
@@ -93,7 +93,7 @@ def size(cell: Cell, voice: Voice) -> int:
     return _wide(cell.en) + 1 + _wide(cell.zh) if both else _wide(_only(cell, voice))
 
 
-def _longest_word(cell: Cell, voice: Voice) -> float:
+def _longest_word(cell: Cell, voice: LatexVoice) -> float:
     """Of a cell that may be broken: Chinese is broken anywhere."""
     if isinstance(cell, Box):
         return 0.0
@@ -101,7 +101,7 @@ def _longest_word(cell: Cell, voice: Voice) -> float:
     return max((len(word) for word in _WORD.findall(text)), default=0) * 1.1
 
 
-def _only(say: Say, voice: Voice) -> str:
+def _only(say: Say, voice: LatexVoice) -> str:
     return say.en if voice.language == "en" else say.zh
 
 

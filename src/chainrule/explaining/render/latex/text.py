@@ -173,7 +173,7 @@ def _mathematical(core: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Voice:
+class LatexVoice:
     """The language of a document: which of a text's languages are printed, and how."""
 
     language: str

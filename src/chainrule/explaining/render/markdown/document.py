@@ -39,7 +39,7 @@ from chainrule.explaining.blocks.printed import ends_in_numbers
 from chainrule.explaining.render import markup
 from chainrule.explaining.render.latex.math import RELATIONS, number
 from chainrule.explaining.render.markdown import text
-from chainrule.explaining.render.markdown.text import Plain, Voice
+from chainrule.explaining.render.markdown.text import MarkdownVoice, Plain
 from chainrule.explaining.render.markup import Identifiers
 from chainrule.explaining.render.svg import files as svg_files
 from chainrule.explaining.words import page as words
@@ -52,21 +52,21 @@ _NOT_SHOWN = Say("not drawn here", "此处未画出")
 
 def render(outline: Outline, folder: str = "report_files") -> tuple[str, dict[str, str]]:
     """(the text, file name -> SVG): the text names its pictures as `folder`/name, relative to itself."""
-    writer = Writer(Voice(outline.language), markup.Voice(outline.language), folder)
+    writer = MarkdownWriter(MarkdownVoice(outline.language), markup.Voice(outline.language), folder)
     return writer.outline(outline), writer.files
 
 
 def inline(outline: Outline) -> str:
     """The text with its pictures inside, as data: addresses; those beyond `INLINE` bytes are only named."""
-    writer = Writer(Voice(outline.language), markup.Voice(outline.language), None)
+    writer = MarkdownWriter(MarkdownVoice(outline.language), markup.Voice(outline.language), None)
     return writer.outline(outline)
 
 
 @dataclass
-class Writer:
+class MarkdownWriter:
     """Writes blocks.  folder: where the pictures are; None: in the text.  files: the pictures, by name."""
 
-    voice: Voice
+    voice: MarkdownVoice
     drawn: markup.Voice
     folder: str | None
     files: dict[str, str] = field(default_factory=dict)

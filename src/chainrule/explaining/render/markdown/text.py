@@ -12,7 +12,7 @@ from html import escape
 
 from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import Cell
-from chainrule.explaining.render.latex.math import Formulas, number
+from chainrule.explaining.render.latex.math import LatexFormulas, number
 from chainrule.formulas.printing.boxes import Box
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -27,7 +27,7 @@ _IN_LINE = (
 )  # fmt: skip
 
 
-class Plain(Formulas):
+class Plain(LatexFormulas):
     """Boxes as LaTeX without macros of its own."""
 
     def latex(self, box: Box) -> str:
@@ -80,7 +80,7 @@ def _guarded(found: re.Match[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Voice:
+class MarkdownVoice:
     """The languages of a document: in a line both beside each other, in running text one below the other."""
 
     language: str
@@ -98,7 +98,7 @@ class Voice:
         """Without any mark-up, for an alternative text or a summary."""
         return " · ".join(text.replace("`", "") for text in self.texts(say))
 
-    def cell(self, cell: Cell, formulas: Formulas) -> str:
+    def cell(self, cell: Cell, formulas: LatexFormulas) -> str:
         """A cell of a table."""
         return in_line(formulas.latex(cell)) if isinstance(cell, Box) else self.inline(cell)
 

@@ -50,7 +50,7 @@ PANELS = 4  # of a picture, side by side as far as the line holds
 
 def render(outline: Outline, *, width: int | None = None, colour: bool = False) -> str:
     """The report as text.  outline: laid out with linear=True.  colour: 256 colours for maps."""
-    writer = Writer(outline.language, _width(width), colour)
+    writer = TerminalWriter(outline.language, _width(width), colour)
     lines = [writer.heading(outline.title, "═")]
     for section in outline.sections:
         lines += ["", writer.heading(section.title, "─"), *writer.blocks(section.blocks)]
@@ -70,7 +70,7 @@ def show(outline: Outline, *, step: bool | str = False, stream: TextIO | None = 
     if not step:
         _print(render(outline, colour=colour), out)
         return
-    writer = Writer(outline.language, _width(None), colour)
+    writer = TerminalWriter(outline.language, _width(None), colour)
     cards = [block for section in outline.sections for block in section.blocks if isinstance(block, Card)]
     names = [card.step for card in cards]
     if isinstance(step, str):
@@ -89,7 +89,7 @@ def _print(text: str, out: TextIO) -> None:
     print(text.encode(encoding, "replace").decode(encoding) if encoding else text, file=out)
 
 
-def _steps(cards: list[Card], names: list[str], writer: Writer, out: TextIO) -> None:
+def _steps(cards: list[Card], names: list[str], writer: TerminalWriter, out: TextIO) -> None:
     at = 0
     while 0 <= at < len(cards):
         _print("\n".join(writer.block(cards[at])), out)
@@ -112,7 +112,7 @@ def _width(width: int | None) -> int:
     return max(width or shutil.get_terminal_size((100, 24)).columns, LEAST_WIDTH)
 
 
-class Writer:
+class TerminalWriter:
     """Blocks as lines in the report's languages."""
 
     def __init__(self, language: str, width: int, colour: bool) -> None:
