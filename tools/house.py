@@ -136,8 +136,10 @@ other in a circle.
 
 NATIVE = """
 The compiled kernels are in `native/`: `kernels/` is arithmetic on one sample per lane, without the standard
-library, allocation or threads; `isa/` compiles it once per level of instructions; `plan/` orders the
-operations of a network over one piece of memory; `bindings/` shows that to Python.
+library, allocation or threads, and every file says in which order to read it; `isa/` compiles it once per
+level of instructions; `operations/` says which kernels a layer runs, over how many units; `plan/` orders the
+operations of a network over one piece of memory; `machine/` is threads and processors; `bindings/` shows the
+plan to Python.
 """
 
 # What a newcomer looks for: what it is, the file, and a line that stands in it.
@@ -145,9 +147,9 @@ WAY = (
     ("its formulas, conv ① among them", "src/chainrule/layers/windows/convolution.py", "def delta"),
     ("what chooses its kernels", "src/chainrule/engine/lowering/operations.py", "def _conv("),
     ("when Winograd is chosen", "src/chainrule/engine/lowering/convolutions.py", "def winograd_applies"),
-    ("the direct kernel", "native/kernels/conv.inl", "conv"),
-    ("the Winograd kernel", "native/kernels/winograd.inl", "winograd"),
-    ("the depthwise kernel", "native/kernels/depthwise.inl", "depthwise"),
+    ("the direct kernel", "native/kernels/layers/conv.inl", "conv"),
+    ("the Winograd kernel", "native/kernels/layers/winograd.inl", "winograd"),
+    ("the depthwise kernel", "native/kernels/layers/depthwise.inl", "depthwise"),
     ("its test cases", "tests/cases.py", "Conv2D"),
 )
 

@@ -148,7 +148,7 @@ class BoundPlan : public Plan<T> {
     host_function = std::move(function);
     this->host.call = [this](int operation, HostCall what, int samples) {
       const WithGil gil;
-      host_function(operation, int(what), samples);
+      host_function(operation, what, samples);
     };
   }
 
@@ -232,10 +232,10 @@ class BoundPlan : public Plan<T> {
     return loss;
   }
 
-  std::tuple<int, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
-                                                       const std::optional<Array<double>>& weights, const Array<int64_t>& order,
-                                                       const Array<double>& rates, const nb::object& poll,
-                                                       const nb::object& look) {
+  std::tuple<Outcome, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
+                                                           const std::optional<Array<double>>& weights,
+                                                           const Array<int64_t>& order, const Array<double>& rates,
+                                                           const nb::object& poll, const nb::object& look) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -246,6 +246,10 @@ class BoundPlan : public Plan<T> {
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
     if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
       throw nb::value_error("one rate per step is needed");
+    const auto look_with_gil = [&](int64_t step) {
+      const WithGil gil;
+      look(step);
+    };
     Progress progress;
     Outcome outcome;
     forget();
@@ -260,14 +264,10 @@ class BoundPlan : public Plan<T> {
             const double seen = p.samples > 0 ? p.samples : 1;
             return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
           },
-          [&](int64_t step) {
-            const WithGil gil;
-            if (!look.is_none()) look(step);
-          },
-          progress);
+          look.is_none() ? typename Plan<T>::Look() : look_with_gil, progress);
     }
     const double seen = progress.samples > 0 ? progress.samples : 1;
-    return {int(outcome), progress.step, progress.loss / seen, progress.correct / seen};
+    return {outcome, progress.step, progress.loss / seen, progress.correct / seen};
   }
 };
 

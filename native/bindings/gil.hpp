@@ -8,7 +8,7 @@
 #include <chrono>
 #include <thread>
 
-#include "../plan/float_exceptions.hpp"
+#include "../machine/float_exceptions.hpp"
 
 namespace chainrule {
 

@@ -2,9 +2,10 @@
 // silently, and everything that runs for long runs without the GIL.
 #include <chrono>
 
-#include "../plan/cpu.hpp"
-#include "../plan/thread_pool.hpp"
+#include "../machine/cpu.hpp"
+#include "../machine/thread_pool.hpp"
 #include "bound_plan.hpp"
+#include "kinds.hpp"
 #include "program.hpp"
 
 // threadpoolctl finds the pool by these names (chainrule/engine/isa.py registers them). It gives back what it was told, so
@@ -44,28 +45,26 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_dense", &P::add_dense, "x"_a, "z"_a, "weights"_a, "bias"_a)
       .def(
           "add_convolution",
-          [](P& p, int x, int z, int weights, int bias, Two kernel, Two stride, Two dilation, Two pad, int groups, int method,
-             bool transposed) {
-            if (method < 0 || method > int(ConvMethod::depthwise)) throw nb::value_error("there is no such method");
+          [](P& p, int x, int z, int weights, int bias, Two kernel, Two stride, Two dilation, Two pad, int groups,
+             ConvMethod method, bool transposed) {
             ConvArgs<T> g{};
             std::tie(g.kernel_h, g.kernel_w) = kernel;
             std::tie(g.stride_h, g.stride_w) = stride;
             std::tie(g.dilation_h, g.dilation_w) = dilation;
             std::tie(g.pad_top, g.pad_left) = pad;
             g.groups = groups, g.transposed = transposed;
-            p.add_convolution(x, z, weights, bias, g, ConvMethod(method));
+            p.add_convolution(x, z, weights, bias, g, method);
           },
           "x"_a, "z"_a, "weights"_a, "bias"_a, "kernel"_a, "stride"_a, "dilation"_a, "pad"_a, "groups"_a, "method"_a,
           "transposed"_a)
       .def(
           "add_pool",
-          [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, int kind, bool mean, bool count_padding) {
-            if (kind < 0 || kind > int(PoolKind::l2)) throw nb::value_error("there is no such pooling");
+          [](P& p, int x, int z, Two window, Two stride, Two pad, bool padded, PoolKind kind, bool mean, bool count_padding) {
             PoolArgs<T> g{};
             std::tie(g.window_h, g.window_w) = window;
             std::tie(g.stride_h, g.stride_w) = stride;
             std::tie(g.pad_top, g.pad_left) = pad;
-            g.padded = padded, g.kind = PoolKind(kind), g.mean = mean, g.count_padding = count_padding;
+            g.padded = padded, g.kind = kind, g.mean = mean, g.count_padding = count_padding;
             p.add_pool(x, z, g);
           },
           "x"_a, "z"_a, "window"_a, "stride"_a, "pad"_a, "padded"_a, "kind"_a, "mean"_a, "count_padding"_a)
@@ -73,10 +72,10 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_softmax", &P::add_softmax, "x"_a, "z"_a)
       .def(
           "add_recurrent",
-          [](P& p, int x, int z, const std::vector<int>& parameters, int mask, int cell, int gates, int units, int activation,
+          [](P& p, int x, int z, const std::vector<int>& parameters, int mask, Cell cell, int gates, int units, Act activation,
              bool every, bool reverse, int truncate) {
             RecurrentArgs<T> g{};
-            g.cell = Cell(cell), g.gates = gates, g.units = units, g.act = Act(activation);
+            g.cell = cell, g.gates = gates, g.units = units, g.act = activation;
             g.every = every, g.reverse = reverse, g.truncate = truncate;
             p.add_recurrent(x, z, parameters, mask, g);
           },
@@ -104,9 +103,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("set_host", &P::set_host, "function"_a)
       .def(
           "set_loss",
-          [](P& p, int kind, int output, int activation, double scale, double delta_cut, double target_scale,
+          [](P& p, LossKind kind, int output, int activation, double scale, double delta_cut, double target_scale,
              double target_shift) {
-            if (kind < 0 || kind > int(LossKind::squared_categorical_hinge)) throw nb::value_error("there is no such loss");
             p.known_value(output);
             if (activation >= 0) p.known_value(activation);
             p.set_loss(kind, output, activation, {scale, delta_cut, target_scale, target_shift});
@@ -133,8 +131,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
-          [](P& p, int rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {
-            if (rule < 0 || rule > int(Rule::rmsprop)) throw nb::value_error("there is no such update rule");
+          [](P& p, Rule rule, double momentum, double beta2, double epsilon, double decay, double clip_norm) {
             p.set_optimizer(rule, momentum, beta2, epsilon, decay, clip_norm);
             p.with_optimizer = true;
           },
@@ -219,6 +216,11 @@ void bind_plan(nb::module_& m, const char* name) {
             return p.first_nonfinite_parameter(gradient);
           },
           "gradient"_a)
+      .def("first_at_rest",
+           [](const P& p) {
+             p.require_finished();
+             return p.first_at_rest();
+           })
       .def("predict", &P::predict, "x"_a, "scale"_a, "value"_a, "out"_a.noconvert())
       .def("evaluate", &P::evaluate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "training"_a)
       .def("backpropagate", &P::backpropagate, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "input_delta"_a,
@@ -275,9 +277,10 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 4;
+  m.attr("INTERFACE") = 6;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
+  bind_kinds(m);
   bind_program(m);
   bind_plan<float>(m, "PlanFloat32");
   bind_plan<double>(m, "PlanFloat64");

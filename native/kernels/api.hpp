@@ -26,10 +26,15 @@ constexpr bool derivative_from_output(Act kind) { return kind != Act::gelu; }
 
 template <class T>
 struct Map {
-  T* data = nullptr;     // pixel (0, 0), channel 0 of block 0: the first pixel inside the halo
-  ptrdiff_t block = 0;   // from one block of samples to the next
-  ptrdiff_t row = 0;     // from one image row to the next, halo included
+  T* data = nullptr;          // pixel (0, 0), channel 0 of block 0: the first pixel inside the halo
+  ptrdiff_t block_step = 0;   // from one block of samples to the next
+  ptrdiff_t row_step = 0;     // from one image row to the next, halo included
   int height = 1, width = 1, channels = 1;
+
+  // Where block b begins, and its row h; -1 is the row above the picture. Always inline: a function of its own could be linked
+  // from another level.
+  __attribute__((always_inline)) T* block(ptrdiff_t b) const { return data + b * block_step; }
+  __attribute__((always_inline)) T* row(ptrdiff_t b, ptrdiff_t h) const { return block(b) + h * row_step; }
 };
 
 // The activation applied to what a kernel has just produced (forward: a = f(z)), or whose derivative multiplies what it
@@ -59,6 +64,7 @@ struct DenseArgs {
 };
 
 enum class Cell : int { rnn, lstm, gru };
+constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
 
 // A recurrence. Arrays are [block][step][gates · units or units][lane]; h and c hold the states before a step.
 template <class T>
@@ -197,6 +203,7 @@ struct LossArgs {
 };
 
 // A program: a formula compiled to steps over a strip of pixels (engine/programs.py writes it, kernels/program.inl runs it).
+// Operations are named as the primitives of formulas are.
 enum class ProgramOp : int {
   copy,
   add,
@@ -204,7 +211,7 @@ enum class ProgramOp : int {
   multiply,
   divide,
   negative,
-  square_root,
+  sqrt,
   exp,
   expm1,
   log,
@@ -216,7 +223,7 @@ enum class ProgramOp : int {
   maximum,
   minimum,
   greater,
-  select,
+  where,
   power,
   sum_features,
   max_features,
@@ -230,7 +237,7 @@ struct ProgramStep {
 };
 // Where an operand lies. Temporaries are full (a vector per channel) or thin (one per pixel). Parameters are read, and
 // accumulators written, with `pixel` scalars from one pixel to the next and `channel` from one channel to the next.
-enum class SlotKind : int { constant, value, parameter, full, thin, accumulator };
+enum class SlotKind : int { constant, map, parameter, full, thin, accumulator };   // map: of `values`
 struct ProgramSlot {
   SlotKind kind;
   int index, pixel, channel;
@@ -283,15 +290,20 @@ struct DropoutArgs {
 
 enum class Rule : int { sgd, nesterov, adam, adamw, rmsprop };
 
+// Whether a rule keeps a first moment, or a velocity, and whether it divides by the root of a second moment.
+constexpr bool is_adam(Rule rule) { return rule == Rule::adam || rule == Rule::adamw; }
+constexpr bool keeps_first(Rule rule, double momentum) { return is_adam(rule) || momentum != 0; }
+constexpr bool keeps_second(Rule rule) { return is_adam(rule) || rule == Rule::rmsprop; }
+
 template <class T>
 struct UpdateArgs {
   T* theta;
   const T* gradient;
   T* first;    // velocity, or first moment
-  T* root;     // of the second moment, which itself may be beyond the range: g² of |g| > 1.8e19 in float32
+  T* second;   // second moment
   T clip[2];   // the clipping factor of this step, in two factors: one alone might be subnormal
   Rule rule;
-  T rate, momentum, beta2, epsilon, correction1, root_correction, decoupled_decay, penalty,
+  T rate, momentum, beta2, epsilon, correction1, correction2, decoupled_decay, penalty,
       penalty1;     // penalty · θ + penalty1 · sign θ
   T rest1, rest2;   // 1 - momentum and 1 - beta2, subtracted in double: in float32 0.99999999 is 1
 };
@@ -368,7 +380,7 @@ struct Kernels {
   void (*embedding_forward)(const EmbeddingArgs<T>&, int begin, int end);   // unit: output row of a block
   void (*embedding_gradient)(const EmbeddingArgs<T>&, int begin, int end);
   int (*embedding_gradient_units)(const EmbeddingArgs<T>&);
-  void (*embedding_count)(const EmbeddingArgs<T>&);   // before the gradient: finds the long sums
+  int32_t (*embedding_count)(const EmbeddingArgs<T>&);   // before the gradient: finds the long sums, and how many
   size_t (*attention_scratch)(const AttentionArgs<T>&);
   void (*attention_forward)(const AttentionArgs<T>&, int begin, int end, T* scratch);   // unit: head of a block
   void (*attention_backward)(const AttentionArgs<T>&, int begin, int end, T* scratch);

@@ -1,4 +1,7 @@
-// Rows to lanes and back, and the updates of parameters.
+// Rows to lanes and back.
+//
+// Read `rows_to_lanes`; `gather` and `scatter` are loops around it and its inverse.
+// Shapes: rows [sample][features]; a map [block][height][width][channels][lane].
 
 // `count` values from the row of every lane, times `scale` where their type is another; null: zeros.
 template <class T, class S>
@@ -46,7 +49,7 @@ static void gather(const GatherArgs& g, const Map<T>& x, int kind, int begin, in
   for (int unit = begin; unit < end; unit++) {
     const int64_t piece = unit % pieces, row = unit / pieces, b = row / x.height, h = row % x.height;
     const int64_t first = piece * g.piece, count = run - first < g.piece ? run - first : g.piece;
-    T* to = x.data + b * x.block + h * x.row + first * lanes<T>;
+    T* to = x.row(b, h) + first * lanes<T>;
     if (kind == source_uint8) gather_row<T, uint8_t>(g, to, h * run + first, count, int(b) * lanes<T>);
     else gather_row<T, T>(g, to, h * run + first, count, int(b) * lanes<T>);
   }
@@ -59,7 +62,7 @@ static void scatter(const Map<T>& x, T* rows, int samples, int begin, int end) {
   const int64_t run = int64_t(x.width) * x.channels, features = run * x.height;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / x.height, h = unit % x.height;
-    const T* from = x.data + b * x.block + h * x.row;
+    const T* from = x.row(b, h);
     const int present = samples - b * L < L ? samples - b * L : L;
     T* to = rows + int64_t(b) * L * features + h * run;
     int64_t f = 0;
@@ -68,163 +71,4 @@ static void scatter(const Map<T>& x, T* rows, int samples, int begin, int end) {
     for (; f < run; f++)
       for (int l = 0; l < present; l++) to[l * features + f] = from[f * L + l];
   }
-}
-
-template <class T>
-inline Vec<T> sign_of(Vec<T> v) {
-  return v > T(0) ? broadcast<T>(T(1)) : (v < T(0) ? broadcast<T>(T(-1)) : Vec<T>{});
-}
-
-// √(keep · root² + take · d²), where root² and d² themselves may be beyond the range or vanish: both are divided by the power
-// of two of the larger first, which changes no digit. root >= 0.
-template <class T>
-inline Vec<T> root_of_mean_square(Vec<T> root, T keep, Vec<T> d, T take) {
-  using Bits = typename Lanes<T>::integer;
-  constexpr Bits one = Bits(1) << (is_float<T> ? 23 : 52);   // of the exponent; its bias is half of `most` and 1
-  constexpr Bits exponent = one * (is_float<T> ? 0xff : 0x7ff), most = exponent - 2 * one;
-  const Mask<T> a = Mask<T>(root) & exponent, b = Mask<T>(d) & exponent;
-  Mask<T> larger = a > b ? a : b;
-  larger = larger < one ? Mask<T>{} + one : larger;
-  larger = larger > most ? Mask<T>{} + most : larger;
-  const Vec<T> power = Vec<T>(larger), inverse = Vec<T>(exponent - one - larger);
-  root *= inverse, d *= inverse;
-  return square_root<T>(keep * root * root + take * d * d) * power;
-}
-
-// One optimizer step on [begin, end), multiples of the lane count. The gradient is that of the data; the penalty's λW is
-// added here. Formulas: training/optimizers.py.
-template <class T, Rule rule>
-static void update_run(const UpdateArgs<T>& g, size_t begin, size_t end) {
-  for (size_t i = begin; i < end; i += lanes<T>) {
-    Vec<T> theta = load(g.theta + i);
-    Vec<T> d = load(g.gradient + i) + g.penalty * theta;
-    if (g.penalty1 != T(0)) d += g.penalty1 * sign_of<T>(theta);
-    d = d * g.clip[0] * g.clip[1];
-    if constexpr (rule == Rule::sgd || rule == Rule::nesterov) {
-      if (g.first) {
-        const Vec<T> v = g.momentum * load(g.first + i) + d;
-        store(g.first + i, v);
-        theta -= g.rate * (rule == Rule::nesterov ? d + g.momentum * v : v);
-      } else {
-        theta -= g.rate * d;
-      }
-    } else if constexpr (rule == Rule::rmsprop) {
-      const Vec<T> root = root_of_mean_square<T>(load(g.root + i), g.beta2, d, g.rest2);
-      store(g.root + i, root);
-      Vec<T> step = d / (root + g.epsilon);
-      if (g.first) {
-        step += g.momentum * load(g.first + i);
-        store(g.first + i, step);
-      }
-      theta -= g.rate * step;
-    } else {
-      if constexpr (rule == Rule::adamw) theta -= g.rate * g.decoupled_decay * theta;
-      const Vec<T> m = g.momentum * load(g.first + i) + g.rest1 * d;
-      const Vec<T> root = root_of_mean_square<T>(load(g.root + i), g.beta2, d, g.rest2);
-      store(g.first + i, m);
-      store(g.root + i, root);
-      theta -= g.rate * (m * g.correction1) / (root * g.root_correction + g.epsilon);
-    }
-    store(g.theta + i, theta);
-  }
-}
-template <class T>
-static void update(const UpdateArgs<T>& g, size_t begin, size_t end) {
-  switch (g.rule) {
-    case Rule::sgd:
-      return update_run<T, Rule::sgd>(g, begin, end);
-    case Rule::nesterov:
-      return update_run<T, Rule::nesterov>(g, begin, end);
-    case Rule::adam:
-      return update_run<T, Rule::adam>(g, begin, end);
-    case Rule::adamw:
-      return update_run<T, Rule::adamw>(g, begin, end);
-    case Rule::rmsprop:
-      return update_run<T, Rule::rmsprop>(g, begin, end);
-  }
-}
-
-// √Σ v² of `count` values that lie `step` apart, for numbers whose squares a double does not hold.
-template <class T>
-static double scaled_norm(const T* v, int64_t count, int64_t step) {
-  double largest = 0, sum = 0;
-  for (int64_t i = 0; i < count; i++) largest = __builtin_fmax(largest, __builtin_fabs(double(v[i * step])));
-  if (largest == 0 || largest > __DBL_MAX__) return largest;
-  for (int64_t i = 0; i < count; i++) sum += double(v[i * step]) / largest * (double(v[i * step]) / largest);
-  return largest * __builtin_sqrt(sum);
-}
-
-// Scales every unit's weights to a norm of at most `limit`. theta is [group][weight of a unit][unit]: panels have the lanes as
-// units of a group, filters and rows are groups of one unit. Reference: losses/constraints.py. NaN stays, for whoever looks for it.
-template <class T>
-static void limit_norms(T* theta, int64_t length, int64_t units, double limit, int begin, int end) {
-  constexpr int parts = 8;   // of the sum of a single unit, a fixed order
-  for (int group = begin; group < end; group++) {
-    T* const weights = theta + group * length * units;
-    for (int64_t u = 0; u < units; u += lanes<T>) {
-      const int64_t width = units - u < lanes<T> ? units - u : lanes<T>;
-      double squares[lanes<T>] = {}, factors[lanes<T>];
-      bool all_within = true;
-      if (units == 1) {
-        double sums[parts] = {};
-        int64_t i = 0;
-        for (; i + parts <= length; i += parts)
-          for (int p = 0; p < parts; p++) sums[p] += double(weights[i + p]) * double(weights[i + p]);
-        for (; i < length; i++) squares[0] += double(weights[i]) * double(weights[i]);
-        for (int p = 0; p < parts; p++) squares[0] += sums[p];
-      }
-      for (int64_t i = 0; units > 1 && i < length; i++)
-        for (int64_t l = 0; l < width; l++) {
-          const double v = double(weights[i * units + u + l]);
-          squares[l] += v * v;
-        }
-      for (int64_t l = 0; l < width; l++) {
-        const bool held = is_float<T> || (squares[l] > least_squares && squares[l] < most_squares);
-        const double norm = held ? __builtin_sqrt(squares[l]) : scaled_norm<T>(weights + u + l, length, units);
-        factors[l] = norm > limit ? limit / norm : 1.0;
-        all_within = all_within && !(norm > limit);
-      }
-      for (int64_t i = 0; !all_within && i < length; i++)
-        for (int64_t l = 0; l < width; l++) {
-          T& w = weights[i * units + u + l];
-          w = T(double(w) * factors[l]);
-        }
-    }
-  }
-}
-
-// Σ s² (v + factor·o + sign_factor·sign o)² in double, in a fixed order: the penalty's value, the gradient's norm, and a test
-// for finite numbers.
-template <class T>
-static double square_sum(const T* values, const T* other, T factor, T sign_factor, double s, size_t begin, size_t end) {
-  Wide<T> sum{};
-  for (size_t i = begin; i < end; i += lanes<T>) {
-    Wide<T> v = widen<T>(load(values + i));
-    if (factor != T(0)) v += double(factor) * widen<T>(load(other + i));
-    if (sign_factor != T(0)) v += double(sign_factor) * widen<T>(sign_of<T>(load(other + i)));
-    v *= s;
-    sum += v * v;
-  }
-  double total = 0;
-  for (int i = 0; i < lanes<T>; i++) total += sum[i];
-  return total;
-}
-
-// The machine's multiply-add peak, for benchmarks: twelve chains hide the latency of any current processor. They start from
-// a number unknown to the compiler, which otherwise dropped the chain that begins at its fixed point, and they stay in
-// registers because no asm holds them (one per chain forced a store and a load each: a third of the true peak).
-template <class T>
-static double peak(int64_t rounds) {
-  constexpr int chains = 12;
-  Vec<T> acc[chains];
-  for (int c = 0; c < chains; c++) acc[c] = broadcast<T>(T(rounds % 8 + c));
-  const Vec<T> factor = broadcast<T>(T(0.999)), add = broadcast<T>(T(1e-3));
-  for (int64_t i = 0; i < rounds; i++)
-#pragma GCC unroll 12
-    for (int c = 0; c < chains; c++) acc[c] = acc[c] * factor + add;
-  Vec<T> sum{};
-  for (int c = 0; c < chains; c++) sum += acc[c];
-  volatile T keep = sum_lanes<T>(sum);
-  (void)keep;
-  return 2.0 * double(rounds) * chains * lanes<T>;
 }

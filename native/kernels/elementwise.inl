@@ -1,7 +1,91 @@
-// Activations over contiguous runs and whole maps. The switch on the kind stands outside the loop.
+// Activations: one entry each; over runs of vectors, rows and whole maps; softmax; sums of values.
+// Read it from the top: the table, the two loops over a run, the kernels over maps, softmax.
+// Shapes: x, z and their δ are maps [block][height][width][channels][lane] of one shape; a unit is a row of a block.
 
-template <class T, class F>
-inline void for_kind(Act kind, F&& body) {
+// An activation: f(z), and f' from what is kept, which is a or z (api.hpp, derivative_from_output).
+template <Act kind>
+struct Activation;
+template <>
+struct Activation<Act::identity> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    return z;
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T>) {
+    return broadcast<T>(T(1));
+  }
+};
+template <>
+struct Activation<Act::relu> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    return at_least<T>(z, Vec<T>{});
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T> a) {
+    return a > T(0) ? broadcast<T>(T(1)) : Vec<T>{};
+  }
+};
+template <>
+struct Activation<Act::leaky_relu> {
+  template <class T>
+  static Vec<T> value(T slope, Vec<T> z) {
+    return z > T(0) ? z : z * slope;
+  }
+  template <class T>
+  static Vec<T> derivative(T slope, Vec<T> a) {
+    return a > T(0) ? broadcast<T>(T(1)) : broadcast<T>(slope);
+  }
+};
+template <>
+struct Activation<Act::sigmoid> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    return sigmoid<T>(z);
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T> a) {
+    return a * (T(1) - a);
+  }
+};
+template <>
+struct Activation<Act::tanh> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    return tanh<T>(z);
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T> a) {
+    return (T(1) - a) * (T(1) + a);
+  }
+};
+template <>
+struct Activation<Act::softplus> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    return softplus<T>(z);
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T> a) {
+    return -expm1<T>(-a);   // σ(z) = 1 − e^{−softplus(z)}, exact in its digits where it is small
+  }
+};
+template <>
+struct Activation<Act::gelu> {
+  template <class T>
+  static Vec<T> value(T, Vec<T> z) {
+    return z * normal_cdf<T>(z);
+  }
+  template <class T>
+  static Vec<T> derivative(T, Vec<T> z) {
+    return normal_cdf<T>(z) + z * normal_density<T>(z);
+  }
+};
+
+// body<kind>(): the only switch on the kind; it stands outside the loops.
+template <class F>
+inline auto for_kind(Act kind, F&& body) {
   switch (kind) {
     case Act::identity:
       return body.template operator()<Act::identity>();
@@ -18,14 +102,31 @@ inline void for_kind(Act kind, F&& body) {
     case Act::gelu:
       return body.template operator()<Act::gelu>();
   }
+  __builtin_unreachable();
+}
+template <class T>
+inline Vec<T> activate(Act kind, T slope, Vec<T> z) {
+  return for_kind(kind, [&]<Act k>() { return Activation<k>::template value<T>(slope, z); });
+}
+template <class T>
+inline Vec<T> derivative(Act kind, T slope, Vec<T> saved) {
+  return for_kind(kind, [&]<Act k>() { return Activation<k>::template derivative<T>(slope, saved); });
+}
+// δ · f'. Of ReLU a select, not a product: an infinite δ at an inactive unit must not become NaN.
+template <class T, Act kind>
+inline Vec<T> times_derivative(T slope, Vec<T> saved, Vec<T> d) {
+  if constexpr (kind == Act::identity) return d;
+  else if constexpr (kind == Act::relu) return saved > T(0) ? d : Vec<T>{};
+  else return d * Activation<kind>::template derivative<T>(slope, saved);
 }
 
 // a[i] = f(z[i]) over `count` vectors; a may be z.
 template <class T>
 inline void activate_run(Act kind, T slope, const T* z, T* a, ptrdiff_t count) {
   if (kind == Act::identity && z == a) return;
-  for_kind<T>(kind, [&]<Act k>() {
-    for (ptrdiff_t i = 0; i < count; i++) store(a + i * lanes<T>, activate<T>(k, slope, load(z + i * lanes<T>)));
+  for_kind(kind, [&]<Act k>() {
+    for (ptrdiff_t i = 0; i < count; i++)
+      store(a + i * lanes<T>, Activation<k>::template value<T>(slope, load(z + i * lanes<T>)));
   });
 }
 
@@ -33,17 +134,10 @@ inline void activate_run(Act kind, T slope, const T* z, T* a, ptrdiff_t count) {
 template <class T>
 inline void derive_run(Act kind, T slope, const T* saved, const T* d, T* out, ptrdiff_t count) {
   if (kind == Act::identity && d == out) return;
-  for_kind<T>(kind, [&]<Act k>() {
+  for_kind(kind, [&]<Act k>() {
     for (ptrdiff_t i = 0; i < count; i++) {
-      const Vec<T> dv = load(d + i * lanes<T>);
-      if constexpr (k == Act::identity) {
-        store(out + i * lanes<T>, dv);
-      } else if constexpr (k == Act::relu) {
-        // A select, not a product: an infinite δ at an inactive unit must not become NaN.
-        store(out + i * lanes<T>, load(saved + i * lanes<T>) > T(0) ? dv : Vec<T>{});
-      } else {
-        store(out + i * lanes<T>, dv * derivative<T>(k, slope, load(saved + i * lanes<T>)));
-      }
+      const Vec<T> kept = k == Act::identity ? Vec<T>{} : load(saved + i * lanes<T>);
+      store(out + i * lanes<T>, times_derivative<T, k>(slope, kept, load(d + i * lanes<T>)));
     }
   });
 }
@@ -53,8 +147,7 @@ static void activation_forward(const ElementwiseArgs<T>& g, int begin, int end) 
   const ptrdiff_t count = ptrdiff_t(g.x.width) * g.x.channels;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.x.height, h = unit % g.x.height;
-    activate_run<T>(g.post.kind, g.post.slope, g.x.data + b * g.x.block + h * g.x.row, g.z.data + b * g.z.block + h * g.z.row,
-                    count);
+    activate_run<T>(g.post.kind, g.post.slope, g.x.row(b, h), g.z.row(b, h), count);
   }
 }
 
@@ -64,8 +157,7 @@ static void activation_backward(const ElementwiseArgs<T>& g, int begin, int end)
   const Map<T>& s = g.post.saved;
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.x.height, h = unit % g.x.height;
-    derive_run<T>(g.post.kind, g.post.slope, s.data + b * s.block + h * s.row, g.z.data + b * g.z.block + h * g.z.row,
-                  g.x.data + b * g.x.block + h * g.x.row, count);
+    derive_run<T>(g.post.kind, g.post.slope, s.row(b, h), g.z.row(b, h), g.x.row(b, h), count);
   }
 }
 
@@ -73,17 +165,15 @@ static void activation_backward(const ElementwiseArgs<T>& g, int begin, int end)
 template <class T>
 inline void hadamard_row(const Post<T>& post, const Map<T>& delta, int b, int h) {
   if (post.kind == Act::identity) return;
-  T* d = delta.data + b * delta.block + h * delta.row;
-  derive_run<T>(post.kind, post.slope, post.saved.data + b * post.saved.block + h * post.saved.row, d, d,
-                ptrdiff_t(delta.width) * delta.channels);
+  T* d = delta.row(b, h);
+  derive_run<T>(post.kind, post.slope, post.saved.row(b, h), d, d, ptrdiff_t(delta.width) * delta.channels);
 }
 
 // The row `h` of block `b` just written in `z`: a = f(z), into `saved`, which may be z.
 template <class T>
 inline void activate_row(const Post<T>& post, const Map<T>& z, int b, int h) {
   if (post.kind == Act::identity) return;
-  activate_run<T>(post.kind, post.slope, z.data + b * z.block + h * z.row,
-                  post.saved.data + b * post.saved.block + h * post.saved.row, ptrdiff_t(z.width) * z.channels);
+  activate_run<T>(post.kind, post.slope, z.row(b, h), post.saved.row(b, h), ptrdiff_t(z.width) * z.channels);
 }
 
 // Softmax over the channels of each pixel: a = e^{z − max} / Σ.
@@ -108,8 +198,7 @@ static void softmax_forward(const ElementwiseArgs<T>& g, int begin, int end) {
   for (int unit = begin; unit < end; unit++) {
     const int b = unit / g.x.height, h = unit % g.x.height;
     for (int w = 0; w < g.x.width; w++)
-      softmax_pixel<T>(g.x.data + b * g.x.block + h * g.x.row + w * channels * lanes<T>,
-                       g.z.data + b * g.z.block + h * g.z.row + w * channels * lanes<T>, channels);
+      softmax_pixel<T>(g.x.row(b, h) + w * channels * lanes<T>, g.z.row(b, h) + w * channels * lanes<T>, channels);
   }
 }
 
@@ -123,9 +212,9 @@ static void softmax_backward(const ElementwiseArgs<T>& g, int begin, int end) {
     const int b = unit / g.x.height, h = unit % g.x.height;
     for (int w = 0; w < g.x.width; w++) {
       const ptrdiff_t pixel = ptrdiff_t(w) * channels * L;
-      const T* a = s.data + b * s.block + h * s.row + pixel;
-      const T* d = g.z.data + b * g.z.block + h * g.z.row + pixel;
-      T* out = g.x.data + b * g.x.block + h * g.x.row + pixel;
+      const T* a = s.row(b, h) + pixel;
+      const T* d = g.z.row(b, h) + pixel;
+      T* out = g.x.row(b, h) + pixel;
       LongSum<T> sum;
       for (int c = 0; c < channels; c++) sum.add(load(d + c * L) * load(a + c * L));
       const Vec<T> dot = sum.value();

@@ -1,4 +1,9 @@
 // Losses: value and δ of one block. The pairs are computed from z as a − y (Dezeming, 2.4.6); nothing divides by a.
+//
+// Read `Target`, what y is; the pairs `softmax_loss` and `sigmoid_loss`; `entries_loss` for losses entry by entry;
+// `categorical_hinge`; `loss` chooses.
+// Shapes: output, δ [block][height][width][channels][lane]; targets [block][features][lane] or labels [block][pixel][lane];
+// weights, loss, correct [block][lane].
 
 template <class T>
 struct Target {
@@ -44,7 +49,7 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
     for (int j = 0; j < g.output.width; j++) {
       const ptrdiff_t pixel = ptrdiff_t(j) * classes * L;
       const Target<T> own = y.pixel(i * g.output.width + j, classes);
-      const T* z = g.output.data + b * g.output.block + i * g.output.row + pixel;
+      const T* z = g.output.row(b, i) + pixel;
       Vec<T> most = load(z), winner{}, of_winner = own.at(0), target_most = own.at(0), target{};
       for (int k = 1; k < classes; k++) {
         const Vec<T> zk = load(z + k * L), yk = own.at(k);
@@ -68,8 +73,8 @@ static void softmax_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
       loss += widen<T>(log1p_any<T>(rest)) * widen<T>(mass) - dot.wide();
       correct += winner == target ? broadcast<T>(T(1)) : Vec<T>{};
       const Vec<T> scale = T(1) / (T(1) + rest);
-      T* a = g.activation.data ? g.activation.data + b * g.activation.block + i * g.activation.row + pixel : nullptr;
-      T* d = g.delta.data ? g.delta.data + b * g.delta.block + i * g.delta.row + pixel : nullptr;
+      T* a = g.activation.data ? g.activation.row(b, i) + pixel : nullptr;
+      T* d = g.delta.data ? g.delta.row(b, i) + pixel : nullptr;
       if (a || d)
         for (int k = 0; k < classes; k++) {
           const Vec<T> ak = exp<T>(load(z + k * L) - most) * scale, yk = own.at(k);
@@ -89,7 +94,7 @@ static void sigmoid_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
   const ptrdiff_t run = ptrdiff_t(g.output.width) * g.output.channels;
   for (int i = 0; i < g.output.height; i++)
     for (ptrdiff_t k = 0; k < run; k++) {
-      const Vec<T> z = load(g.output.data + b * g.output.block + i * g.output.row + k * L);
+      const Vec<T> z = load(g.output.row(b, i) + k * L);
       const Vec<T> yk = y.at(int(i * run + k)), rest = y.rest_at(int(i * run + k));
       const Vec<T> e = exp<T>(-absolute<T>(z)), r = T(1) / (T(1) + e);
       const Vec<T> towards = z > T(0) ? rest : yk;   // 0 · inf must stay 0
@@ -97,9 +102,8 @@ static void sigmoid_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
       const Mask<T> right = (z > T(0)) == (yk > T(0.5));
       correct += right ? broadcast<T>(T(1)) : Vec<T>{};
       const Vec<T> a = z < T(0) ? e * r : r, complement = z < T(0) ? r : e * r;
-      if (g.activation.data) store(g.activation.data + b * g.activation.block + i * g.activation.row + k * L, a);
-      if (g.delta.data)
-        store(g.delta.data + b * g.delta.block + i * g.delta.row + k * L, weighted<T>(rest * a - yk * complement, w));
+      if (g.activation.data) store(g.activation.row(b, i) + k * L, a);
+      if (g.delta.data) store(g.delta.row(b, i) + k * L, weighted<T>(rest * a - yk * complement, w));
     }
 }
 
@@ -143,7 +147,7 @@ static void entries_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
   const ptrdiff_t run = ptrdiff_t(g.output.width) * g.output.channels;
   for (int i = 0; i < g.output.height; i++)
     for (ptrdiff_t k = 0; k < run; k++) {
-      const Vec<T> a = load(g.output.data + b * g.output.block + i * g.output.row + k * L), yk = y.at(int(i * run + k));
+      const Vec<T> a = load(g.output.row(b, i) + k * L), yk = y.at(int(i * run + k));
       Wide<T> value;
       Vec<T> slope;
       entry<T, kind>(g, a, yk, value, slope);
@@ -152,7 +156,7 @@ static void entries_loss(const LossArgs<T>& g, int b, const Target<T>& y, Vec<T>
         const Mask<T> right = (a > T(0)) == (yk > T(0));
         correct += right ? broadcast<T>(T(1)) : Vec<T>{};
       }
-      if (g.delta.data) store(g.delta.data + b * g.delta.block + i * g.delta.row + k * L, weighted<T>(slope, w));
+      if (g.delta.data) store(g.delta.row(b, i) + k * L, weighted<T>(slope, w));
     }
 }
 
@@ -166,7 +170,7 @@ static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, V
     for (int j = 0; j < g.output.width; j++) {
       const ptrdiff_t pixel = ptrdiff_t(j) * classes * L;
       const int first = (i * g.output.width + j) * classes;
-      const T* a = g.output.data + b * g.output.block + i * g.output.row + pixel;
+      const T* a = g.output.row(b, i) + pixel;
       Vec<T> most = load(a) + (T(1) - y.at(first)), rival{}, own = y.at(first) * load(a);
       Vec<T> largest = load(a), winner{}, target_most = y.at(first), target{};
       for (int k = 1; k < classes; k++) {
@@ -181,7 +185,7 @@ static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, V
       correct += winner == target ? broadcast<T>(T(1)) : Vec<T>{};
       if (!g.delta.data) continue;
       const Vec<T> factor = squared ? T(2) * lack : broadcast<T>(T(1));
-      T* d = g.delta.data + b * g.delta.block + i * g.delta.row + pixel;
+      T* d = g.delta.row(b, i) + pixel;
       for (int k = 0; k < classes; k++) {
         const Vec<T> step = (rival == T(k) ? broadcast<T>(T(1)) : Vec<T>{}) - y.at(first + k);
         store(d + k * L, weighted<T>(factor * step, w));
@@ -192,7 +196,7 @@ static void categorical_hinge(const LossArgs<T>& g, int b, const Target<T>& y, V
 // 1 where the largest output is that of the label; the first of equals counts.
 template <class T>
 inline Vec<T> largest_is_label(const LossArgs<T>& g, int b, Vec<T> label) {
-  const T* z = g.output.data + b * g.output.block;
+  const T* z = g.output.block(b);
   Vec<T> most = load(z), winner{};
   for (int k = 1; k < g.output.channels; k++) {
     const Vec<T> zk = load(z + k * lanes<T>);

@@ -1,5 +1,9 @@
 // Programs: formulas compiled to steps. A strip of pixels goes through all steps before the next one, so temporaries stay in
 // the L1 cache; the switch on a step stands outside the loop over the strip's vectors.
+//
+// Read `run_step`, which is the list of operations; `run_strips`, the loop over strips, with `fixed_strips` and
+// `moving_strips`, where operands lie; then `program` and `program_finish`, which adds the parts of a gradient; `program_loss`.
+// Shapes: values [block][height][width][channels or 1][lane]; temporaries [pixel of the strip][channels or 1][lane].
 
 // x to a constant exponent by the C library, lane by lane: below 1 ulp, tens of nanoseconds. The compiler of programs writes
 // multiples of 1/2 as products and roots, so this serves exponents such as 1/3.
@@ -126,7 +130,7 @@ static void run_step(const ProgramStep& e, int pixels, int channels, const Strip
       return two([](V x, V y) { return x / y; });
     case ProgramOp::negative:
       return one([](V x) { return -x; });
-    case ProgramOp::square_root:
+    case ProgramOp::sqrt:
       return one([](V x) { return square_root<T>(x); });
     case ProgramOp::exp:
       return one([](V x) { return exp<T>(x); });
@@ -150,7 +154,7 @@ static void run_step(const ProgramStep& e, int pixels, int channels, const Strip
       return two([](V x, V y) { return smaller<T>(x, y); });
     case ProgramOp::greater:
       return two([](V x, V y) { return x > y ? broadcast<T>(T(1)) : V{}; });
-    case ProgramOp::select:
+    case ProgramOp::where:
       return each<T>(pixels, n, out, [](V w, V yes, V no) { return w != T(0) ? yes : no; }, a, b, c);
     case ProgramOp::power:
       return two([](V x, V y) { return power<T>(x, y); });
@@ -216,7 +220,7 @@ static void fixed_strips(const ProgramArgs<T>& g, Strip<T>* strips, T* room) {
         next += (s.pixel ? pixels * n : count) * L;
         break;
       }
-      case SlotKind::value:
+      case SlotKind::map:
       case SlotKind::accumulator:
         break;
     }
@@ -231,10 +235,10 @@ static void moving_strips(const ProgramArgs<T>& g, Strip<T>* strips, const Strip
   const ptrdiff_t at = ptrdiff_t(h) * g.width + w;
   for (int i = 0; i < g.slot_count; i++) {
     const ProgramSlot& s = g.slots[i];
-    if (s.kind == SlotKind::value) {
+    if (s.kind == SlotKind::map) {
       const Map<T>& m = g.values[s.index];
       const ptrdiff_t step = m.channels == g.channels ? L : 0;
-      strips[i] = {m.data + b * m.block + h * m.row + ptrdiff_t(w) * m.channels * L + c0 * step, m.channels * L, step};
+      strips[i] = {m.row(b, h) + ptrdiff_t(w) * m.channels * L + c0 * step, m.channels * L, step};
     } else if (s.kind == SlotKind::accumulator) {
       strips[i] = {sums + (g.sums[s.index] + at * s.pixel + ptrdiff_t(c0) * s.channel) * L, s.pixel * L, s.channel * L};
     } else if (s.kind == SlotKind::full) {
@@ -253,7 +257,7 @@ static void moving_strips(const ProgramArgs<T>& g, Strip<T>* strips, const Strip
 template <class T>
 static void clear_delta(const ProgramArgs<T>& g, const Strip<T>* strips, int pixels, int n, Vec<T> there) {
   for (int i = 0; i < g.slot_count; i++) {
-    if (g.slots[i].kind != SlotKind::value || g.slots[i].index != program_delta) continue;
+    if (g.slots[i].kind != SlotKind::map || g.slots[i].index != program_delta) continue;
     for (int p = 0; p < pixels; p++)
       for (int c = 0; c < n; c++) {
         T* const d = strips[i].data + p * strips[i].pixel + c * strips[i].channel;
@@ -332,7 +336,7 @@ static void program_loss(const ProgramArgs<T>& g, const LossArgs<T>& l, int begi
     store<T>(l.correct + b * L, Vec<T>{});
     if (!l.delta.data) continue;
     for (int h = 0; h < g.height; h++) {
-      T* d = l.delta.data + b * l.delta.block + h * l.delta.row;
+      T* d = l.delta.row(b, h);
       for (ptrdiff_t i = 0; i < ptrdiff_t(l.delta.width) * l.delta.channels; i++)
         store<T>(d + i * L, weighted<T>(load<T>(d + i * L), w));
       hadamard_row<T>(l.post, l.delta, b, h);

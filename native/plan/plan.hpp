@@ -1,18 +1,23 @@
 // A network and a batch size, compiled: a list of operations over one arena. A step gathers samples into lanes, runs the
 // operations forward, the loss, the operations backward, and the update; it allocates nothing and knows nothing of Python.
+//
+// Read building.cpp, how it is put together, and layout.cpp, what is checked and where all lies; passes.cpp, updates.cpp and
+// epochs.cpp, how it runs; samples.cpp, gradients of single samples; contents.cpp, numbers in and out.
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "../kernels/api.hpp"
+#include "../machine/float_exceptions.hpp"
 #include "arena.hpp"
-#include "float_exceptions.hpp"
 #include "pace.hpp"
 
 namespace chainrule {
@@ -54,7 +59,13 @@ struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
 };
-enum class Outcome : int { done, stopped, nonfinite };
+// at_rest: a second moment went beyond the range, so that its parameter moves no more.
+enum class Outcome : int { done, stopped, nonfinite, at_rest };
+
+// What a normalisation takes together, where it is no number of groups.
+constexpr int over_batch = 0, each_position = -1;
+
+constexpr int largest_batch = 1 << 24;
 
 // A compiled formula; what the numbers mean is said in kernels/api.hpp.
 struct ProgramCode {
@@ -85,12 +96,12 @@ class Plan {
   // fits together is asked in `finish`, before anything runs.
   int add_value(const ValueShape& shape, bool with_delta, const ValueShape& delta_halo);
   int add_parameter(const ParameterShape& shape);
-  void set_post(int activation, double slope, int saved);         // for the operation added next: the activation of its output
-  void set_input_post(int activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
+  void set_post(Act activation, double slope, int saved);         // for the operation added next: the activation of its output
+  void set_input_post(Act activation, double slope, int saved);   // f' of what feeds it, applied to the δ it sends down
   void add_dense(int x, int z, int weights, int bias);
   void add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method);
   void add_pool(int x, int z, const PoolArgs<T>& geometry);
-  void add_activation(int x, int z, int kind, double slope);
+  void add_activation(int x, int z, Act kind, double slope);
   void add_softmax(int x, int z);
   // parameters: W, U, b, and the inner bias of a GRU; mask: -1 for none.
   void add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell);
@@ -99,7 +110,7 @@ class Plan {
   void add_host(int number, int x, int z);
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
   void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);
-  // groups 0: over the batch; -1: over the features of each position, without beta by their root mean square. parameters:
+  // groups: a number, over_batch, or each_position, without beta by the root mean square of the features. parameters:
   // gamma, beta, and of a batch the running mean and variance.
   void add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters);
   // name: CRC of the layer's; threshold of 2^32: how many of the random numbers drop their entry.
@@ -113,15 +124,15 @@ class Plan {
   int add_reader(int of);   // the same memory, with a δ of its own: what one of several branches reads
   void add_branches(int x, const std::vector<int>& readers);
   // z from the outputs of the branches, side by side or summed; of each the activation that made it.
-  void add_join(const std::vector<int>& inputs, const std::vector<int>& activations, const std::vector<double>& slopes,
+  void add_join(const std::vector<int>& inputs, const std::vector<Act>& activations, const std::vector<double>& slopes,
                 const std::vector<int>& saved, int z, bool concat);
   void share_delta(int value, int with);   // one δ for z and a where an activation is fused but z is kept
-  void set_loss(int kind, int output, int activation, const LossOptions& options);
+  void set_loss(LossKind kind, int output, int activation, const LossOptions& options);
   void set_host_loss(int output);
   void set_program_loss(int output, const ProgramCode& value, const ProgramCode& both);
   void set_input(int value);
   void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
-  void set_optimizer(int rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
+  void set_optimizer(Rule rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
   // The norm of every unit's weights is at most `limit` after an update; a plain parameter is [group][weight][unit].
   void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
@@ -135,7 +146,7 @@ class Plan {
   void get_parameter(int parameter, T* values) const;
   void get_gradient(int parameter, T* values) const;
   void set_gradient(int parameter, const T* values);   // of a host operation
-  // Optimizer state of a parameter: slot 0 first moment, slot 1 root of the second; false where the rule keeps none.
+  // Optimizer state of a parameter: slot 0 first moment, slot 1 second; false where the rule keeps none.
   bool get_state(int parameter, int slot, T* values) const;
   void set_state(int parameter, int slot, const T* values);
   int64_t steps_taken = 0;
@@ -153,6 +164,7 @@ class Plan {
   void write_value(int value, bool delta, int samples, const T* rows);
   int64_t first_nonfinite(bool delta) const;   // the first value that holds one, or -1
   int64_t first_nonfinite_parameter(bool gradient) const;
+  int64_t first_at_rest() const;   // the first parameter with an entry whose second moment is beyond the range, or -1
 
   // While it lives, `ask` is called about every 50 ms: between the operations of a pass, and within the long ones. It may
   // throw.
@@ -176,7 +188,8 @@ class Plan {
 
   // -- running. `poll` may throw; the parameters are then those after the last whole step.
   using Poll = std::function<bool(const Progress&)>;
-  // Asked before the update of a step in whose forward pass a number may have gone beyond the range. May throw as well.
+  // Asked before the update of a step in whose forward pass a number may have gone beyond the range. May throw as well. Without
+  // it a parameter may come to rest unseen.
   using Look = std::function<void(int64_t step)>;
   void forward(const Batch& batch, int samples);
   // Loss and gradients of one batch: Σ w·J / m of the data, penalty added to both where asked. `training` says which kind of
@@ -238,6 +251,7 @@ class Plan {
     int64_t length, units;
     double limit;
   };
+  enum class LossBy { none, kernel, host, program };
   enum class Stage { building, spent, finished };   // spent: memory ran out in `finish`
   static size_t known(int i, size_t count, const char* what) {
     if (i < 0 || size_t(i) >= count)
@@ -249,6 +263,7 @@ class Plan {
   void check() const;
   void check_post(const Post<T>& post, int saved, int value) const;
   void check_loss() const;
+  void place_loss(LossBy by, int output, int activation);
   void gather(const Batch& batch, const int64_t* order, int samples);
   void run_forward(int samples);
   void run_backward(int samples, bool input_delta);
@@ -261,6 +276,7 @@ class Plan {
   double penalty_value() const;
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
+  T second_correction() const;
   void update(double rate);
   void limit_norms();
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
@@ -279,22 +295,23 @@ class Plan {
   int next_saved_ = -1, next_input_saved_ = -1;
 
   int input_ = -1, output_ = -1, output_activation_ = -1;
-  int loss_kind_ = -1;   // -1 none, -2 host, -3 program
+  LossBy loss_by_ = LossBy::none;
+  LossKind loss_kind_{};
   std::unique_ptr<ProgramLoss<T>> program_loss_;
   LossOptions loss_options_{};
   Post<T> loss_post_{};
   int loss_saved_ = -1;
   double lambda_ = 0, lambda1_ = 0;
 
-  int rule_ = -1;
+  std::optional<Rule> rule_;
   double momentum_ = 0, beta2_ = 0, epsilon_ = 0, decay_ = 0, clip_norm_ = 0;
   std::vector<MaxNorm> max_norms_;
 
-  Region theta_region_, gradient_region_, first_region_, root_region_, target_region_, label_region_, weight_region_,
+  Region theta_region_, gradient_region_, first_region_, second_region_, target_region_, label_region_, weight_region_,
       loss_region_, correct_region_;
   size_t parameter_size_ = 0;
   double wanted_parameters_ = 0;   // scalars, without what is added to round them
-  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *root_ = nullptr;
+  T *theta_ = nullptr, *gradient_ = nullptr, *first_ = nullptr, *second_ = nullptr;
   T *targets_ = nullptr, *labels_ = nullptr, *weights_ = nullptr, *correct_ = nullptr;
   double* losses_ = nullptr;
   bool dense_targets_ = false;
@@ -312,6 +329,15 @@ class Plan {
   template <class Body>
   void timed(size_t place, Body&& body);
 };
+
+template <class T>
+template <class Body>
+void Plan<T>::timed(size_t place, Body&& body) {
+  if (!profiling_) return body();
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  seconds_[place] += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 // One operation: its arguments are fixed when the arena is laid out; a step only says how many samples it has.
 template <class T>

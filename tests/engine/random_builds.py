@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,7 +113,7 @@ def recorded() -> list[Recording]:
                 return Recorder(calls, getattr(_native, title)(*arguments))
 
             given = {"loss": cr.SquaredError(), "batch_size": 5, "dtype": dtype, **options}
-            stand_in = SimpleNamespace(**dict.fromkeys(("PlanFloat32", "PlanFloat64"), build))
+            stand_in = SimpleNamespace(**vars(_native) | dict.fromkeys(("PlanFloat32", "PlanFloat64"), build))
             with replaced(plan_module, "_native", stand_in):
                 Plan(cr.Network(layers, input_shape=shape), **given)
             recordings.append((title, calls))
@@ -133,6 +134,8 @@ def _another(r: random.Random, value: Any) -> Any:
     """A value of the same kind, as a rule a wrong one."""
     if isinstance(value, bool):
         return not value
+    if isinstance(value, Enum):
+        return r.choice(list(type(value)))
     if isinstance(value, int):
         return r.choice((value + 1, value - 1, 2 * value, -value, r.choice(NUMBERS)))
     if isinstance(value, float):
@@ -235,6 +238,7 @@ def _run(r: random.Random, native: Any, calls: list[Call], dtype: Any, refused: 
         lambda: native.read_batch(np.empty((3, outputs), dtype), np.empty(3)),
         lambda: native.first_nonfinite(r.random() < 0.5),
         lambda: native.first_nonfinite_parameter(r.random() < 0.5),
+        lambda: native.first_at_rest(),
         lambda: native.set_profiling(r.random() < 0.5),
         lambda: native.add_value(1, 1, 3, (0, 0, 0, 0), True, (0, 0, 0, 0)),
         lambda: native.add_flatten(0, count - 1),

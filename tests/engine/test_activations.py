@@ -1,7 +1,7 @@
 """The activations' own exp, log, tanh and erf, measured: f and f' at every ISA level, against decimal
 arithmetic.
 
-The bounds below are the errors that native/kernels/math.inl and erf.inl state.
+The bounds below are the errors that native/kernels/arithmetic/math.inl and erf.inl state.
 """
 
 from __future__ import annotations

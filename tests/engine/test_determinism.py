@@ -17,7 +17,7 @@ from tests.engine.harness import LEVELS, MACHINES, Array, same_bits
 
 machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
 
-# Large enough that every loop is cut for the threads (native/plan/operations.hpp, least_parallel_work).
+# Large enough that every loop is cut for the threads (native/plan/parallel.hpp, least_parallel_work).
 NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
     "dense": ((200,), [cr.Dense(150), cr.ReLU(), cr.Dense(100), cr.Tanh(), cr.Dense(10), cr.Softmax()]),
     "direct": (

@@ -1,8 +1,8 @@
 """Sums of very many float32 terms, wherever a kernel takes one, against the formulas in float64.
 
 All terms are positive, so that relative errors mean something. Kernels sum runs of 256 terms (fold_terms in
-native/kernels/vector.inl) and add these in double: a run is wrong by at most 256 halves of an eps, which
-equal terms come near, and by about √256 of them for terms at random.
+native/kernels/api.hpp) and add these in double: a run is wrong by at most 256 halves of an eps, which equal
+terms come near, and by about √256 of them for terms at random.
 """
 
 from __future__ import annotations

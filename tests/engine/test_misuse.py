@@ -174,6 +174,7 @@ def test_a_plan_in_building_cannot_run() -> None:
         lambda: built.read_value(0, False, empty(1, 4)),
         lambda: built.first_nonfinite(False),
         lambda: built.first_nonfinite_parameter(False),
+        lambda: built.first_at_rest(),
         lambda: built.get_parameter(0, empty(1)),
     ):
         with pytest.raises(ValueError, match="finished"):

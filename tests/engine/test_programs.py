@@ -252,7 +252,8 @@ def apply(function: Any, x: Any, level: str, dtype: str) -> Any:
     return plan.predict(x[None])[0]
 
 
-# Bounds in units in the last place, of normal results, as native/kernels/math.inl and program.inl state them.
+# Bounds in units in the last place, of normal results, as arithmetic/math.inl and program.inl of
+# native/kernels/ state them.
 FUNCTIONS: dict[str, tuple[Any, Any, float]] = {
     "exp": (F.exp, np.exp, 2.5),
     "expm1": (F.expm1, np.expm1, 4),

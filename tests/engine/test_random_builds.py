@@ -60,14 +60,14 @@ def test_nothing_is_added_to_a_finished_plan() -> None:
         lambda: plan.add_view(0),
         lambda: plan.add_reader(0),
         lambda: plan.share_delta(0, 1),
-        lambda: plan.set_post(1, 0.0, 1),
-        lambda: plan.set_input_post(1, 0.0, 1),
+        lambda: plan.set_post(_native.Act.relu, 0.0, 1),
+        lambda: plan.set_input_post(_native.Act.relu, 0.0, 1),
         lambda: plan.set_input(0),
-        lambda: plan.set_loss(0, 1, -1),
+        lambda: plan.set_loss(_native.LossKind.squared_error, 1, -1),
         lambda: plan.set_host_loss(1),
         lambda: plan.set_host(print),
         lambda: plan.set_penalty(1.0),
-        lambda: plan.set_optimizer(0, 0.0, 0.0, 1.0, 0.0, 0.0),
+        lambda: plan.set_optimizer(_native.Rule.sgd, 0.0, 0.0, 1.0, 0.0, 0.0),
         lambda: plan.add_max_norm(0, 1, 3, 1.0),
         lambda: plan.set_per_sample(0.0),
         lambda: plan.finish(),
@@ -77,7 +77,8 @@ def test_nothing_is_added_to_a_finished_plan() -> None:
 
 
 def convolution(plan: _native.PlanFloat32, **changes: object) -> None:
-    given = {"kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1), "pad": (1, 1), "groups": 1, "method": 0}
+    given = {"kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1), "pad": (1, 1), "groups": 1}
+    given["method"] = _native.ConvMethod.direct
     given |= changes
     x, z = value(plan, 5, 5, 2, halo=(1, 1, 1, 1)), value(plan, 5, 5, 2)
     plan.set_input(x)
@@ -99,9 +100,8 @@ def convolution(plan: _native.PlanFloat32, **changes: object) -> None:
         ({"pad": (0, 1)}, "stands out"),
         ({"pad": (-1, 1)}, "stands out"),
         ({"dilation": (1, 2)}, "stands out"),
-        ({"method": 1}, "Winograd's convolution needs more zeros"),
-        ({"method": 3}, "a group for every channel"),
-        ({"method": 4}, "no such method"),
+        ({"method": _native.ConvMethod.winograd}, "Winograd's convolution needs more zeros"),
+        ({"method": _native.ConvMethod.depthwise}, "a group for every channel"),
     ],
 )
 def test_a_convolution_reads_within_its_image(changes: dict[str, object], message: str) -> None:

@@ -54,8 +54,8 @@ def test_an_infinite_state_is_found() -> None:
 
 REFUSED: dict[str, dict[str, Any]] = {
     "gates of another cell": {"gates": 3},
-    "no such cell": {"cell": 7, "gates": 1},
-    "no such activation": {"activation": 99},
+    "another cell": {"cell": _native.Cell.rnn},
+    "an activation whose derivative needs z": {"activation": _native.Act.gelu},
     "units": {"units": 5},
     "every step into one": {"every": True},
     "a mask of other steps": {"mask": 1},
@@ -76,7 +76,8 @@ def test_what_does_not_fit_together_is_refused(what: str) -> None:
     for outputs, inputs in ((16, 3), (16, 4)):
         plan.add_parameter(outputs * inputs, outputs, inputs, True, True)
     plan.add_parameter(16, 0, 0, False, False)
-    fitting = {"parameters": [0, 1, 2], "mask": -1, "cell": 1, "gates": 4, "units": 4, "activation": 0}
+    fitting = {"parameters": [0, 1, 2], "mask": -1, "gates": 4, "units": 4}
+    fitting |= {"cell": _native.Cell.lstm, "activation": _native.Act.identity}
     fitting |= {"every": False, "reverse": False, "truncate": 0}
     plan.add_recurrent(x, z, **fitting)
     with pytest.raises((ValueError, IndexError)):

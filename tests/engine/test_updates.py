@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +36,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
 CLIPS = {"not clipped": None, "clipped": 0.05, "sometimes clipped": 1.5}
 PENALTIES = [None, cr.L2(0.1), cr.L2(3.0, per_sample=True)]
 # Slots of the native state, by the names the formulas give them.
-SLOTS = {"velocity": "first", "mean": "first", "root": "root"}
+SLOTS = {"velocity": "first", "mean": "first", "square": "second"}
 
 
 def problem(dtype: str) -> tuple[cr.Network, Array, Array]:
@@ -240,11 +241,14 @@ def from_zero(dtype: str) -> cr.Network:
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_gradients_of_every_size_move_as_the_formulas_say(name: str, dtype: str, level: str) -> None:
-    """Also where their squares are beyond the range of the type, or below it."""
+def test_gradients_of_every_size_move_as_the_formulas_say_or_end_at_rest(
+    name: str, dtype: str, level: str
+) -> None:
+    """At rest: where their squares are beyond the range of the type."""
     exponents = range(-30, 31, 3) if dtype == "float32" else range(-290, 291, 29)
+    most = float(np.finfo(dtype).max)
     for exponent in exponents:
-        for epsilon in (1e-8, 1e-30):
+        for epsilon in (1e-8, 1e-12):
             optimizer = OPTIMIZERS[name]
             if hasattr(optimizer, "epsilon"):
                 optimizer = replace(optimizer, epsilon=epsilon)
@@ -253,14 +257,45 @@ def test_gradients_of_every_size_move_as_the_formulas_say(name: str, dtype: str,
             plan = Plan(from_zero(dtype), Given(), None, optimizer, batch_size=1, level=level)
             theta = np.zeros((19, 1))
             state = new_state(optimizer, theta)
+            x, order = np.ones((1, 1), dtype), np.zeros(1, np.int64)
             for step, (g, rate) in enumerate(zip(gradients, RATES, strict=True)):
-                plan.train_epoch(np.ones((1, 1), dtype), g, np.zeros(1, np.int64), np.array([rate]))
-                theta = optimizer.update(theta, g.T.astype(np.float64), state, rate, step + 1)
+                result = plan.train_epoch(x, g, order, np.array([rate]), look=lambda step: None)
+                if result.outcome == "at_rest":
+                    break
+                theta = optimizer.update(theta, g.T.astype(np.longdouble), state, rate, step + 1)
+            squared = {"square"} & set(optimizer.slots)
+            if result.outcome == "at_rest":
+                assert squared
+                assert float(np.abs(gradients).max()) > math.sqrt(most)
+                assert plan.first_at_rest() == "dense1.W"
+                continue
+            assert plan.first_at_rest() is None
             (moved,) = plan.parameters().values()
             tolerance = 2e-5 if dtype == "float32" else 1e-12
             largest = np.abs(theta).max()
             assert largest > 0
             assert np.abs(moved - theta).max() <= tolerance * largest, (name, exponent, epsilon)
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if "square" in OPTIMIZERS[name].slots])
+def test_fit_ends_where_a_squared_gradient_is_beyond_the_range(name: str) -> None:
+    optimizer: Any = OPTIMIZERS[name]
+    X, y = np.ones((3, 1)), np.ones((3, 19))
+    y[1] = 1e20
+    settings: Any = {"loss": Given(), "batch_size": 1, "shuffle": False, "epochs": 1}
+    single = from_zero("float32")
+    refusal = (
+        r"in epoch 1, step 2 of 3, the squared gradient of dense1\.W is beyond the range of float32, and "
+        r"\w+ divides by its root: .*clip_norm=1\.0.* dtype='float64'; .*allow_nonfinite=True"
+    )
+    with pytest.raises(cr.NonFiniteError, match=refusal):
+        cr.fit(single, X, y, optimizer=optimizer, **settings)
+    assert np.isfinite(single.parameters["dense1.W"]).all()
+    cr.fit(from_zero("float64"), X, y, optimizer=optimizer, **settings)
+    cr.fit(single, X, y, optimizer=replace(optimizer, clip_norm=1.0), **settings)
+    history = cr.fit(single, X, y, optimizer=optimizer, **settings, allow_nonfinite=True)
+    with pytest.raises(cr.NonFiniteError, match=r"resume holds a squared gradient of dense1\.W"):
+        cr.fit(single, X, y, resume=history, **settings)
 
 
 def test_an_update_beyond_the_range_is_told() -> None:

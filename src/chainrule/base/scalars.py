@@ -79,7 +79,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str], *, meaning: str 
 
 def check_held(what: str, value: float, dtype: Any, owner: object, *, positive: bool = False) -> None:
     """Raise ArgumentError where `dtype` makes infinity of a finite number, or 0 of one that must not be 0;
-    `what`: "a slope". The native plan refuses the same (native/plan/plan_building.inl, `held`), without
+    `what`: "a slope". The native plan refuses the same (native/plan/building.cpp, `held`), without
     knowing whose it is.
     """
     with np.errstate(over="ignore", under="ignore"):

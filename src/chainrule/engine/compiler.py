@@ -19,16 +19,12 @@ from chainrule.formulas.rules import Trait
 Shape = tuple[int, ...]
 SAMPLES = -1  # the length of the last axis, in the shapes of this module
 
-# In the order of native/kernels/api.hpp, enum ProgramOp; the names are those of the primitives.
-OPS = (
-    "copy", "add", "subtract", "multiply", "divide", "negative", "sqrt", "exp", "expm1", "log", "log1p",
-    "xlogy", "tanh", "erf", "absolute", "maximum", "minimum", "greater", "where", "power", "sum_features",
-    "max_features", "largest_feature", "accumulate",
-)  # fmt: skip
-NUMBERS = {name: number for number, name in enumerate(OPS)}
+# The names are those of the primitives.
+NUMBERS: dict[str, int] = {op.name: op.value for op in _native.ProgramOp}
 OVER_FEATURES = {"sum_features", "max_features", "largest_feature"}
-CONSTANT, VALUE, PARAMETER, FULL, THIN, ACCUMULATOR = range(6)  # enum SlotKind
-SLOTS = 128  # api.hpp, program_slots
+_KINDS = _native.SlotKind
+CONSTANT, VALUE, PARAMETER = _KINDS.constant.value, _KINDS.map.value, _KINDS.parameter.value
+FULL, THIN, ACCUMULATOR = _KINDS.full.value, _KINDS.thin.value, _KINDS.accumulator.value
 
 
 class NoProgramError(Exception):
@@ -359,7 +355,7 @@ def _assemble(steps: Sequence[Instruction], constants: Mapping[float, Slot]) -> 
             places[step.out] = out = Slot(out.kind, free[out.kind].pop())
         a, b, c, *_ = [*(slots.setdefault(slot, len(slots)) for slot in operands), 0, 0, 0]
         numbered.append((NUMBERS[step.op], int(step.thin), slots.setdefault(out, len(slots)), a, b, c))
-    if len(slots) > SLOTS:
+    if len(slots) > _native.PROGRAM_SLOTS:
         raise NoProgramError
     # A thin result in a strip that holds only some channels would be accumulated once per strip.
     whole = any(step.op in OVER_FEATURES or (step.op == "accumulate" and step.thin) for step in kept)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.engine.lowering.values import Hosted, Value
+from chainrule._native import HostCall
+from chainrule.engine.lowering.values import Hosted, Shape, Value
 from chainrule.layers import Layer, call_formula
 from chainrule.layers.randomness import random_bits
 from chainrule.networks.executor import noticing
@@ -16,36 +18,43 @@ if TYPE_CHECKING:
     from chainrule.losses import Loss
     from chainrule.networks.model import Model
 
-# Numbers of native/plan/plan.hpp, enum HostCall.
-FORWARD, BACKWARD, RENEW = range(3)
+
+def filled(read: Callable[[int, np.ndarray], object], number: int, shape: Shape, dtype: Any) -> np.ndarray:
+    """What one of the native plan's getters writes into an array."""
+    array = np.empty(shape, dtype)
+    read(number, array)
+    return array
 
 
+@dataclass
 class HostWork:
-    """What a plan does itself when the native one calls: a base of `Plan`, which has these attributes."""
+    """What the native plan calls for: formulas of layers, and of a loss, on its values."""
 
+    native: Any
     network: Model
     loss: Loss | None
     dtype: np.dtype[Any]
-    _native: Any
-    _parameters: Mapping[str, int]
-    _hosts: Sequence[Hosted]
-    _lost: Value | None
+    parameters: Mapping[str, int]
+    hosts: Sequence[Hosted]
+    lost: Value | None  # what a loss on the host reads
 
-    def _call_host(self, operation: int, what: int, samples: int) -> None:
+    def call(self, operation: int, what: HostCall, samples: int) -> None:
         if operation < 0:
-            self._host_loss(what == BACKWARD, samples)
+            self._loss(what == HostCall.backward, samples)
+            return
+        host = self.hosts[operation]
+        if what == HostCall.forward:
+            with noticing(self.native.note_overflow):
+                self._forward(host, samples)
+        elif what == HostCall.backward:
+            self._backward(host, samples)
         else:
-            call = (self._host_forward, self._host_backward, self._host_renew)[what]
-            if what != FORWARD:
-                call(self._hosts[operation], samples)
-                return
-            with noticing(self._native.note_overflow):
-                call(self._hosts[operation], samples)
+            self._renew(host, samples)
 
-    def _host_forward(self, host: Hosted, samples: int) -> None:
+    def _forward(self, host: Hosted, samples: int) -> None:
         layer, z, made = host.layer, host.z, host.made
         available = self._given(host, samples)
-        training = self._native.current_pass()[0]
+        training = self.native.current_pass()[0]
         formula = layer.forward if training or layer.infer is None else layer.infer
         title = f"{type(layer).__name__}.{formula.__name__}"
         self._write(z, False, call_formula(formula, available), samples, title)
@@ -54,7 +63,7 @@ class HostWork:
             there = available.get("mask", np.ones((*made.shape, samples))) if there is None else there
             self._write(made, False, there.reshape(*made.shape, -1), samples, f"{type(layer).__name__}.mask")
 
-    def _host_backward(self, host: Hosted, samples: int) -> None:
+    def _backward(self, host: Hosted, samples: int) -> None:
         layer, x, z = host.layer, host.x, host.z
         if not z.with_delta:  # nothing here or below has parameters
             return
@@ -66,28 +75,28 @@ class HostWork:
             self._write(x, True, call_formula(layer.delta, available), samples, f"{title}.delta")
         learned = [name for name, spec in layer.parameters(x.shape).items() if spec.learned]
         gradients = call_formula(layer.gradients, available)
-        self._set(layer, learned, gradients, "gradients", self._native.set_gradient)
+        self._set(layer, learned, gradients, "gradients", self.native.set_gradient)
 
-    def _host_renew(self, host: Hosted, samples: int) -> None:
+    def _renew(self, host: Hosted, samples: int) -> None:
         layer = host.layer
         if type(layer).running is Layer.running:
             return
         kept = [name for name, spec in layer.parameters(host.x.shape).items() if not spec.learned]
         renewed = call_formula(layer.running, self._given(host, samples))
-        self._set(layer, kept, renewed, "running", self._native.set_parameter)
+        self._set(layer, kept, renewed, "running", self.native.set_parameter)
 
     def _given(self, host: Hosted, samples: int) -> dict[str, Any]:
         """What the formulas of a layer may declare in this pass, samples last."""
         layer, prefix = host.layer, f"{host.layer.name}."
         available: dict[str, Any] = {
-            name.removeprefix(prefix): self._read(name, self._native.get_parameter)
-            for name in self._parameters
+            name.removeprefix(prefix): self._read(name, self.native.get_parameter)
+            for name in self.parameters
             if name.startswith(prefix)
         }
         x = available["x"] = self._rows(host.x, False, samples)
         if host.mask:
             available["mask"] = self._rows(host.mask, False, samples)[:, 0]
-        training, seed, step = self._native.current_pass()
+        training, seed, step = self.native.current_pass()
         if training:
             available |= layer.draw(x.shape, lambda shape: random_bits(seed, step, layer.stream, shape))
         return available
@@ -103,37 +112,35 @@ class HostWork:
                     f"{type(layer).__name__}.{formula} must return {name!r} of shape {shape}, "
                     f"received {received}"
                 )
-            write(self._parameters[full], np.ascontiguousarray(values[name], dtype=self.dtype))
+            write(self.parameters[full], np.ascontiguousarray(values[name], dtype=self.dtype))
 
-    def _host_loss(self, backward: bool, samples: int) -> None:
+    def _loss(self, backward: bool, samples: int) -> None:
         assert self.loss is not None
-        assert self._lost is not None
+        assert self.lost is not None
         shape = self.network.output_shape
         targets, weights = np.empty((samples, *shape), self.dtype), np.empty(samples)
-        self._native.read_batch(targets, weights)
+        self.native.read_batch(targets, weights)
         y = self.loss.prepared(np.moveaxis(targets, 0, -1))
-        a = self._rows(self._lost, False, samples)
+        a = self._rows(self.lost, False, samples)
         losses = np.asarray(self.loss.value(a, y), dtype=np.float64)
         if losses.shape != (samples,):
             raise ValueError(
                 f"{type(self.loss).__name__}.value must return one number per sample, shape ({samples},), "
                 f"received {losses.shape}"
             )
-        self._native.set_losses(np.ascontiguousarray(losses))
-        if backward and self._lost.with_delta:
+        self.native.set_losses(np.ascontiguousarray(losses))
+        if backward and self.lost.with_delta:
             gradient = np.asarray(self.loss.gradient(a, y)) * weights
-            self._write(self._lost, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
+            self._write(self.lost, True, gradient, samples, f"{type(self.loss).__name__}.gradient")
 
     def _read(self, name: str, read: Any) -> np.ndarray:
         """A parameter, or what is kept beside it, by one of the native plan's getters."""
-        array = np.empty(self.network.parameter_specs[name].shape, self.dtype)
-        read(self._parameters[name], array)
-        return array
+        return filled(read, self.parameters[name], self.network.parameter_specs[name].shape, self.dtype)
 
     def _rows(self, value: Value, delta: bool, samples: int) -> np.ndarray:
         """A value as the formulas see it: samples last."""
         rows = np.empty((samples, *value.shape), self.dtype)
-        self._native.read_value(value.number, delta, rows)
+        self.native.read_value(value.number, delta, rows)
         return np.moveaxis(rows, 0, -1)
 
     def _write(self, value: Value, delta: bool, array: Any, samples: int, what: str) -> None:
@@ -143,4 +150,4 @@ class HostWork:
                 f"{what} returned shape {result.shape}, expected {(*value.shape, samples)} (samples last)"
             )
         rows = np.ascontiguousarray(np.moveaxis(result, -1, 0), dtype=self.dtype)
-        self._native.write_value(value.number, delta, rows)
+        self.native.write_value(value.number, delta, rows)

@@ -14,7 +14,7 @@ from chainrule.base.memory import within_memory
 from chainrule.base.scalars import check_count, check_flag
 from chainrule.base.shown import quoted
 from chainrule.engine import isa
-from chainrule.engine.host import HostWork
+from chainrule.engine.host import HostWork, filled
 from chainrule.engine.lowering.loss_kinds import CLASSIFYING, LOSSES, native_options
 from chainrule.engine.lowering.updates import set_constraint, set_optimizer, set_penalty
 from chainrule.engine.lowering.values import Value
@@ -28,10 +28,7 @@ from chainrule.networks.model import Model
 from chainrule.networks.parameters import dtype_from
 from chainrule.networks.per_sample import refuse_mixing
 
-# Of native/plan/plan.hpp, enum Outcome.
-OUTCOMES = ("done", "stopped", "nonfinite")
-LARGEST_BATCH = 2**24
-SLOTS = ("first", "root")  # of an optimizer's state
+SLOTS = ("first", "second")  # of an optimizer's state
 
 Poll = Callable[[int, int, float, float | None], bool]
 Look = Callable[[int], None]
@@ -50,10 +47,10 @@ class EpochResult(NamedTuple):
     loss: float
     accuracy: float | None
     steps: int
-    outcome: str  # "done", "stopped" or "nonfinite"
+    outcome: str  # the name of a _native.Outcome
 
 
-class Plan(HostWork):
+class Plan:
     """Runs a network natively on batches of at most `batch_size` samples.
 
     network: supplies layers, shapes and parameters; `load` copies its parameters into the arena,
@@ -87,7 +84,7 @@ class Plan(HostWork):
             raise TypeError(f"Plan takes the network first, received {describe(network)}")
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
         self.dtype = network.dtype if dtype is None else dtype_from(dtype)
-        self.batch_size = check_count("batch_size", batch_size, 1, LARGEST_BATCH)
+        self.batch_size = check_count("batch_size", batch_size, 1, _native.LARGEST_BATCH)
         self.keep = keep = check_flag("keep", keep)
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
@@ -111,7 +108,7 @@ class Plan(HostWork):
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         low.consume(z)
         if loss is None:
-            native.set_input_post(0, 0.0, -1)
+            native.set_input_post(_native.Act.identity, 0.0, -1)
         elif native_loss:
             options = native_options(loss, network.output_shape)
             native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
@@ -123,9 +120,11 @@ class Plan(HostWork):
         # A loss that is only formulas reads targets as numbers, and counts no right classes.
         self._formula_loss = loss is not None and not native_loss
         if low.hosts or self._lost:
-            # Weakly: the native plan must not keep the Python one alive, or neither would ever be freed.
-            plan = weakref.proxy(self)
-            native.set_host(lambda *arguments: plan._call_host(*arguments))
+            parts = self._parameters, self._hosts, self._lost
+            self._host = HostWork(native, network, loss, self.dtype, *parts)
+            # Weakly: the native plan must not keep alive what keeps it, or neither would ever be freed.
+            host = weakref.proxy(self._host)
+            native.set_host(lambda *arguments: host.call(*arguments))
         set_penalty(native, penalty, training_size, self.dtype)
         clip = getattr(optimizer, "clip_sample_norm", None)
         if per_sample or clip:
@@ -151,14 +150,16 @@ class Plan(HostWork):
         """Copies of the arena's parameters by name."""
         return {name: self._read(name, self._native.get_parameter) for name in self._parameters}
 
+    def _read(self, name: str, read: Any) -> np.ndarray:
+        """A parameter, or its gradient, by one of the native plan's getters."""
+        return filled(read, self._parameters[name], self.network.parameter_specs[name].shape, self.dtype)
+
     def store(self) -> None:
         """Copy the arena's parameters into the network."""
         self.network.set_parameters(self.parameters())
 
     def optimizer_state(self) -> dict[str, Any]:
-        """Steps taken and the moments by parameter name: "first/conv1.W", and "root/conv1.W", the root of the
-        second.
-        """
+        """Steps taken and the moments by parameter name: "first/conv1.W", "second/conv1.W"."""
         state: dict[str, Any] = {"steps": self._native.steps_taken}
         for slot, title in enumerate(SLOTS):
             for name, number in self._parameters.items():
@@ -325,7 +326,8 @@ class Plan(HostWork):
         poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after this
         step. An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
         look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
-        beyond the range; it may raise as well.
+        beyond the range; it may raise as well. Where there is one, the epoch ends "at_rest" after an update
+        in which a second moment went beyond the range, so that its parameter moves no more.
         """
         self.check_batches(len(order))
         counts = self._counts(targets)
@@ -344,7 +346,7 @@ class Plan(HostWork):
             None if poll is None else report,
             look,
         )
-        return EpochResult(loss, correct if counts else None, steps, OUTCOMES[outcome])
+        return EpochResult(loss, correct if counts else None, steps, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""
@@ -359,3 +361,10 @@ class Plan(HostWork):
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
         return f"gradient of {names[found]}" if found >= 0 else None
+
+    def first_at_rest(self) -> str | None:
+        """A parameter that moves no more, because a second moment is beyond the range: after an epoch that
+        ended "at_rest", or from a state that was set.
+        """
+        found = self._native.first_at_rest()
+        return list(self._parameters)[found] if found >= 0 else None

@@ -104,8 +104,8 @@ def fit(
     threads: for this fit and what its callbacks call; None leaves the engine's choice.
 
     resume: the history that an earlier fit returned; see below.
-    allow_nonfinite: go on where finite outputs hide a number beyond the range. A loss or a parameter that is
-        itself NaN or infinite ends training all the same.
+    allow_nonfinite: go on where finite outputs hide a number beyond the range, or a squared gradient is one.
+        A loss or a parameter that is itself NaN or infinite ends training all the same.
 
     Calling fit again continues from the current parameters with a fresh optimizer and schedule. It repeats
     the orders of the first call unless it is given another seed. With `resume` the optimizer's moments and
@@ -119,8 +119,9 @@ def fit(
 
     Raises
     ------
-    NonFiniteError: the loss, a δ or a parameter became NaN or infinite, or finite outputs hide a number
-        beyond the range; the message names epoch, step and layer, and the network keeps finite parameters.
+    NonFiniteError: the loss, a δ or a parameter became NaN or infinite, finite outputs hide a number beyond
+        the range, or an optimizer's squared gradient is one; the message names epoch, step and layer or
+        parameter, and the network keeps finite parameters.
     DataError, ShapeError, PairError, TypeError, ValueError: an argument cannot be used; nothing was changed.
     """
     if not isinstance(network, Network):
@@ -161,6 +162,12 @@ def fit(
     rows = [] if resume is None else resume.rows
     if resume is not None and resume.optimizer_state is not None:
         plan.set_optimizer_state(resume.optimizer_state)
+        if not allowed and (where := plan.first_at_rest()) is not None:
+            raise NonFiniteError(
+                f"resume holds a squared gradient of {where} beyond the range of {network.dtype}: the "
+                "parameter would stand still. Go on without resume; fit(..., allow_nonfinite=True) goes on "
+                "all the same"
+            )
     history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer)
     order_seed = seed if shuffle else None
     run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, order_seed, allowed)
@@ -287,6 +294,8 @@ class _Run:
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
+        if result.outcome == "at_rest":
+            raise self.at_rest()
         if result.outcome == "stopped":
             return
         validation_loss, validation_accuracy = self.validate()
@@ -388,6 +397,20 @@ class _Run:
             f"training became NaN or infinite in epoch {self.number}, step {step} of {self.steps}, first in "
             f"{where}; the network keeps its parameters from {kept}. Lower the rate (it was {rate:g}, try "
             f"{lower:g}){clip}, or check the scale of the data and of the initial weights"
+        )
+
+    def at_rest(self) -> NonFiniteError:
+        """The error to raise where an update by g / √s did nothing, s being infinite."""
+        where, step = self.plan.first_at_rest(), min(self.step + 1, self.steps)
+        if not self.store():
+            return self.nonfinite()
+        clip = "" if self.optimizer.clip_norm else "clip the gradients (clip_norm=1.0), "
+        double = "" if self.network.dtype == np.float64 else ", or write dtype='float64'"
+        ways = f"{clip}scale the data{double}".capitalize()
+        return NonFiniteError(
+            f"in epoch {self.number}, step {step} of {self.steps}, the squared gradient of {where} is beyond "
+            f"the range of {self.network.dtype}, and {type(self.optimizer).__name__} divides by its root: "
+            f"the parameter would stand still. {ways}; fit(..., allow_nonfinite=True) goes on all the same"
         )
 
     def place(self) -> str:

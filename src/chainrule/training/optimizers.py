@@ -10,7 +10,6 @@ not scaled by the rate, epsilon stands outside the square root, and AdamW's deca
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,12 +23,6 @@ from chainrule.training.schedules import ConstantRate, Rates, Schedule
 
 Array = NDArray[Any]
 State = dict[str, Array]
-
-
-def root_of_mean_square(root: Array, gradient: Array, keep: float) -> Array:
-    """√(keep · root² + (1 − keep) g²), whose square may be beyond the range: g² of 1.8e19 in float32 is."""
-    kept: Array = np.hypot(math.sqrt(keep) * root, math.sqrt(1 - keep) * gradient)
-    return kept
 
 
 class Optimizer:
@@ -142,16 +135,16 @@ class Adam(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        return ("mean", "root")
+        return ("mean", "square")
 
     def update(
         self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
     ) -> Array:
         state["mean"] = mean = self.beta1 * state["mean"] + (1 - self.beta1) * gradient
-        state["root"] = root = root_of_mean_square(state["root"], gradient, self.beta2)
+        state["square"] = square = self.beta2 * state["square"] + (1 - self.beta2) * gradient * gradient
         corrected_mean = mean / (1 - self.beta1**step)
-        corrected_root = root / math.sqrt(1 - self.beta2**step)
-        return theta - rate * corrected_mean / (corrected_root + self.epsilon)
+        corrected_square = square / (1 - self.beta2**step)
+        return theta - rate * corrected_mean / (np.sqrt(corrected_square) + self.epsilon)
 
 
 @teach()
@@ -203,13 +196,13 @@ class RMSProp(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        return ("velocity", "root") if self.momentum else ("root",)
+        return ("velocity", "square") if self.momentum else ("square",)
 
     def update(
         self, theta: Array, gradient: Array, state: State, rate: float, step: int, *, penalised: bool = True
     ) -> Array:
-        state["root"] = root = root_of_mean_square(state["root"], gradient, self.rho)
-        move = gradient / (root + self.epsilon)
+        state["square"] = square = self.rho * state["square"] + (1 - self.rho) * gradient * gradient
+        move = gradient / (np.sqrt(square) + self.epsilon)
         if self.momentum:
             state["velocity"] = move = self.momentum * state["velocity"] + move
         return theta - rate * move

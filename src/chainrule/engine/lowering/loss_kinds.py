@@ -1,4 +1,4 @@
-"""From losses to native ones: the number of the kernel and the numbers it is told."""
+"""From losses to native ones: the kind of the kernel and the numbers it is told."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._native import LossKind
 from chainrule.losses import (
     BinaryCrossEntropy,
     CategoricalHinge,
@@ -19,16 +20,18 @@ from chainrule.losses import (
     SquaredError,
 )
 
-# Numbers of native/kernels/api.hpp, enum LossKind. By the exact class: a subclass may have other formulas.
-LOSSES: dict[type[Loss], Callable[[Any], int]] = {
-    SquaredError: lambda loss: 0,
-    BinaryCrossEntropy: lambda loss: 1,
-    CrossEntropy: lambda loss: 2,
-    MeanAbsoluteError: lambda loss: 3,
-    Huber: lambda loss: 4,
-    Poisson: lambda loss: 6 if loss.log_input else 5,
-    Hinge: lambda loss: 8 if loss.squared else 7,
-    CategoricalHinge: lambda loss: 10 if loss.squared else 9,
+# By the exact class: a subclass may have other formulas.
+LOSSES: dict[type[Loss], Callable[[Any], LossKind]] = {
+    SquaredError: lambda loss: LossKind.squared_error,
+    BinaryCrossEntropy: lambda loss: LossKind.sigmoid_cross_entropy,
+    CrossEntropy: lambda loss: LossKind.softmax_cross_entropy,
+    MeanAbsoluteError: lambda loss: LossKind.absolute_error,
+    Huber: lambda loss: LossKind.huber,
+    Poisson: lambda loss: LossKind.poisson_log if loss.log_input else LossKind.poisson,
+    Hinge: lambda loss: LossKind.squared_hinge if loss.squared else LossKind.hinge,
+    CategoricalHinge: lambda loss: (
+        LossKind.squared_categorical_hinge if loss.squared else LossKind.categorical_hinge
+    ),
 }
 # Losses of classes whatever form the targets have, so that an accuracy means something.
 CLASSIFYING = (BinaryCrossEntropy, CrossEntropy, Hinge, CategoricalHinge)

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, PoolKind
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
     CELLS,
-    IDENTITY,
     NO_HALO,
     Hosted,
     Shape,
@@ -55,9 +55,6 @@ from chainrule.layers import (
 from chainrule.layers.sequences.attention import BIASED
 from chainrule.layers.windows.convolution import Convolution
 
-# What a normalisation takes together, where it is no number of groups (native/plan/plan.hpp).
-OVER_BATCH, EACH_POSITION = 0, -1
-
 
 def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
     bias = parameters[1] if layer.bias else -1
@@ -70,26 +67,22 @@ def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]
 def _at_every_step(low: Builder, x: Value, z: Value, W: int, bias: int) -> None:
     """A dense layer on a sequence: a convolution of one pixel."""
     geometry = ((1, 1), (1, 1), (1, 1), (0, 0))
-    low.native.add_convolution(x.number, z.number, W, bias, *geometry, 1, DIRECT, False)
-
-
-# Numbers of native/plan/plan.hpp, enum ConvMethod.
-DIRECT, WINOGRAD, WINOGRAD_GRADIENT, DEPTHWISE = range(4)
+    low.native.add_convolution(x.number, z.number, W, bias, *geometry, 1, ConvMethod.direct, False)
 
 
 def _conv(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
     channels = x.shape[-1]
     groups = layer.groups_of(channels)
-    method = DEPTHWISE if groups == channels > 1 else DIRECT
+    method = ConvMethod.depthwise if groups == channels > 1 else ConvMethod.direct
     if winograd_applies(layer, x.shape, z.shape, low.blocks):
         by_gradient = winograd_applies(layer, x.shape, z.shape, low.blocks, gradient=True)
-        method = WINOGRAD_GRADIENT if by_gradient else WINOGRAD
+        method = ConvMethod.winograd_gradient if by_gradient else ConvMethod.winograd
     _add_convolution(low, layer, x, z, parameters, x.shape, groups, method)
 
 
 def _conv_transposed(low: Builder, layer: Convolution, x: Value, z: Value, parameters: list[int]) -> None:
     """The geometry of the convolution whose image is z and whose windows are the pixels of x."""
-    method = DEPTHWISE if layer.groups == layer.filters > 1 else DIRECT
+    method = ConvMethod.depthwise if layer.groups == layer.filters > 1 else ConvMethod.direct
     _add_convolution(low, layer, x, z, parameters, z.shape, layer.groups, method, True)
 
 
@@ -101,7 +94,7 @@ def _add_convolution(
     parameters: list[int],
     image: Shape,
     groups: int,
-    method: int,
+    method: ConvMethod,
     transposed: bool = False,
 ) -> None:
     (top, _), (left, _) = image_pads(layer, image)
@@ -111,34 +104,37 @@ def _add_convolution(
     low.native.add_convolution(x.number, z.number, parameters[0], bias, *geometry, groups, method, transposed)
 
 
-# Numbers of native/kernels/api.hpp, enum PoolKind.
-POOLS: dict[type[Layer], int] = {
-    MaxPool2D: 0,
-    MaxPool1D: 0,
-    AveragePool2D: 1,
-    AveragePool1D: 1,
-    L2Pool2D: 2,
-    L2Pool1D: 2,
+POOLS: dict[type[Layer], PoolKind] = {
+    MaxPool2D: PoolKind.max,
+    MaxPool1D: PoolKind.max,
+    AveragePool2D: PoolKind.average,
+    AveragePool1D: PoolKind.average,
+    L2Pool2D: PoolKind.l2,
+    L2Pool1D: PoolKind.l2,
 }
-GLOBAL_POOLS: dict[type[Layer], int] = {GlobalMaxPool: 0, GlobalAveragePool: 1}
+GLOBAL_POOLS: dict[type[Layer], PoolKind] = {
+    GlobalMaxPool: PoolKind.max,
+    GlobalAveragePool: PoolKind.average,
+}
 
 
 def _pool(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
     kind = POOLS[type(layer)]
     (top, bottom), (left, right) = image_pads(layer, x.shape)
     sizes = (two(layer.grid.kernel), two(layer.grid.stride), (top, left), any((top, bottom, left, right)))
-    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == 1
+    mean = layer.mean if isinstance(layer, L2Pool2D) else kind == PoolKind.average
     low.native.add_pool(x.number, z.number, *sizes, kind, mean, layer.count_padding)
 
 
 def _global_pool(low: Builder, layer: Layer, x: Value, z: Value, parameters: list[int]) -> None:
     """One window, as large as the image."""
     kind = GLOBAL_POOLS[type(layer)]
+    average = kind == PoolKind.average
     if low.mask:
-        low.native.add_masked_pool(x.number, z.number, low.mask.number, kind == 1)
+        low.native.add_masked_pool(x.number, z.number, low.mask.number, average)
         return
     whole = as_image(x.shape)[:2]
-    low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, kind == 1, False)
+    low.native.add_pool(x.number, z.number, whole, whole, (0, 0), False, kind, average, False)
 
 
 def _flatten(low: Builder, layer: Flatten, x: Value, z: Value, parameters: list[int]) -> None:
@@ -150,7 +146,7 @@ def _activation(low: Builder, layer: Layer, x: Value, z: Value, parameters: list
 
 
 def _recurrent(low: Builder, layer: Recurrent, x: Value, z: Value, parameters: list[int]) -> None:
-    activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else IDENTITY
+    activation = ACTIVATIONS[type(layer.f)] if isinstance(layer, RNN) else Act.identity
     cell = (CELLS[type(layer)], len(layer.gates), layer.units, activation)
     mask = low.mask.number if low.mask else -1
     way = (layer.outputs == "all", layer.reverse, layer.truncate or 0)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chainrule._native import Rule
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_held
 from chainrule.layers import Parameter
 from chainrule.losses.constraints import MaxNorm
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 
-# Numbers of native/kernels/api.hpp, enum Rule.
-RULES = {"sgd": 0, "nesterov": 1, "adam": 2, "adamw": 3, "rmsprop": 4}
 # λ of ½ΣW² and of Σ|W|. By the exact class: a subclass may have other formulas.
 PENALTIES: dict[type[Penalty], Callable[[Any], tuple[float, float]]] = {
     L2: lambda penalty: (penalty.lam, 0.0),
@@ -57,7 +56,7 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
         raise TypeError(f"the engine knows SGD, Adam, AdamW and RMSProp, received {describe(optimizer)}")
     check_held("an epsilon", epsilon, dtype, optimizer, positive=True)
     check_held("a weight decay", decay, dtype, optimizer)
-    native.set_optimizer(RULES[rule], momentum, beta2, epsilon, decay, optimizer.clip_norm or 0.0)
+    native.set_optimizer(Rule[rule], momentum, beta2, epsilon, decay, optimizer.clip_norm or 0.0)
 
 
 def set_constraint(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from chainrule._native import Act, Cell
 from chainrule.layers import (
     GELU,
     GRU,
@@ -25,18 +26,16 @@ Shape = tuple[int, ...]
 Halo = tuple[int, int, int, int]  # top, bottom, left, right
 NO_HALO: Halo = (0, 0, 0, 0)
 
-# Numbers of native/kernels/api.hpp, enum Act.
-ACTIVATIONS: dict[type[Layer], int] = {
-    Identity: 0,
-    ReLU: 1,
-    LeakyReLU: 2,
-    Sigmoid: 3,
-    Tanh: 4,
-    Softplus: 5,
-    GELU: 6,
+ACTIVATIONS: dict[type[Layer], Act] = {
+    Identity: Act.identity,
+    ReLU: Act.relu,
+    LeakyReLU: Act.leaky_relu,
+    Sigmoid: Act.sigmoid,
+    Tanh: Act.tanh,
+    Softplus: Act.softplus,
+    GELU: Act.gelu,
 }
-IDENTITY = 0
-CELLS: dict[type[Layer], int] = {RNN: 0, LSTM: 1, GRU: 2}  # enum Cell
+CELLS: dict[type[Layer], Cell] = {RNN: Cell.rnn, LSTM: Cell.lstm, GRU: Cell.gru}
 
 
 def as_image(shape: Shape) -> tuple[int, int, int]:
@@ -71,7 +70,7 @@ class Value:
     halo: Halo
     delta_halo: Halo
     with_delta: bool
-    activation: int = IDENTITY
+    activation: Act = Act.identity
     slope: float = 0.0
     saved: int = -1  # the value f' is computed from
 

@@ -1,0 +1,167 @@
+// The register tile: acc[c][p] += broadcast(w(k, c)) * x[p][k]. Dense layers (forward and δ), convolution (forward and δ)
+// and the sixteen small products of Winograd are this one loop; c runs over output channels, p over pixels or sample
+// blocks, k over inputs that lie contiguously (for a convolution: kernel column and channel, an implicit im2col).
+//
+// Read `Tile`, what the loop is told; `tile`, the loop; `tile_up_to`, which chooses the number of pixels; `Cut`.
+// Shapes: x [pixel][segment][k][lane], w [segment][k][channel], or in panels [channel][k]; z [pixel][channel][lane].
+
+// Accumulators must fit the register file: 32 vectors on AVX-512 and arm64, 16 on AVX2 and SSE.
+#if CHAINRULE_BYTES == 64
+constexpr int narrow_channels = 4, narrow_pixels = 6;     // 24 accumulators; suits 20, 40, 100 output channels
+constexpr int wide_channels = 8, wide_pixels = 3;         // 24; fewer loads of x per product
+constexpr int single_channels = 16;                       // dense layers of one block: one vector of x, one line of weights
+constexpr int gradient_rows = 12, gradient_columns = 2;   // 24
+#elif defined(__aarch64__)
+constexpr int narrow_channels = 4, narrow_pixels = 6;
+constexpr int wide_channels = 4, wide_pixels = 6;
+constexpr int single_channels = 16;
+constexpr int gradient_rows = 12, gradient_columns = 2;
+#elif CHAINRULE_BYTES == 32
+constexpr int narrow_channels = 4, narrow_pixels = 3;   // 12 accumulators, 3 of x, 1 broadcast: all sixteen registers
+constexpr int wide_channels = 4, wide_pixels = 3;
+constexpr int single_channels = 8;
+constexpr int gradient_rows = 6, gradient_columns = 2;
+#else
+constexpr int narrow_channels = 4, narrow_pixels = 2;   // SSE has no FMA: the product needs a register too
+constexpr int wide_channels = 4, wide_pixels = 2;
+constexpr int single_channels = 8;
+constexpr int gradient_rows = 4, gradient_columns = 2;
+#endif
+template <class T, int most>
+constexpr int panel_channels = most < lanes<T> ? most : lanes<T>;   // must divide a panel of `lanes`
+
+// Float32 sums only: double has digits to spare.
+template <class T>
+constexpr bool is_long(int64_t terms) {
+  return is_float<T> && terms > fold_terms;
+}
+template <class T, int C, int P>
+inline void fold_into(Vec<T> (&acc)[C][P], Wide<T> (&total)[C][P]) {
+#pragma GCC unroll 16
+  for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++) total[c][p] += widen<T>(acc[c][p]), acc[c][p] = Vec<T>{};
+}
+
+template <class T>
+struct Tile {
+  const T* x;   // pixel p starts at x + p * x_pixel
+  ptrdiff_t x_pixel;
+  ptrdiff_t x_segment;   // the sum over k runs over `segments` runs of `length`, this far apart in x ...
+  ptrdiff_t w_segment;   // ... and this far apart in w
+  int segments, length;
+  const T* w;   // w(k, c): w[k * w_k + c], or in transposed panels w[c * lanes + k]
+  ptrdiff_t w_k;
+  T* z;   // channel c of pixel p is written at z + p * z_pixel + c * lanes
+  ptrdiff_t z_pixel;
+  const T* bias;   // or null
+  T floor;         // the result is max(result, floor): 0 for ReLU, -inf for none
+  int channels;    // how many of the tile's channels exist and are stored
+  bool add;        // start from what z holds
+};
+
+// folds: the sum over k is long, and taken in runs of fold_terms.
+template <class T, int C, int P, bool transposed, bool folds>
+__attribute__((noinline)) static void tile(const Tile<T>& t) {
+  constexpr int L = lanes<T>;
+  Vec<T> acc[C][P];
+  Wide<T> total[C][P];
+  if (folds)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) total[c][p] = Wide<T>{};
+  if (t.add) {
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) acc[c][p] = c < t.channels ? load(t.z + p * t.z_pixel + c * L) : Vec<T>{};
+  } else {
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) {
+      const Vec<T> start = t.bias && c < t.channels ? broadcast<T>(t.bias[c]) : Vec<T>{};
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) acc[c][p] = start;
+    }
+  }
+  const T* xs = t.x;
+  const T* ws = t.w;
+  const ptrdiff_t x_pixel = t.x_pixel, w_k = t.w_k;
+  const int length = t.length;
+  int pending = 0;
+  for (int s = 0; s < t.segments; s++, xs += t.x_segment, ws += t.w_segment) {
+    const T* x = xs;
+    const T* w = ws;
+    int stop = folds && length > fold_terms ? fold_terms : length;
+    for (int k = 0; k < length; k++) {
+      if (folds && k == stop) {
+        fold_into<T, C, P>(acc, total);
+        stop += fold_terms;
+      }
+      Vec<T> xv[P];
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) xv[p] = load(x + p * x_pixel);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; c++) {
+        const Vec<T> wv = broadcast<T>(transposed ? w[c * L] : w[c]);
+#pragma GCC unroll 16
+        for (int p = 0; p < P; p++) acc[c][p] += wv * xv[p];
+      }
+      x += L;
+      w += transposed ? 1 : w_k;
+    }
+    pending += length;
+    if (folds && pending >= fold_terms) {
+      fold_into<T, C, P>(acc, total);
+      pending = 0;
+    }
+  }
+  if (folds)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) acc[c][p] = narrow<T>(total[c][p] + widen<T>(acc[c][p]));
+  const Vec<T> floor = broadcast<T>(t.floor);
+#pragma GCC unroll 16
+  for (int c = 0; c < C; c++) {
+    if (c >= t.channels) break;
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++) store(t.z + p * t.z_pixel + c * L, at_least<T>(acc[c][p], floor));
+  }
+}
+
+// Runs the tile for `pixels` <= P.
+template <class T, int C, int P, bool transposed>
+inline void tile_up_to(int pixels, const Tile<T>& t) {
+  if (pixels == P && is_long<T>(int64_t(t.segments) * t.length)) return tile<T, C, P, transposed, true>(t);
+  if (pixels == P) return tile<T, C, P, transposed, false>(t);
+  if constexpr (P > 1) tile_up_to<T, C, P - 1, transposed>(pixels, t);
+}
+
+// How many runs of `size`, and how many panels of lanes, hold so many.
+inline int groups(int count, int size) { return (count + size - 1) / size; }
+template <class T>
+inline int panels(int outputs) {
+  return groups(outputs, lanes<T>);
+}
+
+// Cuts `count` pixels into runs of at most `most` that differ by one at the most: 8 = 3 + 3 + 2, never 6 + 2.
+struct Cut {
+  int count, most;
+  int at = 0;
+  int next() {
+    const int left = count - at, runs = (left + most - 1) / most;
+    const int size = runs ? (left + runs - 1) / runs : 0;
+    at += size;
+    return size;
+  }
+};
+
+template <class T>
+constexpr T no_floor = -__builtin_huge_val();
+// The activations that a tile applies itself, and the floor that does it.
+inline bool in_tile(Act kind) { return kind == Act::identity || kind == Act::relu; }
+template <class T>
+inline T floor_of(Act kind) {
+  return kind == Act::relu ? T(0) : no_floor<T>;
+}

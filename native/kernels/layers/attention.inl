@@ -1,0 +1,193 @@
+// Attention within every sample: a lane is a sample, so a product of steps with steps is a product of vectors, entry by entry.
+// Per block and head, n features, queries i and keys j:
+//     A[i][j] = softmax_j(Q[i]·K[j] / √n)      O[i] = Σ_j A[i][j] V[j]
+// Queries are taken in runs, so that a run of A, and in the backward pass of G, stays in the cache.
+//
+// Read `Products` and its tile, which is every product here; `Head`, where its operands lie; then forward and backward.
+// Shapes: Q, K, V, O and their δ [block][step][features][lane], a head being neighbouring features; A
+// [block][head][i][j][lane].
+
+constexpr int attention_run = 16;   // queries
+
+// Accumulators of a tile; every one is a product of two loaded vectors.
+#if CHAINRULE_BYTES == 64 || defined(__aarch64__)
+constexpr int attention_rows = 4, attention_columns = 6;
+#elif CHAINRULE_BYTES == 32
+constexpr int attention_rows = 3, attention_columns = 3;
+#else
+constexpr int attention_rows = 2, attention_columns = 3;
+#endif
+
+// c[i][j] = factor · Σ_k a[i][k] b[j][k], all of them vectors; `add`: added to what is there. Strides in scalars.
+template <class T>
+struct Products {
+  const T *a, *b;
+  T* c;
+  ptrdiff_t a_row, a_step, b_row, b_step, c_row, c_column;
+  int rows, columns, terms;
+  T factor = 1;
+  bool add = false;
+};
+
+template <class T, int R, int C, bool folds>
+inline void products_tile(const Products<T>& g, int i, int j) {
+  Vec<T> acc[R][C] = {};
+  Wide<T> total[R][C];
+  if (folds)
+#pragma GCC unroll 8
+    for (int p = 0; p < R; p++)
+#pragma GCC unroll 8
+      for (int q = 0; q < C; q++) total[p][q] = Wide<T>{};
+  const T *a = g.a + i * g.a_row, *b = g.b + j * g.b_row;
+  for (int k = 0; k < g.terms; k++, a += g.a_step, b += g.b_step) {
+    Vec<T> bv[C];
+#pragma GCC unroll 8
+    for (int q = 0; q < C; q++) bv[q] = load(b + q * g.b_row);
+#pragma GCC unroll 8
+    for (int p = 0; p < R; p++) {
+      const Vec<T> av = load(a + p * g.a_row);
+#pragma GCC unroll 8
+      for (int q = 0; q < C; q++) acc[p][q] += av * bv[q];
+    }
+    if (folds && (k + 1) % fold_terms == 0) fold_into<T, R, C>(acc, total);
+  }
+  if (folds)
+#pragma GCC unroll 8
+    for (int p = 0; p < R; p++)
+#pragma GCC unroll 8
+      for (int q = 0; q < C; q++) acc[p][q] = narrow<T>(total[p][q] + widen<T>(acc[p][q]));
+#pragma GCC unroll 8
+  for (int p = 0; p < R; p++)
+#pragma GCC unroll 8
+    for (int q = 0; q < C; q++) {
+      T* c = g.c + (i + p) * g.c_row + (j + q) * g.c_column;
+      store(c, g.add ? load(c) + g.factor * acc[p][q] : g.factor * acc[p][q]);
+    }
+}
+
+template <class T, int R, int C>
+inline void products_rows(const Products<T>& g, int i, int j, int rows) {
+  if (rows == R) return is_long<T>(g.terms) ? products_tile<T, R, C, true>(g, i, j) : products_tile<T, R, C, false>(g, i, j);
+  if constexpr (R > 1) products_rows<T, R - 1, C>(g, i, j, rows);
+}
+template <class T, int C>
+inline void products_columns(const Products<T>& g, int j, int columns) {
+  if (columns == C) {
+    Cut cut{g.rows, attention_rows};
+    for (int i = 0, size; (size = cut.next()) > 0; i += size) products_rows<T, attention_rows, C>(g, i, j, size);
+    return;
+  }
+  if constexpr (C > 1) products_columns<T, C - 1>(g, j, columns);
+}
+template <class T>
+static void products(const Products<T>& g) {
+  Cut cut{g.columns, attention_columns};
+  for (int j = 0, size; (size = cut.next()) > 0; j += size) products_columns<T, attention_columns>(g, j, size);
+}
+
+// One head of a block: where its first feature of step 0 lies, and what the loops need to know.
+template <class T>
+struct Head {
+  const AttentionArgs<T>& g;
+  int block, head, steps, features;
+  ptrdiff_t step;   // from one step to the next
+  explicit Head(const AttentionArgs<T>& g, int unit)
+      : g(g),
+        block(unit / g.heads),
+        head(unit % g.heads),
+        steps(g.q.width),
+        features(g.q.channels / g.heads),
+        step(ptrdiff_t(g.q.channels) * lanes<T>) {}
+  T* at(const Map<T>& m) const { return m.block(block) + ptrdiff_t(head) * features * lanes<T>; }
+  // Steps [first, first + count) of a value side by side: the distance between them is often a power of two, for which a cache
+  // has few places.
+  T* pack(const Map<T>& m, int first, int count, T* to) const {
+    const ptrdiff_t size = ptrdiff_t(features) * lanes<T>;
+    for (int t = 0; t < count; t++) __builtin_memcpy(to + t * size, at(m) + (first + t) * step, sizeof(T) * size_t(size));
+    return to;
+  }
+  const T* mask() const { return g.mask.data ? g.mask.block(block) : nullptr; }
+  T* weights(int i) const { return g.weights + ((ptrdiff_t(block) * g.heads + head) * steps + i) * steps * lanes<T>; }
+  int keys(int end) const { return g.causal ? end : steps; }   // that queries before `end` see
+};
+
+// Scores to weights, in place, of a query that sees `count` keys; 0 for the rest, up to `keys`.
+template <class T>
+inline void attention_softmax(T* row, const T* mask, int count, int keys) {
+  constexpr int L = lanes<T>;
+  const Vec<T> none = broadcast<T>(T(-__builtin_inf()));
+  Vec<T> most = broadcast<T>(is_float<T> ? T(-__FLT_MAX__) : T(-__DBL_MAX__));
+  LongSum<T> seen;
+  for (int j = 0; j < count; j++) {
+    if (mask) store(row + j * L, load(mask + j * L) != T(0) ? load(row + j * L) : none);
+    most = at_least<T>(load(row + j * L), most);
+  }
+  for (int j = 0; j < count; j++) {
+    const Vec<T> e = exp<T>(load(row + j * L) - most);
+    store(row + j * L, e);
+    seen.add(e);
+  }
+  const Vec<T> sum = seen.value(), none_seen = sum == T(0) ? broadcast<T>(T(1)) : Vec<T>{};
+  const Vec<T> scale = (T(1) - none_seen) / (sum + none_seen);   // 0 where no key is seen, without a division by 0
+  for (int j = 0; j < count; j++) store(row + j * L, load(row + j * L) * scale);
+  for (int j = count; j < keys; j++) store(row + j * L, Vec<T>{});
+}
+
+// In scratch: K and V of a head, a run of Q and of δ, a run of weights or of G.
+template <class T>
+static size_t attention_scratch(const AttentionArgs<T>& g) {
+  const size_t steps = size_t(g.q.width), features = size_t(g.q.channels / g.heads);
+  return size_t(lanes<T>) * ((2 * steps + 2 * attention_run) * features + attention_run * steps);
+}
+
+// Unit: head of a block.
+template <class T>
+static void attention_forward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
+  constexpr int L = lanes<T>;
+  for (int unit = begin; unit < end; unit++) {
+    const Head<T> h(g, unit);
+    const ptrdiff_t row = ptrdiff_t(h.steps) * L, packed = ptrdiff_t(h.features) * L;
+    const T *k = h.pack(g.k, 0, h.steps, scratch), *v = h.pack(g.v, 0, h.steps, scratch + h.steps * packed);
+    T* q_run = scratch + 2 * h.steps * packed;
+    for (int i = 0; i < h.steps; i += attention_run) {
+      const int queries = h.steps - i < attention_run ? h.steps - i : attention_run, keys = h.keys(i + queries);
+      const T* q = h.pack(g.q, i, queries, q_run);
+      T* a = g.weights ? h.weights(i) : q_run + 2 * attention_run * packed;
+      products<T>({q, k, a, packed, L, packed, L, row, L, queries, keys, h.features, g.scale});
+      for (int n = 0; n < queries; n++) attention_softmax<T>(a + n * row, h.mask(), g.causal ? i + n + 1 : keys, keys);
+      products<T>({a, v, h.at(g.o) + i * h.step, row, L, L, packed, h.step, L, queries, h.features, keys});
+    }
+  }
+}
+
+// Unit: head of a block. With D = δ of O, B = D Vᵀ and G = A ⊙ (B − Σ A B) / √n: δ of Q is G K, of K Gᵀ Q, of V Aᵀ D.
+template <class T>
+static void attention_backward(const AttentionArgs<T>& g, int begin, int end, T* scratch) {
+  constexpr int L = lanes<T>;
+  for (int unit = begin; unit < end; unit++) {
+    const Head<T> h(g, unit);
+    const ptrdiff_t row = ptrdiff_t(h.steps) * L, packed = ptrdiff_t(h.features) * L;
+    for (int t = 0; t < h.steps; t++) {
+      __builtin_memset(h.at(g.k_delta) + t * h.step, 0, sizeof(T) * size_t(packed));
+      __builtin_memset(h.at(g.v_delta) + t * h.step, 0, sizeof(T) * size_t(packed));
+    }
+    const T *k = h.pack(g.k, 0, h.steps, scratch), *v = h.pack(g.v, 0, h.steps, scratch + h.steps * packed);
+    T *q_run = scratch + 2 * h.steps * packed, *d_run = q_run + attention_run * packed, *b = d_run + attention_run * packed;
+    for (int i = 0; i < h.steps; i += attention_run) {
+      const int queries = h.steps - i < attention_run ? h.steps - i : attention_run, keys = h.keys(i + queries);
+      const T *a = h.weights(i), *q = h.pack(g.q, i, queries, q_run), *d = h.pack(g.o_delta, i, queries, d_run);
+      products<T>({d, v, b, packed, L, packed, L, row, L, queries, keys, h.features});
+      for (int n = 0; n < queries; n++) {
+        const T* an = a + n * row;
+        T* bn = b + n * row;
+        LongSum<T> dot;
+        for (int j = 0; j < keys; j++) dot.add(load(an + j * L) * load(bn + j * L));
+        const Vec<T> sum = dot.value();
+        for (int j = 0; j < keys; j++) store(bn + j * L, load(an + j * L) * (load(bn + j * L) - sum) * g.scale);
+      }
+      products<T>({b, k, h.at(g.q_delta) + i * h.step, row, L, L, packed, h.step, L, queries, h.features, keys});
+      products<T>({b, q, h.at(g.k_delta), L, row, L, packed, h.step, L, keys, h.features, queries, T(1), true});
+      products<T>({a, d, h.at(g.v_delta), L, row, L, packed, h.step, L, keys, h.features, queries, T(1), true});
+    }
+  }
+}

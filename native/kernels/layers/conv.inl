@@ -1,0 +1,449 @@
+// Convolution, direct: forward (cross-correlation), δ by scattering each δ pixel through the kernel (exactly the needed
+// products, at any stride and padding), and ∂w with accumulators per sample, summed over lanes at the end (Tutorial, conv 1-3).
+//
+// Read `conv_forward` down to its tile (`conv_forward_pixels`), with the packed weights it takes (`conv_pack_forward`); then
+// `conv_backward` with `conv_scatter_row`; then `correlate`, the weight gradient, and what chooses its tiles,
+// `conv_gradient`. `conv_few_...` are the weight gradient of a batch that leaves most lanes empty.
+// Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z [block][height][width][filters][lane];
+// w, ∂w [filters][kernel_h][kernel_w][channels / groups].
+
+// A kernel's taps and their channels lie contiguously along a row of pixels, unless the taps are apart or a group sees only a
+// part of the channels: then a row of the kernel is `kernel_w` segments.
+template <class T>
+inline bool whole_rows(const ConvArgs<T>& g) {
+  return g.dilation_w == 1 && g.groups == 1;
+}
+
+template <class T>
+inline int channel_tiles(int channels) {
+  return (channels + narrow_channels - 1) / narrow_channels;
+}
+template <class T>
+inline int group_channels(const ConvArgs<T>& g) {
+  return g.x.channels / g.groups;
+}
+template <class T>
+inline int group_filters(const ConvArgs<T>& g) {
+  return g.z.channels / g.groups;
+}
+// Packed weights of one group.
+template <class T>
+inline ptrdiff_t forward_panel(const ConvArgs<T>& g) {
+  return ptrdiff_t(channel_tiles<T>(group_filters<T>(g))) * narrow_channels * g.kernel_h * g.kernel_w * group_channels<T>(g);
+}
+template <class T>
+inline ptrdiff_t backward_panel(const ConvArgs<T>& g) {
+  return ptrdiff_t(channel_tiles<T>(group_channels<T>(g))) * narrow_channels * g.kernel_h * g.kernel_w * group_filters<T>(g);
+}
+
+template <class T>
+static size_t conv_packed_size(const ConvArgs<T>& g) {
+  const ptrdiff_t forward = forward_panel<T>(g), backward = backward_panel<T>(g);
+  return size_t(g.groups) * size_t(forward > backward ? forward : backward);
+}
+
+// [group][filter tile][kernel_h][kernel_w][channel][4 filters]; missing filters are left as they are and never stored.
+template <class T>
+static void conv_pack_forward(const ConvArgs<T>& g, int begin, int end) {
+  const int own = group_filters<T>(g);
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * group_channels<T>(g);
+  for (int filter = begin; filter < end; filter++) {
+    const int k = filter % own;
+    const T* w = g.weights + filter * size;
+    T* to =
+        g.packed + filter / own * forward_panel<T>(g) + (k / narrow_channels) * narrow_channels * size + k % narrow_channels;
+    for (ptrdiff_t i = 0; i < size; i++) to[i * narrow_channels] = w[i];
+  }
+}
+
+// [group][kernel offset][channel tile][filter][4 channels]
+template <class T>
+static void conv_pack_backward(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int C = narrow_channels;
+  const int offsets = g.kernel_h * g.kernel_w, channels = group_channels<T>(g), filters = group_filters<T>(g),
+            tiles = channel_tiles<T>(channels);
+  for (int filter = begin; filter < end; filter++) {
+    const int k = filter % filters;
+    T* packed = g.packed + filter / filters * backward_panel<T>(g);
+    for (int o = 0; o < offsets; o++) {
+      const T* w = g.weights + (ptrdiff_t(filter) * offsets + o) * channels;
+      for (int c = 0; c < channels; c++) packed[((ptrdiff_t(o) * tiles + c / C) * filters + k) * C + c % C] = w[c];
+    }
+  }
+}
+
+// `pixels` output pixels of one group: in one pass, or where the taps are not contiguous in a pass per row of the kernel.
+template <class T>
+inline void conv_forward_pixels(const ConvArgs<T>& g, int group, const T* x, T* z, int pixels) {
+  constexpr int L = lanes<T>, C = narrow_channels;
+  const int channels = group_channels<T>(g), filters = group_filters<T>(g);
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * channels, x_pixel = ptrdiff_t(g.x.channels) * L;
+  const bool whole = whole_rows<T>(g);
+  const int passes = whole ? 1 : g.kernel_h;
+  Tile<T> t{};
+  t.x_pixel = g.stride_w * x_pixel;
+  t.x_segment = whole ? g.dilation_h * g.x.row_step : g.dilation_w * x_pixel;
+  t.segments = whole ? g.kernel_h : g.kernel_w;
+  t.length = whole ? g.kernel_w * channels : channels;
+  t.w_k = C;
+  t.w_segment = ptrdiff_t(t.length) * C;
+  t.z_pixel = ptrdiff_t(g.z.channels) * L;
+  for (int k = 0; k < filters; k += C) {
+    const int filter = group * filters + k;
+    t.z = z + filter * L;
+    t.bias = g.bias ? g.bias + filter : nullptr;
+    t.channels = filters - k < C ? filters - k : C;
+    for (int m = 0; m < passes; m++) {
+      t.x = x + group * channels * L + m * g.dilation_h * g.x.row_step;
+      t.w = g.packed + group * forward_panel<T>(g) + k * size + m * t.segments * t.w_segment;
+      t.add = m > 0;
+      t.floor = !g.transposed && m == passes - 1 ? floor_of<T>(g.post.kind) : no_floor<T>;
+      tile_up_to<T, C, narrow_pixels, false>(pixels, t);
+    }
+  }
+}
+
+// Unit: output row of a block. Where this is the δ of a transposed convolution it ends with the factor f' of what lies below.
+template <class T>
+static void conv_forward(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int height = g.z.height, width = g.z.width;
+  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, z_pixel = ptrdiff_t(g.z.channels) * L;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / height, i = unit % height;
+    const T* x = g.x.row(b, ptrdiff_t(i) * g.stride_h - g.pad_top) - g.pad_left * x_pixel;
+    T* z = g.z.row(b, i);
+    Cut cut{width, narrow_pixels};
+    for (int j = 0; j < width;) {
+      const int pixels = cut.next();
+      for (int group = 0; group < g.groups; group++)
+        conv_forward_pixels<T>(g, group, x + ptrdiff_t(j) * g.stride_w * x_pixel, z + j * z_pixel, pixels);
+      j += pixels;
+    }
+    if (g.transposed) hadamard_row<T>(g.post, g.z, b, i);
+    else if (!in_tile(g.post.kind)) activate_row<T>(g.post, g.z, b, i);
+  }
+}
+
+// δ of output row i, which lies at kernel row m, added to the input row at `row`.
+template <class T>
+inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row, int m) {
+  constexpr int L = lanes<T>, C = narrow_channels;
+  const int channels = group_channels<T>(g), filters = group_filters<T>(g), tiles = channel_tiles<T>(channels);
+  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L;
+  Tile<T> t{};
+  t.x_pixel = ptrdiff_t(g.z.channels) * L;
+  t.segments = 1;
+  t.length = filters;
+  t.w_k = C;
+  t.z_pixel = g.stride_w * x_pixel;
+  t.floor = no_floor<T>;
+  t.add = true;
+  for (int n = 0; n < g.kernel_w; n++) {
+    // Output columns j with 0 <= j·stride − pad + n·dilation < width.
+    const int low = g.pad_left - n * g.dilation_w, high = g.x.width - 1 + low;
+    int j = low > 0 ? (low + g.stride_w - 1) / g.stride_w : 0;
+    const int last = high < 0 ? -1 : (high / g.stride_w < g.z.width - 1 ? high / g.stride_w : g.z.width - 1);
+    Cut cut{last + 1 - j, narrow_pixels};
+    while (j <= last) {
+      const int pixels = cut.next();
+      t.x = d + j * t.x_pixel + group * filters * L;
+      T* z = row + (ptrdiff_t(j) * g.stride_w - low) * x_pixel + group * channels * L;
+      for (int c = 0; c < tiles; c++) {
+        t.w = g.packed + group * backward_panel<T>(g) + ((ptrdiff_t(m) * g.kernel_w + n) * tiles + c) * filters * C;
+        t.z = z + c * C * L;
+        t.channels = channels - c * C < C ? channels - c * C : C;
+        tile_up_to<T, C, narrow_pixels, false>(pixels, t);
+      }
+      j += pixels;
+    }
+  }
+}
+
+// Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation; within a row every δ
+// pixel is added at its kernel columns. Conv 1 as a scatter: no flipped kernel, no padded δ, no wasted product. The same sum
+// is the forward pass of a transposed convolution, which starts from the bias and ends with the activation.
+template <class T>
+static void conv_backward(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int channels = g.x.channels, height = g.x.height, width = g.x.width;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / height, u = unit % height;
+    T* row = g.x_delta.row(b, u);
+    if (g.transposed && g.bias) {
+      for (int c = 0; c < channels; c++)
+        for (int v = 0; v < width; v++) store(row + (ptrdiff_t(v) * channels + c) * L, broadcast<T>(g.bias[c]));
+    } else {
+      __builtin_memset(row, 0, sizeof(T) * size_t(width) * channels * L);
+    }
+    for (int m = 0; m < g.kernel_h; m++) {
+      const int shifted = u + g.pad_top - m * g.dilation_h;
+      if (shifted < 0 || shifted % g.stride_h) continue;
+      const int i = shifted / g.stride_h;
+      if (i >= g.z.height) continue;
+      for (int group = 0; group < g.groups; group++) conv_scatter_row<T>(g, group, g.z.row(b, i), row, m);
+    }
+    if (g.transposed) activate_row<T>(g.post, g.x_delta, b, u);
+    else hadamard_row<T>(g.post, g.x_delta, b, u);
+  }
+}
+
+// What one tile of the weight gradient covers: filters from `filter` on, up to `filters`; kernel row m; pairs (kernel column,
+// channel) from `pair` of the row on, the first of which lies at x + `offset`.
+struct Pairs {
+  int filter, filters, m, pair;
+  ptrdiff_t offset;
+};
+
+// Weight gradient of C filters and P consecutive (kernel column, channel) pairs of one kernel row: lanes accumulate the
+// gradients of their own samples; only the end sums over them.
+// With the bias, its gradient (conv 3: the sum of δ over positions and samples) is summed on the way.
+template <class T, int C, int P, bool with_bias, bool folds>
+__attribute__((noinline)) static void correlate(const ConvArgs<T>& g, const Pairs& at) {
+  constexpr int L = lanes<T>;
+  const int filter = at.filter;
+  const ptrdiff_t step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_step = ptrdiff_t(g.z.channels) * L;
+  Vec<T> acc[C][P];
+#pragma GCC unroll 16
+  for (int c = 0; c < C; c++)
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++) acc[c][p] = Vec<T>{};
+  Vec<T> bias[C] = {};
+  Wide<T> total[C][P] = {}, total_bias[C] = {};
+  int pending = 0;
+  const auto fold = [&]() __attribute__((always_inline)) {
+    fold_into<T, C, P>(acc, total);
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) total_bias[c] += widen<T>(bias[c]), bias[c] = Vec<T>{};
+    pending = 0;
+  };
+  for (int b = 0; b < g.blocks; b++)
+    for (int i = 0; i < g.z.height; i++) {
+      const T* x = g.x.row(b, ptrdiff_t(i) * g.stride_h - g.pad_top + at.m * g.dilation_h) + at.offset;
+      const T* d = g.z.row(b, i) + ptrdiff_t(filter) * L;
+      for (int j0 = 0; j0 < g.z.width; j0 += fold_terms) {
+        const int j1 = g.z.width - j0 < fold_terms ? g.z.width : j0 + fold_terms;
+        for (int j = j0; j < j1; j++, x += step, d += d_step) {
+          Vec<T> xv[P];
+#pragma GCC unroll 16
+          for (int p = 0; p < P; p++) xv[p] = load(x + p * L);
+#pragma GCC unroll 16
+          for (int c = 0; c < C; c++) {
+            const Vec<T> dv = load(d + c * L);   // past the last filter: read, not stored
+            if (with_bias) bias[c] += dv;
+#pragma GCC unroll 16
+            for (int p = 0; p < P; p++) acc[c][p] += dv * xv[p];
+          }
+        }
+        pending += j1 - j0;
+        if (folds && pending >= fold_terms) fold();
+      }
+    }
+  if (folds)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) {
+      bias[c] = narrow<T>(total_bias[c] + widen<T>(bias[c]));
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) acc[c][p] = narrow<T>(total[c][p] + widen<T>(acc[c][p]));
+    }
+  if (g.norms) {
+    T kept[C * (P + 1) * L] __attribute__((aligned(64)));   // an address of the accumulators would cost them their registers
+    const int count = at.filters - filter < C ? at.filters - filter : C;
+#pragma GCC unroll 16
+    for (int c = 0; c < C; c++) {
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p++) store(kept + (c * (P + 1) + p) * L, acc[c][p]);
+      store(kept + (c * (P + 1) + P) * L, bias[c]);   // 0 without a bias
+    }
+    store_wide<T>(g.norms, lane_norms<T>([&](auto&& body) {
+                    for (int i = 0; i < count * (P + 1); i++) body(load(kept + i * L));
+                  }));
+  }
+  const ptrdiff_t row = ptrdiff_t(g.kernel_w) * group_channels<T>(g);
+#pragma GCC unroll 16
+  for (int first = 0; first < C * P; first += L) {
+    Vec<T> group[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++) group[i] = first + i < C * P ? acc[(first + i) / P % C][(first + i) % P] : Vec<T>{};
+    T sums[L] __attribute__((aligned(CHAINRULE_BYTES)));
+    store(sums, sum_each<T>(group));
+    for (int i = 0; i < L && first + i < C * P; i++) {
+      const int c = (first + i) / P, p = (first + i) % P;
+      if (filter + c >= at.filters) continue;
+      T& gradient = g.weight_gradient[(ptrdiff_t(filter + c) * g.kernel_h + at.m) * row + at.pair + p];
+      gradient = g.accumulate ? gradient + sums[i] : sums[i];
+    }
+  }
+  if (with_bias)
+    for (int c = 0; c < C && filter + c < at.filters; c++) {
+      const T sum = sum_lanes<T>(bias[c]);
+      g.bias_gradient[filter + c] = g.accumulate ? g.bias_gradient[filter + c] + sum : sum;
+    }
+}
+template <class T, int C, int P>
+inline void correlate_up_to(int pairs, const ConvArgs<T>& g, const Pairs& at) {
+  if (pairs == P) {
+    const bool with_bias = g.bias_gradient && at.m == 0 && at.pair == 0;
+    if (is_long<T>(int64_t(g.blocks) * g.z.height * g.z.width))
+      return with_bias ? correlate<T, C, P, true, true>(g, at) : correlate<T, C, P, false, true>(g, at);
+    return with_bias ? correlate<T, C, P, true, false>(g, at) : correlate<T, C, P, false, false>(g, at);
+  }
+  if constexpr (P > 1) correlate_up_to<T, C, P - 1>(pairs, g, at);
+}
+
+// A block with few samples: there the lanes of a vector are filters, not samples, and only the samples that exist are
+// multiplied; for 10 samples of 16 lanes and 40 filters three quarters of the work. δ is transposed once to
+// [panel of filters][pixel][sample][filter], the gradient is summed as [panel][pair][filter] and copied out at the end.
+template <class T>
+inline bool few_samples_gradient(const ConvArgs<T>& g) {
+  return whole_rows<T>(g) && g.blocks == 1 && panels<T>(g.z.channels) * g.samples * 10 <= g.z.channels * 9;
+}
+template <class T>
+static size_t conv_few_size(const ConvArgs<T>& g) {
+  const size_t columns = size_t(panels<T>(g.z.channels)), L = size_t(lanes<T>);
+  return columns * L *
+         (size_t(g.z.height) * size_t(g.z.width) * L + size_t(g.kernel_h) * size_t(g.kernel_w) * size_t(g.x.channels));
+}
+template <class T>
+inline T* few_sums(const ConvArgs<T>& g) {
+  return g.partial + ptrdiff_t(panels<T>(g.z.channels)) * g.z.height * g.z.width * lanes<T> * lanes<T>;
+}
+
+// Unit: output row.
+template <class T>
+static void conv_few_transpose(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int filters = g.z.channels;
+  T square[L * L] __attribute__((aligned(64)));
+  for (int i = begin; i < end; i++)
+    for (int j = 0; j < g.z.width; j++)
+      for (int k = 0; k < filters; k += L) {
+        // Past the last filter the neighbouring pixel is read; those columns of the gradient are not copied out.
+        transpose<T>(g.z.row(0, i) + (ptrdiff_t(j) * filters + k) * L, L, square, L);
+        T* to = g.partial + ((ptrdiff_t(k / L) * g.z.height + i) * g.z.width + j) * g.samples * L;
+        __builtin_memcpy(to, square, sizeof(T) * size_t(g.samples) * L);
+      }
+}
+
+constexpr int few_pairs = 24;   // pairs of a unit
+template <class T>
+static int conv_few_units(const ConvArgs<T>& g) {
+  if (!few_samples_gradient<T>(g)) return 0;
+  return g.kernel_h * groups(g.kernel_w * g.x.channels, few_pairs) * groups(panels<T>(g.z.channels), gradient_columns);
+}
+// Unit: (kernel row, run of pairs, two panels).
+template <class T>
+static void conv_few_gradient(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, O = gradient_columns;
+  const int columns = panels<T>(g.z.channels), pairs = g.kernel_w * g.x.channels, width = g.z.width;
+  const int steps = groups(columns, O), chunks = groups(pairs, few_pairs);
+  const ptrdiff_t x_step = ptrdiff_t(g.stride_w) * g.x.channels * L, d_row = ptrdiff_t(width) * g.samples * L;
+  const ptrdiff_t d_panel = d_row * g.z.height, g_panel = ptrdiff_t(g.kernel_h) * pairs * L;
+  // Runs and folds as `correlate` has them: a single sample has the same bits there.
+  const int most = fold_terms / g.samples;
+  for (int unit = begin; unit < end; unit++) {
+    const int j = unit % steps * O, r = unit / steps % chunks * few_pairs, m = unit / steps / chunks;
+    const int rows = pairs - r < few_pairs ? pairs - r : few_pairs;
+    const int across = j + O <= columns ? O : 1, size = rows * L;
+    T run[O * few_pairs * L] __attribute__((aligned(64)));   // [panel][pair][filter], of a few rows of the image
+    double total[O * few_pairs * L] = {};
+    int pending = 0;
+    for (int i = 0; i < g.z.height; i++) {
+      const T* x =
+          g.x.row(0, ptrdiff_t(i) * g.stride_h - g.pad_top + m * g.dilation_h) + (r - ptrdiff_t(g.pad_left) * g.x.channels) * L;
+      const T* d = g.partial + j * d_panel + i * d_row;
+      for (int p = 0; p < width; p += most, x += most * x_step, d += ptrdiff_t(most) * g.samples * L) {
+        const Runs runs{width - p < most ? width - p : most, g.samples, g.samples};
+        const Onto onto = pending ? Onto::continued : Onto::fresh;
+        if (across == O) outer_rows<T, O>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        else outer_rows<T, 1>(x, x_step, d, d_panel, run, size, rows, runs, onto);
+        pending += runs.blocks * g.samples;
+        const bool last = i + 1 == g.z.height && p + most >= width;
+        if (!last && !(is_float<T> && pending >= fold_terms)) continue;
+        for (int k = 0; k < across * size; k++) total[k] += double(run[k]);
+        pending = 0;
+      }
+    }
+    T* gradient = few_sums<T>(g) + j * g_panel + (ptrdiff_t(m) * pairs + r) * L;
+    for (int o = 0; o < across; o++)
+      for (int k = 0; k < size; k++) gradient[o * g_panel + k] = T(total[o * size + k]);
+  }
+}
+
+// Unit: filter.
+template <class T>
+static void conv_few_finish(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const ptrdiff_t size = ptrdiff_t(g.kernel_h) * g.kernel_w * g.x.channels;
+  for (int k = begin; k < end; k++) {
+    const T* sums = few_sums<T>(g) + (k / L) * size * L + k % L;
+    for (ptrdiff_t i = 0; i < size; i++) g.weight_gradient[k * size + i] = sums[i * L];
+    if (!g.bias_gradient) continue;
+    LongSum<T> sum;
+    for (int i = 0; i < g.z.height; i++)
+      for (int j = 0; j < g.z.width; j++) {
+        sum.run += load(g.z.row(0, i) + (ptrdiff_t(j) * g.z.channels + k) * L), sum.terms++;
+        if (is_float<T> && sum.terms >= fold_terms && (j + 1 == g.z.width || (j + 1) % fold_terms == 0)) sum.fold();
+      }
+    g.bias_gradient[k] = sum_lanes<T>(sum.value());
+  }
+}
+
+// Unit: (kernel row, segment of it, run of pairs, group, tile of filters).
+template <class T>
+inline int pair_segments(const ConvArgs<T>& g) {
+  return whole_rows<T>(g) ? 1 : g.kernel_w;
+}
+template <class T>
+inline int segment_pairs(const ConvArgs<T>& g) {
+  return whole_rows<T>(g) ? g.kernel_w * g.x.channels : group_channels<T>(g);
+}
+template <class T>
+static int conv_gradient_units(const ConvArgs<T>& g) {
+  return g.kernel_h * pair_segments<T>(g) * groups(segment_pairs<T>(g), narrow_pixels) * g.groups *
+         channel_tiles<T>(group_filters<T>(g));
+}
+template <class T>
+static void conv_gradient(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int segments = pair_segments<T>(g), pairs = segment_pairs<T>(g), runs = groups(pairs, narrow_pixels);
+  const int filters = group_filters<T>(g), tiles = channel_tiles<T>(filters);
+  for (int unit = begin; unit < end; unit++) {
+    int rest = unit;
+    const auto digit = [&rest](int base) {
+      const int value = rest % base;
+      rest /= base;
+      return value;
+    };
+    const int tile = digit(tiles), group = digit(g.groups), run = digit(runs), n = digit(segments), m = rest;
+    const int r = int(int64_t(run) * pairs / runs), r_end = int(int64_t(run + 1) * pairs / runs);
+    const ptrdiff_t pixels = ptrdiff_t(n) * g.dilation_w - g.pad_left;
+    const Pairs at{group * filters + tile * narrow_channels, (group + 1) * filters, m, n * pairs + r,
+                   (pixels * g.x.channels + group * group_channels<T>(g) + r) * L};
+    if (!g.norms) {
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, g, at);
+      continue;
+    }
+    for (int b = 0; b < g.blocks; b++) {   // block by block: until the lanes are summed they hold every sample's own gradient
+      ConvArgs<T> one = g;
+      one.blocks = 1, one.x.data = g.x.block(b), one.z.data = g.z.block(b);
+      one.norms = g.norms + (ptrdiff_t(unit) * g.blocks + b) * L, one.accumulate = b > 0;
+      correlate_up_to<T, narrow_channels, narrow_pixels>(r_end - r, one, at);
+    }
+  }
+}
+
+// ∂b of a transposed convolution: the sum of δ, here the image, over pixels and samples. Unit: channel.
+template <class T>
+static void conv_transposed_bias(const ConvArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  for (int c = begin; c < end; c++) {
+    LongSum<T> sum;
+    for (int b = 0; b < g.blocks; b++)
+      for (int u = 0; u < g.x.height; u++) {
+        const T* d = g.x.row(b, u) + c * L;
+        for (int v = 0; v < g.x.width; v++) sum.add(load(d + ptrdiff_t(v) * g.x.channels * L));
+      }
+    g.bias_gradient[c] = sum_lanes<T>(sum.value());
+  }
+}

@@ -1,0 +1,304 @@
+// Dense layers: z = W x + b, δ_x = Wᵀ δ_z, ∂W = δ_z xᵀ, ∂b = Σ δ_z (Tutorial, FC 1-3; samples summed as in Matrix notes §6).
+//
+// W is kept in panels of `lanes` outputs: [outputs / lanes][inputs][lanes]. Forward and δ read it by broadcast, so one
+// layout serves both; the gradient writes it as whole vectors, so the update never repacks.
+//
+// Read `dense_forward_panel` and `dense_forward`; `dense_backward_tile` and `dense_backward` (δ); `outer_rows` and
+// `dense_gradient`. `dense_forward_few` is the forward pass of a batch that leaves most lanes empty: lanes are outputs there.
+// Shapes: x, δ_x [block][inputs][lane]; z, δ_z [block][outputs][lane]; W, ∂W in panels; b, ∂b [outputs].
+
+// The s of an outer product: `count` in each of `blocks` runs of x that lie x_block apart, `last` in the last run.
+struct Runs {
+  int blocks, count, last;
+};
+// `total` values of s in runs of `size`.
+inline Runs runs_of(int total, int size) {
+  const int blocks = groups(total, size);
+  return {blocks, size, total - (blocks - 1) * size};
+}
+
+// What a product is summed with: nothing, what is there as its first term, or what is there in the end.
+enum class Onto { fresh, continued, added };
+
+// The outer-product tile: G[j][i][:] += Σ_s x(i, s) · d[j][s][:] for R rows i and O panels j.
+// Gradient: x is in lanes (a run is a block of samples) and d has been transposed to samples x panel; also the products of
+// Winograd's weight gradient. With rows_are_lanes, i is a sample and s an input: the forward pass of a few samples, where d
+// is W itself and no work is spent on the empty lanes of the block.
+template <class T, int R, int O, bool rows_are_lanes, bool folds>
+__attribute__((noinline)) static void outer(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient,
+                                            ptrdiff_t g_panel, Runs runs, Onto onto) {
+  constexpr int L = lanes<T>;
+  Vec<T> acc[R][O];
+  Wide<T> total[R][O];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 16
+    for (int o = 0; o < O; o++) {
+      acc[r][o] = onto == Onto::continued ? load(gradient + o * g_panel + r * L) : Vec<T>{};
+      if (folds) total[r][o] = Wide<T>{};
+    }
+  int pending = 0;
+  for (int b = 0; b < runs.blocks; b++, x += x_block) {
+    const int count = b + 1 < runs.blocks ? runs.count : runs.last;
+    for (int l = 0; l < count; l++, d += L) {
+      Vec<T> dv[O];
+#pragma GCC unroll 16
+      for (int o = 0; o < O; o++) dv[o] = load(d + o * d_panel);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; r++) {
+        const Vec<T> xv = broadcast<T>(rows_are_lanes ? x[l * L + r] : x[r * L + l]);
+#pragma GCC unroll 16
+        for (int o = 0; o < O; o++) acc[r][o] += xv * dv[o];
+      }
+    }
+    pending += count;
+    if (folds && pending >= fold_terms) {
+      fold_into<T, R, O>(acc, total);
+      pending = 0;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 16
+    for (int o = 0; o < O; o++) {
+      T* const to = gradient + o * g_panel + r * L;
+      Vec<T> sum = acc[r][o];
+      if (folds) sum = narrow<T>(total[r][o] + widen<T>(sum));
+      store(to, onto == Onto::added ? load(to) + sum : sum);
+    }
+}
+
+// All rows [0, rows) against O panels.
+template <class T, int O, bool rows_are_lanes = false>
+inline void outer_rows(const T* x, ptrdiff_t x_block, const T* d, ptrdiff_t d_panel, T* gradient, ptrdiff_t g_panel, int rows,
+                       Runs runs, Onto onto) {
+  constexpr int R = gradient_rows;
+  int r = 0;
+  const auto run = [&]<int size>() {
+    const T* from = x + r * (rows_are_lanes ? 1 : lanes<T>);
+    T* const to = gradient + r * lanes<T>;
+    if (is_long<T>(int64_t(runs.blocks - 1) * runs.count + runs.last))
+      outer<T, size, O, rows_are_lanes, true>(from, x_block, d, d_panel, to, g_panel, runs, onto);
+    else outer<T, size, O, rows_are_lanes, false>(from, x_block, d, d_panel, to, g_panel, runs, onto);
+    r += size;
+  };
+  while (rows - r >= R) {
+    if (R == 12 && rows - r == 16) break;   // 8 + 8 keeps more accumulators busy than 12 + 4
+    run.template operator()<R>();
+  }
+  if constexpr (R == 12)
+    while (rows - r >= 8) run.template operator()<8>();
+  while (rows - r >= 4) run.template operator()<4>();
+  while (r < rows) run.template operator()<1>();
+}
+
+// The post-operation of a dense layer's output run [first, first + count) of the blocks of one tile.
+template <class T>
+inline void post_forward(const DenseArgs<T>& g, int block, int pixels, int first, int count) {
+  if (in_tile(g.post.kind)) return;
+  for (int p = 0; p < pixels; p++) {
+    const T* z = g.z + (block + p) * g.z_block + first * lanes<T>;
+    T* a = g.post.saved.block(block + p) + first * lanes<T>;
+    activate_run<T>(g.post.kind, g.post.slope, z, a, count);
+  }
+}
+
+// Unit: (group of blocks, panel). Where all of x fits L2 beside a panel, groups run fastest and W is read once; otherwise
+// panels do, and a group's x is read once.
+template <class T>
+inline bool few_samples(const DenseArgs<T>& g) {
+  return g.blocks == 1 && groups(g.samples, 4) * 4 < lanes<T>;
+}
+template <class T>
+static int dense_forward_units(const DenseArgs<T>& g) {
+  if (few_samples<T>(g)) return groups(panels<T>(g.outputs), gradient_columns);
+  return groups(g.blocks, wide_pixels) * panels<T>(g.outputs);
+}
+
+// One block with empty lanes: a sample is a row of the outer-product tile. Unit: pair of panels.
+template <class T>
+static void dense_forward_few(const DenseArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, O = gradient_columns;
+  const int count = panels<T>(g.outputs), rows = groups(g.samples, 4) * 4;
+  const ptrdiff_t panel_size = ptrdiff_t(g.inputs) * L;
+  const Vec<T> floor = broadcast<T>(floor_of<T>(g.post.kind));
+  T out[O * L * L] __attribute__((aligned(64)));   // [panel][sample][output]
+  T turned[L * L] __attribute__((aligned(64)));
+  for (int unit = begin; unit < end; unit++) {
+    const int panel = unit * O, width = count - panel < O ? count - panel : O;
+    const T* w = g.weights + panel * panel_size;
+    if (width == O) outer_rows<T, O, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
+    else outer_rows<T, 1, true>(g.x, L * L, w, panel_size, out, L * L, rows, runs_of(g.inputs, L), Onto::fresh);
+    for (int j = 0; j < width; j++) {
+      for (int s = rows; s < L; s++) store(out + (j * L + s) * L, load(out + (j * L + rows - 1) * L));   // as `gather` does
+      const int first = (panel + j) * L, channels = g.outputs - first < L ? g.outputs - first : L;
+      transpose<T>(out + j * L * L, L, turned, L);
+      for (int c = 0; c < channels; c++) {
+        const Vec<T> b = g.bias ? broadcast<T>(g.bias[first + c]) : Vec<T>{};
+        store(g.z + (first + c) * L, at_least<T>(load(turned + c * L) + b, floor));
+      }
+      post_forward(g, 0, 1, first, channels);
+    }
+  }
+}
+template <class T, int C>
+inline void dense_forward_panel(const DenseArgs<T>& g, int block, int pixels, int panel) {
+  constexpr int L = lanes<T>;
+  for (int first = panel * L; first < (panel + 1) * L && first < g.outputs; first += C) {
+    Tile<T> t{};
+    t.x = g.x + block * g.x_block;
+    t.x_pixel = g.x_block;
+    t.segments = 1;
+    t.length = g.inputs;
+    t.w = g.weights + ptrdiff_t(panel) * g.inputs * L + first % L;
+    t.w_k = L;
+    t.z = g.z + block * g.z_block + first * L;
+    t.z_pixel = g.z_block;
+    t.bias = g.bias ? g.bias + first : nullptr;
+    t.floor = floor_of<T>(g.post.kind);
+    t.channels = g.outputs - first < C ? g.outputs - first : C;
+    t.add = g.add;
+    if (pixels == 1) tile_up_to<T, C, 1, false>(1, t);
+    else tile_up_to<T, C, C == panel_channels<T, wide_channels> ? wide_pixels : 1, false>(pixels, t);
+    post_forward(g, block, pixels, first, t.channels);
+  }
+}
+template <class T>
+static void dense_forward(const DenseArgs<T>& g, int begin, int end) {
+  if (few_samples<T>(g)) return dense_forward_few<T>(g, begin, end);
+  const int count = panels<T>(g.outputs), group_count = groups(g.blocks, wide_pixels);
+  const bool x_fits = int64_t(g.blocks) * g.inputs * lanes<T> * int64_t(sizeof(T)) <= 640 * 1024;
+  for (int unit = begin; unit < end; unit++) {
+    const int group = x_fits ? unit % group_count : unit / count, panel = x_fits ? unit / group_count : unit % count;
+    const int block = int(int64_t(group) * g.blocks / group_count);
+    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
+    if (pixels == 1) dense_forward_panel<T, panel_channels<T, single_channels>>(g, block, 1, panel);
+    else dense_forward_panel<T, panel_channels<T, wide_channels>>(g, block, pixels, panel);
+  }
+}
+
+// Inputs per unit of the δ: as many as the widest tile takes.
+constexpr int backward_inputs = wide_channels > single_channels ? wide_channels : single_channels;
+
+// Wᵀ δ for C inputs from `first`: whole panels of W, then the rest of the last one.
+template <class T, int C, int P>
+inline void dense_backward_tile(const DenseArgs<T>& g, int block, int pixels, int first) {
+  constexpr int L = lanes<T>;
+  const int whole = g.outputs / L, rest = g.outputs % L;
+  Tile<T> t{};
+  t.x = g.z + block * g.z_block;
+  t.x_pixel = g.z_block;
+  t.x_segment = L * L;
+  t.w_segment = ptrdiff_t(g.inputs) * L;
+  t.w = g.weights + ptrdiff_t(first) * L;
+  t.z = g.x_delta + block * g.x_delta_block + first * L;
+  t.z_pixel = g.x_delta_block;
+  t.floor = no_floor<T>;
+  t.channels = C;
+  t.segments = whole, t.length = L;
+  t.add = g.add;
+  tile_up_to<T, C, P, true>(pixels, t);
+  if (!rest) return;
+  t.x += ptrdiff_t(whole) * L * L, t.w += whole * t.w_segment, t.segments = 1, t.length = rest, t.add = true;
+  tile_up_to<T, C, P, true>(pixels, t);
+}
+
+// Unit: (group of blocks, run of inputs).
+template <class T>
+static int dense_backward_units(const DenseArgs<T>& g) {
+  return groups(g.blocks, wide_pixels) * groups(g.inputs, backward_inputs);
+}
+template <class T>
+static void dense_backward(const DenseArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>, C = wide_channels;
+  const int count = groups(g.inputs, backward_inputs), group_count = groups(g.blocks, wide_pixels);
+  for (int unit = begin; unit < end; unit++) {
+    const int group = unit / count, start = (unit % count) * backward_inputs;
+    const int block = int(int64_t(group) * g.blocks / group_count);
+    const int pixels = int(int64_t(group + 1) * g.blocks / group_count) - block;
+    const int stop = start + backward_inputs < g.inputs ? start + backward_inputs : g.inputs;
+    int first = start;
+    if (pixels == 1)
+      for (; first + single_channels <= stop; first += single_channels)
+        dense_backward_tile<T, single_channels, 1>(g, block, 1, first);
+    for (; first + C <= stop; first += C) dense_backward_tile<T, C, wide_pixels>(g, block, pixels, first);
+    for (; first < stop; first++)
+      dense_backward_tile<T, 1, wide_pixels>(g, block, pixels, first);   // nothing past the last input is read
+    if (g.post.kind == Act::identity) continue;
+    for (int p = 0; p < pixels; p++) {
+      T* d = g.x_delta + (block + p) * g.x_delta_block + start * L;
+      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.block(block + p) + start * L, d, d, stop - start);
+    }
+  }
+}
+
+// Rows per unit of the gradient: enough that the transposition of δ, repeated in every unit, is below 2 %.
+constexpr int gradient_chunk = 192;
+
+template <class T>
+static int dense_gradient_units(const DenseArgs<T>& g) {
+  return groups(panels<T>(g.outputs), gradient_columns) * groups(g.inputs, gradient_chunk);
+}
+template <class T>
+static size_t dense_scratch(int samples) {
+  return size_t(gradient_columns) * size_t(groups(samples, lanes<T>)) * lanes<T> * lanes<T>;
+}
+// Unit: (pair of panels, chunk of inputs). δ is transposed into scratch, the bias gradient falls out of it.
+template <class T>
+static void dense_gradient(const DenseArgs<T>& g, int begin, int end, T* scratch) {
+  constexpr int L = lanes<T>, O = gradient_columns;
+  const int chunks = groups(g.inputs, gradient_chunk), count = panels<T>(g.outputs);
+  const ptrdiff_t d_panel = ptrdiff_t(g.blocks) * L * L;
+  int ready = -1;
+  for (int unit = begin; unit < end; unit++) {
+    const int pair = unit / chunks, chunk = unit % chunks;
+    const int first = pair * O, width = count - first < O ? count - first : O;
+    if (pair != ready) {
+      for (int j = 0; j < width; j++)
+        for (int b = 0; b < g.blocks; b++) {
+          const int o = (first + j) * L;
+          T* to = scratch + j * d_panel + ptrdiff_t(b) * L * L;
+          const T* from = g.z + b * g.z_block + ptrdiff_t(o) * L;
+          if (o + L <= g.outputs) {
+            transpose<T>(from, L, to, L);
+          } else {
+            for (int l = 0; l < L; l++)
+              for (int i = 0; i < L; i++) to[l * L + i] = o + i < g.outputs ? from[i * L + l] : T(0);
+          }
+        }
+      ready = pair;
+    }
+    if (chunk == 0 && g.bias_gradient)
+      for (int j = 0; j < width; j++) {
+        LongSum<T> sum;
+        for (int s = 0; s < g.samples; s++) sum.add(load(scratch + j * d_panel + ptrdiff_t(s) * L));
+        store(g.bias_gradient + (first + j) * L, sum.value());
+      }
+    const int i0 = chunk * gradient_chunk, rows = g.inputs - i0 < gradient_chunk ? g.inputs - i0 : gradient_chunk;
+    T* gradient = g.weight_gradient + (ptrdiff_t(first) * g.inputs + i0) * L;
+    const ptrdiff_t g_panel = ptrdiff_t(g.inputs) * L;
+    if (width == O) {
+      outer_rows<T, O>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
+                       Onto::fresh);
+    } else {
+      outer_rows<T, 1>(g.x + ptrdiff_t(i0) * L, g.x_block, scratch, d_panel, gradient, g_panel, rows, runs_of(g.samples, L),
+                       Onto::fresh);
+    }
+  }
+}
+
+// A sample's own weight gradient is δ xᵀ, a product of two vectors, so its norm is ‖δ‖ ‖x‖, and with a bias ‖δ‖ √(1 + ‖x‖²).
+template <class T>
+static void dense_norms(const DenseArgs<T>& g, double* norms, int begin, int end) {
+  constexpr int L = lanes<T>;
+  for (int b = begin; b < end; b++) {
+    const Wide<T> of_x = lane_norms<T>([&](auto&& body) {
+      if (g.bias_gradient) body(broadcast<T>(T(1)));
+      for (int i = 0; i < g.inputs; i++) body(load(g.x + b * g.x_block + ptrdiff_t(i) * L));
+    });
+    const Wide<T> of_delta = lane_norms<T>([&](auto&& body) {
+      for (int o = 0; o < g.outputs; o++) body(load(g.z + b * g.z_block + ptrdiff_t(o) * L));
+    });
+    store_wide<T>(norms + ptrdiff_t(b) * L, of_x * of_delta);
+  }
+}

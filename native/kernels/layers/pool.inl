@@ -1,0 +1,217 @@
+// Max, average and L2 pooling over windows of any size and stride, overlapping or not (Tutorial, pooling; Wang).
+// The δ of a window goes to its first maximum in row-major order, in equal parts to all its pixels, or in parts proportional
+// to them; where windows overlap, it adds up. Padding is never read: windows are cut at the border of the picture.
+// Means and squares are summed in double: a window's sum may be above float32 where its mean is not, its squares where their
+// root is not.
+//
+// Read `pool_reach`, what a window covers; `pool_forward_rows`; `pool_window`, δ of one window; then the two orders of windows,
+// `pool_backward_apart` and `pool_backward_overlapping`.
+// Shapes: x, δ_x [block][height][width][channels][lane]; z, δ_z the same with a pixel per window.
+
+// The common 2x2 window is known to the compiler (backward: 2.3 times as fast), every other size is not.
+template <class T, class F>
+inline void for_window(const PoolArgs<T>& g, F&& body) {
+  const auto with_kind = [&]<int size>() {
+    switch (g.kind) {
+      case PoolKind::max:
+        return body.template operator()<PoolKind::max, size>();
+      case PoolKind::average:
+        return body.template operator()<PoolKind::average, size>();
+      case PoolKind::l2:
+        return body.template operator()<PoolKind::l2, size>();
+    }
+  };
+  if (g.window_h == 2 && g.window_w == 2 && !g.padded) with_kind.template operator()<2>();
+  else with_kind.template operator()<0>();
+}
+
+// Where a window begins in the picture (-1: one pixel before it), and its part [m0, m1) x [n0, n1) that lies inside.
+struct Reach {
+  int top, left, m0, m1, n0, n1;
+};
+template <class T>
+inline Reach pool_reach(const PoolArgs<T>& g, int i, int j) {
+  const int top = i * g.stride_h - g.pad_top, left = j * g.stride_w - g.pad_left;
+  const int below = g.x.height - top, right = g.x.width - left;
+  return {top,
+          left,
+          top < 0 ? -top : 0,
+          below < g.window_h ? below : g.window_h,
+          left < 0 ? -left : 0,
+          right < g.window_w ? right : g.window_w};
+}
+// What a sum is multiplied by: 1, or for a mean 1 / (the pixels counted).
+template <class T>
+inline double pool_share(const PoolArgs<T>& g, const Reach& r) {
+  if (!g.mean) return 1;
+  return 1.0 / (g.count_padding ? double(g.window_h) * g.window_w : double(r.m1 - r.m0) * (r.n1 - r.n0));
+}
+
+// Unit: output row of a block.
+template <class T, PoolKind kind, int size>
+static void pool_forward_rows(const PoolArgs<T>& g, int begin, int end) {
+  constexpr int L = lanes<T>;
+  const int channels = g.x.channels, height = g.z.height;
+  const ptrdiff_t pixel = ptrdiff_t(channels) * L;
+  for (int unit = begin; unit < end; unit++) {
+    const int b = unit / height, i = unit % height;
+    T* z = g.z.row(b, i);
+    for (int j = 0; j < g.z.width; j++) {
+      const Reach r = pool_reach<T>(g, i, j);
+      const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
+      const double share = pool_share<T>(g, r);
+      const T* window = g.x.row(b, r.top) + r.left * pixel;
+      for (int c = 0; c < channels; c++) {
+        const T* x = window + c * L;
+        if constexpr (kind == PoolKind::max) {
+          Vec<T> value = load(x + m0 * g.x.row_step + n0 * pixel);
+          for (int m = m0; m < m1; m++)
+            for (int n = n0; n < n1; n++) {
+              const Vec<T> next = load(x + m * g.x.row_step + n * pixel);
+              // NaN wins, so that it is seen: a comparison with NaN is false.
+              value = ((next > value) | (next != next)) ? next : value;
+            }
+          store(z + j * pixel + c * L, value);
+        } else {
+          Wide<T> sum{};
+          for (int m = m0; m < m1; m++)
+            for (int n = n0; n < n1; n++) {
+              const Wide<T> next = widen<T>(load(x + m * g.x.row_step + n * pixel));
+              sum += kind == PoolKind::l2 ? next * next : next;
+            }
+          sum *= share;
+          for (int l = 0; kind == PoolKind::l2 && l < L; l++) sum[l] = __builtin_sqrt(sum[l]);
+          store(z + j * pixel + c * L, narrow<T>(sum));
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+static void pool_forward(const PoolArgs<T>& g, int begin, int end) {
+  for_window<T>(g, [&]<PoolKind kind, int size>() { pool_forward_rows<T, kind, size>(g, begin, end); });
+}
+
+// One window: adds (or, where windows cannot overlap, writes) the δ of its output. x and x_delta are where it begins.
+template <class T, PoolKind kind, bool add, int size>
+inline void pool_window(const PoolArgs<T>& g, const Reach& r, const T* x, T* x_delta, Vec<T> value, Vec<T> d, T share,
+                        ptrdiff_t x_pixel) {
+  const int m0 = size ? 0 : r.m0, m1 = size ? size : r.m1, n0 = size ? 0 : r.n0, n1 = size ? size : r.n1;
+  if (kind != PoolKind::max) d *= share;
+  for (int m = m0; m < m1; m++)
+    for (int n = n0; n < n1; n++) {
+      T* to = x_delta + m * g.x_delta.row_step + n * x_pixel;
+      Vec<T> part = d;
+      if (kind == PoolKind::l2) {
+        // Not d / value, which may overflow.
+        part = value == T(0) ? Vec<T>{} : d * (load(x + m * g.x.row_step + n * x_pixel) / value);
+      } else if (kind == PoolKind::max) {
+        const Mask<T> winner = load(x + m * g.x.row_step + n * x_pixel) == value;
+        part = winner ? d : Vec<T>{};
+        d = winner ? Vec<T>{} : d;
+      }
+      store(to, add ? load(to) + part : part);
+    }
+}
+
+// The only pixel a window of a max pool sends δ to holds the maximum itself, so f' of the layer below can be taken there,
+// once a window, wherever f' is computed from the pool's own input.
+template <class T>
+inline bool derivative_at_maximum(const PoolArgs<T>& g) {
+  return g.kind == PoolKind::max && g.post.saved.data == g.x.data;
+}
+template <class T>
+inline Vec<T> window_delta(const PoolArgs<T>& g, bool at_maximum, Vec<T> maximum, Vec<T> d) {
+  if (!at_maximum) return d;
+  return for_kind(g.post.kind, [&]<Act k>() { return times_derivative<T, k>(g.post.slope, maximum, d); });
+}
+
+// Windows that overlap share pixels; padded ones are cut, so that rows of windows own no fixed rows of pixels.
+template <class T>
+inline bool pool_overlaps(const PoolArgs<T>& g) {
+  return g.window_h > g.stride_h || g.window_w > g.stride_w || g.padded;
+}
+constexpr int pool_channels = 4;   // channels per unit where windows overlap
+
+// Unit: output row of a block where windows are apart; (block, group of channels) where they overlap.
+template <class T>
+static int pool_backward_units(const PoolArgs<T>& g) {
+  if (pool_overlaps<T>(g)) return g.blocks * groups(g.x.channels, pool_channels);
+  return g.blocks * g.z.height;
+}
+
+template <class T, PoolKind kind, int size>
+static void pool_backward_apart(const PoolArgs<T>& g, int b, int i) {
+  constexpr int L = lanes<T>;
+  const int channels = g.x.channels;
+  const ptrdiff_t x_pixel = ptrdiff_t(channels) * L;
+  const int first = i * g.stride_h, last = i + 1 < g.z.height ? first + g.stride_h : g.x.height;   // rows this unit owns
+  const bool gaps = g.window_h < last - first || g.window_w < g.stride_w || g.z.width * g.stride_w < g.x.width;
+  if (gaps)
+    for (int u = first; u < last; u++) __builtin_memset(g.x_delta.row(b, u), 0, sizeof(T) * size_t(g.x.width) * x_pixel);
+  const bool at_maximum = derivative_at_maximum<T>(g);
+  const T* x = g.x.row(b, first);
+  const T* z = g.z.row(b, i);
+  const T* d = g.z_delta.row(b, i);
+  T* to = g.x_delta.row(b, first);
+  const Reach whole{0, 0, 0, g.window_h, 0, g.window_w};
+  const T share = T(pool_share<T>(g, whole));
+  for (int j = 0; j < g.z.width; j++)
+    for (int c = 0; c < channels; c++) {
+      const ptrdiff_t at = ptrdiff_t(j) * x_pixel + c * L, from = ptrdiff_t(j) * g.stride_w * x_pixel + c * L;
+      const Vec<T> value = load(z + at);
+      pool_window<T, kind, false, size>(g, whole, x + from, to + from, value,
+                                        window_delta<T>(g, at_maximum, value, load(d + at)), share, x_pixel);
+    }
+  if (at_maximum) return;
+  for (int u = first; u < last; u++) hadamard_row<T>(g.post, g.x_delta, b, u);
+}
+
+template <class T, PoolKind kind, int size>
+static void pool_backward_overlapping(const PoolArgs<T>& g, int b, int c0, int c1) {
+  constexpr int L = lanes<T>;
+  const ptrdiff_t x_pixel = ptrdiff_t(g.x.channels) * L, run = ptrdiff_t(c1 - c0) * L;
+  T* delta = g.x_delta.block(b) + c0 * L;
+  for (int u = 0; u < g.x.height; u++)
+    for (int v = 0; v < g.x.width; v++)
+      __builtin_memset(delta + u * g.x_delta.row_step + v * x_pixel, 0, sizeof(T) * size_t(run));
+  const bool at_maximum = derivative_at_maximum<T>(g);
+  for (int i = 0; i < g.z.height; i++)
+    for (int j = 0; j < g.z.width; j++) {
+      const Reach r = pool_reach<T>(g, i, j);
+      const T share = T(pool_share<T>(g, r));
+      const T* x = g.x.row(b, r.top) + r.left * x_pixel;
+      T* to = g.x_delta.row(b, r.top) + r.left * x_pixel;
+      const T* z = g.z.row(b, i) + j * x_pixel;
+      const T* d = g.z_delta.row(b, i) + j * x_pixel;
+      for (int c = c0; c < c1; c++) {
+        const Vec<T> value = load(z + c * L);
+        pool_window<T, kind, true, size>(g, r, x + c * L, to + c * L, value,
+                                         window_delta<T>(g, at_maximum, value, load(d + c * L)), share, x_pixel);
+      }
+    }
+  if (at_maximum || g.post.kind == Act::identity) return;
+  for (int u = 0; u < g.x.height; u++)
+    for (int v = 0; v < g.x.width; v++) {
+      T* d = delta + u * g.x_delta.row_step + v * x_pixel;
+      derive_run<T>(g.post.kind, g.post.slope, g.post.saved.row(b, u) + v * x_pixel + c0 * L, d, d, c1 - c0);
+    }
+}
+
+template <class T, PoolKind kind, int size>
+static void pool_backward_units_of(const PoolArgs<T>& g, int begin, int end) {
+  if (!pool_overlaps<T>(g)) {
+    for (int unit = begin; unit < end; unit++) pool_backward_apart<T, kind, size>(g, unit / g.z.height, unit % g.z.height);
+    return;
+  }
+  const int per_block = groups(g.x.channels, pool_channels);
+  for (int unit = begin; unit < end; unit++) {
+    const int c0 = unit % per_block * pool_channels, c1 = c0 + pool_channels < g.x.channels ? c0 + pool_channels : g.x.channels;
+    pool_backward_overlapping<T, kind, size>(g, unit / per_block, c0, c1);
+  }
+}
+template <class T>
+static void pool_backward(const PoolArgs<T>& g, int begin, int end) {
+  for_window<T>(g, [&]<PoolKind kind, int size>() { pool_backward_units_of<T, kind, size>(g, begin, end); });
+}

@@ -1,0 +1,63 @@
+// What lies between the projections of an attention layer: O from Q, K, V of every head.
+#pragma once
+#include <cmath>
+
+#include "elementwise.hpp"
+
+namespace chainrule {
+
+template <class T>
+class AttentionOperation final : public Operation<T> {
+ public:
+  int keys = -1, values = -1, mask = -1;   // x are the queries
+  int heads = 1;
+  bool causal = false;
+
+  std::vector<int> reads() const override { return {this->x, keys, values}; }
+  void check(const Plan<T>& plan) const override {
+    const auto& z = plan.value(this->z);
+    for (const int i : {this->x, keys, values}) {
+      const auto& own = plan.value(i);
+      require(is_sequence(own.shape) && same_size(own.shape, z.shape) && own.with_delta == z.with_delta,
+              "queries, keys, values and the output of attention must be sequences of one shape, all with a δ or none");
+    }
+    if (mask >= 0) require_mask(plan, mask, z.shape);
+    const double steps = z.shape.width;
+    require(double(plan.max_blocks()) * plan.lanes() * heads * steps * steps <= most_scalars,
+            "the weights of this attention would need more memory than can be addressed");
+  }
+  // The weights are kept for the backward pass; where there is none, a run of them is enough.
+  void reserve(Plan<T>& plan) override {
+    const auto& shape = plan.value(this->x).shape;
+    if (plan.value(this->z).with_delta)
+      weights_ = plan.arena().reserve(
+          size_t(plan.max_blocks()) * size_t(heads) * size_t(shape.width) * size_t(shape.width) * size_t(plan.lanes()),
+          sizeof(T));
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    args_.q = plan.map(this->x), args_.k = plan.map(keys), args_.v = plan.map(values), args_.o = plan.map(this->z);
+    args_.q_delta = plan.delta(this->x), args_.k_delta = plan.delta(keys), args_.v_delta = plan.delta(values);
+    args_.o_delta = plan.delta(this->z);
+    args_.mask = plan.map(mask);
+    args_.weights = weights_.bytes ? plan.arena().template at<T>(weights_) : nullptr;
+    args_.heads = heads, args_.causal = causal;
+    args_.scale = T(1 / std::sqrt(double(args_.q.channels / heads)));
+  }
+  void forward(Plan<T>& plan, int samples) override { run(plan, plan.kernels().attention_forward, samples, 2); }
+  void delta(Plan<T>& plan, int samples) override { run(plan, plan.kernels().attention_backward, samples, 4); }
+
+ private:
+  template <class Kernel>
+  void run(Plan<T>& plan, Kernel kernel, int samples, int products) {
+    args_.blocks = plan.blocks(samples);
+    const size_t scratch = plan.kernels().attention_scratch(args_);
+    const int64_t steps = args_.q.width, work = products * steps * steps * args_.q.channels * args_.blocks;
+    parallel(args_.blocks * heads, causal ? work / 2 : work,
+             [&](int begin, int end, int) { kernel(args_, begin, end, thread_scratch<T>(scratch)); });
+  }
+  Region weights_;
+  AttentionArgs<T> args_{};
+};
+
+}   // namespace chainrule

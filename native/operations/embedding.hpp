@@ -1,0 +1,102 @@
+// Rows of a table by ids, and a table added to every sample.
+#pragma once
+#include <vector>
+
+#include "elementwise.hpp"
+
+namespace chainrule {
+
+template <class T>
+class EmbeddingOperation final : public Operation<T> {
+ public:
+  int table = -1, mask = -1;
+  int64_t vocabulary = 0, padding = -1;
+
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(z.features() == x.features() * z.channels, "an embedding has a row of its table for every id");
+    require_plain(plan, table, double(vocabulary) * z.channels);
+    require(padding >= -1 && padding < vocabulary, "the padding of an embedding must be one of its ids, or -1");
+    require_delta(plan.value(this->z));
+    if (mask >= 0) require_mask(plan, mask, z);
+  }
+  void reserve(Plan<T>& plan) override {
+    const auto& z = plan.value(this->z).shape;
+    const int64_t ids = int64_t(plan.max_blocks()) * plan.lanes() * z.height * z.width;
+    if (sizeof(T) == sizeof(double) || ids <= fold_terms) return;
+    long_sum_ = plan.arena().reserve(size_t(vocabulary), sizeof(int32_t));
+    sums_ = plan.arena().reserve(size_t(std::min(vocabulary, ids / fold_terms)) * size_t(z.channels), sizeof(double));
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    EmbeddingArgs<T>& f = forward_;
+    f.x = plan.map(this->x), f.z = plan.map(this->z);
+    f.table = plan.theta(table), f.gradient = plan.gradient(table);
+    f.mask = plan.map(mask);
+    f.vocabulary = vocabulary, f.padding = padding;
+    backward_ = f;
+    backward_.z = plan.delta(this->z);
+    if (!long_sum_.bytes) return;
+    counts_ = plan.arena().template at<int32_t>(long_sum_);
+    backward_.sums = plan.arena().template at<double>(sums_);
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    forward_.blocks = plan.blocks(samples);
+    parallel(forward_.blocks * forward_.z.height, work(forward_),
+             [&](int begin, int end, int) { plan.kernels().embedding_forward(forward_, begin, end); });
+  }
+  void gradients(Plan<T>& plan, int samples) override {
+    backward_.blocks = plan.blocks(samples);
+    backward_.long_sum = counts_;
+    if (counts_ && plan.kernels().embedding_count(backward_) == 0) backward_.long_sum = nullptr;   // all sums are short
+    parallel(plan.kernels().embedding_gradient_units(backward_),
+             work(backward_) + vocabulary * backward_.z.channels / plan.lanes(),
+             [&](int begin, int end, int) { plan.kernels().embedding_gradient(backward_, begin, end); });
+  }
+  // Ids have no derivative.
+  void delta(Plan<T>& plan, int samples) override {
+    const Map<T>& d = plan.delta(this->x);
+    for (int b = 0; b < plan.blocks(samples); b++)
+      for (int h = 0; h < d.height; h++)
+        std::memset(d.row(b, h), 0, sizeof(T) * size_t(d.width) * size_t(d.channels) * size_t(plan.lanes()));
+  }
+
+ private:
+  static int64_t work(const EmbeddingArgs<T>& g) { return int64_t(4) * g.blocks * g.z.height * g.z.width * g.z.channels; }
+  Region long_sum_, sums_;
+  int32_t* counts_ = nullptr;   // null where no sum can be long
+  EmbeddingArgs<T> forward_{}, backward_{};
+};
+
+template <class T>
+class TableOperation final : public Operation<T> {
+ public:
+  std::vector<double> table;   // of one sample
+
+  void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
+  void reserve(Plan<T>& plan) override { region_ = plan.arena().reserve(table.size(), sizeof(T)); }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    T* own = plan.arena().template at<T>(region_);
+    for (size_t i = 0; i < table.size(); i++) own[i] = T(table[i]);
+    args_.x = plan.map(this->x), args_.z = plan.map(this->z), args_.table = own;
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    args_.blocks = plan.blocks(samples);
+    parallel(args_.blocks * args_.z.height, int64_t(2) * args_.blocks * plan.value(this->z).shape.features(),
+             [&](int begin, int end, int) { plan.kernels().add_table(args_, begin, end); });
+  }
+  void delta(Plan<T>& plan, int samples) override {
+    const Map<T>&below = plan.delta(this->x), &d = plan.delta(this->z);
+    const size_t run = sizeof(T) * size_t(d.width) * size_t(d.channels) * size_t(plan.lanes());
+    for (int b = 0; b < plan.blocks(samples); b++)
+      for (int h = 0; h < d.height; h++) std::memcpy(below.row(b, h), d.row(b, h), run);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  Region region_;
+  TableArgs<T> args_{};
+};
+
+}   // namespace chainrule

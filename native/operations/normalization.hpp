@@ -1,0 +1,166 @@
+// Normalisation over the batch, groups of channels or features, and dropout: what a training pass does otherwise than a
+// prediction.
+#pragma once
+#include <algorithm>
+#include <cstring>
+
+#include "elementwise.hpp"
+
+namespace chainrule {
+
+template <class T>
+class NormOperation final : public Operation<T> {
+ public:
+  // gamma; beta unless by the root mean square; of a batch also the running mean and variance.
+  std::vector<int> parameters;
+  int groups = over_batch;   // or a number, or each_position
+  double epsilon = 0, momentum = 0;
+
+  static constexpr int most_parts = 16;   // of the sums over a batch: a fixed number, whatever the threads
+
+  void check(const Plan<T>& plan) const override {
+    require_same_size(plan, this->x, this->z);
+    require_delta(plan.value(this->z));
+    for (const int p : parameters) require_plain(plan, p, plan.value(this->x).shape.channels);
+  }
+  void reserve(Plan<T>& plan) override {
+    const auto& shape = plan.value(this->x).shape;
+    const size_t lanes = size_t(plan.lanes()), channels = size_t(shape.channels);
+    const size_t blocks = batch() ? 1 : size_t(plan.max_blocks());
+    statistics_ = plan.arena().reserve(4 * blocks * numbers(shape) * lanes, sizeof(T));
+    unbiased_ = plan.arena().reserve(channels, sizeof(T));
+    partial_ = plan.arena().reserve(size_t(parts(plan, plan.max_blocks())) * 2 * channels * lanes, sizeof(double));
+  }
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    NormArgs<T>& g = forward_;
+    g.x = plan.map(this->x), g.z = plan.map(this->z);
+    g.x_delta = plan.delta(this->x), g.z_delta = plan.delta(this->z);
+    const int beta = parameters.size() > 1 ? parameters[1] : -1;
+    g.gamma = plan.theta(parameters.at(0)), g.beta = plan.theta(beta);
+    g.gamma_gradient = plan.gradient(parameters[0]), g.beta_gradient = plan.gradient(beta);
+    g.batch = batch(), g.each_position = groups == each_position, g.centred = beta >= 0;
+    if (g.batch) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
+    g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
+    g.epsilon = epsilon;
+    const ptrdiff_t per_block = ptrdiff_t(numbers(plan.value(this->x).shape)) * plan.lanes();
+    g.stat_block = g.batch ? 0 : per_block;
+    const ptrdiff_t each = per_block * (g.batch ? 1 : plan.max_blocks());
+    g.mean = plan.arena().template at<T>(statistics_);
+    g.inverse = g.mean + each, g.mean_e = g.inverse + each, g.mean_ex = g.mean_e + each;
+    g.unbiased = plan.arena().template at<T>(unbiased_);
+    g.partial = plan.arena().template at<double>(partial_);
+    backward_ = g;
+    g.post = this->post, backward_.post = this->input_post;
+  }
+
+  void forward(Plan<T>& plan, int samples) override {
+    NormArgs<T>& g = forward_;
+    set(plan, g, samples);
+    const auto& k = plan.kernels();
+    if (!batch()) {
+      parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
+    } else if (!plan.pass.training) {
+      k.norm_running(g, 0, g.x.channels);
+    } else {
+      for (const bool squares : {false, true}) {
+        parallel(g.parts, 2 * work(g), [&](int begin, int end, int) { k.norm_batch_sums(g, squares, begin, end); });
+        channels(g, [&](int begin, int end, int) { k.norm_batch_finish(g, squares, begin, end); });
+      }
+    }
+    parallel(g.blocks * g.x.height, 2 * work(g), [&](int begin, int end, int) { k.norm_forward(g, begin, end); });
+  }
+
+  void gradients(Plan<T>& plan, int samples) override {
+    NormArgs<T>& g = backward_;
+    set(plan, g, samples);
+    const auto& k = plan.kernels();
+    parallel(g.parts, 4 * work(g), [&](int begin, int end, int) { k.norm_gradient_sums(g, begin, end); });
+    channels(g, [&](int begin, int end, int) { k.norm_gradient_finish(g, begin, end); });
+  }
+
+  void delta(Plan<T>& plan, int samples) override {
+    NormArgs<T>& g = backward_;
+    set(plan, g, samples);
+    const auto& k = plan.kernels();
+    if (!batch()) parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
+    parallel(g.blocks * g.x.height, 4 * work(g), [&](int begin, int end, int) { k.norm_backward(g, begin, end); });
+  }
+
+  void renew(Plan<T>& plan) override {
+    if (!batch()) return;
+    T *const mean = plan.theta(parameters[2]), *const variance = plan.theta(parameters[3]);
+    const T rest = T(1 - momentum), weight = T(momentum);
+    for (int c = 0; c < forward_.x.channels; c++) {
+      mean[c] = rest * mean[c] + weight * forward_.mean[ptrdiff_t(c) * plan.lanes()];
+      variance[c] = rest * variance[c] + weight * forward_.unbiased[c];
+    }
+  }
+
+ private:
+  bool batch() const { return groups == over_batch; }
+  // How many μ there are, per block.
+  size_t numbers(const ValueShape& s) const {
+    if (groups == each_position) return size_t(s.height) * size_t(s.width);
+    return size_t(batch() ? s.channels : groups);
+  }
+  static int group_units(const NormArgs<T>& g) { return g.blocks * (g.each_position ? g.x.height * g.x.width : g.groups); }
+  int parts(const Plan<T>& plan, int blocks) const {
+    return int(std::min<int64_t>(most_parts, int64_t(blocks) * plan.value(this->x).shape.height));
+  }
+  void set(const Plan<T>& plan, NormArgs<T>& g, int samples) const {
+    g.samples = samples, g.blocks = plan.blocks(samples), g.parts = parts(plan, g.blocks);
+  }
+  static int64_t work(const NormArgs<T>& g) { return int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels; }
+  template <class Body>
+  static void channels(const NormArgs<T>& g, Body&& body) {
+    parallel(g.x.channels, int64_t(g.x.channels) * g.parts * 8, body);
+  }
+
+  Region statistics_, unbiased_, partial_;
+  NormArgs<T> forward_{}, backward_{};
+};
+
+// Two words for one layer in one step (layers/randomness.py, stream_key): splitmix64 of seed, step and the name's CRC.
+inline uint64_t stream_key(uint64_t seed, uint64_t step, uint32_t name) {
+  uint64_t key = 0;
+  for (const uint64_t word : {seed, step, uint64_t(name)}) {
+    key += word + 0x9E3779B97F4A7C15u;
+    key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9u;
+    key = (key ^ (key >> 27)) * 0x94D049BB133111EBu;
+    key ^= key >> 31;
+  }
+  return key;
+}
+
+template <class T>
+class DropoutOperation final : public Operation<T> {
+ public:
+  uint32_t name = 0, threshold = 0;
+  double scale = 1;
+
+  void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
+  void bind(Plan<T>& plan) override { this->bind_posts(plan); }
+  void forward(Plan<T>& plan, int samples) override {
+    run(plan, plan.map(this->x), plan.map(this->z), plan.pass.training, samples);
+  }
+  void delta(Plan<T>& plan, int samples) override {
+    run(plan, plan.delta(this->z), plan.delta(this->x), true, samples);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  void run(Plan<T>& plan, const Map<T>& from, const Map<T>& to, bool training, int samples) {
+    const uint64_t key = stream_key(plan.pass.seed, plan.pass.step, name);
+    DropoutArgs<T> g{};
+    g.from = from, g.to = to;
+    g.low = uint32_t(key), g.high = uint32_t(key >> 32);
+    g.threshold = training ? threshold : 0, g.scale = training ? T(scale) : T(1);
+    const int units = plan.blocks(samples) * from.height;
+    const int64_t work = int64_t(units) * from.width * from.channels * 12;   // the hash is about as many operations
+    parallel(units, work, [&](int begin, int end, int) { plan.kernels().dropout(g, begin, end); });
+  }
+};
+
+}   // namespace chainrule

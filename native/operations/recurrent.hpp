@@ -1,0 +1,127 @@
+// A recurrence through the steps of a sequence. What does not depend on the state is one product over all steps and samples:
+// W x_t before the passage, ∂W, ∂U and Wᵀ δ behind it; to those, every step of every block is a block of a dense layer.
+#pragma once
+#include "elementwise.hpp"
+
+namespace chainrule {
+
+template <class T>
+class RecurrentOperation final : public Operation<T> {
+ public:
+  int weights = -1, state_weights = -1, bias = -1, inner_bias = -1, mask = -1;
+  RecurrentArgs<T> args{};   // cell, act, units, gates, every, reverse, truncate
+
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(is_sequence(x), "a recurrence runs along a sequence");
+    require_delta(plan.value(this->z));
+    if (mask >= 0) require_mask(plan, mask, x);
+    const double states = double(plan.max_blocks()) * plan.lanes() * x.width * z.channels;
+    require(states * args.gates <= most_scalars && double(args.gates) * args.units < largest_size,
+            "the states of this recurrence would need more memory than can be addressed");
+  }
+  void reserve(Plan<T>& plan) override {
+    const size_t blocks = size_t(plan.max_blocks()), lanes = size_t(plan.lanes()),
+                 steps = size_t(plan.value(this->x).shape.width);
+    args.steps = int(steps);
+    const size_t states = blocks * steps * size_t(args.units) * lanes, rows = states * size_t(args.gates);
+    const bool learns = plan.value(this->z).with_delta;
+    const auto take = [&](Region& region, size_t count) { region = plan.arena().reserve(count, sizeof(T)); };
+    take(p_, rows), take(h_, states), take(last_, states / steps);
+    if (args.cell != Cell::rnn) take(s_, states);
+    if (args.cell == Cell::lstm) take(c_, states);
+    if (args.cell == Cell::gru) take(q_, rows), take(inner_, size_t(args.gates) * size_t(args.units) + lanes);
+    if (learns) take(dp_, rows), take(arrived_, 2 * states / steps);
+    if (learns && args.cell == Cell::gru) take(dq_, rows);
+    const size_t inputs = blocks * steps * size_t(plan.value(this->x).shape.channels) * lanes;
+    if (has_halo(plan.value(this->x).shape)) take(x_, inputs);
+    if (plan.value(this->x).with_delta && has_halo(plan.value(this->x).delta_shape)) take(dx_, inputs);
+  }
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    // What a cell has not is never read; it points somewhere all the same, so that addresses can be computed.
+    const auto at = [&](const Region& region) { return plan.arena().template at<T>(region.bytes ? region : p_); };
+    RecurrentArgs<T>& g = args;
+    g.weights = plan.theta(state_weights), g.inner_bias = plan.theta(inner_bias);
+    g.p = at(p_), g.q = at(q_), g.h = at(h_), g.c = at(c_), g.s = at(s_), g.last = at(last_);
+    g.dp = at(dp_), g.dq = g.cell == Cell::gru ? at(dq_) : g.dp, g.arrived = at(arrived_);
+    g.z = plan.map(this->z), g.z_delta = plan.delta(this->z), g.mask = plan.map(mask);
+    const int inputs = plan.value(this->x).shape.channels, rows = g.gates * g.units;
+    input_.x = x_.bytes ? at(x_) : plan.map(this->x).data, input_.x_block = ptrdiff_t(inputs) * plan.lanes();
+    input_.weights = plan.theta(weights), input_.bias = plan.theta(bias);
+    input_.z = g.p, input_.z_block = ptrdiff_t(rows) * plan.lanes();
+    input_.inputs = inputs, input_.outputs = rows;
+    of_input_ = input_;
+    of_input_.z = g.dp;
+    of_input_.x_delta = dx_.bytes ? at(dx_) : plan.delta(this->x).data, of_input_.x_delta_block = input_.x_block;
+    of_input_.weight_gradient = plan.gradient(weights), of_input_.bias_gradient = plan.gradient(bias);
+    of_state_ = of_input_;
+    of_state_.x = g.h, of_state_.x_block = ptrdiff_t(g.units) * plan.lanes(), of_state_.inputs = g.units;
+    of_state_.z = g.dq, of_state_.weight_gradient = plan.gradient(state_weights),
+    of_state_.bias_gradient = inner_.bytes ? at(inner_) : nullptr;
+  }
+
+  void forward(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    if (x_.bytes) copy(plan, plan.map(this->x), plan.arena().template at<T>(x_), samples, true);
+    size(plan, input_, samples);
+    parallel(k.dense_forward_units(input_), work(input_),
+             [&](int begin, int end, int) { k.dense_forward(input_, begin, end); });
+    through_time(k.recurrent_forward);
+  }
+
+  // δ of every step's gates first: all else is computed from it.
+  void gradients(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    size(plan, of_input_, samples), size(plan, of_state_, samples);
+    through_time(k.recurrent_backward);
+    for (const DenseArgs<T>* g : {&of_input_, &of_state_}) {
+      const size_t scratch = k.dense_scratch(g->samples);
+      parallel(k.dense_gradient_units(*g), work(*g),
+               [&](int begin, int end, int) { k.dense_gradient(*g, begin, end, thread_scratch<T>(scratch)); });
+    }
+    if (inner_.bytes)   // of ∂J/∂(U h + v) only the last gate has a bias of its own
+      std::memcpy(plan.gradient(inner_bias), of_state_.bias_gradient + (args.gates - 1) * args.units,
+                  sizeof(T) * size_t(args.units));
+  }
+
+  void delta(Plan<T>& plan, int samples) override {
+    const auto& k = plan.kernels();
+    size(plan, of_input_, samples);
+    parallel(k.dense_backward_units(of_input_), work(of_input_),
+             [&](int begin, int end, int) { k.dense_backward(of_input_, begin, end); });
+    if (dx_.bytes) copy(plan, plan.delta(this->x), plan.arena().template at<T>(dx_), samples, false);
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  // As few groups of blocks as keep every thread busy: each reads U once per step. No lane's numbers depend on its group.
+  template <class Kernel>
+  void through_time(Kernel kernel) {
+    constexpr int most = 3;   // blocks of a group: what the register tile takes at once
+    const int blocks = args.blocks, busy = std::min(ThreadPool::instance().threads(), blocks);
+    const int groups = std::max(busy, (blocks + most - 1) / most);
+    parallel(groups, work(of_state_), [&](int begin, int end, int) {
+      for (int i = begin; i < end; i++)
+        kernel(args, int(int64_t(blocks) * i / groups), int(int64_t(blocks) * (i + 1) / groups));
+    });
+  }
+  void size(Plan<T>& plan, DenseArgs<T>& g, int samples) {
+    args.blocks = plan.blocks(samples);
+    g.blocks = args.blocks * args.steps, g.samples = g.blocks * plan.lanes();   // lanes without a sample have δ 0
+    of_state_.blocks = g.blocks;
+  }
+  static int64_t work(const DenseArgs<T>& g) { return int64_t(g.blocks) * g.inputs * g.outputs; }
+  void copy(Plan<T>& plan, const Map<T>& image, T* dense, int samples, bool in) const {
+    const ptrdiff_t run = ptrdiff_t(image.width) * image.channels * plan.lanes();
+    for (int b = 0; b < plan.blocks(samples); b++) {
+      if (in) std::memcpy(dense + b * run, image.block(b), sizeof(T) * size_t(run));
+      else std::memcpy(image.block(b), dense + b * run, sizeof(T) * size_t(run));
+    }
+  }
+  Region p_, q_, h_, c_, s_, last_, dp_, dq_, arrived_, inner_, x_, dx_;
+  DenseArgs<T> input_{}, of_input_{}, of_state_{};
+};
+
+}   // namespace chainrule

@@ -1,0 +1,229 @@
+// What slides windows over an image: convolution and pooling.
+#pragma once
+#include "elementwise.hpp"
+
+namespace chainrule {
+
+template <class T>
+class ConvolutionOperation final : public Operation<T> {
+ public:
+  int weights = -1, bias = -1;
+  ConvMethod method = ConvMethod::direct;
+  ConvArgs<T> geometry{};   // kernel, stride, padding, dilation, groups, transposed
+
+  // Partial sums of Winograd's weight gradient: a fixed number, whatever the threads.
+  static constexpr int parts = 4;
+
+  void check(const Plan<T>& plan) const override {
+    const ConvArgs<T>& g = geometry;
+    const auto &x = plan.value(this->x), &z = plan.value(this->z);
+    const ValueShape &image = g.transposed ? z.shape : x.shape, &windows = g.transposed ? x.shape : z.shape;
+    for (const int size : {g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w})
+      require(size >= 1 && size <= largest_window, "kernel, stride and dilation must be between 1 and 2^24");
+    require(g.groups >= 1 && image.channels % g.groups == 0 && windows.channels % g.groups == 0,
+            "the groups of a convolution must divide its channels");
+    require(!depthwise() || g.groups == image.channels, "a depthwise convolution has a group for every channel");
+    require_plain(plan, weights, double(g.kernel_h) * g.kernel_w * windows.channels * (image.channels / g.groups));
+    if (bias >= 0) require_plain(plan, bias, z.shape.channels);
+    require_delta(z);
+    // Whether every window lies in the image or in the zeros around it, along one axis.
+    const auto inside = [](int size, int before, int after, int count, int kernel, int stride, int dilation, int pad) {
+      const int64_t extent = int64_t(kernel - 1) * dilation + 1;
+      return pad >= 0 && pad <= before && int64_t(count - 1) * stride + extent - pad <= int64_t(size) + after;
+    };
+    const ValueShape& read = g.transposed ? z.delta_shape : x.shape;   // the image as a sliding kernel reads it
+    require(inside(read.height, read.top, read.bottom, windows.height, g.kernel_h, g.stride_h, g.dilation_h, g.pad_top) &&
+                inside(read.width, read.left, read.right, windows.width, g.kernel_w, g.stride_w, g.dilation_w, g.pad_left),
+            "a window of a convolution stands out of the zeros around its image");
+    if (!winograd()) return;
+    require(!g.transposed && g.kernel_h == 3 && g.kernel_w == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
+                g.dilation_w == 1 && g.groups == 1 && g.pad_top <= 2 && g.pad_left <= 2,
+            "Winograd's convolution has kernels of 3 x 3 at stride 1, and at most 2 zeros around the image");
+    // Tiles of 2 x 2 outputs read 4 x 4 patches: an odd size is that of one more. The gradient reads δ in tiles.
+    const auto even = [](int size) { return (size + 1) / 2 * 2; };
+    const ValueShape& d = z.delta_shape;
+    require(inside(read.height, read.top, read.bottom, even(d.height), 3, 1, 1, g.pad_top) &&
+                inside(read.width, read.left, read.right, even(d.width), 3, 1, 1, g.pad_left) &&
+                inside(d.height, d.top, d.bottom, even(read.height), 3, 1, 1, 2 - g.pad_top) &&
+                inside(d.width, d.left, d.right, even(read.width), 3, 1, 1, 2 - g.pad_left) &&
+                even(d.height) <= d.height + d.bottom && even(d.width) <= d.width + d.right,
+            "Winograd's convolution needs more zeros around its image or its δ");
+  }
+  void reserve(Plan<T>& plan) override {
+    const auto& k = plan.kernels();
+    const auto &image = plan.value(geometry.transposed ? this->z : this->x).shape,
+               &windows = plan.value(geometry.transposed ? this->x : this->z).shape;
+    const int channels = image.channels, filters = windows.channels;
+    geometry.x.channels = channels, geometry.z.channels = filters;
+    if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
+    else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
+    geometry.z.height = windows.height, geometry.z.width = windows.width;
+    if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
+    else if (plan.batch_size() < plan.lanes() && !depthwise())
+      partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));
+    if (plan.per_sample() && !depthwise())
+      norms_ = plan.arena().reserve(size_t(k.conv_gradient_units(geometry)) * size_t(plan.max_blocks()) * size_t(plan.lanes()),
+                                    sizeof(double));
+  }
+
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    const auto x = plan.map(this->x), z = plan.map(this->z), x_delta = plan.delta(this->x), z_delta = plan.delta(this->z);
+    ConvArgs<T>&f = forward_, &d = delta_, &g = gradient_;
+    f = geometry;
+    f.weights = plan.theta(weights);
+    f.packed = plan.arena().template at<T>(packed_);
+    f.partial = partial_.bytes ? plan.arena().template at<T>(partial_) : nullptr;
+    f.parts = parts;
+    d = g = f;
+    f.bias = plan.theta(bias);
+    f.post = this->post, d.post = this->input_post;
+    g.weight_gradient = plan.gradient(weights), g.bias_gradient = plan.gradient(bias);
+    if (geometry.transposed) {
+      f.x = f.x_delta = z, f.z = x;
+      d.x = z_delta, d.z = x_delta;
+      g.x = z_delta, g.z = x, g.bias_gradient = nullptr;
+    } else {
+      f.x = x, f.z = z;
+      d.x = x, d.z = z_delta, d.x_delta = x_delta;
+      g.x = x, g.z = z_delta;
+    }
+  }
+
+  void forward(Plan<T>& plan, int samples) override {
+    geometry.transposed ? spread(plan, forward_, samples) : slide(plan, forward_, samples);
+  }
+  void delta(Plan<T>& plan, int samples) override {
+    geometry.transposed ? slide(plan, delta_, samples) : spread(plan, delta_, samples);
+  }
+
+  void gradients(Plan<T>& plan, int samples) override {
+    ConvArgs<T>& g = gradient_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    const auto& k = plan.kernels();
+    const int filters = g.z.channels;
+    if (depthwise()) {
+      parallel(k.depthwise_gradient_units(g), work(g), [&](int begin, int end, int) { k.depthwise_gradient(g, begin, end); });
+    } else if (winograd_gradient()) {
+      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
+      parallel(parts, work(g),
+               [&](int begin, int end, int) { k.winograd_gradient(g, begin, end, thread_scratch<T>(scratch)); });
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_gradient_finish(g, begin, end); });
+    } else if (const int units = g.partial ? k.conv_few_units(g) : 0; units > 0) {
+      parallel(g.z.height, work(g) / 16, [&](int begin, int end, int) { k.conv_few_transpose(g, begin, end); });
+      parallel(units, work(g), [&](int begin, int end, int) { k.conv_few_gradient(g, begin, end); });
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_few_finish(g, begin, end); });
+    } else {
+      parallel(k.conv_gradient_units(g), work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
+    }
+    if (!geometry.transposed || bias < 0) return;
+    ConvArgs<T> sums = g;
+    sums.bias_gradient = plan.gradient(bias);
+    parallel(g.x.channels, int64_t(g.blocks) * g.x.height * g.x.width * g.x.channels,
+             [&](int begin, int end, int) { k.conv_transposed_bias(sums, begin, end); });
+  }
+
+  // By the direct kernel, whose lanes hold the samples' own gradients until the end.
+  bool norms(Plan<T>& plan, int samples, bool, double* norms) override {
+    if (geometry.transposed || depthwise()) return false;
+    ConvArgs<T> g = gradient_;
+    g.blocks = plan.blocks(samples), g.samples = samples;
+    const auto& k = plan.kernels();
+    const int units = k.conv_gradient_units(g);
+    g.norms = plan.arena().template at<double>(norms_);
+    parallel(units, work(g), [&](int begin, int end, int) { k.conv_gradient(g, begin, end); });
+    for (int unit = 0; unit < units; unit++)
+      for (int s = 0; s < samples; s++) norms[s] = std::hypot(norms[s], g.norms[ptrdiff_t(unit) * g.blocks * plan.lanes() + s]);
+    return true;
+  }
+
+ private:
+  // A value for every window of the image: the forward pass, and the δ of a transposed convolution.
+  void slide(Plan<T>& plan, ConvArgs<T>& g, int samples) {
+    g.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const int filters = g.z.channels, rows = g.blocks * g.z.height;
+    if (depthwise()) {
+      parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_forward(g, begin, end); });
+    } else if (winograd()) {
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, false, begin, end); });
+      const size_t scratch = k.winograd_scratch(g.x.channels, filters);
+      parallel(g.blocks * ((g.z.height + 1) / 2), work(g),
+               [&](int begin, int end, int) { k.winograd_forward(g, begin, end, thread_scratch<T>(scratch)); });
+    } else {
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_forward(g, begin, end); });
+      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_forward(g, begin, end); });
+    }
+  }
+
+  // Every window's value spread over the image: δ, and the forward pass of a transposed convolution.
+  void spread(Plan<T>& plan, ConvArgs<T>& g, int samples) {
+    g.blocks = plan.blocks(samples);
+    const auto& k = plan.kernels();
+    const int filters = g.z.channels, channels = g.x.channels, rows = g.blocks * g.x.height;
+    if (depthwise()) {
+      parallel(rows, work(g), [&](int begin, int end, int) { k.depthwise_backward(g, begin, end); });
+    } else if (winograd()) {
+      const size_t scratch = k.winograd_scratch(channels, filters);
+      parallel(channels, weight_count(), [&](int begin, int end, int) { k.winograd_pack(g, true, begin, end); });
+      parallel(g.blocks * ((g.x.height + 1) / 2), work(g),
+               [&](int begin, int end, int) { k.winograd_backward(g, begin, end, thread_scratch<T>(scratch)); });
+    } else {
+      parallel(filters, weight_count(), [&](int begin, int end, int) { k.conv_pack_backward(g, begin, end); });
+      parallel(rows, work(g), [&](int begin, int end, int) { k.conv_backward(g, begin, end); });
+    }
+  }
+
+  bool depthwise() const { return method == ConvMethod::depthwise; }
+  bool winograd() const { return method == ConvMethod::winograd || winograd_gradient(); }
+  bool winograd_gradient() const { return method == ConvMethod::winograd_gradient; }
+  int64_t weight_count() const {
+    return int64_t(geometry.kernel_h) * geometry.kernel_w * geometry.x.channels / geometry.groups * geometry.z.channels;
+  }
+  int64_t work(const ConvArgs<T>& g) const { return int64_t(g.blocks) * g.z.height * g.z.width * weight_count(); }
+  Region packed_, partial_, norms_;
+  ConvArgs<T> forward_{}, delta_{}, gradient_{};
+};
+
+template <class T>
+class PoolOperation final : public Operation<T> {
+ public:
+  PoolArgs<T> args{};
+
+  void check(const Plan<T>& plan) const override {
+    const ValueShape &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(x.channels == z.channels, "pooling keeps the channels");
+    // Every window has a pixel of the picture; without padding it has only such.
+    const auto meets = [&](int size, int count, int window, int stride, int pad) {
+      const int64_t last = int64_t(count - 1) * stride - pad;
+      return window >= 1 && window <= largest_size && stride >= 1 && stride <= largest_size && pad >= 0 && pad < window &&
+             last < size && (args.padded || (pad == 0 && last + window <= size));
+    };
+    require(meets(x.height, z.height, args.window_h, args.stride_h, args.pad_top) &&
+                meets(x.width, z.width, args.window_w, args.stride_w, args.pad_left),
+            "a window of a pooling layer lies outside of its image");
+  }
+  void bind(Plan<T>& plan) override {
+    this->bind_posts(plan);
+    args.x = plan.map(this->x), args.z = plan.map(this->z);
+    args.x_delta = plan.delta(this->x), args.z_delta = plan.delta(this->z);
+    args.post = this->input_post;
+  }
+  void forward(Plan<T>& plan, int samples) override {
+    args.blocks = plan.blocks(samples);
+    parallel(args.blocks * args.z.height, work(),
+             [&](int begin, int end, int) { plan.kernels().pool_forward(args, begin, end); });
+  }
+  void delta(Plan<T>& plan, int samples) override {
+    args.blocks = plan.blocks(samples);
+    parallel(plan.kernels().pool_backward_units(args), work(),
+             [&](int begin, int end, int) { plan.kernels().pool_backward(args, begin, end); });
+  }
+
+ private:
+  int64_t work() const {
+    return int64_t(args.blocks) * args.z.height * args.z.width * args.z.channels * args.window_h * args.window_w;
+  }
+};
+
+}   // namespace chainrule

@@ -1,0 +1,397 @@
+// Plan: how it is put together, from values and parameters to operations, the loss and the optimizer.
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+#include <tuple>
+
+#include "../machine/cpu.hpp"
+#include "../operations/attention.hpp"
+#include "../operations/dense.hpp"
+#include "../operations/embedding.hpp"
+#include "../operations/host.hpp"
+#include "../operations/masking.hpp"
+#include "../operations/normalization.hpp"
+#include "../operations/program.hpp"
+#include "../operations/recurrent.hpp"
+#include "../operations/structure.hpp"
+#include "../operations/windows.hpp"
+
+namespace chainrule {
+
+template <class T>
+Plan<T>::Plan(const std::string& level, int batch_size) : kernels_(chainrule::kernels<T>(level)), batch_size_(batch_size) {
+  if (batch_size < 1 || batch_size > largest_batch)
+    throw std::invalid_argument("batch_size must be between 1 and " + std::to_string(largest_batch));
+}
+template <class T>
+Plan<T>::~Plan() = default;
+
+template <class T>
+void Plan<T>::require_building() const {
+  if (stage_ != Stage::building) throw std::invalid_argument("the plan is finished already: nothing can be added or changed");
+}
+
+template <class T>
+int Plan<T>::add_value(const ValueShape& shape, bool with_delta, const ValueShape& halo) {
+  require_building();
+  const auto with_zeros = [](const ValueShape& s) {   // of one sample; in double, where no sum overflows
+    return (double(s.height) + s.top + s.bottom) * (double(s.width) + s.left + s.right) * double(s.channels);
+  };
+  const double count = std::max(with_zeros(shape), with_zeros(halo));
+  if (shape.height < 1 || shape.width < 1 || shape.channels < 1)
+    throw std::invalid_argument("a value needs at least one entry");
+  for (const ValueShape& s : {shape, halo})
+    for (const int zeros : {s.top, s.bottom, s.left, s.right})
+      require(zeros >= 0, "there cannot be fewer than no zeros around a value");
+  const double rows = double(max_blocks()) * std::max(shape.height, shape.width);   // units of a loop are counted in 32 bits
+  if (count > 2e9 || count * max_blocks() * lanes() > most_scalars || rows > 2e9 || shape.features() > largest_size)
+    throw std::length_error("a value of this network would need more memory than can be addressed");
+  Value v;
+  v.shape = shape;
+  v.delta_shape = halo;
+  v.with_delta = with_delta;
+  values_.push_back(v);
+  return int(values_.size()) - 1;
+}
+
+template <class T>
+int Plan<T>::add_parameter(const ParameterShape& shape) {
+  require_building();
+  require(shape.size >= 1, "a parameter needs at least one entry");
+  const bool panels = shape.layout == Layout::panels;
+  require(!panels || (shape.outputs >= 1 && shape.inputs >= 1 && shape.outputs <= shape.size && shape.inputs <= shape.size &&
+                      double(shape.outputs) * double(shape.inputs) == double(shape.size)),
+          "the panels of a parameter must be as many outputs and inputs as it has numbers");
+  Parameter p;
+  p.shape = shape;
+  wanted_parameters_ += double(shape.size);
+  if (wanted_parameters_ > most_parameters) {   // `finish` says so; until then no sum overflows
+    parameters_.push_back(p);
+    return int(parameters_.size()) - 1;
+  }
+  const size_t l = size_t(lanes());
+  const size_t count =
+      panels ? (size_t(shape.outputs) + l - 1) / l * l * size_t(shape.inputs) : (size_t(shape.size) + l - 1) / l * l;
+  // A cache line between parameters; every parameter is whole vectors of zeros beyond its end, and stays so.
+  const size_t line = 64 / sizeof(T);
+  p.offset = parameter_size_;
+  p.padded = (count + line - 1) / line * line;
+  parameter_size_ += p.padded;
+  parameters_.push_back(p);
+  return int(parameters_.size()) - 1;
+}
+
+// `value` as the kernels will use it; an error where T holds no such number. Users meet the same check first, in
+// src/chainrule/base/scalars.py, check_held, which names the layer.
+template <class T>
+double held(double value, const char* what, bool positive = false) {
+  if (std::isfinite(T(value)) && !(positive && !(T(value) > 0))) return value;
+  std::ostringstream message;
+  message << what << " of " << value << " becomes " << T(value) << " in float" << 8 * sizeof(T);
+  if (sizeof(T) == 4) message << "; write dtype='float64'";
+  throw std::invalid_argument(message.str());
+}
+
+template <class T>
+void Plan<T>::set_post(Act activation, double slope, int saved) {
+  require_building();
+  next_post_ = Post<T>{activation, T(held<T>(slope, "a slope")), {}};
+  next_saved_ = saved;
+}
+template <class T>
+void Plan<T>::set_input_post(Act activation, double slope, int saved) {
+  require_building();
+  next_input_post_ = Post<T>{activation, T(held<T>(slope, "a slope")), {}};
+  next_input_saved_ = saved;
+}
+
+namespace {
+template <class T, class O>
+void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_ptr<O> operation, int x, int z, Post<T>& post,
+           int& saved, Post<T>& input_post, int& input_saved) {
+  operation->x = x, operation->z = z;
+  operation->post = post, operation->saved = saved;
+  operation->input_post = input_post, operation->input_saved = input_saved;
+  post = {}, input_post = {};
+  saved = input_saved = -1;
+  operations.push_back(std::move(operation));
+}
+}   // namespace
+#define CHAINRULE_PLACE(o)                                                                                 \
+  require_building();                                                                                      \
+  place<T>(operations_, std::move(o), x, z, next_post_, next_saved_, next_input_post_, next_input_saved_); \
+  operations_.back()->first_parameter = placed_parameters_;                                                \
+  placed_parameters_ = operations_.back()->end_parameter = parameter_count()
+
+template <class T>
+void Plan<T>::add_dense(int x, int z, int weights, int bias) {
+  auto o = std::make_unique<DenseOperation<T>>();
+  o->weights = weights, o->bias = bias;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method) {
+  auto o = std::make_unique<ConvolutionOperation<T>>();
+  o->weights = weights, o->bias = bias, o->method = method;
+  o->geometry = geometry;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_pool(int x, int z, const PoolArgs<T>& geometry) {
+  auto o = std::make_unique<PoolOperation<T>>();
+  o->args = geometry;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_activation(int x, int z, Act kind, double slope) {
+  auto o = std::make_unique<ElementwiseOperation<T>>();
+  o->kind = kind, o->slope = held<T>(slope, "a slope");
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_softmax(int x, int z) {
+  auto o = std::make_unique<ElementwiseOperation<T>>();
+  o->softmax = true;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters) {
+  const int channels = value(x).shape.channels;
+  const size_t count = parameters.size();
+  const bool batch = groups == over_batch, positions = groups == each_position;
+  if (!(batch || positions || (groups > 0 && channels % groups == 0)) ||
+      !(batch ? count == 4 : count == 2 || (positions && count == 1)))
+    throw std::invalid_argument("a normalisation needs groups that divide its channels, and 2 parameters, 1 or a batch's 4");
+  for (const int p : parameters)
+    if (parameter(p).shape.size != channels) throw std::invalid_argument("a normalisation's parameters are one per channel");
+  auto o = std::make_unique<NormOperation<T>>();
+  o->groups = groups, o->epsilon = held<T>(epsilon, "an epsilon", true), o->momentum = momentum, o->parameters = parameters;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale) {
+  auto o = std::make_unique<DropoutOperation<T>>();
+  o->name = name, o->threshold = threshold, o->scale = scale;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_flatten(int x, int z) {
+  auto o = std::make_unique<FlattenOperation<T>>();
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_recurrent(int x, int z, const std::vector<int>& parameters, int mask, const RecurrentArgs<T>& cell) {
+  const ValueShape &from = value(x).shape, &to = value(z).shape;
+  const int64_t rows = int64_t(cell.gates) * cell.units, steps = cell.every ? from.width : 1;
+  const bool gru = cell.cell == Cell::gru;
+  require(derivative_from_output(cell.act), "the activation of a recurrence keeps no z");
+  if (cell.units < 1 || from.height != 1 || to.channels != cell.units || to.width != steps || to.height != 1 ||
+      cell.gates != gates_of(cell.cell) || parameters.size() != (gru ? 4u : 3u) || cell.truncate < 0 ||
+      (mask >= 0 && value(mask).shape.features() != from.width))
+    throw std::invalid_argument("a recurrence's cell, values and parameters do not fit together");
+  const int64_t sizes[] = {rows * from.channels, rows * cell.units, rows, cell.units};
+  for (size_t i = 0; i < parameters.size(); i++)
+    if (parameter(parameters[i]).shape.size != sizes[i] || (parameter(parameters[i]).shape.layout == Layout::panels) != (i < 2))
+      throw std::invalid_argument("a recurrence's parameters do not fit it");
+  auto o = std::make_unique<RecurrentOperation<T>>();
+  o->weights = parameters[0], o->state_weights = parameters[1], o->bias = parameters[2];
+  o->inner_bias = gru ? parameters[3] : -1;
+  o->mask = mask, o->args = cell;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_masking(int x, int z, int mask, double value) {
+  auto o = std::make_unique<MaskingOperation<T>>();
+  o->mask = mask, o->value = T(held<T>(value, "a masking value"));
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_masked_pool(int x, int z, int mask, bool average) {
+  auto o = std::make_unique<MaskedPoolOperation<T>>();
+  o->mask = mask, o->average = average;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding) {
+  const int64_t positions = value(x).shape.features(), features = value(z).shape.channels;
+  if (vocabulary < 1 || parameter(table).shape.size != vocabulary * features ||
+      value(z).shape.features() != positions * features)
+    throw std::invalid_argument("an embedding's table, ids and output do not fit together");
+  auto o = std::make_unique<EmbeddingOperation<T>>();
+  if (mask >= 0 && (value(z).shape.height != 1 || value(mask).shape.features() != value(z).shape.width))
+    throw std::invalid_argument("the mask of an embedding must have a number for every step");
+  o->table = table, o->mask = mask, o->vocabulary = vocabulary, o->padding = padding;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_attention(int queries, int keys, int values, int z, int mask, int heads, bool causal) {
+  const ValueShape& shape = value(queries).shape;
+  for (const int i : {queries, keys, values, z})
+    if (value(i).shape.height != 1 || value(i).shape.width != shape.width || value(i).shape.channels != shape.channels)
+      throw std::invalid_argument("queries, keys, values and the output of attention must be sequences of one shape");
+  if (heads < 1 || shape.channels % heads) throw std::invalid_argument("the heads must divide the features");
+  if (mask >= 0 && value(mask).shape.features() != shape.width)
+    throw std::invalid_argument("the mask of attention must have a number for every step");
+  auto o = std::make_unique<AttentionOperation<T>>();
+  o->keys = keys, o->values = values, o->mask = mask, o->heads = heads, o->causal = causal;
+  const int x = queries;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_table(int x, int z, const std::vector<double>& table) {
+  if (int64_t(table.size()) != value(x).shape.features() || table.size() != size_t(value(z).shape.features()))
+    throw std::invalid_argument("a table to be added must be as large as a sample");
+  auto o = std::make_unique<TableOperation<T>>();
+  o->table = table;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_host(int number, int x, int z) {
+  auto o = std::make_unique<HostOperation<T>>();
+  o->number = number;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward,
+                          const std::vector<int>& parameters) {
+  const ValueShape &in = value(x).shape, &out = value(z).shape;
+  if (in.height != out.height || in.width != out.width ||
+      (in.channels != out.channels && in.channels != 1 && out.channels != 1))
+    throw std::invalid_argument("a program needs the same positions, and the same channels or one, on both sides");
+  ProgramScope scope{2, {}, {}, int64_t(in.height) * in.width, std::max(in.channels, out.channels)};
+  for (const int p : parameters) {
+    require(parameter(p).shape.layout == Layout::plain, "the parameters of a program are in canonical order");
+    scope.parameters.push_back(parameter(p).shape.size);
+  }
+  check_program(forward, scope);
+  scope.sums = scope.parameters;
+  scope.values = !value(z).with_delta ? 2 : value(x).with_delta ? 4 : 3;
+  check_program(backward, scope);
+  auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters);
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+int Plan<T>::add_view(int of) {
+  require(without_halo(value(of)), "a view needs a value without zeros around it, and around its δ");
+  const int i = add_value(value(of).shape, value(of).with_delta, value(of).delta_shape);
+  Value& v = value(i);
+  v.shape.channels = int(v.shape.features());
+  v.shape.height = v.shape.width = 1;
+  v.delta_shape = v.shape;
+  v.memory_of = v.delta_of = of;
+  return i;
+}
+template <class T>
+int Plan<T>::add_reader(int of) {
+  const int i = add_value(value(of).shape, value(of).with_delta, {});
+  Value& v = value(i);
+  v.delta_shape = v.shape;
+  v.delta_shape.top = v.delta_shape.bottom = v.delta_shape.left = v.delta_shape.right = 0;
+  v.memory_of = of;
+  return i;
+}
+template <class T>
+void Plan<T>::add_branches(int x, const std::vector<int>& readers) {
+  auto o = std::make_unique<BranchesOperation<T>>();
+  o->readers = readers;
+  const int z = x;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_join(const std::vector<int>& inputs, const std::vector<Act>& activations, const std::vector<double>& slopes,
+                       const std::vector<int>& saved, int z, bool concat) {
+  require(
+      !inputs.empty() && activations.size() == inputs.size() && slopes.size() == inputs.size() && saved.size() == inputs.size(),
+      "what is joined must be at least one value, each with its activation, slope and saved value");
+  auto o = std::make_unique<JoinOperation<T>>();
+  o->inputs = inputs, o->saved_of = saved, o->concat = concat;
+  for (size_t i = 0; i < inputs.size(); i++) {
+    o->posts.push_back(Post<T>{activations[i], T(held<T>(slopes[i], "a slope")), {}});
+    check_post(o->posts.back(), saved[i], inputs[i]);
+  }
+  const int x = inputs.at(0);
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::share_delta(int i, int with) {
+  require_building();
+  const Value &one = value(i), &other = value(with);
+  const auto halo = [](const ValueShape& s) { return std::make_tuple(s.top, s.bottom, s.left, s.right); };
+  require(one.with_delta && other.with_delta && one.delta_of < 0 && same_size(one.shape, other.shape) &&
+              halo(one.delta_shape) == halo(other.delta_shape),
+          "two values that share their δ must have one each, of one shape");
+  for (int owner = with; owner >= 0; owner = value(owner).delta_of)
+    require(owner != i, "a value cannot share its δ with itself");
+  value(i).delta_of = with;
+}
+#undef CHAINRULE_PLACE
+
+template <class T>
+void Plan<T>::place_loss(LossBy by, int output, int activation) {
+  require_building();
+  require(loss_by_ == LossBy::none, "the plan has a loss already");
+  value(output);
+  loss_by_ = by, output_ = output, output_activation_ = activation;
+  loss_post_ = next_input_post_, loss_saved_ = next_input_saved_;
+  next_input_post_ = {}, next_input_saved_ = -1;
+}
+template <class T>
+void Plan<T>::set_loss(LossKind kind, int output, int activation, const LossOptions& options) {
+  place_loss(LossBy::kernel, output, activation);
+  loss_kind_ = kind, loss_options_ = options;
+}
+template <class T>
+void Plan<T>::set_host_loss(int output) {
+  place_loss(LossBy::host, output, -1);
+}
+template <class T>
+void Plan<T>::set_program_loss(int output, const ProgramCode& value, const ProgramCode& both) {
+  const ValueShape& shape = this->value(output).shape;
+  const int64_t positions = int64_t(shape.height) * shape.width;
+  check_program(value, {2, {}, {1}, positions, shape.channels});
+  check_program(both, {3, {}, {1}, positions, shape.channels});
+  place_loss(LossBy::program, output, -1);
+  program_loss_ = std::make_unique<ProgramLoss<T>>(value, both);
+}
+template <class T>
+void Plan<T>::set_input(int i) {
+  require_building();
+  require(input_ < 0, "the plan has an input already");
+  value(i);
+  input_ = i;
+}
+template <class T>
+void Plan<T>::set_penalty(double lambda, double lambda1) {
+  require_building();
+  lambda_ = held<T>(lambda, "a penalty"), lambda1_ = held<T>(lambda1, "a penalty");
+}
+template <class T>
+void Plan<T>::set_optimizer(Rule rule, double momentum, double beta2, double epsilon, double decoupled_decay,
+                            double clip_norm) {
+  require_building();
+  rule_ = rule, momentum_ = momentum, beta2_ = beta2, clip_norm_ = clip_norm;
+  epsilon_ = held<T>(epsilon, "an epsilon", true), decay_ = held<T>(decoupled_decay, "a weight decay");
+}
+
+template <class T>
+void Plan<T>::add_max_norm(int i, int64_t groups, int64_t units, double limit) {
+  require_building();
+  const ParameterShape& shape = parameter(i).shape;
+  if (groups < 1 || units < 1 || groups > largest_size || units > largest_size || shape.size % (groups * units) != 0)
+    throw std::invalid_argument("a max-norm of other units");
+  held<T>(limit, "a max-norm", true);
+  if (shape.layout == Layout::panels)
+    max_norms_.push_back({i, int((shape.outputs + lanes() - 1) / lanes()), shape.inputs, lanes(), limit});
+  else max_norms_.push_back({i, int(groups), shape.size / (groups * units), units, limit});
+}
+
+template <class T>
+void Plan<T>::set_per_sample(double clip) {
+  require_building();
+  per_sample_ = true, clip_sample_ = clip;
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}   // namespace chainrule

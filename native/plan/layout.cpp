@@ -1,0 +1,129 @@
+// Plan: whether what was built fits together, and where it lies in the arena.
+#include <algorithm>
+#include <vector>
+
+#include "checks.hpp"
+#include "parallel.hpp"
+#include "plan.hpp"
+
+namespace chainrule {
+
+namespace {
+// Scalars an update or a norm handles as one unit; a fixed number, because it fixes the order of the sums.
+constexpr size_t chunk_scalars = 8192;
+}   // namespace
+
+template <class T>
+int Plan<T>::memory_of(int i) const {
+  while (value(i).memory_of >= 0) i = value(i).memory_of;
+  return i;
+}
+
+// The activation of value i, or f' of the one that made it, and what it is computed from.
+template <class T>
+void Plan<T>::check_post(const Post<T>& post, int saved, int i) const {
+  if (saved >= 0) value(saved);
+  if (post.kind == Act::identity) return;
+  require(saved >= 0 && same_size(value(saved).shape, value(i).shape),
+          "an activation needs a saved value of the shape it is applied to");
+}
+
+template <class T>
+void Plan<T>::check_loss() const {
+  if (output_ < 0) return;
+  const Value& output = value(output_);
+  check_post(loss_post_, loss_saved_, output_);
+  require(output_activation_ < 0 || same_size(value(output_activation_).shape, output.shape),
+          "the activation of an output must have its shape");
+  require(loss_by_ != LossBy::host || host.call, "a loss of the host needs set_host");
+}
+
+// What no operation sees by itself; everything that runs has passed here.
+template <class T>
+void Plan<T>::check() const {
+  if (wanted_parameters_ > most_parameters)
+    throw std::length_error("the parameters of this plan would need more memory than can be addressed");
+  std::vector<bool> written(values_.size());
+  if (input_ >= 0) written[size_t(memory_of(input_))] = true;
+  for (const auto& o : operations_) {
+    const Value& z = value(o->z);
+    for (const int i : o->reads())
+      require(written[size_t(memory_of(i))], "an operation reads a value that no operation before it writes");
+    check_post(o->post, o->saved, o->z), check_post(o->input_post, o->input_saved, o->x);
+    require(!o->hands_down(*this) || z.with_delta, "an operation that hands a δ down needs one of its output");
+    o->check(*this);
+    std::vector<int> writes = o->writes();
+    if (o->post.kind != Act::identity && o->saved != o->z) writes.push_back(o->saved);
+    for (const int i : writes) {
+      require(!written[size_t(memory_of(i))], "two operations write one value");
+      written[size_t(memory_of(i))] = true;
+    }
+  }
+  check_loss();
+}
+
+template <class T>
+void Plan<T>::finish() {
+  require_building();
+  check();
+  stage_ = Stage::spent;
+  const size_t l = size_t(lanes()), blocks = size_t(max_blocks());
+  const auto scalars = [&](const ValueShape& s) {
+    return blocks * size_t(s.height + s.top + s.bottom) * size_t(s.width + s.left + s.right) * size_t(s.channels) * l;
+  };
+  for (Value& v : values_) {
+    if (v.memory_of < 0) v.region = arena_.reserve(scalars(v.shape), sizeof(T));
+    if (v.with_delta && v.delta_of < 0) v.delta_region = arena_.reserve(scalars(v.delta_shape), sizeof(T));
+  }
+  for (auto& o : operations_) o->reserve(*this);
+  const bool momentum = rule_ && keeps_first(*rule_, momentum_), second = rule_ && keeps_second(*rule_);
+  theta_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  gradient_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (momentum) first_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (second) second_region_ = arena_.reserve(parameter_size_, sizeof(T));
+  if (output_ >= 0) {
+    target_region_ = arena_.reserve(scalars(value(output_).shape), sizeof(T));
+    const ValueShape& output = value(output_).shape;
+    label_region_ = arena_.reserve(blocks * l * size_t(output.height) * size_t(output.width), sizeof(T));
+    for (Region* r : {&weight_region_, &correct_region_}) *r = arena_.reserve(blocks * l, sizeof(T));
+    loss_region_ = arena_.reserve(blocks * l, sizeof(double));
+  }
+  arena_.allocate();
+
+  const auto map = [&](const ValueShape& s, const Region& r) {
+    Map<T> m;
+    m.height = s.height, m.width = s.width, m.channels = s.channels;
+    const ptrdiff_t pixel = ptrdiff_t(s.channels) * ptrdiff_t(l);
+    m.row_step = (s.left + s.width + s.right) * pixel;
+    m.block_step = (s.top + s.height + s.bottom) * m.row_step;
+    m.data = arena_.at<T>(r) + s.top * m.row_step + s.left * pixel;
+    return m;
+  };
+  for (Value& v : values_) {
+    const Value *memory = &v, *owner = &v;   // a view may be one of a view
+    while (memory->memory_of >= 0) memory = &value(memory->memory_of);
+    while (owner->delta_of >= 0) owner = &value(owner->delta_of);
+    v.map = map(v.shape, memory->region);
+    if (v.with_delta) v.delta = map(v.memory_of < 0 ? owner->delta_shape : v.delta_shape, owner->delta_region);
+  }
+  theta_ = arena_.at<T>(theta_region_), gradient_ = arena_.at<T>(gradient_region_);
+  first_ = momentum ? arena_.at<T>(first_region_) : nullptr;
+  second_ = second ? arena_.at<T>(second_region_) : nullptr;
+  if (output_ >= 0) {
+    targets_ = arena_.at<T>(target_region_), labels_ = arena_.at<T>(label_region_), weights_ = arena_.at<T>(weight_region_);
+    losses_ = arena_.at<double>(loss_region_), correct_ = arena_.at<T>(correct_region_);
+    loss_post_.saved = this->map(loss_saved_);
+  }
+  for (auto& o : operations_) o->bind(*this);
+  for (const Parameter& p : parameters_)
+    for (size_t at = 0; at < p.padded; at += chunk_scalars)
+      chunks_.push_back({p.offset + at, p.offset + std::min(p.padded, at + chunk_scalars), p.shape.penalised});
+  partial_.resize(chunks_.size());
+  if (per_sample_) norms_.resize(blocks * l);
+  stage_ = Stage::finished;
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}   // namespace chainrule

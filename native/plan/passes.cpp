@@ -1,0 +1,179 @@
+// Plan: a pass over one batch. Read from the top: samples into lanes, forward, loss, backward.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "../operations/elementwise.hpp"
+#include "../operations/program.hpp"
+#include "parallel.hpp"
+#include "plan.hpp"
+
+namespace chainrule {
+
+template <class T>
+void Plan<T>::gather(const Batch& batch, const int64_t* order, int samples) {
+  GatherArgs g = batch.inputs;
+  g.order = order, g.samples = samples, g.repeat = true;
+  const Map<T>& m = value(input_).map;
+  // Long runs read best; only where there are few rows of blocks are they cut for the threads.
+  const int64_t run = int64_t(m.width) * m.channels, rows = int64_t(blocks(samples)) * m.height;
+  g.piece = rows >= 8 ? run : 256;
+  parallel(int(rows * ((run + g.piece - 1) / g.piece)), int64_t(blocks(samples)) * g.features * 4,
+           [&](int begin, int end, int) { kernels_.gather(g, m, batch.input_kind, begin, end); });
+}
+
+template <class T>
+void Plan<T>::set_targets(const Batch& batch, int samples) {
+  const int l = lanes(), count = blocks(samples);
+  const int64_t* order = batch.inputs.order;
+  dense_targets_ = batch.targets != nullptr;
+  if (dense_targets_) {
+    GatherArgs g{};
+    g.source = batch.targets, g.order = order, g.samples = samples;
+    const ValueShape& s = value(output_).shape;
+    g.features = s.features();
+    Map<T> m;
+    m.data = targets_, m.width = 1, m.height = 1, m.channels = int(g.features);
+    m.block_step = ptrdiff_t(g.features) * l, m.row_step = m.block_step;
+    g.piece = g.features;
+    kernels_.gather(g, m, source_same, 0, count);
+  }
+  const int64_t pixels = int64_t(value(output_).shape.height) * value(output_).shape.width;
+  for (int s = 0; s < count * l; s++) {
+    const bool present = s < samples;
+    const int64_t row = present ? (order ? order[s] : s) : 0;
+    if (batch.labels)
+      for (int64_t p = 0; p < pixels; p++)
+        labels_[(s / l * pixels + p) * l + s % l] = present ? T(batch.labels[row * pixels + p]) : T(0);
+    weights_[s] = present ? T((batch.weights ? batch.weights[row] : 1.0) / samples) : T(0);
+  }
+}
+
+template <class T>
+void Plan<T>::read_batch(int samples, T* targets, double* weights) const {
+  Map<T> m;
+  m.data = targets_, m.channels = int(value(output_).shape.features());
+  m.block_step = m.row_step = ptrdiff_t(m.channels) * lanes();
+  kernels_.scatter(m, targets, samples, 0, blocks(samples));
+  for (int s = 0; s < samples; s++) weights[s] = double(weights_[s]);
+}
+
+template <class T>
+void Plan<T>::set_losses(const double* values, int samples) {
+  for (int s = 0; s < blocks(samples) * lanes(); s++) {
+    losses_[s] = s < samples && weights_[s] != 0 ? values[s] * double(weights_[s]) : 0.0;
+    correct_[s] = T(0);
+  }
+}
+
+template <class T>
+void Plan<T>::set_profiling(bool on) {
+  profiling_ = on;
+  seconds_.assign(3 * operations_.size() + 3, 0.0);
+}
+
+template <class T>
+std::vector<int> Plan<T>::outputs() const {
+  std::vector<int> found;
+  for (const auto& o : operations_) found.push_back(o->z);
+  return found;
+}
+
+template <class T>
+void Plan<T>::run_forward(int samples) {
+  const PieceByPiece pieces(poll_between_);
+  const FloatWatch watch;
+  for (size_t i = 0; i < operations_.size(); i++) {
+    timed(3 + 3 * i, [&] { operations_[i]->forward(*this, samples); });
+    if (poll_between_) poll_between_();
+  }
+  if (watch.raised()) overflowed_ = true;
+}
+
+template <class T>
+void Plan<T>::run_backward(int samples, bool input_delta) {
+  const PieceByPiece pieces(poll_between_);
+  for (size_t i = operations_.size(); i-- > 0;) {
+    Operation<T>& o = *operations_[i];
+    const bool needed = o.hands_down(*this) && (o.x != input_ || input_delta);
+    timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
+    if (needed) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
+    if (poll_between_) poll_between_();
+  }
+}
+
+template <class T>
+void Plan<T>::forward(const Batch& batch, int samples) {
+  pass.training = false;
+  gather(batch, batch.inputs.order, samples);
+  run_forward(samples);
+  if (output_activation_ < 0) return;
+  ElementwiseArgs<T> g;   // the output activation of a pair is otherwise part of the loss
+  g.x = map(output_), g.z = map(output_activation_), g.blocks = blocks(samples);
+  g.post.kind = Act::sigmoid;
+  const auto kernel = loss_kind_ == LossKind::softmax_cross_entropy ? kernels_.softmax_forward : kernels_.activation_forward;
+  kernel(g, 0, g.blocks * g.x.height);
+}
+
+template <class T>
+void Plan<T>::reduce_loss(int samples, Progress& progress) const {
+  double loss = 0, correct = 0;
+  for (int s = 0; s < samples; s++) loss += losses_[s], correct += double(correct_[s]);
+  progress.loss += loss * samples;
+  progress.correct += correct;
+  progress.samples += samples;
+}
+
+template <class T>
+void Plan<T>::evaluate_loss(int samples, bool backward) {
+  if (loss_by_ == LossBy::host) {
+    host.call(-1, backward ? HostCall::backward : HostCall::forward, samples);
+    if (backward) multiply_by_derivative(*this, output_, loss_post_, samples);
+  } else {
+    LossArgs<T> g{};
+    g.output = map(output_);
+    g.activation = map(output_activation_);
+    if (backward) g.delta = delta(output_);
+    g.targets = dense_targets_ ? targets_ : nullptr;
+    g.labels = dense_targets_ ? nullptr : labels_;
+    g.weights = weights_, g.loss = losses_, g.correct = correct_;
+    g.blocks = blocks(samples), g.post = loss_post_;
+    if (program_loss_) {
+      if (!dense_targets_) throw std::invalid_argument("a loss that is a program takes targets as numbers");
+      return program_loss_->run(*this, g, samples);
+    }
+    g.scale = T(loss_options_.scale), g.delta_cut = T(loss_options_.delta_cut);
+    g.target_scale = T(loss_options_.target_scale), g.target_shift = T(loss_options_.target_shift);
+    g.kind = loss_kind_;
+    const int64_t work = int64_t(g.blocks) * value(output_).shape.features() * 30;   // exp is about 20 operations
+    parallel(g.blocks, work, [&](int begin, int end, int) { kernels_.loss(g, begin, end); });
+  }
+}
+
+template <class T>
+Progress Plan<T>::loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty) {
+  pass.training = training || backward;
+  timed(0, [&] {
+    gather(batch, batch.inputs.order, samples);
+    set_targets(batch, samples);
+  });
+  run_forward(samples);
+  timed(1, [&] { evaluate_loss(samples, backward); });
+  Progress progress;
+  reduce_loss(samples, progress);
+  if (backward) {
+    if (clip_sample_ > 0 && !clip_samples(samples)) {
+      progress.loss = std::numeric_limits<double>::quiet_NaN();   // the step is refused
+      return progress;
+    }
+    run_backward(samples, input_delta);
+    if (with_penalty) add_penalty();
+  }
+  if (with_penalty) progress.loss += penalty_value() * samples;
+  return progress;
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}   // namespace chainrule

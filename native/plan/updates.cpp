@@ -1,0 +1,101 @@
+// Plan: the penalty, the norm of the gradient, the update of all parameters, and what holds after it.
+#include <algorithm>
+#include <cmath>
+
+#include "checks.hpp"
+#include "norm_from.hpp"
+#include "parallel.hpp"
+#include "plan.hpp"
+
+namespace chainrule {
+
+template <class T>
+double Plan<T>::penalty_value() const {
+  if (lambda_ == 0 && lambda1_ == 0) return 0;
+  parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
+    for (int i = begin; i < end; i++)
+      partial_[size_t(i)] = chunks_[size_t(i)].penalised ? kernels_.square_sum(theta_, nullptr, T(0), T(0), 1.0,
+                                                                               chunks_[size_t(i)].begin, chunks_[size_t(i)].end)
+                                                         : 0.0;
+  });
+  double sum = 0, absolute = 0;
+  for (const double part : partial_) sum += part;
+  if (lambda1_ != 0)
+    for (const Chunk& c : chunks_)
+      for (size_t i = c.begin; c.penalised && i < c.end; i++) absolute += std::abs(double(theta_[i]));
+  return 0.5 * lambda_ * sum + lambda1_ * absolute;
+}
+
+template <class T>
+double Plan<T>::gradient_norm(bool with_penalty) const {
+  return norm_from([&](double scale) {
+    parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
+      for (int i = begin; i < end; i++) {
+        const Chunk& c = chunks_[size_t(i)];
+        partial_[size_t(i)] = kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0),
+                                                  with_penalty && c.penalised ? T(lambda1_) : T(0), scale, c.begin, c.end);
+      }
+    });
+    double sum = 0;
+    for (const double part : partial_) sum += part;
+    return sum;
+  });
+}
+
+template <class T>
+void Plan<T>::add_penalty() {
+  if (lambda_ == 0 && lambda1_ == 0) return;
+  for (const Chunk& c : chunks_)
+    if (c.penalised)
+      for (size_t i = c.begin; i < c.end; i++)
+        gradient_[i] += T(lambda_) * theta_[i] + T(lambda1_) * T((theta_[i] > 0) - (theta_[i] < 0));
+}
+
+// ŝ = s · this, Adam's correction of the second moment.
+template <class T>
+T Plan<T>::second_correction() const {
+  return is_adam(*rule_) ? T(1 / (1 - std::pow(beta2_, double(steps_taken)))) : T(1);
+}
+
+template <class T>
+void Plan<T>::update(double rate) {
+  steps_taken++;
+  UpdateArgs<T> g{};
+  g.clip[0] = g.clip[1] = T(1);
+  if (clip_norm_ > 0) {
+    const double norm = gradient_norm(true);
+    if (norm > clip_norm_) {
+      const double half = std::exp2(std::floor(std::log2(clip_norm_ / norm) / 2));
+      g.clip[0] = T(half), g.clip[1] = T(clip_norm_ / norm / half);
+    }
+  }
+  g.theta = theta_, g.gradient = gradient_, g.first = first_, g.second = second_;
+  g.rule = *rule_;
+  g.rate = T(rate), g.momentum = T(momentum_), g.beta2 = T(beta2_), g.epsilon = T(epsilon_);
+  g.rest1 = T(1 - momentum_), g.rest2 = T(1 - beta2_);
+  g.correction1 = T(1 / (1 - std::pow(momentum_, double(steps_taken))));
+  g.correction2 = second_correction();
+  parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes() * 4, [&](int begin, int end, int) {
+    for (int i = begin; i < end; i++) {
+      const Chunk& c = chunks_[size_t(i)];
+      UpdateArgs<T> own = g;
+      own.penalty = c.penalised ? T(lambda_) : T(0), own.penalty1 = c.penalised ? T(lambda1_) : T(0);
+      own.decoupled_decay = c.penalised ? T(decay_) : T(0);
+      kernels_.update(own, c.begin, c.end);
+    }
+  });
+  limit_norms();
+}
+
+template <class T>
+void Plan<T>::limit_norms() {
+  for (const MaxNorm& m : max_norms_)
+    parallel(m.groups, m.groups * m.length * m.units / lanes() * 2, [&](int begin, int end, int) {
+      kernels_.limit_norms(theta(m.parameter), m.length, m.units, m.limit, begin, end);
+    });
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}   // namespace chainrule
