@@ -70,7 +70,8 @@ def test_what_can_be_asked_for_can_be_written() -> None:
         "truncate=k": cr.RNN,
         "label_smoothing=0": cr.CrossEntropy,
     }
-    names = {**vars(cr), "X": X, "y": y, "lam": 0.1, "k": 2, "network": network}
+    names = {name: getattr(cr, name) for name in cr.__all__}
+    names |= {"X": X, "y": y, "lam": 0.1, "k": 2, "network": network}
     names["backpropagate"] = network.backpropagate
     for one in CONVENTIONS:
         for option in (*one.own, *one.others):

@@ -12,9 +12,11 @@ from chainrule.base.keywords import teach
 from chainrule.formulas.calling import call_formula
 from chainrule.layers.initializers import Initializer
 
-__all__ = ["Layer", "Parameter", "Shape", "call_formula"]
+__all__ = ["Layer", "Parameter", "Passage", "Shape", "call_formula"]
 
 Shape = tuple[int, ...]
+# What δ passes through on its way down.
+Passage = Literal["weights", "activation", "recurrent", "composite", "norm", "table", "dropout", "other"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Layer:
     spatial: ClassVar[bool | Literal["sequence"]] = False
     # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
     differentiable_input: ClassVar[bool] = True
+    # What is true of it, for whoever speaks about it; a layer of your own may leave these as they are.
+    passage: ClassVar[Passage] = "other"
+    family: ClassVar[str] = ""  # what it is called among layers, beside what its bases are: "max pool"
+    saturated_below: float | None = None  # |f'| under which an entry is saturated; None: f is not bounded
+    suits: ClassVar[Initializer | None] = None  # how weights in front of it start that leave it open
 
     @teach("nothing in the parentheses, or name='...'")
     def __init__(self, *, name: str | None = None) -> None:
@@ -137,6 +144,25 @@ class Layer:
     def branches(self, x: Any) -> Any:
         """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""
         return None
+
+    def derivative(self, *args: Any, **kwargs: Any) -> Any:
+        """f'(z) of every entry, (…, units, m), where the layer is a function of single entries or ends in
+        one, at every step of a sequence; a formula like `forward`.
+        """
+        return None
+
+    def winners(self, x: Any) -> Any:
+        """The pixel that every window's maximum came from, as its row-major position in the window."""
+        return None
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it is and what its bases are, the nearest first: ("max pool", "pool")."""
+        return tuple(cls.__dict__["family"] for cls in type(self).__mro__ if cls.__dict__.get("family"))
+
+    def traits(self) -> set[str]:
+        """What it is and does, in words that a text may depend on: its families, "image", "overlap"."""
+        return {*self.families, "image"} if self.spatial is True else set(self.families)
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments, JSON-able: `type(layer)(**layer.config())` is the same layer."""

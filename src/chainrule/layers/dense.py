@@ -24,6 +24,8 @@ class Dense(Layer):
     """
 
     kind = "dense"
+    passage = "weights"
+    family = "dense"
 
     @teach("the number of outputs only, Dense(10): the layer finds out its inputs")
     def __init__(

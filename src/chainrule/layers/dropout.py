@@ -25,6 +25,8 @@ class Dropout(Layer):
     """
 
     kind = "dropout"
+    passage = "dropout"
+    family = "dropout"
     output: ClassVar[str] = "output"
 
     @teach()

@@ -13,6 +13,7 @@ class Flatten(Layer):
     """An image as a vector: entry (i, j, c) becomes entry (i·W + j)·C + c."""
 
     kind = "flatten"
+    family = "flatten"
     output = "output"
     roles: ClassVar = {"x": "image"}
 

@@ -33,6 +33,10 @@ class Initializer:
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         raise NotImplementedError
 
+    def deviation(self, fan_in: int, fan_out: int) -> float | None:
+        """The standard deviation of what it draws; None where it is not known."""
+        return None
+
     def config(self) -> dict[str, Any] | None:
         """{"initializer": name, **fields}: JSON, accepted by `initializer_from`.  None: not writable."""
         return {"initializer": type(self).__name__, **asdict(self)}
@@ -57,7 +61,10 @@ class He(Initializer):
     """N(0, 2 / n_in): keeps the variance of z through ReLU layers (He et al. 2015)."""
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
-        return rng.standard_normal(shape) * math.sqrt(2 / fan_in)
+        return rng.standard_normal(shape) * self.deviation(fan_in, fan_out)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return math.sqrt(2 / fan_in)
 
 
 class Glorot(Initializer):
@@ -66,6 +73,9 @@ class Glorot(Initializer):
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         limit = math.sqrt(6 / (fan_in + fan_out))
         return rng.uniform(-limit, limit, shape)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return math.sqrt(2 / (fan_in + fan_out))
 
 
 @teach()
@@ -82,12 +92,18 @@ class Normal(Initializer):
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.standard_normal(shape) * self.std
 
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return self.std
+
 
 class ScaledNormal(Initializer):
     """N(0, 1 / n_in): the start of Nielsen's network2.py."""
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.standard_normal(shape) / math.sqrt(fan_in)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return math.sqrt(1 / fan_in)
 
 
 @teach()
@@ -103,6 +119,9 @@ class Uniform(Initializer):
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.uniform(-self.limit, self.limit, shape)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return self.limit / math.sqrt(3)
 
 
 @teach()

@@ -35,6 +35,7 @@ from chainrule.layers.initializers import Ones, Zeros
 class Normalization(Layer):
     """Base: a subclass says over what values the mean and the variance are taken."""
 
+    passage = "norm"
     epsilon: float
 
     def average(self, name: str, x: Any) -> Any:
@@ -84,6 +85,7 @@ class BatchNorm(Normalization):
     """
 
     kind = "batchnorm"
+    family = "batchnorm"
     mixes_samples = True
 
     @teach("BatchNorm(): it finds out its channels; the momentum is what stands first")

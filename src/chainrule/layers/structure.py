@@ -52,6 +52,8 @@ class Sequential(Layer):
 class Composite(Layer):
     """Base of the layers with branches: `chains`, and "sum" or "concat" as their `join`."""
 
+    passage = "composite"
+    family = "composite"
     join: str = "sum"
 
     @property
@@ -62,6 +64,9 @@ class Composite(Layer):
     def with_chains(self, chains: tuple[Chain, ...]) -> Composite:
         """A copy with other layers in its branches."""
         raise NotImplementedError(f"{type(self).__name__} must define with_chains(self, chains)")
+
+    def traits(self) -> set[str]:
+        return super().traits() | {"concat" if self.join == "concat" else "sum of branches"}
 
     def title(self) -> str:
         """One line for a table whose next rows are the layers within."""
@@ -114,6 +119,7 @@ class Residual(Composite):
     """
 
     kind = "residual"
+    family = "residual"
 
     @teach("Residual([Dense(8), ReLU(), Dense(8)])")
     def __init__(self, layers: Any, *, shortcut: Any = (), name: str | None = None) -> None:
@@ -147,6 +153,7 @@ class Parallel(Composite):
     """Branches side by side on the same input; join: "sum", or "concat" for their features in a row."""
 
     kind = "parallel"
+    family = "parallel"
 
     @teach("Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
     def __init__(self, chains: Any, *, join: str = "sum", name: str | None = None) -> None:

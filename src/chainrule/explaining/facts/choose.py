@@ -59,7 +59,7 @@ def window_contrast(layer: Any, x: Array, sample: int) -> Choice | None:
     channel = _argmax(np.abs(x[..., sample]).sum(axis=tuple(range(len(size)))))[0]
     if covered.max() > 1:
         return (*_argmax(covered), channel, sample), SHARED
-    if "max" in layer.kind and math_size(grid.kernel) > 1:
+    if layer.winners(x) is not None and math_size(grid.kernel) > 1:
         return (*_argmax(-x[..., channel, sample]), channel, sample), LOSER
     return None
 

@@ -11,7 +11,6 @@ from typing import Any
 from chainrule.base.languages import Say
 from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
 from chainrule.explaining.facts.penalised import data_gradient, with_penalty
-from chainrule.explaining.words.derivations import kinds
 from chainrule.formulas import Equation, Notation, notation_from, trace
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import Layer
@@ -20,14 +19,14 @@ from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.network import Network
 
-# What is boxed beside dense layers: kind, title, the gradients' names.  The first layer of a kind stands for
-# all.
+# What is boxed beside dense layers: family, title, the gradients' names.  One layer stands for all of a
+# family.
 _KINDS: tuple[tuple[str, Say, tuple[str, ...]], ...] = (
-    ("ConvTranspose", Say("Transposed convolution", "转置卷积层"), ("W", "b")),
-    ("Convolution", Say("Convolution ①②③", "卷积层 ①②③"), ("W", "b")),
-    ("MaxPool2D", Say("Max pooling", "最大池化层"), ()),
-    ("AveragePool2D", Say("Average pooling", "平均池化层"), ()),
-    ("L2Pool2D", Say("L2 pooling", "L2 池化层"), ()),
+    ("transposed conv", Say("Transposed convolution", "转置卷积层"), ("W", "b")),
+    ("conv", Say("Convolution ①②③", "卷积层 ①②③"), ("W", "b")),
+    ("max pool", Say("Max pooling", "最大池化层"), ()),
+    ("average pool", Say("Average pooling", "平均池化层"), ()),
+    ("l2 pool", Say("L2 pooling", "L2 池化层"), ()),
 )
 # These write the recursion one layer up, the others one layer down.
 _UPWARD = ("matrix", "nielsen")
@@ -61,7 +60,7 @@ def closing_boxes(
     own = list(leaves(network.layers))
     boxes = []
     title = Say("The backward pass of the dense layers", "全连接层的反向传播")
-    has_dense = [layer for layer in own if "Dense" in kinds(layer)]
+    has_dense = [layer for layer in own if "dense" in layer.families]
     output = output_delta(last, loss, weighted)
     if has_dense:
         down = recursion_above() if upward else recursion()
@@ -83,10 +82,10 @@ def _gradient(equation: Equation, name: str, penalty: Penalty | None) -> tuple[E
 def _others(layers: list[Layer], penalty: Penalty | None) -> Iterator[ClosingBox]:
     seen: set[str] = set()
     for kind, title, gradients in _KINDS:
-        own = [layer for layer in layers if kind in kinds(layer) and layer.name not in seen]
+        own = [layer for layer in layers if kind in layer.families and layer.name not in seen]
         if not own:
             continue
-        if kind == "ConvTranspose":  # these are convolutions too
+        if kind == "transposed conv":  # these are convolutions too
             seen |= {str(layer.name) for layer in own}
         first = max(own, key=_generality)
         equations = trace(first).equations

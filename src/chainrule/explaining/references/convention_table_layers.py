@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule.base.languages import Say
 from chainrule.explaining.references.convention_table import Choice, Convention
+from chainrule.explaining.words.derivations import AT_A_TIE
 
 IMAGES = (
     Convention(
@@ -93,8 +94,8 @@ IMAGES = (
         (
             Choice(
                 Say(
-                    "The first of equal values in row-major order gets all of δ.",
-                    "相等的值中按行优先的第一个得到全部 δ。",
+                    f"Of equal values {AT_A_TIE.en} gets all of δ.",
+                    f"相等的值中{AT_A_TIE.zh}得到全部 δ。",
                 ),
                 "PyTorch",
             ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.base.languages import Say
+from chainrule.explaining.words.derivations import AT_A_TIE
 
 # "slip": printed wrong.  "limit": right within a limit that is not stated.  "overclaim": says too much.
 Kind = Literal["slip", "limit", "overclaim"]
@@ -181,9 +182,9 @@ SEED_000_SLIPS = (
             "最大值来自像素 u 时因子为 1；没有说明相等的情形。",
         ),
         Say(
-            "A pixel that wins several windows gets the sum of their δ, += and not =. Of equal pixels the "
-            "first in row-major order wins here.",
-            "在几个窗口中取胜的像素得到这些 δ 之和（是 += 而不是 =）。并列时，这里取按行优先顺序的第一个。",
+            "A pixel that wins several windows gets the sum of their δ, += and not =. Of equal pixels "
+            f"{AT_A_TIE.en} wins here.",
+            f"在几个窗口中取胜的像素得到这些 δ 之和（是 += 而不是 =）。并列时，这里取{AT_A_TIE.zh}。",
         ),
         ("max pool",),
     ),

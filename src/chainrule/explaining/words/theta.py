@@ -87,8 +87,8 @@ def said(why: Json, bias: bool) -> Json:
     """A text of a dense layer in this form."""
     pairs = (
         (Say("∂J/∂W", "∂J/∂W"), Say("∂J/∂Θ", "∂J/∂Θ")),
-        (WHY["Dense", "forward"], _FORWARD if bias else _FORWARD_UNBIASED),
-        (WHY["Dense", "delta"], _DELTA if bias else _DELTA_UNBIASED),
+        (WHY["dense", "forward"], _FORWARD if bias else _FORWARD_UNBIASED),
+        (WHY["dense", "delta"], _DELTA if bias else _DELTA_UNBIASED),
     )
     en, zh = why["en"], why["zh"]
     for old, new in pairs:

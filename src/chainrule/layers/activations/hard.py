@@ -11,11 +11,14 @@ from chainrule.formulas import greater, maximum, minimum, where
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.initializers import He
 
+FLAT = 1e-12  # f' is 0 where it is cut off
+
 
 class HardSigmoid(Activation):
     """z / 6 + ½, cut off at 0 and 1; f'(-3) = f'(3) = 0"""
 
     kinks = (-3.0, 3.0)
+    saturated_below = FLAT
 
     def f(self, z: Any) -> Any:
         return minimum(maximum(z / 6 + 0.5, 0), 1)
@@ -28,6 +31,7 @@ class HardTanh(Activation):
     """z, cut off at -1 and 1; f'(-1) = f'(1) = 0"""
 
     kinks = (-1.0, 1.0)
+    saturated_below = FLAT
 
     def f(self, z: Any) -> Any:
         return minimum(maximum(z, -1), 1)

@@ -23,12 +23,13 @@ from chainrule.formulas import (
 )
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.initializers import Constant, He, Initializer, ScaledNormal
+from chainrule.layers.initializers import Constant, He, ScaledNormal
 
 
 class ReLU(Activation):
     """max(z, 0); f'(0) = 0"""
 
+    family = "relu"
     kinks = (0.0,)
     suits = He()
 
@@ -63,9 +64,10 @@ class PReLU(Layer):
     initial: where every α starts. They are never penalised: a penalty would pull PReLU to ReLU.
     """
 
+    passage = "activation"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
-    suits: ClassVar[Initializer] = He()
+    suits = He()
 
     @teach()
     def __init__(self, initial: float = 0.25, *, name: str | None = None) -> None:
@@ -86,6 +88,9 @@ class PReLU(Layer):
 
     def branches(self, x: Any) -> Any:
         return x > 0
+
+    def traits(self) -> set[str]:
+        return super().traits() | {"activation", "kinks"}
 
 
 class ELU(Activation):

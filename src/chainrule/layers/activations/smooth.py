@@ -21,9 +21,12 @@ from chainrule.layers.initializers import Glorot, He, Initializer
 class Activation(Layer):
     """Base of the elementwise activations; a subclass supplies f(z) and df(z), and where f is not smooth.
 
-    `suits` is how the weights in front of it start where their layer leaves that open.
+    Where f is bounded it says from which f' on an entry is saturated, and where Glorot does not suit it what
+    does.
     """
 
+    passage = "activation"
+    family = "activation"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
     kinks: ClassVar[tuple[float, ...]] = ()
@@ -41,8 +44,14 @@ class Activation(Layer):
     def delta(self, d: Any, x: Any) -> Any:
         return d * self.df(x)
 
+    def derivative(self, x: Any) -> Any:
+        return self.df(x)
+
     def branches(self, x: Any) -> Any:
         return np.stack([x > kink for kink in self.kinks]) if self.kinks else None
+
+    def traits(self) -> set[str]:
+        return super().traits() | ({"kinks"} if self.kinks else set())
 
 
 class Identity(Activation):
@@ -58,6 +67,9 @@ class Identity(Activation):
 class Sigmoid(Activation):
     """σ(z) = 1 / (1 + e^-z), in (0, 1); no overflow: e^-z may be inf, and 1 / (1 + inf) is the limit 0."""
 
+    family = "sigmoid"
+    saturated_below = 0.01  # |z| > 4.59
+
     def f(self, z: Any) -> Any:
         return 1 / (1 + exp(-z))
 
@@ -68,6 +80,9 @@ class Sigmoid(Activation):
 
 class Tanh(Activation):
     """tanh z, in (-1, 1)"""
+
+    family = "tanh"
+    saturated_below = 0.04  # |z| > 2.29
 
     def f(self, z: Any) -> Any:
         return tanh(z)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from chainrule.formulas import exp, max_features, named, sum_features
 from chainrule.layers.base import Layer, Shape
-from chainrule.layers.initializers import Glorot, Initializer
+from chainrule.layers.initializers import Glorot
 
 
 class Softmax(Layer):
@@ -21,9 +21,11 @@ class Softmax(Layer):
     """
 
     kind = "softmax"
+    passage = "activation"
+    family = "softmax"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
-    suits: ClassVar[Initializer] = Glorot()
+    suits = Glorot()
 
     def forward(self, x: Any) -> Any:
         t = named("t", exp(x - max_features(x)))

@@ -61,6 +61,7 @@ class MultiHeadAttention(Layer):
     """
 
     kind = "attention"
+    family = "attention"
 
     @teach("the number of heads only, MultiHeadAttention(4): it finds out the features")
     def __init__(

@@ -28,6 +28,8 @@ class Embedding(Layer):
     """
 
     kind = "embedding"
+    passage = "table"
+    family = "embedding"
     differentiable_input = False
 
     @teach("Embedding(vocabulary=1000, features=64)")

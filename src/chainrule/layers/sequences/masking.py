@@ -28,6 +28,7 @@ class Masking(Layer):
     """
 
     kind = "masking"
+    family = "masking"
     output = "output"
 
     @teach("the number that stands for padding only: Masking(value=0.0)")

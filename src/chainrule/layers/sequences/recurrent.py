@@ -54,6 +54,8 @@ class Recurrent(Layer):
     gate as a matrix of its own.
     """
 
+    passage = "recurrent"
+    family = "recurrent"
     output = "output"
     gates: ClassVar[str] = "h"  # which lie in W, U and b one above the other, in this order
     states: ClassVar[tuple[str, ...]] = ("h",)  # the first is what is put out
@@ -165,6 +167,9 @@ class Recurrent(Layer):
             "b": Parameter((rows,), features, units, PerGate(self.bias_starts()), penalised=False),
         }
 
+    def traits(self) -> set[str]:
+        return super().traits() | ({"truncated"} if self.truncate else set())
+
     def bias_starts(self) -> tuple[Initializer, ...]:
         """How b starts, gate by gate."""
         return (Zeros(),) * len(self.gates)
@@ -218,6 +223,7 @@ class RNN(Recurrent):
             name=name,
         )
         self.activation = check_choice("RNN activation", activation, ACTIVATIONS)
+        self.saturated_below = self.f.saturated_below
 
     @property
     def f(self) -> Activation:
@@ -241,6 +247,14 @@ class RNN(Recurrent):
         dz = self._dz(dh, x, h, W, U, b)
         return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
 
+    def derivative(self, x: Any, W: Any, U: Any, b: Any, mask: Any = None) -> Any:
+        """At every step; padding counts as z = 0."""
+        slopes = np.empty((len(x), self.units, x.shape[-1]), x.dtype)
+        for t, before, _ in self._passage(x, {"W": W, "U": U, "b": b}, mask):
+            z = self._z(**before)
+            slopes[t] = self.f.df(z if mask is None else z * mask[t])
+        return slopes
+
 
 class LSTM(Recurrent):
     """A cell c_t that a gate f forgets and a gate i writes g to, and h_t = o ⊙ tanh(c_t).
@@ -253,6 +267,7 @@ class LSTM(Recurrent):
     """
 
     kind = "lstm"
+    family = "lstm"
     gates = "ifgo"
     states = ("h", "c")
 

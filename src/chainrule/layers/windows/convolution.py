@@ -42,6 +42,8 @@ BY_POSITION = "the number of filters and the size of the kernel: Conv2D(8, 3, st
 class Convolution(Layer):
     """What convolutions share: kernel, stride, padding, dilation, groups, and the formulas."""
 
+    passage = "weights"
+    family = "conv"
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
 
@@ -148,6 +150,12 @@ class Convolution(Layer):
                 f"received {input_shape}; use a smaller kernel_size or padding='same'"
             )
         return *positions, self.filters_of(channels)
+
+    def traits(self) -> set[str]:
+        found, g = super().traits(), self.grid
+        if g.padded or max(*g.stride, *g.dilation, self.groups) > 1:
+            found.add("beyond stride 1")
+        return found | {"padding"} if g.padded else found
 
     def pads(self, input_shape: Shape) -> Pads:
         """Zeros around the image: ((top, bottom), (left, right)), or ((before, after),)."""

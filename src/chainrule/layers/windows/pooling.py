@@ -5,9 +5,9 @@ r"""Pooling over windows of any size and stride; they may overlap.  In a sequenc
     L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
 
 δ is ∂J/∂X here: pooling has no activation (seed 000).  A pixel in several windows collects the δ of all of
-them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice the
-first in row-major order wins.  Padding never wins a maximum, adds nothing to a sum, and counts in a mean only
-where count_padding says so.
+them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice
+`argmax_over` says which pixel wins.  Padding never wins a maximum, adds nothing to a sum, and counts in a
+mean only where count_padding says so.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ BY_POSITION = "the window and its stride: (2, 2)"
 class Pool(Layer):
     """What pooling layers share: the window, and its shape rule (H, W, C) -> (H', W', C)."""
 
+    family = "pool"
     output = "output image"
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
@@ -98,6 +99,14 @@ class Pool(Layer):
         """How many pixels every window has inside of the picture."""
         return named("P", sum_over(*self.windows(inside(x))))
 
+    def traits(self) -> set[str]:
+        found, pairs = super().traits(), set(zip(self.grid.stride, self.grid.kernel, strict=True))
+        if any(stride < size for stride, size in pairs):
+            found.add("overlap")
+        if pairs != {(1, 2)}:
+            found.add("other windows")  # than those of seed 000: two pixels, one apart
+        return found | {"padded pool"} if self.grid.padded else found
+
     def pads(self, input_shape: Shape) -> Pads:
         """The frame around the image: ((top, bottom), (left, right)), or ((before, after),)."""
         return self.grid.pads(tuple(input_shape[:-1]))
@@ -119,17 +128,20 @@ class MaxPool2D(Pool):
     """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window."""
 
     kind = "maxpool"
+    family = "max pool"
 
     def forward(self, x: Any) -> Any:
         return max_over(*self.windows(x, -math.inf))
 
     def delta(self, d: Any, x: Any) -> Any:
-        g, w = self.grid, named("w", self.branches(x))
+        g, w = self.grid, named("w", self.winners(x))
         return sum_over(g.letters, g.kernel, lambda *at: place(d * chosen(w, *at, grid=g), x, *at, grid=g))
 
-    def branches(self, x: Any) -> Any:
-        """The winner of every window, as its row-major position in the window."""
+    def winners(self, x: Any) -> Any:
         return argmax_over(*self.windows(x, -math.inf))
+
+    def branches(self, x: Any) -> Any:
+        return self.winners(x)
 
 
 class MaxPool1D(MaxPool2D):
@@ -144,6 +156,7 @@ class AveragePool2D(Pool):
     """The mean of every window; count_padding: whether the padding counts as zeros or not at all."""
 
     kind = "avgpool"
+    family = "average pool"
 
     @teach(BY_POSITION)
     def __init__(
@@ -177,6 +190,7 @@ class L2Pool2D(Pool):
     """√Σ X² of every window, δ = 0 where it is 0; mean=True: the root of the mean square of its pixels."""
 
     kind = "l2pool"
+    family = "l2 pool"
 
     @teach(BY_POSITION)
     def __init__(
@@ -212,6 +226,7 @@ class L2Pool1D(L2Pool2D):
 class GlobalPool(Layer):
     """What the poolings over all positions share: an image (H, W, C) or a sequence (T, C) -> (C,)."""
 
+    family = "global pool"
     spatial = "sequence"  # one letter for the position, whatever its axes
     output = "output"
 
@@ -266,6 +281,9 @@ class GlobalMaxPool(GlobalPool):
 
     def branches(self, x: Any) -> Any:
         return first_position(x)
+
+    def traits(self) -> set[str]:
+        return super().traits() | {"max pool"}
 
     def _seen(self, x: Any, mask: Any) -> Any:
         return named("R", where(every_feature(mask), x, UNSEEN))

@@ -39,6 +39,8 @@ BY_POSITION = "the number of filters and the size of the kernel: ConvTranspose2D
 class ConvTranspose(Convolution):
     """What transposed convolutions share: the windows of the convolution are the pixels of the input."""
 
+    family = "transposed conv"
+
     @teach(BY_POSITION)
     def __init__(
         self,

@@ -397,13 +397,9 @@
     sum_over: sumOver,
     mean_over: (values) => map((total) => total / values.length, sumOver(values)),
     max_over: folded(Math.max),
-    // NumPy takes the first of equal values: row-major first.
     argmax_over: (values) => {
-      const out = array(values[0].shape);
-      out.data.forEach((_, i) => {
-        out.data[i] = values.reduce((best, value, n) => (value.data[i] > values[best].data[i] ? n : best), 0);
-      });
-      return out;
+      const places = values[0].data.map((_, i) => at.winner(values.map(({ data }) => data[i])));
+      return array(values[0].shape, places);
     },
     stack_over: (values, ranges) => {
       const [count, ...rest] = values[0].shape;
