@@ -91,6 +91,19 @@ class Tanh(Activation):
         return 1 - tanh(z) ** 2
 
 
+class Softsign(Activation):
+    """z / (1 + |z|), in (-1, 1): slower than tanh to its ends (Turian, Bergstra, Bengio 2009)."""
+
+    kinks = (0.0,)  # f' has no jump there, but f'' has
+    saturated_below = 0.01  # |z| > 9
+
+    def f(self, z: Any) -> Any:
+        return z / (1 + abs(z))
+
+    def df(self, z: Any) -> Any:
+        return (1 / (1 + abs(z))) ** 2  # 1 / (1 + |z|)², whose square would overflow
+
+
 class Softplus(Activation):
     """log(1 + e^z), computed as max(z, 0) + log(1 + e^-|z|), which neither overflows nor cancels."""
 
