@@ -5,9 +5,9 @@ r"""Pooling over windows of any size and stride; they may overlap.  In a sequenc
     L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
 
 δ is ∂J/∂X here: pooling has no activation (seed 000).  A pixel in several windows collects the δ of all of
-them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice
-`argmax_over` says which pixel wins.  Padding never wins a maximum, adds nothing to a sum, and counts in a
-mean only where count_padding says so.
+them; a pixel in none (ragged bottom and right borders) gets 0.  Where a maximum occurs twice `winner` of
+formulas/primitives says which pixel it is.  Padding never wins a maximum, adds nothing to a sum, and counts
+in a mean only where count_padding says so.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ class GlobalAveragePool(GlobalPool):
 
 
 class GlobalMaxPool(GlobalPool):
-    """The largest value over all positions of every channel; at a tie the first in row-major order.
+    """The largest value over all positions of every channel, one of them at a tie, as in windows.
 
     Where steps are masked over those that are there, and 0 where there is none.
     """

@@ -120,7 +120,7 @@
   const sum = (x, axes, keep) => reduce(plus, 0, x, axes, keep);
   const max = (x, axes, keep) => reduce(Math.max, -Infinity, x, axes, keep);
 
-  /** Which of several numbers wins a maximum: at a tie the first. */
+  /** Which of several numbers a maximum is: of equal ones the first. */
   const winner = (values) => values.reduce((best, value, n) => (value > values[best] ? n : best), 0);
 
   const reshaped = (x, shape) => ({ shape, data: x.data });
