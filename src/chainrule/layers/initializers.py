@@ -8,7 +8,7 @@ He the rectifiers and the smooth gates, ScaledNormal SELU, Glorot the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,11 +17,11 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
+from chainrule.formulas.types import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Shape = tuple[int, ...]
 Weights: TypeAlias = "NDArray[np.float64]"
 
 
@@ -45,6 +45,10 @@ class Initializer:
         """A NumPy number as Python's, which JSON takes."""
         if isinstance(value := getattr(self, name), np.generic):
             object.__setattr__(self, name, value.item())
+
+
+# What an argument takes: an initializer, its name or `config()`, a function like it; None leaves it open.
+InitializerLike: TypeAlias = Initializer | str | Mapping[str, Any] | Callable[..., Any] | None
 
 
 class Given(Initializer):
@@ -220,6 +224,11 @@ def initializer_from(value: Any, argument: str = "initializer") -> Initializer:
     raise ArgumentError(
         f"{argument} must be an initializer such as He() or one of {names}, received {describe(value)}"
     )
+
+
+def given_initializer(value: Any, argument: str = "initializer") -> Initializer | None:
+    """As `initializer_from`; None where the choice is left open."""
+    return None if value is None else initializer_from(value, argument)
 
 
 @dataclass(frozen=True)

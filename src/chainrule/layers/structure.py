@@ -16,7 +16,7 @@ from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_choice, entries
 from chainrule.base.shown import clipped
 from chainrule.formulas import beside, first_features, other_features
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value
 
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")
@@ -94,14 +94,14 @@ class Composite(Layer):
             f"{_listed(shapes)}: write join='concat' to put their features side by side"
         )
 
-    def forward(self, *outputs: Any) -> Any:
+    def forward(self, *outputs: Value) -> Value:
         """The joined outputs of the branches."""
         joined = outputs[0]
         for output in outputs[1:]:
             joined = joined + output if self.join == "sum" else beside(joined, output)
         return joined
 
-    def delta(self, d: Any, *outputs: Any) -> tuple[Any, ...]:
+    def delta(self, d: Value, *outputs: Value) -> tuple[Value, ...]:
         """∂J/∂(output) of every branch."""
         if self.join == "sum":
             return (d,) * len(outputs)

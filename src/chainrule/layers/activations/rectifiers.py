@@ -22,7 +22,7 @@ from chainrule.formulas import (
     where,
 )
 from chainrule.layers.activations.smooth import Activation
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.initializers import Constant, He, ScaledNormal
 
 
@@ -33,10 +33,10 @@ class ReLU(Activation):
     kinks = (0.0,)
     suits = He()
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return maximum(z, 0)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return greater(z, 0)
 
 
@@ -51,10 +51,10 @@ class LeakyReLU(Activation):
         self.slope = _finite(slope, "LeakyReLU slope")
         self.name = name
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return where(greater(z, 0), z, self.slope * z)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return where(greater(z, 0), 1, self.slope)
 
 
@@ -77,16 +77,16 @@ class PReLU(Layer):
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         return {"alpha": Parameter(input_shape[-1:], initializer=Constant(self.initial), penalised=False)}
 
-    def forward(self, x: Any, alpha: Any) -> Any:
+    def forward(self, x: Value, alpha: Value) -> Value:
         return where(greater(x, 0), x, broadcast_samples(alpha) * x)
 
-    def delta(self, d: Any, x: Any, alpha: Any) -> Any:
+    def delta(self, d: Value, x: Value, alpha: Value) -> Value:
         return d * where(greater(x, 0), 1, broadcast_samples(alpha))
 
-    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value) -> Values:
         return {"alpha": sum_samples(sum_positions(d * where(greater(x, 0), 0, x)))}
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         return x > 0
 
     def traits(self) -> set[str]:
@@ -104,13 +104,13 @@ class ELU(Activation):
         self.alpha = _finite(alpha, "ELU alpha")
         self.name = name
 
-    def _scaled(self, value: Any) -> Any:
+    def _scaled(self, value: Value) -> Value:
         return value if self.alpha == 1 else self.alpha * value
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return where(greater(z, 0), z, self._scaled(expm1(z)))
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return where(greater(z, 0), 1, self._scaled(exp(z)))
 
 
@@ -127,10 +127,10 @@ class SELU(Activation):
     kinks = (0.0,)
     suits = ScaledNormal()
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return SELU_SCALE * where(greater(z, 0), z, SELU_ALPHA * expm1(z))
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return SELU_SCALE * where(greater(z, 0), 1, SELU_ALPHA * exp(z))
 
 

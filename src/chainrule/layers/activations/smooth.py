@@ -9,12 +9,12 @@ hard.py.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from chainrule.formulas import erf, exp, log1p, maximum, named, ones_like, tanh
-from chainrule.layers.base import Layer
+from chainrule.layers.base import Layer, Value
 from chainrule.layers.initializers import Glorot, He, Initializer
 
 
@@ -32,22 +32,22 @@ class Activation(Layer):
     kinks: ClassVar[tuple[float, ...]] = ()
     suits: ClassVar[Initializer] = Glorot()
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         raise NotImplementedError(f"{type(self).__name__} must define f(self, z)")
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         raise NotImplementedError(f"{type(self).__name__} must define df(self, z)")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return self.f(x)
 
-    def delta(self, d: Any, x: Any) -> Any:
+    def delta(self, d: Value, x: Value) -> Value:
         return d * self.df(x)
 
-    def derivative(self, x: Any) -> Any:
+    def derivative(self, x: Value) -> Value:
         return self.df(x)
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         return np.stack([x > kink for kink in self.kinks]) if self.kinks else None
 
     def traits(self) -> set[str]:
@@ -57,10 +57,10 @@ class Activation(Layer):
 class Identity(Activation):
     """f(z) = z"""
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return z
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return ones_like(z)
 
 
@@ -70,10 +70,10 @@ class Sigmoid(Activation):
     family = "sigmoid"
     saturated_below = 0.01  # |z| > 4.59
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return 1 / (1 + exp(-z))
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         s = named("σ", self.f(z))
         return s * (1 - s)
 
@@ -84,10 +84,10 @@ class Tanh(Activation):
     family = "tanh"
     saturated_below = 0.04  # |z| > 2.29
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return tanh(z)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return 1 - tanh(z) ** 2
 
 
@@ -97,10 +97,10 @@ class Softsign(Activation):
     kinks = (0.0,)  # f' has no jump there, but f'' has
     saturated_below = 0.01  # |z| > 9
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return z / (1 + abs(z))
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return (1 / (1 + abs(z))) ** 2  # 1 / (1 + |z|)², whose square would overflow
 
 
@@ -109,10 +109,10 @@ class Softplus(Activation):
 
     suits = He()
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return maximum(z, 0) + log1p(exp(-abs(z)))
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return 1 / (1 + exp(-z))
 
 
@@ -121,13 +121,13 @@ class GELU(Activation):
 
     suits = He()
 
-    def _normal(self, z: Any) -> Any:
+    def _normal(self, z: Value) -> Value:
         return named("Φ", 0.5 * (1 + erf(z / math.sqrt(2))))
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return z * self._normal(z)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         density = named("φ", exp(-(z**2 / 2)) / math.sqrt(2 * math.pi))
         return self._normal(z) + z * density
 
@@ -137,13 +137,13 @@ class SiLU(Activation):
 
     suits = He()
 
-    def _gate(self, z: Any) -> Any:
+    def _gate(self, z: Value) -> Value:
         return named("σ", 1 / (1 + exp(-z)))
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return z * self._gate(z)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         s = self._gate(z)
         return s * (1 + z * (1 - s))
 
@@ -153,12 +153,12 @@ class Mish(Activation):
 
     suits = He()
 
-    def _gate(self, z: Any) -> Any:
+    def _gate(self, z: Value) -> Value:
         return named("t", tanh(maximum(z, 0) + log1p(exp(-abs(z)))))
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return z * self._gate(z)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         t = self._gate(z)
         return t + z * (1 - t**2) / (1 + exp(-z))

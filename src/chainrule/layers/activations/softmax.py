@@ -7,10 +7,10 @@ full.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chainrule.formulas import exp, max_features, named, sum_features
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value
 from chainrule.layers.initializers import Glorot
 
 
@@ -27,11 +27,11 @@ class Softmax(Layer):
     roles: ClassVar = {"x": "preactivation"}
     suits = Glorot()
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         t = named("t", exp(x - max_features(x)))
         return t / sum_features(t)
 
-    def delta(self, d: Any, a: Any) -> Any:
+    def delta(self, d: Value, a: Value) -> Value:
         return a * (d - sum_features(a * d))
 
     def constant(self, input_shape: Shape) -> str | None:

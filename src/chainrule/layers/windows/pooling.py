@@ -13,7 +13,7 @@ in a mean only where count_padding says so.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
@@ -43,7 +43,7 @@ from chainrule.formulas import (
 )
 from chainrule.formulas.primitives.grid import Pads, Pair
 from chainrule.layers import checks
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value
 from chainrule.layers.sequences.masking import UNSEEN
 
 BY_POSITION = "the window and its stride: (2, 2)"
@@ -76,18 +76,18 @@ class Pool(Layer):
         )
         self.name = name
 
-    def windows(self, x: Any, fill: float = 0.0) -> Any:
+    def windows(self, x: Value, fill: float = 0.0) -> Value:
         """(indices, ranges, body) of a reduction over the pixels of every window."""
         g, options = self.grid, {"fill": fill} if self.grid.padded and fill else {}
         return g.letters, g.kernel, lambda *at: window(x, *at, grid=g, **options)
 
-    def average(self, x: Any) -> Any:
+    def average(self, x: Value) -> Value:
         """The mean of every window."""
         if self.count_padding or not self.grid.padded:
             return mean_over(*self.windows(x))
         return sum_over(*self.windows(x)) / self.count(x)
 
-    def spread(self, d: Any, x: Any) -> Any:
+    def spread(self, d: Value, x: Value) -> Value:
         """The adjoint of `average`: every window's value in equal parts to its pixels."""
         g = self.grid
         if self.count_padding or not g.padded:
@@ -95,7 +95,7 @@ class Pool(Layer):
         share = d / self.count(x)
         return sum_over(g.letters, g.kernel, lambda *at: place(share, x, *at, grid=g))
 
-    def count(self, x: Any) -> Any:
+    def count(self, x: Value) -> Value:
         """How many pixels every window has inside of the picture."""
         return named("P", sum_over(*self.windows(inside(x))))
 
@@ -130,17 +130,17 @@ class MaxPool2D(Pool):
     kind = "maxpool"
     family = "max pool"
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return max_over(*self.windows(x, -math.inf))
 
-    def delta(self, d: Any, x: Any) -> Any:
+    def delta(self, d: Value, x: Value) -> Value:
         g, w = self.grid, named("w", self.winners(x))
         return sum_over(g.letters, g.kernel, lambda *at: place(d * chosen(w, *at, grid=g), x, *at, grid=g))
 
-    def winners(self, x: Any) -> Any:
+    def winners(self, x: Value) -> Value:
         return argmax_over(*self.windows(x, -math.inf))
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         return self.winners(x)
 
 
@@ -171,10 +171,10 @@ class AveragePool2D(Pool):
         self.count_padding = check_flag(f"{type(self).__name__} count_padding", count_padding)
         super().__init__(window, stride, padding=padding, name=name)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return self.average(x)
 
-    def delta(self, d: Any, x: Any) -> Any:
+    def delta(self, d: Value, x: Value) -> Value:
         return self.spread(d, x)
 
 
@@ -205,10 +205,10 @@ class L2Pool2D(Pool):
         self.mean = check_flag(f"{type(self).__name__} mean", mean)
         super().__init__(window, stride, padding=padding, name=name)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))
 
-    def delta(self, d: Any, x: Any, z: Any) -> Any:
+    def delta(self, d: Value, x: Value, z: Value) -> Value:
         g, share = self.grid, ratio(d, z)
         if self.mean:
             return x * self.spread(share, x)
@@ -244,19 +244,19 @@ class GlobalAveragePool(GlobalPool):
 
     kind = "globalavgpool"
 
-    def forward(self, x: Any, mask: Any = None) -> Any:
+    def forward(self, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return sum_positions(x) / count_positions(x)
         s = every_feature(mask)
         return sum_positions(x * s) / self._there(s)
 
-    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+    def delta(self, d: Value, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return stretch(d / count_positions(x), x)
         s = every_feature(mask)
         return s * stretch(d / self._there(s), x)
 
-    def _there(self, s: Any) -> Any:
+    def _there(self, s: Value) -> Value:
         """How many steps are there; 1 where there is none, and the mean is 0."""
         return named("P", maximum(sum_positions(s), 1))
 
@@ -269,24 +269,24 @@ class GlobalMaxPool(GlobalPool):
 
     kind = "globalmaxpool"
 
-    def forward(self, x: Any, mask: Any = None) -> Any:
+    def forward(self, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return max_positions(x)
         return where(self._any(mask), max_positions(self._seen(x, mask)), 0)
 
-    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+    def delta(self, d: Value, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return d * first_position(x)
         return d * self._any(mask) * first_position(self._seen(x, mask))
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         return first_position(x)
 
     def traits(self) -> set[str]:
         return super().traits() | {"max pool"}
 
-    def _seen(self, x: Any, mask: Any) -> Any:
+    def _seen(self, x: Value, mask: Value) -> Value:
         return named("R", where(every_feature(mask), x, UNSEEN))
 
-    def _any(self, mask: Any) -> Any:
+    def _any(self, mask: Value) -> Value:
         return greater(sum_positions(every_feature(mask)), 0)
