@@ -44,7 +44,7 @@ class Dense(cr.Layer):
 def test_a_layer_of_ones_own_states_nothing() -> None:
     layer = Dense()
     assert (layer.passage, layer.families, layer.traits()) == ("other", (), set())
-    assert layer.saturated_below is layer.suits is layer.derivative(0) is layer.winners(0) is None
+    assert layer.saturated_below is layer.suits is layer.entry_derivative(0) is layer.winners(0) is None
 
 
 def test_the_doctor_believes_an_activation_of_ones_own() -> None:
@@ -81,13 +81,13 @@ def test_an_rnn_knows_the_derivative_at_every_step(activation: str, reverse: boo
     x, W, U, b = (rng.standard_normal(shape) for shape in ((5, 2, 4), (3, 2), (3, 3), (3,)))
     h = layer.forward(x, W, U, b)
     expected = {"tanh": 1 - h**2, "relu": h > 0, "sigmoid": h * (1 - h), "identity": np.ones_like(h)}
-    np.testing.assert_allclose(layer.derivative(x, W, U, b), expected[activation], rtol=1e-12)
+    np.testing.assert_allclose(layer.entry_derivative(x, W, U, b), expected[activation], rtol=1e-12)
 
 
 def test_padding_counts_as_zero_in_the_derivative_of_an_rnn() -> None:
     """σ'(0) = 1/4; as h = 0 it was 0, and padding counted as saturated."""
     ones, zero, mask = np.ones((1, 1)), np.zeros(1), np.array([[1.0], [0.0]])
-    slopes = cr.RNN(1, activation="sigmoid").derivative(np.full((2, 1, 1), 9.0), ones, ones, zero, mask)
+    slopes = cr.RNN(1, activation="sigmoid").entry_derivative(np.full((2, 1, 1), 9.0), ones, ones, zero, mask)
     assert slopes[1] == 0.25
 
 

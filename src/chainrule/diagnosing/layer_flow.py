@@ -92,7 +92,7 @@ def delta_record(d: Array, samples: int, dtype: str) -> dict[str, Any]:
 
 def derivative(one: Pass) -> Array | None:
     """f'(z) of an activation, (…, units, m); of an RNN at every step."""
-    slope = call_formula(one.layer.derivative, {"x": one.x, **one.given})
+    slope = call_formula(one.layer.entry_derivative, {"x": one.x, **one.given})
     return None if slope is None else np.asarray(slope)
 
 

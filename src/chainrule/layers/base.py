@@ -144,7 +144,7 @@ class Layer:
         """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""
         return None
 
-    def derivative(self, *args: Value, **kwargs: Value) -> Value:
+    def entry_derivative(self, *args: Value, **kwargs: Value) -> Value:
         """f'(z) of every entry, (…, units, m), where the layer is a function of single entries or ends in
         one, at every step of a sequence; a formula like `forward`.
         """

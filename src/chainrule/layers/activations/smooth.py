@@ -44,7 +44,7 @@ class Activation(Layer):
     def delta(self, d: Value, x: Value) -> Value:
         return d * self.df(x)
 
-    def derivative(self, x: Value) -> Value:
+    def entry_derivative(self, x: Value) -> Value:
         return self.df(x)
 
     def branches(self, x: Value) -> Value:

@@ -246,7 +246,7 @@ class RNN(Recurrent):
         dz = self._dz(dh, x, h, W, U, b)
         return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
 
-    def derivative(self, x: Value, W: Value, U: Value, b: Value, mask: Value = None) -> Value:
+    def entry_derivative(self, x: Value, W: Value, U: Value, b: Value, mask: Value = None) -> Value:
         """At every step; padding counts as z = 0."""
         slopes = np.empty((len(x), self.units, x.shape[-1]), x.dtype)
         for t, before, _ in self._passage(x, {"W": W, "U": U, "b": b}, mask):
