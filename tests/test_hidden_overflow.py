@@ -234,7 +234,7 @@ def healthy() -> dict[str, tuple[list[cr.Layer], tuple[int, ...]]]:
     }
     activations = [cr.ReLU(), cr.LeakyReLU(), cr.PReLU(), cr.ELU(), cr.SELU(), cr.GELU(), cr.SiLU()]
     activations += [cr.Sigmoid(), cr.Tanh(), cr.Softplus(), cr.HardSigmoid(), cr.HardTanh(), cr.HardSwish()]
-    activations += [cr.Mish()]
+    activations += [cr.Mish(), cr.Softsign()]
     dense = {type(one).__name__: ([cr.Dense(9), one, cr.Dense(3), cr.Softmax()], (7,)) for one in activations}
     image = (9, 9, 3)
     windows: dict[str, list[cr.Layer]] = {

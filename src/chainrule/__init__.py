@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Sigmoid as Sigmoid,
         SiLU as SiLU,
         Softplus as Softplus,
+        Softsign as Softsign,
         Tanh as Tanh,
     )
     from chainrule.layers.sequences.attention import MultiHeadAttention as MultiHeadAttention
@@ -255,6 +256,7 @@ HOMES = {
     "Sigmoid": "chainrule.layers.activations.smooth",
     "Softmax": "chainrule.layers.activations.softmax",
     "Softplus": "chainrule.layers.activations.smooth",
+    "Softsign": "chainrule.layers.activations.smooth",
     "SquaredError": "chainrule.losses.distances",
     "Step": "chainrule.networks.step",
     "StepDecay": "chainrule.training.schedules",

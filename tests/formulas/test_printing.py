@@ -178,6 +178,12 @@ GOLDEN: list[tuple[Any, str, str, str]] = [
         r"a^{l} = \max(z^{l}, 0) + \log(1 + e^{-|z^{l}|})",
     ),
     (
+        L.Softsign(),
+        "delta",
+        "δˡ = ∂J/∂aˡ ⊙ (1 / (1 + |zˡ|))²",
+        r"\delta^{l} = \frac{\partial J}{\partial a^{l}} \odot \left( \frac{1}{1 + |z^{l}|} \right)^{2}",
+    ),
+    (
         L.Softmax(),
         "delta",
         "δˡ = aˡ ⊙ (∂J/∂aˡ − Σ_k aˡ_k ∂J/∂aˡ_k)",

@@ -45,6 +45,10 @@ def test_activations_survive_extreme_inputs(dtype: Any) -> None:
         L.Tanh: ([-1, -1, 0, 1, 1], [0, 0, 1, 0, 0]),
         L.ReLU: ([0, 0, 0, 100, 1000], [0, 0, 0, 1, 1]),
         L.Softplus: ([0, 0, np.log(2), 100, 1000], [0, 0, 0.5, 1, 1]),
+        L.Softsign: (
+            [-1000 / 1001, -100 / 101, 0, 100 / 101, 1000 / 1001],
+            [1001**-2, 101**-2, 1, 101**-2, 1001**-2],
+        ),
         L.GELU: ([0, 0, 0, 100, 1000], [0, 0, 0.5, 1, 1]),
         L.SiLU: ([0, 0, 0, 100, 1000], [0, 0, 0.5, 1, 1]),
         L.Mish: ([0, 0, 0, 100, 1000], [0, 0, 0.6, 1, 1]),
@@ -76,6 +80,7 @@ def test_small_values_of_the_new_activations_keep_their_accuracy() -> None:
     at = np.array([1.0, -1.0])
     np.testing.assert_allclose(L.SiLU().f(at), [0.7310585786300049, -0.2689414213699951], rtol=1e-14)
     np.testing.assert_allclose(L.Mish().f(at), [0.8650983882673103, -0.3034014613741089], rtol=1e-14)
+    np.testing.assert_allclose(L.Softsign().df(at), [0.25, 0.25], rtol=1e-14)
     np.testing.assert_allclose(L.ELU().f(at), [1, -0.6321205588285577], rtol=1e-14)
     np.testing.assert_allclose(L.SELU().f(at), [1.0507009873554805, -1.1113307378125625], rtol=1e-14)
     np.testing.assert_allclose(L.HardSwish().f(at), [2 / 3, -1 / 3], rtol=1e-14)

@@ -39,7 +39,7 @@ ACTIVATIONS: tuple[Maker, ...] = (
         (lambda r, name=name: [name, {}])  # type: ignore[misc]
         for name in (
             "Sigmoid", "Tanh", "ReLU", "Softplus", "GELU", "SELU", "SiLU", "Mish", "HardSigmoid", "HardTanh",
-            "HardSwish", "Identity", "PReLU", "Softmax",
+            "HardSwish", "Identity", "PReLU", "Softmax", "Softsign",
         )
     ),
     lambda r: ["LeakyReLU", {"slope": pick(r, 0.01, 0.3, -0.2)}],

@@ -242,6 +242,7 @@ LAYERS: dict[str, Callable[[Any, Tensor, Parameters], Tensor]] = {
     "ReLU": lambda layer, x, p: F.relu(x),
     "LeakyReLU": lambda layer, x, p: F.leaky_relu(x, layer.slope),
     "Softplus": lambda layer, x, p: F.softplus(x),
+    "Softsign": lambda layer, x, p: F.softsign(x),
     "GELU": lambda layer, x, p: F.gelu(x),
     "ELU": lambda layer, x, p: F.elu(x, layer.alpha),
     "SELU": lambda layer, x, p: F.selu(x),

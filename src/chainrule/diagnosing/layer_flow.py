@@ -2,12 +2,11 @@
 
 δ is per sample here, ∂J_i/∂(output) without 1/m, so that its size does not depend on the batch.  A gain is
 ‖δ of the input‖ / ‖δ of the output‖ over the whole batch; of a layer with weights it is ρ_W, of an activation
-ρ_f′.
+ρ_f′; which it is the layer says (`passage`).
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -17,31 +16,12 @@ from numpy.typing import NDArray
 from chainrule.base.norms import norm, norm_of_all
 from chainrule.diagnosing.schema import DeadUnits, DeltaFlow, Faults, LayerFlow, ThroughTime
 from chainrule.formulas import call_formula
-from chainrule.layers import (
-    RNN,
-    Activation,
-    Composite,
-    Dense,
-    Dropout,
-    Embedding,
-    HardSigmoid,
-    HardTanh,
-    Layer,
-    PReLU,
-    Recurrent,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
-from chainrule.layers.normalization import Normalization
-from chainrule.layers.windows.convolution import Convolution
-from chainrule.reference import Backward, Pass, layer_forward
+from chainrule.layers import Composite, Layer, Recurrent
+from chainrule.reference import Backward, Pass
 
 Array = NDArray[Any]
 # log10|δ| from here on in steps of one: what is smaller counts in the first bin, larger in the last.
 LOWEST, HIGHEST = -12, 4
-# f' below these calls an entry saturated: |z| > 4.59 of a sigmoid, |z| > 2.29 of a tanh.
-SATURATED: dict[type[Layer], float] = {Sigmoid: 0.01, Tanh: 0.04, HardSigmoid: 1e-12, HardTanh: 1e-12}
 ENOUGH = 1000  # samples on which a unit must be inactive to be called dead
 SMALLEST_NORMAL = {"float32": float(np.finfo(np.float32).tiny), "float64": float(np.finfo(np.float64).tiny)}
 SMALLEST = {"float32": 2.0**-149, "float64": 2.0**-1074}
@@ -50,19 +30,19 @@ SMALLEST = {"float32": 2.0**-149, "float64": 2.0**-1074}
 def layer_record(flow: Backward, top: float, samples: int, dtype: str) -> LayerFlow:
     """The record of one layer; top: ‖δ‖ where the backward pass starts."""
     one, layer = flow.one, flow.one.layer
-    slope = derivative(layer, one)
+    slope = derivative(one)
     above, below = norm(flow.d), norm(flow.below)
     return {
         "name": one.name,
         "class": type(layer).__name__,
-        "kind": kind_of(layer),
+        "kind": layer.passage,
         "place": flow.place,
         "output": {"rms": rms(one.output), **faults(one.output, dtype)},
         "delta": delta_record(flow.d, samples, dtype),
         "relative": ratio(above, top),
         "gain": ratio(below, above) if layer.differentiable_input else None,
         "saturated": saturated(layer, slope),
-        "saturated_below": saturated_below(layer),
+        "saturated_below": layer.saturated_below,
         "slope": None if slope is None else number(float(np.abs(slope).max(initial=0.0))),
         "dead": dead_units(slope, samples),
         "through_time": through_time(layer, one, flow.d),
@@ -90,20 +70,6 @@ def output_record(one: Pass, dtype: str) -> LayerFlow:
     }
 
 
-def kind_of(layer: Layer) -> str:
-    """What a gain of this layer is: ρ_W of "weights", ρ_f′ of an "activation"."""
-    kinds: tuple[tuple[str, tuple[type[Layer], ...]], ...] = (
-        ("weights", (Dense, Convolution)),
-        ("activation", (Activation, PReLU, Softmax)),
-        ("recurrent", (Recurrent,)),
-        ("composite", (Composite,)),
-        ("norm", (Normalization,)),
-        ("table", (Embedding,)),
-        ("dropout", (Dropout,)),
-    )
-    return next((kind for kind, classes in kinds if isinstance(layer, classes)), "other")
-
-
 def delta_record(d: Array, samples: int, dtype: str) -> DeltaFlow:
     """RMS per entry and sample, norm, histogram, and what δ/m loses in the network's own type."""
     size = np.abs(d)
@@ -125,31 +91,17 @@ def delta_record(d: Array, samples: int, dtype: str) -> DeltaFlow:
     }
 
 
-def derivative(layer: Layer, one: Pass) -> Array | None:
+def derivative(one: Pass) -> Array | None:
     """f'(z) of an activation, (…, units, m); of an RNN at every step."""
-    if isinstance(layer, Activation):
-        return np.asarray(layer.df(one.x))
-    if isinstance(layer, RNN):
-        every = copy.copy(layer)
-        every.outputs = "all"
-        h = layer_forward(every, one.x, one.given)
-        by_output = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}  # f' by a = f(z)
-        return None if layer.activation == "identity" else by_output[layer.activation].astype(np.float64)
-    return None
+    slope = call_formula(one.layer.entry_derivative, {"x": one.x, **one.given})
+    return None if slope is None else np.asarray(slope)
 
 
 def saturated(layer: Layer, slope: Array | None) -> float | None:
     """The share of entries of a bounded activation whose f' is next to nothing."""
-    limit = saturated_below(layer)
-    if slope is None or not slope.size or limit is None:
+    if slope is None or not slope.size or layer.saturated_below is None:
         return None
-    return float(np.mean(np.abs(slope) < limit))
-
-
-def saturated_below(layer: Layer) -> float | None:
-    """f' below which an entry of the layer's activation is saturated; None for one that is not bounded."""
-    kind: type[Layer] = type(layer.f) if isinstance(layer, RNN) else type(layer)
-    return next((SATURATED[own] for own in SATURATED if issubclass(kind, own)), None)
+    return float(np.mean(np.abs(slope) < layer.saturated_below))
 
 
 def dead_units(slope: Array | None, samples: int) -> DeadUnits | None:

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.norms import norm, norm_of_all
-from chainrule.diagnosing.layer_flow import kind_of, number, ratio, rms
+from chainrule.diagnosing.layer_flow import number, ratio, rms
 from chainrule.diagnosing.schema import EqualUnits, ParameterFlow
-from chainrule.layers import Composite, Layer, LearnedPositions, Parameter
-from chainrule.layers.initializers import Glorot, He, ScaledNormal
+from chainrule.layers import Composite, Layer, Parameter
+from chainrule.layers.initializers import Glorot
 from chainrule.networks.network import Network
 from chainrule.reference import Backward, layer_backward
 from chainrule.training.optimizers import Optimizer
@@ -170,8 +170,8 @@ def equal_units(flow: Backward, name: str, value: Array, gradient: Array) -> Equ
 
     None for what has no units: biases, scales, tables of ids and positions.
     """
-    layer, kind = flow.one.layer, kind_of(flow.one.layer)
-    if kind not in ("weights", "recurrent") or isinstance(layer, LearnedPositions) or value.ndim < 2:
+    layer = flow.one.layer
+    if layer.passage not in ("weights", "recurrent") or value.ndim < 2:
         return None
     spec: Parameter = layer.parameters(flow.one.x.shape[:-1])[name]
     rows, slopes = (
@@ -197,19 +197,11 @@ def suited_deviations(layers: Sequence[Layer], specs: Mapping[str, Parameter]) -
                 for branch in layer.chains:
                     chain(branch, rest)
             name = f"{layer.name}.W"
-            if name in specs and kind_of(layer) == "weights":
-                suits = next(
-                    (s for s in (getattr(one, "suits", None) for one in rest) if s is not None), Glorot()
-                )
-                found[name] = _deviation(suits, specs[name])
+            if name in specs and layer.passage == "weights":
+                suited = next((follower.suits for follower in rest if follower.suits is not None), Glorot())
+                deviation = suited.deviation(specs[name].fan_in, specs[name].fan_out)
+                if deviation is not None:
+                    found[name] = deviation
 
     chain(layers, ())
     return found
-
-
-def _deviation(suits: Any, spec: Parameter) -> float:
-    if isinstance(suits, He):
-        return math.sqrt(2 / spec.fan_in)
-    if isinstance(suits, ScaledNormal):
-        return math.sqrt(1 / spec.fan_in)
-    return math.sqrt(2 / (spec.fan_in + spec.fan_out))

@@ -16,6 +16,7 @@ from chainrule.layers.activations.smooth import (
     Sigmoid,
     SiLU,
     Softplus,
+    Softsign,
     Tanh,
 )
 from chainrule.layers.activations.softmax import Softmax
@@ -66,6 +67,7 @@ _built_in: tuple[type[Layer], ...] = (
     Identity,
     Sigmoid,
     Tanh,
+    Softsign,
     ReLU,
     LeakyReLU,
     Softplus,
@@ -144,6 +146,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
     "call_formula",
     "layer_classes",

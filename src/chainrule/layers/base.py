@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Literal
 
 from chainrule.base.keywords import teach
 from chainrule.formulas.calling import call_formula
-from chainrule.layers.initializers import Initializer
+from chainrule.formulas.types import Shape, Value, Values
+from chainrule.layers.initializers import Initializer, Zeros
 
-__all__ = ["Layer", "Parameter", "Shape", "call_formula"]
-
-Shape = tuple[int, ...]
+__all__ = ["Layer", "Parameter", "Passage", "Shape", "Value", "Values", "call_formula", "weights_and_bias"]
+# What δ passes through on its way down.
+Passage = Literal["weights", "activation", "recurrent", "composite", "norm", "table", "dropout", "other"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Layer:
     spatial: ClassVar[bool | Literal["sequence"]] = False
     # False: the input is ids and the like, numbers without a derivative; δ ends here as zeros.
     differentiable_input: ClassVar[bool] = True
+    # What is true of it, for whoever speaks about it; a layer of your own may leave these as they are.
+    passage: ClassVar[Passage] = "other"
+    family: ClassVar[str] = ""  # what it is called among layers, beside what its bases are: "max pool"
+    saturated_below: float | None = None  # |f'| under which an entry is saturated; None: f is not bounded
+    suits: ClassVar[Initializer | None] = None  # how weights in front of it start that leave it open
 
     @teach("nothing in the parentheses, or name='...'")
     def __init__(self, *, name: str | None = None) -> None:
@@ -89,15 +95,15 @@ class Layer:
         """The parameters by name."""
         return {}
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Value, **kwargs: Value) -> Value:
         """The output from the input x and the parameters."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(self, x, ...)")
 
-    def delta(self, *args: Any, **kwargs: Any) -> Any:
+    def delta(self, *args: Value, **kwargs: Value) -> Value:
         """∂J/∂x from d = ∂J/∂(output)."""
         raise NotImplementedError(f"{type(self).__name__} must define delta(self, d, ...)")
 
-    def gradients(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def gradients(self, *args: Value, **kwargs: Value) -> Values:
         """∂J/∂(parameter) by name, summed over the samples (1/m is already in d)."""
         return {}
 
@@ -105,7 +111,7 @@ class Layer:
     # formula like `forward`.
     infer: ClassVar[Callable[..., Any] | None] = None
 
-    def draw(self, shape: Shape, bits: Callable[[Shape], Any]) -> dict[str, Any]:
+    def draw(self, shape: Shape, bits: Callable[[Shape], Value]) -> Values:
         """Random arguments of a training pass, by name, for an input of `shape` (samples last).
 
         bits(shape) gives uniform 32-bit numbers, the same ones for the same network, seed and step.
@@ -126,17 +132,36 @@ class Layer:
     def check_batch(self, shape: Shape) -> None:
         """Raise DataError where training cannot use a batch; `shape`: of the output, samples last."""
 
-    def running(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def running(self, *args: Value, **kwargs: Value) -> Values:
         """New values of the parameters that are not learned, by name, after a training step."""
         return {}
 
-    def mask(self, x: Any) -> Any:
+    def mask(self, x: Value) -> Value:
         """(steps, m): 1 where a step of the sequence is there, 0 where it is padding; None: says nothing."""
         return None
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         """Which branch of a piecewise formula x takes (ReLU: x > 0, max pooling: winners); None if smooth."""
         return None
+
+    def entry_derivative(self, *args: Value, **kwargs: Value) -> Value:
+        """f'(z) of every entry, (…, units, m), where the layer is a function of single entries or ends in
+        one, at every step of a sequence; a formula like `forward`.
+        """
+        return None
+
+    def winners(self, x: Value) -> Value:
+        """The pixel that every window's maximum came from, as its row-major position in the window."""
+        return None
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it is and what its bases are, the nearest first: ("max pool", "pool")."""
+        return tuple(cls.__dict__["family"] for cls in type(self).__mro__ if cls.__dict__.get("family"))
+
+    def traits(self) -> set[str]:
+        """What it is and does, in words that a text may depend on: its families, "image", "overlap"."""
+        return {*self.families, "image"} if self.spatial is True else set(self.families)
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments, JSON-able: `type(layer)(**layer.config())` is the same layer."""
@@ -158,6 +183,16 @@ class Layer:
             elif value != parameter.default and name != "name":
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def weights_and_bias(
+    weights: Parameter, units: int, bias: bool, start: Initializer | None
+) -> dict[str, Parameter]:
+    """W, and b (units,) where there is one: it starts by `start`, None: at 0, and is not penalised."""
+    if not bias:
+        return {"W": weights}
+    b = Parameter((units,), weights.fan_in, weights.fan_out, start or Zeros(), penalised=False)
+    return {"W": weights, "b": b}
 
 
 def _constructor(cls: type[Layer]) -> dict[str, inspect.Parameter]:

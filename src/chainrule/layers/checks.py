@@ -8,8 +8,7 @@ from typing import Any
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.formulas.primitives.grid import Pads, Pair, Sizes
-
-Shape = tuple[int, ...]
+from chainrule.formulas.types import Shape
 
 # The kernels count in 32 bits; sums and products of a few window sizes stay below that too.
 LARGEST, LARGEST_WINDOW = 2**31 - 1, 2**24

@@ -6,15 +6,13 @@ With δ = ∂J/∂z (Tutorial FC ①②③, Matrix notes §5-7), 1/m being in δ
 
 from __future__ import annotations
 
-from typing import Any
-
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag
 from chainrule.formulas import broadcast_samples, correlate, sum_positions, sum_samples
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values, weights_and_bias
 from chainrule.layers.checks import whole
-from chainrule.layers.initializers import Zeros, initializer_from
+from chainrule.layers.initializers import InitializerLike, given_initializer
 
 
 class Dense(Layer):
@@ -24,6 +22,8 @@ class Dense(Layer):
     """
 
     kind = "dense"
+    passage = "weights"
+    family = "dense"
 
     @teach("the number of outputs only, Dense(10): the layer finds out its inputs")
     def __init__(
@@ -31,35 +31,30 @@ class Dense(Layer):
         units: int,
         *,
         bias: bool = True,
-        initializer: Any = None,
-        bias_initializer: Any = None,
+        initializer: InitializerLike = None,
+        bias_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         self.units = whole(units, "Dense units")
         self.bias = check_flag("Dense bias", bias)
-        self.initializer = None if initializer is None else initializer_from(initializer)
-        self.bias_initializer = (
-            None if bias_initializer is None else initializer_from(bias_initializer, "bias_initializer")
-        )
+        self.initializer = given_initializer(initializer)
+        self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
         self.name = name
 
-    def forward(self, x: Any, W: Any, b: Any = None) -> Any:
+    def forward(self, x: Value, W: Value, b: Value = None) -> Value:
         return W @ x + broadcast_samples(b) if self.bias else W @ x
 
-    def delta(self, d: Any, W: Any) -> Any:
+    def delta(self, d: Value, W: Value) -> Value:
         return W.T @ d
 
-    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value) -> Values:
         W = correlate(d, x)
         return {"W": W, "b": sum_samples(sum_positions(d))} if self.bias else {"W": W}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         inputs = input_shape[-1]
-        specs = {"W": Parameter((self.units, inputs), inputs, self.units, self.initializer)}
-        if self.bias:
-            start = self.bias_initializer or Zeros()
-            specs["b"] = Parameter((self.units,), inputs, self.units, start, penalised=False)
-        return specs
+        W = Parameter((self.units, inputs), inputs, self.units, self.initializer)
+        return weights_and_bias(W, self.units, self.bias, self.bias_initializer)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) > 2:

@@ -7,13 +7,13 @@ The mean of z is x, so a prediction is x itself ("inverted" dropout).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_number
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value, Values
 
 
 class Dropout(Layer):
@@ -25,6 +25,8 @@ class Dropout(Layer):
     """
 
     kind = "dropout"
+    passage = "dropout"
+    family = "dropout"
     output: ClassVar[str] = "output"
 
     @teach()
@@ -44,14 +46,14 @@ class Dropout(Layer):
     def stream(self) -> str:
         return f"{self.name}" if self.seed is None else f"{self.name}/{self.seed}"
 
-    def draw(self, shape: Shape, bits: Callable[[Shape], Any]) -> dict[str, Any]:
+    def draw(self, shape: Shape, bits: Callable[[Shape], Value]) -> Values:
         return {"r": bits(shape) >= np.uint32(self.threshold)}
 
-    def forward(self, x: Any, r: Any) -> Any:
+    def forward(self, x: Value, r: Value) -> Value:
         return r * x / (1 - self.rate)
 
-    def delta(self, d: Any, r: Any) -> Any:
+    def delta(self, d: Value, r: Value) -> Value:
         return r * d / (1 - self.rate)
 
-    def infer(self, x: Any) -> Any:
+    def infer(self, x: Value) -> Value:
         return x

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chainrule.formulas import flatten, unflatten
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value
 
 
 class Flatten(Layer):
     """An image as a vector: entry (i, j, c) becomes entry (i·W + j)·C + c."""
 
     kind = "flatten"
+    family = "flatten"
     output = "output"
     roles: ClassVar = {"x": "image"}
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return flatten(x)
 
-    def delta(self, d: Any, x: Any) -> Any:
+    def delta(self, d: Value, x: Value) -> Value:
         return unflatten(d, like=x)
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -8,7 +8,7 @@ He the rectifiers and the smooth gates, ScaledNormal SELU, Glorot the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,11 +17,11 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
+from chainrule.formulas.types import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Shape = tuple[int, ...]
 Weights: TypeAlias = "NDArray[np.float64]"
 
 
@@ -33,6 +33,10 @@ class Initializer:
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         raise NotImplementedError
 
+    def deviation(self, fan_in: int, fan_out: int) -> float | None:
+        """The standard deviation of what it draws; None where it is not known."""
+        return None
+
     def config(self) -> dict[str, Any] | None:
         """{"initializer": name, **fields}: JSON, accepted by `initializer_from`.  None: not writable."""
         return {"initializer": type(self).__name__, **asdict(self)}
@@ -41,6 +45,10 @@ class Initializer:
         """A NumPy number as Python's, which JSON takes."""
         if isinstance(value := getattr(self, name), np.generic):
             object.__setattr__(self, name, value.item())
+
+
+# What an argument takes: an initializer, its name or `config()`, a function like it; None leaves it open.
+InitializerLike: TypeAlias = Initializer | str | Mapping[str, Any] | Callable[..., Any] | None
 
 
 class Given(Initializer):
@@ -57,7 +65,10 @@ class He(Initializer):
     """N(0, 2 / n_in): keeps the variance of z through ReLU layers (He et al. 2015)."""
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
-        return rng.standard_normal(shape) * math.sqrt(2 / fan_in)
+        return rng.standard_normal(shape) * self.deviation(fan_in, fan_out)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return math.sqrt(2 / fan_in)
 
 
 class Glorot(Initializer):
@@ -66,6 +77,9 @@ class Glorot(Initializer):
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         limit = math.sqrt(6 / (fan_in + fan_out))
         return rng.uniform(-limit, limit, shape)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return math.sqrt(2 / (fan_in + fan_out))
 
 
 @teach()
@@ -82,12 +96,18 @@ class Normal(Initializer):
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.standard_normal(shape) * self.std
 
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return self.std
+
 
 class ScaledNormal(Initializer):
     """N(0, 1 / n_in): the start of Nielsen's network2.py."""
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.standard_normal(shape) / math.sqrt(fan_in)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return math.sqrt(1 / fan_in)
 
 
 @teach()
@@ -103,6 +123,9 @@ class Uniform(Initializer):
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
         return rng.uniform(-self.limit, self.limit, shape)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        return self.limit / math.sqrt(3)
 
 
 @teach()
@@ -201,6 +224,11 @@ def initializer_from(value: Any, argument: str = "initializer") -> Initializer:
     raise ArgumentError(
         f"{argument} must be an initializer such as He() or one of {names}, received {describe(value)}"
     )
+
+
+def given_initializer(value: Any, argument: str = "initializer") -> Initializer | None:
+    """As `initializer_from`; None where the choice is left open."""
+    return None if value is None else initializer_from(value, argument)
 
 
 @dataclass(frozen=True)

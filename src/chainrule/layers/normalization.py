@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.base.keywords import teach
@@ -27,7 +26,7 @@ from chainrule.formulas import (
     sum_positions,
     sum_samples,
 )
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
 from chainrule.layers.initializers import Ones, Zeros
 
@@ -35,27 +34,28 @@ from chainrule.layers.initializers import Ones, Zeros
 class Normalization(Layer):
     """Base: a subclass says over what values the mean and the variance are taken."""
 
+    passage = "norm"
     epsilon: float
 
-    def average(self, name: str, x: Any) -> Any:
+    def average(self, name: str, x: Value) -> Value:
         """⟨x⟩ where arithmetic with x repeats it; `name` is what it prints as."""
         raise NotImplementedError(f"{type(self).__name__} must define average(self, name, x)")
 
-    def normal(self, x: Any) -> tuple[Any, Any]:
+    def normal(self, x: Value) -> tuple[Value, Value]:
         """(x̂, √(v + ε))"""
         centred = named("c", x - self.average("μ", x))
         root = named("r", sqrt(self.average("v", centred**2) + self.epsilon))
         return named("x̂", centred / root), root
 
-    def forward(self, x: Any, gamma: Any, beta: Any) -> Any:
+    def forward(self, x: Value, gamma: Value, beta: Value) -> Value:
         return broadcast_samples(gamma) * self.normal(x)[0] + broadcast_samples(beta)
 
-    def delta(self, d: Any, x: Any, gamma: Any) -> Any:
+    def delta(self, d: Value, x: Value, gamma: Value) -> Value:
         normal, root = self.normal(x)
         e = named("e", d * broadcast_samples(gamma))
         return (e - self.average("s", e) - normal * self.average("t", e * normal)) / root
 
-    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value) -> Values:
         return {
             "gamma": sum_samples(sum_positions(d * self.normal(x)[0])),
             "beta": sum_samples(sum_positions(d)),
@@ -84,6 +84,7 @@ class BatchNorm(Normalization):
     """
 
     kind = "batchnorm"
+    family = "batchnorm"
     mixes_samples = True
 
     @teach("BatchNorm(): it finds out its channels; the momentum is what stands first")
@@ -100,14 +101,14 @@ class BatchNorm(Normalization):
             )
         self.momentum, self.epsilon, self.name = float(momentum), float(epsilon), name
 
-    def average(self, name: str, x: Any) -> Any:
+    def average(self, name: str, x: Value) -> Value:
         return broadcast_samples(named(name, mean_samples(x)))
 
-    def infer(self, x: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> Any:
+    def infer(self, x: Value, gamma: Value, beta: Value, mean: Value, variance: Value) -> Value:
         root = sqrt(broadcast_samples(variance) + self.epsilon)
         return broadcast_samples(gamma) * (x - broadcast_samples(mean)) / root + broadcast_samples(beta)
 
-    def running(self, x: Any, mean: Any, variance: Any) -> dict[str, Any]:
+    def running(self, x: Value, mean: Value, variance: Value) -> Values:
         count, centre = count_values(x), mean_samples(x)
         unbiased = mean_samples((x - broadcast_samples(centre)) ** 2) * (count / (count - 1))
         return {
@@ -146,7 +147,7 @@ class LayerNorm(Normalization):
         check_number("LayerNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
 
-    def average(self, name: str, x: Any) -> Any:
+    def average(self, name: str, x: Value) -> Value:
         return named(name, mean_features(x))
 
     def constant(self, input_shape: Shape) -> str | None:
@@ -172,7 +173,7 @@ class GroupNorm(Normalization):
         check_number("GroupNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
 
-    def average(self, name: str, x: Any) -> Any:
+    def average(self, name: str, x: Value) -> Value:
         return named(name, mean_groups(x, groups=self.groups))
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -207,22 +208,22 @@ class RMSNorm(Normalization):
         check_number("RMSNorm epsilon", epsilon)
         self.epsilon, self.name = float(epsilon), name
 
-    def average(self, name: str, x: Any) -> Any:
+    def average(self, name: str, x: Value) -> Value:
         return named(name, mean_features(x))
 
-    def normal(self, x: Any) -> tuple[Any, Any]:
+    def normal(self, x: Value) -> tuple[Value, Value]:
         root = named("r", sqrt(self.average("v", x**2) + self.epsilon))
         return named("x̂", x / root), root
 
-    def forward(self, x: Any, gamma: Any) -> Any:  # type: ignore[override]
+    def forward(self, x: Value, gamma: Value) -> Value:  # type: ignore[override]
         return broadcast_samples(gamma) * self.normal(x)[0]
 
-    def delta(self, d: Any, x: Any, gamma: Any) -> Any:
+    def delta(self, d: Value, x: Value, gamma: Value) -> Value:
         normal, root = self.normal(x)
         e = named("e", d * broadcast_samples(gamma))
         return (e - normal * self.average("t", e * normal)) / root
 
-    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value) -> Values:
         return {"gamma": sum_samples(sum_positions(d * self.normal(x)[0]))}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:

@@ -16,7 +16,7 @@ from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_choice, entries
 from chainrule.base.shown import clipped
 from chainrule.formulas import beside, first_features, other_features
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value
 
 Chain = tuple[Layer, ...]
 JOINS = ("sum", "concat")
@@ -52,6 +52,8 @@ class Sequential(Layer):
 class Composite(Layer):
     """Base of the layers with branches: `chains`, and "sum" or "concat" as their `join`."""
 
+    passage = "composite"
+    family = "composite"
     join: str = "sum"
 
     @property
@@ -62,6 +64,9 @@ class Composite(Layer):
     def with_chains(self, chains: tuple[Chain, ...]) -> Composite:
         """A copy with other layers in its branches."""
         raise NotImplementedError(f"{type(self).__name__} must define with_chains(self, chains)")
+
+    def traits(self) -> set[str]:
+        return super().traits() | {"concat" if self.join == "concat" else "sum of branches"}
 
     def title(self) -> str:
         """One line for a table whose next rows are the layers within."""
@@ -89,14 +94,14 @@ class Composite(Layer):
             f"{_listed(shapes)}: write join='concat' to put their features side by side"
         )
 
-    def forward(self, *outputs: Any) -> Any:
+    def forward(self, *outputs: Value) -> Value:
         """The joined outputs of the branches."""
         joined = outputs[0]
         for output in outputs[1:]:
             joined = joined + output if self.join == "sum" else beside(joined, output)
         return joined
 
-    def delta(self, d: Any, *outputs: Any) -> tuple[Any, ...]:
+    def delta(self, d: Value, *outputs: Value) -> tuple[Value, ...]:
         """∂J/∂(output) of every branch."""
         if self.join == "sum":
             return (d,) * len(outputs)
@@ -114,6 +119,7 @@ class Residual(Composite):
     """
 
     kind = "residual"
+    family = "residual"
 
     @teach("Residual([Dense(8), ReLU(), Dense(8)])")
     def __init__(self, layers: Any, *, shortcut: Any = (), name: str | None = None) -> None:
@@ -147,6 +153,7 @@ class Parallel(Composite):
     """Branches side by side on the same input; join: "sum", or "concat" for their features in a row."""
 
     kind = "parallel"
+    family = "parallel"
 
     @teach("Parallel([[Dense(8), ReLU()], [Dense(8)]], join='concat')")
     def __init__(self, chains: Any, *, join: str = "sum", name: str | None = None) -> None:

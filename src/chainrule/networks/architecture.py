@@ -249,9 +249,8 @@ def initializer_of(architecture: Architecture, name: str) -> Initializer:
     if chosen is not None:
         return chosen
     for layer in leaves(architecture.followers[name.rpartition(".")[0]]):
-        suits: Initializer | None = getattr(layer, "suits", None)
-        if suits is not None:
-            return suits
+        if layer.suits is not None:
+            return layer.suits
         if any(key.startswith(f"{layer.name}.") for key in architecture.specs):
             break
     return Glorot()

@@ -298,7 +298,7 @@ _OWN: dict[str, dict[str, Advice]] = {
     "Softplus": {**_INPLACE, **_SOFTPLUS},
     "HardTanh": {**_INPLACE, **_LIMITS},
     "SELU": {**_INPLACE, **dict.fromkeys(("alpha", "scale"), "no other α or λ: they are the fixed point's")},
-    **dict.fromkeys(("SiLU", "Mish", "Sigmoid", "Tanh", "Identity", "HardSigmoid", "HardSwish"), _INPLACE),
+    "Activation": _INPLACE,
 }
 _OWN |= {
     "Sequential": by_name({"layers=[Dense(8), ReLU()]": ("modules", "blocks", "chain", "args")}),

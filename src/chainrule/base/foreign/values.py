@@ -37,6 +37,7 @@ _ACTIVATIONS = {
     **{name.lower(): name for name in ("ReLU", "ELU", "SELU", "GELU", "Sigmoid", "Tanh", "Softmax", "SiLU")},
     "mish": "Mish",
     "softplus": "Softplus",
+    "softsign": "Softsign",
     "swish": "SiLU",
 }
 ACTIVATION = by_value(

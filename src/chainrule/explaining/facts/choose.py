@@ -45,7 +45,7 @@ def window_contrast(layer: Any, x: Array, sample: int) -> Chosen | None:
     channel = _argmax(np.abs(x[..., sample]).sum(axis=tuple(range(len(size)))))[0]
     if covered.max() > 1:
         return (*_argmax(covered), channel, sample), ELEMENTS["shared"]
-    if "max" in layer.kind and math.prod(grid.kernel) > 1:
+    if layer.winners(x) is not None and math.prod(grid.kernel) > 1:
         return (*_argmax(-x[..., channel, sample]), channel, sample), ELEMENTS["loser"]
     return None
 

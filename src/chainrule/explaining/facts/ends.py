@@ -36,7 +36,6 @@ from chainrule.formulas import Equation, Expression, Symbol, trace
 from chainrule.formulas.elements.reader import Reader
 from chainrule.formulas.exchange import plain
 from chainrule.layers import Activation, Layer, Softmax
-from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
@@ -56,10 +55,10 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
     formulas = trace(loss)
     with np.errstate(all="ignore"):
         values = np.asarray(reader.value(formulas["value_from_z" if pair else "value"]))
-        parts = [_value_part(loss, formulas, reader, sample)]
-        parts += [_gradient_part(loss, formulas, reader, sample)] if pair else []
+        parts = [_value_part(formulas, reader, sample)]
+        parts += [_gradient_part(formulas, reader, sample)] if pair else []
         said = ENDS["cancels"] if pair else ENDS["by_output"] + SPACE + _then(last.layer)
-        parts.append(_residual_part(loss, formulas, reader, pair, weighted, sample, said))
+        parts.append(_residual_part(formulas, reader, pair, weighted, sample, said))
     order = np.argsort(-values, kind="stable")[:MOST_SAMPLES]
     return {
         "class": type(loss).__name__,
@@ -75,16 +74,16 @@ def loss_card(head: reference.Head, sample: int, *, weighted: bool) -> LossCard:
     }
 
 
-def _value_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> PartRecord:
+def _value_part(formulas: Any, reader: Reader, sample: int) -> PartRecord:
     equation = formulas.equations["value"]
-    return _part("value", loss, equation, reader, [((sample,), ELEMENTS["in_focus"])], ENDS["of_one_sample"])
+    return _part("value", equation, reader, [((sample,), ELEMENTS["in_focus"])], ENDS["of_one_sample"])
 
 
-def _gradient_part(loss: Loss, formulas: Any, reader: Reader, sample: int) -> PartRecord:
+def _gradient_part(formulas: Any, reader: Reader, sample: int) -> PartRecord:
     value = np.asarray(reader.value(formulas["gradient"]))
     finite = np.where(np.isfinite(value), value, 0.0)  # where the output is saturated −y/a is infinite
     choices = [choose.largest(finite, sample)]
-    return _part("gradient", loss, formulas.equations["gradient"], reader, choices, ENDS["divides"])
+    return _part("gradient", formulas.equations["gradient"], reader, choices, ENDS["divides"])
 
 
 def _then(last: Layer) -> Say:
@@ -95,7 +94,7 @@ def _then(last: Layer) -> Say:
 
 
 def _residual_part(
-    loss: Loss, formulas: Any, reader: Reader, pair: bool, weighted: bool, sample: int, said: Say
+    formulas: Any, reader: Reader, pair: bool, weighted: bool, sample: int, said: Say
 ) -> PartRecord:
     """δ at the output with the 1/m that enters here."""
     m = Symbol("m", "batch size", "scalar")
@@ -105,17 +104,17 @@ def _residual_part(
     left = Symbol("dz", "gradient of logits") if pair else Symbol("da", "gradient of prediction")
     equation = Equation(left, value / m)
     choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
-    made = _part("residual", loss, equation, reader, choices, ENDS["place_of_m"])
+    made = _part("residual", equation, reader, choices, ENDS["place_of_m"])
     return made | {"said": say_json(said + SPACE + ENDS["meaning"])}
 
 
-def _part(name: str, loss: Loss, equation: Equation, reader: Reader, choices: Any, why: Say) -> PartRecord:
+def _part(name: str, equation: Equation, reader: Reader, choices: Any, why: Say) -> PartRecord:
     references = {
         "value": "Ning Yu · Dezeming 1.2 · Matrix notes §2",
         "gradient": "Dezeming 2.4.3 · Matrix notes §4",
         "residual": "Tutorial FC ④ · Ning Yu · Dezeming 2.4.6 · Matrix notes §4",
     }
-    found = part(name, loss, equation, reader, "", choices, why)  # type: ignore[arg-type]
+    found = part(name, None, equation, reader, "", choices, why)
     return found | {"reference": references[name]}
 
 
@@ -130,7 +129,7 @@ def _outputs(head: reference.Head, sample: int) -> OutputTable | None:
     with np.errstate(all="ignore"):
         by_a = np.asarray(head.loss.gradient(a, y))[:, sample]
         through = head.residual[:, sample]
-        softmax = head.pair and last.layer.kind == "softmax"
+        softmax = head.pair and isinstance(last.layer, Softmax)
         literal = by_a * _diagonal(last)[:, sample] if softmax else None
     rows = list(range(len(a)))
     if len(rows) > MOST_OUTPUTS:
@@ -169,7 +168,7 @@ def _jacobian(last: reference.Pass, sample: int) -> Jacobian | None:
         unit = np.zeros((size, 1))
         unit[k] = 1.0
         rows.append(reference.layer_backward(last.layer, unit, x, a, {})[0][:, 0])
-    return {"values": rounded(np.array(rows), 15), "diagonal": last.layer.kind != "softmax"}
+    return {"values": rounded(np.array(rows), 15), "diagonal": not isinstance(last.layer, Softmax)}
 
 
 def update_card(

@@ -116,14 +116,14 @@ def traced(layer: Layer, given: Mapping[str, Any]) -> Any:
 
 def part(
     name: str,
-    layer: Layer,
+    layer: Layer | None,
     equation: Equation,
     reader: Reader,
     quantity: str,
     choices: Iterable[Chosen],
     why: Say | None = None,
 ) -> PartRecord:
-    """One formula as JSON."""
+    """One formula as JSON; layer None: of a loss, whose sentence `why` is."""
     nodes, (left, right) = pack([equation.left, equation.right])
     said = why or texts.why(layer, name)
     return {

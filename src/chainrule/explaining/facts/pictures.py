@@ -27,7 +27,6 @@ from chainrule.explaining.schema import (
     Tensor,
     TensorPicture,
 )
-from chainrule.explaining.words.derivations import kinds
 from chainrule.layers import Activation
 from chainrule.reference import Pass
 
@@ -100,7 +99,7 @@ def _asked(one: Pass, sample: int, first: bool) -> list[PictureAsked | PoolPictu
     """
     name, layer = one.name, one.layer
     found: list[PictureAsked | PoolPicture | CurvePicture] = []
-    if first and "Embedding" not in kinds(layer):  # which reads ids
+    if first and layer.differentiable_input:
         found += _output(one.x, "input", sample, "forward")
         found += _output(one.x, "delta:input", sample, "backward")
     if isinstance(layer, Activation) and not one.given:
@@ -175,12 +174,10 @@ def _winners(one: Pass, sample: int) -> list[PoolPicture]:
     size = one.x.shape[:2]
     if math.prod(size) > MOST_CELLS:
         return []
-    x = one.x[..., sample]
-    channel = int(np.abs(x).sum(axis=(0, 1)).argmax())
+    channel = int(np.abs(one.x[..., sample]).sum(axis=(0, 1)).argmax())
+    x = one.x[..., [channel], :][..., [sample]]
     covered = choose.coverage(layer.grid, size)
-    marks: list[MarkRecord] = []
-    if "max" in layer.kind:
-        marks += _winner_marks(layer.grid, x[..., channel])
+    marks = _winner_marks(layer, x)
     for row, column in np.argwhere(covered > 1):
         text = f"×{covered[row, column]}"
         marks.append({"row": int(row), "column": int(column), "kind": "overlap", "text": text})
@@ -190,34 +187,26 @@ def _winners(one: Pass, sample: int) -> list[PoolPicture]:
         {
             "kind": "maps", "quantity": "input of", "layer": one.name, "sample": sample, "on": "backward",
             "axes": [0, 1], "fixed": [[channel, sample]], "titles": [f"c = {channel}"], "marks": marks,
-            "values": [rounded(x[..., channel])],
+            "values": [rounded(x[..., 0, 0])],
         }
     ]  # fmt: skip
 
 
-def _winner_marks(grid: Any, x: Array) -> list[MarkRecord]:
-    """A mark for the winner of every window, and for the pixels that tie with it."""
-    marks: dict[tuple[int, int], Literal["winner", "tie"]] = {}
-    positions, pads = grid.positions(x.shape), grid.pads(x.shape)
-    for window in np.ndindex(*positions):
-        pixels = [
-            tuple(
-                step * i + apart * m - before
-                for step, i, apart, m, (before, _) in zip(
-                    grid.stride, window, grid.dilation, offset, pads, strict=True
-                )
-            )
-            for offset in np.ndindex(*grid.kernel)
-        ]
-        there = [p for p in pixels if all(0 <= u < length for u, length in zip(p, x.shape, strict=True))]
-        if not there:
-            continue
-        top = max(x[p] for p in there)
-        equal = [p for p in there if x[p] == top]
-        marks[equal[0]] = "winner"
-        for pixel in equal[1:]:
-            marks.setdefault(pixel, "tie")
-    return [{"row": r, "column": c, "kind": kind, "text": ""} for (r, c), kind in sorted(marks.items())]
+def _winner_marks(layer: Any, x: Array) -> list[MarkRecord]:
+    """A mark for the winner of every window, and for the pixels that tie with it; x: (H, W, 1, 1)."""
+    winners = layer.winners(x)
+    if winners is None:
+        return []
+    grid, top = layer.grid, layer.forward(x)
+    won, ties = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
+    for place, offset in enumerate(np.ndindex(*grid.kernel)):
+        pixels, windows = grid.meet(x.shape[:2], offset)
+        won[pixels] |= winners[windows] == place
+        ties[pixels] |= x[pixels] == top[windows]
+    return [
+        {"row": int(row), "column": int(column), "kind": "winner" if won[row, column] else "tie", "text": ""}
+        for row, column, _, _ in np.argwhere(won | ties)
+    ]
 
 
 def resolved(

@@ -11,7 +11,6 @@ from typing import Any
 from chainrule.base.languages import Catalogue, Say, same
 from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
 from chainrule.explaining.facts.penalised import data_gradient, with_penalty
-from chainrule.explaining.words.derivations import kinds
 from chainrule.formulas import Equation, Notation, notation_from, trace
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import Layer
@@ -21,14 +20,14 @@ from chainrule.networks.architecture import leaves
 from chainrule.networks.network import Network
 
 _TEXTS = Catalogue("chainrule.explaining.references", "boxes")
-# What is boxed beside dense layers: kind, its title's key, the gradients' names.  The first layer of a kind
-# stands for all.
+# What is boxed beside dense layers: family, its title's key, the gradients' names.  One layer stands for all
+# of a family.
 _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("ConvTranspose", "title.transposed_convolution", ("W", "b")),
-    ("Convolution", "title.convolution", ("W", "b")),
-    ("MaxPool2D", "title.max_pool", ()),
-    ("AveragePool2D", "title.average_pool", ()),
-    ("L2Pool2D", "title.l2_pool", ()),
+    ("transposed conv", "title.transposed_convolution", ("W", "b")),
+    ("conv", "title.convolution", ("W", "b")),
+    ("max pool", "title.max_pool", ()),
+    ("average pool", "title.average_pool", ()),
+    ("l2 pool", "title.l2_pool", ()),
 )
 # These write the recursion one layer up, the others one layer down.
 _UPWARD = ("matrix", "nielsen")
@@ -61,7 +60,7 @@ def closing_boxes(
     last = network.layers[-1]
     own = list(leaves(network.layers))
     boxes = []
-    has_dense = [layer for layer in own if "Dense" in kinds(layer)]
+    has_dense = [layer for layer in own if "dense" in layer.families]
     output = output_delta(last, loss, weighted)
     if has_dense:
         down = recursion_above() if upward else recursion()
@@ -83,10 +82,10 @@ def _gradient(equation: Equation, name: str, penalty: Penalty | None) -> tuple[E
 def _others(layers: list[Layer], penalty: Penalty | None) -> Iterator[ClosingBox]:
     seen: set[str] = set()
     for kind, title, gradients in _KINDS:
-        own = [layer for layer in layers if kind in kinds(layer) and layer.name not in seen]
+        own = [layer for layer in layers if kind in layer.families and layer.name not in seen]
         if not own:
             continue
-        if kind == "ConvTranspose":  # these are convolutions too
+        if kind == "transposed conv":  # these are convolutions too
             seen |= {str(layer.name) for layer in own}
         first = max(own, key=_generality)
         equations = trace(first).equations

@@ -7,6 +7,7 @@ from chainrule.explaining.references.convention_table import CONVENTIONS, TEXTS,
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slips import concerns
 from chainrule.explaining.schema import ChoiceRecord, ConventionRecord
+from chainrule.explaining.words.catalogues import DERIVATIONS
 from chainrule.losses import Loss, loss_for
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.network import Network
@@ -25,7 +26,7 @@ def conventions_of(
 
 def _json(convention: Convention, features: frozenset[str]) -> ConventionRecord:
     def choice(one: Choice) -> ChoiceRecord:
-        text = TEXTS[f"{convention.key}.{one.key}"]
+        text = TEXTS[f"{convention.key}.{one.key}"].format(at_a_tie=DERIVATIONS["at_a_tie"])
         return {"text": say_json(text), "source": one.source, "write": one.write}
 
     own = next(one for one in convention.own if concerns(one.when, features))

@@ -11,6 +11,7 @@ from typing import Literal
 
 from chainrule.base.languages import Catalogue, Say, same
 from chainrule.explaining.references.sources import TUTORIALS
+from chainrule.explaining.words.catalogues import DERIVATIONS
 
 TEXTS = Catalogue("chainrule.explaining.references", "slips")
 # "slip": printed wrong.  "limit": right within a limit that is not stated.  "overclaim": says too much.
@@ -44,7 +45,7 @@ class Slip:
 
     @property
     def read_as(self) -> Say:
-        return TEXTS[f"{self.key}.read_as"]
+        return TEXTS[f"{self.key}.read_as"].format(at_a_tie=DERIVATIONS["at_a_tie"])
 
 
 SLIPS: tuple[Slip, ...] = (

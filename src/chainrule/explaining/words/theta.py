@@ -12,8 +12,8 @@ def said(why: SayRecord, bias: bool) -> SayRecord:
     kind = "biased" if bias else "unbiased"
     pairs = (
         (same("∂J/∂W"), same("∂J/∂Θ")),
-        (DERIVATIONS["why.Dense.forward"], THETA_FORM[f"forward.{kind}"]),
-        (DERIVATIONS["why.Dense.delta"], THETA_FORM[f"delta.{kind}"]),
+        (DERIVATIONS["why.dense.forward"], THETA_FORM[f"forward.{kind}"]),
+        (DERIVATIONS["why.dense.delta"], THETA_FORM[f"delta.{kind}"]),
     )
     en, zh = why["en"], why["zh"]
     for old, new in pairs:

@@ -108,11 +108,16 @@ def max_positions(x: Any) -> Any:
     return x.max(axis=_positions(x))
 
 
+def winner(values: Any) -> Any:
+    """Which along the first axis is the largest, whose δ a maximum is: of equal ones the first."""
+    return values.argmax(axis=0)
+
+
 @primitive(layout="first_position", traits={Trait.CHOOSES}, adjoint=lambda d, y, x: (None,))
 def first_position(x: Any) -> Any:
     """1 at the first position, in row-major order, that holds the largest value; 0 elsewhere."""
     flat = x.reshape(-1, *x.shape[-2:])
-    chosen_ = np.arange(len(flat))[:, None, None] == flat.argmax(axis=0)
+    chosen_ = np.arange(len(flat))[:, None, None] == winner(flat)
     return chosen_.reshape(x.shape).astype(x.dtype)
 
 

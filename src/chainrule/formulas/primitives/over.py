@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.formulas.expression import Index, Named, Over
-from chainrule.formulas.primitives.arrays import chosen, kernel_at
+from chainrule.formulas.primitives.arrays import chosen, kernel_at, winner
 from chainrule.formulas.primitives.declaring import reduction
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.rules import Trait, binders
@@ -36,8 +36,8 @@ def mean_over(values: Values, ranges: Ranges) -> Any:
 
 
 def _to_the_winner(d: Any, over: Over, indices: tuple[Index, ...]) -> Any:
-    winner = Named("w", Over(binders["argmax_over"], over.indices, over.ranges, over.body))
-    return d * chosen(winner, *indices, grid=Grid(over.ranges))
+    won = Named("w", Over(binders["argmax_over"], over.indices, over.ranges, over.body))
+    return d * chosen(won, *indices, grid=Grid(over.ranges))
 
 
 @reduction(layout="max_over", entry="max_over", flow=_to_the_winner)
@@ -48,8 +48,8 @@ def max_over(values: Values, ranges: Ranges) -> Any:
 
 @reduction(layout="argmax_over", traits={Trait.CHOOSES}, flow=lambda d, over, indices: 0.0 * d)
 def argmax_over(values: Values, ranges: Ranges) -> Any:
-    """Where the largest value is, in row-major order; of equal ones the first, as NumPy has it."""
-    return np.stack(values).argmax(axis=0)
+    """Where the largest value is, in row-major order; of equal ones see `winner`."""
+    return winner(np.stack(values))
 
 
 @reduction(

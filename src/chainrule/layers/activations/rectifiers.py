@@ -22,20 +22,21 @@ from chainrule.formulas import (
     where,
 )
 from chainrule.layers.activations.smooth import Activation
-from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.initializers import Constant, He, Initializer, ScaledNormal
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
+from chainrule.layers.initializers import Constant, He, ScaledNormal
 
 
 class ReLU(Activation):
     """max(z, 0); f'(0) = 0"""
 
+    family = "relu"
     kinks = (0.0,)
     suits = He()
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return maximum(z, 0)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return greater(z, 0)
 
 
@@ -50,10 +51,10 @@ class LeakyReLU(Activation):
         self.slope = _finite(slope, "LeakyReLU slope")
         self.name = name
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return where(greater(z, 0), z, self.slope * z)
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return where(greater(z, 0), 1, self.slope)
 
 
@@ -63,9 +64,10 @@ class PReLU(Layer):
     initial: where every α starts. They are never penalised: a penalty would pull PReLU to ReLU.
     """
 
+    passage = "activation"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
-    suits: ClassVar[Initializer] = He()
+    suits = He()
 
     @teach()
     def __init__(self, initial: float = 0.25, *, name: str | None = None) -> None:
@@ -75,17 +77,20 @@ class PReLU(Layer):
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         return {"alpha": Parameter(input_shape[-1:], initializer=Constant(self.initial), penalised=False)}
 
-    def forward(self, x: Any, alpha: Any) -> Any:
+    def forward(self, x: Value, alpha: Value) -> Value:
         return where(greater(x, 0), x, broadcast_samples(alpha) * x)
 
-    def delta(self, d: Any, x: Any, alpha: Any) -> Any:
+    def delta(self, d: Value, x: Value, alpha: Value) -> Value:
         return d * where(greater(x, 0), 1, broadcast_samples(alpha))
 
-    def gradients(self, d: Any, x: Any) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value) -> Values:
         return {"alpha": sum_samples(sum_positions(d * where(greater(x, 0), 0, x)))}
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         return x > 0
+
+    def traits(self) -> set[str]:
+        return super().traits() | {"activation", "kinks"}
 
 
 class ELU(Activation):
@@ -99,13 +104,13 @@ class ELU(Activation):
         self.alpha = _finite(alpha, "ELU alpha")
         self.name = name
 
-    def _scaled(self, value: Any) -> Any:
+    def _scaled(self, value: Value) -> Value:
         return value if self.alpha == 1 else self.alpha * value
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return where(greater(z, 0), z, self._scaled(expm1(z)))
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return where(greater(z, 0), 1, self._scaled(exp(z)))
 
 
@@ -122,10 +127,10 @@ class SELU(Activation):
     kinks = (0.0,)
     suits = ScaledNormal()
 
-    def f(self, z: Any) -> Any:
+    def f(self, z: Value) -> Value:
         return SELU_SCALE * where(greater(z, 0), z, SELU_ALPHA * expm1(z))
 
-    def df(self, z: Any) -> Any:
+    def df(self, z: Value) -> Value:
         return SELU_SCALE * where(greater(z, 0), 1, SELU_ALPHA * exp(z))
 
 

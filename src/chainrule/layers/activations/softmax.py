@@ -7,11 +7,11 @@ full.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chainrule.formulas import exp, max_features, named, sum_features
-from chainrule.layers.base import Layer, Shape
-from chainrule.layers.initializers import Glorot, Initializer
+from chainrule.layers.base import Layer, Shape, Value
+from chainrule.layers.initializers import Glorot
 
 
 class Softmax(Layer):
@@ -21,15 +21,17 @@ class Softmax(Layer):
     """
 
     kind = "softmax"
+    passage = "activation"
+    family = "softmax"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}
-    suits: ClassVar[Initializer] = Glorot()
+    suits = Glorot()
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         t = named("t", exp(x - max_features(x)))
         return t / sum_features(t)
 
-    def delta(self, d: Any, a: Any) -> Any:
+    def delta(self, d: Value, a: Value) -> Value:
         return a * (d - sum_features(a * d))
 
     def constant(self, input_shape: Shape) -> str | None:

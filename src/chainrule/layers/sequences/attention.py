@@ -9,7 +9,7 @@ Source: Vaswani et al., Attention Is All You Need, 2017, 3.2.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
@@ -33,9 +33,9 @@ from chainrule.formulas import (
     swap_steps,
     where,
 )
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
-from chainrule.layers.initializers import Glorot, Zeros, initializer_from
+from chainrule.layers.initializers import Glorot, InitializerLike, Zeros, given_initializer
 from chainrule.layers.sequences.embedding import sequence
 from chainrule.layers.sequences.masking import UNSEEN
 
@@ -43,11 +43,11 @@ PROJECTIONS, BIASED = ("q", "k", "v", "o"), ("q", "v", "o")
 
 
 class _Parts(NamedTuple):
-    Q: Any
-    K: Any
-    V: Any
-    A: Any
-    O: Any  # noqa: E741
+    Q: Value
+    K: Value
+    V: Value
+    A: Value
+    O: Value  # noqa: E741
 
 
 class MultiHeadAttention(Layer):
@@ -61,6 +61,7 @@ class MultiHeadAttention(Layer):
     """
 
     kind = "attention"
+    family = "attention"
 
     @teach("the number of heads only, MultiHeadAttention(4): it finds out the features")
     def __init__(
@@ -69,19 +70,19 @@ class MultiHeadAttention(Layer):
         *,
         causal: bool = False,
         bias: bool = True,
-        initializer: Any = None,
+        initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         self.heads = whole(heads, "MultiHeadAttention heads")
         self.causal = check_flag("MultiHeadAttention causal", causal)
         self.bias = check_flag("MultiHeadAttention bias", bias)
-        self.initializer = None if initializer is None else initializer_from(initializer)
+        self.initializer = given_initializer(initializer)
         self.name = name
 
-    def _project(self, x: Any, W: Any, b: Any) -> Any:
+    def _project(self, x: Value, W: Value, b: Value) -> Value:
         return W @ x if b is None or not self.bias else W @ x + broadcast_samples(b)
 
-    def _softmax(self, S: Any, mask: Any) -> Any:
+    def _softmax(self, S: Value, mask: Value) -> Value:
         """Over the keys; mask (keys, m) and [k ≤ i] say which of them are seen."""
         if mask is None and not self.causal:
             E = named("E", exp(S - max_features(S)))
@@ -92,7 +93,9 @@ class MultiHeadAttention(Layer):
         E = named("E", where(M, exp(S - max_features(R)), 0))  # where no key is seen, max R is −∞
         return E / maximum(sum_features(E), 0.5)  # the sum is at least 1, or 0 where nothing is seen
 
-    def _parts(self, x: Any, W: tuple[Any, Any, Any], b: tuple[Any, Any, Any], mask: Any) -> _Parts:
+    def _parts(
+        self, x: Value, W: tuple[Value, Value, Value], b: tuple[Value, Value, Value], mask: Value
+    ) -> _Parts:
         Q, K, V = (
             named(name, split_heads(self._project(x, own, bias), heads=self.heads))
             for name, own, bias in zip("QKV", W, b, strict=True)
@@ -101,7 +104,7 @@ class MultiHeadAttention(Layer):
         A = named("A", self._softmax(S, mask))
         return _Parts(Q, K, V, A, named("O", join_heads(mix_steps(A, V), heads=self.heads)))
 
-    def _deltas(self, d: Any, p: _Parts, W_o: Any) -> tuple[Any, Any, Any]:
+    def _deltas(self, d: Value, p: _Parts, W_o: Value) -> tuple[Value, Value, Value]:
         """∂J/∂ of the three projections."""
         D = named("D", split_heads(W_o.T @ d, heads=self.heads))
         B = named("B", step_products(D, p.V))
@@ -112,47 +115,47 @@ class MultiHeadAttention(Layer):
 
     def forward(
         self,
-        x: Any,
-        W_q: Any,
-        W_k: Any,
-        W_v: Any,
-        W_o: Any,
-        b_q: Any = None,
-        b_v: Any = None,
-        b_o: Any = None,
-        mask: Any = None,
-    ) -> Any:
+        x: Value,
+        W_q: Value,
+        W_k: Value,
+        W_v: Value,
+        W_o: Value,
+        b_q: Value = None,
+        b_v: Value = None,
+        b_o: Value = None,
+        mask: Value = None,
+    ) -> Value:
         p = self._parts(x, (W_q, W_k, W_v), (b_q, None, b_v), mask)
         return self._project(p.O, W_o, b_o)
 
     def delta(
         self,
-        d: Any,
-        x: Any,
-        W_q: Any,
-        W_k: Any,
-        W_v: Any,
-        W_o: Any,
-        b_q: Any = None,
-        b_v: Any = None,
-        mask: Any = None,
-    ) -> Any:
+        d: Value,
+        x: Value,
+        W_q: Value,
+        W_k: Value,
+        W_v: Value,
+        W_o: Value,
+        b_q: Value = None,
+        b_v: Value = None,
+        mask: Value = None,
+    ) -> Value:
         p = self._parts(x, (W_q, W_k, W_v), (b_q, None, b_v), mask)
         of_q, of_k, of_v = self._deltas(d, p, W_o)
         return W_q.T @ of_q + W_k.T @ of_k + W_v.T @ of_v
 
     def gradients(
         self,
-        d: Any,
-        x: Any,
-        W_q: Any,
-        W_k: Any,
-        W_v: Any,
-        W_o: Any,
-        b_q: Any = None,
-        b_v: Any = None,
-        mask: Any = None,
-    ) -> dict[str, Any]:
+        d: Value,
+        x: Value,
+        W_q: Value,
+        W_k: Value,
+        W_v: Value,
+        W_o: Value,
+        b_q: Value = None,
+        b_v: Value = None,
+        mask: Value = None,
+    ) -> Values:
         p = self._parts(x, (W_q, W_k, W_v), (b_q, None, b_v), mask)
         deltas = dict(zip(PROJECTIONS, (*self._deltas(d, p, W_o), d), strict=True))
         found = {f"W_{key}": correlate(own, p.O if key == "o" else x) for key, own in deltas.items()}

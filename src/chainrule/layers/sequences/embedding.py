@@ -7,14 +7,12 @@ A row's gradient is the sum of the δ wherever its id stands; an id has no deriv
 
 from __future__ import annotations
 
-from typing import Any
-
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
 from chainrule.formulas import broadcast_samples, correlate, one_hot, sinusoids, sum_samples, zeros_like
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
-from chainrule.layers.initializers import Normal, initializer_from
+from chainrule.layers.initializers import InitializerLike, Normal, given_initializer
 
 LARGEST_VOCABULARY = 2**24  # ids are kept in the network's floats, and float32 is exact up to here
 
@@ -28,6 +26,8 @@ class Embedding(Layer):
     """
 
     kind = "embedding"
+    passage = "table"
+    family = "embedding"
     differentiable_input = False
 
     @teach("Embedding(vocabulary=1000, features=64)")
@@ -37,7 +37,7 @@ class Embedding(Layer):
         features: int,
         *,
         padding: int | None = None,
-        initializer: Any = None,
+        initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         self.vocabulary = whole(vocabulary, "Embedding vocabulary", maximum=LARGEST_VOCABULARY)
@@ -49,19 +49,19 @@ class Embedding(Layer):
                     f"Embedding padding must be an id, from 0 to {self.vocabulary - 1}, received {padding}"
                 )
         self.padding = padding
-        self.initializer = None if initializer is None else initializer_from(initializer)
+        self.initializer = given_initializer(initializer)
         self.name = name
 
-    def forward(self, x: Any, E: Any) -> Any:
+    def forward(self, x: Value, E: Value) -> Value:
         return E.T @ one_hot(x, E, skip=self.padding)
 
-    def delta(self, x: Any) -> Any:
+    def delta(self, x: Value) -> Value:
         return zeros_like(x)
 
-    def gradients(self, d: Any, x: Any, E: Any) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value, E: Value) -> Values:
         return {"E": correlate(one_hot(x, E, skip=self.padding), d)}
 
-    def mask(self, x: Any) -> Any:
+    def mask(self, x: Value) -> Value:
         """(T, m): 0 where the id is the padding."""
         return None if self.padding is None or x.ndim != 2 else (x != self.padding).astype(x.dtype)
 
@@ -87,10 +87,10 @@ class PositionalEncoding(Layer):
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return x + sinusoids(x)
 
-    def delta(self, d: Any) -> Any:
+    def delta(self, d: Value) -> Value:
         return d
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -106,17 +106,17 @@ class LearnedPositions(Layer):
     kind = "positions"
 
     @teach("LearnedPositions(): it finds out the steps and the features")
-    def __init__(self, *, initializer: Any = None, name: str | None = None) -> None:
-        self.initializer = None if initializer is None else initializer_from(initializer)
+    def __init__(self, *, initializer: InitializerLike = None, name: str | None = None) -> None:
+        self.initializer = given_initializer(initializer)
         self.name = name
 
-    def forward(self, x: Any, P: Any) -> Any:
+    def forward(self, x: Value, P: Value) -> Value:
         return x + broadcast_samples(P)
 
-    def delta(self, d: Any) -> Any:
+    def delta(self, d: Value) -> Value:
         return d
 
-    def gradients(self, d: Any) -> dict[str, Any]:
+    def gradients(self, d: Value) -> Values:
         return {"P": sum_samples(d)}
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:

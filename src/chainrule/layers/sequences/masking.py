@@ -6,7 +6,6 @@ z_t = x_t [x_t ≠ v]        ∂J/∂x_t = δ_t [x_t ≠ v]
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import finite_number
 from chainrule.formulas import absolute, greater, max_features
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value
 
 # Stands for a number of a masked step where a maximum or a softmax is taken: below every number there is.
 UNSEEN = -math.inf
@@ -28,6 +27,7 @@ class Masking(Layer):
     """
 
     kind = "masking"
+    family = "masking"
     output = "output"
 
     @teach("the number that stands for padding only: Masking(value=0.0)")
@@ -41,20 +41,20 @@ class Masking(Layer):
         self.value = float(value)
         self.name = name
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return x * self.there(x)
 
-    def delta(self, d: Any, x: Any) -> Any:
+    def delta(self, d: Value, x: Value) -> Value:
         return d * self.there(x)
 
-    def there(self, x: Any) -> Any:
+    def there(self, x: Value) -> Value:
         """[some feature of the step is not `value`]: (T, 1, m)."""
         return max_features(greater(absolute(x - self.value), 0.0))
 
-    def mask(self, x: Any) -> Any:
+    def mask(self, x: Value) -> Value:
         return self.there(x)[:, 0, :]
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         return self.there(x)
 
     def output_shape(self, input_shape: Shape) -> Shape:

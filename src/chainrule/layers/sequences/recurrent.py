@@ -9,7 +9,7 @@ the sum of the steps' gradients (backpropagation through time).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,16 +19,17 @@ from chainrule.base.scalars import check_choice, check_flag
 from chainrule.formulas import beside, broadcast_samples, call_formula, correlate, gate, named, sum_samples
 from chainrule.layers.activations.rectifiers import ReLU
 from chainrule.layers.activations.smooth import Activation, Identity, Sigmoid, Tanh
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values
 from chainrule.layers.checks import whole
 from chainrule.layers.initializers import (
     Glorot,
     Initializer,
+    InitializerLike,
     Ones,
     Orthogonal,
     PerGate,
     Zeros,
-    initializer_from,
+    given_initializer,
 )
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -54,6 +55,8 @@ class Recurrent(Layer):
     gate as a matrix of its own.
     """
 
+    passage = "recurrent"
+    family = "recurrent"
     output = "output"
     gates: ClassVar[str] = "h"  # which lie in W, U and b one above the other, in this order
     states: ClassVar[tuple[str, ...]] = ("h",)  # the first is what is put out
@@ -66,8 +69,8 @@ class Recurrent(Layer):
         outputs: str = "last",
         reverse: bool = False,
         truncate: int | None = None,
-        initializer: Any = None,
-        recurrent_initializer: Any = None,
+        initializer: InitializerLike = None,
+        recurrent_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         kind = type(self).__name__
@@ -76,27 +79,23 @@ class Recurrent(Layer):
         self.outputs = check_choice(f"{kind} outputs", outputs, ("last", "all"), meaning=meaning)
         self.reverse = check_flag(f"{type(self).__name__} reverse", reverse)
         self.truncate = None if truncate is None else whole(truncate, f"{kind} truncate")
-        self.initializer = None if initializer is None else initializer_from(initializer)
-        self.recurrent_initializer = (
-            None
-            if recurrent_initializer is None
-            else initializer_from(recurrent_initializer, "recurrent_initializer")
-        )
+        self.initializer = given_initializer(initializer)
+        self.recurrent_initializer = given_initializer(recurrent_initializer, "recurrent_initializer")
         self.name = name
 
-    def step(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+    def step(self, *args: Value, **kwargs: Value) -> tuple[Value, ...]:
         """The states after a step, from x, the states before it, and the parameters."""
         raise NotImplementedError(f"{type(self).__name__} must define step(self, x, h, ...)")
 
-    def step_delta(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def step_delta(self, *args: Value, **kwargs: Value) -> Values:
         """∂J/∂x and ∂J/∂(state before) by name, from dh = ∂J/∂(state after)."""
         raise NotImplementedError(f"{type(self).__name__} must define step_delta(self, dh, ...)")
 
-    def step_gradients(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def step_gradients(self, *args: Value, **kwargs: Value) -> Values:
         """∂J/∂(parameter) by name: the share of one step."""
         raise NotImplementedError(f"{type(self).__name__} must define step_gradients(self, dh, ...)")
 
-    def forward(self, x: Any, W: Any, U: Any, b: Any, v: Any = None, mask: Any = None) -> Any:
+    def forward(self, x: Value, W: Value, U: Value, b: Value, v: Value = None, mask: Value = None) -> Value:
         given = {"W": W, "U": U, "b": b, "v": v}
         after = [h for _, _, h in self._passage(x, given, mask)]
         if self.outputs == "last":
@@ -104,27 +103,29 @@ class Recurrent(Layer):
         every = np.stack(after[::-1] if self.reverse else after)
         return every if mask is None else every * mask[:, None, :]
 
-    def delta(self, d: Any, x: Any, W: Any, U: Any, b: Any, v: Any = None, mask: Any = None) -> Any:
+    def delta(
+        self, d: Value, x: Value, W: Value, U: Value, b: Value, v: Value = None, mask: Value = None
+    ) -> Value:
         below = np.empty_like(x)
         for t, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask):
             below[t] = call_formula(self.step_delta, states)["x"]
         return below
 
     def gradients(
-        self, d: Any, x: Any, W: Any, U: Any, b: Any, v: Any = None, mask: Any = None
-    ) -> dict[str, Any]:
+        self, d: Value, x: Value, W: Value, U: Value, b: Value, v: Value = None, mask: Value = None
+    ) -> Values:
         shares = [
             call_formula(self.step_gradients, states)
             for _, states in self.backward_steps(d, x, {"W": W, "U": U, "b": b, "v": v}, mask)
         ]
         return {name: np.sum([share[name] for share in shares], axis=0) for name in shares[0]}
 
-    def _order(self, x: Any) -> range:
+    def _order(self, x: Value) -> range:
         return range(len(x))[::-1] if self.reverse else range(len(x))
 
     def _passage(
-        self, x: Any, given: Mapping[str, Any], mask: Any
-    ) -> Iterator[tuple[int, dict[str, Any], Any]]:
+        self, x: Value, given: Mapping[str, Value], mask: Value
+    ) -> Iterator[tuple[int, Values, Value]]:
         """(t, what step t is given, the state it puts out) in the order of the passage."""
         states = {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
         for t in self._order(x):
@@ -135,8 +136,8 @@ class Recurrent(Layer):
             yield t, before, states[self.states[0]]
 
     def backward_steps(
-        self, d: Any, x: Any, given: Mapping[str, Any], mask: Any
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        self, d: Value, x: Value, given: Mapping[str, Value], mask: Value
+    ) -> Iterator[tuple[int, Values]]:
         """(t, what the δ formulas of step t are given) from the last step of the passage to the first."""
         passage = list(self._passage(x, given, mask))
         arrived = {name: np.zeros((self.units, x.shape[-1]), x.dtype) for name in self.states}
@@ -164,6 +165,9 @@ class Recurrent(Layer):
             "U": Parameter((rows, units), units, units, U),
             "b": Parameter((rows,), features, units, PerGate(self.bias_starts()), penalised=False),
         }
+
+    def traits(self) -> set[str]:
+        return super().traits() | ({"truncated"} if self.truncate else set())
 
     def bias_starts(self) -> tuple[Initializer, ...]:
         """How b starts, gate by gate."""
@@ -204,8 +208,8 @@ class RNN(Recurrent):
         outputs: str = "last",
         reverse: bool = False,
         truncate: int | None = None,
-        initializer: Any = None,
-        recurrent_initializer: Any = None,
+        initializer: InitializerLike = None,
+        recurrent_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -218,28 +222,37 @@ class RNN(Recurrent):
             name=name,
         )
         self.activation = check_choice("RNN activation", activation, ACTIVATIONS)
+        self.saturated_below = self.f.saturated_below
 
     @property
     def f(self) -> Activation:
         """The activation as a layer."""
         return ACTIVATIONS[self.activation]
 
-    def _z(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> Any:
+    def _z(self, x: Value, h: Value, W: Value, U: Value, b: Value) -> Value:
         return named("z", W @ x + U @ h + broadcast_samples(b))
 
-    def step(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> tuple[Any, ...]:
+    def step(self, x: Value, h: Value, W: Value, U: Value, b: Value) -> tuple[Value, ...]:
         return (self.f.f(self._z(x, h, W, U, b)),)
 
-    def _dz(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> Any:
+    def _dz(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value) -> Value:
         return named("dz", dh * self.f.df(self._z(x, h, W, U, b)))
 
-    def step_delta(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> dict[str, Any]:
+    def step_delta(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value) -> Values:
         dz = self._dz(dh, x, h, W, U, b)
         return {"x": W.T @ dz, "h": U.T @ dz}
 
-    def step_gradients(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any) -> dict[str, Any]:
+    def step_gradients(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value) -> Values:
         dz = self._dz(dh, x, h, W, U, b)
         return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
+
+    def entry_derivative(self, x: Value, W: Value, U: Value, b: Value, mask: Value = None) -> Value:
+        """At every step; padding counts as z = 0."""
+        slopes = np.empty((len(x), self.units, x.shape[-1]), x.dtype)
+        for t, before, _ in self._passage(x, {"W": W, "U": U, "b": b}, mask):
+            z = self._z(**before)
+            slopes[t] = self.f.df(z if mask is None else z * mask[t])
+        return slopes
 
 
 class LSTM(Recurrent):
@@ -253,20 +266,23 @@ class LSTM(Recurrent):
     """
 
     kind = "lstm"
+    family = "lstm"
     gates = "ifgo"
     states = ("h", "c")
 
-    def _gates(self, x: Any, h: Any, W: Any, U: Any, b: Any) -> list[Any]:
+    def _gates(self, x: Value, h: Value, W: Value, U: Value, b: Value) -> list[Value]:
         z = named("z", W @ x + U @ h + broadcast_samples(b))
         parts = ((k, gate(z, gate=k, gates=self.gates)) for k in self.gates)
         return [named(k, tanh(part) if k == "g" else sigma(part)) for k, part in parts]
 
-    def step(self, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any) -> tuple[Any, ...]:
+    def step(self, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value) -> tuple[Value, ...]:
         i, f, g, o = self._gates(x, h, W, U, b)
         cell = f * c + i * g
         return o * tanh(named("c", cell)), cell
 
-    def _dz(self, dh: Any, dc: Any, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any) -> tuple[Any, Any]:
+    def _dz(
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value
+    ) -> tuple[Value, Value]:
         """(∂J/∂z, what comes down to c through both of its readers)."""
         i, f, g, o = self._gates(x, h, W, U, b)
         s = named("s", tanh(named("c", f * c + i * g)))
@@ -275,13 +291,15 @@ class LSTM(Recurrent):
         dg, do = e * i * (1 - g**2), dh * s * o * (1 - o)
         return named("dz", beside(beside(beside(di, df), dg), do)), e * f
 
-    def step_delta(self, dh: Any, dc: Any, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any) -> dict[str, Any]:
+    def step_delta(
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value
+    ) -> Values:
         dz, kept = self._dz(dh, dc, x, h, c, W, U, b)
         return {"x": W.T @ dz, "h": U.T @ dz, "c": kept}
 
     def step_gradients(
-        self, dh: Any, dc: Any, x: Any, h: Any, c: Any, W: Any, U: Any, b: Any
-    ) -> dict[str, Any]:
+        self, dh: Value, dc: Value, x: Value, h: Value, c: Value, W: Value, U: Value, b: Value
+    ) -> Values:
         dz, _ = self._dz(dh, dc, x, h, c, W, U, b)
         return {"W": correlate(dz, x), "U": correlate(dz, h), "b": sum_samples(dz)}
 
@@ -303,18 +321,20 @@ class GRU(Recurrent):
     kind = "gru"
     gates = "run"
 
-    def _gates(self, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> list[Any]:
+    def _gates(self, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> list[Value]:
         p, q = named("p", W @ x + broadcast_samples(b)), named("q", U @ h)
         parts = {k: [gate(of, gate=k, gates=self.gates) for of in (p, q)] for k in self.gates}
         r, u = (named(k, sigma(parts[k][0] + parts[k][1])) for k in "ru")
         s = named("s", parts["n"][1] + broadcast_samples(v))
         return [r, u, s, named("n", tanh(parts["n"][0] + r * s))]
 
-    def step(self, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> tuple[Any, ...]:
+    def step(self, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> tuple[Value, ...]:
         _, u, _, n = self._gates(x, h, W, U, b, v)
         return (u * h + (1 - u) * n,)
 
-    def _deltas(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> tuple[Any, Any, Any, Any]:
+    def _deltas(
+        self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value
+    ) -> tuple[Value, Value, Value, Value]:
         """∂J/∂p, ∂J/∂q, ∂J/∂s, and what comes down to h_{t-1} past the gates."""
         r, u, s, n = self._gates(x, h, W, U, b, v)
         dn = named("dn", dh * (1 - u) * (1 - n**2))
@@ -322,11 +342,11 @@ class GRU(Recurrent):
         gates = beside(dr, du)
         return named("dp", beside(gates, dn)), named("dq", beside(gates, ds)), ds, dh * u
 
-    def step_delta(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> dict[str, Any]:
+    def step_delta(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> Values:
         dp, dq, _, past = self._deltas(dh, x, h, W, U, b, v)
         return {"x": W.T @ dp, "h": U.T @ dq + past}
 
-    def step_gradients(self, dh: Any, x: Any, h: Any, W: Any, U: Any, b: Any, v: Any) -> dict[str, Any]:
+    def step_gradients(self, dh: Value, x: Value, h: Value, W: Value, U: Value, b: Value, v: Value) -> Values:
         dp, dq, ds, _ = self._deltas(dh, x, h, W, U, b, v)
         return {
             "W": correlate(dp, x),

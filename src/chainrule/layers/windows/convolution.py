@@ -12,7 +12,7 @@ per channel is the depthwise convolution.  A sequence is an image with one axis.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
@@ -33,8 +33,8 @@ from chainrule.formulas import (
 )
 from chainrule.formulas.primitives.grid import Pads, Pair
 from chainrule.layers import checks
-from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.layers.initializers import Zeros, initializer_from
+from chainrule.layers.base import Layer, Parameter, Shape, Value, Values, weights_and_bias
+from chainrule.layers.initializers import InitializerLike, given_initializer
 
 BY_POSITION = "the number of filters and the size of the kernel: Conv2D(8, 3, stride=1, padding='same')"
 
@@ -42,6 +42,8 @@ BY_POSITION = "the number of filters and the size of the kernel: Conv2D(8, 3, st
 class Convolution(Layer):
     """What convolutions share: kernel, stride, padding, dilation, groups, and the formulas."""
 
+    passage = "weights"
+    family = "conv"
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
 
@@ -56,8 +58,8 @@ class Convolution(Layer):
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
-        initializer: Any = None,
-        bias_initializer: Any = None,
+        initializer: InitializerLike = None,
+        bias_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         self.filters = checks.whole(filters, f"{type(self).__name__} filters")
@@ -65,7 +67,13 @@ class Convolution(Layer):
         self._slide(kernel_size, stride, padding, dilation)
         self._start(bias, initializer, bias_initializer, name)
 
-    def _slide(self, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> None:
+    def _slide(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair,
+        padding: str | int | Pair | Pads,
+        dilation: int | Pair,
+    ) -> None:
         """Keep how the kernel slides."""
         self.kernel_size = checks.size(kernel_size, "kernel_size", self.axes)
         self.stride = checks.size(stride, "stride", self.axes)
@@ -77,13 +85,13 @@ class Convolution(Layer):
         self.padding, frame = checks.padding(padding, extent)
         self.grid = Grid(kernel, step, frame, apart)
 
-    def _start(self, bias: bool, initializer: Any, bias_initializer: Any, name: str | None) -> None:
+    def _start(
+        self, bias: bool, initializer: InitializerLike, bias_initializer: InitializerLike, name: str | None
+    ) -> None:
         """Keep what the parameters start from."""
         self.bias = check_flag(f"{type(self).__name__} bias", bias)
-        self.initializer = None if initializer is None else initializer_from(initializer)
-        self.bias_initializer = (
-            None if bias_initializer is None else initializer_from(bias_initializer, "bias_initializer")
-        )
+        self.initializer = given_initializer(initializer)
+        self.bias_initializer = given_initializer(bias_initializer, "bias_initializer")
         self.name = name
 
     def groups_of(self, channels: int) -> int:
@@ -100,24 +108,24 @@ class Convolution(Layer):
         """How many channels the output has."""
         return self.filters
 
-    def matrix(self, W: Any, x: Any, *offset: Any) -> Any:
+    def matrix(self, W: Value, x: Value, *offset: Value) -> Value:
         """W_{m,n}, (K, C)."""
         w = kernel_at(W, *offset)
         return w if self.groups == 1 else block_diagonal(w, x)
 
-    def forward(self, x: Any, W: Any, b: Any = None) -> Any:
+    def forward(self, x: Value, W: Value, b: Value = None) -> Value:
         g = self.grid
         z = sum_over(g.letters, g.kernel, lambda *at: self.matrix(W, x, *at) @ window(x, *at, grid=g))
         return z + broadcast_samples(b) if self.bias else z
 
-    def delta(self, d: Any, W: Any, x: Any) -> Any:
+    def delta(self, d: Value, W: Value, x: Value) -> Value:
         g = self.grid
         return sum_over(g.letters, g.kernel, lambda *at: place(self.matrix(W, x, *at).T @ d, x, *at, grid=g))
 
-    def gradients(self, d: Any, x: Any, W: Any = None) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value, W: Value = None) -> Values:
         g = self.grid
 
-        def of(*offset: Any) -> Any:
+        def of(*offset: Value) -> Value:
             full = correlate(d, window(x, *offset, grid=g))
             return full if self.groups == 1 else diagonal_blocks(full, W)
 
@@ -129,11 +137,8 @@ class Convolution(Layer):
         filters, groups = self.filters_of(channels), self.groups_of(channels)
         size = math.prod(self.grid.kernel)
         fans = size * channels // groups, size * filters // groups
-        specs = {"W": Parameter((filters, *self.grid.kernel, channels // groups), *fans, self.initializer)}
-        if self.bias:
-            start = self.bias_initializer or Zeros()
-            specs["b"] = Parameter((filters,), *fans, start, penalised=False)
-        return specs
+        W = Parameter((filters, *self.grid.kernel, channels // groups), *fans, self.initializer)
+        return weights_and_bias(W, filters, self.bias, self.bias_initializer)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         *size, channels = checks.spatial_shape(input_shape, type(self).__name__, self.axes)
@@ -148,6 +153,12 @@ class Convolution(Layer):
                 f"received {input_shape}; use a smaller kernel_size or padding='same'"
             )
         return *positions, self.filters_of(channels)
+
+    def traits(self) -> set[str]:
+        found, g = super().traits(), self.grid
+        if g.padded or max(*g.stride, *g.dilation, self.groups) > 1:
+            found.add("beyond stride 1")
+        return found | {"padding"} if g.padded else found
 
     def pads(self, input_shape: Shape) -> Pads:
         """Zeros around the image: ((top, bottom), (left, right)), or ((before, after),)."""
@@ -193,8 +204,8 @@ class DepthwiseConv2D(Convolution):
         padding: str | int | Pair | Pads = "valid",
         dilation: int | Pair = 1,
         bias: bool = True,
-        initializer: Any = None,
-        bias_initializer: Any = None,
+        initializer: InitializerLike = None,
+        bias_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         self.multiplier = checks.whole(multiplier, "multiplier")

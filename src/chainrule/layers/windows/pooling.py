@@ -5,15 +5,15 @@ r"""Pooling over windows of any size and stride; they may overlap.  In a sequenc
     L2         X_{i,j} = √Σ_{m,n} X²_{si+m, sj+n}        δ_{u,v} = X_{u,v} Σ_{m,n} δ_{i,j} / X_{i,j}, 0/0 = 0
 
 δ is ∂J/∂X here: pooling has no activation (Tutorial).  A pixel in several windows collects the δ of all of
-them; a pixel in none (ragged bottom and right borders) gets 0.  Where a window's maximum occurs twice the
-first in row-major order wins.  Padding never wins a maximum, adds nothing to a sum, and counts in a mean only
-where count_padding says so.
+them; a pixel in none (ragged bottom and right borders) gets 0.  Where a maximum occurs twice `winner` of
+formulas/primitives says which pixel it is.  Padding never wins a maximum, adds nothing to a sum, and counts
+in a mean only where count_padding says so.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
@@ -43,7 +43,7 @@ from chainrule.formulas import (
 )
 from chainrule.formulas.primitives.grid import Pads, Pair
 from chainrule.layers import checks
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, Value
 from chainrule.layers.sequences.masking import UNSEEN
 
 BY_POSITION = "the window and its stride: (2, 2)"
@@ -52,6 +52,7 @@ BY_POSITION = "the window and its stride: (2, 2)"
 class Pool(Layer):
     """What pooling layers share: the window, and its shape rule (H, W, C) -> (H', W', C)."""
 
+    family = "pool"
     output = "output image"
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
@@ -75,18 +76,18 @@ class Pool(Layer):
         )
         self.name = name
 
-    def windows(self, x: Any, fill: float = 0.0) -> Any:
+    def windows(self, x: Value, fill: float = 0.0) -> Value:
         """(indices, ranges, body) of a reduction over the pixels of every window."""
         g, options = self.grid, {"fill": fill} if self.grid.padded and fill else {}
         return g.letters, g.kernel, lambda *at: window(x, *at, grid=g, **options)
 
-    def average(self, x: Any) -> Any:
+    def average(self, x: Value) -> Value:
         """The mean of every window."""
         if self.count_padding or not self.grid.padded:
             return mean_over(*self.windows(x))
         return sum_over(*self.windows(x)) / self.count(x)
 
-    def spread(self, d: Any, x: Any) -> Any:
+    def spread(self, d: Value, x: Value) -> Value:
         """The adjoint of `average`: every window's value in equal parts to its pixels."""
         g = self.grid
         if self.count_padding or not g.padded:
@@ -94,9 +95,17 @@ class Pool(Layer):
         share = d / self.count(x)
         return sum_over(g.letters, g.kernel, lambda *at: place(share, x, *at, grid=g))
 
-    def count(self, x: Any) -> Any:
+    def count(self, x: Value) -> Value:
         """How many pixels every window has inside of the picture."""
         return named("P", sum_over(*self.windows(inside(x))))
+
+    def traits(self) -> set[str]:
+        found, pairs = super().traits(), set(zip(self.grid.stride, self.grid.kernel, strict=True))
+        if any(stride < size for stride, size in pairs):
+            found.add("overlap")
+        if pairs != {(1, 2)}:
+            found.add("other windows")  # than those of seed 000: two pixels, one apart
+        return found | {"padded pool"} if self.grid.padded else found
 
     def pads(self, input_shape: Shape) -> Pads:
         """The frame around the image: ((top, bottom), (left, right)), or ((before, after),)."""
@@ -119,17 +128,20 @@ class MaxPool2D(Pool):
     """The largest value of every window.  window, stride, padding: as of Conv2D; stride None: the window."""
 
     kind = "maxpool"
+    family = "max pool"
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return max_over(*self.windows(x, -math.inf))
 
-    def delta(self, d: Any, x: Any) -> Any:
-        g, w = self.grid, named("w", self.branches(x))
+    def delta(self, d: Value, x: Value) -> Value:
+        g, w = self.grid, named("w", self.winners(x))
         return sum_over(g.letters, g.kernel, lambda *at: place(d * chosen(w, *at, grid=g), x, *at, grid=g))
 
-    def branches(self, x: Any) -> Any:
-        """The winner of every window, as its row-major position in the window."""
+    def winners(self, x: Value) -> Value:
         return argmax_over(*self.windows(x, -math.inf))
+
+    def branches(self, x: Value) -> Value:
+        return self.winners(x)
 
 
 class MaxPool1D(MaxPool2D):
@@ -144,6 +156,7 @@ class AveragePool2D(Pool):
     """The mean of every window; count_padding: whether the padding counts as zeros or not at all."""
 
     kind = "avgpool"
+    family = "average pool"
 
     @teach(BY_POSITION)
     def __init__(
@@ -158,10 +171,10 @@ class AveragePool2D(Pool):
         self.count_padding = check_flag(f"{type(self).__name__} count_padding", count_padding)
         super().__init__(window, stride, padding=padding, name=name)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return self.average(x)
 
-    def delta(self, d: Any, x: Any) -> Any:
+    def delta(self, d: Value, x: Value) -> Value:
         return self.spread(d, x)
 
 
@@ -177,6 +190,7 @@ class L2Pool2D(Pool):
     """√Σ X² of every window, δ = 0 where it is 0; mean=True: the root of the mean square of its pixels."""
 
     kind = "l2pool"
+    family = "l2 pool"
 
     @teach(BY_POSITION)
     def __init__(
@@ -191,10 +205,10 @@ class L2Pool2D(Pool):
         self.mean = check_flag(f"{type(self).__name__} mean", mean)
         super().__init__(window, stride, padding=padding, name=name)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Value) -> Value:
         return sqrt(self.average(x**2)) if self.mean else sqrt(sum_over(*self.windows(x**2)))
 
-    def delta(self, d: Any, x: Any, z: Any) -> Any:
+    def delta(self, d: Value, x: Value, z: Value) -> Value:
         g, share = self.grid, ratio(d, z)
         if self.mean:
             return x * self.spread(share, x)
@@ -212,6 +226,7 @@ class L2Pool1D(L2Pool2D):
 class GlobalPool(Layer):
     """What the poolings over all positions share: an image (H, W, C) or a sequence (T, C) -> (C,)."""
 
+    family = "global pool"
     spatial = "sequence"  # one letter for the position, whatever its axes
     output = "output"
 
@@ -229,46 +244,49 @@ class GlobalAveragePool(GlobalPool):
 
     kind = "globalavgpool"
 
-    def forward(self, x: Any, mask: Any = None) -> Any:
+    def forward(self, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return sum_positions(x) / count_positions(x)
         s = every_feature(mask)
         return sum_positions(x * s) / self._there(s)
 
-    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+    def delta(self, d: Value, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return stretch(d / count_positions(x), x)
         s = every_feature(mask)
         return s * stretch(d / self._there(s), x)
 
-    def _there(self, s: Any) -> Any:
+    def _there(self, s: Value) -> Value:
         """How many steps are there; 1 where there is none, and the mean is 0."""
         return named("P", maximum(sum_positions(s), 1))
 
 
 class GlobalMaxPool(GlobalPool):
-    """The largest value over all positions of every channel; at a tie the first in row-major order.
+    """The largest value over all positions of every channel, one of them at a tie, as in windows.
 
     Where steps are masked over those that are there, and 0 where there is none.
     """
 
     kind = "globalmaxpool"
 
-    def forward(self, x: Any, mask: Any = None) -> Any:
+    def forward(self, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return max_positions(x)
         return where(self._any(mask), max_positions(self._seen(x, mask)), 0)
 
-    def delta(self, d: Any, x: Any, mask: Any = None) -> Any:
+    def delta(self, d: Value, x: Value, mask: Value = None) -> Value:
         if mask is None:
             return d * first_position(x)
         return d * self._any(mask) * first_position(self._seen(x, mask))
 
-    def branches(self, x: Any) -> Any:
+    def branches(self, x: Value) -> Value:
         return first_position(x)
 
-    def _seen(self, x: Any, mask: Any) -> Any:
+    def traits(self) -> set[str]:
+        return super().traits() | {"max pool"}
+
+    def _seen(self, x: Value, mask: Value) -> Value:
         return named("R", where(every_feature(mask), x, UNSEEN))
 
-    def _any(self, mask: Any) -> Any:
+    def _any(self, mask: Value) -> Value:
         return greater(sum_positions(every_feature(mask)), 0)

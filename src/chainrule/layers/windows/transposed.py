@@ -11,7 +11,6 @@ W_{m,n} (C x K, C the channels of X, K those of Y):
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from chainrule.base.errors import ShapeError, describe
 from chainrule.base.keywords import teach
@@ -29,8 +28,8 @@ from chainrule.formulas import (
 )
 from chainrule.formulas.primitives.grid import Grid, Pads, Pair
 from chainrule.layers import checks
-from chainrule.layers.base import Parameter, Shape
-from chainrule.layers.initializers import Zeros
+from chainrule.layers.base import Parameter, Shape, Value, Values, weights_and_bias
+from chainrule.layers.initializers import InitializerLike
 from chainrule.layers.windows.convolution import Convolution
 
 BY_POSITION = "the number of filters and the size of the kernel: ConvTranspose2D(8, 3, stride=2, padding=1)"
@@ -38,6 +37,8 @@ BY_POSITION = "the number of filters and the size of the kernel: ConvTranspose2D
 
 class ConvTranspose(Convolution):
     """What transposed convolutions share: the windows of the convolution are the pixels of the input."""
+
+    family = "transposed conv"
 
     @teach(BY_POSITION)
     def __init__(
@@ -51,8 +52,8 @@ class ConvTranspose(Convolution):
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
-        initializer: Any = None,
-        bias_initializer: Any = None,
+        initializer: InitializerLike = None,
+        bias_initializer: InitializerLike = None,
         name: str | None = None,
     ) -> None:
         self.filters = checks.whole(filters, f"{type(self).__name__} filters")
@@ -66,20 +67,20 @@ class ConvTranspose(Convolution):
         self.grid = Grid(g.kernel, g.stride, g.padding, g.dilation, more)
         self._start(bias, initializer, bias_initializer, name)
 
-    def forward(self, x: Any, W: Any, b: Any = None) -> Any:
+    def forward(self, x: Value, W: Value, b: Value = None) -> Value:
         g = self.grid
         y = canvas(x, grid=g, features=self.filters)
         z = sum_over(g.letters, g.kernel, lambda *at: place(self.matrix(W, y, *at).T @ x, y, *at, grid=g))
         return z + broadcast_samples(b) if self.bias else z
 
-    def delta(self, d: Any, W: Any, x: Any = None) -> Any:
+    def delta(self, d: Value, W: Value, x: Value = None) -> Value:
         g = self.grid
         return sum_over(g.letters, g.kernel, lambda *at: self.matrix(W, d, *at) @ window(d, *at, grid=g))
 
-    def gradients(self, d: Any, x: Any, W: Any = None) -> dict[str, Any]:
+    def gradients(self, d: Value, x: Value, W: Value = None) -> Values:
         g = self.grid
 
-        def of(*offset: Any) -> Any:
+        def of(*offset: Value) -> Value:
             full = correlate(x, window(d, *offset, grid=g))
             return full if self.groups == 1 else diagonal_blocks(full, W)
 
@@ -93,11 +94,8 @@ class ConvTranspose(Convolution):
         fan_in = max(size * channels // groups // math.prod(self.grid.stride), 1)
         shape = (channels, *self.grid.kernel, self.filters // groups)
         fans = fan_in, size * self.filters // groups
-        specs = {"W": Parameter(shape, *fans, self.initializer, unit_groups=groups)}
-        if self.bias:
-            start = self.bias_initializer or Zeros()
-            specs["b"] = Parameter((self.filters,), *fans, start, penalised=False)
-        return specs
+        W = Parameter(shape, *fans, self.initializer, unit_groups=groups)
+        return weights_and_bias(W, self.filters, self.bias, self.bias_initializer)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         *size, channels = checks.spatial_shape(input_shape, type(self).__name__, self.axes)

@@ -120,6 +120,9 @@
   const sum = (x, axes, keep) => reduce(plus, 0, x, axes, keep);
   const max = (x, axes, keep) => reduce(Math.max, -Infinity, x, axes, keep);
 
+  /** Which of several numbers a maximum is: of equal ones the first. */
+  const winner = (values) => values.reduce((best, value, n) => (value > values[best] ? n : best), 0);
+
   const reshaped = (x, shape) => ({ shape, data: x.data });
 
   /** The part of x from `starts`, `counts` entries along every axis, `steps` apart. */
@@ -154,7 +157,7 @@
   Object.assign(chainrule, {
     arrays: {
       array, commonShape, flat, full, gathered, map, max, permuted, plus, put, reduce, reshaped, same, scalar,
-      sizeOf, slice, stretched, stridesOf, sum, unflat, zip,
+      sizeOf, slice, stretched, stridesOf, sum, unflat, winner, zip,
     },
   });
   if (typeof module === "object") module.exports = chainrule;

@@ -21,20 +21,17 @@
   /** Features start ... start + count of x. */
   const rows = (x, start, count) => slice(x, starting(x, features(x), start), resized(x, features(x), count));
 
-  /** 1 where x first takes its largest value along an axis, 0 elsewhere. */
-  function firstLargest(x, axis) {
+  /** 1 where x is largest among every `count` numbers `inner` apart, 0 elsewhere; which: of their values. */
+  function marked(which, x, count, inner) {
     const out = zeros(x);
-    const inner = sizeOf(x.shape.slice(axis + 1));
-    const count = x.shape[axis];
     for (let block = 0; block < x.data.length; block += count * inner) {
       for (let i = block; i < block + inner; i++) {
-        let best = i;
-        for (let j = i; j < block + count * inner; j += inner) if (x.data[j] > x.data[best]) best = j;
-        out.data[best] = 1;
+        out.data[i + inner * which(range(count).map((n) => x.data[i + n * inner]))] = 1;
       }
     }
     return out;
   }
+  const firstOf = (values) => Math.max(values.indexOf(Math.max(...values)), 0); // NaN is in no place
 
   function matmul(a, x) {
     const [outputs, inputs] = a.shape;
@@ -295,10 +292,7 @@
     every_feature: (x) => widened(x, 1),
     count_positions: (x) => scalar(sizeOf(x.shape.slice(0, -2))),
     max_positions: (x) => max(x, positions(x)),
-    first_position: (x) => {
-      const [count, ...rest] = [sizeOf(x.shape.slice(0, -2)), ...x.shape.slice(-2)];
-      return reshaped(firstLargest(reshaped(x, [count, ...rest]), 0), x.shape);
-    },
+    first_position: (x) => marked(at.winner, x, sizeOf(x.shape.slice(0, -2)), sizeOf(x.shape.slice(-2))),
     sum_features: (x) => sum(x, [features(x)], true),
     mean_features: (x) => mean(x, [features(x)], true),
     count_features: (x) => scalar(x.shape[features(x)]),
@@ -306,7 +300,7 @@
     mean_samples: (x) => mean(x, [...positions(x), samples(x)]),
     mean_groups: meanGroups,
     max_features: (x) => max(x, [features(x)], true),
-    largest_feature: (x) => firstLargest(x, features(x)),
+    largest_feature: (x) => marked(firstOf, x, x.shape[features(x)], x.shape[samples(x)]),
     sum_outputs: (x) => sum(x, range(samples(x))),
     count_outputs: (x) => scalar(x.data.length / x.shape[samples(x)]),
     sum_entries: (x) => sum(x, range(x.shape.length)),
@@ -397,13 +391,9 @@
     sum_over: sumOver,
     mean_over: (values) => map((total) => total / values.length, sumOver(values)),
     max_over: folded(Math.max),
-    // NumPy takes the first of equal values: row-major first.
     argmax_over: (values) => {
-      const out = array(values[0].shape);
-      out.data.forEach((_, i) => {
-        out.data[i] = values.reduce((best, value, n) => (value.data[i] > values[best].data[i] ? n : best), 0);
-      });
-      return out;
+      const places = values[0].data.map((_, i) => at.winner(values.map(({ data }) => data[i])));
+      return array(values[0].shape, places);
     },
     stack_over: (values, ranges) => {
       const [count, ...rest] = values[0].shape;

@@ -159,13 +159,13 @@
 
   /** A maximum: who took part, who won, who ties. */
   function maximum(element, leaf) {
-    const won = element.of.findIndex(({ value }) => value === element.value);
+    const won = chainrule.arrays.winner(element.of.map(({ value }) => value));
     const rows = element.of.map((one, n) => {
       const said =
         n === won
           ? say("wins", "取胜")
           : one.value === element.value
-            ? say("ties: the first of equals wins", "并列：取第一个")
+            ? say("ties, and does not win", "并列，未取胜")
             : "";
       return make(
         "tr",
