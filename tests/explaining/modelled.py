@@ -14,4 +14,5 @@ LARGE = 10**8
 def modelled(network: cr.Network, X: Any, y: Any, budget: int = LARGE, **options: Any) -> PassFacts:
     """options: as of `Network.problem`."""
     batch, objective = network.problem(X, y, **options)
-    return model_of(network, batch, objective, derive(network, batch, objective), budget_bytes=budget)
+    derived = derive(network, batch, objective)
+    return model_of(network, batch, objective, derived, budget_bytes=budget)

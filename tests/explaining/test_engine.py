@@ -16,7 +16,7 @@ from chainrule.explaining.facts.model import PassFacts
 from chainrule.explaining.facts.tensors import encode
 from chainrule.formulas import Symbol, erf, rules
 from chainrule.formulas.elements.reader import Reader
-from chainrule.formulas.exchange import pack
+from chainrule.formulas.exchange import pack, plain
 from chainrule.formulas.primitives import arrays as A
 from chainrule.formulas.primitives import bias_column as B
 from chainrule.formulas.primitives import elementwise as E
@@ -50,8 +50,9 @@ def with_step(network: cr.Network, found: PassFacts, X: Any, y: Any, **options: 
     for name in values:
         if f"gradient:{name}" in found.arrays:
             values[name] = values[name] - ETA * found.arrays[f"gradient:{name}"]
-    after = reference.backpropagate(network, batch, objective, values).loss
-    return {**found.document, "update": {"eta": ETA, "J_after": after}}
+    with np.errstate(all="ignore"):  # a step may be far too long
+        after = reference.backpropagate(network, batch, objective, values).loss
+    return {**found.document, "update": {"eta": ETA, "J_after": plain(after)}}
 
 
 def case_documents() -> Iterator[tuple[str, Json]]:

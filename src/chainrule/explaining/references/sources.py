@@ -37,7 +37,8 @@ class Source:
     def entry(self) -> Say:
         """The text in a list of references."""
         link = f" {self.link}" if self.link else ""
-        return _TEXTS.say("entry", name=self.name, link=link, **_TEXTS.within(self.key))
+        author, title, about = (_TEXTS[f"{self.key}.{part}"] for part in ("author", "title", "about"))
+        return _TEXTS.say("entry", name=self.name, link=link, author=author, title=title, about=about)
 
 
 # The five whose mathematics this is, in the order of their errata.

@@ -104,7 +104,7 @@ class Pool(Layer):
         if any(stride < size for stride, size in pairs):
             found.add("overlap")
         if pairs != {(1, 2)}:
-            found.add("other windows")  # than those of seed 000: two pixels, one apart
+            found.add("other windows")  # than those of the Tutorial: two pixels, one apart
         return found | {"padded pool"} if self.grid.padded else found
 
     def pads(self, input_shape: Shape) -> Pads:
