@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.languages import Catalogue
 from chainrule.base.norms import norm
 from chainrule.base.scalars import check_choice, finite_number
+from chainrule.base.types import Array
 from chainrule.checking.evaluators import Evaluator, Values
 from chainrule.checking.probe import Probe, probe
 from chainrule.checking.report import Kind, ParameterCheck, Worst
 from chainrule.checking.spread import size, spread
 
-Array = NDArray[Any]
 Entries = int | Literal["auto", "all"]
 Direction = bool | Literal["auto"]
 

@@ -9,15 +9,14 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import reference
+from chainrule.base.types import Array
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 
-Array = NDArray[Any]
 Values = Mapping[str, Array]
 INPUT = "input"
 

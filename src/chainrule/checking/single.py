@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.memory import check_memory
 from chainrule.base.scalars import check_count
+from chainrule.base.types import Array
 from chainrule.checking.compare import TOLERANCE, Comparison, Direction, Entries, compare, named
 from chainrule.checking.evaluators import FunctionEvaluator, Values
 from chainrule.checking.report import GradientReport
@@ -25,7 +25,6 @@ from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import architecture, input_shape_from
 
-Array = NDArray[Any]
 X = "x"
 DELTA = "delta"
 

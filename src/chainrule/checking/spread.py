@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from chainrule.base.types import Array
 
 SMALLEST_SIZE = 2.0**-6  # arrays of zeros (biases at the start) move as if they were of this size
 ROUNDING = 2.0**-44  # relative spreads below this are rounding, not a spread

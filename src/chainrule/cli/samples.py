@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.base.types import Array
+
 if TYPE_CHECKING:
     from chainrule.explaining.report import Report
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
 
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, describe
-
-Array = NDArray[Any]
+from chainrule.base.types import Array
 
 
 def plain_array(value: Any, argument: str) -> Array:

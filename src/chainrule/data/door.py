@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, ShapeError
-from chainrule.data.arrays import Array, all_finite, finite, numbers, plain_array, representable
+from chainrule.base.types import Array, Shape
+from chainrule.data.arrays import all_finite, finite, numbers, plain_array, representable
 from chainrule.data.targets import class_ids, classes_array, encode_targets
 
 __all__ = ["check_inputs", "check_weights", "class_ids", "classes_array", "encode_targets"]
 
-Shape = tuple[int, ...]
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
 
 

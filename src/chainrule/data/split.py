@@ -10,9 +10,8 @@ import numpy as np
 
 from chainrule.base.errors import DataError, NonFiniteError, describe
 from chainrule.base.scalars import check_count, check_flag, finite_number
+from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite, first_nonfinite, plain_array
-
-Array = np.ndarray[Any, Any]
 
 
 def split(

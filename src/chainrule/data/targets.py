@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.base.errors import DataError, ShapeError, describe
-from chainrule.data.arrays import Array, finite, numbers, plain_array, representable
+from chainrule.base.types import Array, Shape
+from chainrule.data.arrays import finite, numbers, plain_array, representable
 from chainrule.losses import BinaryCrossEntropy, CategoricalHinge, CrossEntropy, Hinge, Loss
 
-Shape = tuple[int, ...]
 Encoded = tuple[Array, Array | None]
 _LEFT_OUT = -100  # ignore_index of PyTorch's CrossEntropyLoss
 _SUM_ERROR = 1e-4  # how far a row of probabilities may be from sum 1: ten thousand float32 roundings of 1e-8

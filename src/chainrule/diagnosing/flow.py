@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.base.errors import NonFiniteError, describe
 from chainrule.base.norms import norm, row_norms
 from chainrule.base.scalars import check_count
+from chainrule.base.types import Array
 from chainrule.data.door import check_weights
 from chainrule.diagnosing.layer_flow import faults, layer_record, number, output_record, ratio
 from chainrule.diagnosing.parameter_flow import (
@@ -45,7 +45,6 @@ from chainrule.networks.objective import Objective
 from chainrule.training.history import History
 from chainrule.training.optimizers import Optimizer, optimizer_from
 
-Array = NDArray[Any]
 SAMPLES = 1000  # on which a unit may be called dead
 NORMS = 256  # samples whose single gradients are measured
 LARGEST = 5  # samples that are named

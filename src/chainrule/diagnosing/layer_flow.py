@@ -8,18 +8,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.norms import norm, norm_of_all
+from chainrule.base.types import Array
 from chainrule.diagnosing.schema import DeadUnits, DeltaFlow, Faults, LayerFlow, ThroughTime
 from chainrule.formulas import call_formula
 from chainrule.layers import Composite, Layer, Recurrent
 from chainrule.reference import Backward, Pass
 
-Array = NDArray[Any]
 # log10|δ| from here on in steps of one: what is smaller counts in the first bin, larger in the last.
 LOWEST, HIGHEST = -12, 4
 ENOUGH = 1000  # samples on which a unit must be inactive to be called dead

@@ -12,12 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.norms import norm, norm_of_all
+from chainrule.base.types import Array
 from chainrule.diagnosing.layer_flow import number, ratio, rms
 from chainrule.diagnosing.schema import EqualUnits, ParameterFlow
 from chainrule.layers import Composite, Layer, Parameter
@@ -26,7 +25,6 @@ from chainrule.networks.network import Network
 from chainrule.reference import Backward, layer_backward
 from chainrule.training.optimizers import Optimizer
 
-Array = NDArray[Any]
 MOST_GROUPS = 16
 LEAST_GROUPS = 4
 SETTLED = 40  # steps: 0.9^40 = 0.015 of a momentum of 0.9 is missing

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chainrule import _native
+from chainrule.base.types import Shape
 from chainrule.formulas import maximum, minimum, rules
 from chainrule.formulas.expression import Expression, Named, Number, Operation, Symbol
 from chainrule.formulas.rules import Trait
 
-Shape = tuple[int, ...]
 SAMPLES = -1  # the length of the last axis, in the shapes of this module
 
 # The names are those of the primitives.

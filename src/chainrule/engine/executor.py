@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.engine.lowering.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
@@ -20,7 +21,7 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect
 from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
-from chainrule.networks.step import Array, Step
+from chainrule.networks.step import Step
 from chainrule.reference.overflow import first_overflow
 
 _PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory

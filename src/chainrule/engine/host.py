@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._native import HostCall
-from chainrule.engine.lowering.values import Hosted, Shape, Value
+from chainrule.base.types import Shape
+from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.layers import Layer, call_formula
 from chainrule.layers.randomness import random_bits
 from chainrule.networks.executor import noticing

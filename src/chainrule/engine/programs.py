@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.engine.compiler import Compiler, NoProgramError, Program, Shape
+from chainrule.base.types import Shape
+from chainrule.engine.compiler import Compiler, NoProgramError, Program
 from chainrule.formulas import sum_features
 from chainrule.formulas.calling import declared
 from chainrule.formulas.expression import Expression, Named, Number, Operation, Symbol

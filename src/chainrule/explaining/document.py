@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.base.errors import ArgumentError, NonFiniteError, describe
@@ -53,7 +52,6 @@ from chainrule.training.history import History
 from chainrule.training.optimizers import SGD
 from chainrule.version import __version__
 
-Array = NDArray[Any]
 CHECKED_ENTRIES = 80_000  # of all layers and samples that the sampled check computes
 # Of the page's budget for the tensors' numbers; a page of LeNet has as much again in formulas, tables and
 # pictures.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-Shape = tuple[int, ...]
 # An array, samples last, a number, or an Expression.  Any to a type checker: the operators of NumPy's arrays
 # and of expressions have no type in common.
 Value: TypeAlias = Any

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from chainrule.base.keywords import teach
+from chainrule.base.types import Shape
 from chainrule.formulas.calling import call_formula
-from chainrule.formulas.types import Shape, Value, Values
+from chainrule.formulas.types import Value, Values
 from chainrule.layers.initializers import Initializer, Zeros
 
 __all__ = ["Layer", "Parameter", "Passage", "Shape", "Value", "Values", "call_formula", "weights_and_bias"]

@@ -7,8 +7,8 @@ from numbers import Integral
 from typing import Any
 
 from chainrule.base.errors import ShapeError, describe
+from chainrule.base.types import Shape
 from chainrule.formulas.primitives.grid import Pads, Pair, Sizes
-from chainrule.formulas.types import Shape
 
 # The kernels count in 32 bits; sums and products of a few window sizes stay below that too.
 LARGEST, LARGEST_WINDOW = 2**31 - 1, 2**24

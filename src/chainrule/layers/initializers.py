@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
-from chainrule.formulas.types import Shape
+from chainrule.base.types import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

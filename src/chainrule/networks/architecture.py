@@ -18,11 +18,11 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, ShapeError, describe
 from chainrule.base.memory import check_memory, check_sample
 from chainrule.base.scalars import check_held, entries
+from chainrule.base.types import Shape
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.layers import Composite, Embedding, Flatten, Identity, Layer, Parameter, Sequential
 from chainrule.layers.initializers import Given, Glorot, Initializer
 
-Shape = tuple[int, ...]
 INPUT = "input"
 DEEPEST = 64  # layers within layers: what walks a network calls itself, and Python's stack ends
 FORMULA_NAMES = ("x", "z", "a", "d", "y", "m")  # what the formulas of a layer call their other arguments

@@ -9,15 +9,12 @@ from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.base.types import Array
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
 from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
-
-Array = NDArray[Any]
-
 
 M = TypeVar("M", contravariant=True)  # what a network is: model.py, which knows this file
 

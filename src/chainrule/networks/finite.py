@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import ChainruleError, NonFiniteError
+from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.losses import Loss
 from chainrule.networks.architecture import INPUT
@@ -25,7 +25,6 @@ from chainrule.networks.executor import suspected
 from chainrule.networks.model import Model
 from chainrule.networks.step import Step
 
-Array = NDArray[Any]
 _SCALED = "X and the parameters"
 _PIECE = 256  # samples whose losses are looked at together in search of the first that is not finite
 

@@ -6,20 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any, Self
 
-from numpy.typing import NDArray
-
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.memory import check_memory, within_memory
+from chainrule.base.types import Array, Shape
 from chainrule.data.door import classes_array
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Layer, Parameter
 from chainrule.networks.architecture import INPUT, architecture, drawn_parameters
 from chainrule.networks.executor import Executor, executor
 from chainrule.networks.parameters import Parameters, check_named, dtype_from
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 
 class Model:

@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, FileError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, entries, text_path
 from chainrule.base.shown import clipped, shown
 from chainrule.base.tables import Text, html_table, text_table
+from chainrule.base.types import Array
 from chainrule.data.door import check_inputs, check_weights, class_ids, encode_targets
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
@@ -38,8 +38,6 @@ from chainrule.networks.step import Step
 if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 
 class Network(Model):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.base.types import Array
 from chainrule.layers import Parameter
 from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 
-Array = NDArray[Any]
 Specs = Mapping[str, Parameter]
 
 

@@ -7,13 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.base.tables import text_table
+from chainrule.base.types import Array
 from chainrule.layers import Parameter
 
-Array = NDArray[Any]
 _DTYPES = ("float32", "float64")
 
 

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.scalars import check_choice, check_flag
+from chainrule.base.types import Array
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.networks.architecture import leaves, told_apart
@@ -27,7 +27,6 @@ from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
 
-Array = NDArray[Any]
 BackwardPass = Callable[..., Step]
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import Protocol
 
 from chainrule.base.errors import describe
 from chainrule.base.norms import norm
 from chainrule.base.tables import html_table, text_table
-
-Array = NDArray[Any]
+from chainrule.base.types import Array
 
 
 class Samples(Protocol):

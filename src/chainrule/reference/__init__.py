@@ -17,7 +17,6 @@ from chainrule.reference.executor import (
     ReferenceExecutor,
 )
 from chainrule.reference.passes import (
-    Array,
     Backward,
     Pass,
     PassContext,
@@ -35,7 +34,6 @@ from chainrule.reference.passes import (
 )
 
 __all__ = [
-    "Array",
     "Backward",
     "Derivation",
     "Head",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.base.types import Array
 from chainrule.losses import Loss
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.batch import Batch
@@ -28,8 +28,6 @@ from chainrule.reference.passes import (
     to_columns,
     to_rows,
 )
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.norms import row_norms
+from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
@@ -21,7 +20,6 @@ from chainrule.reference.backpropagation import backpropagate, data_loss, forwar
 from chainrule.reference.overflow import first_overflow
 from chainrule.reference.passes import PassContext, all_passes, run_forward, to_columns, to_rows
 
-Array = NDArray[Any]
 _PREDICT_BATCH = 256  # samples per pass of `predict` and `loss`: memory for the activations of this many only
 
 

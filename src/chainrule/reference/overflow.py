@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.base.types import Array
 from chainrule.layers import Dense
 from chainrule.layers.windows.convolution import Convolution
 from chainrule.networks.architecture import INPUT
 from chainrule.networks.model import Model
 from chainrule.reference.passes import Pass, PassContext, run_forward, to_columns
 
-Array = NDArray[Any]
 # Of a layer's largest output. Rounding within one layer is below it: 1.6% were seen of a LayerNorm of
 # values around 1e6 in float32, where one beyond the range changes outputs by their own size.
 _APART = 0.05

@@ -14,15 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import ShapeError
+from chainrule.base.types import Array
 from chainrule.layers import Composite, Layer, call_formula
 from chainrule.layers.randomness import random_bits
 from chainrule.networks.architecture import check_batch
 from chainrule.networks.model import Model
 
-Array = NDArray[Any]
 Values = Mapping[str, Array]
 
 

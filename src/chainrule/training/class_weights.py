@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, describe
 from chainrule.base.scalars import finite_number
+from chainrule.base.types import Array
 
-Array = NDArray[Any]
 _FORMS = "class_weight must be 'balanced' or a dict such as {0: 1.0, 1: 5.0}"
 
 

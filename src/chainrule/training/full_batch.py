@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chainrule.base.errors import ArgumentError, MissingExtraError, NonFiniteError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag, check_number
+from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from
@@ -32,7 +33,6 @@ from chainrule.training.progress import Progress, progress_from
 if TYPE_CHECKING:
     from chainrule.engine import Plan
 
-Array = NDArray[Any]
 Vector = NDArray[np.float64]
 
 # Samples per pass: the activations of this many lie in memory. Larger sets are summed part by part, in order.

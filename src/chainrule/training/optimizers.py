@@ -11,17 +11,16 @@ not scaled by the rate, epsilon stands outside the square root, and AdamW's deca
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, check_number
+from chainrule.base.types import Array
 from chainrule.training.schedules import ConstantRate, Rates, Schedule
 
-Array = NDArray[Any]
 State = dict[str, Array]
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.scalars import check_number
+from chainrule.base.types import Array
 from chainrule.data.door import check_inputs, check_weights, encode_targets
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
@@ -18,7 +19,6 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.training.class_weights import class_weights
 
-Array = NDArray[Any]
 Rows = NDArray[np.int64]
 
 Validation = float | tuple[Any, Any] | tuple[Any, Any, Any] | list[Any] | None

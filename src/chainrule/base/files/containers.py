@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import IO, Any, NoReturn, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import FileError
 from chainrule.base.files.disk import first_line, opened
 from chainrule.base.files.npy import Header, fill, native, read_header, read_values
+from chainrule.base.types import Array
 
-Array = NDArray[Any]
 KEY = "chainrule"  # of the description: in the header of .safetensors, as an array of .npz
 _LONGEST_HEADER = 100_000_000  # of .safetensors, by its definition
 _TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}

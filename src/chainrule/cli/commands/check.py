@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.base.errors import FileError
+from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import say
 from chainrule.cli.training.networks import check_network, named_layers, read_network_file
@@ -15,7 +16,6 @@ from chainrule.cli.training.networks import check_network, named_layers, read_ne
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
-Array = np.ndarray[Any, Any]
 
 
 def run(arguments: argparse.Namespace) -> int:

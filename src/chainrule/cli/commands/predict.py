@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.base.errors import NonFiniteError
 from chainrule.base.files.disk import descriptor, write_whole
 from chainrule.base.shown import shown, storable
+from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import remark, standard_output, tell
 from chainrule.cli.runs.inputs import fit_shape, read_inputs
@@ -24,7 +25,6 @@ from chainrule.networks.finite import problem_of
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
-Array = np.ndarray[Any, Any]
 
 
 def run(arguments: argparse.Namespace) -> int:

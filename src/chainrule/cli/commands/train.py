@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.cli.folder import check_out
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
 
-Array = np.ndarray[Any, Any]
 samples_checked = 8
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.base.errors import FileError, ShapeError
+from chainrule.base.types import Array
 from chainrule.cli.output import complain
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
 from chainrule.data.readers.npz import open_npz
@@ -18,7 +19,6 @@ from chainrule.data.readers.table import read_table
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(eq=False)

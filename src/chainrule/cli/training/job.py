@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.cli.ending import at_once, deferred
 from chainrule.cli.folder import create_run_folder, remove_history, save_curves, save_description, save_model
 from chainrule.cli.output import complain, reason, tell
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from chainrule.training.history import History
     from chainrule.training.optimizers import Optimizer
 
-Array = np.ndarray[Any, Any]
 most_confusions = 5
 samples_explained = 8
 report_name = "report.html"

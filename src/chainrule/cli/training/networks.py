@@ -12,6 +12,7 @@ from chainrule.base.errors import ChainruleError, FileError, ShapeError
 from chainrule.base.files.disk import read_text
 from chainrule.base.memory import check_bytes
 from chainrule.base.shown import quoted
+from chainrule.base.types import Shape
 from chainrule.layers import (
     Conv2D,
     Dense,
@@ -24,7 +25,6 @@ from chainrule.layers import (
     structure_classes,
 )
 
-Shape = tuple[int, ...]
 classes = layer_classes | structure_classes
 TOO_DEEP = "lists and tables are nested too deep; write the layers one after the other"
 large_image = 20  # pixels of the shorter side; from here on the 5x5 kernels of LeNet fit twice

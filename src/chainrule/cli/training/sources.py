@@ -6,18 +6,16 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import DataError, FileError
+from chainrule.base.types import Array
 from chainrule.cli.output import tell
 from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, split
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.readers.table import is_number, listed, read_table
 from chainrule.data.sets.mnist import mnist_url
-
-Array = np.ndarray[Any, Any]
 
 # A column of whole numbers is read as classes when it holds at most this many different ones.
 most_numbered_classes = 20

@@ -10,16 +10,15 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import FileError
 from chainrule.base.files.disk import first_line, opened
 from chainrule.base.files.npy import read_header, read_values
+from chainrule.base.types import Array
 from chainrule.data.readers.idx import largest_deflate_ratio
 
-Array = np.ndarray[Any, Any]
 _most_unpacked = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: largest_deflate_ratio}
 
 

@@ -16,14 +16,14 @@ from io import TextIOWrapper
 from itertools import chain
 from math import isfinite
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from chainrule.base.errors import FileError, describe
 from chainrule.base.files.disk import opened
+from chainrule.base.types import Array
 
-Array = np.ndarray[Any, Any]
 missing_marks = {"", "na", "n/a", "nan", "null", "none", "?"}
 fill_in = ": fill it in, or delete the line"
 delimiters = (",", ";", "\t")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from chainrule.base.errors import MissingExtraError
-
-Array = np.ndarray[Any, Any]
+from chainrule.base.types import Array
 
 
 def load_digits() -> tuple[Array, Array]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from chainrule.base.errors import DataError
-
-Array = np.ndarray[Any, Any]
+from chainrule.base.types import Array
 
 
 def shifted(X: Array, y: Array, pixels: int = 1) -> tuple[Array, Array]:

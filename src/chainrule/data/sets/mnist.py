@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import FileError
 from chainrule.base.files.disk import first_line, write_whole
+from chainrule.base.types import Array
 from chainrule.data.readers.idx import load_idx, sizes
-
-Array = np.ndarray[Any, Any]
 
 mnist_url = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 # SHA-256 of the four compressed files as their authors distributed them.

@@ -11,12 +11,12 @@ from typing import Any
 
 from chainrule.base.errors import ShapeError
 from chainrule.base.memory import LARGEST_SAMPLE
+from chainrule.base.types import Shape
 from chainrule.engine.lowering.values import (
     ACTIVATIONS,
     NO_HALO,
     Halo,
     Hosted,
-    Shape,
     Value,
     as_image,
     in_panels,

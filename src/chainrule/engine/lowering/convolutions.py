@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.engine.lowering.values import NO_HALO, Halo, Shape
+from chainrule.base.types import Shape
+from chainrule.engine.lowering.values import NO_HALO, Halo
 from chainrule.layers import (
     Conv1D,
     Conv2D,

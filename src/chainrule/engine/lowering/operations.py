@@ -14,18 +14,10 @@ from typing import Any
 import numpy as np
 
 from chainrule._native import EACH_POSITION, OVER_BATCH, Act, ConvMethod, PoolKind
+from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import CONVOLUTIONS, TRANSPOSED, image_pads, two, winograd_applies
-from chainrule.engine.lowering.values import (
-    ACTIVATIONS,
-    CELLS,
-    NO_HALO,
-    Hosted,
-    Shape,
-    Value,
-    as_image,
-    slope,
-)
+from chainrule.engine.lowering.values import ACTIVATIONS, CELLS, NO_HALO, Hosted, Value, as_image, slope
 from chainrule.engine.programs import layer_programs
 from chainrule.layers import (
     RNN,

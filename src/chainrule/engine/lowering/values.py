@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chainrule._native import Act, Cell
+from chainrule.base.types import Shape
 from chainrule.layers import (
     GELU,
     GRU,
@@ -22,7 +23,6 @@ from chainrule.layers import (
     Tanh,
 )
 
-Shape = tuple[int, ...]
 Halo = tuple[int, int, int, int]  # top, bottom, left, right
 NO_HALO: Halo = (0, 0, 0, 0)
 

@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo
 from chainrule.engine.lowering.operations import FUSING, IN_PARTS, OPERATIONS, by_formulas
-from chainrule.engine.lowering.values import (
-    ACTIVATIONS,
-    NO_HALO,
-    Halo,
-    Shape,
-    Value,
-    needs_z,
-)
+from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, needs_z
 from chainrule.layers import (
     Composite,
     Flatten,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import reference
+from chainrule.base.types import Array
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.parts import (
     LeafDerivation,
@@ -33,7 +33,6 @@ from chainrule.formulas.elements.reader import Reader
 from chainrule.layers import Composite
 from chainrule.reference import Pass
 
-Array = NDArray[Any]
 Parts = dict[Way, list[PartRecord]]
 # In a network of more layers than this, a layer like one before it is folded: its card has formulas, no
 # elements.

@@ -8,12 +8,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.languages import Say
+from chainrule.base.types import Array
 from chainrule.explaining.words.catalogues import ELEMENTS
 
-Array = NDArray[Any]
 Chosen = tuple[tuple[int, ...], Say]  # an entry, and why it is worked out
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import reference
 from chainrule.base.languages import SPACE, Say, say_json
 from chainrule.base.norms import norm
+from chainrule.base.types import Array
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.equations import SAMPLE_WEIGHT, equation_json
 from chainrule.explaining.facts.parts import part, shapes_of
@@ -41,7 +41,6 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 
-Array = NDArray[Any]
 MOST_OUTPUTS = 12  # rows of the residual's table
 MOST_SAMPLES = 16  # rows of the table of losses
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.base.types import Array
 from chainrule.explaining.facts.numbering import layer_numbers
 from chainrule.explaining.facts.tensors import PARAMETER_BYTES, within
 from chainrule.explaining.facts.traced import (
@@ -30,8 +30,6 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
 from chainrule.reference import Derivation, Pass, all_passes
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.languages import Say, same, say_json
+from chainrule.base.types import Array
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose
 from chainrule.explaining.facts.choose import Chosen
@@ -25,7 +25,6 @@ from chainrule.formulas.rules import Trait
 from chainrule.layers import Activation, Layer
 from chainrule.reference import Pass
 
-Array = NDArray[Any]
 Way = Literal["forward", "backward"]
 # An element that is made of more terms is not worked out: reading 20 000 of them takes about 0.2 s.
 MOST_TERMS = 20_000

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from chainrule.base.types import Array
 from chainrule.explaining.facts import choose
 from chainrule.formulas import Equation, Symbol, substitute, trace
 from chainrule.formulas.elements.reader import Reader
 from chainrule.losses.penalties import Penalty
 
-Array = NDArray[Any]
 PART = " and penalty"  # behind a parameter's name: the part that adds the penalty's share
 REFERENCE = "Ning Yu · Dezeming 2.6.1"
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.norms import row_norms
+from chainrule.base.types import Array
 from chainrule.explaining.facts import choose
 from chainrule.explaining.schema import (
     BarsPicture,
@@ -30,7 +30,6 @@ from chainrule.explaining.schema import (
 from chainrule.layers import Activation
 from chainrule.reference import Pass
 
-Array = NDArray[Any]
 MOST_MAPS = 8  # of one picture; the rest is counted
 MOST_CELLS = 64 * 64  # of one map: larger images are left to their statistics
 ROWS, COLUMNS = 6, 8  # of a matrix printed in full

@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import FileError, MissingExtraError
 from chainrule.base.errors import describe as described
 from chainrule.base.files.containers import KEY, Contents, open_container, strict_json
 from chainrule.base.files.disk import write_whole
+from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Layer, layer_classes, structure_classes
 from chainrule.networks.model import Model
 
-Array = NDArray[Any]
 FORMAT = "chainrule network"
 VERSION = 1
 SEAL = "sha256"  # of the description without this entry
