@@ -48,7 +48,7 @@ from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas import NOTATIONS
 from chainrule.formulas.printing.notation import TUTORIAL
 
-FOLDERS = ("engine", "reading", "changing", "style")
+FOLDERS = ("engine", "reading", "changing", "selftests", "style")
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; font-src data:"
 )
