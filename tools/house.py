@@ -142,24 +142,34 @@ operations of a network over one piece of memory; `machine/` is threads and proc
 plan to Python.
 """
 
-# What a newcomer looks for: what it is, the file, and a line that stands in it.
-WAY = (
-    ("its formulas, conv ① among them", "src/chainrule/layers/windows/convolution.py", "def delta"),
+# What a newcomer looks for: what it is, the file, and a text of the line that is meant.
+CONVOLUTION = (
+    ("its formulas, conv ①②③", "src/chainrule/layers/windows/convolution.py", "def delta"),
     ("what chooses its kernels", "src/chainrule/engine/lowering/operations.py", "def _conv("),
     ("when Winograd is chosen", "src/chainrule/engine/lowering/convolutions.py", "def winograd_applies"),
-    ("the direct kernel", "native/kernels/layers/conv.inl", "conv"),
-    ("the Winograd kernel", "native/kernels/layers/winograd.inl", "winograd"),
-    ("the depthwise kernel", "native/kernels/layers/depthwise.inl", "depthwise"),
-    ("its test cases", "tests/cases.py", "Conv2D"),
+    ("what runs the chosen kernel", "native/operations/windows.hpp", "class Convolution"),
+    ("the direct kernel", "native/kernels/layers/conv.inl", "static void conv_forward("),
+    ("the Winograd kernel", "native/kernels/layers/winograd.inl", "static void winograd_forward("),
+    ("the depthwise kernel", "native/kernels/layers/depthwise.inl", "static void depthwise_forward("),
+    ("its test cases", "tests/cases.py", '_conv("wang"'),
+)
+OBJECTIVE = (
+    ("inputs, targets, weights, checked at the door", "src/chainrule/networks/batch.py", "class Batch"),
+    ("the sum of the penalty, and its gradients", "src/chainrule/networks/objective.py", "def penalty_value"),
+    ("the loss head: value and δ at the output", "src/chainrule/reference/backpropagation.py", "class Head"),
+    ("the walks forward and backward", "src/chainrule/reference/passes.py", "def run_forward"),
+    ("all of one pass, J in it", "src/chainrule/reference/backpropagation.py", "def derive"),
+    ("the same by the kernels", "src/chainrule/engine/executor.py", "def backpropagate"),
 )
 
 # Something new, where it is written, and what follows.
 GUESTS = (
     (
         "activation",
-        "one class with `f` and `df` in `layers/activations/`, its name in `layers/__init__.py` and "
-        "`chainrule/__init__.py`",
-        "its case in `tests/cases.py`; without a kernel of its own it runs as a lane program",
+        "one class with `f` and `df` in `layers/activations/`; its name in `layers/__init__.py` (import, "
+        "`_built_in`, `__all__`) and `chainrule/__init__.py` (import, `HOMES`)",
+        "its cases come by themselves, for other options a case in `tests/cases.py`; it runs as a lane "
+        "program; a kernel of its own: `ACTIVATIONS` in `engine/lowering/values.py`",
     ),
     (
         "layer",
@@ -173,7 +183,13 @@ GUESTS = (
         "what `tests/formulas/test_one_entry.py` names as missing",
     ),
     ("command", "a file in `cli/commands/`, its arguments in `cli/arguments.py`", "a test in `tests/cli/`"),
-    ("sentence of a report", "`explaining/words/`", "its Chinese beside it"),
+    (
+        "sentence of a report",
+        "`explaining/words/*.toml`: why a formula is so in `derivations.toml`, the ends of the derivation in "
+        "`ends.toml`, …; conventions and errata in `explaining/references/*.toml`; the doctor's in "
+        "`diagnosing/texts.toml`",
+        "its Chinese beside it",
+    ),
 )
 
 
@@ -182,13 +198,19 @@ def line_of(path: str, text: str) -> int:
     for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1):
         if text in line:
             return number
-    raise ValueError(f"{path} has no line with {text!r}: mend WAY in {Path(__file__).name}")
+    raise ValueError(f"{path} has no line with {text!r}: mend it in {Path(__file__).name}")
+
+
+def places(way: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """What, and its file and line."""
+    return [(what, f"`{path}:{line_of(path, text)}`") for what, path, text in way]
 
 
 def contents(name: str) -> str:
     """The files of a room, folders with theirs."""
     path = PACKAGE / name
     files = sorted(own.stem for own in path.glob("*.py") if own.stem != "__init__")
+    files += sorted(own.name for own in path.glob("*.toml"))
     inner = ((own.name, contents(f"{name}/{own.name}")) for own in sorted(path.iterdir()) if own.is_dir())
     named = [f"**{own}/** {text}" for own, text in inner if text]
     return " · ".join([", ".join(files), *named] if files else named)
@@ -206,10 +228,11 @@ def page() -> str:
     rooms = [name for row in ROWS for name in row if name and (PACKAGE / name).is_dir()]
     lines = [(f"`{name}`", sentence(PACKAGE / name / "__init__.py"), contents(name)) for name in rooms]
     house = "\n".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |" for row in lines)
-    way = [(what, f"`{path}:{line_of(path, text)}`") for what, path, text in WAY]
-    convolution = table("## From formula to kernel: the convolution", ("what", "where"), way)
+    head = ("what", "where")
+    convolution = table("## From formula to kernel: the convolution", head, places(CONVOLUTION))
+    objective = table("## From a batch to J", head, places(OBJECTIVE))
     guests = table("## Where something new goes", ("new", "write", "then"), GUESTS)
-    return f"{HEAD}{house}\n{NATIVE}{convolution}{guests}"
+    return f"{HEAD}{house}\n{NATIVE}{convolution}{objective}{guests}"
 
 
 if __name__ == "__main__":

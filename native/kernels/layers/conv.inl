@@ -1,5 +1,5 @@
 // Convolution, direct: forward (cross-correlation), δ by scattering each δ pixel through the kernel (exactly the needed
-// products, at any stride and padding), and ∂w with accumulators per sample, summed over lanes at the end (Tutorial, conv 1-3).
+// products, at any stride and padding), and ∂w with accumulators per sample, summed over lanes at the end (conv ①②③).
 //
 // Read `conv_forward` down to its tile (`conv_forward_pixels`), with the packed weights it takes (`conv_pack_forward`); then
 // `conv_backward` with `conv_scatter_row`; then `correlate`, the weight gradient, and what chooses its tiles,
@@ -161,7 +161,7 @@ inline void conv_scatter_row(const ConvArgs<T>& g, int group, const T* d, T* row
 }
 
 // Unit: input row of a block. Row u receives from output rows i with u = i·stride − pad + m·dilation; within a row every δ
-// pixel is added at its kernel columns. Conv 1 as a scatter: no flipped kernel, no padded δ, no wasted product. The same sum
+// pixel is added at its kernel columns. Conv ① as a scatter: no flipped kernel, no padded δ, no wasted product. The same sum
 // is the forward pass of a transposed convolution, which starts from the bias and ends with the activation.
 template <class T>
 static void conv_backward(const ConvArgs<T>& g, int begin, int end) {

@@ -109,7 +109,10 @@ def max_positions(x: Any) -> Any:
 
 
 def winner(values: Any) -> Any:
-    """Which along the first axis is the largest, whose δ a maximum is: of equal ones the first."""
+    """Which along the first axis is the largest, whose δ a maximum is: of equal ones the first.
+
+    In print: `at_a_tie` in explaining/words/derivations.toml.
+    """
     return values.argmax(axis=0)
 
 

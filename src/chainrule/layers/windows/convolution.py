@@ -1,10 +1,10 @@
 r"""Convolution: z_{i,j} = Σ_{m,n} W_{m,n} X_{si+dm-p, sj+dn-q} + b̂, a cross-correlation (Tutorial).
 
 W_{m,n} is the K x C matrix of the weights w_k(m, n, c) at one offset of the kernel, s the stride, d the
-dilation.  With δ = ∂J/∂z (conv ①②③):
-    ∂J/∂X_{u,v} = Σ_{m,n} W_{m,n}ᵀ δ_{(u+p-dm)/s, (v+q-dn)/s}     δ is zero off its grid: the full convolution
-    ∂J/∂W_{m,n} = Σ_{i,j} δ_{i,j} X_{si+dm-p, sj+dn-q}ᵀ           valid cross-correlation, no flip
-    ∂J/∂b = Σ_{i,j} δ_{i,j} 1
+dilation.  With δ = ∂J/∂z, conv ①, ② and ③ are:
+    ∂J/∂X_{u,v} = Σ_{m,n} W_{m,n}ᵀ δ_{(u+p-dm)/s, (v+q-dn)/s}     ①, δ is zero off its grid: full convolution
+    ∂J/∂W_{m,n} = Σ_{i,j} δ_{i,j} X_{si+dm-p, sj+dn-q}ᵀ           ②, valid cross-correlation, no flip
+    ∂J/∂b = Σ_{i,j} δ_{i,j} 1                                     ③
 With G groups W_{m,n} is block-diagonal: group g of the filters sees group g of the channels only.  One group
 per channel is the depthwise convolution.  A sequence is an image with one axis.
 """
