@@ -6,8 +6,8 @@ r"""Pooling over windows of any size and stride; they may overlap.  In a sequenc
 
 δ is ∂J/∂X here: pooling has no activation (Tutorial).  A pixel in several windows collects the δ of all of
 them; a pixel in none (ragged bottom and right borders) gets 0.  Where a maximum occurs twice `winner` of
-formulas/primitives/arrays.py says which pixel it is.  Padding never wins a maximum, adds nothing to a sum, and counts
-in a mean only where count_padding says so.
+formulas/primitives/arrays.py says which pixel it is.  Padding never wins a maximum, adds nothing to a sum,
+and counts in a mean only where count_padding says so.
 """
 
 from __future__ import annotations
