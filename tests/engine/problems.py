@@ -38,6 +38,7 @@ ACTIVATIONS: tuple[Maker, ...] = (
     lambda r: cr.PReLU(float(r.choice([0.25, 0.0, -0.2]))),
     lambda r: cr.Identity(),
     lambda r: cr.Softmax(),
+    lambda r: cr.Softsign(),
 )
 
 
