@@ -157,6 +157,9 @@ def test_a_catalogue_fills_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     words = Catalogue("words", "count")
     assert list(words) == ["whole", "units.step"]
     assert words.say("whole", n=3, unit=words["units.step"]) == Say("3 steps", "3步")
+    assert words.recognised("3 steps") == Say("3 steps", "3steps")
+    assert words.recognised("steps") == Say("steps", "步")
+    assert words.recognised("none") is None
     assert words.within("units") == {"step": Say("steps", "步")}
     assert len(tomllib.loads(text)) == 2
 

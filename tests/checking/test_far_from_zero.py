@@ -191,6 +191,7 @@ def test_entries_that_no_probe_judged_are_said() -> None:
 
 EXTREME = {
     "subnormal": np.full((3, 2), 1e-310),
+    "the least": np.full((3, 2), 5e-324),
     "both ends of the range": np.array([[1e200, 5e-324], [1e200, 1e-320]]),
     "signs at the upper end": np.array([[1e300, -1e300], [1e-300, 3e-308]]),
 }

@@ -108,6 +108,6 @@ def test_a_loss_that_is_not_finite_nearby_is_unclear() -> None:
 
 def test_a_step_that_vanishes_ends_the_search() -> None:
     """Of numbers near the least there are: beside the smallest step is 0."""
-    for step in (5e-324, 1e-300, 1e-310):
+    for step in (0.0, 5e-324, 1e-300, 1e-310):
         found = probe(lambda t: t * 1e300, lambda h: True, 2e300, noise=0.0, step=step, tolerance=1e-6)
         assert found.outcome in ("wrong", "unclear")

@@ -184,3 +184,14 @@ def test_the_commands_print_through_one_door() -> None:
     ]
     # Of a signal that comes while what prints is loaded, the front door tells by itself.
     assert sorted(calls) == ["__init__.py", *["output.py"] * (len(calls) - 1)]
+
+
+def test_an_interrupt_without_words_is_called_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(argv: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.cli.running.run", interrupted)
+    assert chainrule.cli.main(["info"]) == 130
+    assert capsys.readouterr().err == "chainrule: interrupted\n"

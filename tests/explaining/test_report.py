@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from pathlib import Path
@@ -14,7 +15,9 @@ import chainrule as cr
 from chainrule.base.languages import Say
 from chainrule.explaining.blocks.kinds import Card, Formula
 from chainrule.explaining.outline.sections import outline
+from chainrule.formulas import sum_entries
 from chainrule.formulas.printing import render_text
+from chainrule.losses.penalties import Penalty
 
 
 def dense(**options: Any) -> tuple[cr.Network, Any, Any]:
@@ -405,3 +408,41 @@ def test_a_gradient_that_cancels_is_no_disagreement_of_the_kernels(check: bool |
     assert not report.ok
     assert "KERNELS AND FORMULAS DIFFER" in repr(report)
     assert "FAILED" not in repr(report)
+
+
+def test_a_remark_on_what_is_right_is_printed_in_both_languages() -> None:
+    network, X, y = dense()
+    report = cr.explain(network, X, y)
+    document = copy.deepcopy(report.document)
+    assert "rows" in document["check"]
+    document["check"]["rows"][0]["reason"] = "rounding hides 4 of the derivatives tried"
+    changed = str(cr.Report(document))
+    assert "ok (rounding hides 4 of the derivatives tried)" in " ".join(changed.split())
+    assert "通过（试过的导数中有 4 个被舍入掩盖）" in " ".join(changed.split())
+
+
+@pytest.mark.parametrize("document", [{"schema": 1}, {"schema": 1, "meta": []}, {"schema": 1, "meta": {}}])
+def test_a_document_without_its_parts_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a report's document has '"):
+        cr.Report(document)
+
+
+def test_samples_without_weight_are_not_those_that_are_checked() -> None:
+    rng = np.random.default_rng(0)
+    network = cr.Network([cr.Dense(2), cr.Softmax()], input_shape=3)
+    weights = np.repeat([0.0, 1.0], 10)
+    X, y = rng.standard_normal((20, 3)), rng.integers(2, size=20)
+    report = cr.explain(network, X, y, sample_weight=weights)
+    assert report.document["check"]["ok"]
+
+
+def test_a_penalty_of_ones_own_may_call_its_arguments_otherwise() -> None:
+    class Quartic(Penalty):
+        def value(self, W: Any, m: Any) -> Any:
+            return sum_entries(W * W * W * W) / m
+
+        def gradient(self, W: Any, m: Any) -> Any:
+            return 4 * W * W * W / m
+
+    network, X, y = dense()
+    assert cr.explain(network, X, y, penalty=Quartic(), check=False).ok

@@ -9,6 +9,7 @@ A catalogue is a TOML file: a table per key, a line per language, placeholders b
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -98,6 +99,17 @@ class Catalogue(Mapping[str, Say]):
     def say(self, key: str, **values: object) -> Say:
         """A text with its placeholders filled in."""
         return self[key].format(**values)
+
+    def recognised(self, english: str) -> Say | None:
+        """The text whose English form this is, its placeholders filled with what stands there."""
+        for text in self.values():
+            parts = string.Formatter().parse(text.en)
+            pattern = "".join(
+                re.escape(fixed) + (f"(?P<{name}>.+)" if name else "") for fixed, name, _, _ in parts
+            )
+            if found := re.fullmatch(pattern, english):
+                return text.format(**found.groupdict())
+        return None
 
     def within(self, table: str) -> dict[str, Say]:
         """The texts of an inner table by their own keys."""

@@ -39,8 +39,6 @@ MOVE = 0.02  # how far, relatively, a check goes away from a point where an arra
 ULPS = 4.0  # relative change, in units of rounding, by which the rounding error of J is measured
 ALL_AT_ONCE = "everything"
 REASONS = Catalogue("chainrule.checking", "reasons")
-HIDDEN = "rounding hides {} of the derivatives tried"
-ONLY = "{} of {} entries are judged, the others are not: the direction through all of them {}"
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def compare(
             moved = moved or Point(evaluator, _moved(evaluator.values, rng), rng, chosen)
             again, compared = _check_array(moved, name, entries, direction, rng)
             if again.kind in ("ok", "WRONG"):
-                remark = f"every entry tried sits at a kink; checked {MOVE:.0%} away from there"
+                remark = REASONS.say("moved", share=f"{MOVE:.0%}").en
                 record = replace(again, kinks=record.kinks, reason=remark)
         records.append(record)
         pairs += compared
@@ -195,8 +193,8 @@ def _check_array(
     probes = [result for _, result in found] + ([along] if along else [])
     kind, reason = _verdict(probes, kinks, unclear)
     if kind == "ok" and along is not None and along.outcome not in ("ok", "wrong"):
-        why = "crosses a kink" if along.outcome == "kink" else "cannot be told"
-        reason = reason or ONLY.format(len(found), array.size, why)
+        key = "only_before_a_kink" if along.outcome == "kink" else "only"
+        reason = reason or REASONS.say(key, count=len(found), of=array.size).en
     worst, worst_probe = None, None
     if found:
         index, worst_probe = max(found, key=lambda pair: (pair[1].outcome == "wrong", pair[1].error))
@@ -246,7 +244,7 @@ def _verdict(probes: list[Probe], kinks: int, unclear: list[Probe]) -> tuple[Kin
     agreed = [result for result in probes if result.outcome == "ok"]
     hidden = sum(result.cause == "rounding" for result in (*agreed, *unclear))
     if any(result.sensitive for result in agreed):
-        return "ok", HIDDEN.format(hidden) if hidden else ""
+        return "ok", REASONS.say("hidden", count=hidden).en if hidden else ""
     if hidden:
         return "cannot tell", REASONS["rounding"].en
     if agreed:
@@ -305,7 +303,7 @@ def _moved(values: Values, rng: np.random.Generator) -> dict[str, Array]:
 
 def _power_of_two(value: float) -> float:
     """So that x + h and x - h lose as little as possible."""
-    return 2.0 ** round(math.log2(value))
+    return 2.0 ** round(math.log2(value)) if value else 0.0
 
 
 def _check_options(entries: Any, direction: Any, tolerance: Any) -> None:

@@ -214,6 +214,8 @@ def probe(
     how far h may grow where rounding hides the derivative, 64 times the first unless given. tolerance:
     accepted relative error. slope(t): the formula at distance t.
     """
+    if step < SMALLEST_STEP:
+        return Probe("unclear", analytic, math.nan, math.nan, step, False, "rounding")
     search = _Search(loss, same_branches, analytic, noise, blur, step, tolerance, slope)
     larger = 2 if largest is None else max(0, round((math.log2(largest) - math.log2(step)) / FACTOR_EXPONENT))
     if not math.isfinite(search.at_zero) or not math.isfinite(analytic):

@@ -26,5 +26,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return run(argv)
     except KeyboardInterrupt as error:  # while that was loaded, or as the last line was about to be left
-        print(f"chainrule: {error or 'interrupted'}", file=sys.stderr)
+        print(f"chainrule: {str(error) or 'interrupted'}", file=sys.stderr)
         return ending.code_of(error)

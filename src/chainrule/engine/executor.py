@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from chainrule.base.types import Array
 from chainrule.engine.lowering.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
@@ -93,9 +91,8 @@ class NativeExecutor:
             found = plan.inspect(batch.inputs, batch.targets, batch.weights)
             _suspect(plan.overflows(), len(batch))
         data_loss, activations, deltas, gradients = found
-        weights = {name: W.astype(np.float64) for name, W in network.parameters.items()}
-        gradients = objective.with_penalty(gradients, weights, network.parameter_specs)
-        total = data_loss + objective.penalty_value(weights, network.parameter_specs)
+        gradients = objective.with_penalty(gradients, network.parameters, network.parameter_specs)
+        total = data_loss + objective.penalty_value(network.parameters, network.parameter_specs)
         return Step(total, data_loss, activations, deltas, gradients)
 
     def loss(self, network: Model, batch: Batch, loss: Loss) -> float:

@@ -231,7 +231,9 @@ def _check(task: Task, network: Network) -> CheckRecord | NoCheck | None:
     """The gradient check of the batch's first samples as JSON; {"reason"} where it cannot be made."""
     if task.check is None:
         return None
-    few, objective = slice(0, _checked_samples(task)), task.objective
+    objective, weights = task.objective, task.batch.weights
+    heavy = np.arange(len(task.batch)) if weights is None else np.flatnonzero(weights)
+    few = np.sort(heavy[: _checked_samples(task)])  # of samples that weigh nothing there is nothing to check
     batch = task.batch[few]
     try:
         report = check_gradients(
@@ -244,7 +246,7 @@ def _check(task: Task, network: Network) -> CheckRecord | NoCheck | None:
             training_size=objective.training_size,
             sample_weight=batch.weights,
         )
-    except ValueError as error:  # a recurrence that cuts δ has no finite difference
+    except ArgumentError as error:  # a recurrence that cuts δ has no finite difference
         return {"reason": str(error)}
     if not report.ok and not report.wrong:
         reasons = dict.fromkeys(record.reason for record in report.parameters if record.reason)
@@ -300,4 +302,8 @@ def read(document: Mapping[str, Any]) -> Document:
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
         raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(found)}")
+    parts = {"meta": Mapping, "slips": list, "cards": list, "graph": Mapping, "tensors": Mapping}
+    for part, kind in parts.items():
+        if not isinstance(document.get(part), kind):
+            raise ArgumentError(f"a report's document has {part!r}, this one {describe(document.get(part))}")
     return cast(Document, dict(document) if "errata" in document["meta"] else with_present_names(document))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flags, check_number
 from chainrule.formulas import greater, sum_entries
-from chainrule.layers import Parameter
 
 
 @dataclass(frozen=True)
@@ -122,19 +117,6 @@ def penalty_from(value: Any) -> Penalty | None:
         "penalty must be L2(1e-4), L2(1e-4, per_sample=True), L1(1e-5), ElasticNet(1e-5, 1e-4) or None, "
         f"received {describe(value)}"
     )
-
-
-def penalty_value(
-    parameters: Mapping[str, NDArray[Any]],
-    specs: Mapping[str, Parameter],
-    penalty: Penalty | None,
-    training_size: int,
-) -> float:
-    """What a penalty adds to J; biases are free."""
-    if penalty is None:
-        return 0.0
-    weights = (array.astype(np.float64) for name, array in parameters.items() if specs[name].penalised)
-    return float(sum(penalty.value(W, training_size) for W in weights))
 
 
 def training_size_from(value: Any, samples: int) -> int:

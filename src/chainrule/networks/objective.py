@@ -38,16 +38,20 @@ class Objective:
         return float(sum(self.penalty.value(W, self.training_size) for W in weights))
 
     def penalty_gradients(self, parameters: Mapping[str, Array], specs: Specs) -> dict[str, Array]:
-        """What the penalty adds to ∂J/∂W, by the names of the weights it is on."""
+        """What the penalty adds to ∂J/∂W, by the names of the weights it is on, in float64 at the least."""
         if self.penalty is None:
             return {}
-        weights = {name: array for name, array in parameters.items() if specs[name].penalised}
-        return {name: self.penalty.gradient(W, self.training_size) for name, W in weights.items()}
+        added = {}
+        for name, array in parameters.items():
+            if specs[name].penalised:
+                W = array.astype(np.promote_types(array.dtype, np.float64), copy=False)
+                added[name] = self.penalty.gradient(W, self.training_size)
+        return added
 
     def with_penalty(
         self, gradients: Mapping[str, Array], parameters: Mapping[str, Array], specs: Specs
     ) -> dict[str, Array]:
-        """∂J/∂θ from the gradients of the data's loss, in their types; parameters: in the type to add in."""
+        """∂J/∂θ from the gradients of the data's loss, in their types."""
         added = self.penalty_gradients(parameters, specs)
         return {
             name: (gradient + added[name]).astype(gradient.dtype) if name in added else gradient

@@ -138,12 +138,12 @@ def accumulated(backpropagate: BackwardPass, network: Model, batch: Batch, objec
     for step in steps:
         for name, gradient in step.gradients.items():
             sums[name] += gradient
-    weights = {name: W.astype(np.float64) for name, W in network.parameters.items()}
-    gradients = objective.with_penalty({name: own / m for name, own in sums.items()}, weights, specs)
+    means = {name: own / m for name, own in sums.items()}
+    gradients = objective.with_penalty(means, network.parameters, specs)
     data_loss = float(sum(step.data_loss for step in steps)) / m
     first = steps[0]
     return Step(
-        loss=data_loss + objective.penalty_value(weights, specs),
+        loss=data_loss + objective.penalty_value(network.parameters, specs),
         data_loss=data_loss,
         activations={n: np.concatenate([step.activations[n] for step in steps]) for n in first.activations},
         deltas={n: np.concatenate([step.deltas[n] for step in steps]) for n in first.deltas},

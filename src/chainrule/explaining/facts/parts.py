@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.base.languages import Say, same, say_json
+from chainrule.base.languages import SPACE, Say, say_json
 from chainrule.base.types import Array
 from chainrule.explaining.blocks.worked import element_json
 from chainrule.explaining.facts import choose
@@ -207,7 +207,7 @@ def _delta_part(own: LeafDerivation, equation: Equation, reader: Reader) -> Part
     ):  # another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card
         equation = handed_down(equation, own.branch)
         share = DERIVATIONS.say("of_branch", number=own.branch)
-        why = texts.why(layer, "delta") + same(" ") + share
+        why = texts.why(layer, "delta") + SPACE + share
     joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)
     arriving = np.asarray(reader.value(equation.right))
     choices = [choose.largest(arriving, sample)]
@@ -217,7 +217,7 @@ def _delta_part(own: LeafDerivation, equation: Equation, reader: Reader) -> Part
         contrast = choose.factor_contrast(factor, arriving, sample)
         choices += [contrast] if contrast else []
         below = own.below
-        why = texts.why(layer, "delta") + same(" ") + DERIVATIONS["hadamard"]
+        why = texts.why(layer, "delta") + SPACE + DERIVATIONS["hadamard"]
     elif hasattr(layer, "window") and hasattr(layer, "grid"):
         contrast = choose.window_contrast(layer, own.one.x, sample)
         choices += [contrast] if contrast else []

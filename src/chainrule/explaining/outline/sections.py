@@ -317,8 +317,9 @@ def _check(found: Document, J: str) -> Section:
 
 
 def _verdict_of(row: CheckRow) -> Say:
-    reasons = {text.en: text for text in REASONS.values()}
-    reason = reasons.get(row["reason"], same(row["reason"]))
+    reason = REASONS.recognised(row["reason"]) or same(row["reason"])
+    if row["kind"] == "ok" and row["reason"]:
+        return SECTIONS.say("judged.ok_with_remark", remark=reason)
     return SECTIONS.say(f"judged.{row['kind'].replace(' ', '_')}", reason=reason)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.base.languages import Catalogue, Say, same
+from chainrule.base.languages import SEMICOLON, Catalogue, Say, same
 from chainrule.explaining.facts.equations import dense, output_delta, recursion, recursion_above
 from chainrule.explaining.facts.penalised import data_gradient, with_penalty
 from chainrule.formulas import Equation, Notation, notation_from, trace
@@ -117,11 +117,7 @@ def _letters_of(layers: Sequence[Any], first: Any) -> Say:
     if padded:
         letters.append(_TEXTS.say("letter.padding", letters="p" if len(first.grid.kernel) == 1 else "p, q"))
     values = [same(f"{layer.name}: {', '.join(_values(layer.grid, dilated, padded))}") for layer in layers]
-    return _TEXTS.say("letters", letters=_listed(letters), values=_listed(values))
-
-
-def _listed(texts: Sequence[Say]) -> Say:
-    return Say("; ".join(text.en for text in texts), "；".join(text.zh for text in texts))
+    return _TEXTS.say("letters", letters=SEMICOLON.join(letters), values=SEMICOLON.join(values))
 
 
 def _values(grid: Grid, dilated: bool, padded: bool) -> Iterator[str]:
