@@ -50,7 +50,8 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
 @lru_cache
 def imports(module: str, package: Path = PACKAGE) -> dict[str, int]:
     """What a module imports of the package, within functions and for type checkers, too -> the line."""
-    known, found = modules(package), {}
+    known = modules(package)
+    found: dict[str, int] = {}
     for node in ast.walk(ast.parse(known[module].read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -65,6 +66,19 @@ def imports(module: str, package: Path = PACKAGE) -> dict[str, int]:
                     own = own.rpartition(".")[0]  # a name in a module
                 found.setdefault(own, node.lineno)
     found.pop(module, None)
+    return found
+
+
+@lru_cache
+def named(module: str, package: Path = PACKAGE) -> dict[str, int]:
+    """What a module names in a string, "chainrule.engine.executor", as for `import_module` -> the line."""
+    known = modules(package)
+    found: dict[str, int] = {}
+    for node in ast.walk(ast.parse(known[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            own = node.value.removeprefix("chainrule.")
+            if own != node.value and own in known and own != module:
+                found.setdefault(own, node.lineno)
     return found
 
 

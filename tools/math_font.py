@@ -8,7 +8,7 @@ writes src/chainrule/explaining/page/style/math.woff2.  Without a MATH table Chr
 and sets scripts where a text font would; the subset keeps the table with the variants and assemblies of its
 delimiters.  The Open Font License wants a derived font under a name of its own: it is called Chainrule Math.
 The result is committed, so that nobody needs fonttools; run this again when a formula prints a sign that is
-missing (tests/explaining/test_math_style.py).  Made from STIX Two Math 2.12 b168a; it is reproducible.
+missing (tests/formulas/test_mathml_in_browser.py).  Made from STIX Two Math 2.12 b168a; it is reproducible.
 """
 
 from __future__ import annotations

@@ -260,7 +260,7 @@ struct ProgramArgs {
   int samples;   // of a backward pass: in the lanes behind them δ is 0, and 0/0 is not summed; 0: all lanes count
 };
 
-// Normalisation over a batch, over groups or over features; what lies where stands in kernels/normalization.inl.
+// Normalisation over a batch, over groups or over features; what lies where stands in layers/normalization.inl.
 template <class T>
 struct NormArgs {
   Map<T> x, z, x_delta, z_delta;

@@ -351,7 +351,7 @@ def test_equal_terms_are_computed_once_and_temporaries_reused() -> None:
 
 
 def test_every_entrywise_primitive_is_known() -> None:
-    """A primitive added to formulas/elementwise.py needs a line in the compiler."""
+    """A primitive added to primitives/elementwise.py needs a line in the compiler."""
     from chainrule.formulas.primitives import elementwise
 
     names = {name for name, rule in F.rules.items() if rule.evaluate.__module__ == elementwise.__name__}

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
 
-
 @dataclass(frozen=True, eq=False)
 class Samples:
     """A network, samples as it takes them, and what its training added to J."""

@@ -1,7 +1,7 @@
 """Data: sets that come with Python packages, files, and the checks at the door.
 
 In: files, frames, lists, tensors.  Out: NumPy arrays that fit a network.
-Knows: base, formulas, layers and losses, which say what fits.
+Knows: base, and losses, which say what fits.
 
 The readers are imported when they are asked for: a network needs the door alone, and starts 15 ms sooner.
 """

@@ -1,5 +1,5 @@
 """The doctor: how gradients flow through a network, and what stands in the way of learning.
 
 In: a network, a batch, the history of a training.  Out: findings with cause, numbers and remedy.
-Knows: everything up to the reference and training; no report.
+Knows: everything up to training; no report.
 """

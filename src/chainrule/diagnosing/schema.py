@@ -71,7 +71,7 @@ class LayerFlow(Classed):
     """A layer, in the order of computation."""
 
     name: str
-    kind: str  # "weights", "activation", ..., "output": see `layer_flow.kind_of`
+    kind: str  # the layer's `passage`, "weights", "activation", ...; "output": one formula with the loss
     place: str  # the composite and the branch that it is in; "" on the main chain
     output: OutputFlow
     delta: DeltaFlow | None  # None of an output activation that is one formula with the loss

@@ -1,7 +1,7 @@
 """The engine: from a network and a batch size to native operations on one sample per SIMD lane.
 
 In: a network, and a batch size.  Out: predictions, losses, gradients, trained parameters.
-Knows: everything up to the reference, and the optimizers' numbers.
+Knows: everything up to the reference.
 """
 
 from __future__ import annotations

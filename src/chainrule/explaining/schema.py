@@ -264,7 +264,7 @@ class PartRecord(PackedEquation):
     """A formula of a card."""
 
     part: str  # "forward", "delta", a parameter or a state; of a loss "value", "gradient", "residual"
-    reference: str  # where it is derived: "S0 FC ①② · S1"
+    reference: str  # where it is derived: "Tutorial FC ①② · Ning Yu"
     why: SayRecord
     shapes: dict[str, list[int]]  # of its symbols and intermediates by name; "=" that of the result
     ranges: dict[str, int]  # index letter -> how many values it takes

@@ -1,11 +1,7 @@
 """The mathematics: primitive operations that compute on arrays and build expression trees on symbols.
 
-In: arrays, or symbols.  Out: arrays, or trees, which evaluate, derive and print.
-Knows: base.
-
 In: arrays, or symbols.  Out: values, or trees that are evaluated, derived, printed, read entry by entry.
-Knows: chainrule.base.  Within: rules <- expression <- primitives <- evaluation, derivation, printing,
-elements.
+Knows: base.  Within: rules <- expression <- primitives <- evaluation, derivation, printing, elements.
 """
 
 from __future__ import annotations

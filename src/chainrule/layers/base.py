@@ -65,8 +65,8 @@ class Layer:
     mixes_samples: ClassVar[bool] = False  # whether a training pass computes with all samples together
     given: Mapping[str, Any] = {}  # values its parameters start with, where it comes out of a network
     # How its formulas print (see formulas/printing/notation.py): the role of the output (z^l; activations
-    # a^l), roles # of arguments that differ from the default, and whether x and d are shown at positions:
-    # X_{i,j}, or X_i # of a sequence.
+    # a^l), roles of arguments that differ from the default, and whether x and d are shown at positions:
+    # X_{i,j}, or X_i of a sequence.
     output: ClassVar[str] = "preactivation"
     roles: ClassVar[Mapping[str, str]] = {}
     spatial: ClassVar[bool | Literal["sequence"]] = False

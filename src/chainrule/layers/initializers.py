@@ -85,7 +85,7 @@ class Glorot(Initializer):
 @teach()
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """N(0, std²); std 1 is the start of Nielsen's networks/network.py."""
+    """N(0, std²); std 1 is the start of Nielsen's network.py."""
 
     std: float = 1.0
 

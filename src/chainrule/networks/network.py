@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
 
 
-
 class Network(Model):
     """A chain of layers.
 
@@ -297,7 +296,6 @@ class Network(Model):
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")
-
 
 
 @teach("load('net.npz'), and layers=[MyLayer] by name")

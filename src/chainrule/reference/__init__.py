@@ -1,7 +1,7 @@
 """The specification: forward and backward pass by the layers' formulas, in float64.
 
 In: a network, a batch, an objective.  Out: passes, a Step.
-Knows: networks and all below; no kernel.
+Knows: everything up to networks; no kernel.
 """
 
 from chainrule.reference.backpropagation import (

@@ -3,5 +3,5 @@
 In: a network, data, options.  Out: a trained network and its History.
 Knows: everything up to the engine.
 
-Nothing is imported here: `engine` reads `training.optimizers` and `training.fit` runs the engine's plans.
+Nothing is imported here: an optimizer or a callback is made without the loop, which loads the engine.
 """

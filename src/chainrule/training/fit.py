@@ -39,7 +39,7 @@ from chainrule.training.parts import FitData, Rows, Validation, prepare, random_
 from chainrule.training.progress import Progress, progress_from
 from chainrule.training.schedules import Rates
 
-if TYPE_CHECKING:  # at run time inside fit: the engine reads training.optimizers
+if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels
     from chainrule.engine import Plan
 
 # The network's arrays follow the plan's this often, and whenever somebody looks at them: copying the weights

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
 
-
 def run(arguments: argparse.Namespace) -> int:
     """Print the table of verdicts; exit code 1 when a gradient is wrong."""
     from chainrule.checking import check_gradients

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
 
-
 def run(arguments: argparse.Namespace) -> int:
     """Write one line per sample; say on stderr how many were right where the file knows."""
     network, preparation = open_run(arguments.model)

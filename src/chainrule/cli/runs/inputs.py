@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
 
-
 @dataclass(eq=False)
 class Inputs:
     """X as the file holds it, and the target's column where the file happens to hold it too."""

@@ -1,5 +1,5 @@
 """What `chainrule train` is made of: data, network, optimizer, and the job that runs and is kept.
 
 In: the parsed arguments.  Out: a run folder.
-Knows: the library, cli/runs and the files of cli/.
+Knows: everything up to training, and the files beside it.
 """

@@ -37,7 +37,7 @@ class Builder:
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
     hosts: list[Hosted] = field(default_factory=list)
     parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
-    mask: Value | None = None  # (steps, 1): 1 where a step is there, as in the reference's Context
+    mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
 
     @property
     def blocks(self) -> int:

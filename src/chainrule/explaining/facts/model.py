@@ -1,6 +1,6 @@
 """The model part of a document: layers with their formulas, every number of one pass, loss and penalty.
 
-All numbers come from the formulas in float64 (reference/formulas.py), as in a training step.  What a page
+All numbers come from the formulas in float64 (reference/passes.py), as in a training step.  What a page
 needs to compute them again is in there too: docs/decisions/0008-explain.md.
 """
 

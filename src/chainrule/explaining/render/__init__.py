@@ -1,5 +1,5 @@
 """Outlines in every form in which they can be read.
 
 In: an outline.  Out: HTML, LaTeX, Markdown, text.
-Knows: blocks and words; nothing of networks.
+Knows: formulas, blocks, words, explaining/schema.py and diagnosing/schema.py; nothing of networks.
 """

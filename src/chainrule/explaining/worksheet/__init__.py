@@ -1,5 +1,5 @@
 """A report with blanks for a reader to fill in.
 
 In: an outline.  Out: the sheet and its solutions, in every form.
-Knows: blocks, render.
+Knows: blocks, words and render.
 """

@@ -1,10 +1,7 @@
 """Formulas in print: `latex`, `mathml` and `text` of a tree or an equation, in any notation.
 
-In: a tree, a notation.  Out: LaTeX, MathML, text.
-Knows: the trees of formulas.
-
 In: a tree or an equation, and a notation.  Out: boxes, and from them LaTeX, MathML, a line of text.
-Knows: expression, rules and Grid of chainrule.formulas; loaded when a formula is first shown.
+Knows: expression, rules and primitives beside it; loaded when a formula is first shown.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Activations, entry by entry and over the features of a position.
 
 In: z.  Out: a = f(z), and δ through f.
-Knows: formulas, and layers/base.py.
+Knows: formulas and the files beside it.
 """

@@ -1,5 +1,5 @@
 """The report as one page.
 
 In: an outline and its document.  Out: HTML in which the scripts of explaining/page are bound.
-Knows: blocks, words, render/svg.
+Knows: formulas, blocks, words, explaining/schema.py, render/svg and the files beside it.
 """

@@ -1,5 +1,5 @@
 """The report as LaTeX: an article, a fragment, a presentation.
 
 In: an outline.  Out: a document of one file.
-Knows: blocks and words.
+Knows: formulas, blocks, words, diagnosing/schema.py and the files beside it.
 """

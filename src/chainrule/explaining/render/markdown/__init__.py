@@ -1,5 +1,5 @@
 """The report as Markdown with pictures beside it.
 
 In: an outline.  Out: text and SVG files.
-Knows: blocks, words, render/svg, render/latex for formulas.
+Knows: blocks, words, render/svg, render/latex for formulas, and the files beside it.
 """
