@@ -72,6 +72,7 @@ class LayerFlow(Classed):
 
     name: str
     kind: str  # "weights", "activation", ..., "output": see `layer_flow.kind_of`
+    families: list[str]  # what it is among layers, the nearest first: ["rnn", "recurrent"]
     place: str  # the composite and the branch that it is in; "" on the main chain
     output: OutputFlow
     delta: DeltaFlow | None  # None of an output activation that is one formula with the loss
