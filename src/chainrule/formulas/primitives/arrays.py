@@ -194,7 +194,7 @@ def max_features(x: Any) -> Any:
 @primitive(layout="largest_feature", traits={Trait.CHOOSES}, adjoint=lambda d, y, x: (None,))
 def largest_feature(x: Any) -> Any:
     """1 at the first largest feature, 0 elsewhere."""
-    winners = np.expand_dims(x.argmax(axis=-2), -2)
+    winners = np.expand_dims(winner(np.moveaxis(x, -2, 0)), -2)
     return (np.arange(x.shape[-2])[:, None] == winners).astype(x.dtype)
 
 
