@@ -10,7 +10,6 @@ from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.network import Network
 
-
 # Of these very classes: a subclass may have another formula.
 _PENALTIES: dict[type[Penalty], str] = {L2: "l2", L1: "l1", ElasticNet: "elastic net"}
 
