@@ -62,8 +62,9 @@ def report_of(loss: str, penalty: str, weights: str, hidden: str) -> cr.Report:
 
 def definitions(shown: tuple[Block, ...], scope: str = "") -> Iterator[tuple[str, str, str]]:
     """(scope, letter, meaning) of the table of letters, of notes under formulas, of intermediates, of what a
-    sum counts, of sizes in sentences, and of letters for a table.  Scope: "" for all of the report, a step for the abbreviations
-    of a layer, which hold within its card, "index" for what a sum counts.
+    sum counts, of sizes in sentences, and of what is added to a layer's input.  Scope: "" for all of the
+    report, a step for the abbreviations of a layer, which hold within its card, "index" for what a sum
+    counts.
     """
     for block in shown:
         step = getattr(block, "step", scope)
@@ -81,7 +82,8 @@ def definitions(shown: tuple[Block, ...], scope: str = "") -> Iterator[tuple[str
             for indices in re.findall(r"Σ_([a-z]\b|{[a-z](?:,[a-z])*})", right):
                 yield from (("index", one, "a number") for one in indices.strip("{}").split(","))
             said = block.note.en if block.note is not None else ""
-            yield from (("", letter, "the waves of positions") for letter in re.findall(r"^\S+ \+ ([A-Z]+)$", right))
+            added = re.findall(r"^\S+ \+ ([A-Z]+)$", right)
+            yield from (("", letter, "the waves of positions") for letter in added)
             counts = re.findall(r"(\w+) = \d+: ([^;]+)", said)
             counts += re.findall(r"^(\w+_\w) is (the weight of sample)", said)
             yield from (("", letter, meaning) for letter, meaning in counts)
