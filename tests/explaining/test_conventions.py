@@ -13,6 +13,7 @@ from chainrule.explaining.references.convention_table import CONVENTIONS, TEXTS
 from chainrule.explaining.references.conventions import conventions_of
 from chainrule.explaining.references.features import features_of
 from chainrule.explaining.references.slips import concerns
+from chainrule.formulas import sum_entries, sum_outputs
 from tests.explaining.languages import check_text, texts
 from tests.explaining.networks import problems
 
@@ -64,6 +65,28 @@ def test_json(name: str) -> None:
     assert len(list(texts(found))) == sum(2 + len(one["others"]) for one in found)
     for one in found:  # what is in force is not named again as something else
         assert one["choice"]["text"] not in [other["text"] for other in one["others"]]
+
+
+def test_a_namesake_is_not_taken_for_ours() -> None:
+    """Losses and penalties of the same names with formulas of their own."""
+
+    class L2(cr.Penalty):
+        def value(self, W: Any, training_size: Any) -> Any:
+            return sum_entries(W**4) / 4
+
+        def gradient(self, W: Any, training_size: Any) -> Any:
+            return W**3
+
+    class SquaredError(cr.Loss):
+        def value(self, a: Any, y: Any) -> Any:
+            return sum_outputs((a - y) ** 4)
+
+        def gradient(self, a: Any, y: Any) -> Any:
+            return 4 * (a - y) ** 3
+
+    network = PROBLEMS["line"][0]
+    of_ours = features_of(network, cr.SquaredError(), cr.L2(0.1))
+    assert of_ours - features_of(network, SquaredError(), L2()) == {"squared", "l2"}
 
 
 def test_what_can_be_asked_for_can_be_written() -> None:

@@ -149,6 +149,16 @@ def test_small_variance_in_front_of_a_normalisation_does_not_explode() -> None:
     assert "exploding" in diagnose(large, X, y).rules
 
 
+def test_an_own_recurrence_vanishes_in_time_as_its_base() -> None:
+    class Own(cr.RNN):
+        pass
+
+    X, y = np.random.default_rng(0).standard_normal((64, 30, 3)), np.arange(64) % 4
+    chain = [Own(4, recurrent_initializer=cr.Normal(0.1)), cr.Dense(4), cr.Softmax()]
+    found = diagnose(cr.Network(chain, input_shape=(30, 3), seed=0), X, y)
+    assert "vanishing_in_time" in found.rules
+
+
 def test_two_samples_say_nothing_of_noise() -> None:
     X, y = data()
     own = network(cr.Dense(8), cr.ReLU())

@@ -164,6 +164,18 @@ def test_every_primitive() -> None:
         np.testing.assert_allclose(array(answer), value, rtol=1e-14, atol=1e-15, err_msg=name)
 
 
+def test_one_rule_says_which_is_the_largest() -> None:
+    """Along positions and along features: of equal ones, and where one of them is no number."""
+    for values in ([1.0, 3.0, 3.0], [1.0, math.nan, 2.0]):
+        jobs = []
+        for operation, shape in ((A.first_position, (3, 1, 1)), (A.largest_feature, (3, 1))):
+            nodes, (root,) = pack([operation(Symbol("x"))])
+            bindings = {"x": encode(np.reshape(values, shape))}
+            jobs.append({"do": "evaluate", "nodes": nodes, "root": root, "bindings": bindings})
+        along_positions, along_features = (array(answer).ravel().tolist() for answer in run(jobs))
+        assert along_positions == along_features
+
+
 def test_functions_at_their_limits() -> None:
     """erf to the last digits from 1e-300 to 7; exp, log, ratio, power where they end."""
     x = np.concatenate([np.linspace(-7, 7, 1401), [1e-300, -1e-9, 1e-4, 2.9999999, 3.0000001, 5.9999, 30.0]])

@@ -42,6 +42,8 @@ HIDDEN: dict[str, list[cr.Layer]] = {
     "dense": [cr.Flatten(), cr.Dense(4), cr.LayerNorm(), cr.Tanh()],
     "lstm": [cr.LSTM(3)],
     "pooling": [cr.GlobalAveragePool(), cr.RMSNorm()],
+    "positions": [cr.PositionalEncoding(), cr.GlobalAveragePool()],
+    "attention": [cr.MultiHeadAttention(1), cr.Flatten()],
 }
 WEIGHTS = {"alike": None, "weighted": [1.0, 2.0, 3.0]}
 
@@ -60,8 +62,9 @@ def report_of(loss: str, penalty: str, weights: str, hidden: str) -> cr.Report:
 
 def definitions(shown: tuple[Block, ...], scope: str = "") -> Iterator[tuple[str, str, str]]:
     """(scope, letter, meaning) of the table of letters, of notes under formulas, of intermediates, of what a
-    sum counts, and of sizes in sentences.  Scope: "" for all of the report, a step for the abbreviations
-    of a layer, which hold within its card, "index" for what a sum counts.
+    sum counts, of sizes in sentences, and of what is added to a layer's input.  Scope: "" for all of the
+    report, a step for the abbreviations of a layer, which hold within its card, "index" for what a sum
+    counts.
     """
     for block in shown:
         step = getattr(block, "step", scope)
@@ -79,6 +82,8 @@ def definitions(shown: tuple[Block, ...], scope: str = "") -> Iterator[tuple[str
             for indices in re.findall(r"Σ_([a-z]\b|{[a-z](?:,[a-z])*})", right):
                 yield from (("index", one, "a number") for one in indices.strip("{}").split(","))
             said = block.note.en if block.note is not None else ""
+            added = re.findall(r"^\S+ \+ ([A-Z]+)$", right)
+            yield from (("", letter, "the waves of positions") for letter in added)
             counts = re.findall(r"(\w+) = \d+: ([^;]+)", said)
             counts += re.findall(r"^(\w+_\w) is (the weight of sample)", said)
             yield from (("", letter, meaning) for letter, meaning in counts)
@@ -93,6 +98,8 @@ def test_no_letter_is_defined_twice(loss: str) -> None:
     weightings = itertools.islice(itertools.cycle(WEIGHTS), place, None)
     cases = [(penalty, weights, "dense") for penalty, weights in zip(PENALTIES, weightings, strict=False)]
     cases += [("L2, per sample", "alike", "lstm"), ("free", "alike", "pooling")][place % 2 :][:1]
+    if loss in ("squared, mean", "categorical"):
+        cases += [("free", "alike", "positions"), ("free", "alike", "attention")]
     for penalty, weights, hidden in cases:
         report = report_of(loss, penalty, weights, hidden)
         for notation in NOTATIONS:

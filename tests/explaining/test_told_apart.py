@@ -326,7 +326,8 @@ def test_what_is_counted_is_said_with_its_number() -> None:
     }
     assert notes["F2-forward-sized"].en == "N = 32: the values of a feature, samples times positions"
     assert notes["F2-forward-sized"].zh == "N = 32：每个特征的取值个数，即样本数 × 位置数"
-    assert notes["L-value-general"].en == notes["L-residual-general"].en == "K = 2: the outputs of one sample"
+    for identifier in ("L-value-general", "L-residual-general"):
+        assert notes[identifier].en == "n_out = 2: the outputs of one sample"
     network = cr.Network([cr.Dense(3), cr.LayerNorm(), cr.Dense(1)], input_shape=2, seed=0)
     report = cr.explain(network, [[1.0, 2.0]], [[1.0]], check=False)
     found = [block for block in blocks(report) if block.id in ("F2-forward-sized", "B2-delta-sized")]

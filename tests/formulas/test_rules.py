@@ -254,6 +254,13 @@ def test_stated_derivatives_at_kinks() -> None:
     np.testing.assert_array_equal(rules["largest_feature"].evaluate(tie), [[1], [0]])
 
 
+def test_one_rule_says_whose_a_tie_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(A, "winner", lambda values: len(values) - 1 - values[::-1].argmax(axis=0))
+    tie = np.array([1.0, 3.0, 3.0, 0.0])
+    for name, shape in (("first_position", (4, 1, 1)), ("largest_feature", (4, 1))):
+        assert rules[name].evaluate(tie.reshape(shape)).ravel().tolist() == [0, 0, 1, 0]
+
+
 def test_window_and_place_are_adjoint_for_every_geometry() -> None:
     """<window(x), d> = <x, place(d)>, strides larger than the kernel and uneven padding included."""
     for size in range(1, 7):

@@ -112,8 +112,8 @@ def test_sinusoids() -> None:
 def test_print() -> None:
     lines = trace(cr.Embedding(4, 3)).lines()
     assert lines == ["zˡ = (Eˡ)ᵀ onehot(xˡ⁻¹)", "∂J/∂xˡ⁻¹ = 0", "∂J/∂Eˡ = onehot(xˡ⁻¹) (δˡ)ᵀ"]
-    assert text(trace(cr.PositionalEncoding()).equations["forward"]) == "xˡ = xˡ⁻¹ + P"
-    assert "P_{t,2k} = sin" in trace(cr.PositionalEncoding()).equations["forward"].remarks[0]
+    assert text(trace(cr.PositionalEncoding()).equations["forward"]) == "xˡ = xˡ⁻¹ + PE"
+    assert "PE_{t,2k} = sin" in trace(cr.PositionalEncoding()).equations["forward"].remarks[0]
     assert trace(cr.LearnedPositions()).lines() == ["zˡ = xˡ⁻¹ + P̂ˡ", "∂J/∂xˡ⁻¹ = δˡ", "∂J/∂Pˡ = δˡ 𝟏"]
 
 

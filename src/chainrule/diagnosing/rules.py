@@ -89,7 +89,7 @@ def vanishing_in_time(flow: FlowRecord, limits: Mapping[str, float]) -> list[Cas
     for layer in flow["layers"]:
         in_time = layer["through_time"]
         if (
-            layer["class"] == "RNN"
+            "rnn" in layer["families"]
             and in_time
             and in_time["gain"] is not None
             and in_time["gain"] < limits["gain"]

@@ -72,6 +72,7 @@ class LayerFlow(Classed):
 
     name: str
     kind: str  # the layer's `passage`, "weights", "activation", ...; "output": one formula with the loss
+    families: list[str]  # what it is among layers, the nearest first: ["rnn", "recurrent"]
     place: str  # the composite and the branch that it is in; "" on the main chain
     output: OutputFlow
     delta: DeltaFlow | None  # None of an output activation that is one formula with the loss

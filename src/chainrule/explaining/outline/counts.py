@@ -1,4 +1,4 @@
-"""What the letters N, H, P and K of a formula count, and how many that is here."""
+"""What the letters N, H, P and n_out of a formula count, and how many that is here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COUNTS: dict[Trait, tuple[str, Callable[[Shape], int], str]] = {
     Trait.COUNTS_VALUES: ("N", lambda shape: math.prod(shape) // shape[-2], "values"),
     Trait.COUNTS_FEATURES: ("H", lambda shape: shape[-2], "features"),
     Trait.COUNTS_POSITIONS: ("P", lambda shape: math.prod(shape[:-2]), "positions"),
-    Trait.COUNTS_OUTPUTS: ("K", lambda shape: math.prod(shape[:-1]), "outputs"),
+    Trait.COUNTS_OUTPUTS: ("n_out", lambda shape: math.prod(shape[:-1]), "outputs"),
 }
 
 

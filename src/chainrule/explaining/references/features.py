@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainrule.layers import Layer
-from chainrule.losses import Loss
-from chainrule.losses.penalties import Penalty
+from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.network import Network
+
+# Of these very classes: a subclass may have another formula.
+_PENALTIES: dict[type[Penalty], str] = {L2: "l2", L1: "l1", ElasticNet: "elastic net"}
 
 
 def features_of(network: Network, loss: Loss, penalty: Penalty | None) -> frozenset[str]:
@@ -30,17 +33,16 @@ def features_of(network: Network, loss: Loss, penalty: Penalty | None) -> frozen
 
 
 def _of_loss(last: Layer, loss: Loss) -> Iterator[str]:
-    name = type(loss).__name__
     yield "pair" if loss.pairs_with(last) else "no pair"
     if "softmax" in last.families:
         yield "softmax output"
     elif "activation" in last.families:
         yield "elementwise output"
-    if name in ("CrossEntropy", "BinaryCrossEntropy"):
+    if type(loss) in (CrossEntropy, BinaryCrossEntropy):
         yield "cross-entropy"
-    if name == "BinaryCrossEntropy":
+    if type(loss) is BinaryCrossEntropy:
         yield "binary"
-    if name == "SquaredError":
+    if type(loss) is SquaredError:
         yield "squared"
     yield "mean over outputs" if getattr(loss, "mean_outputs", False) else "sum over outputs"
     if getattr(loss, "label_smoothing", 0):
@@ -51,5 +53,5 @@ def _of_penalty(penalty: Penalty | None) -> Iterator[str]:
     if penalty is None:
         return
     yield "penalty"
-    yield {"L2": "l2", "L1": "l1", "ElasticNet": "elastic net"}.get(type(penalty).__name__, "other penalty")
+    yield _PENALTIES.get(type(penalty), "other penalty")
     yield "per sample" if getattr(penalty, "per_sample", False) else "not per sample"

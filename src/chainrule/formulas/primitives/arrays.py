@@ -194,7 +194,7 @@ def max_features(x: Any) -> Any:
 @primitive(layout="largest_feature", traits={Trait.CHOOSES}, adjoint=lambda d, y, x: (None,))
 def largest_feature(x: Any) -> Any:
     """1 at the first largest feature, 0 elsewhere."""
-    winners = np.expand_dims(x.argmax(axis=-2), -2)
+    winners = np.expand_dims(winner(np.moveaxis(x, -2, 0)), -2)
     return (np.arange(x.shape[-2])[:, None] == winners).astype(x.dtype)
 
 
@@ -208,7 +208,7 @@ def sum_outputs(x: Any) -> Any:
 
 
 @primitive(
-    layout=("count", "K"), traits={Trait.NUMBER, Trait.COUNTS_OUTPUTS},
+    layout=("count", "n_out"), traits={Trait.NUMBER, Trait.COUNTS_OUTPUTS},
     adjoint=lambda d, y, x: (None,),
 )
 def count_outputs(x: Any) -> Any:
@@ -266,12 +266,12 @@ def one_hot(x: Any, like: Any, *, skip: int | None = None) -> Any:
 
 
 @primitive(
-    layout=("count", "P"),
+    layout=("count", "PE"),
     adjoint=lambda d, y, x: (None,),
-    remark="P_{{t,2k}} = sin(t / 10000^{{2k/n}}), P_{{t,2k+1}} = cos(t / 10000^{{2k/n}}), n features",
+    remark="PE_{{t,2k}} = sin(t / 10000^{{2k/n}}), PE_{{t,2k+1}} = cos(t / 10000^{{2k/n}}), n features",
 )
 def sinusoids(x: Any) -> Any:
-    """P of steps and features as those of x, (T, F, 1): sin and cos of t / 10000^(2k/F) in turn."""
+    """PE, with steps and features as those of x, (T, F, 1): sin and cos of t / 10000^(2k/F) in turn."""
     steps, features = x.shape[:2]
     feature = np.arange(features)
     angle = np.arange(steps)[:, None] / 10000.0 ** ((feature - feature % 2) / features)

@@ -436,7 +436,8 @@ def sum_entries(c: Composing, node: Operation, at: At) -> Box:
 
 @layout
 def count(c: Composing, node: Operation, at: At, word: str) -> Box:
-    return Word(word)
+    base, _, sub = word.partition("_")
+    return Scripts(Word(base), phrase(sub)) if sub else Word(base)
 
 
 # -- reductions over index ranges ----------------------------------------------------------------------------

@@ -198,6 +198,7 @@ class RNN(Recurrent):
     """
 
     kind = "rnn"
+    family = "rnn"
 
     @teach("the number of units only, RNN(10): the layer finds out its inputs")
     def __init__(

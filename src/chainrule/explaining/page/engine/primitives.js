@@ -31,7 +31,6 @@
     }
     return out;
   }
-  const firstOf = (values) => Math.max(values.indexOf(Math.max(...values)), 0); // NaN is in no place
 
   function matmul(a, x) {
     const [outputs, inputs] = a.shape;
@@ -300,7 +299,7 @@
     mean_samples: (x) => mean(x, [...positions(x), samples(x)]),
     mean_groups: meanGroups,
     max_features: (x) => max(x, [features(x)], true),
-    largest_feature: (x) => marked(firstOf, x, x.shape[features(x)], x.shape[samples(x)]),
+    largest_feature: (x) => marked(at.winner, x, x.shape[features(x)], x.shape[samples(x)]),
     sum_outputs: (x) => sum(x, range(samples(x))),
     count_outputs: (x) => scalar(x.data.length / x.shape[samples(x)]),
     sum_entries: (x) => sum(x, range(x.shape.length)),
