@@ -22,8 +22,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import _native
-from chainrule.engine import Plan
-from chainrule.engine import plan as plan_module
+from chainrule.engine import Plan, building
 from chainrule.engine.lowering import convolutions
 from tests.engine import own_layers as own
 
@@ -114,7 +113,7 @@ def recorded() -> list[Recording]:
 
             given = {"loss": cr.SquaredError(), "batch_size": 5, "dtype": dtype, **options}
             stand_in = SimpleNamespace(**vars(_native) | dict.fromkeys(("PlanFloat32", "PlanFloat64"), build))
-            with replaced(plan_module, "_native", stand_in):
+            with replaced(building, "_native", stand_in):
                 Plan(cr.Network(layers, input_shape=shape), **given)
             recordings.append((title, calls))
     return recordings

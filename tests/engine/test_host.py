@@ -156,8 +156,8 @@ def test_formulas_among_kernels(name: str, loss: str) -> None:
     weights = r.random(11)
     problem = Problem(network, X, y, LOSSES[loss], cr.L2(0.1), weights / weights.mean())
     plan = problem.plan(*MACHINES[0], keep=False)
-    assert plan._hosts
-    assert (plan._lost is None) == (loss == "native")
+    assert plan._built.hosts
+    assert (plan._built.lost is None) == (loss == "native")
     for part in (problem, problem.first(1)):
         step = part.step()
         for level, dtype in MACHINES:

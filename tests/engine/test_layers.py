@@ -93,6 +93,6 @@ def test_every_layer_is_native_and_has_cases(keep: bool) -> None:
     """One without an operation, or formulas that compile, would silently run on the host, or untested."""
     for case in LAYER_CASES:
         network = cr.Network([case.make()], input_shape=case.input_shape)
-        assert not Plan(network, cr.SquaredError(), keep=keep)._hosts, case.id
+        assert not Plan(network, cr.SquaredError(), keep=keep)._built.hosts, case.id
     assert set(OPERATIONS) <= set(layer_classes.values())
     assert {type(case.make()) for case in LAYER_CASES} == set(layer_classes.values())

@@ -121,7 +121,7 @@ def test_lanes_without_a_sample_add_nothing(level: str, dtype: str) -> None:
     for samples in (1, 5, 35):
         X, y = arrays(network, samples)
         plan = Plan(network, cr.SquaredError(), batch_size=samples, level=level)
-        assert not plan._hosts
+        assert not plan._built.hosts
         expected = by_formula.backpropagate(network, X, y, cr.SquaredError()).gradients
         for name, gradient in plan.gradients(X, y)[1].items():
             scale = np.abs(expected[name]).max()

@@ -31,7 +31,7 @@ def test_programs_in_branches(level: str, dtype: str) -> None:
     r = np.random.default_rng(2)
     x, y = r.standard_normal((19, 5)).astype(np.float32), r.standard_normal((19, 2)).astype(np.float32)
     problem = Problem(network, x, y, own.Huber())
-    assert not problem.plan(level, dtype, keep=False)._hosts
+    assert not problem.plan(level, dtype, keep=False)._built.hosts
     assert_like_reference(problem, level, dtype, 19, problem.step())
 
 

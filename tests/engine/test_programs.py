@@ -22,7 +22,7 @@ machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
 
 
 def native(plan: Plan) -> bool:
-    return not plan._hosts and plan._lost is None
+    return not plan._built.hosts and plan._built.lost is None
 
 
 def check(problem: Problem, level: str, dtype: str) -> None:

@@ -196,12 +196,12 @@ class Trainer:
 
     def _parts(self, passes: Sequence[tuple[float, ...]]) -> list[Part]:
         """The operations by the layer whose output they write; a fused activation is a part of its layer."""
-        names = {number: name for name, number in reversed(self.plan._values.items())}
+        names = {number: name for name, number in reversed(self.plan._built.values.items())}
         work = dict(_work(self.network.layers, self.network.input_shape, self.network.shapes))
         written, parts = {"input"}, []
         for row, number in zip(passes, self.plan._native.outputs(), strict=True):
             name = (
-                names.get(number) or f"{self.plan._parts[number]} ({number})"
+                names.get(number) or f"{self.plan._built.parts[number]} ({number})"
             )  # a layer of several operations
             if name in written:
                 name = f"readers of {name}"  # the sum of their δ

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,20 +12,15 @@ from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.memory import within_memory
 from chainrule.base.scalars import check_count, check_flag
 from chainrule.base.shown import quoted
-from chainrule.engine import isa
-from chainrule.engine.host import HostWork, filled
-from chainrule.engine.lowering.loss_kinds import CLASSIFYING, LOSSES, native_options
-from chainrule.engine.lowering.updates import set_constraint, set_optimizer, set_penalty
-from chainrule.engine.lowering.values import Value
-from chainrule.engine.lowering.walk import lower
-from chainrule.engine.programs import loss_programs
+from chainrule.engine.building import build, set_training
+from chainrule.engine.host import filled
+from chainrule.engine.lowering.loss_kinds import CLASSIFYING
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import check_batch, check_layers_held
 from chainrule.networks.model import Model
 from chainrule.networks.parameters import dtype_from
-from chainrule.networks.per_sample import refuse_mixing
 
 SLOTS = ("first", "second")  # of an optimizer's state
 
@@ -85,57 +79,27 @@ class Plan:
         self.network, self.loss, self.penalty, self.optimizer = network, loss, penalty, optimizer
         self.dtype = network.dtype if dtype is None else dtype_from(dtype)
         self.batch_size = check_count("batch_size", batch_size, 1, _native.LARGEST_BATCH)
-        self.keep = keep = check_flag("keep", keep)
+        self.keep = check_flag("keep", keep)
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
         check_layers_held(network.layers, self.dtype)
-        kind: Any = _native.PlanFloat32 if self.dtype == np.float32 else _native.PlanFloat64
-        native = kind(isa.usable_level(level), self.batch_size)
-        self._native = native
-        last = network.layers[-1]
-        self._paired = paired = (
-            type(loss) in LOSSES
-            and loss is not None
-            and loss.output is not None
-            and type(last) is loss.output
+        built = build(
+            network, loss, batch_size=self.batch_size, dtype=self.dtype, keep=self.keep, level=level
         )
-        native_loss = type(loss) in LOSSES and loss is not None and (paired or loss.output is None)
-        low, z, a = lower(network, native, keep=keep, paired=paired)
-        self._values, self._parameters, self._hosts = low.values, low.parameters, low.hosts
-        self._parts = low.parts
-        self._output = a.number
-        self._lost: Value | None = None  # what a loss on the host reads
+        set_training(
+            built,
+            network,
+            self.dtype,
+            penalty=penalty,
+            training_size=training_size,
+            optimizer=optimizer,
+            constraint=constraint,
+            per_sample=per_sample,
+        )
+        self._built, self._native = built, built.native
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
-        low.consume(z)
-        if loss is None:
-            native.set_input_post(_native.Act.identity, 0.0, -1)
-        elif native_loss:
-            options = native_options(loss, network.output_shape)
-            native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
-        elif programs := loss_programs(loss, network.output_shape):
-            native.set_program_loss(z.number, *(program.native() for program in programs))
-        else:
-            native.set_host_loss(z.number)
-            self._lost = z
-        # A loss that is only formulas reads targets as numbers, and counts no right classes.
-        self._formula_loss = loss is not None and not native_loss
-        if low.hosts or self._lost:
-            parts = self._parameters, self._hosts, self._lost
-            self._host = HostWork(native, network, loss, self.dtype, *parts)
-            # Weakly: the native plan must not keep alive what keeps it, or neither would ever be freed.
-            host = weakref.proxy(self._host)
-            native.set_host(lambda *arguments: host.call(*arguments))
-        set_penalty(native, penalty, training_size, self.dtype)
-        clip = getattr(optimizer, "clip_sample_norm", None)
-        if per_sample or clip:
-            refuse_mixing(network)
-            native.set_per_sample(clip or 0.0)
-        if optimizer is not None:
-            set_optimizer(native, optimizer, self.dtype)
-        if constraint is not None:
-            set_constraint(native, constraint, self._parameters, network.parameter_specs, self.dtype)
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
-            native.finish()
+            self._native.finish()
         self.load()
 
     # -- parameters
@@ -144,15 +108,17 @@ class Plan:
         """Copy the network's parameters (or those given) into the arena."""
         source = self.network.parameters if parameters is None else parameters
         for name, array in source.items():
-            self._native.set_parameter(self._parameters[name], np.ascontiguousarray(array, dtype=self.dtype))
+            number = self._built.parameters[name]
+            self._native.set_parameter(number, np.ascontiguousarray(array, dtype=self.dtype))
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the arena's parameters by name."""
-        return {name: self._read(name, self._native.get_parameter) for name in self._parameters}
+        return {name: self._read(name, self._native.get_parameter) for name in self._built.parameters}
 
     def _read(self, name: str, read: Any) -> np.ndarray:
         """A parameter, or its gradient, by one of the native plan's getters."""
-        return filled(read, self._parameters[name], self.network.parameter_specs[name].shape, self.dtype)
+        shape = self.network.parameter_specs[name].shape
+        return filled(read, self._built.parameters[name], shape, self.dtype)
 
     def store(self) -> None:
         """Copy the arena's parameters into the network."""
@@ -162,7 +128,7 @@ class Plan:
         """Steps taken and the moments by parameter name: "first/conv1.W", "second/conv1.W"."""
         state: dict[str, Any] = {"steps": self._native.steps_taken}
         for slot, title in enumerate(SLOTS):
-            for name, number in self._parameters.items():
+            for name, number in self._built.parameters.items():
                 array = np.empty(self.network.parameter_specs[name].shape, self.dtype)
                 if self._native.get_state(number, slot, array):
                     state[f"{title}/{name}"] = array
@@ -185,7 +151,7 @@ class Plan:
             )
         self._native.steps_taken = int(state["steps"])
         for slot, title in enumerate(SLOTS):
-            for name, number in self._parameters.items():
+            for name, number in self._built.parameters.items():
                 if f"{title}/{name}" in state:
                     array = np.ascontiguousarray(state[f"{title}/{name}"], dtype=self.dtype)
                     self._native.set_state(number, slot, array)
@@ -200,7 +166,7 @@ class Plan:
     def _targets(self, targets: np.ndarray) -> np.ndarray:
         """Class numbers as they are; one-hot for own losses and those that read one number per sample."""
         if targets.dtype == np.int64:
-            if not self._formula_loss and (targets.ndim == 1 or type(self.loss) is CrossEntropy):
+            if not self._built.formula_loss and (targets.ndim == 1 or type(self.loss) is CrossEntropy):
                 return np.ascontiguousarray(targets)
             classes = self.network.output_shape[-1]
             if targets.size and not (targets.min() >= 0 and targets.max() < classes):
@@ -211,7 +177,7 @@ class Plan:
 
     def _counts(self, targets: np.ndarray) -> bool:
         """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
-        if self._formula_loss:
+        if self._built.formula_loss:
             return False
         return type(self.loss) in CLASSIFYING or targets.dtype == np.int64
 
@@ -223,7 +189,7 @@ class Plan:
         """a^L of every sample, (N, *output_shape)."""
         x, scale = self._inputs(X)
         out = np.empty((len(x), *self.network.output_shape), self.dtype)
-        self._native.predict(x, scale, self._output, out)
+        self._native.predict(x, scale, self._built.output, out)
         return out
 
     def evaluate(
@@ -255,8 +221,8 @@ class Plan:
             raise ArgumentError("a plan that fuses its layers keeps no activations: build it with keep=True")
         loss, gradients = self.gradients(X, targets, weights)
         activations, deltas = self.outputs(len(X)), {}
-        for name, number in self._values.items():
-            if self._paired and name == self.network.layers[-1].name:
+        for name, number in self._built.values.items():
+            if self._built.paired and name == self.network.layers[-1].name:
                 continue
             array = np.empty_like(activations[name])
             self._native.read_value(number, True, array)
@@ -267,7 +233,7 @@ class Plan:
         """The input and every layer's output of the last batch, of so many samples; needs keep=True."""
         shapes = {"input": self.network.input_shape, **self.network.shapes}
         found = {}
-        for name, number in self._values.items():
+        for name, number in self._built.values.items():
             found[name] = np.empty((samples, *shapes[name]), self.dtype)
             self._native.read_value(number, False, found[name])
         return found
@@ -291,7 +257,7 @@ class Plan:
 
     def _gradients(self) -> dict[str, np.ndarray]:
         specs = self.network.parameter_specs
-        learned = (name for name in self._parameters if specs[name].learned)
+        learned = (name for name in self._built.parameters if specs[name].learned)
         return {name: self._read(name, self._native.get_gradient) for name in learned}
 
     def set_seed(self, seed: int) -> None:
@@ -350,13 +316,14 @@ class Plan:
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""
-        names = list(self._parameters)
+        names = list(self._built.parameters)
         found = self._native.first_nonfinite_parameter(False)
         if found >= 0:
             return f"parameter {names[found]}"
         for delta, title in ((False, "output of"), (True, "δ of")):
             found = self._native.first_nonfinite(delta)
-            for layer, number in [*self._values.items(), *((own, i) for i, own in self._parts.items())]:
+            parts = ((layer, number) for number, layer in self._built.parts.items())
+            for layer, number in [*self._built.values.items(), *parts]:
                 if number == found:
                     return f"{title} {layer}"
         found = self._native.first_nonfinite_parameter(True)
@@ -367,4 +334,4 @@ class Plan:
         ended "at_rest", or from a state that was set.
         """
         found = self._native.first_at_rest()
-        return list(self._parameters)[found] if found >= 0 else None
+        return list(self._built.parameters)[found] if found >= 0 else None

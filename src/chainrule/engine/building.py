@@ -1,0 +1,109 @@
+"""From a network, a loss and how both are trained to a native plan that is finished but for its memory."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import _native
+from chainrule.engine import isa
+from chainrule.engine.host import HostWork
+from chainrule.engine.lowering.loss_kinds import LOSSES, native_options
+from chainrule.engine.lowering.updates import set_constraint, set_optimizer, set_penalty
+from chainrule.engine.lowering.values import Hosted, Value
+from chainrule.engine.lowering.walk import lower
+from chainrule.engine.programs import loss_programs
+from chainrule.losses import Loss
+from chainrule.losses.constraints import MaxNorm
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.model import Model
+from chainrule.networks.per_sample import refuse_mixing
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A native plan, and by which numbers it calls what a network calls by names.
+
+    values: layer -> value, its output.  parts: value within a layer -> the layer.  output: the value a^L.
+    paired: the last layer's activation is in the loss, so that it has no δ of its own.  formula_loss: the
+    loss is only formulas, which read targets as numbers and count no right classes.  hosts, lost: the layers
+    that Python evaluates, and what a loss evaluated there reads; host: who does.
+    """
+
+    native: Any
+    values: dict[str, int]
+    parameters: dict[str, int]
+    parts: dict[int, str]
+    output: int
+    paired: bool
+    formula_loss: bool
+    hosts: list[Hosted]
+    lost: Value | None
+    host: HostWork | None
+
+
+def build(
+    network: Model, loss: Loss | None, *, batch_size: int, dtype: Any, keep: bool, level: str | None
+) -> Built:
+    """The operations of a network and its loss.  keep: a value and a δ per layer, nothing fused."""
+    kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
+    native = kind(isa.usable_level(level), batch_size)
+    last = type(network.layers[-1])
+    paired = loss is not None and type(loss) in LOSSES and loss.output is not None and last is loss.output
+    low, z, a = lower(network, native, keep=keep, paired=paired)
+    low.consume(z)
+    formula_loss, lost = _set_loss(native, network, loss, z, a, paired)
+    host = None
+    if low.hosts or lost is not None:
+        host = HostWork(native, network, loss, dtype, low.parameters, low.hosts, lost)
+        # Weakly: the native plan must not keep alive what keeps it, or neither would ever be freed.
+        called = weakref.proxy(host)
+        native.set_host(lambda *arguments: called.call(*arguments))
+    return Built(
+        native, low.values, low.parameters, low.parts, a.number, paired, formula_loss, low.hosts, lost, host
+    )
+
+
+def _set_loss(
+    native: Any, network: Model, loss: Loss | None, z: Value, a: Value, paired: bool
+) -> tuple[bool, Value | None]:
+    """(whether the loss is only formulas, what one that Python evaluates reads)"""
+    if loss is None:
+        native.set_input_post(_native.Act.identity, 0.0, -1)
+        return False, None
+    if type(loss) in LOSSES and (paired or loss.output is None):
+        options = native_options(loss, network.output_shape)
+        native.set_loss(LOSSES[type(loss)](loss), z.number, a.number if paired else -1, **options)
+        return False, None
+    if programs := loss_programs(loss, network.output_shape):
+        native.set_program_loss(z.number, *(program.native() for program in programs))
+        return True, None
+    native.set_host_loss(z.number)
+    return True, z
+
+
+def set_training(
+    built: Built,
+    network: Model,
+    dtype: Any,
+    *,
+    penalty: Penalty | None,
+    training_size: int | None,
+    optimizer: Any,
+    constraint: MaxNorm | None,
+    per_sample: bool,
+) -> None:
+    """What a step of training adds: the penalty, the optimizer's rule, the constraint, norms of samples."""
+    native = built.native
+    set_penalty(native, penalty, training_size, dtype)
+    clip = getattr(optimizer, "clip_sample_norm", None)
+    if per_sample or clip:
+        refuse_mixing(network)
+        native.set_per_sample(clip or 0.0)
+    if optimizer is not None:
+        set_optimizer(native, optimizer, dtype)
+    if constraint is not None:
+        set_constraint(native, constraint, built.parameters, network.parameter_specs, dtype)
