@@ -117,8 +117,7 @@ def measured(
     places = {name: place for place, name in enumerate(network.shapes)}
     found.sort(key=lambda flow: places[flow.one.name])
     groups = grouped(found, selection.mixed, batch_size)
-    weights = {name: array.astype(np.float64) for name, array in network.parameters.items()}
-    of_penalty = objective.penalty_gradients(weights, network.parameter_specs)
+    of_penalty = objective.penalty_gradients(network.parameters, network.parameter_specs)
     trained_on = groups if batch_size < m else grouped(found, selection.mixed, m, least=1)
     first, moves, sizes = steps(network, trained_on, of_penalty, optimizer, rate)
     top, dtype = m * norm(head.d), str(network.dtype)
@@ -136,7 +135,7 @@ def measured(
         "optimizer": {"name": type(optimizer).__name__, "rate": rate},
         "loss": {
             "class": type(head.loss).__name__,
-            "J": number(derived.data_loss + derived.penalty),
+            "J": number(derived.loss),
             "data": number(derived.data_loss),
             "penalty": number(derived.penalty),
             "start": _of_ignorance(head, m),

@@ -51,8 +51,7 @@ def build(
     """The operations of a network and its loss.  keep: a value and a δ per layer, nothing fused."""
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
     native = kind(isa.usable_level(level), batch_size)
-    last = type(network.layers[-1])
-    paired = loss is not None and type(loss) in LOSSES and loss.output is not None and last is loss.output
+    paired = loss is not None and type(loss) in LOSSES and loss.pairs_with(network.layers[-1])
     low, z, a = lower(network, native, keep=keep, paired=paired)
     low.consume(z)
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)

@@ -20,8 +20,7 @@ M = TypeVar("M", contravariant=True)  # what a network is: model.py, which knows
 
 
 class Executor(Protocol[M]):
-    """Computes the passes of a network.  Batches have passed the door.
-    """
+    """Computes the passes of a network.  Batches have passed the door."""
 
     def predict(self, network: M, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""

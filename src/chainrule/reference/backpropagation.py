@@ -100,6 +100,11 @@ class Derivation:
     gradients: dict[str, Array]
 
     @property
+    def loss(self) -> float:
+        """J."""
+        return self.data_loss + self.penalty
+
+    @property
     def activations(self) -> dict[str, Array]:
         """Layer name -> its output; "input" is what the network was given, as numbers."""
         return {INPUT: self.passes[0].x, **{one.name: one.output for one in all_passes(self.passes)}}
@@ -116,7 +121,7 @@ class Derivation:
         """The same as `Network.backpropagate` returns it: samples first, layers as they are computed."""
         activations, deltas = self.activations, self.deltas
         return Step(
-            loss=self.data_loss + self.penalty,
+            loss=self.loss,
             data_loss=self.data_loss,
             activations={name: to_rows(value) for name, value in activations.items()},
             deltas={name: to_rows(deltas[name]) for name in activations if name in deltas},

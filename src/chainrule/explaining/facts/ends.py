@@ -197,7 +197,7 @@ def update_card(
     with np.errstate(all="ignore"):  # of a step that is far too long
         J = reference.data_loss(network, batch, objective.loss, moved, training=True)
         J += objective.penalty_value(moved, specs)
-    before = derived.data_loss + derived.penalty
+    before = derived.loss
     card: UpdateCard = {"eta": eta, "J_before": before, "J_after": plain(J), "worked": None, "rows": rows}
     if steps:
         name = max(steps, key=lambda name: steps[name])

@@ -98,7 +98,7 @@ def _loss(batch: Batch, derived: Derivation, trees: Trees | None) -> LossPart:
         "class": type(head.loss).__name__,
         "title": repr(head.loss),
         "pair": head.pair,
-        "J": plain(derived.data_loss + derived.penalty),
+        "J": plain(derived.loss),
         "data": plain(derived.data_loss),
         "penalty": plain(derived.penalty),
         "per_sample": [plain(float(value)) for value in head.values],
