@@ -232,10 +232,11 @@ class BoundPlan : public Plan<T> {
     return loss;
   }
 
-  std::tuple<Outcome, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
-                                                           const std::optional<Array<double>>& weights,
-                                                           const Array<int64_t>& order, const Array<double>& rates,
-                                                           const nb::object& poll, const nb::object& look) {
+  // How it ended, steps, and sums over the samples seen: their losses, the right ones, how many they are.
+  std::tuple<Outcome, int64_t, double, double, double> train_epoch(const Any& x, double scale, const Any& targets,
+                                                                   const std::optional<Array<double>>& weights,
+                                                                   const Array<int64_t>& order, const Array<double>& rates,
+                                                                   const nb::object& poll, const nb::object& look) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -266,8 +267,7 @@ class BoundPlan : public Plan<T> {
           },
           look.is_none() ? typename Plan<T>::Look() : look_with_gil, progress);
     }
-    const double seen = progress.samples > 0 ? progress.samples : 1;
-    return {outcome, progress.step, progress.loss / seen, progress.correct / seen};
+    return {outcome, progress.step, progress.loss, progress.correct, progress.samples};
   }
 };
 

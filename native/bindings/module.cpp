@@ -128,6 +128,7 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a, "absolute"_a = 0.0)
+      .def("set_rate_factor", &P::set_rate_factor, "parameter"_a, "factor"_a)
       .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
@@ -277,7 +278,7 @@ void check_thread_count(int count) {
 NB_MODULE(_native, m) {
   m.doc() = "chainrule's compiled engine. Use it through chainrule.engine.";
   // Of what Python calls and passes: engine/isa.py has the same number, and both rise with every change.
-  m.attr("INTERFACE") = 6;
+  m.attr("INTERFACE") = 7;
   nb::set_leak_warnings(false);   // a plan that a daemon thread or a global still holds at exit is no mistake
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(&Interpreter::leave));
   bind_kinds(m);

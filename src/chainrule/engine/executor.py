@@ -6,9 +6,11 @@ import operator
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.engine.lowering.loss_kinds import LOSSES
@@ -84,6 +86,21 @@ class NativeExecutor:
             a = plan.predict(X)
             _suspect(plan.overflows(), batch_size)
         return a
+
+    def activations(self, network: Model, X: Array, names: Sequence[str]) -> dict[str, Array]:
+        """Outputs of layers in a prediction, in the network's dtype."""
+        shapes = network.shapes
+        made = {name: np.empty((len(X), *shapes[name]), network.dtype) for name in names}
+        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        with self._plan(network, None, batch_size, True) as plan:
+            for start in range(0, len(X), batch_size):
+                rows = slice(start, min(start + batch_size, len(X)))
+                plan.predict(X[rows])
+                if plan.overflows():
+                    suspect(rows)
+                for name, array in plan.outputs(rows.stop - start, names).items():
+                    made[name][rows] = array
+        return made
 
     def backpropagate(self, network: Model, batch: Batch, objective: Objective) -> Step:
         """One pass over all samples; a penalty of any kind is added by its formulas."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from chainrule.engine.lowering.loss_kinds import CLASSIFYING
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
-from chainrule.networks.architecture import check_batch, check_layers_held
+from chainrule.networks.architecture import check_batch, check_layers_held, leaves
 from chainrule.networks.model import Model
 from chainrule.networks.parameters import dtype_from
 
@@ -36,12 +36,26 @@ class Evaluation(NamedTuple):
 
 
 class EpochResult(NamedTuple):
-    """Mean loss of the data over the epoch's samples (no penalty), accuracy, steps done, and how it ended."""
+    """Sums over the epoch's samples so far, steps done, and how it ended.
 
-    loss: float
-    accuracy: float | None
+    loss_sum: of the data's losses (no penalty).  hits: samples classified rightly, None without classes.
+    """
+
+    loss_sum: float
+    hits: float | None
+    samples: float
     steps: int
     outcome: str  # the name of a _native.Outcome
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the samples."""
+        return self.loss_sum / max(self.samples, 1)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of them that was classified rightly."""
+        return None if self.hits is None else self.hits / max(self.samples, 1)
 
 
 class Plan:
@@ -55,6 +69,8 @@ class Plan:
     training_size: m of L2(per_sample=True).
     per_sample: measure gradients of single samples, see `norms`.
     constraint: holds after every step of training.
+    rate_factors: of parameters, by name: what multiplies the rate of every step; 0: no step changes them, and
+        where those are the running statistics of a layer of chainrule's, it normalises by them in training.
     """
 
     def __init__(
@@ -71,6 +87,7 @@ class Plan:
         level: str | None = None,
         per_sample: bool = False,
         constraint: MaxNorm | None = None,
+        rate_factors: Mapping[str, float] | None = None,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -83,8 +100,16 @@ class Plan:
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
         check_layers_held(network.layers, self.dtype)
+        factors = {} if rate_factors is None else dict(rate_factors)
+        self.frozen = frozenset(name for name, factor in factors.items() if factor == 0)
         built = build(
-            network, loss, batch_size=self.batch_size, dtype=self.dtype, keep=self.keep, level=level
+            network,
+            loss,
+            batch_size=self.batch_size,
+            dtype=self.dtype,
+            keep=self.keep,
+            level=level,
+            frozen=self.frozen,
         )
         set_training(
             built,
@@ -95,6 +120,7 @@ class Plan:
             optimizer=optimizer,
             constraint=constraint,
             per_sample=per_sample,
+            rate_factors=factors,
         )
         self._built, self._native = built, built.native
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
@@ -229,11 +255,15 @@ class Plan:
             deltas[name] = array
         return loss, activations, deltas, gradients
 
-    def outputs(self, samples: int) -> dict[str, np.ndarray]:
-        """The input and every layer's output of the last batch, of so many samples; needs keep=True."""
+    def outputs(self, samples: int, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The input and every layer's output of the last batch, of so many samples, or those that are named;
+        needs keep=True.
+        """
         shapes = {"input": self.network.input_shape, **self.network.shapes}
         found = {}
         for name, number in self._built.values.items():
+            if names is not None and name not in names:
+                continue
             found[name] = np.empty((samples, *shapes[name]), self.dtype)
             self._native.read_value(number, False, found[name])
         return found
@@ -267,8 +297,11 @@ class Plan:
     def check_batches(self, samples: int) -> None:
         """DataError where a layer cannot train on the batches of so many samples, the last one included."""
         counts = {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1}
+        specs = self.network.parameter_specs
+        kept = {name.rpartition(".")[0] for name in self.frozen if not specs[name].learned}
+        layers = [layer for layer in leaves(self.network.layers) if layer.name not in kept]
         for count in counts - self._trainable:
-            check_batch(self.network.layers, self.network.shapes, count)
+            check_batch(layers, self.network.shapes, count)
             self._trainable.add(count)
 
     def _backpropagate(self, X: np.ndarray, targets: np.ndarray, weights: Any, with_penalty: bool) -> float:
@@ -302,7 +335,7 @@ class Plan:
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
 
         x, scale = self._inputs(X)
-        outcome, steps, loss, correct = self._native.train_epoch(
+        outcome, steps, loss, correct, samples = self._native.train_epoch(
             x,
             scale,
             self._targets(targets),
@@ -312,7 +345,7 @@ class Plan:
             None if poll is None else report,
             look,
         )
-        return EpochResult(loss, correct if counts else None, steps, outcome.name)
+        return EpochResult(loss, correct if counts else None, samples, steps, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""

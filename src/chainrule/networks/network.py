@@ -27,13 +27,21 @@ from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
-from chainrule.networks.finite import check_inside, check_loss, check_output, check_step, quiet
+from chainrule.networks.finite import (
+    check_activations,
+    check_inside,
+    check_loss,
+    check_output,
+    check_step,
+    quiet,
+)
 from chainrule.networks.forms.summary import summary_rows
 from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
 from chainrule.networks.model import Model
+from chainrule.networks.names import layer_names
 from chainrule.networks.objective import Objective
 from chainrule.networks.per_sample import Samples, pass_of
-from chainrule.networks.step import Step
+from chainrule.networks.step import Arrays, Step
 
 if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
@@ -162,6 +170,25 @@ class Network(Model):
             return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
         labelled = outputs if self._classes is None else len(self._classes)
         return np.asarray(a[..., :labelled].argmax(axis=-1))
+
+    @teach("network.activations(X, 'relu1'), and the others by name")
+    def activations(self, X: Any, names: Any = None, *, allow_nonfinite: bool = False) -> Array | Arrays:
+        """Outputs of layers in a prediction for X, nothing drawn or trained: (N, *shape) of one layer.
+
+        names: the name of a layer, as `summary` prints it ("residual1.dense1" within a composite, "input" for
+            X as the network reads it), or several, or a pattern such as "conv*": name -> array then; None:
+            of all layers.
+        Raises ArgumentError for a name that is none, and NonFiniteError as `predict`.
+        """
+        chosen = list(self.shapes) if names is None else layer_names(self, "activations", names)
+        X = self._inputs(X)
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        with quiet(), suspected() as parts:
+            outputs = self.executor().activations(self, X, chosen)
+            if not allowed:
+                check_activations(self, X, outputs, "activations")
+                check_inside(self, X, parts, "activations")
+        return outputs[names] if isinstance(names, str) and names in outputs else Arrays(outputs)
 
     @teach("network.backpropagate(X, y), and the others by name")
     def backpropagate(
