@@ -108,7 +108,8 @@ def _matched(name: str, known: Iterable[str]) -> Iterator[str]:
 
 def _there_are(name: str, known: list[str], shown: list[str] | None = None) -> str:
     """What ends the sentence: the name that is spelt nearly so, or those there are."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = [own for own in known if own.lower() == name.lower()]
+    close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f": did you mean {close[0]!r}?"
     shown = known if shown is None else shown

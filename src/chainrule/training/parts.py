@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.memory import machine_memory
 from chainrule.base.scalars import check_number
 from chainrule.base.types import Array
 from chainrule.data.door import check_inputs, check_weights, encode_targets
@@ -21,7 +22,11 @@ from chainrule.training.class_weights import class_weights
 
 Rows = NDArray[np.int64]
 
-Validation = float | tuple[Any, Any] | tuple[Any, Any, Any] | list[Any] | None
+# Of the machine's memory: a larger copy of X in the network's type is not made.
+LARGEST_COPY = 1 / 8
+
+# A fraction, arrays, or batches as `fit` takes them.
+Validation = Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,7 @@ def prepare(
     rows = np.arange(len(X), dtype=np.int64)
     held_out: Batch | None = None
     if isinstance(validation, (tuple, list)):
-        held_out = _given(network, loss, validation, classes)
+        held_out = given_validation(network, loss, validation, classes)
     elif validation is not None:
         chosen = _choose(targets, validation, seed)
         kept = np.ones(len(X), dtype=bool)
@@ -77,7 +82,7 @@ def prepare(
     return FitData(Batch(X, targets, training), rows, held_out, classes)
 
 
-def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Batch:
+def given_validation(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Batch:
     if len(validation) not in (2, 3):
         raise ArgumentError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
     form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
@@ -111,9 +116,17 @@ def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
     return np.sort(chosen).astype(np.int64)
 
 
-def _as(dtype: Any, array: Array) -> Array:
-    """Floats in the network's type, converted once and not in every epoch; integers as they are."""
+def as_type(dtype: Any, array: Array) -> Array:
+    """Floats in the network's type; integers as they are."""
     return np.ascontiguousarray(array, dtype=dtype) if array.dtype.kind == "f" else array
+
+
+def _as(dtype: Any, array: Array) -> Array:
+    """Floats in the network's type, converted once and not in every epoch; integers, and arrays whose copy
+    would take too much of the memory, as they are: those are converted batch by batch.
+    """
+    small = array.size * np.dtype(dtype).itemsize <= LARGEST_COPY * machine_memory()
+    return as_type(dtype, array) if small else array
 
 
 def random_stream(seed: int, purpose: str) -> np.random.Generator:

@@ -14,7 +14,7 @@ from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
 from chainrule.training.class_weights import class_weights
-from chainrule.training.parts import class_labels
+from chainrule.training.parts import as_type, class_labels
 
 _FORM = "a batch must be (X, y) or (X, y, weights)"
 
@@ -78,7 +78,7 @@ class BatchDoor:
             if grown is None:
                 raise DataError(f"{error}{self._advice(y)}") from None
             targets, classes = encode_targets(y, self.network, self.loss, n, classes=grown)
-        self.classes = classes
+        self.classes = self.classes if classes is None else classes
         return targets
 
     def _grown(self, y: Any, known: Array) -> Array | None:
@@ -100,11 +100,6 @@ class BatchDoor:
         if self.given or labels.dtype.kind == "f":
             return ""
         return "; classes are numbered by the first batch: name them all before, network.classes = [...]"
-
-
-def as_type(dtype: Any, array: Array) -> Array:
-    """Floats in the network's type; integers as they are."""
-    return np.ascontiguousarray(array, dtype=dtype) if array.dtype.kind == "f" else array
 
 
 def _as_they_are(weights: Any, n: int) -> Array:

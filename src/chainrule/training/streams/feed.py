@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, describe
+from chainrule.base.scalars import check_count
+from chainrule.base.types import Array
+from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
-from chainrule.training.parts import FitData, Rows
-from chainrule.training.streams.door import BatchDoor, as_type
-from chainrule.training.streams.source import Source
+from chainrule.networks.network import Network
+from chainrule.training.parts import FitData, Rows, Validation, as_type, given_validation, prepare
+from chainrule.training.streams.door import BatchDoor
+from chainrule.training.streams.source import FORMS, Source, gives_batches, lists_batches
+
+DEFAULT_BATCH = 32  # samples per step of arrays
 
 
 class Feed(Protocol):
@@ -29,8 +39,8 @@ class SourceFeed:
         self.source, self.door = source, door
         self.steps = source.steps
         self._opened: Iterator[Any] | None = source.open(epoch)
-        self._first: Batch | None = door(next(self._opened), f"batch 1 of epoch {epoch}")
-        self.first = self._first
+        self.first = door(next(self._opened), f"batch 1 of epoch {epoch}")
+        self._first: Batch | None = self.first
 
     def batches(self, epoch: int, order: Rows) -> Iterator[Batch]:
         """As the source gives them; `order` is none of its own."""
@@ -58,9 +68,104 @@ class ConvertedFeed:
 class ValidationFeed:
     """Validation batches, from their beginning after every epoch."""
 
-    def __init__(self, source: Source, door: BatchDoor) -> None:
-        self.source, self.door = source, door
+    def __init__(
+        self, source: Source, network: Network, loss: Loss, classes: BatchDoor | Array | None
+    ) -> None:
+        self.source, self.network, self.loss, self.classes = source, network, loss, classes
 
     def batches(self, epoch: int) -> Iterator[Batch]:
+        known = self.classes.classes if isinstance(self.classes, BatchDoor) else self.classes
+        door = BatchDoor(self.network, self.loss, classes=known)
         for number, entry in enumerate(self.source.open(epoch), 1):
-            yield self.door(entry, f"batch {number} of the validation after epoch {epoch}")
+            yield door(entry, f"batch {number} of the validation after epoch {epoch}")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The data of a fit, checked.
+
+    feed: where a step takes its batch from; None: from the arrays of `data`, of which a source has its first
+    batch only.  validation: batches to validate on, where they are no arrays.  size: of the largest batch
+    known.  samples: of an epoch; None: not known.
+    """
+
+    data: FitData
+    feed: Feed | None
+    validation: ValidationFeed | None
+    size: int
+    samples: int | None
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch; 0: not known."""
+        return -(-len(self.data.rows) // self.size) if self.feed is None else self.feed.steps or 0
+
+    @property
+    def validated(self) -> bool:
+        """Whether there is anything to validate on."""
+        return self.validation is not None or self.data.validation is not None
+
+
+def prepare_data(
+    network: Network,
+    loss: Loss,
+    X: Any,
+    y: Any,
+    *,
+    sample_weight: Any,
+    validation: Validation,
+    seed: int,
+    class_weight: Any,
+    batch_size: int | None,
+    steps_per_epoch: int | None,
+    training_size: int | None,
+    finished: int | None,
+) -> Prepared:
+    """Arrays or batches, checked as far as they are there; nothing of the network is changed.
+
+    finished: epochs of the fit that is resumed, None where there is none.
+    """
+    of_batches = gives_batches(X)
+    apart = None
+    if lists_batches(validation):
+        apart, validation = Source(validation, "validation"), None
+    if not of_batches or (y is not None and isinstance(X, (list, tuple))):
+        for name, value in (("steps_per_epoch", steps_per_epoch), ("training_size", training_size)):
+            if value is not None:
+                raise ArgumentError(f"{name} is of batches, {FORMS}; arrays are gone through whole, without it")
+        data = prepare(network, loss, X, y, sample_weight, validation, seed, class_weight)
+        size = min(DEFAULT_BATCH if batch_size is None else batch_size, len(data.rows))
+        inputs = data.training.inputs
+        whole = inputs.dtype.kind != "f" or inputs.dtype == network.dtype
+        feed = None if whole else ConvertedFeed(data, size, network.dtype)
+        return Prepared(data, feed, _apart(apart, network, loss, data.classes), size, len(data.rows))
+    for name, value, advice in (
+        ("y", y, "each batch is (X, y)"),
+        ("sample_weight", sample_weight, "each batch is (X, y, weights)"),
+        ("batch_size", batch_size, "batches have the size they are given with"),
+    ):
+        if value is not None:
+            raise ArgumentError(f"{name} is of arrays, and fit was given batches: leave it out, {advice}")
+    if validation is not None and not isinstance(validation, (tuple, list)):
+        raise ArgumentError(
+            "validation must be (X_val, y_val) or batches where fit is given batches, which cannot be divided "
+            f"before they are there; received {describe(validation)}"
+        )
+    limit = None if steps_per_epoch is None else check_count("steps_per_epoch", steps_per_epoch)
+    source = Source(X, "batches", limit)
+    if finished is not None:
+        source.check_resume()
+    door = BatchDoor(network, loss, class_weight)
+    feed = SourceFeed(source, door, 1 + (finished or 0))
+    held_out = None if validation is None else given_validation(network, loss, validation, door.classes)
+    data = FitData(feed.first, np.arange(0), held_out, door.classes)
+    samples = source.samples if training_size is None else check_count("training_size", training_size)
+    validating = _apart(apart, network, loss, door)
+    return Prepared(data, feed, validating, len(feed.first), samples)
+
+
+def _apart(
+    source: Source | None, network: Network, loss: Loss, classes: BatchDoor | Array | None
+) -> ValidationFeed | None:
+    """Validation batches, whose labels are those of the training."""
+    return None if source is None else ValidationFeed(source, network, loss, classes)
