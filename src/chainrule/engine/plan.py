@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import _native
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.memory import within_memory
-from chainrule.base.scalars import check_count, check_flag
+from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
 from chainrule.engine.building import build, set_training
 from chainrule.engine.host import filled
@@ -58,6 +58,20 @@ class EpochResult(NamedTuple):
         return None if self.hits is None else self.hits / max(self.samples, 1)
 
 
+def _factors(network: Model, given: Any) -> dict[str, float]:
+    """The factors of parameters' rates, checked."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        form = "rate_factors must be a dict such as {'dense1.W': 0.1}"
+        raise TypeError(f"{form}, received {describe(given)}")
+    for name, factor in given.items():
+        if name not in network.parameter_specs:
+            raise ArgumentError(f"rate_factors names no parameter {describe(name)} of this network")
+        check_number(f"rate_factors[{name!r}]", factor, include_low=True)
+    return {name: float(factor) for name, factor in given.items()}
+
+
 class Plan:
     """Runs a network natively on batches of at most `batch_size` samples.
 
@@ -100,7 +114,7 @@ class Plan:
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
         check_layers_held(network.layers, self.dtype)
-        factors = {} if rate_factors is None else dict(rate_factors)
+        factors = _factors(network, rate_factors)
         self.frozen = frozenset(name for name, factor in factors.items() if factor == 0)
         built = build(
             network,

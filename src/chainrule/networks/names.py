@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -87,8 +86,7 @@ def _parameters_of(network: Model, argument: str, name: Any) -> set[str]:
         )
     known = [*holding, *parameters]
     raise ArgumentError(
-        f"{argument} names no layer or parameter {clipped(repr(name))}"
-        f"{_there_are(name, known, holding)}"
+        f"{argument} names no layer or parameter {clipped(repr(name))}{_there_are(name, known, holding)}"
     )
 
 
@@ -108,6 +106,8 @@ def _matched(name: str, known: Iterable[str]) -> Iterator[str]:
 
 def _there_are(name: str, known: list[str], shown: list[str] | None = None) -> str:
     """What ends the sentence: the name that is spelt nearly so, or those there are."""
+    import difflib
+
     close = [own for own in known if own.lower() == name.lower()]
     close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:

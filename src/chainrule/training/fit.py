@@ -99,7 +99,8 @@ def fit(
     penalty: such as L2(1e-4); biases are never penalised.
     constraint: MaxNorm(3.0): after every step no unit's incoming weights have a larger norm; biases are free.
     optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3), or that of `resume`.
-    batch_size: samples per step, 32 where it is None; the last batch of an epoch may be smaller, and so is the only one if N is.
+    batch_size: samples per step, 32 of arrays; the last batch of an epoch may be smaller, and so is the only
+        one if N is.
     epochs: at least 1.
     validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
         chosen by the seed are held out; where the targets are classes, of every class in its proportion.
@@ -216,9 +217,7 @@ def fit(
                 "parameter would stand still. Go on without resume; fit(..., allow_nonfinite=True) goes on "
                 "all the same"
             )
-    history = History(
-        rows, loss_function=chosen_loss, optimizer=chosen_optimizer, rate_factors=factors
-    )
+    history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer, rate_factors=factors)
     order_seed = seed if shuffle else None
     run = _Run(network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed)
     with threads_of_call(threads):
@@ -229,7 +228,9 @@ def factors_from(network: Network, freeze: Any, given: Any, resume: History | No
     """Parameter name -> the factor of its rate, 0 of what is frozen; of an argument that is None those of the
     fit that is resumed.
     """
-    before = {} if resume is None else {k: f for k, f in resume.rate_factors.items() if k in network.parameters}
+    before = (
+        {} if resume is None else {k: f for k, f in resume.rate_factors.items() if k in network.parameters}
+    )
     frozen = [name for name, factor in before.items() if factor == 0] if freeze is None else freeze
     scaled = {name: factor for name, factor in before.items() if factor} if given is None else given
     return rate_factors_from(network, scaled, frozen_parameters(network, frozen))

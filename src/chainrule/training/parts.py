@@ -22,8 +22,10 @@ from chainrule.training.class_weights import class_weights
 
 Rows = NDArray[np.int64]
 
-# Of the machine's memory: a larger copy of X in the network's type is not made.
+# A larger copy of X in the network's type is not made: a share of the machine's memory, and of what lies in a
+# file, bytes. On a 1 GB map of float64 one epoch batch by batch took 1.4 s, with the copy 5.2 s.
 LARGEST_COPY = 1 / 8
+LARGEST_COPY_OF_A_FILE = 2**26
 
 # A fraction, arrays, or batches as `fit` takes them.
 Validation = Any
@@ -125,8 +127,17 @@ def _as(dtype: Any, array: Array) -> Array:
     """Floats in the network's type, converted once and not in every epoch; integers, and arrays whose copy
     would take too much of the memory, as they are: those are converted batch by batch.
     """
-    small = array.size * np.dtype(dtype).itemsize <= LARGEST_COPY * machine_memory()
-    return as_type(dtype, array) if small else array
+    most = LARGEST_COPY_OF_A_FILE if _mapped(array) else LARGEST_COPY * machine_memory()
+    return as_type(dtype, array) if array.size * np.dtype(dtype).itemsize <= most else array
+
+
+def _mapped(array: Any) -> bool:
+    """Whether an array is a view of a memory map."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False
 
 
 def random_stream(seed: int, purpose: str) -> np.random.Generator:

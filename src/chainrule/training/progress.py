@@ -33,8 +33,8 @@ class Progress:
     unit = "epoch"  # what a row of the history is called
 
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
-        """epochs of `steps` steps over `samples` samples are about to run, 0: not known; so many are `finished`
-        already.
+        """epochs of `steps` steps over `samples` samples (0: not known) are about to run; so many are
+        `finished` already.
         """
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:
@@ -174,7 +174,11 @@ class TqdmProgress(Progress):
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.steps = steps
         self.bar = self.make(
-            total=epochs * steps or None, initial=finished * steps, unit="step", file=self.stream, dynamic_ncols=True
+            total=epochs * steps or None,
+            initial=finished * steps,
+            unit="step",
+            file=self.stream,
+            dynamic_ncols=True,
         )
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:

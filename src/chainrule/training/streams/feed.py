@@ -132,13 +132,15 @@ def prepare_data(
     if not of_batches or (y is not None and isinstance(X, (list, tuple))):
         for name, value in (("steps_per_epoch", steps_per_epoch), ("training_size", training_size)):
             if value is not None:
-                raise ArgumentError(f"{name} is of batches, {FORMS}; arrays are gone through whole, without it")
+                raise ArgumentError(f"{name} is of batches, and fit was given arrays: leave it out")
+        if y is None:
+            raise TypeError(f"fit() needs y: write fit(network, X, y), or fit(network, batches) with {FORMS}")
         data = prepare(network, loss, X, y, sample_weight, validation, seed, class_weight)
         size = min(DEFAULT_BATCH if batch_size is None else batch_size, len(data.rows))
         inputs = data.training.inputs
         whole = inputs.dtype.kind != "f" or inputs.dtype == network.dtype
-        feed = None if whole else ConvertedFeed(data, size, network.dtype)
-        return Prepared(data, feed, _apart(apart, network, loss, data.classes), size, len(data.rows))
+        converted = None if whole else ConvertedFeed(data, size, network.dtype)
+        return Prepared(data, converted, _apart(apart, network, loss, data.classes), size, len(data.rows))
     for name, value, advice in (
         ("y", y, "each batch is (X, y)"),
         ("sample_weight", sample_weight, "each batch is (X, y, weights)"),
@@ -148,7 +150,7 @@ def prepare_data(
             raise ArgumentError(f"{name} is of arrays, and fit was given batches: leave it out, {advice}")
     if validation is not None and not isinstance(validation, (tuple, list)):
         raise ArgumentError(
-            "validation must be (X_val, y_val) or batches where fit is given batches, which cannot be divided "
+            "validation must be (X_val, y_val) or batches where fit is given batches: they cannot be divided "
             f"before they are there; received {describe(validation)}"
         )
     limit = None if steps_per_epoch is None else check_count("steps_per_epoch", steps_per_epoch)
