@@ -11,8 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule.data.preparation import Preparation
-from chainrule.data.split import Standardizer, split
+from chainrule.data.preparation import Preparation, Standardizer
+from chainrule.data.split import split
 
 if TYPE_CHECKING:
     from chainrule.data.readers.idx import load_idx
