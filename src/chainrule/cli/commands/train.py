@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings, recipe)
     data = training_data(problem, settings.shift, arguments, by_recipe=recipe is not None)
     tell(problem.describe(arguments.seed))
+    if problem.why:
+        tell(f"target {problem.target_name or arguments.target}: {problem.why}")
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
         tell(f"with the copies shifted by {pixels}: {len(data.X)} samples to train")

@@ -156,6 +156,7 @@ class Run:
                 "source": arguments.source,
                 "input_shape": list(job.problem.input_shape),
                 "held_out": len(job.problem.X_test),
+                "target": job.problem.why or None,
             },
             "arguments": {name: value for name, value in vars(arguments).items() if name != "run"},
             "settings": vars(job.settings),

@@ -16,16 +16,15 @@ from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, spli
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.readers.table import is_number, listed, read_table
 from chainrule.data.sets.mnist import mnist_url
-
-# A column of whole numbers is read as classes when it holds at most this many different ones.
-most_numbered_classes = 20
+from chainrule.data.task import task_of
 
 
 @dataclass(eq=False)
 class Problem:
     """Inputs as the network gets them, targets, and what is needed to treat new inputs in the same way.
 
-    y is labels (N,), each one of `classes`, or float targets (N, outputs) where `classes` is None.
+    y is labels (N,), each one of `classes`, or float targets (N, outputs) where `classes` is None; `why` says
+    how the target was understood, "" where there was nothing to decide.
     """
 
     name: str
@@ -38,6 +37,7 @@ class Problem:
     target_name: str | None = None
     inputs: Standardizer | None = None
     targets: Standardizer | None = None
+    why: str = ""  # what the target was taken for
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -134,21 +134,18 @@ def csv_target(cells: list[str], text: str) -> str | int:
 def array_problem(name: str, X: Array, y: Array, arguments: argparse.Namespace) -> Problem:
     """Inputs and targets from a file: classes or numbers, images or features."""
     X = check_features(X)
-    if is_classification(y, arguments.task):
-        labels = as_labels(y, name)
-        classes = np.unique(labels)
-        if len(classes) < 2:
-            raise DataError(
-                f"{name}: the target has a single class ({classes[0]}); there is nothing to tell apart"
-            )
-        problem = Problem(name, *parts(X, labels, arguments, stratify=True), classes)
+    try:
+        task = task_of(y, images=X.ndim == 4, asked=arguments.task)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    if task.labels is not None:
+        problem = Problem(name, *parts(X, task.labels, arguments, stratify=True), task.classes)
     else:
-        targets = y.reshape(len(y), -1).astype(np.float64)
-        if not all_finite(targets):
-            raise DataError(f"{name}: the target holds NaN or infinity in sample {first_nonfinite(targets)}")
-        problem = Problem(name, *parts(X, targets, arguments, stratify=False), None)
+        assert task.numbers is not None  # the other kind
+        problem = Problem(name, *parts(X, task.numbers, arguments, stratify=False), None)
         problem.targets = Standardizer.learn(problem.y_train)
         problem.y_train, problem.y_test = problem.targets(problem.y_train), problem.targets(problem.y_test)
+    problem.why = task.why
     if problem.X_train.dtype != np.uint8:  # uint8 is pixels, which the network takes as they are
         problem.inputs = Standardizer.learn(problem.X_train)
         problem.X_train, problem.X_test = problem.inputs(problem.X_train), problem.inputs(problem.X_test)
@@ -170,39 +167,6 @@ def check_features(X: Array) -> Array:
         if not all_finite(X):
             raise DataError(f"the inputs hold NaN or infinity in sample {first_nonfinite(X)}")
     return X
-
-
-def as_labels(y: Array, name: str) -> Array:
-    """Classes as whole numbers or names, which is what a model file can hold."""
-    if y.dtype.kind == "b":
-        return y.astype(np.int64)
-    if y.dtype.kind == "f":
-        if not (all_finite(y) and (y == np.rint(y)).all()):
-            raise DataError(
-                f"{name}: classes are names or whole numbers, but the target has fractions: --task regress"
-            )
-        return y.astype(np.int64)
-    return y.astype(np.int64) if y.dtype.kind in "iu" else y
-
-
-def is_classification(y: Array, task: str) -> bool:
-    """Whether the target is classes: names, truth values, or a few different whole numbers."""
-    number = y.dtype.kind in "fiu"
-    if task == "regress":
-        if not number:
-            raise DataError("--task regress needs a target of numbers, but it holds names")
-        return False
-    if not number and y.dtype.kind not in "US" and y.dtype.kind != "b":
-        raise DataError(f"the target is of type {y.dtype}: give numbers or names")
-    if y.ndim != 1:
-        if task == "classify" or not number:
-            raise DataError(f"the target has shape {y.shape}: give one class per sample, (N,)")
-        return False
-    return (
-        task == "classify"
-        or not number
-        or (y.dtype.kind in "iu" and len(np.unique(y)) <= most_numbered_classes)
-    )
 
 
 def parts(
