@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 headers = ("auto", "yes", "no")
 tasks = ("auto", "classify", "regress")
+kinds_of_inputs = ("auto", "table", "images", "sequences", "ids")
 optimizers = ("sgd", "adam", "adamw", "rmsprop")
 schedules = ("constant", "cosine")
 run_help = "a run folder, or a model file (.safetensors or .npz)"
@@ -87,11 +88,18 @@ def command(commands: argparse._SubParsersAction[Parser], name: str, help: str) 
 
 def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = command(commands, "train", "train a network and write a run folder")
-    parser.add_argument("source", metavar="digits|mnist|FILE.csv|FILE.npz", help="what to learn from")
+    parser.add_argument(
+        "source",
+        metavar="digits|mnist|TABLE|FILE.npz|IDX|FOLDER",
+        help="what to learn from: a table (.csv, .tsv, .txt, .parquet, also compressed), arrays, IDX files, or a "
+        "folder of images by class",
+    )
     add_data(parser)
     network = parser.add_argument_group("network and training (the defaults depend on the data)")
     network.add_argument(
-        "--network", metavar="dense|conv|FILE.toml", help="default: conv for images, else dense"
+        "--network",
+        metavar="dense|conv|lstm|FILE.toml",
+        help="default: conv for images, lstm for sequences, else dense",
     )
     network.add_argument(
         "--recipe", metavar="NAME|list", help="for mnist: one of Nielsen's experiments; list shows them"
@@ -150,6 +158,24 @@ def add_data(parser: Parser) -> None:
         "--task", choices=tasks, default="auto", help="what the target is"
     )
     data.add_argument(
+        "--inputs", choices=kinds_of_inputs, default="auto", help="what an array holds, where its shape leaves it open"
+    )
+    data.add_argument(
+        "--size", type=image_size, metavar="HxW", help="bring the images of a folder to one size, such as 32x32"
+    )
+    data.add_argument(
+        "--kind",
+        action="append",
+        metavar="COL=KIND",
+        help="read a column as number, levels, date, or drop it; may be given several times",
+    )
+    data.add_argument(
+        "--levels",
+        action="append",
+        metavar="COL=A<B<C",
+        help="the levels of a column from the lowest to the highest; may be given several times",
+    )
+    data.add_argument(
         "--test",
         type=fraction,
         default=0.2,
@@ -164,6 +190,12 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("file", metavar="FILE", help="a CSV, NPZ, NPY or IDX file, or digits")
     parser.add_argument("-o", "--output", metavar="FILE.csv", help="default: standard output")
     parser.add_argument("--probabilities", action="store_true", help="one column per class")
+    parser.add_argument(
+        "--keep",
+        type=names,
+        metavar="COL,...|all",
+        help="columns of the file, or all, before the predictions",
+    )
     parser.add_argument(
         "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
     )
@@ -351,6 +383,19 @@ def share(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a share, above 0 and at most 1, such as 0.3")
     return value
+
+
+def names(text: str) -> list[str]:
+    """Names of columns, between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def image_size(text: str) -> list[int]:
+    """[H, W] of "HxW"."""
+    height, sign, width = text.lower().partition("x")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, such as 32x32")
+    return [whole(height, 1), whole(width, 1)]
 
 
 def number(text: str) -> float:

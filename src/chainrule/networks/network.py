@@ -172,11 +172,17 @@ class Network(Model):
                 "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
                 "use predict"
             )
-        a = self._outputs(X, call, allow_nonfinite)
-        if outputs == 1:
-            return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
-        labelled = outputs if self._classes is None else len(self._classes)
-        return np.asarray(a[..., :labelled].argmax(axis=-1))
+        return self.class_ids(self._outputs(X, call, allow_nonfinite))
+
+    def class_ids(self, outputs: Array) -> Array:
+        """The number of the class that outputs (N, *output_shape) of this network stand for, (N, ...) int64:
+        the largest; of a single one by ½ at a sigmoid, else by its sign. A tie goes to the first.
+        """
+        if self.output_shape[-1] == 1:
+            middle = 0.5 if isinstance(self.layers[-1], Sigmoid) else 0.0
+            return np.asarray(outputs[..., 0] > middle).astype(np.int64)
+        labelled = self.output_shape[-1] if self._classes is None else len(self._classes)
+        return np.asarray(outputs[..., :labelled].argmax(axis=-1))
 
     @teach("network.backpropagate(X, y), and the others by name")
     def backpropagate(
