@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         PairError as PairError,
         ShapeError as ShapeError,
     )
+    from chainrule.data.tables.reader import read_table as read_table
     from chainrule.diagnosing.doctor import Diagnosis as Diagnosis, diagnose as diagnose
     from chainrule.diagnosing.callback import Doctor as Doctor
     from chainrule.explaining.report import Report as Report, explain as explain
@@ -274,6 +275,7 @@ HOMES = {
     "formulas": "chainrule.formulas",
     "info": "chainrule.engine.isa",
     "load": "chainrule.networks.network",
+    "read_table": "chainrule.data.tables.reader",
     "set_threads": "chainrule.engine.isa",
     "threads": "chainrule.engine.isa",
 }

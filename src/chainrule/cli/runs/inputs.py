@@ -14,7 +14,8 @@ from chainrule.base.types import Array
 from chainrule.cli.output import complain
 from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
 from chainrule.data.readers.npz import open_npz
-from chainrule.data.readers.table import read_table
+from chainrule.data.readers.table import column_name, numbers_of
+from chainrule.data.tables.reader import read_table
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
@@ -65,9 +66,12 @@ def read_csv(path: Path, header: str, width: int, preparation: Preparation) -> I
     told = {"auto": None, "yes": True, "no": False}[header]
     names = preparation.feature_names
     if names is not None and told is not False:
-        name = preparation.target_name
-        found = read_table(path, lambda cells: name if name in cells else None, header=True, columns=names)
-        return Inputs(found.features, found.target)
+        reading = read_table(path, header=told, asked=names)
+        target = preparation.target_name if preparation.target_name in reading.frame.names else None
+        for name in names:
+            column_name(reading, name)  # its error names the columns there are
+        table = numbers_of(reading, target, names)
+        return Inputs(table.features, table.target)
     table = load_csv(path, header=told)
     if table.features.shape[1] != width:
         raise FileError(f"{path}: has {table.features.shape[1]} columns, the model takes {width}")

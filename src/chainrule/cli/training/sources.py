@@ -14,8 +14,11 @@ from chainrule.base.types import Array
 from chainrule.cli.output import tell
 from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, split
 from chainrule.data.arrays import all_finite, first_nonfinite
-from chainrule.data.readers.table import is_number, listed, read_table
+from chainrule.data.frames import listed
+from chainrule.data.readers.table import column_name, numbers_of
 from chainrule.data.sets.mnist import mnist_url
+from chainrule.data.tables.reader import read_table
+from chainrule.data.tables.understood import Reading
 
 # A column of whole numbers is read as classes when it holds at most this many different ones.
 most_numbered_classes = 20
@@ -102,33 +105,33 @@ def mnist_folder() -> Path:
 
 
 def csv_problem(path: Path, arguments: argparse.Namespace) -> Problem:
-    def choose(cells: list[str]) -> str | int:
-        if arguments.target is None:
-            raise FileError(f"{path}: {which_target(cells, arguments.header)}")
-        return csv_target(cells, arguments.target)
-
-    table = read_table(path, choose, header={"auto": None, "yes": True, "no": False}[arguments.header])
+    told = {"auto": None, "yes": True, "no": False}[arguments.header]
+    text = arguments.target
+    reading = read_table(path, header=told, asked=() if text is None else (text,))
+    if text is None:
+        raise FileError(f"{path}: {which_target(reading)}")
+    table = numbers_of(reading, column_name(reading, csv_target(reading, text)))
     assert table.target is not None  # a target was asked for
     problem = array_problem(path.stem, table.features, table.target, arguments)
     problem.feature_names, problem.target_name = table.names, table.target_name
     return problem
 
 
-def which_target(cells: list[str], header: str) -> str:
-    """What to write for --target, from the first line of the file."""
+def which_target(reading: Reading) -> str:
+    """What to write for --target."""
     say = "say which column to learn: --target NAME, or --target -1 for the last"
-    if header == "no" or (header == "auto" and any(is_number(cell) for cell in cells)):
-        return f"{say}; it has {len(cells)} columns, 0 to {len(cells) - 1}"
-    return f"{say}; its columns are {listed([cell for cell in cells if cell])}"
+    names = reading.frame.names
+    if not reading.frame.named:
+        return f"{say}; it has {len(names)} columns, 0 to {len(names) - 1}"
+    return f"{say}; its columns are {listed(names)}"
 
 
-def csv_target(cells: list[str], text: str) -> str | int:
-    """A column's name if the first line has it, else its index."""
+def csv_target(reading: Reading, text: str) -> str | int:
+    """A column's name if there is such a one, else its number."""
     try:
-        index = int(text)
+        return text if reading.frame.named and text in reading.frame.names else int(text)
     except ValueError:
         return text
-    return text if text in cells and not all(is_number(cell) for cell in cells) else index
 
 
 def array_problem(name: str, X: Array, y: Array, arguments: argparse.Namespace) -> Problem:
