@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     )
     from chainrule.data.arrays import Prepared as Prepared
     from chainrule.data.preparation.preparation import Preparation as Preparation
+    from chainrule.data.tables.reader import read_table as read_table
     from chainrule.diagnosing.doctor import Diagnosis as Diagnosis, diagnose as diagnose
     from chainrule.diagnosing.callback import Doctor as Doctor
     from chainrule.explaining.report import Report as Report, explain as explain
@@ -278,6 +279,7 @@ HOMES = {
     "formulas": "chainrule.formulas",
     "info": "chainrule.engine.isa",
     "load": "chainrule.networks.network",
+    "read_table": "chainrule.data.tables.reader",
     "set_threads": "chainrule.engine.isa",
     "threads": "chainrule.engine.isa",
 }

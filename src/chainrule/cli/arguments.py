@@ -75,7 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="print the version and leave",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_train, add_predict, add_check, add_explain, add_doctor, add_oracles, add_bench, add_info):
+    for add in (
+        *(add_train, add_predict, add_data_command, add_check, add_explain, add_doctor),
+        *(add_oracles, add_bench, add_info),
+    ):
         add(commands)
     return parser
 
@@ -205,6 +208,39 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="write NaN and infinity too, instead of refusing them"
     )
+
+
+def add_data_command(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "data", "show what is understood of a file of data")
+    parser.add_argument(
+        "file", metavar="FILE", help="a table (CSV and its kin, packed or not, Parquet), an NPZ or NPY file"
+    )
+    add_table_options(parser)
+
+
+def add_table_options(parser: Parser) -> None:
+    """How a table is read, where it is not to be recognised."""
+    table = parser.add_argument_group("how a table is read (what is not said is recognised)")
+    table.add_argument(
+        "--delimiter", metavar="SIGN", help="between the cells: a character, tab, blanks (any run of them) or none"
+    )
+    table.add_argument("--decimal", choices=(".", ","), help="the decimal sign; the other one groups thousands")
+    table.add_argument("--encoding", metavar="NAME", help="of the text, such as utf-8, cp1252 or gb18030")
+    table.add_argument("--header", choices=headers, default="auto", help="whether the first line holds the names")
+    table.add_argument(
+        "--missing", metavar="MARKS", help="of missing cells, such as '?,NA'; '' for empty cells alone"
+    )
+    table.add_argument(
+        "--columns", type=column_names, metavar="NAMES", help="read these alone: names, or numbers from 0"
+    )
+    table.add_argument("--drop", type=column_names, metavar="NAMES", help="read all but these")
+
+
+def column_names(text: str) -> list[str]:
+    """Names with commas between them; one that holds a comma stands within quotes."""
+    import csv
+
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
 
 
 def add_check(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 from chainrule.base.errors import DataError, FileError, ShapeError
 from chainrule.base.types import Array
 from chainrule.cli.output import complain
+from chainrule.cli.training.raw import is_table
 from chainrule.data import Preparation, load_digits, load_idx, load_npy
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.preparation.preparation import matrix
 from chainrule.data.readers.npz import open_npz
 from chainrule.data.sets.idx_sets import is_idx
 from chainrule.data.sets.image_folder import SUFFIXES, images_in, load_images
-from chainrule.data.tables import is_table, read_frame
+from chainrule.data.tables.reader import read_table
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
@@ -101,7 +102,7 @@ def _table(
     options = {name: getattr(arguments, name, None) for name in ("delimiter", "decimal", "encoding", "missing")}
     names = preparation.feature_names
     told = {"auto": None, "yes": True, "no": False}[arguments.header]
-    frame = read_frame(path, header=told, expected=names, **options).frame
+    frame = read_table(path, header=told, asked=names or (), **options).frame
     if names is None:
         count = int(np.prod(shape))
         if len(frame.columns) != count:

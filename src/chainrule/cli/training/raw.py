@@ -15,8 +15,11 @@ from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.sets.idx_sets import is_idx, load_idx_set
 from chainrule.data.sets.image_folder import images_in, load_image_folder
-from chainrule.data.tables import is_table, read_frame
+from chainrule.data.tables.reader import read_table
 
+ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", ".psv", ".parquet", ".feather", ".arrow", ".arff")
+ENDINGS += (".xlsx", ".xls", ".test")  # what the reader refuses says what to write; UCI's files for testing
+PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 SEQUENCES, IDS, IMAGES, TABLE = "sequences", "ids", "images", "table"
 
 
@@ -62,6 +65,14 @@ def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
     )
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file's name is one of a table's, packed or not."""
+    name = path.name.lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return name.endswith(ENDINGS)
+
+
 def _folder(path: Path, arguments: argparse.Namespace) -> Raw:
     if any(is_idx(entry) for entry in path.iterdir()):
         return _idx(path, arguments)
@@ -93,18 +104,19 @@ def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
 
 def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     header = {"auto": None, "yes": True, "no": False}[arguments.header]
-    reading = read_frame(
+    reading = read_table(
         path,
         delimiter=arguments.delimiter,
         decimal=arguments.decimal,
         encoding=arguments.encoding,
         header=header,
         missing=arguments.missing,
+        asked=[name for name in (arguments.target,) if name is not None],
     )
     frame = reading.frame
     target = frame.column(target_in(frame, arguments.target, path))
     frame = chosen_columns(frame.without([target.name]), arguments, path)
-    notes = [line for line in (reading.head(),) if line]
+    notes = reading.summary()
     gone = int(target.missing.sum())
     if gone == len(target):
         raise DataError(f"{path}: the column '{target.name}' holds nothing, so there is nothing to learn")
