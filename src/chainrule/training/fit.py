@@ -19,6 +19,7 @@ from chainrule.base.errors import ArgumentError, DataError, NonFiniteError, desc
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag
 from chainrule.base.types import Array
+from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
@@ -76,6 +77,7 @@ def fit(
     seed: int = 0,
     sample_weight: Any = None,
     class_weight: Any = None,
+    classes: Any = None,
     early_stopping: EarlyStopping | int | None = None,
     callbacks: Callbacks | None = (),
     progress: bool | str | Progress | None = None,
@@ -91,8 +93,11 @@ def fit(
 
     Parameters
     ----------
-    X: (N, *input_shape), float32, float64 or uint8; uint8 is read as pixels, value / 255, without a copy, and
-        so is a memory map of the network's type. Or batches, without y: see below.
+    X: (N, *input_shape), numbers, or a data frame. Images of uint8 with a value above 1 are pixels, which
+        every pass divides by 255, without a copy; memory maps are read as they are needed. Or batches,
+        without y: see below. What X was, pixels or numbers and the names of a frame's columns, the network
+        remembers as `network.preparation`, if it was not made with one: later X are taken in the same way or
+        refused.
     y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
     loss: a loss, "cross_entropy", "binary_cross_entropy", "squared_error" ("mse"), "mae", "huber", "poisson",
         "hinge", "squared_hinge" or "categorical_hinge"; None: the one that fits the network's last layer.
@@ -112,6 +117,8 @@ def fit(
     class_weight: {label: weight}, a label not named weighs 1, or "balanced": N / (K · samples of the class),
         so that every class weighs the same. It multiplies sample_weight in training only: validation is not
         weighted by it, whichever way it is given.
+    classes: the labels in the order of the network's outputs, such as range(10), also those that y lacks;
+        None: those of `network.classes`, and for new ones the outputs that are free.
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
@@ -182,6 +189,7 @@ def fit(
         validation=validation,
         seed=seed,
         class_weight=class_weight,
+        classes=classes,
         batch_size=batch_size,
         steps_per_epoch=steps_per_epoch,
         training_size=training_size,
@@ -300,7 +308,7 @@ class _Run:
                 ending.callback(callback.on_fit_end, context)
             for callback in callbacks:
                 callback.on_fit_begin(context)
-            self.remember(self.data.classes)
+            self.remember(self.data.classes, self.data.preparation)
             self.network.history = history
             try:
                 self.plan.load()
@@ -393,7 +401,7 @@ class _Run:
         for batch in batches:
             self.enlarge(len(batch))
             if isinstance(self.prepared.feed, SourceFeed):
-                self.remember(self.prepared.feed.door.classes)
+                self.remember(self.prepared.feed.door.classes, self.prepared.feed.door.preparation)
 
             def look_at(_: int, batch: Batch = batch, step: int = step) -> None:
                 assert look is not None
@@ -425,8 +433,9 @@ class _Run:
 
         return EpochResult(total, hits if counts else None, samples, step, outcome)
 
-    def remember(self, classes: Array | None) -> None:
-        """The labels, which may have become more since the last batch."""
+    def remember(self, classes: Array | None, preparation: Preparation | None) -> None:
+        """The labels and how inputs are made, of which batches may tell more than those before."""
+        self.network.preparation = preparation
         if classes is not None and classes is not self.classes:
             self.network.classes = self.classes = classes
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,7 @@ def fit_full_batch(
     tolerance: float = 1e-5,
     sample_weight: Any = None,
     class_weight: Any = None,
+    classes: Any = None,
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
@@ -72,8 +74,8 @@ def fit_full_batch(
     computed in float64 by the compiled kernels, and the parameters found are written back in the network's
     dtype.
 
-    X, y, loss, penalty, sample_weight, class_weight, progress, threads: as for `fit`; any penalty is part of
-        J and of its gradient, m is the number of samples.
+    X, y, loss, penalty, sample_weight, class_weight, classes, progress, threads: as for `fit`; any penalty is
+        part of J and of its gradient, m is the number of samples.
     freeze: layers and parameters that stay as they are, as for `fit`; a BatchNorm must be among them.
     method: "L-BFGS-B" (quasi-Newton) or "CG" (nonlinear conjugate gradients, as fmincg of Ng's exercises).
     iterations: at most so many. tolerance: it ends where no entry of ∂J/∂θ is larger.
@@ -121,7 +123,7 @@ def fit_full_batch(
     check_number("tolerance", tolerance, include_low=True)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
-    data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight)
+    data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)
     shown = progress_from(progress)
@@ -200,7 +202,10 @@ class _Minimisation:
         frozen: frozenset[str],
     ) -> None:
         self.network, self.data, self.method, self.allowed = network, data, method, allowed
-        self.objective = FullBatch(work, data.training, objective, frozen)
+        training = data.training
+        if data.make is not None:
+            training = replace(training, inputs=data.make(training.inputs))
+        self.objective = FullBatch(work, training, objective, frozen)
         factors = dict.fromkeys(sorted(frozen), 0.0)
         self.history = History(loss_function=objective.loss, optimizer=method, rate_factors=factors)
         self.best, self.theta = math.inf, self.objective.vector(network.parameters)
@@ -231,6 +236,7 @@ class _Minimisation:
             )
         if self.data.classes is not None:
             self.network.classes = self.data.classes
+        self.network.preparation = self.data.preparation
         self.network.history = history
         progress.unit = "iteration"
         progress.begin(iterations, 1, len(self.objective.batch))

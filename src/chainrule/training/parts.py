@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.memory import machine_memory
 from chainrule.base.scalars import check_number
 from chainrule.base.types import Array
-from chainrule.data.door import check_inputs, check_weights, encode_targets
+from chainrule.data.door import check_weights, classes_array, inputs_of, targets_of
+from chainrule.data.mapped import training_inputs
+from chainrule.data.preparation import Preparation
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
@@ -22,10 +25,8 @@ from chainrule.training.class_weights import class_weights
 
 Rows = NDArray[np.int64]
 
-# A larger copy of X in the network's type is not made: a share of the machine's memory, and of what lies in a
-# file, bytes. On a 1 GB map of float64 one epoch batch by batch took 1.4 s, with the copy 5.2 s.
+# Of the machine's memory: a larger copy of X in the network's type is not made.
 LARGEST_COPY = 1 / 8
-LARGEST_COPY_OF_A_FILE = 2**26
 
 # A fraction, arrays, or batches as `fit` takes them.
 Validation = Any
@@ -37,12 +38,16 @@ class FitData:
 
     rows: the samples of `training` that are trained on, ascending; all of them unless a fraction is held out,
     so that the training part is never copied. classes: the labels, None where the targets are numbers.
+    preparation: how the inputs were made, as the network is to remember it. make: what makes a batch's inputs
+    of rows of `training`, whose copy as a whole would be too large; None: they are such already.
     """
 
     training: Batch
     rows: Rows
     validation: Batch | None
     classes: Array | None
+    preparation: Preparation | None
+    make: Callable[[Array], Array] | None = None
 
 
 def prepare(
@@ -54,49 +59,71 @@ def prepare(
     validation: Validation,
     seed: int,
     class_weight: Any = None,
+    classes: Any = None,
 ) -> FitData:
     """Validate and encode everything; nothing of the network is changed. Raises DataError and ShapeError.
 
     A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion. A
     class weight multiplies the sample weights in training; validation measures the data as they are.
     """
-    form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
-    X = _as(network.dtype, check_inputs(X, network.input_shape, **form))
-    targets, classes = encode_targets(y, network, loss, len(X))
+    told = told_classes(classes, network)
+    inputs = training_inputs(X, network)
+    X, make, preparation = inputs.array, inputs.make, inputs.preparation
+    if make is None:
+        X = _as(network.dtype, X)
+        make = None if X.dtype in (network.dtype, np.uint8) else partial(as_type, network.dtype)
+    targets, known = targets_of(y, network, loss, len(X), classes=told, grow=True)
     targets = _as(network.dtype, targets)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
     training = weights
     if class_weight is not None:
-        by_class = class_weights(class_weight, class_labels(targets), classes)
+        by_class = class_weights(class_weight, class_labels(targets), known)
         training = check_weights(by_class if weights is None else by_class * weights, len(X), "class_weight")
     rows = np.arange(len(X), dtype=np.int64)
     held_out: Batch | None = None
     if isinstance(validation, (tuple, list)):
-        held_out = given_validation(network, loss, validation, classes)
+        held_out, known = given_validation(network, loss, validation, known, preparation)
     elif validation is not None:
         chosen = _choose(targets, validation, seed)
         kept = np.ones(len(X), dtype=bool)
         kept[chosen] = False
         rows = np.flatnonzero(kept).astype(np.int64)
         own = None if weights is None else _mean_one(weights, chosen)[chosen]
-        held_out = Batch(X[chosen], targets[chosen], own)
+        held_out = Batch(X[chosen] if make is None else make(X[chosen]), targets[chosen], own)
         training = None if training is None else _mean_one(training, rows)
-    return FitData(Batch(X, targets, training), rows, held_out, classes)
+    return FitData(Batch(X, targets, training), rows, held_out, known, preparation, make)
 
 
-def given_validation(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Batch:
+def told_classes(classes: Any, network: Network) -> Array | None:
+    """The labels that fit(classes=...) names; they must begin with those the network knows."""
+    if classes is None:
+        return None
+    told = classes_array([*classes] if isinstance(classes, range) else classes, network.output_shape)
+    known = network.classes
+    if known is not None and told[: len(known)].tolist() != known.tolist():
+        raise ArgumentError(
+            f"classes is {told.tolist()}, but the network's outputs stand for {known.tolist()}: leave it "
+            "out, or write network.classes = None to number them anew, which changes what its outputs mean"
+        )
+    return told
+
+
+def given_validation(
+    network: Network,
+    loss: Loss,
+    validation: Sequence[Any],
+    classes: Array | None,
+    preparation: Preparation | None,
+) -> tuple[Batch, Array | None]:
+    """The validation part, prepared as the training part, and the classes with those seen there alone."""
     if len(validation) not in (2, 3):
         raise ArgumentError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
-    form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
-    X = check_inputs(validation[0], network.input_shape, argument="validation X", **form)
-    X = _as(network.dtype, X)
-    targets, _ = encode_targets(
-        validation[1], network, loss, len(X), argument="validation y", classes=classes
-    )
+    X = _as(network.dtype, inputs_of(validation[0], network, "validation X", preparation))
+    targets, known = targets_of(validation[1], network, loss, len(X), "validation y", classes, grow=True)
     targets = _as(network.dtype, targets)
     if len(validation) == 2:
-        return Batch(X, targets)
-    return Batch(X, targets, check_weights(validation[2], len(X), argument="validation weights"))
+        return Batch(X, targets), known
+    return Batch(X, targets, check_weights(validation[2], len(X), argument="validation weights")), known
 
 
 def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
@@ -127,17 +154,8 @@ def _as(dtype: Any, array: Array) -> Array:
     """Floats in the network's type, converted once and not in every epoch; integers, and arrays whose copy
     would take too much of the memory, as they are: those are converted batch by batch.
     """
-    most = LARGEST_COPY_OF_A_FILE if _mapped(array) else LARGEST_COPY * machine_memory()
-    return as_type(dtype, array) if array.size * np.dtype(dtype).itemsize <= most else array
-
-
-def _mapped(array: Any) -> bool:
-    """Whether an array is a view of a memory map."""
-    while isinstance(array, np.ndarray):
-        if isinstance(array, np.memmap):
-            return True
-        array = array.base
-    return False
+    small = array.size * np.dtype(dtype).itemsize <= LARGEST_COPY * machine_memory()
+    return as_type(dtype, array) if small else array
 
 
 def random_stream(seed: int, purpose: str) -> np.random.Generator:

@@ -9,7 +9,9 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.base.types import Array
 from chainrule.data.arrays import plain_array
-from chainrule.data.door import check_inputs, check_weights, encode_targets
+from chainrule.data.door import check_weights, inputs_of, learned_preparation, targets_of
+from chainrule.data.mapped import joined
+from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
@@ -22,12 +24,18 @@ _FORM = "a batch must be (X, y) or (X, y, weights)"
 class BatchDoor:
     """Batches as the engine takes them.
 
-    classes: the labels seen so far, in the order of the outputs: those of the network, else of the first
-    batch; new ones are added behind them while the network has outputs left.
+    classes: the labels in the order of the outputs: those named, else those of the network, else of the first
+    batch; new ones are added behind them while the network has outputs left.  preparation: how the inputs
+    are made, as the first batch says where the network does not.
     """
 
     def __init__(
-        self, network: Network, loss: Loss, class_weight: Any = None, classes: Array | None = None
+        self,
+        network: Network,
+        loss: Loss,
+        class_weight: Any = None,
+        classes: Array | None = None,
+        preparation: Preparation | None = None,
     ) -> None:
         if isinstance(class_weight, str):
             raise ArgumentError(
@@ -36,8 +44,9 @@ class BatchDoor:
             )
         self.network, self.loss, self.class_weight = network, loss, class_weight
         self.classes: Array | None = network.classes if classes is None else classes
-        self.given = self.classes is not None  # not by the batches
-        self.pixels: bool | None = None
+        self.named = self.classes is not None  # before the first batch
+        self.grows = True  # whether labels may be new
+        self.preparation, self.learned = preparation, preparation is not None
 
     def __call__(self, entry: Any, place: str) -> Batch:
         """A batch that has passed; DataError, ShapeError and TypeError begin with its place."""
@@ -54,14 +63,11 @@ class BatchDoor:
             shape = f" of shape {tuple(received)}" if received is not None else ""
             raise TypeError(f"{_FORM}, received {describe(entry)}{length}{shape}")
         network = self.network
-        X = check_inputs(entry[0], network.input_shape, dtype=network.dtype, vocabulary=network.vocabulary)
-        pixels = X.dtype == np.uint8
-        if self.pixels is not None and pixels != self.pixels:
-            kinds = ("uint8, which is divided by 255", f"{X.dtype}, which is taken as it is")
-            before, now = (kinds[1], kinds[0]) if pixels else (kinds[0], kinds[1])
-            before = before if self.pixels else "numbers, which are taken as they are"
-            raise DataError(f"X is {now}, and the batches before were {before}: give all of one kind")
-        self.pixels = pixels
+        X = inputs_of(entry[0], network, "X", self.preparation)
+        if self.learned:
+            self.preparation = joined(self.preparation, X)
+        else:
+            self.preparation, self.learned = learned_preparation(entry[0], X, network), True
         targets = self._targets(entry[1], len(X))
         weights = None if len(entry) == 2 or entry[2] is None else _as_they_are(entry[2], len(X))
         if self.class_weight is not None:
@@ -70,36 +76,17 @@ class BatchDoor:
         return Batch(as_type(network.dtype, X), as_type(network.dtype, targets), weights)
 
     def _targets(self, y: Any, n: int) -> Array:
-        known = self.classes
         try:
-            targets, classes = encode_targets(y, self.network, self.loss, n, classes=known)
+            known = self.classes
+            targets, classes = targets_of(y, self.network, self.loss, n, classes=known, grow=self.grows)
         except DataError as error:
-            grown = None if known is None else self._grown(y, known)
-            if grown is None:
-                raise DataError(f"{error}{self._advice(y)}") from None
-            targets, classes = encode_targets(y, self.network, self.loss, n, classes=grown)
+            if self.named or np.asarray(y).dtype.kind == "f":
+                raise
+            raise DataError(
+                f"{error}; the first batch has numbered the classes: name them all, fit(classes=[...])"
+            ) from None
         self.classes = self.classes if classes is None else classes
         return targets
-
-    def _grown(self, y: Any, known: Array) -> Array | None:
-        """The classes with the new labels of y behind them; None where they do not fit."""
-        labels = plain_array(y, "y")
-        if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.ravel()):
-            labels = labels.astype(str)
-        strings = known.dtype.kind == "U"
-        if self.given or labels.dtype.kind not in ("U" if strings else "iu"):
-            return None
-        new = np.setdiff1d(labels, known)
-        if not len(new) or len(known) + len(new) > self.network.output_shape[-1]:
-            return None
-        return np.concatenate([known, new])
-
-    def _advice(self, y: Any) -> str:
-        """What helps where the first batch lacks a class."""
-        labels = np.asarray(y)
-        if self.given or labels.dtype.kind == "f":
-            return ""
-        return "; classes are numbered by the first batch: name them all before, network.classes = [...]"
 
 
 def _as_they_are(weights: Any, n: int) -> Array:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_count
-from chainrule.base.types import Array
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
-from chainrule.training.parts import FitData, Rows, Validation, as_type, given_validation, prepare
+from chainrule.training.parts import FitData, Rows, Validation, given_validation, prepare, told_classes
 from chainrule.training.streams.door import BatchDoor
 from chainrule.training.streams.source import FORMS, Source, gives_batches, lists_batches
 
@@ -53,31 +52,35 @@ class SourceFeed:
 
 
 class ConvertedFeed:
-    """Batches of arrays whose copy in the network's type would be too large: converted one by one."""
+    """Batches of arrays whose copy as the network reads it would be too large: made one by one."""
 
-    def __init__(self, data: FitData, batch_size: int, dtype: Any) -> None:
-        self.data, self.batch_size, self.dtype = data, batch_size, dtype
+    def __init__(self, data: FitData, batch_size: int) -> None:
+        self.data, self.batch_size = data, batch_size
         self.steps: int | None = -(-len(data.rows) // batch_size)
 
     def batches(self, epoch: int, order: Rows) -> Iterator[Batch]:
         for start in range(0, len(order), self.batch_size):
             batch = self.data.training[order[start : start + self.batch_size]]
-            yield Batch(as_type(self.dtype, batch.inputs), batch.targets, batch.weights)
+            assert self.data.make is not None
+            yield replace(batch, inputs=self.data.make(batch.inputs))
 
 
 class ValidationFeed:
     """Validation batches, from their beginning after every epoch."""
 
     def __init__(
-        self, source: Source, network: Network, loss: Loss, classes: BatchDoor | Array | None
+        self, source: Source, network: Network, loss: Loss, training: FitData | BatchDoor
     ) -> None:
-        self.source, self.network, self.loss, self.classes = source, network, loss, classes
+        self.source, self.network, self.loss, self.training = source, network, loss, training
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        known = self.classes.classes if isinstance(self.classes, BatchDoor) else self.classes
-        door = BatchDoor(self.network, self.loss, classes=known)
+        known = self.training  # of batches, classes may have become more since
+        door = BatchDoor(self.network, self.loss, None, known.classes, known.preparation)
+        door.grows = isinstance(known, BatchDoor)
         for number, entry in enumerate(self.source.open(epoch), 1):
             yield door(entry, f"batch {number} of the validation after epoch {epoch}")
+            if isinstance(known, BatchDoor):
+                known.classes = door.classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +119,7 @@ def prepare_data(
     validation: Validation,
     seed: int,
     class_weight: Any,
+    classes: Any,
     batch_size: int | None,
     steps_per_epoch: int | None,
     training_size: int | None,
@@ -135,12 +139,11 @@ def prepare_data(
                 raise ArgumentError(f"{name} is of batches, and fit was given arrays: leave it out")
         if y is None:
             raise TypeError(f"fit() needs y: write fit(network, X, y), or fit(network, batches) with {FORMS}")
-        data = prepare(network, loss, X, y, sample_weight, validation, seed, class_weight)
+        data = prepare(network, loss, X, y, sample_weight, validation, seed, class_weight, classes)
         size = min(DEFAULT_BATCH if batch_size is None else batch_size, len(data.rows))
-        inputs = data.training.inputs
-        whole = inputs.dtype.kind != "f" or inputs.dtype == network.dtype
-        converted = None if whole else ConvertedFeed(data, size, network.dtype)
-        return Prepared(data, converted, _apart(apart, network, loss, data.classes), size, len(data.rows))
+        converted = None if data.make is None else ConvertedFeed(data, size)
+        validating = _apart(apart, network, loss, data)
+        return Prepared(data, converted, validating, size, len(data.rows))
     for name, value, advice in (
         ("y", y, "each batch is (X, y)"),
         ("sample_weight", sample_weight, "each batch is (X, y, weights)"),
@@ -157,17 +160,19 @@ def prepare_data(
     source = Source(X, "batches", limit)
     if finished is not None:
         source.check_resume()
-    door = BatchDoor(network, loss, class_weight)
+    door = BatchDoor(network, loss, class_weight, told_classes(classes, network))
     feed = SourceFeed(source, door, 1 + (finished or 0))
-    held_out = None if validation is None else given_validation(network, loss, validation, door.classes)
-    data = FitData(feed.first, np.arange(0), held_out, door.classes)
+    held_out = None
+    if validation is not None:
+        held_out, door.classes = given_validation(network, loss, validation, door.classes, door.preparation)
+    data = FitData(feed.first, np.arange(0), held_out, door.classes, door.preparation)
     samples = source.samples if training_size is None else check_count("training_size", training_size)
     validating = _apart(apart, network, loss, door)
     return Prepared(data, feed, validating, len(feed.first), samples)
 
 
 def _apart(
-    source: Source | None, network: Network, loss: Loss, classes: BatchDoor | Array | None
+    source: Source | None, network: Network, loss: Loss, training: FitData | BatchDoor
 ) -> ValidationFeed | None:
-    """Validation batches, whose labels are those of the training."""
-    return None if source is None else ValidationFeed(source, network, loss, classes)
+    """Validation batches, whose labels and preparation are those of the training."""
+    return None if source is None else ValidationFeed(source, network, loss, training)
