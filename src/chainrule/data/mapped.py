@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DataError, ShapeError
+from chainrule.base.errors import DataError, NonFiniteError, ShapeError
 from chainrule.base.types import Array
 from chainrule.data.door import Receiver, inputs_of, learned_preparation
 from chainrule.data.preparation import Preparation
@@ -34,23 +35,44 @@ class Inputs:
 
 def training_inputs(X: Any, network: Receiver) -> Inputs:
     """X checked; what lies in a file and would have to be copied stays there. Raises as `inputs_of`."""
-    if not _mapped(X) or X.ndim < 2 or not X.size or X.nbytes <= LARGEST_COPY or _read_as_it_is(X, network):
+    parts = pieces(X, network)
+    if parts is None:
         made = inputs_of(X, network)
         return Inputs(made, learned_preparation(X, made, network))
     preparation: Preparation | None = None
-    rows = max(_PIECE * len(X) // X.size, 1)
-    for start in range(0, len(X), rows):
-        piece = X[start : start + rows]
-        try:
-            made = inputs_of(piece, network, "X", preparation)
-        except (DataError, ShapeError) as error:
-            last = min(start + rows, len(X)) - 1
-            raise type(error)(f"samples {start:,} to {last:,} of X, counted from the first: {error}") from None
-        if start == 0:
-            preparation = learned_preparation(piece, made, network)
-        else:
-            preparation = joined(preparation, made)
+    for rows in parts:
+        with counted_from(rows):
+            made = inputs_of(X[rows], network, "X", preparation)
+        first = rows.start == 0
+        preparation = learned_preparation(X[rows], made, network) if first else joined(preparation, made)
     return Inputs(X, preparation, lambda piece: inputs_of(piece, network, "X", preparation))
+
+
+def pieces(X: Any, network: Receiver) -> list[slice] | None:
+    """The rows of X in pieces, where it lies in a file and is not read as it is; None: take it as a whole."""
+    if not _mapped(X) or X.ndim < 2 or not X.size or X.nbytes <= LARGEST_COPY or _read_as_it_is(X, network):
+        return None
+    rows = max(_PIECE * len(X) // X.size, 1)
+    return [slice(start, min(start + rows, len(X))) for start in range(0, len(X), rows)]
+
+
+def in_pieces(X: Array, parts: list[slice], of: Callable[[Array], Array]) -> Array:
+    """What `of` makes of every piece of the rows, one behind the other."""
+    made = []
+    for rows in parts:
+        with counted_from(rows):
+            made.append(of(X[rows]))
+    return np.concatenate(made)
+
+
+@contextmanager
+def counted_from(rows: slice) -> Iterator[None]:
+    """An error about a piece says which samples it is about."""
+    try:
+        yield
+    except (DataError, ShapeError, NonFiniteError) as error:
+        said = f"of the samples {rows.start:,} to {rows.stop - 1:,}, counted from the first of them: {error}"
+        raise type(error)(said) from None
 
 
 def joined(preparation: Preparation | None, batch: Array) -> Preparation | None:

@@ -21,6 +21,7 @@ from chainrule.base.shown import clipped, shown
 from chainrule.base.tables import Text, html_table, text_table
 from chainrule.base.types import Array
 from chainrule.data.door import check_weights, class_ids, inputs_of, one_column, targets_of
+from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
@@ -146,6 +147,8 @@ class Network(Model):
         Raises NonFiniteError where an output is NaN or infinite, or wrong by a hidden number beyond the
         range, naming the sample and the layer where that begins; allow_nonfinite: return what was computed.
         """
+        if (parts := pieces(X, self)) is not None:
+            return in_pieces(X, parts, lambda rows: self.predict(rows, allow_nonfinite=allow_nonfinite))
         outputs = self._outputs(self._inputs(X), "predict", allow_nonfinite)
         if self.preparation is None or self.preparation.targets is None:
             return outputs
@@ -169,6 +172,8 @@ class Network(Model):
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
         predicts one number, and NonFiniteError as `predict`.
         """
+        if (parts := pieces(X, self)) is not None:
+            return in_pieces(X, parts, lambda rows: self.classify(rows, allow_nonfinite=allow_nonfinite))
         ids = self._class_ids(self._inputs(X), "classify", allow_nonfinite)
         return ids if self._classes is None else self._classes[ids]
 
