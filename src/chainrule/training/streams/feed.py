@@ -68,9 +68,7 @@ class ConvertedFeed:
 class ValidationFeed:
     """Validation batches, from their beginning after every epoch."""
 
-    def __init__(
-        self, source: Source, network: Network, loss: Loss, training: FitData | BatchDoor
-    ) -> None:
+    def __init__(self, source: Source, network: Network, loss: Loss, training: FitData | BatchDoor) -> None:
         self.source, self.network, self.loss, self.training = source, network, loss, training
 
     def batches(self, epoch: int) -> Iterator[Batch]:

@@ -70,7 +70,7 @@ class Source:
     def samples(self) -> int | None:
         """Samples of an epoch, where a list holds them all or the source says so."""
         if self.limit is None and isinstance(self.given, (list, tuple)):
-            return sum(len(entry[0]) for entry in self.given if _is_batch(entry))
+            return sum(_rows(entry[0]) for entry in self.given if _is_batch(entry))
         said = getattr(self.given, "samples", None)
         return said if isinstance(said, int) and self.limit is None else None
 
@@ -86,6 +86,8 @@ class Source:
         return itertools.chain([first], batches)
 
     def _begun(self, epoch: int) -> Any:
+        if hasattr(self.given, "of_epoch"):  # chainrule's own Batches
+            return self.given.of_epoch(epoch)
         if not callable(self.given) or hasattr(self.given, "__iter__") or self.once:
             if hasattr(self.given, "__iter__"):
                 return self.given
@@ -114,6 +116,10 @@ class Source:
                 "resume goes on at the beginning of an epoch, and an iterator cannot be put there: give "
                 f"{FORMS}"
             )
+
+
+def _rows(X: Any) -> int:
+    return len(next(iter(X.values()), ())) if isinstance(X, dict) else len(X)
 
 
 def _length(given: Any) -> int | None:
