@@ -161,7 +161,7 @@ class _Parquet:
 
     def __init__(self, path: Path, target: str | None, columns: Any) -> None:
         try:
-            import pyarrow.parquet as parquet
+            from pyarrow import parquet  # type: ignore[import-untyped, unused-ignore]
         except ImportError:
             raise MissingExtraError("pyarrow", "tables", "batches of a Parquet file") from None
         with opened(path):  # says in words what is wrong with the path

@@ -58,6 +58,8 @@ def layer_names(network: Model, argument: str, names: Any) -> list[str]:
     known = list(network.shapes)
     chosen: list[str] = []
     for name in _several(argument, names):
+        if not isinstance(name, str):
+            raise TypeError(f"{argument} takes names of layers, such as 'dense1', received {describe(name)}")
         matched = list(_matched(name, known))
         if not matched:
             raise ArgumentError(f"{argument} names no layer {clipped(repr(name))}{_there_are(name, known)}")

@@ -40,10 +40,17 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
-from chainrule.training.parts import FitData, Rows, Validation, random_stream
+from chainrule.training.parts import FitData, Rows, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
 from chainrule.training.schedules import ConstantRate, Rates
-from chainrule.training.streams.feed import Prepared, SourceFeed, prepare_data
+from chainrule.training.streams.feed import (
+    Prepared,
+    SourceFeed,
+    prepared_arrays,
+    prepared_batches,
+    takes_arrays,
+    validation_parts,
+)
 
 if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels
     from chainrule.engine.plan import EpochResult, Plan, Poll
@@ -180,21 +187,24 @@ def fit(
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
     factors = factors_from(network, freeze, rate_factors, resume)
-    prepared = prepare_data(
-        network,
-        chosen_loss,
-        X,
-        y,
-        sample_weight=sample_weight,
-        validation=validation,
-        seed=seed,
-        class_weight=class_weight,
-        classes=classes,
-        batch_size=batch_size,
-        steps_per_epoch=steps_per_epoch,
-        training_size=training_size,
-        finished=None if resume is None else len(resume),
-    )
+    arrays, apart = validation_parts(validation)
+    if takes_arrays(X, y, steps_per_epoch, training_size):
+        data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)
+        prepared = prepared_arrays(network, chosen_loss, data, batch_size, apart)
+    else:
+        prepared = prepared_batches(
+            network,
+            chosen_loss,
+            X,
+            of_arrays={"y": y, "sample_weight": sample_weight, "batch_size": batch_size},
+            validation=arrays,
+            apart=apart,
+            class_weight=class_weight,
+            classes=classes,
+            steps_per_epoch=steps_per_epoch,
+            training_size=training_size,
+            finished=None if resume is None else len(resume),
+        )
     if loss is None:
         warn_of_labels(network, chosen_loss, prepared.data)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,11 +13,16 @@ from chainrule.base.scalars import check_count
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
-from chainrule.training.parts import FitData, Rows, Validation, given_validation, prepare, told_classes
+from chainrule.training.parts import FitData, Rows, Validation, given_validation, told_classes
 from chainrule.training.streams.door import BatchDoor
 from chainrule.training.streams.source import FORMS, Source, gives_batches, lists_batches
 
 DEFAULT_BATCH = 32  # samples per step of arrays
+_INSTEAD = {
+    "y": "each batch is (X, y)",
+    "sample_weight": "each batch is (X, y, weights)",
+    "batch_size": "batches have the size they are given with",
+}
 
 
 class Feed(Protocol):
@@ -107,47 +112,55 @@ class Prepared:
         return self.validation is not None or self.data.validation is not None
 
 
-def prepare_data(
+def takes_arrays(X: Any, y: Any, steps_per_epoch: Any, training_size: Any) -> bool:
+    """Whether fit is given arrays, and not batches; TypeError and ArgumentError where it is given neither."""
+    if gives_batches(X) and not (y is not None and isinstance(X, (list, tuple))):
+        return False
+    for name, value in (("steps_per_epoch", steps_per_epoch), ("training_size", training_size)):
+        if value is not None:
+            raise ArgumentError(f"{name} is of batches, and fit was given arrays: leave it out")
+    if y is None:
+        raise TypeError(f"fit() needs y: write fit(network, X, y), or fit(network, batches) with {FORMS}")
+    return True
+
+
+def validation_parts(validation: Validation) -> tuple[Validation, Source | None]:
+    """(arrays or a fraction, batches): one of them is None."""
+    return (None, Source(validation, "validation")) if lists_batches(validation) else (validation, None)
+
+
+def prepared_arrays(
+    network: Network, loss: Loss, data: FitData, batch_size: int | None, apart: Source | None
+) -> Prepared:
+    """Arrays that have been checked, and batches to validate on."""
+    size = min(DEFAULT_BATCH if batch_size is None else batch_size, len(data.rows))
+    feed = None if data.make is None else ConvertedFeed(data, size)
+    validating = None if apart is None else ValidationFeed(apart, network, loss, data)
+    return Prepared(data, feed, validating, size, len(data.rows))
+
+
+def prepared_batches(
     network: Network,
     loss: Loss,
     X: Any,
-    y: Any,
     *,
-    sample_weight: Any,
+    of_arrays: Mapping[str, Any],
     validation: Validation,
-    seed: int,
+    apart: Source | None,
     class_weight: Any,
     classes: Any,
-    batch_size: int | None,
     steps_per_epoch: int | None,
     training_size: int | None,
     finished: int | None,
 ) -> Prepared:
-    """Arrays or batches, checked as far as they are there; nothing of the network is changed.
+    """A source of batches, of which the first has been checked; nothing of the network is changed.
 
-    finished: epochs of the fit that is resumed, None where there is none.
+    of_arrays: arguments that only arrays have.  finished: epochs of the fit that is resumed, None where there
+    is none.
     """
-    of_batches = gives_batches(X)
-    apart = None
-    if lists_batches(validation):
-        apart, validation = Source(validation, "validation"), None
-    if not of_batches or (y is not None and isinstance(X, (list, tuple))):
-        for name, value in (("steps_per_epoch", steps_per_epoch), ("training_size", training_size)):
-            if value is not None:
-                raise ArgumentError(f"{name} is of batches, and fit was given arrays: leave it out")
-        if y is None:
-            raise TypeError(f"fit() needs y: write fit(network, X, y), or fit(network, batches) with {FORMS}")
-        data = prepare(network, loss, X, y, sample_weight, validation, seed, class_weight, classes)
-        size = min(DEFAULT_BATCH if batch_size is None else batch_size, len(data.rows))
-        converted = None if data.make is None else ConvertedFeed(data, size)
-        validating = _apart(apart, network, loss, data)
-        return Prepared(data, converted, validating, size, len(data.rows))
-    for name, value, advice in (
-        ("y", y, "each batch is (X, y)"),
-        ("sample_weight", sample_weight, "each batch is (X, y, weights)"),
-        ("batch_size", batch_size, "batches have the size they are given with"),
-    ):
+    for name, value in of_arrays.items():
         if value is not None:
+            advice = _INSTEAD[name]
             raise ArgumentError(f"{name} is of arrays, and fit was given batches: leave it out, {advice}")
     if validation is not None and not isinstance(validation, (tuple, list)):
         raise ArgumentError(
@@ -158,19 +171,12 @@ def prepare_data(
     source = Source(X, "batches", limit)
     if finished is not None:
         source.check_resume()
+    samples = source.samples if training_size is None else check_count("training_size", training_size)
     door = BatchDoor(network, loss, class_weight, told_classes(classes, network))
     feed = SourceFeed(source, door, 1 + (finished or 0))
     held_out = None
     if validation is not None:
         held_out, door.classes = given_validation(network, loss, validation, door.classes, door.preparation)
     data = FitData(feed.first, np.arange(0), held_out, door.classes, door.preparation)
-    samples = source.samples if training_size is None else check_count("training_size", training_size)
-    validating = _apart(apart, network, loss, door)
+    validating = None if apart is None else ValidationFeed(apart, network, loss, door)
     return Prepared(data, feed, validating, len(feed.first), samples)
-
-
-def _apart(
-    source: Source | None, network: Network, loss: Loss, training: FitData | BatchDoor
-) -> ValidationFeed | None:
-    """Validation batches, whose labels and preparation are those of the training."""
-    return None if source is None else ValidationFeed(source, network, loss, training)
