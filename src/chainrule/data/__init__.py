@@ -15,7 +15,7 @@ from chainrule.data.preparation import Preparation, Standardizer
 from chainrule.data.split import split
 
 if TYPE_CHECKING:
-    from chainrule.data.batches import Batches, batches
+    from chainrule.data.on_disk import Batches, batches
     from chainrule.data.readers.idx import load_idx
     from chainrule.data.readers.npz import load_npy, load_npz
     from chainrule.data.readers.table import Table, load_csv
@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 _homes = {
-    "Batches": "batches",
-    "batches": "batches",
+    "Batches": "on_disk",
+    "batches": "on_disk",
     "Reading": "tables.understood",
     "Table": "readers.table",
     "load_csv": "readers.table",

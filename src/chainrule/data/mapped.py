@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -50,9 +51,13 @@ def training_inputs(X: Any, network: Receiver) -> Inputs:
 
 def pieces(X: Any, network: Receiver) -> list[slice] | None:
     """The rows of X in pieces, where it lies in a file and is not read as it is; None: take it as a whole."""
-    if not _mapped(X) or X.ndim < 2 or not X.size or X.nbytes <= LARGEST_COPY or _read_as_it_is(X, network):
+    if not _mapped(X) or X.ndim < 2 or X.nbytes <= LARGEST_COPY or not X.size:
+        return None
+    if math.prod(X.shape[1:]) != math.prod(network.input_shape) or _read_as_it_is(X, network):
         return None
     rows = max(_PIECE * len(X) // X.size, 1)
+    if rows >= len(X):  # one piece: of a piece, which is asked for its own
+        return None
     return [slice(start, min(start + rows, len(X))) for start in range(0, len(X), rows)]
 
 
