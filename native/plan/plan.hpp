@@ -358,8 +358,8 @@ class Operation {
   virtual void reserve(Plan<T>&) {}
   virtual void bind(Plan<T>&) = 0;
   virtual void forward(Plan<T>&, int samples) = 0;
-  virtual void gradients(Plan<T>&, int) {}         // of the parameters, from the δ of the output
-  virtual void delta(Plan<T>&, int samples) = 0;   // of the input
+  virtual void gradients(Plan<T>&, int) {}                        // of the parameters, from the δ of the output
+  virtual void delta(Plan<T>&, int samples) = 0;                  // of the input
   virtual bool gradients_before_delta() const { return false; }   // whether `delta` uses what `gradients` computes
   // Adds the norms of the samples' own gradients to norms[sample], as sides of a right angle, and computes the gradients as
   // well where asked; false where the operation has no way of its own.

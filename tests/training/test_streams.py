@@ -420,6 +420,7 @@ def refusals() -> list[tuple[Any, dict[str, Any], type[Exception], str]]:
         ([*CUT, (wrong, Y[:5])], {}, ShapeError, "batch 8 of epoch 1: X must have the shape (N, 4)"),
         (short, {}, DataError, "batch 3 of epoch 1: X has 5 samples but y has 4"),
         ([*CUT[:2], (broken, Y[:5])], {}, DataError, "batch 3 of epoch 1: X has 1 NaN"),
+        ([(X[0], Y[0])], {}, ShapeError, "batch 1 of epoch 1: X is a single sample, of shape (4,): give"),
         ([(X[:0], Y[:0])], {}, DataError, "batch 1 of epoch 1: X is empty"),
         ([(X[:3], None)], {}, DataError, "y is None"),
         ([(X[:3], Y[:3], [1.0, -1.0, 1.0])], {}, DataError, "must not be negative"),

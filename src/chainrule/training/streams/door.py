@@ -54,6 +54,11 @@ class BatchDoor:
             return self._checked(entry)
         except (DataError, ShapeError, TypeError) as error:
             said = f"{place}: {error}"
+            if isinstance(error, ShapeError) and np.shape(entry[0]) == self.network.input_shape:
+                said = (
+                    f"{place}: X is a single sample, of shape {np.shape(entry[0])}: give batches of several, "
+                    "such as torch.utils.data.DataLoader(dataset, batch_size=32) makes of a data set"
+                )
             raise type(error)(said) from None
 
     def _checked(self, entry: Any) -> Batch:
