@@ -11,8 +11,8 @@ from chainrule.base.errors import FileError
 from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import say
-from chainrule.data.arrays import prepared
 from chainrule.cli.training.networks import check_network, named_layers, read_network_file
+from chainrule.data.arrays import prepared
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network

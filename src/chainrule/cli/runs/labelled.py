@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.base.errors import FileError
+from chainrule.cli.arguments import table_defaults
 from chainrule.cli.folder import description_name, open_run, read_description
 from chainrule.cli.runs.inputs import read_inputs
 from chainrule.cli.runs.stored import penalty_of, problem_of
@@ -36,7 +37,7 @@ def labelled_samples(arguments: argparse.Namespace) -> Samples:
 
 
 def _from_file(network: Network, preparation: Preparation, arguments: argparse.Namespace) -> Samples:
-    named = argparse.Namespace(file=arguments.data, header="auto", x="X")
+    named = argparse.Namespace(file=arguments.data, x="X", **table_defaults)
     inputs = read_inputs(named, network, preparation).labelled()
     if inputs.target is None:
         target = preparation.target_name or "y"

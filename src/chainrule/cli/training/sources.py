@@ -1,5 +1,5 @@
-"""What `chainrule train` learns from: digits, MNIST, a table, arrays, IDX files or a folder of images, split and
-prepared.
+"""What `chainrule train` learns from: digits, MNIST, a table, arrays, IDX files or a folder of images, split
+and prepared.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,10 @@ from chainrule.data import Preparation, Standardizer, load_digits, load_mnist
 from chainrule.data.frames import Frame
 from chainrule.data.preparation import Pixels
 from chainrule.data.sets.mnist import mnist_url
-from chainrule.data.task import Task, task_of
+from chainrule.data.task import Asked, Task, task_of
+
+if TYPE_CHECKING:
+    from chainrule.cli.training.raw import Raw
 
 
 @dataclass(eq=False)
@@ -93,51 +96,47 @@ def load_problem(
     from chainrule.cli.training.raw import raw_of
 
     raw = raw_of(arguments, known.sequential if known else sequential)
-    try:
-        asked = arguments.task if known is None else ("regress" if known.classes is None else "classify")
-        task = task_of(raw.y, images=raw.kind == "images", asked=asked)
-    except DataError as error:
-        raise DataError(f"{raw.name}: {error}") from None
-    y = task.labels if task.labels is not None else task.numbers
-    assert y is not None  # one of both
-    test: tuple[Any, Array] | None = None
+    asked: Asked = arguments.task
+    if known is not None:
+        asked = "regress" if known.classes is None else "classify"
+    task = target_of(raw, raw.y, asked)
+    y, rows = task.values, None
     if raw.X_test is not None and raw.y_test is not None:
-        of_test = task_of(raw.y_test, images=raw.kind == "images", asked=task.kind)
-        labels = of_test.labels if of_test.labels is not None else of_test.numbers
-        assert labels is not None
-        test = raw.X_test, labels
-    rows: Rows | None = None
-    if test is not None:
-        (X_train, y_train), (X_test, y_test) = (raw.X, y), test
+        training = raw.X, y
+        test = raw.X_test, target_of(raw, raw.y_test, task.kind).values
     else:
         rows = Rows.of(raw.X, raw.y)
-        rows = rows.divided(arguments, y, task) if known is None else rows.as_in(known.rows, arguments, y, task)
-        X_train, y_train, X_test, y_test = raw.X[rows.train], y[rows.train], raw.X[rows.test], y[rows.test]
-    problem = Problem(raw.name, X_train, y_train, X_test, y_test, task.classes, Preparation())
-    problem.why, problem.notes, problem.rows, problem.files = task.why, raw.notes, rows, raw.files
-    if rows is not None and rows.told:
-        remark(rows.told)
-    prepare(problem, raw, task, arguments, known)
-    return problem
+        rows = rows.divided(arguments, task) if known is None else rows.as_in(known.rows, arguments, task)
+        training, test = ((raw.X[part], y[part]) for part in (rows.train, rows.test))
+        if rows.told:
+            remark(rows.told)
+    if known is None:
+        targets = None if task.numbers is None else Standardizer.learn(training[1])
+        made = learned(training[0], raw, arguments)
+        made.targets, made.target_name = targets, raw.target_name
+        known = Known(made, task.classes, rows)
+    made = known.preparation
+    X_train, X_test = made(training[0], raw.name), made(test[0], raw.name)
+    y_train, y_test = made.target(training[1]), made.target(test[1])
+    return Problem(
+        raw.name, X_train, y_train, X_test, y_test, known.classes, made,
+        why=task.why,
+        notes=raw.notes,
+        rows=rows,
+        files=raw.files,
+        vocabulary=int(max(X_train.max(), X_test.max())) + 1 if raw.kind == "ids" else None,
+    )  # fmt: skip
 
 
-def prepare(problem: Problem, raw: Any, task: Task, arguments: argparse.Namespace, known: Known | None) -> None:
-    """Learn the preparation from the training part, unless it is known, and apply it to both parts."""
-    if known is not None:
-        problem.preparation, problem.classes = known.preparation, known.classes
-    else:
-        targets = None if task.numbers is None else Standardizer.learn(problem.y_train)
-        problem.preparation = learned(problem.X_train, raw, arguments)
-        problem.preparation.targets, problem.preparation.target_name = targets, raw.target_name
-    made = problem.preparation
-    problem.X_train = made(problem.X_train, problem.name)
-    problem.X_test = made(problem.X_test, problem.name)
-    problem.y_train, problem.y_test = made.target(problem.y_train), made.target(problem.y_test)
-    if raw.kind == "ids":
-        problem.vocabulary = int(max(problem.X_train.max(), problem.X_test.max())) + 1
+def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
+    """What a source's target is; errors name the source."""
+    try:
+        return task_of(y, images=raw.kind == "images", asked=asked)
+    except DataError as error:
+        raise DataError(f"{raw.name}: {error}") from None
 
 
-def learned(X: Frame | Array, raw: Any, arguments: argparse.Namespace) -> Preparation:
+def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:
     """The preparation of a training part: a table's columns, pixels, or features and channels on one scale."""
     if isinstance(X, Frame):
         kinds, levels = told_columns(arguments.kind, "kind"), told_columns(arguments.levels, "levels")
