@@ -150,7 +150,7 @@ def _refuse_what_is_not_finite(step: Any) -> None:
 
 
 def _cards(task: Task, facts: PassFacts, derived: reference.Derivation) -> list[CardRecord]:
-    below = {layer.one.name: layer.below for layer in derived.backward}
+    below = {layer.forward.name: layer.below for layer in derived.backward}
     untraced = frozenset(name for name, trees in facts.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
     repeats, penalised = repeats_of(facts.passes), _penalised(task, facts)
