@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.tables import text_table
+from chainrule.base.types import Array
 from chainrule.bench import figures, machine
 from chainrule.bench.per_sample import seconds
 from chainrule.layers import Dense, Sigmoid
 from chainrule.networks.network import Network
 
-Array = NDArray[np.float64]
 DEPTHS = (1, 2, 4, 8, 16)  # layers with weights
 UNITS, SAMPLES = 12, 10
 

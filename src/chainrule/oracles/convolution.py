@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.layers import Conv2D, ConvTranspose2D, Layer
 from chainrule.losses import SquaredError
 from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import network
-from chainrule.oracles.rows import Array, Measured, Row, Source
+from chainrule.oracles.rows import Measured, Row, Source
 
 
 def conv(kernel: int, **options: Any) -> Layer:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import FileError, MissingExtraError
+from chainrule.base.types import Array
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, SquaredError
 from chainrule.losses.penalties import L2
 from chainrule.networks.executor import Executor
 from chainrule.networks.network import Network
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
-from chainrule.oracles.rows import Array, Measured, Row, Source
+from chainrule.oracles.rows import Measured, Row, Source
 
 
 def sines(rows: int, columns: int) -> Array:

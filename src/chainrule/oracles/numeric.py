@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.layers import Layer
 from chainrule.networks.executor import Executor
 from chainrule.networks.network import Network
-from chainrule.oracles.rows import Array
 
 
 def network(

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.layers import L2Pool2D, Layer, MaxPool2D
 from chainrule.losses import SquaredError
 from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import network
-from chainrule.oracles.rows import Array, Measured, Row, Source
+from chainrule.oracles.rows import Measured, Row, Source
 
 
 def delta_below(executor: Executor[Any], layer: Layer, image: Array) -> Array:

@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from chainrule.explaining.blocks.kinds import Array, Worked
+from chainrule.base.types import Array
+from chainrule.explaining.blocks.kinds import Worked
 from chainrule.formulas.printing.boxes import Box, Numeral, Row, Scripts, Sign, bare
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.languages import COLON, COMMA, Say
+from chainrule.base.types import Array
 from chainrule.explaining.blocks.kinds import Bars, Block, Curve, Maps, Mark, Matrix, Panel
 from chainrule.explaining.facts.pictures import EDGE, shown
 from chainrule.explaining.facts.tensors import decode
@@ -26,8 +26,6 @@ from chainrule.explaining.schema import (
 )
 from chainrule.explaining.words.catalogues import PICTURES
 from chainrule.formulas.printing.boxes import Box
-
-Array = NDArray[np.float64]
 
 
 def picture_blocks(

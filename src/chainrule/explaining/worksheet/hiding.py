@@ -11,8 +11,8 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.numbers import short
+from chainrule.base.types import Array
 from chainrule.explaining.blocks.kinds import (
-    Array,
     Bars,
     Block,
     Card,
