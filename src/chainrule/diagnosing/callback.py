@@ -65,7 +65,7 @@ class Doctor(Callback):
         if context.epoch % self.every:
             return
         history = context.history
-        found = diagnose(
+        diagnosis = diagnose(
             context.network,
             self.X,
             self.y,
@@ -74,14 +74,14 @@ class Doctor(Callback):
             training_size=len(self.X),
             **self.options,
         )
-        self.diagnoses[context.epoch] = found
-        for finding in found.findings:
+        self.diagnoses[context.epoch] = diagnosis
+        for finding in diagnosis.findings:
             place = (finding["rule"], finding["layer"])
             if place in self._known or self.say is None:
                 continue
             self._known.add(place)
             first, *others = finding_lines(finding, self.language)
             self.say("\n".join([f"epoch {context.epoch}: {first}", *others]))
-        if self.stop and not found:
-            worst = found.findings[0]
+        if self.stop and not diagnosis:
+            worst = diagnosis.findings[0]
             context.stop(f"the doctor: {worst['what']['en'].replace('`', '')}")

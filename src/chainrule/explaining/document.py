@@ -139,9 +139,9 @@ def _diagnosis(task: Task, derived: reference.Derivation) -> Diagnosis:
 
 
 def _refuse_what_is_not_finite(step: Any) -> None:
-    found = {"J": step.loss, **{f"δ of {name}": value for name, value in step.deltas.items()}}
-    found |= {f"∂J/∂{name}": value for name, value in step.gradients.items()}
-    bad = next((name for name, value in found.items() if not all_finite(np.asarray(value))), None)
+    arrays = {"J": step.loss, **{f"δ of {name}": value for name, value in step.deltas.items()}}
+    arrays |= {f"∂J/∂{name}": value for name, value in step.gradients.items()}
+    bad = next((name for name, value in arrays.items() if not all_finite(np.asarray(value))), None)
     if bad is not None:
         raise NonFiniteError(
             f"{bad} is infinite or NaN on this batch, and a derivation in numbers needs finite ones: "
@@ -150,7 +150,7 @@ def _refuse_what_is_not_finite(step: Any) -> None:
 
 
 def _cards(task: Task, facts: PassFacts, derived: reference.Derivation) -> list[CardRecord]:
-    below = {layer.one.name: layer.below for layer in derived.backward}
+    below = {layer.forward.name: layer.below for layer in derived.backward}
     untraced = frozenset(name for name, trees in facts.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
     repeats, penalised = repeats_of(facts.passes), _penalised(task, facts)
@@ -220,9 +220,9 @@ def _kernels(task: Task, network: Network, step: Step) -> Kernels:
         d = np.abs(step.deltas.get(layer, np.zeros(1)))
         terms = 1e-3 * float(d.sum(axis=tuple(range(d.ndim - 1))).max())
         pairs.append((layer, compiled.gradients[name], value, terms))
-    for name, found, value, terms in pairs:
+    for name, kernel_value, value, terms in pairs:
         size = max(float(np.abs(value).max(initial=0.0)), terms)
-        error = float(np.abs(found - value).max(initial=0.0)) / size if size else 0.0
+        error = float(np.abs(kernel_value - value).max(initial=0.0)) / size if size else 0.0
         differences[name] = max(differences.get(name, 0.0), error)
     return {"layers": {name: plain(error) for name, error in differences.items()}, "loss": compiled.loss}
 
@@ -300,8 +300,8 @@ def read(document: Mapping[str, Any]) -> Document:
     Raises ValueError that says which schema it has.
     """
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
-        found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
-        raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(found)}")
+        received = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
+        raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(received)}")
     parts = {"meta": Mapping, "slips": list, "cards": list, "graph": Mapping, "tensors": Mapping}
     for part, kind in parts.items():
         if not isinstance(document.get(part), kind):
