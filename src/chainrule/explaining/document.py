@@ -17,7 +17,8 @@ from chainrule.base.errors import ArgumentError, NonFiniteError, describe
 from chainrule.base.languages import say_json
 from chainrule.base.shown import quoted
 from chainrule.checking import GradientReport, check_gradients
-from chainrule.data.arrays import all_finite
+from chainrule.data.arrays import all_finite, plain_array, prepared
+from chainrule.data.door import one_column
 from chainrule.diagnosing.doctor import Diagnosis, diagnosis_of
 from chainrule.diagnosing.flow import measured, rate_of, selected
 from chainrule.explaining.facts.cards import Walk, cards_of, repeats_of
@@ -193,7 +194,7 @@ def _meta(task: Task) -> Meta:
         "parameters": network.count_parameters(),
         "sample": task.sample,
         "samples": len(task.batch),
-        "label": quoted(np.asarray(task.labels).tolist()[task.sample]),
+        "label": quoted(plain_array(one_column(task.labels), "y").tolist()[task.sample]),
         "training_size": task.objective.training_size,
         "budget": task.budget,
         "eta": task.eta,
@@ -238,8 +239,8 @@ def _check(task: Task, network: Network) -> CheckRecord | NoCheck | None:
     try:
         report = check_gradients(
             network,
-            batch.inputs,
-            np.asarray(task.labels)[few],
+            prepared(batch.inputs),
+            plain_array(one_column(task.labels), "y")[few],
             objective.loss,
             objective.penalty,
             entries=task.check,  # type: ignore[arg-type]

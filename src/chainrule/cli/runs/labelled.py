@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.base.errors import FileError
+from chainrule.base.types import Array
 from chainrule.cli.arguments import table_defaults
 from chainrule.cli.folder import description_name, open_run, read_description
 from chainrule.cli.runs.inputs import read_inputs
@@ -52,7 +53,7 @@ def _from_file(network: Network, preparation: Preparation, arguments: argparse.N
     return Samples(network, preparation(inputs.X, arguments.data), preparation.target(y))
 
 
-def as_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def as_classes(y: Array, classes: Array) -> Array:
     """Labels of a file as the model writes its classes: 1.0 and True are class 1, "True" is True's name."""
     if classes.dtype.kind in "iu" and y.dtype.kind in "fb":
         return y.astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,11 @@ from chainrule.data.sets.image_folder import images_in, load_image_folder
 from chainrule.data.tables.reader import read_table
 from chainrule.data.tables.understood import Reading
 
-ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", ".psv", ".parquet", ".feather")
-ENDINGS = (*ENDINGS, ".arrow", ".arff", ".xlsx", ".xls", ".test")  # what is no table the reader tells
+# The last four are no tables that are read: the reader says what to do. ".test" is UCI's.
+ENDINGS = (
+    *(".csv", ".tsv", ".tab", ".txt", ".data", ".test", ".dat", ".psv", ".parquet", ".feather", ".arrow"),
+    *(".arff", ".xlsx", ".xls", ".ods"),
+)
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 SEQUENCES, IDS, IMAGES, TABLE = "sequences", "ids", "images", "table"
 
@@ -161,10 +165,8 @@ def target_in(reading: Reading, arguments: argparse.Namespace) -> str:
         return str(told)
     if arguments.columns is not None:
         return frame.names[-1]  # where reading_of has asked for it
-    try:
-        return column_name(reading, int(told))
-    except ValueError:
-        return column_name(reading, told)
+    number = re.fullmatch(r"-?\d{1,9}", told)
+    return column_name(reading, told if number is None else int(told))
 
 
 def _target_values(target: Column, path: Path) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Problem:
     X_test: Array
     y_test: Array
     classes: Array | None
-    preparation: Preparation
+    preparation: Preparation = field(default_factory=Preparation)
     why: str = ""
     notes: tuple[str, ...] = ()
     rows: Rows | None = None
@@ -100,14 +100,14 @@ def load_problem(
     if known is not None:
         asked = "regress" if known.classes is None else "classify"
     task = target_of(raw, raw.y, asked)
-    y, rows = task.values, None
+    rows: Rows | None = None
     if raw.X_test is not None and raw.y_test is not None:
-        training = raw.X, y
-        test = raw.X_test, target_of(raw, raw.y_test, task.kind).values
+        training: tuple[Frame | Array, Array] = raw.X, task.values
+        test: tuple[Frame | Array, Array] = raw.X_test, target_of(raw, raw.y_test, task.kind).values
     else:
         rows = Rows.of(raw.X, raw.y)
         rows = rows.divided(arguments, task) if known is None else rows.as_in(known.rows, arguments, task)
-        training, test = ((raw.X[part], y[part]) for part in (rows.train, rows.test))
+        training, test = ((raw.X[part], task.values[part]) for part in (rows.train, rows.test))
         if rows.told:
             remark(rows.told)
     if known is None:
