@@ -1,4 +1,4 @@
-"""Preparations: what is learned from a table, applied by name, kept in the file, and applied by every door."""
+"""Preparations: learned from a table, applied by name and at every door, kept in the file."""
 
 from __future__ import annotations
 
@@ -368,7 +368,7 @@ def test_what_is_inferred_is_shown_and_can_be_told() -> None:
     made = Preparation.learn(given)
     shown = str(made)
     for words in (
-        "counts the rows, 100 to 111",
+        "numbers the rows, 100 to 111",
         "always holds 3",
         "levels L, M, S",
     ):
@@ -451,14 +451,15 @@ DAMAGED: list[Any] = [
     {"kind": "columns", "columns": [{"kind": "quantity", "name": "t", "mean": "0", "scale": 1, "median": 0}]},
     {"kind": "columns", "columns": [{"kind": "date", "name": "t", "elapsed": 3, "cycles": []}]},
     {"kind": "columns", "columns": [{"kind": "ordered", "name": "t", "levels": []}]},
-    {"kind": "columns", "columns": [{"kind": "gap"}]}, {"kind": "columns", "columns": [{"kind": "dropped", "name": "t"}]},
+    {"kind": "columns", "columns": [{"kind": "gap"}]},
+    {"kind": "columns", "columns": [{"kind": "dropped", "name": "t"}]},
     {"kind": "numbers", "low": "x", "high": 1}, {"kind": "unheard"}, {"mean": [0], "scale": [0]}, 3,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("inputs", DAMAGED, ids=str)
 def test_a_damaged_preparation_is_refused(inputs: Any) -> None:
-    with pytest.raises(FileError, match="net.npz: inputs: "):
+    with pytest.raises(FileError, match=r"net\.npz: inputs: "):
         Preparation.from_json({"inputs": inputs}, "net.npz")
 
 

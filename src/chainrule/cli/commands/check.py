@@ -51,7 +51,9 @@ def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
     else:
         network, _ = open_run(arguments.model)
         check_network(list(network.layers), network.input_shape, arguments.samples, arguments.model)
-    X = prepared(rng.standard_normal((arguments.samples, *network.input_shape)))
+    shape = (arguments.samples, *network.input_shape)
+    count = network.vocabulary
+    X = prepared(rng.standard_normal(shape)) if count is None else rng.integers(count, size=shape)
     return network, X, random_targets(network, arguments.samples, rng)
 
 

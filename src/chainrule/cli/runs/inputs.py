@@ -15,7 +15,7 @@ from chainrule.cli.output import complain
 from chainrule.cli.training.raw import is_table, reading_of
 from chainrule.data import Preparation, load_digits, load_idx, load_npy
 from chainrule.data.frames import Column, Frame, listed
-from chainrule.data.preparation.preparation import matrix
+from chainrule.data.preparation.preparation import READING, matrix
 from chainrule.data.readers.npz import open_npz
 from chainrule.data.sets.idx_sets import is_idx
 from chainrule.data.sets.image_folder import SUFFIXES, images_in, load_images
@@ -99,7 +99,10 @@ def _table(
 ) -> Inputs:
     """Columns by name where the model knows their names, else all of them."""
     names = preparation.feature_names
-    frame = reading_of(path, arguments, asked=names or ()).frame
+    told = {name: getattr(arguments, name) for name in READING}
+    now = {name: value for name, value in told.items() if value not in (None, "auto")}
+    options = argparse.Namespace(**{**told, **preparation.reading, **now})
+    frame = reading_of(path, options, asked=names or ()).frame
     if names is None:
         count = int(np.prod(shape))
         if len(frame.columns) != count:

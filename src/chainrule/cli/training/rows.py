@@ -1,4 +1,4 @@
-"""Which rows of a source a run was trained on, and which it held out: kept, and recognised in changed data."""
+"""Which rows of a source a run was trained on and which it held out: kept, and recognised in changed data."""
 
 from __future__ import annotations
 

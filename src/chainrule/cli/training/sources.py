@@ -20,6 +20,7 @@ from chainrule.cli.training.rows import Rows, divided_rows
 from chainrule.data import Preparation, Standardizer, load_digits, load_mnist
 from chainrule.data.frames import Frame
 from chainrule.data.preparation import Pixels
+from chainrule.data.preparation.preparation import READING
 from chainrule.data.sets.mnist import mnist_url
 from chainrule.data.task import Asked, Task, task_of
 
@@ -71,7 +72,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What an earlier training on the same source fixed: the model's preparation and classes, and its rows."""
+    """What an earlier training on the same source fixed: the model's preparation, its classes and rows."""
 
     preparation: Preparation
     classes: Array | None
@@ -137,7 +138,7 @@ def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
 
 
 def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:
-    """The preparation of a training part: a table's columns, pixels, or features and channels on one scale."""
+    """The preparation of a training part: a table's columns, pixels, or features brought to one scale."""
     if isinstance(X, Frame):
         kinds, levels = told_columns(arguments.kind, "kind"), told_columns(arguments.levels, "levels")
         ordered = {name: text.split("<") for name, text in levels.items()}
@@ -145,6 +146,8 @@ def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Prepar
             made = Preparation.learn(X, kinds=kinds, levels=ordered)
         except (DataError, ValueError) as error:
             raise DataError(f"{raw.name}: {error}") from None
+        told = {name: getattr(arguments, name, None) for name in READING}
+        made.reading = {name: value for name, value in told.items() if value not in (None, "auto")}
         return made
     if raw.kind == "ids":
         return Preparation()
