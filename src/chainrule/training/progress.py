@@ -32,6 +32,9 @@ class Progress:
 
     unit = "epoch"  # what a row of the history is called
 
+    def note(self, text: str) -> None:
+        """Something that was inferred, before training begins."""
+
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         """epochs of `steps` steps over `samples` samples are about to run; so many are `finished` already."""
 
@@ -54,6 +57,9 @@ class LineProgress(Progress):
         self.epochs = self.steps = self.samples = self.finished = 0
         self.started = self.epoch_started = self.kept = 0.0
         self.unkept: Row | None = None
+
+    def note(self, text: str) -> None:
+        self.write(text + "\n")
 
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.epochs, self.steps, self.samples, self.finished = epochs, steps, samples, finished
@@ -163,6 +169,9 @@ class TqdmProgress(Progress):
         self.stream = stream
         self.bar: Any = None
         self.steps = 0
+
+    def note(self, text: str) -> None:
+        LineProgress(self.stream).note(text)
 
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.steps = steps
