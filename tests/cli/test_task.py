@@ -39,7 +39,7 @@ FORMS: dict[str, Array] = {
 @pytest.mark.parametrize("shape", [(4,), (5, 5), (5, 5, 3)], ids=["table", "grey", "colour"])
 def test_labels_of_every_form(run: Run, form: str, shape: tuple[int, ...]) -> None:
     X = np.random.default_rng(0).normal(size=(90, *shape)) + LABELS.reshape(-1, *(1 for _ in shape))
-    taken, last = learned(run, X, FORMS[form])
+    taken, last = learned(run, X, FORMS[form], *(("--inputs", "images") if len(shape) == 2 else ()))
     assert taken.startswith("target y: classes: ")
     assert last.startswith("test accuracy ")
     assert json.loads(Path("run/run.json").read_text())["preparation"]["targets"] is None

@@ -177,7 +177,8 @@ def test_float64_networks_take_integers_that_float32_would_round() -> None:
         DataError, match=r"float64 is exact for integers up to 9007199254740992: scale X first; X"
     ):
         check_inputs(np.array([[1, 2**53 + 1]]), (2,), dtype="float64")
-    with pytest.raises(DataError, match=r"with dtype='float64'; X\.astype\('float64'\) has it rounded to float32"):
+    words = r"with dtype='float64'; X\.astype\('float64'\) has it rounded to float32"
+    with pytest.raises(DataError, match=words):
         check_inputs(np.array([[1, 2**24 + 1]]), (2,))
 
 

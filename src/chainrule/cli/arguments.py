@@ -94,10 +94,11 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "source",
         metavar="digits|mnist|TABLE|FILE.npz|IDX|FOLDER",
-        help="what to learn from: a table (.csv, .tsv, .txt, .parquet, also compressed), arrays, IDX files, or a "
-        "folder of images by class",
+        help="what to learn from: a table (.csv, .tsv, .txt, .parquet, also compressed), arrays, IDX files, "
+        "or a folder of images by class",
     )
     add_data(parser)
+    add_table_options(parser)
     network = parser.add_argument_group("network and training (the defaults depend on the data)")
     network.add_argument(
         "--network",
@@ -155,16 +156,19 @@ def add_data(parser: Parser) -> None:
         "--x", metavar="NAME", default="X", help="array of the NPZ file to learn from (default: %(default)s)"
     )
     data.add_argument(
-        "--header", choices=headers, default="auto", help="first line of the CSV file"
-    )
-    data.add_argument(
         "--task", choices=tasks, default="auto", help="what the target is"
     )
     data.add_argument(
-        "--inputs", choices=kinds_of_inputs, default="auto", help="what an array holds, where its shape leaves it open"
+        "--inputs",
+        choices=kinds_of_inputs,
+        default="auto",
+        help="what an array holds, where its shape leaves it open",
     )
     data.add_argument(
-        "--size", type=image_size, metavar="HxW", help="bring the images of a folder to one size, such as 32x32"
+        "--size",
+        type=image_size,
+        metavar="HxW",
+        help="bring the images of a folder to one size, such as 32x32",
     )
     data.add_argument(
         "--kind",
@@ -195,16 +199,14 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--probabilities", action="store_true", help="one column per class")
     parser.add_argument(
         "--keep",
-        type=names,
+        type=column_names,
         metavar="COL,...|all",
         help="columns of the file, or all, before the predictions",
     )
     parser.add_argument(
         "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
     )
-    parser.add_argument(
-        "--header", choices=headers, default="auto", help="first line of the CSV file"
-    )
+    add_table_options(parser, choose=False)
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="write NaN and infinity too, instead of refusing them"
     )
@@ -218,22 +220,34 @@ def add_data_command(commands: argparse._SubParsersAction[Parser]) -> None:
     add_table_options(parser)
 
 
-def add_table_options(parser: Parser) -> None:
-    """How a table is read, where it is not to be recognised."""
+def add_table_options(parser: Parser, *, choose: bool = True) -> None:
+    """How a table is read, where it is not to be recognised; choose: and which of its columns."""
     table = parser.add_argument_group("how a table is read (what is not said is recognised)")
     table.add_argument(
-        "--delimiter", metavar="SIGN", help="between the cells: a character, tab, blanks (any run of them) or none"
+        "--delimiter",
+        metavar="SIGN",
+        help="between the cells: a character, tab, blanks (any run of them) or none",
     )
-    table.add_argument("--decimal", choices=(".", ","), help="the decimal sign; the other one groups thousands")
+    table.add_argument(
+        "--decimal", choices=(".", ","), help="the decimal sign; the other one groups thousands"
+    )
     table.add_argument("--encoding", metavar="NAME", help="of the text, such as utf-8, cp1252 or gb18030")
-    table.add_argument("--header", choices=headers, default="auto", help="whether the first line holds the names")
+    table.add_argument(
+        "--header", choices=headers, default="auto", help="whether the first line holds the names"
+    )
     table.add_argument(
         "--missing", metavar="MARKS", help="of missing cells, such as '?,NA'; '' for empty cells alone"
     )
+    if not choose:
+        return
     table.add_argument(
         "--columns", type=column_names, metavar="NAMES", help="read these alone: names, or numbers from 0"
     )
     table.add_argument("--drop", type=column_names, metavar="NAMES", help="read all but these")
+
+
+# A table of which nothing is said.
+table_defaults = {"header": "auto", **dict.fromkeys(("delimiter", "decimal", "encoding", "missing"))}
 
 
 def column_names(text: str) -> list[str]:
@@ -419,11 +433,6 @@ def share(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a share, above 0 and at most 1, such as 0.3")
     return value
-
-
-def names(text: str) -> list[str]:
-    """Names of columns, between commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def image_size(text: str) -> list[int]:

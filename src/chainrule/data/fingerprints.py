@@ -26,7 +26,7 @@ def file_sha256(path: Path) -> str:
 
 
 def row_prints(*parts: Frame | Array) -> Prints:
-    """64 bits for every row of the parts side by side, frames and arrays (N, ...); equal rows have equal bits,
+    """64 bits for every row of the parts side by side, frames and arrays (N, ...): equal rows have equal bits
     whatever the order of rows in the file; different ones have different bits but for one chance in 2^64.
     """
     mixed = np.zeros(len(parts[0]), dtype=np.uint64)

@@ -44,6 +44,13 @@ class Task:
     classes: Array | None = None
     numbers: Array | None = None
 
+    @property
+    def values(self) -> Array:
+        """The labels, or the numbers."""
+        chosen = self.numbers if self.labels is None else self.labels
+        assert chosen is not None  # one of both
+        return chosen
+
 
 def task_of(y: Array, *, images: bool, asked: Asked = "auto") -> Task:
     """The task that a target (N,), (N, 1) or (N, K) of numbers, truth values or texts sets.

@@ -32,6 +32,9 @@ class Progress:
 
     unit = "epoch"  # what a row of the history is called
 
+    def note(self, text: str) -> None:
+        """Something that was inferred, before training begins."""
+
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         """epochs of `steps` steps over `samples` samples (0: not known) are about to run; so many are
         `finished` already.
@@ -56,6 +59,9 @@ class LineProgress(Progress):
         self.epochs = self.steps = self.samples = self.finished = 0
         self.started = self.epoch_started = self.kept = 0.0
         self.unkept: Row | None = None
+
+    def note(self, text: str) -> None:
+        self.write(text + "\n")
 
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.epochs, self.steps, self.samples, self.finished = epochs, steps, samples, finished
@@ -170,6 +176,9 @@ class TqdmProgress(Progress):
         self.steps = 0
         self.done = 0  # steps of finished epochs, where nobody knows how many an epoch has
         self.last = 0
+
+    def note(self, text: str) -> None:
+        LineProgress(self.stream).note(text)
 
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.steps = steps

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from chainrule.base.tables import text_table
 from chainrule.cli.output import say
-
-headers = {"auto": None, "yes": True, "no": False}
+from chainrule.cli.training.raw import reading_of
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -17,25 +16,8 @@ def run(arguments: argparse.Namespace) -> int:
     if path.suffix.lower() in (".npz", ".npy"):
         say(arrays(path))
     else:
-        say(reading_of(arguments.file, arguments))
+        say(reading_of(path, arguments))
     return 0
-
-
-def reading_of(path: str, arguments: argparse.Namespace, asked: tuple[str, ...] = ()):  # type: ignore[no-untyped-def]
-    """The table in a file, by the options of `add_table_options`."""
-    from chainrule.data import read_table
-
-    return read_table(
-        path,
-        delimiter=arguments.delimiter,
-        decimal=arguments.decimal,
-        encoding=arguments.encoding,
-        header=headers[arguments.header],
-        missing=arguments.missing,
-        columns=arguments.columns,
-        drop=arguments.drop,
-        asked=asked,
-    )
 
 
 def arrays(path: Path) -> str:

@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     rows = Rows(network, preparation, outputs, kept, probabilities=arguments.probabilities)
     if arguments.output is None:
         with standard_output() as stream:
+            if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+                stream.reconfigure(encoding="utf-8")  # a file, whatever the locale: no class becomes "?"
             write(stream, rows, shown)
     else:
         write_whole(arguments.output, lambda stream: write_to(stream, rows))
@@ -63,7 +65,9 @@ def columns_kept(columns: Frame | None, arguments: argparse.Namespace) -> list[C
         return list(columns.columns)
     for name in arguments.keep:
         if name not in columns.names:
-            raise FileError(f"{arguments.file}: --keep: has no column '{name}'; its columns are {listed(columns.names)}")
+            raise FileError(
+                f"{arguments.file}: --keep: has no column '{name}'; its columns are {listed(columns.names)}"
+            )
     return [columns.column(name) for name in arguments.keep]
 
 
@@ -124,7 +128,7 @@ class Rows:
 def cells_of(column: Column) -> list[str]:
     """The cells of a column as text: whole numbers without a point, what is missing empty."""
     if column.kind == "number":
-        written = (f"{value:.17g}" if float(value).is_integer() else repr(float(value)) for value in column.values)
+        written = (repr(value).removesuffix(".0") for value in column.values.tolist())
     elif column.kind == "date":
         written = (str(value).removesuffix(".000000").removesuffix("T00:00:00") for value in column.values)
     else:

@@ -57,10 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     for note in problem.notes:
         tell(note)
     tell(problem.describe(arguments.seed))
-    if (made := problem.preparation).inputs is not None:
-        tell(made)
     if problem.why:
         tell(f"target {problem.preparation.target_name or arguments.target}: {problem.why}")
+    if problem.preparation.inputs is not None:
+        tell(problem.preparation)
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
         tell(f"with the copies shifted by {pixels}: {len(data.X)} samples to train")

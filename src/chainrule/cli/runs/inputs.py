@@ -12,14 +12,13 @@ import numpy as np
 from chainrule.base.errors import DataError, FileError, ShapeError
 from chainrule.base.types import Array
 from chainrule.cli.output import complain
-from chainrule.cli.training.raw import is_table
+from chainrule.cli.training.raw import is_table, reading_of
 from chainrule.data import Preparation, load_digits, load_idx, load_npy
 from chainrule.data.frames import Column, Frame, listed
-from chainrule.data.preparation.preparation import matrix
+from chainrule.data.preparation.preparation import READING, matrix
 from chainrule.data.readers.npz import open_npz
 from chainrule.data.sets.idx_sets import is_idx
 from chainrule.data.sets.image_folder import SUFFIXES, images_in, load_images
-from chainrule.data.tables.reader import read_table
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
@@ -63,8 +62,8 @@ def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Pr
         found = Inputs(load_idx(path))
     else:
         raise FileError(
-            f"{path}: is no table (.csv, .tsv, .txt, .parquet, also compressed), .npz, .npy or IDX file, and no image, "
-            "so it is not known how to read it"
+            f"{path}: is no table (.csv, .tsv, .txt, .parquet, also compressed), .npz, .npy or IDX file, and "
+            "no image, so it is not known how to read it"
         )
     assert isinstance(found.X, np.ndarray)
     return replace(found, X=fit_shape(checked(found.X), shape, arguments.file))
@@ -99,10 +98,11 @@ def _table(
     path: Path, arguments: argparse.Namespace, shape: tuple[int, ...], preparation: Preparation
 ) -> Inputs:
     """Columns by name where the model knows their names, else all of them."""
-    options = {name: getattr(arguments, name, None) for name in ("delimiter", "decimal", "encoding", "missing")}
     names = preparation.feature_names
-    told = {"auto": None, "yes": True, "no": False}[arguments.header]
-    frame = read_table(path, header=told, asked=names or (), **options).frame
+    told = {name: getattr(arguments, name) for name in READING}
+    now = {name: value for name, value in told.items() if value not in (None, "auto")}
+    options = argparse.Namespace(**{**told, **preparation.reading, **now})
+    frame = reading_of(path, options, asked=names or ()).frame
     if names is None:
         count = int(np.prod(shape))
         if len(frame.columns) != count:
@@ -138,8 +138,11 @@ def _features(
         return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
     missing = [name for name in needed if name not in frame.names]
     if missing:
-        received = f"its columns are {listed(frame.names)}" if frame.named else f"it has {len(frame.columns)} columns"
-        raise FileError(f"{path}: has no column '{missing[0]}', which the model was trained on; {received}")
+        count = len(frame.columns)
+        received = f"its columns are {listed(frame.names)}" if frame.named else f"it has {count} columns"
+        raise FileError(
+            f"{path}: has no column '{missing[0]}', which the model was trained on; {received}"
+        )
     return frame.select(needed)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.base.errors import FileError
+from chainrule.base.types import Array
+from chainrule.cli.arguments import table_defaults
 from chainrule.cli.folder import description_name, open_run, read_description
 from chainrule.cli.runs.inputs import read_inputs
 from chainrule.cli.runs.stored import penalty_of, problem_of
@@ -36,7 +38,7 @@ def labelled_samples(arguments: argparse.Namespace) -> Samples:
 
 
 def _from_file(network: Network, preparation: Preparation, arguments: argparse.Namespace) -> Samples:
-    named = argparse.Namespace(file=arguments.data, header="auto", x="X")
+    named = argparse.Namespace(file=arguments.data, x="X", **table_defaults)
     inputs = read_inputs(named, network, preparation).labelled()
     if inputs.target is None:
         target = preparation.target_name or "y"
@@ -51,7 +53,7 @@ def _from_file(network: Network, preparation: Preparation, arguments: argparse.N
     return Samples(network, preparation(inputs.X, arguments.data), preparation.target(y))
 
 
-def as_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def as_classes(y: Array, classes: Array) -> Array:
     """Labels of a file as the model writes its classes: 1.0 and True are class 1, "True" is True's name."""
     if classes.dtype.kind in "iu" and y.dtype.kind in "fb":
         return y.astype(np.int64)

@@ -18,16 +18,16 @@ from chainrule.cli.arguments import headers, kinds_of_inputs, optimizers, schedu
 from chainrule.cli.folder import description_name, is_file, is_folder
 from chainrule.cli.output import remark
 from chainrule.cli.training.choices import Settings, choose_optimizer, choose_penalty
-from chainrule.cli.training.recipes import RECIPES, Recipe
 from chainrule.cli.training.networks import sequential
+from chainrule.cli.training.recipes import RECIPES, Recipe
 from chainrule.cli.training.rows import Rows
 from chainrule.cli.training.sources import Known, Problem, load_problem, mnist_folder
 from chainrule.data import Preparation
 from chainrule.data.sets.mnist import find_mnist
 
 if TYPE_CHECKING:
-    from chainrule.networks.network import Network
     from chainrule.losses.penalties import Penalty
+    from chainrule.networks.network import Network
     from chainrule.training.optimizers import Optimizer
 
 Check = tuple[Callable[[Any], bool], str]
@@ -160,8 +160,8 @@ def _check_count(description: Mapping[str, Any], problem: Problem, place: Path, 
     before = data.get("held_out") if isinstance(data, dict) else None
     if isinstance(before, int) and before != len(problem.X_test):
         raise FileError(
-            f"{place}: its data have changed since, {before} samples were held out and now {len(problem.X_test)} "
-            f"would be, and the run has not kept which: {advice}"
+            f"{place}: its data have changed since, {before} samples were held out and now "
+            f"{len(problem.X_test)} would be, and the run has not kept which: {advice}"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,21 +15,28 @@ from chainrule.base.types import Array
 from chainrule.data import load_npz
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.frames import Column, Frame, listed
+from chainrule.data.readers.table import column_name
 from chainrule.data.sets.idx_sets import is_idx, load_idx_set
 from chainrule.data.sets.image_folder import images_in, load_image_folder
 from chainrule.data.tables.reader import read_table
+from chainrule.data.tables.understood import Reading
 
-ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", ".psv", ".parquet", ".feather", ".arrow", ".arff")
-ENDINGS += (".xlsx", ".xls", ".test")  # what the reader refuses says what to write; UCI's files for testing
+# The last four are no tables that are read: the reader says what to do. ".test" is UCI's.
+ENDINGS = (
+    *(".csv", ".tsv", ".tab", ".txt", ".data", ".test", ".dat", ".psv", ".parquet", ".feather", ".arrow"),
+    *(".arff", ".xlsx", ".xls", ".ods"),
+)
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 SEQUENCES, IDS, IMAGES, TABLE = "sequences", "ids", "images", "table"
 
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """Inputs X as the source holds them, a table's columns or an array, the target y, and what is known of both.
+    """Inputs X as the source holds them, a table's columns or an array, the target y, and what is known of
+    both.
 
-    kind: "table", "images", "sequences" or "ids". X_test, y_test: where the source has a test part of its own.
+    kind: "table", "images", "sequences" or "ids". X_test, y_test: where the source has a test part of its
+        own.
     notes: lines that say what was understood. files: all that was read.
     """
 
@@ -60,8 +69,8 @@ def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
     if is_idx(path):
         return _idx(path, arguments)
     raise FileError(
-        f"'{arguments.source}' is nothing to train on: write digits, mnist, a table (.csv, .tsv, .txt, .parquet, "
-        "also compressed), an .npz file, IDX files, or a folder of images by class"
+        f"'{arguments.source}' is nothing to train on: write digits, mnist, a table (.csv, .tsv, .txt, "
+        ".parquet, also compressed), an .npz file, IDX files, or a folder of images by class"
     )
 
 
@@ -103,19 +112,11 @@ def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
 
 
 def _table(path: Path, arguments: argparse.Namespace) -> Raw:
-    header = {"auto": None, "yes": True, "no": False}[arguments.header]
-    reading = read_table(
-        path,
-        delimiter=arguments.delimiter,
-        decimal=arguments.decimal,
-        encoding=arguments.encoding,
-        header=header,
-        missing=arguments.missing,
-        asked=[name for name in (arguments.target,) if name is not None],
-    )
-    frame = reading.frame
-    target = frame.column(target_in(frame, arguments.target, path))
-    frame = chosen_columns(frame.without([target.name]), arguments, path)
+    reading = reading_of(path, arguments)
+    target = reading.frame.column(target_in(reading, arguments))
+    frame = reading.frame.without([target.name])
+    if not frame.columns:
+        raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
     notes = reading.summary()
     gone = int(target.missing.sum())
     if gone == len(target):
@@ -125,42 +126,47 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
         kept = np.flatnonzero(~target.missing)
         frame, target = frame[kept], target[kept]
     name = path.name.split(".")[0]
-    return Raw(name, TABLE, frame, _target_values(target, path), target.name, notes=tuple(notes), files=(path,))
+    return Raw(name, TABLE, frame, _target_values(target, path), target.name, notes=tuple(notes),
+    files=(path,))
 
 
-def target_in(frame: Frame, told: str | None, path: Path) -> str:
+def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] = ()) -> Reading:
+    """A table as the options say; --columns chooses features, to which the target comes.
+
+    asked: further names that the first line holds if it is a header.
+    """
+    target = getattr(arguments, "target", None)
+    told = [] if target is None else [target]
+    columns = getattr(arguments, "columns", None)
+    if columns is not None:
+        columns = [*columns, *(name for name in told if name not in columns)]
+    return read_table(
+        path,
+        delimiter=arguments.delimiter,
+        decimal=arguments.decimal,
+        encoding=arguments.encoding,
+        header={"auto": None, "yes": True, "no": False}[arguments.header],
+        missing=arguments.missing,
+        columns=columns,
+        drop=getattr(arguments, "drop", None),
+        asked=[*told, *asked],
+    )
+
+
+def target_in(reading: Reading, arguments: argparse.Namespace) -> str:
     """The name of the column to learn: a name first, else an index. Raises FileError with the columns."""
+    frame, path, told = reading.frame, reading.path, arguments.target
     if told is None:
         say = "say which column to learn: --target NAME, or --target -1 for the last"
         if not frame.named:
             raise FileError(f"{path}: {say}; it has {len(frame.names)} columns, 0 to {len(frame.names) - 1}")
         raise FileError(f"{path}: {say}; its columns are {listed(frame.names)}")
     if told in frame.names:
-        return told
-    try:
-        index = int(told)
-    except ValueError:
-        index = None
-    if index is not None and -len(frame.names) <= index < len(frame.names):
-        return frame.names[index]
-    if not frame.named and index is None:
-        raise FileError(f"{path}: '{told}' is a column's name but the file is read without a header")
-    raise FileError(f"{path}: has no column '{told}'; its columns are {listed(frame.names)}")
-
-
-def chosen_columns(frame: Frame, arguments: argparse.Namespace, path: Path) -> Frame:
-    """The features that --columns and --drop leave."""
-    for option in ("columns", "drop"):
-        for name in getattr(arguments, option) or ():
-            if name not in frame.names:
-                raise FileError(f"{path}: --{option}: no feature is called '{name}'; they are {listed(frame.names)}")
-    if arguments.columns:
-        frame = frame.select(arguments.columns)
-    if arguments.drop:
-        frame = frame.without(arguments.drop)
-    if not frame.columns:
-        raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
-    return frame
+        return str(told)
+    if arguments.columns is not None:
+        return frame.names[-1]  # where reading_of has asked for it
+    number = re.fullmatch(r"-?\d{1,9}", told)
+    return column_name(reading, told if number is None else int(told))
 
 
 def _target_values(target: Column, path: Path) -> Array:
@@ -186,15 +192,15 @@ def array_inputs(X: Array, told: str, sequential: str | None, place: str) -> tup
         if X.ndim == 3 and sequential is None:
             if X.dtype != np.uint8:
                 raise DataError(
-                    f"{place}: the inputs have shape {X.shape}: --inputs images reads {X.shape[1]} x {X.shape[2]} "
-                    f"pixels, --inputs sequences {X.shape[1]} steps of {X.shape[2]} numbers"
+                    f"{place}: the inputs have shape {X.shape}: --inputs images reads {X.shape[1]} x "
+                    f"{X.shape[2]} pixels, --inputs sequences {X.shape[1]} steps of {X.shape[2]} numbers"
                 )
             kind = IMAGES
     fits = {TABLE: (2,), IMAGES: (3, 4), SEQUENCES: (2, 3), IDS: (2,)}.get(kind)
     if fits is None or X.ndim not in fits:
         raise DataError(
-            f"{place}: the inputs have shape {X.shape}: give (N, features), images (N, H, W, C) or (N, H, W), or "
-            "sequences (N, steps, features)"
+            f"{place}: the inputs have shape {X.shape}: give (N, features), images (N, H, W, C) or (N, H, "
+            "W), or sequences (N, steps, features)"
         )
     if kind == IMAGES and X.ndim == 3:
         X = X[..., np.newaxis]
@@ -202,6 +208,6 @@ def array_inputs(X: Array, told: str, sequential: str | None, place: str) -> tup
         X = X[..., np.newaxis]
     if not all_finite(X):
         raise DataError(f"{place}: the inputs hold NaN or infinity in sample {first_nonfinite(X)}")
-    if kind == IDS and ((X < 0) | (X != np.rint(X))).any():
+    if kind == IDS and ((X < 0) | (np.rint(X) != X)).any():
         raise DataError(f"{place}: ids are whole numbers from 0 on, but the inputs hold others")
     return kind, X

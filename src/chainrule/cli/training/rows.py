@@ -1,4 +1,4 @@
-"""Which rows of a source a run was trained on, and which it held out: kept, and recognised in changed data."""
+"""Which rows of a source a run was trained on and which it held out: kept, and recognised in changed data."""
 
 from __future__ import annotations
 
@@ -38,26 +38,27 @@ class Rows:
         none = np.empty(0, dtype=np.int64)
         return cls(row_prints(X, y), none, none)
 
-    def divided(self, arguments: argparse.Namespace, y: Array, task: Task) -> Rows:
+    def divided(self, arguments: argparse.Namespace, task: Task) -> Rows:
         """Divided by the seed; of classes in their proportions."""
-        train, test = divided_rows(arguments, y, stratify=task.labels is not None)
+        train, test = divided_rows(arguments, task.values, stratify=task.labels is not None)
         return replace(self, train=train, test=test)
 
-    def as_in(self, earlier: Rows | None, arguments: argparse.Namespace, y: Array, task: Task) -> Rows:
+    def as_in(self, earlier: Rows | None, arguments: argparse.Namespace, task: Task) -> Rows:
         """Divided as the run was: its held-out rows are found again wherever they are now.
 
-        Raises DataError where none of them is there any more. Without rows that a run has kept they are divided
-        by its seed, which is right as long as the source is the same.
+        Raises DataError where none of them is there any more. Without rows that a run has kept they are
+        divided by its seed, which is right as long as the source is the same.
         """
         if earlier is None:
-            return self.divided(arguments, y, task)
+            return self.divided(arguments, task)
         if np.array_equal(self.prints, earlier.prints):
             return replace(self, train=earlier.train, test=earlier.test)
         trained = np.isin(self.prints, earlier.prints[earlier.train])
         held_out = np.isin(self.prints, earlier.prints[earlier.test]) & ~trained
         if not held_out.any():
             raise DataError(
-                "none of the rows that the run held out is in the data any more, so there is nothing to judge it by"
+                "none of the rows that the run held out is in the data any more, so there is nothing to "
+                "judge it by"
             )
         new = int((~trained & ~held_out).sum())
         gone = len(earlier.test) - int(held_out.sum())
@@ -88,7 +89,7 @@ class Rows:
             whole = whole and numbers.dtype == np.int64 and numbers.ndim == 1
             whole = whole and bool(((numbers >= 0) & (numbers < len(prints))).all())
         if not whole or np.isin(train, test).any():
-            raise FileError(f"{path}: is damaged, it does not say which rows were trained on and which held out")
+            raise FileError(f"{path}: is damaged, it does not say which rows were trained on or held out")
         return cls(prints, train, test)
 
 

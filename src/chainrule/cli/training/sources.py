@@ -1,5 +1,5 @@
-"""What `chainrule train` learns from: digits, MNIST, a table, arrays, IDX files or a folder of images, split and
-prepared.
+"""What `chainrule train` learns from: digits, MNIST, a table, arrays, IDX files or a folder of images, split
+and prepared.
 """
 
 from __future__ import annotations
@@ -7,9 +7,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +20,12 @@ from chainrule.cli.training.rows import Rows, divided_rows
 from chainrule.data import Preparation, Standardizer, load_digits, load_mnist
 from chainrule.data.frames import Frame
 from chainrule.data.preparation import Pixels
+from chainrule.data.preparation.preparation import READING
 from chainrule.data.sets.mnist import mnist_url
-from chainrule.data.task import Task, task_of
+from chainrule.data.task import Asked, Task, task_of
+
+if TYPE_CHECKING:
+    from chainrule.cli.training.raw import Raw
 
 
 @dataclass(eq=False)
@@ -40,7 +44,7 @@ class Problem:
     X_test: Array
     y_test: Array
     classes: Array | None
-    preparation: Preparation
+    preparation: Preparation = field(default_factory=Preparation)
     why: str = ""
     notes: tuple[str, ...] = ()
     rows: Rows | None = None
@@ -68,7 +72,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What an earlier training on the same source fixed: the model's preparation and classes, and its rows."""
+    """What an earlier training on the same source fixed: the model's preparation, its classes and rows."""
 
     preparation: Preparation
     classes: Array | None
@@ -93,52 +97,48 @@ def load_problem(
     from chainrule.cli.training.raw import raw_of
 
     raw = raw_of(arguments, known.sequential if known else sequential)
-    try:
-        asked = arguments.task if known is None else ("regress" if known.classes is None else "classify")
-        task = task_of(raw.y, images=raw.kind == "images", asked=asked)
-    except DataError as error:
-        raise DataError(f"{raw.name}: {error}") from None
-    y = task.labels if task.labels is not None else task.numbers
-    assert y is not None  # one of both
-    test: tuple[Any, Array] | None = None
-    if raw.X_test is not None and raw.y_test is not None:
-        of_test = task_of(raw.y_test, images=raw.kind == "images", asked=task.kind)
-        labels = of_test.labels if of_test.labels is not None else of_test.numbers
-        assert labels is not None
-        test = raw.X_test, labels
+    asked: Asked = arguments.task
+    if known is not None:
+        asked = "regress" if known.classes is None else "classify"
+    task = target_of(raw, raw.y, asked)
     rows: Rows | None = None
-    if test is not None:
-        (X_train, y_train), (X_test, y_test) = (raw.X, y), test
+    if raw.X_test is not None and raw.y_test is not None:
+        training: tuple[Frame | Array, Array] = raw.X, task.values
+        test: tuple[Frame | Array, Array] = raw.X_test, target_of(raw, raw.y_test, task.kind).values
     else:
         rows = Rows.of(raw.X, raw.y)
-        rows = rows.divided(arguments, y, task) if known is None else rows.as_in(known.rows, arguments, y, task)
-        X_train, y_train, X_test, y_test = raw.X[rows.train], y[rows.train], raw.X[rows.test], y[rows.test]
-    problem = Problem(raw.name, X_train, y_train, X_test, y_test, task.classes, Preparation())
-    problem.why, problem.notes, problem.rows, problem.files = task.why, raw.notes, rows, raw.files
-    if rows is not None and rows.told:
-        remark(rows.told)
-    prepare(problem, raw, task, arguments, known)
-    return problem
+        rows = rows.divided(arguments, task) if known is None else rows.as_in(known.rows, arguments, task)
+        training, test = ((raw.X[part], task.values[part]) for part in (rows.train, rows.test))
+        if rows.told:
+            remark(rows.told)
+    if known is None:
+        targets = None if task.numbers is None else Standardizer.learn(training[1])
+        made = learned(training[0], raw, arguments)
+        made.targets, made.target_name = targets, raw.target_name
+        known = Known(made, task.classes, rows)
+    made = known.preparation
+    X_train, X_test = made(training[0], raw.name), made(test[0], raw.name)
+    y_train, y_test = made.target(training[1]), made.target(test[1])
+    return Problem(
+        raw.name, X_train, y_train, X_test, y_test, known.classes, made,
+        why=task.why,
+        notes=raw.notes,
+        rows=rows,
+        files=raw.files,
+        vocabulary=int(max(X_train.max(), X_test.max())) + 1 if raw.kind == "ids" else None,
+    )  # fmt: skip
 
 
-def prepare(problem: Problem, raw: Any, task: Task, arguments: argparse.Namespace, known: Known | None) -> None:
-    """Learn the preparation from the training part, unless it is known, and apply it to both parts."""
-    if known is not None:
-        problem.preparation, problem.classes = known.preparation, known.classes
-    else:
-        targets = None if task.numbers is None else Standardizer.learn(problem.y_train)
-        problem.preparation = learned(problem.X_train, raw, arguments)
-        problem.preparation.targets, problem.preparation.target_name = targets, raw.target_name
-    made = problem.preparation
-    problem.X_train = made(problem.X_train, problem.name)
-    problem.X_test = made(problem.X_test, problem.name)
-    problem.y_train, problem.y_test = made.target(problem.y_train), made.target(problem.y_test)
-    if raw.kind == "ids":
-        problem.vocabulary = int(max(problem.X_train.max(), problem.X_test.max())) + 1
+def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
+    """What a source's target is; errors name the source."""
+    try:
+        return task_of(y, images=raw.kind == "images", asked=asked)
+    except DataError as error:
+        raise DataError(f"{raw.name}: {error}") from None
 
 
-def learned(X: Frame | Array, raw: Any, arguments: argparse.Namespace) -> Preparation:
-    """The preparation of a training part: a table's columns, pixels, or features and channels on one scale."""
+def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:
+    """The preparation of a training part: a table's columns, pixels, or features brought to one scale."""
     if isinstance(X, Frame):
         kinds, levels = told_columns(arguments.kind, "kind"), told_columns(arguments.levels, "levels")
         ordered = {name: text.split("<") for name, text in levels.items()}
@@ -146,6 +146,8 @@ def learned(X: Frame | Array, raw: Any, arguments: argparse.Namespace) -> Prepar
             made = Preparation.learn(X, kinds=kinds, levels=ordered)
         except (DataError, ValueError) as error:
             raise DataError(f"{raw.name}: {error}") from None
+        told = {name: getattr(arguments, name, None) for name in READING}
+        made.reading = {name: value for name, value in told.items() if value not in (None, "auto")}
         return made
     if raw.kind == "ids":
         return Preparation()

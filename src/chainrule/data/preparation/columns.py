@@ -122,9 +122,10 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Gap:
-    """A column that holds one value where it holds any: whether it is missing is all that it says."""
+    """Whether a column is missing, which is all that it says; `reason` says why."""
 
     name: str
+    reason: str
     kind: ClassVar[str] = "gap"
 
     @property
@@ -133,17 +134,17 @@ class Gap:
 
     @property
     def title(self) -> str:
-        return "whether it is missing, for all that are there are the same"
+        return f"whether it is missing, for {self.reason}"
 
     def __call__(self, column: Column, argument: str) -> Array:
         return column.missing.astype(np.float64)[:, np.newaxis]
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.name}
+        return {"kind": self.kind, "name": self.name, "reason": self.reason}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Gap:
-        return cls(_text(stored, "name"))
+        return cls(_text(stored, "name"), _text(stored, "reason"))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from chainrule.base.types import Array
 from chainrule.data.arrays import Prepared, prepared
 from chainrule.data.preparation.scales import Numbers, Pixels, Scale, Standardizer
 
+READING = ("delimiter", "decimal", "encoding", "header", "missing")  # what may be told of a file
 _by_word = {"pixels": Pixels, "numbers": Numbers}
 
 
@@ -24,7 +25,8 @@ class Preparation:
     feature_names: of the columns, in order. inputs: what brings them to the network's scale, "pixels" (0 to
     255, divided by 255), "numbers" (as they are), a `Standardizer`, or what `learn` makes of a table's
     columns.
-    targets: what scaled a regression's target: outputs of the network are brought back to its own unit. A
+    targets: what scaled a regression's target: outputs of the network are brought back to its own unit.
+    reading: what was told of the file they were read from ({"decimal": ","}), for the next one. A
     network carries it as `network.preparation`, its file too, and applies it to whatever it is given:
     `fit`, `predict`, `accuracy`, `loss`, the check and the report. What `preparation(X)` returns has been
     prepared, and is taken as it is.
@@ -34,6 +36,7 @@ class Preparation:
     target_name: str | None = None
     inputs: Scale | None = None
     targets: Standardizer | None = None
+    reading: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.inputs, str):
@@ -169,6 +172,7 @@ class Preparation:
             "target_name": self.target_name,
             "inputs": None if self.inputs is None else self.inputs.to_json(),
             "targets": None if self.targets is None else self.targets.to_json(),
+            **({"reading": dict(self.reading)} if self.reading else {}),
         }
 
     @classmethod
@@ -189,7 +193,12 @@ class Preparation:
                 raise FileError(f"{path}: {part}: {error}") from None
         if not isinstance(scales[1], (Standardizer, type(None))):
             raise FileError(f"{path}: targets: the stored scale of the target is damaged")
-        return cls(tuple(named) or None, target_name, *scales)
+        reading = stored.get("reading", {})
+        if not isinstance(reading, Mapping) or not all(
+            key in READING and isinstance(value, str) for key, value in reading.items()
+        ):
+            raise FileError(f"{path}: what was told of the file of its data is damaged")
+        return cls(tuple(named) or None, target_name, *scales, reading=dict(reading))
 
 
 def _scale_from(stored: Any) -> Scale:

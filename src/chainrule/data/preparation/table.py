@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,9 @@ from chainrule.data.frames import Column, Frame, column_of, frame_of, listed
 from chainrule.data.preparation.columns import Date, Dropped, Gap, Levels, Ordered, Quantity, Way, ways
 
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
+FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
+_ID = re.compile(r"(^|[^a-zA-Z])(id|index|key|number|no|nr)$|[a-z](Id|ID)$|^(id|ID|Id)[^a-z]", re.ASCII)
+_TIME = re.compile(r"year|time|date|day|month|week|hour|minute|second|quarter|period|epoch|step|age", re.I)
 KINDS = ("number", "levels", "date", "drop")
 
 
@@ -47,7 +51,12 @@ class Columns:
         made = [_way(column, chosen, orders, most_levels) for column in frame.columns]
         if not any(way.names for way in made):
             reasons = "; ".join(f"{way.name}: {way.title}" for way in made[:5])
-            raise DataError(f"no column is left to learn from ({reasons})")
+            told = next((way.name for way in made if way.name not in chosen), made[0].name)
+            kind = "levels" if frame.column(told).kind in ("text", "truth") else frame.column(told).kind
+            raise DataError(
+                f"no column is left to learn from ({reasons}). Where one is meant all the same, write "
+                f"kinds={{{told!r}: {kind!r}}}, or --kind '{told}={kind}'"
+            )
         return cls(tuple(made))
 
     @property
@@ -187,10 +196,7 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
     if name in levels:
         return Ordered.learn(column, tuple(map(str, levels[name])))
     if kind is None and (reason := _useless(column, there)) is not None:
-        return Dropped(name, reason)
-    distinct = len(set(there.values.tolist()))
-    if distinct == 1 and kind is None:
-        return Gap(name)
+        return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
     if kind == "levels" or (kind is None and column.kind == "truth"):
         return Levels.learn(column, most)
     if kind in ("number", "date") and column.kind not in (kind, "truth"):
@@ -206,14 +212,18 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
 
 
 def _useless(column: Column, there: Column) -> str | None:
-    """Why nothing can be learned from a column, None where it can."""
-    distinct = len(set(there.values.tolist()))
-    if distinct == 1 and len(there) == len(column):
-        return f"it always holds {there.values[0]}"
-    if column.kind == "number" and column.whole and len(there) == len(column) > 2:
-        steps = np.diff(column.values)
-        if (steps == 1).all():
-            return f"it counts the rows, {column.values[0]:g} to {column.values[-1]:g}"
-    if column.kind == "text" and column.levels is None and distinct > 20 and distinct > 0.5 * len(there):
-        return f"{distinct:,} different texts in {len(there):,} rows, as names or ids are"
+    """Why nothing can be learned from the values of a column, None where something can."""
+    distinct, count = len(set(there.values.tolist())), len(there)
+    if distinct == 1:
+        value = there.values[0]
+        return f"it always holds {value:g}" if column.kind == "number" else f"it always holds {value}"
+    if column.kind == "number" and column.whole and distinct == count > 2:
+        low, high = there.values.min(), there.values.max()
+        dense = (np.diff(there.values) == 1).all() or (count > FEW and high - low < 2 * count)
+        if dense and not _TIME.search(column.name):
+            return f"it numbers the rows, {low:g} to {high:g}"
+        if count > FEW and _ID.search(column.name):
+            return "it holds a different number in every row, as ids are"
+    if column.kind == "text" and column.levels is None and distinct > FEW and distinct > 0.5 * count:
+        return f"it holds {distinct:,} different texts in {count:,} rows, as names or ids are"
     return None

@@ -1,5 +1,5 @@
-"""Sets of images or vectors in pairs of IDX files, as MNIST and its many successors come: of any size and number
-of classes.
+"""Sets of images or vectors in pairs of IDX files, as MNIST and its many successors come: of any size and
+number of classes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def load_idx_set(place: str | Path) -> IdxSet:
     """The set of a folder, or of one file of images with its labels beside it.
 
     A file of images has "images" in its name, that of its labels "labels" and one dimension ("idx1") in the
-    same place; the pair to test on has "t10k", "test" or "val" in its names. Raises FileError with the files that are
-    there where the pairs are not clear, or where images and labels differ in number.
+    same place; the pair to test on has "t10k", "test" or "val" in its names. Raises FileError with the files
+    that are there where the pairs are not clear, or where images and labels differ in number.
     """
     place = Path(place)
     if place.is_file():
@@ -42,8 +42,8 @@ def load_idx_set(place: str | Path) -> IdxSet:
     if len(training) != 1 or len(test) > 1:
         shown = ", ".join(path.name for path in pairs) or "none"
         raise FileError(
-            f"{place}: needs one IDX file of images to train on, and one to test on at most; it has {shown}: name "
-            "the file to train on"
+            f"{place}: needs one IDX file of images to train on, and one to test on at most; it has {shown}: "
+            "name the file to train on"
         )
     if not test:
         return IdxSet(*_pair(training[0]))
@@ -71,12 +71,15 @@ def _pair(images: Path) -> tuple[Array, Array]:
     stem = re.sub(r"images", "labels", images.name, flags=re.IGNORECASE)
     stem = re.sub(r"idx[2-9]", "idx1", stem, flags=re.IGNORECASE)
     names = {stem, f"{stem}.gz", stem.removesuffix(".gz")}
-    labels = next((images.with_name(name) for name in sorted(names) if images.with_name(name).is_file()), None)
+    beside = (images.with_name(name) for name in sorted(names))
+    labels = next((path for path in beside if path.is_file()), None)
     if labels is None or labels == images:
-        raise FileError(f"{images}: its labels are not beside it, in a file called {' or '.join(sorted(names))}")
+        shown = " or ".join(sorted(names))
+        raise FileError(f"{images}: its labels are not beside it, in a file called {shown}")
     X, y = load_idx(images), load_idx(labels)
     if y.ndim != 1 or len(X) != len(y):
         raise FileError(
-            f"{labels}: has the shape {y.shape}, but {images.name} has {len(X):,} samples: give one label each"
+            f"{labels}: has the shape {y.shape}, but {images.name} has {len(X):,} samples: give one label "
+            "each"
         )
     return X, y

@@ -58,8 +58,9 @@ def load_images(
         for path, picture in zip(files, pictures, strict=True):
             if (picture.height, picture.width) != shape:
                 raise FileError(
-                    f"{path}: has {picture.height} x {picture.width} pixels, {files[0].name} {shape[0]} x {shape[1]}: "
-                    f"bring all to one size, --size {shape[0]}x{shape[1]}, or size=({shape[0]}, {shape[1]})"
+                    f"{path}: has {picture.height} x {picture.width} pixels, {files[0].name} {shape[0]} x "
+                    f"{shape[1]}: bring all to one size, --size {shape[0]}x{shape[1]}, or size=({shape[0]}, "
+                    f"{shape[1]})"
                 )
     arrays = [_pixels(path, picture, size, channels) for path, picture in zip(files, pictures, strict=True)]
     return np.stack(arrays)
@@ -80,8 +81,11 @@ def _opened(path: Path) -> Any:
 
 def _pixels(path: Path, picture: Any, size: tuple[int, int] | None, channels: int) -> Array:
     if picture.mode in ("I;16", "I", "F"):
-        raise FileError(f"{path}: has pixels of mode {picture.mode}, more than 0 to 255: save it with 8 bits each")
-    made = picture.convert("RGBA") if "transparency" in picture.info or picture.mode in ("PA", "LA") else picture
+        raise FileError(
+            f"{path}: has pixels of mode {picture.mode}, more than 0 to 255: save it with 8 bits each"
+        )
+    transparent = "transparency" in picture.info or picture.mode in ("PA", "LA")
+    made = picture.convert("RGBA") if transparent else picture
     if made.mode == "RGBA":  # what is behind a transparent image is white, as viewers show it
         from PIL import Image
 

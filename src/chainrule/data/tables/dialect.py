@@ -31,8 +31,8 @@ RARE = re.compile(r"[\^~:!§¦\x01\x1e\x1f]")
 
 @dataclass(frozen=True)
 class Dialect:
-    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, of which
-    `comment`, if any, may hold the names.
+    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, of
+    which `comment`, if any, may hold the names.
     """
 
     delimiter: str
@@ -189,11 +189,7 @@ def _tidiness(rows: list[list[str]], delimiter: str, sample: list[str]) -> float
     for row in rows:
         for cell in row:
             count += 1
-            if number_like(cell) or cell.lower() in USUAL or delimiter in cell:  # within quotes
-                tidy += 1
-            elif YEAR_FIRST.fullmatch(cell) or YEAR_LAST.fullmatch(cell) or CLOCK_ALONE.fullmatch(cell):
-                tidy += 1
-            elif not any(other in cell for other in others):
+            if number_like(cell) or cell.lower() in USUAL or delimiter in cell or YEAR_FIRST.fullmatch(cell) or YEAR_LAST.fullmatch(cell) or CLOCK_ALONE.fullmatch(cell) or not any(other in cell for other in others):  # within quotes
                 tidy += 1
     return tidy / max(count, 1)
 
