@@ -157,11 +157,7 @@ class Network(Model):
                 "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
                 "use predict"
             )
-        a = self._outputs(X, call, allow_nonfinite)
-        if outputs == 1:
-            return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
-        labelled = outputs if self._classes is None else len(self._classes)
-        return np.asarray(a[..., :labelled].argmax(axis=-1))
+        return class_ids_of(self, self._outputs(X, call, allow_nonfinite))
 
     @teach("network.backpropagate(X, y), and the others by name")
     def backpropagate(
@@ -296,6 +292,16 @@ class Network(Model):
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")
+
+
+def class_ids_of(network: Network, a: Array) -> Array:
+    """The class number of every sample by outputs a (N, ..., K): the largest one, a tie to the first; of a
+    single one the side of ½ for a sigmoid, else its sign.
+    """
+    if a.shape[-1] == 1:
+        return (a[..., 0] > (0.5 if isinstance(network.layers[-1], Sigmoid) else 0.0)).astype(np.int64)
+    labelled = a.shape[-1] if network.classes is None else len(network.classes)
+    return np.asarray(a[..., :labelled].argmax(axis=-1))
 
 
 @teach("load('net.npz'), and layers=[MyLayer] by name")

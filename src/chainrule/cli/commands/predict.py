@@ -6,7 +6,7 @@ import argparse
 import csv
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -17,29 +17,34 @@ from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import remark, standard_output, tell
 from chainrule.cli.runs.inputs import fit_shape, read_inputs
+from chainrule.cli.training.ensemble import Ensemble, mean_of, open_ensemble
 from chainrule.cli.training.sources import check_features
 from chainrule.data import Preparation
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import problem_of
 
-if TYPE_CHECKING:
-    from chainrule.networks.network import Network
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Write one line per sample; say on stderr how many were right where the file knows."""
     network, preparation = open_run(arguments.model)
+    ensemble = open_ensemble(arguments.model, network)
     inputs = read_inputs(arguments, network, preparation)
     X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.file)
     if preparation.inputs is not None:
         X = preparation.inputs(X)
-    with suspected() as parts:
-        outputs = network.predict(X, allow_nonfinite=True)
-    if not arguments.allow_nonfinite and (problem := problem_of(network, X, outputs, parts)) is not None:
-        raise NonFiniteError(
-            f"{problem}; scale the inputs, or train the model again; --allow-nonfinite writes what there is"
-        )
-    rows = Rows(network, preparation, outputs, X, arguments.probabilities)
+    several = []
+    for member in ensemble.members:
+        with suspected() as parts:
+            several.append(member.predict(X, allow_nonfinite=True))
+        if arguments.allow_nonfinite:
+            continue
+        if (problem := problem_of(member, X, several[-1], parts)) is not None:
+            raise NonFiniteError(
+                f"{problem}; scale the inputs, or train the model again; "
+                "--allow-nonfinite writes what there is"
+            )
+    outputs = mean_of(several)
+    rows = Rows(ensemble, preparation, outputs, arguments.probabilities)
     if arguments.output is None:
         with standard_output() as stream:
             write(stream, rows, shown)
@@ -56,11 +61,11 @@ class Rows:
     """The predictions as lines of text."""
 
     def __init__(
-        self, network: Network, preparation: Preparation, outputs: Array, X: Array, probabilities: bool
+        self, ensemble: Ensemble, preparation: Preparation, outputs: Array, probabilities: bool
     ) -> None:
         self.outputs = outputs.reshape(len(outputs), -1)
-        classes = network.classes
-        self.labels = None if classes is None else network.classify(X, allow_nonfinite=True)
+        classes = ensemble.first.classes
+        self.labels = None if classes is None else ensemble.labels(outputs)
         if classes is None and preparation.targets is not None:
             self.outputs = preparation.targets.undo(self.outputs)
         if classes is None:
