@@ -115,7 +115,8 @@ def choose_class_weights(said: str | None, problem: Problem) -> dict[Any, float]
         return dict(zip(found.tolist(), weights.tolist(), strict=True))
     named = {str(label): label for label in labels}
     weights_of = {}
-    for entry in next(csv.reader([said], skipinitialspace=True)):  # a name with a comma stands in quotes
+    entries = next(csv.reader([said], skipinitialspace=True), [])  # in quotes an entry may hold a comma
+    for entry in entries or [""]:
         name, _, text = (part.strip() for part in entry.rpartition("="))
         if name not in named:
             known = ", ".join(quoted(label, 40) for label in labels[:12])
