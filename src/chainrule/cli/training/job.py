@@ -147,7 +147,7 @@ class Run:
             seconds = round(time.perf_counter() - self.started, 3)
             self.result |= {"epochs": len(self.history.epoch), "seconds": seconds}
 
-    def fit_one(self, network: Network, seed: int) -> str:
+    def fit_one(self, network: Network, seed: int) -> str | None:
         """Train a network; what ended it."""
         from chainrule.training.fit import fit
 

@@ -33,7 +33,7 @@ FINALISTS, MOST_SPLITS = 3, 4  # the best of the first split, and the usual, are
 # Work is counted in samples that pass forward and backward, times 1 + parameters / 10 000: 1.4 million a
 # second on two cores.  Of one training from 0.01 to 1.5 million; of all together about 6 million.
 LEAST_OF_ONE, MOST_OF_ONE, WORK = 1e4, 1.5e6, 6e6
-CLEARLY = 0.5  # standard errors by which a candidate must be better than the usual settings
+CLEARLY = 1.0  # standard errors by which a candidate must be better than the usual settings
 ERROR_SHARE = 0.5  # of a wrong class in the score, beside its log-loss
 
 
