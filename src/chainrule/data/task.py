@@ -174,8 +174,7 @@ def _table_numbers(found: Array, counts: Array) -> str:
     if distinct <= few:
         if not _hill(counts) or (distinct < 6 and not tail):
             return "classes" if _numbered(found, 2.0) else "doubtful"
-        middle = 0 < int(counts.argmax()) < distinct - 1
-        return tails if distinct >= 6 and (middle or tail) else "doubtful"
+        return tails if distinct >= 6 and tail else "doubtful"
     even = _numbered(found, 1.0) and 3 * rarest >= mean and mean >= 5
     if distinct <= many:
         return "classes" if even else tails if tail else "doubtful"
