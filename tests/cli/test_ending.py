@@ -109,7 +109,7 @@ def test_a_signal_while_the_data_is_loaded_leaves_no_folder(
     assert not Path("run").exists()
 
 
-@pytest.mark.parametrize("place", ["save_model", "save_description", "remove_history"])
+@pytest.mark.parametrize("place", ["save_ensemble", "save_description", "remove_history"])
 @pytest.mark.parametrize("name", ENDS)
 def test_a_signal_waits_until_the_files_are_written(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: str
@@ -150,7 +150,7 @@ def test_a_second_signal_ends_at_once(flowers: Path, tmp_path: Path) -> None:
         "def save(*_):\n    print('saving', flush=True)\n"
         "    while ending._state.pending is None:\n        time.sleep(0.01)\n"
         "    print('asked', flush=True)\n    time.sleep(600)\n"
-        "job.save_model = save\n"
+        "job.save_ensemble = save\n"
         "from chainrule.cli import main\nsys.exit(main(sys.argv[1:]))"
     )
     program = subprocess.Popen(

@@ -80,3 +80,14 @@ def test_numbers_of_a_csv_file(run: Run, tmp_path: Path) -> None:
     argv = ("train", "cylinders.csv", "--target", "cylinders", *BRIEF)
     assert "cylinders: the target may be classes or a quantity" in run(*argv).err
     assert "target cylinders: classes: 3 whole numbers 4 to 6" in run(*argv, "--task", "classify").out
+
+
+@pytest.mark.parametrize("entries", [["a", "b"], [b"a", b"b"], [1, 2], [1.0, 2.0]])
+def test_advice_on_objects_holds(run: Run, entries: list[object]) -> None:
+    y = np.array(entries * 30, dtype=object)
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    np.savez("objects.npz", X=X, y=y)
+    refused = run("train", "objects.npz", *BRIEF)
+    assert refused.code == 2
+    assert "it holds Python objects: save numbers or texts, such as y.astype(str)" in refused.err
+    assert learned(run, X, y.astype(str))[0].startswith("target y: classes: ")

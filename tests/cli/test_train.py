@@ -169,7 +169,8 @@ def test_model_is_saved_however_training_ends(
         raise error
 
     monkeypatch.setattr("chainrule.training.fit.fit", fit)
-    result = run("train", flowers, "--target", "species", "--no-check", "--out", "run")
+    argv = ("train", flowers, "--target", "species", "--epochs", 60, "--no-check", "--out", "run")
+    result = run(*argv)
     assert result.code == code
     assert result.err.count("\n") == 1
     content = described(Path("run"))

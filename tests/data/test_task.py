@@ -57,6 +57,8 @@ WHOLE: dict[str, tuple[Array, bool, str]] = {
     "years": (repeated(range(1999, 2012), 20), False, "a quantity: 13 different numbers from"),
     "a line": (np.arange(1, 11), False, "a quantity: 10 different numbers"),
     "ids, each its own": (rng.permutation(100_000)[:200], True, "a quantity: 200 different numbers"),
+    "answers from 1 to 6": (repeated(range(1, 7), 84, 248, 293, 741, 942, 472), False, "may be classes or"),
+    "children at home": (repeated(range(5), 2784, 485, 100, 12, 1), False, "may be classes or a quantity"),
     "codes of a table": (repeated([10, 20, 30, 40], 25), False, "may be classes or a quantity"),
     "marks 0 to 60": (repeated(range(61), 20, 9, 30), False, "may be classes or a quantity"),
     "days of the year": (repeated(range(1, 366), 8), False, "may be classes or a quantity"),

@@ -108,7 +108,12 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network.add_argument(
         "--recipe", metavar="NAME|list", help="for mnist: one of Nielsen's experiments; list shows them"
     )
-    network.add_argument("--epochs", type=positive_int, metavar="N")
+    network.add_argument(
+        "--epochs",
+        type=positive_int,
+        metavar="N",
+        help="for a table, where neither --epochs nor --penalty is given, both are chosen by inner splits",
+    )
     network.add_argument("--batch-size", type=positive_int, metavar="N")
     network.add_argument("--rate", type=positive_float, metavar="R", help="learning rate at the start")
     network.add_argument("--schedule", choices=schedules, help="default: cosine")
@@ -128,6 +133,18 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     network.add_argument(
         "--patience", type=positive_int, metavar="N", help="stop after N epochs without improvement"
+    )
+    network.add_argument(
+        "--class-weights",
+        metavar="balanced|NAME=W,...",
+        help="how much samples of a class count in training",
+    )
+    network.add_argument(
+        "--ensemble",
+        type=ensemble_size,
+        default=1,
+        metavar="N",
+        help="train N networks with the seeds from --seed on; their mean predicts",
     )
     network.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
     network.add_argument(
@@ -156,7 +173,7 @@ def add_data(parser: Parser) -> None:
         "--x", metavar="NAME", default="X", help="array of the NPZ file to learn from (default: %(default)s)"
     )
     data.add_argument(
-        "--task", choices=tasks, default="auto", help="what the target is"
+        "--task", choices=tasks, default="auto", help="what the target is (default: by its values)"
     )
     data.add_argument(
         "--inputs",
@@ -388,6 +405,13 @@ def thread_count(text: str) -> int:
     value = whole(text, 1)
     if value > 256:
         raise argparse.ArgumentTypeError(f"'{text}' is more than 256 threads")
+    return value
+
+
+def ensemble_size(text: str) -> int:
+    value = whole(text, 1)
+    if value > 1000:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than 1000 networks")
     return value
 
 

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,19 @@ def save_model(network: Network, folder: Path) -> Path:
         if other != path.name:
             (folder / other).unlink(missing_ok=True)
     return path
+
+
+def save_ensemble(networks: Sequence[Network], folder: Path) -> list[Path]:
+    """model.safetensors, model-2.safetensors, ..., as `save_model`; those of an earlier run are removed."""
+    for kind in ("safetensors", "npz"):
+        for path in folder.glob(f"model-*.{kind}"):
+            if path.stem.removeprefix("model-").isdecimal():
+                path.unlink()
+    first = save_model(networks[0], folder)
+    paths = [first.with_stem(f"model-{number}") for number in range(2, len(networks) + 1)]
+    for network, path in zip(networks[1:], paths, strict=True):
+        network.save(path)
+    return [first, *paths]
 
 
 def remove_history(folder: Path) -> None:

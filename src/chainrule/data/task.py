@@ -181,8 +181,7 @@ def _table_numbers(found: Array, counts: Array) -> str:
     if distinct <= few:
         if not _hill(counts) or (distinct < 6 and not tail):
             return "classes" if _numbered(found, 2.0) else "doubtful"
-        middle = 0 < int(counts.argmax()) < distinct - 1
-        return tails if distinct >= 6 and (middle or tail) else "doubtful"
+        return tails if distinct >= 8 or (distinct >= 6 and tail) else "doubtful"
     even = _numbered(found, 1.0) and 3 * rarest >= mean and mean >= 5
     if distinct <= many:
         return "classes" if even else tails if tail else "doubtful"
@@ -215,7 +214,7 @@ def _numbered(found: Array, gaps: float) -> bool:
 def _hill(counts: Array) -> bool:
     """Whether values become more frequent up to one of them and rarer after it, to a tenth of it.
 
-    Four classes in any order do so once in 3 times, six once in 22, seven once in 79. What chance alone may
+    Four classes in any order do so once in 3 times, six once in 22, eight once in 315. What chance alone may
     change, three deviations of a count, does not count.
     """
     if len(counts) < 4 or 10 * counts.min() > counts.max():

@@ -185,17 +185,7 @@ class Network(Model):
                 "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
                 "use predict"
             )
-        return self.class_ids(self._outputs(X, call, allow_nonfinite))
-
-    def class_ids(self, outputs: Array) -> Array:
-        """The number of the class that outputs (N, *output_shape) of this network stand for, (N, ...) int64:
-        the largest; of a single one by ½ at a sigmoid, else by its sign. A tie goes to the first.
-        """
-        if self.output_shape[-1] == 1:
-            middle = 0.5 if isinstance(self.layers[-1], Sigmoid) else 0.0
-            return np.asarray(outputs[..., 0] > middle).astype(np.int64)
-        labelled = self.output_shape[-1] if self._classes is None else len(self._classes)
-        return np.asarray(outputs[..., :labelled].argmax(axis=-1))
+        return class_ids_of(self, self._outputs(X, call, allow_nonfinite))
 
     @teach("network.activations(X, 'relu1'), and the others by name")
     def activations(self, X: Any, names: Any = None, *, allow_nonfinite: bool = False) -> Array | Arrays:
@@ -350,6 +340,16 @@ class Network(Model):
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")
+
+
+def class_ids_of(network: Network, a: Array) -> Array:
+    """The class number of every sample by outputs a (N, ..., K): the largest one, a tie to the first; of a
+    single one the side of ½ for a sigmoid, else its sign.
+    """
+    if a.shape[-1] == 1:
+        return (a[..., 0] > (0.5 if isinstance(network.layers[-1], Sigmoid) else 0.0)).astype(np.int64)
+    labelled = a.shape[-1] if network.classes is None else len(network.classes)
+    return np.asarray(a[..., :labelled].argmax(axis=-1))
 
 
 @teach("load('net.npz'), and layers=[MyLayer] by name")

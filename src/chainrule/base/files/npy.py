@@ -123,7 +123,7 @@ def _dtype(text: str) -> np.dtype[Any]:
     except TypeError as error:
         raise ValueError(str(error)) from None
     if dtype.hasobject:
-        raise ValueError("it holds Python objects")
+        raise ValueError("it holds Python objects: save numbers or texts, such as y.astype(str)")
     if not dtype.itemsize:
         raise ValueError("its entries have no bytes")
     return dtype

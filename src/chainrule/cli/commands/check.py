@@ -11,6 +11,7 @@ from chainrule.base.errors import FileError
 from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import say
+from chainrule.cli.training.ensemble import say_first
 from chainrule.cli.training.networks import check_network, named_layers, read_network_file
 from chainrule.data.arrays import prepared
 
@@ -50,6 +51,7 @@ def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
         network = Network(layers, input_shape=input_shape, seed=arguments.seed, dtype="float64")
     else:
         network, _ = open_run(arguments.model)
+        say_first(arguments.model)
         check_network(list(network.layers), network.input_shape, arguments.samples, arguments.model)
     shape = (arguments.samples, *network.input_shape)
     count = network.vocabulary

@@ -11,6 +11,7 @@ from chainrule.cli.folder import description_name, open_run, read_description
 from chainrule.cli.output import complain, say
 from chainrule.cli.runs.labelled import labelled_samples
 from chainrule.cli.runs.stored import optimizer_of, penalty_of, problem_of, recipe_of, settings_of
+from chainrule.cli.training.ensemble import say_first
 
 if TYPE_CHECKING:
     from chainrule.diagnosing.doctor import Diagnosis
@@ -36,6 +37,7 @@ def diagnosed(arguments: argparse.Namespace) -> Diagnosis:
 
     place = Path(arguments.model)
     network, _ = open_run(place)
+    say_first(place)
     folder = place if place.is_dir() else place.parent
     description = read_description(folder / description_name)
     options: dict[str, Any] = {"samples": arguments.samples}

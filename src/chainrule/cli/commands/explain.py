@@ -13,6 +13,7 @@ from chainrule.base.files.disk import write_text
 from chainrule.cli.output import tell
 from chainrule.cli.runs.labelled import labelled_samples
 from chainrule.cli.samples import Samples, explained, hardest
+from chainrule.cli.training.ensemble import say_first
 
 if TYPE_CHECKING:
     from chainrule.explaining.report import Report
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = None if arguments.output is None else Path(arguments.output)
     check_combination(out, arguments)
     samples = labelled_samples(arguments)
+    say_first(arguments.model)
     report = report_on(samples, arguments)
     if out is None:
         report.print(step=arguments.step)

@@ -6,7 +6,7 @@ import argparse
 import csv
 import io
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -17,30 +17,35 @@ from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import remark, standard_output, tell
 from chainrule.cli.runs.inputs import read_inputs
+from chainrule.cli.training.ensemble import Ensemble, mean_of, open_ensemble
 from chainrule.data import Preparation
 from chainrule.data.door import inputs_of
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import problem_of
 
-if TYPE_CHECKING:
-    from chainrule.networks.network import Network
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Write one line per sample; say on stderr how many were right where the file knows."""
     network, preparation = open_run(arguments.model)
     network.preparation = preparation  # of an older file it stands in run.json alone
+    ensemble = open_ensemble(arguments.model, network)
     inputs = read_inputs(arguments, network, preparation)
     kept = columns_kept(inputs.columns, arguments)
     X = inputs_of(inputs.X, network, arguments.file)
-    with suspected() as parts:
-        outputs = network.executor().predict(network, X)
-    if not arguments.allow_nonfinite and (problem := problem_of(network, X, outputs, parts)) is not None:
-        raise NonFiniteError(
-            f"{problem}; scale the inputs, or train the model again; --allow-nonfinite writes what there is"
-        )
-    rows = Rows(network, preparation, outputs, kept, probabilities=arguments.probabilities)
+    several = []
+    for member in ensemble.members:
+        with suspected() as parts:
+            several.append(member.executor().predict(member, X))
+        if arguments.allow_nonfinite:
+            continue
+        if (problem := problem_of(member, X, several[-1], parts)) is not None:
+            raise NonFiniteError(
+                f"{problem}; scale the inputs, or train the model again; "
+                "--allow-nonfinite writes what there is"
+            )
+    outputs = mean_of(several)
+    rows = Rows(ensemble, preparation, outputs, kept, probabilities=arguments.probabilities)
     if arguments.output is None:
         with standard_output() as stream:
             if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
@@ -76,7 +81,7 @@ class Rows:
 
     def __init__(
         self,
-        network: Network,
+        ensemble: Ensemble,
         preparation: Preparation,
         outputs: Array,
         kept: Sequence[Column],
@@ -85,8 +90,8 @@ class Rows:
     ) -> None:
         self.outputs = outputs.reshape(len(outputs), -1)
         self.kept = [(column.name, cells_of(column)) for column in kept]
-        classes = network.classes
-        self.labels = None if classes is None else classes[network.class_ids(outputs)]
+        classes = ensemble.first.classes
+        self.labels = None if classes is None else ensemble.labels(outputs)
         if classes is None and preparation.targets is not None:
             self.outputs = preparation.targets.undo(self.outputs)
         if classes is None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.cli.folder import check_out
 from chainrule.cli.output import say, tell
-from chainrule.cli.training.choices import choose_optimizer, choose_penalty, choose_settings
+from chainrule.cli.training.choices import (
+    choose_class_weights,
+    choose_optimizer,
+    choose_penalty,
+    choose_settings,
+)
 from chainrule.cli.training.job import Job, TrainingData, train
 from chainrule.cli.training.networks import (
     check_network,
@@ -18,6 +23,7 @@ from chainrule.cli.training.networks import (
     sequential,
 )
 from chainrule.cli.training.recipes import VALIDATION_PART, Recipe, listing, recipe_from
+from chainrule.cli.training.search import Search, is_searched, search
 from chainrule.cli.training.sources import Problem, load_problem
 from chainrule.data import shifted, split
 
@@ -52,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(
             f"--shift {settings.shift} needs images with more than {settings.shift} rows and columns"
         )
-    optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings, recipe)
+    choose_optimizer(settings, arguments)  # refuses what does not go together before anything is printed
+    weights = choose_class_weights(arguments.class_weights, problem)
     data = training_data(problem, settings.shift, arguments, by_recipe=recipe is not None)
     for note in problem.notes:
         tell(note)
@@ -64,10 +71,17 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
         tell(f"with the copies shifted by {pixels}: {len(data.X)} samples to train")
+    if weights is not None:
+        named = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
+        tell(f"class weights: {named}")
     tell(network.summary())
-    if not arguments.no_check and not passes_check(network, problem, loss, penalty):
+    if not arguments.no_check and not passes_check(network, problem, loss, choose_penalty(settings, recipe)):
         return 1
-    train(Job(problem, data, network, loss, settings, optimizer, penalty, recipe), arguments)
+    tried = Search(settings)
+    if is_searched(problem, arguments, recipe):
+        tried = search(network, data.X, data.y, loss, settings, arguments, weights)
+        tell("\n".join(tried.lines))
+    train(Job(problem, data, network, loss, tried, recipe, weights), arguments)
     return 0
 
 

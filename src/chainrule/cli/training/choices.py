@@ -1,12 +1,17 @@
-"""What a training is done with where the arguments do not say: epochs, rate, penalty, optimizer."""
+"""What a training is done with: epochs, rate, penalty, optimizer by default, and weights of classes."""
 
 from __future__ import annotations
 
 import argparse
+import csv
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chainrule.base.errors import DataError
+from chainrule.base.shown import quoted
 from chainrule.cli.training.recipes import BATCH_SIZE, Recipe
 from chainrule.cli.training.sources import Problem
 
@@ -91,6 +96,48 @@ def choose_optimizer(settings: Settings, arguments: argparse.Namespace) -> Optim
         momentum = 0.9 if settings.momentum is None else settings.momentum
         return SGD(rate, momentum=momentum, clip_norm=arguments.clip)
     return RMSProp(rate, momentum=settings.momentum or 0.0, clip_norm=arguments.clip)
+
+
+def choose_class_weights(said: str | None, problem: Problem) -> dict[Any, float] | None:
+    """{label: weight} of what --class-weights says: "balanced", or NAME=W,NAME=W; classes not named weigh 1.
+
+    Balanced is N / (K · samples of the class), of the K classes that occur in the training part.
+    Raises DataError for a quantity, an unknown class, and what is no weight.
+    """
+    if said is None:
+        return None
+    if problem.classes is None:
+        raise DataError("--class-weights goes with classes, but the target is a quantity: leave it out")
+    labels = problem.classes.tolist()
+    if said == "balanced":
+        found, counts = np.unique(problem.y_train, return_counts=True)
+        weights = len(problem.y_train) / (len(found) * counts)
+        return dict(zip(found.tolist(), weights.tolist(), strict=True))
+    named = {str(label): label for label in labels}
+    weights_of = {}
+    entries = next(csv.reader([said], skipinitialspace=True), [])  # in quotes an entry may hold a comma
+    for entry in entries or [""]:
+        name, _, text = (part.strip() for part in entry.rpartition("="))
+        if name not in named:
+            known = ", ".join(quoted(label, 40) for label in labels[:12])
+            raise DataError(
+                f"--class-weights {quoted(said, 90)}: '{quoted(name or text, 40)}' is no class; write "
+                f"balanced, or NAME=WEIGHT,NAME=WEIGHT with the classes {known}"
+                f"{', ...' if len(labels) > 12 else ''}"
+            )
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = math.nan
+        if not math.isfinite(weight) or weight < 0:
+            raise DataError(
+                f"--class-weights: '{quoted(text, 40)}' is no weight for '{quoted(name, 40)}': write a "
+                "number of at least 0, such as 2.5"
+            )
+        weights_of[named[name]] = weight
+    if all(weights_of.get(label) == 0 for label in labels):
+        raise DataError("--class-weights makes every class 0: nothing would be learned")
+    return weights_of
 
 
 def choose_penalty(settings: Settings, recipe: Recipe | None) -> Penalty | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import platform
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,20 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.cli.ending import at_once, deferred
-from chainrule.cli.folder import create_run_folder, remove_history, save_curves, save_description, save_model
+from chainrule.cli.folder import (
+    create_run_folder,
+    remove_history,
+    save_curves,
+    save_description,
+    save_ensemble,
+)
 from chainrule.cli.output import complain, reason, tell
-from chainrule.cli.training.choices import Settings
+from chainrule.cli.training.choices import Settings, choose_optimizer, choose_penalty
+from chainrule.cli.training.ensemble import Ensemble
+from chainrule.cli.training.figures import class_rows, class_table, errors_of
 from chainrule.cli.training.recipes import Recipe
 from chainrule.cli.training.rows import rows_name
+from chainrule.cli.training.search import Search, log_loss_of
 from chainrule.cli.training.sources import Problem
 from chainrule.data import Preparation
 from chainrule.data.fingerprints import file_sha256
@@ -33,7 +43,6 @@ if TYPE_CHECKING:
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
     from chainrule.training.history import History
-    from chainrule.training.optimizers import Optimizer
 
 most_confusions = 5
 samples_explained = 8
@@ -52,16 +61,27 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Everything `train` needs, chosen."""
+    """Everything `train` needs, chosen.
+
+    network: the first one. members: those whose training is done or under way, the first among them.
+    """
 
     problem: Problem
     data: TrainingData
     network: Network
     loss: Loss
-    settings: Settings
-    optimizer: Optimizer
-    penalty: Penalty | None
-    recipe: Recipe | None
+    search: Search
+    recipe: Recipe | None = None
+    class_weight: Mapping[Any, float] | None = None
+    members: list[Network] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        return self.search.settings
+
+    @property
+    def penalty(self) -> Penalty | None:
+        return choose_penalty(self.settings, self.recipe)
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
@@ -97,7 +117,7 @@ class Run:
         (self.folder / report_name).unlink(missing_ok=True)  # an earlier run's would pass for this one's
         self.result: dict[str, Any] = {"stopped": "failed"}
         self.started = time.perf_counter()
-        self.model: Path | None = None
+        self.models: list[Path] = []
 
     @property
     def history(self) -> History:
@@ -106,27 +126,18 @@ class Run:
         return getattr(self.job.network, "history", None) or History()
 
     def fit(self) -> None:
-        """Train the job's network."""
-        from chainrule.training.fit import fit
-
-        job, arguments = self.job, self.arguments
+        """Train the job's network, and those of an ensemble after it, each from a seed of its own."""
+        job, count = self.job, self.arguments.ensemble
+        job.members.append(job.network)
         try:
-            history = fit(
-                job.network,
-                job.data.X,
-                job.data.y,
-                loss=job.loss,
-                penalty=job.penalty,
-                optimizer=job.optimizer,
-                batch_size=job.settings.batch_size,
-                epochs=job.settings.epochs,
-                validation=job.data.validation,
-                early_stopping=arguments.patience,
-                seed=arguments.seed,
-                threads=arguments.threads,
-                progress=not arguments.quiet,
-            )
-            self.result["stopped"] = history.stopped
+            for number in range(count):
+                seed = self.arguments.seed + number
+                network = job.network.copy().reinitialise(seed) if number else job.network
+                if count > 1:
+                    tell(f"network {number + 1} of {count}, seed {seed}")
+                self.result["stopped"] = self.fit_one(network, seed)
+                if number:
+                    job.members.append(network)  # one that was interrupted would spoil the mean
         except KeyboardInterrupt:
             self.result["stopped"] = "interrupted"
             raise
@@ -134,9 +145,32 @@ class Run:
             seconds = round(time.perf_counter() - self.started, 3)
             self.result |= {"epochs": len(self.history.epoch), "seconds": seconds}
 
+    def fit_one(self, network: Network, seed: int) -> str | None:
+        """Train a network; what ended it."""
+        from chainrule.training.fit import fit
+
+        job, arguments = self.job, self.arguments
+        history = fit(
+            network,
+            job.data.X,
+            job.data.y,
+            loss=job.loss,
+            penalty=job.penalty,
+            optimizer=choose_optimizer(job.settings, arguments),
+            batch_size=job.settings.batch_size,
+            epochs=job.settings.epochs,
+            validation=job.data.validation,
+            class_weight=job.class_weight,
+            early_stopping=arguments.patience,
+            seed=seed,
+            threads=arguments.threads,
+            progress=not arguments.quiet,
+        )
+        return history.stopped
+
     def save(self) -> None:
-        """Write the network, run.json and the history."""
-        self.model = save_model(self.job.network, self.folder)
+        """Write the networks, the rows, run.json and the history of the first network."""
+        self.models = save_ensemble(self.job.members or [self.job.network], self.folder)
         (self.folder / rows_name).unlink(missing_ok=True)
         if self.job.problem.rows is not None:
             self.job.problem.rows.save(self.folder)
@@ -150,7 +184,6 @@ class Run:
         from chainrule.engine import level
 
         job, arguments = self.job, self.arguments
-        assert self.model is not None  # it is saved first
         versions = {"chainrule": __version__, "numpy": np.__version__, "python": platform.python_version()}
         facts = {
             "data": {
@@ -163,12 +196,15 @@ class Run:
             },
             "arguments": {name: value for name, value in vars(arguments).items() if name != "run"},
             "settings": vars(job.settings),
+            "search": job.search.facts,
+            "class_weights": None if job.class_weight is None else named_weights(job.class_weight),
+            "members": [path.name for path in self.models] if len(self.models) > 1 else None,
             "versions": versions,
             "isa_level": level,
             "seed": arguments.seed,
             "result": self.result,
         }
-        save_description(self.folder, self.model, job.network.preparation or Preparation(), facts)
+        save_description(self.folder, self.models[0], job.network.preparation or Preparation(), facts)
 
     def draw_curves(self) -> None:
         """The picture of the history, or a line that says why there is none."""
@@ -209,26 +245,80 @@ def write_report(job: Job, path: Path) -> None:
     explained(samples, rows, sample=0, history=job.network.history).html(path)
 
 
+def named_weights(weights: Mapping[Any, float]) -> list[dict[str, Any]]:
+    """Weights of classes as run.json holds them, whose labels may be numbers."""
+    return [{"class": label, "weight": weight} for label, weight in weights.items()]
+
+
 def measure(job: Job, result: dict[str, Any]) -> list[str]:
-    """Test the network on the held-out samples: lines to print, the result last; figures go into `result`."""
-    problem, network = job.problem, job.network
-    if problem.classes is not None:
-        predicted = network.classify(problem.X_test)
-        accuracy = float(np.mean(predicted == problem.y_test))
-        result["test_accuracy"] = accuracy
-        line = f"test accuracy {100 * accuracy:.1f} %"
-        if job.recipe is not None:
-            result["published_accuracy"] = job.recipe.accuracy / 100
-            line = f"test accuracy {100 * accuracy:.2f} % ({job.recipe.published()})"
-        return [*confusions(problem.y_test, predicted), line]
-    predicted, targets = network.predict(problem.X_test), problem.preparation.targets
+    """Test the networks on what was held out: lines to print, the result last; `result` gets the figures."""
+    return measure_classes(job, result) if job.problem.classes is not None else measure_numbers(job, result)
+
+
+def measure_classes(job: Job, result: dict[str, Any]) -> list[str]:
+    """A table by class, what was taken for what, the log-loss where there are probabilities, the accuracy."""
+    problem, ensemble = job.problem, Ensemble(job.members)
+    assert problem.classes is not None
+    outputs = ensemble.predict(problem.X_test)
+    predicted = ensemble.labels(outputs)
+    accuracy = float(np.mean(predicted == problem.y_test))
+    rows = class_rows(problem.y_test, predicted, problem.classes)
+    result |= {"test_accuracy": accuracy, "classes": rows}
+    lines = [class_table(rows), confusions(problem.y_test, predicted)[0]]
+    losses = log_loss_of(job.network, outputs, problem.y_test)
+    if losses is not None:
+        result["test_log_loss"] = float(losses.mean())
+        lines.append(f"test log-loss {result['test_log_loss']:.4g}")
+    if len(job.members) > 1:
+        single = []
+        for member in job.members:
+            outputs = member.predict(problem.X_test)
+            right = float(np.mean(Ensemble([member]).labels(outputs) == problem.y_test))
+            certain = log_loss_of(member, outputs, problem.y_test)
+            single.append({"test_accuracy": right})
+            if certain is not None:
+                single[-1]["test_log_loss"] = float(certain.mean())
+        lines.append(of_single(single, result))
+    line = f"test accuracy {100 * accuracy:.1f} %"
+    if job.recipe is not None:
+        result["published_accuracy"] = job.recipe.accuracy / 100
+        line = f"test accuracy {100 * accuracy:.2f} % ({job.recipe.published()})"
+    return [*lines, line]
+
+
+def measure_numbers(job: Job, result: dict[str, Any]) -> list[str]:
+    """The errors in the target's own unit, by column where there are several."""
+    problem = job.problem
+    targets = problem.preparation.targets
     assert targets is not None  # a regression's target has been scaled
     actual = targets.undo(problem.y_test)
-    error = float(np.sqrt(np.mean((predicted - actual) ** 2)))
-    spread = float(np.sum((actual - actual.mean(axis=0)) ** 2))
-    explained = 1.0 - float(np.sum((predicted - actual) ** 2)) / spread if spread > 0 else 0.0
-    result |= {"test_rmse": error, "test_r2": explained}
-    return [f"test error {error:.4g} (root mean square), R2 {explained:.3f}"]
+    target = problem.preparation.target_name or "target"
+    names = [f"{target}_{index}" for index in range(actual.shape[1])]
+    figures, lines = errors_of(Ensemble(job.members).predict(problem.X_test), actual, names)
+    result |= figures
+    lines.append(f"mean absolute error {figures['test_mae']:.4g}")
+    if len(job.members) > 1:
+        single = []
+        for member in job.members:
+            entry, _ = errors_of(member.predict(problem.X_test), actual, names)
+            single.append({name: entry[name] for name in ("test_rmse", "test_r2")})
+        lines.append(of_single(single, result))
+    error, explained = figures["test_rmse"], figures["test_r2"]
+    return [*lines, f"test error {error:.4g} (root mean square), R2 {explained:.3f}"]
+
+
+def of_single(single: list[dict[str, float]], result: dict[str, Any]) -> str:
+    """A line with the mean figures of an ensemble's members, which go into `result` with those of each."""
+    means = {name: float(np.mean([figures[name] for figures in single])) for name in single[0]}
+    result |= {"single": means, "members": single}
+    shown = {
+        "test_accuracy": lambda value: f"accuracy {100 * value:.1f} %",
+        "test_log_loss": lambda value: f"log-loss {value:.4g}",
+        "test_rmse": lambda value: f"error {value:.4g}",
+        "test_r2": lambda value: f"R2 {value:.3f}",
+    }
+    said = ", ".join(shown[name](value) for name, value in means.items())
+    return f"a single one of the {len(single)} networks, on average: {said}"
 
 
 def confusions(actual: Array, predicted: Array) -> list[str]:

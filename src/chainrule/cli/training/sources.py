@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from chainrule.cli.training.raw import Raw
 
 
+Part = tuple[Frame | Array, Array]  # inputs as the source holds them, and targets
+
+
 @dataclass(eq=False)
 class Problem:
     """Inputs as the network gets them, targets, and what is needed to treat new inputs in the same way.
@@ -103,12 +106,12 @@ def load_problem(
     task = target_of(raw, raw.y, asked)
     rows: Rows | None = None
     if raw.X_test is not None and raw.y_test is not None:
-        training: tuple[Frame | Array, Array] = raw.X, task.values
-        test: tuple[Frame | Array, Array] = raw.X_test, target_of(raw, raw.y_test, task.kind).values
+        training: Part = raw.X, task.values
+        held_out: Part = raw.X_test, target_of(raw, raw.y_test, task.kind).values
     else:
         rows = Rows.of(raw.X, raw.y)
         rows = rows.divided(arguments, task) if known is None else rows.as_in(known.rows, arguments, task)
-        training, test = ((raw.X[part], task.values[part]) for part in (rows.train, rows.test))
+        training, held_out = ((raw.X[part], task.values[part]) for part in (rows.train, rows.test))
         if rows.told:
             remark(rows.told)
     if known is None:
@@ -117,8 +120,8 @@ def load_problem(
         made.targets, made.target_name = targets, raw.target_name
         known = Known(made, task.classes, rows)
     made = known.preparation
-    X_train, X_test = made(training[0], raw.name), made(test[0], raw.name)
-    y_train, y_test = made.target(training[1]), made.target(test[1])
+    X_train, X_test = made(training[0], raw.name), made(held_out[0], raw.name)
+    y_train, y_test = made.target(training[1]), made.target(held_out[1])
     return Problem(
         raw.name, X_train, y_train, X_test, y_test, known.classes, made,
         why=task.why,

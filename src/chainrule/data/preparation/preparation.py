@@ -185,20 +185,20 @@ class Preparation:
         damaged = named != (names or []) or not all(isinstance(name, str) for name in named)
         if damaged or not isinstance(target_name, (str, type(None))):
             raise FileError(f"{path}: the names of the features or of the target are damaged")
-        scales: list[Any] = []
+        scales: dict[str, Any] = {}
         for part in ("inputs", "targets"):
             try:
-                scales.append(None if stored.get(part) is None else _scale_from(stored[part]))
+                scales[part] = None if stored.get(part) is None else _scale_from(stored[part])
             except (DataError, TypeError) as error:
                 raise FileError(f"{path}: {part}: {error}") from None
-        if not isinstance(scales[1], (Standardizer, type(None))):
+        if not isinstance(scales["targets"], (Standardizer, type(None))):
             raise FileError(f"{path}: targets: the stored scale of the target is damaged")
         reading = stored.get("reading", {})
         if not isinstance(reading, Mapping) or not all(
             key in READING and isinstance(value, str) for key, value in reading.items()
         ):
             raise FileError(f"{path}: what was told of the file of its data is damaged")
-        return cls(tuple(named) or None, target_name, *scales, reading=dict(reading))
+        return cls(tuple(named) or None, target_name, **scales, reading=dict(reading))
 
 
 def _scale_from(stored: Any) -> Scale:
