@@ -208,6 +208,28 @@ def test_a_frozen_batchnorm_takes_a_single_sample() -> None:
     fit(made(), X, y, batch_size=8, epochs=1, freeze="batchnorm1")
 
 
+def test_a_suspected_step_of_a_frozen_batchnorm_is_looked_into_rightly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its outputs are those of the running statistics, which are far from the batch's."""
+    looked: list[int] = []
+    original = Plan.train_epoch
+
+    def suspicious(self: Plan, *arguments: Any, look: Any = None, **options: Any) -> Any:
+        looked.append(1)
+        look(0)
+        return original(self, *arguments, look=look, **options)
+
+    monkeypatch.setattr(Plan, "train_epoch", suspicious)
+    X, y = images()
+    for freeze in ([], "batchnorm1", "*norm*"):
+        network = normed()
+        network.parameters["batchnorm1.mean"] = np.full(4, 1e3)
+        fit(network, X, y, epochs=1, freeze=freeze)
+        fit(network, [(X, y)], epochs=1, freeze=freeze)
+    assert len(looked) == 6
+
+
 def test_gamma_and_beta_alone_leave_the_batch_to_normalise() -> None:
     X, y = images()
     network = normed()
