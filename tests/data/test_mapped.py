@@ -74,6 +74,7 @@ def test_a_map_gives_the_bits_of_an_array(
     assert one.preparation.to_json() == other.preparation.to_json()
     np.testing.assert_array_equal(one.predict(X), other.predict(lying))
     np.testing.assert_array_equal(one.classify(X), other.classify(lying))
+    assert one.accuracy(X, y) == other.accuracy(lying, y)
 
 
 def test_standardized_maps_too(tmp_path: Path, small: None) -> None:

@@ -338,3 +338,24 @@ def test_training_passes_of_ones_own(level: str, dtype: str) -> None:
         np.testing.assert_allclose(found["centred1.mean"], expected, rtol=1e-5, atol=1e-6)
         assert not np.array_equal(found["dense2.W"], start["dense2.W"])
     assert not np.array_equal(trained[0]["dense2.W"], trained[1]["dense2.W"])  # other noise
+
+
+@machines
+def test_frozen_parameters_of_ones_own_stay_and_hand_the_same_delta_down(level: str, dtype: str) -> None:
+    r = np.random.default_rng(7)
+    layers = [cr.Dense(4), Scale(), Centred(), cr.Tanh(), Bilinear(3), cr.Dense(2)]
+    network = cr.Network(layers, input_shape=4, seed=2)
+    X, y = r.standard_normal((21, 4)).astype(dtype), r.standard_normal((21, 2)).astype(dtype)
+    ends = []
+    for frozen in ([], ["scale1.g"], ["bilinear1.B", "bilinear1.c"], ["centred1.mean"], ["bilinear1.c"]):
+        plan = Plan(
+            network, cr.SquaredError(), optimizer=cr.SGD(), batch_size=21, level=level, dtype=dtype,
+            rate_factors=dict.fromkeys(frozen, 0.0),
+        )  # fmt: skip
+        before = plan.parameters()
+        plan.train_epoch(X, y, np.arange(21), np.array([0.1]))
+        ends.append(plan.parameters())
+        for name, array in ends[-1].items():
+            expected = before[name] if name in frozen else ends[0][name]
+            np.testing.assert_array_equal(array, expected, err_msg=f"{frozen}: {name}")
+            assert not np.array_equal(ends[0][name], before[name])

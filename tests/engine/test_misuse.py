@@ -129,7 +129,23 @@ NUMBERS: list[tuple[Call, type[Exception], str]] = [
     (lambda p: p._native.read_batch(empty(1, 2), np.empty(2)), ValueError, "elements"),
     (lambda p: p._native.set_losses(np.empty(5)), ValueError, "loss"),
     (lambda p: p._native.finish(), ValueError, "finished already"),
+    (lambda p: p._native.set_rate_factor(0, 1.0), ValueError, "finished already"),
+    (lambda p: plan(rate_factors={"dense3.W": 1.0}), ValueError, "names no parameter 'dense3.W'"),
+    (lambda p: plan(rate_factors={"dense1.W": -1.0}), ValueError, "at least 0, received -1"),
+    (lambda p: plan(rate_factors=[1.0]), TypeError, "must be a dict"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("number", "factor", "error"),
+    [(0, -1.0, ValueError), (0, np.nan, ValueError), (0, np.inf, ValueError), (-1, 1.0, IndexError)],
+)
+def test_a_factor_that_is_none_is_refused(number: int, factor: float, error: type[Exception]) -> None:
+    native = _native.PlanFloat32(LEVEL, 4)
+    native.add_parameter(3, 0, 0, False, True)
+    native.set_rate_factor(0, 0.5)
+    with pytest.raises(error):
+        native.set_rate_factor(number, factor)
 
 
 @pytest.mark.parametrize(("call", "error", "message"), ARRAYS + NUMBERS)

@@ -11,7 +11,7 @@ from tests.cases import LAYER_CASES, LayerCase
 from training_problems import blobs, classifier, same_bits, snapshot, train_by_formula
 
 from chainrule import layers as L
-from chainrule.base.errors import ArgumentError, DataError
+from chainrule.base.errors import ArgumentError, DataError, NonFiniteError
 from chainrule.engine import Plan
 from chainrule.losses import CrossEntropy, SquaredError
 from chainrule.losses.constraints import MaxNorm
@@ -206,6 +206,39 @@ def test_a_frozen_batchnorm_takes_a_single_sample() -> None:
     with pytest.raises(DataError, match="BatchNorm"):
         fit(made(), X, y, batch_size=8, epochs=1)
     fit(made(), X, y, batch_size=8, epochs=1, freeze="batchnorm1")
+
+
+def test_a_suspected_step_of_a_frozen_batchnorm_is_looked_into_rightly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its outputs are those of the running statistics, which are far from the batch's."""
+    looked: list[int] = []
+    original = Plan.train_epoch
+
+    def suspicious(self: Plan, *arguments: Any, look: Any = None, **options: Any) -> Any:
+        looked.append(1)
+        look(0)
+        return original(self, *arguments, look=look, **options)
+
+    monkeypatch.setattr(Plan, "train_epoch", suspicious)
+    X, y = images()
+    for freeze in ([], "batchnorm1", "*norm*"):
+        network = normed()
+        network.parameters["batchnorm1.mean"] = np.full(4, 1e3)
+        fit(network, X, y, epochs=1, freeze=freeze)
+        fit(network, [(X, y)], epochs=1, freeze=freeze)
+    assert len(looked) == 6
+
+
+def test_what_a_frozen_batchnorm_hides_is_found() -> None:
+    """Beyond the range by the running statistics only: by those of the batch all is finite."""
+    X, y = blobs(20)
+    network = Network([L.BatchNorm(), L.Sigmoid(), L.Dense(3), L.Softmax()], input_shape=4)
+    network.parameters["batchnorm1.gamma"] = np.full(4, 3e37)
+    network.parameters["batchnorm1.mean"] = np.full(4, -1e3)
+    fit(network.copy(), X, y, epochs=1)
+    with pytest.raises(NonFiniteError, match=r"step 1 of 1, the output of batchnorm1 .* is inf"):
+        fit(network, X, y, epochs=1, freeze="batchnorm1")
 
 
 def test_gamma_and_beta_alone_leave_the_batch_to_normalise() -> None:

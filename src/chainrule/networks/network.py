@@ -266,10 +266,15 @@ class Network(Model):
     @teach("network.accuracy(X, y), and the others by name")
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
-        X = self._inputs(X)
-        right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(one_column(y), self, len(X))
-        weights = None if sample_weight is None else check_weights(sample_weight, len(X))
-        return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
+        parts = pieces(X, self)
+
+        def ids_of(rows: Any) -> Array:
+            return self._class_ids(self._inputs(rows), "accuracy", allow_nonfinite)
+
+        ids = ids_of(X) if parts is None else in_pieces(X, parts, ids_of)
+        right = ids == class_ids(one_column(y), self, len(ids))
+        weights = None if sample_weight is None else check_weights(sample_weight, len(ids))
+        return float(np.average(right.reshape(len(ids), -1).mean(axis=1), weights=weights))
 
     def _inputs(self, X: Any) -> Array:
         return inputs_of(X, self)
