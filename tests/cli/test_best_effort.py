@@ -55,7 +55,7 @@ def test_a_backend_that_is_not_installed_is_not_needed(flowers: Path, tmp_path: 
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        *("run.json", "history.csv", "curves.png", "model.safetensors"),
+        *("run.json", "rows.npz", "history.csv", "curves.png", "model.safetensors"),
     }
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
 

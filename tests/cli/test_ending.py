@@ -103,7 +103,7 @@ def test_a_signal_while_the_program_itself_is_loaded_ends_it_with_a_line(name: s
 def test_a_signal_while_the_data_is_loaded_leaves_no_folder(
     run: Run, flowers: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("chainrule.cli.commands.train.load_problem", lambda _: send(name))
+    monkeypatch.setattr("chainrule.cli.commands.train.load_problem", lambda *_, **__: send(name))
     result = run(*training(flowers))
     assert (result.code, result.err) == (ENDS[name][0], f"chainrule: {ENDS[name][1]}\n")
     assert not Path("run").exists()
