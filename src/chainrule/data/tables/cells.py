@@ -22,6 +22,7 @@ from chainrule.base.types import Array
 from chainrule.data.tables.decimals import MOST_EXACT, PLAIN
 from chainrule.data.tables.dialect import BLANKS, SAMPLE_LINES, Dialect, lines_of, rows_of
 
+SAMPLE_CELLS = 50_000  # that the header is told by
 LONG = 2**22  # characters from which on Arrow is worth its loading
 
 
@@ -57,6 +58,7 @@ class ArrowCells(Cells):
         import pyarrow.compute as compute
 
         self.column = compute.utf8_trim_whitespace(column)
+        self._numbers: Array | None | bool = False  # not yet asked
 
     def __len__(self) -> int:
         return len(self.column)
@@ -65,6 +67,11 @@ class ArrowCells(Cells):
         return str(self.column[row].as_py())
 
     def plain_numbers(self) -> Array | None:
+        if self._numbers is False:
+            self._numbers = self._plain_numbers()
+        return self._numbers  # type: ignore[return-value]
+
+    def _plain_numbers(self) -> Array | None:
         import pyarrow as arrow
         import pyarrow.compute as compute
 
@@ -109,9 +116,11 @@ class Rows:
 
     def _begin(self) -> Sheet:
         """The first rows, which say how many cells a row has."""
-        rows = list(islice(self._walk(), SAMPLE_LINES))
+        walk = self._walk()
+        rows = list(islice(walk, 2))
         if not rows:
             raise FileError(f"{self.path}: holds no line of values")
+        rows += islice(walk, min(SAMPLE_LINES, max(50, SAMPLE_CELLS // len(rows[0][1]))))
         (first_line, first), after = rows[0], rows[1:]
         self.shorter = {len(row) for _, row in after} == {len(first) + 1} and len(after) > 1
         width = len(first) + self.shorter

@@ -135,8 +135,8 @@ def _quote(sample: list[str]) -> str:
     text = "".join(sample)
     if '"' in text:
         return '"'
-    opened = re.findall(r"(?:^|[,;\t|])\s*'[^'\n]*'\s*(?=[,;\t|\n]|$)", text, re.MULTILINE)
-    return "'" if len(opened) >= len(sample) // 2 + 1 and 2 * len(opened) == text.count("'") else '"'
+    opened = re.findall(r"(?:^|[,;\t| ]) *'[^'\n]*' *(?=[,;\t| \n]|$)", text, re.MULTILINE)
+    return "'" if len(opened) > 1 and 2 * len(opened) == text.count("'") else '"'
 
 
 def _delimiter(path: Path, sample: list[str], quote: str, *, cut: bool) -> str:

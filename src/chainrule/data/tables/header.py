@@ -19,6 +19,8 @@ from chainrule.data.tables.missing import USUAL
 
 # A first line of words above columns of words: the chance that its words, were they levels, occur nowhere below.
 CHANCE = 0.05
+# Marks as programs write them: Na is sodium, and Nat a party.
+MARKS = {"?", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"}
 SAY = "say which it is: --header yes or --header no (header=True or header=False)"
 
 
@@ -61,9 +63,10 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
         number = number_like(cell)
         if number:
             pattern.append(index)
-        if cell.lower() in USUAL:
-            if cell:  # NA or ? is no name
-                fits.append(index)
+        if not cell:
+            continue
+        if cell in MARKS:  # no names
+            fits.append(index)
         elif measured == "number":
             (fits if number else misfits).append(index)
         elif measured == "date":
@@ -76,6 +79,9 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
             among.append(index)
         else:
             fresh.append((index, present))
+    unnamed = not first[0] and len(first) > 1 and all(first[1:]) and "" not in columns[0]
+    if unnamed and not among and not set(first) & MARKS and len(set(columns[0])) == len(columns[0]):
+        return Decision(True, "the first cell is empty, above cells that are all different")
     doubles = [cell for cell, count in Counter(cell for cell in first if cell).items() if count > 1]
     if misfits and not fits:
         where = misfits[0]

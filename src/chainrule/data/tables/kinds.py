@@ -32,7 +32,7 @@ from chainrule.data.tables.missing import Marks
 
 TRUTH = {"true": True, "false": False, "yes": True, "no": False}
 LETTERS = {"t": True, "f": False, "y": True, "n": False}
-AFFIX = re.compile(r"([^0-9+\-.,]*)([+-]?[0-9][0-9.,]*)([^0-9.,]*)")
+UNIT = re.compile(r"([^\w+\-.,]*)([+-]?[0-9][0-9.,]*)([^0-9.,]*)")  # $5, 5 %, 5 kg; C5 and 2-4 are names
 Place = Callable[[int], str]
 
 
@@ -194,7 +194,7 @@ def _words(name: str, texts: Texts, remark: str) -> Read:
 
 def _mixture(texts: Texts, place: Place) -> str:
     """What a column of texts has of numbers."""
-    affixes = [AFFIX.fullmatch(text) for text in texts.present]
+    affixes = [UNIT.fullmatch(text) for text in texts.present]
     both = {(match[1].strip(), match[3].strip()) for match in affixes if match}
     if all(affixes) and len(both) == 1 and both != {("", "")}:
         before, after = both.pop()
