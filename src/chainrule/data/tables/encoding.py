@@ -41,6 +41,7 @@ def text_of(path: Path, data: bytes, encoding: str | None) -> tuple[str, str, st
     Raises FileError that names --encoding where the bytes do not tell.
     """
     text, name, remark = _decoded(path, data, encoding)
+    text = text.removesuffix("\x1a")  # the end of a file of DOS
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise FileError(f"{path}, line {line}: not a text file, it holds a NUL byte")
@@ -110,6 +111,9 @@ def _guessed(path: Path, data: bytes, failure: UnicodeDecodeError) -> tuple[str,
             f"{path}: not a text file in UTF-8 (byte 0x{data[failure.start]:02x}); say which: "
             f"--encoding cp1252, or encoding='cp1252'; a guess",
         ) from None
+    controls = sum(data[: 2**16].count(bytes([byte])) for byte in (*range(1, 9), *range(14, 27)))
+    if controls * 100 > len(data[: 2**16]):
+        raise FileError(f"{path}: not a text file (of its bytes {controls * 100 // len(data[: 2**16])} % are control characters)")
     # The lines that are not ASCII are those that tell.
     lines = [line for line in data.split(b"\n") if not line.isascii()]
     sample = b"\n".join(lines)[:SAMPLE]

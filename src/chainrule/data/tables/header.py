@@ -88,7 +88,7 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
         return Decision(
             True, f"'{quoted(first[where], 40)}' stands above {_words(columns[where])} as '{_example(columns[where])}'"
         )
-    numbered = _numbering(first, pattern, columns) if pattern else None
+    numbered = _numbering(first, pattern, columns, misfits=bool(misfits)) if pattern else None
     if numbered and not doubles and not among and set(pattern) >= set(fits):
         return Decision(True, numbered)
     if fits and not misfits:
@@ -149,7 +149,7 @@ def _example(below: list[str]) -> str:
     return quoted(next(cell for cell in below if cell.lower() not in USUAL), 30)
 
 
-def _numbering(first: list[str], pattern: list[int], columns: list[list[str]]) -> str | None:
+def _numbering(first: list[str], pattern: list[int], columns: list[list[str]], *, misfits: bool) -> str | None:
     """Why numbers in the first line are names; "" where they may be; None where they are values."""
     cells = [first[index] for index in pattern]
     if not all(cell.isascii() and cell.isdecimal() for cell in cells):
@@ -171,12 +171,13 @@ def _numbering(first: list[str], pattern: list[int], columns: list[list[str]]) -
         years_below = any(
             other.isdecimal() and 1800 <= int(other) <= 2100 for index in pattern for other in columns[index][:200]
         )
-        steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+        rising = all(0 < b - a <= 10 for a, b in zip(numbers, numbers[1:], strict=False))
+        falling = all(0 < a - b <= 10 for a, b in zip(numbers, numbers[1:], strict=False))
         if not years_below:
-            if len(numbers) > 1 and len(steps) == 1 and abs(steps.pop()) <= 10:
-                return f"{numbers[0]}, {numbers[1]}, … are years, and no number below is one"
-            return ""
-        return "" if len(numbers) > 1 and steps == {1} else None
+            sure = misfits or (len(numbers) > 1 and (rising or falling))
+            several = f"{cells[0]}, {cells[1]}, … are years" if len(cells) > 1 else f"{cells[0]} is a year"
+            return f"{several}, and no number below is one" if sure else ""
+        return "" if len(numbers) > 1 and (rising or falling) else None
     return None
 
 
