@@ -79,7 +79,7 @@ class ArrowCells(Cells):
             return None
         plain = compute.replace_substring_regex(self.column, r"^\+", "")
         values: Array = np.array(compute.cast(plain, arrow.float64()).to_numpy(), dtype=np.float64)
-        return values if (np.abs(values) <= MOST_EXACT).all() else None
+        return values if (np.abs(values) < MOST_EXACT).all() else None
 
     def coded(self) -> tuple[Array, list[str]]:
         encoded = self.column.combine_chunks().dictionary_encode()
@@ -177,7 +177,7 @@ class Rows:
             if not start:
                 return None
         body = self.text[start:].encode("utf-8", "surrogatepass")
-        if not body.strip() or not self._quotes_are_regular(body):
+        if not body.strip() or not self._is_regular(body):
             return None
         width, quote = self.sheet.width, self.dialect.quote
         names = [f"{i}" for i in range(width)]
@@ -196,9 +196,11 @@ class Rows:
             return None
         return [ArrowCells(column) for column in table.columns]
 
-    def _quotes_are_regular(self, body: bytes) -> bool:
+    def _is_regular(self, body: bytes) -> bool:
         """Whether each quoted cell stands alone between two delimiters: what Arrow and csv read alike."""
         quote, delimiter = self.dialect.quote.encode(), self.dialect.delimiter.encode()
+        if b"\r" in body:  # a line's end to Arrow
+            return False
         if quote not in body:
             return True
         q, d = re.escape(quote), re.escape(delimiter)

@@ -126,7 +126,7 @@ def _numbers(
             return None
         if np.isinf(value):
             raise FileError(f"{place(texts.first_row(text))}the value is infinite: fill it in, or delete the line")
-        if abs(value) > MOST_EXACT and text.lstrip("+-").isdigit():
+        if text.lstrip("+-").isdigit() and abs(int(text)) > MOST_EXACT:
             return None
         values[text] = value
     numbers, missing = texts.spread(values, np.nan, "float64")
@@ -143,7 +143,7 @@ def _why_no_numbers(texts: Texts, sign: str) -> str:
         if zero.match(text):
             return f"codes, kept as text: '{quoted(text, 40)}' would lose its leading zero as a number"
     for text in texts.present:
-        if text.lstrip("+-").isdigit() and abs(float(text)) > MOST_EXACT:
+        if text.lstrip("+-").isdigit() and abs(int(text)) > MOST_EXACT:
             return f"codes, kept as text: a number of float64 cannot hold '{quoted(text, 40)}'"
     for text in texts.present:
         if (GROUPED if sign == "." else POINT_GROUPED).fullmatch(text) and not POINT.fullmatch(text):
