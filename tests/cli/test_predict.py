@@ -98,8 +98,8 @@ def test_a_file_is_opened_once(
 
     if not labelled:
         flowers.write_text("\n".join(line.rpartition(",")[0] for line in flowers.read_text().splitlines()))
-    for reader in ("npz", "table"):
-        monkeypatch.setattr(f"chainrule.data.readers.{reader}.opened", counted)
+    for reader in ("readers.npz", "tables.containers"):
+        monkeypatch.setattr(f"chainrule.data.{reader}.opened", counted)
     assert run("predict", flower_run, flowers).code == 0
     if labelled:
         target = (

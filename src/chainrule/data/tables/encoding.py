@@ -45,8 +45,10 @@ def text_of(path: Path, data: bytes, encoding: str | None) -> tuple[str, str, st
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise FileError(f"{path}, line {line}: not a text file, it holds a NUL byte")
-    if "\r" in text:  # within a cell it stays, unless it ends all of the lines
-        text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    if "\r" in text and "\n" not in re.sub('"[^"]*"', "", text):
+        text = text.replace("\r", "\n")  # it ends the lines; else it stays, within a cell
     return text, name, remark
 
 
