@@ -1,6 +1,6 @@
 """A generator of table files, each with the truth beside it.
 
-A file is a drawing of: delimiter × decimal sign × header × quoting × encoding × missing mark × kind of label ×
+A file is a drawing of: delimiter × decimal sign × header × quoting × encoding × missing mark × label × words ×
 line ends × container.
 """
 
@@ -148,7 +148,9 @@ def _text(columns: list[Truth], facts: dict[str, str]) -> tuple[str, bool]:
     names = [column.name for column in columns]
     if style in ("years", "counted"):
         start = 0 if style == "counted" else 2015
-        names = [str(start + i) if column.kind == "number" else column.name for i, column in enumerate(columns)]
+        names = [
+            str(start + i) if column.kind == "number" else column.name for i, column in enumerate(columns)
+        ]
         if style == "counted":
             names = [str(i) for i in range(len(columns) - 1)] + ["label"]
         for i, column in enumerate(columns):

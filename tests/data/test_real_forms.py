@@ -20,7 +20,11 @@ def test_a_known_file_is_understood(name: str, tmp_path: Path) -> None:
     reading = read_table(path)
     frame, said = reading.frame, str(reading)
     assert (len(frame), len(frame.columns)) == (form.rows, form.columns), said
-    assert (reading.header, reading.delimiter, reading.decimal) == (form.header, form.delimiter, form.decimal), said
+    assert (reading.header, reading.delimiter, reading.decimal) == (
+        form.header,
+        form.delimiter,
+        form.decimal,
+    ), said
     assert {column: frame.column(column).kind for column in form.kinds} == form.kinds, said
     missing = {column.name: int(column.missing.sum()) for column in frame.columns}
     assert {column: missing[column] for column in form.missing} == form.missing, said

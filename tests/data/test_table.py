@@ -100,7 +100,11 @@ malformed = {
         "t",
         r"line 3, column 1 \(a\): '2,5' .* decimal point, 2\.5$",
     ),
-    "a comma that may be either": ("a;b;t\n1,684;2;0\n", "t", r"column 1 \(a\): '1,684' may be .* --decimal , "),
+    "a comma that may be either": (
+        "a;b;t\n1,684;2;0\n",
+        "t",
+        r"column 1 \(a\): '1,684' may be a decimal number or thousands.* --decimal , ",
+    ),
     "short row": ("a,b,t\n1,2,0\n1,0\n", "t", "line 3: 2 cells, but the first line has 3"),
     "long row": ("a,b,t\n1,2,3,4\n", "t", "line 2: 4 cells"),
     "blank lines are counted": ("a,b,t\n\n\n1,x,0\n", "t", "line 4, column 2"),

@@ -55,7 +55,8 @@ def test_what_was_meant_is_read_or_refused_with_an_option(part: int, tmp_path: P
         try:
             reading = read_table(path)
         except FileError as error:
-            assert re.search(r"--(header|delimiter|decimal|encoding|missing)", str(error)), (error, file.facts)
+            if not re.search(r"--(header|delimiter|decimal|encoding|missing)", str(error)):
+                wrong.append(f"{error} names no option {file.facts}")
             refused[str(error).partition(": ")[2][:60]] += 1
             continue
         wrong += [f"{file.name} {text} {file.facts}" for text in differences(reading, file)]

@@ -190,11 +190,15 @@ def add_table_options(parser: Parser) -> None:
     """How a table is read, where it is not to be recognised."""
     table = parser.add_argument_group("how a table is read (what is not said is recognised)")
     table.add_argument(
-        "--delimiter", metavar="SIGN", help="between the cells: a character, tab, blanks (any run of them) or none"
+        "--delimiter", metavar="SIGN", help="between the cells: a character, tab, blanks (any run) or none"
     )
-    table.add_argument("--decimal", choices=(".", ","), help="the decimal sign; the other one groups thousands")
+    table.add_argument(
+        "--decimal", choices=(".", ","), help="the decimal sign; the other one groups thousands"
+    )
     table.add_argument("--encoding", metavar="NAME", help="of the text, such as utf-8, cp1252 or gb18030")
-    table.add_argument("--header", choices=headers, default="auto", help="whether the first line holds the names")
+    table.add_argument(
+        "--header", choices=headers, default="auto", help="whether the first line holds the names"
+    )
     table.add_argument(
         "--missing", metavar="MARKS", help="of missing cells, such as '?,NA'; '' for empty cells alone"
     )

@@ -46,7 +46,7 @@ def load_csv(
     encoding: str | None = None,
     missing: str | Sequence[str] | None = None,
 ) -> Table:
-    """Read a table whose features are numbers; `chainrule.read_table` reads texts, dates and missing values, too.
+    """Read a table whose features are numbers; `chainrule.read_table` reads texts and missing values, too.
 
     target: the column to learn, by its name in the header or by its number (0 is the first, -1 the last);
     None reads features only. columns: read only these features, by name, in this order; without it every
@@ -84,9 +84,7 @@ def column_name(reading: Reading, column: str | int) -> str:
             raise FileError(
                 f"{reading.path}: '{quoted(column)}' is a column's name but the file is read without a header"
             )
-        raise FileError(
-            f"{reading.path}: has no column '{quoted(column)}'; its columns are {listed(names)}"
-        )
+        raise FileError(f"{reading.path}: has no column '{quoted(column)}'; its columns are {listed(names)}")
     if -len(names) <= column < 0:
         return names[column]
     for name, note in zip(names, reading.notes, strict=True):
@@ -137,8 +135,8 @@ def _complaint(reading: Reading, row: int, column: Column) -> str:
     text = "" if cell is None else cell
     if column.kind == "text" and is_number(text):
         return (
-            f"{place}'{quoted(text, 40)}' is a code, which a number would not keep as it is written: leave the "
-            "column out with columns=, read it with chainrule.read_table, or delete this column"
+            f"{place}'{quoted(text, 40)}' is a code, which a number would not keep as it is written: leave "
+            "the column out with columns=, read it with chainrule.read_table, or delete this column"
         )
     if reading.line(row) == 1 and reading.why != "as told":
         advice = "where the first line holds the columns' names, say so: --header yes, or header=True"
@@ -148,8 +146,8 @@ def _complaint(reading: Reading, row: int, column: Column) -> str:
         advice = f"write it without the underscore, {text.replace('_', '')}"
     else:
         advice = (
-            "features are numbers here: leave the column out with columns=, read it with chainrule.read_table, "
-            "or delete this column"
+            "features are numbers here: leave the column out with columns=, read it with "
+            "chainrule.read_table, or delete this column"
         )
     return f"{place}'{quoted(text, 40)}' is not a number: {advice}"
 

@@ -22,7 +22,16 @@ from chainrule.data.tables.missing import USUAL
 BLANKS = " "  # any run of spaces and tabs
 CANDIDATES = ("\t", ";", "|", ",", BLANKS)
 NAMES = {"\t": "tab", BLANKS: "blanks", "": "none", ",": "comma", ";": "semicolon", "|": "bar"}
-TOLD = {"tab": "\t", "\\t": "\t", "blanks": BLANKS, "space": BLANKS, "none": "", "comma": ",", "semicolon": ";", "bar": "|"}
+TOLD = {
+    "tab": "\t",
+    "\\t": "\t",
+    "blanks": BLANKS,
+    "space": BLANKS,
+    "none": "",
+    "comma": ",",
+    "semicolon": ";",
+    "bar": "|",
+}
 SAMPLE_LINES, SAMPLE_SIZE = 1000, 2**18
 CLEVER_SAMPLE = 2**13  # characters that clevercsv sees: up to 0.3 s
 CLEARLY_LESS = 0.9  # of tidy cells, where another candidate's are all tidy
@@ -33,8 +42,8 @@ RARE = re.compile(r"[\^~:!§¦\x01\x1e\x1f]")
 
 @dataclass(frozen=True)
 class Dialect:
-    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, of which
-    `comment`, if any, may hold the names.
+    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, the
+    last comment among which, `comment`, may hold the names.
     """
 
     delimiter: str
@@ -165,7 +174,7 @@ def _delimiter(path: Path, sample: list[str], quote: str, *, cut: bool) -> str:
 
 
 def _confirmed(path: Path, sample: list[str], scores: dict[str, float]) -> str:
-    """Among several that give rows of one length the one that clevercsv names, if its cells are as tidy as any."""
+    """Of several that give rows of one length what clevercsv names, if its cells are as tidy as any."""
     best = max(scores.values())
     try:
         import clevercsv
@@ -200,7 +209,7 @@ def _rows(sample: list[str], dialect: Dialect, cut: bool) -> list[list[str]]:
 
 
 def _regular(rows: list[list[str]], widths: list[int]) -> bool:
-    """Rows of one length; or the first shorter by one, as R writes it, or where lines end with a delimiter."""
+    """Rows of one length; the first shorter by one is R's form, or lines that end with a delimiter."""
     if len(set(widths)) == 1:
         return True
     return len(set(widths[1:])) == 1 and len(rows) > 2 and widths[1] == widths[0] + 1
@@ -215,7 +224,7 @@ def _tidiness(rows: list[list[str]], delimiter: str) -> float:
             count += 1
             if number_like(cell) or cell.lower() in USUAL or delimiter in cell:  # within quotes
                 tidy += 1
-            elif YEAR_FIRST.fullmatch(cell) or YEAR_LAST.fullmatch(cell) or CLOCK_ALONE.fullmatch(cell):
+            elif any(form.fullmatch(cell) for form in (YEAR_FIRST, YEAR_LAST, CLOCK_ALONE)):
                 tidy += 1
             elif not any(other in cell for other in others):
                 pieces = cell.split()
@@ -224,7 +233,7 @@ def _tidiness(rows: list[list[str]], delimiter: str) -> float:
 
 
 def _without_rows(path: Path, sample: list[str], widths: dict[str, int]) -> str:
-    """No candidate gives rows of one length: a single column, or a file with a fault, which the reader names."""
+    """No candidate gives rows of one length: a single column, or a fault, which the reader names."""
     lines = [line.rstrip("\n") for line in sample if line.strip()]
     hard = [candidate for candidate in CANDIDATES if candidate != BLANKS]
     used = {c: sum(c in line for line in lines) for c in hard}

@@ -32,7 +32,9 @@ WHOLE = {
 }
 OFTEN = ("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "gb18030", "cp932", "mac_roman")
 # In cp1252 a sign within a word: as Gdañsk, of Łódź comes £ód.
-SIGN_IN_WORD = re.compile("[A-Za-zÀ-ÖØ-öø-ÿ][\x80-\x9f¡-©«-´¶-¹»-¿×÷]|[\x80-\x9f¡-©«¬®¯²-´¶-¹»-¿×÷][A-Za-zÀ-ÖØ-öø-ÿ]")
+SIGN_IN_WORD = re.compile(
+    "[A-Za-zÀ-ÖØ-öø-ÿ][\x80-\x9f¡-©«-´¶-¹»-¿×÷]|[\x80-\x9f¡-©«¬®¯²-´¶-¹»-¿×÷][A-Za-zÀ-ÖØ-öø-ÿ]"
+)
 
 
 def text_of(path: Path, data: bytes, encoding: str | None) -> tuple[str, str, str | None]:
@@ -58,8 +60,9 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str, s
             try:
                 return data.decode(codec), name, None
             except UnicodeDecodeError as error:
-                raise FileError(f"{path}: not a text file in {name}, which its first bytes say"
-                                f" ({error.reason})") from None
+                raise FileError(
+                    f"{path}: not a text file in {name}, which its first bytes say ({error.reason})"
+                ) from None
     if encoding is not None:
         return _told(path, data, encoding), encoding, None
     try:
@@ -115,7 +118,9 @@ def _guessed(path: Path, data: bytes, failure: UnicodeDecodeError) -> tuple[str,
         ) from None
     controls = sum(data[: 2**16].count(bytes([byte])) for byte in (*range(1, 9), *range(14, 27)))
     if controls * 100 > len(data[: 2**16]):
-        raise FileError(f"{path}: not a text file (of its bytes {controls * 100 // len(data[: 2**16])} % are control characters)")
+        raise FileError(
+            f"{path}: not a text file, it holds {controls:,} control characters within its first 64 KiB"
+        )
     # The lines that are not ASCII are those that tell.
     lines = [line for line in data.split(b"\n") if not line.isascii()]
     sample = b"\n".join(lines)[:SAMPLE]

@@ -19,8 +19,8 @@ from chainrule.base.types import Array
 from chainrule.data.frames import Column, Frame, frame_of, listed
 from chainrule.data.tables.cells import Cells, Rows
 from chainrule.data.tables.containers import Content, content_of
-from chainrule.data.tables.decimals import Evidence, check_decimal
-from chainrule.data.tables.dialect import NAMES, dialect_of
+from chainrule.data.tables.decimals import Evidence, check_decimal, number_like
+from chainrule.data.tables.dialect import NAMES, dialect_of, rows_of
 from chainrule.data.tables.encoding import text_of
 from chainrule.data.tables.header import Decision, header_of
 from chainrule.data.tables.kinds import Read, Texts, column_of_numbers, column_of_texts
@@ -70,7 +70,11 @@ def read_table(
     hints = (*asked, *(name for name in columns or () if isinstance(name, str)))
     first = rows.sheet.first
     decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints)
-    sheet = _Sheet(path, rows, first if decision.header else None, decision)
+    names = first if decision.header else None
+    commented = None if decision.header or header is False else _names_in_comment(rows)
+    if commented is not None:
+        names, decision = commented, Decision(True, "the comment above the table holds a name per column")
+    sheet = _Sheet(path, rows, names, with_first=commented is not None or names is None)
     kept = sheet.choose(columns, drop)
     reads, sign = sheet.read(kept, decimal, marks)
     frame = Frame(tuple(read.column for read in reads), named=decision.header)
@@ -86,19 +90,30 @@ def read_table(
     )  # fmt: skip
 
 
+def _names_in_comment(rows: Rows) -> list[str] | None:
+    """The words of the comment above the table, as numpy.savetxt writes names, where they are as many."""
+    comment, dialect = rows.dialect.comment, rows.dialect
+    if comment is None:
+        return None
+    split = rows_of(iter([comment.lstrip("#% ")]), replace(dialect, skipped=0))
+    cells = next((row for _, row in split), [])
+    words = all(cell and not number_like(cell) for cell in cells)
+    return cells if len(cells) == rows.sheet.width > 1 and words and len(set(cells)) == len(cells) else None
+
+
 class _Sheet:
     """The columns of a text: which there are, which are read, and their rows."""
 
-    def __init__(self, path: Path, rows: Rows, names: list[str] | None, decision: Decision) -> None:
+    def __init__(self, path: Path, rows: Rows, names: list[str] | None, *, with_first: bool) -> None:
         self.path = path
         self.rows = rows
         self.remarks: list[str] = []
         self.notes: dict[int, tuple[str, ...]] = {}
-        self.with_first = names is None
+        self.with_first = with_first
         if rows.shorter and self.with_first:
             raise FileError(
-                f"{path}, line {rows.sheet.first_line}: the first line has {len(rows.sheet.first)} cells, the others "
-                f"{rows.sheet.width}; where it holds the columns' names, say so: --header yes, or header=True"
+                f"{path}, line {rows.sheet.first_line}: the first line has {len(rows.sheet.first)} cells, "
+                f"the others {rows.sheet.width}; where it holds the columns' names, say so: --header yes, or header=True"
             )
         self.cells = rows.columns(with_first=self.with_first)
         if not len(self.cells[0]):
@@ -113,7 +128,9 @@ class _Sheet:
     def _rows_with_values(self) -> Array | None:
         """Indices of rows with any value, None where all have: spreadsheets leave rows of delimiters."""
         count = len(self.cells[0])
-        if len(self.cells) == 1 or not any(self._has_empty(cells) for cells in (self.cells[0], self.cells[-1])):
+        if len(self.cells) == 1 or not any(
+            self._has_empty(cells) for cells in (self.cells[0], self.cells[-1])
+        ):
             return None
         empty = np.ones(count, dtype=bool)
         for cells in self.cells:
@@ -204,7 +221,9 @@ class _Sheet:
         if columns is not None:
             chosen = [self.index(column) for column in _as_names(columns, "columns")]
             if len(set(chosen)) < len(chosen):
-                raise FileError(f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}")
+                raise FileError(
+                    f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}"
+                )
         else:
             chosen = [i for i in range(len(self.names)) if i not in self.left_out]
         dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
@@ -223,7 +242,7 @@ class _Sheet:
                 return self.index(int(column))
             if not self.named:
                 raise FileError(
-                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a header"
+                    f"{self.path}: '{quoted(column)}' is a column's name, but the file is read without a header"
                 )
             raise FileError(
                 f"{self.path}: has no column '{quoted(column)}'; its columns are {listed(self.names)}"
@@ -247,9 +266,11 @@ class _Sheet:
             texts[index] = Texts(cells, marks)
             if texts[index].numeric:
                 evidence.see(index, texts[index].present)
-        place = f"{self.path}, column {evidence.doubtful[0] + 1} ({self.names[evidence.doubtful[0]]})" if (
-            evidence.doubtful
-        ) else ""
+        place = (
+            f"{self.path}, column {evidence.doubtful[0] + 1} ({self.names[evidence.doubtful[0]]})"
+            if (evidence.doubtful)
+            else ""
+        )
         sign = decimal or evidence.sign(place)
         reads: dict[int, Read] = {}
         # Columns of numbers first: their marks say what is missing in columns of words.
@@ -258,7 +279,7 @@ class _Sheet:
                 reads[index] = column_of_numbers(self.names[index], numbers[index])
             else:
                 reads[index] = column_of_texts(
-                    self.names[index], texts[index], sign, evidence, decimal is not None, self._place(index)
+                    self.names[index], texts[index], sign, decimal is not None, self._place(index)
                 )
         return [reads[index] for index in kept], sign
 
@@ -298,7 +319,10 @@ def _columnar(path: Path, content: Content, columns: Names | None, drop: Names |
         if isinstance(asked, str) and asked not in names:
             raise FileError(f"{path}: has no column '{quoted(asked)}'; its columns are {listed(names)}")
         if isinstance(asked, int) and not -len(names) <= asked < len(names):
-            raise FileError(f"{path}: has no column {asked}; it has {len(names)} columns, 0 to {len(names) - 1}")
+            raise FileError(
+                f"{path}: has no column {asked}; it has {len(names)} columns, 0 to {len(names) - 1}"
+            )
+
     def plain(asked: Names) -> list[str]:
         return [name if isinstance(name, str) else names[name] for name in _as_names(asked, "columns")]
 
@@ -343,10 +367,14 @@ def _typed(path: Path, table: Any, name: str) -> tuple[Column, str]:
     try:
         frame = frame_of(pyarrow.table({name: column}), str(path))
     except DataError as error:
-        raise FileError(f"{error}, or leave it out: --drop '{quoted(name)}', or drop=['{quoted(name)}']") from None
+        raise FileError(
+            f"{error}, or leave it out: --drop '{quoted(name)}', or drop=['{quoted(name)}']"
+        ) from None
     assert frame is not None
     result = frame.columns[0]
     if result.kind == "number" and np.isinf(result.values).any():
         row = int(np.isinf(result.values).argmax())
-        raise FileError(f"{path}, row {row}, column '{quoted(name)}': the value is infinite: fill it in, or delete the row")
+        raise FileError(
+            f"{path}, row {row}, column '{quoted(name)}': the value is infinite: fill it in, or delete it"
+        )
     return replace(result, name=name), remark

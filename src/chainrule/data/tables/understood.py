@@ -19,7 +19,7 @@ LONGEST_LEVELS = 44  # characters of levels in a line
 
 @dataclass(frozen=True)
 class Note:
-    """What is said about a column.  position: of the column in the file, from 1; marks: of its missing cells."""
+    """What is said about a column.  position: in the file, from 1; marks: of its missing cells."""
 
     position: int
     remarks: tuple[str, ...] = ()
@@ -91,7 +91,8 @@ class Reading:
         if self.delimiter is not None:
             header = "the first line holds the names" if self.header else "no header"
             lines.append(
-                f"{self.encoding}, delimiter {self.delimiter}, decimal sign '{self.decimal}', {header}: {self.why}"
+                f"{self.encoding}, delimiter {self.delimiter}, decimal sign '{self.decimal}', "
+                f"{header}: {self.why}"
             )
         return [*lines, *self.remarks]
 
@@ -103,14 +104,19 @@ def spread(column: Column) -> str:
         return ""
     if column.kind == "number":
         low, high = float(present.min()), float(present.max())
-        return _number(low, column.whole) if low == high else " … ".join(_number(v, column.whole) for v in (low, high))
+        return (
+            _number(low, column.whole)
+            if low == high
+            else " … ".join(_number(v, column.whole) for v in (low, high))
+        )
     if column.kind == "date":
         return f"{_moment(present.min())} … {_moment(present.max())}"
     if column.kind == "truth":
         no, yes = column.levels or ("False", "True")
         return f"{no} {int((~present).sum()):,}, {yes} {int(present.sum()):,}"
     levels = Counter(present.tolist()).most_common()
-    shown, room = [], LONGEST_LEVELS
+    shown: list[str] = []
+    room = LONGEST_LEVELS
     for level, _ in levels[:8]:
         text = quoted(level, 90) if len(level) > 24 else quoted(level)
         text = text if len(text) <= 24 else f"{text[:23]}…"
