@@ -1,7 +1,7 @@
 """A generator of table files, each with the truth beside it.
 
-A file is a drawing of: delimiter × decimal sign × header × quoting × encoding × missing mark × label × words ×
-line ends × container.
+A file is a drawing of: delimiter × decimal sign × header × quoting × encoding × missing mark × label × words
+× line ends × container.
 """
 
 from __future__ import annotations

@@ -66,10 +66,12 @@ def read_csv(path: Path, header: str, width: int, preparation: Preparation) -> I
     told = {"auto": None, "yes": True, "no": False}[header]
     names = preparation.feature_names
     if names is not None and told is not False:
-        reading = read_table(path, header=told, asked=names)
+        reading = read_table(path, header=True)
         target = preparation.target_name if preparation.target_name in reading.frame.names else None
         for name in names:
             column_name(reading, name)  # its error names the columns there are
+        if target is not None and reading.frame.column(target).missing.any():
+            target = None  # rows whose answer is not known yet
         table = numbers_of(reading, target, names)
         return Inputs(table.features, table.target)
     table = load_csv(path, header=told)

@@ -23,7 +23,7 @@ from chainrule.data.tables.decimals import MOST_EXACT, PLAIN
 from chainrule.data.tables.dialect import BLANKS, SAMPLE_LINES, Dialect, lines_of, rows_of
 
 SAMPLE_CELLS = 50_000  # that the header is told by
-LONG = 2**22  # characters from which on Arrow is worth its loading
+LONG = 2**20  # characters from which on Arrow is worth its loading
 
 
 class Cells:
@@ -159,6 +159,13 @@ class Rows:
         """The line in the file of a row of `columns`, and its cells."""
         return next(islice(self._walk(), row + (not with_first), None))
 
+    def blank_lines(self) -> int:
+        """Lines with nothing on them between those of a table of one column."""
+        lines = list(lines_of(self.text, self.dialect.skipped))
+        while lines and not lines[-1].strip():
+            lines.pop()
+        return sum(not line.strip() for line in lines)
+
     def _by_arrow(self, with_first: bool) -> list[Cells] | None:
         """None where Arrow is not there, not worth it, or might read other than csv."""
         if len(self.text) < LONG or self.dialect.delimiter in ("", BLANKS) or (with_first and self.shorter):
@@ -205,7 +212,12 @@ class Rows:
             return True
         q, d = re.escape(quote), re.escape(delimiter)
         bare = re.sub(b"%s(?:[^%s]|%s%s)*+%s" % (q, q, q, q, q), b"\0", body)
-        return quote not in bare and not re.search(b"[^%s\n]\0|\0[^%s\n]" % (d, d), bare)
+        if quote in bare:
+            return False
+        after = re.compile(
+            b"\0[^%s\n]" % d
+        )  # searched from both sides: a literal first is found 20 times as fast
+        return not after.search(bare) and not after.search(bare[::-1])
 
 
 def counted(count: int) -> str:

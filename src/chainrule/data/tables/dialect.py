@@ -222,9 +222,8 @@ def _tidiness(rows: list[list[str]], delimiter: str) -> float:
     for row in rows:
         for cell in row:
             count += 1
-            if number_like(cell) or cell.lower() in USUAL or delimiter in cell:  # within quotes
-                tidy += 1
-            elif any(form.fullmatch(cell) for form in (YEAR_FIRST, YEAR_LAST, CLOCK_ALONE)):
+            plain = number_like(cell) or cell.lower() in USUAL or delimiter in cell  # within quotes
+            if plain or any(form.fullmatch(cell) for form in (YEAR_FIRST, YEAR_LAST, CLOCK_ALONE)):
                 tidy += 1
             elif not any(other in cell for other in others):
                 pieces = cell.split()

@@ -30,6 +30,14 @@ WHOLE = {
     **dict.fromkeys(("euc_kr", "cp949", "johab"), "cp949"),
     **dict.fromkeys(("big5", "big5hkscs", "cp950"), "big5hkscs"),
 }
+# Of one byte a letter, whose words are told by their case: Иван in koi8_r is хБЮМ in cp1251.
+WORD = {
+    "cp1251": "[А-ЯЁІЇЄ]?[а-яёіїє]+|[А-ЯЁІЇЄ]+",
+    "koi8_r": "[А-ЯЁ]?[а-яё]+|[А-ЯЁ]+",
+    "iso8859_5": "[А-ЯЁ]?[а-яё]+|[А-ЯЁ]+",
+    "cp866": "[А-ЯЁ]?[а-яё]+|[А-ЯЁ]+",
+    "cp1253": "[Α-ΩΆ-Ώ]?[ά-ώ]+|[Α-ΩΆ-Ώ]+",
+}
 OFTEN = ("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "gb18030", "cp932", "mac_roman")
 # In cp1252 a sign within a word: as Gdañsk, of Łódź comes £ód.
 SIGN_IN_WORD = re.compile(
@@ -126,7 +134,7 @@ def _guessed(path: Path, data: bytes, failure: UnicodeDecodeError) -> tuple[str,
     sample = b"\n".join(lines)[:SAMPLE]
     best = charset_normalizer.from_bytes(sample).best()
     guess = "" if best is None else WHOLE.get(best.encoding, best.encoding)
-    if best is not None and guess in WHOLE.values() and best.chaos == 0 and _letters(sample, guess):
+    if best is not None and guess in WHOLE.values() and best.chaos == 0 and _of_two_bytes(sample, guess):
         text = _try(data, guess)
         if text is not None:
             return text, guess, f"the encoding is a guess, {guess}: --encoding says otherwise"
@@ -141,12 +149,16 @@ def _guessed(path: Path, data: bytes, failure: UnicodeDecodeError) -> tuple[str,
     )
 
 
-def _letters(sample: bytes, codec: str) -> bool:
-    """Whether what is not ASCII comes out as signs of the language, at least two side by side.
+def _of_two_bytes(sample: bytes, codec: str) -> bool:
+    """Whether text of one byte a letter is out of the question, which happens to be valid here, too.
 
-    Text of one byte a letter that happens to be a valid double byte has single signs within Latin words.
+    It would have single signs within Latin words, or be words of Cyrillic or Greek letters.
     """
     text = _try(sample, codec) or ""
+    for other, word in WORD.items():
+        letters = re.findall(r"[^\W\d_]+|[^\x00-\x7f]", _try(sample, other) or "§")
+        if all(piece.isascii() or re.fullmatch(word, piece) for piece in letters):
+            return False
     return not re.search("[A-Za-z][^\x00-\u2fff]|[^\x00-\u2fff][a-z]", text) and not re.search(
         "[\ue000-\uf8ff\ufffd]", text
     )
@@ -167,7 +179,8 @@ def _readings(line: bytes, guess: str) -> str:
     """How a line reads in the encodings in question: whoever knows the words sees which is right."""
     start = max(0, next((i for i, byte in enumerate(line) if byte > 127), 0) - 20)
     shown = []
-    for codec in dict.fromkeys((guess, *OFTEN)):
+    likely = (guess,) if guess in (*OFTEN, *WHOLE.values()) else ()
+    for codec in dict.fromkeys((*likely, *OFTEN)):
         text = _try(line, codec)
         if text is not None and text.isprintable():
             shown.append(f"--encoding {codec} reads '{quoted(text[start : start + 40], 60)}'")

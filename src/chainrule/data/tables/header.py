@@ -20,7 +20,7 @@ from chainrule.data.tables.missing import USUAL
 
 # Of words above columns of words: the chance that they, were they levels, occur nowhere below.
 CHANCE = 0.05
-FEW_LEVELS = 0.25  # from which on a word that occurs nowhere below is no sign of a name beside values
+FEW_LEVELS = 0.25  # from here on, beside values, a word found nowhere below is no sign of names
 # Marks as programs write them: Na is sodium, and Nat a party.
 MARKS = {"?", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"}
 SAY = "say which it is: --header yes or --header no (header=True or header=False)"
@@ -109,7 +109,7 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
         if not fresh or among or _chance(fresh) >= FEW_LEVELS:
             return values()
         raise FileError(
-            f"{place}: may be the columns' names or values: {at(fresh[0][0])} is none of the levels below it, "
+            f"{place}: may be the columns' names or values: {at(fresh[0][0])} is none of the levels below, "
             f"but {at(fits[0])} is of the same kind as the cells below: {SAY}"
         )
     if misfits:
@@ -117,8 +117,8 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
         if _words(columns[index]) == "numbers":
             raise FileError(
                 f"{place}, column {index + 1}: {at(index)} is not a number: where the first line holds the "
-                f"columns' names, say so: --header yes, or header=True; but {at(other)} in column {other + 1} is "
-                "of the same kind as the cells below it: where the first line holds values, --header no, or "
+                f"columns' names, say so: --header yes, or header=True; but {at(other)} in column {other + 1} "
+                "is of the same kind as the cells below: where the line holds values, --header no, or "
                 "header=False"
             )
         raise FileError(
@@ -183,13 +183,13 @@ def _numbering(
             for index in pattern
             for other in columns[index][:200]
         )
-        rising = all(0 < b - a <= 10 for a, b in pairwise(numbers))
-        falling = all(0 < a - b <= 10 for a, b in pairwise(numbers))
+        up = all(0 < b - a <= 10 for a, b in pairwise(numbers))
+        down = all(0 < a - b <= 10 for a, b in pairwise(numbers))
         if not years_below:
-            sure = misfits or (len(numbers) > 1 and (rising or falling))
+            certain = misfits or (len(numbers) > 1 and (up or down))
             several = f"{cells[0]}, {cells[1]}, … are years" if len(cells) > 1 else f"{cells[0]} is a year"
-            return f"{several}, and no number below is one" if sure else ""
-        return "" if len(numbers) > 1 and (rising or falling) else None
+            return f"{several}, and no number below is one" if certain else ""
+        return "" if len(numbers) > 1 and (up or down) else None
     return None
 
 

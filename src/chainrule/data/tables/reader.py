@@ -113,12 +113,19 @@ class _Sheet:
         if rows.shorter and self.with_first:
             raise FileError(
                 f"{path}, line {rows.sheet.first_line}: the first line has {len(rows.sheet.first)} cells, "
-                f"the others {rows.sheet.width}; where it holds the columns' names, say so: --header yes, or header=True"
+                f"the others {rows.sheet.width}; where it holds the columns' names, say so: --header yes, or "
+                "header=True"
             )
         self.cells = rows.columns(with_first=self.with_first)
         if not len(self.cells[0]):
             raise FileError(f"{path}: has a header but no line of values")
         self.kept_rows = self._rows_with_values()
+        self._check_repeated(names)
+        blank = rows.blank_lines() if len(self.cells) == 1 else 0
+        if blank:
+            self.remarks.append(
+                f"{blank:,} blank line{'s' * (blank > 1)}: passed over, not taken for missing values"
+            )
         empty = [i for i in range(len(self.cells)) if self._empty(i)]
         self.named = names is not None
         self.names = self._names(names, empty)
@@ -138,10 +145,24 @@ class _Sheet:
             empty &= np.array([not text for text in texts], dtype=bool)[codes]
             if not empty.any():
                 return None
-        self.remarks.append(f"{int(empty.sum()):,} rows without any value are passed over")
+        many = int(empty.sum())
+        self.remarks.append(f"{many:,} row{'s' * (many > 1)} without any value: passed over")
         if empty.all():
             raise FileError(f"{self.path}: holds no line of values")
         return np.flatnonzero(~empty)
+
+    def _check_repeated(self, names: list[str] | None) -> None:
+        """Files that were joined hold their first line again."""
+        if names is None or len(names) != len(self.cells) or self.cells[0].plain_numbers() is not None:
+            return
+        codes, texts = self.cells[0].coded()
+        if names[0] in texts:
+            for row in np.flatnonzero(codes == texts.index(names[0]))[:1000].tolist():
+                if all(cells[row] == name for cells, name in zip(self.cells, names, strict=True)):
+                    line = self.rows.locate(row, with_first=self.with_first)[0]
+                    raise FileError(
+                        f"{self.path}, line {line}: holds the columns' names again: delete the line"
+                    )
 
     @staticmethod
     def _has_empty(cells: Cells) -> bool:
@@ -199,7 +220,9 @@ class _Sheet:
                 )
         skipped = sum(why != "numbers the rows" for why in out.values())
         if skipped and len(names) == len(self.cells):
-            self.remarks.append(f"{skipped} columns with neither name nor value are left out")
+            self.remarks.append(
+                f"{skipped} column{'s' * (skipped > 1)} with neither name nor value: left out"
+            )
         return out
 
     def _counts(self, index: int) -> bool:
@@ -242,7 +265,8 @@ class _Sheet:
                 return self.index(int(column))
             if not self.named:
                 raise FileError(
-                    f"{self.path}: '{quoted(column)}' is a column's name, but the file is read without a header"
+                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a "
+                    "header"
                 )
             raise FileError(
                 f"{self.path}: has no column '{quoted(column)}'; its columns are {listed(self.names)}"
