@@ -34,7 +34,7 @@ def is_number(cell: str) -> bool:
 
 def number_like(cell: str) -> bool:
     """Whether a cell reads as a number with either decimal sign."""
-    return bool(LOOSE.fullmatch(cell) or INFINITE.fullmatch(cell) or GROUPED.fullmatch(cell))
+    return any(form.fullmatch(cell) for form in (LOOSE, INFINITE, GROUPED, POINT_GROUPED))
 
 
 def check_decimal(decimal: str | None) -> str | None:

@@ -155,13 +155,17 @@ def _of_two_bytes(sample: bytes, codec: str) -> bool:
     It would have single signs within Latin words, or be words of Cyrillic or Greek letters.
     """
     text = _try(sample, codec) or ""
-    for other, word in WORD.items():
-        letters = re.findall(r"[^\W\d_]+|[^\x00-\x7f]", _try(sample, other) or "§")
-        if all(piece.isascii() or re.fullmatch(word, piece) for piece in letters):
-            return False
+    if any(_of_words(sample, other) for other in WORD):
+        return False
     return not re.search("[A-Za-z][^\x00-\u2fff]|[^\x00-\u2fff][a-z]", text) and not re.search(
         "[\ue000-\uf8ff\ufffd]", text
     )
+
+
+def _of_words(sample: bytes, codec: str) -> bool:
+    """Whether all that is not ASCII is Cyrillic or Greek words, of one case or with a capital."""
+    pieces = re.findall(r"[^\W\d_]+|[^\x00-\x7f]", _try(sample, codec) or "§")
+    return all(piece.isascii() or re.fullmatch(WORD[codec], piece) for piece in pieces)
 
 
 def _words(text: str) -> list[str]:
@@ -179,7 +183,8 @@ def _readings(line: bytes, guess: str) -> str:
     """How a line reads in the encodings in question: whoever knows the words sees which is right."""
     start = max(0, next((i for i, byte in enumerate(line) if byte > 127), 0) - 20)
     shown = []
-    likely = (guess,) if guess in (*OFTEN, *WHOLE.values()) else ()
+    likely = [codec for codec in WORD if _of_words(line, codec)]
+    likely += [guess] if guess in (*OFTEN, *WHOLE.values()) else []
     for codec in dict.fromkeys((*likely, *OFTEN)):
         text = _try(line, codec)
         if text is not None and text.isprintable():

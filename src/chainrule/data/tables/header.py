@@ -21,6 +21,7 @@ from chainrule.data.tables.missing import USUAL
 # Of words above columns of words: the chance that they, were they levels, occur nowhere below.
 CHANCE = 0.05
 FEW_LEVELS = 0.25  # from here on, beside values, a word found nowhere below is no sign of names
+MANY_CODES = 5  # different cells, all with a digit (A11, 5 %), above which a word without is a name
 # Marks as programs write them: Na is sodium, and Nat a party.
 MARKS = {"?", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"}
 SAY = "say which it is: --header yes or --header no (header=True or header=False)"
@@ -77,6 +78,9 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
             (fits if _fits_dates(cell, present) else misfits).append(index)
         elif measured == "truth":
             (fits if _truth(cell) else misfits).append(index)
+        elif measured == "digits":
+            if not any(sign.isdigit() for sign in cell):
+                misfits.append(index)
         elif number:
             (fits if any(map(number_like, present)) else misfits).append(index)
         elif cell in present:
@@ -118,8 +122,7 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
             raise FileError(
                 f"{place}, column {index + 1}: {at(index)} is not a number: where the first line holds the "
                 f"columns' names, say so: --header yes, or header=True; but {at(other)} in column {other + 1} "
-                "is of the same kind as the cells below: where the line holds values, --header no, or "
-                "header=False"
+                "is of the same kind as the cells below: where it holds values, --header no, or header=False"
             )
         raise FileError(
             f"{place}: {at(index)} is unlike the {_words(columns[index])} below it, {at(other)} is like the "
@@ -136,7 +139,10 @@ def _measured(present: list[str]) -> str:
     if all(map(_truth, present)):
         return "truth"
     dates, remark = read_dates(present[:200])
-    return "date" if dates is not None or remark else ""
+    if dates is not None or remark:
+        return "date"
+    digits = len(set(present)) >= MANY_CODES and all(any(map(str.isdigit, cell)) for cell in present)
+    return "digits" if digits else ""
 
 
 def _truth(cell: str) -> bool:
@@ -150,7 +156,8 @@ def _fits_dates(cell: str, present: list[str]) -> bool:
 
 def _words(below: list[str]) -> str:
     present = [cell for cell in below if cell.lower() not in USUAL]
-    return {"number": "numbers", "date": "dates", "truth": "truth values"}.get(_measured(present), "words")
+    names = {"number": "numbers", "date": "dates", "truth": "truth values", "digits": "codes with digits"}
+    return names.get(_measured(present), "words")
 
 
 def _example(below: list[str]) -> str:

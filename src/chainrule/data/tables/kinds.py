@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Texts:
         self.present = [text for text in self.texts if not marks.in_numbers(text)]
         self.gaps = [text for text in self.texts if marks.in_numbers(text)]
 
-    @property
+    @cached_property
     def numeric(self) -> bool:
         """Whether every present cell reads as a number, with a point, a comma or groups of thousands."""
         return bool(self.present) and all(
