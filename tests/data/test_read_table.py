@@ -1,4 +1,4 @@
-"""`read_table`: headers, decimal signs, kinds, missing marks, containers, encodings; questions where in doubt."""
+"""`read_table`: headers, decimal signs, kinds, missing marks, containers, encodings; what is doubtful."""
 
 from __future__ import annotations
 

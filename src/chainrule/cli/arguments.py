@@ -200,7 +200,9 @@ def add_table_options(parser: Parser) -> None:
         "--header", choices=headers, default="auto", help="whether the first line holds the names"
     )
     table.add_argument(
-        "--missing", metavar="MARKS", help="of missing cells, such as '?,NA'; '' for empty cells alone"
+        "--missing",
+        metavar="MARKS",
+        help="of missing cells: '?,NA', '' for empty cells alone, --missing=-999 where one begins with -",
     )
     table.add_argument(
         "--columns", type=column_names, metavar="NAMES", help="read these alone: names, or numbers from 0"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chainrule.base.tables import text_table
 from chainrule.cli.output import say
+from chainrule.data import Reading
 
 headers = {"auto": None, "yes": True, "no": False}
 
@@ -14,15 +15,12 @@ headers = {"auto": None, "yes": True, "no": False}
 def run(arguments: argparse.Namespace) -> int:
     """Print how a table was read, column by column, or the arrays of an NPZ or NPY file."""
     path = Path(arguments.file)
-    if path.suffix.lower() in (".npz", ".npy"):
-        say(arrays(path))
-    else:
-        say(reading_of(arguments.file, arguments))
+    say(arrays(path) if path.suffix.lower() in (".npz", ".npy") else reading_of(path, arguments))
     return 0
 
 
-def reading_of(path: str, arguments: argparse.Namespace, asked: tuple[str, ...] = ()):  # type: ignore[no-untyped-def]
-    """The table in a file, by the options of `add_table_options`."""
+def reading_of(path: Path, arguments: argparse.Namespace, asked: tuple[str, ...] = ()) -> Reading:
+    """The table in a file, by the options of `add_table_options`; asked: as of `read_table`."""
     from chainrule.data import read_table
 
     return read_table(
