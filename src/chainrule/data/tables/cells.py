@@ -19,7 +19,7 @@ import numpy as np
 
 from chainrule.base.errors import FileError
 from chainrule.base.types import Array
-from chainrule.data.tables.decimals import MOST_EXACT, PLAIN
+from chainrule.data.tables.decimals import MOST_EXACT, ONE_POINT_GROUP, PLAIN
 from chainrule.data.tables.dialect import BLANKS, SAMPLE_LINES, Dialect, lines_of, rows_of
 
 SAMPLE_CELLS = 50_000  # that the header is told by
@@ -41,6 +41,10 @@ class Cells:
     def plain_numbers(self) -> Array | None:
         """The values (N,) where every cell is a number with a point that float64 holds, else None."""
         return None
+
+    def points(self) -> tuple[bool, bool]:
+        """Of a column of plain numbers: whether any has a point, and whether as a decimal sign for sure."""
+        raise NotImplementedError
 
     def coded(self) -> tuple[Array, list[str]]:
         """For every row the number of its text, and the texts in the order of their first rows."""
@@ -81,8 +85,15 @@ class ArrowCells(Cells):
         values: Array = np.array(compute.cast(plain, arrow.float64()).to_numpy(), dtype=np.float64)
         return values if (np.abs(values) < MOST_EXACT).all() else None
 
+    def points(self) -> tuple[bool, bool]:
+        import pyarrow.compute as compute
+
+        with_point = self.column.filter(compute.match_substring(self.column, "."))
+        groups = compute.match_substring_regex(with_point, f"^{ONE_POINT_GROUP.pattern}$")
+        return len(with_point) > 0, len(with_point) > 0 and not compute.all(groups).as_py()
+
     def coded(self) -> tuple[Array, list[str]]:
-        encoded = self.column.combine_chunks().dictionary_encode()
+        encoded = self.column.dictionary_encode().combine_chunks()
         return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
 

@@ -18,6 +18,7 @@ LOOSE = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?")  # 1,684 and 1,234,567.5
 ONE_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+ONE_POINT_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 POINT_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]*)?")
 MOST_EXACT = 2**53
 
@@ -60,7 +61,7 @@ class Evidence:
                     self.doubtful = self.doubtful or (column, cell)
                 elif COMMA.fullmatch(cell):
                     self.comma = self.comma or cell
-            elif "." in cell and "," not in cell:
+            elif "." in cell and POINT.fullmatch(cell) and not ONE_POINT_GROUP.fullmatch(cell):
                 self.points = True
 
     def sign(self, place: str) -> str:

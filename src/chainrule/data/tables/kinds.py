@@ -75,10 +75,14 @@ class Texts:
         return int((self.codes == self.texts.index(text)).argmax())
 
 
-def column_of_numbers(name: str, values: Array) -> Read:
-    """A column whose cells are all plain numbers."""
-    whole = bool((values == np.rint(values)).all())
-    return Read(Column(name, "number", values, np.zeros(len(values), bool), whole), ())
+def column_of_numbers(name: str, values: Array, marks: Marks) -> Read:
+    """A column whose cells are all plain numbers; some may be marks that were told."""
+    missing = np.isin(values, marks.told_numbers)
+    present = values[~missing]
+    whole = bool((present == np.rint(present)).all()) and present.size > 0
+    seen = tuple(f"{value:g}" for value in np.unique(values[missing]))
+    remarks = () if present.size else ("no value at all",)
+    return Read(Column(name, "number", np.where(missing, np.nan, values), missing, whole), remarks, seen)
 
 
 def column_of_texts(name: str, texts: Texts, sign: str, told: bool, place: Place) -> Read:
@@ -152,7 +156,9 @@ def _why_no_numbers(texts: Texts, sign: str) -> str:
         if text.lstrip("+-").isdigit() and abs(int(text)) > MOST_EXACT:
             return f"codes, kept as text: a number of float64 cannot hold '{quoted(text, 40)}'"
     for text in texts.present:
-        if (GROUPED if sign == "." else POINT_GROUPED).fullmatch(text) and not POINT.fullmatch(text):
+        if (GROUPED if sign == "." else POINT_GROUPED).fullmatch(text) and not (
+            POINT if sign == "." else COMMA
+        ).fullmatch(text):
             shown = quoted(text, 40)
             return f"text: '{shown}' has signs between thousands: --decimal {sign} reads it as a number"
     other = "," if sign == "." else "."
@@ -212,10 +218,21 @@ def _mixture(texts: Texts, place: Place) -> str:
         sign = quoted(f"{before} … {after}".strip() if before and after else before or after, 20)
         if len(sign) <= 8:
             return f"text: numbers with '{sign}': take it out to have them read as numbers"
+    dated = sum(read_dates([text])[0] is not None for text in texts.present[:200])
+    if 2 * dated > len(texts.present[:200]):
+        odd = [text for text in texts.present if read_dates([text])[0] is None]
+        what = f"the first other cell '{quoted(odd[0], 30)}'" if odd else "written in several ways"
+        return f"dates but for some: {what}{_line(texts, odd, place)}"
     odd = [text for text in texts.present if not (LOOSE.fullmatch(text) or GROUPED.fullmatch(text))]
     if len(odd) < 0.5 * len(texts.present) or (len(odd) <= 3 and len(texts.present) > 3 * len(odd)):
         rows = int(np.isin(texts.codes, [texts.texts.index(text) for text in odd]).sum())
         many = f"{rows:,} cells are no numbers" if rows > 1 else "1 cell is no number"
-        where = place(texts.first_row(odd[0])).rsplit(", column", 1)[0].rsplit("line ", 1)[-1]
-        return f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}' in line {where}"
+        return f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}'{_line(texts, odd, place)}"
     return ""
+
+
+def _line(texts: Texts, odd: list[str], place: Place) -> str:
+    """in line N, where the first of these texts stands."""
+    if not odd:
+        return ""
+    return f" in line {place(texts.first_row(odd[0])).rsplit(', column', 1)[0].rsplit('line ', 1)[-1]}"

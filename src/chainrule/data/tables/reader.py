@@ -196,7 +196,10 @@ class _Sheet:
                 raise FileError(
                     f"{self.path}: two columns are called '{quoted(name)}'; give every column its own name"
                 )
-            called.append(name or f"column {index + 1}")
+            made_up = f"column {index + 1}"
+            while not name and made_up in names:
+                made_up += " (unnamed)"
+            called.append(name or made_up)
             if not name and index not in empty:
                 self.notes[index] = ("has no name in the file",)
         return called
@@ -285,7 +288,7 @@ class _Sheet:
             values = cells.plain_numbers() if decimal != "," else None
             if values is not None:
                 numbers[index] = values
-                evidence.points |= not (values == np.rint(values)).all()
+                evidence.points |= cells.points()[1]
                 continue
             texts[index] = Texts(cells, marks)
             if texts[index].numeric:
@@ -296,11 +299,15 @@ class _Sheet:
             else ""
         )
         sign = decimal or evidence.sign(place)
+        if sign == ",":
+            for index in [i for i in numbers if self._cells(i).points()[0]]:
+                del numbers[index]
+                texts[index] = Texts(self._cells(index), marks)
         reads: dict[int, Read] = {}
         # Columns of numbers first: their marks say what is missing in columns of words.
         for index in sorted(kept, key=lambda i: (i in texts, i in texts and not texts[i].numeric)):
             if index in numbers:
-                reads[index] = column_of_numbers(self.names[index], numbers[index])
+                reads[index] = column_of_numbers(self.names[index], numbers[index], marks)
             else:
                 reads[index] = column_of_texts(
                     self.names[index], texts[index], sign, decimal is not None, self._place(index)
