@@ -51,6 +51,8 @@ HEADERS = {
     "a level beside numbers": ("5.1,Iris-setosa\n4.9,Iris-setosa\n6.1,Iris-virginica\n", False),
     "years above years": ("1999,5\n2000,6\n2001,7\n", False),
     "a name per column in a comment": ("# a b\n1 2\n3 4\n", True),
+    "a name that begins with a sign": ("#a\tb\n1\t2\n3\t4\n", True),
+    "a comment, no names": ("# made by hand\n%\n1 2\n3 4\n", False),
 }
 
 
@@ -80,6 +82,12 @@ def test_a_doubtful_first_line_is_asked_about_and_the_advice_is_right(name: str,
     first = tuple(text.split("\n", 1)[0].split(","))
     assert read(tmp_path, text, header=True).frame.names == first
     assert not read(tmp_path, text, header=False).frame.named
+
+
+def test_names_that_begin_with_a_sign_of_comments_are_kept(tmp_path: Path) -> None:
+    assert read(tmp_path, "% fat,protein\n1,2\n3,4\n").frame.names == ("% fat", "protein")
+    assert read(tmp_path, "##source=x\n#CHROM\tPOS\n1\t2\n3\t4\n").frame.names == ("#CHROM", "POS")
+    assert read(tmp_path, "# a, b\n1,2\n3,4\n").frame.names == ("a", "b")  # as numpy.savetxt writes them
 
 
 def test_an_index_column_is_left_out_and_read_when_it_is_asked_for(tmp_path: Path) -> None:

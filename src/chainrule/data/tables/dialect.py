@@ -102,7 +102,7 @@ def dialect_of(path: Path, text: str, told: str | None) -> Dialect:
     if not whole:
         head = head[: head.rfind("\n") + 1] or head
     lines = head.splitlines(keepends=True)[: SAMPLE_LINES + 50] if "\n" in head else [head]
-    skipped, comment, remarks, declared = 0, None, [], None
+    skipped, at, comment, remarks, declared = 0, 0, None, [], None
     for line in lines:
         plain = line.strip()
         match = SEPARATOR.fullmatch(line)
@@ -110,19 +110,24 @@ def dialect_of(path: Path, text: str, told: str | None) -> Dialect:
             declared = match[1]
             remarks.append(f"the line sep={match[1]} names the delimiter")
         elif plain.startswith(("#", "%")) and _is_comment(plain, lines[skipped + 1 :]):
-            comment = plain
+            comment, at = plain, skipped
         elif plain:
             break
         skipped += 1
     sample = lines[skipped:]
     if not any(line.strip() for line in sample):
         raise FileError(f"{path}: holds no line of values")
-    if comment is not None:
-        remarks.append("lines above the table that begin with # or % are comments")
     quote = _quote(sample)
     delimiter = _told(told) if told is not None else declared
     if delimiter is None:
         delimiter = _delimiter(path, sample, quote, cut=not whole)
+    if comment is not None and not comment.startswith("# "):
+        dialect = Dialect(delimiter, quote)
+        widths = [len(row) for some in ([comment], sample) for row in _rows(some, dialect, cut=False)[:1]]
+        if len(widths) == 2 and widths[0] == widths[1]:  # names, the first of which begins with # or %
+            skipped, comment = at, None
+    if comment is not None:
+        remarks.append("lines above the table that begin with # or % are comments")
     return Dialect(delimiter, quote, skipped, comment, tuple(remarks))
 
 

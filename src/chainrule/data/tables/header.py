@@ -121,8 +121,8 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
         if _words(columns[index]) == "numbers":
             raise FileError(
                 f"{place}, column {index + 1}: {at(index)} is not a number: where the first line holds the "
-                f"columns' names, say so: --header yes, or header=True; where it holds values, as {at(other)} "
-                f"in column {other + 1} suggests, --header no, or header=False"
+                f"columns' names, say so: --header yes, or header=True; where it holds values, as "
+                f"{at(other)} in column {other + 1} suggests, --header no, or header=False"
             )
         raise FileError(
             f"{place}: {at(index)} is unlike the {_words(columns[index])} below it, {at(other)} is like the "

@@ -95,7 +95,7 @@ def _names_in_comment(rows: Rows) -> list[str] | None:
     comment, dialect = rows.dialect.comment, rows.dialect
     if comment is None:
         return None
-    split = rows_of(iter([comment.lstrip("#% ")]), replace(dialect, skipped=0))
+    split = rows_of(iter([comment.lstrip("# ")]), replace(dialect, skipped=0))
     cells = next((row for _, row in split), [])
     words = all(cell and not number_like(cell) for cell in cells)
     return cells if len(cells) == rows.sheet.width > 1 and words and len(set(cells)) == len(cells) else None
