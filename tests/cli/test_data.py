@@ -73,6 +73,16 @@ def test_a_file_to_predict_may_have_an_empty_target(run: Run, flowers: Path) -> 
     assert len(result.out.splitlines()) == 91
 
 
+def test_the_number_of_a_target_is_no_name_in_the_first_line(run: Run) -> None:
+    rows = "".join(f"{i},{i % 7},{'cat' if i % 2 else 'dog'}\n" for i in range(2, 42))
+    Path("bare.csv").write_text(rows)
+    options = ("--epochs", 1, "--quiet", "--no-check", "--no-report", "--out", "run", "--overwrite")
+    for target in ("2", "-1"):
+        result = run("train", "bare.csv", "--target", target, *options)
+        assert result.code == 0, result.err
+        assert "40 samples of 2, 2 classes" in result.out
+
+
 def test_a_target_by_name_of_a_header_of_numbers(run: Run) -> None:
     rng = np.random.default_rng(0)
     rows = "".join(",".join(f"{value:.3f}" for value in row) + "\n" for row in rng.normal(size=(40, 3)))

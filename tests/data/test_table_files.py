@@ -12,6 +12,7 @@ import pytest
 from chainrule.base.errors import FileError
 from chainrule.data import Reading, read_table
 from chainrule.data.tables import cells
+from chainrule.data.tables.dialect import dialect_of
 from tests.data.table_files import TableFile, Truth, generated
 
 FILES = list(generated(420, seed=12))
@@ -62,6 +63,14 @@ def test_what_was_meant_is_read_or_refused_with_an_option(part: int, tmp_path: P
         wrong += [f"{file.name} {text} {file.facts}" for text in differences(reading, file)]
     assert not wrong, "\n".join(wrong)
     assert refused.total() <= 4, refused  # of 70
+
+
+def test_arrow_reads_what_is_long_and_regular(tmp_path: Path) -> None:
+    regular = "a,b\n" + '1.5,"x, y"\n2.5,z\n' * 90_000
+    for text, kind in ((regular, cells.ArrowCells), (regular + '3.5, "w"\n', cells.Cells)):
+        rows = cells.Rows(tmp_path, text, dialect_of(tmp_path, text, None))
+        assert [type(column) for column in rows.columns(with_first=False)] == [kind, kind]
+        assert rows.locate(2, with_first=False) == (4, ["1.5", "x, y"])
 
 
 def test_arrow_and_csv_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

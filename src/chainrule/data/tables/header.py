@@ -43,6 +43,7 @@ def header_of(
     if told is not None:
         return Decision(told, "as told")
     cells = [cell for cell in first if cell]
+    asked = tuple(name for name in asked if not number_like(name))  # which may be a column's number
     if asked and all(name in cells for name in asked) and not all(map(number_like, cells)):
         return Decision(True, "the first line holds the names asked for")
     if not head:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ class Note:
     marks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reading:
     """A table from a file.
 
@@ -45,7 +45,7 @@ class Reading:
     header: bool | None = None
     why: str = ""
     remarks: tuple[str, ...] = ()
-    locate: Callable[[int], tuple[int, list[str]]] | None = field(default=None, repr=False)
+    locate: Callable[[int], tuple[int, list[str]]] | None = None
 
     def line(self, row: int) -> int | None:
         """The line in the file that row `row` of the frame ends in; None where the file has no lines."""
@@ -63,6 +63,9 @@ class Reading:
         where = f"line {self.line(row)}" if self.locate is not None else f"row {row}"
         called = f" ({quoted(name)})" if self.frame.named else ""
         return f"{self.path}, {where}, column {self.notes[index].position}{called}: "
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         rows = [("column", "kind", "missing", "range or levels", "remark")]
