@@ -67,7 +67,7 @@ def read_table(
         raise FileError(f"{path}: holds no line of values")
     dialect = dialect_of(path, text, delimiter)
     rows = Rows(path, text, dialect)
-    hints = (*asked, *(name for name in columns or () if isinstance(name, str)))
+    hints = (*asked, *(name for name in _as_names(columns or (), "columns") if isinstance(name, str)))
     first = rows.sheet.first
     decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints)
     names = first if decision.header else None
