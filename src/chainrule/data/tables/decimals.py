@@ -51,7 +51,6 @@ class Evidence:
         self.points = False  # a cell such as 1.5
         self.comma = ""  # such as 1,5: no group of thousands has one digit
         self.doubtful: tuple[int, str] | None = None  # such as 1,684, and the column it is in
-        self.comma_columns: set[int] = set()
 
     def see(self, column: int, cells: Iterable[str]) -> None:
         """The cells of a column all of whose present values read as numbers with one of the signs."""
