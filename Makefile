@@ -52,7 +52,7 @@ bench: $(BENCH_VENV)/.installed
 
 $(VENV)/.installed-digits: $(SOURCES) | $(VENV)/.created
 	@echo "building chainrule: about a minute"
-	$(PIP) '.[digits,plot,save,progress]'
+	$(PIP) '.[digits,plot,save,progress,tables]'
 	@touch $@
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created

@@ -16,6 +16,7 @@ from tests.engine.processes import run
 SELDOM = (
     *("bench", "checking", "cli", "diagnosing", "explaining", "oracles"),
     *("base.foreign", "networks.forms.storage", "data.readers.table", "data.sets.mnist"),
+    "data.tables.reader",
     *("formulas.printing", "formulas.printing.notation", "formulas.tracing"),
 )
 FOREIGN = ("argparse", "csv", "difflib", "html", "http", "scipy", "sklearn", "unittest", "urllib.request")

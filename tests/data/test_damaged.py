@@ -17,7 +17,6 @@ from chainrule.base.errors import FileError
 from chainrule.base.files.disk import write_whole
 from chainrule.data import load_csv, load_idx, load_npy, load_npz
 from chainrule.data.readers.npz import open_npz
-from chainrule.data.readers.table import read_table
 from tests.damage import mutants
 
 GIANT = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }"
@@ -189,14 +188,6 @@ def test_a_table_may_come_through_a_pipe(tmp_path: Path) -> None:
     table = load_csv(pipe, "b")
     writer.join()
     assert (table.names, table.features.tolist(), table.target.tolist()) == (("a",), [[1], [3]], [2, 4])
-
-
-def test_the_target_of_a_table_may_depend_on_its_first_line(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text("a, b\n1,2\n")
-    seen: list[list[str]] = []
-    assert read_table(path, lambda cells: seen.append(cells) or "b").target.tolist() == [2]
-    assert seen == [["a", "b"]]
 
 
 def test_arrays_of_one_file_are_of_one_moment(tmp_path: Path) -> None:

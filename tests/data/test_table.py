@@ -34,6 +34,10 @@ readings = {
     "byte order mark": ("\ufeffa,b,c\n1,2,0\n3,4,1\n", "c", ("a", "b")),
     "quotes and spaces": ('"a", "b", "c"\n"1", 2,0\n 3,4 ,1\n', "c", ("a", "b")),
     "blank lines, CR LF, no newline at the end": ("a,b,c\r\n\r\n1,2,0\r\n\r\n3,4,1", "c", ("a", "b")),
+    "decimal commas": ("a;b;c\n1,0;2,0;0\n3,00;4;1\n", "c", ("a", "b")),
+    "bars": ("a|b|c\n1|2|0\n3|4|1\n", "c", ("a", "b")),
+    "blanks": ("a   b c\n 1  2\t0\n 3  4  1\n", "c", ("a", "b")),
+    "sep=": ("sep=;\na;b;c\n1;2;0\n3;4;1\n", "c", ("a", "b")),
     "only the target has a name": ("1,2,0\n3,4,1\n", 2, None),
 }
 
@@ -91,7 +95,16 @@ malformed = {
         r"line 3, column 2 \(b\): 'red' is not a number: .* delete this",
     ),
     "underscore": ("a,b,t\n1,1_000,0\n", "t", r"line 2, column 2 \(b\): '1_000' .* underscore, 1000$"),
-    "decimal comma": ("a;b;t\n1,5;2;0\n", "t", r"line 2, column 1 \(a\): '1,5' .* decimal point, 1\.5$"),
+    "decimal comma beside points": (
+        "a;b;t\n1.5;2;0\n2,5;2;0\n",
+        "t",
+        r"line 3, column 1 \(a\): '2,5' .* decimal point, 2\.5$",
+    ),
+    "a comma that may be either": (
+        "a;b;t\n1,684;2;0\n",
+        "t",
+        r"column 1 \(a\): '1,684' may be a decimal number or thousands.* --decimal , ",
+    ),
     "short row": ("a,b,t\n1,2,0\n1,0\n", "t", "line 3: 2 cells, but the first line has 3"),
     "long row": ("a,b,t\n1,2,3,4\n", "t", "line 2: 4 cells"),
     "blank lines are counted": ("a,b,t\n\n\n1,x,0\n", "t", "line 4, column 2"),
@@ -104,8 +117,8 @@ malformed = {
     "nothing but the target": ("t\n1\n2\n", "t", "no column beside the target"),
     "first line mixes": ("1,red,0\n2,3,1\n", 2, "line 1, column 2: 'red' is not a number: .*header=True"),
     "quote left open": ('a,t\n"1,0\n', "t", "not CSV"),
-    "not text": (b"\xff\xfe\x00a,b\n", "t", "not a text file in UTF-8"),
-    "binary": (b"\x00\x01\x02,3\n\x04,1\n", 1, "is not a number"),
+    "not text": (b"\xff\xfe\x00a,b\n", "t", "not a text file in UTF-16"),
+    "binary": (b"\x00\x01\x02,3\n\x04,1\n", 1, "line 1: not a text file, it holds a NUL byte"),
 }
 
 
@@ -125,3 +138,35 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         load_csv(tmp_path)
     with pytest.raises(FileError, match="single character"):
         read(tmp_path, "1,2\n", delimiter="ab")
+
+
+def test_an_advice_that_is_followed_leads_on(tmp_path: Path) -> None:
+    """What may be names or values is read as told, either way."""
+    text = "1,red,0\n2,3,1\n"
+    assert read(tmp_path, text, 2, header=True).names == ("1", "red")
+    with pytest.raises(FileError, match=r"line 1, column 2: 'red' is not a number: .* leave the column out"):
+        read(tmp_path, text, 2, header=False)
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["01", "1", "010"], ["01", "1", "010"]),
+        (["None", "NA", "Gravel"], ["None", "NA", "Gravel"]),
+        (["yes", "no", "no"], ["yes", "no", "no"]),
+        (["True", "False", "True"], ["True", "False", "True"]),
+        (["9007199254740993", "1", "2"], ["9007199254740993", "1", "2"]),
+    ],
+    ids=["codes", "None and NA", "yes and no", "truth", "beyond 2^53"],
+)
+def test_classes_stay_as_they_are_written(tmp_path: Path, cells: list[str], labels: list[str]) -> None:
+    table = read(tmp_path, "a,t\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells)), "t")
+    assert table.target is not None
+    assert table.target.tolist() == labels
+
+
+def test_a_code_is_no_feature_and_the_advice_is_right(tmp_path: Path) -> None:
+    text = "plz,a,t\n01099,1,x\n10115,2,y\n"
+    with pytest.raises(FileError, match=r"line 2, column 1 \(plz\): '01099' is a code, .* columns="):
+        read(tmp_path, text, "t")
+    assert read(tmp_path, text, "t", columns=["a"]).features.tolist() == [[1], [2]]

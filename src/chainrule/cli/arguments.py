@@ -241,9 +241,7 @@ def add_table_options(parser: Parser, *, choose: bool = True) -> None:
     """How a table is read, where it is not to be recognised; choose: and which of its columns."""
     table = parser.add_argument_group("how a table is read (what is not said is recognised)")
     table.add_argument(
-        "--delimiter",
-        metavar="SIGN",
-        help="between the cells: a character, tab, blanks (any run of them) or none",
+        "--delimiter", metavar="SIGN", help="between the cells: a character, tab, blanks (any run) or none"
     )
     table.add_argument(
         "--decimal", choices=(".", ","), help="the decimal sign; the other one groups thousands"
@@ -253,7 +251,9 @@ def add_table_options(parser: Parser, *, choose: bool = True) -> None:
         "--header", choices=headers, default="auto", help="whether the first line holds the names"
     )
     table.add_argument(
-        "--missing", metavar="MARKS", help="of missing cells, such as '?,NA'; '' for empty cells alone"
+        "--missing",
+        metavar="MARKS",
+        help="of missing cells: '?,NA', '' for empty cells alone, --missing=-999 where one begins with -",
     )
     if not choose:
         return

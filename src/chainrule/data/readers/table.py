@@ -46,8 +46,7 @@ def load_csv(
     encoding: str | None = None,
     missing: str | Sequence[str] | None = None,
 ) -> Table:
-    """Read a table whose features are numbers; `chainrule.read_table` reads texts, dates and missing values,
-    too.
+    """Read a table whose features are numbers; `chainrule.read_table` reads texts and missing values, too.
 
     target: the column to learn, by its name in the header or by its number (0 is the first, -1 the last);
     None reads features only. columns: read only these features, by name, in this order; without it every
@@ -85,9 +84,7 @@ def column_name(reading: Reading, column: str | int) -> str:
             raise FileError(
                 f"{reading.path}: '{quoted(column)}' is a column's name but the file is read without a header"
             )
-        raise FileError(
-            f"{reading.path}: has no column '{quoted(column)}'; its columns are {listed(names)}"
-        )
+        raise FileError(f"{reading.path}: has no column '{quoted(column)}'; its columns are {listed(names)}")
     if -len(names) <= column < 0:
         return names[column]
     for name, note in zip(names, reading.notes, strict=True):

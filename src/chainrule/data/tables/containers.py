@@ -112,7 +112,9 @@ def _unzip(path: Path, data: bytes) -> bytes:
             names = [name for name in names if not name.startswith("__MACOSX/")]
             if len(names) != 1:
                 listed = ", ".join(quoted(name, 40) for name in names[:6]) or "nothing"
-                raise FileError(f"{path}: an archive of {len(names)} files ({listed}): unpack the one to read")
+                raise FileError(
+                    f"{path}: an archive of {len(names)} files ({listed}): unpack the one to read"
+                )
             return archive.read(names[0])
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise ValueError(first_line(error)) from None
@@ -145,7 +147,9 @@ def _refuse(path: Path, data: bytes) -> None:
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise FileError(f"{path}: a page of the web, not a table: download the file itself")
     if start.startswith((b'{"', b"[{", b"[[")) or (start.startswith(b"{") and b'":' in start):
-        raise FileError(f"{path}: JSON, not a table: write it as CSV, such as with pandas' read_json and to_csv")
+        raise FileError(
+            f"{path}: JSON, not a table: write it as CSV, such as with pandas' read_json and to_csv"
+        )
     lines = [line.strip() for line in start.split(b"\n")]
     if any(line.startswith((b"@relation", b"@attribute")) for line in lines):
         raise FileError(

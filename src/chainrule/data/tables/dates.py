@@ -9,9 +9,14 @@ from functools import lru_cache
 
 Reader = Callable[[str], datetime]
 
-CLOCK = r"(?:[T ]+(?P<time>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?: ?[AaPp]\.?[Mm]\.?)?) ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})?)?"
-YEAR_FIRST = re.compile(r"(?P<year>[0-9]{4})(?P<sign>[-/.])(?P<month>[0-9]{1,2})(?P=sign)(?P<day>[0-9]{1,2})" + CLOCK)
-YEAR_LAST = re.compile(r"(?P<first>[0-9]{1,2})(?P<sign>[-/.])(?P<second>[0-9]{1,2})(?P=sign)(?P<year>[0-9]{4})" + CLOCK)
+TIME = r"(?P<time>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?: ?[AaPp]\.?[Mm]\.?)?)"
+CLOCK = rf"(?:[T ]+{TIME} ?(?P<zone>Z|UTC|GMT|[+-][0-9]{{2}}:?[0-9]{{2}}|[+-][0-9]{{2}})?)?"
+YEAR_FIRST = re.compile(
+    r"(?P<year>[0-9]{4})(?P<sign>[-/.])(?P<month>[0-9]{1,2})(?P=sign)(?P<day>[0-9]{1,2})" + CLOCK
+)
+YEAR_LAST = re.compile(
+    r"(?P<first>[0-9]{1,2})(?P<sign>[-/.])(?P<second>[0-9]{1,2})(?P=sign)(?P<year>[0-9]{4})" + CLOCK
+)
 SHORT_YEAR = re.compile(r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}(?:[ T].*)?")
 MONTH = r"(?P<word>[A-Za-z]{3,9})\.?"
 NAMED = tuple(
@@ -26,7 +31,9 @@ CLOCK_ALONE = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(\.[0-9]+)?)?(?:
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 FULL = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
         "november", "december")  # fmt: skip
-AMBIGUOUS = "dates whose day and month cannot be told apart: write them as 2021-04-03 to have them read as dates"
+AMBIGUOUS = (
+    "dates whose day and month cannot be told apart: write them as 2021-04-03 to have them read as dates"
+)
 SHORT = "dates with a year of two digits: write them as 2021-04-03 to have them read as dates"
 MIXED_ZONES = "times some of which name a zone: write all of them with it, or none"
 

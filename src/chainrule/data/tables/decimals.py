@@ -18,6 +18,7 @@ LOOSE = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?")  # 1,684 and 1,234,567.5
 ONE_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+ONE_POINT_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 POINT_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]*)?")
 MOST_EXACT = 2**53
 
@@ -34,7 +35,7 @@ def is_number(cell: str) -> bool:
 
 def number_like(cell: str) -> bool:
     """Whether a cell reads as a number with either decimal sign."""
-    return bool(LOOSE.fullmatch(cell) or INFINITE.fullmatch(cell) or GROUPED.fullmatch(cell))
+    return any(form.fullmatch(cell) for form in (LOOSE, INFINITE, GROUPED, POINT_GROUPED))
 
 
 def check_decimal(decimal: str | None) -> str | None:
@@ -50,7 +51,6 @@ class Evidence:
         self.points = False  # a cell such as 1.5
         self.comma = ""  # such as 1,5: no group of thousands has one digit
         self.doubtful: tuple[int, str] | None = None  # such as 1,684, and the column it is in
-        self.comma_columns: set[int] = set()
 
     def see(self, column: int, cells: Iterable[str]) -> None:
         """The cells of a column all of whose present values read as numbers with one of the signs."""
@@ -60,7 +60,7 @@ class Evidence:
                     self.doubtful = self.doubtful or (column, cell)
                 elif COMMA.fullmatch(cell):
                     self.comma = self.comma or cell
-            elif "." in cell and "," not in cell:
+            elif "." in cell and POINT.fullmatch(cell) and not ONE_POINT_GROUP.fullmatch(cell):
                 self.points = True
 
     def sign(self, place: str) -> str:
@@ -72,7 +72,7 @@ class Evidence:
         if self.doubtful and not self.points:
             cell = self.doubtful[1]
             raise FileError(
-                f"{place}: '{quoted(cell)}' may be a decimal number or thousands, and nothing in the file "
-                "tells: --decimal , reads a decimal comma, --decimal . thousands (decimal=',' or decimal='.')"
+                f"{place}: '{quoted(cell)}' may be a decimal number or thousands, the file does not tell: "
+                "--decimal , reads a decimal comma, --decimal . thousands (decimal=',' or decimal='.')"
             )
         return "."

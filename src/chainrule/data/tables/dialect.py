@@ -22,8 +22,19 @@ from chainrule.data.tables.missing import USUAL
 BLANKS = " "  # any run of spaces and tabs
 CANDIDATES = ("\t", ";", "|", ",", BLANKS)
 NAMES = {"\t": "tab", BLANKS: "blanks", "": "none", ",": "comma", ";": "semicolon", "|": "bar"}
-TOLD = {"tab": "\t", "\\t": "\t", "blanks": BLANKS, "space": BLANKS, "none": "", "comma": ",", "semicolon": ";"}
+TOLD = {
+    "tab": "\t",
+    "\\t": "\t",
+    "blanks": BLANKS,
+    "space": BLANKS,
+    "none": "",
+    "comma": ",",
+    "semicolon": ";",
+    "bar": "|",
+}
 SAMPLE_LINES, SAMPLE_SIZE = 1000, 2**18
+CLEVER_SAMPLE = 2**13  # characters that clevercsv sees: up to 0.3 s
+CLEARLY_LESS = 0.9  # of tidy cells, where another candidate's are all tidy
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 # Signs that stand between cells in some files, yet within texts in most.
 RARE = re.compile(r"[\^~:!§¦\x01\x1e\x1f]")
@@ -31,8 +42,8 @@ RARE = re.compile(r"[\^~:!§¦\x01\x1e\x1f]")
 
 @dataclass(frozen=True)
 class Dialect:
-    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, of
-    which `comment`, if any, may hold the names.
+    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, the
+    last comment among which, `comment`, may hold the names.
     """
 
     delimiter: str
@@ -91,7 +102,7 @@ def dialect_of(path: Path, text: str, told: str | None) -> Dialect:
     if not whole:
         head = head[: head.rfind("\n") + 1] or head
     lines = head.splitlines(keepends=True)[: SAMPLE_LINES + 50] if "\n" in head else [head]
-    skipped, comment, remarks, declared = 0, None, [], None
+    skipped, at, comment, remarks, declared = 0, 0, None, [], None
     for line in lines:
         plain = line.strip()
         match = SEPARATOR.fullmatch(line)
@@ -99,19 +110,24 @@ def dialect_of(path: Path, text: str, told: str | None) -> Dialect:
             declared = match[1]
             remarks.append(f"the line sep={match[1]} names the delimiter")
         elif plain.startswith(("#", "%")) and _is_comment(plain, lines[skipped + 1 :]):
-            comment = plain
+            comment, at = plain, skipped
         elif plain:
             break
         skipped += 1
     sample = lines[skipped:]
     if not any(line.strip() for line in sample):
         raise FileError(f"{path}: holds no line of values")
-    if comment is not None:
-        remarks.append("lines above the table that begin with # or % are comments")
     quote = _quote(sample)
     delimiter = _told(told) if told is not None else declared
     if delimiter is None:
         delimiter = _delimiter(path, sample, quote, cut=not whole)
+    if comment is not None and not comment.startswith("# "):
+        dialect = Dialect(delimiter, quote)
+        widths = [len(row) for some in ([comment], sample) for row in _rows(some, dialect, cut=False)[:1]]
+        if len(widths) == 2 and widths[0] == widths[1]:  # names, the first of which begins with # or %
+            skipped, comment = at, None
+    if comment is not None:
+        remarks.append("lines above the table that begin with # or % are comments")
     return Dialect(delimiter, quote, skipped, comment, tuple(remarks))
 
 
@@ -135,33 +151,55 @@ def _quote(sample: list[str]) -> str:
     text = "".join(sample)
     if '"' in text:
         return '"'
-    opened = re.findall(r"(?:^|[,;\t|])\s*'[^'\n]*'\s*(?=[,;\t|\n]|$)", text, re.MULTILINE)
-    return "'" if len(opened) >= len(sample) // 2 + 1 and 2 * len(opened) == text.count("'") else '"'
+    opened = re.findall(r"(?:^|[,;\t| ]) *'[^'\n]*' *(?=[,;\t| \n]|$)", text, re.MULTILINE)
+    return "'" if len(opened) > 1 and 2 * len(opened) == text.count("'") else '"'
 
 
 def _delimiter(path: Path, sample: list[str], quote: str, *, cut: bool) -> str:
     """The candidate that gives every row of the sample as many cells, and cells of a kind."""
     scores: dict[str, float] = {}
     first_widths: dict[str, int] = {}
+    seen: list[list[list[str]]] = []
     for candidate in CANDIDATES:
         rows = _rows(sample, Dialect(candidate, quote), cut)
         if not rows:
             continue
         widths = [len(row) for row in rows]
         first_widths[candidate] = widths[0]
-        if max(widths[0], widths[-1]) > 1 and _regular(rows, widths):
-            scores[candidate] = _tidiness(rows, candidate, sample)
+        if max(widths[0], widths[-1]) > 1 and _regular(rows, widths) and rows not in seen:
+            scores[candidate] = _tidiness(rows, candidate)
+            seen.append(rows)
     if not scores:
         return _without_rows(path, sample, first_widths)
+    best = max(scores, key=lambda candidate: scores[candidate])
+    others = [score for candidate, score in scores.items() if candidate != best]
+    if not others or (scores[best] == 1 and max(others) <= CLEARLY_LESS):
+        return best
+    return _confirmed(path, sample, scores)
+
+
+def _confirmed(path: Path, sample: list[str], scores: dict[str, float]) -> str:
+    """Of several that give rows of one length what clevercsv names, if its cells are as tidy as any."""
     best = max(scores.values())
-    leaders = [candidate for candidate, score in scores.items() if score > best - 1e-9]
-    if best < 0.5 or (len(leaders) > 1 and BLANKS not in leaders and best < 1):
-        listed = " or ".join(NAMES[candidate] for candidate in leaders)
-        raise FileError(
-            f"{path}: which character stands between the cells cannot be told ({listed}): "
-            "write --delimiter, such as --delimiter ';' (or delimiter=';')"
-        )
-    return leaders[0]
+    try:
+        import clevercsv
+    except ImportError:
+        answer = None
+    else:
+        text = "".join(sample)[:CLEVER_SAMPLE]
+        text = text[: text.rfind("\n") + 1] or text
+        try:
+            dialect = clevercsv.Sniffer().sniff(text, verbose=False)
+        except clevercsv.exceptions.NoDetectionResult:
+            dialect = None
+        answer = None if dialect is None else dialect.delimiter
+    if answer in scores and scores[answer] >= best - 1e-9:
+        return str(answer)
+    names = " or ".join(NAMES[candidate] for candidate in scores)
+    raise FileError(
+        f"{path}: what stands between the cells cannot be told ({names}): write --delimiter, such as "
+        f"--delimiter {NAMES[max(scores, key=lambda candidate: scores[candidate])]} (or delimiter=)"
+    )
 
 
 def _rows(sample: list[str], dialect: Dialect, cut: bool) -> list[list[str]]:
@@ -176,26 +214,30 @@ def _rows(sample: list[str], dialect: Dialect, cut: bool) -> list[list[str]]:
 
 
 def _regular(rows: list[list[str]], widths: list[int]) -> bool:
-    """Rows of one length; or the first shorter by one, as R writes it, or where lines end with a delimiter."""
+    """Rows of one length; the first shorter by one is R's form, or lines that end with a delimiter."""
     if len(set(widths)) == 1:
         return True
     return len(set(widths[1:])) == 1 and len(rows) > 2 and widths[1] == widths[0] + 1
 
 
-def _tidiness(rows: list[list[str]], delimiter: str, sample: list[str]) -> float:
+def _tidiness(rows: list[list[str]], delimiter: str) -> float:
     """The share of cells that are a number, a date, missing, or words without another delimiter in them."""
     others = [other for other in "\t;|," if other != delimiter]
     count = tidy = 0
     for row in rows:
         for cell in row:
             count += 1
-            if number_like(cell) or cell.lower() in USUAL or delimiter in cell or YEAR_FIRST.fullmatch(cell) or YEAR_LAST.fullmatch(cell) or CLOCK_ALONE.fullmatch(cell) or not any(other in cell for other in others):  # within quotes
+            plain = number_like(cell) or cell.lower() in USUAL or delimiter in cell  # within quotes
+            if plain or any(form.fullmatch(cell) for form in (YEAR_FIRST, YEAR_LAST, CLOCK_ALONE)):
                 tidy += 1
+            elif not any(other in cell for other in others):
+                pieces = cell.split()
+                tidy += len(pieces) < 2 or not all(map(number_like, pieces))  # 341 34 0 is no cell
     return tidy / max(count, 1)
 
 
 def _without_rows(path: Path, sample: list[str], widths: dict[str, int]) -> str:
-    """No candidate gives rows of one length: a single column, or a file with a fault, which the reader names."""
+    """No candidate gives rows of one length: a single column, or a fault, which the reader names."""
     lines = [line.rstrip("\n") for line in sample if line.strip()]
     hard = [candidate for candidate in CANDIDATES if candidate != BLANKS]
     used = {c: sum(c in line for line in lines) for c in hard}

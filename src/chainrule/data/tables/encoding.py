@@ -30,9 +30,19 @@ WHOLE = {
     **dict.fromkeys(("euc_kr", "cp949", "johab"), "cp949"),
     **dict.fromkeys(("big5", "big5hkscs", "cp950"), "big5hkscs"),
 }
+# Of one byte a letter, whose words are told by their case: Иван in koi8_r is хБЮМ in cp1251.
+WORD = {
+    "cp1251": "[А-ЯЁІЇЄ]?[а-яёіїє]+|[А-ЯЁІЇЄ]+",
+    "koi8_r": "[А-ЯЁ]?[а-яё]+|[А-ЯЁ]+",
+    "iso8859_5": "[А-ЯЁ]?[а-яё]+|[А-ЯЁ]+",
+    "cp866": "[А-ЯЁ]?[а-яё]+|[А-ЯЁ]+",
+    "cp1253": "[Α-ΩΆ-Ώ]?[ά-ώ]+|[Α-ΩΆ-Ώ]+",
+}
 OFTEN = ("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "gb18030", "cp932", "mac_roman")
 # In cp1252 a sign within a word: as Gdañsk, of Łódź comes £ód.
-SIGN_IN_WORD = re.compile("[A-Za-zÀ-ÖØ-öø-ÿ][\x80-\x9f¡-©«-´¶-¹»-¿×÷]|[\x80-\x9f¡-©«¬®¯²-´¶-¹»-¿×÷][A-Za-zÀ-ÖØ-öø-ÿ]")
+SIGN_IN_WORD = re.compile(
+    "[A-Za-zÀ-ÖØ-öø-ÿ][\x80-\x9f¡-©«-´¶-¹»-¿×÷]|[\x80-\x9f¡-©«¬®¯²-´¶-¹»-¿×÷][A-Za-zÀ-ÖØ-öø-ÿ]"
+)
 
 
 def text_of(path: Path, data: bytes, encoding: str | None) -> tuple[str, str, str | None]:
@@ -41,11 +51,14 @@ def text_of(path: Path, data: bytes, encoding: str | None) -> tuple[str, str, st
     Raises FileError that names --encoding where the bytes do not tell.
     """
     text, name, remark = _decoded(path, data, encoding)
+    text = text.removesuffix("\x1a")  # the end of a file of DOS
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise FileError(f"{path}, line {line}: not a text file, it holds a NUL byte")
     if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = text.replace("\r\n", "\n")
+    if "\r" in text and "\n" not in re.sub('"[^"]*"', "", text):
+        text = text.replace("\r", "\n")  # it ends the lines; else it stays, within a cell
     return text, name, remark
 
 
@@ -55,8 +68,9 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str, s
             try:
                 return data.decode(codec), name, None
             except UnicodeDecodeError as error:
-                raise FileError(f"{path}: not a text file in {name}, which its first bytes say"
-                                f" ({error.reason})") from None
+                raise FileError(
+                    f"{path}: not a text file in {name}, which its first bytes say ({error.reason})"
+                ) from None
     if encoding is not None:
         return _told(path, data, encoding), encoding, None
     try:
@@ -110,12 +124,17 @@ def _guessed(path: Path, data: bytes, failure: UnicodeDecodeError) -> tuple[str,
             f"{path}: not a text file in UTF-8 (byte 0x{data[failure.start]:02x}); say which: "
             f"--encoding cp1252, or encoding='cp1252'; a guess",
         ) from None
+    controls = sum(data[: 2**16].count(bytes([byte])) for byte in (*range(1, 9), *range(14, 27)))
+    if controls * 100 > len(data[: 2**16]):
+        raise FileError(
+            f"{path}: not a text file, it holds {controls:,} control characters within its first 64 KiB"
+        )
     # The lines that are not ASCII are those that tell.
     lines = [line for line in data.split(b"\n") if not line.isascii()]
     sample = b"\n".join(lines)[:SAMPLE]
     best = charset_normalizer.from_bytes(sample).best()
     guess = "" if best is None else WHOLE.get(best.encoding, best.encoding)
-    if best is not None and guess in WHOLE.values() and best.chaos == 0 and _letters(sample, guess):
+    if best is not None and guess in WHOLE.values() and best.chaos == 0 and _of_two_bytes(sample, guess):
         text = _try(data, guess)
         if text is not None:
             return text, guess, f"the encoding is a guess, {guess}: --encoding says otherwise"
@@ -130,15 +149,23 @@ def _guessed(path: Path, data: bytes, failure: UnicodeDecodeError) -> tuple[str,
     )
 
 
-def _letters(sample: bytes, codec: str) -> bool:
-    """Whether what is not ASCII comes out as signs of the language, at least two side by side.
+def _of_two_bytes(sample: bytes, codec: str) -> bool:
+    """Whether text of one byte a letter is out of the question, which happens to be valid here, too.
 
-    Text of one byte a letter that happens to be a valid double byte has single signs within Latin words.
+    It would have single signs within Latin words, or be words of Cyrillic or Greek letters.
     """
     text = _try(sample, codec) or ""
+    if any(_of_words(sample, other) for other in WORD):
+        return False
     return not re.search("[A-Za-z][^\x00-\u2fff]|[^\x00-\u2fff][a-z]", text) and not re.search(
         "[\ue000-\uf8ff\ufffd]", text
     )
+
+
+def _of_words(sample: bytes, codec: str) -> bool:
+    """Whether all that is not ASCII is Cyrillic or Greek words, of one case or with a capital."""
+    pieces = re.findall(r"[^\W\d_]+|[^\x00-\x7f]", _try(sample, codec) or "§")
+    return all(piece.isascii() or re.fullmatch(WORD[codec], piece) for piece in pieces)
 
 
 def _words(text: str) -> list[str]:
@@ -156,7 +183,9 @@ def _readings(line: bytes, guess: str) -> str:
     """How a line reads in the encodings in question: whoever knows the words sees which is right."""
     start = max(0, next((i for i, byte in enumerate(line) if byte > 127), 0) - 20)
     shown = []
-    for codec in dict.fromkeys((guess, *OFTEN)):
+    likely = [codec for codec in WORD if _of_words(line, codec)]
+    likely += [guess] if guess in (*OFTEN, *WHOLE.values()) else []
+    for codec in dict.fromkeys((*likely, *OFTEN)):
         text = _try(line, codec)
         if text is not None and text.isprintable():
             shown.append(f"--encoding {codec} reads '{quoted(text[start : start + 40], 60)}'")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from chainrule.base.errors import FileError
@@ -17,9 +18,12 @@ from chainrule.data.tables.dates import read_dates
 from chainrule.data.tables.decimals import number_like
 from chainrule.data.tables.missing import USUAL
 
-# A first line of words above columns of words: the chance that its words, were they levels, occur nowhere
-# below.
+# Of words above columns of words: the chance that they, were they levels, occur nowhere below.
 CHANCE = 0.05
+FEW_LEVELS = 0.25  # from here on, beside values, a word found nowhere below is no sign of names
+MANY_CODES = 5  # different cells, all with a digit (A11, 5 %), above which a word without is a name
+# Marks as programs write them: Na is sodium, and Nat a party.
+MARKS = {"?", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"}
 SAY = "say which it is: --header yes or --header no (header=True or header=False)"
 
 
@@ -39,6 +43,7 @@ def header_of(
     if told is not None:
         return Decision(told, "as told")
     cells = [cell for cell in first if cell]
+    asked = tuple(name for name in asked if not number_like(name))  # which may be a column's number
     if asked and all(name in cells for name in asked) and not all(map(number_like, cells)):
         return Decision(True, "the first line holds the names asked for")
     if not head:
@@ -53,67 +58,78 @@ def header_of(
 
 def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]]) -> Decision:
     """Each cell of the first line against the cells below it."""
-    misfits, fits, pattern, among, fresh = [], [], [], [], []
-    for index, (cell, below) in enumerate(zip(first, columns, strict=False)):
-        present = [other for other in below if other.lower() not in USUAL]
-        if not present:
-            continue  # nothing below: whatever stands here tells nothing
+    misfits: list[int] = []  # unlike the cells below
+    fits: list[int] = []  # of their kind
+    pattern: list[int] = []  # numbers
+    among: list[int] = []  # words that are levels
+    fresh: list[tuple[int, list[str]]] = []  # words that are none of the levels below
+    for index, (cell, column) in enumerate(zip(first, columns, strict=False)):
+        present = [other for other in column if other.lower() not in USUAL]
+        if not present or not cell:
+            continue  # tells nothing
         measured = _measured(present)
         number = number_like(cell)
         if number:
             pattern.append(index)
-        if cell.lower() in USUAL:
-            if cell:  # NA or ? is no name
-                fits.append(index)
+        if cell in MARKS:  # no names
+            fits.append(index)
         elif measured == "number":
             (fits if number else misfits).append(index)
         elif measured == "date":
             (fits if _fits_dates(cell, present) else misfits).append(index)
         elif measured == "truth":
             (fits if _truth(cell) else misfits).append(index)
+        elif measured == "digits":
+            if not any(sign.isdigit() for sign in cell):
+                misfits.append(index)
         elif number:
             (fits if any(map(number_like, present)) else misfits).append(index)
         elif cell in present:
             among.append(index)
         else:
             fresh.append((index, present))
-    doubles = [cell for cell, count in Counter(cell for cell in first if cell).items() if count > 1]
+
+    def at(index: int) -> str:
+        return f"'{quoted(first[index], 40)}'"
+
+    def values() -> Decision:
+        return Decision(False, f"{at(fits[0])} is of the same kind as the cells below it")
+
     if misfits and not fits:
-        where = misfits[0]
-        return Decision(
-            True, f"'{quoted(first[where], 40)}' stands above {_words(columns[where])} as '{_example(columns[where])}'"
-        )
-    numbered = _numbering(first, pattern, columns) if pattern else None
-    if numbered and not doubles and not among and set(pattern) >= set(fits):
+        index = misfits[0]
+        below = f"{_words(columns[index])} as '{_example(columns[index])}'"
+        return Decision(True, f"{at(index)} stands above {below}")
+    unnamed = not first[0] and len(first) > 1 and all(first[1:]) and "" not in columns[0]
+    if unnamed and not among and not set(first) & MARKS and len(set(columns[0])) == len(columns[0]):
+        return Decision(True, "the first cell is empty, above cells that are all different")
+    twice = any(count > 1 for cell, count in Counter(first).items() if cell)
+    numbered = _numbering(first, pattern, columns, misfits=bool(misfits)) if pattern else None
+    if numbered and not twice and not among and set(pattern) >= set(fits):
         return Decision(True, numbered)
+    place = f"{path}, line {line}"
     if fits and not misfits:
         if numbered == "" and not among:
-            raise FileError(
-                f"{path}, line {line}: {', '.join(first[:3])}, … may be the columns' names or values: {SAY}"
-            )
-        if fresh and not among and not _levels(fresh):
-            return Decision(False, f"'{quoted(first[fits[0]], 40)}' is of the same kind as the cells below it")
-        if fresh and not among:
-            index = fresh[0][0]
-            raise FileError(
-                f"{path}, line {line}: may be the columns' names or values: '{quoted(first[index], 40)}' is "
-                f"none of the levels below it, but '{quoted(first[fits[0]], 40)}' is of the same kind as the "
-                f"cells below: {SAY}"
-            )
-        return Decision(False, f"'{quoted(first[fits[0]], 40)}' is of the same kind as the cells below it")
-    if misfits:
-        index = misfits[0]
-        below = _words(columns[index])
+            start = ", ".join(first[:3])
+            raise FileError(f"{place}: {quoted(start, 60)}, … may be the columns' names or values: {SAY}")
+        if not fresh or among or _chance(fresh) >= FEW_LEVELS:
+            return values()
         raise FileError(
-            f"{path}, line {line}, column {index + 1}: '{quoted(first[index], 40)}' is not a number: where "
-            "the first line holds the columns' names, say so: --header yes, or header=True; but "
-            f"'{quoted(first[fits[0]], 40)}' in column {fits[0] + 1} is of the same kind as the cells below "
-            "it: where the first line holds values, --header no, or header=False"
-            if below == "numbers"
-            else f"{path}, line {line}: '{quoted(first[index], 40)}' is unlike the {below} below it, "
-            f"'{quoted(first[fits[0]], 40)}' is like the cells below it: {SAY}"
+            f"{place}: may be the columns' names or values: {at(fresh[0][0])} is none of the levels below, "
+            f"but {at(fits[0])} is of the same kind as the cells below: {SAY}"
         )
-    return _of_words(path, line, first, among, fresh, bool(doubles))
+    if misfits:
+        index, other = misfits[0], fits[0]
+        if _words(columns[index]) == "numbers":
+            raise FileError(
+                f"{place}, column {index + 1}: {at(index)} is not a number: where the first line holds the "
+                f"columns' names, say so: --header yes, or header=True; where it holds values, as "
+                f"{at(other)} in column {other + 1} suggests, --header no, or header=False"
+            )
+        raise FileError(
+            f"{place}: {at(index)} is unlike the {_words(columns[index])} below it, {at(other)} is like the "
+            f"cells below it: {SAY}"
+        )
+    return _of_words(path, line, first, among, fresh, twice)
 
 
 def _measured(present: list[str]) -> str:
@@ -124,7 +140,10 @@ def _measured(present: list[str]) -> str:
     if all(map(_truth, present)):
         return "truth"
     dates, remark = read_dates(present[:200])
-    return "date" if dates is not None or remark else ""
+    if dates is not None or remark:
+        return "date"
+    digits = len(set(present)) >= MANY_CODES and all(any(map(str.isdigit, cell)) for cell in present)
+    return "digits" if digits else ""
 
 
 def _truth(cell: str) -> bool:
@@ -138,14 +157,17 @@ def _fits_dates(cell: str, present: list[str]) -> bool:
 
 def _words(below: list[str]) -> str:
     present = [cell for cell in below if cell.lower() not in USUAL]
-    return {"number": "numbers", "date": "dates", "truth": "truth values"}.get(_measured(present), "words")
+    names = {"number": "numbers", "date": "dates", "truth": "truth values", "digits": "codes with digits"}
+    return names.get(_measured(present), "words")
 
 
 def _example(below: list[str]) -> str:
     return quoted(next(cell for cell in below if cell.lower() not in USUAL), 30)
 
 
-def _numbering(first: list[str], pattern: list[int], columns: list[list[str]]) -> str | None:
+def _numbering(
+    first: list[str], pattern: list[int], columns: list[list[str]], *, misfits: bool
+) -> str | None:
     """Why numbers in the first line are names; "" where they may be; None where they are values."""
     cells = [first[index] for index in pattern]
     if not all(cell.isascii() and cell.isdecimal() for cell in cells):
@@ -153,9 +175,9 @@ def _numbering(first: list[str], pattern: list[int], columns: list[list[str]]) -
     numbers = [int(cell) for cell in cells]
     second = [columns[index][0] for index in pattern]
     whole_below = all(other.isdecimal() for other in second)
-    counting = len(numbers) > 1 and all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    counting = len(numbers) > 1 and all(b - a == 1 for a, b in pairwise(numbers))
     if counting and numbers[0] in (0, 1) and pattern == [*range(pattern[0], pattern[-1] + 1)]:
-        goes_on = whole_below and all(int(b) - int(a) == 1 for a, b in zip(second, second[1:], strict=False))
+        goes_on = whole_below and all(int(b) - int(a) == 1 for a, b in pairwise(second))
         fractions = all(any("." in cell or "," in cell for cell in columns[index][:50]) for index in pattern)
         recurs = all(first[index] in columns[index] for index in pattern)
         sure = (2, 3 if len(pattern) < len(first) else 4) if numbers[0] == 0 else (3, 9)
@@ -165,20 +187,18 @@ def _numbering(first: list[str], pattern: list[int], columns: list[list[str]]) -
         return "" if len(numbers) >= doubtful or (numbers[0] == 0 and not recurs) else None
     if all(1800 <= number <= 2100 for number in numbers) and len(set(numbers)) == len(numbers):
         years_below = any(
-            other.isdecimal() and 1800 <= int(other) <= 2100 for index in pattern for other in columns[index][:200]
+            other.isdecimal() and 1800 <= int(other) <= 2100
+            for index in pattern
+            for other in columns[index][:200]
         )
-        steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+        up = all(0 < b - a <= 10 for a, b in pairwise(numbers))
+        down = all(0 < a - b <= 10 for a, b in pairwise(numbers))
         if not years_below:
-            if len(numbers) > 1 and len(steps) == 1 and abs(steps.pop()) <= 10:
-                return f"{numbers[0]}, {numbers[1]}, … are years, and no number below is one"
-            return ""
-        return "" if len(numbers) > 1 and steps == {1} else None
+            certain = misfits or (len(numbers) > 1 and (up or down))
+            several = f"{cells[0]}, {cells[1]}, … are years" if len(cells) > 1 else f"{cells[0]} is a year"
+            return f"{several}, and no number below is one" if certain else ""
+        return "" if len(numbers) > 1 and (up or down) else None
     return None
-
-
-def _levels(fresh: list[tuple[int, list[str]]]) -> bool:
-    """Whether words of the first line are above columns of few, repeated levels that they are none of."""
-    return _chance(fresh) < 0.25
 
 
 def _chance(fresh: list[tuple[int, list[str]]]) -> float:
@@ -191,7 +211,12 @@ def _chance(fresh: list[tuple[int, list[str]]]) -> float:
 
 
 def _of_words(
-    path: Path, line: int, first: list[str], among: list[int], fresh: list[tuple[int, list[str]]], doubles: bool
+    path: Path,
+    line: int,
+    first: list[str],
+    among: list[int],
+    fresh: list[tuple[int, list[str]]],
+    doubles: bool,
 ) -> Decision:
     """A first line of words above columns of words."""
     chance = _chance(fresh)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from chainrule.base.errors import FileError
 from chainrule.base.shown import quoted
+from chainrule.base.types import Array
 from chainrule.data.frames import Column
 from chainrule.data.tables.cells import Cells
 from chainrule.data.tables.dates import read_dates
@@ -23,16 +25,14 @@ from chainrule.data.tables.decimals import (
     INFINITE,
     LOOSE,
     MOST_EXACT,
-    ONE_GROUP,
     POINT,
     POINT_GROUPED,
-    Evidence,
 )
 from chainrule.data.tables.missing import Marks
 
 TRUTH = {"true": True, "false": False, "yes": True, "no": False}
 LETTERS = {"t": True, "f": False, "y": True, "n": False}
-AFFIX = re.compile(r"([^0-9+\-.,]*)([+-]?[0-9][0-9.,]*)([^0-9.,]*)")
+UNIT = re.compile(r"([^\w+\-.,]*)([+-]?[0-9][0-9.,]*)([^0-9.,]*)")  # $5, 5 %, 5 kg; C5 and 2-4 are names
 Place = Callable[[int], str]
 
 
@@ -54,15 +54,18 @@ class Texts:
         self.present = [text for text in self.texts if not marks.in_numbers(text)]
         self.gaps = [text for text in self.texts if marks.in_numbers(text)]
 
-    @property
+    @cached_property
     def numeric(self) -> bool:
         """Whether every present cell reads as a number, with a point, a comma or groups of thousands."""
         return bool(self.present) and all(
-            LOOSE.fullmatch(text) or GROUPED.fullmatch(text) or POINT_GROUPED.fullmatch(text) or INFINITE.fullmatch(text)
+            LOOSE.fullmatch(text)
+            or GROUPED.fullmatch(text)
+            or POINT_GROUPED.fullmatch(text)
+            or INFINITE.fullmatch(text)
             for text in self.present
         )
 
-    def spread(self, values: dict[str, object], gap: object, dtype: str) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def spread(self, values: dict[str, object], gap: object, dtype: str) -> tuple[Array, Array]:
         """The value of every row's text, and where it is missing."""
         per_text = np.array([values.get(text, gap) for text in self.texts], dtype=dtype)
         absent = np.array([text not in values for text in self.texts], dtype=bool)
@@ -72,22 +75,27 @@ class Texts:
         return int((self.codes == self.texts.index(text)).argmax())
 
 
-def column_of_numbers(name: str, values: np.ndarray) -> Read:  # type: ignore[type-arg]
-    """A column whose cells are all plain numbers."""
-    whole = bool((values == np.rint(values)).all())
-    return Read(Column(name, "number", values, np.zeros(len(values), bool), whole), ())
+def column_of_numbers(name: str, values: Array, marks: Marks) -> Read:
+    """A column whose cells are all plain numbers; some may be marks that were told."""
+    missing = np.isin(values, marks.told_numbers)
+    present = values[~missing]
+    whole = bool((present == np.rint(present)).all()) and present.size > 0
+    seen = tuple(f"{value:g}" for value in np.unique(values[missing]))
+    remarks = () if present.size else ("no value at all",)
+    return Read(Column(name, "number", np.where(missing, np.nan, values), missing, whole), remarks, seen)
 
 
-def column_of_texts(
-    name: str, texts: Texts, sign: str, evidence: Evidence, told: bool, place: Place
-) -> Read:
-    """The column, from its different texts.  Raises FileError for an infinite number."""
+def column_of_texts(name: str, texts: Texts, sign: str, told: bool, place: Place) -> Read:
+    """The column, from its different texts; told: whether the decimal sign is.
+
+    Raises FileError for an infinite number.
+    """
     if not texts.present:
         values = np.full(len(texts.codes), np.nan)
         read = Column(name, "number", values, np.ones(len(values), bool))
         return Read(read, ("no value at all",), tuple(text for text in texts.gaps if text))
     if texts.numeric:
-        read_numbers = _numbers(name, texts, sign, evidence, told, place)
+        read_numbers = _numbers(name, texts, sign, told, place)
         if read_numbers is not None:
             return read_numbers
         return _words(name, texts, _why_no_numbers(texts, sign))
@@ -106,9 +114,7 @@ def _seen(texts: Texts) -> tuple[str, ...]:
     return tuple(text for text in texts.gaps if text)
 
 
-def _numbers(
-    name: str, texts: Texts, sign: str, evidence: Evidence, told: bool, place: Place
-) -> Read | None:
+def _numbers(name: str, texts: Texts, sign: str, told: bool, place: Place) -> Read | None:
     """A column of numbers with this decimal sign; None where they are to stay texts."""
     pattern = COMMA if sign == "," else POINT
     remark = ""
@@ -118,15 +124,19 @@ def _numbers(
         if pattern.fullmatch(text):
             value = float(text.replace(",", "."))
         elif INFINITE.fullmatch(text):
-            raise FileError(f"{place(texts.first_row(text))}the value is infinite: fill it in, or delete the line")
+            raise FileError(
+                f"{place(texts.first_row(text))}the value is infinite: fill it in, or delete the line"
+            )
         elif told and groups[0].fullmatch(text):
             value = float(text.replace(groups[1], "").replace(",", "."))
             remark = f"'{groups[1]}' between thousands is taken out"
         else:
             return None
         if np.isinf(value):
-            raise FileError(f"{place(texts.first_row(text))}the value is infinite: fill it in, or delete the line")
-        if abs(value) > MOST_EXACT and text.lstrip("+-").isdigit():
+            raise FileError(
+                f"{place(texts.first_row(text))}the value is infinite: fill it in, or delete the line"
+            )
+        if text.lstrip("+-").isdigit() and abs(int(text)) > MOST_EXACT:
             return None
         values[text] = value
     numbers, missing = texts.spread(values, np.nan, "float64")
@@ -143,11 +153,14 @@ def _why_no_numbers(texts: Texts, sign: str) -> str:
         if zero.match(text):
             return f"codes, kept as text: '{quoted(text, 40)}' would lose its leading zero as a number"
     for text in texts.present:
-        if text.lstrip("+-").isdigit() and abs(float(text)) > MOST_EXACT:
+        if text.lstrip("+-").isdigit() and abs(int(text)) > MOST_EXACT:
             return f"codes, kept as text: a number of float64 cannot hold '{quoted(text, 40)}'"
     for text in texts.present:
-        if (GROUPED if sign == "." else POINT_GROUPED).fullmatch(text) and not POINT.fullmatch(text):
-            return f"text: '{quoted(text, 40)}' has signs between thousands: --decimal {sign} reads it as a number"
+        if (GROUPED if sign == "." else POINT_GROUPED).fullmatch(text) and not (
+            POINT if sign == "." else COMMA
+        ).fullmatch(text):
+            shown = quoted(text, 40)
+            return f"text: '{shown}' has signs between thousands: --decimal {sign} reads it as a number"
     other = "," if sign == "." else "."
     odd = next((text for text in texts.present if other in text), texts.present[0])
     return f"text: '{quoted(odd, 40)}' has another decimal sign than the file, '{sign}': --decimal says which"
@@ -183,32 +196,43 @@ def _words(name: str, texts: Texts, remark: str) -> Read:
     for text in texts.texts:
         if text in words and texts.marks.told is None and texts.marks.in_numbers(text):
             count = int((texts.codes == texts.texts.index(text)).sum())
-            remarks.append(f"'{quoted(text)}' ({count:,}) is a level: --missing {quoted(text)} says it is missing")
+            remarks.append(
+                f"'{quoted(text)}' ({count:,}) is a level: --missing {quoted(text)} says it is missing"
+            )
     values, missing = texts.spread(words, "", "object")
     seen = tuple(text for text in gaps if text)
     if any(text in ("NA", "None", "na", "none") for text in seen) and texts.marks.told is None:
         mark = next(text for text in seen if text in ("NA", "None", "na", "none"))
-        remarks.append(f"'{mark}' counts as missing, as in the columns of numbers: --missing '' makes it a level")
+        remarks.append(
+            f"'{mark}' counts as missing, as in the columns of numbers: --missing '' makes it a level"
+        )
     return Read(Column(name, "text", values, missing), tuple(remarks), seen)
 
 
 def _mixture(texts: Texts, place: Place) -> str:
     """What a column of texts has of numbers."""
-    affixes = [AFFIX.fullmatch(text) for text in texts.present]
+    affixes = [UNIT.fullmatch(text) for text in texts.present]
     both = {(match[1].strip(), match[3].strip()) for match in affixes if match}
     if all(affixes) and len(both) == 1 and both != {("", "")}:
         before, after = both.pop()
         sign = quoted(f"{before} … {after}".strip() if before and after else before or after, 20)
         if len(sign) <= 8:
             return f"text: numbers with '{sign}': take it out to have them read as numbers"
+    dated = sum(read_dates([text])[0] is not None for text in texts.present[:200])
+    if 2 * dated > len(texts.present[:200]):
+        odd = [text for text in texts.present if read_dates([text])[0] is None]
+        what = f"the first other cell '{quoted(odd[0], 30)}'" if odd else "written in several ways"
+        return f"dates but for some: {what}{_line(texts, odd, place)}"
     odd = [text for text in texts.present if not (LOOSE.fullmatch(text) or GROUPED.fullmatch(text))]
     if len(odd) < 0.5 * len(texts.present) or (len(odd) <= 3 and len(texts.present) > 3 * len(odd)):
         rows = int(np.isin(texts.codes, [texts.texts.index(text) for text in odd]).sum())
         many = f"{rows:,} cells are no numbers" if rows > 1 else "1 cell is no number"
-        where = place(texts.first_row(odd[0])).rsplit(", column", 1)[0].rsplit("line ", 1)[-1]
-        return f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}' in line {where}"
+        return f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}'{_line(texts, odd, place)}"
     return ""
 
 
-def one_group_only(texts: Texts) -> bool:
-    return all(ONE_GROUP.fullmatch(text) for text in texts.present)
+def _line(texts: Texts, odd: list[str], place: Place) -> str:
+    """in line N, where the first of these texts stands."""
+    if not odd:
+        return ""
+    return f" in line {place(texts.first_row(odd[0])).rsplit(', column', 1)[0].rsplit('line ', 1)[-1]}"

@@ -2,8 +2,7 @@
 
 Of a column of numbers, truth values or dates every usual mark is one.  In a column of words `None` and `NA`
 may be a level (no basement, Namibia): they count as missing only where a column of numbers of the same file
-has that mark, too, as R and pandas write it throughout.  Empty cells, `?` and marks that are no word are
-always.
+has that mark, too, as R and pandas write it throughout.  Empty cells, `?` and what is no word always are.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chainrule.base.errors import FileError, describe
+from chainrule.data.tables.decimals import is_number
 
 USUAL = {"", "?", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "-nan"}
 # In a column of words: what nobody calls a level.
@@ -22,10 +22,16 @@ class Marks:
 
     def __init__(self, told: str | Sequence[str] | None = None) -> None:
         self.told = None if told is None else told_marks(told)
+        self.told_numbers = [float(mark) for mark in self.told or () if is_number(mark)]
         self.of_numbers: set[str] = set()  # as they stand in columns of numbers
 
     def in_numbers(self, cell: str) -> bool:
-        return cell in self.told if self.told is not None else cell.lower() in USUAL
+        """A mark that is a number is one however it is written, -999 as -999.0."""
+        if self.told is None:
+            return cell.lower() in USUAL
+        number = cell.replace(",", ".", 1)
+        same = bool(self.told_numbers) and is_number(number) and float(number) in self.told_numbers
+        return cell in self.told or same
 
     def in_words(self, cell: str) -> bool:
         if self.told is not None:

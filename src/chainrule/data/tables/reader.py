@@ -19,8 +19,8 @@ from chainrule.base.types import Array
 from chainrule.data.frames import Column, Frame, frame_of, listed
 from chainrule.data.tables.cells import Cells, Rows
 from chainrule.data.tables.containers import Content, content_of
-from chainrule.data.tables.decimals import Evidence, check_decimal
-from chainrule.data.tables.dialect import NAMES, dialect_of
+from chainrule.data.tables.decimals import Evidence, check_decimal, number_like
+from chainrule.data.tables.dialect import NAMES, dialect_of, rows_of
 from chainrule.data.tables.encoding import text_of
 from chainrule.data.tables.header import Decision, header_of
 from chainrule.data.tables.kinds import Read, Texts, column_of_numbers, column_of_texts
@@ -67,10 +67,14 @@ def read_table(
         raise FileError(f"{path}: holds no line of values")
     dialect = dialect_of(path, text, delimiter)
     rows = Rows(path, text, dialect)
-    hints = (*asked, *(name for name in columns or () if isinstance(name, str)))
+    hints = (*asked, *(name for name in _as_names(columns or (), "columns") if isinstance(name, str)))
     first = rows.sheet.first
     decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints)
-    sheet = _Sheet(path, rows, first if decision.header else None, decision)
+    names = first if decision.header else None
+    commented = None if decision.header or header is False else _names_in_comment(rows)
+    if commented is not None:
+        names, decision = commented, Decision(True, "the comment above the table holds a name per column")
+    sheet = _Sheet(path, rows, names, with_first=commented is not None or names is None)
     kept = sheet.choose(columns, drop)
     reads, sign = sheet.read(kept, decimal, marks)
     frame = Frame(tuple(read.column for read in reads), named=decision.header)
@@ -86,15 +90,26 @@ def read_table(
     )  # fmt: skip
 
 
+def _names_in_comment(rows: Rows) -> list[str] | None:
+    """The words of the comment above the table, as numpy.savetxt writes names, where they are as many."""
+    comment, dialect = rows.dialect.comment, rows.dialect
+    if comment is None:
+        return None
+    split = rows_of(iter([comment.lstrip("# ")]), replace(dialect, skipped=0))
+    cells = next((row for _, row in split), [])
+    words = all(cell and not number_like(cell) for cell in cells)
+    return cells if len(cells) == rows.sheet.width > 1 and words and len(set(cells)) == len(cells) else None
+
+
 class _Sheet:
     """The columns of a text: which there are, which are read, and their rows."""
 
-    def __init__(self, path: Path, rows: Rows, names: list[str] | None, decision: Decision) -> None:
+    def __init__(self, path: Path, rows: Rows, names: list[str] | None, *, with_first: bool) -> None:
         self.path = path
         self.rows = rows
         self.remarks: list[str] = []
         self.notes: dict[int, tuple[str, ...]] = {}
-        self.with_first = names is None
+        self.with_first = with_first
         if rows.shorter and self.with_first:
             raise FileError(
                 f"{path}, line {rows.sheet.first_line}: the first line has {len(rows.sheet.first)} cells, "
@@ -105,6 +120,12 @@ class _Sheet:
         if not len(self.cells[0]):
             raise FileError(f"{path}: has a header but no line of values")
         self.kept_rows = self._rows_with_values()
+        self._check_repeated(names)
+        blank = rows.blank_lines() if len(self.cells) == 1 else 0
+        if blank:
+            self.remarks.append(
+                f"{blank:,} blank line{'s' * (blank > 1)}: passed over, not taken for missing values"
+            )
         empty = [i for i in range(len(self.cells)) if self._empty(i)]
         self.named = names is not None
         self.names = self._names(names, empty)
@@ -114,7 +135,9 @@ class _Sheet:
     def _rows_with_values(self) -> Array | None:
         """Indices of rows with any value, None where all have: spreadsheets leave rows of delimiters."""
         count = len(self.cells[0])
-        if len(self.cells) == 1 or not any(self._has_empty(cells) for cells in (self.cells[0], self.cells[-1])):
+        if len(self.cells) == 1 or not any(
+            self._has_empty(cells) for cells in (self.cells[0], self.cells[-1])
+        ):
             return None
         empty = np.ones(count, dtype=bool)
         for cells in self.cells:
@@ -122,10 +145,24 @@ class _Sheet:
             empty &= np.array([not text for text in texts], dtype=bool)[codes]
             if not empty.any():
                 return None
-        self.remarks.append(f"{int(empty.sum()):,} rows without any value are passed over")
+        many = int(empty.sum())
+        self.remarks.append(f"{many:,} row{'s' * (many > 1)} without any value: passed over")
         if empty.all():
             raise FileError(f"{self.path}: holds no line of values")
         return np.flatnonzero(~empty)
+
+    def _check_repeated(self, names: list[str] | None) -> None:
+        """Files that were joined hold their first line again."""
+        if names is None or len(names) != len(self.cells) or self.cells[0].plain_numbers() is not None:
+            return
+        codes, texts = self.cells[0].coded()
+        if names[0] in texts:
+            for row in np.flatnonzero(codes == texts.index(names[0]))[:1000].tolist():
+                if all(cells[row] == name for cells, name in zip(self.cells, names, strict=True)):
+                    line = self.rows.locate(row, with_first=self.with_first)[0]
+                    raise FileError(
+                        f"{self.path}, line {line}: holds the columns' names again: delete the line"
+                    )
 
     @staticmethod
     def _has_empty(cells: Cells) -> bool:
@@ -159,7 +196,10 @@ class _Sheet:
                 raise FileError(
                     f"{self.path}: two columns are called '{quoted(name)}'; give every column its own name"
                 )
-            called.append(name or f"column {index + 1}")
+            made_up = f"column {index + 1}"
+            while not name and made_up in names:
+                made_up += " (unnamed)"
+            called.append(name or made_up)
             if not name and index not in empty:
                 self.notes[index] = ("has no name in the file",)
         return called
@@ -183,7 +223,9 @@ class _Sheet:
                 )
         skipped = sum(why != "numbers the rows" for why in out.values())
         if skipped and len(names) == len(self.cells):
-            self.remarks.append(f"{skipped} columns with neither name nor value are left out")
+            self.remarks.append(
+                f"{skipped} column{'s' * (skipped > 1)} with neither name nor value: left out"
+            )
         return out
 
     def _counts(self, index: int) -> bool:
@@ -205,7 +247,9 @@ class _Sheet:
         if columns is not None:
             chosen = [self.index(column) for column in _as_names(columns, "columns")]
             if len(set(chosen)) < len(chosen):
-                raise FileError(f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}")
+                raise FileError(
+                    f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}"
+                )
         else:
             chosen = [i for i in range(len(self.names)) if i not in self.left_out]
         dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
@@ -244,23 +288,29 @@ class _Sheet:
             values = cells.plain_numbers() if decimal != "," else None
             if values is not None:
                 numbers[index] = values
-                evidence.points |= not (values == np.rint(values)).all()
+                evidence.points |= cells.points()[1]
                 continue
             texts[index] = Texts(cells, marks)
             if texts[index].numeric:
                 evidence.see(index, texts[index].present)
-        place = f"{self.path}, column {evidence.doubtful[0] + 1} ({self.names[evidence.doubtful[0]]})" if (
-            evidence.doubtful
-        ) else ""
+        place = (
+            f"{self.path}, column {evidence.doubtful[0] + 1} ({self.names[evidence.doubtful[0]]})"
+            if (evidence.doubtful)
+            else ""
+        )
         sign = decimal or evidence.sign(place)
+        if sign == ",":
+            for index in [i for i in numbers if self._cells(i).points()[0]]:
+                del numbers[index]
+                texts[index] = Texts(self._cells(index), marks)
         reads: dict[int, Read] = {}
         # Columns of numbers first: their marks say what is missing in columns of words.
         for index in sorted(kept, key=lambda i: (i in texts, i in texts and not texts[i].numeric)):
             if index in numbers:
-                reads[index] = column_of_numbers(self.names[index], numbers[index])
+                reads[index] = column_of_numbers(self.names[index], numbers[index], marks)
             else:
                 reads[index] = column_of_texts(
-                    self.names[index], texts[index], sign, evidence, decimal is not None, self._place(index)
+                    self.names[index], texts[index], sign, decimal is not None, self._place(index)
                 )
         return [reads[index] for index in kept], sign
 
@@ -300,7 +350,10 @@ def _columnar(path: Path, content: Content, columns: Names | None, drop: Names |
         if isinstance(asked, str) and asked not in names:
             raise FileError(f"{path}: has no column '{quoted(asked)}'; its columns are {listed(names)}")
         if isinstance(asked, int) and not -len(names) <= asked < len(names):
-            raise FileError(f"{path}: has no column {asked}; it has {len(names)} columns, 0 to {len(names) - 1}")
+            raise FileError(
+                f"{path}: has no column {asked}; it has {len(names)} columns, 0 to {len(names) - 1}"
+            )
+
     def plain(asked: Names) -> list[str]:
         return [name if isinstance(name, str) else names[name] for name in _as_names(asked, "columns")]
 
@@ -345,10 +398,14 @@ def _typed(path: Path, table: Any, name: str) -> tuple[Column, str]:
     try:
         frame = frame_of(pyarrow.table({name: column}), str(path))
     except DataError as error:
-        raise FileError(f"{error}, or leave it out: --drop '{quoted(name)}', or drop=['{quoted(name)}']") from None
+        raise FileError(
+            f"{error}, or leave it out: --drop '{quoted(name)}', or drop=['{quoted(name)}']"
+        ) from None
     assert frame is not None
     result = frame.columns[0]
     if result.kind == "number" and np.isinf(result.values).any():
         row = int(np.isinf(result.values).argmax())
-        raise FileError(f"{path}, row {row}, column '{quoted(name)}': the value is infinite: fill it in, or delete the row")
+        raise FileError(
+            f"{path}, row {row}, column '{quoted(name)}': the value is infinite: fill it in, or delete it"
+        )
     return replace(result, name=name), remark

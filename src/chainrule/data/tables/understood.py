@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,14 @@ LONGEST_LEVELS = 44  # characters of levels in a line
 
 @dataclass(frozen=True)
 class Note:
-    """What is said about a column.  position: of the column in the file, from 1; marks: of its missing cells."""
+    """What is said about a column.  position: in the file, from 1; marks: of its missing cells."""
 
     position: int
     remarks: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reading:
     """A table from a file.
 
@@ -45,7 +45,7 @@ class Reading:
     header: bool | None = None
     why: str = ""
     remarks: tuple[str, ...] = ()
-    locate: Callable[[int], tuple[int, list[str]]] | None = field(default=None, repr=False)
+    locate: Callable[[int], tuple[int, list[str]]] | None = None
 
     def line(self, row: int) -> int | None:
         """The line in the file that row `row` of the frame ends in; None where the file has no lines."""
@@ -63,6 +63,9 @@ class Reading:
         where = f"line {self.line(row)}" if self.locate is not None else f"row {row}"
         called = f" ({quoted(name)})" if self.frame.named else ""
         return f"{self.path}, {where}, column {self.notes[index].position}{called}: "
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         rows = [("column", "kind", "missing", "range or levels", "remark")]
@@ -91,8 +94,8 @@ class Reading:
         if self.delimiter is not None:
             header = "the first line holds the names" if self.header else "no header"
             lines.append(
-                f"{self.encoding}, delimiter {self.delimiter}, decimal sign '{self.decimal}', {header}: "
-                f"{self.why}"
+                f"{self.encoding}, delimiter {self.delimiter}, decimal sign '{self.decimal}', "
+                f"{header}: {self.why}"
             )
         return [*lines, *self.remarks]
 
@@ -104,14 +107,19 @@ def spread(column: Column) -> str:
         return ""
     if column.kind == "number":
         low, high = float(present.min()), float(present.max())
-        return _number(low, column.whole) if low == high else " … ".join(_number(v, column.whole) for v in (low, high))
+        return (
+            _number(low, column.whole)
+            if low == high
+            else " … ".join(_number(v, column.whole) for v in (low, high))
+        )
     if column.kind == "date":
         return f"{_moment(present.min())} … {_moment(present.max())}"
     if column.kind == "truth":
         no, yes = column.levels or ("False", "True")
         return f"{no} {int((~present).sum()):,}, {yes} {int(present.sum()):,}"
     levels = Counter(present.tolist()).most_common()
-    shown, room = [], LONGEST_LEVELS
+    shown: list[str] = []
+    room = LONGEST_LEVELS
     for level, _ in levels[:8]:
         text = quoted(level, 90) if len(level) > 24 else quoted(level)
         text = text if len(text) <= 24 else f"{text[:23]}…"
