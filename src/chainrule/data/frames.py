@@ -30,7 +30,8 @@ class Column:
     values: (N,) float64 of numbers, bool of truth values, objects (all str) of texts, datetime64[us] of
         dates; where `missing` (N,) is True they hold NaN, False, "" or NaT, which says nothing.
     whole: of numbers: every one is whole, and was written or kept as such.
-    levels: of texts: all that may occur, in their order, where the source says so (an ordered categorical).
+    levels: of texts: all that may occur, in their order, where the source says so (an ordered categorical);
+        of truth values: the words for false and true, where the source has words.
     """
 
     name: str
@@ -47,7 +48,8 @@ class Column:
         return replace(self, values=self.values[rows], missing=self.missing[rows])
 
     def labels(self) -> Array:
-        """The values as a network takes them for a target: int64 where whole, float64, bool or strings.
+        """The values as a network takes them for a target: int64 where whole, float64, bool or strings,
+        truth values as the source writes them.
 
         Raises DataError where one is missing, or for dates.
         """
@@ -58,6 +60,8 @@ class Column:
             raise DataError(f"the column '{self.name}' holds dates, which are no target")
         if self.kind == "text":
             return self.values.astype(str)
+        if self.kind == "truth" and self.levels is not None:
+            return np.where(self.values, self.levels[1], self.levels[0])
         return self.values.astype(np.int64) if self.whole else self.values
 
 

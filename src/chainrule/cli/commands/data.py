@@ -7,33 +7,17 @@ from pathlib import Path
 
 from chainrule.base.tables import text_table
 from chainrule.cli.output import say
-from chainrule.data import Reading
-
-headers = {"auto": None, "yes": True, "no": False}
+from chainrule.cli.training.raw import reading_of
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print how a table was read, column by column, or the arrays of an NPZ or NPY file."""
     path = Path(arguments.file)
-    say(arrays(path) if path.suffix.lower() in (".npz", ".npy") else reading_of(path, arguments))
+    if path.suffix.lower() in (".npz", ".npy"):
+        say(arrays(path))
+    else:
+        say(reading_of(path, arguments))
     return 0
-
-
-def reading_of(path: Path, arguments: argparse.Namespace, asked: tuple[str, ...] = ()) -> Reading:
-    """The table in a file, by the options of `add_table_options`; asked: as of `read_table`."""
-    from chainrule.data import read_table
-
-    return read_table(
-        path,
-        delimiter=arguments.delimiter,
-        decimal=arguments.decimal,
-        encoding=arguments.encoding,
-        header=headers[arguments.header],
-        missing=arguments.missing,
-        columns=arguments.columns,
-        drop=arguments.drop,
-        asked=asked,
-    )
 
 
 def arrays(path: Path) -> str:

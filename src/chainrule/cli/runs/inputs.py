@@ -99,19 +99,58 @@ def _table(
 ) -> Inputs:
     """Columns by name where the model knows their names, else all of them."""
     names = preparation.feature_names
-    if names is not None and told is not False:
-        reading = read_table(path, header=True)
-        target = preparation.target_name if preparation.target_name in reading.frame.names else None
-        for name in names:
-            column_name(reading, name)  # its error names the columns there are
-        if target is not None and reading.frame.column(target).missing.any():
-            target = None  # rows whose answer is not known yet
-        table = numbers_of(reading, target, names)
-        return Inputs(table.features, table.target)
-    table = load_csv(path, header=told)
-    if table.features.shape[1] != width:
-        raise FileError(f"{path}: has {table.features.shape[1]} columns, the model takes {width}")
-    return Inputs(table.features)
+    told = {name: getattr(arguments, name) for name in READING}
+    now = {name: value for name, value in told.items() if value not in (None, "auto")}
+    options = argparse.Namespace(**{**told, **preparation.reading, **now})
+    frame = reading_of(path, options, asked=names or ()).frame
+    if names is None:
+        count = int(np.prod(shape))
+        if len(frame.columns) != count:
+            raise FileError(f"{path}: has {len(frame.columns)} columns, the model takes {count}")
+        X: Frame | Array = fit_shape(matrix(frame, str(path)), shape, str(path))
+        return Inputs(X, columns=frame)
+    needed = getattr(preparation.inputs, "needed", names)
+    target = preparation.target_name
+    features = _features(frame, names, needed, target, path)
+    if target is None or target not in frame.names or len(features.columns) == len(frame.columns):
+        return Inputs(features, columns=frame)
+    column = frame.column(target)
+    known = ~column.missing
+    if not known.any():
+        return Inputs(features, columns=frame)
+    try:
+        values = column[np.flatnonzero(known)].labels()
+    except DataError as error:
+        complain(f"not compared with the target: {error}")
+        return Inputs(features, columns=frame)
+    every = np.zeros(len(frame), dtype=values.dtype)
+    every[known] = values
+    return Inputs(features, every, known, frame)
+
+
+def _features(
+    frame: Frame, names: tuple[str, ...], needed: tuple[str, ...], target: str | None, path: Path
+) -> Frame:
+    """The columns that the model needs, by name; without names, by position."""
+    if not frame.named and len(frame.columns) in (len(names), len(needed)):
+        own = names if len(frame.columns) == len(names) else needed
+        pairs = zip(frame.columns, own, strict=True)
+        return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
+    missing = [name for name in needed if name not in frame.names]
+    if missing:
+        count = len(frame.columns)
+        received = f"its columns are {listed(frame.names)}" if frame.named else f"it has {count} columns"
+        raise FileError(
+            f"{path}: has no column '{missing[0]}', which the model was trained on; {received}"
+        )
+    return frame.select(needed)
+
+
+def checked(X: Array) -> Array:
+    """(N, ...) of numbers; (N,) is one feature."""
+    if X.dtype.kind not in "fiub":
+        raise DataError(f"the inputs are of type {X.dtype}: give numbers")
+    return X[:, np.newaxis] if X.ndim == 1 else X
 
 
 def fit_shape(X: Array, input_shape: tuple[int, ...], file: str) -> Array:
