@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from chainrule.base.types import Array
 from tests.cli.cli_result import Run
@@ -65,14 +66,13 @@ def test_idx_files_that_do_not_belong_together(run: Run, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
 def test_a_folder_of_images_by_class(mode: str, run: Run, tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(0)
     for name, bright in (("cats", slice(0, 5)), ("dogs", slice(5, 10))):
         (tmp_path / "pets" / name).mkdir(parents=True)
         for number in range(15):
             pixels = rng.integers(0, 70, (10, 12, 3), dtype=np.uint8)
             pixels[bright] += 150
-            image.fromarray(pixels).convert(mode).save(tmp_path / "pets" / name / f"{number:02}.png")
+            Image.fromarray(pixels).convert(mode).save(tmp_path / "pets" / name / f"{number:02}.png")
     result = run("train", tmp_path / "pets", "--epochs", 12, *BRIEF)
     assert result.code == 0, result.err
     channels = 1 if mode in ("L", "1") else 3
@@ -82,7 +82,7 @@ def test_a_folder_of_images_by_class(mode: str, run: Run, tmp_path: Path) -> Non
     predicted = run("predict", "run", tmp_path / "pets" / "dogs", "--keep", "file").out.splitlines()
     assert predicted[0] == "file,prediction,probability"
     assert sum(line.split(",")[1] == "dogs" for line in predicted[1:]) >= 13
-    image.new("RGB", (30, 31)).save(tmp_path / "pets" / "cats" / "large.jpg")
+    Image.new("RGB", (30, 31)).save(tmp_path / "pets" / "cats" / "large.jpg")
     assert "has 31 x 30 pixels" in run("train", tmp_path / "pets", *BRIEF).err
     assert run("train", tmp_path / "pets", "--size", "8x6", "--epochs", 1, *BRIEF).code == 0
     assert run("predict", "run", tmp_path / "pets" / "cats" / "large.jpg").out.count("\n") == 2
@@ -91,12 +91,11 @@ def test_a_folder_of_images_by_class(mode: str, run: Run, tmp_path: Path) -> Non
 
 
 def test_a_folder_with_a_part_to_test_on(run: Run, tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
     for part, count in (("train", 8), ("val", 3)):
         for name, grey in (("dark", 10), ("light", 240)):
             (tmp_path / "set" / part / name).mkdir(parents=True)
             for number in range(count):
-                image.new("L", (6, 6), grey + number).save(tmp_path / "set" / part / name / f"{number}.png")
+                Image.new("L", (6, 6), grey + number).save(tmp_path / "set" / part / name / f"{number}.png")
     result = run("train", tmp_path / "set", "--epochs", 5, *BRIEF)
     assert result.code == 0, result.err
     assert "16 to train, 6 held out" in result.out

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from chainrule.networks.network import load
@@ -95,7 +96,6 @@ def test_files_to_predict_need_no_target_nor_what_was_left_out(run: Run, tmp_pat
     assert refused.code == 2
     assert "has no column 'Age', which the model was trained on" in refused.err
     network = load("run/model.safetensors")
-    pandas = pytest.importorskip("pandas")
     frame = pandas.read_csv(tmp_path / "a.csv", parse_dates=["Boarded"])
     predicted = [int(line.split(",")[0]) for line in expected.splitlines()[1:]]
     needed = list(network.preparation.inputs.needed)  # type: ignore[union-attr]

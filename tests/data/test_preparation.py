@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
+import polars
+import pyarrow
 import pytest
 
 import chainrule as cr
@@ -89,6 +92,14 @@ def test_what_is_no_pixel_is_refused_at_every_door(made: Any, words: str) -> Non
             door()
     with pytest.raises(DataError, match=words.replace("write X", "write validation X")):
         fit(network, IMAGES, LABELS, validation=(X, LABELS))
+
+
+def test_what_fit_infers_is_told_when_it_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    network = classifier((5, 4, 1))
+    fit(network, IMAGES, LABELS, epochs=1, progress=True)
+    assert capsys.readouterr().err.splitlines()[0] == "inputs: pixels from 0 to 255, divided by 255"
+    fit(network, IMAGES, LABELS, epochs=1, progress=True)
+    assert capsys.readouterr().err.startswith("epoch 1/1")
 
 
 def test_the_advice_for_divided_pixels_is_right() -> None:
@@ -217,9 +228,8 @@ def frames() -> dict[str, Any]:
     forms: dict[str, Any] = {"mapping": columns}
     fields = np.rec.fromarrays(list(columns.values()), names=list(columns))
     forms["fields"] = fields
-    for library, make in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "table")):
-        forms[library] = getattr(pytest.importorskip(library), make)(columns)
-    return forms
+    forms |= {"pandas": pandas.DataFrame(columns), "polars": polars.DataFrame(columns)}
+    return forms | {"pyarrow": pyarrow.table(columns)}
 
 
 @pytest.mark.parametrize("form", ["mapping", "fields", "pandas", "polars", "pyarrow"])
@@ -393,7 +403,6 @@ def test_what_is_inferred_is_shown_and_can_be_told() -> None:
 
 
 def test_an_ordered_categorical_keeps_its_order() -> None:
-    pandas = pytest.importorskip("pandas")
     sizes = pandas.Categorical(["S", "L", "M"] * 3, categories=["S", "M", "L"], ordered=True)
     made = Preparation.learn(pandas.DataFrame({"size": sizes}))
     order = made(pandas.DataFrame({"size": ["S", "M", "L"]}))[:, 0]

@@ -19,7 +19,7 @@ from chainrule.base.errors import ArgumentError, DataError, NonFiniteError, desc
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag
 from chainrule.base.types import Array
-from chainrule.data.preparation import Preparation
+from chainrule.data.preparation import Pixels, Preparation
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
@@ -318,7 +318,10 @@ class _Run:
                 ending.callback(callback.on_fit_end, context)
             for callback in callbacks:
                 callback.on_fit_begin(context)
-            self.remember(self.data.classes, self.data.preparation)
+            learned = self.data.preparation
+            if learned is not None and isinstance(learned.inputs, Pixels) and self.network.preparation is None:
+                progress.note(f"inputs: {learned.inputs.title}")
+            self.remember(self.data.classes, learned)
             self.network.history = history
             try:
                 self.plan.load()
