@@ -319,7 +319,8 @@ class _Run:
             for callback in callbacks:
                 callback.on_fit_begin(context)
             learned = self.data.preparation
-            if learned is not None and isinstance(learned.inputs, Pixels) and self.network.preparation is None:
+            new = learned is not None and self.network.preparation is None
+            if new and isinstance(learned.inputs, Pixels):
                 progress.note(f"inputs: {learned.inputs.title}")
             self.remember(self.data.classes, learned)
             self.network.history = history
