@@ -27,6 +27,9 @@ class Doctor(Callback):
     `diagnoses`: epoch -> Diagnosis.
     """
 
+    options: dict[str, Any]  # of `diagnose`
+    diagnoses: dict[int, Diagnosis]
+
     @teach("Doctor(X, y), and the others by name")
     def __init__(
         self,
@@ -47,7 +50,7 @@ class Doctor(Callback):
         self.X, self.y = plain_array(X, "X"), plain_array(y, "y")
         if not (self.X.ndim and self.y.ndim):
             raise DataError("Doctor(X, y) takes what is trained on: X and y with a sample in every row")
-        self.options: dict[str, Any] = {
+        self.options = {
             "penalty": penalty,
             "batch_size": check_count("batch_size", batch_size),
             "samples": check_count("samples", samples),
@@ -55,7 +58,7 @@ class Doctor(Callback):
         }
         self.stop, self.say = check_flag("stop", stop), say
         self.language = check_choice("language", language, LANGUAGES)
-        self.diagnoses: dict[int, Diagnosis] = {}
+        self.diagnoses = {}
         self._known: set[tuple[str, str]] = set()
 
     def on_fit_begin(self, context: Context) -> None:

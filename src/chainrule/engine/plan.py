@@ -26,6 +26,7 @@ SLOTS = ("first", "second")  # of an optimizer's state
 
 Poll = Callable[[int, int, float, float | None], bool]
 Look = Callable[[int], None]
+After = Callable[[int, float, float | None], bool]
 
 
 class Evaluation(NamedTuple):
@@ -175,7 +176,7 @@ class Plan:
             targets = np.eye(classes)[targets]
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
-    def _counts(self, targets: np.ndarray) -> bool:
+    def counts(self, targets: np.ndarray) -> bool:
         """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
         if self._built.formula_loss:
             return False
@@ -204,7 +205,7 @@ class Plan:
         x, scale = self._inputs(X)
         run = self._native.evaluate
         loss, correct = run(x, scale, self._targets(targets), self._weights(weights), training)
-        return Evaluation(loss, correct if self._counts(targets) else None)
+        return Evaluation(loss, correct if self.counts(targets) else None)
 
     def gradients(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None
@@ -286,6 +287,7 @@ class Plan:
         weights: Any = None,
         poll: Poll | None = None,
         look: Look | None = None,
+        after: After | None = None,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
@@ -294,12 +296,17 @@ class Plan:
         look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
         beyond the range; it may raise as well. Where there is one, the epoch ends "at_rest" after an update
         in which a second moment went beyond the range, so that its parameter moves no more.
+        after(step, mean loss, accuracy) is called after every step, and may read and `load` parameters; True
+        ends the epoch. The kernels compute the same bits with it.
         """
         self.check_batches(len(order))
-        counts = self._counts(targets)
+        counts = self.counts(targets)
 
         def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
+
+        def ended(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
+            return after is not None and after(step, mean_loss, accuracy if counts else None)
 
         x, scale = self._inputs(X)
         outcome, steps, loss, correct = self._native.train_epoch(
@@ -311,6 +318,7 @@ class Plan:
             np.ascontiguousarray(rates, dtype=np.float64),
             None if poll is None else report,
             look,
+            None if after is None else ended,
         )
         return EpochResult(loss, correct if counts else None, steps, outcome.name)
 

@@ -245,3 +245,9 @@ class _Function(Initializer):
 
     def config(self) -> None:
         return None
+
+
+def __getattr__(name: str) -> Any:
+    from chainrule.base.attributes import absent
+
+    raise absent(__name__, name, (key for key in globals() if key[:1].isupper()))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.base.attributes import Attributes
 from chainrule.base.errors import DataError, FileError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, entries, text_path
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
 
 
-class Network(Model):
+class Network(Model, Attributes):
     """A chain of layers.
 
     layers: Layer objects in order; they are copied, so one object may stand in a list twice or in two
@@ -55,7 +56,7 @@ class Network(Model):
 
     history: Any = None  # of the last fit
 
-    @teach("Network([...], input_shape=784)")
+    @teach("Network([...], input_shape=784)", input_shape="the shape of one sample, such as X.shape[1:]")
     def __init__(
         self,
         layers: Any,
@@ -68,6 +69,18 @@ class Network(Model):
         self._build(layers, input_shape, dtype, name)
         self._architecture.check_new(self.dtype)
         self.reinitialise(seed)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "dtype" and "_parameters" in self.__dict__:
+            form = "network.copy(dtype='float64'), which is a network of that dtype"
+            raise AttributeError(f"a network's dtype cannot be set; write {form}", name=name, obj=self)
+        super().__setattr__(name, value)
+
+    @classmethod
+    def _elsewhere(cls) -> Mapping[str, str]:
+        from chainrule.base.foreign.attributes import METHODS, SET
+
+        return {**METHODS, **SET}
 
     # -- structure -------------------------------------------------------------------------------------------
     def as_layer(self) -> Sequential:
@@ -288,7 +301,7 @@ class Network(Model):
 
         def __getattr__(self, name: str) -> Any:
             from chainrule.base.foreign import answer
-            from chainrule.base.foreign.names import METHODS
+            from chainrule.base.foreign.attributes import METHODS
 
             advice = answer(METHODS.get(name, ""))
             said = f"a network has no attribute {clipped(repr(name))}{advice}"
@@ -296,6 +309,10 @@ class Network(Model):
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")
+
+        def __getitem__(self, key: Any) -> Any:
+            what = "network.parameters['dense1.W']" if isinstance(key, str) else "network.layers[0]"
+            raise TypeError(f"a network has no entries; write {what}")
 
 
 @teach("load('net.npz'), and layers=[MyLayer] by name")

@@ -32,6 +32,7 @@ from chainrule.training.callbacks import (
     EarlyStopping,
     callbacks_from,
     early_stopping_from,
+    watches_steps,
 )
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
@@ -99,7 +100,8 @@ def fit(
         so that every class weighs the same. It multiplies sample_weight in training only: validation is not
         weighted by it, whichever way it is given.
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
-    callbacks: functions of one `Context`, called after every epoch, or `Callback` objects.
+    callbacks: functions of one `Context`, called after every epoch, or `Callback` objects, which may be
+        called after every step as well: EarlyStopping(...), Checkpoint(...), ReduceOnPlateau(...), your own.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
     threads: for this fit and what its callbacks call; None leaves the engine's choice.
 
@@ -111,7 +113,9 @@ def fit(
     the orders of the first call unless it is given another seed. With `resume` the optimizer's moments and
     steps, the orders and the numbers of the epochs go on too, and the history returned begins with the epochs
     of the earlier one: with the same data and arguments, two fits of 5 epochs are one of 10, bit for bit. A
-    schedule sees all epochs, so one that spans them must say how many: CosineDecay(0.1, epochs=10).
+    schedule sees all epochs, so one that spans them must say how many: CosineDecay(0.1, epochs=10). Where
+    early stopping has given the parameters of an earlier epoch back, training goes on from that epoch, with
+    its moments and steps, and the history returned begins with the epochs up to it.
 
     Ctrl-C ends training at once: KeyboardInterrupt is raised, the network keeps the parameters of the last
     whole step (with early stopping the best ones), and `network.history` holds the finished epochs; its
@@ -159,7 +163,7 @@ def fit(
     )
     plan.check_batches(samples)
     plan.set_seed(seed)
-    rows = [] if resume is None else resume.rows
+    rows = [] if resume is None else resume.resumed_rows()
     if resume is not None and resume.optimizer_state is not None:
         plan.set_optimizer_state(resume.optimizer_state)
         if not allowed and (where := plan.first_at_rest()) is not None:
@@ -221,17 +225,26 @@ class _Run:
         for _ in range(finished if self.rng else 0):
             self.order()
         self.steps = math.ceil(len(data.rows) / batch_size)
-        self.context = Context(network, history, self.epochs, data.validation is not None, epoch=finished)
+        self.context = Context(
+            network,
+            history,
+            self.epochs,
+            data.validation is not None,
+            epoch=finished,
+            steps=self.steps,
+            classified=plan.counts(data.training.targets),
+            state=plan.optimizer_state,
+        )
         self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
         self.ahead = False  # whether the plan's parameters are newer than the network's
-        self.stored_epoch, self.stored_at = 0, time.perf_counter()
+        self.stored, self.stored_at = "before this fit", time.perf_counter()  # what the network holds
+        self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
-        self.rates(self.number)  # refuses a schedule that does not fit the epochs before anything has changed
         with ExitStack() as ending:  # runs every on_fit_end in the order of the callbacks, whatever is raised
             for callback in reversed(callbacks):
                 ending.callback(callback.on_fit_end, context)
@@ -263,9 +276,11 @@ class _Run:
         context, training = self.context, self.data.training
         self.number = number = context.epoch + 1
         started = time.perf_counter()
-        rates = self.rates(number)
+        self.used = rates = self.changed_rates(callbacks)
         order = self.order()
         self.step = 0
+        first = self.context.epoch * self.steps
+        watching = [callback for callback in callbacks if watches_steps(callback)]
         self.ahead = True
         seen = self.suspects
 
@@ -282,6 +297,19 @@ class _Run:
             progress.step(number, step, loss, accuracy)
             return context.stopped is not None
 
+        def after(step: int, loss: float, accuracy: float | None) -> bool:
+            due = [callback for callback in watching if (first + step) % callback.every_steps == 0]
+            if due:
+                self.step = step
+                context.step, context.loss, context.accuracy = step, loss, accuracy
+                if not self.store():
+                    raise self.nonfinite()  # the update overflowed
+                for callback in due:
+                    callback.on_step_end(context)
+                self.plan.load()  # a callback may have changed the parameters
+                self.ahead = True
+            return context.stopped is not None
+
         result = self.plan.train_epoch(
             training.inputs,
             training.targets,
@@ -290,14 +318,16 @@ class _Run:
             weights=training.weights,
             poll=poll,
             look=None if self.allowed else look,
+            after=after if watching else None,
         )
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
         if result.outcome == "at_rest":
             raise self.at_rest()
-        if result.outcome == "stopped":
+        if result.outcome == "stopped" and result.steps < self.steps:
             return
+        context.step = 0
         validation_loss, validation_accuracy = self.validate()
         measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
         row = Row(number, *measured, rate=float(rates[0]), seconds=time.perf_counter() - started)
@@ -318,11 +348,23 @@ class _Run:
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""
         given = self.optimizer.rates((epoch - 1) * self.steps, self.steps, self.steps, self.epochs)
+        return self.checked_rates(given, repr(self.optimizer.rate), epoch)
+
+    def changed_rates(self, callbacks: list[Callback]) -> Rates:
+        """The same for the current epoch, by the callbacks."""
+        rates = self.rates(self.number)
+        for callback in callbacks:
+            given = callback.change_rates(rates, self.context)
+            if given is not rates:
+                name = f"{type(callback).__name__}.change_rates"
+                rates = self.checked_rates(given, name, self.number)
+        return rates
+
+    def checked_rates(self, given: Any, whose: str, epoch: int) -> Rates:
         rates = np.ascontiguousarray(given, dtype=np.float64)
         if rates.shape != (self.steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
             raise ArgumentError(
-                f"{self.optimizer.rate!r} must give {self.steps} finite rates >= 0 for epoch {epoch}, "
-                f"it gave {rates}"
+                f"{whose} must give {self.steps} finite rates >= 0 for epoch {epoch}, it gave {rates}"
             )
         return rates
 
@@ -380,7 +422,9 @@ class _Run:
             except DataError:  # an update overflowed
                 return False
             self.ahead = False
-            self.stored_epoch, self.stored_at = self.context.epoch, time.perf_counter()
+            at_end = self.context.epoch == self.number
+            self.stored = f"after {'' if at_end else f'step {self.step} of '}epoch {self.number}"
+            self.stored_at = time.perf_counter()
         return True
 
     def nonfinite(self) -> NonFiniteError:
@@ -388,9 +432,9 @@ class _Run:
         kept = "after the last finite step"
         where = self.plan.first_nonfinite() or "the loss"
         step = min(self.step + 1, self.steps)  # the loss shows it first, or the last update did it
-        rate = float(self.rates(self.number)[step - 1])
+        rate = float(self.used[step - 1])
         if not self.store():
-            kept = f"after epoch {self.stored_epoch}" if self.stored_epoch else "before this fit"
+            kept = self.stored
         lower = float(f"{min(rate / 10, 0.1):.1g}")
         clip = "" if self.optimizer.clip_norm else ", clip the gradients (clip_norm=1.0)"
         return NonFiniteError(

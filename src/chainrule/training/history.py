@@ -61,7 +61,8 @@ class History:
     `stopped` says why training ended before its last epoch, None if it did not. `loss_function` and
     `optimizer` are the objects that fit used, of fit_full_batch the method's name, None in a history read
     from a file; `optimizer_state` is what `fit(..., resume=history)` goes on from: the steps taken and the
-    moments by parameter.
+    moments by parameter. `restored_epoch`: the epoch whose parameters, moments and steps these are, where
+    early stopping has given them back; None: the last.
     """
 
     def __init__(
@@ -77,10 +78,15 @@ class History:
         self.loss_function = loss_function
         self.optimizer = optimizer
         self.optimizer_state: dict[str, Any] | None = None
+        self.restored_epoch: int | None = None
 
     def append(self, row: Row) -> None:
         """Add a finished epoch."""
         self.rows.append(row)
+
+    def resumed_rows(self) -> list[Row]:
+        """The epochs that a fit with `resume` goes on from: those that led to the parameters kept."""
+        return self.rows[: self.restored_epoch]  # all of them where it is None
 
     def column(self, name: str) -> list[Any]:
         """One column as a list. Raises ValueError that lists the columns."""

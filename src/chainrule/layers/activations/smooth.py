@@ -9,7 +9,7 @@ hard.py.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,19 @@ class Activation(Layer):
     roles: ClassVar = {"x": "preactivation"}
     kinks: ClassVar[tuple[float, ...]] = ()
     suits: ClassVar[Initializer] = Glorot()
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if cls is Activation and args:
+                from chainrule.base.foreign.values import ACTIVATIONS
+
+                name = ACTIVATIONS.get(str(args[0]).lower(), "ReLU")
+                raise TypeError(
+                    f"Activation is the base of the activations, each of which is a layer: write {name}(), "
+                    "behind the layer it belongs to"
+                )
+            return super().__new__(cls)
 
     def f(self, z: Value) -> Value:
         raise NotImplementedError(f"{type(self).__name__} must define f(self, z)")
