@@ -304,6 +304,9 @@ class Network(Model, Attributes):
             from chainrule.base.foreign.attributes import METHODS
 
             advice = answer(METHODS.get(name, ""))
+            if not advice and name in getattr(self.__dict__.get("_architecture"), "shapes", ()):
+                held = [key for key in self.parameters if key.startswith(f"{name}.")]
+                advice = answer(f"network.parameters[{held[0]!r}]" if held else "network.layers, a tuple")
             said = f"a network has no attribute {clipped(repr(name))}{advice}"
             raise AttributeError(said, name=name, obj=self)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.base.errors import ArgumentError, FileError, MissingExtraError, describe
 from chainrule.base.files.disk import read_text, write_text, write_whole
+from chainrule.base.shown import clipped
 from chainrule.base.tables import html_table, text_table
 from chainrule.losses import Loss
 from chainrule.training.optimizers import Optimizer
@@ -79,6 +80,21 @@ class History:
         self.optimizer = optimizer
         self.optimizer_state: dict[str, Any] | None = None
         self.restored_epoch: int | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            from chainrule.base.foreign import answer
+            from chainrule.base.foreign.attributes import HISTORY
+
+            said = f"a history has no attribute {clipped(repr(name))}{answer(HISTORY.get(name, ''))}"
+            raise AttributeError(said, name=name, obj=self)
+
+        def __getitem__(self, key: Any) -> Any:
+            from chainrule.base.foreign.attributes import HISTORY
+
+            column = f"history.{key}" if key in COLUMNS else HISTORY.get(str(key), "history.loss")
+            raise TypeError(f"a history has no entries, but lists: write {column}, or history.rows[0]")
 
     def append(self, row: Row) -> None:
         """Add a finished epoch."""

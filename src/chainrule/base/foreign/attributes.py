@@ -22,6 +22,7 @@ METHODS = by_name(
             "train_on_batch",
             "partial_fit",
             "fit_transform",
+            "fit_predict",
             "fit_generator",
             "fine_tune",
             "learn",
@@ -73,7 +74,7 @@ METHODS = by_name(
             *("trainable_parameters", "buffers", "coef_", "intercept_"),
         ),
         _ARRAYS: ("W", "b", "weight", "bias", "kernel"),
-        "network.set_parameters({'dense1.b': [0.0, 0.0, 0.0]}), some or all of them by name": (
+        "network.set_parameters({'dense1.W': W, 'dense1.b': b}), some or all of them by name": (
             *("load_state_dict", "set_weights", "set_params", "load_parameters"),
         ),
         "network.count_parameters()": (
@@ -167,7 +168,7 @@ METHODS = by_name(
 SET = by_name(
     {
         "Network([...], input_shape=784) anew, with other layers": ("layers", "input_shape", "output_shape"),
-        "network.set_parameters({'dense1.b': [0.0, 0.0, 0.0]}), some or all of them by name": (
+        "network.set_parameters({'dense1.W': W, 'dense1.b': b}), some or all of them by name": (
             *("parameters", "weights", "coefs_", "W", "b", "theta"),
         ),
         "chainrule.fit(network, X, y, loss='cross_entropy')": ("loss",),
@@ -196,7 +197,7 @@ LAYER_ATTRIBUTES = by_name(
             ),
             *("state_dict", "weight_ih_l0", "embeddings", "trainable_weights", "coefs_"),
         ),
-        "network.set_parameters({'dense1.b': [0.0, 0.0, 0.0]})": ("set_weights", "load_state_dict"),
+        "network.set_parameters({'dense1.W': W, 'dense1.b': b})": ("set_weights", "load_state_dict"),
         "network.backpropagate(X, y).activations, by layer": ("input", "outputs_", "activations", "z", "a"),
         "network.backpropagate(X, y).gradients, by parameter": ("grad", "gradient", "dW", "db"),
         "network.shapes, by layer": (
@@ -221,6 +222,24 @@ LAYER_ATTRIBUTES = by_name(
             "training",
         ),
         "nothing: everything is computed on the CPU": ("to", "cuda", "cpu", "device"),
+    }
+)
+
+# Of a history.
+HISTORY = by_name(
+    {
+        "history.loss, history.validation_loss and the other columns, lists": (
+            "history",
+            "columns",
+            "metrics",
+        ),
+        "history.validation_loss": ("val_loss", "valid_loss", "test_loss"),
+        "history.validation_accuracy": ("val_accuracy", "val_acc", "valid_acc"),
+        "history.accuracy": ("acc", "train_accuracy", "train_acc", "categorical_accuracy"),
+        "history.loss": ("train_loss", "losses", "loss_curve_", "training_loss"),
+        "history.rate": ("lr", "learning_rate", "rates", "lrs"),
+        "history.epoch": ("epochs", "params"),
+        "network.loss(X, y), history is what was": ("evaluate",),
     }
 )
 

@@ -79,10 +79,10 @@ MODULES = by_name(
         _METRIC: ("metrics", "metric", "accuracy", "accuracy_score", "Accuracy", "score"),
         "chainrule.penalties.L2(1e-4), which fit takes as penalty=": ("regularizers", "regularizer"),
         "chainrule.initializers.He()": ("init", "initializer"),
-        "chainrule.data.load_mnist() or chainrule.data.load_digits()": (
+        "chainrule.data.load_mnist('mnist') or chainrule.data.load_digits()": (
             *("datasets", "dataset", "mnist", "MNIST", "untar_data"),
         ),
-        "chainrule.data.load_mnist()": ("load_mnist", "fetch_openml"),
+        "chainrule.data.load_mnist('mnist')": ("load_mnist", "fetch_openml"),
         "chainrule.data.load_digits()": ("load_digits",),
         "chainrule.data.load_csv('table.csv')": ("load_csv", "read_csv", "read_table"),
         "chainrule.data.load_npz('data.npz')": ("load_npz",),
