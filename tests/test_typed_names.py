@@ -149,6 +149,7 @@ TYPED: dict[str, str] = {
     "validation_accuracy": "cr.ReduceOnPlateau(monitor='val_acc')|cr.Checkpoint('w-{val_acc:.2f}.npz')",
     "min_rate=1e-5": "cr.ReduceOnPlateau(min_lr=1e-5)",
     "'dense1.W'?": "net.parameters['dense1.weight']|net.parameters['dense1.kernel']",
+    "'batchnorm1.gamma'?": "cr.Network([cr.BatchNorm()], input_shape=4).parameters['batchnorm1.weight']",
     "dense1.W, dense1.b": "net.parameters['dense1']",
 }  # fmt: skip
 ROWS = [(typed, named) for named, several in TYPED.items() for typed in several.split("|")]

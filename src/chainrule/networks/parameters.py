@@ -126,9 +126,9 @@ class Parameters(Mapping[str, Array]):
         from chainrule.base.foreign.attributes import PARAMETERS
 
         layer, _, last = str(name).rpartition(".")
-        called = f"{layer}.{PARAMETERS.get(last, '')}"
-        if called in self._specs:
-            return f"the network has no parameter {describe(name)}; did you mean {called!r}?"
+        called = [f"{layer}.{own}" for own in PARAMETERS.get(last, ()) if f"{layer}.{own}" in self._specs]
+        if called:
+            return f"the network has no parameter {describe(name)}; did you mean {called[0]!r}?"
         if within := [own for own in self._specs if own.startswith(f"{name}.")]:
             return f"the network has no parameter {describe(name)}, which is a layer: {', '.join(within)}"
         same = [own for own in self._specs if own.lower() == str(name).lower()]

@@ -202,8 +202,11 @@ class _Monitor:
     def improved(self, row: Row) -> bool:
         """Whether the row is better than every one before by more than min_delta; then it is the best."""
         value = getattr(row, self.name)
-        gain = value - self.value if higher_is_better(self.name) else self.value - value
-        if self.epoch and not gain > self.min_delta:
+        if higher_is_better(self.name):
+            better = value > self.value + self.min_delta
+        else:
+            better = value < self.value - self.min_delta
+        if self.epoch and not better:
             return False
         self.value, self.epoch = value, row.epoch
         return True

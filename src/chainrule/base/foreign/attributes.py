@@ -243,12 +243,13 @@ HISTORY = by_name(
     }
 )
 
-# Of a parameter, behind its layer's name.
+# Of a parameter, behind its layer's name: what it may be called here.
 PARAMETERS = by_name(
     {
-        "W": ("weight", "weights", "kernel", "w", "coef"),
-        "b": ("bias", "biases", "B"),
-        "γ": ("gamma",),
-        "β": ("beta",),
+        ("W", "gamma", "E", "alpha"): ("weight", "weights", "kernel", "w", "coef", "scale", "embeddings"),
+        ("b", "beta"): ("bias", "biases", "B"),
+        ("mean",): ("running_mean", "moving_mean"),
+        ("variance",): ("running_var", "moving_variance", "var"),
+        ("U",): ("recurrent_kernel", "weight_hh_l0"),
     }
 )
