@@ -35,6 +35,9 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         PairError as PairError,
         ShapeError as ShapeError,
     )
+    from chainrule.data.arrays import Prepared as Prepared
+    from chainrule.data.preparation.preparation import Preparation as Preparation
+    from chainrule.data.tables.reader import read_table as read_table
     from chainrule.diagnosing.doctor import Diagnosis as Diagnosis, diagnose as diagnose
     from chainrule.diagnosing.callback import Doctor as Doctor
     from chainrule.explaining.report import Report as Report, explain as explain
@@ -243,6 +246,8 @@ HOMES = {
     "Plan": "chainrule.engine.plan",
     "Poisson": "chainrule.losses.counts",
     "PositionalEncoding": "chainrule.layers.sequences.embedding",
+    "Preparation": "chainrule.data.preparation.preparation",
+    "Prepared": "chainrule.data.arrays",
     "RMSNorm": "chainrule.layers.normalization",
     "RMSProp": "chainrule.training.optimizers",
     "ReLU": "chainrule.layers.activations.rectifiers",
@@ -276,6 +281,7 @@ HOMES = {
     "formulas": "chainrule.formulas",
     "info": "chainrule.engine.isa",
     "load": "chainrule.networks.network",
+    "read_table": "chainrule.data.tables.reader",
     "set_threads": "chainrule.engine.isa",
     "threads": "chainrule.engine.isa",
 }

@@ -186,6 +186,7 @@ def test_a_wrong_value_anywhere_in_run_json_is_refused_or_of_no_matter(
 ) -> None:
     """What explain, doctor, predict and check read of a run: an error of ours, or what they go on with."""
     good = described(folder)
+    network, _ = open_run(folder)
     tried = refused = 0
     for path in places(good):
         for value in WRONG:
@@ -199,7 +200,7 @@ def test_a_wrong_value_anywhere_in_run_json_is_refused_or_of_no_matter(
                 if path[0] in ("arguments", "settings"):
                     penalty_of(content, folder)
                     optimizer_of(content, folder)
-                    problem_of(content, folder)
+                    problem_of(content, folder, network)
             except ChainruleError as error:
                 refused += 1
                 said = str(error)

@@ -125,7 +125,7 @@ def test_images_of_bytes(run: Run, pictures: Path) -> None:
     result = run("train", pictures, "--epochs", 10, "--quiet", "--out", "run")
     folder = folder_of(result)
     assert "60 samples of 6x6x1, 2 classes" in result.out
-    assert described(folder)["preparation"]["inputs"] is None
+    assert described(folder)["preparation"]["inputs"] == {"kind": "pixels"}
     assert float(result.out.splitlines()[-1].split()[2]) == 100.0
 
 
@@ -189,7 +189,7 @@ def test_old_history_goes_where_the_new_run_has_none(
 
     monkeypatch.setattr("chainrule.training.fit.fit", fit)
     assert run(*argv, "--overwrite").code == 130
-    assert {path.stem for path in Path("run").iterdir()} == {"model", "run"}
+    assert {path.stem for path in Path("run").iterdir()} == {"model", "run", "rows"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

@@ -16,7 +16,7 @@ IMAGE = (4, 5, 3)
 # -- inputs
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 def test_three_types_pass_without_a_copy(dtype) -> None:
-    X = np.ones((2, *IMAGE), dtype)
+    X = np.full((2, *IMAGE), 2, dtype)
     assert check_inputs(X, IMAGE) is X
 
 
@@ -27,6 +27,7 @@ def test_three_types_pass_without_a_copy(dtype) -> None:
         (((1.5, 2), (3, 4)), "float64"),
         (np.ones((2, 2), bool), "float32"),
         (np.ones((2, 2), "int8"), "float32"),
+        (np.array([[0, 255], [7, 1]], "uint8"), "float32"),  # rows of numbers are no pixels
         (np.full((2, 2), 2**24), "float32"),
         (np.ones((2, 2), "float16"), "float32"),
         (np.ones((2, 2), "longdouble"), "float64"),
@@ -173,10 +174,11 @@ def test_float64_networks_take_integers_that_float32_would_round() -> None:
         assert found.dtype == np.float64
         assert int(found[0, 1]) == number
     with pytest.raises(
-        DataError, match=r"float64 is exact for integers up to 9007199254740992: scale X first, "
+        DataError, match=r"float64 is exact for integers up to 9007199254740992: scale X first; X"
     ):
         check_inputs(np.array([[1, 2**53 + 1]]), (2,), dtype="float64")
-    with pytest.raises(DataError, match=r"or build the network with dtype='float64', or"):
+    words = r"with dtype='float64'; X\.astype\('float64'\) has it rounded to float32"
+    with pytest.raises(DataError, match=words):
         check_inputs(np.array([[1, 2**24 + 1]]), (2,))
 
 

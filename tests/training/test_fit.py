@@ -11,6 +11,7 @@ import pytest
 from training_problems import blobs, classifier, regressor, same_bits, snapshot, train_by_formula
 
 from chainrule.base.errors import DataError, NonFiniteError, PairError, ShapeError
+from chainrule.data import Preparation
 from chainrule.layers import Activation, Dense, Sigmoid, Softmax
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from chainrule.losses.penalties import L2
@@ -130,6 +131,8 @@ def test_pixels_equal_their_floats() -> None:
     parameters = []
     for X in (pixels, (pixels / np.float32(255)).astype(np.float32)):
         network = classifier()
+        if X is pixels:
+            network.preparation = Preparation(inputs="pixels")
         fit(network, X, y, epochs=2, batch_size=8)
         parameters.append(snapshot(network))
     for name in parameters[0]:

@@ -9,6 +9,7 @@ import pytest
 from training_problems import blobs, classifier, regressor, same_bits, snapshot
 
 from chainrule.base.errors import DataError
+from chainrule.data import Preparation
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Hinge, SquaredError
 from chainrule.networks.network import Network
@@ -85,7 +86,9 @@ def test_weights_that_leave_a_part_empty() -> None:
 def test_pixels_and_fitting_floats_are_not_copied() -> None:
     for dtype in (np.uint8, np.float32):
         X = np.zeros((9, 4), dtype)
-        data = prepare(classifier(), CrossEntropy(), X, np.arange(9) % 3, None, 0.3, 0)
+        network = classifier()
+        network.preparation = Preparation(inputs="pixels") if dtype == np.uint8 else None
+        data = prepare(network, CrossEntropy(), X, np.arange(9) % 3, None, 0.3, 0)
         assert np.shares_memory(data.training.inputs, X)
         assert data.training.inputs.dtype == dtype
     data = prepare(classifier(), CrossEntropy(), np.zeros((9, 4)), np.arange(9) % 3, None, None, 0)

@@ -16,7 +16,7 @@ class ChainruleError(Exception):
     """
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(_fit(one) if isinstance(one, str) else one for one in args))
+        super().__init__(*(_fit(argument) if isinstance(argument, str) else argument for argument in args))
 
 
 def _fit(message: str) -> str:

@@ -47,8 +47,8 @@ def _taught(function: Callable[..., Any], positions: str, meanings: Mapping[str,
         missing = [name for name in needed if name not in kwargs and name not in known[: len(args) - method]]
         if unknown is None and len(args) <= most and not missing:
             return function(*args, **kwargs)
-        own = method and function.__name__ == "__init__"
-        name = type(args[0]).__name__ if own else function.__name__
+        constructor = method and function.__name__ == "__init__"
+        name = type(args[0]).__name__ if constructor else function.__name__
         if unknown is not None:
             bases = _names(function, args[0] if method and args else None)
             said = _answer(unknown, kwargs[unknown], known, bases)
@@ -69,8 +69,8 @@ def _names(function: Callable[..., Any], owner: Any) -> list[str]:
     if owner is None:
         return [function.__qualname__]
     classes = (owner if isinstance(owner, type) else type(owner)).__mro__
-    own = "" if function.__name__ == "__init__" else f".{function.__name__}"
-    return [f"{base.__name__}{own}" for base in classes]
+    ending = "" if function.__name__ == "__init__" else f".{function.__name__}"
+    return [f"{base.__name__}{ending}" for base in classes]
 
 
 def _answer(unknown: str, value: Any, known: Sequence[str], bases: Sequence[str]) -> str:

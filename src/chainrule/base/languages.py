@@ -107,8 +107,8 @@ class Catalogue(Mapping[str, Say]):
             pattern = "".join(
                 re.escape(fixed) + (f"(?P<{name}>.+)" if name else "") for fixed, name, _, _ in parts
             )
-            if found := re.fullmatch(pattern, english):
-                return text.format(**found.groupdict())
+            if match := re.fullmatch(pattern, english):
+                return text.format(**match.groupdict())
         return None
 
     def within(self, table: str) -> dict[str, Say]:

@@ -289,22 +289,22 @@ def run(
     about = machine.describe()
     show("\n".join(f"{name:<10} {value}" for name, value in _facts(about)))
     before = peak()
-    kernel_times = [one for kernel in kernels() for one in time_kernel(kernel, repetitions)]
+    kernel_times = [timing for kernel in kernels() for timing in time_kernel(kernel, repetitions)]
     step_times = [time_step(workload, rounds, least, profile) for workload in WORKLOADS]
     after = peak()
     highest = max(before, after)
     show(f"{'peak':<10} {highest:.0f} GFLOP/s, float32 (before {before:.0f}, after {after:.0f})")
     show("\n" + kernel_table(kernel_times, highest))
     show("\n" + step_table(step_times))
-    for one in step_times:
-        if one.profile:
-            show(f"\n{one.workload}\n" + profile_table(one.profile, highest))
+    for timing in step_times:
+        if timing.profile:
+            show(f"\n{timing.workload}\n" + profile_table(timing.profile, highest))
     results = {
         "machine": about,
         "quick": quick,
         "peak_gflops": {"before": before, "after": after},
-        "kernels": [asdict(one) for one in kernel_times],
-        "steps": [asdict(one) for one in step_times],
+        "kernels": [asdict(timing) for timing in kernel_times],
+        "steps": [asdict(timing) for timing in step_times],
     }
     figures.write(json_file, results)
     return results

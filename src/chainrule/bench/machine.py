@@ -50,12 +50,12 @@ def processor() -> str:
 
 def caches() -> dict[str, str]:
     """Sizes of the caches the first core sees: {"L1 data": "32K", "L2": "1024K"}; empty where unknown."""
-    found = {}
+    sizes = {}
     for index in sorted(CACHES.glob("index*")):
         try:
             level, kind, size = ((index / part).read_text().strip() for part in ("level", "type", "size"))
         except OSError:
             continue
         if kind != "Instruction":
-            found[f"L{level}" if kind == "Unified" else f"L{level} {kind.lower()}"] = size
-    return found
+            sizes[f"L{level}" if kind == "Unified" else f"L{level} {kind.lower()}"] = size
+    return sizes

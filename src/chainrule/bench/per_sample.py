@@ -67,12 +67,12 @@ def ways(by: str, size: int) -> tuple[Callable[[], Gradients], Callable[[], Grad
             lambda: dict(network.backpropagate(X, y).gradients),
         )
     loss = BinaryCrossEntropy()
-    one, whole = Plan(network, loss, batch_size=1), Plan(network, loss, batch_size=size)
+    single, whole = Plan(network, loss, batch_size=1), Plan(network, loss, batch_size=size)
 
     def loop() -> Gradients:
         sums = {name: np.zeros_like(array) for name, array in network.parameters.items()}
         for i in range(size):
-            for name, gradient in one.gradients(X[i : i + 1], y[i : i + 1])[1].items():
+            for name, gradient in single.gradients(X[i : i + 1], y[i : i + 1])[1].items():
                 sums[name] += gradient
         return {name: total / size for name, total in sums.items()}
 
@@ -99,9 +99,9 @@ def measure(by: str, size: int, least: float) -> Pair:
 
 def table(pairs: list[Pair]) -> str:
     rows = [["by", "batch", "loop over samples µs", "full matrix µs", "ratio", "largest difference"]]
-    for one in pairs:
-        times = (f"{one.loop * 1e6:,.0f}", f"{one.matrix * 1e6:,.0f}", f"{one.ratio:.1f}")
-        rows.append([one.by, str(one.batch), *times, f"{one.largest_difference:.0e}"])
+    for pair in pairs:
+        times = (f"{pair.loop * 1e6:,.0f}", f"{pair.matrix * 1e6:,.0f}", f"{pair.ratio:.1f}")
+        rows.append([pair.by, str(pair.batch), *times, f"{pair.largest_difference:.0e}"])
     return text_table(rows, right=(1, 2, 3, 4, 5))
 
 
@@ -120,6 +120,6 @@ def run(
     )
     pairs = [measure(by, size, least) for by in ("formulas (NumPy)", "kernels (native)") for size in BATCHES]
     show(table(pairs))
-    results = {"machine": about, "pairs": [asdict(one) | {"ratio": one.ratio} for one in pairs]}
+    results = {"machine": about, "pairs": [asdict(pair) | {"ratio": pair.ratio} for pair in pairs]}
     figures.write(json_file, results)
     return results

@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.tables import text_table
+from chainrule.base.types import Array
 from chainrule.bench import figures, machine
 from chainrule.bench.per_sample import seconds
 from chainrule.layers import Dense, Sigmoid
 from chainrule.networks.network import Network
 
-Array = NDArray[np.float64]
 DEPTHS = (1, 2, 4, 8, 16)  # layers with weights
 UNITS, SAMPLES = 12, 10
 
@@ -77,27 +76,27 @@ def chain_of(network: Network, X: Array, y: Array) -> Chain:
 def recursion(c: Chain) -> list[Array]:
     """∂J/∂[W, b] of every layer, a δ from the one above it."""
     d = c.by_output * c.slopes[-1]
-    found = [_gradient(d, c.inputs[-1])]
+    gradients = [_gradient(d, c.inputs[-1])]
     for layer in range(len(c.weights) - 1, 0, -1):
         d = (c.weights[layer].T @ d) * c.slopes[layer - 1]
-        found.append(_gradient(d, c.inputs[layer - 1]))
-    return found[::-1]
+        gradients.append(_gradient(d, c.inputs[layer - 1]))
+    return gradients[::-1]
 
 
 def layer_anew(c: Chain) -> list[Array]:
     """The same, and for every layer δ is fetched from the output again."""
-    found = []
+    gradients = []
     for layer in range(len(c.weights)):
         d = c.by_output * c.slopes[-1]
         for above in range(len(c.weights) - 1, layer, -1):
             d = (c.weights[above].T @ d) * c.slopes[above - 1]
-        found.append(_gradient(d, c.inputs[layer]))
-    return found
+        gradients.append(_gradient(d, c.inputs[layer]))
+    return gradients
 
 
 def from_front(c: Chain) -> list[Array]:
     """The same, a pass per parameter: ∂z of its layer is x_j in row i, or 1 for b_i, and goes on to J."""
-    found = []
+    gradients = []
     for layer, W in enumerate(c.weights):
         gradient = np.empty((len(W), 1 + W.shape[1]))
         ones = np.ones_like(c.inputs[layer][0])
@@ -107,8 +106,8 @@ def from_front(c: Chain) -> list[Array]:
             for above in range(layer + 1, len(c.weights)):
                 dz = c.weights[above] @ (c.slopes[above - 1] * dz)
             gradient[i, j] = np.sum(c.by_output * c.slopes[-1] * dz)
-        found.append(gradient)
-    return found
+        gradients.append(gradient)
+    return gradients
 
 
 def _gradient(d: Array, x: Array) -> Array:

@@ -76,7 +76,7 @@ class Point:
     def entry(self, name: str, index: int) -> Probe:
         """Along one entry of one array."""
         array = self.values[name]
-        own = float(array.flat[index])
+        value = float(array.flat[index])
 
         def moved(t: float) -> Values:
             copy = array.copy()
@@ -86,7 +86,7 @@ class Point:
         def derivative(gradients: Mapping[str, Array]) -> float:
             return float(gradients[name].flat[index])
 
-        largest = LARGEST_STEP * max(abs(own), self.sizes[name], 1.0)
+        largest = LARGEST_STEP * max(abs(value), self.sizes[name], 1.0)
         return self._probe(moved, derivative, STEP * float(self.spreads[name].flat[index]), largest)
 
     def direction(self, names: list[str], rng: np.random.Generator) -> Probe:
@@ -176,7 +176,7 @@ def _check_array(
     """The record of one array, and (analytic, numeric) of its compared entries."""
     array = point.values[name]
     order, wanted = _order(point.gradients[name], entries, rng)
-    found: list[tuple[int, Probe]] = []
+    compared: list[tuple[int, Probe]] = []
     unclear: list[Probe] = []
     kinks = 0
     for index in order[: wanted * (1 + PASSED_OVER)]:
@@ -184,20 +184,20 @@ def _check_array(
         kinks += result.outcome == "kink"
         unclear += [result] * (result.outcome == "unclear")
         if result.outcome in ("ok", "wrong"):
-            found.append((int(index), result))
-            if len(found) == wanted:
+            compared.append((int(index), result))
+            if len(compared) == wanted:
                 break
     along = None
     if direction is True or (direction == "auto" and wanted < array.size):
         along = point.direction([name], rng)
-    probes = [result for _, result in found] + ([along] if along else [])
+    probes = [result for _, result in compared] + ([along] if along else [])
     kind, reason = _verdict(probes, kinks, unclear)
     if kind == "ok" and along is not None and along.outcome not in ("ok", "wrong"):
         key = "only_before_a_kink" if along.outcome == "kink" else "only"
-        reason = reason or REASONS.say(key, count=len(found), of=array.size).en
+        reason = reason or REASONS.say(key, count=len(compared), of=array.size).en
     worst, worst_probe = None, None
-    if found:
-        index, worst_probe = max(found, key=lambda pair: (pair[1].outcome == "wrong", pair[1].error))
+    if compared:
+        index, worst_probe = max(compared, key=lambda pair: (pair[1].outcome == "wrong", pair[1].error))
         where = tuple(int(i) for i in np.unravel_index(index, array.shape))
         worst = Worst(where, worst_probe.analytic, worst_probe.numeric)
     if along and along.outcome == "wrong" and (worst_probe is None or worst_probe.outcome != "wrong"):
@@ -206,15 +206,15 @@ def _check_array(
         name=name,
         shape=array.shape,
         kind=kind,
-        entries=len(found),
-        max_error=max((result.error for _, result in found), default=math.nan),
+        entries=len(compared),
+        max_error=max((result.error for _, result in compared), default=math.nan),
         worst=worst,
         step=worst_probe.step if worst_probe else math.nan,
         kinks=kinks,
         direction_error=along.error if along and along.outcome in ("ok", "wrong") else None,
         reason=reason,
     )
-    return record, [(result.analytic, result.numeric) for _, result in found]
+    return record, [(result.analytic, result.numeric) for _, result in compared]
 
 
 def _everything(point: Point, rng: np.random.Generator) -> ParameterCheck:

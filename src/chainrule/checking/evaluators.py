@@ -76,20 +76,21 @@ class ReferenceEvaluator:
         self.values: dict[str, Array] = {**learned, INPUT: inputs} if network.differentiable else learned
 
     def loss(self, values: Values) -> float:
-        own = {**self.fixed, **values}
+        parameters = {**self.fixed, **values}
         batch, loss = self._at(values), self.objective.loss
-        return reference.data_loss(self.network, batch, loss, own, training=True) + self._penalty(values)
+        data_loss = reference.data_loss(self.network, batch, loss, parameters, training=True)
+        return data_loss + self._penalty(values)
 
     def loss_and_gradients(self, values: Values) -> tuple[float, dict[str, Array]]:
-        own = {**self.fixed, **values}
-        step = reference.backpropagate(self.network, self._at(values), self.objective, own)
+        parameters = {**self.fixed, **values}
+        step = reference.backpropagate(self.network, self._at(values), self.objective, parameters)
         return step.loss, {**step.gradients, INPUT: step.deltas[INPUT]}
 
     def branches(self, values: Values) -> list[Array]:
         batch, penalty = self._at(values), self.objective.penalty
         x = reference.to_columns(batch.inputs, np.float64)
         passes = reference.run_forward(self.network, x, {**self.fixed, **values}, np.float64)
-        patterns = [one.layer.branches(one.x) for one in reference.leaf_passes(passes)]
+        patterns = [layer_pass.layer.branches(layer_pass.x) for layer_pass in reference.leaf_passes(passes)]
         head = reference.head_of(self.network, batch, self.objective.loss, passes[-1])
         patterns.append(head.loss.branches(head.last.output, head.y))
         if penalty is not None:
@@ -101,8 +102,8 @@ class ReferenceEvaluator:
         return replace(self.batch, inputs=values.get(INPUT, self.batch.inputs))
 
     def _penalty(self, values: Values) -> float:
-        own = {name: array for name, array in values.items() if name != INPUT}
-        return self.objective.penalty_value(own, self.network.parameter_specs)
+        parameters = {name: array for name, array in values.items() if name != INPUT}
+        return self.objective.penalty_value(parameters, self.network.parameter_specs)
 
 
 class NativeEvaluator(ReferenceEvaluator):

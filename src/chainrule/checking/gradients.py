@@ -92,12 +92,12 @@ def check_gradients(
     )
     if not report.wrong:
         return report
-    found = _diagnose(evaluator, tolerance, seed)
-    if native and not found:
-        found = _kernels(evaluator)
-    if not found:
-        found = ["every formula that can be judged by itself at the numbers it sees here is right"]
-    return replace(report, diagnosis=(*report.diagnosis, *found))
+    causes = _diagnose(evaluator, tolerance, seed)
+    if native and not causes:
+        causes = _kernels(evaluator)
+    if not causes:
+        causes = ["every formula that can be judged by itself at the numbers it sees here is right"]
+    return replace(report, diagnosis=(*report.diagnosis, *causes))
 
 
 def _engine(value: Any) -> str | None:
@@ -109,8 +109,8 @@ def _engine(value: Any) -> str | None:
 def _refuse_overflow(evaluator: ReferenceEvaluator) -> None:
     """NonFiniteError where there is nothing to compare: J or a gradient overflows in float64."""
     J, gradients = evaluator.loss_and_gradients(evaluator.values)
-    found = {"J": np.asarray(J), **{f"∂J/∂{name}": array for name, array in gradients.items()}}
-    bad = next((name for name, array in found.items() if not all_finite(array)), None)
+    arrays = {"J": np.asarray(J), **{f"∂J/∂{name}": array for name, array in gradients.items()}}
+    bad = next((name for name, array in arrays.items() if not all_finite(array)), None)
     if bad is not None:
         raise NonFiniteError(
             f"check_gradients: {bad} is NaN or infinite at this point, in float64: scale X, y or the "
@@ -123,41 +123,42 @@ def _diagnose(evaluator: ReferenceEvaluator, tolerance: float | None, seed: int)
     network.
     """
     network, batch, objective = evaluator.network, evaluator.batch, evaluator.objective
-    found: list[str] = []
+    causes: list[str] = []
     hidden: list[tuple[Layer, tuple[int, ...]]] = []
     passes = reference.run_forward(network, reference.to_columns(batch.inputs, np.float64), None, np.float64)
-    for one in reference.leaf_passes(passes):
-        layer, shape, own = one.layer, one.x.shape[:-1], network.layer_parameters(one.layer)
-        rows = reference.to_rows(one.x)
-        options: dict[str, Any] = {"x": rows, "parameters": own, "tolerance": tolerance, "seed": seed}
+    for layer_pass in reference.leaf_passes(passes):
+        layer, shape = layer_pass.layer, layer_pass.x.shape[:-1]
+        parameters = network.layer_parameters(layer)
+        rows = reference.to_rows(layer_pass.x)
+        options: dict[str, Any] = {"x": rows, "parameters": parameters, "tolerance": tolerance, "seed": seed}
         try:
             report = check_layer(layer, shape, **options)
         except ShapeError as error:
-            found.append(f"{layer.name}: {error}")
+            causes.append(f"{layer.name}: {error}")
             continue
-        found += _wrong_formulas(layer, report)
+        causes += _wrong_formulas(layer, report)
         if any(record.kind == "cannot tell" for record in report.parameters):
             hidden.append((layer, shape))
     head = reference.head_of(network, batch, objective.loss, passes[-1])
     a, z, targets = (reference.to_rows(array) for array in (head.last.output, head.last.x, head.y))
     of_loss = check_loss(head.loss, a, targets, z=z if head.pair else None, tolerance=tolerance)
-    found += [f"the formula {type(head.loss).__name__}.{record.name} is wrong" for record in of_loss.wrong]
+    causes += [f"the formula {type(head.loss).__name__}.{record.name} is wrong" for record in of_loss.wrong]
     if objective.penalty is not None:
         penalised = [name for name, spec in network.parameter_specs.items() if spec.penalised][:1]
         for name in penalised:
             values = network.parameters[name]
             if check_penalty(objective.penalty, values, objective.training_size, tolerance=tolerance).wrong:
-                found.append(f"the formula {type(objective.penalty).__name__}.gradient is wrong")
-    if not found:  # at numbers of an ordinary size rounding hides nothing
+                causes.append(f"the formula {type(objective.penalty).__name__}.gradient is wrong")
+    if not causes:  # at numbers of an ordinary size rounding hides nothing
         for layer, shape in hidden:
-            found += _wrong_formulas(layer, check_layer(layer, shape, tolerance=tolerance, seed=seed))
-    return found
+            causes += _wrong_formulas(layer, check_layer(layer, shape, tolerance=tolerance, seed=seed))
+    return causes
 
 
 def _wrong_formulas(layer: Layer, report: GradientReport) -> list[str]:
     names = [record.name for record in report.wrong if record.name != ALL_AT_ONCE]
     formulas = [name if name == "delta" else f"gradients()[{name!r}]" for name in names]
-    return [f"{layer.name}: the formula {type(layer).__name__}.{own} is wrong" for own in formulas]
+    return [f"{layer.name}: the formula {type(layer).__name__}.{formula} is wrong" for formula in formulas]
 
 
 def _loss_record(evaluator: ReferenceEvaluator, comparison: Comparison) -> tuple[ParameterCheck, ...]:

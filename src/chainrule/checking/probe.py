@@ -105,21 +105,21 @@ class _Search:
         return self.stages[number]
 
     def _stage(self, h: float) -> _Stage | None:
-        one, two = (self.loss(h), self.loss(-h)), (self.loss(2 * h), self.loss(-2 * h))
-        values = (self.at_zero, *one, *two)
+        near, far = (self.loss(h), self.loss(-h)), (self.loss(2 * h), self.loss(-2 * h))
+        values = (self.at_zero, *near, *far)
         if not all(map(math.isfinite, values)):
             return None
-        second = (one[0] - one[1]) / (2 * h)
-        numeric = (8 * (one[0] - one[1]) - (two[0] - two[1])) / (12 * h)
+        second = (near[0] - near[1]) / (2 * h)
+        numeric = (8 * (near[0] - near[1]) - (far[0] - far[1])) / (12 * h)
         # J may be larger there than at 0, and rounded as coarsely as it is large.
         largest, flat = max(map(abs, values)), len({*values}) == 1
         floor = max(self.noise, (SWALLOWED if flat else 2.0**-50) * largest) / h + self.blur
-        jump = abs(one[0] - 2 * self.at_zero + one[1]) / h
+        jump = abs(near[0] - 2 * self.at_zero + near[1]) / h
         difference = abs(numeric - self.analytic)
         scale = max(abs(numeric), abs(self.analytic))
         error = difference / max(scale, floor / self.tolerance, 1e-300)
-        sides = one[0] + one[1] - 2 * self.at_zero
-        fourth = two[0] + two[1] - 4 * (one[0] + one[1]) + 6 * self.at_zero  # of a parabola 0
+        sides = near[0] + near[1] - 2 * self.at_zero
+        fourth = far[0] + far[1] - 4 * (near[0] + near[1]) + 6 * self.at_zero  # of a parabola 0
         turns = abs(sides) > 32 * floor * h and abs(fourth) > 0.5 * abs(sides)
         return _Stage(h, numeric, difference, error, floor, abs(numeric - second), jump, flat, turns)
 

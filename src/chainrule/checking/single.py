@@ -61,26 +61,26 @@ def check_layer(
         raise TypeError(f"parameters must be a dict, name -> array, received {describe(parameters)}")
     rng = np.random.Generator(np.random.PCG64(seed))
     plan = architecture([layer], input_shape)
-    own, shape = plan.layers[0], input_shape_from(input_shape)
+    planned, shape = plan.layers[0], input_shape_from(input_shape)
     check_memory("samples", f"a batch of {samples}", (samples, *shape))
-    rows = _inputs(own, (samples, *shape), rng) if x is None else numbers(plain_array(x, "x"), "x")
+    rows = _inputs(planned, (samples, *shape), rng) if x is None else numbers(plain_array(x, "x"), "x")
     rows = rows.astype(np.float64)
     if rows.shape[1:] != shape or not len(rows):
         raise ShapeError(
             f"x must have the shape (samples, {', '.join(map(str, shape))}), received {rows.shape}"
         )
     values = {}
-    for name, spec in own.parameters(shape).items():
+    for name, spec in planned.parameters(shape).items():
         if parameters is not None and name in parameters:
             values[name] = np.asarray(parameters[name], dtype=np.float64)
             continue
         start = (spec.initializer or Glorot())(spec.shape, spec.fan_in, spec.fan_out, rng)
         values[name] = start + 0.1 * rng.standard_normal(spec.shape)
-    expected = (*plan.shapes[str(own.name)], len(rows))
+    expected = (*plan.shapes[str(planned.name)], len(rows))
     comparison = _compare_layer(
-        own, np.moveaxis(rows, 0, -1), values, expected, entries, direction, tolerance, seed
+        planned, np.moveaxis(rows, 0, -1), values, expected, entries, direction, tolerance, seed
     )
-    return _report(f"layer {own!r}", comparison, tolerance)
+    return _report(f"layer {planned!r}", comparison, tolerance)
 
 
 def refuse_truncated(layer: Layer) -> None:
@@ -159,8 +159,8 @@ def _compare_layer(
     fixed |= layer.draw(x.shape, lambda shape: random_bits(seed, 0, "check", shape))
 
     def forward(values: Values) -> Array:
-        own = fixed | {name: value for name, value in values.items() if name != X}
-        z = reference.layer_forward(layer, values.get(X, x), own)
+        given = fixed | {name: value for name, value in values.items() if name != X}
+        z = reference.layer_forward(layer, values.get(X, x), given)
         if z.shape != expected:
             raise ShapeError(
                 f"{type(layer).__name__}.forward returned the shape {z.shape}, expected {expected}"
@@ -168,8 +168,8 @@ def _compare_layer(
         return z
 
     def gradients(values: Values) -> dict[str, Array]:
-        own = fixed | {name: value for name, value in values.items() if name != X}
-        below, of_parameters = reference.layer_backward(layer, c, values.get(X, x), forward(values), own)
+        given = fixed | {name: value for name, value in values.items() if name != X}
+        below, of_parameters = reference.layer_backward(layer, c, values.get(X, x), forward(values), given)
         return {X: below, **of_parameters}
 
     compared = {X: x, **learned} if layer.differentiable_input else learned

@@ -29,7 +29,7 @@ def spread(array: Array) -> Array:
     array's.
     """
     typical = size(array)
-    found = np.full(array.shape, np.inf)
+    least = np.full(array.shape, np.inf)
     for axis in range(array.ndim):
         if array.shape[axis] < 2:
             continue
@@ -37,6 +37,6 @@ def spread(array: Array) -> Array:
         scaled = array / np.where(largest > 0, largest, 1.0)
         deviation = scaled.std(axis=axis, keepdims=True)
         deviation = np.where(deviation > ROUNDING, deviation * largest, np.inf)
-        found = np.minimum(found, deviation)
+        least = np.minimum(least, deviation)
     magnitude = np.abs(array)
-    return np.where(np.isfinite(found), found, np.where(magnitude > 0, magnitude, typical))
+    return np.where(np.isfinite(least), least, np.where(magnitude > 0, magnitude, typical))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 headers = ("auto", "yes", "no")
 tasks = ("auto", "classify", "regress")
+kinds_of_inputs = ("auto", "table", "images", "sequences", "ids")
 optimizers = ("sgd", "adam", "adamw", "rmsprop")
 schedules = ("constant", "cosine")
 run_help = "a run folder, or a model file (.safetensors or .npz)"
@@ -74,7 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="print the version and leave",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_train, add_predict, add_check, add_explain, add_doctor, add_oracles, add_bench, add_info):
+    for add in (
+        *(add_train, add_predict, add_data_command, add_check, add_explain, add_doctor),
+        *(add_oracles, add_bench, add_info),
+    ):
         add(commands)
     return parser
 
@@ -87,11 +91,19 @@ def command(commands: argparse._SubParsersAction[Parser], name: str, help: str) 
 
 def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = command(commands, "train", "train a network and write a run folder")
-    parser.add_argument("source", metavar="digits|mnist|FILE.csv|FILE.npz", help="what to learn from")
+    parser.add_argument(
+        "source",
+        metavar="digits|mnist|TABLE|FILE.npz|IDX|FOLDER",
+        help="what to learn from: a table (.csv, .tsv, .txt, .parquet, also compressed), arrays, IDX files, "
+        "or a folder of images by class",
+    )
     add_data(parser)
+    add_table_options(parser)
     network = parser.add_argument_group("network and training (the defaults depend on the data)")
     network.add_argument(
-        "--network", metavar="dense|conv|FILE.toml", help="default: conv for images, else dense"
+        "--network",
+        metavar="dense|conv|lstm|FILE.toml",
+        help="default: conv for images, lstm for sequences, else dense",
     )
     network.add_argument(
         "--recipe", metavar="NAME|list", help="for mnist: one of Nielsen's experiments; list shows them"
@@ -144,10 +156,31 @@ def add_data(parser: Parser) -> None:
         "--x", metavar="NAME", default="X", help="array of the NPZ file to learn from (default: %(default)s)"
     )
     data.add_argument(
-        "--header", choices=headers, default="auto", help="first line of the CSV file"
+        "--task", choices=tasks, default="auto", help="what the target is"
     )
     data.add_argument(
-        "--task", choices=tasks, default="auto", help="what the target is"
+        "--inputs",
+        choices=kinds_of_inputs,
+        default="auto",
+        help="what an array holds, where its shape leaves it open",
+    )
+    data.add_argument(
+        "--size",
+        type=image_size,
+        metavar="HxW",
+        help="bring the images of a folder to one size, such as 32x32",
+    )
+    data.add_argument(
+        "--kind",
+        action="append",
+        metavar="COL=KIND",
+        help="read a column as number, levels, date, or drop it; may be given several times",
+    )
+    data.add_argument(
+        "--levels",
+        action="append",
+        metavar="COL=A<B<C",
+        help="the levels of a column from the lowest to the highest; may be given several times",
     )
     data.add_argument(
         "--test",
@@ -165,14 +198,63 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("-o", "--output", metavar="FILE.csv", help="default: standard output")
     parser.add_argument("--probabilities", action="store_true", help="one column per class")
     parser.add_argument(
-        "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
+        "--keep",
+        type=column_names,
+        metavar="COL,...|all",
+        help="columns of the file, or all, before the predictions",
     )
     parser.add_argument(
-        "--header", choices=headers, default="auto", help="first line of the CSV file"
+        "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
     )
+    add_table_options(parser, choose=False)
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="write NaN and infinity too, instead of refusing them"
     )
+
+
+def add_data_command(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "data", "show what is understood of a file of data")
+    parser.add_argument(
+        "file", metavar="FILE", help="a table (CSV and its kin, packed or not, Parquet), an NPZ or NPY file"
+    )
+    add_table_options(parser)
+
+
+def add_table_options(parser: Parser, *, choose: bool = True) -> None:
+    """How a table is read, where it is not to be recognised; choose: and which of its columns."""
+    table = parser.add_argument_group("how a table is read (what is not said is recognised)")
+    table.add_argument(
+        "--delimiter",
+        metavar="SIGN",
+        help="between the cells: a character, tab, blanks (any run of them) or none",
+    )
+    table.add_argument(
+        "--decimal", choices=(".", ","), help="the decimal sign; the other one groups thousands"
+    )
+    table.add_argument("--encoding", metavar="NAME", help="of the text, such as utf-8, cp1252 or gb18030")
+    table.add_argument(
+        "--header", choices=headers, default="auto", help="whether the first line holds the names"
+    )
+    table.add_argument(
+        "--missing", metavar="MARKS", help="of missing cells, such as '?,NA'; '' for empty cells alone"
+    )
+    if not choose:
+        return
+    table.add_argument(
+        "--columns", type=column_names, metavar="NAMES", help="read these alone: names, or numbers from 0"
+    )
+    table.add_argument("--drop", type=column_names, metavar="NAMES", help="read all but these")
+
+
+# A table of which nothing is said.
+table_defaults = {"header": "auto", **dict.fromkeys(("delimiter", "decimal", "encoding", "missing"))}
+
+
+def column_names(text: str) -> list[str]:
+    """Names with commas between them; one that holds a comma stands within quotes."""
+    import csv
+
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
 
 
 def add_check(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -351,6 +433,14 @@ def share(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a share, above 0 and at most 1, such as 0.3")
     return value
+
+
+def image_size(text: str) -> list[int]:
+    """[H, W] of "HxW"."""
+    height, sign, width = text.lower().partition("x")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, such as 32x32")
+    return [whole(height, 1), whole(width, 1)]
 
 
 def number(text: str) -> float:

@@ -151,6 +151,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """The same of a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def read_description(path: Path) -> dict[str, Any] | None:
     """run.json, or None where there is none. Raises FileError when it is damaged."""
     try:

@@ -85,6 +85,7 @@ def drop_output() -> None:
 def told_warnings() -> Iterator[None]:
     """A warning is a line of its own, without the place in the program that it comes from."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=UserWarning)
         warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
         yield
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule.data.preparation import Preparation
-from chainrule.data.split import Standardizer, split
+from chainrule.data.preparation import Preparation, Standardizer
+from chainrule.data.split import split
 
 if TYPE_CHECKING:
     from chainrule.data.readers.idx import load_idx
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from chainrule.data.sets.digits import load_digits
     from chainrule.data.sets.images import shifted
     from chainrule.data.sets.mnist import load_mnist
+    from chainrule.data.tables.reader import read_table
+    from chainrule.data.tables.understood import Reading
 
 __all__ = [
     "Preparation",
+    "Reading",
     "Standardizer",
     "Table",
     "load_csv",
@@ -32,11 +35,13 @@ __all__ = [
     "load_mnist",
     "load_npy",
     "load_npz",
+    "read_table",
     "shifted",
     "split",
 ]
 
 _homes = {
+    "Reading": "tables.understood",
     "Table": "readers.table",
     "load_csv": "readers.table",
     "load_digits": "sets.digits",
@@ -44,6 +49,7 @@ _homes = {
     "load_mnist": "sets.mnist",
     "load_npy": "readers.npz",
     "load_npz": "readers.npz",
+    "read_table": "tables.reader",
     "shifted": "sets.images",
 }
 

@@ -12,8 +12,22 @@ from chainrule.base.errors import DataError, describe
 from chainrule.base.types import Array
 
 
+class Prepared(np.ndarray[Any, np.dtype[Any]]):
+    """Inputs or targets that a preparation has made: a network takes them as they are, and none is applied
+    again. Rows and slices are prepared, too; `numpy.asarray` makes a plain array of it, which counts as raw.
+    """
+
+
+def prepared(array: Array) -> Prepared:
+    """`array` as one that has been prepared; the same memory."""
+    return array.view(Prepared)
+
+
 def plain_array(value: Any, argument: str) -> Array:
-    """`value` as an ndarray; DataError for None, masked and sparse arrays and lists of unequal rows."""
+    """`value` as an ndarray, what is `Prepared` as such.
+
+    DataError for None, masked and sparse arrays and lists of unequal rows.
+    """
     if value is None:
         raise DataError(f"{argument} is None: pass an array with one entry per sample")
     if isinstance(value, np.ma.MaskedArray):
@@ -23,7 +37,7 @@ def plain_array(value: Any, argument: str) -> Array:
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise DataError(f"{argument} is a sparse matrix: write {argument}.toarray()")
     try:
-        array = np.asarray(value)
+        array = value if isinstance(value, Prepared) else np.asarray(value)
     except (ValueError, TypeError) as error:
         raise DataError(
             f"{argument} cannot be made an array: its rows have different lengths or it holds what "

@@ -1,25 +1,132 @@
-"""The door: inputs, targets and weights are validated once, here, with errors that say what to write instead.
+"""The door: inputs, targets and weights are prepared and validated once, here, with errors that say what to
+write instead.
 
 It knows errors, layers and losses, nothing of networks or the engine: both call it, and then trust their
-arguments.
+arguments.  What a network's preparation says is applied here, whoever asks: `fit`, `predict`, the check, the
+report.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import warnings
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.base.types import Array, Shape
-from chainrule.data.arrays import all_finite, finite, numbers, plain_array, representable
-from chainrule.data.targets import class_ids, classes_array, encode_targets
+from chainrule.data.arrays import Prepared, all_finite, finite, numbers, plain_array, representable
+from chainrule.data.preparation import Numbers, Pixels, Preparation
+from chainrule.data.targets import Encoded, Outputs, class_ids, classes_array, encode_targets
+from chainrule.losses import Loss
 
-__all__ = ["check_inputs", "check_weights", "class_ids", "classes_array", "encode_targets"]
+__all__ = [
+    "check_inputs",
+    "check_weights",
+    "class_ids",
+    "classes_array",
+    "encode_targets",
+    "inputs_of",
+    "learned_preparation",
+    "one_column",
+    "targets_of",
+]
 
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
+
+
+# Numbers of a table in uint8 that are taken as they are without a word: ages and percentages are no pixels.
+_NO_PIXELS = 127
+
+
+class Receiver(Outputs, Protocol):
+    """What the door needs to know of a network, its inputs too."""
+
+    preparation: Preparation | None
+
+    @property
+    def input_shape(self) -> Shape: ...
+
+    @property
+    def vocabulary(self) -> int | None: ...
+
+
+def inputs_of(
+    X: Any, network: Receiver, argument: str = "X", preparation: Preparation | None = None
+) -> Array:
+    """X as a batch of the network holds it: prepared as the network says, then as of `check_inputs`.
+
+    preparation: in place of the network's own, in the fit that has learned it.
+    Without a preparation numbers are taken as they are, and images of uint8 with a value above 1 are pixels.
+    """
+    made = (preparation or network.preparation or Preparation())(X, argument)
+    return check_inputs(made, network.input_shape, argument, network.dtype, network.vocabulary)
+
+
+def targets_of(
+    y: Any,
+    network: Receiver,
+    loss: Loss,
+    n: int,
+    argument: str = "y",
+    classes: Array | None = None,
+    *,
+    grow: bool = False,
+) -> Encoded:
+    """(targets, classes) as of `encode_targets`, on the scale that the network has for targets, if any."""
+    y = one_column(y)
+    preparation = network.preparation
+    made = y if preparation is None else preparation.target(y, argument)
+    return encode_targets(made, network, loss, n, argument, classes, grow=grow)
+
+
+def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation | None:
+    """What a fit on X, of which `batch` was made, has the network remember of its inputs.
+
+    Warns of rows of uint8 that may be pixels.
+    """
+    known = network.preparation
+    if isinstance(X, Prepared) or network.vocabulary is not None:
+        return known
+    names = None if known is None else known.feature_names
+    if known is not None and known.inputs is not None:
+        if isinstance(known.inputs, Numbers) and known.inputs.low is not None:
+            joined = known.inputs.joined(Numbers.learn(batch))
+            return Preparation(names, known.target_name, joined, known.targets)
+        return known
+    if batch.dtype == np.uint8:
+        inputs: Pixels | Numbers = Pixels()
+    else:
+        inputs = Numbers.learn(batch)
+        high = inputs.high or 0.0
+        if getattr(X, "dtype", None) == np.uint8 and high > _NO_PIXELS:
+            warnings.warn(
+                f"X is uint8, rows of numbers up to {high:g}, and they are taken as they are: only images "
+                "(N, H, W, C) are read as pixels. If these are pixels, write Network(..., "
+                "preparation='pixels'), which divides them by 255; if not, X.astype('float32') says so",
+                stacklevel=5,
+            )
+    if names is None:
+        names = _names_of(X)
+    target = None if known is None else known.target_name
+    return Preparation(names, target, inputs, None if known is None else known.targets)
+
+
+def _names_of(X: Any) -> tuple[str, ...] | None:
+    from chainrule.data.frames import frame_of
+
+    frame = frame_of(X[:1] if hasattr(X, "iloc") else X, "X")
+    return frame.names if frame is not None and frame.named else None
+
+
+def one_column(y: Any) -> Any:
+    """A frame of one column as that column."""
+    shape: tuple[int, ...] = tuple(getattr(y, "shape", ()))
+    if len(shape) == 2 and shape[1] == 1 and (hasattr(y, "columns") or hasattr(y, "column_names")):
+        return np.asarray(y).reshape(-1)
+    return y
 
 
 def check_inputs(
@@ -31,13 +138,18 @@ def check_inputs(
 ) -> Array:
     """X as a C-contiguous array (N, *input_shape) of float32, float64 or uint8.
 
-    float32, float64 and uint8 stay as they are (uint8 means pixels: every pass divides them by 255), float16
-    and bools become float32, other integers too where it is exact, else what `dtype` says. Grey images may
-    come as (N, H, W). dtype: of the network, whose range floats must not exceed. vocabulary: X holds ids,
-    whole numbers below it, whatever their type; they become floats. Raises ShapeError and DataError: wrong
-    shape, empty, NaN, infinite, not numbers, no ids.
+    float32 and float64 stay as they are, and so does uint8 that means pixels, which every pass divides by
+    255: of images that have a value above 1, or prepared as such. float16, bools and other uint8 become
+    float32, other integers too where it is exact, else what `dtype` says. Grey images may come as (N, H, W).
+    dtype: of the network, whose range floats must not exceed. vocabulary: X holds ids, whole numbers below
+    it, whatever their type; they become floats. Raises ShapeError and DataError: wrong shape, empty, NaN,
+    infinite, not numbers, no ids.
     """
     array = numbers(plain_array(X, argument), argument)
+    pixels = array.dtype == np.uint8 and (
+        isinstance(X, Prepared) or (len(input_shape) == 3 and array.size > 0 and int(array.max()) > 1)
+    )
+    array = np.asarray(array)
     if array.ndim and array.size == 0:
         raise DataError(f"{argument} is empty: its shape is {array.shape}; at least one sample is needed")
     if array.ndim < 1 or array.shape[1:] != input_shape:
@@ -47,7 +159,8 @@ def check_inputs(
             raise ShapeError(_shape_advice(array.shape, tuple(input_shape), argument))
     if vocabulary is not None:
         return _ids(array, vocabulary, argument)
-    array = _floats(array, argument, np.dtype(dtype).name)
+    if not pixels:
+        array = _floats(array, argument, np.dtype(dtype).name)
     finite(array, argument)
     representable(array, argument, dtype)
     return np.ascontiguousarray(array)
@@ -97,17 +210,17 @@ def _ids(array: Array, vocabulary: int, argument: str) -> Array:
 
 
 def _floats(array: Array, argument: str, dtype: str) -> Array:
-    if array.dtype in (np.float32, np.float64, np.uint8):
+    if array.dtype in (np.float32, np.float64):
         return array
     if array.dtype.kind in "iu":
         smallest, largest = int(array.min()), int(array.max())
         extreme = largest if largest >= -smallest else smallest
         if abs(extreme) > _EXACT[dtype]:
-            wider = " or build the network with dtype='float64'," if dtype == "float32" else ""
+            wider = ", or build the network with dtype='float64'" if dtype == "float32" else ""
             raise DataError(
                 f"{argument} holds the integer {extreme}, and {dtype} is exact for integers up to "
-                f"{_EXACT[dtype]}: scale {argument} first,{wider} or write {argument}.astype('float64') to "
-                "have it rounded"
+                f"{_EXACT[dtype]}: scale {argument} first{wider}; {argument}.astype('float64') has it "
+                f"rounded to {dtype}"
             )
         if abs(extreme) > _EXACT["float32"]:
             return array.astype(np.float64)

@@ -1,17 +1,13 @@
-"""Holding samples out, and features brought to one scale."""
+"""Holding samples out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-from chainrule.base.errors import DataError, NonFiniteError, describe
+from chainrule.base.errors import DataError, describe
 from chainrule.base.scalars import check_count, check_flag, finite_number
 from chainrule.base.types import Array
-from chainrule.data.arrays import all_finite, first_nonfinite, plain_array
+from chainrule.data.arrays import plain_array
 
 
 def split(
@@ -60,74 +56,3 @@ def stratified_choice(labels: Array, held_out: int, rng: np.random.Generator) ->
     if len(test) == 0:
         raise DataError("every class has a single sample: none can be held out with stratify=True")
     return rng.permutation(test)
-
-
-@dataclass(frozen=True, eq=False)
-class Standardizer:
-    """(x - mean) / scale per feature; learned on the training part, applied wherever the model is used.
-
-    `mean` and `scale` hold one value per entry of the last axis: per feature of vectors (N, features),
-    per channel of images (N, H, W, C). A feature that never changes has scale 1.
-    """
-
-    mean: Array
-    scale: Array
-
-    @classmethod
-    def learn(cls, X: Array) -> Standardizer:
-        """Mean and standard deviation of each feature or channel of X, in float64."""
-        values = np.asarray(X, dtype=np.float64).reshape(-1, np.shape(X)[-1])
-        with np.errstate(over="ignore", invalid="ignore"):
-            deviation = values.std(axis=0)
-        if not all_finite(deviation):
-            column = first_nonfinite(deviation)
-            raise DataError(
-                f"the values of feature {column} are too large to be brought to one scale: rescale them"
-            )
-        # A constant column leaves a deviation of a few rounding errors of its mean, not always exactly 0.
-        constant = deviation <= 1e-12 * np.abs(values).max(axis=0)
-        return cls(values.mean(axis=0), np.where(constant, 1.0, deviation))
-
-    def __call__(self, X: Array) -> Array:
-        """X with the training part's mean taken off, divided by its deviation; float32."""
-        X = np.asarray(X)
-        if X.shape[-1:] != self.mean.shape:
-            raise DataError(f"X has {X.shape[-1]} features, the training data had {self.mean.size}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = ((X - self.mean) / self.scale).astype(np.float32)
-        if not all_finite(scaled) and all_finite(X):
-            i = first_nonfinite(scaled)
-            raise DataError(
-                f"sample {i} is so far from the training data that float32 cannot hold it once it is scaled: "
-                "look at its values, or leave it out"
-            )
-        return scaled
-
-    def undo(self, Z: Array) -> Array:
-        """The X of which Z is the standardized form; float64.  NonFiniteError where that overflows."""
-        Z = np.asarray(Z, dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            restored = Z * self.scale + self.mean
-        if not all_finite(restored) and all_finite(Z):
-            raise NonFiniteError("a standardized value is too large to be brought back to its own scale")
-        return restored
-
-    def to_json(self) -> dict[str, list[float]]:
-        """Plain lists, exact: Python writes a float so that reading it gives the same float."""
-        return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Standardizer:
-        """The standardizer that `to_json` described. Raises DataError when the description is damaged."""
-        values: list[Any] = [
-            stored.get(part) if isinstance(stored, Mapping) else None for part in ("mean", "scale")
-        ]
-        if not all(isinstance(value, list) for value in values):
-            raise DataError("the stored standardization does not hold 'mean' and 'scale'")
-        finite = all(finite_number(one) for value in values for one in value)
-        if not finite or len(values[0]) != len(values[1]):
-            raise DataError("the stored standardization is damaged: mean and scale must be as many numbers")
-        mean, scale = (np.array(value, dtype=np.float64) for value in values)
-        if not (scale > 0).all():
-            raise DataError("the stored standardization is damaged: scale must be positive")
-        return cls(mean, scale)

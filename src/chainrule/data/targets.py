@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +31,14 @@ class Outputs(Protocol):
 
 
 def encode_targets(
-    y: Any, network: Outputs, loss: Loss, n: int, argument: str = "y", classes: Array | None = None
+    y: Any,
+    network: Outputs,
+    loss: Loss,
+    n: int,
+    argument: str = "y",
+    classes: Array | None = None,
+    *,
+    grow: bool = False,
 ) -> Encoded:
     """(targets, classes) of n samples for a network that ends in output_shape = (..., K).
 
@@ -39,6 +47,10 @@ def encode_targets(
     loss prepares them). Labels are integers or strings; they are numbered by `classes`, else by the
     network's, else integers 0..K-1 by themselves and anything else in sorted order. `classes` returned is
     None where the targets are plain numbers.
+
+    grow: for training. Labels that are new take outputs that are still free, behind the known ones, so that
+    no output changes its meaning; and integers that fit 0..K-1 without a 0 among them, fewer than K, are
+    numbered as any other labels: a part of 1..K would be taken for 0..K-1. That is told by a warning.
 
     Raises DataError and ShapeError: wrong length or shape, NaN, unknown labels, too many labels, not
     probabilities.
@@ -52,7 +64,7 @@ def encode_targets(
         if array.shape == (n, *shape):
             rows = _probabilities(array, argument)
             return _one_hot(rows, argument) if isinstance(loss, CategoricalHinge) else rows, known
-        return _ids(_expect(array, n, shape, argument), outputs, known, argument)
+        return _ids(_expect(array, n, shape, argument), outputs, known, argument, grow=grow)
     binary, signs = isinstance(loss, BinaryCrossEntropy), isinstance(loss, Hinge)
     if array.shape == (n, *shape) and not (signs and outputs == 1):
         given = _without_signs(array) if signs else array
@@ -60,7 +72,7 @@ def encode_targets(
         return _whole(values, argument) if signs else values, known if binary or outputs > 1 else None
     labels = array[..., 0] if array.shape == (n, *shape) else _expect(array, n, shape, argument)
     if outputs > 1:
-        return _ids(labels, outputs, known, argument)
+        return _ids(labels, outputs, known, argument, grow=grow)
     if binary or signs:
         values, found = (_two_signs if signs else _two_labels)(labels, known, argument)
         return values[..., None], found
@@ -243,10 +255,13 @@ def _int64(array: Array, argument: str) -> Array:
     return array.astype(np.int64)
 
 
-def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tuple[Array, Array]:
+def _ids(
+    array: Array, outputs: int, known: Array | None, argument: str, *, grow: bool = False
+) -> tuple[Array, Array]:
     """(class numbers, classes)."""
     labels = _labels(array, argument)
     if known is not None:
+        known = _grown(labels, known, outputs, argument) if grow else known
         return _look_up(labels, known, argument), known
     if labels.ndim > 1 and labels.dtype.kind == "i":
         left_out = labels == _LEFT_OUT
@@ -256,8 +271,16 @@ def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tupl
                 "does not count; as a label it would be a class: write one-hot rows that are 0 there, and a "
                 "loss that takes them as the guide shows under 'Sequences of different lengths'"
             )
-    if labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs:
+    within = labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs
+    if within and not (grow and labels.min() > 0):
         return labels, np.arange(outputs)
+    if within:
+        warnings.warn(
+            f"{argument} holds {_some(np.unique(labels))} and the network has {outputs} outputs: they stand "
+            "for these labels in this order, and for others once they are seen. Where the classes are 0 to "
+            f"{outputs - 1}, write fit(..., classes=range({outputs}))",
+            stacklevel=7,
+        )
     found, ids = np.unique(labels, return_inverse=True)
     if len(found) > outputs:
         raise DataError(
@@ -265,6 +288,16 @@ def _ids(array: Array, outputs: int, known: Array | None, argument: str) -> tupl
             f"outputs: let its last layer with weights have {len(found)}"
         )
     return ids.reshape(labels.shape).astype(np.int64), found
+
+
+def _grown(labels: Array, known: Array, outputs: int, argument: str) -> Array:
+    """The known classes, and behind them those of `labels` that are new, as far as outputs are free."""
+    if (known.dtype.kind == "U") != (labels.dtype.kind == "U"):
+        return known  # which looking them up refuses
+    new = np.setdiff1d(labels, known)
+    if not 0 < len(new) <= outputs - len(known):
+        return known
+    return np.concatenate([known, new.astype(known.dtype) if known.dtype.kind != "U" else new])
 
 
 def _two_labels(array: Array, known: Array | None, argument: str, *, signs: bool = False) -> Encoded:

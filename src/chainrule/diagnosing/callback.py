@@ -9,6 +9,8 @@ from chainrule.base.errors import DataError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_choice, check_count, check_flag
 from chainrule.data.arrays import plain_array
+from chainrule.data.door import one_column
+from chainrule.data.frames import Frame, frame_of
 from chainrule.diagnosing.doctor import LANGUAGES, Diagnosis, diagnose, finding_lines, thresholds_from
 from chainrule.diagnosing.flow import SAMPLES
 from chainrule.training.callbacks import Callback, Context
@@ -47,8 +49,9 @@ class Doctor(Callback):
     ) -> None:
         self.every = check_count("every", every)
         thresholds_from(thresholds)  # a wrong name is refused before the training, not after its first epoch
-        self.X, self.y = plain_array(X, "X"), plain_array(y, "y")
-        if not (self.X.ndim and self.y.ndim):
+        self.X = frame_of(X, "X") or plain_array(X, "X")
+        self.y = plain_array(one_column(y), "y")
+        if not (self.y.ndim and (isinstance(self.X, Frame) or self.X.ndim)):
             raise DataError("Doctor(X, y) takes what is trained on: X and y with a sample in every row")
         self.options = {
             "penalty": penalty,
@@ -68,7 +71,7 @@ class Doctor(Callback):
         if context.epoch % self.every:
             return
         history = context.history
-        found = diagnose(
+        diagnosis = diagnose(
             context.network,
             self.X,
             self.y,
@@ -77,14 +80,14 @@ class Doctor(Callback):
             training_size=len(self.X),
             **self.options,
         )
-        self.diagnoses[context.epoch] = found
-        for finding in found.findings:
+        self.diagnoses[context.epoch] = diagnosis
+        for finding in diagnosis.findings:
             place = (finding["rule"], finding["layer"])
             if place in self._known or self.say is None:
                 continue
             self._known.add(place)
             first, *others = finding_lines(finding, self.language)
             self.say("\n".join([f"epoch {context.epoch}: {first}", *others]))
-        if self.stop and not found:
-            worst = found.findings[0]
+        if self.stop and not diagnosis:
+            worst = diagnosis.findings[0]
             context.stop(f"the doctor: {worst['what']['en'].replace('`', '')}")

@@ -67,7 +67,7 @@ class Diagnosis:
 
     def _headline(self) -> str:
         flow = self.flow
-        levels = [one["level"] for one in self.findings]
+        levels = [finding["level"] for finding in self.findings]
         counts = [f"{levels.count(level)} {level}" for level in SIGNS if level in levels]
         verdict = ", ".join(counts) or "no findings"
         loss = _number(flow["loss"]["J"])
@@ -83,13 +83,13 @@ class Diagnosis:
         for layer in self.flow["layers"]:
             indent = "  " * layer["place"].count("/")
             dead = layer["dead"]
-            own = [
-                one
-                for one in self.flow["parameters"]
-                if one["layer"] == layer["name"] and len(one["shape"]) > 1
+            weights = [
+                parameter
+                for parameter in self.flow["parameters"]
+                if parameter["layer"] == layer["name"] and len(parameter["shape"]) > 1
             ]
-            ratios = [one["step_ratio"] for one in own if one["step_ratio"] is not None]
-            shares = [one["penalty_share"] for one in own if one["penalty_share"] is not None]
+            ratios = [weight["step_ratio"] for weight in weights if weight["step_ratio"] is not None]
+            shares = [weight["penalty_share"] for weight in weights if weight["penalty_share"] is not None]
             rows.append(
                 [
                     indent + layer["name"],
@@ -110,12 +110,12 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         items = "".join(
-            f"<li><b>{SIGNS[one['level']]} {what}</b><br>{why}<br><i>{cure}</i></li>"
-            for one in self.findings
-            for what, why, cure in [[_marked(one[part]["en"]) for part in ("what", "why", "cure")]]
+            f"<li><b>{SIGNS[finding['level']]} {what}</b><br>{why}<br><i>{cure}</i></li>"
+            for finding in self.findings
+            for what, why, cure in [[_marked(finding[part]["en"]) for part in ("what", "why", "cure")]]
         )
-        found = f"<ul>{items}</ul>" if items else ""
-        return html_table(self._rows(), right=range(2, len(HEAD)), caption=self._headline()) + found
+        listing = f"<ul>{items}</ul>" if items else ""
+        return html_table(self._rows(), right=range(2, len(HEAD)), caption=self._headline()) + listing
 
 
 @teach("diagnose(network, X, y), and the others by name")
@@ -183,7 +183,7 @@ def diagnosis_of(flow: FlowRecord, limits: Mapping[str, Mapping[str, float]] | N
         if rule.name == "non_finite" and findings:
             break  # what is not finite makes every other number meaningless
     order = list(SIGNS)
-    return Diagnosis(flow, tuple(sorted(findings, key=lambda one: order.index(one["level"]))))
+    return Diagnosis(flow, tuple(sorted(findings, key=lambda finding: order.index(finding["level"]))))
 
 
 def rules() -> dict[str, dict[str, float]]:
@@ -214,9 +214,9 @@ def thresholds_from(given: Mapping[str, Mapping[str, float]] | None) -> dict[str
 def finding_lines(finding: FindingRecord, language: str) -> list[str]:
     """One finding as lines of text: what, then indented why and cure."""
     lines = []
-    for own in language.split("+"):
+    for code in language.split("+"):
         texts = (say_from(finding[part]) for part in ("what", "why", "cure"))
-        what, why, cure = (getattr(text, own).replace("`", "") for text in texts)
+        what, why, cure = (getattr(text, code).replace("`", "") for text in texts)
         lines += [f"{SIGNS[finding['level']]} {what}", f"    {why}", f"    → {cure}"]
     return lines
 

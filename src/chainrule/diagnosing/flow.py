@@ -113,16 +113,16 @@ def measured(
     """The gradient flow in one forward and backward pass on the selection, which has been made."""
     batch, passes, head = selection.batch, derived.passes, derived.head
     m, y = len(batch), head.y
-    found = [_summed(layer, m) for layer in derived.backward]
+    flows = [_summed(layer, m) for layer in derived.backward]
     places = {name: place for place, name in enumerate(network.shapes)}
-    found.sort(key=lambda flow: places[flow.one.name])
-    groups = grouped(found, selection.mixed, batch_size)
+    flows.sort(key=lambda flow: places[flow.forward.name])
+    groups = grouped(flows, selection.mixed, batch_size)
     of_penalty = objective.penalty_gradients(network.parameters, network.parameter_specs)
-    trained_on = groups if batch_size < m else grouped(found, selection.mixed, m, least=1)
+    trained_on = groups if batch_size < m else grouped(flows, selection.mixed, m, least=1)
     first, moves, sizes = steps(network, trained_on, of_penalty, optimizer, rate)
     top, dtype = m * norm(head.d), str(network.dtype)
-    records = [layer_record(flow, top, m, dtype) for flow in found]
-    parameters = _parameters(network, found, of_penalty, sizes, groups, m)
+    records = [layer_record(flow, top, m, dtype) for flow in flows]
+    parameters = _parameters(network, flows, of_penalty, sizes, groups, m)
     square, spread = noise(groups)
     after = [_after(network, batch, objective, move) for move in (first, moves)]
     return {
@@ -141,7 +141,7 @@ def measured(
             "start": _of_ignorance(head, m),
             "constant": _of_constant(head, m),
             "after": min((J for J in after if J is not None), default=None),
-            "predicted": _predicted(found, moves, of_penalty, m),
+            "predicted": _predicted(flows, moves, of_penalty, m),
         },
         "input": input_record(passes[0].x, network),
         "targets": None if isinstance(head.loss, (CrossEntropy, BinaryCrossEntropy)) else spread_record(y),
@@ -220,7 +220,7 @@ def spread_record(x: Array) -> Spread:
 
 def _parameters(
     network: Network,
-    found: list[reference.Backward],
+    flows: list[reference.Backward],
     of_penalty: dict[str, Array],
     sizes: dict[str, float],
     groups: Groups,
@@ -228,12 +228,12 @@ def _parameters(
 ) -> list[ParameterFlow]:
     suited = suited_deviations(network.layers, network.parameter_specs)
     records = []
-    for flow in found:
+    for flow in flows:
         for name, gradient in flow.gradients.items():
-            full = f"{flow.one.name}.{name}"
+            full = f"{flow.forward.name}.{name}"
             value = network.parameters[full].astype(np.float64)
-            own = (of_penalty.get(full), sizes.get(full), groups, suited.get(full))
-            records.append(parameter_record(flow, name, value, gradient / samples, *own))
+            arguments = (of_penalty.get(full), sizes.get(full), groups, suited.get(full))
+            records.append(parameter_record(flow, name, value, gradient / samples, *arguments))
     return records
 
 
@@ -248,13 +248,13 @@ def _after(network: Network, batch: Batch, objective: Objective, moves: dict[str
 
 
 def _predicted(
-    found: list[reference.Backward], moves: dict[str, Array], of_penalty: dict[str, Array], samples: int
+    flows: list[reference.Backward], moves: dict[str, Array], of_penalty: dict[str, Array], samples: int
 ) -> float | None:
     """gᵀΔθ, g the gradient of J on the batch."""
     total = 0.0
-    for flow in found:
+    for flow in flows:
         for name, gradient in flow.gradients.items():
-            full = f"{flow.one.name}.{name}"
+            full = f"{flow.forward.name}.{name}"
             whole = gradient / samples + of_penalty.get(full, 0.0)
             total += float(np.sum(whole * moves[full])) if full in moves else 0.0
     return number(total)

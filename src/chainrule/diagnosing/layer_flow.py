@@ -27,16 +27,16 @@ SMALLEST = {"float32": 2.0**-149, "float64": 2.0**-1074}
 
 def layer_record(flow: Backward, top: float, samples: int, dtype: str) -> LayerFlow:
     """The record of one layer; top: ‖δ‖ where the backward pass starts."""
-    one, layer = flow.one, flow.one.layer
-    slope = derivative(one)
+    layer_pass, layer = flow.forward, flow.forward.layer
+    slope = derivative(layer_pass)
     above, below = norm(flow.d), norm(flow.below)
     return {
-        "name": one.name,
+        "name": layer_pass.name,
         "class": type(layer).__name__,
         "kind": layer.passage,
         "families": list(layer.families),
         "place": flow.place,
-        "output": {"rms": rms(one.output), **faults(one.output, dtype)},
+        "output": {"rms": rms(layer_pass.output), **faults(layer_pass.output, dtype)},
         "delta": delta_record(flow.d, samples, dtype),
         "relative": ratio(above, top),
         "gain": ratio(below, above) if layer.differentiable_input else None,
@@ -44,20 +44,20 @@ def layer_record(flow: Backward, top: float, samples: int, dtype: str) -> LayerF
         "saturated_below": layer.saturated_below,
         "slope": None if slope is None else number(float(np.abs(slope).max(initial=0.0))),
         "dead": dead_units(slope, samples),
-        "through_time": through_time(layer, one, flow.d),
-        "identity_beside": isinstance(layer, Composite) and not all(one.inside),
+        "through_time": through_time(layer, layer_pass, flow.d),
+        "identity_beside": isinstance(layer, Composite) and not all(layer_pass.inside),
     }
 
 
-def output_record(one: Pass, dtype: str) -> LayerFlow:
+def output_record(layer_pass: Pass, dtype: str) -> LayerFlow:
     """The record of an output activation that is one formula with the loss: it has no δ of its own."""
     return {
-        "name": one.name,
-        "class": type(one.layer).__name__,
+        "name": layer_pass.name,
+        "class": type(layer_pass.layer).__name__,
         "kind": "output",
-        "families": list(one.layer.families),
+        "families": list(layer_pass.layer.families),
         "place": "",
-        "output": {"rms": rms(one.output), **faults(one.output, dtype)},
+        "output": {"rms": rms(layer_pass.output), **faults(layer_pass.output, dtype)},
         "delta": None,
         "relative": None,
         "gain": None,
@@ -91,9 +91,9 @@ def delta_record(d: Array, samples: int, dtype: str) -> DeltaFlow:
     }
 
 
-def derivative(one: Pass) -> Array | None:
+def derivative(layer_pass: Pass) -> Array | None:
     """f'(z) of an activation, (…, units, m); of an RNN at every step."""
-    slope = call_formula(one.layer.entry_derivative, {"x": one.x, **one.given})
+    slope = call_formula(layer_pass.layer.entry_derivative, {"x": layer_pass.x, **layer_pass.given})
     return None if slope is None else np.asarray(slope)
 
 
@@ -123,18 +123,18 @@ def dead_units(slope: Array | None, samples: int) -> DeadUnits | None:
     }
 
 
-def through_time(layer: Layer, one: Pass, d: Array) -> ThroughTime | None:
+def through_time(layer: Layer, layer_pass: Pass, d: Array) -> ThroughTime | None:
     """What is left at the first step of the passage of a δ that arrives at its last: ‖δ_1‖ / ‖δ_T‖.
 
     A mask makes sequences of different lengths; then nothing is said.
     """
-    if not isinstance(layer, Recurrent) or "mask" in one.given:
+    if not isinstance(layer, Recurrent) or "mask" in layer_pass.given:
         return None
     arriving = d if layer.outputs == "last" else d[0] if layer.reverse else d[-1]
-    given = {name: value for name, value in one.given.items() if name in ("W", "U", "b", "v")}
-    states = {name: np.zeros((layer.units, one.x.shape[-1])) for name in layer.states}
+    given = {name: value for name, value in layer_pass.given.items() if name in ("W", "U", "b", "v")}
+    states = {name: np.zeros((layer.units, layer_pass.x.shape[-1])) for name in layer.states}
     befores = []
-    for x in one.x[::-1] if layer.reverse else one.x:
+    for x in layer_pass.x[::-1] if layer.reverse else layer_pass.x:
         befores.append({"x": x, **states, **given})
         states = dict(zip(layer.states, call_formula(layer.step, befores[-1]), strict=True))
     arrived = {name: np.zeros_like(arriving) for name in layer.states} | {layer.states[0]: arriving}

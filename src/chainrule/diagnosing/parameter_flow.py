@@ -40,7 +40,7 @@ class Groups:
     gradients: list[dict[str, Array]]
 
 
-def grouped(found: Sequence[Backward], mixed: Array, batch_size: int, least: int = LEAST_GROUPS) -> Groups:
+def grouped(flows: Sequence[Backward], mixed: Array, batch_size: int, least: int = LEAST_GROUPS) -> Groups:
     """The gradients of batches of `batch_size` samples, smaller ones where there are too few samples for
     `least` of them.
 
@@ -52,13 +52,13 @@ def grouped(found: Sequence[Backward], mixed: Array, batch_size: int, least: int
     gradients: list[dict[str, Array]] = []
     for number_ in range(count):
         part = mixed[number_ * size : (number_ + 1) * size]
-        own = {
-            f"{flow.one.name}.{name}": gradient / size
-            for flow in found
+        of_batch = {
+            f"{flow.forward.name}.{name}": gradient / size
+            for flow in flows
             if flow.gradients
             for name, gradient in _of_samples(flow, part).items()
         }
-        gradients.append(own)
+        gradients.append(of_batch)
     return Groups(size, gradients)
 
 
@@ -67,15 +67,17 @@ def _of_samples(flow: Backward, part: Array) -> dict[str, Array]:
 
     A layer that mixes samples needs all of them in its formulas: there δ of the others is set to 0.
     """
-    one = flow.one
-    if one.layer.mixes_samples:
+    layer_pass = flow.forward
+    if layer_pass.layer.mixes_samples:
         alone = np.zeros_like(flow.d)
         alone[..., part] = flow.d[..., part]
-        return layer_backward(one.layer, alone, one.x, one.output, one.given)[1]
-    own = set(one.layer.parameters(one.x.shape[:-1]))
-    given = {name: value if name in own else value[..., part] for name, value in one.given.items()}
-    d, x, output = (array[..., part] for array in (flow.d, one.x, one.output))
-    return layer_backward(one.layer, d, x, output, given)[1]
+        return layer_backward(layer_pass.layer, alone, layer_pass.x, layer_pass.output, layer_pass.given)[1]
+    parameters = set(layer_pass.layer.parameters(layer_pass.x.shape[:-1]))
+    given = {
+        name: value if name in parameters else value[..., part] for name, value in layer_pass.given.items()
+    }
+    d, x, output = (array[..., part] for array in (flow.d, layer_pass.x, layer_pass.output))
+    return layer_backward(layer_pass.layer, d, x, output, given)[1]
 
 
 def noise(groups: Groups, name: str | None = None) -> tuple[float, float]:
@@ -86,8 +88,8 @@ def noise(groups: Groups, name: str | None = None) -> tuple[float, float]:
         return math.nan, math.nan
     names = list(groups.gradients[0]) if name is None else [name]
     square = spread = 0.0
-    for own in names:
-        stack = np.stack([gradients[own] for gradients in groups.gradients])
+    for parameter in names:
+        stack = np.stack([gradients[parameter] for gradients in groups.gradients])
         mean = stack.mean(axis=0)
         square += float(np.sum(mean**2))
         spread += float(np.sum((stack - mean) ** 2)) / (len(stack) - 1)
@@ -107,8 +109,8 @@ def steps(
     first: dict[str, Array] = {}
     moves: dict[str, Array] = {}
     for step in range(1, count + 1):
-        own = groups.gradients[(step - 1) % len(groups.gradients)]
-        whole = {name: own[name] + of_penalty.get(name, 0.0) for name in values}
+        gradients = groups.gradients[(step - 1) % len(groups.gradients)]
+        whole = {name: gradients[name] + of_penalty.get(name, 0.0) for name in values}
         if optimizer.clip_norm is not None:
             length = norm_of_all(whole.values())
             factor = min(1.0, optimizer.clip_norm / length) if length else 1.0
@@ -120,7 +122,7 @@ def steps(
             if step > count // 2:
                 sizes[name].append(norm(moves[name]))
         first = first or dict(moves)
-    return first, moves, {name: float(np.mean(own)) for name, own in sizes.items()}
+    return first, moves, {name: float(np.mean(lengths)) for name, lengths in sizes.items()}
 
 
 def parameter_record(
@@ -136,12 +138,12 @@ def parameter_record(
     """The record of one parameter.  gradient: of the data's loss; suited: the standard deviation to start
     with.
     """
-    full = f"{flow.one.name}.{name}"
+    full = f"{flow.forward.name}.{name}"
     square, spread = noise(groups, full)
     of_data = norm(gradient)
     return {
         "name": full,
-        "layer": flow.one.name,
+        "layer": flow.forward.name,
         "shape": list(value.shape),
         "norm": number(norm(value)),
         "mean": number(float(value.mean())),
@@ -168,10 +170,10 @@ def equal_units(flow: Backward, name: str, value: Array, gradient: Array) -> Equ
 
     None for what has no units: biases, scales, tables of ids and positions.
     """
-    layer = flow.one.layer
+    layer = flow.forward.layer
     if layer.passage not in ("weights", "recurrent") or value.ndim < 2:
         return None
-    spec: Parameter = layer.parameters(flow.one.x.shape[:-1])[name]
+    spec: Parameter = layer.parameters(flow.forward.x.shape[:-1])[name]
     rows, slopes = (
         np.moveaxis(a.reshape(spec.units), 1, -1).reshape(-1, spec.units[1]) for a in (value, gradient)
     )
@@ -186,11 +188,11 @@ def suited_deviations(layers: Sequence[Layer], specs: Mapping[str, Parameter]) -
     """The standard deviation that the weights start with where the layer leaves that open, by what follows:
     He √(2/n) or Glorot √(2/(n + n_out)).
     """
-    found: dict[str, float] = {}
+    deviations: dict[str, float] = {}
 
-    def chain(own: Sequence[Layer], behind: tuple[Layer, ...]) -> None:
-        for place, layer in enumerate(own):
-            rest = (*own[place + 1 :], *behind)
+    def chain(members: Sequence[Layer], behind: tuple[Layer, ...]) -> None:
+        for place, layer in enumerate(members):
+            rest = (*members[place + 1 :], *behind)
             if isinstance(layer, Composite):
                 for branch in layer.chains:
                     chain(branch, rest)
@@ -199,7 +201,7 @@ def suited_deviations(layers: Sequence[Layer], specs: Mapping[str, Parameter]) -
                 suited = next((follower.suits for follower in rest if follower.suits is not None), Glorot())
                 deviation = suited.deviation(specs[name].fan_in, specs[name].fan_out)
                 if deviation is not None:
-                    found[name] = deviation
+                    deviations[name] = deviation
 
     chain(layers, ())
-    return found
+    return deviations

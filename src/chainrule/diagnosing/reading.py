@@ -13,11 +13,20 @@ Case = dict[str, Any]  # what the sentences of a rule are filled with, by the na
 
 def deviation(flow: FlowRecord, layer: LayerFlow | None, case: Case) -> Case:
     """What the weights of a layer are spread by, and by how much they would start; and which text says it."""
-    own = [one for one in flow["parameters"] if layer and one["layer"] == layer["name"] and one["suited_std"]]
+    suited = [
+        parameter
+        for parameter in flow["parameters"]
+        if layer and parameter["layer"] == layer["name"] and parameter["suited_std"]
+    ]
     text = "" if case["slope"] < 0.1 else "bounded"
-    if not own or not layer:
+    if not suited or not layer:
         return {"text": text, "weight": "W", "std": 0.0, "suited": 0.0}
-    return {"text": text, "weight": own[0]["name"], "std": own[0]["std"], "suited": own[0]["suited_std"]}
+    return {
+        "text": text,
+        "weight": suited[0]["name"],
+        "std": suited[0]["std"],
+        "suited": suited[0]["suited_std"],
+    }
 
 
 def chain_of(flow: FlowRecord, place: str) -> list[LayerFlow]:
@@ -36,7 +45,7 @@ def size_of_delta(layer: LayerFlow) -> float | None:
 
 def gains(layers: Iterable[LayerFlow], kind: str = "") -> list[float]:
     """The gains of layers, or of those of a kind."""
-    return [one["gain"] for one in layers if one["gain"] and kind in ("", one["kind"])]
+    return [layer["gain"] for layer in layers if layer["gain"] and kind in ("", layer["kind"])]
 
 
 def counts(record: Faults | ParameterFlow) -> Case:
@@ -49,12 +58,12 @@ def names(records: Iterable[LayerFlow | ParameterFlow]) -> str:
 
 def weights(flow: FlowRecord) -> list[ParameterFlow]:
     """The matrices and kernels; a bias that starts at 0 has no relative step."""
-    return [one for one in flow["parameters"] if len(one["shape"]) > 1]
+    return [parameter for parameter in flow["parameters"] if len(parameter["shape"]) > 1]
 
 
 def still(flow: FlowRecord) -> list[ParameterFlow]:
     """The matrices and kernels whose gradient is exactly 0."""
-    return [one for one in weights(flow) if one["zeros"] == one["entries"]]
+    return [parameter for parameter in weights(flow) if parameter["zeros"] == parameter["entries"]]
 
 
 def optimizer(flow: FlowRecord) -> Case:
@@ -64,14 +73,14 @@ def optimizer(flow: FlowRecord) -> Case:
 def layers_below(flow: FlowRecord, layer: LayerFlow) -> list[LayerFlow]:
     """The layers of the same chain in front of this one, the nearest first."""
     chain = chain_of(flow, layer["place"])
-    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
+    place = next(number for number, member in enumerate(chain) if member["name"] == layer["name"])
     return chain[:place][::-1]
 
 
 def behind_norm(flow: FlowRecord, layer: LayerFlow) -> LayerFlow:
     """The normalisation that follows a layer directly, else the layer."""
     chain = chain_of(flow, layer["place"])
-    place = next(number for number, one in enumerate(chain) if one["name"] == layer["name"])
+    place = next(number for number, member in enumerate(chain) if member["name"] == layer["name"])
     behind = chain[place + 1] if place + 1 < len(chain) else layer
     return behind if behind["kind"] == "norm" and behind["delta"] else layer
 
@@ -91,16 +100,16 @@ def rms_of_logits(flow: FlowRecord) -> float:
 
 def bias_below(flow: FlowRecord, layer: LayerFlow) -> float | None:
     """The mean bias of the layer with weights in front of an activation."""
-    below = next((one for one in layers_below(flow, layer) if one["kind"] in ("weights", "norm")), None)
+    below = next((lower for lower in layers_below(flow, layer) if lower["kind"] in ("weights", "norm")), None)
     names = {f"{below['name']}.b", f"{below['name']}.beta"} if below else set()
-    return next((one["mean"] for one in flow["parameters"] if one["name"] in names), None)
+    return next((parameter["mean"] for parameter in flow["parameters"] if parameter["name"] in names), None)
 
 
 def blocking(flow: FlowRecord, layer: LayerFlow) -> str:
     """The first layer above this one that gets a δ and hands none down."""
     seen = False
-    for one in flow["layers"]:
-        seen = seen or one["name"] == layer["name"]
-        if seen and size_of_delta(one):
-            return str(one["name"])
+    for candidate in flow["layers"]:
+        seen = seen or candidate["name"] == layer["name"]
+        if seen and size_of_delta(candidate):
+            return str(candidate["name"])
     return ""

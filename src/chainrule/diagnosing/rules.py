@@ -111,7 +111,7 @@ def saturated(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     ]
     if not worst:
         return []
-    layer = max(worst, key=lambda one: one["saturated"] or 0.0)
+    layer = max(worst, key=lambda candidate: candidate["saturated"] or 0.0)
     return [
         {
             "layer": layer["name"],
@@ -125,14 +125,15 @@ def saturated(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
 
 def dead_units(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Layers most of whose units are inactive at every sample: one case for all of them."""
-    found = [layer for layer in flow["layers"] if _is_dead(flow, layer, limits["share"])]
-    if not found:
+    inactive = [layer for layer in flow["layers"] if _is_dead(flow, layer, limits["share"])]
+    if not inactive:
         return []
-    biases = [bias for bias in (reading.bias_below(flow, layer) for layer in found) if bias is not None]
+    biases = [bias for bias in (reading.bias_below(flow, layer) for layer in inactive) if bias is not None]
     drifted = min(biases, default=0.0)
-    case: Case = {"layer": found[-1]["name"], "layers": reading.names(found), "samples": flow["samples"]}
-    dead = [layer["dead"] for layer in found if layer["dead"]]
-    case |= {"units": sum(one["units"] for one in dead), "of": sum(one["of"] for one in dead)}
+    lowest, layers = inactive[-1]["name"], reading.names(inactive)
+    case: Case = {"layer": lowest, "layers": layers, "samples": flow["samples"]}
+    dead = [layer["dead"] for layer in inactive if layer["dead"]]
+    case |= {"units": sum(count["units"] for count in dead), "of": sum(count["of"] for count in dead)}
     certain, caused = dead[0]["certain"], drifted < -limits["bias"]
     case |= {"bias": drifted, "text": "drifted" if caused else "" if certain else "few"}
     return [case if certain else {**case, "level": "warning" if caused else "note"}]
@@ -151,10 +152,10 @@ def step_too_large(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     before, after = flow["loss"]["J"], flow["loss"]["after"]
     scale = max(flow["loss"]["constant"] or 0.0, limits["of_loss"] * (before or 0.0))
     weights = reading.weights(flow)
-    moved = [one for one in weights if one["step_ratio"] is not None]
+    moved = [weight for weight in weights if weight["step_ratio"] is not None]
     if before is None or not moved:
         return []
-    largest = max(moved, key=lambda one: one["step_ratio"] or 0.0)
+    largest = max(moved, key=lambda weight: weight["step_ratio"] or 0.0)
     ratio = largest["step_ratio"] or 0.0
     case: Case = {"parameter": largest["name"], "ratio": ratio, "before": before}
     case |= {"after": math.inf if after is None else after, **reading.optimizer(flow)}
@@ -170,7 +171,7 @@ def step_too_small(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     a constant output, for at the end of a schedule steps are short.
     """
     loss = flow["loss"]
-    ratios = [one["step_ratio"] for one in reading.weights(flow) if one["step_ratio"] is not None]
+    ratios = [weight["step_ratio"] for weight in reading.weights(flow) if weight["step_ratio"] is not None]
     if not ratios or reading.still(flow):
         return []
     if loss["J"] is None or loss["data"] is None or loss["predicted"] is None:
@@ -189,10 +190,11 @@ def step_too_small(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
 def symmetry(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """Units that have the same weights and the same gradients: they stay the same for ever."""
     cases: list[Case] = []
-    for one in flow["parameters"]:
-        units = one["equal_units"]
+    for parameter in flow["parameters"]:
+        units = parameter["equal_units"]
         if units and units["of"] > 1 and units["equal"] > limits["share"] * units["of"]:
-            cases.append({"parameter": one["name"], "layer": one["layer"], **units, "std": one["std"]})
+            name, layer = parameter["name"], parameter["layer"]
+            cases.append({"parameter": name, "layer": layer, **units, "std": parameter["std"]})
     return (
         cases[:1]
         if not cases
@@ -238,9 +240,9 @@ def no_progress(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
 def penalty_dominates(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     """The penalty pulls harder than the data; at a minimum of both the two pulls are equal."""
     pulls = [
-        (one["penalty"], one["gradient"])
-        for one in flow["parameters"]
-        if one["penalty"] is not None and one["gradient"] is not None
+        (parameter["penalty"], parameter["gradient"])
+        for parameter in flow["parameters"]
+        if parameter["penalty"] is not None and parameter["gradient"] is not None
     ]
     of_penalty = math.hypot(*(penalty for penalty, _ in pulls))
     of_data = math.hypot(*(gradient for _, gradient in pulls))
@@ -261,14 +263,14 @@ def unlearnable(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     places = {layer["name"]: layer for layer in flow["layers"]}
     spared = {layer["name"] for layer in flow["layers"] if layer["identity_beside"]}
     still = [
-        one
-        for one in reading.still(flow)
-        if places[one["layer"]]["place"].partition("/")[0] not in spared
+        parameter
+        for parameter in reading.still(flow)
+        if places[parameter["layer"]]["place"].partition("/")[0] not in spared
     ]
     if not flow["top"]:
         return []
-    without = [one for one in still if not reading.size_of_delta(places[one["layer"]])]
-    unread = [one for one in still if one not in without]
+    without = [parameter for parameter in still if not reading.size_of_delta(places[parameter["layer"]])]
+    unread = [parameter for parameter in still if parameter not in without]
     cases: list[Case] = []
     if without:
         blocking = reading.blocking(flow, places[without[-1]["layer"]])
@@ -354,7 +356,7 @@ def _lost(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
     ends in δ = 0 is another rule's case.
     """
     cases: list[Case] = []
-    names = {one["layer"] for one in flow["parameters"] if len(one["shape"]) > 1}
+    names = {parameter["layer"] for parameter in flow["parameters"] if len(parameter["shape"]) > 1}
     for place in dict.fromkeys(layer["place"] for layer in flow["layers"]):
         chain = [layer for layer in reading.chain_of(flow, place) if layer["delta"]]
         lowest = next((number for number, layer in enumerate(chain) if layer["name"] in names), None)
@@ -367,7 +369,7 @@ def _lost(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
         total = sum(map(math.log10, reading.gains(way)))
         if total >= math.log10(limits["gain"]):
             continue
-        medians = {kind: statistics.median(own) if own else 1.0 for kind, own in gains.items()}
+        medians = {kind: statistics.median(values) if values else 1.0 for kind, values in gains.items()}
         case: Case = {"layer": chain[lowest]["name"], "top": way[-1]["name"], "total": 10**total}
         case |= {
             "share": min(1.0, sum(map(math.log10, gains["activation"])) / total),
@@ -375,7 +377,9 @@ def _lost(flow: FlowRecord, limits: Mapping[str, float]) -> list[Case]:
             "weights": medians["weights"],
         }
         smallest = min(
-            (one for one in way if one["kind"] == "weights"), key=lambda one: one["gain"] or 0.0, default=None
+            (layer for layer in way if layer["kind"] == "weights"),
+            key=lambda layer: layer["gain"] or 0.0,
+            default=None,
         )
         cases.append(case | reading.deviation(flow, smallest, case))
     return cases

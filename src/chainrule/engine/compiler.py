@@ -148,8 +148,8 @@ class Compiler:
         """Parameter `name` as an array of `shape`, which may have an axis of samples of length 1."""
         if name not in self.parameters or name in self.symbols:
             raise NoProgramError
-        index, own = self.parameters[name]
-        pixel, channel = self.steps_between(own)
+        index, declared = self.parameters[name]
+        pixel, channel = self.steps_between(declared)
         return Result(shape, Slot(PARAMETER, index, pixel, channel), channel == 0)
 
     def number(self, value: float, shape: Shape = ()) -> Result:

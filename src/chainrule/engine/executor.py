@@ -38,8 +38,8 @@ def _attributes(network: Model, loss: Loss | None) -> list[Any]:
     """What a plan was made from and would not see change. chainrule's own losses are told by their key; two
     of your own may print alike and differ.
     """
-    found = [value for layer in leaves(network.layers) for value in vars(layer).values()]
-    return found if loss is None or type(loss) in LOSSES else [*found, loss, *vars(loss).values()]
+    attributes = [value for layer in leaves(network.layers) for value in vars(layer).values()]
+    return attributes if loss is None or type(loss) in LOSSES else [*attributes, loss, *vars(loss).values()]
 
 
 def _same(those: Any, these: list[Any]) -> bool:
@@ -88,9 +88,9 @@ class NativeExecutor:
     def backpropagate(self, network: Model, batch: Batch, objective: Objective) -> Step:
         """One pass over all samples; a penalty of any kind is added by its formulas."""
         with self._plan(network, objective.loss, len(batch), True) as plan:
-            found = plan.inspect(batch.inputs, batch.targets, batch.weights)
+            inspected = plan.inspect(batch.inputs, batch.targets, batch.weights)
             _suspect(plan.overflows(), len(batch))
-        data_loss, activations, deltas, gradients = found
+        data_loss, activations, deltas, gradients = inspected
         gradients = objective.with_penalty(gradients, network.parameters, network.parameter_specs)
         total = data_loss + objective.penalty_value(network.parameters, network.parameter_specs)
         return Step(total, data_loss, activations, deltas, gradients)

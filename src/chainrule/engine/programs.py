@@ -95,10 +95,10 @@ def _layer_programs(
     channels = max(x[-1], z[-1])
 
     def compiler() -> Compiler:
-        one = Compiler(x[:-1], channels)
-        one.parameters = {name: (index, shape) for index, (name, shape) in enumerate(parameters.items())}
-        one.bind("x", 0, x)
-        return one
+        fresh = Compiler(x[:-1], channels)
+        fresh.parameters = {name: (index, shape) for index, (name, shape) in enumerate(parameters.items())}
+        fresh.bind("x", 0, x)
+        return fresh
 
     symbols = {name: Symbol(name) for name in ("x", *parameters)}
     ahead = compiler()
@@ -148,11 +148,11 @@ def loss_programs(loss: Any, output: Shape) -> tuple[Program, Program] | None:
             return None
         alone = Compiler(output[:-1], output[-1])
         both = Compiler(output[:-1], output[-1])
-        for one in (alone, both):
+        for compiler in (alone, both):
             for index, name in enumerate(names):
-                one.bind(name, index, output)
+                compiler.bind(name, index, output)
             for value, _ in values:
-                one.accumulate(value, 0, (), whole=True)
+                compiler.accumulate(value, 0, (), whole=True)
         both.store(_tree(loss.gradient, symbols), 2, output)
         return alone.program(), both.program()
     except Exception:  # as above

@@ -17,7 +17,8 @@ from chainrule.base.errors import ArgumentError, NonFiniteError, describe
 from chainrule.base.languages import say_json
 from chainrule.base.shown import quoted
 from chainrule.checking import GradientReport, check_gradients
-from chainrule.data.arrays import all_finite
+from chainrule.data.arrays import all_finite, plain_array, prepared
+from chainrule.data.door import one_column
 from chainrule.diagnosing.doctor import Diagnosis, diagnosis_of
 from chainrule.diagnosing.flow import measured, rate_of, selected
 from chainrule.explaining.facts.cards import Walk, cards_of, repeats_of
@@ -139,9 +140,9 @@ def _diagnosis(task: Task, derived: reference.Derivation) -> Diagnosis:
 
 
 def _refuse_what_is_not_finite(step: Any) -> None:
-    found = {"J": step.loss, **{f"δ of {name}": value for name, value in step.deltas.items()}}
-    found |= {f"∂J/∂{name}": value for name, value in step.gradients.items()}
-    bad = next((name for name, value in found.items() if not all_finite(np.asarray(value))), None)
+    arrays = {"J": step.loss, **{f"δ of {name}": value for name, value in step.deltas.items()}}
+    arrays |= {f"∂J/∂{name}": value for name, value in step.gradients.items()}
+    bad = next((name for name, value in arrays.items() if not all_finite(np.asarray(value))), None)
     if bad is not None:
         raise NonFiniteError(
             f"{bad} is infinite or NaN on this batch, and a derivation in numbers needs finite ones: "
@@ -150,7 +151,7 @@ def _refuse_what_is_not_finite(step: Any) -> None:
 
 
 def _cards(task: Task, facts: PassFacts, derived: reference.Derivation) -> list[CardRecord]:
-    below = {layer.one.name: layer.below for layer in derived.backward}
+    below = {layer.forward.name: layer.below for layer in derived.backward}
     untraced = frozenset(name for name, trees in facts.trees.items() if trees is None)
     numbers = layer_numbers(task.network)
     repeats, penalised = repeats_of(facts.passes), _penalised(task, facts)
@@ -193,7 +194,7 @@ def _meta(task: Task) -> Meta:
         "parameters": network.count_parameters(),
         "sample": task.sample,
         "samples": len(task.batch),
-        "label": quoted(np.asarray(task.labels).tolist()[task.sample]),
+        "label": quoted(plain_array(one_column(task.labels), "y").tolist()[task.sample]),
         "training_size": task.objective.training_size,
         "budget": task.budget,
         "eta": task.eta,
@@ -220,9 +221,9 @@ def _kernels(task: Task, network: Network, step: Step) -> Kernels:
         d = np.abs(step.deltas.get(layer, np.zeros(1)))
         terms = 1e-3 * float(d.sum(axis=tuple(range(d.ndim - 1))).max())
         pairs.append((layer, compiled.gradients[name], value, terms))
-    for name, found, value, terms in pairs:
+    for name, kernel_value, value, terms in pairs:
         size = max(float(np.abs(value).max(initial=0.0)), terms)
-        error = float(np.abs(found - value).max(initial=0.0)) / size if size else 0.0
+        error = float(np.abs(kernel_value - value).max(initial=0.0)) / size if size else 0.0
         differences[name] = max(differences.get(name, 0.0), error)
     return {"layers": {name: plain(error) for name, error in differences.items()}, "loss": compiled.loss}
 
@@ -238,8 +239,8 @@ def _check(task: Task, network: Network) -> CheckRecord | NoCheck | None:
     try:
         report = check_gradients(
             network,
-            batch.inputs,
-            np.asarray(task.labels)[few],
+            prepared(batch.inputs),
+            plain_array(one_column(task.labels), "y")[few],
             objective.loss,
             objective.penalty,
             entries=task.check,  # type: ignore[arg-type]
@@ -300,8 +301,8 @@ def read(document: Mapping[str, Any]) -> Document:
     Raises ValueError that says which schema it has.
     """
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
-        found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
-        raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(found)}")
+        received = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
+        raise ArgumentError(f"a report's document has schema {SCHEMA}; this one has {describe(received)}")
     parts = {"meta": Mapping, "slips": list, "cards": list, "graph": Mapping, "tensors": Mapping}
     for part, kind in parts.items():
         if not isinstance(document.get(part), kind):

@@ -252,8 +252,10 @@ class Report:
 
     def _verdict(self) -> str:
         """The report in a line, and a line for each of the worst findings."""
-        bad = [one for one in self.document["findings"] if one["level"] in ("bad", "warning")]
-        return "\n".join([repr(self), *(f"{one['level']}: {one['what']['en']}" for one in bad[:3])])
+        bad = [finding for finding in self.document["findings"] if finding["level"] in ("bad", "warning")]
+        return "\n".join(
+            [repr(self), *(f"{finding['level']}: {finding['what']['en']}" for finding in bad[:3])]
+        )
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, which runs its scripts and touches nothing else of the notebook."""
@@ -289,7 +291,7 @@ def _sample(net: Network, batch: Batch, loss: Loss, sample: int | str) -> int:
     if isinstance(sample, str) and sample == "worst":
         alone = (replace(batch[i : i + 1], weights=None) for i in range(len(batch)))
         with np.errstate(all="ignore"):
-            values = [net.executor().loss(net, one, loss) for one in alone]
+            values = [net.executor().loss(net, single, loss) for single in alone]
         return int(np.argmax(np.nan_to_num(values, nan=np.inf)))
     if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
         raise ArgumentError(
@@ -310,8 +312,8 @@ def _entries(net: Network, check: str | bool) -> int | str | None:
         raise ArgumentError(f"check must be 'sampled', 'full' or False, received {describe(check)}")
     if name == "sampled" and len(net.parameter_specs) > MANY_PARAMETERS:
         return 1
-    found: int | str = CHECKS[name]  # type: ignore[assignment]
-    return found
+    entries: int | str = CHECKS[name]  # type: ignore[assignment]
+    return entries
 
 
 def _bytes(budget: int | str) -> int:
@@ -334,7 +336,7 @@ def _elements(net: Network, element: Any) -> dict[str, tuple[int, ...]]:
         return {}
     if not isinstance(element, Mapping):
         raise TypeError(f"element must be 'auto' or {{'conv1': (3, 4, 0)}}, received {describe(element)}")
-    shapes, found = net.shapes, {}
+    shapes, elements = net.shapes, {}
     for name, index in element.items():
         if name not in shapes:
             raise ShapeError(f"element names the layer {describe(name)}; there are {', '.join(shapes)}")
@@ -346,5 +348,5 @@ def _elements(net: Network, element: Any) -> dict[str, tuple[int, ...]]:
                 f"element[{name!r}] must be an entry of an array of shape {shape}, whole numbers from 0, "
                 f"received {describe(index)}"
             )
-        found[str(name)] = tuple(int(i) for i in entry)
-    return found
+        elements[str(name)] = tuple(int(i) for i in entry)
+    return elements

@@ -75,7 +75,7 @@ class Composite(Layer):
         return f"{type(self).__name__}, {len(self.chains)} branches, {self.join}"
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return self.joined_shape(input_shape, [chain_shape(own, input_shape) for own in self.chains])
+        return self.joined_shape(input_shape, [chain_shape(branch, input_shape) for branch in self.chains])
 
     def joined_shape(self, input_shape: Shape, shapes: list[Shape]) -> Shape:
         """The shape of the joined outputs; ShapeError where they do not fit together."""
@@ -167,7 +167,7 @@ class Parallel(Composite):
                 f"received {describe(chains)}"
             )
         self._chains = tuple(
-            chain(own, f"branch {number + 1}", empty=True) for number, own in enumerate(branches)
+            chain(branch, f"branch {number + 1}", empty=True) for number, branch in enumerate(branches)
         )
         if not self._chains:
             raise ShapeError("Parallel needs at least one branch: Parallel([[Dense(8)], [Dense(8), ReLU()]])")
@@ -190,8 +190,8 @@ def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:
     given = entries(layers)
     if given is None:
         raise TypeError(f"{argument} must be a list such as [Dense(10), ReLU()], received {describe(layers)}")
-    found = tuple(layer.as_layer() if hasattr(type(layer), "as_layer") else layer for layer in given)
-    for number, layer in enumerate(found):
+    members = tuple(layer.as_layer() if hasattr(type(layer), "as_layer") else layer for layer in given)
+    for number, layer in enumerate(members):
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise TypeError(
                 f"{argument}[{number}] is the class {layer.__name__}: "
@@ -202,9 +202,9 @@ def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:
                 f"{argument}[{number}] must be a layer such as Dense(10) or ReLU(), received "
                 f"{describe(layer)}"
             )
-    if not found and not empty:
+    if not members and not empty:
         raise ShapeError(f"{argument} is empty: it needs at least one layer, such as [Dense(10), ReLU()]")
-    return found
+    return members
 
 
 def chain_shape(layers: Chain, shape: Shape) -> Shape:

@@ -21,7 +21,7 @@ from chainrule.networks.parameters import Parameters, check_named, dtype_from
 class Model:
     """Layers in order, every one with its unique name, and their parameters; `Network` is its face."""
 
-    preparation: Preparation | None = None  # how inputs were prepared, for whoever predicts; copied and saved
+    preparation: Preparation | None = None  # how inputs are made for it and outputs read; copied and saved
 
     def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
         self._architecture = architecture(layers, input_shape)

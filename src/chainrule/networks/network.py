@@ -21,7 +21,8 @@ from chainrule.base.scalars import check_flag, entries, text_path
 from chainrule.base.shown import clipped, shown
 from chainrule.base.tables import Text, html_table, text_table
 from chainrule.base.types import Array
-from chainrule.data.door import check_inputs, check_weights, class_ids, encode_targets
+from chainrule.data.door import check_weights, class_ids, inputs_of, one_column, targets_of
+from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
 from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
@@ -29,7 +30,7 @@ from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import check_inside, check_loss, check_output, check_step, quiet
-from chainrule.networks.forms.summary import summary_rows
+from chainrule.networks.forms.summary import summary_lines, summary_rows
 from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
 from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
@@ -50,6 +51,9 @@ class Network(Model, Attributes):
         gives the same start in float32 and float64, and changing one layer's size leaves the other layers'
         start as it was.
     dtype: of parameters and predictions, "float32" or "float64".
+    classes: the labels in the order of the outputs; without them those that the first fit sees.
+    preparation: how inputs are made for it, a `Preparation`, or "pixels" (0 to 255, divided by 255) or
+        "numbers" (as they are, images of uint8, too); without it the first fit remembers what its data were.
 
     Raises ShapeError where a layer does not fit its input, naming the layer and what to write.
     """
@@ -65,9 +69,15 @@ class Network(Model, Attributes):
         seed: int = 0,
         dtype: Any = "float32",
         name: str | None = None,
+        classes: Any = None,
+        preparation: Preparation | str | None = None,
     ) -> None:
         self._build(layers, input_shape, dtype, name)
         self._architecture.check_new(self.dtype)
+        if classes is not None:
+            self.classes = [*classes] if isinstance(classes, range) else classes
+        if preparation is not None:
+            self.preparation = Preparation.of(preparation, self.input_shape)
         self.reinitialise(seed)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -135,12 +145,17 @@ class Network(Model, Attributes):
 
     @teach("network.predict(X), and the others by name")
     def predict(self, X: Any, *, allow_nonfinite: bool = False) -> Array:
-        """a^L: (N, *input_shape) -> (N, *output_shape).  uint8 inputs are pixels and are divided by 255.
+        """a^L: (N, *input_shape) -> (N, *output_shape), in the target's own unit where `preparation` has
+        scaled it.  X is prepared as the network's training data were.
 
         Raises NonFiniteError where an output is NaN or infinite, or wrong by a hidden number beyond the
         range, naming the sample and the layer where that begins; allow_nonfinite: return what was computed.
         """
-        return self._outputs(self._inputs(X), "predict", allow_nonfinite)
+        outputs = self._outputs(self._inputs(X), "predict", allow_nonfinite)
+        if self.preparation is None or self.preparation.targets is None:
+            return outputs
+        flat = self.preparation.targets.undo(outputs.reshape(len(outputs), -1))
+        return flat.reshape(outputs.shape)
 
     def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
@@ -170,11 +185,17 @@ class Network(Model, Attributes):
                 "classify needs several outputs or a Sigmoid at the end; this network predicts one number: "
                 "use predict"
             )
-        a = self._outputs(X, call, allow_nonfinite)
-        if outputs == 1:
-            return (a[..., 0] > (0.5 if sigmoid else 0.0)).astype(np.int64)
-        labelled = outputs if self._classes is None else len(self._classes)
-        return np.asarray(a[..., :labelled].argmax(axis=-1))
+        return self.class_ids(self._outputs(X, call, allow_nonfinite))
+
+    def class_ids(self, outputs: Array) -> Array:
+        """The number of the class that outputs (N, *output_shape) of this network stand for, (N, ...) int64:
+        the largest; of a single one by ½ at a sigmoid, else by its sign. A tie goes to the first.
+        """
+        if self.output_shape[-1] == 1:
+            middle = 0.5 if isinstance(self.layers[-1], Sigmoid) else 0.0
+            return np.asarray(outputs[..., 0] > middle).astype(np.int64)
+        labelled = self.output_shape[-1] if self._classes is None else len(self._classes)
+        return np.asarray(outputs[..., :labelled].argmax(axis=-1))
 
     @teach("network.backpropagate(X, y), and the others by name")
     def backpropagate(
@@ -237,12 +258,12 @@ class Network(Model, Attributes):
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
         """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
         X = self._inputs(X)
-        right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(y, self, len(X))
+        right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(one_column(y), self, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
         return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
 
     def _inputs(self, X: Any) -> Array:
-        return check_inputs(X, self.input_shape, dtype=self.dtype, vocabulary=self.vocabulary)
+        return inputs_of(X, self)
 
     def problem(
         self,
@@ -258,7 +279,7 @@ class Network(Model, Attributes):
         chosen.check_output(self.layers)
         penalty = penalty_from(penalty)
         X = self._inputs(X)
-        targets, _ = encode_targets(y, self, chosen, len(X))
+        targets, _ = targets_of(y, self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
         size = training_size_from(training_size, len(X))
         return Batch(X, targets, weights), Objective(chosen, penalty, size)
@@ -283,7 +304,8 @@ class Network(Model, Attributes):
         """An aligned table: name, layer, output shape, number of parameters."""
         rows = summary_rows(self)
         title = f"{shown(self.name)}\n" if self.name else ""
-        return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)))
+        about = "".join(f"\n{what}: {how}" for what, how in summary_lines(self))
+        return Text(title + text_table(rows, right=(3,), rule_after=(0, len(rows) - 2)) + about)
 
     def __repr__(self) -> str:
         inside = ", ".join(map(repr, self.layers))

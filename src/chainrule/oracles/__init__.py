@@ -78,7 +78,7 @@ def compare(sources: Iterable[Source] = SOURCES) -> Iterator[Comparison]:
                 missing = str(error)
                 break
         for row in source.rows:
-            ours = {} if missing else {engine: found[row.item] for engine, found in measured.items()}
+            ours = {} if missing else {engine: results[row.item] for engine, results in measured.items()}
             yield Comparison(source, row, ours, missing)
 
 
@@ -87,20 +87,20 @@ def table(comparisons: Iterable[Comparison]) -> str:
     rows = [["source", "item", "expected", "ours", "difference", "tolerance", "verdict"]]
     rules = [0]
     last: Source | None = None
-    for one in comparisons:
-        name = "" if one.source is last else one.source.name
+    for comparison in comparisons:
+        name = "" if comparison.source is last else comparison.source.name
         if name and last is not None:
             rules.append(len(rows) - 1)
-        last = one.source
-        bound = one.row.tolerance is None
-        expected = ("< " if bound else "") + written(one.row.expected, "{:.13g}")
-        if one.missing:
-            rows.append([name, one.row.item, expected, "", "", "", f"not run: {one.missing}"])
+        last = comparison.source
+        bound = comparison.row.tolerance is None
+        expected = ("< " if bound else "") + written(comparison.row.expected, "{:.13g}")
+        if comparison.missing:
+            rows.append([name, comparison.row.item, expected, "", "", "", f"not run: {comparison.missing}"])
             continue
-        ours, difference = one.worst()
-        shown = written(ours, digits(one.row.tolerance))
-        distances = ["", ""] if bound else [distance(difference), distance(one.row.tolerance or 0.0)]
-        rows.append([name, one.row.item, expected, shown, *distances, one.verdict])
+        ours, difference = comparison.worst()
+        shown = written(ours, digits(comparison.row.tolerance))
+        distances = ["", ""] if bound else [distance(difference), distance(comparison.row.tolerance or 0.0)]
+        rows.append([name, comparison.row.item, expected, shown, *distances, comparison.verdict])
     return text_table(rows, rule_after=rules)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.layers import Conv2D, ConvTranspose2D, Layer
 from chainrule.losses import SquaredError
 from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import network
-from chainrule.oracles.rows import Array, Measured, Row, Source
+from chainrule.oracles.rows import Measured, Row, Source
 
 
 def conv(kernel: int, **options: Any) -> Layer:
@@ -69,14 +70,14 @@ def as_matrix(kernel: Array, size: int) -> Array:
 
 
 def measure(executor: Executor[Any]) -> Measured:
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         item: pass_through(executor, layer, size)[0].shape[1:3] for item, size, layer, _ in SIZES
     }
     left_over = pass_through(executor, conv(3, stride=2), 6)[1]
-    found["strided δ: left-over row, i6 k3 s2"] = left_over[5]
+    measured["strided δ: left-over row, i6 k3 s2"] = left_over[5]
     # δ = (1, 2, 3, 4) on a grid of stride 2 is zero-stuffed to 3×3, and a kernel of ones spreads it.
     stuffed = pass_through(executor, conv(2, stride=2), 4, np.array([[1.0, 2], [3, 4]])[None, :, :, None])[1]
-    found["strided δ: zero-stuffed, i4 k2 s2"] = stuffed.ravel()
+    measured["strided δ: zero-stuffed, i4 k2 s2"] = stuffed.ravel()
 
     rng = np.random.Generator(np.random.PCG64(0))
     kernel, image, delta = rng.random((3, 3)), rng.random((4, 4)), rng.random((2, 2))
@@ -84,19 +85,19 @@ def measure(executor: Executor[Any]) -> Measured:
     net = network(executor, [Conv2D(1, 3, bias=False)], (4, 4, 1), {"conv1.W": kernel[None, :, :, None]})
     output = net.predict(image[None, :, :, None])
     step = net.backpropagate(image[None, :, :, None], output - delta[None, :, :, None], loss=SquaredError())
-    found["16-vector → 4-vector: |conv - C x|"] = np.abs(output.ravel() - C @ image.ravel()).max()
+    measured["16-vector → 4-vector: |conv - C x|"] = np.abs(output.ravel() - C @ image.ravel()).max()
     below = step.deltas["input"].ravel()
-    found["4-vector → 16-vector: |δ below - Cᵀ δ|"] = np.abs(below - C.T @ delta.ravel()).max()
+    measured["4-vector → 16-vector: |δ below - Cᵀ δ|"] = np.abs(below - C.T @ delta.ravel()).max()
     up = network(
         executor,
         [ConvTranspose2D(1, 3, bias=False)],
         (2, 2, 1),
         {"convtranspose1.W": kernel[None, :, :, None]},
     )
-    found["transposed, 4 → 16: |its output - Cᵀ x|"] = np.abs(
+    measured["transposed, 4 → 16: |its output - Cᵀ x|"] = np.abs(
         up.predict(delta[None, :, :, None]).ravel() - C.T @ delta.ravel()
     ).max()
-    return found
+    return measured
 
 
 SOURCE = Source(

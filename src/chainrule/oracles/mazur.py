@@ -26,11 +26,11 @@ PARAMETERS = {
 def measure(executor: Executor[Any]) -> Measured:
     net = network(executor, [Dense(2), Sigmoid(), Dense(2), Sigmoid()], 2, PARAMETERS)
     X, y = np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]])
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for number in range(STEPS + 1):
         step = net.backpropagate(X, y, loss=SquaredError())
         if number == 0:
-            found |= {
+            measured |= {
                 "outputs": step.output.ravel(),
                 "J": step.loss,
                 "δ of the output": step.deltas["dense2"].ravel(),
@@ -38,14 +38,14 @@ def measure(executor: Executor[Any]) -> Measured:
                 "∂J/∂v₁": step.gradients["dense2.W"][0, 0],
             }
         if number == 1:
-            found |= {
+            measured |= {
                 "v after one step": net.parameters["dense2.W"].flatten(),
                 "w after one step": net.parameters["dense1.W"].flatten(),
                 "J after one step": step.loss,
             }
         for name in ("dense1.W", "dense2.W"):  # his biases stay as they are
             net.parameters[name][...] -= RATE * step.gradients[name]
-    return {**found, "J after 10 000 steps": step.loss}
+    return {**measured, "J after 10 000 steps": step.loss}
 
 
 SOURCE = Source(

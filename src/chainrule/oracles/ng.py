@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import FileError, MissingExtraError
+from chainrule.base.types import Array
 from chainrule.layers import Dense, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, SquaredError
 from chainrule.losses.penalties import L2
 from chainrule.networks.executor import Executor
 from chainrule.networks.network import Network
 from chainrule.oracles.numeric import central_differences, network, relative_difference, unrolled
-from chainrule.oracles.rows import Array, Measured, Row, Source
+from chainrule.oracles.rows import Measured, Row, Source
 
 
 def sines(rows: int, columns: int) -> Array:
@@ -44,20 +45,20 @@ def measure(executor: Executor[Any]) -> Measured:
     sigmoid = network(executor, [Sigmoid()], 5)
     # With y = a - 1 the squared error sends δ = 1 into the sigmoid, so that σ'(z) comes out.
     step = sigmoid.backpropagate(z, sigmoid.predict(z) - 1, loss=SquaredError())
-    found: dict[str, Any] = {"sigmoid'(-1, -½, 0, ½, 1)": step.deltas["input"][0]}
+    measured: dict[str, Any] = {"sigmoid'(-1, -½, 0, ½, 1)": step.deltas["input"][0]}
     net, X, y = check_network(executor)
     for lam in (0, 3):
         problem: dict[str, Any] = {"loss": BinaryCrossEntropy(), "penalty": L2(lam, per_sample=True)}
         step = net.backpropagate(X, y, **problem)
         numeric = central_differences(net, lambda n, problem=problem: n.loss(X, y, **problem))  # type: ignore[misc]
         analytic = unrolled(step.gradients)  # in another order than Θ(:), which the norms do not see
-        found |= {
+        measured |= {
             f"check net, λ = {lam}: J": step.loss,
             f"check net, λ = {lam}: ‖∂J/∂Θ‖": np.linalg.norm(analytic),
             f"check net, λ = {lam}: ∂J/∂Θ, first six": unroll(net, step.gradients)[:6],
             f"check net, λ = {lam}: relative difference": relative_difference(numeric, analytic),
         }
-    return found
+    return measured
 
 
 SOURCE = Source(
@@ -100,8 +101,8 @@ def matrices(path: Path, names: tuple[str, ...]) -> list[Array]:
         raise FileError(f"{path}: cannot be read as a MATLAB file ({error})") from None
     missing = [name for name in names if name not in content]
     if missing:
-        own = ", ".join(name for name in content if not name.startswith("__")) or "none"
-        raise FileError(f"{path}: holds no matrix {missing[0]!r}; its matrices are {own}")
+        present = ", ".join(name for name in content if not name.startswith("__")) or "none"
+        raise FileError(f"{path}: holds no matrix {missing[0]!r}; its matrices are {present}")
     return [np.asarray(content[name], dtype=np.float64) for name in names]
 
 
@@ -133,7 +134,7 @@ def exercise(directory: str | Path, iterations: int = 50) -> Source:
         net = network(executor, layers, X.shape[1])
         net.set_theta([first, second])
         targets = np.eye(outputs)[labels - 1]
-        found: dict[str, Any] = {
+        measured: dict[str, Any] = {
             f"J, λ = {lam}": net.loss(X, targets, penalty=L2(lam, per_sample=True)) for lam in (0, 1, 3)
         }
         net.reinitialise(0)
@@ -147,7 +148,7 @@ def exercise(directory: str | Path, iterations: int = 50) -> Source:
             progress=False,
         )
         right = net.predict(X).argmax(axis=1) == labels - 1
-        return {**found, "training accuracy in %": 100 * float(right.mean())}
+        return {**measured, "training accuracy in %": 100 * float(right.mean())}
 
     rows = (
         Row("J, λ = 0", 0.287629165, 5e-10),

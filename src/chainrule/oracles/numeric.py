@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.layers import Layer
 from chainrule.networks.executor import Executor
 from chainrule.networks.network import Network
-from chainrule.oracles.rows import Array
 
 
 def network(
@@ -30,7 +30,7 @@ def unrolled(arrays: Any) -> Array:
 
 def central_differences(net: Network, loss: Callable[[Network], float], epsilon: float = 1e-4) -> Array:
     """(J(θ + ε) - J(θ - ε)) / 2ε for every entry of every parameter, unrolled; the network ends unchanged."""
-    found = []
+    differences = []
     for array in net.parameters.values():  # the network's own: changing one in place changes the network
         for index in np.ndindex(array.shape):
             kept = array[index]
@@ -39,8 +39,8 @@ def central_differences(net: Network, loss: Callable[[Network], float], epsilon:
             array[index] = kept - epsilon
             below = loss(net)
             array[index] = kept
-            found.append((above - below) / (2 * epsilon))
-    return np.array(found)
+            differences.append((above - below) / (2 * epsilon))
+    return np.array(differences)
 
 
 def relative_difference(numeric: Array, analytic: Array) -> float:

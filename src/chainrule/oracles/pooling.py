@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.types import Array
 from chainrule.layers import L2Pool2D, Layer, MaxPool2D
 from chainrule.losses import SquaredError
 from chainrule.networks.executor import Executor
 from chainrule.oracles.numeric import network
-from chainrule.oracles.rows import Array, Measured, Row, Source
+from chainrule.oracles.rows import Measured, Row, Source
 
 
 def delta_below(executor: Executor[Any], layer: Layer, image: Array) -> Array:
@@ -34,21 +35,21 @@ def peak(size: int) -> Array:
 
 
 def measure(executor: Executor[Any]) -> Measured:
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for window, size in ((2, 3), (3, 5)):
         below = delta_below(executor, MaxPool2D(window, 1), peak(size))
-        found[f"max {window}×{window}, stride 1: δ of a shared maximum"] = below[size // 2, size // 2]
+        measured[f"max {window}×{window}, stride 1: δ of a shared maximum"] = below[size // 2, size // 2]
     zeros = delta_below(executor, L2Pool2D(2), np.zeros((2, 2)))
-    found["L2 2×2: δ where the window is all 0"] = zeros.ravel()
+    measured["L2 2×2: δ where the window is all 0"] = zeros.ravel()
     image = np.array([[3.0, 0.0], [4.0, 0.0]])
     for title, mean in (("√Σ", False), ("√mean", True)):
         layer = L2Pool2D(2, mean=mean)
         output = network(executor, [layer], (2, 2, 1)).predict(image[np.newaxis, :, :, np.newaxis])
-        found[f"L2 2×2 of 3 0 4 0 by {title}: output, δ"] = [
+        measured[f"L2 2×2 of 3 0 4 0 by {title}: output, δ"] = [
             float(output[0, 0, 0, 0]),
             *delta_below(executor, layer, image).ravel(),
         ]
-    return found
+    return measured
 
 
 SOURCE = Source(

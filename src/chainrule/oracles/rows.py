@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.networks.executor import Executor
 
-Array = NDArray[np.float64]
 Measured = Mapping[str, Any]
 Recipe = Callable[[Executor[Any]], Measured]
 

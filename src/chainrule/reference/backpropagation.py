@@ -107,14 +107,15 @@ class Derivation:
     @property
     def activations(self) -> dict[str, Array]:
         """Layer name -> its output; "input" is what the network was given, as numbers."""
-        return {INPUT: self.passes[0].x, **{one.name: one.output for one in all_passes(self.passes)}}
+        outputs = {layer_pass.name: layer_pass.output for layer_pass in all_passes(self.passes)}
+        return {INPUT: self.passes[0].x, **outputs}
 
     @property
     def deltas(self) -> dict[str, Array]:
         """Layer name -> ∂J/∂(its output), the last one first; "input" is ∂J/∂x."""
-        found = {layer.one.name: layer.d for layer in self.backward}
-        names = [one.name for one in all_passes(self.passes) if one.name in found]
-        return {**{name: found[name] for name in reversed(names)}, INPUT: self.below}
+        deltas = {layer.forward.name: layer.d for layer in self.backward}
+        names = [layer_pass.name for layer_pass in all_passes(self.passes) if layer_pass.name in deltas]
+        return {**{name: deltas[name] for name in reversed(names)}, INPUT: self.below}
 
     @property
     def step(self) -> Step:
@@ -141,9 +142,11 @@ def derive(
     head = head_of(network, batch, objective.loss, passes[-1], dtype)
     backward: list[Backward] = []
     below = run_backward(head.below(passes), head.d, backward.append)
-    found = {f"{layer.one.name}.{name}": g for layer in backward for name, g in layer.gradients.items()}
+    gradients = {
+        f"{layer.forward.name}.{name}": g for layer in backward for name, g in layer.gradients.items()
+    }
     values, specs = network_values(network, parameters, dtype), network.parameter_specs
-    data_gradients = {name: found[name] for name, spec in specs.items() if spec.learned}
+    data_gradients = {name: gradients[name] for name, spec in specs.items() if spec.learned}
     return Derivation(
         passes,
         head,

@@ -50,17 +50,18 @@ class ReferenceExecutor:
         return total / len(batch)
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
-        own = Samples.of(network, self, batch, loss).gradients(allow_nonfinite=True).values()
-        return row_norms(np.stack([np.zeros(len(batch)), *map(row_norms, own)], axis=1))
+        gradients = Samples.of(network, self, batch, loss).gradients(allow_nonfinite=True).values()
+        return row_norms(np.stack([np.zeros(len(batch)), *map(row_norms, gradients)], axis=1))
 
     def first_nonfinite(self, network: Model, X: Array) -> str | None:
         context = PassContext(training=False)
         for name, array in network.parameters.items():
             if not all_finite(array):
                 return f"parameter {name}"
-        for one in all_passes(run_forward(network, to_columns(X, np.float64), None, np.float64, context)):
-            if not all_finite(one.output.astype(network.dtype)):
-                return f"output of {one.name}"
+        passes = run_forward(network, to_columns(X, np.float64), None, np.float64, context)
+        for layer_pass in all_passes(passes):
+            if not all_finite(layer_pass.output.astype(network.dtype)):
+                return f"output of {layer_pass.name}"
         return None
 
     def first_overflow(
@@ -70,5 +71,5 @@ class ReferenceExecutor:
         if outputs is None:
             context = PassContext(training=False)
             passes = all_passes(run_forward(network, to_columns(X, np.float64), None, np.float64, context))
-            outputs = {one.name: to_rows(one.output) for one in passes}
+            outputs = {layer_pass.name: to_rows(layer_pass.output) for layer_pass in passes}
         return first_overflow(network, X, outputs, np.float64, training=training)

@@ -36,30 +36,30 @@ def first_overflow(
     """
     wide = wider(dtype)
     holds = np.finfo(wide).max > np.finfo(dtype).max
-    found: dict[int, tuple[str, str]] = {}
+    overflowed: dict[int, tuple[str, str]] = {}
 
-    def follow(one: Pass) -> Array:
-        a = to_columns(outputs[one.name], wide)
-        right = np.asarray(one.output, dtype=wide)
-        apart = (a != right) & (~np.isfinite(a) if holds and _linear(one) else _far(a, right, dtype))
+    def follow(layer_pass: Pass) -> Array:
+        a = to_columns(outputs[layer_pass.name], wide)
+        right = np.asarray(layer_pass.output, dtype=wide)
+        apart = (a != right) & (~np.isfinite(a) if holds and _linear(layer_pass) else _far(a, right, dtype))
         if not holds:  # long double is float64 here: what is infinite in both may be finite in truth
             apart = ~np.isfinite(a)
         for i in np.flatnonzero(apart.reshape(-1, apart.shape[-1]).any(axis=0)):
             place = np.unravel_index(int(np.argmax(apart[..., i])), apart.shape[:-1])
             said = _said(a[..., i][place], right[..., i][place])
-            found.setdefault(int(i), (one.name, said))
+            overflowed.setdefault(int(i), (layer_pass.name, said))
         return a
 
     with np.errstate(all="ignore"):
         x = to_columns(outputs.get(INPUT, X), wide)
         run_forward(network, x, None, wide, PassContext(training=training, follow=follow))
-    first = min(found, default=None)
-    return None if first is None else (first, *found[first])
+    first = min(overflowed, default=None)
+    return None if first is None else (first, *overflowed[first])
 
 
-def _linear(one: Pass) -> bool:
+def _linear(layer_pass: Pass) -> bool:
     """Whether a number beyond the range shows in the output: a product or sum of it is never finite."""
-    return isinstance(one.layer, Dense | Convolution)
+    return isinstance(layer_pass.layer, Dense | Convolution)
 
 
 def _far(a: Array, right: Array, dtype: Any) -> Array:

@@ -65,10 +65,11 @@ class Pass:
 class Backward:
     """One layer's backward pass: d = ∂J/∂(its output), below = ∂J/∂(its input), and its gradients.
 
-    place: "" on the network's main chain, "residual1/2" in the second branch of residual1.
+    forward: the pass it goes back over.  place: "" on the network's main chain, "residual1/2" in the second
+    branch of residual1.
     """
 
-    one: Pass
+    forward: Pass
     place: str
     d: Array
     below: Array
@@ -84,26 +85,26 @@ def run_forward(
     def chain(layers: Iterable[Layer], x: Array) -> list[Pass]:
         passes: list[Pass] = []
         for layer in layers:
-            one = composite(layer, x) if isinstance(layer, Composite) else leaf(layer, x)
-            expected = (*network.shapes[one.name], x.shape[-1])
-            if one.output.shape != expected:
+            layer_pass = composite(layer, x) if isinstance(layer, Composite) else leaf(layer, x)
+            expected = (*network.shapes[layer_pass.name], x.shape[-1])
+            if layer_pass.output.shape != expected:
                 raise ShapeError(
-                    f"{_formula(layer, 'forward')} returned the shape {one.output.shape}, "
+                    f"{_formula(layer, 'forward')} returned the shape {layer_pass.output.shape}, "
                     f"its output_shape says {expected}"
                 )
             if context.follow is not None:
-                one = replace(one, output=context.follow(one))
-            passes.append(one)
-            x = one.output
+                layer_pass = replace(layer_pass, output=context.follow(layer_pass))
+            passes.append(layer_pass)
+            x = layer_pass.output
             if context.mask is not None and (x.ndim != 3 or len(x) != len(context.mask)):
                 context.mask = None  # the steps end here
         return passes
 
     def composite(layer: Composite, x: Array) -> Pass:
         inside, before, after = [], context.mask, []
-        for own in layer.chains:
+        for branch in layer.chains:
             context.mask = before
-            inside.append(tuple(chain(own, x)))
+            inside.append(tuple(chain(branch, x)))
             after.append(context.mask)
         context.mask = next((mask for mask in after if mask is not None), None)
         outputs = [passes[-1].output if passes else x for passes in inside]
@@ -115,8 +116,8 @@ def run_forward(
             given["mask"] = context.mask.astype(dtype)
         if context.training:
             given |= layer.draw(x.shape, context.bits(layer.stream))
-        found = layer.mask(x)
-        context.mask = context.mask if found is None else found
+        mask = layer.mask(x)
+        context.mask = context.mask if mask is None else mask
         return Pass(layer, x, layer_forward(layer, x, given, training=context.training), given)
 
     if context.training:
@@ -130,34 +131,36 @@ def run_backward(
     """∂J/∂(input of the chain) from d = ∂J/∂(its output).  `visit` is told of every layer, the last one first
     and a composite behind what is in it.
     """
-    for one in reversed(passes):
+    for layer_pass in reversed(passes):
         gradients: dict[str, Array] = {}
-        if isinstance(one.layer, Composite):
-            outputs = [inside[-1].output if inside else one.x for inside in one.inside]
-            handed = zip(one.inside, one.layer.delta(d, *outputs), strict=True)
+        if isinstance(layer_pass.layer, Composite):
+            outputs = [inside[-1].output if inside else layer_pass.x for inside in layer_pass.inside]
+            handed = zip(layer_pass.inside, layer_pass.layer.delta(d, *outputs), strict=True)
             parts = [
-                run_backward(inside, part, visit, f"{one.name}/{number}")
+                run_backward(inside, part, visit, f"{layer_pass.name}/{number}")
                 for number, (inside, part) in enumerate(handed, 1)
             ]
             below = functools.reduce(np.add, parts)  # one value, several readers: its δ is the sum of theirs
         else:
-            below, gradients = layer_backward(one.layer, d, one.x, one.output, one.given)
-        visit(Backward(one, place, d, below, gradients))
+            below, gradients = layer_backward(
+                layer_pass.layer, d, layer_pass.x, layer_pass.output, layer_pass.given
+            )
+        visit(Backward(layer_pass, place, d, below, gradients))
         d = below
     return d
 
 
 def all_passes(passes: Iterable[Pass]) -> Iterator[Pass]:
     """Every pass, those of composites behind what is in them."""
-    for one in passes:
-        for inside in one.inside:
+    for layer_pass in passes:
+        for inside in layer_pass.inside:
             yield from all_passes(inside)
-        yield one
+        yield layer_pass
 
 
 def leaf_passes(passes: Iterable[Pass]) -> list[Pass]:
     """The passes of the layers that compute."""
-    return [one for one in all_passes(passes) if not isinstance(one.layer, Composite)]
+    return [layer_pass for layer_pass in all_passes(passes) if not isinstance(layer_pass.layer, Composite)]
 
 
 def layer_forward(layer: Layer, x: Array, given: Values, *, training: bool = True) -> Array:

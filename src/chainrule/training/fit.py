@@ -69,6 +69,7 @@ def fit(
     seed: int = 0,
     sample_weight: Any = None,
     class_weight: Any = None,
+    classes: Any = None,
     early_stopping: EarlyStopping | int | None = None,
     callbacks: Callbacks | None = (),
     progress: bool | str | Progress | None = None,
@@ -80,7 +81,10 @@ def fit(
 
     Parameters
     ----------
-    X: (N, *input_shape), float32, float64 or uint8; uint8 is read as pixels, value / 255, without a copy.
+    X: (N, *input_shape), numbers, or a data frame. Images of uint8 with a value above 1 are pixels, which
+        every pass divides by 255, without a copy. What X was, pixels or numbers and the names of a frame's
+        columns, the network remembers as `network.preparation`, if it was not made with one: later X are
+        taken in the same way or refused.
     y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
     loss: a loss, "cross_entropy", "binary_cross_entropy", "squared_error" ("mse"), "mae", "huber", "poisson",
         "hinge", "squared_hinge" or "categorical_hinge"; None: the one that fits the network's last layer.
@@ -99,6 +103,8 @@ def fit(
     class_weight: {label: weight}, a label not named weighs 1, or "balanced": N / (K · samples of the class),
         so that every class weighs the same. It multiplies sample_weight in training only: validation is not
         weighted by it, whichever way it is given.
+    classes: the labels in the order of the network's outputs, such as range(10), also those that y lacks;
+        None: those of `network.classes`, and for new ones the outputs that are free.
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
     callbacks: functions of one `Context`, called after every epoch, or `Callback` objects, which may be
         called after every step as well: EarlyStopping(...), Checkpoint(...), ReduceOnPlateau(...), your own.
@@ -144,7 +150,7 @@ def fit(
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
-    data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed, class_weight)
+    data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed, class_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)
 
@@ -252,6 +258,7 @@ class _Run:
                 callback.on_fit_begin(context)
             if self.data.classes is not None:
                 self.network.classes = self.data.classes
+            self.network.preparation = self.data.preparation
             self.network.history = history
             try:
                 self.plan.load()

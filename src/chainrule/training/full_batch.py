@@ -60,6 +60,7 @@ def fit_full_batch(
     tolerance: float = 1e-5,
     sample_weight: Any = None,
     class_weight: Any = None,
+    classes: Any = None,
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
@@ -70,8 +71,8 @@ def fit_full_batch(
     computed in float64 by the compiled kernels, and the parameters found are written back in the network's
     dtype.
 
-    X, y, loss, penalty, sample_weight, class_weight, progress, threads: as for `fit`; any penalty is part of
-        J and of its gradient, m is the number of samples.
+    X, y, loss, penalty, sample_weight, class_weight, classes, progress, threads: as for `fit`; any penalty is
+        part of J and of its gradient, m is the number of samples.
     method: "L-BFGS-B" (quasi-Newton) or "CG" (nonlinear conjugate gradients, as fmincg of Ng's exercises).
     iterations: at most so many. tolerance: it ends where no entry of ∂J/∂θ is larger.
     allow_nonfinite: go on where finite outputs hide a number beyond the range; J = ∞ otherwise, which the
@@ -116,7 +117,7 @@ def fit_full_batch(
     check_number("tolerance", tolerance, include_low=True)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     work = network.copy(dtype="float64")
-    data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight)
+    data = prepare(work, chosen_loss, X, y, sample_weight, None, 0, class_weight, classes)
     if loss is None:
         warn_of_labels(network, chosen_loss, data)
     shown = progress_from(progress)
@@ -221,6 +222,7 @@ class _Minimisation:
             )
         if self.data.classes is not None:
             self.network.classes = self.data.classes
+        self.network.preparation = self.data.preparation
         self.network.history = history
         progress.unit = "iteration"
         progress.begin(iterations, 1, len(self.objective.batch))

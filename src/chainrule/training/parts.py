@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.scalars import check_number
 from chainrule.base.types import Array
-from chainrule.data.door import check_inputs, check_weights, encode_targets
+from chainrule.data.door import check_weights, classes_array, inputs_of, learned_preparation, targets_of
+from chainrule.data.preparation import Preparation
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
 from chainrule.networks.batch import Batch
@@ -30,12 +31,14 @@ class FitData:
 
     rows: the samples of `training` that are trained on, ascending; all of them unless a fraction is held out,
     so that the training part is never copied. classes: the labels, None where the targets are numbers.
+    preparation: how the inputs were made, as the network is to remember it.
     """
 
     training: Batch
     rows: Rows
     validation: Batch | None
     classes: Array | None
+    preparation: Preparation | None
 
 
 def prepare(
@@ -47,25 +50,27 @@ def prepare(
     validation: Validation,
     seed: int,
     class_weight: Any = None,
+    classes: Any = None,
 ) -> FitData:
     """Validate and encode everything; nothing of the network is changed. Raises DataError and ShapeError.
 
     A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion. A
     class weight multiplies the sample weights in training; validation measures the data as they are.
     """
-    form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
-    X = _as(network.dtype, check_inputs(X, network.input_shape, **form))
-    targets, classes = encode_targets(y, network, loss, len(X))
+    told = _classes(classes, network)
+    given, X = X, _as(network.dtype, inputs_of(X, network))
+    preparation = learned_preparation(given, X, network)
+    targets, known = targets_of(y, network, loss, len(X), classes=told, grow=True)
     targets = _as(network.dtype, targets)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
     training = weights
     if class_weight is not None:
-        by_class = class_weights(class_weight, class_labels(targets), classes)
+        by_class = class_weights(class_weight, class_labels(targets), known)
         training = check_weights(by_class if weights is None else by_class * weights, len(X), "class_weight")
     rows = np.arange(len(X), dtype=np.int64)
     held_out: Batch | None = None
     if isinstance(validation, (tuple, list)):
-        held_out = _given(network, loss, validation, classes)
+        held_out, known = _given(network, loss, validation, known, preparation)
     elif validation is not None:
         chosen = _choose(targets, validation, seed)
         kept = np.ones(len(X), dtype=bool)
@@ -74,22 +79,39 @@ def prepare(
         own = None if weights is None else _mean_one(weights, chosen)[chosen]
         held_out = Batch(X[chosen], targets[chosen], own)
         training = None if training is None else _mean_one(training, rows)
-    return FitData(Batch(X, targets, training), rows, held_out, classes)
+    return FitData(Batch(X, targets, training), rows, held_out, known, preparation)
 
 
-def _given(network: Network, loss: Loss, validation: Sequence[Any], classes: Array | None) -> Batch:
+def _classes(classes: Any, network: Network) -> Array | None:
+    """The labels that fit(classes=...) names; they must begin with those the network knows."""
+    if classes is None:
+        return None
+    told = classes_array([*classes] if isinstance(classes, range) else classes, network.output_shape)
+    known = network.classes
+    if known is not None and told[: len(known)].tolist() != known.tolist():
+        raise ArgumentError(
+            f"classes is {told.tolist()}, but the network's outputs stand for {known.tolist()}: leave it "
+            "out, or write network.classes = None to number them anew, which changes what its outputs mean"
+        )
+    return told
+
+
+def _given(
+    network: Network,
+    loss: Loss,
+    validation: Sequence[Any],
+    classes: Array | None,
+    preparation: Preparation | None,
+) -> tuple[Batch, Array | None]:
+    """The validation part, prepared as the training part, and the classes with those seen there alone."""
     if len(validation) not in (2, 3):
         raise ArgumentError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
-    form: dict[str, Any] = {"dtype": network.dtype, "vocabulary": network.vocabulary}
-    X = check_inputs(validation[0], network.input_shape, argument="validation X", **form)
-    X = _as(network.dtype, X)
-    targets, _ = encode_targets(
-        validation[1], network, loss, len(X), argument="validation y", classes=classes
-    )
+    X = _as(network.dtype, inputs_of(validation[0], network, "validation X", preparation))
+    targets, known = targets_of(validation[1], network, loss, len(X), "validation y", classes, grow=True)
     targets = _as(network.dtype, targets)
     if len(validation) == 2:
-        return Batch(X, targets)
-    return Batch(X, targets, check_weights(validation[2], len(X), argument="validation weights"))
+        return Batch(X, targets), known
+    return Batch(X, targets, check_weights(validation[2], len(X), argument="validation weights")), known
 
 
 def _choose(targets: Array, fraction: Any, seed: int) -> Rows:

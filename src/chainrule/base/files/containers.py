@@ -77,12 +77,12 @@ def strict_json(text: str | bytes) -> Any:
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in entries:
             raise ValueError(f"{name!r} stands in it twice")
-        found[name] = value
-    return found
+        entries[name] = value
+    return entries
 
 
 def _no_number(text: str) -> NoReturn:
@@ -133,8 +133,8 @@ def _open_npz(stream: IO[bytes], size: int) -> Contents:
 
     text = headers.pop(KEY, None)
     described = text is not None and text.shape == () and text.dtype.kind == "U"
-    found = {name: (header.shape, header.dtype.name) for name, header in headers.items()}
-    return Contents(str(read(KEY)) if described else None, found, read)
+    arrays = {name: (header.shape, header.dtype.name) for name, header in headers.items()}
+    return Contents(str(read(KEY)) if described else None, arrays, read)
 
 
 def _check_member(member: zipfile.ZipInfo, name: str) -> None:
@@ -177,11 +177,11 @@ def _open_safetensors(stream: IO[bytes], size: int) -> Contents:
             raise EOFError("the file became shorter while it was read")
         return native(raw.view(_TYPES[kind])).reshape(shape)
 
-    found = {
+    arrays = {
         name: (shape, _TYPES[kind].name if kind in _TYPES else kind)
         for name, (shape, kind, _, _) in entries.items()
     }
-    return Contents(metadata.get(KEY), found, read)
+    return Contents(metadata.get(KEY), arrays, read)
 
 
 def _entry(name: str, record: Any, most: int) -> tuple[tuple[int, ...], str, int, int]:

@@ -55,10 +55,10 @@ def opened(path: PathLike, *, pipes: bool = False) -> Iterator[tuple[BinaryIO, i
     _check_name(path, "cannot be read")
     try:
         with open(path, "rb", opener=None if pipes else _without_waiting) as stream:
-            found = os.fstat(stream.fileno())
-            if not (stat.S_ISREG(found.st_mode) or (pipes and stat.S_ISFIFO(found.st_mode))):
+            status = os.fstat(stream.fileno())
+            if not (stat.S_ISREG(status.st_mode) or (pipes and stat.S_ISFIFO(status.st_mode))):
                 raise FileError(f"{path}: cannot be read, it is no file")
-            yield stream, found.st_size
+            yield stream, status.st_size
     except FileNotFoundError:
         raise FileError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -189,9 +189,9 @@ class _Place:
 def _place(target: Path) -> _Place | int:
     """The place of a target, or a copy of the process's own descriptor.  FileError where none may stand."""
     _check_name(target, "not written")
-    own = descriptor(target)
-    if own is not None:
-        return os.dup(own)
+    handle = descriptor(target)
+    if handle is not None:
+        return os.dup(handle)
     path = Path(os.path.realpath(target))
     try:
         before = os.stat(target)
@@ -219,9 +219,9 @@ def _pour(place: int | Path, write: Write) -> None:
     content = io.BytesIO()  # some formats seek while they are written
     with open(place, "wb", opener=_with_a_reader) as stream:
         write(content)
-        for own in (sys.stdout, sys.stderr):  # what was printed before comes before
-            if own is not None:
-                own.flush()
+        for output in (sys.stdout, sys.stderr):  # what was printed before comes before
+            if output is not None:
+                output.flush()
         stream.write(content.getbuffer())
         stream.flush()
 
@@ -231,7 +231,7 @@ def _with_a_reader(path: str, flags: int) -> int:
     until = time.monotonic() + READER_SECONDS
     while True:
         try:
-            found = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+            pipe = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
@@ -239,8 +239,8 @@ def _with_a_reader(path: str, flags: int) -> int:
                 raise OSError(error.errno, "nobody reads this pipe: start its reader first") from None
             time.sleep(0.02)
         else:
-            os.set_blocking(found, True)
-            return found
+            os.set_blocking(pipe, True)
+            return pipe
 
 
 def _replace(place: _Place, write: Write) -> None:

@@ -102,18 +102,18 @@ def native(array: Array) -> Array:
 def _parsed(text: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
     """Shape, dtype and order of {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }."""
     inside = re.fullmatch(r"\s*\{(.*)\}\s*", text, re.DOTALL)
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     place = 0
     while inside is not None and inside[1][place:].strip():
         entry = _ENTRY.match(inside[1], place)
-        if entry is None or entry["key"] in found:
+        if entry is None or entry["key"] in fields:
             break
         values = entry.group("flag", "type", "shape")
-        found[entry["key"]] = next(value for value in values if value is not None)
+        fields[entry["key"]] = next(value for value in values if value is not None)
         place = entry.end()
     else:
-        if found.keys() == {"descr", "fortran_order", "shape"} and _TYPE.fullmatch(found["descr"]):
-            return _shape(found["shape"]), _dtype(found["descr"]), found["fortran_order"] == "True"
+        if fields.keys() == {"descr", "fortran_order", "shape"} and _TYPE.fullmatch(fields["descr"]):
+            return _shape(fields["shape"]), _dtype(fields["descr"]), fields["fortran_order"] == "True"
     raise ValueError("its header is not that of one array of numbers or texts")
 
 

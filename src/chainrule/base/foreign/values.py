@@ -52,8 +52,8 @@ ACTIVATION = by_value(
     {
         "nothing: the layer has no activation within": (None, "linear", "identity"),
         **{
-            f"the activation as a layer of its own, behind this one: {own}()": (name,)
-            for name, own in ACTIVATIONS.items()
+            f"the activation as a layer of its own, behind this one: {layer}()": (name,)
+            for name, layer in ACTIVATIONS.items()
             if name != "linear"
         },
     },

@@ -52,8 +52,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, list | tuple):  # the tables have flat ones of at most 3
-        flat = len(value) <= 3 and not any(isinstance(one, list | tuple) for one in value)
-        return tuple(_plain(one) for one in value) if flat else object()
+        flat = len(value) <= 3 and not any(isinstance(entry, list | tuple) for entry in value)
+        return tuple(_plain(entry) for entry in value) if flat else object()
     if isinstance(value, type):
         return value.__name__
     if isinstance(value, np.dtype) or type(value).__name__ in ("dtype", "device"):  # the latter PyTorch's

@@ -12,6 +12,7 @@ from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import say
 from chainrule.cli.training.networks import check_network, named_layers, read_network_file
+from chainrule.data.arrays import prepared
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
@@ -50,7 +51,9 @@ def subject(arguments: argparse.Namespace) -> tuple[Network, Array, Array]:
     else:
         network, _ = open_run(arguments.model)
         check_network(list(network.layers), network.input_shape, arguments.samples, arguments.model)
-    X = rng.standard_normal((arguments.samples, *network.input_shape))
+    shape = (arguments.samples, *network.input_shape)
+    count = network.vocabulary
+    X = prepared(rng.standard_normal(shape)) if count is None else rng.integers(count, size=shape)
     return network, X, random_targets(network, arguments.samples, rng)
 
 
@@ -65,4 +68,4 @@ def random_targets(network: Network, samples: int, rng: np.random.Generator) -> 
         return ids if network.classes is None else np.asarray(network.classes)[ids]
     if isinstance(loss, BinaryCrossEntropy):
         return rng.integers(2, size=shape).astype(np.float64)
-    return rng.standard_normal(shape)
+    return prepared(rng.standard_normal(shape))

@@ -51,7 +51,7 @@ def diagnosed(arguments: argparse.Namespace) -> Diagnosis:
     if arguments.data is not None or description is None:
         given = labelled_samples(arguments)
         return diagnose(given.network, given.X, given.y, **options)
-    problem = problem_of(description, place, download=arguments.download)
+    problem = problem_of(description, place, network, download=arguments.download)
     return diagnose(network, problem.X_train, problem.y_train, **options)
 
 

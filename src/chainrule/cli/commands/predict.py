@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 
-from chainrule.base.errors import NonFiniteError
+from chainrule.base.errors import FileError, NonFiniteError
 from chainrule.base.files.disk import descriptor, write_whole
 from chainrule.base.shown import shown, storable
 from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import remark, standard_output, tell
-from chainrule.cli.runs.inputs import fit_shape, read_inputs
-from chainrule.cli.training.sources import check_features
+from chainrule.cli.runs.inputs import read_inputs
 from chainrule.data import Preparation
+from chainrule.data.door import inputs_of
+from chainrule.data.frames import Column, Frame, listed
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import problem_of
 
@@ -29,17 +30,17 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Write one line per sample; say on stderr how many were right where the file knows."""
     network, preparation = open_run(arguments.model)
+    network.preparation = preparation  # of an older file it stands in run.json alone
     inputs = read_inputs(arguments, network, preparation)
-    X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.file)
-    if preparation.inputs is not None:
-        X = preparation.inputs(X)
+    kept = columns_kept(inputs.columns, arguments)
+    X = inputs_of(inputs.X, network, arguments.file)
     with suspected() as parts:
-        outputs = network.predict(X, allow_nonfinite=True)
+        outputs = network.executor().predict(network, X)
     if not arguments.allow_nonfinite and (problem := problem_of(network, X, outputs, parts)) is not None:
         raise NonFiniteError(
             f"{problem}; scale the inputs, or train the model again; --allow-nonfinite writes what there is"
         )
-    rows = Rows(network, preparation, outputs, X, arguments.probabilities)
+    rows = Rows(network, preparation, outputs, kept, probabilities=arguments.probabilities)
     if arguments.output is None:
         with standard_output() as stream:
             write(stream, rows, shown)
@@ -48,19 +49,42 @@ def run(arguments: argparse.Namespace) -> int:
         if descriptor(arguments.output) is None:  # /dev/stdout: the line would stand among the predictions
             tell(f"{len(outputs)} predictions written to {arguments.output}")
     if inputs.target is not None:
-        remark(rows.compare(inputs.target))
+        remark(rows.compare(inputs.target, inputs.known))
     return 0
+
+
+def columns_kept(columns: Frame | None, arguments: argparse.Namespace) -> list[Column]:
+    """The columns of the file that --keep names."""
+    if arguments.keep is None:
+        return []
+    if columns is None:
+        raise FileError(f"{arguments.file}: has no columns with names, of which --keep could keep some")
+    if arguments.keep == ["all"]:
+        return list(columns.columns)
+    for name in arguments.keep:
+        if name not in columns.names:
+            raise FileError(
+                f"{arguments.file}: --keep: has no column '{name}'; its columns are {listed(columns.names)}"
+            )
+    return [columns.column(name) for name in arguments.keep]
 
 
 class Rows:
     """The predictions as lines of text."""
 
     def __init__(
-        self, network: Network, preparation: Preparation, outputs: Array, X: Array, probabilities: bool
+        self,
+        network: Network,
+        preparation: Preparation,
+        outputs: Array,
+        kept: Sequence[Column],
+        *,
+        probabilities: bool,
     ) -> None:
         self.outputs = outputs.reshape(len(outputs), -1)
+        self.kept = [(column.name, cells_of(column)) for column in kept]
         classes = network.classes
-        self.labels = None if classes is None else network.classify(X, allow_nonfinite=True)
+        self.labels = None if classes is None else classes[network.class_ids(outputs)]
         if classes is None and preparation.targets is not None:
             self.outputs = preparation.targets.undo(self.outputs)
         if classes is None:
@@ -72,27 +96,42 @@ class Rows:
         else:
             self.heading = ["prediction", "probability"]
             self.outputs = certainty(self.outputs)
+        self.heading = [*(name for name, _ in self.kept), *self.heading]
 
     def __iter__(self) -> Any:
         digits = "{:.6f}" if self.labels is not None else "{:.9g}"
         for number, values in enumerate(self.outputs.tolist()):
+            own = [cells[number] for _, cells in self.kept]
             cells = [digits.format(value) for value in values]
-            yield cells if self.labels is None else [str(self.labels[number]), *cells]
+            yield [*own, *cells] if self.labels is None else [*own, str(self.labels[number]), *cells]
 
-    def compare(self, target: Array) -> str:
-        """How well the predictions meet the target that the file holds."""
-        if self.labels is not None and target.shape == self.labels.shape:
-            if self.labels.dtype.kind in "iu" and target.dtype.kind in "fb":  # 1.0 and True are class 1
-                right = int(np.sum(self.labels == target))
+    def compare(self, target: Array, known: Array | None) -> str:
+        """How well the predictions meet the target that the file holds, in the rows where it does."""
+        rows = np.flatnonzero(np.ones(len(target), dtype=bool) if known is None else known)
+        labels, outputs, target = self.labels, self.outputs[rows], target[rows]
+        if labels is not None and target.shape == (labels := labels[rows]).shape:
+            if labels.dtype.kind in "iu" and target.dtype.kind in "fb":  # 1.0 and True are class 1
+                right = int(np.sum(labels == target))
             else:
-                right = int(np.sum(self.labels.astype(str) == target.astype(str)))
+                right = int(np.sum(labels.astype(str) == target.astype(str)))
             return f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
         values = target.reshape(len(target), -1)
-        if self.labels is not None or values.shape != self.outputs.shape or values.dtype.kind not in "fiub":
+        if labels is not None or values.shape != outputs.shape or values.dtype.kind not in "fiub":
             kind = f"shape {target.shape}, {target.dtype}"
             return f"the target in the file ({kind}) is not what the model predicts"
-        error = float(np.sqrt(np.mean((self.outputs - values.astype(np.float64)) ** 2)))
+        error = float(np.sqrt(np.mean((outputs - values.astype(np.float64)) ** 2)))
         return f"error {error:.4g} (root mean square) over {len(target)} samples"
+
+
+def cells_of(column: Column) -> list[str]:
+    """The cells of a column as text: whole numbers without a point, what is missing empty."""
+    if column.kind == "number":
+        written = (repr(value).removesuffix(".0") for value in column.values.tolist())
+    elif column.kind == "date":
+        written = (str(value).removesuffix(".000000").removesuffix("T00:00:00") for value in column.values)
+    else:
+        written = (str(value) for value in column.values)
+    return ["" if gone else cell for cell, gone in zip(written, column.missing, strict=True)]
 
 
 def certainty(outputs: Array) -> Array:

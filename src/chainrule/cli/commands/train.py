@@ -9,8 +9,14 @@ from chainrule.base.errors import DataError, ShapeError
 from chainrule.cli.folder import check_out
 from chainrule.cli.output import say, tell
 from chainrule.cli.training.choices import choose_optimizer, choose_penalty, choose_settings
-from chainrule.cli.training.job import Job, TrainingData, preparation_of, train
-from chainrule.cli.training.networks import check_network, named_layers, read_network_file
+from chainrule.cli.training.job import Job, TrainingData, train
+from chainrule.cli.training.networks import (
+    check_network,
+    named,
+    named_layers,
+    read_network_file,
+    sequential,
+)
 from chainrule.cli.training.recipes import VALIDATION_PART, Recipe, listing, recipe_from
 from chainrule.cli.training.sources import Problem, load_problem
 from chainrule.data import shifted, split
@@ -33,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError("--patience watches validation data: add --validation 0.1, say")
     if arguments.out is not None:
         check_out(arguments.out, overwrite=arguments.overwrite)
-    problem = load_problem(arguments)
+    problem = load_problem(arguments, sequential=kind_of_network(arguments))
     network = build_network(problem, arguments, recipe)
     loss = recipe.loss() if recipe else loss_of(network, problem)
     settings = choose_settings(problem, arguments, recipe)
@@ -48,7 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     optimizer, penalty = choose_optimizer(settings, arguments), choose_penalty(settings, recipe)
     data = training_data(problem, settings.shift, arguments, by_recipe=recipe is not None)
+    for note in problem.notes:
+        tell(note)
     tell(problem.describe(arguments.seed))
+    if problem.why:
+        tell(f"target {problem.preparation.target_name or arguments.target}: {problem.why}")
+    if problem.preparation.inputs is not None:
+        tell(problem.preparation)
     if settings.shift:
         pixels = "1 pixel" if settings.shift == 1 else f"{settings.shift} pixels"
         tell(f"with the copies shifted by {pixels}: {len(data.X)} samples to train")
@@ -64,12 +76,14 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
     from chainrule.layers import Sigmoid
     from chainrule.networks.network import Network
 
-    kind = arguments.network or ("conv" if len(problem.input_shape) == 3 else "dense")
+    kind = arguments.network or default_network(problem)
     classify = problem.classes is not None
     if recipe is not None:
         layers = recipe.layers()
-    elif kind in ("dense", "conv"):
-        layers = named_layers(kind, problem.input_shape, problem.outputs, classify=classify)
+    elif kind in named:
+        layers = named_layers(
+            kind, problem.input_shape, problem.outputs, classify=classify, vocabulary=problem.vocabulary
+        )
     elif kind.lower().endswith(".toml"):
         layers, stated = read_network_file(kind)
         if stated is not None and stated != problem.input_shape:
@@ -78,7 +92,7 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
             )
         check_network(layers, problem.input_shape, 1, kind)
     else:
-        raise DataError(f"--network {kind}: write dense, conv, or a network file that ends in .toml")
+        raise DataError(f"--network {kind}: write {', '.join(named)}, or a network file that ends in .toml")
     network = Network(layers, input_shape=problem.input_shape, seed=arguments.seed, dtype=arguments.precision)
     binary = classify and problem.outputs == 2 and isinstance(network.layers[-1], Sigmoid)
     if network.output_shape != (problem.outputs,) and not (binary and network.output_shape == (1,)):
@@ -88,8 +102,23 @@ def build_network(problem: Problem, arguments: argparse.Namespace, recipe: Recip
             f"end it in Dense with units = {problem.outputs}"
         )
     network.classes = problem.classes
-    network.preparation = preparation_of(problem)
+    network.preparation = problem.preparation
     return network
+
+
+def kind_of_network(arguments: argparse.Namespace) -> str | None:
+    """"sequences" or "ids" where the network that --network names reads these."""
+    kind = arguments.network or ""
+    if kind.lower().endswith(".toml"):
+        return sequential(read_network_file(kind)[0])
+    return "sequences" if kind == "lstm" and arguments.inputs == "auto" else None
+
+
+def default_network(problem: Problem) -> str:
+    """conv for images, lstm for sequences and ids, else dense."""
+    if problem.vocabulary is not None or len(problem.input_shape) == 2:
+        return "lstm"
+    return "conv" if len(problem.input_shape) == 3 else "dense"
 
 
 def loss_of(network: Network, problem: Problem) -> Loss:

@@ -1,53 +1,87 @@
-"""Inputs for a trained network, from the files in which they may come."""
+"""Inputs for a trained network, from the files in which they may come, as its own preparation takes them."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.base.errors import FileError, ShapeError
+from chainrule.base.errors import DataError, FileError, ShapeError
 from chainrule.base.types import Array
 from chainrule.cli.output import complain
-from chainrule.data import Preparation, load_csv, load_digits, load_idx, load_npy
+from chainrule.cli.training.raw import is_table, reading_of
+from chainrule.data import Preparation, load_digits, load_idx, load_npy
+from chainrule.data.frames import Column, Frame, listed
+from chainrule.data.preparation.preparation import READING, matrix
 from chainrule.data.readers.npz import open_npz
-from chainrule.data.readers.table import read_table
+from chainrule.data.sets.idx_sets import is_idx
+from chainrule.data.sets.image_folder import SUFFIXES, images_in, load_images
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Inputs:
-    """X as the file holds it, and the target's column where the file happens to hold it too."""
+    """X as the network's preparation takes it, the target where the file happens to hold it, and the file's
+    columns, which may be kept beside the predictions.
 
-    X: Array
+    known (N,): where the target is there; None: everywhere.
+    """
+
+    X: Frame | Array
     target: Array | None = None
+    known: Array | None = None
+    columns: Frame | None = None
+
+    def labelled(self) -> Inputs:
+        """The samples whose target is there."""
+        if self.known is None or self.target is None:
+            return self
+        return Inputs(self.X[np.flatnonzero(self.known)], self.target)
 
 
 def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Preparation) -> Inputs:
-    """The inputs from a CSV, NPZ, NPY or IDX file."""
+    """The inputs from a table, NPZ, NPY or IDX file, an image or a folder of images, or digits."""
     if arguments.file == "digits":
         return Inputs(*load_digits())
     path = Path(arguments.file)
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        return read_csv(path, arguments.header, int(np.prod(network.input_shape)), preparation)
-    if suffix == ".npz":
-        return read_npz(path, arguments.x, preparation.target_name or "y")
-    if suffix == ".npy":
-        return Inputs(load_npy(path))
-    if suffix == ".gz" or "idx" in path.name:
-        return Inputs(load_idx(path))
-    raise FileError(
-        f"{path}: ends in none of .csv, .npz, .npy, -ubyte or .gz, so it is not known how to read it"
-    )
+    shape = tuple(network.input_shape)
+    if path.is_dir() or path.suffix.lower() in SUFFIXES:
+        return _images(path, shape)
+    if path.suffix.lower() == ".npz":
+        found = _npz(path, arguments.x, preparation.target_name or "y")
+    elif path.suffix.lower() == ".npy":
+        found = Inputs(load_npy(path))
+    elif is_table(path):
+        return _table(path, arguments, shape, preparation)
+    elif is_idx(path) or path.suffix.lower() == ".gz":
+        found = Inputs(load_idx(path))
+    else:
+        raise FileError(
+            f"{path}: is no table (.csv, .tsv, .txt, .parquet, also compressed), .npz, .npy or IDX file, and "
+            "no image, so it is not known how to read it"
+        )
+    assert isinstance(found.X, np.ndarray)
+    return replace(found, X=fit_shape(checked(found.X), shape, arguments.file))
 
 
-def read_npz(path: Path, x: str, target: str) -> Inputs:
+def _images(path: Path, shape: tuple[int, ...]) -> Inputs:
+    """One image, or those of a folder by name, brought to the network's size and channels."""
+    files = images_in(path) if path.is_dir() else [path]
+    if not files:
+        raise FileError(f"{path}: holds no images, whose names end in {', '.join(SUFFIXES)}")
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise ShapeError(f"{path}: holds images, the model takes samples of shape {list(shape)}")
+    names = np.array([file.name for file in files], dtype=object)
+    column = Column("file", "text", names, np.zeros(len(files), dtype=bool))
+    return Inputs(load_images(files, size=shape[:2], channels=shape[2]), columns=Frame((column,)))
+
+
+def _npz(path: Path, x: str, target: str) -> Inputs:
     """The inputs, and the target where the file holds one of that name."""
     with open_npz(path) as archive:
         inputs = archive.read(x)
@@ -60,18 +94,63 @@ def read_npz(path: Path, x: str, target: str) -> Inputs:
             return Inputs(inputs)
 
 
-def read_csv(path: Path, header: str, width: int, preparation: Preparation) -> Inputs:
+def _table(
+    path: Path, arguments: argparse.Namespace, shape: tuple[int, ...], preparation: Preparation
+) -> Inputs:
     """Columns by name where the model knows their names, else all of them."""
-    told = {"auto": None, "yes": True, "no": False}[header]
     names = preparation.feature_names
-    if names is not None and told is not False:
-        name = preparation.target_name
-        found = read_table(path, lambda cells: name if name in cells else None, header=True, columns=names)
-        return Inputs(found.features, found.target)
-    table = load_csv(path, header=told)
-    if table.features.shape[1] != width:
-        raise FileError(f"{path}: has {table.features.shape[1]} columns, the model takes {width}")
-    return Inputs(table.features)
+    told = {name: getattr(arguments, name) for name in READING}
+    now = {name: value for name, value in told.items() if value not in (None, "auto")}
+    options = argparse.Namespace(**{**told, **preparation.reading, **now})
+    frame = reading_of(path, options, asked=names or ()).frame
+    if names is None:
+        count = int(np.prod(shape))
+        if len(frame.columns) != count:
+            raise FileError(f"{path}: has {len(frame.columns)} columns, the model takes {count}")
+        X: Frame | Array = fit_shape(matrix(frame, str(path)), shape, str(path))
+        return Inputs(X, columns=frame)
+    needed = getattr(preparation.inputs, "needed", names)
+    target = preparation.target_name
+    features = _features(frame, names, needed, target, path)
+    if target is None or target not in frame.names or len(features.columns) == len(frame.columns):
+        return Inputs(features, columns=frame)
+    column = frame.column(target)
+    known = ~column.missing
+    if not known.any():
+        return Inputs(features, columns=frame)
+    try:
+        values = column[np.flatnonzero(known)].labels()
+    except DataError as error:
+        complain(f"not compared with the target: {error}")
+        return Inputs(features, columns=frame)
+    every = np.zeros(len(frame), dtype=values.dtype)
+    every[known] = values
+    return Inputs(features, every, known, frame)
+
+
+def _features(
+    frame: Frame, names: tuple[str, ...], needed: tuple[str, ...], target: str | None, path: Path
+) -> Frame:
+    """The columns that the model needs, by name; without names, by position."""
+    if not frame.named and len(frame.columns) in (len(names), len(needed)):
+        own = names if len(frame.columns) == len(names) else needed
+        pairs = zip(frame.columns, own, strict=True)
+        return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
+    missing = [name for name in needed if name not in frame.names]
+    if missing:
+        count = len(frame.columns)
+        received = f"its columns are {listed(frame.names)}" if frame.named else f"it has {count} columns"
+        raise FileError(
+            f"{path}: has no column '{missing[0]}', which the model was trained on; {received}"
+        )
+    return frame.select(needed)
+
+
+def checked(X: Array) -> Array:
+    """(N, ...) of numbers; (N,) is one feature."""
+    if X.dtype.kind not in "fiub":
+        raise DataError(f"the inputs are of type {X.dtype}: give numbers")
+    return X[:, np.newaxis] if X.ndim == 1 else X
 
 
 def fit_shape(X: Array, input_shape: tuple[int, ...], file: str) -> Array:
@@ -83,3 +162,9 @@ def fit_shape(X: Array, input_shape: tuple[int, ...], file: str) -> Array:
             f"{file}: a sample has shape {list(X.shape[1:])}, the model takes {list(input_shape)}"
         )
     return X.reshape(len(X), *input_shape)
+
+
+def compared(inputs: Inputs) -> Any:
+    """The target of the samples that have one."""
+    assert inputs.target is not None
+    return inputs.target if inputs.known is None else inputs.target[inputs.known]

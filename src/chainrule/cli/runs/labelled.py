@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.base.errors import FileError
+from chainrule.base.types import Array
+from chainrule.cli.arguments import table_defaults
 from chainrule.cli.folder import description_name, open_run, read_description
-from chainrule.cli.runs.inputs import fit_shape, read_inputs
+from chainrule.cli.runs.inputs import read_inputs
 from chainrule.cli.runs.stored import penalty_of, problem_of
 from chainrule.cli.samples import Samples
-from chainrule.cli.training.sources import check_features
 from chainrule.data import Preparation
 from chainrule.networks.network import Network
 
@@ -31,23 +32,29 @@ def labelled_samples(arguments: argparse.Namespace) -> Samples:
         raise FileError(
             f"{place}: its data is not known; say on which samples: --data digits, or --data FILE.csv"
         )
-    problem = problem_of(description, place, download=arguments.download)
+    problem = problem_of(description, place, network, download=arguments.download)
     penalty = penalty_of(description, place)
     return Samples(network, problem.X_test, problem.y_test, penalty, len(problem.X_train))
 
 
 def _from_file(network: Network, preparation: Preparation, arguments: argparse.Namespace) -> Samples:
-    named = argparse.Namespace(file=arguments.data, header="auto", x="X")
-    inputs = read_inputs(named, network, preparation)
+    named = argparse.Namespace(file=arguments.data, x="X", **table_defaults)
+    inputs = read_inputs(named, network, preparation).labelled()
     if inputs.target is None:
         target = preparation.target_name or "y"
         raise FileError(
             f"{arguments.data}: has no labels (no column or array {target!r}), which δ starts from"
         )
-    X = fit_shape(check_features(inputs.X), tuple(network.input_shape), arguments.data)
-    if preparation.inputs is not None:
-        X = preparation.inputs(X)
     y = inputs.target
     if preparation.targets is not None:
-        y = preparation.targets(np.asarray(y, np.float64).reshape(len(y), -1))
-    return Samples(network, X, np.asarray(y))
+        y = np.asarray(y, np.float64).reshape(len(y), -1)
+    elif network.classes is not None:
+        y = as_classes(y, network.classes)
+    return Samples(network, preparation(inputs.X, arguments.data), preparation.target(y))
+
+
+def as_classes(y: Array, classes: Array) -> Array:
+    """Labels of a file as the model writes its classes: 1.0 and True are class 1, "True" is True's name."""
+    if classes.dtype.kind in "iu" and y.dtype.kind in "fb":
+        return y.astype(np.int64)
+    return y.astype(str) if classes.dtype.kind == "U" else y

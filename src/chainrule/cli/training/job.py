@@ -22,8 +22,10 @@ from chainrule.cli.folder import create_run_folder, remove_history, save_curves,
 from chainrule.cli.output import complain, reason, tell
 from chainrule.cli.training.choices import Settings
 from chainrule.cli.training.recipes import Recipe
+from chainrule.cli.training.rows import rows_name
 from chainrule.cli.training.sources import Problem
 from chainrule.data import Preparation
+from chainrule.data.fingerprints import file_sha256
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 most_confusions = 5
 samples_explained = 8
+most_fingerprints = 8  # of a source's files; a folder of images has a row for each of them in rows.npz
 report_name = "report.html"
 
 
@@ -59,11 +62,6 @@ class Job:
     optimizer: Optimizer
     penalty: Penalty | None
     recipe: Recipe | None
-
-
-def preparation_of(problem: Problem) -> Preparation:
-    """What new inputs go through before they reach the network."""
-    return Preparation(problem.feature_names, problem.target_name, problem.inputs, problem.targets)
 
 
 def train(job: Job, arguments: argparse.Namespace) -> None:
@@ -139,6 +137,9 @@ class Run:
     def save(self) -> None:
         """Write the network, run.json and the history."""
         self.model = save_model(self.job.network, self.folder)
+        (self.folder / rows_name).unlink(missing_ok=True)
+        if self.job.problem.rows is not None:
+            self.job.problem.rows.save(self.folder)
         remove_history(self.folder)
         self.describe()
         if len(self.history.epoch):
@@ -156,6 +157,9 @@ class Run:
                 "source": arguments.source,
                 "input_shape": list(job.problem.input_shape),
                 "held_out": len(job.problem.X_test),
+                "rows": len(job.problem.X_train) + len(job.problem.X_test),
+                "sha256": fingerprints(job.problem.files),
+                "target": job.problem.why or None,
             },
             "arguments": {name: value for name, value in vars(arguments).items() if name != "run"},
             "settings": vars(job.settings),
@@ -164,7 +168,7 @@ class Run:
             "seed": arguments.seed,
             "result": self.result,
         }
-        save_description(self.folder, self.model, preparation_of(job.problem), facts)
+        save_description(self.folder, self.model, job.network.preparation or Preparation(), facts)
 
     def draw_curves(self) -> None:
         """The picture of the history, or a line that says why there is none."""
@@ -190,6 +194,11 @@ class Run:
         return [f"how it computes, step by step: {path}"]
 
 
+def fingerprints(files: tuple[Path, ...]) -> dict[str, str]:
+    """The SHA-256 of the files of a source, as far as they are few."""
+    return {path.name: file_sha256(path) for path in files} if len(files) <= most_fingerprints else {}
+
+
 def write_report(job: Job, path: Path) -> None:
     """The report on the held-out samples with the largest loss."""
     from chainrule.cli.samples import Samples, explained, hardest
@@ -212,9 +221,9 @@ def measure(job: Job, result: dict[str, Any]) -> list[str]:
             result["published_accuracy"] = job.recipe.accuracy / 100
             line = f"test accuracy {100 * accuracy:.2f} % ({job.recipe.published()})"
         return [*confusions(problem.y_test, predicted), line]
-    assert problem.targets is not None  # a regression's target has been scaled
-    predicted = problem.targets.undo(network.predict(problem.X_test))
-    actual = problem.targets.undo(problem.y_test)
+    predicted, targets = network.predict(problem.X_test), problem.preparation.targets
+    assert targets is not None  # a regression's target has been scaled
+    actual = targets.undo(problem.y_test)
     error = float(np.sqrt(np.mean((predicted - actual) ** 2)))
     spread = float(np.sum((actual - actual.mean(axis=0)) ** 2))
     explained = 1.0 - float(np.sum((predicted - actual) ** 2)) / spread if spread > 0 else 0.0

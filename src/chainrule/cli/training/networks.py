@@ -1,10 +1,11 @@
-"""Networks by name, dense and conv, and networks described in a TOML file."""
+"""Networks by name, dense, conv and lstm, and networks described in a TOML file."""
 
 from __future__ import annotations
 
 import inspect
 import math
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,18 @@ from chainrule.base.memory import check_bytes
 from chainrule.base.shown import quoted
 from chainrule.base.types import Shape
 from chainrule.layers import (
+    LSTM,
+    Conv1D,
     Conv2D,
     Dense,
+    Embedding,
     Flatten,
     Layer,
+    Masking,
     MaxPool2D,
+    MultiHeadAttention,
+    PositionalEncoding,
+    Recurrent,
     ReLU,
     Softmax,
     layer_classes,
@@ -27,13 +35,23 @@ from chainrule.layers import (
 
 classes = layer_classes | structure_classes
 TOO_DEEP = "lists and tables are nested too deep; write the layers one after the other"
+named = ("dense", "conv", "lstm")
 large_image = 20  # pixels of the shorter side; from here on the 5x5 kernels of LeNet fit twice
 
 
-def named_layers(kind: str, input_shape: Shape, outputs: int, *, classify: bool) -> list[Layer]:
-    """The layers of `--network dense` or `--network conv` for these inputs and outputs."""
+def named_layers(
+    kind: str, input_shape: Shape, outputs: int, *, classify: bool, vocabulary: int | None = None
+) -> list[Layer]:
+    """The layers of `--network dense`, `conv` or `lstm` for these inputs and outputs.
+
+    vocabulary: the inputs are ids below it.
+    """
     if kind == "conv":
         return [*conv_body(input_shape), *head(outputs, classify)]
+    if kind == "lstm":
+        return [*lstm_body(input_shape, vocabulary), *head(outputs, classify)]
+    if vocabulary is not None:
+        return [Embedding(vocabulary, 16), Flatten(), Dense(64), ReLU(), *head(outputs, classify)]
     return [*dense_body(input_shape), *head(outputs, classify)]
 
 
@@ -42,6 +60,29 @@ def dense_body(input_shape: Shape) -> list[Layer]:
     if len(input_shape) == 1:
         return [Dense(64), ReLU(), Dense(32), ReLU()]
     return [Flatten(), Dense(100), ReLU()]
+
+
+def lstm_body(input_shape: Shape, vocabulary: int | None) -> list[Layer]:
+    """An LSTM over the steps, of whose states the last counts; ids are embedded first."""
+    if vocabulary is None and len(input_shape) != 2:
+        raise ShapeError(
+            f"--network lstm needs sequences (steps, features), but a sample has shape {input_shape}: write "
+            "--network dense"
+        )
+    embedded: list[Layer] = [] if vocabulary is None else [Embedding(vocabulary, 16)]
+    return [*embedded, LSTM(32)]
+
+
+def sequential(layers: Iterable[Layer]) -> str | None:
+    """What a network that begins with these layers reads: "ids", "sequences", or None: neither."""
+    for layer in layers:
+        if isinstance(layer, Embedding):
+            return "ids"
+        if isinstance(layer, Recurrent | Masking | MultiHeadAttention | PositionalEncoding | Conv1D):
+            return "sequences"
+        if isinstance(layer, Flatten | Dense | Conv2D):
+            return None
+    return None
 
 
 def conv_body(input_shape: Shape) -> list[Layer]:

@@ -1,31 +1,41 @@
-"""What `chainrule train` learns from: digits, MNIST, a CSV or an NPZ file, split and brought to one scale."""
+"""What `chainrule train` learns from: digits, MNIST, a table, arrays, IDX files or a folder of images, split
+and prepared.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.base.errors import DataError, FileError
-from chainrule.base.types import Array
-from chainrule.cli.output import tell
-from chainrule.data import Standardizer, load_digits, load_mnist, load_npz, split
-from chainrule.data.arrays import all_finite, first_nonfinite
-from chainrule.data.readers.table import is_number, listed, read_table
+from chainrule.base.types import Array, Shape
+from chainrule.cli.output import remark, tell
+from chainrule.cli.training.rows import Rows, divided_rows
+from chainrule.data import Preparation, Standardizer, load_digits, load_mnist
+from chainrule.data.frames import Frame
+from chainrule.data.preparation import Pixels
+from chainrule.data.preparation.preparation import READING
 from chainrule.data.sets.mnist import mnist_url
+from chainrule.data.task import Asked, Task, task_of
 
-# A column of whole numbers is read as classes when it holds at most this many different ones.
-most_numbered_classes = 20
+if TYPE_CHECKING:
+    from chainrule.cli.training.raw import Raw
 
 
 @dataclass(eq=False)
 class Problem:
     """Inputs as the network gets them, targets, and what is needed to treat new inputs in the same way.
 
-    y is labels (N,), each one of `classes`, or float targets (N, outputs) where `classes` is None.
+    y is labels (N,), each one of `classes`, or float targets (N, outputs) where `classes` is None, scaled by
+    `preparation.targets`. Where a preparation was learned, inputs and scaled targets are `Prepared`. rows:
+    which rows of the source are which, of a source that may change; why: how the target was understood;
+    notes: what else was.
     """
 
     name: str
@@ -34,13 +44,15 @@ class Problem:
     X_test: Array
     y_test: Array
     classes: Array | None
-    feature_names: tuple[str, ...] | None = None
-    target_name: str | None = None
-    inputs: Standardizer | None = None
-    targets: Standardizer | None = None
+    preparation: Preparation = field(default_factory=Preparation)
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    rows: Rows | None = None
+    files: tuple[Path, ...] = ()
+    vocabulary: int | None = None  # of inputs that are ids: how many there may be
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
+    def input_shape(self) -> Shape:
         return tuple(self.X_train.shape[1:])
 
     @property
@@ -58,27 +70,102 @@ class Problem:
         )
 
 
-def load_problem(arguments: argparse.Namespace) -> Problem:
-    """The problem that the arguments of `chainrule train` name."""
-    source = arguments.source
-    if source == "digits":
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What an earlier training on the same source fixed: the model's preparation, its classes and rows."""
+
+    preparation: Preparation
+    classes: Array | None
+    rows: Rows | None
+    sequential: str | None = None
+
+
+def load_problem(
+    arguments: argparse.Namespace, known: Known | None = None, sequential: str | None = None
+) -> Problem:
+    """The problem that the arguments of `chainrule train` name.
+
+    known: of a run whose data are loaded again: its own preparation is applied, none is learned, and its rows
+    are told apart as they were. sequential: "sequences" or "ids", where the network reads these.
+    """
+    if arguments.source == "digits":
         X, y = load_digits()
-        return Problem("digits", *parts(X, y, arguments, stratify=True), np.arange(10))
-    if source == "mnist":
+        train, test = divided_rows(arguments, y, stratify=True)
+        return Problem("digits", X[train], y[train], X[test], y[test], np.arange(10), Preparation())
+    if arguments.source == "mnist":
         return mnist(arguments)
-    path = Path(source)
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        return csv_problem(path, arguments)
-    if suffix == ".npz":
-        inputs, target = load_npz(path, arguments.x, arguments.target or "y")
-        assert target is not None  # it was asked for
-        problem = array_problem(path.stem, inputs, target, arguments)
-        problem.target_name = arguments.target or "y"
-        return problem
-    raise FileError(
-        f"'{source}' is nothing to train on: write digits, mnist, or a file that ends in .csv or .npz"
-    )
+    from chainrule.cli.training.raw import raw_of
+
+    raw = raw_of(arguments, known.sequential if known else sequential)
+    asked: Asked = arguments.task
+    if known is not None:
+        asked = "regress" if known.classes is None else "classify"
+    task = target_of(raw, raw.y, asked)
+    rows: Rows | None = None
+    if raw.X_test is not None and raw.y_test is not None:
+        training: tuple[Frame | Array, Array] = raw.X, task.values
+        test: tuple[Frame | Array, Array] = raw.X_test, target_of(raw, raw.y_test, task.kind).values
+    else:
+        rows = Rows.of(raw.X, raw.y)
+        rows = rows.divided(arguments, task) if known is None else rows.as_in(known.rows, arguments, task)
+        training, test = ((raw.X[part], task.values[part]) for part in (rows.train, rows.test))
+        if rows.told:
+            remark(rows.told)
+    if known is None:
+        targets = None if task.numbers is None else Standardizer.learn(training[1])
+        made = learned(training[0], raw, arguments)
+        made.targets, made.target_name = targets, raw.target_name
+        known = Known(made, task.classes, rows)
+    made = known.preparation
+    X_train, X_test = made(training[0], raw.name), made(test[0], raw.name)
+    y_train, y_test = made.target(training[1]), made.target(test[1])
+    return Problem(
+        raw.name, X_train, y_train, X_test, y_test, known.classes, made,
+        why=task.why,
+        notes=raw.notes,
+        rows=rows,
+        files=raw.files,
+        vocabulary=int(max(X_train.max(), X_test.max())) + 1 if raw.kind == "ids" else None,
+    )  # fmt: skip
+
+
+def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
+    """What a source's target is; errors name the source."""
+    try:
+        return task_of(y, images=raw.kind == "images", asked=asked)
+    except DataError as error:
+        raise DataError(f"{raw.name}: {error}") from None
+
+
+def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:
+    """The preparation of a training part: a table's columns, pixels, or features brought to one scale."""
+    if isinstance(X, Frame):
+        kinds, levels = told_columns(arguments.kind, "kind"), told_columns(arguments.levels, "levels")
+        ordered = {name: text.split("<") for name, text in levels.items()}
+        try:
+            made = Preparation.learn(X, kinds=kinds, levels=ordered)
+        except (DataError, ValueError) as error:
+            raise DataError(f"{raw.name}: {error}") from None
+        told = {name: getattr(arguments, name, None) for name in READING}
+        made.reading = {name: value for name, value in told.items() if value not in (None, "auto")}
+        return made
+    if raw.kind == "ids":
+        return Preparation()
+    if raw.kind == "images" and X.dtype == np.uint8:
+        return Preparation(inputs=Pixels())
+    return Preparation(inputs=Standardizer.learn(X))
+
+
+def told_columns(given: list[str] | None, option: str) -> Mapping[str, str]:
+    """{column: value} of `--option COLUMN=VALUE`, which may be given several times."""
+    told = {}
+    for text in given or ():
+        name, sign, value = text.rpartition("=")
+        if not (name and sign and value):
+            form = "size=small<medium<large" if option == "levels" else "zip=levels"
+            raise DataError(f"--{option} {text}: write COLUMN=VALUE, such as --{option} '{form}'")
+        told[name] = value
+    return told
 
 
 def mnist(arguments: argparse.Namespace) -> Problem:
@@ -89,7 +176,8 @@ def mnist(arguments: argparse.Namespace) -> Problem:
         url=arguments.url or mnist_url,
         report=tell,
     )
-    return Problem("mnist", X_train, y_train, X_test, y_test, np.arange(10))
+    pixels = Preparation(inputs=Pixels())
+    return Problem("mnist", X_train, y_train, X_test, y_test, np.arange(10), pixels)
 
 
 def mnist_folder() -> Path:
@@ -99,117 +187,3 @@ def mnist_folder() -> Path:
     except RuntimeError:  # the user has no home directory
         raise FileError("there is no home directory to keep MNIST in: write --data DIR") from None
     return cache / "chainrule" / "mnist"
-
-
-def csv_problem(path: Path, arguments: argparse.Namespace) -> Problem:
-    def choose(cells: list[str]) -> str | int:
-        if arguments.target is None:
-            raise FileError(f"{path}: {which_target(cells, arguments.header)}")
-        return csv_target(cells, arguments.target)
-
-    table = read_table(path, choose, header={"auto": None, "yes": True, "no": False}[arguments.header])
-    assert table.target is not None  # a target was asked for
-    problem = array_problem(path.stem, table.features, table.target, arguments)
-    problem.feature_names, problem.target_name = table.names, table.target_name
-    return problem
-
-
-def which_target(cells: list[str], header: str) -> str:
-    """What to write for --target, from the first line of the file."""
-    say = "say which column to learn: --target NAME, or --target -1 for the last"
-    if header == "no" or (header == "auto" and any(is_number(cell) for cell in cells)):
-        return f"{say}; it has {len(cells)} columns, 0 to {len(cells) - 1}"
-    return f"{say}; its columns are {listed([cell for cell in cells if cell])}"
-
-
-def csv_target(cells: list[str], text: str) -> str | int:
-    """A column's name if the first line has it, else its index."""
-    try:
-        index = int(text)
-    except ValueError:
-        return text
-    return text if text in cells and not all(is_number(cell) for cell in cells) else index
-
-
-def array_problem(name: str, X: Array, y: Array, arguments: argparse.Namespace) -> Problem:
-    """Inputs and targets from a file: classes or numbers, images or features."""
-    X = check_features(X)
-    if is_classification(y, arguments.task):
-        labels = as_labels(y, name)
-        classes = np.unique(labels)
-        if len(classes) < 2:
-            raise DataError(
-                f"{name}: the target has a single class ({classes[0]}); there is nothing to tell apart"
-            )
-        problem = Problem(name, *parts(X, labels, arguments, stratify=True), classes)
-    else:
-        targets = y.reshape(len(y), -1).astype(np.float64)
-        if not all_finite(targets):
-            raise DataError(f"{name}: the target holds NaN or infinity in sample {first_nonfinite(targets)}")
-        problem = Problem(name, *parts(X, targets, arguments, stratify=False), None)
-        problem.targets = Standardizer.learn(problem.y_train)
-        problem.y_train, problem.y_test = problem.targets(problem.y_train), problem.targets(problem.y_test)
-    if problem.X_train.dtype != np.uint8:  # uint8 is pixels, which the network takes as they are
-        problem.inputs = Standardizer.learn(problem.X_train)
-        problem.X_train, problem.X_test = problem.inputs(problem.X_train), problem.inputs(problem.X_test)
-    return problem
-
-
-def check_features(X: Array) -> Array:
-    """X (N, features) or images (N, H, W, C), (N, H, W) with the channel axis added; finite numbers."""
-    if X.dtype.kind not in "fiub":
-        raise DataError(f"the inputs are of type {X.dtype}: give numbers")
-    if X.ndim == 1:
-        X = X[:, np.newaxis]
-    if X.ndim == 3:
-        X = X[..., np.newaxis]
-    if X.ndim not in (2, 4):
-        raise DataError(f"the inputs have shape {X.shape}: give (N, features) or images (N, H, W, C)")
-    if X.dtype != np.uint8:
-        X = X.astype(np.float64)
-        if not all_finite(X):
-            raise DataError(f"the inputs hold NaN or infinity in sample {first_nonfinite(X)}")
-    return X
-
-
-def as_labels(y: Array, name: str) -> Array:
-    """Classes as whole numbers or names, which is what a model file can hold."""
-    if y.dtype.kind == "b":
-        return y.astype(np.int64)
-    if y.dtype.kind == "f":
-        if not (all_finite(y) and (y == np.rint(y)).all()):
-            raise DataError(
-                f"{name}: classes are names or whole numbers, but the target has fractions: --task regress"
-            )
-        return y.astype(np.int64)
-    return y.astype(np.int64) if y.dtype.kind in "iu" else y
-
-
-def is_classification(y: Array, task: str) -> bool:
-    """Whether the target is classes: names, truth values, or a few different whole numbers."""
-    number = y.dtype.kind in "fiu"
-    if task == "regress":
-        if not number:
-            raise DataError("--task regress needs a target of numbers, but it holds names")
-        return False
-    if not number and y.dtype.kind not in "US" and y.dtype.kind != "b":
-        raise DataError(f"the target is of type {y.dtype}: give numbers or names")
-    if y.ndim != 1:
-        if task == "classify" or not number:
-            raise DataError(f"the target has shape {y.shape}: give one class per sample, (N,)")
-        return False
-    return (
-        task == "classify"
-        or not number
-        or (y.dtype.kind in "iu" and len(np.unique(y)) <= most_numbered_classes)
-    )
-
-
-def parts(
-    X: Array, y: Array, arguments: argparse.Namespace, *, stratify: bool
-) -> tuple[Array, Array, Array, Array]:
-    """X_train, y_train, X_test, y_test in Problem's order."""
-    if arguments.test == 0:
-        raise DataError("--test 0 leaves nothing to test on: write a number above 0, such as 0.2")
-    X_train, X_test, y_train, y_test = split(X, y, arguments.test, seed=arguments.seed, stratify=stratify)
-    return X_train, y_train, X_test, y_test

@@ -1,5 +1,5 @@
-"""Files of data, whose form is checked before anything is computed: IDX, NumPy's own, CSV.
+"""Files of data, whose form is checked before anything is computed: IDX, NumPy's own, tables of numbers.
 
 In: a path.  Out: arrays or a table, or a FileError with file, line and column.
-Knows: base.
+Knows: base, frames and tables.
 """

@@ -1,38 +1,28 @@
-"""CSV files: numeric features, one target column, and errors that name line and column.
-
-Values are read by Python's float() row by row into one growing array of doubles: about 10 million cells a
-second, 8 bytes a cell. What float() would let through although nobody means it (1_000, nan, inf) is
-refused.
-"""
+"""`load_csv`: a table whose features are numbers, with one target column, as arrays."""
 
 from __future__ import annotations
 
-import csv
-from array import array
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
-from itertools import chain
-from math import isfinite
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
-from chainrule.base.errors import FileError, describe
-from chainrule.base.files.disk import opened
+from chainrule.base.errors import FileError
+from chainrule.base.shown import quoted
 from chainrule.base.types import Array
+from chainrule.data.frames import Column, listed
+from chainrule.data.tables.decimals import COMMA, ONE_GROUP, is_number
+from chainrule.data.tables.reader import read_table
+from chainrule.data.tables.understood import Reading
 
-missing_marks = {"", "na", "n/a", "nan", "null", "none", "?"}
 fill_in = ": fill it in, or delete the line"
-delimiters = (",", ";", "\t")
 most_label_bytes = 2**28  # of labels as an array, unless they are all of some length
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What a CSV file holds.
+    """What a CSV file of numbers holds.
 
     `features` (N, columns) float64; `names` of these columns, None where the file has no header; `target`
     (N,) int64 where every cell is a whole number, float64 where every cell is a number, strings
@@ -52,259 +42,149 @@ def load_csv(
     header: bool | None = None,
     delimiter: str | None = None,
     columns: Sequence[str] | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    missing: str | Sequence[str] | None = None,
 ) -> Table:
-    """Read a CSV file in UTF-8 with numeric features.
+    """Read a table whose features are numbers; `chainrule.read_table` reads texts, dates and missing values, too.
 
-    target: the column to learn, by its name in the header or by its index (0 is the first, -1 the last);
-    None reads features only. header: None takes the first line as a header when none of its feature cells
-    is a number. delimiter: None takes whichever of comma, semicolon and tab occurs most in the first
-    line. columns: read only these features, by name, in this order; without it every column but the
-    target is a feature. Raises FileError with line and column for missing, ragged or non-numeric cells.
+    target: the column to learn, by its name in the header or by its number (0 is the first, -1 the last);
+    None reads features only. columns: read only these features, by name, in this order; without it every
+    column but the target is a feature. The others are told to `chainrule.read_table`, and recognised where
+    they are None.  Raises FileError with line and column for what is missing or no number.
     """
-    return read_table(path, lambda cells: target, header=header, delimiter=delimiter, columns=columns)
+    chosen: list[str | int] | None = None
+    if columns is not None:
+        chosen = [*columns, *([] if target is None or target in columns else [target])]
+    reading = read_table(
+        path,
+        header=header,
+        delimiter=delimiter,
+        decimal=decimal,
+        encoding=encoding,
+        missing=missing,
+        columns=chosen,
+        asked=(target,) if isinstance(target, str) else (),
+    )
+    if target is None:
+        return numbers_of(reading, None)
+    return numbers_of(reading, column_name(reading, target) if columns is None else reading.frame.names[-1])
 
 
-def read_table(
-    path: str | Path,
-    choose: Callable[[list[str]], str | int | None],
-    *,
-    header: bool | None = None,
-    delimiter: str | None = None,
-    columns: Sequence[str] | None = None,
-) -> Table:
-    """As `load_csv`, with the target that `choose` names when it sees the cells of the first line."""
-    path = Path(path)
-    with text_of(path) as file:
-        return CsvReader(path, file, delimiter).table(choose, header, columns)
+def column_name(reading: Reading, column: str | int) -> str:
+    """The name of a column of the frame: by its name, its number in the file from 0, or from the end.
 
-
-@contextmanager
-def text_of(path: Path) -> Iterator[TextIO]:
-    """The file as text, a pipe too; what cannot be opened or decoded raises FileError."""
-    try:
-        with opened(path, pipes=True) as (stream, _), TextIOWrapper(stream, "utf-8-sig", newline="") as file:
-            yield file
-    except UnicodeDecodeError as error:
+    Raises FileError with the columns there are.
+    """
+    names = reading.frame.names
+    if isinstance(column, str):
+        if column in names:
+            return column
+        if not reading.frame.named:
+            raise FileError(
+                f"{reading.path}: '{quoted(column)}' is a column's name but the file is read without a header"
+            )
         raise FileError(
-            f"{path}: not a text file in UTF-8 (byte 0x{error.object[error.start]:02x})"
-        ) from None
-
-
-class CsvReader:
-    """One open CSV file: its rows, the choice of columns, the conversion of cells."""
-
-    def __init__(self, path: Path, file: TextIO, delimiter: str | None) -> None:
-        self.path = path
-        lines: Iterator[str] = iter(file)
-        if delimiter is None:
-            first = next(lines, "")
-            lines = chain([first], lines)
-            delimiter = max(delimiters, key=first.count)
-        elif len(delimiter) != 1:
-            raise FileError(f"delimiter is {describe(delimiter)}: write a single character, such as ','")
-        self.suspicious = False  # the row now read holds an underscore, which float() ignores between digits
-        self.reader = csv.reader(self.watched(lines), delimiter=delimiter, strict=True, skipinitialspace=True)
-        self.line = 0
-        self.width = 0
-        self.names: list[str] | None = None
-
-    def watched(self, lines: Iterator[str]) -> Iterator[str]:
-        for line in lines:
-            self.suspicious = self.suspicious or "_" in line
-            yield line
-
-    def rows(self) -> Iterator[list[str]]:
-        """The rows that are not blank; the first sets the number of cells that every other must have."""
-        try:
-            while True:
-                self.suspicious = False
-                row = next(self.reader, None)
-                if row is None:
-                    return
-                if not row or (len(row) == 1 and not row[0].strip() and self.width != 1):
-                    continue
-                self.line = self.reader.line_num
-                if not self.width:
-                    self.width = len(row)
-                elif len(row) != self.width:
-                    raise FileError(
-                        f"{self.path}, line {self.line}: {cells(len(row))}, "
-                        f"but the first line has {self.width}"
-                    )
-                yield row
-        except csv.Error as error:
-            raise FileError(f"{self.path}, line {self.reader.line_num}: not CSV ({error})") from None
-
-    def table(
-        self,
-        choose: Callable[[list[str]], str | int | None],
-        header: bool | None,
-        columns: Sequence[str] | None,
-    ) -> Table:
-        """Read the whole file."""
-        rows = self.rows()
-        first = next(rows, None)
-        if first is None:
-            raise FileError(f"{self.path}: holds no line of values")
-        target = choose([cell.strip() for cell in first])
-        self.names = self.header(first, target, header, columns)
-        if self.names is None:
-            rows = chain([first], rows)
-        target_index = None if target is None else self.column_index(target)
-        indices = self.feature_indices(target_index, columns)
-        values, target_cells, lines = array("d"), [], array("q")
-        for row in rows:
-            lines.append(self.line)
-            if target_index is not None:
-                target_cells.append(row[target_index])
-            if self.suspicious:
-                self.check_numbers(row, indices)
-            try:
-                values.extend([float(row[i]) for i in indices])
-            except ValueError:
-                self.check_numbers(row, indices)
-                raise
-        if not lines:
-            raise FileError(f"{self.path}: has a header but no line of values")
-        features = np.frombuffer(values, dtype=np.float64).reshape(len(lines), len(indices))
-        self.check_finite(features, indices, lines)
-        names = self.names
-        return Table(
-            features,
-            None if names is None else tuple(names[i] for i in indices),
-            None if target_index is None else self.target_values(target_cells, target_index, lines),
-            None if names is None or target_index is None else names[target_index],
+            f"{reading.path}: has no column '{quoted(column)}'; its columns are {listed(names)}"
         )
+    if -len(names) <= column < 0:
+        return names[column]
+    for name, note in zip(names, reading.notes, strict=True):
+        if note.position == column + 1:
+            return name
+    last = reading.notes[-1].position
+    raise FileError(f"{reading.path}: has no column {column}; it has {len(names)} columns, 0 to {last - 1}")
 
-    def header(
-        self, first: list[str], target: str | int | None, header: bool | None, columns: Sequence[str] | None
-    ) -> list[str] | None:
-        """The names in the first line, or None when it is a line of values."""
-        if header is None:
-            by_name = columns is not None or isinstance(target, str)
-            index = target if isinstance(target, int) else len(first)
-            feature_cells = [cell for i, cell in enumerate(first) if i not in (index, index + len(first))]
-            header = by_name or not any(is_number(cell) or not cell.strip() for cell in feature_cells)
-        if not header:
-            return None
-        names = [cell.strip() for cell in first]
-        seen: set[str] = set()
-        for name in names:
-            if name in seen:
-                raise FileError(
-                    f"{self.path}: two columns are called '{name}'; give every column its own name"
-                )
-            seen.add(name)
-        return names
 
-    def column_index(self, column: str | int) -> int:
-        """The index of a column, 0-based, from its name or index."""
-        if isinstance(column, str):
-            if self.names is None:
-                raise FileError(
-                    f"{self.path}: '{column}' is a column's name but the file is read without a header"
-                )
-            if column not in self.names:
-                raise FileError(
-                    f"{self.path}: has no column '{column}'; its columns are {listed(self.names)}"
-                )
-            return self.names.index(column)
-        if not -self.width <= column < self.width:
+def numbers_of(reading: Reading, target: str | None, features: Sequence[str] | None = None) -> Table:
+    """The frame's columns as an array of numbers, but the target's, which is given beside it.
+
+    Raises FileError with line and column for what is missing or no number.
+    """
+    frame = reading.frame
+    names = [name for name in frame.names if name != target] if features is None else list(features)
+    if not names:
+        raise FileError(f"{reading.path}: has no column beside the target, so nothing to learn from")
+    columns = [frame.column(name) for name in names]
+    faults = [(row, i) for i, column in enumerate(columns) if (row := _first_fault(column)) is not None]
+    if faults:
+        row, index = min(faults)
+        raise FileError(_complaint(reading, row, columns[index]))
+    features_array = np.stack([column.values for column in columns], axis=1).astype(np.float64)
+    return Table(
+        features_array,
+        tuple(names) if frame.named else None,
+        None if target is None else _target(reading, frame.column(target)),
+        target if frame.named else None,
+    )
+
+
+def _first_fault(column: Column) -> int | None:
+    """The first row whose value is missing or no number."""
+    if column.kind == "number":
+        return int(column.missing.argmax()) if column.missing.any() else None
+    if column.kind != "text":
+        return 0
+    wrong = (i for i, text in enumerate(column.values) if column.missing[i] or not is_number(text))
+    return next(wrong, 0)  # all are numbers: codes
+
+
+def _complaint(reading: Reading, row: int, column: Column) -> str:
+    place, cell = reading.place(row, column.name), reading.cell(row, column.name)
+    if column.missing[row]:
+        mark = f" ('{quoted(cell, 40)}')" if cell else ""
+        return f"{place}the value is missing{mark}{fill_in}"
+    text = "" if cell is None else cell
+    if column.kind == "text" and is_number(text):
+        return (
+            f"{place}'{quoted(text, 40)}' is a code, which a number would not keep as it is written: leave the "
+            "column out with columns=, read it with chainrule.read_table, or delete this column"
+        )
+    if reading.line(row) == 1 and reading.why != "as told":
+        advice = "where the first line holds the columns' names, say so: --header yes, or header=True"
+    elif COMMA.fullmatch(text) and not ONE_GROUP.fullmatch(text):
+        advice = f"write it with a decimal point, {text.replace(',', '.', 1)}"
+    elif is_number(text.replace("_", "")):
+        advice = f"write it without the underscore, {text.replace('_', '')}"
+    else:
+        advice = (
+            "features are numbers here: leave the column out with columns=, read it with chainrule.read_table, "
+            "or delete this column"
+        )
+    return f"{place}'{quoted(text, 40)}' is not a number: {advice}"
+
+
+def _target(reading: Reading, column: Column) -> Array:
+    """The target column: int64, float64 or strings; a column that mixes numbers and names is refused."""
+    if column.missing.any():
+        row = int(column.missing.argmax())
+        raise FileError(f"{reading.place(row, column.name)}the target is missing{fill_in}")
+    if column.kind == "number":
+        return column.values.astype(np.int64) if column.whole else column.values
+    if column.kind == "truth":
+        levels = column.levels or ("False", "True")
+        return np.where(column.values, levels[1], levels[0])
+    if column.kind == "date":
+        raise FileError(f"{reading.place(0, column.name)}the target is a date: a target is numbers or names")
+    texts = column.values.tolist()
+    numeric = is_number(texts[0])
+    for row, text in enumerate(texts):
+        if is_number(text) != numeric:
+            other = "a number" if is_number(text) else "no number"
             raise FileError(
-                f"{self.path}: has no column {column}; it has {self.width} columns, 0 to {self.width - 1}"
+                f"{reading.place(row, column.name)}the target '{quoted(text, 40)}' is {other}, unlike the "
+                f"target in line {reading.line(0)}"
             )
-        return column % self.width
-
-    def feature_indices(self, target_index: int | None, columns: Sequence[str] | None) -> list[int]:
-        if columns is not None:
-            return [self.column_index(column) for column in columns]
-        indices = [i for i in range(self.width) if i != target_index]
-        if not indices:
-            raise FileError(f"{self.path}: has no column beside the target, so nothing to learn from")
-        return indices
-
-    def check_numbers(self, row: list[str], indices: list[int]) -> None:
-        """Raise FileError at the first of the cells that is no number."""
-        for index in indices:
-            if not is_number(row[index]):
-                raise FileError(self.place(self.line, index) + self.complaint(row[index]))
-
-    def complaint(self, cell: str) -> str:
-        text = cell.strip()
-        if text.lower() in missing_marks:
-            return "the value is missing" + (f" ('{text}')" if text else "") + fill_in
-        if self.line == 1:
-            advice = "where the first line holds the columns' names, say so: --header yes, or header=True"
-        elif is_number(text.replace(",", ".", 1)):
-            advice = f"write it with a decimal point, {text.replace(',', '.', 1)}"
-        elif is_number(text.replace("_", "")):
-            advice = f"write it without the underscore, {text.replace('_', '')}"
-        else:
-            advice = "features are numbers; write names as columns of 0 and 1, or delete this column"
-        return f"'{shortened(cell)}' is not a number: {advice}"
-
-    def check_finite(self, features: Array, indices: list[int], lines: array[int]) -> None:
-        """nan, inf and 1e999 are numbers to float(), not to us."""
-        finite = np.isfinite(features)
-        if finite.all():
-            return
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        what = "the value is missing ('nan')" if np.isnan(features[row, column]) else "the value is infinite"
-        raise FileError(self.place(lines[row], indices[column]) + what + fill_in)
-
-    def target_values(self, target_cells: list[str], index: int, lines: array[int]) -> Array:
-        """The target column: int64, float64 or strings; a column that mixes numbers and names is refused."""
-        stripped = [cell.strip() for cell in target_cells]
-        numeric = is_number(stripped[0])
-        for line, cell in zip(lines, stripped, strict=True):
-            if cell.lower() in missing_marks:
-                raise FileError(self.place(line, index) + "the target is missing" + fill_in)
-            if is_number(cell) != numeric:
-                other = "a number" if is_number(cell) else "no number"
-                raise FileError(
-                    self.place(line, index)
-                    + f"the target '{shortened(cell)}' is {other}, unlike the target in line {lines[0]}"
-                )
-        if not numeric:
-            self.check_lengths(stripped, index, lines)
-            return np.array(stripped)
-        values = np.fromiter(map(float, stripped), np.float64, len(stripped))
-        whole = bool((np.abs(values) < 2**53).all()) and bool((values == np.rint(values)).all())
-        return values.astype(np.int64) if whole else values
-
-    def check_lengths(self, labels: list[str], index: int, lines: array[int]) -> None:
-        """An array of texts keeps as much room for each as the longest takes."""
-        row = max(range(len(labels)), key=lambda row: len(labels[row]))
-        longest, total = len(labels[row]), sum(map(len, labels))
-        if 4 * longest * len(labels) > most_label_bytes and longest * len(labels) > 100 * total:
-            raise FileError(
-                f"{self.place(lines[row], index)}the target has {longest:,} characters, and "
-                f"{len(labels):,} labels as long would need {4e-9 * longest * len(labels):.1f} GB: shorten it"
-            )
-
-    def place(self, line: int, index: int) -> str:
-        name = f" ({self.names[index]})" if self.names is not None and self.names[index] else ""
-        return f"{self.path}, line {line}, column {index + 1}{name}: "
+    _check_lengths(reading, column.name, texts)
+    return np.array(texts)
 
 
-def is_number(cell: str) -> bool:
-    """Whether a cell is a finite decimal number."""
-    if "_" in cell:
-        return False
-    try:
-        return isfinite(float(cell))
-    except ValueError:
-        return False
-
-
-def cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
-
-
-def shortened(cell: str) -> str:
-    return cell if len(cell) <= 40 else cell[:37] + "..."
-
-
-def listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20])
-    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"
+def _check_lengths(reading: Reading, name: str, labels: list[str]) -> None:
+    """An array of texts keeps as much room for each as the longest takes."""
+    row = max(range(len(labels)), key=lambda row: len(labels[row]))
+    longest, total = len(labels[row]), sum(map(len, labels))
+    if 4 * longest * len(labels) > most_label_bytes and longest * len(labels) > 100 * total:
+        raise FileError(
+            f"{reading.place(row, name)}the target has {longest:,} characters, and "
+            f"{len(labels):,} labels as long would need {4e-9 * longest * len(labels):.1f} GB: shorten it"
+        )

@@ -74,13 +74,13 @@ class Builder:
 
     def readers(self, x: Value, count: int) -> list[Value]:
         """x as several read it: its memory, with a δ of each one's own, which are added up."""
-        own = [
+        readers = [
             Value(self.native.add_reader(x.number), x.shape, x.halo, NO_HALO, x.with_delta)
             for _ in range(count)
         ]
         self.consume(x)
-        self.native.add_branches(x.number, [reader.number for reader in own])
-        return own
+        self.native.add_branches(x.number, [reader.number for reader in readers])
+        return readers
 
     def consume(self, x: Value) -> None:
         """Tell the next operation which f' multiplies the δ it sends down to x."""

@@ -196,12 +196,12 @@ def _attention(low: Builder, layer: MultiHeadAttention, x: Value, z: Value, para
 
     readers = low.readers(x, 3)
     inner = [low.value(x.shape, NO_HALO, NO_HALO, z.with_delta) for _ in range(4)]
-    for key, reader, own in zip("qkv", readers, inner, strict=False):
-        dense(key, reader, own)
+    for key, reader, value in zip("qkv", readers, inner, strict=False):
+        dense(key, reader, value)
     mask = low.mask.number if low.mask else -1
-    low.native.add_attention(*(own.number for own in inner), mask, layer.heads, layer.causal)
+    low.native.add_attention(*(value.number for value in inner), mask, layer.heads, layer.causal)
     dense("o", inner[3], z)
-    low.parts.update({own.number: str(layer.name) for own in (*readers, *inner)})
+    low.parts.update({value.number: str(layer.name) for value in (*readers, *inner)})
 
 
 def _positions(low: Builder, layer: PositionalEncoding, x: Value, z: Value, parameters: list[int]) -> None:

@@ -30,7 +30,7 @@ class Lowering(Builder):
             if not self.keep and type(layer) is Identity:
                 continue  # no operation: what follows reads the same value
             if isinstance(layer, Composite):
-                wanted = (self.wanted_halo(own, shape, NO_HALO) for own in layer.chains)
+                wanted = (self.wanted_halo(branch, shape, NO_HALO) for branch in layer.chains)
                 return tuple(map(max, zip(NO_HALO, *wanted, strict=True)))
             return input_halo(layer, shape, self.shapes[str(layer.name)], self.blocks)
         return after
@@ -101,12 +101,12 @@ class Lowering(Builder):
         """Branches on x, and the value that joins them."""
         readers = self.readers(x, len(layer.chains))
         ends, before, after = [], self.mask, []
-        for own, reader in zip(layer.chains, readers, strict=True):
+        for branch, reader in zip(layer.chains, readers, strict=True):
             self.mask = before
-            ends.append(self.chain(own, reader, NO_HALO, learned))
+            ends.append(self.chain(branch, reader, NO_HALO, learned))
             after.append(self.mask)
         self.mask = next((mask for mask in after if mask), None)
-        learned = any(own for _, own in ends)
+        learned = any(branch_learned for _, branch_learned in ends)
         z = self.value(self.shapes[str(layer.name)], halo, NO_HALO, learned)
         self.native.add_join(
             [end.number for end, _ in ends],

@@ -13,15 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from chainrule.base.languages import Say
 from chainrule.base.numbers import Relation, equality, short
+from chainrule.base.types import Array
 from chainrule.diagnosing.schema import Level
 from chainrule.formulas.printing.boxes import Box
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

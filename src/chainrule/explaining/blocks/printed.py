@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from chainrule.explaining.blocks.kinds import Array, Worked
+from chainrule.base.types import Array
+from chainrule.explaining.blocks.kinds import Worked
 from chainrule.formulas.printing.boxes import Box, Numeral, Row, Scripts, Sign, bare
 
 T = TypeVar("T")
@@ -45,8 +46,8 @@ class Printed:
     def within(self, values: Array) -> np.ndarray:
         """Which of the values are this number as far as it is printed, but for their sign."""
         unit = 10.0 ** (math.floor(math.log10(abs(self.value))) - self.digits + 1)
-        found: np.ndarray = np.abs(np.abs(values) - abs(self.value)) <= 0.5000001 * unit
-        return found
+        same: np.ndarray = np.abs(np.abs(values) - abs(self.value)) <= 0.5000001 * unit
+        return same
 
 
     def rounded(self, digits: int) -> set[str]:
@@ -77,13 +78,13 @@ class Told(Generic[T]):
         """What was added with a number that is the same, but for its sign; None without one."""
         if number.digits < LEAST_DIGITS:
             return None
-        (own,) = number.rounded(number.digits)
-        key = (number.digits, own)
-        found = self._whole.get(key, self._shorter.get(key))
+        (printed,) = number.rounded(number.digits)
+        key = (number.digits, printed)
+        added = self._whole.get(key, self._shorter.get(key))
         for digits in range(LEAST_DIGITS, number.digits):
             for text in number.rounded(digits):
-                found = self._whole.get((digits, text)) if found is None else found
-        return found
+                added = self._whole.get((digits, text)) if added is None else added
+        return added
 
 
 def ends_in_numbers(block: Worked) -> bool:
@@ -111,9 +112,9 @@ def number_of(box: Box) -> str | None:
 
 def numbers_in(box: Box) -> Iterator[str]:
     """The printed numbers of a formula, indices left out."""
-    found = number_of(box)
-    if found is not None:
-        yield found
+    text = number_of(box)
+    if text is not None:
+        yield text
         return
     for part in children(box):
         yield from numbers_in(part)
@@ -121,9 +122,9 @@ def numbers_in(box: Box) -> Iterator[str]:
 
 def children(box: Box) -> Iterator[Box]:
     """The boxes within a box, but for what stands below a letter."""
-    for one in fields(box):
-        if one.name != "sub":
-            yield from _boxes(getattr(box, one.name))
+    for attribute in fields(box):
+        if attribute.name != "sub":
+            yield from _boxes(getattr(box, attribute.name))
 
 
 def _boxes(value: object) -> Iterator[Box]:

@@ -50,31 +50,31 @@ def from_zero(symbol: Symbol | None, axes: int) -> Sequence[int]:
 
 def element_json(element: Element) -> ElementRecord:
     """An element as JSON; what has its default value is left out."""
-    found: ElementRecord = {"kind": element.kind, "value": plain(element.value)}
+    record: ElementRecord = {"kind": element.kind, "value": plain(element.value)}
     if element.of:
-        found["of"] = [element_json(part) for part in element.of]
+        record["of"] = [element_json(part) for part in element.of]
     if element.symbol is not None:
-        found["symbol"] = [element.symbol.name, element.symbol.role, element.symbol.kind]
+        record["symbol"] = [element.symbol.name, element.symbol.role, element.symbol.kind]
     if element.name:
-        found["name"] = element.name
+        record["name"] = element.name
     if element.index:
-        found["index"] = list(element.index)
+        record["index"] = list(element.index)
     if element.count:
-        found["count"], found["rest"] = element.count, plain(element.rest)
-    return found
+        record["count"], record["rest"] = element.count, plain(element.rest)
+    return record
 
 
-def element_from(found: ElementRecord) -> Element:
+def element_from(record: ElementRecord) -> Element:
     """The element of such JSON."""
     return Element(
-        found["kind"],
-        float(found["value"]),
-        tuple(element_from(part) for part in found.get("of", ())),
-        Symbol(*found["symbol"]) if "symbol" in found else None,
-        found.get("name", ""),
-        tuple(found.get("index", ())),
-        found.get("count", 0),
-        float(found.get("rest", 0.0)),
+        record["kind"],
+        float(record["value"]),
+        tuple(element_from(part) for part in record.get("of", ())),
+        Symbol(*record["symbol"]) if "symbol" in record else None,
+        record.get("name", ""),
+        tuple(record.get("index", ())),
+        record.get("count", 0),
+        float(record.get("rest", 0.0)),
     )
 
 
@@ -115,7 +115,7 @@ def main_sum(element: Element) -> Element | None:
     """The sum whose terms are worth a table: the outermost one with more terms than a line holds."""
     if element.kind == "sum" and hides_terms(element):
         return element
-    return next((found for part in element.of if (found := main_sum(part)) is not None), None)
+    return next((inner for part in element.of if (inner := main_sum(part)) is not None), None)
 
 
 def mixes_samples(left: Symbol, index: tuple[int, ...], element: Element) -> bool:

@@ -72,13 +72,13 @@ def repeats_of(passes: Sequence[Pass]) -> dict[str, str]:
     if len(every) <= FOLD_ABOVE:
         return {}
     first: dict[tuple[str, Any, Any], str] = {}
-    found = {}
-    for one in every:
-        key = (repr(one.layer), one.x.shape, one.output.shape)
+    repeats = {}
+    for layer_pass in every:
+        key = (repr(layer_pass.layer), layer_pass.x.shape, layer_pass.output.shape)
         if key in first:
-            found[one.name] = first[key]
-        first.setdefault(key, one.name)
-    return found
+            repeats[layer_pass.name] = first[key]
+        first.setdefault(key, layer_pass.name)
+    return repeats
 
 
 def _chain(
@@ -87,87 +87,96 @@ def _chain(
     """reads: the tensor that comes into the chain.  branch: of a composite, from 1; 0 for the main chain."""
     before: Pass | None = None
     below = reads
-    for one in passes:
-        yield _card(one, before, walk, depth, first and before is None, reads, below, branch)
-        for number, inside in enumerate(one.inside, 1):
+    for layer_pass in passes:
+        yield _card(layer_pass, before, walk, depth, first and before is None, reads, below, branch)
+        for number, inside in enumerate(layer_pass.inside, 1):
             yield from _chain(inside, walk, depth + 1, first and before is None, reads, number)
-        before, below, reads, branch = one, reads, one.name, 0
+        before, below, reads, branch = layer_pass, reads, layer_pass.name, 0
 
 
 def _card(
-    one: Pass, before: Pass | None, walk: Walk, depth: int, first: bool, reads: str, below: str, branch: int
+    layer_pass: Pass,
+    before: Pass | None,
+    walk: Walk,
+    depth: int,
+    first: bool,
+    reads: str,
+    below: str,
+    branch: int,
 ) -> CardRecord:
+    layer = layer_pass.layer
     head: CardHead = {
-        "layer": one.name,
-        "number": walk.numbers[one.name],
-        "class": type(one.layer).__name__,
-        "title": one.layer.title() if isinstance(one.layer, Composite) else repr(one.layer),
-        "input_shape": list(one.x.shape[:-1]),
-        "shape": list(one.output.shape[:-1]),
-        "reference": texts.reference(one.layer, "forward") or texts.reference(one.layer, "delta"),
+        "layer": layer_pass.name,
+        "number": walk.numbers[layer_pass.name],
+        "class": type(layer).__name__,
+        "title": layer.title() if isinstance(layer, Composite) else repr(layer),
+        "input_shape": list(layer_pass.x.shape[:-1]),
+        "shape": list(layer_pass.output.shape[:-1]),
+        "reference": texts.reference(layer, "forward") or texts.reference(layer, "delta"),
         "depth": depth,
     }
-    if one.name in walk.repeats:
-        return {**head, "repeats": walk.repeats[one.name]}
-    if isinstance(one.layer, Composite):
-        parts = _composite(one, walk, reads, branch)
-    elif is_recurrent(one.layer):
-        parts = _recurrent(one, walk)
+    if layer_pass.name in walk.repeats:
+        return {**head, "repeats": walk.repeats[layer_pass.name]}
+    if isinstance(layer, Composite):
+        parts = _composite(layer_pass, walk, reads, branch)
+    elif is_recurrent(layer):
+        parts = _recurrent(layer_pass, walk)
     else:
-        parts = _leaf(one, before, walk, first, below, branch)
+        parts = _leaf(layer_pass, before, walk, first, below, branch)
     return {
         **head,
-        "tensors": _tensors(one, reads, below),
+        "tensors": _tensors(layer_pass, reads, below),
         "forward": parts.get("forward", []),
         "backward": parts.get("backward", []),
-        "pictures": pictures_of(one, walk.sample, walk.tensors, walk.arrays, first=first),
+        "pictures": pictures_of(layer_pass, walk.sample, walk.tensors, walk.arrays, first=first),
     }
 
 
-def _tensors(one: Pass, reads: str, below: str) -> dict[str, str]:
+def _tensors(layer_pass: Pass, reads: str, below: str) -> dict[str, str]:
     """Symbol -> tensor of the document: what a symbol of the layer's formulas stands for."""
-    own = {name: f"{one.name}.{name}" for name in one.layer.parameters(one.x.shape[:-1])}
-    own |= {name: f"given:{one.name}.{name}" for name in one.given if name not in own}
-    ends = {"x": reads, "z": one.name, "a": one.name, "d": f"delta:{one.name}", "dx": f"delta:{reads}"}
-    own |= {f"F{number}": b[-1].name if b else reads for number, b in enumerate(one.inside, 1)}
-    gradients = {f"d{name}": f"gradient:{one.name}.{name}" for name in own}
+    layer = layer_pass.name
+    operands = {name: f"{layer}.{name}" for name in layer_pass.layer.parameters(layer_pass.x.shape[:-1])}
+    operands |= {name: f"given:{layer}.{name}" for name in layer_pass.given if name not in operands}
+    ends = {"x": reads, "z": layer, "a": layer, "d": f"delta:{layer}", "dx": f"delta:{reads}"}
+    operands |= {f"F{number}": b[-1].name if b else reads for number, b in enumerate(layer_pass.inside, 1)}
+    gradients = {f"d{name}": f"gradient:{layer}.{name}" for name in operands}
     shares = {f"data {name}": f"data {quantity}" for name, quantity in gradients.items()}
-    return {**own, **gradients, **shares, **ends} | {
+    return {**operands, **gradients, **shares, **ends} | {
         "z below": below, "a below": reads, "dz below": f"delta:{below}"
     }  # fmt: skip
 
 
-def _leaf(one: Pass, before: Pass | None, walk: Walk, first: bool, below: str, branch: int) -> Parts:
-    if one.name in walk.untraced:
+def _leaf(layer_pass: Pass, before: Pass | None, walk: Walk, first: bool, below: str, branch: int) -> Parts:
+    if layer_pass.name in walk.untraced:
         return {}
     if before is not None and before.name in walk.untraced:
         before = None
-    asked = walk.elements.get(one.name)
-    delta = walk.deltas.get(one.name)
-    own = LeafDerivation(one, delta, before, walk.sample, first, below, asked, branch, walk.penalised)
-    return leaf_parts(own)
+    asked = walk.elements.get(layer_pass.name)
+    delta = walk.deltas.get(layer_pass.name)
+    leaf = LeafDerivation(layer_pass, delta, before, walk.sample, first, below, asked, branch, walk.penalised)
+    return leaf_parts(leaf)
 
 
-def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Parts:
+def _composite(layer_pass: Pass, walk: Walk, reads: str, branch: int) -> Parts:
     """Forward: the branches joined; backward: what every branch gets, and the sum of what they hand down."""
-    formulas = traced(one.layer, {})
-    outputs = [inside[-1].output if inside else one.x for inside in one.inside]
-    bindings: dict[str, Any] = {"x": one.x, "z": one.output}
+    formulas = traced(layer_pass.layer, {})
+    outputs = [inside[-1].output if inside else layer_pass.x for inside in layer_pass.inside]
+    bindings: dict[str, Any] = {"x": layer_pass.x, "z": layer_pass.output}
     bindings |= {f"F{number + 1}": output for number, output in enumerate(outputs)}
-    d = walk.deltas.get(one.name)
+    d = walk.deltas.get(layer_pass.name)
     forward = [
         part(
             "forward",
-            one.layer,
+            layer_pass.layer,
             formulas.equations["forward"],
             Reader(bindings),
-            one.name,
-            [choose.largest(one.output, walk.sample)],
+            layer_pass.name,
+            [choose.largest(layer_pass.output, walk.sample)],
         )
     ]
     if d is None:
         return {"forward": forward, "backward": []}
-    handed = _handed(one, d, walk.below)
+    handed = _handed(layer_pass, d, walk.below)
     bindings |= {"d": d, **{f"δ{number + 1}": share for number, share in enumerate(handed)}}
     reader, backward = Reader(bindings), []
     for key, equation in formulas.equations.items():
@@ -179,30 +188,30 @@ def _composite(one: Pass, walk: Walk, reads: str, branch: int) -> Parts:
             equation, quantity = (
                 (handed_down(equation, branch), "") if branch else (equation, f"delta:{reads}")
             )
-        backward.append(part(key, one.layer, equation, reader, quantity, choices))
+        backward.append(part(key, layer_pass.layer, equation, reader, quantity, choices))
     return {"forward": forward, "backward": backward}
 
 
-def _handed(one: Pass, d: Array, below: Mapping[str, Array]) -> list[Array]:
+def _handed(layer_pass: Pass, d: Array, below: Mapping[str, Array]) -> list[Array]:
     """What every branch of a composite hands down to the input."""
-    outputs = [inside[-1].output if inside else one.x for inside in one.inside]
-    shares = one.layer.delta(d, *outputs)
+    outputs = [inside[-1].output if inside else layer_pass.x for inside in layer_pass.inside]
+    shares = layer_pass.layer.delta(d, *outputs)
     return [
         below[inside[0].name] if inside else np.asarray(share)
-        for inside, share in zip(one.inside, shares, strict=True)
+        for inside, share in zip(layer_pass.inside, shares, strict=True)
     ]
 
 
-def _recurrent(one: Pass, walk: Walk) -> Parts:
+def _recurrent(layer_pass: Pass, walk: Walk) -> Parts:
     """The equations of one step of the passage, with the numbers of the step at which most δ arrives."""
-    formulas = traced(one.layer, {})
-    layer: Any = one.layer
-    d = walk.deltas.get(one.name)
+    formulas = traced(layer_pass.layer, {})
+    layer: Any = layer_pass.layer
+    d = walk.deltas.get(layer_pass.name)
     if d is None:
-        d = np.zeros_like(one.output)
-    given = {"v": None, **one.given}
+        d = np.zeros_like(layer_pass.output)
+    given = {"v": None, **layer_pass.given}
     mask = given.pop("mask", None)
-    steps = list(layer.backward_steps(d, one.x, given, mask))
+    steps = list(layer.backward_steps(d, layer_pass.x, given, mask))
     state = f"d{layer.states[0]}"
     t, bindings = max(steps, key=lambda step: float(np.abs(step[1][state][..., walk.sample]).max()))
     reader = Reader({name: value for name, value in bindings.items() if value is not None})
@@ -218,9 +227,11 @@ def _recurrent(one: Pass, walk: Walk) -> Parts:
         if learned:
             # What is worked out is the derivative by the weights as step t uses them, a term of the sum.
             left = Symbol(f"d{key} at t", f"gradient of parameter {key} at t={t}")
-            own = (left, (index, share))
-            parts = gradient_parts(layer, key, equation, reader, f"{one.name}.{key}", walk.penalised, own)
+            of_step = (left, (index, share))
+            parts = gradient_parts(
+                layer, key, equation, reader, f"{layer_pass.name}.{key}", walk.penalised, of_step
+            )
         else:
             parts = [part(key, layer, equation, reader, "", [(index, here)])]
         (forward if forwards else backward).extend(made | {"step": t} for made in parts)
-    return {"forward": forward, "backward": backward if walk.deltas.get(one.name) is not None else []}
+    return {"forward": forward, "backward": backward if walk.deltas.get(layer_pass.name) is not None else []}

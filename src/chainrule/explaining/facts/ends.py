@@ -113,8 +113,8 @@ def _part(name: str, equation: Equation, reader: Reader, choices: Any, why: Say)
         "gradient": "Dezeming 2.4.3 · Matrix notes §4",
         "residual": "Tutorial FC ④ · Ning Yu · Dezeming 2.4.6 · Matrix notes §4",
     }
-    found = part(name, None, equation, reader, "", choices, why)
-    return found | {"reference": references[name]}
+    record = part(name, None, equation, reader, "", choices, why)
+    return record | {"reference": references[name]}
 
 
 def _outputs(head: reference.Head, sample: int) -> OutputTable | None:

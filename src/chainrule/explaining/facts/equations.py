@@ -62,10 +62,10 @@ def output_delta(last: Layer, loss: Loss, weighted: bool = False) -> Equation:
     if isinstance(last, Activation):
         return Equation(_LOGITS, _PREDICTION * Symbol("f'", "slope of logits"))
     if isinstance(last, Softmax):
-        own = trace(last)
-        letters: dict[Expression, Expression] = {own.symbols["d"]: _PREDICTION, own.symbols["x"]: z}
-        letters |= {own.symbols[name]: a for name in ("a", "z") if name in own.symbols}
-        return Equation(_LOGITS, substitute(own.delta, letters))
+        formulas = trace(last)
+        letters: dict[Expression, Expression] = {formulas.symbols["d"]: _PREDICTION, formulas.symbols["x"]: z}
+        letters |= {formulas.symbols[name]: a for name in ("a", "z") if name in formulas.symbols}
+        return Equation(_LOGITS, substitute(formulas.delta, letters))
     return Equation(_LOGITS, _PREDICTION)
 
 

@@ -49,8 +49,8 @@ class PassFacts:
         """What the formulas of a leaf are evaluated with: x, its output as z and a, d, parameters, what is
         given. The last layer of a pair has no d.
         """
-        one = next(one for one in all_passes(self.passes) if one.name == name)
-        bound = {"x": one.x, "z": one.output, "a": one.output, **one.given}
+        layer_pass = next(layer_pass for layer_pass in all_passes(self.passes) if layer_pass.name == name)
+        bound = {"x": layer_pass.x, "z": layer_pass.output, "a": layer_pass.output, **layer_pass.given}
         delta = self.arrays.get(f"delta:{name}")
         return bound if delta is None else {**bound, "d": delta}
 
@@ -68,14 +68,15 @@ def model_of(
     starts = {"input": passes[0].x, "y": head.y, **_given(passes)}
     if batch.weights is not None:
         starts["weights"] = batch.weights.astype(np.float64)
-    outputs = {one.name: one.output for one in all_passes(passes)}
+    outputs = {layer_pass.name: layer_pass.output for layer_pass in all_passes(passes)}
     values = {
         **{f"gradient:{name}": array for name, array in derived.gradients.items()},
         **{f"delta:{name}": array for name, array in deltas.items()},
     }
     groups = (parameters, PARAMETER_BYTES), (starts, budget_bytes), ({**outputs, **values}, budget_bytes)
     trees: dict[str, Trees | None] = {
-        one.name: layer_trees(one, deltas.get(one.name)) for one in all_passes(passes)
+        layer_pass.name: layer_trees(layer_pass, deltas.get(layer_pass.name))
+        for layer_pass in all_passes(passes)
     }
     trees["loss"] = loss_trees(head.loss, head.pair)
     if objective.penalty is not None:
@@ -130,15 +131,15 @@ def _penalty(network: Network, objective: Objective, trees: Trees | None) -> Pen
 def _given(passes: Sequence[Pass]) -> dict[str, Array]:
     """What the formulas were given beside parameters, by id, in float64."""
     return {
-        f"given:{one.name}.{name}": np.asarray(array, np.float64)
-        for one in all_passes(passes)
-        for name, array in one.given.items()
-        if not _is_parameter(one, name)
+        f"given:{layer_pass.name}.{name}": np.asarray(array, np.float64)
+        for layer_pass in all_passes(passes)
+        for name, array in layer_pass.given.items()
+        if not _is_parameter(layer_pass, name)
     }
 
 
-def _is_parameter(one: Pass, name: str) -> bool:
-    return name in one.layer.parameters(one.x.shape[:-1])
+def _is_parameter(layer_pass: Pass, name: str) -> bool:
+    return name in layer_pass.layer.parameters(layer_pass.x.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -150,32 +151,36 @@ class _Graph:
     trees: Mapping[str, Trees | None]
 
     def chain(self, passes: Iterable[Pass]) -> list[LayerRecord]:
-        return [self.layer(one) for one in passes]
+        return [self.layer(layer_pass) for layer_pass in passes]
 
-    def layer(self, one: Pass) -> LayerRecord:
-        layer, specs = one.layer, self.network.parameter_specs
-        trees = self.trees[one.name]
-        parameters = {name: f"{one.name}.{name}" for name in one.given if _is_parameter(one, name)}
-        found: LayerRecord = {
-            "name": one.name,
+    def layer(self, layer_pass: Pass) -> LayerRecord:
+        layer, specs = layer_pass.layer, self.network.parameter_specs
+        trees = self.trees[layer_pass.name]
+        parameters = {
+            name: f"{layer_pass.name}.{name}" for name in layer_pass.given if _is_parameter(layer_pass, name)
+        }
+        record: LayerRecord = {
+            "name": layer_pass.name,
             "title": layer.title() if isinstance(layer, Composite) else repr(layer),
             "class": type(layer).__name__,
-            "number": self.numbers[one.name],
+            "number": self.numbers[layer_pass.name],
             "activation": layer.output == "activation",
-            "input_shape": list(one.x.shape[:-1]),
-            "shape": list(one.output.shape[:-1]),
+            "input_shape": list(layer_pass.x.shape[:-1]),
+            "shape": list(layer_pass.output.shape[:-1]),
             "parameters": parameters,
             "learned": [name for name, key in parameters.items() if specs[key].learned],
-            "given": {name: f"given:{one.name}.{name}" for name in one.given if name not in parameters},
+            "given": {
+                name: f"given:{layer_pass.name}.{name}" for name in layer_pass.given if name not in parameters
+            },
             "formulas": None if trees is None else packed(trees),
             "kind": "leaf",
         }
         if isinstance(layer, Composite):
-            found["kind"], found["join"] = "composite", layer.join
-            found["branches"] = list(map(self.chain, one.inside))
+            record["kind"], record["join"] = "composite", layer.join
+            record["branches"] = list(map(self.chain, layer_pass.inside))
         elif is_recurrent(layer):
-            found["kind"], found["recurrent"] = "recurrent", _passage(layer)
-        return found
+            record["kind"], record["recurrent"] = "recurrent", _passage(layer)
+        return record
 
 
 def _passage(layer: Any) -> Passage:

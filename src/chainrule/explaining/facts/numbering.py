@@ -18,9 +18,9 @@ def layer_numbers(network: Network) -> dict[str, int]:
     An activation directly behind what makes its z has the number of that; every other layer counts one.  A
     composite is one layer for those behind it.
     """
-    found: dict[str, int] = {}
-    _count(network.layers, 0, found)
-    return found
+    numbers: dict[str, int] = {}
+    _count(network.layers, 0, numbers)
+    return numbers
 
 
 def shares_number(layer: Layer, before: Layer | None) -> bool:
@@ -28,12 +28,12 @@ def shares_number(layer: Layer, before: Layer | None) -> bool:
     return before is not None and layer.output == "activation" and before.output == "preactivation"
 
 
-def _count(layers: Sequence[Layer], start: int, found: dict[str, int]) -> None:
+def _count(layers: Sequence[Layer], start: int, numbers: dict[str, int]) -> None:
     number, before = start, None
     for layer in layers:
         if isinstance(layer, Composite):
             for chain in layer.chains:
-                _count(chain, number, found)
+                _count(chain, number, numbers)
         number += 0 if shares_number(layer, before) else 1
-        found[str(layer.name)] = number
+        numbers[str(layer.name)] = number
         before = layer

@@ -38,7 +38,7 @@ class LeafDerivation:
     the branch of a composite that the layer begins, else 0.  penalised: what the penalty acts on.
     """
 
-    one: Pass
+    layer_pass: Pass
     delta: Array | None
     before: Pass | None
     sample: int
@@ -50,28 +50,28 @@ class LeafDerivation:
 
     @property
     def bindings(self) -> dict[str, Any]:
-        one = self.one
-        found = {"x": one.x, "z": one.output, "a": one.output, **one.given}
-        return found if self.delta is None else {**found, "d": self.delta}
+        layer_pass = self.layer_pass
+        bound = {"x": layer_pass.x, "z": layer_pass.output, "a": layer_pass.output, **layer_pass.given}
+        return bound if self.delta is None else {**bound, "d": self.delta}
 
 
-def leaf_parts(own: LeafDerivation) -> dict[Way, list[PartRecord]]:
+def leaf_parts(leaf: LeafDerivation) -> dict[Way, list[PartRecord]]:
     """{"forward": [part], "backward": [δ, gradients...]} of a layer that computes; {} where it cannot be
     traced.
     """
-    layer, name = own.one.layer, own.one.name
-    formulas = traced(layer, own.one.given)
+    layer, name = leaf.layer_pass.layer, leaf.layer_pass.name
+    formulas = traced(layer, leaf.layer_pass.given)
     if formulas is None:
         return {}
-    reader = Reader(own.bindings)
-    forward = part("forward", layer, formulas.equations["forward"], reader, name, _forward_choices(own))
-    if own.delta is None:
+    reader = Reader(leaf.bindings)
+    forward = part("forward", layer, formulas.equations["forward"], reader, name, _forward_choices(leaf))
+    if leaf.delta is None:
         return {"forward": [forward], "backward": []}
-    parts = [_delta_part(own, formulas.equations["delta"], reader)]
+    parts = [_delta_part(leaf, formulas.equations["delta"], reader)]
     for key, equation in formulas.equations.items():
         if key in ("forward", "delta"):
             continue
-        parts += gradient_parts(layer, key, equation, reader, f"{name}.{key}", own.penalised)
+        parts += gradient_parts(layer, key, equation, reader, f"{name}.{key}", leaf.penalised)
     return {"forward": [forward], "backward": parts}
 
 
@@ -88,21 +88,21 @@ def gradient_parts(
 
     share: of a sum over steps of which one is worked out, the letter of what that step gives and the entry.
     """
-    found = penalised.part(name, key)
+    penalised_part = penalised.part(name, key)
     quantity, choice = f"gradient:{name}", choose.largest(np.asarray(reader.value(equation.right)), None)
-    if found is not None:
-        quantity, choice = f"data {quantity}", (found[2][0], ELEMENTS["largest_of_sum"])
+    if penalised_part is not None:
+        quantity, choice = f"data {quantity}", (penalised_part[2][0], ELEMENTS["largest_of_sum"])
         equation = data_gradient(equation)
     left, choice = (None, choice) if share is None else share
-    own = part(key, layer, equation, reader, quantity if share is None else "", [choice])
+    record = part(key, layer, equation, reader, quantity if share is None else "", [choice])
     if left is not None:
-        own["worked_left"] = [left.name, left.role, left.kind]
-    if found is None:
-        return [own]
-    whole, values, largest = found
+        record["worked_left"] = [left.name, left.role, left.kind]
+    if penalised_part is None:
+        return [record]
+    whole, values, largest = penalised_part
     why = DERIVATIONS["penalty_added"]
     added = part(f"{key}{PART}", layer, whole, values, f"gradient:{name}", [largest], why)
-    return [own, added | {"reference": REFERENCE}]
+    return [record, added | {"reference": REFERENCE}]
 
 
 def traced(layer: Layer, given: Mapping[str, Any]) -> Any:
@@ -141,19 +141,19 @@ def part(
 
 def _worked(tree: Expression, reader: Reader, choices: Iterable[Chosen]) -> list[WorkedElement]:
     value = np.asarray(reader.value(tree))
-    found: dict[tuple[int, ...], WorkedElement] = {}
+    worked: dict[tuple[int, ...], WorkedElement] = {}
     for index, why in choices:
         place = tuple(index[len(index) - value.ndim :])
-        if place in found or terms_of(tree, reader) > MOST_TERMS or not np.isfinite(value[place]):
+        if place in worked or terms_of(tree, reader) > MOST_TERMS or not np.isfinite(value[place]):
             continue
         element = reader.element(tree, place).shortened()
-        found[place] = {
+        worked[place] = {
             "index": list(place),
             "element": element_json(element),
             "value": float(value[place]),
             "why": say_json(why),
         }
-    return list(found.values())
+    return list(worked.values())
 
 
 def terms_of(tree: Expression, reader: Reader) -> int:
@@ -168,47 +168,46 @@ def terms_of(tree: Expression, reader: Reader) -> int:
 
 def shapes_of(tree: Expression, reader: Reader) -> dict[str, list[int]]:
     """Name -> shape of the symbols and named intermediates, "=" that of the result."""
-    found: dict[str, list[int]] = {}
+    shapes: dict[str, list[int]] = {}
     for _, node in walk(tree):
         if isinstance(node, Symbol | Named) and not node.free_indices:
-            found[node.name] = list(np.shape(reader.value(node)))
-    return {**found, "=": list(np.shape(reader.value(tree)))}
+            shapes[node.name] = list(np.shape(reader.value(node)))
+    return {**shapes, "=": list(np.shape(reader.value(tree)))}
 
 
 def ranges_of(tree: Expression) -> dict[str, int]:
     """Index letter -> how many values it takes."""
-    found: dict[str, int] = {}
+    ranges: dict[str, int] = {}
     for _, node in walk(tree):
         if isinstance(node, Over):
-            found |= dict(zip(node.indices, node.ranges, strict=True))
-    return found
+            ranges |= dict(zip(node.indices, node.ranges, strict=True))
+    return ranges
 
 
-def _forward_choices(own: LeafDerivation) -> list[Chosen]:
-    output, sample = own.one.output, own.sample
-    if own.asked is not None:
-        return [((*own.asked, sample), ELEMENTS["asked"])]
+def _forward_choices(leaf: LeafDerivation) -> list[Chosen]:
+    output, sample = leaf.layer_pass.output, leaf.sample
+    if leaf.asked is not None:
+        return [((*leaf.asked, sample), ELEMENTS["asked"])]
     choices = [choose.largest(output, sample)]
-    if hasattr(own.one.layer, "filters") and hasattr(own.one.layer, "grid"):
-        contrast = choose.border(own.one.layer, output, sample)
+    if hasattr(leaf.layer_pass.layer, "filters") and hasattr(leaf.layer_pass.layer, "grid"):
+        contrast = choose.border(leaf.layer_pass.layer, output, sample)
         choices += [contrast] if contrast else []
     return choices
 
 
-def _delta_part(own: LeafDerivation, equation: Equation, reader: Reader) -> PartRecord:
+def _delta_part(leaf: LeafDerivation, equation: Equation, reader: Reader) -> PartRecord:
     """∂J/∂x of the layer; behind an elementwise activation times its f', the δ of the layer below in one
     line.
     """
-    layer, sample = own.one.layer, own.sample
-    before, why = own.before, DERIVATIONS["input_gradient"] if own.first else None
-    below = "input" if own.first else "" if before is None else before.name
-    if (
-        own.branch
-    ):  # another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card
-        equation = handed_down(equation, own.branch)
-        share = DERIVATIONS.say("of_branch", number=own.branch)
+    layer, sample = leaf.layer_pass.layer, leaf.sample
+    before, why = leaf.before, DERIVATIONS["input_gradient"] if leaf.first else None
+    below = "input" if leaf.first else "" if before is None else before.name
+    if leaf.branch:
+        # Another reads the same: this is a share of ∂J/∂x, with the letter of the composite's card.
+        equation = handed_down(equation, leaf.branch)
+        share = DERIVATIONS.say("of_branch", number=leaf.branch)
         why = texts.why(layer, "delta") + SPACE + share
-    joined = None if before is None or isinstance(layer, Activation) else _joined(own, equation)
+    joined = None if before is None or isinstance(layer, Activation) else _joined(leaf, equation)
     arriving = np.asarray(reader.value(equation.right))
     choices = [choose.largest(arriving, sample)]
     if joined is not None:
@@ -216,16 +215,16 @@ def _delta_part(own: LeafDerivation, equation: Equation, reader: Reader) -> Part
         choices = [choose.largest(np.asarray(reader.value(equation.right)), sample)]
         contrast = choose.factor_contrast(factor, arriving, sample)
         choices += [contrast] if contrast else []
-        below = own.below
+        below = leaf.below
         why = texts.why(layer, "delta") + SPACE + DERIVATIONS["hadamard"]
     elif hasattr(layer, "window") and hasattr(layer, "grid"):
-        contrast = choose.window_contrast(layer, own.one.x, sample)
+        contrast = choose.window_contrast(layer, leaf.layer_pass.x, sample)
         choices += [contrast] if contrast else []
-    quantity = "" if own.branch or not below else f"delta:{below}"
-    found = part("delta", layer, equation, reader, quantity, choices, why)
+    quantity = "" if leaf.branch or not below else f"delta:{below}"
+    record = part("delta", layer, equation, reader, quantity, choices, why)
     if joined is not None:
-        found["general"] = _general(own, equation)
-    return found
+        record["general"] = _general(leaf, equation)
+    return record
 
 
 def handed_down(equation: Equation, branch: int) -> Equation:
@@ -234,9 +233,9 @@ def handed_down(equation: Equation, branch: int) -> Equation:
     return replace(equation, left=Symbol(f"δ{branch}", f"δ_{branch}", kind))
 
 
-def _general(own: LeafDerivation, joined: Equation) -> PackedSide:
+def _general(leaf: LeafDerivation, joined: Equation) -> PackedSide:
     """③ as the tutorials write it, with the letter f' for whatever the activation below is."""
-    plain = traced(own.one.layer, own.one.given).equations["delta"]
+    plain = traced(leaf.layer_pass.layer, leaf.layer_pass.given).equations["delta"]
     left = joined.left
     slope = Symbol(
         "slope", "slope of preactivation below", left.kind if isinstance(left, Symbol) else "array"
@@ -245,9 +244,9 @@ def _general(own: LeafDerivation, joined: Equation) -> PackedSide:
     return {"nodes": nodes, "right": root}
 
 
-def _joined(own: LeafDerivation, equation: Equation) -> tuple[Equation, Reader, Array] | None:
+def _joined(leaf: LeafDerivation, equation: Equation) -> tuple[Equation, Reader, Array] | None:
     """The Tutorial's ③ whole: δ^{l-1} = (what the layer hands down) ⊙ f'(z^{l-1}), and the values of f'."""
-    before = own.before
+    before = leaf.before
     if before is None or not isinstance(before.layer, Activation):
         return None
     factors = traced(before.layer, before.given)
@@ -274,7 +273,7 @@ def _joined(own: LeafDerivation, equation: Equation) -> tuple[Equation, Reader, 
         tree = substitute(tree, {factors.symbols["a"]: a})
     left = Symbol("dz below", "gradient of preactivation below", x.kind)
     given = {f"{name} below": value for name, value in before.given.items()}
-    bindings = {**own.bindings, **given, "z below": before.x, "a below": before.output}
+    bindings = {**leaf.bindings, **given, "z below": before.x, "a below": before.output}
     factor = np.asarray(before.layer.delta(np.ones_like(before.x), before.x, **_arguments(before)))
     return Equation(left, tree), Reader(bindings), factor
 

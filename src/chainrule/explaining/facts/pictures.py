@@ -80,39 +80,44 @@ PictureAsked = MapsAsked | BarsAsked | MatrixAsked
 
 
 def pictures_of(
-    one: Pass, sample: int, tensors: Mapping[str, Tensor], arrays: Mapping[str, Array], *, first: bool = False
+    layer_pass: Pass,
+    sample: int,
+    tensors: Mapping[str, Tensor],
+    arrays: Mapping[str, Array],
+    *,
+    first: bool = False,
 ) -> list[PictureRecord]:
     """The pictures of a layer, but for those of tensors that there are not."""
-    found: list[PictureRecord] = []
-    for picture in _asked(one, sample, first):
+    pictures: list[PictureRecord] = []
+    for picture in _asked(layer_pass, sample, first):
         if picture["kind"] == "curve" or "marks" in picture:
-            found.append(picture)
+            pictures.append(picture)
         elif (made := resolved(picture, tensors, arrays)) is not None:
-            found.append(made)
-    return found
+            pictures.append(made)
+    return pictures
 
 
-def _asked(one: Pass, sample: int, first: bool) -> list[PictureAsked | PoolPicture | CurvePicture]:
+def _asked(layer_pass: Pass, sample: int, first: bool) -> list[PictureAsked | PoolPicture | CurvePicture]:
     """What came out, its δ, its weights and their gradients, pooling's winners, f and f'; of the first layer
     also what goes in, and ∂J/∂x.
     """
-    name, layer = one.name, one.layer
-    found: list[PictureAsked | PoolPicture | CurvePicture] = []
+    name, layer = layer_pass.name, layer_pass.layer
+    asked: list[PictureAsked | PoolPicture | CurvePicture] = []
     if first and layer.differentiable_input:
-        found += _output(one.x, "input", sample, "forward")
-        found += _output(one.x, "delta:input", sample, "backward")
-    if isinstance(layer, Activation) and not one.given:
-        found.append(curve(layer, one.x, name))
-    found += _output(one.output, name, sample, "forward")
-    found += _output(one.output, f"delta:{name}", sample, "backward")
+        asked += _output(layer_pass.x, "input", sample, "forward")
+        asked += _output(layer_pass.x, "delta:input", sample, "backward")
+    if isinstance(layer, Activation) and not layer_pass.given:
+        asked.append(curve(layer, layer_pass.x, name))
+    asked += _output(layer_pass.output, name, sample, "forward")
+    asked += _output(layer_pass.output, f"delta:{name}", sample, "backward")
     grid = getattr(layer, "grid", None)
-    if grid is not None and hasattr(layer, "window") and one.x.ndim == 4:
-        found += _winners(one, sample)
-    for key, value in one.given.items():
-        if key in layer.parameters(one.x.shape[:-1]):
-            found += of_parameter(np.asarray(value), f"{name}.{key}", "forward")
-            found += of_parameter(np.asarray(value), f"gradient:{name}.{key}", "gradients")
-    return found
+    if grid is not None and hasattr(layer, "window") and layer_pass.x.ndim == 4:
+        asked += _winners(layer_pass, sample)
+    for key, value in layer_pass.given.items():
+        if key in layer.parameters(layer_pass.x.shape[:-1]):
+            asked += of_parameter(np.asarray(value), f"{name}.{key}", "forward")
+            asked += of_parameter(np.asarray(value), f"gradient:{name}.{key}", "gradients")
+    return asked
 
 
 def curve(layer: Any, z: Array, name: str) -> CurvePicture:
@@ -167,14 +172,14 @@ def of_parameter(value: Array, quantity: str, on: str) -> list[PictureAsked]:
     return []
 
 
-def _winners(one: Pass, sample: int) -> list[PoolPicture]:
+def _winners(layer_pass: Pass, sample: int) -> list[PoolPicture]:
     """The input of a pooling layer with the pixels that won, ties, and how many windows cover a pixel."""
-    layer: Any = one.layer
-    size = one.x.shape[:2]
+    layer: Any = layer_pass.layer
+    size = layer_pass.x.shape[:2]
     if math.prod(size) > MOST_CELLS:
         return []
-    channel = int(np.abs(one.x[..., sample]).sum(axis=(0, 1)).argmax())
-    x = one.x[..., [channel], :][..., [sample]]
+    channel = int(np.abs(layer_pass.x[..., sample]).sum(axis=(0, 1)).argmax())
+    x = layer_pass.x[..., [channel], :][..., [sample]]
     covered = choose.coverage(layer.grid, size)
     marks = _winner_marks(layer, x)
     for row, column in np.argwhere(covered > 1):
@@ -184,9 +189,9 @@ def _winners(one: Pass, sample: int) -> list[PoolPicture]:
         return []
     return [
         {
-            "kind": "maps", "quantity": "input of", "layer": one.name, "sample": sample, "on": "backward",
-            "axes": [0, 1], "fixed": [[channel, sample]], "titles": [f"c = {channel}"], "marks": marks,
-            "values": [rounded(x[..., 0, 0])],
+            "kind": "maps", "quantity": "input of", "layer": layer_pass.name, "sample": sample,
+            "on": "backward", "axes": [0, 1], "fixed": [[channel, sample]],
+            "titles": [f"c = {channel}"], "marks": marks, "values": [rounded(x[..., 0, 0])],
         }
     ]  # fmt: skip
 
@@ -236,7 +241,7 @@ def _chosen(picture: PictureAsked, value: Array) -> ShownPicture:
 def shown(picture: ShownPicture, value: Array) -> list[Array]:
     """The arrays that a picture shows of its tensor: a map each, else one."""
     if picture["kind"] == "maps":
-        return [_slice(value, picture["axes"], own) for own in picture["fixed"]]
+        return [_slice(value, picture["axes"], fixed) for fixed in picture["fixed"]]
     if picture["kind"] == "bars":
         return [value[picture["entries"]][:, picture["samples"]]]
     return [value[np.ix_(picture["rows"], picture["columns"])]]
@@ -266,9 +271,9 @@ def _maps(picture: MapsAsked, value: Array) -> MapsPicture:
 
 def _norms(value: Array, axes: tuple[int, ...]) -> Array:
     """‖·‖ over the axes, at every place of the others."""
-    own = np.moveaxis(value, axes, range(-len(axes), 0))
-    rest = own.shape[: own.ndim - len(axes)]
-    return row_norms(own.reshape(*rest, -1).reshape(math.prod(rest), -1)).reshape(rest)
+    moved = np.moveaxis(value, axes, range(-len(axes), 0))
+    rest = moved.shape[: moved.ndim - len(axes)]
+    return row_norms(moved.reshape(*rest, -1).reshape(math.prod(rest), -1)).reshape(rest)
 
 
 def _bars(picture: BarsAsked, value: Array) -> BarsPicture:
@@ -276,8 +281,8 @@ def _bars(picture: BarsAsked, value: Array) -> BarsPicture:
     sample, most = picture["sample"], picture["most"]
     samples = [sample, *(s for s in range(value.shape[-1]) if s != sample)][:4]
     entries = np.sort(np.argsort(-np.abs(value[:, sample]), kind="stable")[:most])
-    found = [int(i) for i in entries]
-    return {**picture, "samples": samples, "entries": found, "left_out": len(value) - len(found)}
+    chosen = [int(i) for i in entries]
+    return {**picture, "samples": samples, "entries": chosen, "left_out": len(value) - len(chosen)}
 
 
 def _edges(size: int, most: int) -> list[int]:

@@ -10,13 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.norms import norm
+from chainrule.base.types import Array
 from chainrule.explaining.schema import Statistics, Tensor
 from chainrule.formulas.exchange import plain
-
-Array = NDArray[np.float64]
 
 PARAMETER_BYTES = 1_500_000  # of all parameters: what a page loads without a pause
 _TYPES = {"float32": "<f4", "float64": "<f8"}

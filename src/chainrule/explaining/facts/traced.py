@@ -22,20 +22,20 @@ Trees = dict[str, Expression]
 SAME = 1e-9  # a tree and the code it was traced from may differ in the order of a sum, not in the formula
 
 
-def layer_trees(one: Pass, d: Any) -> Trees | None:
+def layer_trees(layer_pass: Pass, d: Any) -> Trees | None:
     """The trees of a layer by the names of the document; None where its code takes no symbols.
 
     d: ∂J/∂(output), None where there is none. The trees of a layer from outside the library are kept only
     where they give the numbers of its code: what looks at its arguments may do something else on symbols.
     """
     try:
-        trees = _renamed(one.layer, trace(one.layer, tuple(one.given)).equations)
-        if is_recurrent(one.layer) or isinstance(one.layer, Composite):
+        trees = _renamed(layer_pass.layer, trace(layer_pass.layer, tuple(layer_pass.given)).equations)
+        if is_recurrent(layer_pass.layer) or isinstance(layer_pass.layer, Composite):
             return trees
-        bound = {"x", "z", "a", "d", *one.given}
+        bound = {"x", "z", "a", "d", *layer_pass.given}
         if any(symbol.name not in bound for tree in trees.values() for symbol in tree.symbols):
             return None
-        return trees if _is_ours(one.layer) or _agree(one, d, trees) else None
+        return trees if _is_ours(layer_pass.layer) or _agree(layer_pass, d, trees) else None
     except Exception:  # a stranger's code, on symbols: NumPy functions raise there
         return None
 
@@ -90,13 +90,13 @@ def _is_ours(layer: Layer) -> bool:
     return type(layer).__module__.startswith("chainrule.layers.")
 
 
-def _agree(one: Pass, d: Any, trees: Trees) -> bool:
-    bindings: Values = {"x": one.x, "z": one.output, "a": one.output, **one.given}
-    if not _close(evaluate(trees["forward"], bindings), call_formula(one.layer.forward, bindings)):
+def _agree(layer_pass: Pass, d: Any, trees: Trees) -> bool:
+    bindings: Values = {"x": layer_pass.x, "z": layer_pass.output, "a": layer_pass.output, **layer_pass.given}
+    if not _close(evaluate(trees["forward"], bindings), call_formula(layer_pass.layer.forward, bindings)):
         return False
     if d is None:
         return True
-    below, gradients = layer_backward(one.layer, d, one.x, one.output, one.given)
+    below, gradients = layer_backward(layer_pass.layer, d, layer_pass.x, layer_pass.output, layer_pass.given)
     expected = {"delta": below, **{f"gradient:{name}": value for name, value in gradients.items()}}
     bindings = {**bindings, "d": d}
     return all(_close(evaluate(trees[name], bindings), value) for name, value in expected.items())

@@ -47,26 +47,26 @@ class Layout:
     last: int
     _trees: dict[int, list[Expression]] = field(default_factory=dict)
 
-    def trees(self, one: PackedEquation) -> list[Expression]:
+    def trees(self, packed: PackedEquation) -> list[Expression]:
         """The expressions of a part's nodes."""
-        if id(one) not in self._trees:
-            self._trees[id(one)] = unpack(one["nodes"])
-        return self._trees[id(one)]
+        if id(packed) not in self._trees:
+            self._trees[id(packed)] = unpack(packed["nodes"])
+        return self._trees[id(packed)]
 
-    def equation(self, one: PackedEquation) -> Equation:
+    def equation(self, packed: PackedEquation) -> Equation:
         """A part's equation."""
-        trees = self.trees(one)
-        left = trees[one["left"]]
+        trees = self.trees(packed)
+        left = trees[packed["left"]]
         assert isinstance(left, Symbol)
-        return Equation(left, trees[one["right"]])
+        return Equation(left, trees[packed["right"]])
 
     def composer(self, number: int | None = None, tensors: Mapping[str, str] | None = None) -> Composer:
         """Letters of layer l, or of layer `number`; with references to the tensors that symbols stand for."""
         notation = self.notation if number is None else self.notation.at(number, self.last)
 
         def refers(node: Expression) -> str | None:
-            found = tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
-            return None if found is None or found.startswith("data ") else found
+            tensor = tensors.get(node.name) if tensors and isinstance(node, Symbol) else None
+            return None if tensor is None or tensor.startswith("data ") else tensor
 
         return Composer(notation, self.linear, refers if tensors and not self.linear else None)
 
@@ -74,9 +74,9 @@ class Layout:
         """Where the indices of a card's symbols begin; card None: of the loss."""
         return first_indices(self.document, card)
 
-    def equation_box(self, one: PackedEquation, *, general: bool, number: int | None = None) -> Box:
+    def equation_box(self, packed: PackedEquation, *, general: bool, number: int | None = None) -> Box:
         """A part's equation as boxes."""
-        return compose(self.equation(one), self.composer(None if general else number))
+        return compose(self.equation(packed), self.composer(None if general else number))
 
     @cached_property
     def positions(self) -> dict[str, int]:
@@ -100,7 +100,7 @@ def forward_card(layout: Layout, card: CardRecord) -> Card:
     """F of a layer."""
     if "repeats" in card:
         return _repeat(layout, card, "F")
-    blocks = [block for one in card["forward"] for block in part_blocks(layout, card, one, "F")]
+    blocks = [block for part in card["forward"] for block in part_blocks(layout, card, part, "F")]
     if not blocks:
         blocks = [Paragraph(CARDS["untraced"])]
     blocks += picture_blocks(layout.document, card, ("forward",), letters(layout, card))
@@ -113,7 +113,7 @@ def backward_card(layout: Layout, card: CardRecord) -> Card | None:
         return None
     if "repeats" in card:
         return _repeat(layout, card, "B")
-    blocks = [block for one in card["backward"] for block in part_blocks(layout, card, one, "B")]
+    blocks = [block for part in card["backward"] for block in part_blocks(layout, card, part, "B")]
     if not blocks:
         blocks = [Paragraph(CARDS["untraced"])]
     passes = ("backward", "gradients")
@@ -123,7 +123,7 @@ def backward_card(layout: Layout, card: CardRecord) -> Card | None:
 
 def _repeat(layout: Layout, card: RepeatCard, direction: str) -> Card:
     """A layer like one before it: its formulas are there."""
-    other = next(one for one in layout.document["cards"] if one["layer"] == card["repeats"])
+    other = next(earlier for earlier in layout.document["cards"] if earlier["layer"] == card["repeats"])
     step = f"{direction}{_position(layout, other)}"
     said = CARDS.say("repeats", step=step, layer=card["repeats"])
     return _card(layout, card, direction, [Paragraph(said)])
@@ -163,64 +163,62 @@ def letters(layout: Layout, card: LayerCard) -> Callable[[str], Box]:
     if card["forward"]:
         equation = layout.equation(card["forward"][0])
         role = equation.left.role if isinstance(equation.left, Symbol) else role
-        read = next((one.role for one in equation.right.symbols if one.name == "x"), read)
+        read = next((symbol.role for symbol in equation.right.symbols if symbol.name == "x"), read)
 
     def letter(quantity: str) -> Box:
         kind, _, name = quantity.rpartition(":")
         name = name.removeprefix(card["layer"]).removeprefix(".")
-        own = read if name in ("input", "input of") else f"parameter {name}" if name else role
-        asked = f"gradient of {own}" if kind else own
+        meaning = read if name in ("input", "input of") else f"parameter {name}" if name else role
+        asked = f"gradient of {meaning}" if kind else meaning
         return composer.letter(composer.notation.letter(Symbol(name, asked)))
 
     return letter
 
 
-def part_blocks(layout: Layout, card: LayerCard, one: PartRecord, direction: str) -> Iterator[Block]:
+def part_blocks(layout: Layout, card: LayerCard, part: PartRecord, direction: str) -> Iterator[Block]:
     """A formula, general and with this layer's numbers, its definitions, shapes and worked elements."""
-    equation = layout.equation(one)
+    equation = layout.equation(part)
     number, tensors = card["number"], card["tensors"]
-    prefix = f"{direction}{_position(layout, card)}-{one['part'].replace(' ', '-')}"
-    yield Paragraph(say_from(one["why"]))
+    prefix = f"{direction}{_position(layout, card)}-{part['part'].replace(' ', '-')}"
+    yield Paragraph(say_from(part["why"]))
     general = equation
-    if "general" in one:
-        general = replace(equation, right=unpack(one["general"]["nodes"])[one["general"]["right"]])
-    yield Formula(compose(general, layout.composer()), "general", one["reference"], id=f"{prefix}-general")
+    if "general" in part:
+        general = replace(equation, right=unpack(part["general"]["nodes"])[part["general"]["right"]])
+    yield Formula(compose(general, layout.composer()), "general", part["reference"], id=f"{prefix}-general")
     sized = layout.composer(number, tensors)
-    shapes = one["shapes"]
-    note = joined(
-        _ranges(one), outside(equation), _paddings(equation, shapes), counted(equation, shapes)
-    )
+    shapes = part["shapes"]
+    note = joined(_ranges(part), outside(equation), _paddings(equation, shapes), counted(equation, shapes))
     yield Formula(compose(equation, sized), "sized", note=note, id=f"{prefix}-sized")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), sized), "definition")
-    yield from theta_blocks(layout.document, one, equation, sized)
-    yield from shape_blocks(layout, equation, one)
-    left = Symbol(*one["worked_left"]) if "worked_left" in one else equation.left
+    yield from theta_blocks(layout.document, part, equation, sized)
+    yield from shape_blocks(layout, equation, part)
+    left = Symbol(*part["worked_left"]) if "worked_left" in part else equation.left
     assert isinstance(left, Symbol)
-    for count, found in enumerate(one["worked"]):
+    for count, worked in enumerate(part["worked"]):
         yield worked_block(
             left,
-            tuple(found["index"]),
-            element_from(found["element"]),
+            tuple(worked["index"]),
+            element_from(worked["element"]),
             sized,
             layout.first(card),
-            why=say_from(found["why"]),
-            quantity=one["quantity"],
+            why=say_from(worked["why"]),
+            quantity=part["quantity"],
             id=f"{prefix}-worked{count + 1}",
         )
 
 
-def shape_blocks(layout: Layout, equation: Equation, one: PartRecord) -> Iterator[Block]:
+def shape_blocks(layout: Layout, equation: Equation, part: PartRecord) -> Iterator[Block]:
     """The line of shapes, where there is more than one factor to be seen."""
-    box = shape_box(equation, one["shapes"], layout.notation, layout.linear)
+    box = shape_box(equation, part["shapes"], layout.notation, layout.linear)
     if box is not None:
         yield Formula(box, "shape")
 
 
-def _ranges(one: PartRecord) -> Say | None:
+def _ranges(part: PartRecord) -> Say | None:
     """m = 0 … 4, n = 0 … 4."""
-    found = [f"{letter} = 0 … {count - 1}" for letter, count in one["ranges"].items()]
-    return same(", ".join(found)) if found else None
+    ranges = [f"{letter} = 0 … {count - 1}" for letter, count in part["ranges"].items()]
+    return same(", ".join(ranges)) if ranges else None
 
 
 def joined(*notes: Say | None) -> Say | None:
@@ -231,10 +229,10 @@ def joined(*notes: Say | None) -> Say | None:
 
 def _grids(equation: Equation, name: str) -> list[tuple[Operation, Grid]]:
     """The windows of a formula: ("window") read, or ("place") written back."""
-    found = [
+    windows = [
         node for _, node in walk(equation.right) if isinstance(node, Operation) and node.rule.name == name
     ]
-    return [(node, node.options["grid"]) for node in found]
+    return [(node, node.options["grid"]) for node in windows]
 
 
 def outside(equation: Equation, *, general: bool = False) -> Say | None:

@@ -47,5 +47,5 @@ def _text(letter: str, meaning: Say, known: Mapping[str, int]) -> Say:
 
 
 def _shape(operand: Any, shapes: Mapping[str, Shape]) -> Shape | None:
-    found = shapes.get(operand.name) if isinstance(operand, Symbol | Named) else None
-    return found if found is not None and len(found) > 1 else None
+    shape = shapes.get(operand.name) if isinstance(operand, Symbol | Named) else None
+    return shape if shape is not None and len(shape) > 1 else None

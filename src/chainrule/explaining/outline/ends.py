@@ -57,11 +57,11 @@ def loss_blocks(layout: Layout) -> tuple[Block, ...]:
     title = same(f"L  {card['title']}")
     pair = f"{card['pair']} + {card['class']}" if card["pair"] else f"{card['output']} → {card['class']}"
     blocks: list[Block] = [*_objective(layout)]
-    for one in card["parts"]:
-        blocks += _part(layout, one)
-        if one["part"] == "value":
+    for part in card["parts"]:
+        blocks += _part(layout, part)
+        if part["part"] == "value":
             blocks.append(_losses(card, bool(layout.document["loss"].get("weights"))))
-        if one["part"] == "gradient" and card["jacobian"]:
+        if part["part"] == "gradient" and card["jacobian"]:
             blocks += _jacobian(card["jacobian"])
     if card["outputs"]:
         blocks.append(_outputs(layout, card, card["outputs"]))
@@ -75,7 +75,7 @@ def _objective(layout: Layout) -> Iterator[Block]:
     """J = (1/m) Σ J_i, under a penalty J_data, and J = J_data + Ω; with the numbers of this batch."""
     document, letter = layout.document, layout.notation.loss
     J, m = Word(letter), layout.composer().letter(layout.notation.letter(Symbol("m", "batch size", "scalar")))
-    one = layout.composer().fraction(Numeral("1"), m)
+    reciprocal = layout.composer().fraction(Numeral("1"), m)
     of_one = layout.notation.letter(_OF_A_SAMPLE["value"])
     index = Word(of_one.sub)
     weights, defined = [], None
@@ -84,7 +84,7 @@ def _objective(layout: Layout) -> Iterator[Block]:
         w = weight_of_sample(layout.notation)
         defined = ENDS.say("weight_of_sample", w=w, sample=of_one.sub)
     below = Under(Sign("∑"), index)
-    mean = row(one, below, *weights, layout.composer().letter(of_one))
+    mean = row(reciprocal, below, *weights, layout.composer().letter(of_one))
     reference = "Ning Yu · Dezeming 1.2 · Matrix notes §2"
     loss, J_total = document["loss"], float(document["loss"]["J"])
     if not document["penalty"]:
@@ -108,10 +108,10 @@ _OF_A_SAMPLE = {
 }
 
 
-def loss_equation(layout: Layout, one: PartRecord) -> Equation:
+def loss_equation(layout: Layout, part: PartRecord) -> Equation:
     """The equation of a part of the loss."""
-    equation = layout.equation(one)
-    return replace(equation, left=_OF_A_SAMPLE.get(one["part"], equation.left))
+    equation = layout.equation(part)
+    return replace(equation, left=_OF_A_SAMPLE.get(part["part"], equation.left))
 
 
 def weight_of_sample(notation: Notation) -> str:
@@ -119,34 +119,36 @@ def weight_of_sample(notation: Notation) -> str:
     return f"{notation.letter(SAMPLE_WEIGHT).base}_{notation.letter(_OF_A_SAMPLE['value']).sub}"
 
 
-def _part(layout: Layout, one: PartRecord) -> Iterator[Block]:
-    equation = loss_equation(layout, one)
-    yield Paragraph(say_from(one["why"]))
-    if "said" in one:
-        yield Paragraph(say_from(one["said"]))
-    identifier = f"L-{one['part']}"
+def _part(layout: Layout, part: PartRecord) -> Iterator[Block]:
+    equation = loss_equation(layout, part)
+    yield Paragraph(say_from(part["why"]))
+    if "said" in part:
+        yield Paragraph(say_from(part["said"]))
+    identifier = f"L-{part['part']}"
     composer = layout.composer()
-    note = counted(equation, one["shapes"])
-    yield Formula(compose(equation, composer), "general", one["reference"], note, id=f"{identifier}-general")
+    note = counted(equation, part["shapes"])
+    yield Formula(compose(equation, composer), "general", part["reference"], note, id=f"{identifier}-general")
     for named in definitions(equation.right):
         yield Formula(compose(Equation(named, named.value), composer), "definition")
-    yield from shape_blocks(layout, equation, one)
+    yield from shape_blocks(layout, equation, part)
     left = equation.left
     assert isinstance(left, Symbol)
-    for count, found in enumerate(one["worked"]):
+    if part["part"] == "value":
+        left = Symbol("J", "loss", "scalar")  # J_1: the index is the sample
+    for count, worked in enumerate(part["worked"]):
         yield worked_block(
-            Symbol("J", "loss", "scalar") if one["part"] == "value" else left,  # J_1: the index is the sample
-            tuple(found["index"]),
-            element_from(found["element"]),
+            left,
+            tuple(worked["index"]),
+            element_from(worked["element"]),
             layout.composer(layout.last),
             layout.first(None),
-            why=say_from(found["why"]),
+            why=say_from(worked["why"]),
             id=f"{identifier}-worked{count + 1}",
         )
 
 
 def _losses(card: LossCard, weighted: bool) -> Table:
-    rows = tuple((str(one["sample"]), short(one["loss"], 6)) for one in card["losses"])
+    rows = tuple((str(sample["sample"]), short(sample["loss"], 6)) for sample in card["losses"])
     more = card["samples"] - len(rows)
     caption = ENDS.say(
         "losses.weighted_mean" if weighted else "losses.mean",
@@ -209,7 +211,7 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
         TABLES["parameter"], same("‖θ‖"), ENDS["gradient_of_data"],
         ENDS["gradient_of_penalty"], same("η‖∇‖"), same("η‖∇‖/‖θ‖"),
     )  # fmt: skip
-    rows = tuple(_update_row(one) for one in card["rows"])
+    rows = tuple(_update_row(record) for record in card["rows"])
     blocks.append(Table(head, rows, (1, 2, 3, 4, 5), folded=len(rows) > 40, id="update-table"))
     before, after, eta = card["J_before"], float(card["J_after"]), equals(card["eta"])
     moved = ENDS.say(
@@ -224,18 +226,18 @@ def update_blocks(layout: Layout) -> tuple[Block, ...]:
     return (Card("U", ENDS["update"], f"η {eta}", "", tuple(blocks), source, id="card-U"),)
 
 
-def _update_row(one: UpdateRow) -> tuple[Cell, ...]:
-    theta, data, added, step = (float(one[name]) for name in ("theta", "data", "penalty", "step"))
+def _update_row(record: UpdateRow) -> tuple[Cell, ...]:
+    theta, data, added, step = (float(record[name]) for name in ("theta", "data", "penalty", "step"))
     ratio = short(step / theta, 3) if theta else ""
     penalty = short(added, 3) if added else ""
-    return one["name"], short(theta), short(data), penalty, short(step, 3), ratio
+    return record["name"], short(theta), short(data), penalty, short(step, 3), ratio
 
 
 def _step(worked: WorkedStep, eta: float, layout: Layout) -> Worked:
     sub = Word(f"{worked['name']}[{', '.join(map(str, worked['index']))}]")
     composer = layout.composer(_number_of(layout, worked))
-    own = theta_entry(layout.document, composer, worked["name"], worked["index"])
-    theta: Box = own or Scripts(Word("θ"), sub=sub)
+    theta_box = theta_entry(layout.document, composer, worked["name"], worked["index"])
+    theta: Box = theta_box or Scripts(Word("θ"), sub=sub)
     grad = tight(Sign("∂"), Word(layout.notation.loss), Sign("/"), Sign("∂"), theta)
     symbols = row(theta, Sign("−"), Word("η"), grad)
     step = times(number(eta), number(worked["gradient"]))
@@ -271,25 +273,25 @@ def _penalty(layout: Layout, card: PenaltyCard) -> Iterator[Block]:
     J, share = layout.notation.loss, short(card["adds"], 6)
     adds = ENDS.say("penalty.adds", penalty=card["title"], share=share, J=J)
     yield Paragraph(adds + SPACE + scale, id="update-penalty")
-    for one in card["parts"]:
-        reference = "Ning Yu · Dezeming 1.2.3" if one["part"] == "value" else "Ning Yu · Dezeming 2.6.1"
-        box, note = layout.equation_box(one, general=True), None
-        if one["part"] == "value":
-            box, note = _over_all_weights(layout, one)
-        yield Formula(box, "general", reference, note, id=f"penalty-{one['part']}")
+    for part in card["parts"]:
+        reference = "Ning Yu · Dezeming 1.2.3" if part["part"] == "value" else "Ning Yu · Dezeming 2.6.1"
+        box, note = layout.equation_box(part, general=True), None
+        if part["part"] == "value":
+            box, note = _over_all_weights(layout, part)
+        yield Formula(box, "general", reference, note, id=f"penalty-{part['part']}")
 
 
 def _letter(layout: Layout, role: str) -> Box:
     return layout.composer().letter(layout.notation.letter(Symbol(role, role, "scalar")))
 
 
-def _over_all_weights(layout: Layout, one: PenaltyFormula) -> tuple[Box, Say]:
+def _over_all_weights(layout: Layout, part: PenaltyFormula) -> tuple[Box, Say]:
     """Ω as the sum over the weight arrays, and which they are."""
     composer, penalty = layout.composer(), layout.document["penalty"]
     names = penalty["on"] if penalty else []
-    own = next(s for s in layout.equation(one).right.symbols if s.role.startswith("parameter "))
-    W = composer.letter(layout.notation.letter(own))
-    inner = fenced(composer.box(layout.equation(one).right), BIG)
+    symbol = next(s for s in layout.equation(part).right.symbols if s.role.startswith("parameter "))
+    W = composer.letter(layout.notation.letter(symbol))
+    inner = fenced(composer.box(layout.equation(part).right), BIG)
     box = row(Word("Ω"), Sign("="), Under(Sign("∑"), W), inner, binds=BIG)
     shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
     if len(names) == 1:

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.base.languages import NOTHING, SPACE, Say, same, say_from
 from chainrule.base.numbers import equals, short
-from chainrule.diagnosing.schema import FindingRecord, FlowRecord, LayerFlow
+from chainrule.diagnosing.schema import FindingRecord, FlowRecord, LayerFlow, ParameterFlow
 from chainrule.explaining.blocks.kinds import Bars, Block, Cell, Finding, Paragraph, Table
 from chainrule.explaining.schema import Document
 from chainrule.explaining.words.catalogues import FLOW, TABLES
@@ -52,7 +52,7 @@ def _limits(flow: FlowRecord) -> Iterator[Say]:
 
 def _chart(flow: FlowRecord, m: str) -> Bars:
     """log10 of the RMS of m·δ, from the first layer to the last."""
-    deltas = {one["name"]: one["delta"] for one in flow["layers"]}
+    deltas = {layer["name"]: layer["delta"] for layer in flow["layers"]}
     sizes = {name: delta["rms"] for name, delta in deltas.items() if delta and delta["rms"]}
     values = np.array([[math.log10(size)] for size in sizes.values()]).reshape(-1, 1)
     title = FLOW.say("chart", m=m)
@@ -65,22 +65,22 @@ def _layers(flow: FlowRecord, m: str) -> Table:
         TABLES["layer"], FLOW["rms_of_output"], FLOW.say("rms_of_delta", m=m), FLOW["relative_to_top"],
         FLOW["gain"], FLOW["saturated"], FLOW["dead"], FLOW["zeros_of_delta"], same("NaN, ∞"),
     )  # fmt: skip
-    rows = tuple(_layer_row(one) for one in flow["layers"])
+    rows = tuple(_layer_row(layer) for layer in flow["layers"])
     right, folded = tuple(range(1, len(head))), len(rows) > FOLDED_ABOVE
     return Table(head, rows, right, FLOW["by_layer"], folded=folded, id="flow-layers")
 
 
-def _layer_row(one: LayerFlow) -> tuple[Cell, ...]:
-    delta, dead = one["delta"], one["dead"]
-    ratio = {"weights": "ρ_W ", "activation": "ρ_f′ "}.get(one["kind"], "")
-    broken = sum(part["nan"] + part["inf"] for part in (one["output"], delta) if part)
+def _layer_row(layer: LayerFlow) -> tuple[Cell, ...]:
+    delta, dead = layer["delta"], layer["dead"]
+    ratio = {"weights": "ρ_W ", "activation": "ρ_f′ "}.get(layer["kind"], "")
+    broken = sum(part["nan"] + part["inf"] for part in (layer["output"], delta) if part)
     return (
-        "  " * one["place"].count("/") + one["name"],
-        _number(one["output"]["rms"]),
+        "  " * layer["place"].count("/") + layer["name"],
+        _number(layer["output"]["rms"]),
         _number(delta["rms"]) if delta else TABLES["in_the_loss"],
-        _number(one["relative"]),
-        "" if one["gain"] is None else ratio + _number(one["gain"]),
-        "" if one["saturated"] is None else f"{100 * one['saturated']:.0f} %",
+        _number(layer["relative"]),
+        "" if layer["gain"] is None else ratio + _number(layer["gain"]),
+        "" if layer["saturated"] is None else f"{100 * layer['saturated']:.0f} %",
         f"{dead['units']}/{dead['of']}" if dead else "",
         f"{100 * delta['zeros'] / delta['entries']:.0f} %" if delta and delta["entries"] else "",
         str(broken or ""),
@@ -91,17 +91,21 @@ def _parameters(flow: FlowRecord) -> Table:
     head: tuple[Cell, ...] = (
         TABLES["parameter"], FLOW["step_ratio"], FLOW["penalty_share"], FLOW["signal_to_noise"]
     )  # fmt: skip
-    rows = tuple(
-        (
-            f"{one['layer']}.{one['name']}" if "." not in one["name"] else one["name"],
-            _number(one["step_ratio"]), _number(one["penalty_share"]), _noise(one.get("snr")),
-        )
-        for one in flow["parameters"]
-    )  # fmt: skip
+    rows = tuple(_parameter_row(parameter) for parameter in flow["parameters"])
     optimizer = flow["optimizer"]
     told = f"{optimizer['name']}, η {equals(float(optimizer['rate']), 3)}"
     caption = FLOW.say("by_parameter", optimizer=told)
     return Table(head, rows, (1, 2, 3), caption, folded=len(rows) > FOLDED_ABOVE, id="flow-parameters")
+
+
+def _parameter_row(parameter: ParameterFlow) -> tuple[Cell, ...]:
+    name = parameter["name"]
+    return (
+        name if "." in name else f"{parameter['layer']}.{name}",
+        _number(parameter["step_ratio"]),
+        _number(parameter["penalty_share"]),
+        _noise(parameter.get("snr")),
+    )
 
 
 def _noise(snr: float | None) -> Cell:

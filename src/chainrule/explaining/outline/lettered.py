@@ -54,16 +54,18 @@ def _blocks(block: T, rules: list[tuple[re.Pattern[str], str]]) -> T:
         if isinstance(value, Say):
             return value if value.en == value.zh else Say(_text(value.en, rules), _text(value.zh, rules))
         if isinstance(value, tuple):
-            return tuple(walk(one) for one in value)
+            return tuple(walk(inner) for inner in value)
         if isinstance(value, Card | Section):
             return replace(value, blocks=walk(value.blocks))
         if isinstance(value, Box | Code | Chain) or not is_dataclass(value) or isinstance(value, type):
             return value
-        changed = {one.name: getattr(value, one.name) for one in fields(value) if one.init}
+        changed = {
+            attribute.name: getattr(value, attribute.name) for attribute in fields(value) if attribute.init
+        }
         return replace(value, **{name: walk(old) for name, old in changed.items()})
 
-    found: T = walk(block)
-    return found
+    rewritten: T = walk(block)
+    return rewritten
 
 
 def _text(text: str, rules: list[tuple[re.Pattern[str], str]]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.base.languages import COLON, COMMA, Say
+from chainrule.base.types import Array
 from chainrule.explaining.blocks.kinds import Bars, Block, Curve, Maps, Mark, Matrix, Panel
 from chainrule.explaining.facts.pictures import EDGE, shown
 from chainrule.explaining.facts.tensors import decode
@@ -26,8 +26,6 @@ from chainrule.explaining.schema import (
 )
 from chainrule.explaining.words.catalogues import PICTURES
 from chainrule.formulas.printing.boxes import Box
-
-Array = NDArray[np.float64]
 
 
 def picture_blocks(
@@ -63,7 +61,7 @@ def _block(document: Document, picture: PictureRecord, name: str, letter: Callab
 def _values(document: Document, picture: ArrayPicture) -> list[Array]:
     """The arrays a picture shows."""
     if "values" in picture:
-        return [np.array(one, np.float64) for one in picture["values"]]
+        return [np.array(array, np.float64) for array in picture["values"]]
     tensor = decode(document["tensors"][picture["quantity"]])
     assert tensor is not None  # of a frozen tensor the picture has the numbers
     return shown(picture, tensor)
@@ -143,10 +141,10 @@ def _maps(
 ) -> Maps:
     signs, left_out = (picture["marks"], 0) if "marks" in picture else ([], picture["left_out"])
     marks = tuple(Mark(m["row"], m["column"], m["kind"], m["text"]) for m in signs)
-    scale = max((float(np.nanmax(np.abs(one), initial=0.0)) for one in values), default=0.0)
+    scale = max((float(np.nanmax(np.abs(array), initial=0.0)) for array in values), default=0.0)
     panels = tuple(
-        Panel(label, one, marks, tuple(own))
-        for label, one, own in zip(picture["titles"], values, picture["fixed"], strict=True)
+        Panel(label, array, marks, tuple(fixed))
+        for label, array, fixed in zip(picture["titles"], values, picture["fixed"], strict=True)
     )
     axes = (picture["axes"][0], picture["axes"][1])
     scale = scale if math.isfinite(scale) else 0.0

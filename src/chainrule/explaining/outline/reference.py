@@ -50,12 +50,12 @@ MOST_LETTERS = 8  # of what a step is computed from
 
 def notation_section(layout: Layout) -> Section:
     """Letters in every notation, this report's first; the same formulas; the conventions in force."""
-    own = layout.notation
+    chosen = layout.notation
     meta = layout.document["meta"]
-    others = [told_apart(notation, meta) for name, notation in NOTATIONS.items() if name != own.name]
-    layouts = [replace(layout, notation=notation, _trees={}) for notation in (own, *others)]
+    others = [told_apart(notation, meta) for name, notation in NOTATIONS.items() if name != chosen.name]
+    layouts = [replace(layout, notation=notation, _trees={}) for notation in (chosen, *others)]
     rows = layout.document["notation"]
-    with_theta = frozenset(one.name for one in theta_layers(layout.document))
+    with_theta = frozenset(layer.name for layer in theta_layers(layout.document))
     blocks: list[Block] = [_letters(layouts, rows["letters"], with_theta)]
     blocks += about_theta(layout.document)
     if rows["formulas"]:
@@ -64,16 +64,16 @@ def notation_section(layout: Layout) -> Section:
     return Section(LOOKUP["notation"], tuple(blocks), id="notation")
 
 
-def _letters(layouts: list[Layout], rows: list[LetterRow], own: frozenset[str]) -> Table:
-    """own: the layers that a notation may write with Θ."""
+def _letters(layouts: list[Layout], rows: list[LetterRow], with_theta: frozenset[str]) -> Table:
+    """with_theta: the layers that a notation may write with Θ."""
     head: tuple[Cell, ...] = (
         LOOKUP["letters.meaning"],
-        *(_source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)),
+        *(_source(layout.notation, here=place == 0) for place, layout in enumerate(layouts)),
     )
     body: list[tuple[Cell, ...]] = [
         (
             say_from(row["meaning"]),
-            *(_letter(layout, unpack(row["nodes"])[row["root"]], own) for layout in layouts),
+            *(_letter(layout, unpack(row["nodes"])[row["root"]], with_theta) for layout in layouts),
         )
         for row in rows
     ]
@@ -82,7 +82,8 @@ def _letters(layouts: list[Layout], rows: list[LetterRow], own: frozenset[str]) 
     first: tuple[Cell, ...] = (LOOKUP["letters.input_number"], *numbers)
     sign: tuple[Cell, ...] = (LOOKUP["letters.hadamard"], *signs)
     symbols = [unpack(row["nodes"])[row["root"]] for row in rows]
-    spread = [row for symbol in symbols if _is_bias(symbol) for row in _over_samples(layouts, symbol, own)]
+    biases = filter(_is_bias, symbols)
+    spread = [row for bias in biases for row in _over_samples(layouts, bias, with_theta)]
     caption = LOOKUP["letters.caption"]
     return Table(head, (*body, *spread, first, sign), caption=caption, id="letters")
 
@@ -92,57 +93,59 @@ def _is_bias(symbol: Expression) -> bool:
 
 
 def _over_samples(
-    layouts: list[Layout], bias: Expression, own: frozenset[str]
+    layouts: list[Layout], bias: Expression, with_theta: frozenset[str]
 ) -> Iterator[tuple[Cell, ...]]:
     """What the Matrix notes write for a vector that all samples have, and for a sum over them."""
     hat = broadcast_samples(bias)
 
     def copied(layout: Layout) -> Box:
         composer = layout.composer()
-        if not own or not layout.notation.bias_column:
+        if not with_theta or not layout.notation.bias_column:
             return composer.box(hat, NOWHERE)
-        one = a_0(composer)
-        return listed(one, composer.box(hat, NOWHERE), spaced=True) if _has_others(layout, "b", own) else one
+        bias_unit = a_0(composer)
+        if not _has_others(layout, "b", with_theta):
+            return bias_unit
+        return listed(bias_unit, composer.box(hat, NOWHERE), spaced=True)
 
     yield LOOKUP["letters.copied_bias"], *map(copied, layouts)
     yield LOOKUP["letters.ones"], *(Numeral("𝟏") for _ in layouts)
 
 
-def _source(notation: Notation, *, own: bool) -> Say:
+def _source(notation: Notation, *, here: bool) -> Say:
     name = OF_NOTATION[notation.name].heading
-    return LOOKUP.say("letters.here", name=name) if own else same(name)
+    return LOOKUP.say("letters.here", name=name) if here else same(name)
 
 
-def _letter(layout: Layout, symbol: Expression, own: frozenset[str]) -> Box:
+def _letter(layout: Layout, symbol: Expression, with_theta: frozenset[str]) -> Box:
     assert isinstance(symbol, Symbol)
-    if own and layout.notation.bias_column:
-        found = theta_letter(symbol.role, layout.composer(), _has_others(layout, symbol.name, own))
-        if found is not None:
-            return found
+    if with_theta and layout.notation.bias_column:
+        letter = theta_letter(symbol.role, layout.composer(), _has_others(layout, symbol.name, with_theta))
+        if letter is not None:
+            return letter
     return layout.composer().letter(layout.notation.letter(symbol))
 
 
-def _has_others(layout: Layout, name: str, own: frozenset[str]) -> bool:
+def _has_others(layout: Layout, name: str, with_theta: frozenset[str]) -> bool:
     """Whether a layer without Θ has a parameter of this name."""
     layers = all_layers(layout.document["graph"]["layers"])
-    return any(name in layer.get("parameters", ()) and layer["name"] not in own for layer in layers)
+    return any(name in layer.get("parameters", ()) and layer["name"] not in with_theta for layer in layers)
 
 
-def _formulas(layouts: list[Layout], formulas: list[PackedEquation], own: frozenset[str]) -> Table:
+def _formulas(layouts: list[Layout], formulas: list[PackedEquation], with_theta: frozenset[str]) -> Table:
     """One step per row, a notation per column."""
     head: tuple[Cell, ...] = tuple(
-        _source(layout.notation, own=place == 0) for place, layout in enumerate(layouts)
+        _source(layout.notation, here=place == 0) for place, layout in enumerate(layouts)
     )
-    rows = tuple(tuple(_formula(layout, one, own) for layout in layouts) for one in formulas)
+    rows = tuple(tuple(_formula(layout, equation, with_theta) for layout in layouts) for equation in formulas)
     return Table(head, rows, caption=LOOKUP["same_formulas"], id="same-formulas")
 
 
-def _formula(layout: Layout, one: PackedEquation, own: frozenset[str]) -> Cell:
+def _formula(layout: Layout, packed: PackedEquation, with_theta: frozenset[str]) -> Cell:
     """The formula; "" where a notation has one letter for both sides, as Ng has for δ, or one formula for
     two, as Ng has for ∂J/∂W and ∂J/∂b.
     """
-    equation, composer = layout.equation(one), layout.composer()
-    if own and layout.notation.bias_column and not isinstance(equation.right, Symbol):
+    equation, composer = layout.equation(packed), layout.composer()
+    if with_theta and layout.notation.bias_column and not isinstance(equation.right, Symbol):
         augmented = in_general(equation)
         if augmented is None:
             return ""
@@ -153,13 +156,14 @@ def _formula(layout: Layout, one: PackedEquation, own: frozenset[str]) -> Cell:
         letters = {composer.letter(layout.notation.letter(side)) for side in (equation.left, equation.right)}
         if len(letters) == 1:
             return ""
-    return layout.equation_box(one, general=True)
+    return layout.equation_box(packed, general=True)
 
 
 def _conventions(conventions: list[ConventionRecord]) -> Table:
     head = (LOOKUP["conventions.option"], LOOKUP["conventions.choice"], LOOKUP["conventions.others"])
     rows = tuple(
-        (say_from(one["option"]), _choices([one["choice"]]), _choices(one["others"])) for one in conventions
+        (say_from(convention["option"]), _choices([convention["choice"]]), _choices(convention["others"]))
+        for convention in conventions
     )
     return Table(head, rows, caption=LOOKUP["conventions.caption"], id="conventions")
 
@@ -185,11 +189,11 @@ def algorithm_section(layout: Layout) -> Section:
         blocks.append(Paragraph(say_from(box["title"])))
         blocks += [
             Formula(
-                general.equation_box(one, general=True), "boxed",
-                note=outside(general.equation(one), general=True),
+                general.equation_box(equation, general=True), "boxed",
+                note=outside(general.equation(equation), general=True),
                 id=f"box{number + 1}-{place + 1}",
             )
-            for place, one in enumerate(box["equations"])
+            for place, equation in enumerate(box["equations"])
         ]  # fmt: skip
         if "letters" in box:
             blocks.append(Paragraph(say_from(box["letters"]), quiet=True))
@@ -225,16 +229,16 @@ def _trace(layout: Layout) -> Table:
     cards = layout.document["cards"]
     rows = []
     for card in cards:
-        made = [_trace_row(layout, card, "F", one) for one in _parts(layout, card, "forward")]
+        made = [_trace_row(layout, card, "F", part) for part in _parts(layout, card, "forward")]
         rows += made or [_untraced_row(layout, card, "F")]
     rows += [
         ("L", str(layout.last + layout.notation.input_number), layout.document["loss_card"]["class"],
-         *_loss_quantities(layout, one), one["reference"])
-        for one in layout.document["loss_card"]["parts"]
+         *_loss_quantities(layout, part), part["reference"])
+        for part in layout.document["loss_card"]["parts"]
     ]  # fmt: skip
     for card in reversed(cards):
         if f"delta:{card['layer']}" in layout.document["tensors"]:
-            made = [_trace_row(layout, card, "B", one) for one in _gradients_first(layout, card)]
+            made = [_trace_row(layout, card, "B", part) for part in _gradients_first(layout, card)]
             rows += made or [_untraced_row(layout, card, "B")]
     rows += list(_update_rows(layout))
     for at in range(len(rows) - 1, 0, -1):  # a step is named once
@@ -262,8 +266,8 @@ def _update_rows(layout: Layout) -> Iterator[tuple[Cell, ...]]:
 def _gradients_first(layout: Layout, card: CardRecord) -> list[PartRecord]:
     """The backward parts in the tutorials' order: of a layer's δ its gradients, then what is handed down."""
     parts = _parts(layout, card, "backward")
-    return [one for one in parts if one["part"] != "delta"] + [
-        one for one in parts if one["part"] == "delta"
+    return [part for part in parts if part["part"] != "delta"] + [
+        part for part in parts if part["part"] == "delta"
     ]
 
 
@@ -271,47 +275,47 @@ def _parts(layout: Layout, card: CardRecord, direction: Way) -> list[PartRecord]
     """A card's parts; of a repeat those of the card it repeats."""
     if "repeats" in card:
         repeated = card["repeats"]
-        card = next(one for one in layout.document["cards"] if one["layer"] == repeated)
+        card = next(earlier for earlier in layout.document["cards"] if earlier["layer"] == repeated)
     return [] if "repeats" in card else card[direction]
 
 
-def _trace_row(layout: Layout, card: CardRecord, direction: str, one: PartRecord) -> tuple[Cell, ...]:
+def _trace_row(layout: Layout, card: CardRecord, direction: str, part: PartRecord) -> tuple[Cell, ...]:
     number: int = card["number"]
     return (
         f"{direction}{layout.positions[card['layer']]}",
         str(number + layout.notation.input_number),
         card["layer"],
-        *(_handed_down(layout, card, one) or _quantities(layout, layout.equation(one), number)),
-        one["reference"],
+        *(_handed_down(layout, card, part) or _quantities(layout, layout.equation(part), number)),
+        part["reference"],
     )
 
 
-def _loss_quantities(layout: Layout, one: PartRecord) -> tuple[Cell, Cell]:
+def _loss_quantities(layout: Layout, part: PartRecord) -> tuple[Cell, Cell]:
     """What a part of the loss computes, δ by the name that the last layer reads, and of what."""
-    own, of = _quantities(layout, loss_equation(layout, one), layout.last)
+    computed, of = _quantities(layout, loss_equation(layout, part), layout.last)
     top = [card for card in layout.document["cards"] if card["depth"] == 0][-1]
     pair = layout.document["loss_card"]["pair"]
-    read = None if one["part"] != "residual" or pair else _read_by(layout, top)
-    return (own if read is None else read), of
+    read = None if part["part"] != "residual" or pair else _read_by(layout, top)
+    return (computed if read is None else read), of
 
 
-def _handed_down(layout: Layout, card: CardRecord, one: PartRecord) -> tuple[Cell, Cell] | None:
+def _handed_down(layout: Layout, card: CardRecord, part: PartRecord) -> tuple[Cell, Cell] | None:
     """What a layer hands down, by the name that the layer below reads, and of what; None for another part, at
     the input, and for a branch's share.
 
     Behind an activation the card has its f′ in the same line, ③ as the tutorials write it; here that is the
     step of the activation, so that every quantity is computed once.
     """
-    equation = layout.equation(one)
+    equation = layout.equation(part)
     below = _below(layout, card)
     assert isinstance(equation.left, Symbol)
-    if one["part"] != "delta" or below is None or not equation.left.role.startswith("gradient of "):
+    if part["part"] != "delta" or below is None or not equation.left.role.startswith("gradient of "):
         return None
     read = _read_by(layout, below)
     if read is None:
         return None
-    if "general" in one:
-        general = unpack(one["general"]["nodes"])[one["general"]["right"]]
+    if "general" in part:
+        general = unpack(part["general"]["nodes"])[part["general"]["right"]]
         equation = Equation(equation.left, general)
     return read, _from(layout, equation, card["number"])
 
@@ -327,8 +331,8 @@ def _below(layout: Layout, card: CardRecord) -> CardRecord | None:
 
 def _read_by(layout: Layout, card: CardRecord) -> Box | None:
     """The letter of δ in the formulas of a layer's backward pass; None where it has none of its own."""
-    for one in _parts(layout, card, "backward"):
-        for symbol in symbols_in_order(layout.equation(one).right):
+    for part in _parts(layout, card, "backward"):
+        for symbol in symbols_in_order(layout.equation(part).right):
             if symbol.name == "d":
                 composer = layout.composer(card["number"])
                 return composer.letter(composer.notation.letter(symbol))
@@ -345,8 +349,9 @@ def _quantities(layout: Layout, equation: Equation, number: int) -> tuple[Cell, 
 def _from(layout: Layout, equation: Equation, number: int) -> Box:
     """The letters of what a formula is computed from, without f′ of an activation that has its own step."""
     composer = layout.composer(number)
-    symbols = [one for one in symbols_in_order(equation.right) if not one.role.startswith("slope of ")]
-    letters = list(dict.fromkeys(composer.letter(composer.notation.letter(one)) for one in symbols))
+    symbols = symbols_in_order(equation.right)
+    symbols = tuple(symbol for symbol in symbols if not symbol.role.startswith("slope of "))
+    letters = list(dict.fromkeys(composer.letter(composer.notation.letter(symbol)) for symbol in symbols))
     return listed(*letters[:MOST_LETTERS], spaced=True)
 
 
@@ -359,17 +364,17 @@ def errata_section(layout: Layout) -> Section | None:
     has unless told otherwise.
     """
     document, notation = layout.document, layout.notation.name
-    own = None if notation == TUTORIAL.name else OF_NOTATION[notation].name
+    text = None if notation == TUTORIAL.name else OF_NOTATION[notation].name
     kinds = LOOKUP.within("errata.kind")
     rows = tuple(
         (
-            same(f"{one['reference']} ") + say_from(one["where"]),
-            kinds[one["kind"]],
-            say_from(one["printed"]),
-            say_from(one["read_as"]),
+            same(f"{slip['reference']} ") + say_from(slip["where"]),
+            kinds[slip["kind"]],
+            say_from(slip["printed"]),
+            say_from(slip["read_as"]),
         )
-        for one in document["slips"]
-        if document["meta"]["errata"] or one["reference"] == own
+        for slip in document["slips"]
+        if document["meta"]["errata"] or slip["reference"] == text
     )
     if not rows:
         return None
@@ -391,8 +396,8 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, str):
         yield value
     elif isinstance(value, tuple):
-        for one in value:
-            yield from _texts(one)
+        for inner in value:
+            yield from _texts(inner)
     elif is_dataclass(value) and not isinstance(value, Box | Code | Chain):
-        for one in fields(value):
-            yield from _texts(getattr(value, one.name))
+        for attribute in fields(value):
+            yield from _texts(getattr(value, attribute.name))

@@ -72,33 +72,33 @@ def outline(
     linear: formulas are laid out for lines of text (the terminal), fractions with a slash.
     Raises ValueError for a document of another schema, an unknown language or notation.
     """
-    found = cast(Document, shown_tree(documents.read(document)))
-    meta = found["meta"]
+    shown = cast(Document, shown_tree(documents.read(document)))
+    meta = shown["meta"]
     spoken = language_from(language or meta["language"])
     name = notation_from(notation or meta["notation"]).name
-    found = in_form_of(found, notation_from(name))
-    last = max((card["number"] for card in found["cards"]), default=1)
-    layout = Layout(found, told_apart(notation_from(name), meta), linear, last)
+    shown = in_form_of(shown, notation_from(name))
+    last = max((card["number"] for card in shown["cards"]), default=1)
+    layout = Layout(shown, told_apart(notation_from(name), meta), linear, last)
     m = layout.notation.letters["batch size"].base
-    forward = [forward_card(layout, card) for card in found["cards"]]
-    backward = [backward_card(layout, card) for card in reversed(found["cards"])]
+    forward = [forward_card(layout, card) for card in shown["cards"]]
+    backward = [backward_card(layout, card) for card in reversed(shown["cards"])]
     sections = (
-        _verdict(found),
-        _network(found, layout),
+        _verdict(shown),
+        _network(shown, layout),
         notation_section(layout),
         Section(SECTIONS["title.loss"], loss_blocks(layout), id="loss"),
         Section(SECTIONS["title.forward"], tuple(forward), id="forward"),
         Section(SECTIONS["title.backward"], tuple(filter(None, backward)), id="backward"),
         Section(SECTIONS["title.update"], update_blocks(layout), id="update"),
-        _check(found, layout.notation.loss),
-        Section(SECTIONS["title.flow"], flow_blocks(found, m, weight_of_sample(layout.notation)), id="flow"),
+        _check(shown, layout.notation.loss),
+        Section(SECTIONS["title.flow"], flow_blocks(shown, m, weight_of_sample(layout.notation)), id="flow"),
         algorithm_section(layout),
-        _reproduce(found),
+        _reproduce(shown),
         *filter(None, [errata_section(layout)]),
     )
     sections = (*sections, references_section(sections))
     lettered = tuple(in_letters(section, layout.notation) for section in sections)
-    return Outline(_title(meta), lettered, spoken, name, dict(found))
+    return Outline(_title(meta), lettered, spoken, name, dict(shown))
 
 
 def language_from(language: str) -> Language:
@@ -113,24 +113,24 @@ def _title(meta: Meta) -> Say:
     return SECTIONS["title.report"]
 
 
-def _verdict(found: Document) -> Section:
-    meta, check, kernels = found["meta"], found["check"], found["kernels"]
+def _verdict(document: Document) -> Section:
+    meta, check, kernels = document["meta"], document["check"], document["kernels"]
     worst = max((float(error) for error in kernels["layers"].values()), default=0.0)
     level: Level = "note" if check is None or "ok" not in check else "good" if check["ok"] else "bad"
     badges = [
-        Badge(SECTIONS["verdict.loss"], same(short(float(found["loss"]["J"]), 6)), "note"),
+        Badge(SECTIONS["verdict.loss"], same(short(float(document["loss"]["J"]), 6)), "note"),
         Badge(TABLES["parameters_of_network"], same(f"{meta['parameters']:,}"), "note"),
         Badge(SECTIONS["verdict.check"], check_text(check), level),
         Badge(SECTIONS["verdict.kernels"], same(f"{worst:.0e}"), "good" if worst < 1e-9 else "bad"),
     ]
-    counted = THETA_FORM["indices"] if "theta" in found else SECTIONS["verdict.counted_from_0"]
+    counted = THETA_FORM["indices"] if "theta" in document else SECTIONS["verdict.counted_from_0"]
     about = SECTIONS.say(
         "verdict.about",
         samples=_samples(meta["samples"]),
         sample=meta["sample"],
         counted=counted + SPACE + SECTIONS["verdict.sample_index"],
     )
-    bad = [finding for finding in found["findings"] if finding["level"] in ("bad", "warning")]
+    bad = [finding for finding in document["findings"] if finding["level"] in ("bad", "warning")]
     blocks: list[Block] = [Strip(tuple(badges), id="strip")]
     blocks += [finding_block(finding) for finding in bad[:3]]
     blocks += [Paragraph(about, quiet=True), Paragraph(SECTIONS["verdict.cited"], quiet=True)]
@@ -151,18 +151,18 @@ def check_text(check: CheckRecord | NoCheck | None) -> Say:
     return SECTIONS.say("check.ok", difference=difference) if check["ok"] else SECTIONS["check.wrong"]
 
 
-def _network(found: Document, layout: Layout) -> Section:
-    nodes = _folded([_node(layer, found) for layer in found["graph"]["layers"]])
+def _network(document: Document, layout: Layout) -> Section:
+    nodes = _folded([_node(layer, document) for layer in document["graph"]["layers"]])
     head: tuple[Cell, ...] = (
         same(layout.notation.output_number),
         TABLES["name"], TABLES["layer"], TABLES["output"], TABLES["parameters"],
         same(f"‖{layout.notation.letters['output'].base}‖"), same("‖δ‖"), TABLES["check"],
     )  # fmt: skip
-    counts = _counts(found["graph"]["layers"], found["tensors"])
+    counts = _counts(document["graph"]["layers"], document["tensors"])
     rows, levels = [], []
-    for card in found["cards"]:
-        level, mark = layer_verdict(card["layer"], found)
-        tensors = found["tensors"]
+    for card in document["cards"]:
+        level, mark = layer_verdict(card["layer"], document)
+        tensors = document["tensors"]
         norm = short(float(tensors[card["layer"]]["stats"]["norm"]))
         delta = tensors.get(f"delta:{card['layer']}")
         rows.append(
@@ -184,26 +184,26 @@ def _network(found: Document, layout: Layout) -> Section:
 
 def _counts(layers: list[LayerRecord], tensors: Mapping[str, Tensor]) -> dict[str, int]:
     """Layer name -> how many numbers it learns, branches included."""
-    found = {}
+    counts = {}
     for layer in layers:
-        found[layer["name"]] = _learned(layer, tensors)
+        counts[layer["name"]] = _learned(layer, tensors)
         for branch in layer.get("branches", ()):
-            found |= _counts(branch, tensors)
-    return found
+            counts |= _counts(branch, tensors)
+    return counts
 
 
 def _learned(layer: LayerRecord, tensors: Mapping[str, Tensor]) -> int:
     """How many numbers a layer learns: running means and variances are not among them."""
-    own = layer.get("parameters", {})
-    return sum(math.prod(tensors[own[name]]["shape"]) for name in layer.get("learned", own))
+    parameters = layer.get("parameters", {})
+    return sum(math.prod(tensors[parameters[name]]["shape"]) for name in layer.get("learned", parameters))
 
 
-def layer_verdict(name: str, found: Document) -> tuple[Level, Say]:
+def layer_verdict(name: str, document: Document) -> tuple[Level, Say]:
     """formula = code = difference for one layer."""
-    error = float(found["kernels"]["layers"].get(name, 0.0))
+    error = float(document["kernels"]["layers"].get(name, 0.0))
     if error > 1e-9:
         return "bad", SECTIONS.say("layer.kernel_differs", error=f"{error:.0e}")
-    check = found["check"]
+    check = document["check"]
     checked = check["rows"] if check is not None and "rows" in check else []
     rows = [row for row in checked if row["name"].rpartition(".")[0] == name]
     if any(row["kind"] == "WRONG" for row in rows):
@@ -213,13 +213,13 @@ def layer_verdict(name: str, found: Document) -> tuple[Level, Say]:
     return "good", SECTIONS["layer.unchecked"]
 
 
-def _node(layer: LayerRecord, found: Document) -> ChainNode:
-    tensors = found["tensors"]
-    samples = found["meta"]["samples"]
+def _node(layer: LayerRecord, document: Document) -> ChainNode:
+    tensors = document["tensors"]
+    samples = document["meta"]["samples"]
     stats = tensors[layer["name"]]["stats"]
     size = max(math.prod(tensors[layer["name"]]["shape"]), 1)
     delta = tensors.get(f"delta:{layer['name']}")
-    level, _ = layer_verdict(layer["name"], found)
+    level, _ = layer_verdict(layer["name"], document)
     return ChainNode(
         name=layer["name"],
         title=layer["title"],
@@ -228,7 +228,9 @@ def _node(layer: LayerRecord, found: Document) -> ChainNode:
         size_x=float(stats["norm"]) / size**0.5,
         size_delta=float("nan") if delta is None else float(delta["stats"]["norm"]) * samples / size**0.5,
         level=level,
-        branches=tuple(tuple(_node(one, found) for one in branch) for branch in layer.get("branches", ())),
+        branches=tuple(
+            tuple(_node(inner, document) for inner in branch) for branch in layer.get("branches", ())
+        ),
         join=layer.get("join", ""),
     )
 
@@ -265,9 +267,9 @@ def _repeat(nodes: list[ChainNode], at: int) -> tuple[int, int]:
     return best
 
 
-def _check(found: Document, J: str) -> Section:
+def _check(document: Document, J: str) -> Section:
     title = SECTIONS["title.check"]
-    check = found["check"]
+    check = document["check"]
     if check is None:
         return Section(title, (Paragraph(SECTIONS["check.not_asked"]),), id="check")
     if "ok" not in check:
@@ -299,7 +301,7 @@ def _check(found: Document, J: str) -> Section:
         kinds: dict[str, Level] = {"ok": "good", "WRONG": "bad"}
         levels.append(kinds.get(row["kind"], "note"))
     of_first = NOTHING
-    if check["samples"] != found["meta"]["samples"]:
+    if check["samples"] != document["meta"]["samples"]:
         of_first = SPACE + SECTIONS.say("check.first_samples", count=check["samples"])
     said = SECTIONS.say(
         "check.about",
@@ -323,14 +325,14 @@ def _verdict_of(row: CheckRow) -> Say:
     return SECTIONS.say(f"judged.{row['kind'].replace(' ', '_')}", reason=reason)
 
 
-def _reproduce(found: Document) -> Section:
-    meta = found["meta"]
+def _reproduce(document: Document) -> Section:
+    meta = document["meta"]
     arguments = [f"loss=cr.{meta['loss']}"]
     if meta["penalty"]:
         arguments.append(f"penalty=cr.{meta['penalty']}")
         if meta["training_size"] != meta["samples"]:
             arguments.append(f"training_size={meta['training_size']}")
-    if found["loss"]["weights"]:
+    if document["loss"]["weights"]:
         arguments.append("sample_weight=sample_weight")
     arguments += [
         f"sample={meta['sample']}",

@@ -58,9 +58,9 @@ def closing_boxes(
     """
     upward = notation_from(notation).name in _UPWARD
     last = network.layers[-1]
-    own = list(leaves(network.layers))
+    layers = list(leaves(network.layers))
     boxes = []
-    has_dense = [layer for layer in own if "dense" in layer.families]
+    has_dense = [layer for layer in layers if "dense" in layer.families]
     output = output_delta(last, loss, weighted)
     if has_dense:
         down = recursion_above() if upward else recursion()
@@ -69,7 +69,7 @@ def closing_boxes(
         boxes.append(ClosingBox(_TEXTS["title.dense"], (output, down, *weights)))
     else:
         boxes.append(ClosingBox(_TEXTS["title.output"], (output,)))
-    return [*boxes, *_others(own, penalty)]
+    return [*boxes, *_others(layers, penalty)]
 
 
 def _gradient(equation: Equation, name: str, penalty: Penalty | None) -> tuple[Equation, ...]:
@@ -82,20 +82,20 @@ def _gradient(equation: Equation, name: str, penalty: Penalty | None) -> tuple[E
 def _others(layers: list[Layer], penalty: Penalty | None) -> Iterator[ClosingBox]:
     seen: set[str] = set()
     for kind, title, gradients in _KINDS:
-        own = [layer for layer in layers if kind in layer.families and layer.name not in seen]
-        if not own:
+        of_kind = [layer for layer in layers if kind in layer.families and layer.name not in seen]
+        if not of_kind:
             continue
         if kind == "transposed conv":  # these are convolutions too
-            seen |= {str(layer.name) for layer in own}
-        first = max(own, key=_generality)
+            seen |= {str(layer.name) for layer in of_kind}
+        first = max(of_kind, key=_generality)
         equations = trace(first).equations
-        found = [
-            one
+        of_parameters = [
+            equation
             for name in gradients
             if name in equations
-            for one in _gradient(equations[name], name, penalty)
+            for equation in _gradient(equations[name], name, penalty)
         ]
-        yield ClosingBox(_TEXTS[title], (recursion(first), *found), _letters_of(own, first))
+        yield ClosingBox(_TEXTS[title], (recursion(first), *of_parameters), _letters_of(of_kind, first))
 
 
 def _generality(layer: Any) -> tuple[bool, ...]:

@@ -21,18 +21,18 @@ def conventions_of(
     loss None: the one of the last layer.
     """
     features = features_of(network, loss or loss_for(network.layers[-1]), penalty)
-    return [_json(one, features) for one in CONVENTIONS if concerns(one.when, features)]
+    return [_json(convention, features) for convention in CONVENTIONS if concerns(convention.when, features)]
 
 
 def _json(convention: Convention, features: frozenset[str]) -> ConventionRecord:
-    def choice(one: Choice) -> ChoiceRecord:
-        text = TEXTS[f"{convention.key}.{one.key}"].format(at_a_tie=DERIVATIONS["at_a_tie"])
-        return {"text": say_json(text), "source": one.source, "write": one.write}
+    def choice(picked: Choice) -> ChoiceRecord:
+        text = TEXTS[f"{convention.key}.{picked.key}"].format(at_a_tie=DERIVATIONS["at_a_tie"])
+        return {"text": say_json(text), "source": picked.source, "write": picked.write}
 
-    own = next(one for one in convention.own if concerns(one.when, features))
+    ours = next(candidate for candidate in convention.own if concerns(candidate.when, features))
     return {
         "id": convention.key.replace("_", " "),
         "option": say_json(TEXTS[f"{convention.key}.option"]),
-        "choice": choice(own),
+        "choice": choice(ours),
         "others": [choice(other) for other in convention.others if concerns(other.when, features)],
     }

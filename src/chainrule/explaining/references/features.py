@@ -20,16 +20,16 @@ def features_of(network: Network, loss: Loss, penalty: Penalty | None) -> frozen
     """
     layers = list(all_layers(network.layers))
     traits = [layer.traits() for layer in layers]
-    found = {"any"}.union(*traits)
-    if sum("dense" in own for own in traits) > 1:
-        found.add("hidden")
+    words = {"any"}.union(*traits)
+    if sum("dense" in of_layer for of_layer in traits) > 1:
+        words.add("hidden")
     if any(name.endswith(".b") for name in network.parameter_specs):
-        found.add("bias")
+        words.add("bias")
     if network.differentiable:
-        found.add("input gradient")
+        words.add("input gradient")
     if not any(layer.mixes_samples for layer in layers):
-        found.add("samples apart")
-    return frozenset(found | set(_of_loss(network.layers[-1], loss)) | set(_of_penalty(penalty)))
+        words.add("samples apart")
+    return frozenset(words | set(_of_loss(network.layers[-1], loss)) | set(_of_penalty(penalty)))
 
 
 def _of_loss(last: Layer, loss: Loss) -> Iterator[str]:

@@ -56,7 +56,10 @@ def notation_rows(
         if concerns(when, features):
             nodes, (root,) = pack([symbol])
             letters.append({"meaning": say_json(_TEXTS[key]), "nodes": nodes, "root": root})
-    return {"letters": letters, "formulas": [equation_json(one) for one in _formulas(features, penalty)]}
+    return {
+        "letters": letters,
+        "formulas": [equation_json(equation) for equation in _formulas(features, penalty)],
+    }
 
 
 def _formulas(features: frozenset[str], penalty: Penalty | None) -> Iterator[Equation]:
@@ -80,11 +83,11 @@ def _formulas(features: frozenset[str], penalty: Penalty | None) -> Iterator[Equ
 
 def symbols_in_order(tree: Expression) -> tuple[Symbol, ...]:
     """The symbols of a tree, each once, in the order in which they are read."""
-    found: dict[Symbol, None] = {}
+    symbols: dict[Symbol, None] = {}
     stack = [tree]
     while stack:
         node = stack.pop()
         if isinstance(node, Symbol):
-            found[node] = None
+            symbols[node] = None
         stack.extend(reversed(node.children))
-    return tuple(found)
+    return tuple(symbols)

@@ -64,7 +64,7 @@ OF_NOTATION = {source.notation: source for source in SOURCES if source.notation}
 def cited(texts: Iterable[str]) -> tuple[Source, ...]:
     """The sources that are named in texts."""
     text = "\n".join(texts)
-    return tuple(one for one in SOURCES if re.search(rf"(?<!\w){re.escape(one.name)}(?!\w)", text))
+    return tuple(source for source in SOURCES if re.search(rf"(?<!\w){re.escape(source.name)}(?!\w)", text))
 
 
 def with_present_names(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,12 +72,12 @@ def with_present_names(document: Mapping[str, Any]) -> dict[str, Any]:
 
     def walk(value: Any) -> Any:
         if isinstance(value, list):
-            return [walk(one) for one in value]
+            return [walk(inner) for inner in value]
         if not isinstance(value, dict):
             return value
         return {
-            key: _named(one) if key in ("reference", "source") and isinstance(one, str) else walk(one)
-            for key, one in value.items()
+            key: _named(inner) if key in ("reference", "source") and isinstance(inner, str) else walk(inner)
+            for key, inner in value.items()
         }
 
     meta = document["meta"]
@@ -87,4 +87,4 @@ def with_present_names(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(reference: str) -> str:
-    return re.sub(r"\bS([0-4])\b", lambda found: TUTORIALS[int(found[1])].name, reference)
+    return re.sub(r"\bS([0-4])\b", lambda match: TUTORIALS[int(match[1])].name, reference)

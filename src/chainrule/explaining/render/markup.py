@@ -65,7 +65,7 @@ def display_lines(box: Box) -> str:
 
 def _compact(mathml: str) -> str:
     """Without what browsers know of ( and [ at the ends of a row: they are fences, and grow."""
-    return _FENCE.sub(lambda found: f"<mo{'' if found[1] else found[2]}>{found[3]}</mo>", mathml)
+    return _FENCE.sub(lambda match: f"<mo{'' if match[1] else match[2]}>{match[3]}</mo>", mathml)
 
 
 def breakable_math(box: Box) -> str:

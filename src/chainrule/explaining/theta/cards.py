@@ -73,38 +73,38 @@ class Sources:
     constants: Mapping[str, float]
 
 
-def theta_card(card: CardRecord, own: ThetaLayer, sources: Sources) -> CardRecord:
+def theta_card(card: CardRecord, layer: ThetaLayer, sources: Sources) -> CardRecord:
     """The card with Θ for W and b."""
     if "repeats" in card:
         return card
     gone = {f"{prefix}{name}" for prefix in ("", "d", "data d") for name in "Wb"}
     tensors = {name: id for name, id in card["tensors"].items() if name not in gone}
-    tensors |= {"Θ": own.id, TOTAL.name: f"gradient:{own.id}", DATA.name: f"data gradient:{own.id}"}
-    pictures_ = (_picture(one, own, sources) for one in card["pictures"])
+    tensors |= {"Θ": layer.id, TOTAL.name: f"gradient:{layer.id}", DATA.name: f"data gradient:{layer.id}"}
+    pictures_ = (_picture(picture, layer, sources) for picture in card["pictures"])
     return {
         **card,
         "tensors": tensors,
-        "forward": [_forward(one, own, sources) for one in card["forward"]],
-        "backward": list(_backward(card["backward"], own, sources)),
+        "forward": [_forward(part, layer, sources) for part in card["forward"]],
+        "backward": list(_backward(card["backward"], layer, sources)),
         "pictures": [picture for picture in pictures_ if picture is not None],
     }
 
 
-def _forward(one: PartRecord, own: ThetaLayer, sources: Sources) -> PartRecord:
+def _forward(part: PartRecord, layer: ThetaLayer, sources: Sources) -> PartRecord:
     worked: list[WorkedElement] = []
-    for entry in one["worked"]:
+    for entry in part["worked"]:
         row, sample = entry["index"]
-        element = at_sample(element_in_theta(entry["element"], own.first), sample)
-        worked.append({**entry, "element": _with_bias(element, row, sample, own, sources)})
-    equation = theta_equations(own.bias)["forward"]
-    return {**_renewed(one, own, equation), "worked": worked}
+        element = at_sample(element_in_theta(entry["element"], layer.first), sample)
+        worked.append({**entry, "element": _with_bias(element, row, sample, layer, sources)})
+    equation = theta_equations(layer.bias)["forward"]
+    return {**_renewed(part, layer, equation), "worked": worked}
 
 
 def _with_bias(
-    element: ElementRecord, row: int, sample: int, own: ThetaLayer, sources: Sources
+    element: ElementRecord, row: int, sample: int, layer: ThetaLayer, sources: Sources
 ) -> ElementRecord:
     """A shortened sum of inputs with Θ_{i,0} a_0 in front, if that was among the terms left out."""
-    b = decode(sources.before[f"{own.name}.b"]) if own.bias else None
+    b = decode(sources.before[f"{layer.name}.b"]) if layer.bias else None
     if b is None or not element.get("count") or _is_bias(element["of"][0]):
         return element
     value = float(b[row])
@@ -116,54 +116,54 @@ def _is_bias(term: ElementRecord) -> bool:
     return term["kind"] == "product" and any(part.get("name") == ONES for part in term["of"])
 
 
-def _renewed(one: PartRecord, own: ThetaLayer, equation: Equation) -> PartRecord:
+def _renewed(part: PartRecord, layer: ThetaLayer, equation: Equation) -> PartRecord:
     """A part with another equation, and the shape of Θ for those of W and b."""
-    shapes = {name: shape for name, shape in one["shapes"].items() if name not in ("W", "b")}
-    if "W" in one["shapes"]:
-        units, inputs = one["shapes"]["W"]
-        shapes["Θ"] = [units, inputs + own.first]
+    shapes = {name: shape for name, shape in part["shapes"].items() if name not in ("W", "b")}
+    if "W" in part["shapes"]:
+        units, inputs = part["shapes"]["W"]
+        shapes["Θ"] = [units, inputs + layer.first]
     return {
-        **one,
+        **part,
         **equation_json(equation),
-        "why": theta_texts.said(one["why"], own.bias),
+        "why": theta_texts.said(part["why"], layer.bias),
         "shapes": shapes,
     }
 
 
-def _backward(parts: list[PartRecord], own: ThetaLayer, sources: Sources) -> Iterator[PartRecord]:
+def _backward(parts: list[PartRecord], layer: ThetaLayer, sources: Sources) -> Iterator[PartRecord]:
     """δ, D, and ∂J/∂Θ."""
-    by_name = {one["part"]: one for one in parts}
-    for one in parts:
-        if one["part"] == "delta":
-            yield _delta(one, own)
-        elif one["part"] == "W":
-            data = _data(one, by_name.get("b"), own)
+    by_name = {part["part"]: part for part in parts}
+    for part in parts:
+        if part["part"] == "delta":
+            yield _delta(part, layer)
+        elif part["part"] == "W":
+            data = _data(part, by_name.get("b"), layer)
             yield data
-            yield _total(data, own, sources)
+            yield _total(data, layer, sources)
 
 
-def _delta(one: PartRecord, own: ThetaLayer) -> PartRecord:
-    trees = unpack(one["nodes"])
-    left = trees[one["left"]]
+def _delta(part: PartRecord, layer: ThetaLayer) -> PartRecord:
+    trees = unpack(part["nodes"])
+    left = trees[part["left"]]
     assert isinstance(left, Symbol)
-    found = _renewed(one, own, Equation(left, in_theta(trees[one["right"]], own.bias)))
-    if "general" in one:
-        general = unpack(one["general"]["nodes"])[one["general"]["right"]]
-        nodes, (root,) = pack([in_theta(general, own.bias)])
-        found["general"] = {"nodes": nodes, "right": root}
-    found["worked"] = [
-        {**entry, "element": element_in_theta(entry["element"], own.first)} for entry in one["worked"]
+    renewed = _renewed(part, layer, Equation(left, in_theta(trees[part["right"]], layer.bias)))
+    if "general" in part:
+        general = unpack(part["general"]["nodes"])[part["general"]["right"]]
+        nodes, (root,) = pack([in_theta(general, layer.bias)])
+        renewed["general"] = {"nodes": nodes, "right": root}
+    renewed["worked"] = [
+        {**entry, "element": element_in_theta(entry["element"], layer.first)} for entry in part["worked"]
     ]
-    return found
+    return renewed
 
 
-def _data(W: PartRecord, b: PartRecord | None, own: ThetaLayer) -> PartRecord:
+def _data(W: PartRecord, b: PartRecord | None, layer: ThetaLayer) -> PartRecord:
     """D: the elements worked out of ∂J/∂W, and that of ∂J/∂b in column 0."""
     worked: list[WorkedElement] = [
         {
             **entry,
-            "index": [entry["index"][0], entry["index"][1] + own.first],
-            "why": theta_texts.said(entry["why"], own.bias),
+            "index": [entry["index"][0], entry["index"][1] + layer.first],
+            "why": theta_texts.said(entry["why"], layer.bias),
         }
         for entry in W["worked"]
     ]
@@ -178,28 +178,28 @@ def _data(W: PartRecord, b: PartRecord | None, own: ThetaLayer) -> PartRecord:
             }
         )
     units, inputs = W["shapes"]["="]
-    quantity = f"{'data ' if own.penalised else ''}gradient:{own.id}"
-    equation = theta_equations(own.bias)["Θ"]
+    quantity = f"{'data ' if layer.penalised else ''}gradient:{layer.id}"
+    equation = theta_equations(layer.bias)["Θ"]
     return {
         **W,
         **equation_json(equation),
         "part": "theta",
         "reference": "Tutorial FC ①② · Ning Yu · Dezeming 2.2.8, 3.1.2 · Matrix notes §6",
-        "why": say_json(THETA_FORM["data.biased" if own.bias else "data.unbiased"]),
-        "shapes": {**W["shapes"], "=": [units, inputs + own.first]},
+        "why": say_json(THETA_FORM["data.biased" if layer.bias else "data.unbiased"]),
+        "shapes": {**W["shapes"], "=": [units, inputs + layer.first]},
         "quantity": quantity,
         "worked": worked,
     }
 
 
-def _total(data: PartRecord, own: ThetaLayer, sources: Sources) -> PartRecord:
+def _total(data: PartRecord, layer: ThetaLayer, sources: Sources) -> PartRecord:
     """∂J/∂Θ = D, and what the penalty adds to all columns but column 0."""
     equation = Equation(TOTAL, DATA)
-    if own.penalised and sources.penalty is not None:
-        equation = with_penalty(sources.penalty, own.bias)
+    if layer.penalised and sources.penalty is not None:
+        equation = with_penalty(sources.penalty, layer.bias)
     packed, said = equation_json(equation), THETA_FORM["no_penalty"]
-    if own.penalised:
-        said = THETA_FORM["total.biased" if own.bias else "total.unbiased"]
+    if layer.penalised:
+        said = THETA_FORM["total.biased" if layer.bias else "total.unbiased"]
     return {
         "part": f"theta{PART}",
         "reference": "Dezeming 3.1.3",
@@ -209,17 +209,17 @@ def _total(data: PartRecord, own: ThetaLayer, sources: Sources) -> PartRecord:
         "right": packed["right"],
         "shapes": {},
         "ranges": {},
-        "quantity": f"gradient:{own.id}",
-        "worked": list(_penalised(data, equation, own, sources)),
+        "quantity": f"gradient:{layer.id}",
+        "worked": list(_penalised(data, equation, layer, sources)),
     }
 
 
 def _penalised(
-    data: PartRecord, equation: Equation, own: ThetaLayer, sources: Sources
+    data: PartRecord, equation: Equation, layer: ThetaLayer, sources: Sources
 ) -> Iterator[WorkedElement]:
     """The elements of D once more, with the penalty's share; none where Θ is not in the document."""
-    theta, gradient = (decode(sources.tensors[name]) for name in (own.id, f"gradient:{own.id}"))
-    if not own.penalised or theta is None or gradient is None:
+    theta, gradient = (decode(sources.tensors[name]) for name in (layer.id, f"gradient:{layer.id}"))
+    if not layer.penalised or theta is None or gradient is None:
         return
     bindings: dict[str, Any] = {"Θ": theta, **sources.constants, DATA.name: np.zeros_like(gradient)}
     bindings[DATA.name] = gradient - np.asarray(evaluate(equation.right, bindings))
@@ -227,48 +227,48 @@ def _penalised(
     for entry in data["worked"]:
         element = reader.element(equation.right, entry["index"])
         value = float(gradient[tuple(entry["index"])])
-        why = entry["why"] if entry["index"][1] < own.first else say_json(ELEMENTS["largest_of_all"])
+        why = entry["why"] if entry["index"][1] < layer.first else say_json(ELEMENTS["largest_of_all"])
         yield {**entry, "element": element_json(element), "value": value, "why": why}
 
 
 # -- pictures ------------------------------------------------------------------------------------------------
 
 
-def _picture(one: PictureRecord, own: ThetaLayer, sources: Sources) -> PictureRecord | None:
+def _picture(picture: PictureRecord, layer: ThetaLayer, sources: Sources) -> PictureRecord | None:
     """The picture of W or of its gradient as one of Θ; others as they are."""
-    if one["kind"] == "curve" or "marks" in one:
-        return one
-    kind, _, name = one["quantity"].rpartition(":")
-    if name != f"{own.name}.W":
-        return one
+    if picture["kind"] == "curve" or "marks" in picture:
+        return picture
+    kind, _, name = picture["quantity"].rpartition(":")
+    if name != f"{layer.name}.W":
+        return picture
     prefix = f"{kind}:" if kind else ""
-    quantity = prefix + own.id
+    quantity = prefix + layer.id
     array = decode(sources.tensors[quantity])
     if array is not None:
-        (made,) = pictures.of_parameter(array, quantity, one["on"])
+        (made,) = pictures.of_parameter(array, quantity, picture["on"])
         return pictures.resolved(made, sources.tensors, {quantity: array})
-    if not own.bias:
-        renamed = one.copy()
+    if not layer.bias:
+        renamed = picture.copy()
         renamed["quantity"] = quantity
         return renamed
-    b = decode(sources.before[f"{prefix}{own.name}.b"])
-    if b is None or one["kind"] == "bars" or "values" not in one:
+    b = decode(sources.before[f"{prefix}{layer.name}.b"])
+    if b is None or picture["kind"] == "bars" or "values" not in picture:
         return None
-    return _beside(one, b, quantity, sources.tensors[quantity]["shape"])
+    return _beside(picture, b, quantity, sources.tensors[quantity]["shape"])
 
 
 def _beside(
-    one: MapsPicture | MatrixPicture, b: Any, quantity: str, shape: list[int]
+    picture: MapsPicture | MatrixPicture, b: Any, quantity: str, shape: list[int]
 ) -> MapsPicture | MatrixPicture:
     """A picture that has its own numbers, with those of column 0 in front."""
-    rows = one["rows"] if one["kind"] == "matrix" else range(shape[0])
-    (values,) = one["values"]
+    rows = picture["rows"] if picture["kind"] == "matrix" else range(shape[0])
+    (values,) = picture["values"]
     column = pictures.rounded(b[list(rows)])
     lines = [[v, *line] for v, line in zip(column, values, strict=True)]
-    if one["kind"] != "matrix":
-        return {**one, "quantity": quantity, "values": [lines]}
-    columns = [0, *(place + 1 for place in one["columns"])]
+    if picture["kind"] != "matrix":
+        return {**picture, "quantity": quantity, "values": [lines]}
+    columns = [0, *(place + 1 for place in picture["columns"])]
     if len(columns) < shape[1]:  # as many in front of the gap as everywhere
         columns = [*columns[:EDGE], columns[-1]]
         lines = [[*line[:EDGE], line[-1]] for line in lines]
-    return {**one, "quantity": quantity, "columns": columns, "values": [lines]}
+    return {**picture, "quantity": quantity, "columns": columns, "values": [lines]}

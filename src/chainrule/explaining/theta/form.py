@@ -67,7 +67,7 @@ def plain_form(document: Document) -> Document:
     """The document with W and b."""
     if "theta" not in document:
         return document
-    apart, made = document["apart"], {name for one in _layers(document) for name in _ids(one)}
+    apart, made = document["apart"], {name for layer in _layers(document) for name in _ids(layer)}
     tensors = {
         name: without(tensor, "origin") for name, tensor in document["tensors"].items() if name not in made
     }
@@ -78,39 +78,41 @@ def plain_form(document: Document) -> Document:
 
 def theta_form(document: Document) -> Document:
     """The document with Θ; as it is where no layer has one, and where it has this form already."""
-    found = [] if "theta" in document else theta_layers(document)
-    if not found:
+    layers = [] if "theta" in document else theta_layers(document)
+    if not layers:
         return document
     old = document["tensors"]
-    tensors = _tensors(old, found)
-    names = {layer.name for layer in found}
+    tensors = _tensors(old, layers)
+    names = {layer.name for layer in layers}
     penalty = document["penalty"]
     formulas = penalty["formulas"] if penalty else None
     gradient = None if formulas is None else _tree(formulas, "gradient")
     constants = {name: float(v) for name, v in (penalty["constants"] if penalty else {}).items()}
     sources = Sources(old, tensors, gradient, constants)
-    by_name = {layer.name: layer for layer in found}
+    by_name = {layer.name: layer for layer in layers}
     cards = [
         theta_card(card, by_name[card["layer"]], sources) if card["layer"] in names else card
         for card in document["cards"]
     ]
     changed: Document = {
         **document,
-        "theta": [{"layer": layer.name, "bias": layer.bias, "penalised": layer.penalised} for layer in found],
+        "theta": [
+            {"layer": layer.name, "bias": layer.bias, "penalised": layer.penalised} for layer in layers
+        ],
         "tensors": tensors,
         "cards": cards,
         "graph": {
             **document["graph"],
-            "layers": [_layer(one, by_name) for one in document["graph"]["layers"]],
+            "layers": [_layer(layer, by_name) for layer in document["graph"]["layers"]],
         },
-        "penalty": _penalty(document["penalty"], found),
+        "penalty": _penalty(document["penalty"], layers),
         "boxes": [_box(box, document["penalty"]) for box in document["boxes"]],
-        "conventions": [theta_texts.convention(one) for one in document["conventions"]],
+        "conventions": [theta_texts.convention(convention) for convention in document["conventions"]],
         "loss_card": _loss_card(document["loss_card"], tensors),
-        "update": _update(document, found),
-        "check": _check(document["check"], found, tensors),
-        "flow": _renamed(document["flow"], found),
-        "findings": _renamed(document["findings"], found),
+        "update": _update(document, layers),
+        "check": _check(document["check"], layers, tensors),
+        "flow": _renamed(document["flow"], layers),
+        "findings": _renamed(document["findings"], layers),
         "apart": {
             "parts": {
                 "graph": document["graph"],
@@ -133,7 +135,10 @@ def theta_form(document: Document) -> Document:
 
 def _layers(document: Document) -> list[ThetaLayer]:
     """The layers of a document that have a Θ."""
-    return [ThetaLayer(one["layer"], one["bias"], one["penalised"]) for one in document.get("theta", ())]
+    return [
+        ThetaLayer(record["layer"], record["bias"], record["penalised"])
+        for record in document.get("theta", ())
+    ]
 
 
 def _ids(layer: ThetaLayer) -> tuple[str, str]:
@@ -162,10 +167,10 @@ def _dense(layers: list[LayerRecord], on: set[str]) -> Iterator[ThetaLayer]:
 
 
 def _is_dense(layer: LayerRecord, bias: bool) -> bool:
-    own = ["W", "b"] if bias else ["W"]
-    if layer["formulas"] is None or layer["kind"] != "leaf" or sorted(layer["parameters"]) != own:
+    parameters = ["W", "b"] if bias else ["W"]
+    if layer["formulas"] is None or layer["kind"] != "leaf" or sorted(layer["parameters"]) != parameters:
         return False
-    if sorted(layer["learned"]) != own:
+    if sorted(layer["learned"]) != parameters:
         return False
     expected = _plain_trees(bias)
     if set(layer["formulas"]["roots"]) != set(expected):
@@ -191,15 +196,15 @@ def _tree(formulas: PackedTrees, root: str) -> Expression:
 # -- what computes -------------------------------------------------------------------------------------------
 
 
-def _tensors(old: Mapping[str, Tensor], found: list[ThetaLayer]) -> dict[str, Tensor]:
+def _tensors(old: Mapping[str, Tensor], layers: list[ThetaLayer]) -> dict[str, Tensor]:
     """The tensors with Θ and its gradient for those of W and b."""
-    gone = {f"{prefix}{one.name}.{key}" for one in found for prefix in ("", "gradient:") for key in "Wb"}
+    gone = {f"{prefix}{layer.name}.{key}" for layer in layers for prefix in ("", "gradient:") for key in "Wb"}
     tensors = {name: tensor for name, tensor in old.items() if name not in gone}
-    for one in found:
+    for layer in layers:
         for prefix in ("", "gradient:"):
-            W, b = (old.get(f"{prefix}{one.name}.{key}") for key in "Wb")
+            W, b = (old.get(f"{prefix}{layer.name}.{key}") for key in "Wb")
             if W is not None:
-                tensors[prefix + one.id] = W if b is None else _joined(b, W)
+                tensors[prefix + layer.id] = W if b is None else _joined(b, W)
     return tensors
 
 
@@ -223,33 +228,33 @@ def _joined(b: Tensor, W: Tensor) -> Tensor:
 
 
 def _layer(layer: LayerRecord, by_name: Mapping[str, ThetaLayer]) -> LayerRecord:
-    found = layer.copy()
+    record = layer.copy()
     if "branches" in layer:
-        found["branches"] = [[_layer(inner, by_name) for inner in branch] for branch in layer["branches"]]
-    own = by_name.get(layer["name"])
-    if own is None:
-        return found
-    equations = theta_equations(own.bias)
+        record["branches"] = [[_layer(inner, by_name) for inner in branch] for branch in layer["branches"]]
+    theta_layer = by_name.get(layer["name"])
+    if theta_layer is None:
+        return record
+    equations = theta_equations(theta_layer.bias)
     names = {"forward": "forward", "delta": "delta", "Θ": "gradient:Θ"}
     formulas = packed({names[name]: equation.right for name, equation in equations.items()})
-    return {**found, "parameters": {"Θ": own.id}, "learned": ["Θ"], "formulas": formulas}
+    return {**record, "parameters": {"Θ": theta_layer.id}, "learned": ["Θ"], "formulas": formulas}
 
 
-def _penalty(penalty: PenaltyPart | None, found: list[ThetaLayer]) -> PenaltyPart | None:
+def _penalty(penalty: PenaltyPart | None, layers: list[ThetaLayer]) -> PenaltyPart | None:
     """The penalty with formulas of their own for matrices with a column 0, which it leaves out."""
     if penalty is None or penalty["formulas"] is None:
         return penalty
-    renamed = {f"{one.name}.W": one.id for one in found}
+    renamed = {f"{layer.name}.W": layer.id for layer in layers}
     value, gradient = (_tree(penalty["formulas"], root) for root in ("value", "gradient"))
     trees = {
         "value": in_theta(value, theta=_BIND),
         "gradient": penalty_gradient(gradient, bias=True, theta=_BIND),
     }
-    own = [one.id for one in found if one.bias and one.penalised]
+    biased = [layer.id for layer in layers if layer.bias and layer.penalised]
     return {
         **penalty,
         "on": [renamed.get(name, name) for name in penalty["on"]],
-        "theta": {"on": own, "formulas": packed(trees)},
+        "theta": {"on": biased, "formulas": packed(trees)},
     }
 
 
@@ -271,9 +276,9 @@ def _numbered(document: Document) -> dict[str, Tensor]:
                 for key in (name, f"gradient:{name}"):
                     if key in document["tensors"]:
                         origins[key] = [1] * len(document["tensors"][key]["shape"])
-    for own in _layers(document):
-        for name in _ids(own):
-            if own.bias and name in origins:
+    for theta_layer in _layers(document):
+        for name in _ids(theta_layer):
+            if theta_layer.bias and name in origins:
                 origins[name] = [1, 0]
     return {
         name: {**tensor, "origin": origins[name]} if name in origins else tensor
@@ -289,18 +294,18 @@ def on_vectors(layer: LayerRecord) -> bool:
 # -- what is named -------------------------------------------------------------------------------------------
 
 
-def _names(found: list[ThetaLayer]) -> dict[str, str]:
+def _names(layers: list[ThetaLayer]) -> dict[str, str]:
     """The arrays of the program by what they are of Θ."""
     names = {}
-    for one in found:
-        names[f"{one.name}.W"] = f"{one.id}[:, 1:]" if one.bias else one.id
-        names[f"{one.name}.b"] = f"{one.id}[:, 0]"
+    for layer in layers:
+        names[f"{layer.name}.W"] = f"{layer.id}[:, 1:]" if layer.bias else layer.id
+        names[f"{layer.name}.b"] = f"{layer.id}[:, 0]"
     return names
 
 
-def _renamed(value: T, found: list[ThetaLayer]) -> T:
+def _renamed(value: T, layers: list[ThetaLayer]) -> T:
     """JSON with those names in all its texts."""
-    names = _names(found)
+    names = _names(layers)
     listed = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     pattern = re.compile(rf"(?<![\w.])(?:{listed})(?!\w)")
 
@@ -314,30 +319,30 @@ def _renamed(value: T, found: list[ThetaLayer]) -> T:
     return cast(T, walk(value))
 
 
-def _place(name: str, index: list[int], found: list[ThetaLayer]) -> list[int] | None:
+def _place(name: str, index: list[int], layers: list[ThetaLayer]) -> list[int] | None:
     """An entry of W or b as one of Θ; None where the name is of neither."""
-    for one in found:
-        if name == f"{one.name}.W":
-            return [index[0], index[1] + one.first]
-        if name == f"{one.name}.b":
+    for layer in layers:
+        if name == f"{layer.name}.W":
+            return [index[0], index[1] + layer.first]
+        if name == f"{layer.name}.b":
             return [index[0], 0]
     return None
 
 
 def _check(
-    old: CheckRecord | NoCheck | None, found: list[ThetaLayer], tensors: Mapping[str, Tensor]
+    old: CheckRecord | NoCheck | None, layers: list[ThetaLayer], tensors: Mapping[str, Tensor]
 ) -> CheckRecord | NoCheck | None:
     """The rows of the gradient check with entries counted as they are printed."""
-    check = _renamed(old, found)
+    check = _renamed(old, layers)
     if old is None or check is None or "rows" not in old or "rows" not in check:
         return check
     for before, row in zip(old["rows"], check["rows"], strict=True):
         worst = before["worst"]
         if worst is None or not worst["index"]:
             continue
-        index = _place(before["name"], worst["index"], found)
+        index = _place(before["name"], worst["index"], layers)
         if index is not None:
-            biased = next(one.bias for one in found if before["name"].startswith(f"{one.name}."))
+            biased = next(layer.bias for layer in layers if before["name"].startswith(f"{layer.name}."))
             index = [index[0] + 1, index[1] + int(not biased)]
         elif before["name"] == "input" and len(tensors["input"]["shape"]) == 2:
             index = [worst["index"][0], worst["index"][1] + 1]
@@ -345,26 +350,26 @@ def _check(
     return check
 
 
-def _update(document: Document, found: list[ThetaLayer]) -> UpdateCard:
+def _update(document: Document, layers: list[ThetaLayer]) -> UpdateCard:
     """The update with its worked entry in Θ, and the penalty's formulas."""
-    made = _renamed(document["update"], found)
+    made = _renamed(document["update"], layers)
     worked = document["update"]["worked"]
-    if worked is not None and (index := _place(worked["name"], worked["index"], found)) is not None:
-        (own,) = (one for one in found if worked["name"].startswith(f"{one.name}."))
-        made["worked"] = {**worked, "name": own.id, "index": index}
+    if worked is not None and (index := _place(worked["name"], worked["index"], layers)) is not None:
+        (layer,) = (layer for layer in layers if worked["name"].startswith(f"{layer.name}."))
+        made["worked"] = {**worked, "name": layer.id, "index": index}
     if "penalty" in made and document["penalty"] is not None:
-        parts = _penalty_parts(made["penalty"]["parts"], document["penalty"]["on"], found)
+        parts = _penalty_parts(made["penalty"]["parts"], document["penalty"]["on"], layers)
         made["penalty"] = {**made["penalty"], "parts": list(parts)}
     return made
 
 
 def _penalty_parts(
-    parts: Sequence[PenaltyFormula], on: Sequence[str], found: list[ThetaLayer]
+    parts: Sequence[PenaltyFormula], on: Sequence[str], layers: list[ThetaLayer]
 ) -> Iterator[PenaltyFormula]:
     """The penalty's formulas of Θ; those of W too where other layers have one."""
-    own = [one for one in found if one.penalised]
-    if own:
-        bias = any(one.bias for one in own)
+    penalised = [layer for layer in layers if layer.penalised]
+    if penalised:
+        bias = any(layer.bias for layer in penalised)
         for part in parts:
             trees = unpack(part["nodes"])
             left, right = trees[part["left"]], trees[part["right"]]
@@ -375,7 +380,7 @@ def _penalty_parts(
                 left = Symbol(left.name, f"{left.role} by Θ")
                 equation = Equation(left, penalty_gradient(right, bias, THETA))
             yield {**part, **equation_json(equation)}
-    if len(own) < len(on):
+    if len(penalised) < len(on):
         yield from parts
 
 
@@ -384,15 +389,18 @@ def _penalty_parts(
 
 def _box(box: BoxRecord, penalty: PenaltyPart | None) -> BoxRecord:
     """The closing box of dense layers: δ at the output, δ handed down, D, ∂J/∂Θ; another box as it is."""
-    trees = [(unpack(one["nodes"]), one) for one in box["equations"]]
-    if not any(is_recursion(nodes[one["right"]]) for nodes, one in trees):
+    trees = [(unpack(equation["nodes"]), equation) for equation in box["equations"]]
+    if not any(is_recursion(nodes[equation["right"]]) for nodes, equation in trees):
         return box
     total = Equation(TOTAL, DATA)
     if penalty is not None and penalty["formulas"] is not None:
         total = with_penalty(_tree(penalty["formulas"], "gradient"), bias=True)
     made = (in_general(recursion()), theta_equations(bias=True)["Θ"], total)
     output = box["equations"][0]  # that of the loss comes first
-    return {**box, "equations": [output, *(equation_json(one) for one in made if one is not None)]}
+    return {
+        **box,
+        "equations": [output, *(equation_json(equation) for equation in made if equation is not None)],
+    }
 
 
 def _loss_card(card: LossCard, tensors: Mapping[str, Tensor]) -> LossCard:

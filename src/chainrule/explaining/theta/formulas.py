@@ -53,8 +53,8 @@ def theta_equations(bias: bool) -> dict[str, Equation]:
 
 def weights(bias: bool, theta: Expression = THETA) -> Expression:
     """What of Θ the inputs are multiplied by: all but column 0."""
-    found: Expression = without_bias(theta) if bias else theta
-    return found
+    columns: Expression = without_bias(theta) if bias else theta
+    return columns
 
 
 def in_theta(tree: Expression, bias: bool = True, theta: Expression = THETA) -> Expression:
@@ -69,9 +69,9 @@ def with_penalty(gradient: Expression, bias: bool) -> Equation:
 
 def penalty_gradient(gradient: Expression, bias: bool, theta: Expression) -> Expression:
     """The gradient of a penalty by Θ from that by W."""
-    own = in_theta(gradient, bias, theta)
-    found: Expression = with_zero_bias(own) if bias else own
-    return found
+    by_theta = in_theta(gradient, bias, theta)
+    whole: Expression = with_zero_bias(by_theta) if bias else by_theta
+    return whole
 
 
 def in_general(equation: Equation) -> Equation | None:
@@ -133,8 +133,8 @@ def bias_gradient(element: ElementRecord) -> ElementRecord:
     if element["kind"] == "sum":
         return {**element, "of": [bias_gradient(part) for part in element["of"]]}
     sample = element["index"][-1] if element.get("index") else 0
-    one: ElementRecord = {**_ONE, "index": [0, sample]}
-    return {"kind": "product", "value": element["value"], "of": [{**element}, one]}
+    bias_unit: ElementRecord = {**_ONE, "index": [0, sample]}
+    return {"kind": "product", "value": element["value"], "of": [{**element}, bias_unit]}
 
 
 def at_sample(element: ElementRecord, sample: int) -> ElementRecord:

@@ -62,7 +62,7 @@ def first_indices(document: Document, card: CardRecord | None) -> First:
 
 def _is_recurrent(document: Document, card: CardRecord) -> bool:
     layers = all_layers(document["graph"]["layers"])
-    return any(one["kind"] == "recurrent" and one["name"] == card["layer"] for one in layers)
+    return any(layer["kind"] == "recurrent" and layer["name"] == card["layer"] for layer in layers)
 
 
 def all_layers(layers: Sequence[LayerRecord]) -> Iterator[LayerRecord]:
@@ -73,17 +73,19 @@ def all_layers(layers: Sequence[LayerRecord]) -> Iterator[LayerRecord]:
 
 
 def _is_biased(document: Document, card: CardRecord | None) -> bool:
-    return any(one["bias"] for one in document["theta"] if card is not None and one["layer"] == card["layer"])
+    return any(
+        layer["bias"] for layer in document["theta"] if card is not None and layer["layer"] == card["layer"]
+    )
 
 
 # -- a_0, Δ and D --------------------------------------------------------------------------------------------
 
 
 def theta_blocks(
-    document: Document, one: PartRecord, equation: Equation, composer: Composer
+    document: Document, part: PartRecord, equation: Equation, composer: Composer
 ) -> Iterator[Block]:
     """Under a formula with Θ: a_0 = 1, and what D is of the single samples' Δ."""
-    if one["part"] == "theta":
+    if part["part"] == "theta":
         yield Formula(_one_sample(composer), "definition", "Dezeming 3.1.1")
         yield Formula(_mean(composer, bool(document["loss"].get("weights"))), "definition", "Dezeming 3.1.2")
     for _, node in walk(equation.right):
@@ -151,12 +153,12 @@ def about_theta(document: Document) -> Iterator[Block]:
     """Which layers are written with Θ, and what is done with the others."""
     if "theta" not in document:
         return
-    own = {one["layer"]: one["bias"] for one in document["theta"]}
-    unbiased = [name for name, bias in own.items() if not bias]
+    biases = {layer["layer"]: layer["bias"] for layer in document["theta"]}
+    unbiased = [name for name, bias in biases.items() if not bias]
     others = [
         layer["name"]
         for layer in all_layers(document["graph"]["layers"])
-        if layer.get("parameters") and layer["name"] not in own
+        if layer.get("parameters") and layer["name"] not in biases
     ]
     yield Paragraph(SPACE.join([THETA_FORM["form"], THETA_FORM["indices"]]))
     if unbiased:

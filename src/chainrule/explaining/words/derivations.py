@@ -34,7 +34,7 @@ REFERENCES: dict[tuple[str, str], str] = {
 def reference(layer: Layer | None, part: str) -> str:
     """Where the tutorials have the formula; "" beyond them."""
     families = () if layer is None else layer.families
-    return next((REFERENCES[own, part] for own in families if (own, part) in REFERENCES), "")
+    return next((REFERENCES[family, part] for family in families if (family, part) in REFERENCES), "")
 
 
 def why(layer: Layer | None, part: str) -> Say:
@@ -42,5 +42,5 @@ def why(layer: Layer | None, part: str) -> Say:
     families = () if layer is None else layer.families
     texts = (DERIVATIONS.get(f"why.{family.replace(' ', '_')}.{part}") for family in families)
     general = "delta_of" if part.startswith("delta of ") else part
-    own = next(filter(None, texts), DERIVATIONS.get(f"general.{general}", DERIVATIONS["general.gradient"]))
-    return own.format(at_a_tie=DERIVATIONS["at_a_tie"])
+    text = next(filter(None, texts), DERIVATIONS.get(f"general.{general}", DERIVATIONS["general.gradient"]))
+    return text.format(at_a_tie=DERIVATIONS["at_a_tie"])

@@ -32,14 +32,14 @@ _CONVENTIONS = {
 _ELSEWHERE = ("weights", "bias", "input origin")
 
 
-def convention(one: ConventionRecord) -> ConventionRecord:
+def convention(record: ConventionRecord) -> ConventionRecord:
     """A convention (explaining/references/conventions.py) with the choice that is in force in this form."""
-    if one["id"] not in _CONVENTIONS:
-        return one
-    key, source, write = _CONVENTIONS[one["id"]]
+    if record["id"] not in _CONVENTIONS:
+        return record
+    key, source, write = _CONVENTIONS[record["id"]]
     text = THETA_FORM[key]
-    others = one["others"]
-    if one["id"] in _ELSEWHERE:
-        others = [one["choice"], *(other for other in others if source not in other["source"])]
+    others = record["others"]
+    if record["id"] in _ELSEWHERE:
+        others = [record["choice"], *(other for other in others if source not in other["source"])]
     choice: ChoiceRecord = {"text": say_json(text), "source": source, "write": write}
-    return {**one, "choice": choice, "others": others}
+    return {**record, "choice": choice, "others": others}

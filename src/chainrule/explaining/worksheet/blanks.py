@@ -49,19 +49,22 @@ class Candidate:
 
 def candidates(outline: Outline) -> list[Candidate]:
     """The candidates in reading order."""
-    found: list[Candidate] = []
+    chosen: list[Candidate] = []
     known: Told[bool] = Told()  # inputs so far
     for candidate in _all(outline):
         if candidate.shape is not None:
-            found.append(candidate)
+            chosen.append(candidate)
             continue
         for number in map(Printed.of, candidate.inputs):
             if number is not None:
                 known.add(number, True)
         answers = [Printed.of(text) for text in candidate.texts]
-        if all(one is not None and one.digits >= LEAST_DIGITS and not known.find(one) for one in answers):
-            found.append(candidate)
-    return found
+        if all(
+            answer is not None and answer.digits >= LEAST_DIGITS and not known.find(answer)
+            for answer in answers
+        ):
+            chosen.append(candidate)
+    return chosen
 
 
 def _all(outline: Outline) -> Iterator[Candidate]:

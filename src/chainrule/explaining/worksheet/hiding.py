@@ -11,8 +11,8 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.numbers import short
+from chainrule.base.types import Array
 from chainrule.explaining.blocks.kinds import (
-    Array,
     Bars,
     Block,
     Card,
@@ -66,10 +66,10 @@ class Hider:
     def hidden(self, text: str) -> str | None:
         """What stands for a printed number, with "−" where its sign is another; None where it may stay."""
         printed = Printed.of(text)
-        found = None if printed is None else self.told.find(printed)
-        if printed is None or found is None:
+        told = None if printed is None else self.told.find(printed)
+        if printed is None or told is None:
             return None
-        place, negative = found
+        place, negative = told
         return ("−" if negative != (printed.value < 0) else "") + self.blank(place)
 
     def tells(self, value: float) -> bool:
@@ -79,7 +79,7 @@ class Hider:
 
     def text(self, text: str) -> str:
         """A text with its numbers hidden."""
-        return TOKEN.sub(lambda found: self.hidden(found[0]) or found[0], text)
+        return TOKEN.sub(lambda match: self.hidden(match[0]) or match[0], text)
 
     def say(self, say: Say) -> Say:
         """In every language."""
@@ -95,7 +95,8 @@ class Hider:
         if text is not None:
             mark = self.hidden(text)
             return box if mark is None else _numeral(mark)
-        changed = {one.name: self.box(getattr(box, one.name)) for one in fields(box) if one.name != "sub"}
+        names = [attribute.name for attribute in fields(box) if attribute.name != "sub"]
+        changed = {name: self.box(getattr(box, name)) for name in names}
         return replace(box, **changed)
 
     def cell(self, cell: Cell) -> Cell:

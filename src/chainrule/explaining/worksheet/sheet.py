@@ -96,16 +96,16 @@ def sheet(
     return made, {number: texts[0] for number, (texts, _) in numbered}
 
 
-def _chosen(found: list[Candidate], share: float, seed: int) -> list[Candidate]:
+def _chosen(offered: list[Candidate], share: float, seed: int) -> list[Candidate]:
     """The share of every kind of candidates, at least one in all, in reading order."""
     kinds: dict[str, list[int]] = {}
-    for place, one in enumerate(found):
-        kinds.setdefault(one.kind, []).append(place)
+    for place, candidate in enumerate(offered):
+        kinds.setdefault(candidate.kind, []).append(place)
     draw = random.Random(int(seed))
     places = [place for some in kinds.values() for place in draw.sample(some, round(share * len(some)))]
-    if found and not places:
-        places = [draw.randrange(len(found))]
-    return [found[place] for place in sorted(places)]
+    if offered and not places:
+        places = [draw.randrange(len(offered))]
+    return [offered[place] for place in sorted(places)]
 
 
 def _merged(chosen: list[Candidate]) -> tuple[list[tuple[tuple[str, ...], str]], dict[int, int]]:
@@ -113,18 +113,18 @@ def _merged(chosen: list[Candidate]) -> tuple[list[tuple[tuple[str, ...], str]],
     answers: list[tuple[tuple[str, ...], str]] = []
     shapes: dict[int, int] = {}
     told: Told[int] = Told()
-    for one in chosen:
-        numbers = [printed for printed in map(Printed.of, one.texts) if printed is not None]
+    for candidate in chosen:
+        numbers = [printed for printed in map(Printed.of, candidate.texts) if printed is not None]
         same = next((place for number in numbers if (place := told.find(number)) is not None), None)
-        if one.shape is not None:
-            shapes[one.shape] = len(answers)
+        if candidate.shape is not None:
+            shapes[candidate.shape] = len(answers)
         elif same is not None:
             texts, step = answers[same]
-            answers[same] = (tuple(dict.fromkeys((*texts, *one.texts))), step)
-        if same is None or one.shape is not None:
-            answers.append((one.texts, one.step))
+            answers[same] = (tuple(dict.fromkeys((*texts, *candidate.texts))), step)
+        if same is None or candidate.shape is not None:
+            answers.append((candidate.texts, candidate.step))
             same = len(answers) - 1
-        for number in numbers if one.shape is None else ():
+        for number in numbers if candidate.shape is None else ():
             told.add(number, same)
     return answers, shapes
 
@@ -161,7 +161,7 @@ def render(
 
 
 def _filled(text: str, answers: dict[int, str], blank: Callable[[int, str], str]) -> str:
-    return BLANK.sub(lambda found: blank(int(found[1]), answers[int(found[1])]), text)
+    return BLANK.sub(lambda match: blank(int(match[1]), answers[int(match[1])]), text)
 
 
 def _room(answer: str) -> int:

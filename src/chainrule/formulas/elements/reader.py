@@ -80,8 +80,8 @@ class WithinSums:
 
     def read(self, tree: Expression, place: Place) -> Element:
         shape = self.shape(tree)
-        own = place[len(place) - len(shape) :]
-        place = tuple(0 if size == 1 else i for i, size in zip(own, shape, strict=True))
+        indices = place[len(place) - len(shape) :]
+        place = tuple(0 if size == 1 else i for i, size in zip(indices, shape, strict=True))
         match tree:
             case Number(value):
                 return NOTHING if value == 0 else ONE if value == 1 else number(value)

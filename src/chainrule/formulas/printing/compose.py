@@ -122,13 +122,13 @@ def place_of(tree: Expression) -> At:
 
 def definitions(tree: Expression) -> list[Named]:
     """The named intermediates of a formula, in the order in which they are needed."""
-    found: dict[Named, None] = {}
+    named: dict[Named, None] = {}
 
     def collect(node: Expression) -> None:
         for child in node.children:
             collect(child)
         if isinstance(node, Named):
-            found[node] = None
+            named[node] = None
 
     collect(tree)
-    return list(found)
+    return list(named)

@@ -428,7 +428,7 @@ def sum_outputs(c: Composing, node: Operation, at: At) -> Box:
 
 @layout
 def sum_entries(c: Composing, node: Operation, at: At) -> Box:
-    if any(isinstance(one, Operation) and one.rule.name == "without_bias" for _, one in walk(node)):
+    if any(isinstance(part, Operation) and part.rule.name == "without_bias" for _, part in walk(node)):
         return sigma(phrase("i,j≥1"), c.box(node.operands[0], At(feature=phrase("i,j"))))
     entry = phrase("j,k")
     return sigma(entry, c.box(node.operands[0], At(feature=entry)))

@@ -97,8 +97,8 @@ class MultiHeadAttention(Layer):
         self, x: Value, W: tuple[Value, Value, Value], b: tuple[Value, Value, Value], mask: Value
     ) -> _Parts:
         Q, K, V = (
-            named(name, split_heads(self._project(x, own, bias), heads=self.heads))
-            for name, own, bias in zip("QKV", W, b, strict=True)
+            named(name, split_heads(self._project(x, matrix, bias), heads=self.heads))
+            for name, matrix, bias in zip("QKV", W, b, strict=True)
         )
         S = named("S", step_products(Q, K) / count_features(Q) ** 0.5)
         A = named("A", self._softmax(S, mask))
@@ -110,7 +110,7 @@ class MultiHeadAttention(Layer):
         B = named("B", step_products(D, p.V))
         G = named("G", p.A * (B - sum_features(p.A * B)) / count_features(p.Q) ** 0.5)
         of_heads = mix_steps(G, p.K), mix_steps(swap_steps(G), p.Q), mix_steps(swap_steps(p.A), D)
-        of_q, of_k, of_v = (join_heads(own, heads=self.heads) for own in of_heads)
+        of_q, of_k, of_v = (join_heads(delta, heads=self.heads) for delta in of_heads)
         return of_q, of_k, of_v
 
     def forward(
@@ -158,10 +158,10 @@ class MultiHeadAttention(Layer):
     ) -> Values:
         p = self._parts(x, (W_q, W_k, W_v), (b_q, None, b_v), mask)
         deltas = dict(zip(PROJECTIONS, (*self._deltas(d, p, W_o), d), strict=True))
-        found = {f"W_{key}": correlate(own, p.O if key == "o" else x) for key, own in deltas.items()}
+        gradients = {f"W_{key}": correlate(delta, p.O if key == "o" else x) for key, delta in deltas.items()}
         if self.bias:
-            found |= {f"b_{key}": sum_samples(sum_positions(deltas[key])) for key in BIASED}
-        return found
+            gradients |= {f"b_{key}": sum_samples(sum_positions(deltas[key])) for key in BIASED}
+        return gradients
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         n = input_shape[-1]

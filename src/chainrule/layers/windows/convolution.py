@@ -156,10 +156,10 @@ class Convolution(Layer):
         return *positions, self.filters_of(channels)
 
     def traits(self) -> set[str]:
-        found, g = super().traits(), self.grid
+        traits, g = super().traits(), self.grid
         if g.padded or max(*g.stride, *g.dilation, self.groups) > 1:
-            found.add("beyond stride 1")
-        return found | {"padding"} if g.padded else found
+            traits.add("beyond stride 1")
+        return traits | {"padding"} if g.padded else traits
 
     def pads(self, input_shape: Shape) -> Pads:
         """Zeros around the image: ((top, bottom), (left, right)), or ((before, after),)."""

@@ -101,12 +101,12 @@ class Pool(Layer):
         return named("P", sum_over(*self.windows(inside(x))))
 
     def traits(self) -> set[str]:
-        found, pairs = super().traits(), set(zip(self.grid.stride, self.grid.kernel, strict=True))
+        traits, pairs = super().traits(), set(zip(self.grid.stride, self.grid.kernel, strict=True))
         if any(stride < size for stride, size in pairs):
-            found.add("overlap")
+            traits.add("overlap")
         if pairs != {(1, 2)}:
-            found.add("other windows")  # than those of the Tutorial: two pixels, one apart
-        return found | {"padded pool"} if self.grid.padded else found
+            traits.add("other windows")  # than those of the Tutorial: two pixels, one apart
+        return traits | {"padded pool"} if self.grid.padded else traits
 
     def pads(self, input_shape: Shape) -> Pads:
         """The frame around the image: ((top, bottom), (left, right)), or ((before, after),)."""

@@ -32,6 +32,16 @@ def summary_rows(network: Model) -> list[list[str]]:
     return [*rows, ["total", f"{network.dtype}", "", f"{network.count_parameters():,}"]]
 
 
+def summary_lines(network: Model) -> list[tuple[str, str]]:
+    """(what, how): what the network's outputs stand for, and how its inputs are made."""
+    lines = [] if network.preparation is None else network.preparation.lines()
+    if network.classes is not None:
+        labels = [str(label) for label in network.classes.tolist()]
+        shown = ", ".join(labels[:10]) + (f", … ({len(labels)})" if len(labels) > 10 else "")
+        lines.append(("classes", shown))
+    return lines
+
+
 def _learned(network: Model) -> dict[str, int]:
     """Layer name -> how many numbers it learns."""
     counts: dict[str, int] = {}

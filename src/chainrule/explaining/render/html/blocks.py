@@ -63,18 +63,18 @@ class Steps:
         """
         number = next(n for n, card in enumerate(self.cards) if card[2] == address)
         _, layer, _ = self.cards[number]
-        found = []
+        neighbours = []
         if number:
-            found.append((self.cards[number - 1], PAGE["step.before"], "←"))
+            neighbours.append((self.cards[number - 1], PAGE["step.before"], "←"))
         near = self.cards[max(number - 1, 0) : number + 2]
-        found += [
+        neighbours += [
             (card, PAGE["step.same_layer"], "⇅")
             for card in self.cards
             if layer and card[1] == layer and card not in near
         ]
         if number + 1 < len(self.cards):
-            found.append((self.cards[number + 1], PAGE["step.after"], "→"))
-        return [(card[2], card[0], what, sign) for card, what, sign in found]
+            neighbours.append((self.cards[number + 1], PAGE["step.after"], "→"))
+        return [(card[2], card[0], what, sign) for card, what, sign in neighbours]
 
 
 @dataclass
@@ -222,10 +222,10 @@ class BlockWriter:
             cells = "".join(self._row_cell(block, column, cell, level) for column, cell in enumerate(row))
             rows += f"<tr{attributes(class_=level)}>{cells}</tr>"
         caption = f"<caption>{self.voice.inline(block.caption)}</caption>" if block.caption else ""
-        own = attributes(class_="stack" if len(block.head) > _FITTING else None)
-        start = f"<table{own}{attributes(id=identifier)}>"
+        stacked = attributes(class_="stack" if len(block.head) > _FITTING else None)
+        start = f"<table{stacked}{attributes(id=identifier)}>"
         if block.folded:
-            start, caption = f"<table{own}>", ""
+            start, caption = f"<table{stacked}>", ""
         head_row = f"<thead><tr>{head}</tr></thead>"
         table = f'<div class="scroll">{start}{caption}{head_row}<tbody>{rows}</tbody></table></div>'
         if not block.folded:

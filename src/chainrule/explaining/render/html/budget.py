@@ -76,14 +76,14 @@ def fitted(outline: Outline, budget: int | None, write: Callable[[Outline, Detai
 
 def _enough(page: str, detail: Detail, over: int) -> Detail | None:
     """So many reductions as are likely to save `over` bytes: a page is not written after each of them."""
-    found = _steps(detail, over)
-    while found is not None and not found.freed:
-        over -= _saving(page, detail, found)
-        following = _steps(found, over)
+    reduction = _steps(detail, over)
+    while reduction is not None and not reduction.freed:
+        over -= _saving(page, detail, reduction)
+        following = _steps(reduction, over)
         if over <= 0 or following is None or following.freed:  # of which the bytes must be known
             break
-        detail, found = found, following
-    return found
+        detail, reduction = reduction, following
+    return reduction
 
 
 def _saving(page: str, before: Detail, after: Detail) -> int:
@@ -100,7 +100,9 @@ def reduced(outline: Outline, detail: Detail) -> Outline:
     """The outline with the pictures that a page has room for."""
     if detail.others and detail.maps is None:
         return outline
-    sections = tuple(replace(one, blocks=_reduced(one.blocks, detail)) for one in outline.sections)
+    sections = tuple(
+        replace(section, blocks=_reduced(section.blocks, detail)) for section in outline.sections
+    )
     return replace(outline, sections=sections)
 
 

@@ -84,13 +84,13 @@ def _card(card: CardRecord) -> Mapping[str, object]:
 
 def _layer(layer: LayerRecord, shared: dict[str, int]) -> Mapping[str, object]:
     """A layer whose formulas are the number of those in `shared`."""
-    found: dict[str, object] = {**layer}
+    record: dict[str, object] = {**layer}
     if layer.get("formulas") is not None:
         text = json.dumps(_finite(layer["formulas"]), ensure_ascii=False, separators=(",", ":"))
-        found["formulas"] = shared.setdefault(text, len(shared))
+        record["formulas"] = shared.setdefault(text, len(shared))
     if "branches" in layer:
-        found["branches"] = [[_layer(inner, shared) for inner in branch] for branch in layer["branches"]]
-    return found
+        record["branches"] = [[_layer(inner, shared) for inner in branch] for branch in layer["branches"]]
+    return record
 
 
 def _finite(value: Any) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 
 from chainrule.base.languages import SEMICOLON, Say
 from chainrule.base.numbers import short
-from chainrule.explaining.blocks.kinds import Array, Bars, Chain, Curve, Maps, Matrix, Panel
+from chainrule.base.types import Array
+from chainrule.explaining.blocks.kinds import Bars, Chain, Curve, Maps, Matrix, Panel
 from chainrule.explaining.render.markup import Voice, attributes, escape, inline_math
 from chainrule.explaining.render.svg import chain as svg_chain
 from chainrule.explaining.render.svg import maps as svg

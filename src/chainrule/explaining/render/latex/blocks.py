@@ -125,10 +125,10 @@ class LatexWriter:
             self.formulas.broken(block.symbols, room), self.formulas.broken(block.numbers, room),
             [number(block.result)],
         )  # fmt: skip
-        found = [(RELATIONS[sign], body) for sign, body in zip(block.signs, bodies, strict=True)]
-        if found[0][1] == [self.formulas.latex(block.left)]:
-            del found[0]
-        return [line for place, line in enumerate(found) if place == 0 or line[1] != found[place - 1][1]]
+        sides = [(RELATIONS[sign], body) for sign, body in zip(block.signs, bodies, strict=True)]
+        if sides[0][1] == [self.formulas.latex(block.left)]:
+            del sides[0]
+        return [line for place, line in enumerate(sides) if place == 0 or line[1] != sides[place - 1][1]]
 
     def aligned(self, block: Worked, covers: Sequence[str] = ("{}",)) -> str:
         """left = symbols = numbers = result, a line each.

@@ -109,7 +109,10 @@ class LatexFormulas:
             case Fence(body, left, right):
                 return Fence(self._box(body), latex_text.math(left), latex_text.math(right))
             case Box():
-                return replace(box, **{one.name: self._box(getattr(box, one.name)) for one in fields(box)})
+                return replace(
+                    box,
+                    **{attribute.name: self._box(getattr(box, attribute.name)) for attribute in fields(box)},
+                )
             case tuple():
                 return tuple(map(self._box, box))
         return box
@@ -125,7 +128,7 @@ def _pieces(box: Box) -> list[tuple[str, int]]:
     """(LaTeX, characters) of the parts of a sum, of the sums in its parentheses, and of their factors."""
     if not isinstance(box, Row) or box.tight or is_tall(box):
         return [(render_latex.render(box), width(box))]
-    found: list[tuple[str, int]] = []
+    pieces: list[tuple[str, int]] = []
     open_ = ""  # what the next piece begins with
     for part, before in zip(box.parts, (None, *box.parts), strict=False):
         plain = bare(part)
@@ -141,9 +144,9 @@ def _pieces(box: Box) -> list[tuple[str, int]]:
             inner[0] = (plain.left + inner[0][0], inner[0][1] + 1)
             inner[-1] = (inner[-1][0] + plain.right, inner[-1][1] + 1)
         inner[0] = (open_ + space + inner[0][0], inner[0][1] + 3)
-        found += inner
+        pieces += inner
         open_ = ""
-    return found
+    return pieces
 
 
 def width(box: Box) -> int:

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.numbers import short
+from chainrule.base.types import Array
 from chainrule.explaining.blocks.kinds import Bars, Curve, Maps, Mark, Panel
 from chainrule.explaining.render import scale
 from chainrule.explaining.render.latex.math import number
 from chainrule.explaining.render.latex.text import LatexVoice
-
-Array = NDArray[np.float64]
 
 MOST_CELLS = 48  # down or across: more are averaged in squares, 48 of them being 1 mm each
 NUMBERED = 6  # a map of at most so many rows and columns has its numbers in its cells

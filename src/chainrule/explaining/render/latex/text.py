@@ -110,21 +110,21 @@ def _atom(piece: str) -> str:
 
 def plain(raw: str, chinese: bool) -> str:
     """Text without mathematics, escaped, character by character."""
-    return "".join(_character(one, chinese) for one in raw)
+    return "".join(_character(character, chinese) for character in raw)
 
 
-def _character(one: str, chinese: bool) -> str:
-    if one in _PLAIN:
-        return _PLAIN[one]
-    if " " <= one <= "~":
-        return one
-    if is_math(one):
-        return f"${math(one)}$"
+def _character(character: str, chinese: bool) -> str:
+    if character in _PLAIN:
+        return _PLAIN[character]
+    if " " <= character <= "~":
+        return character
+    if is_math(character):
+        return f"${math(character)}$"
     if chinese:
-        return one if one.isprintable() else ""
-    if one in CIRCLED:
-        return CIRCLED[one]
-    return f"U+{ord(one):04X}" if one.isprintable() else ""
+        return character if character.isprintable() else ""
+    if character in CIRCLED:
+        return CIRCLED[character]
+    return f"U+{ord(character):04X}" if character.isprintable() else ""
 
 
 def code(raw: str, chinese: bool) -> str:
@@ -145,9 +145,9 @@ def _quoted(raw: str, chinese: bool) -> str:
 
 def _prose(raw: str, chinese: bool) -> str:
     written, end = "", 0
-    for found in _TOKEN.finditer(raw):
-        written += plain(raw[end : found.start()], chinese) + _token(found[0], chinese)
-        end = found.end()
+    for token in _TOKEN.finditer(raw):
+        written += plain(raw[end : token.start()], chinese) + _token(token[0], chinese)
+        end = token.end()
     return written + plain(raw[end:], chinese)
 
 
@@ -166,7 +166,9 @@ def _mathematical(core: str) -> bool:
     """Whether a word is a formula: J, W_kj, ∂J/∂x; not e.g. `x_train` or 4→2-layer."""
     if _SINGLE.match(core) or _INDEXED.match(core):
         return True
-    if not any(map(is_math, core)) or not all(is_math(one) or one == _HAT or one.isascii() for one in core):
+    if not any(map(is_math, core)) or not all(
+        is_math(character) or character == _HAT or character.isascii() for character in core
+    ):
         return False
     words = re.findall(r"[A-Za-z]+", core)
     return all(len(word) <= 2 or word in _FUNCTIONS for word in words)

@@ -113,8 +113,8 @@ class MarkdownWriter:
                 return f"{fence}{language}\n{source.rstrip()}\n{fence}"
             case Strip(badges):
                 return "\n".join(
-                    f"- {words.GLYPHS[one.level]} {inline(one.label)}: **{inline(one.value)}**"
-                    for one in badges
+                    f"- {words.GLYPHS[badge.level]} {inline(badge.label)}: **{inline(badge.value)}**"
+                    for badge in badges
                 )
             case Finding(level, what, why, cure):
                 judged = inline(PAGE[f"level.{level}"])
@@ -130,7 +130,7 @@ class MarkdownWriter:
         reference = f" · {text.plain(block.reference)}" if block.reference else ""
         title = f"{'#' * level} {self.voice.inline(block.title)}"
         head = f"{text.line(block.head)}{reference}"
-        inner = "\n\n".join(filter(None, (self.block(one, level + 1) for one in block.blocks)))
+        inner = "\n\n".join(filter(None, (self.block(part, level + 1) for part in block.blocks)))
         return f"{title}\n\n{head}\n\n{self._folded(PAGE['show_card'], inner) if block.folded else inner}"
 
     def _folded(self, summary: Say, inner: str) -> str:
@@ -163,8 +163,8 @@ class MarkdownWriter:
             lines.append(f"&{signs[-1]} {number(block.result)}")
         left = self.formulas.latex(block.left)
         body = " \\\\\n".join(dict.fromkeys(lines))
-        found = [*why, text.display(f"\\begin{{aligned}}\n{left} {body}\n\\end{{aligned}}")]
-        return [*found, self._terms(block)] if block.terms else found
+        paragraphs = [*why, text.display(f"\\begin{{aligned}}\n{left} {body}\n\\end{{aligned}}")]
+        return [*paragraphs, self._terms(block)] if block.terms else paragraphs
 
     def _terms(self, block: Worked) -> str:
         most = max(len(factors) for _, factors, _ in block.terms)

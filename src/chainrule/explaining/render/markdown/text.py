@@ -53,7 +53,7 @@ def in_line(latex: str) -> str:
 def plain(text: str) -> str:
     """Text that Markdown shows as it is; a backquote as an entity, lest it opens code with the next one."""
     escaped = _SPECIAL.sub(r"\\\1", text).replace("`", "&#96;")
-    return _BLANK.sub(lambda found: f"${found[0]}$", escaped)
+    return _BLANK.sub(lambda match: f"${match[0]}$", escaped)
 
 
 def code(text: str) -> str:
@@ -74,9 +74,9 @@ def line(text: str) -> str:
     return _START.sub(_guarded, prose(text))
 
 
-def _guarded(found: re.Match[str]) -> str:
-    mark = found[2]
-    return f"{found[1]}{mark[:-1]}\\{mark[-1]}{found[3]}"
+def _guarded(match: re.Match[str]) -> str:
+    mark = match[2]
+    return f"{match[1]}{mark[:-1]}\\{mark[-1]}{match[3]}"
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class MarkdownVoice:
 
     def texts(self, say: Say) -> list[str]:
         """The text in each language, once where they are the same; not yet escaped."""
-        found = dict.fromkeys(str(getattr(say, language)) for language in self.language.split("+"))
-        return [text for text in found if text]
+        texts = dict.fromkeys(str(getattr(say, language)) for language in self.language.split("+"))
+        return [text for text in texts if text]
 
     def inline(self, say: Say | str) -> str:
         """Within a line: a heading, a cell, a caption."""

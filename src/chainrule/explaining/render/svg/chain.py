@@ -176,7 +176,9 @@ def _texts(node: ChainNode, left: int, y: int, form: Form) -> str:
     """Name over title; shape and number of parameters beside them, or the shape below."""
     times = f'<tspan class="times" dx="6">×{node.times}</tspan>' if node.times > 1 else ""
     whole = f"{node.name}: {node.title}, {node.shape}"
-    name, title = (shortened(*one) for one in zip((node.name, node.title), form.letters, strict=True))
+    name, title = (
+        shortened(text, room) for text, room in zip((node.name, node.title), form.letters, strict=True)
+    )
     top = y - 8 if form.stacked else y - 1
     texts = (
         f"<title>{escape(whole)}</title>"

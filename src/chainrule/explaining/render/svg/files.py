@@ -66,8 +66,8 @@ def _file(picture: str) -> str:
 
 
 def _class(opening: str) -> str:
-    found = re.search(r'class="([^"]*)"', opening)
-    return found[1] if found else ""
+    match = re.search(r'class="([^"]*)"', opening)
+    return match[1] if match else ""
 
 
 @cache

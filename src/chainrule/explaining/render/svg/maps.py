@@ -17,7 +17,8 @@ import numpy as np
 
 from chainrule.base.numbers import short
 from chainrule.base.shown import shortened
-from chainrule.explaining.blocks.kinds import Array, Bars, Curve, Maps, Mark, Panel
+from chainrule.base.types import Array
+from chainrule.explaining.blocks.kinds import Bars, Curve, Maps, Mark, Panel
 from chainrule.explaining.render import scale
 from chainrule.explaining.render.markup import Voice, attributes, escape
 from chainrule.explaining.render.svg import png

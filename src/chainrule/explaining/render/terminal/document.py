@@ -122,8 +122,8 @@ class TerminalWriter:
 
     def texts(self, say: Say) -> list[str]:
         """The text in every language, once where they are the same."""
-        found = dict.fromkeys(getattr(say, language).replace("`", "") for language in self.languages)
-        return [text for text in found if text]
+        texts = dict.fromkeys(getattr(say, language).replace("`", "") for language in self.languages)
+        return [text for text in texts if text]
 
     def line(self, cell: Cell) -> str:
         """A cell, a text or a formula on one line."""

@@ -1,0 +1,213 @@
+"""What a source holds before anything is learned from it: a table's columns, or arrays, and the target."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from chainrule.base.errors import DataError, FileError
+from chainrule.base.types import Array
+from chainrule.data import load_npz
+from chainrule.data.arrays import all_finite, first_nonfinite
+from chainrule.data.frames import Column, Frame, listed
+from chainrule.data.readers.table import column_name
+from chainrule.data.sets.idx_sets import is_idx, load_idx_set
+from chainrule.data.sets.image_folder import images_in, load_image_folder
+from chainrule.data.tables.reader import read_table
+from chainrule.data.tables.understood import Reading
+
+# The last four are no tables that are read: the reader says what to do. ".test" is UCI's.
+ENDINGS = (
+    *(".csv", ".tsv", ".tab", ".txt", ".data", ".test", ".dat", ".psv", ".parquet", ".feather", ".arrow"),
+    *(".arff", ".xlsx", ".xls", ".ods"),
+)
+PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+SEQUENCES, IDS, IMAGES, TABLE = "sequences", "ids", "images", "table"
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Inputs X as the source holds them, a table's columns or an array, the target y, and what is known of
+    both.
+
+    kind: "table", "images", "sequences" or "ids". X_test, y_test: where the source has a test part of its
+        own.
+    notes: lines that say what was understood. files: all that was read.
+    """
+
+    name: str
+    kind: str
+    X: Frame | Array
+    y: Array
+    target_name: str | None = None
+    X_test: Array | None = None
+    y_test: Array | None = None
+    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = field(default=())
+
+
+def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
+    """What the file or folder that `arguments.source` names holds.
+
+    sequential: "sequences" or "ids" where the network that is to be trained reads these.
+    """
+    path = Path(arguments.source)
+    if path.is_dir():
+        return _folder(path, arguments)
+    if path.suffix.lower() == ".npz":
+        X, y = load_npz(path, arguments.x, arguments.target or "y")
+        assert y is not None  # it was asked for
+        kind, X = array_inputs(X, arguments.inputs, sequential, str(path))
+        return Raw(path.stem, kind, X, y, arguments.target or "y", files=(path,))
+    if is_table(path):
+        return _table(path, arguments)
+    if is_idx(path):
+        return _idx(path, arguments)
+    raise FileError(
+        f"'{arguments.source}' is nothing to train on: write digits, mnist, a table (.csv, .tsv, .txt, "
+        ".parquet, also compressed), an .npz file, IDX files, or a folder of images by class"
+    )
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name is one of a table's, packed or not."""
+    name = path.name.lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return name.endswith(ENDINGS)
+
+
+def _folder(path: Path, arguments: argparse.Namespace) -> Raw:
+    if any(is_idx(entry) for entry in path.iterdir()):
+        return _idx(path, arguments)
+    size, channels = arguments.size, None
+    parts = {entry.name.lower(): entry for entry in path.iterdir() if entry.is_dir() and not images_in(entry)}
+    training = parts.get("train") or parts.get("training")
+    test = parts.get("test") or parts.get("val") or parts.get("valid") or parts.get("validation")
+    if training is None:
+        X, y, files = load_image_folder(path, size=size)
+        return Raw(path.resolve().name, IMAGES, X, y, "folder", files=tuple(files))
+    X, y, files = load_image_folder(training, size=size)
+    if test is None:
+        return Raw(path.resolve().name, IMAGES, X, y, "folder", files=tuple(files))
+    channels = X.shape[3]
+    X_test, y_test, more = load_image_folder(test, size=size or (X.shape[1], X.shape[2]), channels=channels)
+    note = f"tested on the images in {test}"
+    return Raw(path.resolve().name, IMAGES, X, y, "folder", X_test, y_test, (note,), (*files, *more))
+
+
+def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
+    held = load_idx_set(path)
+    kind, X = array_inputs(held.X, arguments.inputs, None, str(path))
+    name = path.resolve().name.split(".")[0]
+    if held.X_test is None:
+        return Raw(name, kind, X, held.y)
+    X_test = array_inputs(held.X_test, arguments.inputs, None, str(path))[1]
+    return Raw(name, kind, X, held.y, None, X_test, held.y_test, ("tested on the test files of the folder",))
+
+
+def _table(path: Path, arguments: argparse.Namespace) -> Raw:
+    reading = reading_of(path, arguments)
+    target = reading.frame.column(target_in(reading, arguments))
+    frame = reading.frame.without([target.name])
+    if not frame.columns:
+        raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
+    notes = reading.summary()
+    gone = int(target.missing.sum())
+    if gone == len(target):
+        raise DataError(f"{path}: the column '{target.name}' holds nothing, so there is nothing to learn")
+    if gone:
+        notes.append(f"{gone:,} of {len(target):,} rows have no {target.name}, and are left out")
+        kept = np.flatnonzero(~target.missing)
+        frame, target = frame[kept], target[kept]
+    name = path.name.split(".")[0]
+    return Raw(name, TABLE, frame, _target_values(target, path), target.name, notes=tuple(notes),
+    files=(path,))
+
+
+def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] = ()) -> Reading:
+    """A table as the options say; --columns chooses features, to which the target comes.
+
+    asked: further names that the first line holds if it is a header.
+    """
+    target = getattr(arguments, "target", None)
+    told = [] if target is None else [target]
+    columns = getattr(arguments, "columns", None)
+    if columns is not None:
+        columns = [*columns, *(name for name in told if name not in columns)]
+    return read_table(
+        path,
+        delimiter=arguments.delimiter,
+        decimal=arguments.decimal,
+        encoding=arguments.encoding,
+        header={"auto": None, "yes": True, "no": False}[arguments.header],
+        missing=arguments.missing,
+        columns=columns,
+        drop=getattr(arguments, "drop", None),
+        asked=[*told, *asked],
+    )
+
+
+def target_in(reading: Reading, arguments: argparse.Namespace) -> str:
+    """The name of the column to learn: a name first, else an index. Raises FileError with the columns."""
+    frame, path, told = reading.frame, reading.path, arguments.target
+    if told is None:
+        say = "say which column to learn: --target NAME, or --target -1 for the last"
+        if not frame.named:
+            raise FileError(f"{path}: {say}; it has {len(frame.names)} columns, 0 to {len(frame.names) - 1}")
+        raise FileError(f"{path}: {say}; its columns are {listed(frame.names)}")
+    if told in frame.names:
+        return str(told)
+    if arguments.columns is not None:
+        return frame.names[-1]  # where reading_of has asked for it
+    number = re.fullmatch(r"-?\d{1,9}", told)
+    return column_name(reading, told if number is None else int(told))
+
+
+def _target_values(target: Column, path: Path) -> Array:
+    try:
+        return target.labels()
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def array_inputs(X: Array, told: str, sequential: str | None, place: str) -> tuple[str, Array]:
+    """(kind, X) of an array: (N,) and (N, F) are a table, (N, H, W, C) images; (N, A, B) is asked for.
+
+    Grey images get their channel axis. Raises DataError where the shape does not fit what is told, and where
+    it fits two kinds.
+    """
+    if X.dtype.kind not in "fiub":
+        raise DataError(f"{place}: the inputs are of type {X.dtype}: give numbers")
+    if X.ndim == 1:
+        X = X[:, np.newaxis]
+    kind = told
+    if told == "auto":
+        kind = sequential or {2: TABLE, 4: IMAGES}.get(X.ndim, "")
+        if X.ndim == 3 and sequential is None:
+            if X.dtype != np.uint8:
+                raise DataError(
+                    f"{place}: the inputs have shape {X.shape}: --inputs images reads {X.shape[1]} x "
+                    f"{X.shape[2]} pixels, --inputs sequences {X.shape[1]} steps of {X.shape[2]} numbers"
+                )
+            kind = IMAGES
+    fits = {TABLE: (2,), IMAGES: (3, 4), SEQUENCES: (2, 3), IDS: (2,)}.get(kind)
+    if fits is None or X.ndim not in fits:
+        raise DataError(
+            f"{place}: the inputs have shape {X.shape}: give (N, features), images (N, H, W, C) or (N, H, "
+            "W), or sequences (N, steps, features)"
+        )
+    if kind == IMAGES and X.ndim == 3:
+        X = X[..., np.newaxis]
+    if kind == SEQUENCES and X.ndim == 2:
+        X = X[..., np.newaxis]
+    if not all_finite(X):
+        raise DataError(f"{place}: the inputs hold NaN or infinity in sample {first_nonfinite(X)}")
+    if kind == IDS and ((X < 0) | (np.rint(X) != X)).any():
+        raise DataError(f"{place}: ids are whole numbers from 0 on, but the inputs hold others")
+    return kind, X

@@ -1,0 +1,236 @@
+"""Preparation: how the inputs of a model were made and how its outputs are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DataError, FileError, ShapeError, describe
+from chainrule.base.types import Array
+from chainrule.data.arrays import Prepared, prepared
+from chainrule.data.preparation.scales import Numbers, Pixels, Scale, Standardizer
+
+READING = ("delimiter", "decimal", "encoding", "header", "missing")  # what may be told of a file
+_by_word = {"pixels": Pixels, "numbers": Numbers}
+
+
+@dataclass(eq=False)
+class Preparation:
+    """How inputs were prepared for a model, and how its outputs are read; everything None: as they are.
+
+    feature_names: of the columns, in order. inputs: what brings them to the network's scale, "pixels" (0 to
+    255, divided by 255), "numbers" (as they are), a `Standardizer`, or what `learn` makes of a table's
+    columns.
+    targets: what scaled a regression's target: outputs of the network are brought back to its own unit.
+    reading: what was told of the file they were read from ({"decimal": ","}), for the next one. A
+    network carries it as `network.preparation`, its file too, and applies it to whatever it is given:
+    `fit`, `predict`, `accuracy`, `loss`, the check and the report. What `preparation(X)` returns has been
+    prepared, and is taken as it is.
+    """
+
+    feature_names: tuple[str, ...] | None = None
+    target_name: str | None = None
+    inputs: Scale | None = None
+    targets: Standardizer | None = None
+    reading: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, str):
+            if self.inputs not in _by_word:
+                raise ArgumentError(f"inputs is {self.inputs!r}: write {' or '.join(map(repr, _by_word))}")
+            self.inputs = _by_word[self.inputs]()
+        if not (self.inputs is None or callable(self.inputs)):
+            raise ArgumentError(
+                f"inputs is {describe(self.inputs)}: write 'pixels', 'numbers' or a Standardizer"
+            )
+
+    @classmethod
+    def learn(
+        cls,
+        X: Any,
+        *,
+        target: str | None = None,
+        kinds: Mapping[str, str] | None = None,
+        levels: Mapping[str, Sequence[str]] | None = None,
+        most_levels: int = 50,
+    ) -> Preparation:
+        """What becomes of every column of a table X, a data frame of any library or a file's `Frame`.
+
+        Numbers are brought to one scale, missing ones filled by the median and told by a column of their
+        own; texts and truth values are columns of 0 and 1 per level; dates are days elapsed and the place in
+        year, week and day; columns that never change, that count the rows or whose texts differ in most of
+        them are left out. `print(preparation)` shows all of it.
+
+        target: the column that is to be predicted, which is no input. kinds: {column: "number", "levels",
+        "date" or "drop"}. levels: {column: its levels from the lowest to the highest}. most_levels: of a
+        text; the rarer ones are one level together.
+        Give it the training part alone: `network = Network([...], input_shape=preparation.width,
+        preparation=preparation)`. Raises DataError where nothing is left to learn from.
+        """
+        from chainrule.data.frames import frame_of
+        from chainrule.data.preparation.table import Columns
+
+        frame = frame_of(X, "X")
+        if frame is None:
+            raise DataError(
+                f"X is {describe(X)}: Preparation.learn takes a table with names, such as a data frame or "
+                f"{{name: column}}"
+            )
+        if target is not None:
+            frame.column(target)
+            frame = frame.without([target])
+        columns = Columns.learn(frame, kinds, levels, most_levels)
+        return cls(columns.names, target, columns)
+
+    @classmethod
+    def of(cls, given: Preparation | str, input_shape: tuple[int, ...]) -> Preparation:
+        """What Network(preparation=...) takes: a preparation that fits its inputs, "pixels" or "numbers"."""
+        if isinstance(given, str):
+            given = cls(inputs=given)  # type: ignore[arg-type]
+        if not isinstance(given, Preparation):
+            raise ArgumentError(
+                f"preparation is {describe(given)}: write Preparation.learn(X), 'pixels' or 'numbers'"
+            )
+        names = getattr(given.inputs, "outputs", None)
+        if names is not None and input_shape != (len(names),):
+            raise ShapeError(
+                f"preparation makes {len(names)} numbers of a sample, but input_shape is {input_shape}: "
+                "write input_shape=preparation.width"
+            )
+        return given
+
+    @property
+    def width(self) -> int:
+        """How many numbers a sample has once it is prepared; of a table."""
+        names = self.outputs
+        if names is None:
+            raise DataError("only what has been learned from a table knows its width: Preparation.learn(X)")
+        return len(names)
+
+    @property
+    def outputs(self) -> tuple[str, ...] | None:
+        """The names of the network's inputs, where they have names: "age", "sex=male", "age missing"."""
+        return getattr(self.inputs, "outputs", self.feature_names)
+
+    def __call__(self, X: Any, argument: str = "X") -> Any:
+        """X as the network computes with it; what this preparation says nothing of comes back as it is."""
+        if isinstance(X, Prepared):
+            return X
+        from chainrule.data.frames import frame_of
+        from chainrule.data.preparation.table import Columns, by_name
+
+        if isinstance(self.inputs, Columns):
+            return self.inputs(X, argument)
+        frame = frame_of(X, argument)
+        if frame is not None:
+            if self.feature_names is not None and frame.named:
+                frame = by_name(frame, self.feature_names, argument)
+            X = matrix(frame, argument)
+        elif self.feature_names is not None:
+            self._check_width(np.shape(X), argument)
+        return X if self.inputs is None else self.inputs(X, argument)
+
+    def _check_width(self, shape: tuple[int, ...], argument: str) -> None:
+        names = self.feature_names or ()
+        if len(shape) == 2 and shape[1] != len(names):
+            raise ShapeError(
+                f"{argument} has {shape[1]} columns, the network was trained on {len(names)}: {_few(names)}"
+            )
+
+    def target(self, y: Any, argument: str = "y") -> Any:
+        """y on the scale that the network was trained on."""
+        if self.targets is None or isinstance(y, Prepared):
+            return y
+        values = np.asarray(y)
+        flat = values.reshape(len(values), -1) if values.ndim else values
+        return prepared(np.asarray(self.targets(flat, argument)).reshape(values.shape))
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(what, how) for a summary."""
+        said = [] if self.inputs is None else [("inputs", self.inputs.title)]
+        if self.feature_names is not None and not hasattr(self.inputs, "outputs"):
+            said.append(("features", _few(self.feature_names)))
+        if self.targets is not None:
+            name = self.target_name or "y"
+            mean, scale = self.targets.mean, self.targets.scale
+            form = f"({name} - {mean[0]:.6g}) / {scale[0]:.6g}" if mean.size == 1 else self.targets.title
+            said.append(("target", f"{form}; predict gives its own unit"))
+        return said
+
+    def __str__(self) -> str:
+        head = "\n".join(f"{what}: {how}" for what, how in self.lines()) or "inputs as they are"
+        return f"{head}\n{self.inputs}" if hasattr(self.inputs, "outputs") else head
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` reads it."""
+        return {
+            "feature_names": None if self.feature_names is None else list(self.feature_names),
+            "target_name": self.target_name,
+            "inputs": None if self.inputs is None else self.inputs.to_json(),
+            "targets": None if self.targets is None else self.targets.to_json(),
+            **({"reading": dict(self.reading)} if self.reading else {}),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Any, path: str | os.PathLike[str]) -> Preparation:
+        """The preparation that `to_json` described. Raises FileError with `path` when it is damaged."""
+        if not isinstance(stored, Mapping):
+            raise FileError(f"{path}: does not say how the inputs were prepared")
+        names, target_name = stored.get("feature_names"), stored.get("target_name")
+        named = names if isinstance(names, list) else []
+        damaged = named != (names or []) or not all(isinstance(name, str) for name in named)
+        if damaged or not isinstance(target_name, (str, type(None))):
+            raise FileError(f"{path}: the names of the features or of the target are damaged")
+        scales: list[Any] = []
+        for part in ("inputs", "targets"):
+            try:
+                scales.append(None if stored.get(part) is None else _scale_from(stored[part]))
+            except (DataError, TypeError) as error:
+                raise FileError(f"{path}: {part}: {error}") from None
+        if not isinstance(scales[1], (Standardizer, type(None))):
+            raise FileError(f"{path}: targets: the stored scale of the target is damaged")
+        reading = stored.get("reading", {})
+        if not isinstance(reading, Mapping) or not all(
+            key in READING and isinstance(value, str) for key, value in reading.items()
+        ):
+            raise FileError(f"{path}: what was told of the file of its data is damaged")
+        return cls(tuple(named) or None, target_name, *scales, reading=dict(reading))
+
+
+def _scale_from(stored: Any) -> Scale:
+    """What a file says of a scale; the first files had no kind, and were all standardized."""
+    from chainrule.data.preparation.table import Columns
+
+    kinds: dict[str, Any] = {"pixels": Pixels, "numbers": Numbers, "columns": Columns}
+    kind = stored.get("kind", "standardized") if isinstance(stored, Mapping) else "standardized"
+    if kind != "standardized" and kind not in kinds:
+        raise DataError(f"the kind {kind!r} is unknown; a newer chainrule may know it")
+    scale: Scale = kinds.get(kind, Standardizer).from_json(stored)
+    return scale
+
+
+def matrix(frame: Any, argument: str) -> Array:
+    """(N, columns) float64 of a frame's numbers and truth values; DataError for what is neither."""
+    for column in frame.columns:
+        if column.kind not in ("number", "truth"):
+            raise DataError(
+                f"the column '{column.name}' of {argument} holds {column.kind}s, and a network takes "
+                f"numbers: write preparation = cr.Preparation.learn({argument}), then Network([...], "
+                "input_shape=preparation.width, preparation=preparation)"
+            )
+        if column.missing.any():
+            row = int(column.missing.argmax())
+            raise DataError(
+                f"the column '{column.name}' of {argument} has {int(column.missing.sum()):,} missing values "
+                f"(NaN), the first in row {row}: drop or fill them, or write "
+                f"cr.Preparation.learn({argument}), which does"
+            )
+    return np.stack([column.values.astype(np.float64) for column in frame.columns], axis=1)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f", … ({len(names)})" if len(names) > 8 else "")

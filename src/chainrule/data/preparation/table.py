@@ -1,0 +1,222 @@
+"""Columns: what becomes of every column of a table, learned from the training part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
+from chainrule.base.tables import text_table
+from chainrule.base.types import Array
+from chainrule.data.arrays import Prepared, all_finite, first_nonfinite, plain_array, prepared
+from chainrule.data.frames import Column, Frame, column_of, frame_of, listed
+from chainrule.data.preparation.columns import Date, Dropped, Gap, Levels, Ordered, Quantity, Way, ways
+
+MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
+FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
+_ID = re.compile(r"(^|[^a-zA-Z])(id|index|key|number|no|nr)$|[a-z](Id|ID)$|^(id|ID|Id)[^a-z]", re.ASCII)
+KINDS = ("number", "levels", "date", "drop")
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """A way for every column, in the order of the training data."""
+
+    ways: tuple[Way, ...]
+
+    @classmethod
+    def learn(
+        cls,
+        frame: Frame,
+        kinds: Mapping[str, str] | None = None,
+        levels: Mapping[str, Sequence[str]] | None = None,
+        most_levels: int = MOST_LEVELS,
+    ) -> Columns:
+        """The ways for the columns of `frame`; `kinds` and `levels` decide for those that they name.
+
+        kinds: column -> "number", "levels", "date" or "drop". levels: column -> its levels from the lowest
+        to the highest. Raises DataError where nothing is left to learn from.
+        """
+        chosen, orders = _for_columns("kinds", kinds, frame), _for_columns("levels", levels, frame)
+        for name, kind in chosen.items():
+            if kind not in KINDS:
+                raise ArgumentError(
+                    f"kinds[{name!r}] is {describe(kind)}: write {', '.join(map(repr, KINDS))}"
+                )
+        made = [_way(column, chosen, orders, most_levels) for column in frame.columns]
+        if not any(way.names for way in made):
+            reasons = "; ".join(f"{way.name}: {way.title}" for way in made[:5])
+            raise DataError(f"no column is left to learn from ({reasons})")
+        return cls(tuple(made))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns that are read, in order."""
+        return tuple(way.name for way in self.ways)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Of the numbers that the network gets, in order."""
+        return tuple(name for way in self.ways for name in way.names)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns that new data must have: all but those left out."""
+        return tuple(way.name for way in self.ways if way.names)
+
+    @property
+    def title(self) -> str:
+        count = len(self.needed)
+        dropped = [way.name for way in self.ways if not way.names]
+        out = f"; left out: {listed(dropped)}" if dropped else ""
+        many = "1 column" if count == 1 else f"{count} columns"
+        made = "1 number" if len(self.outputs) == 1 else f"{len(self.outputs)} numbers"
+        return f"{many} of a table as {made}{out}"
+
+    def __str__(self) -> str:
+        rows = [["column", "becomes", "numbers"]]
+        rows += [[way.name, way.title, str(len(way.names))] for way in self.ways]
+        return text_table(rows, right=(2,), rule_after=(0,))
+
+    def __call__(self, X: Any, argument: str = "X") -> Prepared:
+        """(N, len(outputs)) float32 of a frame, or of an array with a column for each of `names` or `needed`.
+
+        Raises ShapeError and DataError for other columns, and values that the training data exclude; warns
+        where levels are new or values are missing that never were.
+        """
+        frame = frame_of(X, argument)
+        frame = self._of_array(plain_array(X, argument), argument) if frame is None else frame
+        if not frame.named:
+            frame = self._by_position(frame, argument)
+        frame = by_name(frame, self.needed, argument, self.names)
+        parts = [way(frame.column(way.name), argument) for way in self.ways if way.names]
+        with np.errstate(over="ignore"):
+            made = np.concatenate(parts, axis=1).astype(np.float32)
+        if not all_finite(made):
+            row = first_nonfinite(made)
+            raise DataError(
+                f"sample {row} of {argument} is so far from the training data that float32 cannot hold it: "
+                "look at its values, or leave it out"
+            )
+        return prepared(made)
+
+    def _of_array(self, array: Array, argument: str) -> Frame:
+        if array.ndim == 1 and len(self.needed) == 1:
+            array = array[:, np.newaxis]
+        if array.ndim != 2:
+            raise ShapeError(
+                f"{argument} must have a row per sample and a column per feature, (N, {len(self.names)}), "
+                f"received {array.shape}"
+            )
+        columns = (column_of(f"{index}", array[:, index], argument) for index in range(array.shape[1]))
+        return self._by_position(Frame(tuple(columns), named=False), argument)
+
+    def _by_position(self, frame: Frame, argument: str) -> Frame:
+        """The columns under the names that they had in training."""
+        count = len(frame.columns)
+        for names in (self.names, self.needed):
+            if count == len(names):
+                renamed = (
+                    replace(column, name=name) for column, name in zip(frame.columns, names, strict=True)
+                )
+                return Frame(tuple(renamed))
+        raise ShapeError(
+            f"{argument} has {count} columns, the training data had {len(self.names)}: {listed(self.names)}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "columns", "columns": [way.to_json() for way in self.ways]}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Columns:
+        """As `to_json` wrote it. Raises DataError when it is damaged."""
+        records = stored.get("columns")
+        if not isinstance(records, list) or not records:
+            raise DataError("the stored columns are damaged: there must be a list of them")
+        made = []
+        for record in records:
+            kind = ways.get(str(record.get("kind"))) if isinstance(record, Mapping) else None
+            if kind is None:
+                raise DataError("the stored columns are damaged: one is of an unknown kind")
+            made.append(kind.from_json(record))
+        return cls(tuple(made))
+
+
+def by_name(frame: Frame, names: Sequence[str], argument: str, known: Sequence[str] = ()) -> Frame:
+    """The columns `names` of a frame, in this order.
+
+    Raises DataError that names what is missing, or what is new: a column neither of `names` nor `known`.
+    """
+    missing = [name for name in names if name not in frame.names]
+    new = [name for name in frame.names if name not in names and name not in known]
+    if missing:
+        also = f"; new are {listed(new)}" if new else ""
+        raise DataError(
+            f"{argument} lacks the columns {listed(missing)} that the network was trained on{also}"
+        )
+    if new:
+        raise DataError(
+            f"{argument} has the columns {listed(new)}, which the network was not trained on: leave them "
+            f"out, {argument}[{[*names] if len(names) <= 8 else [*names[:3], '...']}]"
+        )
+    return frame.select(names)
+
+
+def _for_columns(argument: str, given: Mapping[str, Any] | None, frame: Frame) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"{argument} is {describe(given)}: write {{column: ...}}")
+    for name in given:
+        if name not in frame.names:
+            raise ArgumentError(
+                f"{argument} names the column {name!r}, but the columns are {listed(frame.names)}"
+            )
+    return given
+
+
+def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence[str]], most: int) -> Way:
+    """What becomes of a column, by its kind and by what it holds."""
+    name, kind = column.name, kinds.get(column.name)
+    there = column[~column.missing]
+    if kind == "drop":
+        return Dropped(name, "as told")
+    if not len(there):
+        return Dropped(name, "it holds nothing")
+    if name in levels:
+        return Ordered.learn(column, tuple(map(str, levels[name])))
+    if kind is None and (reason := _useless(column, there)) is not None:
+        return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
+    if kind == "levels" or (kind is None and column.kind == "truth"):
+        return Levels.learn(column, most)
+    if kind in ("number", "date") and column.kind not in (kind, "truth"):
+        what = f"'{there.values[0]}'" if column.kind == "text" else str(there.values[0])
+        raise ArgumentError(f"kinds[{name!r}] is {kind!r}, but the column holds {what}")
+    if column.kind in ("number", "truth"):
+        return Quantity.learn(column)
+    if column.kind == "date":
+        return Date.learn(column)
+    if column.levels is not None:
+        return Ordered.learn(column, column.levels)
+    return Levels.learn(column, most)
+
+
+def _useless(column: Column, there: Column) -> str | None:
+    """Why nothing can be learned from the values of a column, None where something can."""
+    distinct, count = len(set(there.values.tolist())), len(there)
+    if distinct == 1:
+        value = there.values[0]
+        return f"it always holds {value:g}" if column.kind == "number" else f"it always holds {value}"
+    if column.kind == "number" and column.whole and distinct == count > 2:
+        low, high = there.values.min(), there.values.max()
+        if (np.diff(there.values) == 1).all() or (count > FEW and high - low < 2 * count):
+            return f"it numbers the rows, {low:g} to {high:g}"
+        if count > FEW and _ID.search(column.name):
+            return "it holds a different number in every row, as ids are"
+    if column.kind == "text" and column.levels is None and distinct > FEW and distinct > 0.5 * count:
+        return f"it holds {distinct:,} different texts in {count:,} rows, as names or ids are"
+    return None

@@ -1,0 +1,352 @@
+"""`read_table`: a file as a Frame, with what was understood of it.
+
+Containers, encoding, dialect, header, decimal sign and the kinds of the columns are asked in this order; each
+can be told instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import DataError, FileError, describe
+from chainrule.base.shown import quoted
+from chainrule.base.types import Array
+from chainrule.data.frames import Column, Frame, frame_of, listed
+from chainrule.data.tables.cells import Cells, Rows
+from chainrule.data.tables.containers import Content, content_of
+from chainrule.data.tables.decimals import Evidence, check_decimal
+from chainrule.data.tables.dialect import NAMES, dialect_of
+from chainrule.data.tables.encoding import text_of
+from chainrule.data.tables.header import Decision, header_of
+from chainrule.data.tables.kinds import Read, Texts, column_of_numbers, column_of_texts
+from chainrule.data.tables.missing import Marks
+from chainrule.data.tables.understood import Note, Reading
+
+Names = Sequence[str | int]
+INDEX_NAMES = ("", "Unnamed: 0", "__index_level_0__")  # as spreadsheets, pandas and pandas' Parquet write it
+
+
+def read_table(
+    path: str | Path,
+    *,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    missing: str | Sequence[str] | None = None,
+    columns: Names | None = None,
+    drop: Names | None = None,
+    asked: Sequence[str] = (),
+) -> Reading:
+    """Read a table from a text file (CSV and its kin, packed or not), Parquet or Feather.
+
+    What is None is recognised. delimiter: a character, or "tab", "blanks" (any run of them), "none" (a
+    single column). decimal: "." or ",". encoding: as Python names it. header: whether the first line holds
+    the names. missing: the marks of missing cells, with commas between, "?,NA"; "" are empty cells only.
+    columns: read these alone, in this order, by name, or by number from 0; drop: read all but these.
+    asked: names that the first line holds if it is a header, such as the target's.
+
+    Raises FileError with file, line and column for what cannot be read, and for what may be understood in
+    two ways, with the option that decides it; MissingExtraError where a package is needed.
+    """
+    path = Path(path)
+    check_decimal(decimal)
+    if header not in (None, True, False):
+        raise FileError(f"header is {describe(header)}: write True, False or None")
+    marks = Marks(missing)
+    content = content_of(path)
+    if content.arrow is not None:
+        return _columnar(path, content, columns, drop)
+    text, encoded, guess = text_of(path, content.data, encoding)
+    if not text.strip():
+        raise FileError(f"{path}: holds no line of values")
+    dialect = dialect_of(path, text, delimiter)
+    rows = Rows(path, text, dialect)
+    hints = (*asked, *(name for name in columns or () if isinstance(name, str)))
+    first = rows.sheet.first
+    decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints)
+    sheet = _Sheet(path, rows, first if decision.header else None, decision)
+    kept = sheet.choose(columns, drop)
+    reads, sign = sheet.read(kept, decimal, marks)
+    frame = Frame(tuple(read.column for read in reads), named=decision.header)
+    notes = tuple(
+        Note(index + 1, (*read.remarks, *sheet.notes.get(index, ())), read.marks)
+        for index, read in zip(kept, reads, strict=True)
+    )
+    remarks = (*((guess,) if guess else ()), *dialect.remarks, *sheet.remarks)
+    name = NAMES.get(dialect.delimiter, f"'{dialect.delimiter}'")
+    return Reading(
+        path, frame, notes, content.container, encoded, name, sign, decision.header, decision.why, remarks,
+        sheet.locate,
+    )  # fmt: skip
+
+
+class _Sheet:
+    """The columns of a text: which there are, which are read, and their rows."""
+
+    def __init__(self, path: Path, rows: Rows, names: list[str] | None, decision: Decision) -> None:
+        self.path = path
+        self.rows = rows
+        self.remarks: list[str] = []
+        self.notes: dict[int, tuple[str, ...]] = {}
+        self.with_first = names is None
+        if rows.shorter and self.with_first:
+            raise FileError(
+                f"{path}, line {rows.sheet.first_line}: the first line has {len(rows.sheet.first)} cells, the others "
+                f"{rows.sheet.width}; where it holds the columns' names, say so: --header yes, or header=True"
+            )
+        self.cells = rows.columns(with_first=self.with_first)
+        if not len(self.cells[0]):
+            raise FileError(f"{path}: has a header but no line of values")
+        self.kept_rows = self._rows_with_values()
+        empty = [i for i in range(len(self.cells)) if self._empty(i)]
+        self.named = names is not None
+        self.names = self._names(names, empty)
+        self.left_out = self._left_out(names, empty)
+
+    # -- rows ---------------------------------------------------------------------------------------------
+    def _rows_with_values(self) -> Array | None:
+        """Indices of rows with any value, None where all have: spreadsheets leave rows of delimiters."""
+        count = len(self.cells[0])
+        if len(self.cells) == 1 or not any(self._has_empty(cells) for cells in (self.cells[0], self.cells[-1])):
+            return None
+        empty = np.ones(count, dtype=bool)
+        for cells in self.cells:
+            codes, texts = cells.coded()
+            empty &= np.array([not text for text in texts], dtype=bool)[codes]
+            if not empty.any():
+                return None
+        self.remarks.append(f"{int(empty.sum()):,} rows without any value are passed over")
+        if empty.all():
+            raise FileError(f"{self.path}: holds no line of values")
+        return np.flatnonzero(~empty)
+
+    @staticmethod
+    def _has_empty(cells: Cells) -> bool:
+        return "" in cells.coded()[1] if cells.plain_numbers() is None else False
+
+    def _empty(self, index: int) -> bool:
+        cells = self.cells[index]
+        return cells[0] == "" and cells.plain_numbers() is None and cells.coded()[1] == [""]
+
+    def locate(self, row: int) -> tuple[int, list[str]]:
+        """The line in the file of a row of the frame, and its cells."""
+        row = row if self.kept_rows is None else int(self.kept_rows[row])
+        return self.rows.locate(row, with_first=self.with_first)
+
+    # -- names --------------------------------------------------------------------------------------------
+    def _names(self, names: list[str] | None, empty: list[int]) -> list[str]:
+        width = len(self.cells)
+        if names is None:
+            return [f"column {i + 1}" for i in range(width)]
+        names = list(names)
+        if len(names) < width:
+            if width - 1 in empty:
+                names.append("")
+                self.remarks.append("every line ends with a delimiter, which begins no column")
+            else:
+                names.insert(0, "")
+                self.remarks.append("the first line has a cell less: its names begin with the second column")
+        called: list[str] = []
+        for index, name in enumerate(names):
+            if name and name in called:
+                raise FileError(
+                    f"{self.path}: two columns are called '{quoted(name)}'; give every column its own name"
+                )
+            called.append(name or f"column {index + 1}")
+            if not name and index not in empty:
+                self.notes[index] = ("has no name in the file",)
+        return called
+
+    def _left_out(self, names: list[str] | None, empty: list[int]) -> dict[int, str]:
+        """The columns that are read only when they are asked for, with the reason."""
+        out = {}
+        for index in empty:
+            if names is None or index >= len(names) or not names[index]:
+                out[index] = "has neither name nor value"
+        if names is None:
+            return out
+        width_last = len(self.cells) - 1
+        first = "" if len(names) < len(self.cells) and width_last not in empty else names[0]
+        if first in INDEX_NAMES and len(self.cells) > 1 and self._counts(0):
+            out[0] = "numbers the rows"
+        for index, why in out.items():
+            if why == "numbers the rows":
+                self.remarks.append(
+                    f"'{quoted(self.names[index])}' numbers the rows and is left out: --columns reads it too"
+                )
+        skipped = sum(why != "numbers the rows" for why in out.values())
+        if skipped and len(names) == len(self.cells):
+            self.remarks.append(f"{skipped} columns with neither name nor value are left out")
+        return out
+
+    def _counts(self, index: int) -> bool:
+        """Whether a column's values are whole numbers, all different: row numbers, in order or shuffled."""
+        cells = self.cells[index]
+        texts = [cells[row] for row in self._row_numbers()[:1000]]
+        if not all(text.isascii() and text.isdecimal() for text in texts):
+            return False
+        codes, different = cells.coded()
+        kept = len(codes) if self.kept_rows is None else len(self.kept_rows)
+        return len([text for text in different if text]) == kept
+
+    def _row_numbers(self) -> list[int]:
+        return list(range(len(self.cells[0]))) if self.kept_rows is None else self.kept_rows.tolist()
+
+    # -- columns ------------------------------------------------------------------------------------------
+    def choose(self, columns: Names | None, drop: Names | None) -> list[int]:
+        """Indices of the columns to read."""
+        if columns is not None:
+            chosen = [self.index(column) for column in _as_names(columns, "columns")]
+            if len(set(chosen)) < len(chosen):
+                raise FileError(f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}")
+        else:
+            chosen = [i for i in range(len(self.names)) if i not in self.left_out]
+        dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
+        chosen = [i for i in chosen if i not in dropped]
+        if not chosen:
+            raise FileError(f"{self.path}: no column is left to read")
+        return chosen
+
+    def index(self, column: str | int) -> int:
+        """The index of a column from its name or its number."""
+        width = len(self.names)
+        if isinstance(column, str):
+            if column in self.names:
+                return self.names.index(column)
+            if column.removeprefix("-").isascii() and column.removeprefix("-").isdecimal():
+                return self.index(int(column))
+            if not self.named:
+                raise FileError(
+                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a header"
+                )
+            raise FileError(
+                f"{self.path}: has no column '{quoted(column)}'; its columns are {listed(self.names)}"
+            )
+        if not -width <= column < width:
+            raise FileError(f"{self.path}: has no column {column}; it has {width} columns, 0 to {width - 1}")
+        return column % width
+
+    def read(self, kept: list[int], decimal: str | None, marks: Marks) -> tuple[list[Read], str]:
+        """The columns, and the decimal sign of the file."""
+        evidence = Evidence()
+        numbers: dict[int, Array] = {}
+        texts: dict[int, Texts] = {}
+        for index in kept:
+            cells = self._cells(index)
+            values = cells.plain_numbers() if decimal != "," else None
+            if values is not None:
+                numbers[index] = values
+                evidence.points |= not (values == np.rint(values)).all()
+                continue
+            texts[index] = Texts(cells, marks)
+            if texts[index].numeric:
+                evidence.see(index, texts[index].present)
+        place = f"{self.path}, column {evidence.doubtful[0] + 1} ({self.names[evidence.doubtful[0]]})" if (
+            evidence.doubtful
+        ) else ""
+        sign = decimal or evidence.sign(place)
+        reads: dict[int, Read] = {}
+        # Columns of numbers first: their marks say what is missing in columns of words.
+        for index in sorted(kept, key=lambda i: (i in texts, i in texts and not texts[i].numeric)):
+            if index in numbers:
+                reads[index] = column_of_numbers(self.names[index], numbers[index])
+            else:
+                reads[index] = column_of_texts(
+                    self.names[index], texts[index], sign, evidence, decimal is not None, self._place(index)
+                )
+        return [reads[index] for index in kept], sign
+
+    def _cells(self, index: int) -> Cells:
+        cells = self.cells[index]
+        if self.kept_rows is None:
+            return cells
+        codes, texts = cells.coded()
+        return Cells([texts[code] for code in codes[self.kept_rows]])
+
+    def _place(self, index: int) -> Callable[[int], str]:
+        def place(row: int) -> str:
+            called = f" ({quoted(self.names[index])})" if self.named else ""
+            return f"{self.path}, line {self.locate(row)[0]}, column {index + 1}{called}: "
+
+        return place
+
+
+def _as_names(names: Any, argument: str) -> list[str | int]:
+    if isinstance(names, str | int):
+        names = [names]
+    for name in names:
+        if not isinstance(name, str | int | np.integer) or isinstance(name, bool):
+            raise FileError(f"{argument} holds {describe(name)}: write names, or numbers from 0")
+    return [name if isinstance(name, str) else int(name) for name in names]
+
+
+def _columnar(path: Path, content: Content, columns: Names | None, drop: Names | None) -> Reading:
+    """A table of Arrow's, which has names and types of its own."""
+    table = content.arrow
+    remarks = []
+    names = list(table.column_names)
+    if "__index_level_0__" in names and columns is None:
+        drop = [*(drop or ()), "__index_level_0__"]
+        remarks.append("'__index_level_0__' is pandas' index and is left out: --columns reads it too")
+    for asked in (*_as_names(columns or (), "columns"), *_as_names(drop or (), "drop")):
+        if isinstance(asked, str) and asked not in names:
+            raise FileError(f"{path}: has no column '{quoted(asked)}'; its columns are {listed(names)}")
+        if isinstance(asked, int) and not -len(names) <= asked < len(names):
+            raise FileError(f"{path}: has no column {asked}; it has {len(names)} columns, 0 to {len(names) - 1}")
+    def plain(asked: Names) -> list[str]:
+        return [name if isinstance(name, str) else names[name] for name in _as_names(asked, "columns")]
+
+    chosen = plain(columns) if columns is not None else names
+    left = set(plain(drop or ()))
+    chosen = [name for name in chosen if name not in left]
+    if not chosen:
+        raise FileError(f"{path}: no column is left to read")
+    if not table.num_rows:
+        raise FileError(f"{path}: holds no row")
+    frame, notes = [], []
+    for name in chosen:
+        column, remark = _typed(path, table.select([name]), name)
+        frame.append(column)
+        notes.append(Note(names.index(name) + 1, (remark,) if remark else ()))
+    return Reading(path, Frame(tuple(frame)), tuple(notes), content.container, remarks=tuple(remarks))
+
+
+def _typed(path: Path, table: Any, name: str) -> tuple[Column, str]:
+    import pyarrow
+
+    column = table.column(0)
+    remark = ""
+    kind = column.type
+    if pyarrow.types.is_dictionary(kind) and not pyarrow.types.is_string(kind.value_type):
+        column = column.cast(kind.value_type)
+    if pyarrow.types.is_integer(column.type) and column.null_count < len(column):
+        import pyarrow.compute as compute
+
+        ends = compute.min_max(column).as_py()
+        if max(ends["max"], -ends["min"]) > 2**53:
+            column = column.cast(pyarrow.string())
+            remark = f"codes, kept as text: a number of float64 cannot hold '{ends['max']}'"
+    if pyarrow.types.is_null(column.type):
+        column = column.cast(pyarrow.float64())
+        remark = "no value at all"
+    if pyarrow.types.is_time(column.type):
+        column = column.cast(pyarrow.time64("us")).cast(pyarrow.int64()).cast(pyarrow.timestamp("us"))
+        remark = "times of day, on 1970-01-01"
+    if pyarrow.types.is_decimal(column.type):
+        column = column.cast(pyarrow.float64())
+    try:
+        frame = frame_of(pyarrow.table({name: column}), str(path))
+    except DataError as error:
+        raise FileError(f"{error}, or leave it out: --drop '{quoted(name)}', or drop=['{quoted(name)}']") from None
+    assert frame is not None
+    result = frame.columns[0]
+    if result.kind == "number" and np.isinf(result.values).any():
+        row = int(np.isinf(result.values).argmax())
+        raise FileError(f"{path}, row {row}, column '{quoted(name)}': the value is infinite: fill it in, or delete the row")
+    return replace(result, name=name), remark

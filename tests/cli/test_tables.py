@@ -1,0 +1,216 @@
+"""Tables through the command line: what is learned, what is told, changed files, and predicting again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.networks.network import load
+from tests.cli.cli_result import Run
+
+BRIEF = ("--epochs", 30, "--quiet", "--no-check", "--no-report", "--out", "run", "--overwrite")
+
+
+def passengers(count: int = 240, seed: int = 0) -> list[dict[str, Any]]:
+    """Rows as of the Titanic: an id, a name, levels, a number with gaps, truth, a date; who survived."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        sex, survived = rng.choice(["male", "female"]), 0
+        survived = int(rng.random() < (0.9 if sex == "female" else 0.1))
+        rows.append(
+            {
+                "PassengerId": number + 1, "Survived": survived, "Name": f"Doe, Mr. {seed} {number}",
+                "Sex": sex, "Age": "" if rng.random() < 0.2 else f"{rng.uniform(1, 70):.1f}",
+                "Alone": bool(rng.integers(2)),
+                "Boarded": date(1912, 4, 1) + timedelta(days=int(rng.integers(9))),
+                "Embarked": rng.choice(["S", "C", ""]), "Class": rng.choice(["1st", "2nd", "3rd"]),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def write(path: Path, rows: list[dict[str, Any]], delimiter: str = ",") -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def described() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Path("run/run.json").read_text())
+    return content
+
+
+def test_a_table_of_every_kind_trains_and_is_predicted(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "titanic.csv", passengers())
+    result = run("train", file, "--target", "Survived", *BRIEF)
+    assert result.code == 0, result.err
+    for words in (
+        "PassengerId  left out: it numbers the rows, ",
+        "Name         left out: it holds 192 different texts in 192 rows",
+        "Sex          levels female, male: 0 or 1",
+        "Age          number, (x - ",
+        "Embarked     levels C, S; missing is a level: 3 columns of 0 and 1",
+        "target Survived: classes: the whole numbers 0 and 1",
+    ):
+        assert words in result.out
+    assert float(result.out.split()[-2]) > 75
+    again = run("predict", "run", file, "--keep", "PassengerId,Name")
+    assert again.code == 0
+    assert "of 240 right" in again.err
+    head, first = list(csv.reader(again.out.splitlines()))[:2]
+    assert head == ["PassengerId", "Name", "prediction", "probability"]
+    assert first[:2] == ["1", "Doe, Mr. 0 0"]
+    every = list(csv.DictReader(run("predict", "run", file, "--keep", "all").out.splitlines()))
+    for before, after in zip(passengers(), every, strict=True):
+        kept = {name: str(value) for name, value in before.items()}
+        assert {name: value.removesuffix(".0") for name, value in after.items() if name in kept} == {
+            name: value.removesuffix(".0") for name, value in kept.items()
+        }
+    assert "has no column 'Nom'" in run("predict", "run", file, "--keep", "Nom").err
+
+
+def test_files_to_predict_need_no_target_nor_what_was_left_out(run: Run, tmp_path: Path) -> None:
+    rows = passengers()
+    assert run("train", write(tmp_path / "a.csv", rows), "--target", "Survived", *BRIEF).code == 0
+    expected = run("predict", "run", tmp_path / "a.csv").out
+    less = [{name: row[name] for name in reversed(row) if name not in ("Survived", "Name")} for row in rows]
+    assert run("predict", "run", write(tmp_path / "b.csv", less)).out == expected
+    empty = [{**row, "Survived": ""} for row in rows]
+    emptied = run("predict", "run", write(tmp_path / "c.csv", empty))
+    assert (emptied.code, emptied.out, emptied.err) == (0, expected, "")
+    half = [{**row, "Survived": "" if i % 2 else row["Survived"]} for i, row in enumerate(rows)]
+    assert "of 120 right" in run("predict", "run", write(tmp_path / "d.csv", half, ";")).err
+    gone = [{name: row[name] for name in row if name != "Age"} for row in rows]
+    refused = run("predict", "run", write(tmp_path / "e.csv", gone))
+    assert refused.code == 2
+    assert "has no column 'Age', which the model was trained on" in refused.err
+    network = load("run/model.safetensors")
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_csv(tmp_path / "a.csv", parse_dates=["Boarded"])
+    predicted = [int(line.split(",")[0]) for line in expected.splitlines()[1:]]
+    needed = list(network.preparation.inputs.needed)  # type: ignore[union-attr]
+    assert network.classify(frame[needed[::-1]]).tolist() == predicted
+
+
+def test_rows_without_a_target_are_left_out_and_told(run: Run, tmp_path: Path) -> None:
+    rows = [{**row, "Survived": "" if i < 40 else row["Survived"]} for i, row in enumerate(passengers())]
+    result = run("train", write(tmp_path / "a.csv", rows), "--target", "Survived", *BRIEF)
+    assert "40 of 240 rows have no Survived, and are left out" in result.out
+    assert "200 samples" in result.out
+    nothing = [{**row, "Survived": ""} for row in rows]
+    refused = run("train", write(tmp_path / "b.csv", nothing), "--target", "Survived", *BRIEF)
+    assert "holds nothing" in refused.err
+
+
+def test_what_is_inferred_of_a_column_can_be_told(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", passengers())
+    options = ("--kind", "PassengerId=number", "--kind", "Alone=drop", "--levels", "Class=3rd<2nd<1st")
+    out = run("train", file, "--target", "Survived", *options, *BRIEF).out
+    assert "PassengerId  number, " in out
+    assert "Alone        left out: as told" in out
+    assert "place in 3rd < 2nd < 1st" in out
+    for wrong, words in (
+        (("--kind", "Sex"), "write COLUMN=VALUE, such as --kind 'zip=levels'"),
+        (("--kind", "Sax=levels"), "names the column 'Sax'"),
+        (("--kind", "Sex=kind"), "write 'number', 'levels', 'date', 'drop'"),
+        (("--levels", "Class=3rd<2nd"), "holds 1st, which is none of its levels"),
+    ):
+        result = run("train", file, "--target", "Survived", *wrong, *BRIEF)
+        assert result.code == 2
+        assert words in result.err
+        assert result.err.count("\n") == 1
+
+
+def test_what_was_told_of_the_file_holds_for_the_next(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = ["None", "NA", "shed"]
+    lines = [f"{rng.normal(i % 3):.3f}".replace(".", ",") + f"|{labels[i % 3]}" for i in range(90)]
+    (tmp_path / "a.txt").write_text("\n".join(lines) + "\n", encoding="utf-16")
+    told = ("--delimiter", "|", "--decimal", ",", "--missing", "?", "--header", "no", "--encoding", "utf-16")
+    result = run("train", tmp_path / "a.txt", "--target", -1, *told, *BRIEF)
+    assert result.code == 0, result.err
+    assert "classes: NA, None, shed" in result.out
+    again = run("predict", "run", tmp_path / "a.txt")
+    assert again.code == 0, again.err
+    assert "of 90 right" in again.err
+    assert run("explain", "run", "-o", "r.md").code == 0
+    assert described()["preparation"]["reading"]["missing"] == "?"
+
+
+@pytest.mark.parametrize("change", ["appended", "shuffled", "fewer", "all"])
+def test_held_out_rows_are_recognised_in_changed_data(change: str, run: Run, tmp_path: Path) -> None:
+    """The model's own scale is applied, and no row that was trained on is judged as held out."""
+    from chainrule.cli.folder import open_run, read_description
+    from chainrule.cli.runs.stored import problem_of
+
+    rows = passengers()
+    file = write(tmp_path / "a.csv", rows)
+    assert run("train", file, "--target", "Survived", *BRIEF).code == 0
+    network, _ = open_run("run")
+    content = read_description(Path("run/run.json"))
+    assert content is not None
+    before = problem_of(content, Path("run"), network)
+    scale = json.dumps(network.preparation.to_json())  # type: ignore[union-attr]
+    other = [{**row, "Age": 400 + i} for i, row in enumerate(passengers(100, seed=1))]
+    changed = {"appended": rows + other, "shuffled": rows[:], "fewer": rows[30:], "all": rows[10:] + other}[
+        change
+    ]
+    random.Random(0).shuffle(changed)
+    write(file, changed)
+    after = problem_of(content, Path("run"), network)
+    assert json.dumps(network.preparation.to_json()) == scale  # type: ignore[union-attr]
+    held_out = {row.tobytes() for row in np.asarray(before.X_test)}
+    assert {row.tobytes() for row in np.asarray(after.X_test)} <= held_out
+    kept = sum(row["PassengerId"] > {"fewer": 30, "all": 10}.get(change, 0) for row in rows) / len(rows)
+    assert 0.7 * kept <= len(after.X_test) / len(before.X_test) <= 1
+    assert {row.tobytes() for row in np.asarray(after.X_train)} <= {
+        row.tobytes() for row in np.asarray(before.X_train)
+    }
+    for command in (("doctor", "run"), ("explain", "run", "-o", "r.md")):
+        said = run(*command)
+        assert said.code in (0, 1)
+        assert "the data have changed since the run" in said.err
+    write(file, other)
+    refused = run("explain", "run", "-o", "r.md")
+    assert refused.code == 2
+    assert "none of the rows that the run held out is in the data any more" in refused.err
+    write(file, rows)
+    assert "have changed" not in run("doctor", "run").err
+
+
+def test_a_run_says_what_its_data_were(run: Run, tmp_path: Path) -> None:
+    import hashlib
+
+    file = write(tmp_path / "a.csv", passengers())
+    assert run("train", file, "--target", "Survived", *BRIEF).code == 0
+    data = described()["data"]
+    assert data["sha256"] == {"a.csv": hashlib.sha256(file.read_bytes()).hexdigest()}
+    assert (data["rows"], data["held_out"]) == (240, 48)
+    rows = np.load("run/rows.npz")
+    assert np.array_equal(np.sort(np.concatenate([rows["train"], rows["test"]])), np.arange(240))
+    np.savez("run/rows.npz", prints=rows["prints"], train=rows["train"], test=rows["train"])
+    damaged = run("doctor", "run")
+    assert damaged.code == 2
+    assert "rows.npz: is damaged" in damaged.err
+
+
+def test_a_run_of_the_time_before_rows_were_kept(run: Run, tmp_path: Path) -> None:
+    rows = passengers()
+    file = write(tmp_path / "a.csv", rows)
+    assert run("train", file, "--target", "Survived", *BRIEF).code == 0
+    Path("run/rows.npz").unlink()
+    assert run("explain", "run", "-o", "r.md").code == 0
+    write(file, rows + passengers(60, seed=1))
+    refused = run("explain", "run", "-o", "r.md")
+    assert refused.code == 2
+    assert "48 samples were held out and now 60 would be" in refused.err
