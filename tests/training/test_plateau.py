@@ -40,9 +40,7 @@ def told(
     callback: cr.ReduceOnPlateau, values: list[float], column: str, rate: float, before: int = 0
 ) -> list[float]:
     """The rate of every epoch that fit would take; the first `before` epochs are those of a resumed fit."""
-    rows = [Row(i, 0.0, **{column: v}) for i, v in enumerate(values, 1)]  # type: ignore[arg-type]
-    if column == "loss":
-        rows = [Row(i, v) for i, v in enumerate(values, 1)]
+    rows = [Row(i, **{"loss": 0.0, column: value}) for i, value in enumerate(values, 1)]  # type: ignore[arg-type]
     network = cr.Network([cr.Dense(1)], input_shape=1)
     context = Context(network, History(rows[:before]), len(values), validated=column.startswith("val"))
     callback.on_fit_begin(context)

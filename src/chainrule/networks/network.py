@@ -24,7 +24,7 @@ from chainrule.base.types import Array
 from chainrule.data.door import check_weights, class_ids, inputs_of, one_column, targets_of
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
-from chainrule.losses import Loss, loss_from
+from chainrule.losses import BinaryCrossEntropy, Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
@@ -35,6 +35,7 @@ from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_theta
 from chainrule.networks.model import Model
 from chainrule.networks.objective import Objective
 from chainrule.networks.per_sample import Samples, pass_of
+from chainrule.networks.several_labels import chosen, rows_right, say_several
 from chainrule.networks.step import Step
 
 if TYPE_CHECKING:
@@ -171,9 +172,14 @@ class Network(Model, Attributes):
         """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
         by ½ and one trained by `Hinge` by its sign.
 
+        Where the network has been trained on several labels per sample (it ends in Sigmoid, and a row of y
+        had none or more than one 1) `several_labels` is True, and it is (N, ..., K), 1 for every output above
+        ½ and else 0; set it by hand for parameters from elsewhere.
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
         predicts one number, and NonFiniteError as `predict`.
         """
+        if self.several_labels:
+            return chosen(self._outputs(self._inputs(X), "classify", allow_nonfinite))
         ids = self._class_ids(self._inputs(X), "classify", allow_nonfinite)
         return ids if self._classes is None else self._classes[ids]
 
@@ -256,9 +262,18 @@ class Network(Model, Attributes):
 
     @teach("network.accuracy(X, y), and the others by name")
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
-        """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
+        """The share of samples that `classify` labels as y does (y: labels or one-hot rows).
+
+        With several labels per sample, y of 0 and 1 (N, K), those with all their labels right (scikit-learn's
+        accuracy_score); the accuracy that `fit` shows is there the share of single labels.
+        """
         X = self._inputs(X)
-        right = self._class_ids(X, "accuracy", allow_nonfinite) == class_ids(one_column(y), self, len(X))
+        if self.several_labels or say_several(self.layers[-1], y):
+            outputs = self._outputs(X, "accuracy", allow_nonfinite)
+            right = rows_right(outputs, targets_of(y, self, BinaryCrossEntropy(), len(X))[0])
+        else:
+            labels = class_ids(one_column(y), self, len(X))
+            right = self._class_ids(X, "accuracy", allow_nonfinite) == labels
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
         return float(np.average(right.reshape(len(X), -1).mean(axis=1), weights=weights))
 
@@ -359,6 +374,7 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
             stored.layers, stored.parameters, stored.input_shape, stored.dtype, stored.name
         )
         network.classes, network.preparation = stored.classes, stored.preparation
+        network.several_labels = stored.several_labels
     except Exception as error:  # a layer made of what a damaged file says may fail in any way
         said = str(error) or type(error).__name__
         raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error

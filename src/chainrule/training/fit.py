@@ -25,6 +25,7 @@ from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
+from chainrule.networks.several_labels import remember
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -259,6 +260,7 @@ class _Run:
             if self.data.classes is not None:
                 self.network.classes = self.data.classes
             self.network.preparation = self.data.preparation
+            remember(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
             try:
                 self.plan.load()

@@ -25,6 +25,7 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.finite import inside_problem
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
+from chainrule.networks.several_labels import remember
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
@@ -223,6 +224,7 @@ class _Minimisation:
         if self.data.classes is not None:
             self.network.classes = self.data.classes
         self.network.preparation = self.data.preparation
+        remember(self.network, self.history.loss_function, self.data.training.targets)
         self.network.history = history
         progress.unit = "iteration"
         progress.begin(iterations, 1, len(self.objective.batch))

@@ -84,7 +84,7 @@ MODULES = by_name(
         ),
         "chainrule.data.load_mnist('mnist')": ("load_mnist", "fetch_openml"),
         "chainrule.data.load_digits()": ("load_digits",),
-        "chainrule.data.load_csv('table.csv')": ("load_csv", "read_csv", "read_table"),
+        "chainrule.data.load_csv('table.csv')": ("load_csv", "read_csv"),
         "chainrule.data.load_npz('data.npz')": ("load_npz",),
         _SPLIT: ("train_test_split", "random_split", "split", "model_selection"),
         _SCALE: ("StandardScaler", "Standardizer", "Normalization", "preprocessing", "MinMaxScaler"),
