@@ -52,8 +52,9 @@ def _takes(cls: type[Any], name: str) -> bool:
 
 def _options(cls: type[Any]) -> list[str]:
     """What the constructors of the class and its bases take."""
-    made = (inspect.signature(base.__init__) for base in cls.__mro__[:-1] if "__init__" in base.__dict__)
-    return list(dict.fromkeys(name for signature in made for name in signature.parameters if name != "self"))
+    made = [base.__dict__["__init__"] for base in cls.__mro__[:-1] if "__init__" in base.__dict__]
+    names = [name for function in made for name in inspect.signature(function).parameters]
+    return list(dict.fromkeys(name for name in names if name not in ("self", "args", "kwargs")))
 
 
 def _refusal(cls: type[Any], name: str) -> str:

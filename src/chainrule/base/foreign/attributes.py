@@ -50,7 +50,6 @@ METHODS = by_name(
             "backprop",
             "step",
         ),
-        f"{_STEP}; with freeze=['dense1'] in chainrule.fit a layer is not trained": ("requires_grad",),
         "network.backpropagate(X, y).activations, by layer": (
             *("activations", "get_activations", "hidden", "register_forward_hook", "feature_extractor"),
         ),
@@ -86,7 +85,16 @@ METHODS = by_name(
         ),
         _WHOLE: ("add", "append", "pop", "insert", "extend", "add_module", "build", "built"),
         FREEZE: (
-            *("trainable", "freeze", "unfreeze", "freeze_to", "requires_grad_", "freeze_layers", "frozen"),
+            *(
+                "trainable",
+                "freeze",
+                "unfreeze",
+                "freeze_to",
+                "requires_grad_",
+                "requires_grad",
+                "freeze_layers",
+                "frozen",
+            ),
         ),
         _LAYERS: (
             "modules",
