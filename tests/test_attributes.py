@@ -1,4 +1,4 @@
-"""Attributes that there are not are refused on objects of chainrule, and free on those of your own classes."""
+"""Attributes that there are not are refused on objects of chainrule, and free on those of one's own."""
 
 from __future__ import annotations
 
