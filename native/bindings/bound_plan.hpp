@@ -235,7 +235,8 @@ class BoundPlan : public Plan<T> {
   std::tuple<Outcome, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
                                                            const std::optional<Array<double>>& weights,
                                                            const Array<int64_t>& order, const Array<double>& rates,
-                                                           const nb::object& poll, const nb::object& look, const nb::object& after) {
+                                                           const nb::object& poll, const nb::object& look,
+                                                           const nb::object& after) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");

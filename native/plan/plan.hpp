@@ -197,8 +197,8 @@ class Plan {
   Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
   // The norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
   Progress norms(const Batch& batch, int samples, double* norms);
-  // `after`, where there is one, is called behind every step, when nothing of the next has begun, so that parameters may be read
-  // and set; true ends the epoch. May throw.
+  // `after`, where there is one, is called behind every step, when nothing of the next has begun, so that parameters may be
+  // read and set; true ends the epoch. May throw.
   Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, const Look& look,
                 const Poll& after, Progress& progress);
   void set_targets(const Batch& batch, int samples);

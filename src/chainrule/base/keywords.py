@@ -55,7 +55,8 @@ def _taught(function: Callable[..., Any], positions: str, meanings: Mapping[str,
             raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
-            raise TypeError(f"{taken}; write {positions}")
+            by_value = vars(type(args[0])).get("_by_position") if constructor else None  # of that very class
+            raise TypeError(f"{taken}; write {by_value(args[1]) if by_value else positions}")
         whole = positions.split()[0].removeprefix("network.").startswith(f"{name}(")  # the call itself
         form = positions if whole else f"{name}({_call(needed)})"
         what = ", ".join(f"{m}, {meanings[m]}" if m in meanings else m for m in missing)

@@ -9,7 +9,7 @@ hard.py.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,18 +32,12 @@ class Activation(Layer):
     kinks: ClassVar[tuple[float, ...]] = ()
     suits: ClassVar[Initializer] = Glorot()
 
-    if not TYPE_CHECKING:
+    @staticmethod
+    def _by_position(value: Any) -> str:
+        """What to write for Activation("relu"), which is the base of all of them."""
+        from chainrule.base.foreign.values import ACTIVATIONS
 
-        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if cls is Activation and args:
-                from chainrule.base.foreign.values import ACTIVATIONS
-
-                name = ACTIVATIONS.get(str(args[0]).lower(), "ReLU")
-                raise TypeError(
-                    f"Activation is the base of the activations, each of which is a layer: write {name}(), "
-                    "behind the layer it belongs to"
-                )
-            return super().__new__(cls)
+        return f"{ACTIVATIONS.get(str(value).lower(), 'ReLU')}(), a layer behind the one it belongs to"
 
     def f(self, z: Value) -> Value:
         raise NotImplementedError(f"{type(self).__name__} must define f(self, z)")
