@@ -22,6 +22,7 @@ Call = Callable[..., Any]
 DOORS: dict[str, Call] = {
     "predict": lambda net, y, **options: net.predict(X, **options),
     "classify": lambda net, y, **options: net.classify(X, **options),
+    "activations": lambda net, y, **options: net.activations(X, **options),
     "accuracy": lambda net, y, **options: net.accuracy(X, LABELS, **options),
     "loss": lambda net, y, **options: net.loss(X, y, **options),
     "backpropagate": lambda net, y, **options: net.backpropagate(X, y, **options),
@@ -29,6 +30,7 @@ DOORS: dict[str, Call] = {
     "per_sample_norms": lambda net, y, **options: seen(net, y).per_sample_norms(**options),
     "per_sample_gradients": lambda net, y, **options: seen(net, y).per_sample_gradients(**options),
 }
+_METHODS = ("predict", "classify", "activations", "accuracy", "loss", "backpropagate")
 
 
 def seen(net: cr.Network, y: Any) -> Step:
@@ -200,7 +202,7 @@ def test_every_method_that_gives_numbers_has_the_option() -> None:
         if "allow_nonfinite" in inspect.signature(member).parameters and not name.startswith("_")
     }
     assert named == {
-        *(f"Network.{name}" for name in ("predict", "classify", "accuracy", "loss", "backpropagate")),
+        *(f"Network.{name}" for name in _METHODS),
         *(f"Step.{name}" for name in ("per_sample_norms", "per_sample_gradients")),
     }
 

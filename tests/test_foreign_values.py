@@ -91,7 +91,7 @@ OURS = [
     ("fit", "metrics", ["accuracy"], ["f1"]),
     ("fit", "metrics", "acc", ["accuracy", "f1"]),
     ("fit", "validation_freq", 1, 2),
-    ("fit", "steps_per_epoch", None, 10),
+    ("fit", "validation_steps", None, 10),
     ("fit", "validation_split", 0.0, 0.2),
     ("fit", "validation_data", None, 0),
     ("fit", "label_smoothing", 0.0, 0.1),

@@ -91,19 +91,21 @@ TYPED: dict[str, str] = {
     "dtype='float64'": "cr.float32|net.double()|cr.Dense(3, dtype='float64')|net.dtype = 'float64'"
     "|cr.fit(net, X, y, dtype='float64')|cr.fit(net, X, y, amp=True)",
     "network.backpropagate(X, y)": "cr.grad|cr.value_and_grad|cr.GradientTape()|net.zero_grad()|net.backward()|net.grad"
-    "|net.gradients|net.activations|layer.grad|net.register_forward_hook(print)",
+    "|net.gradients|net.get_gradients()|layer.grad",
     "network.predict(X)": "net.predict_proba(X)|net.forward(X)|net(X)|net.eval()|net.apply|cr.predict|cr.no_grad()"
     "|net.predict_log_proba(X)|net.decision_function(X)|layer(X)|cr.Dense(3)(X)|net.transform(X)",
     "network.classify(X)": "net.predict_classes(X)",
     "network.set_parameters(": "net.load_state_dict({})|net.set_weights([])|layer.set_weights([])|net.weights = 1"
     "|net.parameters = {}",
     "network.count_parameters()": "net.count_params()|net.num_params|net.n_params",
+    "network.activations(X)": "net.get_activations()|net.register_forward_hook(print)",
     "network.copy()": "net.clone()|net.deepcopy()|cr.clone_model",
     "network.summary()": "cr.summary(net)|cr.plot_model|net.plot()",
     "network.reinitialise(": "net.init(0, X)|net.reset()|net.reset_parameters()|cr.KFold(3)|cr.fit(net, X, y, cv=3)",
     "network.layers": "net.modules()|net.children()|net.get_layer('dense1')|net.layer('dense1')|net[0]|net.n_layers_",
     "freeze=['dense1']": "net.trainable|net.trainable = False|layer.trainable|layer.trainable = False|net.freeze()"
-    "|layer.requires_grad = False|net.requires_grad_(False)|net.freeze_to(1)|cr.fit(net, X, y, trainable=['dense1'])",
+    "|layer.requires_grad = False|net.requires_grad_(False)|net.freeze_to(1)",
+    "freeze=['": "cr.fit(net, X, y, trainable=['dense1'])",
     "network.input_shape": "net.input|net.input_dim|net.n_features_in_",
     "network.classes": "net.classes_",
     "history.loss": "net.loss_curve_|net.best_loss_|net.n_iter_|cr.fit(net, X, y, epochs=1).history"

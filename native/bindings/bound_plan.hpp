@@ -232,11 +232,11 @@ class BoundPlan : public Plan<T> {
     return loss;
   }
 
-  std::tuple<Outcome, int64_t, double, double> train_epoch(const Any& x, double scale, const Any& targets,
-                                                           const std::optional<Array<double>>& weights,
-                                                           const Array<int64_t>& order, const Array<double>& rates,
-                                                           const nb::object& poll, const nb::object& look,
-                                                           const nb::object& after) {
+  // How it ended, steps, and sums over the samples seen: their losses, the right ones, how many they are.
+  std::tuple<Outcome, int64_t, double, double, double> train_epoch(const Any& x, double scale, const Any& targets,
+                                                                   const std::optional<Array<double>>& weights,
+                                                                   const Array<int64_t>& order, const Array<double>& rates,
+                                                                   const nb::object& poll, const nb::object& look) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -247,14 +247,6 @@ class BoundPlan : public Plan<T> {
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
     if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
       throw nb::value_error("one rate per step is needed");
-    const auto ask_with_gil = [](const nb::object& asked, const Progress& p) {
-      const double seen = p.samples > 0 ? p.samples : 1;
-      return nb::cast<bool>(asked(p.step, p.steps, p.loss / seen, p.correct / seen));
-    };
-    const auto after_with_gil = [&](const Progress& p) {
-      const WithGil gil;
-      return ask_with_gil(after, p);
-    };
     const auto look_with_gil = [&](int64_t step) {
       const WithGil gil;
       look(step);
@@ -269,13 +261,13 @@ class BoundPlan : public Plan<T> {
           [&](const Progress& p) {
             const WithGil gil;
             check_signals();
-            return !poll.is_none() && ask_with_gil(poll, p);
+            if (poll.is_none()) return false;
+            const double seen = p.samples > 0 ? p.samples : 1;
+            return nb::cast<bool>(poll(p.step, p.steps, p.loss / seen, p.correct / seen));
           },
-          look.is_none() ? typename Plan<T>::Look() : look_with_gil,
-          after.is_none() ? typename Plan<T>::Poll() : after_with_gil, progress);
+          look.is_none() ? typename Plan<T>::Look() : look_with_gil, progress);
     }
-    const double seen = progress.samples > 0 ? progress.samples : 1;
-    return {outcome, progress.step, progress.loss / seen, progress.correct / seen};
+    return {outcome, progress.step, progress.loss, progress.correct, progress.samples};
   }
 };
 

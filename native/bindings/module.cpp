@@ -128,6 +128,7 @@ void bind_plan(nb::module_& m, const char* name) {
           },
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a, "absolute"_a = 0.0)
+      .def("set_rate_factor", &P::set_rate_factor, "parameter"_a, "factor"_a)
       .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
@@ -228,7 +229,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
-           "poll"_a.none(), "look"_a.none() = nb::none(), "after"_a.none() = nb::none())
+           "poll"_a.none(), "look"_a.none() = nb::none())
       .def(
           "set_profiling",
           [](P& p, bool on) {

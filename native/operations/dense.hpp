@@ -15,7 +15,7 @@ class DenseOperation final : public Operation<T> {
     const auto &x = plan.value(this->x), &z = plan.value(this->z);
     require(is_vector(z.shape), "the output of a dense layer must be a vector");
     require(without_halo(x) && without_halo(z), "a dense layer takes and gives values without zeros around them");
-    require_delta(z);
+    require_delta(plan, *this);
     const ParameterShape& w = plan.parameter(weights).shape;
     require(w.layout == Layout::panels && w.outputs == z.shape.channels && w.inputs == x.shape.features(),
             "the weights of a dense layer do not fit its values");

@@ -17,7 +17,7 @@ class EmbeddingOperation final : public Operation<T> {
     require(z.features() == x.features() * z.channels, "an embedding has a row of its table for every id");
     require_plain(plan, table, double(vocabulary) * z.channels);
     require(padding >= -1 && padding < vocabulary, "the padding of an embedding must be one of its ids, or -1");
-    require_delta(plan.value(this->z));
+    require_delta(plan, *this);
     if (mask >= 0) require_mask(plan, mask, z);
   }
   void reserve(Plan<T>& plan) override {

@@ -15,6 +15,7 @@ class HostOperation final : public Operation<T> {
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
   void forward(Plan<T>& plan, int samples) override { plan.host.call(number, HostCall::forward, samples_ = samples); }
   void gradients(Plan<T>& plan, int samples) override { plan.host.call(number, HostCall::backward, samples); }   // δ as well
+  bool gradients_before_delta() const override { return true; }
   void renew(Plan<T>& plan) override { plan.host.call(number, HostCall::renew, samples_); }
   void delta(Plan<T>& plan, int samples) override { multiply_by_derivative(plan, this->x, this->input_post, samples); }
 

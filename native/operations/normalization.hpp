@@ -20,7 +20,7 @@ class NormOperation final : public Operation<T> {
 
   void check(const Plan<T>& plan) const override {
     require_same_size(plan, this->x, this->z);
-    require_delta(plan.value(this->z));
+    require_delta(plan, *this);
     for (const int p : parameters) require_plain(plan, p, plan.value(this->x).shape.channels);
   }
   void reserve(Plan<T>& plan) override {
@@ -42,6 +42,7 @@ class NormOperation final : public Operation<T> {
     g.gamma_gradient = plan.gradient(parameters[0]), g.beta_gradient = plan.gradient(beta);
     g.batch = batch(), g.each_position = groups == each_position, g.centred = beta >= 0;
     if (g.batch) g.running_mean = plan.theta(parameters.at(2)), g.running_variance = plan.theta(parameters.at(3));
+    kept_ = g.batch && plan.frozen(parameters.at(2));
     g.groups = g.batch ? g.x.channels : g.each_position ? 1 : groups;
     g.epsilon = epsilon;
     const ptrdiff_t per_block = ptrdiff_t(numbers(plan.value(this->x).shape)) * plan.lanes();
@@ -61,7 +62,7 @@ class NormOperation final : public Operation<T> {
     const auto& k = plan.kernels();
     if (!batch()) {
       parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_statistics(g, begin, end); });
-    } else if (!plan.pass.training) {
+    } else if (kept_ || !plan.pass.training) {
       k.norm_running(g, 0, g.x.channels);
     } else {
       for (const bool squares : {false, true}) {
@@ -80,16 +81,18 @@ class NormOperation final : public Operation<T> {
     channels(g, [&](int begin, int end, int) { k.norm_gradient_finish(g, begin, end); });
   }
 
+  bool gradients_before_delta() const override { return batch() && !kept_; }
   void delta(Plan<T>& plan, int samples) override {
     NormArgs<T>& g = backward_;
     set(plan, g, samples);
     const auto& k = plan.kernels();
+    if (kept_) std::memset(g.mean_e, 0, 2 * sizeof(T) * size_t(g.mean_ex - g.mean_e));   // statistics that no sample moves
     if (!batch()) parallel(group_units(g), 4 * work(g), [&](int begin, int end, int) { k.norm_group_averages(g, begin, end); });
     parallel(g.blocks * g.x.height, 4 * work(g), [&](int begin, int end, int) { k.norm_backward(g, begin, end); });
   }
 
   void renew(Plan<T>& plan) override {
-    if (!batch()) return;
+    if (!batch() || kept_) return;
     T *const mean = plan.theta(parameters[2]), *const variance = plan.theta(parameters[3]);
     const T rest = T(1 - momentum), weight = T(momentum);
     for (int c = 0; c < forward_.x.channels; c++) {
@@ -118,6 +121,7 @@ class NormOperation final : public Operation<T> {
     parallel(g.x.channels, int64_t(g.x.channels) * g.parts * 8, body);
   }
 
+  bool kept_ = false;   // the running statistics are frozen: they normalise training passes too
   Region statistics_, unbiased_, partial_;
   NormArgs<T> forward_{}, backward_{};
 };

@@ -138,6 +138,7 @@ class ProgramOperation final : public Operation<T> {
     }
   }
 
+  bool gradients_before_delta() const override { return true; }
   void delta(Plan<T>& plan, int samples) override {
     if (!partial_.bytes && !backward_.empty()) run(plan, of(backward_args_, samples), samples);
     multiply_by_derivative(plan, this->x, this->input_post, samples);

@@ -14,7 +14,7 @@ class RecurrentOperation final : public Operation<T> {
   void check(const Plan<T>& plan) const override {
     const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
     require(is_sequence(x), "a recurrence runs along a sequence");
-    require_delta(plan.value(this->z));
+    require_delta(plan, *this);
     if (mask >= 0) require_mask(plan, mask, x);
     const double states = double(plan.max_blocks()) * plan.lanes() * x.width * z.channels;
     require(states * args.gates <= most_scalars && double(args.gates) * args.units < largest_size,
@@ -86,6 +86,7 @@ class RecurrentOperation final : public Operation<T> {
                   sizeof(T) * size_t(args.units));
   }
 
+  bool gradients_before_delta() const override { return true; }
   void delta(Plan<T>& plan, int samples) override {
     const auto& k = plan.kernels();
     size(plan, of_input_, samples);

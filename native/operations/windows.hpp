@@ -25,7 +25,7 @@ class ConvolutionOperation final : public Operation<T> {
     require(!depthwise() || g.groups == image.channels, "a depthwise convolution has a group for every channel");
     require_plain(plan, weights, double(g.kernel_h) * g.kernel_w * windows.channels * (image.channels / g.groups));
     if (bias >= 0) require_plain(plan, bias, z.shape.channels);
-    require_delta(z);
+    require_delta(plan, *this);
     // Whether every window lies in the image or in the zeros around it, along one axis.
     const auto inside = [](int size, int before, int after, int count, int kernel, int stride, int dilation, int pad) {
       const int64_t extent = int64_t(kernel - 1) * dilation + 1;

@@ -374,6 +374,14 @@ void Plan<T>::set_optimizer(Rule rule, double momentum, double beta2, double eps
 }
 
 template <class T>
+void Plan<T>::set_rate_factor(int i, double factor) {
+  require_building();
+  parameter(i);
+  require(factor >= 0 && std::isfinite(factor), "the factor of a rate must be finite and at least 0");
+  parameters_[size_t(i)].shape.rate_factor = factor;
+}
+
+template <class T>
 void Plan<T>::add_max_norm(int i, int64_t groups, int64_t units, double limit) {
   require_building();
   const ParameterShape& shape = parameter(i).shape;

@@ -33,9 +33,9 @@ void require_same_size(const Plan<T>& plan, int x, int z) {
   require(same_size(plan.value(x).shape, plan.value(z).shape), "the values of this operation must be of one shape");
 }
 // Gradients of parameters are computed from the δ of the output.
-template <class Value>
-inline void require_delta(const Value& z) {
-  require(z.with_delta, "an operation with parameters needs a δ of its output");
+template <class T>
+void require_delta(const Plan<T>& plan, const Operation<T>& o) {
+  require(plan.value(o.z).with_delta || !plan.wants_gradients(o), "an operation with parameters needs a δ of its output");
 }
 template <class T>
 void require_plain(const Plan<T>& plan, int i, double size) {

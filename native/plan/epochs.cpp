@@ -22,7 +22,7 @@ Plan<T>::Asking::Asking(Plan& plan, std::function<void()> ask) : plan_(plan) {
 
 template <class T>
 Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll,
-                       const Look& look, const Poll& after, Progress& progress) {
+                       const Look& look, Progress& progress) {
   const int64_t steps = (count + batch_size_ - 1) / batch_size_;
   progress = {};
   progress.steps = steps;
@@ -55,7 +55,6 @@ Outcome Plan<T>::train(Batch batch, const int64_t* order, int64_t count, const d
     progress.loss += of_batch.loss, progress.correct += of_batch.correct, progress.samples += samples;
     progress.step = step + 1;
     poll_between_();
-    if (after) stop = after(progress) || stop;
     if (stop) return Outcome::stopped;
   }
   return Outcome::done;

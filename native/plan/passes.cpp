@@ -96,7 +96,7 @@ void Plan<T>::run_backward(int samples, bool input_delta) {
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
     const bool needed = o.hands_down(*this) && (o.x != input_ || input_delta);
-    timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
+    if (wants_gradients(o)) timed(4 + 3 * i, [&] { o.gradients(*this, samples); });
     if (needed) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
     if (poll_between_) poll_between_();
   }

@@ -39,6 +39,7 @@ struct ParameterShape {
   Layout layout = Layout::plain;
   int64_t outputs = 0, inputs = 0;   // panels: W is outputs x inputs
   bool penalised = false;
+  double rate_factor = 1;   // of the rate of every step; 0: the parameter is frozen
 };
 
 // Work that is done outside the engine (a layer that is only formulas): called with the plan idle.
@@ -133,6 +134,9 @@ class Plan {
   void set_input(int value);
   void set_penalty(double lambda, double lambda1);   // λ/2 Σθ² + λ1 Σ|θ|
   void set_optimizer(Rule rule, double momentum, double beta2, double epsilon, double decoupled_decay, double clip_norm);
+  // The rate of a parameter is that of the step times `factor`; 0: it stays as it is, and counts in no norm of the gradient. A
+  // normalisation whose running mean is frozen takes that in training as well.
+  void set_rate_factor(int parameter, double factor);
   // The norm of every unit's weights is at most `limit` after an update; a plain parameter is [group][weight][unit].
   void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
@@ -197,10 +201,8 @@ class Plan {
   Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
   // The norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
   Progress norms(const Batch& batch, int samples, double* norms);
-  // `after`, where there is one, is called behind every step, when nothing of the next has begun, so that parameters may be
-  // read and set; true ends the epoch. May throw.
   Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, const Look& look,
-                const Poll& after, Progress& progress);
+                Progress& progress);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
   void read_batch(int samples, T* targets, double* weights) const;
@@ -234,6 +236,9 @@ class Plan {
   Value& value(int i) { return values_[known(i, values_.size(), "value")]; }
   const Value& value(int i) const { return values_[known(i, values_.size(), "value")]; }
   bool per_sample() const { return per_sample_; }
+  bool frozen(int i) const { return parameter(i).shape.rate_factor == 0; }
+  // Whether the gradients of an operation are computed: not where all its parameters are frozen, unless its δ needs them.
+  bool wants_gradients(const Operation<T>& operation) const;
   const Parameter& parameter(int i) const { return parameters_[known(i, parameters_.size(), "parameter")]; }
   T* theta(int i) const { return i < 0 ? nullptr : theta_ + parameter(i).offset; }
   T* gradient(int i) const { return i < 0 ? nullptr : gradient_ + parameter(i).offset; }
@@ -246,6 +251,7 @@ class Plan {
   struct Chunk {
     size_t begin, end;
     bool penalised;
+    double rate_factor;
   };
   struct MaxNorm {
     int parameter;
@@ -352,8 +358,9 @@ class Operation {
   virtual void reserve(Plan<T>&) {}
   virtual void bind(Plan<T>&) = 0;
   virtual void forward(Plan<T>&, int samples) = 0;
-  virtual void gradients(Plan<T>&, int) {}         // of the parameters, from the δ of the output
-  virtual void delta(Plan<T>&, int samples) = 0;   // of the input
+  virtual void gradients(Plan<T>&, int) {}                        // of the parameters, from the δ of the output
+  virtual void delta(Plan<T>&, int samples) = 0;                  // of the input
+  virtual bool gradients_before_delta() const { return false; }   // whether `delta` uses what `gradients` computes
   // Adds the norms of the samples' own gradients to norms[sample], as sides of a right angle, and computes the gradients as
   // well where asked; false where the operation has no way of its own.
   virtual bool norms(Plan<T>&, int samples, bool with_gradients, double* norms) {
@@ -373,5 +380,12 @@ class Operation {
     input_post.saved = plan.map(input_saved);
   }
 };
+
+template <class T>
+bool Plan<T>::wants_gradients(const Operation<T>& o) const {
+  bool all_frozen = o.first_parameter < o.end_parameter;
+  for (int p = o.first_parameter; p < o.end_parameter; p++) all_frozen = all_frozen && frozen(p);
+  return !all_frozen || (o.gradients_before_delta() && o.hands_down(*this));
+}
 
 }   // namespace chainrule

@@ -28,6 +28,7 @@ void Plan<T>::norms_one_by_one(Operation<T>& o, int samples) {
     o.gradients(*this, samples);
     if (o.hands_down(*this)) o.delta(*this, samples);
     for (int p = o.first_parameter; p < o.end_parameter; p++) {
+      if (frozen(p)) continue;
       const Parameter& own = parameter(p);
       const double norm = norm_from([&](double scale) {
         return kernels_.square_sum(gradient_, nullptr, T(0), T(0), scale, own.offset, own.offset + own.padded);
@@ -44,12 +45,15 @@ void Plan<T>::run_backward_with_norms(int samples, bool with_gradients) {
   const PieceByPiece pieces(poll_between_);
   for (size_t i = operations_.size(); i-- > 0;) {
     Operation<T>& o = *operations_[i];
-    timed(4 + 3 * i, [&] {
-      const bool learned = o.first_parameter < o.end_parameter && value(o.z).with_delta;
-      if (learned && o.norms(*this, samples, with_gradients, norms_.data())) return;
-      if (learned) norms_one_by_one(o, samples);
-      o.gradients(*this, samples);
-    });
+    if (wants_gradients(o))
+      timed(4 + 3 * i, [&] {
+        int learned = 0, frozen_ones = 0;
+        for (int p = o.first_parameter; p < o.end_parameter; p++) (frozen(p) ? frozen_ones : learned)++;
+        const bool counts = learned > 0 && value(o.z).with_delta;
+        if (counts && !frozen_ones && o.norms(*this, samples, with_gradients, norms_.data())) return;
+        if (counts) norms_one_by_one(o, samples);
+        o.gradients(*this, samples);
+      });
     if (o.hands_down(*this) && o.x != input_) timed(5 + 3 * i, [&] { o.delta(*this, samples); });
     if (poll_between_) poll_between_();
   }

@@ -32,6 +32,8 @@ double Plan<T>::gradient_norm(bool with_penalty) const {
     parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes(), [&](int begin, int end, int) {
       for (int i = begin; i < end; i++) {
         const Chunk& c = chunks_[size_t(i)];
+        partial_[size_t(i)] = 0;
+        if (c.rate_factor == 0) continue;
         partial_[size_t(i)] = kernels_.square_sum(gradient_, theta_, with_penalty && c.penalised ? T(lambda_) : T(0),
                                                   with_penalty && c.penalised ? T(lambda1_) : T(0), scale, c.begin, c.end);
       }
@@ -78,7 +80,9 @@ void Plan<T>::update(double rate) {
   parallel(int(chunks_.size()), int64_t(parameter_size_) / lanes() * 4, [&](int begin, int end, int) {
     for (int i = begin; i < end; i++) {
       const Chunk& c = chunks_[size_t(i)];
+      if (c.rate_factor == 0) continue;
       UpdateArgs<T> own = g;
+      own.rate = T(rate * c.rate_factor);
       own.penalty = c.penalised ? T(lambda_) : T(0), own.penalty1 = c.penalised ? T(lambda1_) : T(0);
       own.decoupled_decay = c.penalised ? T(decay_) : T(0);
       kernels_.update(own, c.begin, c.end);

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule import data as data, formulas as formulas
+    from chainrule.data.on_disk import batches as batches
     from chainrule.checking.gradients import check_gradients as check_gradients
     from chainrule.checking.single import check_layer as check_layer
     from chainrule.losses.constraints import MaxNorm as MaxNorm
@@ -271,6 +272,7 @@ HOMES = {
     "Uniform": "chainrule.layers.initializers",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",
+    "batches": "chainrule.data.on_disk",
     "check_gradients": "chainrule.checking.gradients",
     "check_layer": "chainrule.checking.single",
     "data": "chainrule.data",

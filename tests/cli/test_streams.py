@@ -124,6 +124,19 @@ def test_output_that_is_ascii(run: Run, flowers: Path, encoding: dict[str, str])
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("encoding", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_predictions_in_a_file_are_utf_8_in_every_locale(
+    run: Run, flowers: Path, encoding: dict[str, str]
+) -> None:
+    text = flowers.read_text().replace("aster", "紫菀").replace("crocus", "Šafrán")
+    flowers.write_text(text, encoding="utf-8")
+    run("train", flowers, "--target", "species", "--epochs", 20, "--no-check", "--no-report", "--out", "run")
+    assert shell("$C predict run flowers.csv > out.csv", flowers.parent, **encoding).returncode == 0
+    predicted = (flowers.parent / "out.csv").read_text(encoding="utf-8")
+    assert "紫菀" in predicted
+    assert "Šafrán" in predicted
+
+
 def test_a_folder_that_is_gone(flowers: Path) -> None:
     result = shell(
         "mkdir gone && cd gone && rmdir ../gone && $C train digits --out x --epochs 1", flowers.parent

@@ -78,8 +78,31 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
         ([cr.PositionalEncoding(), cr.MultiHeadAttention(2), cr.GlobalMaxPool()], steps, {}),
         ([cr.Embedding(7, 3, padding=0), cr.MultiHeadAttention(1), cr.Flatten()], 4, {"keep": True}),
         ([cr.Dense(4), Sine(), own.Slopes(), own.LayerNorm(), own.ScaleShift()], 3, {"loss": OwnLoss()}),
+        (
+            [cr.Conv2D(3, 2), cr.BatchNorm(), cr.Conv2D(2, 2), cr.BatchNorm(), cr.Flatten(), cr.Dense(2)],
+            image,
+            {"rate_factors": _frozen("conv1", "batchnorm1", "batchnorm2") | {"dense1.W": 0.5}, **adam},
+        ),
+        (
+            [cr.LSTM(3, outputs="all"), own.Slopes(), cr.LayerNorm(), cr.GRU(2), cr.Dense(2)],
+            steps,
+            {"rate_factors": {"lstm1.W": 0.0, **_frozen("gru1", "slopes1")}, **per_sample, **momentum},
+        ),
         ([cr.Conv2D(2, 2), own.Swish(), cr.Softmax(), cr.Flatten()], image, {"loss": HostLoss()}),
     ]
+
+
+_PARAMETERS = {
+    "conv1": "W b",
+    "batchnorm1": "gamma beta mean variance",
+    "batchnorm2": "gamma beta mean variance",
+    "gru1": "W U b v",
+    "slopes1": "left right",
+}
+
+
+def _frozen(*layers: str) -> dict[str, float]:
+    return {f"{layer}.{name}": 0.0 for layer in layers for name in _PARAMETERS[layer].split()}
 
 
 class Recorder:

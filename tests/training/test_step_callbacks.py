@@ -236,3 +236,19 @@ def test_attributes_and_methods_of_ones_own_are_no_concern_of_fit() -> None:
     mine = Mine()
     cr.fit(network(), X, y, epochs=1, callbacks=mine)
     assert mine.sum == 3
+
+
+def test_steps_of_batches_that_come_one_by_one_are_watched_too() -> None:
+    X, y = blobs(50)
+    parts = [(X[start : start + 8], y[start : start + 8]) for start in range(0, 50, 8)]
+    watch, plain, arrays = Watch(2), network(), network()
+    batched = cr.fit(plain, parts, epochs=2, callbacks=watch)
+    other = Watch(2)
+    whole = cr.fit(arrays, X, y, epochs=2, batch_size=8, shuffle=False, callbacks=other)
+    assert same_bits(plain.parameters, arrays.parameters)
+    assert watch.seen == other.seen
+    assert len(watch.seen) == 7
+    assert batched.loss == whole.loss
+    unwatched = network()
+    cr.fit(unwatched, parts, epochs=2)
+    assert same_bits(plain.parameters, unwatched.parameters)

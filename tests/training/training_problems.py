@@ -56,12 +56,13 @@ def train_by_formula(
     penalty: L2 | None = None,
     constraint: MaxNorm | None = None,
     weights: Array | None = None,
+    rate_factors: dict[str, float] | None = None,
 ) -> dict[str, Array]:
     """The parameters after the epochs: every step is `backpropagate` by the formulas and `Optimizer.update`.
 
     weights have mean 1 over the data; a batch's gradient is (1/m) Σ w_i ∂(value_i), m samples in the batch.
     """
-    network = network.copy()
+    network, factors = network.copy(), rate_factors or {}
     network.set_executor(ReferenceExecutor())
     states = {name: new_state(optimizer, array) for name, array in network.parameters.items()}
     steps_per_epoch = -(-len(orders[0]) // batch_size)
@@ -74,15 +75,21 @@ def train_by_formula(
                 X[rows], y[rows], loss=loss, sample_weight=None if weights is None else weights[rows]
             ).gradients
             total = {name: share * gradient for name, gradient in gradients.items()}
+            total = {name: gradient for name, gradient in total.items() if factors.get(name, 1.0) != 0}
             for name, spec in network.parameter_specs.items():
+                if name not in total:
+                    continue
                 if penalty is not None and spec.penalised:
                     total[name] = total[name] + penalty.gradient(network.parameters[name], len(order))
             clip = clip_factor(total.values(), optimizer.clip_norm)
             rate = float(optimizer.rates(step, 1, steps_per_epoch, len(orders))[0])
             step += 1
             for name, spec in network.parameter_specs.items():
+                if name not in total:
+                    continue
+                own = rate * factors.get(name, 1.0)
                 updated = optimizer.update(
-                    network.parameters[name], clip * total[name], states[name], rate, step,
+                    network.parameters[name], clip * total[name], states[name], own, step,
                     penalised=spec.penalised,
                 )  # fmt: skip
                 limited = constraint is not None and spec.penalised

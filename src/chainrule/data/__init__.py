@@ -15,6 +15,7 @@ from chainrule.data.preparation import Preparation, Standardizer
 from chainrule.data.split import split
 
 if TYPE_CHECKING:
+    from chainrule.data.on_disk import Batches, batches
     from chainrule.data.readers.idx import load_idx
     from chainrule.data.readers.npz import load_npy, load_npz
     from chainrule.data.readers.table import Table, load_csv
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from chainrule.data.tables.understood import Reading
 
 __all__ = [
+    "Batches",
     "Preparation",
     "Reading",
     "Standardizer",
     "Table",
+    "batches",
     "load_csv",
     "load_digits",
     "load_idx",
@@ -41,6 +44,8 @@ __all__ = [
 ]
 
 _homes = {
+    "Batches": "on_disk",
+    "batches": "on_disk",
     "Reading": "tables.understood",
     "Table": "readers.table",
     "load_csv": "readers.table",

@@ -4,12 +4,15 @@ refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import DataError, describe
 from chainrule.base.types import Array
+
+_PIECE = 2**22  # entries that are looked at together
 
 
 class Prepared(np.ndarray[Any, np.dtype[Any]]):
@@ -71,7 +74,19 @@ def all_finite(array: Array) -> bool:
     if array.dtype.kind != "f":
         return True
     with np.errstate(all="ignore"):  # a finite sum has only finite terms; it needs no array of its own
-        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+        if np.isfinite(array.sum()):
+            return True
+        return all(bool(np.isfinite(piece).all()) for piece in _pieces(array))
+
+
+def _pieces(array: Array) -> Iterator[Array]:
+    """The rows in pieces that need little memory beside an array larger than it."""
+    if array.ndim < 2 or array.size <= _PIECE:
+        yield array
+        return
+    rows = max(_PIECE * len(array) // array.size, 1)
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]
 
 
 def first_nonfinite(rows: Array) -> int:
@@ -83,17 +98,22 @@ def finite(array: Array, argument: str) -> None:
     """DataError with the count and the first position of NaN and infinity."""
     if all_finite(array):
         return
-    bad = ~np.isfinite(array)
-    count = int(bad.sum())
+    count = nan = begin = 0
+    first: tuple[int, ...] = ()
+    for piece in _pieces(array):
+        bad = ~np.isfinite(piece)
+        if not count and bad.any():
+            place = [int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape)]
+            first = (begin + place[0], *place[1:]) if place else ()
+        count, nan = count + int(bad.sum()), nan + int(np.isnan(piece).sum())
+        begin += len(piece) if piece.ndim else 0
     if not count:
         return
-    nan = int(np.isnan(array).sum())
     what = " and ".join(
         text for number, text in ((nan, f"{nan:,} NaN"), (count - nan, f"{count - nan:,} infinite")) if number
     )
-    index = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
     raise DataError(
-        f"{argument} has {what} among its {array.size:,} entries, the first at {_position(index)}: "
+        f"{argument} has {what} among its {array.size:,} entries, the first at {_position(first)}: "
         "drop these samples or fill them in"
     )
 

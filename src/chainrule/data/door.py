@@ -106,7 +106,7 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
                 f"X is uint8, rows of numbers up to {high:g}, and they are taken as they are: only images "
                 "(N, H, W, C) are read as pixels. If these are pixels, write Network(..., "
                 "preparation='pixels'), which divides them by 255; if not, X.astype('float32') says so",
-                stacklevel=5,
+                stacklevel=6,
             )
     if names is None:
         names = _names_of(X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from chainrule import _native
 from chainrule.engine import isa
 from chainrule.engine.host import HostWork
 from chainrule.engine.lowering.loss_kinds import LOSSES, native_options
-from chainrule.engine.lowering.updates import set_constraint, set_optimizer, set_penalty
+from chainrule.engine.lowering.updates import set_constraint, set_optimizer, set_penalty, set_rate_factors
 from chainrule.engine.lowering.values import Hosted, Value
 from chainrule.engine.lowering.walk import lower
 from chainrule.engine.programs import loss_programs
@@ -46,18 +47,27 @@ class Built:
 
 
 def build(
-    network: Model, loss: Loss | None, *, batch_size: int, dtype: Any, keep: bool, level: str | None
+    network: Model,
+    loss: Loss | None,
+    *,
+    batch_size: int,
+    dtype: Any,
+    keep: bool,
+    level: str | None,
+    frozen: frozenset[str] = frozenset(),
 ) -> Built:
-    """The operations of a network and its loss.  keep: a value and a δ per layer, nothing fused."""
+    """The operations of a network and its loss.  keep: a value and a δ per layer, nothing fused.  frozen:
+    parameters that no step changes.
+    """
     kind: Any = _native.PlanFloat32 if dtype == np.float32 else _native.PlanFloat64
     native = kind(isa.usable_level(level), batch_size)
     paired = loss is not None and type(loss) in LOSSES and loss.pairs_with(network.layers[-1])
-    low, z, a = lower(network, native, keep=keep, paired=paired)
+    low, z, a = lower(network, native, keep=keep, paired=paired, frozen=frozen)
     low.consume(z)
     formula_loss, lost = _set_loss(native, network, loss, z, a, paired)
     host = None
     if low.hosts or lost is not None:
-        host = HostWork(native, network, loss, dtype, low.parameters, low.hosts, lost)
+        host = HostWork(native, network, loss, dtype, low.parameters, low.hosts, lost, frozen)
         # Weakly: the native plan must not keep alive what keeps it, or neither would ever be freed.
         called = weakref.proxy(host)
         native.set_host(lambda *arguments: called.call(*arguments))
@@ -94,8 +104,11 @@ def set_training(
     optimizer: Any,
     constraint: MaxNorm | None,
     per_sample: bool,
+    rate_factors: Mapping[str, float],
 ) -> None:
-    """What a step of training adds: the penalty, the optimizer's rule, the constraint, norms of samples."""
+    """What a step of training adds: the penalty, the optimizer's rule, the constraint, norms of samples, the
+    factors of single parameters' rates.
+    """
     native = built.native
     set_penalty(native, penalty, training_size, dtype)
     clip = getattr(optimizer, "clip_sample_norm", None)
@@ -105,4 +118,6 @@ def set_training(
     if optimizer is not None:
         set_optimizer(native, optimizer, dtype)
     if constraint is not None:
-        set_constraint(native, constraint, built.parameters, network.parameter_specs, dtype)
+        frozen = [name for name, factor in rate_factors.items() if factor == 0]
+        set_constraint(native, constraint, built.parameters, network.parameter_specs, frozen, dtype)
+    set_rate_factors(native, rate_factors, built.parameters)

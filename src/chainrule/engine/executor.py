@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.engine.lowering.loss_kinds import LOSSES
@@ -23,6 +26,7 @@ from chainrule.networks.step import Step
 from chainrule.reference.overflow import first_overflow
 
 _PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory
+_LARGEST_COPY = 2**24  # entries that are converted to a plan's type together
 _PLANS_KEPT = 3  # per network: a prediction, a backpropagation, and one more
 
 
@@ -80,10 +84,27 @@ class NativeExecutor:
     def predict(self, network: Model, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
         batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        parts = []
         with self._plan(network, None, batch_size, False) as plan:
-            a = plan.predict(X)
-            _suspect(plan.overflows(), batch_size)
-        return a
+            for rows in _pieces(X, network.dtype, batch_size):
+                parts.append(plan.predict(X[rows]))
+                _suspect(plan.overflows(), batch_size, rows.start)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def activations(self, network: Model, X: Array, names: Sequence[str]) -> dict[str, Array]:
+        """Outputs of layers in a prediction, in the network's dtype."""
+        shapes = network.shapes
+        made = {name: np.empty((len(X), *shapes[name]), network.dtype) for name in names}
+        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        with self._plan(network, None, batch_size, True) as plan:
+            for start in range(0, len(X), batch_size):
+                rows = slice(start, min(start + batch_size, len(X)))
+                plan.predict(X[rows])
+                if plan.overflows():
+                    suspect(rows)
+                for name, array in plan.outputs(rows.stop - start, names).items():
+                    made[name][rows] = array
+        return made
 
     def backpropagate(self, network: Model, batch: Batch, objective: Objective) -> Step:
         """One pass over all samples; a penalty of any kind is added by its formulas."""
@@ -98,10 +119,14 @@ class NativeExecutor:
     def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
         batch_size = min(_PREDICT_BATCH, 1 << (len(batch) - 1).bit_length())
+        losses = []
         with self._plan(network, loss, batch_size, False) as plan:
-            value = plan.evaluate(batch.inputs, batch.targets, batch.weights).loss
-            _suspect(plan.overflows(), batch_size)
-        return value
+            for rows in _pieces(batch.inputs, network.dtype, batch_size):
+                part = batch[rows]
+                share = len(part) / len(batch)
+                losses.append(share * plan.evaluate(part.inputs, part.targets, part.weights).loss)
+                _suspect(plan.overflows(), batch_size, rows.start)
+        return losses[0] if len(losses) == 1 else math.fsum(losses)
 
     def sample_norms(self, network: Model, batch: Batch, loss: Loss) -> Array:
         """‖∂(w_i · value_i)/∂θ‖ of every sample, (N,) float64."""
@@ -128,6 +153,17 @@ class NativeExecutor:
         return first_overflow(network, X, outputs, network.dtype, training=training)
 
 
-def _suspect(batches: list[int], batch_size: int) -> None:
+def _pieces(X: Array, dtype: Any, batch_size: int) -> Iterator[slice]:
+    """All samples where the engine reads them as they are; pieces of whole batches where it takes a copy in
+    its own type, which may be larger than the memory.
+    """
+    length = len(X)
+    if X.dtype not in (np.uint8, dtype) and X.size > _LARGEST_COPY:
+        length = max(_LARGEST_COPY // (X.size // len(X) * batch_size), 1) * batch_size
+    for start in range(0, len(X), length):
+        yield slice(start, min(start + length, len(X)))
+
+
+def _suspect(batches: list[int], batch_size: int, start: int = 0) -> None:
     for first in batches:
-        suspect(slice(first, first + batch_size))
+        suspect(slice(start + first, start + first + batch_size))

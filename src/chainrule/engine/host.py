@@ -38,6 +38,7 @@ class HostWork:
     parameters: Mapping[str, int]
     hosts: Sequence[Hosted]
     lost: Value | None  # what a loss on the host reads
+    frozen: frozenset[str] = frozenset()  # parameters that no step changes
 
     def call(self, operation: int, what: HostCall, samples: int) -> None:
         if operation < 0:
@@ -83,6 +84,8 @@ class HostWork:
         if type(layer).running is Layer.running:
             return
         kept = [name for name, spec in layer.parameters(host.x.shape).items() if not spec.learned]
+        if any(f"{layer.name}.{name}" in self.frozen for name in kept):
+            return
         renewed = call_formula(layer.running, self._given(host, samples))
         self._set(layer, kept, renewed, "running", self.native.set_parameter)
 

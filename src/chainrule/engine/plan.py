@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import _native
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.memory import within_memory
-from chainrule.base.scalars import check_count, check_flag
+from chainrule.base.scalars import check_count, check_flag, check_number
 from chainrule.base.shown import quoted
 from chainrule.engine.building import build, set_training
 from chainrule.engine.host import filled
@@ -18,7 +18,7 @@ from chainrule.engine.lowering.loss_kinds import CLASSIFYING
 from chainrule.losses import CrossEntropy, Loss
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty
-from chainrule.networks.architecture import check_batch, check_layers_held
+from chainrule.networks.architecture import check_batch, check_layers_held, leaves
 from chainrule.networks.model import Model
 from chainrule.networks.parameters import dtype_from
 
@@ -26,7 +26,6 @@ SLOTS = ("first", "second")  # of an optimizer's state
 
 Poll = Callable[[int, int, float, float | None], bool]
 Look = Callable[[int], None]
-After = Callable[[int, float, float | None], bool]
 
 
 class Evaluation(NamedTuple):
@@ -37,12 +36,40 @@ class Evaluation(NamedTuple):
 
 
 class EpochResult(NamedTuple):
-    """Mean loss of the data over the epoch's samples (no penalty), accuracy, steps done, and how it ended."""
+    """Sums over the epoch's samples so far, steps done, and how it ended.
 
-    loss: float
-    accuracy: float | None
+    loss_sum: of the data's losses (no penalty).  hits: samples classified rightly, None without classes.
+    """
+
+    loss_sum: float
+    hits: float | None
+    samples: float
     steps: int
     outcome: str  # the name of a _native.Outcome
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the samples."""
+        return self.loss_sum / max(self.samples, 1)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of them that was classified rightly."""
+        return None if self.hits is None else self.hits / max(self.samples, 1)
+
+
+def _factors(network: Model, given: Any) -> dict[str, float]:
+    """The factors of parameters' rates, checked."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        form = "rate_factors must be a dict such as {'dense1.W': 0.1}"
+        raise TypeError(f"{form}, received {describe(given)}")
+    for name, factor in given.items():
+        if name not in network.parameter_specs:
+            raise ArgumentError(f"rate_factors names no parameter {describe(name)} of this network")
+        check_number(f"rate_factors[{name!r}]", factor, include_low=True)
+    return {name: float(factor) for name, factor in given.items()}
 
 
 class Plan:
@@ -56,6 +83,8 @@ class Plan:
     training_size: m of L2(per_sample=True).
     per_sample: measure gradients of single samples, see `norms`.
     constraint: holds after every step of training.
+    rate_factors: of parameters, by name: what multiplies the rate of every step; 0: no step changes them, and
+        where those are the running statistics of a layer of chainrule's, it normalises by them in training.
     """
 
     def __init__(
@@ -72,6 +101,7 @@ class Plan:
         level: str | None = None,
         per_sample: bool = False,
         constraint: MaxNorm | None = None,
+        rate_factors: Mapping[str, float] | None = None,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -84,8 +114,16 @@ class Plan:
         per_sample = check_flag("per_sample", per_sample)
         constraint = constraint_from(constraint)
         check_layers_held(network.layers, self.dtype)
+        factors = _factors(network, rate_factors)
+        self.frozen = frozenset(name for name, factor in factors.items() if factor == 0)
         built = build(
-            network, loss, batch_size=self.batch_size, dtype=self.dtype, keep=self.keep, level=level
+            network,
+            loss,
+            batch_size=self.batch_size,
+            dtype=self.dtype,
+            keep=self.keep,
+            level=level,
+            frozen=self.frozen,
         )
         set_training(
             built,
@@ -96,6 +134,7 @@ class Plan:
             optimizer=optimizer,
             constraint=constraint,
             per_sample=per_sample,
+            rate_factors=factors,
         )
         self._built, self._native = built, built.native
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
@@ -230,11 +269,15 @@ class Plan:
             deltas[name] = array
         return loss, activations, deltas, gradients
 
-    def outputs(self, samples: int) -> dict[str, np.ndarray]:
-        """The input and every layer's output of the last batch, of so many samples; needs keep=True."""
+    def outputs(self, samples: int, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The input and every layer's output of the last batch, of so many samples, or those that are named;
+        needs keep=True.
+        """
         shapes = {"input": self.network.input_shape, **self.network.shapes}
         found = {}
         for name, number in self._built.values.items():
+            if names is not None and name not in names:
+                continue
             found[name] = np.empty((samples, *shapes[name]), self.dtype)
             self._native.read_value(number, False, found[name])
         return found
@@ -268,8 +311,11 @@ class Plan:
     def check_batches(self, samples: int) -> None:
         """DataError where a layer cannot train on the batches of so many samples, the last one included."""
         counts = {min(self.batch_size, samples), (samples - 1) % self.batch_size + 1}
+        specs = self.network.parameter_specs
+        kept = {name.rpartition(".")[0] for name in self.frozen if not specs[name].learned}
+        layers = [layer for layer in leaves(self.network.layers) if layer.name not in kept]
         for count in counts - self._trainable:
-            check_batch(self.network.layers, self.network.shapes, count)
+            check_batch(layers, self.network.shapes, count)
             self._trainable.add(count)
 
     def _backpropagate(self, X: np.ndarray, targets: np.ndarray, weights: Any, with_penalty: bool) -> float:
@@ -287,7 +333,6 @@ class Plan:
         weights: Any = None,
         poll: Poll | None = None,
         look: Look | None = None,
-        after: After | None = None,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
@@ -296,8 +341,6 @@ class Plan:
         look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
         beyond the range; it may raise as well. Where there is one, the epoch ends "at_rest" after an update
         in which a second moment went beyond the range, so that its parameter moves no more.
-        after(step, mean loss, accuracy) is called after every step, and may read and `load` parameters; True
-        ends the epoch. The kernels compute the same bits with it.
         """
         self.check_batches(len(order))
         counts = self.counts(targets)
@@ -305,11 +348,8 @@ class Plan:
         def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)
 
-        def ended(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
-            return after is not None and after(step, mean_loss, accuracy if counts else None)
-
         x, scale = self._inputs(X)
-        outcome, steps, loss, correct = self._native.train_epoch(
+        outcome, steps, loss, correct, samples = self._native.train_epoch(
             x,
             scale,
             self._targets(targets),
@@ -318,9 +358,8 @@ class Plan:
             np.ascontiguousarray(rates, dtype=np.float64),
             None if poll is None else report,
             look,
-            None if after is None else ended,
         )
-        return EpochResult(loss, correct if counts else None, steps, outcome.name)
+        return EpochResult(loss, correct if counts else None, samples, steps, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""

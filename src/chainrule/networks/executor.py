@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
@@ -24,6 +24,9 @@ class Executor(Protocol[M]):
 
     def predict(self, network: M, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
+
+    def activations(self, network: M, X: Array, names: Sequence[str]) -> dict[str, Array]:
+        """The outputs of these layers in a prediction for X, (N, *shape); "input" is X, as numbers."""
 
     def backpropagate(self, network: M, batch: Batch, objective: Objective) -> Step:
         """One forward and backward pass over all samples, as in training."""

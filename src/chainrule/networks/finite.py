@@ -40,6 +40,16 @@ def check_output(network: Model, X: Array, a: Array, call: str) -> None:
         raise _refusal(call, output_problem(network, X, a), _widened(network, X, a))
 
 
+def check_activations(network: Model, X: Array, outputs: Mapping[str, Array], call: str) -> None:
+    """NonFiniteError where the output of a layer in a prediction for X is not finite."""
+    for name, rows in outputs.items():
+        if not all_finite(rows):
+            i = first_nonfinite(rows)
+            begins = network.executor().first_nonfinite(network, X[i : i + 1])
+            problem = f"the output of {name} for sample {i} of X is {_seen(rows[i])}{_from(network, begins)}"
+            raise _refusal(call, problem, _widened(network, X, rows))
+
+
 def output_problem(network: Model, X: Array, a: Array) -> str:
     """What is wrong with outputs that are not finite: which sample, and from which layer on."""
     i = first_nonfinite(a)

@@ -22,6 +22,7 @@ from chainrule.base.shown import clipped, shown
 from chainrule.base.tables import Text, html_table, text_table
 from chainrule.base.types import Array
 from chainrule.data.door import check_weights, class_ids, inputs_of, one_column, targets_of
+from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
 from chainrule.losses import BinaryCrossEntropy, Loss, loss_from
@@ -29,14 +30,22 @@ from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspected
-from chainrule.networks.finite import check_inside, check_loss, check_output, check_step, quiet
+from chainrule.networks.finite import (
+    check_activations,
+    check_inside,
+    check_loss,
+    check_output,
+    check_step,
+    quiet,
+)
+from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
 from chainrule.networks.forms.summary import summary_lines, summary_rows
 from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
 from chainrule.networks.model import Model
+from chainrule.networks.names import layer_names
 from chainrule.networks.objective import Objective
 from chainrule.networks.per_sample import Samples, pass_of
-from chainrule.networks.several_labels import chosen, rows_right, say_several
-from chainrule.networks.step import Step
+from chainrule.networks.step import Arrays, Step
 
 if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
@@ -152,6 +161,8 @@ class Network(Model, Attributes):
         Raises NonFiniteError where an output is NaN or infinite, or wrong by a hidden number beyond the
         range, naming the sample and the layer where that begins; allow_nonfinite: return what was computed.
         """
+        if (parts := pieces(X, self)) is not None:
+            return in_pieces(X, parts, lambda rows: self.predict(rows, allow_nonfinite=allow_nonfinite))
         outputs = self._outputs(self._inputs(X), "predict", allow_nonfinite)
         if self.preparation is None or self.preparation.targets is None:
             return outputs
@@ -178,6 +189,8 @@ class Network(Model, Attributes):
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
         predicts one number, and NonFiniteError as `predict`.
         """
+        if (parts := pieces(X, self)) is not None:
+            return in_pieces(X, parts, lambda rows: self.classify(rows, allow_nonfinite=allow_nonfinite))
         if self.several_labels:
             return chosen(self._outputs(self._inputs(X), "classify", allow_nonfinite))
         ids = self._class_ids(self._inputs(X), "classify", allow_nonfinite)
@@ -202,6 +215,25 @@ class Network(Model, Attributes):
             return np.asarray(outputs[..., 0] > middle).astype(np.int64)
         labelled = self.output_shape[-1] if self._classes is None else len(self._classes)
         return np.asarray(outputs[..., :labelled].argmax(axis=-1))
+
+    @teach("network.activations(X, 'relu1'), and the others by name")
+    def activations(self, X: Any, names: Any = None, *, allow_nonfinite: bool = False) -> Array | Arrays:
+        """Outputs of layers in a prediction for X, nothing drawn or trained: (N, *shape) of one layer.
+
+        names: the name of a layer, as `summary` prints it ("residual1.dense1" within a composite, "input" for
+            X as the network reads it), or several, or a pattern such as "conv*": name -> array then; None:
+            of all layers.
+        Raises ArgumentError for a name that is none, and NonFiniteError as `predict`.
+        """
+        chosen = list(self.shapes) if names is None else layer_names(self, "activations", names)
+        X = self._inputs(X)
+        allowed = check_flag("allow_nonfinite", allow_nonfinite)
+        with quiet(), suspected() as parts:
+            outputs = self.executor().activations(self, X, chosen)
+            if not allowed:
+                check_activations(self, X, outputs, "activations")
+                check_inside(self, X, parts, "activations")
+        return outputs[names] if isinstance(names, str) and names in outputs else Arrays(outputs)
 
     @teach("network.backpropagate(X, y), and the others by name")
     def backpropagate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from chainrule.base.norms import row_norms
 from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss
+from chainrule.networks.architecture import INPUT
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import noticing, suspect
 from chainrule.networks.model import Model
@@ -38,6 +39,20 @@ class ReferenceExecutor:
         if noticed:
             suspect(slice(0, len(X)))
         return a
+
+    def activations(self, network: Model, X: Array, names: Sequence[str]) -> dict[str, Array]:
+        parts: dict[str, list[Array]] = {name: [] for name in names}
+        noticed: list[bool] = []
+        with noticing(lambda: noticed.append(True)):
+            for start in range(0, len(X), _PREDICT_BATCH):
+                x = to_columns(X[start : start + _PREDICT_BATCH], np.float64)
+                passes = all_passes(run_forward(network, x, None, np.float64, PassContext(training=False)))
+                outputs = {INPUT: x, **{one.name: one.output for one in passes}}
+                for name, rows in parts.items():
+                    rows.append(to_rows(outputs[name]).astype(network.dtype, copy=False))
+        if noticed:
+            suspect(slice(0, len(X)))
+        return {name: np.concatenate(rows) for name, rows in parts.items()}
 
     def backpropagate(self, network: Model, batch: Batch, objective: Objective) -> Step:
         return backpropagate(network, batch, objective)

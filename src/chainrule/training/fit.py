@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,19 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, NonFiniteError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_count, check_flag
+from chainrule.base.types import Array
+from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss, SquaredError, loss_from
 from chainrule.losses.constraints import MaxNorm, constraint_from
 from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
+from chainrule.networks.forms.several_labels import remember as remember_labels
+from chainrule.networks.names import frozen_parameters
+from chainrule.networks.names import rate_factors as rate_factors_from
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
-from chainrule.networks.several_labels import remember
 from chainrule.training.callbacks import (
     Callback,
     Callbacks,
@@ -39,14 +44,25 @@ from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
 from chainrule.training.parts import FitData, Rows, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
-from chainrule.training.schedules import Rates
+from chainrule.training.schedules import ConstantRate, Rates
+from chainrule.training.streams.feed import (
+    Prepared,
+    SourceFeed,
+    prepared_arrays,
+    prepared_batches,
+    takes_arrays,
+    validation_parts,
+)
 
 if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels
-    from chainrule.engine import Plan
+    from chainrule.engine.plan import EpochResult, Plan, Poll
 
 # The network's arrays follow the plan's this often, and whenever somebody looks at them: copying the weights
 # after every epoch would double the time of a full-batch epoch of a large network.
 SECONDS_BETWEEN_STORES = 0.25
+
+# Between batches the progress line is told this often, as within an epoch of arrays.
+SECONDS_BETWEEN_POLLS = 0.05
 
 # Validation runs in pieces of this many samples or one batch, between which Ctrl-C is seen: 0.1 s of the
 # largest network we measure, and calls cost 2 % of the time of the smallest.
@@ -57,13 +73,13 @@ EVALUATION_PIECE = 512
 def fit(
     network: Network,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     loss: Loss | str | None = None,
     penalty: Penalty | None = None,
     constraint: MaxNorm | None = None,
     optimizer: Optimizer | str | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     epochs: int = 10,
     validation: Validation = None,
     shuffle: bool = True,
@@ -77,22 +93,28 @@ def fit(
     threads: int | None = None,
     resume: History | None = None,
     allow_nonfinite: bool = False,
+    freeze: Any = None,
+    rate_factors: Mapping[str, float] | None = None,
+    steps_per_epoch: int | None = None,
+    training_size: int | None = None,
 ) -> History:
     """Train a network in place and return what each epoch reached; `network.history` holds the same object.
 
     Parameters
     ----------
     X: (N, *input_shape), numbers, or a data frame. Images of uint8 with a value above 1 are pixels, which
-        every pass divides by 255, without a copy. What X was, pixels or numbers and the names of a frame's
-        columns, the network remembers as `network.preparation`, if it was not made with one: later X are
-        taken in the same way or refused.
+        every pass divides by 255, without a copy; memory maps are read as they are needed. Or batches,
+        without y: see below. What X was, pixels or numbers and the names of a frame's columns, the network
+        remembers as `network.preparation`, if it was not made with one: later X are taken in the same way or
+        refused.
     y: (N,) labels (integers or strings), (N, K) one-hot or soft rows, or numbers (N, *output_shape).
     loss: a loss, "cross_entropy", "binary_cross_entropy", "squared_error" ("mse"), "mae", "huber", "poisson",
         "hinge", "squared_hinge" or "categorical_hinge"; None: the one that fits the network's last layer.
     penalty: such as L2(1e-4); biases are never penalised.
     constraint: MaxNorm(3.0): after every step no unit's incoming weights have a larger norm; biases are free.
     optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3), or that of `resume`.
-    batch_size: samples per step; the last batch of an epoch may be smaller, and so is the only one if N is.
+    batch_size: samples per step, 32 of arrays; the last batch of an epoch may be smaller, and so is the only
+        one if N is.
     epochs: at least 1.
     validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
         chosen by the seed are held out; where the targets are classes, of every class in its proportion.
@@ -111,7 +133,14 @@ def fit(
         called after every step as well: EarlyStopping(...), Checkpoint(...), ReduceOnPlateau(...), your own.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
     threads: for this fit and what its callbacks call; None leaves the engine's choice.
+    freeze: layers or parameters that training leaves as they are, bit for bit: "conv1", "block1" for all in a
+        composite, "dense1.W", or patterns, ["conv*", "batchnorm*"]. A frozen BatchNorm normalises by its
+        running statistics, as in a prediction. Frozen gradients count in no clip_norm, and δ goes no further
+        down than the lowest layer that is trained. None with `resume`: as before; []: nothing.
+    rate_factors: {"conv*": 0.1}: what multiplies the rate of these layers or parameters, a weight decay of
+        AdamW with it; 0 freezes. Of several that fit the last one counts. None with `resume`: as before.
 
+    steps_per_epoch, training_size: of batches, see below.
     resume: the history that an earlier fit returned; see below.
     allow_nonfinite: go on where finite outputs hide a number beyond the range, or a squared gradient is one.
         A loss or a parameter that is itself NaN or infinite ends training all the same.
@@ -123,6 +152,16 @@ def fit(
     schedule sees all epochs, so one that spans them must say how many: CosineDecay(0.1, epochs=10). Where
     early stopping has given the parameters of an earlier epoch back, training goes on from that epoch, with
     its moments and steps, and the history returned begins with the epochs up to it.
+
+    Batches: X may be a list of batches, an object with __iter__ such as a DataLoader, or a function f(epoch)
+    that returns or yields the batches of an epoch, from 1; each is (X, y) or (X, y, weights) of any size and
+    makes one step, in the order given. So shuffle, batch_size and sample_weight are not of this fit, and
+    weights and class_weight count as they are: give them mean 1 over an epoch. The labels of the first batch
+    number the classes, and new ones are added while there are outputs; `network.classes = [...]` names them
+    before. An iterator goes on from epoch to epoch; steps_per_epoch ends an epoch after so many batches, and
+    tells schedules and the progress line how many there are where no __len__ does. training_size: the samples
+    of an epoch, for a penalty that is divided by it. The same batches that arrays would be cut into give the
+    same bits. What a generator raises comes out as it is. `validation` takes batches too.
 
     Ctrl-C ends training at once: KeyboardInterrupt is raised, the network keeps the parameters of the last
     whole step (with early stopping the best ones), and `network.history` holds the finished epochs; its
@@ -144,32 +183,54 @@ def fit(
         optimizer = resume.optimizer
     chosen_penalty, chosen_optimizer = penalty_from(penalty), optimizer_from(optimizer)
     chosen_constraint = constraint_from(constraint)
-    batch_size, epochs = check_count("batch_size", batch_size), check_count("epochs", epochs)
+    epochs = check_count("epochs", epochs)
+    batch_size = None if batch_size is None else check_count("batch_size", batch_size)
     seed = check_count("seed", seed, 0, math.inf)
     allowed = check_flag("allow_nonfinite", allow_nonfinite)
     if not isinstance(shuffle, (bool, np.bool_)):
         raise TypeError(f"shuffle must be True or False, received {describe(shuffle)}")
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
-    data = prepare(network, chosen_loss, X, y, sample_weight, validation, seed, class_weight, classes)
+    factors = factors_from(network, freeze, rate_factors, resume)
+    arrays, apart = validation_parts(validation)
+    if takes_arrays(X, y, steps_per_epoch, training_size):
+        data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)
+        prepared = prepared_arrays(network, chosen_loss, data, batch_size, apart)
+    else:
+        prepared = prepared_batches(
+            network,
+            chosen_loss,
+            X,
+            of_arrays={"y": y, "sample_weight": sample_weight, "batch_size": batch_size},
+            validation=arrays,
+            apart=apart,
+            class_weight=class_weight,
+            classes=classes,
+            steps_per_epoch=steps_per_epoch,
+            training_size=training_size,
+            finished=None if resume is None else len(resume.resumed_rows()),
+        )
     if loss is None:
-        warn_of_labels(network, chosen_loss, data)
+        warn_of_labels(network, chosen_loss, prepared.data)
 
     from chainrule.engine import Plan, threads_of_call
 
-    samples = len(data.rows)
-    batch_size = min(batch_size, samples)
-    plan = Plan(
-        network,
-        loss=chosen_loss,
-        penalty=chosen_penalty,
-        optimizer=chosen_optimizer,
-        batch_size=batch_size,
-        training_size=samples,
-        constraint=chosen_constraint,
-    )
-    plan.check_batches(samples)
-    plan.set_seed(seed)
+    def plan_of(size: int) -> Plan:
+        plan = Plan(
+            network,
+            loss=chosen_loss,
+            penalty=chosen_penalty,
+            optimizer=chosen_optimizer,
+            batch_size=size,
+            training_size=prepared.samples,
+            constraint=chosen_constraint,
+            rate_factors=factors,
+        )
+        plan.set_seed(seed)
+        return plan
+
+    plan = plan_of(prepared.size)
+    plan.check_batches(len(prepared.data.rows) or prepared.size)
     rows = [] if resume is None else resume.resumed_rows()
     if resume is not None and resume.optimizer_state is not None:
         plan.set_optimizer_state(resume.optimizer_state)
@@ -179,11 +240,23 @@ def fit(
                 "parameter would stand still. Go on without resume; fit(..., allow_nonfinite=True) goes on "
                 "all the same"
             )
-    history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer)
+    history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer, rate_factors=factors)
     order_seed = seed if shuffle else None
-    run = _Run(network, plan, data, history, chosen_optimizer, batch_size, epochs, order_seed, allowed)
+    run = _Run(network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
+
+
+def factors_from(network: Network, freeze: Any, given: Any, resume: History | None) -> dict[str, float]:
+    """Parameter name -> the factor of its rate, 0 of what is frozen; of an argument that is None those of the
+    fit that is resumed.
+    """
+    before = (
+        {} if resume is None else {k: f for k, f in resume.rate_factors.items() if k in network.parameters}
+    )
+    frozen = [name for name, factor in before.items() if factor == 0] if freeze is None else freeze
+    scaled = {name: factor for name, factor in before.items() if factor} if given is None else given
+    return rate_factors_from(network, scaled, frozen_parameters(network, frozen))
 
 
 def check_resume(resume: Any) -> None:
@@ -217,33 +290,36 @@ class _Run:
         self,
         network: Network,
         plan: Plan,
-        data: FitData,
+        prepared: Prepared,
+        plan_of: Callable[[int], Plan],
         history: History,
         optimizer: Optimizer,
-        batch_size: int,
         epochs: int,
         seed: int | None,
         allowed: bool,
     ) -> None:
-        self.network, self.plan, self.data, self.optimizer = network, plan, data, optimizer
+        self.network, self.plan, self.data, self.optimizer = network, plan, prepared.data, optimizer
+        self.prepared, self.plan_of = prepared, plan_of
         finished = len(history)  # epochs of the fit that is resumed
-        self.batch_size, self.finished, self.epochs = batch_size, finished, finished + epochs
+        self.batch_size, self.finished, self.epochs = prepared.size, finished, finished + epochs
         self.rng = None if seed is None else random_stream(seed, "order")
         for _ in range(finished if self.rng else 0):
             self.order()
-        self.steps = math.ceil(len(data.rows) / batch_size)
+        self.steps = prepared.steps  # of an epoch; 0: not known
+        self.taken = finished * self.steps  # steps of the epochs before
         self.context = Context(
             network,
             history,
             self.epochs,
-            data.validation is not None,
+            prepared.validated,
             epoch=finished,
             steps=self.steps,
-            classified=plan.counts(data.training.targets),
-            state=plan.optimizer_state,
+            classified=plan.counts(prepared.data.training.targets),
+            state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
         )
         self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
+        self.classes: Array | None = None  # what the network has been given
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored, self.stored_at = "before this fit", time.perf_counter()  # what the network holds
         self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
@@ -257,14 +333,12 @@ class _Run:
                 ending.callback(callback.on_fit_end, context)
             for callback in callbacks:
                 callback.on_fit_begin(context)
-            if self.data.classes is not None:
-                self.network.classes = self.data.classes
-            self.network.preparation = self.data.preparation
-            remember(self.network, history.loss_function, self.data.training.targets)
+            self.remember(self.data.classes, self.data.preparation)
+            remember_labels(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
             try:
                 self.plan.load()
-                progress.begin(self.epochs, self.steps, len(self.data.rows), self.finished)
+                progress.begin(self.epochs, self.steps, self.prepared.samples or 0, self.finished)
                 while context.epoch < self.epochs and context.stopped is None:
                     self.run_epoch(callbacks, progress)
                 if not self.store():
@@ -288,53 +362,46 @@ class _Run:
         self.used = rates = self.changed_rates(callbacks)
         order = self.order()
         self.step = 0
-        first = self.context.epoch * self.steps
         watching = [callback for callback in callbacks if watches_steps(callback)]
         self.ahead = True
         seen = self.suspects
 
-        def look(step: int) -> None:
+        def look(step: int, batch: Batch | None = None) -> None:
             """Into an epoch's first suspected step, and the 1st, 2nd, 4th, ... of the fit: a look takes as
             long as some ten steps, and all may be suspected wrongly.
             """
             self.suspects += 1
             if self.suspects == seen + 1 or self.suspects & (self.suspects - 1) == 0:
-                self.look_inside_step(step, order[step * self.batch_size : (step + 1) * self.batch_size])
+                start = step * self.batch_size
+                self.look_inside_step(step, batch or training[order[start : start + self.batch_size]])
 
         def poll(step: int, steps: int, loss: float, accuracy: float | None) -> bool:
             self.step = step
             progress.step(number, step, loss, accuracy)
             return context.stopped is not None
 
-        def after(step: int, loss: float, accuracy: float | None) -> bool:
-            due = [callback for callback in watching if (first + step) % callback.every_steps == 0]
-            if due:
-                self.step = step
-                context.step, context.loss, context.accuracy = step, loss, accuracy
-                if not self.store():
-                    raise self.nonfinite()  # the update overflowed
-                for callback in due:
-                    callback.on_step_end(context)
-                self.plan.load()  # a callback may have changed the parameters
-                self.ahead = True
-            return context.stopped is not None
-
-        result = self.plan.train_epoch(
-            training.inputs,
-            training.targets,
-            order,
-            rates,
-            weights=training.weights,
-            poll=poll,
-            look=None if self.allowed else look,
-            after=after if watching else None,
-        )
+        if self.prepared.feed is None and not watching:
+            result = self.plan.train_epoch(
+                training.inputs,
+                training.targets,
+                order,
+                rates,
+                weights=training.weights,
+                poll=poll,
+                look=None if self.allowed else look,
+            )
+        else:
+            feed, size = self.prepared.feed, self.batch_size
+            parts = (training[order[start : start + size]] for start in range(0, len(order), size))
+            batches = parts if feed is None else feed.batches(number, order)
+            result = self.run_batches(batches, rates, poll, None if self.allowed else look, watching)
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
         if result.outcome == "at_rest":
             raise self.at_rest()
-        if result.outcome == "stopped" and result.steps < self.steps:
+        self.taken += result.steps
+        if result.outcome == "stopped" and result.steps != self.steps:
             return
         context.step = 0
         validation_loss, validation_accuracy = self.validate()
@@ -350,14 +417,103 @@ class _Run:
         if callbacks:
             self.plan.load()  # a callback may have changed the parameters
 
+    def run_batches(
+        self,
+        batches: Iterator[Batch],
+        rates: Rates,
+        poll: Poll,
+        look: Callable[[int, Batch], None] | None,
+        watching: list[Callback],
+    ) -> EpochResult:
+        """A step for every batch of an epoch; what the epoch reached, or how it ended. The sums are those
+        that the plan makes of a whole epoch, to the bit.
+        """
+        total, hits, samples, step = 0.0, 0.0, 0.0, 0
+        told = time.perf_counter()
+        outcome, counts = "done", True
+
+        def poll_within(_: int, __: int, loss: float, accuracy: float | None) -> bool:
+            poll(step, self.steps, total / max(samples, 1), hits / max(samples, 1) if counts else None)
+            return False  # the step is finished
+
+        for batch in batches:
+            self.enlarge(len(batch))
+            if isinstance(self.prepared.feed, SourceFeed):
+                self.remember(self.prepared.feed.door.classes, self.prepared.feed.door.preparation)
+                remember_labels(self.network, self.context.history.loss_function, batch.targets)
+
+            def look_at(_: int, batch: Batch = batch, step: int = step) -> None:
+                assert look is not None
+                look(step, batch)
+
+            result = self.plan.train_epoch(
+                batch.inputs,
+                batch.targets,
+                np.arange(len(batch)),
+                np.array([self.rate_at(rates, step)]),
+                weights=batch.weights,
+                poll=poll_within,
+                look=None if look is None else look_at,
+            )
+            counts = result.hits is not None
+            total, hits = total + result.loss_sum, hits + (result.hits or 0.0)
+            samples, step = samples + result.samples, step + result.steps
+            self.step = step
+            if result.outcome != "done":
+                outcome = result.outcome
+                break
+            due = [callback for callback in watching if (self.taken + step) % callback.every_steps == 0]
+            if due:
+                self.call(due, step, total / samples, hits / samples if counts else None)
+            if self.context.stopped is not None and step != self.steps:
+                outcome = "stopped"
+                break
+            if time.perf_counter() - told > SECONDS_BETWEEN_POLLS:
+                told = time.perf_counter()
+                poll_within(0, 0, 0.0, None)
+        from chainrule.engine.plan import EpochResult
+
+        return EpochResult(total, hits if counts else None, samples, step, outcome)
+
+    def call(self, due: list[Callback], step: int, loss: float, accuracy: float | None) -> None:
+        """The callbacks behind a step, with what the epoch has reached so far."""
+        context = self.context
+        context.step, context.loss, context.accuracy = step, loss, accuracy
+        if not self.store():
+            raise self.nonfinite()  # the update overflowed
+        for callback in due:
+            callback.on_step_end(context)
+        self.plan.load()  # a callback may have changed the parameters
+        self.ahead = True
+
+    def remember(self, classes: Array | None, preparation: Preparation | None) -> None:
+        """The labels and how inputs are made, of which batches may tell more than those before."""
+        self.network.preparation = preparation
+        if classes is not None and classes is not self.classes:
+            self.network.classes = self.classes = classes
+
+    def enlarge(self, samples: int) -> None:
+        """A plan for batches of so many samples, which goes on where the one before was."""
+        if samples <= self.plan.batch_size:
+            return
+        before, self.plan = self.plan, self.plan_of(samples)
+        self.plan.load(before.parameters())
+        self.plan.set_optimizer_state(before.optimizer_state())
+
     def order(self) -> Rows:
         """The samples of the next epoch in the order they are taken."""
         return self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
 
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""
-        given = self.optimizer.rates((epoch - 1) * self.steps, self.steps, self.steps, self.epochs)
-        return self.checked_rates(given, repr(self.optimizer.rate), epoch)
+        if not self.steps and not isinstance(self.optimizer.schedule, ConstantRate):
+            raise ArgumentError(
+                f"{self.optimizer.rate!r} needs to know the steps of an epoch, and these batches have no "
+                "length: write steps_per_epoch=..., or give an object with __len__"
+            )
+        steps = self.steps or 1  # of a constant rate one is as good as all
+        given = self.optimizer.rates((epoch - 1) * steps, steps, steps, self.epochs)
+        return checked_rates(given, steps, repr(self.optimizer.rate), epoch)
 
     def changed_rates(self, callbacks: list[Callback]) -> Rates:
         """The same for the current epoch, by the callbacks."""
@@ -365,23 +521,35 @@ class _Run:
         for callback in callbacks:
             given = callback.change_rates(rates, self.context)
             if given is not rates:
-                name = f"{type(callback).__name__}.change_rates"
-                rates = self.checked_rates(given, name, self.number)
+                whose = f"{type(callback).__name__}.change_rates"
+                rates = checked_rates(given, len(rates), whose, self.number)
         return rates
 
-    def checked_rates(self, given: Any, whose: str, epoch: int) -> Rates:
-        rates = np.ascontiguousarray(given, dtype=np.float64)
-        if rates.shape != (self.steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
-            raise ArgumentError(
-                f"{whose} must give {self.steps} finite rates >= 0 for epoch {epoch}, it gave {rates}"
-            )
-        return rates
+    def rate_at(self, rates: Rates, step: int) -> float:
+        """The rate of a step, from 0; a constant one is that of all."""
+        if step < len(rates):
+            return float(rates[step])
+        if isinstance(self.optimizer.schedule, ConstantRate):
+            return float(rates[0])
+        raise ArgumentError(
+            f"epoch {self.number} has more batches than the {self.steps} that __len__ says, and "
+            f"{self.optimizer.rate!r} depends on it: write steps_per_epoch={self.steps}, or a right __len__"
+        )
 
     def validate(self) -> tuple[float | None, float | None]:
         """Loss and accuracy on the validation part, None where there is none."""
-        part = self.data.validation
-        if part is None:
-            return None, None
+        if self.prepared.validation is not None:
+            losses, hits, samples = [], [], 0
+            for part in self.prepared.validation.batches(self.number):
+                loss, accuracy = self.validate_on(part)
+                samples += len(part)
+                losses.append(loss * len(part))
+                hits += [] if accuracy is None else [accuracy * len(part)]
+            return math.fsum(losses) / samples, math.fsum(hits) / samples if hits else None
+        return (None, None) if self.data.validation is None else self.validate_on(self.data.validation)
+
+    def validate_on(self, part: Batch) -> tuple[float, float | None]:
+        """Loss and accuracy on some samples; NonFiniteError where the loss is none."""
         piece = self.batch_size * math.ceil(EVALUATION_PIECE / self.batch_size)
         with suspected() as parts:
             loss, accuracy = evaluate(self.plan, part, piece)
@@ -397,17 +565,19 @@ class _Run:
             self.refuse(found, f"after epoch {self.number}", "the validation data")
         return loss, accuracy
 
-    def look_inside_step(self, step: int, rows: Rows) -> None:
+    def look_inside_step(self, step: int, batch: Batch) -> None:
         """NonFiniteError where the step, before its update, hides a number beyond the range."""
-        network, batch = self.as_trained, self.data.training[rows]
+        network = self.as_trained
         network.set_parameters(self.plan.parameters())
         loss = self.context.history.loss_function
         assert loss is not None  # fit has told the history
-        with quiet():
-            passed = network.executor().backpropagate(network, batch, Objective(loss))
-        every = slice(0, len(batch))
-        found = inside_problem(network, batch.inputs, every, passed.activations)
-        when = f"in epoch {self.number}, step {step + 1} of {self.steps},"
+        outputs = None
+        if all(network.parameter_specs[name].learned for name in self.plan.frozen):
+            with quiet():
+                outputs = network.executor().backpropagate(network, batch, Objective(loss)).activations
+        # Where running statistics are frozen, the formulas of a prediction are nearer to those of the step.
+        found = inside_problem(network, batch.inputs, slice(0, len(batch)), outputs)
+        when = f"in epoch {self.number}, step {self.of_all(step + 1)},"
         self.refuse(found, when, "the batch of the step")
 
     @cached_property
@@ -440,37 +610,53 @@ class _Run:
         """The error to raise; the network gets the last finite parameters that there are."""
         kept = "after the last finite step"
         where = self.plan.first_nonfinite() or "the loss"
-        step = min(self.step + 1, self.steps)  # the loss shows it first, or the last update did it
-        rate = float(self.used[step - 1])
+        step = self.next_step()  # the loss shows it first, or the last update did it
+        rate = self.rate_at(self.used, step - 1)
         if not self.store():
             kept = self.stored
         lower = float(f"{min(rate / 10, 0.1):.1g}")
         clip = "" if self.optimizer.clip_norm else ", clip the gradients (clip_norm=1.0)"
         return NonFiniteError(
-            f"training became NaN or infinite in epoch {self.number}, step {step} of {self.steps}, first in "
+            f"training became NaN or infinite in epoch {self.number}, step {self.of_all(step)}, first in "
             f"{where}; the network keeps its parameters from {kept}. Lower the rate (it was {rate:g}, try "
             f"{lower:g}){clip}, or check the scale of the data and of the initial weights"
         )
 
     def at_rest(self) -> NonFiniteError:
         """The error to raise where an update by g / √s did nothing, s being infinite."""
-        where, step = self.plan.first_at_rest(), min(self.step + 1, self.steps)
+        where, step = self.plan.first_at_rest(), self.next_step()
         if not self.store():
             return self.nonfinite()
         clip = "" if self.optimizer.clip_norm else "clip the gradients (clip_norm=1.0), "
         double = "" if self.network.dtype == np.float64 else ", or write dtype='float64'"
         ways = f"{clip}scale the data{double}".capitalize()
         return NonFiniteError(
-            f"in epoch {self.number}, step {step} of {self.steps}, the squared gradient of {where} is beyond "
+            f"in epoch {self.number}, step {self.of_all(step)}, the squared gradient of {where} is beyond "
             f"the range of {self.network.dtype}, and {type(self.optimizer).__name__} divides by its root: "
             f"the parameter would stand still. {ways}; fit(..., allow_nonfinite=True) goes on all the same"
         )
+
+    def next_step(self) -> int:
+        """The step behind those that are done, from 1."""
+        return min(self.step + 1, self.steps) if self.steps else self.step + 1
+
+    def of_all(self, step: int) -> str:
+        """ "3 of 10", and "3" where nobody knows how many there are."""
+        return f"{step} of {self.steps}" if self.steps else str(step)
 
     def place(self) -> str:
         """Where training is, for people: the plan tells the step every 50 ms only."""
         if self.context.epoch == self.number:
             return f"after epoch {self.number}"
-        return f"in epoch {self.number}" + (f", near step {self.step} of {self.steps}" if self.step else "")
+        return f"in epoch {self.number}" + (f", near step {self.of_all(self.step)}" if self.step else "")
+
+
+def checked_rates(given: Any, steps: int, whose: str, epoch: int) -> Rates:
+    """The rates of an epoch's steps; ArgumentError where they are none."""
+    rates = np.ascontiguousarray(given, dtype=np.float64)
+    if rates.shape != (steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
+        raise ArgumentError(f"{whose} must give {steps} finite rates >= 0 for epoch {epoch}, it gave {rates}")
+    return rates
 
 
 def evaluate(plan: Plan, part: Batch, piece: int) -> tuple[float, float | None]:

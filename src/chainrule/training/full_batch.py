@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +21,13 @@ from chainrule.base.types import Array
 from chainrule.data.arrays import all_finite
 from chainrule.losses import Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from
-from chainrule.networks.architecture import told_apart
+from chainrule.networks.architecture import leaves, told_apart
 from chainrule.networks.batch import Batch
 from chainrule.networks.finite import inside_problem
+from chainrule.networks.forms.several_labels import remember
+from chainrule.networks.names import frozen_parameters
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
-from chainrule.networks.several_labels import remember
 from chainrule.training.fit import warn_of_labels
 from chainrule.training.history import History, Row
 from chainrule.training.parts import FitData, prepare
@@ -65,6 +67,7 @@ def fit_full_batch(
     progress: bool | str | Progress | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
+    freeze: Any = None,
 ) -> History:
     """Train a network in place on all samples at once by scipy.optimize.minimize; return the history.
 
@@ -74,6 +77,7 @@ def fit_full_batch(
 
     X, y, loss, penalty, sample_weight, class_weight, classes, progress, threads: as for `fit`; any penalty is
         part of J and of its gradient, m is the number of samples.
+    freeze: layers and parameters that stay as they are, as for `fit`; a BatchNorm must be among them.
     method: "L-BFGS-B" (quasi-Newton) or "CG" (nonlinear conjugate gradients, as fmincg of Ng's exercises).
     iterations: at most so many. tolerance: it ends where no entry of ∂J/∂θ is larger.
     allow_nonfinite: go on where finite outputs hide a number beyond the range; J = ∞ otherwise, which the
@@ -103,7 +107,9 @@ def fit_full_batch(
         raise MissingExtraError("SciPy", "full-batch", "fit_full_batch") from None
     chosen_loss, chosen_penalty = loss_from(loss, network.layers[-1]), penalty_from(penalty)
     chosen_loss.check_output(network.layers)
-    noisy = told_apart(network.layers)
+    frozen = frozen_parameters(network, [] if freeze is None else freeze)
+    kept = {name.rpartition(".")[0] for name in frozen if not network.parameter_specs[name].learned}
+    noisy = told_apart(layer for layer in leaves(network.layers) if layer.name not in kept)
     if noisy is not None:
         raise ArgumentError(
             f"fit_full_batch searches the minimum of one J, and that of {noisy!r} in training is not the one "
@@ -126,19 +132,22 @@ def fit_full_batch(
 
     with threads_of_call(threads):
         objective = Objective(chosen_loss, chosen_penalty, len(data.training))
-        run = _Minimisation(network, work, data, objective, name, allowed)
+        run = _Minimisation(network, work, data, objective, name, allowed, frozen)
         return run.run(iterations, tolerance, shown)
 
 
 class FullBatch:
-    """J(θ) and ∂J/∂θ over all samples, θ a float64 vector."""
+    """J(θ) and ∂J/∂θ over all samples, θ a float64 vector of the parameters that are not frozen."""
 
-    def __init__(self, work: Network, batch: Batch, objective: Objective) -> None:
+    def __init__(
+        self, work: Network, batch: Batch, objective: Objective, frozen: frozenset[str] = frozenset()
+    ) -> None:
         from chainrule.engine import Plan
 
         self.work, self.batch, self.objective = work, batch, objective
-        self.plan: Plan = Plan(work, objective.loss, batch_size=min(PART, len(batch)))
-        self.specs = work.parameter_specs
+        factors = dict.fromkeys(frozen, 0.0)
+        self.plan: Plan = Plan(work, objective.loss, batch_size=min(PART, len(batch)), rate_factors=factors)
+        self.specs = {name: spec for name, spec in work.parameter_specs.items() if name not in frozen}
         self.suspects: list[slice] = []  # of the last θ: samples with a number, maybe, beyond the range
 
     def named(self, theta: Vector) -> dict[str, Array]:
@@ -148,7 +157,7 @@ class FullBatch:
         return {n: part.reshape(self.specs[n].shape) for n, part in zip(self.specs, parts, strict=True)}
 
     def vector(self, arrays: Mapping[str, Array]) -> Vector:
-        """Gradients as one vector, in the order of `network.flat_parameters()`."""
+        """Arrays by parameter as one vector, in the order of `network.flat_parameters()`."""
         flat = [np.ravel(arrays[name]) for name in self.specs]
         return np.concatenate(flat).astype(np.float64) if flat else np.zeros(0)
 
@@ -191,11 +200,16 @@ class _Minimisation:
         objective: Objective,
         method: str,
         allowed: bool,
+        frozen: frozenset[str],
     ) -> None:
         self.network, self.data, self.method, self.allowed = network, data, method, allowed
-        self.objective = FullBatch(work, data.training, objective)
-        self.history = History(loss_function=objective.loss, optimizer=method)
-        self.best, self.theta = math.inf, network.flat_parameters()
+        training = data.training
+        if data.make is not None:
+            training = replace(training, inputs=data.make(training.inputs))
+        self.objective = FullBatch(work, training, objective, frozen)
+        factors = dict.fromkeys(sorted(frozen), 0.0)
+        self.history = History(loss_function=objective.loss, optimizer=method, rate_factors=factors)
+        self.best, self.theta = math.inf, self.objective.vector(network.parameters)
         self.problem = ""  # of the last θ whose J is ∞
 
     def value(self, theta: Vector) -> tuple[float, Vector]:
@@ -250,7 +264,7 @@ class _Minimisation:
             history.stopped = f"{what} after iteration {len(history)}"
             raise
         finally:
-            self.network.set_flat_parameters(self.theta)
+            self.network.set_parameters(self.objective.named(self.theta))
             progress.close()
         return history
 

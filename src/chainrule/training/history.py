@@ -6,7 +6,7 @@ import io
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from functools import partial
@@ -62,8 +62,9 @@ class History:
     `stopped` says why training ended before its last epoch, None if it did not. `loss_function` and
     `optimizer` are the objects that fit used, of fit_full_batch the method's name, None in a history read
     from a file; `optimizer_state` is what `fit(..., resume=history)` goes on from: the steps taken and the
-    moments by parameter. `restored_epoch`: the epoch whose parameters, moments and steps these are, where
-    early stopping has given them back; None: the last.
+    moments by parameter. `rate_factors` says by parameter what multiplied the rate, 0 of what was frozen.
+    `restored_epoch`: the epoch whose parameters, moments and steps these are, where early stopping has given
+    them back; None: the last.
     """
 
     def __init__(
@@ -73,11 +74,13 @@ class History:
         *,
         loss_function: Loss | None = None,
         optimizer: Optimizer | str | None = None,
+        rate_factors: Mapping[str, float] | None = None,
     ) -> None:
         self.rows: list[Row] = list(rows)
         self.stopped = stopped
         self.loss_function = loss_function
         self.optimizer = optimizer
+        self.rate_factors: dict[str, float] = dict(rate_factors or {})
         self.optimizer_state: dict[str, Any] | None = None
         self.restored_epoch: int | None = None
 
@@ -267,6 +270,8 @@ class History:
         ending = f"; stopped: {self.stopped}" if self.stopped else ""
         if self.loss_function is not None:
             ending += f"; {self.loss_function!r}, {self.optimizer!r}"
+            frozen = sum(factor == 0 for factor in self.rate_factors.values())
+            ending += f", {frozen} of the parameters frozen" if frozen else ""
         if not self.rows:
             return f"History: no epoch finished{ending}"
         best = self.best

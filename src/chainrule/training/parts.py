@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.memory import machine_memory
 from chainrule.base.scalars import check_number
 from chainrule.base.types import Array
-from chainrule.data.door import check_weights, classes_array, inputs_of, learned_preparation, targets_of
+from chainrule.data.door import check_weights, classes_array, inputs_of, targets_of
+from chainrule.data.mapped import training_inputs
 from chainrule.data.preparation import Preparation
 from chainrule.data.split import stratified_choice
 from chainrule.losses import Loss
@@ -22,7 +25,11 @@ from chainrule.training.class_weights import class_weights
 
 Rows = NDArray[np.int64]
 
-Validation = float | tuple[Any, Any] | tuple[Any, Any, Any] | list[Any] | None
+# Of the machine's memory: a larger copy of X in the network's type is not made.
+LARGEST_COPY = 1 / 8
+
+# A fraction, arrays, or batches as `fit` takes them.
+Validation = Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +38,8 @@ class FitData:
 
     rows: the samples of `training` that are trained on, ascending; all of them unless a fraction is held out,
     so that the training part is never copied. classes: the labels, None where the targets are numbers.
-    preparation: how the inputs were made, as the network is to remember it.
+    preparation: how the inputs were made, as the network is to remember it. make: what makes a batch's inputs
+    of rows of `training`, whose copy as a whole would be too large; None: they are such already.
     """
 
     training: Batch
@@ -39,6 +47,7 @@ class FitData:
     validation: Batch | None
     classes: Array | None
     preparation: Preparation | None
+    make: Callable[[Array], Array] | None = None
 
 
 def prepare(
@@ -57,9 +66,12 @@ def prepare(
     A fraction f as validation holds out round(N·f) samples by the seed, of every class in its proportion. A
     class weight multiplies the sample weights in training; validation measures the data as they are.
     """
-    told = _classes(classes, network)
-    given, X = X, _as(network.dtype, inputs_of(X, network))
-    preparation = learned_preparation(given, X, network)
+    told = told_classes(classes, network)
+    inputs = training_inputs(X, network)
+    X, make, preparation = inputs.array, inputs.make, inputs.preparation
+    if make is None:
+        X = _as(network.dtype, X)
+        make = None if X.dtype in (network.dtype, np.uint8) else partial(as_type, network.dtype)
     targets, known = targets_of(y, network, loss, len(X), classes=told, grow=True)
     targets = _as(network.dtype, targets)
     weights = None if sample_weight is None else check_weights(sample_weight, len(X))
@@ -70,19 +82,19 @@ def prepare(
     rows = np.arange(len(X), dtype=np.int64)
     held_out: Batch | None = None
     if isinstance(validation, (tuple, list)):
-        held_out, known = _given(network, loss, validation, known, preparation)
+        held_out, known = given_validation(network, loss, validation, known, preparation)
     elif validation is not None:
         chosen = _choose(targets, validation, seed)
         kept = np.ones(len(X), dtype=bool)
         kept[chosen] = False
         rows = np.flatnonzero(kept).astype(np.int64)
         own = None if weights is None else _mean_one(weights, chosen)[chosen]
-        held_out = Batch(X[chosen], targets[chosen], own)
+        held_out = Batch(X[chosen] if make is None else make(X[chosen]), targets[chosen], own)
         training = None if training is None else _mean_one(training, rows)
-    return FitData(Batch(X, targets, training), rows, held_out, known, preparation)
+    return FitData(Batch(X, targets, training), rows, held_out, known, preparation, make)
 
 
-def _classes(classes: Any, network: Network) -> Array | None:
+def told_classes(classes: Any, network: Network) -> Array | None:
     """The labels that fit(classes=...) names; they must begin with those the network knows."""
     if classes is None:
         return None
@@ -96,7 +108,7 @@ def _classes(classes: Any, network: Network) -> Array | None:
     return told
 
 
-def _given(
+def given_validation(
     network: Network,
     loss: Loss,
     validation: Sequence[Any],
@@ -133,9 +145,17 @@ def _choose(targets: Array, fraction: Any, seed: int) -> Rows:
     return np.sort(chosen).astype(np.int64)
 
 
-def _as(dtype: Any, array: Array) -> Array:
-    """Floats in the network's type, converted once and not in every epoch; integers as they are."""
+def as_type(dtype: Any, array: Array) -> Array:
+    """Floats in the network's type; integers as they are."""
     return np.ascontiguousarray(array, dtype=dtype) if array.dtype.kind == "f" else array
+
+
+def _as(dtype: Any, array: Array) -> Array:
+    """Floats in the network's type, converted once and not in every epoch; integers, and arrays whose copy
+    would take too much of the memory, as they are: those are converted batch by batch.
+    """
+    small = array.size * np.dtype(dtype).itemsize <= LARGEST_COPY * machine_memory()
+    return as_type(dtype, array) if small else array
 
 
 def random_stream(seed: int, purpose: str) -> np.random.Generator:

@@ -32,8 +32,13 @@ class Progress:
 
     unit = "epoch"  # what a row of the history is called
 
+    def note(self, text: str) -> None:
+        """Something that was inferred, before training begins."""
+
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
-        """epochs of `steps` steps over `samples` samples are about to run; so many are `finished` already."""
+        """epochs of `steps` steps over `samples` samples (0: not known) are about to run; so many are
+        `finished` already.
+        """
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:
         """`step` steps of the epoch (from 1) are done; means over the epoch so far."""
@@ -54,6 +59,9 @@ class LineProgress(Progress):
         self.epochs = self.steps = self.samples = self.finished = 0
         self.started = self.epoch_started = self.kept = 0.0
         self.unkept: Row | None = None
+
+    def note(self, text: str) -> None:
+        self.write(text + "\n")
 
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.epochs, self.steps, self.samples, self.finished = epochs, steps, samples, finished
@@ -115,16 +123,19 @@ class TerminalProgress(LineProgress):
             self.written = now
 
     def step_parts(self, epoch: int, step: int, loss: float, accuracy: float | None, now: float) -> list[str]:
+        if not self.steps:
+            return [self.heading(epoch), f"step {step}", *(measures("loss", loss, accuracy) if step else [])]
         parts = [self.heading(epoch), f"step {step:{len(str(self.steps))}}/{self.steps}"]
         if step:  # within the first step there is no loss yet
             parts += measures("loss", loss, accuracy)
         done = (epoch - 1) * self.steps + step
         if step and now > self.epoch_started:
-            seen = self.samples * step / self.steps
-            parts.append(f"{seen / (now - self.epoch_started):,.0f} samples/s")
+            if self.samples:
+                seen = self.samples * step / self.steps
+                parts.append(f"{seen / (now - self.epoch_started):,.0f} samples/s")
             pace = (now - self.started) / (done - self.finished * self.steps)
             left = pace * (self.epochs * self.steps - done)
-            parts.append(f"{duration(left)} left")
+            parts.append(f"{duration(max(left, 0))} left")
         return parts
 
     def end_epoch(self, row: Row) -> None:
@@ -163,23 +174,35 @@ class TqdmProgress(Progress):
         self.stream = stream
         self.bar: Any = None
         self.steps = 0
+        self.done = 0  # steps of finished epochs, where nobody knows how many an epoch has
+        self.last = 0
+
+    def note(self, text: str) -> None:
+        LineProgress(self.stream).note(text)
 
     def begin(self, epochs: int, steps: int, samples: int, finished: int = 0) -> None:
         self.steps = steps
         self.bar = self.make(
-            total=epochs * steps, initial=finished * steps, unit="step", file=self.stream, dynamic_ncols=True
+            total=epochs * steps or None,
+            initial=finished * steps,
+            unit="step",
+            file=self.stream,
+            dynamic_ncols=True,
         )
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None) -> None:
         shown = measures("loss", loss, accuracy) if step else []
         try:
             self.bar.set_description_str(", ".join([f"{self.unit} {epoch}", *shown]), refresh=False)
-            self.bar.update((epoch - 1) * self.steps + step - self.bar.n)
+            before = (epoch - 1) * self.steps if self.steps else self.done
+            self.last = step
+            self.bar.update(before + step - self.bar.n)
         except (OSError, ValueError):  # its stream is closed, full or read by nobody any more
             self.bar.disable = True
 
     def end_epoch(self, row: Row) -> None:
-        self.step(row.epoch, self.steps, row.loss, row.accuracy)
+        self.step(row.epoch, self.steps or self.last, row.loss, row.accuracy)
+        self.done += self.last
 
     def close(self) -> None:
         if self.bar is not None:

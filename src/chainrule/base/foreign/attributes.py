@@ -50,8 +50,8 @@ METHODS = by_name(
             "backprop",
             "step",
         ),
-        "network.backpropagate(X, y).activations, by layer": (
-            *("activations", "get_activations", "hidden", "register_forward_hook", "feature_extractor"),
+        "network.activations(X), by layer": (
+            *("get_activations", "hidden", "register_forward_hook", "feature_extractor"),
         ),
         _PARAMETERS: (
             *(

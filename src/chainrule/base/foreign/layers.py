@@ -25,7 +25,7 @@ _EVERYWHERE = by_name(
             },
         ): ("dtype", "param_dtype"),
         besides("no device: everything is computed on the CPU", "cpu", None): ("device",),
-        besides("no layer that is held fixed: every parameter is learned", True): ("trainable",),
+        besides("fit(..., freeze=['dense1']): what is held fixed is said there", True): ("trainable",),
         besides("no penalty on outputs", None): ("activity_regularizer",),
         by_value(
             f"no other order: {_LAST_CHANNELS}, as numpy.moveaxis(X, 1, -1) makes them",

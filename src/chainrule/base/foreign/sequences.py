@@ -129,7 +129,9 @@ _EMBEDDING = by_name(
         besides("no scaling of gradients by how often an id occurs", False): ("scale_grad_by_freq",),
         besides("no sparse gradient", False): ("sparse",),
         "network.set_parameters({'embedding1.E': table})": ("_weight", "weights"),
-        besides("no layer that is held fixed: every parameter is learned", False): ("_freeze", "freeze"),
+        besides("fit(..., freeze=['embedding1']): what is held fixed is said there", False): (
+            *("_freeze", "freeze"),
+        ),
         "nothing: the length is that of input_shape in Network": ("input_length",),
     }
 )

@@ -179,8 +179,10 @@ _FIT = by_name(
         besides(
             "no clipping of single arrays: optimizer=SGD(0.1, clip_norm=1.0) takes them together", None
         ): ("clipnorm",),
-        besides("no part of an epoch: every epoch takes all samples", None): (
-            *("steps_per_epoch", "validation_steps"),
+        besides("no part of the validation data: it is gone through whole", None): ("validation_steps",),
+        "freeze=['conv*'], layers or parameters by name": ("frozen", "freeze_layers", "trainable", "fixed"),
+        "rate_factors={'conv*': 0.1}": (
+            *("lr_mult", "lr_multipliers", "learning_rates", "rates", "layer_rates", "param_groups"),
         ),
         by_value(
             "no other rhythm: validation runs after every epoch",

@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     rows = Rows(network, preparation, outputs, kept, probabilities=arguments.probabilities)
     if arguments.output is None:
         with standard_output() as stream:
+            if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+                stream.reconfigure(encoding="utf-8")  # a file, whatever the locale: no class becomes "?"
             write(stream, rows, shown)
     else:
         write_whole(arguments.output, lambda stream: write_to(stream, rows))

@@ -19,6 +19,7 @@ from chainrule.data.preparation.columns import Date, Dropped, Gap, Levels, Order
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
 FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
 _ID = re.compile(r"(^|[^a-zA-Z])(id|index|key|number|no|nr)$|[a-z](Id|ID)$|^(id|ID|Id)[^a-z]", re.ASCII)
+_TIME = re.compile(r"year|time|date|day|month|week|hour|minute|second|quarter|period|epoch|step|age", re.I)
 KINDS = ("number", "levels", "date", "drop")
 
 
@@ -50,7 +51,12 @@ class Columns:
         made = [_way(column, chosen, orders, most_levels) for column in frame.columns]
         if not any(way.names for way in made):
             reasons = "; ".join(f"{way.name}: {way.title}" for way in made[:5])
-            raise DataError(f"no column is left to learn from ({reasons})")
+            told = next((way.name for way in made if way.name not in chosen), made[0].name)
+            kind = "levels" if frame.column(told).kind in ("text", "truth") else frame.column(told).kind
+            raise DataError(
+                f"no column is left to learn from ({reasons}). Where one is meant all the same, write "
+                f"kinds={{{told!r}: {kind!r}}}, or --kind '{told}={kind}'"
+            )
         return cls(tuple(made))
 
     @property
@@ -213,7 +219,8 @@ def _useless(column: Column, there: Column) -> str | None:
         return f"it always holds {value:g}" if column.kind == "number" else f"it always holds {value}"
     if column.kind == "number" and column.whole and distinct == count > 2:
         low, high = there.values.min(), there.values.max()
-        if (np.diff(there.values) == 1).all() or (count > FEW and high - low < 2 * count):
+        dense = (np.diff(there.values) == 1).all() or (count > FEW and high - low < 2 * count)
+        if dense and not _TIME.search(column.name):
             return f"it numbers the rows, {low:g} to {high:g}"
         if count > FEW and _ID.search(column.name):
             return "it holds a different number in every row, as ids are"

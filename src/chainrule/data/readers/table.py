@@ -46,7 +46,8 @@ def load_csv(
     encoding: str | None = None,
     missing: str | Sequence[str] | None = None,
 ) -> Table:
-    """Read a table whose features are numbers; `chainrule.read_table` reads texts, dates and missing values, too.
+    """Read a table whose features are numbers; `chainrule.read_table` reads texts, dates and missing values,
+    too.
 
     target: the column to learn, by its name in the header or by its number (0 is the first, -1 the last);
     None reads features only. columns: read only these features, by name, in this order; without it every
@@ -137,8 +138,8 @@ def _complaint(reading: Reading, row: int, column: Column) -> str:
     text = "" if cell is None else cell
     if column.kind == "text" and is_number(text):
         return (
-            f"{place}'{quoted(text, 40)}' is a code, which a number would not keep as it is written: leave the "
-            "column out with columns=, read it with chainrule.read_table, or delete this column"
+            f"{place}'{quoted(text, 40)}' is a code, which a number would not keep as it is written: leave "
+            "the column out with columns=, read it with chainrule.read_table, or delete this column"
         )
     if reading.line(row) == 1 and reading.why != "as told":
         advice = "where the first line holds the columns' names, say so: --header yes, or header=True"
@@ -148,8 +149,8 @@ def _complaint(reading: Reading, row: int, column: Column) -> str:
         advice = f"write it without the underscore, {text.replace('_', '')}"
     else:
         advice = (
-            "features are numbers here: leave the column out with columns=, read it with chainrule.read_table, "
-            "or delete this column"
+            "features are numbers here: leave the column out with columns=, read it with "
+            "chainrule.read_table, or delete this column"
         )
     return f"{place}'{quoted(text, 40)}' is not a number: {advice}"
 

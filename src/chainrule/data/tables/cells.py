@@ -1,8 +1,8 @@
 """The cells of a text, column by column: by Arrow where the text is long and regular, else row by row.
 
 Arrow reads 29 MB of 20 columns in 0.1 s, Python's csv in 1.3 s; but it names no line of a fault, takes
-what stands between a closing quote and the next delimiter for a part of the cell, and loading it takes 60 ms and
-40 MB.  So what is short, irregular or wrong is read by csv, which is exact and gives the line.
+what stands between a closing quote and the next delimiter for a part of the cell, and loading it takes 60 ms
+and 40 MB.  So what is short, irregular or wrong is read by csv, which is exact and gives the line.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Evidence:
         if self.doubtful and not self.points:
             cell = self.doubtful[1]
             raise FileError(
-                f"{place}: '{quoted(cell)}' may be a decimal number or thousands, and nothing in the file tells: "
-                "--decimal , reads a decimal comma, --decimal . thousands (decimal=',' or decimal='.')"
+                f"{place}: '{quoted(cell)}' may be a decimal number or thousands, and nothing in the file "
+                "tells: --decimal , reads a decimal comma, --decimal . thousands (decimal=',' or decimal='.')"
             )
         return "."

@@ -31,8 +31,8 @@ RARE = re.compile(r"[\^~:!§¦\x01\x1e\x1f]")
 
 @dataclass(frozen=True)
 class Dialect:
-    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, of which
-    `comment`, if any, may hold the names.
+    """delimiter: a character, BLANKS, or "" where each line is a cell.  skipped: lines above the table, of
+    which `comment`, if any, may hold the names.
     """
 
     delimiter: str

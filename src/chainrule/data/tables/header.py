@@ -1,8 +1,8 @@
 """Whether the first line holds the columns' names: by what stands below it, never by its look alone.
 
 Names do not fit the columns below them: a word stands above numbers, a word above levels that it is none of.
-Where the first line fits, it holds values; but for 0, 1, 2, ... (pandas' own names) and for years.  Where some
-of it fits and some does not, the question is asked.
+Where the first line fits, it holds values; but for 0, 1, 2, ... (pandas' own names) and for years.  Where
+some of it fits and some does not, the question is asked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from chainrule.data.tables.dates import read_dates
 from chainrule.data.tables.decimals import number_like
 from chainrule.data.tables.missing import USUAL
 
-# A first line of words above columns of words: the chance that its words, were they levels, occur nowhere below.
+# A first line of words above columns of words: the chance that its words, were they levels, occur nowhere
+# below.
 CHANCE = 0.05
 SAY = "say which it is: --header yes or --header no (header=True or header=False)"
 
@@ -95,18 +96,19 @@ def _by_columns(path: Path, line: int, first: list[str], columns: list[list[str]
         if fresh and not among:
             index = fresh[0][0]
             raise FileError(
-                f"{path}, line {line}: may be the columns' names or values: '{quoted(first[index], 40)}' is none of "
-                f"the levels below it, but '{quoted(first[fits[0]], 40)}' is of the same kind as the cells below: {SAY}"
+                f"{path}, line {line}: may be the columns' names or values: '{quoted(first[index], 40)}' is "
+                f"none of the levels below it, but '{quoted(first[fits[0]], 40)}' is of the same kind as the "
+                f"cells below: {SAY}"
             )
         return Decision(False, f"'{quoted(first[fits[0]], 40)}' is of the same kind as the cells below it")
     if misfits:
         index = misfits[0]
         below = _words(columns[index])
         raise FileError(
-            f"{path}, line {line}, column {index + 1}: '{quoted(first[index], 40)}' is not a number: where the first "
-            f"line holds the columns' names, say so: --header yes, or header=True; but '{quoted(first[fits[0]], 40)}' "
-            f"in column {fits[0] + 1} is of the same kind as the cells below it: where the first line holds values, "
-            "--header no, or header=False"
+            f"{path}, line {line}, column {index + 1}: '{quoted(first[index], 40)}' is not a number: where "
+            "the first line holds the columns' names, say so: --header yes, or header=True; but "
+            f"'{quoted(first[fits[0]], 40)}' in column {fits[0] + 1} is of the same kind as the cells below "
+            "it: where the first line holds values, --header no, or header=False"
             if below == "numbers"
             else f"{path}, line {line}: '{quoted(first[index], 40)}' is unlike the {below} below it, "
             f"'{quoted(first[fits[0]], 40)}' is like the cells below it: {SAY}"
@@ -198,6 +200,6 @@ def _of_words(
     if not among and not doubles and chance < CHANCE:
         return Decision(True, f"'{quoted(first[fresh[0][0]], 40)}' is none of the levels below it")
     raise FileError(
-        f"{path}, line {line}: '{quoted(', '.join(first), 60)}' may be the columns' names or values, all of which "
-        f"are words: {SAY}"
+        f"{path}, line {line}: '{quoted(', '.join(first), 60)}' may be the columns' names or values, all of "
+        f"which are words: {SAY}"
     )

@@ -2,7 +2,8 @@
 
 Of a column of numbers, truth values or dates every usual mark is one.  In a column of words `None` and `NA`
 may be a level (no basement, Namibia): they count as missing only where a column of numbers of the same file
-has that mark, too, as R and pandas write it throughout.  Empty cells, `?` and marks that are no word are always.
+has that mark, too, as R and pandas write it throughout.  Empty cells, `?` and marks that are no word are
+always.
 """
 
 from __future__ import annotations

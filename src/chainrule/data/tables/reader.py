@@ -97,8 +97,9 @@ class _Sheet:
         self.with_first = names is None
         if rows.shorter and self.with_first:
             raise FileError(
-                f"{path}, line {rows.sheet.first_line}: the first line has {len(rows.sheet.first)} cells, the others "
-                f"{rows.sheet.width}; where it holds the columns' names, say so: --header yes, or header=True"
+                f"{path}, line {rows.sheet.first_line}: the first line has {len(rows.sheet.first)} cells, "
+                f"the others {rows.sheet.width}; where it holds the columns' names, say so: --header yes, or "
+                "header=True"
             )
         self.cells = rows.columns(with_first=self.with_first)
         if not len(self.cells[0]):
@@ -223,7 +224,8 @@ class _Sheet:
                 return self.index(int(column))
             if not self.named:
                 raise FileError(
-                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a header"
+                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a "
+                    "header"
                 )
             raise FileError(
                 f"{self.path}: has no column '{quoted(column)}'; its columns are {listed(self.names)}"

@@ -91,7 +91,8 @@ class Reading:
         if self.delimiter is not None:
             header = "the first line holds the names" if self.header else "no header"
             lines.append(
-                f"{self.encoding}, delimiter {self.delimiter}, decimal sign '{self.decimal}', {header}: {self.why}"
+                f"{self.encoding}, delimiter {self.delimiter}, decimal sign '{self.decimal}', {header}: "
+                f"{self.why}"
             )
         return [*lines, *self.remarks]
 

@@ -37,6 +37,7 @@ class Builder:
     values: dict[str, int] = field(default_factory=dict)  # layer name -> value (its output)
     hosts: list[Hosted] = field(default_factory=list)
     parts: dict[int, str] = field(default_factory=dict)  # values within a layer -> its name
+    frozen: frozenset[str] = frozenset()  # parameters that no step changes
     mask: Value | None = None  # (steps, 1): 1 where a step is there, as in PassContext
 
     @property
@@ -54,6 +55,11 @@ class Builder:
     def steps_mask(self, steps: int) -> Value:
         """A value for a mask, which an operation fills in."""
         return self.value((steps, 1), NO_HALO, NO_HALO, False)
+
+    def learns(self, layer: Layer, input_shape: Shape) -> bool:
+        """Whether a step changes a parameter of the layer."""
+        specs = layer.parameters(input_shape).items()
+        return any(spec.learned and f"{layer.name}.{name}" not in self.frozen for name, spec in specs)
 
     def keep_mask(self, x: Value) -> None:
         """The mask goes on where x, which comes next, has its steps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from chainrule._native import Rule
@@ -59,12 +59,23 @@ def set_optimizer(native: Any, optimizer: Any, dtype: Any) -> None:
     native.set_optimizer(Rule[rule], momentum, beta2, epsilon, decay, optimizer.clip_norm or 0.0)
 
 
+def set_rate_factors(native: Any, factors: Mapping[str, float], numbers: Mapping[str, int]) -> None:
+    """By parameter: what multiplies the rate of every step; 0 leaves the parameter as it is."""
+    for name, factor in factors.items():
+        native.set_rate_factor(numbers[name], factor)
+
+
 def set_constraint(
-    native: Any, constraint: MaxNorm, numbers: Mapping[str, int], specs: Mapping[str, Parameter], dtype: Any
+    native: Any,
+    constraint: MaxNorm,
+    numbers: Mapping[str, int],
+    specs: Mapping[str, Parameter],
+    frozen: Collection[str],
+    dtype: Any,
 ) -> None:
-    """A limit for every weight array; biases are free."""
+    """A limit for every weight array that a step changes; biases are free."""
     check_held("a max-norm", constraint.limit, dtype, constraint, positive=True)
     for name, spec in specs.items():
-        if spec.penalised and spec.learned:
+        if spec.penalised and spec.learned and name not in frozen:
             groups, _, units = spec.units
             native.add_max_norm(numbers[name], groups, units, constraint.limit)

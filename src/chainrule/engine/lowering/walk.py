@@ -53,7 +53,7 @@ class Lowering(Builder):
                 self.values[str(layer.name)], x = same.number, same
                 self.keep_mask(x)
                 continue
-            learned = learned or self.keep or any(spec.learned for spec in layer.parameters(x.shape).values())
+            learned = learned or self.keep or self.learns(layer, x.shape)
             activation = None
             if not self.keep and type(layer) in FUSING and rest and type(rest[0]) in ACTIVATIONS:
                 activation, rest = rest[0], rest[1:]
@@ -120,12 +120,15 @@ class Lowering(Builder):
         return z, learned
 
 
-def lower(network: Any, native: Any, *, keep: bool, paired: bool) -> tuple[Lowering, Value, Value]:
-    """Build the operations of a network; `paired`: its last activation belongs to the loss.
+def lower(
+    network: Any, native: Any, *, keep: bool, paired: bool, frozen: frozenset[str] = frozenset()
+) -> tuple[Lowering, Value, Value]:
+    """Build the operations of a network; `paired`: its last activation belongs to the loss; `frozen`:
+    parameters that no step changes, and δ goes down no further than the lowest that one does.
 
     Returns the lowering, the value in front of the loss (z of a pair, a otherwise) and the value a^L.
     """
-    low = Lowering(native, keep, network.shapes)
+    low = Lowering(native, keep, network.shapes, frozen=frozen)
     layers = list(network.layers)
     body = layers[:-1] if paired else layers
     x = low.value(network.input_shape, low.wanted_halo(body, network.input_shape, NO_HALO), NO_HALO, keep)

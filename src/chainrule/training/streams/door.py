@@ -1,0 +1,102 @@
+"""The door for batches: each is checked as arrays are, and what the first one fixed holds for the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
+from chainrule.base.types import Array
+from chainrule.data.arrays import plain_array
+from chainrule.data.door import check_weights, inputs_of, learned_preparation, targets_of
+from chainrule.data.mapped import joined
+from chainrule.data.preparation import Preparation
+from chainrule.losses import Loss
+from chainrule.networks.batch import Batch
+from chainrule.networks.network import Network
+from chainrule.training.class_weights import class_weights
+from chainrule.training.parts import as_type, class_labels
+
+_FORM = "a batch must be (X, y) or (X, y, weights)"
+
+
+class BatchDoor:
+    """Batches as the engine takes them.
+
+    classes: the labels in the order of the outputs: those named, else those of the network, else of the first
+    batch; new ones are added behind them while the network has outputs left.  preparation: how the inputs
+    are made, as the first batch says where the network does not.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        class_weight: Any = None,
+        classes: Array | None = None,
+        preparation: Preparation | None = None,
+    ) -> None:
+        if isinstance(class_weight, str):
+            raise ArgumentError(
+                "class_weight='balanced' counts the samples of every class, which batches do not tell "
+                "beforehand: write {label: weight}"
+            )
+        self.network, self.loss, self.class_weight = network, loss, class_weight
+        self.classes: Array | None = network.classes if classes is None else classes
+        self.named = self.classes is not None  # before the first batch
+        self.grows = True  # whether labels may be new
+        self.preparation, self.learned = preparation, preparation is not None
+
+    def __call__(self, entry: Any, place: str) -> Batch:
+        """A batch that has passed; DataError, ShapeError and TypeError begin with its place."""
+        try:
+            return self._checked(entry)
+        except (DataError, ShapeError, TypeError) as error:
+            said = f"{place}: {error}"
+            if isinstance(error, ShapeError) and np.shape(entry[0]) == self.network.input_shape:
+                said = (
+                    f"{place}: X is a single sample, of shape {np.shape(entry[0])}: give batches of several, "
+                    "such as torch.utils.data.DataLoader(dataset, batch_size=32) makes of a data set"
+                )
+            raise type(error)(said) from None
+
+    def _checked(self, entry: Any) -> Batch:
+        if not isinstance(entry, (tuple, list)) or len(entry) not in (2, 3):
+            length = f" of {len(entry)}" if isinstance(entry, (tuple, list)) else ""
+            received = getattr(entry, "shape", None)
+            shape = f" of shape {tuple(received)}" if received is not None else ""
+            raise TypeError(f"{_FORM}, received {describe(entry)}{length}{shape}")
+        network = self.network
+        X = inputs_of(entry[0], network, "X", self.preparation)
+        if self.learned:
+            self.preparation = joined(self.preparation, X)
+        else:
+            self.preparation, self.learned = learned_preparation(entry[0], X, network), True
+        targets = self._targets(entry[1], len(X))
+        weights = None if len(entry) == 2 or entry[2] is None else _as_they_are(entry[2], len(X))
+        if self.class_weight is not None:
+            by_class = class_weights(self.class_weight, class_labels(targets), self.classes)
+            weights = by_class if weights is None else by_class * weights
+        return Batch(as_type(network.dtype, X), as_type(network.dtype, targets), weights)
+
+    def _targets(self, y: Any, n: int) -> Array:
+        try:
+            known = self.classes
+            targets, classes = targets_of(y, self.network, self.loss, n, classes=known, grow=self.grows)
+        except DataError as error:
+            if self.named or np.asarray(y).dtype.kind == "f":
+                raise
+            raise DataError(
+                f"{error}; the first batch has numbered the classes: name them all, fit(classes=[...])"
+            ) from None
+        self.classes = self.classes if classes is None else classes
+        return targets
+
+
+def _as_they_are(weights: Any, n: int) -> Array:
+    """(n,) float64, checked, not scaled: the mean over an epoch is not known."""
+    given = plain_array(weights, "weights")
+    if given.shape != (n,) or np.any(given != 0):
+        check_weights(given, n, "weights")
+    return given.astype(np.float64)
