@@ -58,12 +58,12 @@ def test_arguments_of_other_libraries(call: Callable[[], Any], message: str) -> 
     ("name", "instead"),
     [
         ("fit", "chainrule.fit(network, X, y)"),
-        ("train", "chainrule.fit(network, X, y)"),
+        ("train", "chainrule.fit(network, X, y); every other pass is a prediction"),
         ("predict_proba", "network.predict(X)"),
         ("forward", "network.predict(X)"),
         ("evaluate", "network.loss(X, y) or network.accuracy(X, y)"),
         ("score", "network.accuracy(X, y)"),
-        ("eval", "network.predict(X)"),
+        ("eval", "network.predict(X), which drops nothing and takes the running statistics"),
     ],
 )
 def test_methods_of_other_libraries(name: str, instead: str) -> None:

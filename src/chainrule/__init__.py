@@ -144,6 +144,7 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
         Callback as Callback,
         Checkpoint as Checkpoint,
         EarlyStopping as EarlyStopping,
+        ReduceOnPlateau as ReduceOnPlateau,
     )
     from chainrule.training.fit import fit as fit
     from chainrule.training.full_batch import fit_full_batch as fit_full_batch
@@ -252,6 +253,7 @@ HOMES = {
     "RMSProp": "chainrule.training.optimizers",
     "ReLU": "chainrule.layers.activations.rectifiers",
     "Recurrent": "chainrule.layers.sequences.recurrent",
+    "ReduceOnPlateau": "chainrule.training.callbacks",
     "Report": "chainrule.explaining.report",
     "Residual": "chainrule.layers.structure",
     "ScaledNormal": "chainrule.layers.initializers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from training_problems import Array, blobs, classifier, regressor, same_bits, sn
 
 from chainrule.base.errors import ArgumentError, FileError
 from chainrule.networks.network import Network, load
-from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping
+from chainrule.training.callbacks import Callback, Checkpoint, Context, EarlyStopping, ReduceOnPlateau
 from chainrule.training.fit import fit
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import SGD
@@ -292,3 +293,105 @@ def test_a_failed_save_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch:
         fit(network, X, y, epochs=1, callbacks=[Checkpoint(path)])
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.npz"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "made"),
+    [
+        ("n-{epoch:03}-{loss:.2f}.npz", "n-{e:03}-{r.loss:.2f}.npz"),
+        ("{validation_loss:.4f}.npz", "{r.validation_loss:.4f}.npz"),
+        ("{accuracy:.0%}-{validation_accuracy:.2f}.npz", "{r.accuracy:.0%}-{r.validation_accuracy:.2f}.npz"),
+        ("{epoch}/net.npz", "{e}/net.npz"),
+        ("a/{epoch:02}/{loss:.1e}/net.npz", "a/{e:02}/{r.loss:.1e}/net.npz"),
+        ("{{epoch}}/{epoch}.npz", "{{epoch}}/{e}.npz"),
+        ("{{x}}/{epoch}/{{y}}.npz", "{{x}}/{e}/{{y}}.npz"),
+    ],
+)
+def test_names_with_the_columns_of_the_history(tmp_path: Path, pattern: str, made: str) -> None:
+    X, y = blobs(30)
+    saving = Checkpoint(f"{tmp_path}/{pattern}")
+    history = fit(classifier(), X, y, epochs=3, validation=0.3, callbacks=saving)
+    expected = {made.format(e=row.epoch, r=row) for row in history}
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.npz")} == expected
+    assert not [
+        path for path in tmp_path.rglob("*") if path.is_dir() and "{" in path.name and "{{" not in pattern
+    ]
+
+
+FIELDS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_a_field_without_a_value_is_refused_before_training(
+    tmp_path: Path, field: str, validated: bool, kind: str
+) -> None:
+    X, y = blobs(30)
+    network, targets = (classifier(), y) if kind == "classes" else (regressor(), X[:, :2])
+    before = snapshot(network)
+    saving = Checkpoint(tmp_path / f"{{{field}:.3f}}.npz")
+    options: dict[str, Any] = {"epochs": 1, "validation": 0.3 if validated else None, "callbacks": saving}
+    lacking = field.startswith("validation") and not validated
+    if lacking or (field.endswith("accuracy") and kind == "numbers"):
+        advice = field.removeprefix("validation_") if lacking else field.replace("accuracy", "loss")
+        with pytest.raises(ArgumentError, match=rf"{{{field}}} in path .* write {{{advice}}}"):
+            fit(network, X, targets, **options)
+        assert same_bits(before, snapshot(network))
+        assert not list(tmp_path.iterdir())
+    else:
+        fit(network, X, targets, **options)
+        assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["{val_loss:.2f}", "{rate}", "{seconds}", "{0}", "{}", "{epoch.real}", "{epoch[0]}", "{epoch:s}",
+     "{loss:d}", "{loss:.2q}", "{loss", "loss}", "{loss:/>9}", "{Epoch}", "{epoch:.2f", "{loss!z}"],
+)  # fmt: skip
+def test_a_pattern_that_cannot_be_filled_is_refused_when_it_is_made(pattern: str) -> None:
+    with pytest.raises(ArgumentError, match="path must be a file name with nothing but"):
+        Checkpoint(f"{pattern}.npz")
+    with pytest.raises(ArgumentError, match="path must be a file name with nothing but"):
+        Checkpoint(f"{pattern}/net.npz")
+
+
+@pytest.mark.parametrize(
+    ("foreign", "ours"),
+    [("val_loss", "validation_loss"), ("val_acc", "validation_accuracy"),
+     ("val_accuracy", "validation_accuracy"), ("acc", "accuracy"), ("train_loss", "loss")],
+)  # fmt: skip
+def test_fields_of_keras_are_told_ours(foreign: str, ours: str) -> None:
+    with pytest.raises(ArgumentError, match=f"{foreign} is {{{ours}}} here"):
+        Checkpoint(f"w-{{{foreign}:.2f}}.npz")
+
+
+@pytest.mark.parametrize("name", ["{epoch}", "run-{epoch:02}", "{loss:.2f}"])
+def test_a_folder_that_is_called_like_a_pattern(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = blobs(12)
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir()
+    escaped = name.replace("{", "{{").replace("}", "}}")
+    for path in (f"{name}/net.npz", f"{tmp_path}/{name}/{{epoch}}.npz"):
+        with pytest.raises(ArgumentError, match=f"there is a folder that is called .*{re.escape(escaped)}"):
+            Checkpoint(path)
+    fit(classifier(), X, y, epochs=1, callbacks=Checkpoint(f"{escaped}/net.npz"))
+    assert [str(path) for path in Path().rglob("*.npz")] == [f"{name}/net.npz"]
+    assert [path.name for path in Path().iterdir()] == [name]
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "validation_accuracy"])
+def test_an_accuracy_that_there_is_not_is_refused_before_training(monitor: str, tmp_path: Path) -> None:
+    X, _ = blobs(12)
+    for callback in (
+        EarlyStopping(2, monitor),
+        Checkpoint(tmp_path / "n.npz", best_only=True, monitor=monitor),
+        ReduceOnPlateau(monitor=monitor),
+    ):
+        network = regressor()
+        before = snapshot(network)
+        with pytest.raises(ArgumentError, match=f"monitor='{monitor}' has no value"):
+            fit(network, X, X[:, :2], validation=0.3, callbacks=callback)
+        assert same_bits(before, snapshot(network))

@@ -112,3 +112,75 @@ def test_what_cannot_be_resumed() -> None:
     network.set_parameters(before)
     with pytest.raises(TypeError, match="resume=history goes on with the optimizer's moments"):
         cr.fit(network, X, y, warm_start=True)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[2:])
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_after_early_stopping_it_goes_on_from_the_epoch_whose_parameters_were_given_back(
+    optimizer: Any, patience: int
+) -> None:
+    """Bit for bit what a fit of that many epochs, resumed, would have become; dropout's numbers as well."""
+    X, y = blobs(60)
+    noise = np.random.default_rng(0).permutation(y)
+
+    def net() -> cr.Network:
+        return cr.Network([cr.Dense(7), cr.Tanh(), cr.Dropout(0.2), cr.Dense(3), cr.Softmax()], input_shape=4)
+
+    options: dict[str, Any] = {"batch_size": 8, "seed": 3, "validation": 0.3, "optimizer": optimizer}
+    stopped, short = net(), net()
+    history = cr.fit(stopped, X, noise, epochs=30, early_stopping=patience, **options)
+    best = history.best.epoch
+    assert history.restored_epoch == best
+    assert len(history) == (best + patience if history.stopped else 30)
+    plain = cr.fit(short, X, noise, epochs=best, **options)
+    assert same_bits(stopped.parameters, short.parameters)
+    assert history.optimizer_state is not None
+    assert plain.optimizer_state is not None
+    assert history.optimizer_state["steps"] == plain.optimizer_state["steps"]
+    for key, array in plain.optimizer_state.items():
+        assert np.array_equal(array, history.optimizer_state[key])
+    ahead, behind = (
+        cr.fit(net_, X, noise, epochs=2, resume=one, **options)
+        for net_, one in ((stopped, history), (short, plain))
+    )
+    assert same_bits(stopped.parameters, short.parameters)
+    assert ahead.epoch == behind.epoch == list(range(1, best + 3))
+    assert ahead.loss == behind.loss
+    assert ahead.restored_epoch is None
+
+
+def test_early_stopping_that_keeps_the_last_parameters_resumes_from_the_last() -> None:
+    X, y = blobs(60)
+    noise = np.random.default_rng(0).permutation(y)
+    stopping = cr.EarlyStopping(2, restore_best=False)
+    own, whole = classifier(), classifier()
+    options: dict[str, Any] = {"validation": 0.3, "optimizer": cr.SGD(0.5, momentum=0.9)}
+    history = cr.fit(own, X, noise, epochs=50, early_stopping=stopping, **options)
+    assert history.restored_epoch is None
+    cr.fit(own, X, noise, epochs=2, resume=history, **options)
+    cr.fit(whole, X, noise, epochs=len(history) + 2, **options)
+    assert same_bits(own.parameters, whole.parameters)
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, RuntimeError, cr.NonFiniteError])
+def test_an_end_by_an_error_leaves_the_best_epoch_to_go_on_from(ends: type[BaseException]) -> None:
+    X, y = blobs(60)
+    noise = np.random.default_rng(0).permutation(y)
+
+    def end(context: Any) -> None:
+        if context.epoch == 6:
+            if ends is not cr.NonFiniteError:
+                raise ends
+            context.network.parameters["dense2.W"] = np.full((3, 7), 3e38)
+
+    own, short = classifier(), classifier()
+    options: dict[str, Any] = {"validation": 0.3, "optimizer": cr.SGD(1.0, momentum=0.9)}
+    with pytest.raises(ends):
+        cr.fit(own, X, noise, epochs=9, early_stopping=20, callbacks=end, **options)
+    best = own.history.restored_epoch
+    assert best == own.history.best.epoch <= 6
+    plain = cr.fit(short, X, noise, epochs=best, **options)
+    assert same_bits(own.parameters, short.parameters)
+    for network, history in ((own, own.history), (short, plain)):
+        cr.fit(network, X, noise, epochs=2, resume=history, **options)
+    assert same_bits(own.parameters, short.parameters)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chainrule.base.shown import clipped
@@ -19,22 +19,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 SPELLING = 0.8
 
 
-def teach(positions: str = "the others by name") -> Callable[[F], F]:
+def teach(positions: str = "the others by name", **meanings: str) -> Callable[[F], F]:
     """Decorate a function, an __init__ or a class: an unknown keyword raises TypeError with what
     `chainrule.base.foreign` says of it, too many arguments without a name one with `positions`, which
-    completes "write ...", and a missing one says which.
+    completes "write ...", and a missing one says which, and what it is where `meanings` has it.
     """
 
     def decorate(target: F) -> F:
         if isinstance(target, type):
-            target.__init__ = _taught(target.__init__, positions)  # type: ignore[misc]
+            target.__init__ = _taught(target.__init__, positions, meanings)  # type: ignore[misc]
             return target
-        return _taught(target, positions)  # type: ignore[return-value]
+        return _taught(target, positions, meanings)  # type: ignore[return-value]
 
     return decorate
 
 
-def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
+def _taught(function: Callable[..., Any], positions: str, meanings: Mapping[str, str]) -> Callable[..., Any]:
     parameters = inspect.signature(function).parameters
     method = next(iter(parameters)) in ("self", "cls")
     known = [name for name in parameters if name not in ("self", "cls")]
@@ -55,8 +55,12 @@ def _taught(function: Callable[..., Any], positions: str) -> Callable[..., Any]:
             raise TypeError(f"{name}() has no argument {clipped(repr(unknown))}{said}")
         if len(args) > most:
             taken = f"{name}() takes {most - method} by position, received {len(args) - method}"
-            raise TypeError(f"{taken}; write {positions}")
-        raise TypeError(f"{name}() needs {', '.join(missing)}: write {name}({_call(needed)})")
+            by_value = vars(type(args[0])).get("_by_position") if constructor else None  # of that very class
+            raise TypeError(f"{taken}; write {by_value(args[1]) if by_value else positions}")
+        whole = positions.split()[0].removeprefix("network.").startswith(f"{name}(")  # the call itself
+        form = positions if whole else f"{name}({_call(needed)})"
+        what = ", ".join(f"{m}, {meanings[m]}" if m in meanings else m for m in missing)
+        raise TypeError(f"{name}() needs {what}: write {form}")
 
     return call
 
@@ -80,7 +84,8 @@ def _answer(unknown: str, value: Any, known: Sequence[str], bases: Sequence[str]
     words = advice_for(bases)
     if unknown in words:
         return answer(of_value(words[unknown], value))
-    close = [] if unknown in KNOWN else difflib.get_close_matches(unknown, known, 1, SPELLING)
+    same = [name for name in known if name.lower() == unknown.lower()]
+    close = same if same or unknown in KNOWN else difflib.get_close_matches(unknown, known, 1, SPELLING)
     return f"; write {close[0]}=..." if close else f"; it takes {', '.join(known) or 'none'}"
 
 

@@ -61,5 +61,7 @@ _homes = {
 
 def __getattr__(name: str) -> Any:
     if name not in _homes:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from chainrule.base.attributes import absent
+
+        raise absent(__name__, name, __all__)
     return getattr(import_module(f"chainrule.data.{_homes[name]}"), name)

@@ -29,6 +29,9 @@ class Doctor(Callback):
     `diagnoses`: epoch -> Diagnosis.
     """
 
+    options: dict[str, Any]  # of `diagnose`
+    diagnoses: dict[int, Diagnosis]
+
     @teach("Doctor(X, y), and the others by name")
     def __init__(
         self,
@@ -50,7 +53,7 @@ class Doctor(Callback):
         self.y = plain_array(one_column(y), "y")
         if not (self.y.ndim and (isinstance(self.X, Frame) or self.X.ndim)):
             raise DataError("Doctor(X, y) takes what is trained on: X and y with a sample in every row")
-        self.options: dict[str, Any] = {
+        self.options = {
             "penalty": penalty,
             "batch_size": check_count("batch_size", batch_size),
             "samples": check_count("samples", samples),
@@ -58,7 +61,7 @@ class Doctor(Callback):
         }
         self.stop, self.say = check_flag("stop", stop), say
         self.language = check_choice("language", language, LANGUAGES)
-        self.diagnoses: dict[int, Diagnosis] = {}
+        self.diagnoses = {}
         self._known: set[tuple[str, str]] = set()
 
     def on_fit_begin(self, context: Context) -> None:

@@ -215,7 +215,7 @@ class Plan:
             targets = np.eye(classes)[targets]
         return np.ascontiguousarray(targets, dtype=self.dtype)
 
-    def _counts(self, targets: np.ndarray) -> bool:
+    def counts(self, targets: np.ndarray) -> bool:
         """Whether there are classes, so that an accuracy means something; a loss of your own counts none."""
         if self._built.formula_loss:
             return False
@@ -244,7 +244,7 @@ class Plan:
         x, scale = self._inputs(X)
         run = self._native.evaluate
         loss, correct = run(x, scale, self._targets(targets), self._weights(weights), training)
-        return Evaluation(loss, correct if self._counts(targets) else None)
+        return Evaluation(loss, correct if self.counts(targets) else None)
 
     def gradients(
         self, X: np.ndarray, targets: np.ndarray, weights: Any = None
@@ -343,7 +343,7 @@ class Plan:
         in which a second moment went beyond the range, so that its parameter moves no more.
         """
         self.check_batches(len(order))
-        counts = self._counts(targets)
+        counts = self.counts(targets)
 
         def report(step: int, steps: int, mean_loss: float, accuracy: float) -> bool:
             return poll is not None and poll(step, steps, mean_loss, accuracy if counts else None)

@@ -6,6 +6,8 @@ Knows: base and formulas; never the engine.
 
 from __future__ import annotations
 
+from typing import Any
+
 from chainrule.layers.activations.hard import HardSigmoid, HardSwish, HardTanh
 from chainrule.layers.activations.rectifiers import ELU, SELU, LeakyReLU, PReLU, ReLU
 from chainrule.layers.activations.smooth import (
@@ -152,3 +154,9 @@ __all__ = [
     "layer_classes",
     "structure_classes",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from chainrule.base.attributes import absent
+
+    raise absent(__name__, name, __all__)

@@ -6,9 +6,11 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from chainrule.base.attributes import Attributes
 from chainrule.base.keywords import teach
+from chainrule.base.shown import clipped
 from chainrule.base.types import Shape
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.types import Value, Values
@@ -47,7 +49,7 @@ class Parameter:
         return self.unit_groups, size // self.unit_groups // self.shape[-1], self.shape[-1]
 
 
-class Layer:
+class Layer(Attributes):
     """Base of all layers.
 
     A layer of your own defines `forward`, `delta` and, if it has parameters, `parameters` and `gradients`.
@@ -174,6 +176,28 @@ class Layer:
                     f"write self.{name} = {name} in it, or define config()"
                 )
         return {name: _plain(getattr(self, name)) for name in arguments}
+
+    @classmethod
+    def _elsewhere(cls) -> Mapping[str, str]:
+        from chainrule.base.foreign.attributes import LAYER_ATTRIBUTES
+
+        return LAYER_ATTRIBUTES
+
+    if not TYPE_CHECKING:  # a type checker knows by itself what there is
+
+        def __getattr__(self, name: str) -> Any:
+            said = f"{type(self).__name__}() has no attribute {clipped(repr(name))}"
+            if not name.startswith("_"):  # __deepcopy__ and the like are asked for in passing
+                from chainrule.base.foreign import answer
+
+                said += answer(self._elsewhere().get(name, ""))
+            raise AttributeError(said, name=name, obj=self)
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            raise TypeError(
+                f"{type(self).__name__}() is not called as a function; write the layers in order, "
+                "network = Network([Dense(10), ReLU()], input_shape=784), and network.predict(X)"
+            )
 
     def __repr__(self) -> str:
         shown = []

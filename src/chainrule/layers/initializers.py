@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from chainrule.base.attributes import Attributes, absent
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_number
@@ -27,7 +28,7 @@ Weights: TypeAlias = "NDArray[np.float64]"
 
 @teach("nothing in the parentheses")
 @dataclass(frozen=True)
-class Initializer:
+class Initializer(Attributes):
     """Base: a small frozen value; subclasses define __call__, and are dataclasses where they have fields."""
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Weights:
@@ -245,3 +246,7 @@ class _Function(Initializer):
 
     def config(self) -> None:
         return None
+
+
+def __getattr__(name: str) -> Any:
+    raise absent(__name__, name, (key for key in globals() if key[:1].isupper()))

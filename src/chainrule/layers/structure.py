@@ -41,8 +41,10 @@ class Sequential(Layer):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
+            from chainrule.base.foreign.attributes import METHODS
+
             advice = ""
-            if name in ("add", "compile", "fit", "predict", "summary", "evaluate", "parameters"):
+            if name in METHODS or name in ("predict", "classify", "summary", "accuracy", "loss", "save"):
                 advice = ": a Sequential is a block of layers; what trains is Network([...], input_shape=784)"
             raise AttributeError(
                 f"a Sequential has no attribute {clipped(repr(name))}{advice}", name=name, obj=self
@@ -188,7 +190,7 @@ def chain(layers: Any, argument: str, *, empty: bool = False) -> Chain:
     given = entries(layers)
     if given is None:
         raise TypeError(f"{argument} must be a list such as [Dense(10), ReLU()], received {describe(layers)}")
-    members = tuple(layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in given)
+    members = tuple(layer.as_layer() if hasattr(type(layer), "as_layer") else layer for layer in given)
     for number, layer in enumerate(members):
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise TypeError(

@@ -12,6 +12,8 @@ residual a - y, so that nothing is ever divided by a (Dezeming, 2.4.6).
 
 from __future__ import annotations
 
+from typing import Any
+
 from chainrule.losses.base import Loss
 from chainrule.losses.choosing import loss_for, loss_from
 from chainrule.losses.counts import Poisson
@@ -32,3 +34,9 @@ __all__ = [
     "loss_for",
     "loss_from",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from chainrule.base.attributes import absent
+
+    raise absent(__name__, name, __all__)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule.base.errors import PairError
 from chainrule.base.scalars import check_flags
@@ -34,6 +34,14 @@ class Loss:
     def __repr__(self) -> str:
         told = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
         return f"{type(self).__qualname__}({', '.join(f'{n}={getattr(self, n)!r}' for n in told)})"
+
+    if not TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            raise TypeError(
+                f"{type(self).__name__}() is not called as a function; write network.loss(X, y, "
+                f"loss={self!r}), or its formula, loss.value(a, y), with the samples as the last axis"
+            )
 
     def value(self, a: Any, y: Any) -> Any:
         """Loss of every sample: (..., m), (..., m) -> (m,)."""

@@ -42,7 +42,17 @@ _OTHER_NAMES = {
     "binary_crossentropy": "binary_cross_entropy",
     "log_loss": "cross_entropy",
     "nll": "cross_entropy",
+    "nll_loss": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "crossentropyloss": "cross_entropy",
+    "softmax_cross_entropy": "cross_entropy",
+    "ce": "cross_entropy",
     "bce": "binary_cross_entropy",
+    "bceloss": "binary_cross_entropy",
+    "bcewithlogitsloss": "binary_cross_entropy",
+    "mseloss": "mse",
+    "l1loss": "mae",
+    "l2": "mse",
     "mean_squared_error": "mse",
     "l1": "mae",
     "absolute_error": "mae",
@@ -69,6 +79,7 @@ def loss_from(value: Loss | str | None, last_layer: Layer) -> Loss:
                 f"loss {describe(value)} is unknown: write one of {names}, or an object: CrossEntropy()"
             )
         return _LOSSES[value]()
+    hint = f": write {value.__name__}()" if isinstance(value, type) and issubclass(value, Loss) else ""
     raise TypeError(
-        f"loss must be an object such as CrossEntropy() or one of {names}, received {describe(value)}"
+        f"loss must be an object such as CrossEntropy() or one of {names}, received {describe(value)}{hint}"
     )

@@ -129,3 +129,9 @@ def training_size_from(value: Any, samples: int) -> int:
         "training_size must be the number of samples of the training set, at least 1, or None, received "
         f"{describe(value)}"
     )
+
+
+def __getattr__(name: str) -> Any:
+    from chainrule.base.attributes import absent
+
+    raise absent(__name__, name, (key for key in globals() if key[:1].isupper()))

@@ -216,7 +216,7 @@ def input_shape_from(value: Any) -> Shape:
 
 def _check_channels_last(first: Layer, shape: Shape) -> None:
     """ShapeError for images such as (1, 28, 28) under a kernel of several rows: nobody means 28 channels."""
-    grid = getattr(first, "grid", None)
+    grid = vars(first).get("grid")
     if len(shape) != 3 or not isinstance(grid, Grid) or grid.kernel[0] == 1:
         return
     channels, rows, columns = shape
@@ -260,7 +260,7 @@ def _checked(layers: Any) -> list[Layer]:
     given = None if isinstance(layers, Layer) else entries(layers)
     if given is None:
         raise TypeError(f"layers must be a list such as [Dense(10), Softmax()], received {describe(layers)}")
-    checked = [layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in given]
+    checked = [layer.as_layer() if hasattr(type(layer), "as_layer") else layer for layer in given]
     for number, layer in enumerate(checked):
         if isinstance(layer, Layer):
             continue

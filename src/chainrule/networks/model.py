@@ -23,6 +23,8 @@ class Model:
 
     preparation: Preparation | None = None  # how inputs are made for it and outputs read; copied and saved
 
+    several_labels: bool = False  # whether every output says yes or no by itself: see Network.classify
+
     def _build(self, layers: Any, input_shape: Any, dtype: Any, name: str | None) -> None:
         self._architecture = architecture(layers, input_shape)
         self.dtype = dtype_from(dtype)
@@ -129,6 +131,7 @@ class Model:
         made = type(self)._made(self.layers, self._parameters, self.input_shape, dtype, self.name)
         made._classes = None if self._classes is None else self._classes.copy()
         made.seed, made._executor, made.preparation = self.seed, self._executor, self.preparation
+        made.several_labels = self.several_labels
         return made
 
     @property

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.base.attributes import Attributes
 from chainrule.base.errors import DataError, FileError, describe
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag, entries, text_path
@@ -24,7 +25,7 @@ from chainrule.data.door import check_weights, class_ids, inputs_of, one_column,
 from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
-from chainrule.losses import Loss, loss_from
+from chainrule.losses import BinaryCrossEntropy, Loss, loss_from
 from chainrule.losses.penalties import Penalty, penalty_from, training_size_from
 from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
@@ -37,6 +38,7 @@ from chainrule.networks.finite import (
     check_step,
     quiet,
 )
+from chainrule.networks.forms.several_labels import chosen, rows_right, say_several
 from chainrule.networks.forms.summary import summary_lines, summary_rows
 from chainrule.networks.forms.theta import flat, layers_for, set_flat, set_thetas, thetas
 from chainrule.networks.model import Model
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from chainrule.formulas.tracing import FormulasByLayer
 
 
-class Network(Model):
+class Network(Model, Attributes):
     """A chain of layers.
 
     layers: Layer objects in order; they are copied, so one object may stand in a list twice or in two
@@ -68,7 +70,7 @@ class Network(Model):
 
     history: Any = None  # of the last fit
 
-    @teach("Network([...], input_shape=784)")
+    @teach("Network([...], input_shape=784)", input_shape="the shape of one sample, such as X.shape[1:]")
     def __init__(
         self,
         layers: Any,
@@ -87,6 +89,18 @@ class Network(Model):
         if preparation is not None:
             self.preparation = Preparation.of(preparation, self.input_shape)
         self.reinitialise(seed)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "dtype" and "_parameters" in self.__dict__:
+            form = "network.copy(dtype='float64'), which is a network of that dtype"
+            raise AttributeError(f"a network's dtype cannot be set; write {form}", name=name, obj=self)
+        super().__setattr__(name, value)
+
+    @classmethod
+    def _elsewhere(cls) -> Mapping[str, str]:
+        from chainrule.base.foreign.attributes import METHODS, SET
+
+        return {**METHODS, **SET}
 
     # -- structure -------------------------------------------------------------------------------------------
     def as_layer(self) -> Sequential:
@@ -169,11 +183,16 @@ class Network(Model):
         """The label of every sample: the largest output; a single output tells two classes apart, a sigmoid
         by ½ and one trained by `Hinge` by its sign.
 
+        Where the network has been trained on several labels per sample (it ends in Sigmoid, and a row of y
+        had none or more than one 1) `several_labels` is True, and it is (N, ..., K), 1 for every output above
+        ½ and else 0; set it by hand for parameters from elsewhere.
         A tie goes to the first.  Without `classes` labels are 0, 1, ... Raises DataError for a network that
         predicts one number, and NonFiniteError as `predict`.
         """
         if (parts := pieces(X, self)) is not None:
             return in_pieces(X, parts, lambda rows: self.classify(rows, allow_nonfinite=allow_nonfinite))
+        if self.several_labels:
+            return chosen(self._outputs(self._inputs(X), "classify", allow_nonfinite))
         ids = self._class_ids(self._inputs(X), "classify", allow_nonfinite)
         return ids if self._classes is None else self._classes[ids]
 
@@ -265,16 +284,28 @@ class Network(Model):
 
     @teach("network.accuracy(X, y), and the others by name")
     def accuracy(self, X: Any, y: Any, *, sample_weight: Any = None, allow_nonfinite: bool = False) -> float:
-        """The share of samples that `classify` labels as y does (y: labels or one-hot rows)."""
+        """The share of samples that `classify` labels as y does (y: labels or one-hot rows).
+
+        With several labels per sample, y of 0 and 1 (N, K), those with all their labels right (scikit-learn's
+        accuracy_score); the accuracy that `fit` shows is there the share of single labels.
+        """
         parts = pieces(X, self)
+        if self.several_labels or say_several(self.layers[-1], y):
 
-        def ids_of(rows: Any) -> Array:
-            return self._class_ids(self._inputs(rows), "accuracy", allow_nonfinite)
+            def outputs_of(rows: Any) -> Array:
+                return self._outputs(self._inputs(rows), "accuracy", allow_nonfinite)
 
-        ids = ids_of(X) if parts is None else in_pieces(X, parts, ids_of)
-        right = ids == class_ids(one_column(y), self, len(ids))
-        weights = None if sample_weight is None else check_weights(sample_weight, len(ids))
-        return float(np.average(right.reshape(len(ids), -1).mean(axis=1), weights=weights))
+            outputs = outputs_of(X) if parts is None else in_pieces(X, parts, outputs_of)
+            right = rows_right(outputs, targets_of(y, self, BinaryCrossEntropy(), len(outputs))[0])
+        else:
+
+            def ids_of(rows: Any) -> Array:
+                return self._class_ids(self._inputs(rows), "accuracy", allow_nonfinite)
+
+            ids = ids_of(X) if parts is None else in_pieces(X, parts, ids_of)
+            right = ids == class_ids(one_column(y), self, len(ids))
+        weights = None if sample_weight is None else check_weights(sample_weight, len(right))
+        return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))
 
     def _inputs(self, X: Any) -> Array:
         return inputs_of(X, self)
@@ -337,14 +368,21 @@ class Network(Model):
 
         def __getattr__(self, name: str) -> Any:
             from chainrule.base.foreign import answer
-            from chainrule.base.foreign.names import METHODS
+            from chainrule.base.foreign.attributes import METHODS
 
             advice = answer(METHODS.get(name, ""))
+            if not advice and name in getattr(self.__dict__.get("_architecture"), "shapes", ()):
+                held = [key for key in self.parameters if key.startswith(f"{name}.")]
+                advice = answer(f"network.parameters[{held[0]!r}]" if held else "network.layers, a tuple")
             said = f"a network has no attribute {clipped(repr(name))}{advice}"
             raise AttributeError(said, name=name, obj=self)
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             raise TypeError("a network is not called as a function; write network.predict(X)")
+
+        def __getitem__(self, key: Any) -> Any:
+            what = "network.parameters['dense1.W']" if isinstance(key, str) else "network.layers[0]"
+            raise TypeError(f"a network has no entries; write {what}")
 
 
 def class_ids_of(network: Network, a: Array) -> Array:
@@ -376,6 +414,7 @@ def load(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
             stored.layers, stored.parameters, stored.input_shape, stored.dtype, stored.name
         )
         network.classes, network.preparation = stored.classes, stored.preparation
+        network.several_labels = stored.several_labels
     except Exception as error:  # a layer made of what a damaged file says may fail in any way
         said = str(error) or type(error).__name__
         raise FileError(f"{path}: does not describe a network that fits its arrays ({said})") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -112,9 +112,25 @@ class Parameters(Mapping[str, Array]):
         }
         self._arrays.update(new)
 
+    if not TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            raise TypeError(
+                "network.parameters is a dict by name and no method; write network.parameters['dense1.W'], "
+                "or network.parameters.values() for all arrays"
+            )
+
     def _unknown(self, name: object) -> str:
         import difflib
 
+        from chainrule.base.foreign.attributes import PARAMETERS
+
+        layer, _, last = str(name).rpartition(".")
+        called = [f"{layer}.{own}" for own in PARAMETERS.get(last, ()) if f"{layer}.{own}" in self._specs]
+        if called:
+            return f"the network has no parameter {describe(name)}; did you mean {called[0]!r}?"
+        if within := [own for own in self._specs if own.startswith(f"{name}.")]:
+            return f"the network has no parameter {describe(name)}, which is a layer: {', '.join(within)}"
         same = [own for own in self._specs if own.lower() == str(name).lower()]
         close = same or difflib.get_close_matches(str(name), self._specs, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self._specs) or 'none'}"

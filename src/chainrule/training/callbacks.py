@@ -1,20 +1,26 @@
-"""Callbacks: your code between epochs, early stopping, checkpoints."""
+"""Callbacks: your code between epochs and steps, early stopping, rates by plateaus, checkpoints."""
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base.attributes import Attributes
 from chainrule.base.errors import ArgumentError, describe
-from chainrule.base.keywords import teach
+from chainrule.base.keywords import SPELLING, teach
 from chainrule.base.scalars import check_choice, check_count, check_flag, check_number, entries, text_path
+from chainrule.base.shown import clipped
 from chainrule.training.history import COLUMNS, History, Row, format_cell, higher_is_better
+from chainrule.training.schedules import Rates
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
@@ -24,9 +30,14 @@ if TYPE_CHECKING:
 class Context:
     """What a callback sees of the running fit.
 
-    network: with the parameters after the epoch; a callback may change them, and training goes on from there.
+    network: with the parameters after the epoch, in `on_step_end` after the step; a callback may change them,
+        and training goes on from there.
     history: the epochs finished so far. epoch: the last of them, 0 at first. epochs: how many were asked for.
     validated: whether there is validation data. stopped: why training is to end, None while it runs.
+    steps: of an epoch. In `on_step_end` also step: the finished ones of the running epoch, epoch + 1, from 1;
+        loss, accuracy: their means over the samples of that epoch so far, as in `Row`; step is 0 elsewhere.
+    classified: whether there are classes, and so an accuracy.
+    state: gives what `History.optimizer_state` will hold, as it is now; None outside a fit.
     """
 
     network: Network
@@ -35,6 +46,12 @@ class Context:
     validated: bool
     epoch: int = 0
     stopped: str | None = None
+    steps: int = 0
+    step: int = 0
+    loss: float = float("nan")
+    accuracy: float | None = None
+    classified: bool = True
+    state: Callable[[], dict[str, Any]] | None = None
 
     @property
     def last(self) -> Row:
@@ -42,16 +59,34 @@ class Context:
         return self.history.last
 
     def stop(self, reason: str = "stopped by a callback") -> None:
-        """End training after this epoch (from another thread: after this step). The first reason counts."""
+        """End training after this epoch; in `on_step_end` and from another thread: after this step. The
+        first reason counts.
+        """
         if self.stopped is None:
             self.stopped = reason
 
 
-class Callback:
-    """Base of the callbacks; override what you need. A plain function stands for its `on_epoch_end`."""
+class Callback(Attributes):
+    """Base of the callbacks; override what you need. A plain function stands for its `on_epoch_end`.
+
+    every_steps: how often `on_step_end` is called, in steps counted over all epochs.
+    """
+
+    every_steps: int = 1
 
     def on_fit_begin(self, context: Context) -> None:
         """Before the first step; the arguments of fit are valid."""
+
+    def change_rates(self, rates: Rates, context: Context) -> Rates:
+        """Before every epoch: the learning rates of its steps, (steps,) float64, from those of the
+        optimizer's schedule, which earlier callbacks may have changed.
+        """
+        return rates
+
+    def on_step_end(self, context: Context) -> None:
+        """After every `every_steps`-th step: `context.step`, `context.loss`, and the network's parameters,
+        which are copied out of the kernels and back for it.
+        """
 
     def on_epoch_end(self, context: Context) -> None:
         """After every finished epoch and its validation; `context.last` holds its numbers."""
@@ -78,11 +113,14 @@ def callbacks_from(value: Callbacks | None) -> list[Callback]:
     callbacks: list[Callback] = []
     for entry in given:
         if isinstance(entry, Callback):
+            _check_methods(entry)
             callbacks.append(entry)
         elif callable(entry) and not isinstance(entry, type):
             callbacks.append(_Function(entry))
         else:
             hint = f": write {entry.__name__}(...)" if isinstance(entry, type) else ""
+            if not hint and any(callable(getattr(entry, name, None)) for name in _CALLED):
+                hint = f": write class {type(entry).__name__}(chainrule.Callback)"
             raise TypeError(
                 "callbacks takes functions of one argument and Callback objects, received "
                 f"{describe(entry)}{hint}"
@@ -90,11 +128,60 @@ def callbacks_from(value: Callbacks | None) -> list[Callback]:
     return callbacks
 
 
+# The methods that fit calls with the context alone.
+_CALLED = ("on_fit_begin", "on_step_end", "on_epoch_end", "on_fit_end")
+
+
+def watches_steps(callback: Callback) -> bool:
+    """Whether it has an `on_step_end` of its own."""
+    return getattr(callback.on_step_end, "__func__", None) is not Callback.on_step_end
+
+
+def _check_methods(callback: Callback) -> None:
+    """Refuse methods that fit would never call, foreign or misspelt, and ours with other arguments."""
+    import difflib
+
+    from chainrule.base.foreign import answer
+    from chainrule.base.foreign.callbacks import HOOKS
+
+    kind = type(callback).__name__
+    for name in dir(callback):
+        if name in HOOKS or (name.startswith("on_") and name not in _CALLED):
+            if not callable(getattr(callback, name)):
+                continue
+            close = difflib.get_close_matches(name, _CALLED, 1, SPELLING)
+            advice = HOOKS.get(name, f"{close[0]}(self, context)" if close else "")
+            said = answer(advice) or f"; it calls {', '.join(_CALLED)}, each with the context"
+            raise TypeError(f"fit calls no {clipped(name)} of a callback, as {kind} has one{said}")
+    for name in _CALLED:
+        parameters = inspect.signature(getattr(callback, name)).parameters.values()
+        needed = [p for p in parameters if p.default is p.empty and p.kind in _POSITIONAL]
+        some = any(p.kind in (*_POSITIONAL, p.VAR_POSITIONAL) for p in parameters)
+        by_name = any(p.default is p.empty and p.kind is p.KEYWORD_ONLY for p in parameters)
+        logs = any(p.name == "logs" for p in parameters)  # of Keras, where the context holds them
+        if len(needed) > 1 or not some or by_name or logs:
+            raise TypeError(
+                f"fit calls {name} with the context alone: write def {name}(self, context) in {kind}; "
+                "context.epoch and context.last are the epoch and its numbers"
+            )
+    check_count("every_steps", callback.every_steps)
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
 class _Monitor:
     """The best value of a column so far, and in which epoch."""
 
     def __init__(self, column: str | None, min_delta: float = 0.0, without: str = "monitor='loss'") -> None:
+        from chainrule.base.foreign.callbacks import CHECKPOINT_FIELDS
+
         self.without = without  # what to write where there is no validation data
+        if isinstance(column, str) and column in CHECKPOINT_FIELDS:
+            raise ArgumentError(
+                f"monitor must be one of {', '.join(COLUMNS[1:5])}, received {column!r}, which is "
+                f"{CHECKPOINT_FIELDS[column]!r} here"
+            )
         if column is not None:
             check_choice("monitor", column, COLUMNS[1:5], meaning=f"one of {', '.join(COLUMNS[1:5])}")
         self.column = column
@@ -108,17 +195,18 @@ class _Monitor:
                 f"monitor={self.name!r} needs validation data: give fit validation=0.1 or (X_val, y_val), "
                 f"or write {self.without}"
             )
+        if self.name.endswith("accuracy") and not context.classified:
+            raise ArgumentError(_NO_ACCURACY.format(f"monitor={self.name!r}", "monitor='loss'"))
         self.value, self.epoch = float("nan"), 0
 
     def improved(self, row: Row) -> bool:
         """Whether the row is better than every one before by more than min_delta; then it is the best."""
         value = getattr(row, self.name)
-        if value is None:
-            raise ArgumentError(
-                f"monitor={self.name!r} has no value: this loss has no classes; write monitor='loss'"
-            )
-        gain = value - self.value if higher_is_better(self.name) else self.value - value
-        if self.epoch and not gain > self.min_delta:
+        if higher_is_better(self.name):
+            better = value > self.value + self.min_delta
+        else:
+            better = value < self.value - self.min_delta
+        if self.epoch and not better:
             return False
         self.value, self.epoch = value, row.epoch
         return True
@@ -131,7 +219,8 @@ class EarlyStopping(Callback):
     """Stop when the monitored column has not improved for `patience` epochs (Prechelt 1998).
 
     min_delta: how much better counts as an improvement. restore_best: however the fit ends, Ctrl-C included,
-    the network gets the parameters of the best epoch back, bit for bit.
+    the network gets the parameters of the best epoch back, bit for bit, and the history the optimizer's
+    moments and steps of that epoch, so that `fit(..., resume=history)` goes on from it.
     After the fit `best_epoch` and `best_value` say which one that was.
     """
 
@@ -148,6 +237,7 @@ class EarlyStopping(Callback):
         self.restore_best = check_flag("restore_best", restore_best)
         self._best = _Monitor(monitor, min_delta, f"EarlyStopping({patience}, monitor='loss')")
         self._parameters: dict[str, NDArray[Any]] = {}
+        self._state: dict[str, Any] | None = None
 
     @property
     def best_epoch(self) -> int:
@@ -161,11 +251,12 @@ class EarlyStopping(Callback):
 
     def on_fit_begin(self, context: Context) -> None:
         self._best.begin(context)
-        self._parameters = {}
+        self._parameters, self._state = {}, None
 
     def on_epoch_end(self, context: Context) -> None:
         if self._best.improved(context.last):
             if self.restore_best:
+                self._state = None if context.state is None else context.state()
                 self._parameters = {
                     name: np.array(value) for name, value in context.network.parameters.items()
                 }
@@ -176,33 +267,123 @@ class EarlyStopping(Callback):
     def on_fit_end(self, context: Context) -> None:
         if self._parameters:
             context.network.set_parameters(self._parameters)
-            self._parameters = {}
+            if self._state is not None:
+                context.history.optimizer_state = self._state
+                context.history.restored_epoch = self._best.epoch
+            self._parameters, self._state = {}, None
+
+
+class ReduceOnPlateau(Callback):
+    """Multiply the learning rate by `factor` when a column has not improved for `patience` epochs.
+
+    The rates are those of the optimizer's schedule, a constant one as a rule, times factor^(number of
+    reductions), and not below min_rate where the schedule is above it.
+    monitor: None is the validation loss, without validation data the loss. min_delta: how much better counts
+    as an improvement. cooldown: so many epochs after a reduction are not counted.
+    It is computed from `context.history` alone: with `resume` it goes on as if there had been one fit.
+
+    The rule is PyTorch's ReduceLROnPlateau with threshold_mode="abs", but for `patience`: as in
+    `EarlyStopping` and Keras the epoch that is the patience-th without improvement is the last at the old
+    rate; PyTorch waits for one more.
+    """
+
+    reductions: int = 0  # so far
+
+    @teach()
+    def __init__(
+        self,
+        factor: float = 0.1,
+        patience: int = 10,
+        monitor: str | None = None,
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_rate: float = 0.0,
+    ) -> None:
+        check_number("factor", factor, high=1.0, hint="0.1 divides the rate by ten")
+        check_number("min_delta", min_delta, include_low=True)
+        check_number("min_rate", min_rate, include_low=True)
+        self.factor, self.min_rate = float(factor), float(min_rate)
+        self.patience, self.cooldown = check_count("patience", patience), check_count("cooldown", cooldown, 0)
+        self._best = _Monitor(monitor, min_delta, f"ReduceOnPlateau({factor:g}, monitor='loss')")
+
+    def on_fit_begin(self, context: Context) -> None:
+        self._best.begin(context)
+        self.reductions, self._waited, self._cooling = 0, 0, 0  # so many epochs, so many to come
+        for row in context.history:
+            if getattr(row, self._best.name) is not None:  # of a fit that had no validation data
+                self._count(row)
+
+    def on_epoch_end(self, context: Context) -> None:
+        self._count(context.last)
+
+    def _count(self, row: Row) -> None:
+        self._waited = 0 if self._best.improved(row) else self._waited + 1
+        if self._cooling:
+            self._cooling, self._waited = self._cooling - 1, 0
+        if self._waited >= self.patience:
+            self.reductions, self._waited, self._cooling = self.reductions + 1, 0, self.cooldown
+
+    def change_rates(self, rates: Rates, context: Context) -> Rates:
+        return np.maximum(rates * self.factor**self.reductions, np.minimum(rates, self.min_rate))
+
+
+# What may stand in braces in a checkpoint's name, and a value of it to try the format with.
+_FIELDS: dict[str, float] = {
+    "epoch": 1, "loss": 0.5, "accuracy": 0.5, "validation_loss": 0.5, "validation_accuracy": 0.5,
+}  # fmt: skip
+_NO_ACCURACY = "{} has no value: this loss has no classes; write {}"
 
 
 def checkpoint_path(path: str | os.PathLike[str]) -> str:
-    """The path as text; ArgumentError where "{epoch}" cannot be put into it or `network.save` refuses it."""
+    """The path as text; ArgumentError where a field cannot be put into it or `network.save` refuses it."""
+    from chainrule.base.foreign.callbacks import CHECKPOINT_FIELDS
     from chainrule.networks.forms.storage import SUFFIXES
 
     text = text_path(path)
     try:
-        made = text.format(epoch=1)
+        for part in Path(text).parts:
+            fields_of(part)
+        made = text.format(**_FIELDS)
     except (LookupError, ValueError, TypeError, AttributeError) as error:
+        named = error.args[0] if isinstance(error, KeyError) else ""
+        advice = f"; {named} is {{{CHECKPOINT_FIELDS[named]}}} here" if named in CHECKPOINT_FIELDS else ""
+        reason = f"{type(error).__name__}: {error}"
         raise ArgumentError(
-            "path must be a file name with nothing but {epoch} or {epoch:03} in braces, received "
-            f"{describe(text)} ({type(error).__name__}: {error}); a brace itself is written twice, {{{{"
+            "path must be a file name with nothing but {epoch} or {epoch:03} in braces, {loss:.3f} or "
+            f"another of {', '.join(_FIELDS)}, received {describe(text)} ({reason}){advice}; a brace itself "
+            "is written twice, {{"
         ) from None
     if Path(made).suffix not in SUFFIXES:
         endings = " or ".join(SUFFIXES)
         raise ArgumentError(f"path must be a model file, which ends in {endings}, received {describe(text)}")
+    for folder in Path(text).parents:
+        name = folder.name
+        if fields_of(name) and os.path.lexists(Path(str(folder.parent).format(**_FIELDS)) / name):
+            raise ArgumentError(
+                f"there is a folder that is called {describe(name)}: write "
+                f"{describe(name.replace('{', '{{').replace('}', '}}'))} in path for it, or rename it if "
+                "every epoch is to have a folder of its own"
+            )
     return text
+
+
+def fields_of(text: str) -> set[str]:
+    """The names in braces of a pattern; KeyError for one that there is not, ValueError where it is none."""
+    names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    unknown = sorted(names - _FIELDS.keys())
+    if unknown:
+        raise KeyError(unknown[0])
+    return names
 
 
 class Checkpoint(Callback):
     """Save the network every `every` epochs; best_only=True: only if the monitored column is the best so far.
 
-    path: as for `network.save`; "{epoch}" in it is replaced: "net-{epoch:03}.npz" keeps every one. The file
-    is replaced as a whole: a crash while writing leaves the one before. monitor: None is the validation loss,
-    without validation data the loss.
+    path: as for `network.save`; "{epoch}" in it is replaced, also in a folder's name, and so are the columns
+    of the history: "net-{epoch:03}.npz" and "net-{epoch:03}-{validation_loss:.3f}.npz" keep every one. A
+    brace itself is written twice. The file is replaced as a whole: a crash while writing leaves the one
+    before.
+    monitor: None is the validation loss, without validation data the loss.
     """
 
     @teach()
@@ -221,7 +402,18 @@ class Checkpoint(Callback):
     def on_fit_begin(self, context: Context) -> None:
         if self.best_only:
             self._best.begin(context)
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        for name in fields_of(self.path):
+            field = f"{{{name}}} in path"
+            if name.startswith("validation") and not context.validated:
+                raise ArgumentError(
+                    f"{field} needs validation data: give fit validation=0.1 or (X_val, y_val), or write "
+                    f"{{{name.removeprefix('validation_')}}}"
+                )
+            if name.endswith("accuracy") and not context.classified:
+                raise ArgumentError(_NO_ACCURACY.format(field, name.replace("accuracy", "loss").join("{}")))
+        folders = reversed(Path(self.path).parents)
+        for folder in takewhile(lambda folder: not fields_of(folder.name), folders):
+            Path(str(folder).format()).mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, context: Context) -> None:
         if context.epoch % self.every == 0 and (not self.best_only or self._best.improved(context.last)):
@@ -229,7 +421,10 @@ class Checkpoint(Callback):
 
     def save(self, context: Context) -> None:
         """Write the network as it is now."""
-        context.network.save(self.path.format(epoch=context.epoch))
+        row = context.last
+        path = self.path.format(**{name: getattr(row, name) for name in _FIELDS})
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        context.network.save(path)
 
 
 def early_stopping_from(value: EarlyStopping | int | None) -> list[Callback]:

@@ -26,6 +26,7 @@ from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
+from chainrule.networks.forms.several_labels import remember as remember_labels
 from chainrule.networks.names import frozen_parameters
 from chainrule.networks.names import rate_factors as rate_factors_from
 from chainrule.networks.network import Network
@@ -37,6 +38,7 @@ from chainrule.training.callbacks import (
     EarlyStopping,
     callbacks_from,
     early_stopping_from,
+    watches_steps,
 )
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
@@ -127,7 +129,8 @@ def fit(
     classes: the labels in the order of the network's outputs, such as range(10), also those that y lacks;
         None: those of `network.classes`, and for new ones the outputs that are free.
     early_stopping: EarlyStopping(...), or a number of epochs: EarlyStopping(patience).
-    callbacks: functions of one `Context`, called after every epoch, or `Callback` objects.
+    callbacks: functions of one `Context`, called after every epoch, or `Callback` objects, which may be
+        called after every step as well: EarlyStopping(...), Checkpoint(...), ReduceOnPlateau(...), your own.
     progress: True, False, "tqdm"; None shows it where stderr is a terminal, and in notebooks.
     threads: for this fit and what its callbacks call; None leaves the engine's choice.
     freeze: layers or parameters that training leaves as they are, bit for bit: "conv1", "block1" for all in a
@@ -146,7 +149,9 @@ def fit(
     the orders of the first call unless it is given another seed. With `resume` the optimizer's moments and
     steps, the orders and the numbers of the epochs go on too, and the history returned begins with the epochs
     of the earlier one: with the same data and arguments, two fits of 5 epochs are one of 10, bit for bit. A
-    schedule sees all epochs, so one that spans them must say how many: CosineDecay(0.1, epochs=10).
+    schedule sees all epochs, so one that spans them must say how many: CosineDecay(0.1, epochs=10). Where
+    early stopping has given the parameters of an earlier epoch back, training goes on from that epoch, with
+    its moments and steps, and the history returned begins with the epochs up to it.
 
     Batches: X may be a list of batches, an object with __iter__ such as a DataLoader, or a function f(epoch)
     that returns or yields the batches of an epoch, from 1; each is (X, y) or (X, y, weights) of any size and
@@ -203,7 +208,7 @@ def fit(
             classes=classes,
             steps_per_epoch=steps_per_epoch,
             training_size=training_size,
-            finished=None if resume is None else len(resume),
+            finished=None if resume is None else len(resume.resumed_rows()),
         )
     if loss is None:
         warn_of_labels(network, chosen_loss, prepared.data)
@@ -226,7 +231,7 @@ def fit(
 
     plan = plan_of(prepared.size)
     plan.check_batches(len(prepared.data.rows) or prepared.size)
-    rows = [] if resume is None else resume.rows
+    rows = [] if resume is None else resume.resumed_rows()
     if resume is not None and resume.optimizer_state is not None:
         plan.set_optimizer_state(resume.optimizer_state)
         if not allowed and (where := plan.first_at_rest()) is not None:
@@ -301,28 +306,39 @@ class _Run:
         for _ in range(finished if self.rng else 0):
             self.order()
         self.steps = prepared.steps  # of an epoch; 0: not known
-        self.context = Context(network, history, self.epochs, prepared.validated, epoch=finished)
+        self.taken = finished * self.steps  # steps of the epochs before
+        self.context = Context(
+            network,
+            history,
+            self.epochs,
+            prepared.validated,
+            epoch=finished,
+            steps=self.steps,
+            classified=plan.counts(prepared.data.training.targets),
+            state=lambda: self.plan.optimizer_state(),  # a larger batch has another plan
+        )
         self.number = finished + 1  # the current epoch
         self.step = 0  # its finished steps, as far as the plan has told
         self.classes: Array | None = None  # what the network has been given
         self.ahead = False  # whether the plan's parameters are newer than the network's
-        self.stored_epoch, self.stored_at = 0, time.perf_counter()
+        self.stored, self.stored_at = "before this fit", time.perf_counter()  # what the network holds
+        self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
-        self.rates(self.number)  # refuses a schedule that does not fit the epochs before anything has changed
         with ExitStack() as ending:  # runs every on_fit_end in the order of the callbacks, whatever is raised
             for callback in reversed(callbacks):
                 ending.callback(callback.on_fit_end, context)
             for callback in callbacks:
                 callback.on_fit_begin(context)
             learned = self.data.preparation
-            new = learned is not None and self.network.preparation is None
-            if new and isinstance(learned.inputs, Pixels):
-                progress.note(f"inputs: {learned.inputs.title}")
+            inputs = None if learned is None or self.network.preparation is not None else learned.inputs
+            if isinstance(inputs, Pixels):
+                progress.note(f"inputs: {inputs.title}")
             self.remember(self.data.classes, learned)
+            remember_labels(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
             try:
                 self.plan.load()
@@ -347,9 +363,10 @@ class _Run:
         context, training = self.context, self.data.training
         self.number = number = context.epoch + 1
         started = time.perf_counter()
-        rates = self.rates(number)
+        self.used = rates = self.changed_rates(callbacks)
         order = self.order()
         self.step = 0
+        watching = [callback for callback in callbacks if watches_steps(callback)]
         self.ahead = True
         seen = self.suspects
 
@@ -367,7 +384,7 @@ class _Run:
             progress.step(number, step, loss, accuracy)
             return context.stopped is not None
 
-        if self.prepared.feed is None:
+        if self.prepared.feed is None and not watching:
             result = self.plan.train_epoch(
                 training.inputs,
                 training.targets,
@@ -378,15 +395,19 @@ class _Run:
                 look=None if self.allowed else look,
             )
         else:
-            batches = self.prepared.feed.batches(number, order)
-            result = self.run_batches(batches, rates, poll, None if self.allowed else look)
+            feed, size = self.prepared.feed, self.batch_size
+            parts = (training[order[start : start + size]] for start in range(0, len(order), size))
+            batches = parts if feed is None else feed.batches(number, order)
+            result = self.run_batches(batches, rates, poll, None if self.allowed else look, watching)
         self.step = result.steps
         if result.outcome == "nonfinite":
             raise self.nonfinite()
         if result.outcome == "at_rest":
             raise self.at_rest()
-        if result.outcome == "stopped":
+        self.taken += result.steps
+        if result.outcome == "stopped" and result.steps != self.steps:
             return
+        context.step = 0
         validation_loss, validation_accuracy = self.validate()
         measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
         row = Row(number, *measured, rate=float(rates[0]), seconds=time.perf_counter() - started)
@@ -401,9 +422,16 @@ class _Run:
             self.plan.load()  # a callback may have changed the parameters
 
     def run_batches(
-        self, batches: Iterator[Batch], rates: Rates, poll: Poll, look: Callable[[int, Batch], None] | None
+        self,
+        batches: Iterator[Batch],
+        rates: Rates,
+        poll: Poll,
+        look: Callable[[int, Batch], None] | None,
+        watching: list[Callback],
     ) -> EpochResult:
-        """A step for every batch of an epoch; what the epoch reached, or how it ended."""
+        """A step for every batch of an epoch; what the epoch reached, or how it ended. The sums are those
+        that the plan makes of a whole epoch, to the bit.
+        """
         total, hits, samples, step = 0.0, 0.0, 0.0, 0
         told = time.perf_counter()
         outcome, counts = "done", True
@@ -416,6 +444,7 @@ class _Run:
             self.enlarge(len(batch))
             if isinstance(self.prepared.feed, SourceFeed):
                 self.remember(self.prepared.feed.door.classes, self.prepared.feed.door.preparation)
+                remember_labels(self.network, self.context.history.loss_function, batch.targets)
 
             def look_at(_: int, batch: Batch = batch, step: int = step) -> None:
                 assert look is not None
@@ -437,7 +466,10 @@ class _Run:
             if result.outcome != "done":
                 outcome = result.outcome
                 break
-            if self.context.stopped is not None:
+            due = [callback for callback in watching if (self.taken + step) % callback.every_steps == 0]
+            if due:
+                self.call(due, step, total / samples, hits / samples if counts else None)
+            if self.context.stopped is not None and step != self.steps:
                 outcome = "stopped"
                 break
             if time.perf_counter() - told > SECONDS_BETWEEN_POLLS:
@@ -446,6 +478,17 @@ class _Run:
         from chainrule.engine.plan import EpochResult
 
         return EpochResult(total, hits if counts else None, samples, step, outcome)
+
+    def call(self, due: list[Callback], step: int, loss: float, accuracy: float | None) -> None:
+        """The callbacks behind a step, with what the epoch has reached so far."""
+        context = self.context
+        context.step, context.loss, context.accuracy = step, loss, accuracy
+        if not self.store():
+            raise self.nonfinite()  # the update overflowed
+        for callback in due:
+            callback.on_step_end(context)
+        self.plan.load()  # a callback may have changed the parameters
+        self.ahead = True
 
     def remember(self, classes: Array | None, preparation: Preparation | None) -> None:
         """The labels and how inputs are made, of which batches may tell more than those before."""
@@ -474,12 +517,16 @@ class _Run:
             )
         steps = self.steps or 1  # of a constant rate one is as good as all
         given = self.optimizer.rates((epoch - 1) * steps, steps, steps, self.epochs)
-        rates = np.ascontiguousarray(given, dtype=np.float64)
-        if rates.shape != (steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
-            raise ArgumentError(
-                f"{self.optimizer.rate!r} must give {steps} finite rates >= 0 for epoch {epoch}, "
-                f"it gave {rates}"
-            )
+        return checked_rates(given, steps, repr(self.optimizer.rate), epoch)
+
+    def changed_rates(self, callbacks: list[Callback]) -> Rates:
+        """The same for the current epoch, by the callbacks."""
+        rates = self.rates(self.number)
+        for callback in callbacks:
+            given = callback.change_rates(rates, self.context)
+            if given is not rates:
+                whose = f"{type(callback).__name__}.change_rates"
+                rates = checked_rates(given, len(rates), whose, self.number)
         return rates
 
     def rate_at(self, rates: Rates, step: int) -> float:
@@ -558,7 +605,9 @@ class _Run:
             except DataError:  # an update overflowed
                 return False
             self.ahead = False
-            self.stored_epoch, self.stored_at = self.context.epoch, time.perf_counter()
+            at_end = self.context.epoch == self.number
+            self.stored = f"after {'' if at_end else f'step {self.step} of '}epoch {self.number}"
+            self.stored_at = time.perf_counter()
         return True
 
     def nonfinite(self) -> NonFiniteError:
@@ -566,9 +615,9 @@ class _Run:
         kept = "after the last finite step"
         where = self.plan.first_nonfinite() or "the loss"
         step = self.next_step()  # the loss shows it first, or the last update did it
-        rate = self.rate_at(self.rates(self.number), step - 1)
+        rate = self.rate_at(self.used, step - 1)
         if not self.store():
-            kept = f"after epoch {self.stored_epoch}" if self.stored_epoch else "before this fit"
+            kept = self.stored
         lower = float(f"{min(rate / 10, 0.1):.1g}")
         clip = "" if self.optimizer.clip_norm else ", clip the gradients (clip_norm=1.0)"
         return NonFiniteError(
@@ -604,6 +653,14 @@ class _Run:
         if self.context.epoch == self.number:
             return f"after epoch {self.number}"
         return f"in epoch {self.number}" + (f", near step {self.of_all(self.step)}" if self.step else "")
+
+
+def checked_rates(given: Any, steps: int, whose: str, epoch: int) -> Rates:
+    """The rates of an epoch's steps; ArgumentError where they are none."""
+    rates = np.ascontiguousarray(given, dtype=np.float64)
+    if rates.shape != (steps,) or not (np.isfinite(rates) & (rates >= 0)).all():
+        raise ArgumentError(f"{whose} must give {steps} finite rates >= 0 for epoch {epoch}, it gave {rates}")
+    return rates
 
 
 def evaluate(plan: Plan, part: Batch, piece: int) -> tuple[float, float | None]:

@@ -24,6 +24,7 @@ from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.networks.architecture import leaves, told_apart
 from chainrule.networks.batch import Batch
 from chainrule.networks.finite import inside_problem
+from chainrule.networks.forms.several_labels import remember
 from chainrule.networks.names import frozen_parameters
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -237,6 +238,7 @@ class _Minimisation:
         if self.data.classes is not None:
             self.network.classes = self.data.classes
         self.network.preparation = self.data.preparation
+        remember(self.network, self.history.loss_function, self.data.training.targets)
         self.network.history = history
         progress.unit = "iteration"
         progress.begin(iterations, 1, len(self.objective.batch))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.base.errors import ArgumentError, FileError, MissingExtraError, describe
 from chainrule.base.files.disk import read_text, write_text, write_whole
+from chainrule.base.shown import clipped
 from chainrule.base.tables import html_table, text_table
 from chainrule.losses import Loss
 from chainrule.training.optimizers import Optimizer
@@ -62,6 +63,8 @@ class History:
     `optimizer` are the objects that fit used, of fit_full_batch the method's name, None in a history read
     from a file; `optimizer_state` is what `fit(..., resume=history)` goes on from: the steps taken and the
     moments by parameter. `rate_factors` says by parameter what multiplied the rate, 0 of what was frozen.
+    `restored_epoch`: the epoch whose parameters, moments and steps these are, where early stopping has given
+    them back; None: the last.
     """
 
     def __init__(
@@ -79,10 +82,30 @@ class History:
         self.optimizer = optimizer
         self.rate_factors: dict[str, float] = dict(rate_factors or {})
         self.optimizer_state: dict[str, Any] | None = None
+        self.restored_epoch: int | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            from chainrule.base.foreign import answer
+            from chainrule.base.foreign.attributes import HISTORY
+
+            said = f"a history has no attribute {clipped(repr(name))}{answer(HISTORY.get(name, ''))}"
+            raise AttributeError(said, name=name, obj=self)
+
+        def __getitem__(self, key: Any) -> Any:
+            from chainrule.base.foreign.attributes import HISTORY
+
+            column = f"history.{key}" if key in COLUMNS else HISTORY.get(str(key), "history.loss")
+            raise TypeError(f"a history has no entries, but lists: write {column}, or history.rows[0]")
 
     def append(self, row: Row) -> None:
         """Add a finished epoch."""
         self.rows.append(row)
+
+    def resumed_rows(self) -> list[Row]:
+        """The epochs that a fit with `resume` goes on from: those that led to the parameters kept."""
+        return self.rows[: self.restored_epoch]  # all of them where it is None
 
     def column(self, name: str) -> list[Any]:
         """One column as a list. Raises ValueError that lists the columns."""

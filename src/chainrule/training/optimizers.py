@@ -235,6 +235,7 @@ def optimizer_from(value: Optimizer | str | None) -> Optimizer:
                 f"optimizer {describe(value)} is unknown: write one of {names}, or an object: Adam(1e-3)"
             )
         return cls()
+    hint = f": write {value.__name__}()" if isinstance(value, type) and issubclass(value, Optimizer) else ""
     raise TypeError(
-        f"optimizer must be an object such as SGD(0.1) or one of {names}, received {describe(value)}"
+        f"optimizer must be an object such as SGD(0.1) or one of {names}, received {describe(value)}{hint}"
     )

@@ -61,7 +61,15 @@ _MARGIN = by_name(
     }
 )
 
-LOSSES: dict[str, dict[str, Advice]] = {
+_NOT_ITS_OWN: dict[str, Advice] = by_name(
+    {
+        "penalty=L2(1e-4) in fit": ("weight_decay", "alpha", "l2", "regularization"),
+        "optimizer=SGD(0.1) in fit": ("lr", "learning_rate", "rate"),
+        "nothing: y may be labels or one-hot rows": ("num_classes", "n_classes", "sparse"),
+    }
+)
+
+_TABLES: dict[str, dict[str, Advice]] = {
     "BinaryCrossEntropy": {**_CLASSES, **_LABELS, **_SUMMED},
     "CrossEntropy": {**_CLASSES, **_OF_CLASSES},
     "SquaredError": {**_REDUCED, "squared": "no root of it: SquaredError is ½ e²"},
@@ -85,3 +93,4 @@ LOSSES: dict[str, dict[str, Advice]] = {
     "Hinge": {**_SUMMED, **_MARGIN, "weight": _LABEL_WEIGHT},
     "CategoricalHinge": {**_OF_CLASSES, **_MARGIN, "weight": _CLASS_WEIGHT},
 }
+LOSSES = {name: {**_NOT_ITS_OWN, **words} for name, words in _TABLES.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from chainrule.base.foreign.modules import MODULES
 from chainrule.base.foreign.words import by_name
 
 _SUMS = "which sums over the outputs where theirs averages"
 
 _DRAWN = "numpy.random.default_rng(0)"
 
-NAMES = by_name(
+_CLASSES = by_name(
     {
         # layers
         "chainrule.Dense(units)": ("Linear", "LazyLinear"),
@@ -101,19 +102,4 @@ NAMES = by_name(
     }
 )
 
-# Of a network.
-METHODS = by_name(
-    {
-        "chainrule.fit(network, X, y)": ("fit", "train", "train_on_batch", "partial_fit"),
-        "chainrule.fit(network, X, y, loss=..., optimizer=...)": ("compile",),
-        "network.predict(X)": ("predict_proba", "forward", "predict_on_batch", "eval"),
-        "network.classify(X)": ("predict_classes",),
-        "network.loss(X, y) or network.accuracy(X, y)": ("evaluate",),
-        "network.accuracy(X, y)": ("score",),
-        "network.backpropagate(X, y)": ("backward",),
-        "network.parameters": ("state_dict", "weights", "get_weights", "coefs_", "named_parameters"),
-        "network.set_parameters(values)": ("load_state_dict", "set_weights"),
-        "network.count_parameters()": ("count_params", "num_parameters"),
-        "Network([..., Dense(10)], input_shape=784), with all layers at once": ("add", "append"),
-    }
-)
+NAMES = {**_CLASSES, **MODULES}

@@ -88,6 +88,8 @@ _CONTINUES = (
     "nothing: fit always continues from the current weights; resume=history goes on with the optimizer's "
     "moments too"
 )
+_LAYERS = "it in Network([Dense(100), ReLU(), Dense(10), Softmax()], input_shape=784)"
+_DTYPE = "dtype='float64' in Network"
 _WORKERS = "nothing: X is in memory; threads=2 is how many threads compute"
 _FIT = by_name(
     {
@@ -129,7 +131,48 @@ _FIT = by_name(
         ): ("label_smoothing", "smoothing"),
         "early_stopping=5": ("patience", "n_iter_no_change", "early_stopping_rounds", "early_stopping_n"),
         "early_stopping=EarlyStopping(5, min_delta=1e-4)": ("tol",),
-        besides("callbacks=[function]", None): ("callback",),
+        besides("callbacks=[function]", None): ("callback", "cbs", "logger", "on_epoch_end", "log_every"),
+        besides("no device: everything is computed on the CPU", "cpu", None): (
+            "device",
+            "gpus",
+            "accelerator",
+        ),
+        _LAYERS: ("hidden_layer_sizes", "activation", "layers", "input_shape", "units", "dropout"),
+        _DTYPE: ("dtype", "precision", "mixed_precision", "amp", "half", "use_amp"),
+        "seed=0 here, and in Network([...], seed=0) for the parameters": ("generator", "key", "torch_seed"),
+        "freeze=['dense1']": ("trainable", "frozen", "fixed", "freeze_layers"),
+        "no folds: fit once for each, after network.reinitialise(0)": ("cv", "n_splits", "folds", "kfold"),
+        besides("optimizer=SGD(0.1, clip_norm=1.0)", None): (
+            "grad_clip",
+            "gradient_clip",
+            "clip",
+            "clip_grad",
+        ),
+        besides("no step over several batches: batch_size=32", None, 1): (
+            *("accumulate", "accumulate_grad_batches", "gradient_accumulation_steps", "accumulation_steps"),
+        ),
+        besides("early_stopping=5, which gives the best epoch's parameters back", False): (
+            *("save_best", "save_best_only", "restore_best_weights", "restore_best", "load_best"),
+        ),
+        "callbacks=[Checkpoint('net.npz')]": ("checkpoint", "checkpoint_path", "save_path", "filepath"),
+        "validation=(X_val, y_val), both in one": ("x_val", "y_val", "X_valid", "y_valid", "val_loader"),
+        "X=X, an array, and batch_size=32": (
+            "inputs",
+            "data",
+            "train_loader",
+            "dataset",
+            "dataloader",
+            "train_data",
+        ),
+        "y=y": ("targets", "labels", "target", "train_labels", "output"),
+        "network=network": ("model", "net", "estimator", "module"),
+        "epochs=10, each of all samples": (
+            "steps",
+            "num_iterations",
+            "max_steps",
+            "num_steps",
+            "total_steps",
+        ),
         "threads=2": ("n_jobs", "num_threads", "n_threads", "nthread"),
         _WORKERS: ("workers", "num_workers", "use_multiprocessing", "max_queue_size"),
         METRICS: ("metrics",),
@@ -300,17 +343,38 @@ TRAINING: dict[str, dict[str, Advice]] = {
     },
     "L2": by_name(
         {
-            "lam=1e-4, for λ/2 · ΣW²": ("alpha", "weight_decay", "lmbda", "lambda_", "strength"),
-            "lam=1e-4, for λ/2 · ΣW²: twice Keras's l2": ("l2",),
+            "lam=1e-4, for λ/2 · ΣW²": ("alpha", "weight_decay", "lmbda", "lambda_", "strength", "C"),
+            "lam=1e-4, for λ/2 · ΣW²: twice Keras's l2": ("l2", "l"),
             "no l1 here: L1(1e-5), or ElasticNet(1e-5, 1e-4)": ("l1",),
         }
     ),
     "L1": by_name(
         {
-            "lam=1e-5": ("alpha", "l1", "lmbda", "lambda_", "strength"),
+            "lam=1e-5": ("alpha", "l1", "l", "lmbda", "lambda_", "strength"),
             "no l2 here: L2(1e-4), or ElasticNet(1e-5, 1e-4)": ("l2",),
         }
     ),
+    "ReduceOnPlateau": {
+        **_MODE,
+        **by_name(
+            {
+                "min_delta=1e-4": ("threshold", "epsilon", "tol"),
+                by_value("no relative threshold: min_delta=1e-4 is a difference", {SAME: ("abs",)}): (
+                    *("threshold_mode",),
+                ),
+                "min_rate=1e-5": ("min_lr", "min_learning_rate"),
+                "nothing: the rate is the optimizer's, SGD(0.1)": (
+                    "optimizer",
+                    "rate",
+                    "lr",
+                    "learning_rate",
+                ),
+                "factor=0.1": ("gamma", "decay"),
+                "patience=10": ("wait", "step_size"),
+                besides("no least change of a rate", 0, 1e-8): ("eps",),
+            }
+        ),
+    },
     "ElasticNet": by_name(
         {"l1=1e-5, l2=1e-4: alpha · l1_ratio and alpha · (1 - l1_ratio)": ("alpha", "l1_ratio", "lam")}
     ),

@@ -33,12 +33,19 @@ def initializer(advice: str) -> ByValue:
     )
 
 
-_ACTIVATIONS = {
+ACTIVATIONS = {
     **{name.lower(): name for name in ("ReLU", "ELU", "SELU", "GELU", "Sigmoid", "Tanh", "Softmax", "SiLU")},
     "mish": "Mish",
     "softplus": "Softplus",
     "softsign": "Softsign",
     "swish": "SiLU",
+    "leakyrelu": "LeakyReLU",
+    "leaky_relu": "LeakyReLU",
+    "prelu": "PReLU",
+    "linear": "Identity",
+    "hard_sigmoid": "HardSigmoid",
+    "hard_swish": "HardSwish",
+    "hard_tanh": "HardTanh",
 }
 ACTIVATION = by_value(
     "the activation as a layer of its own, behind this one, such as ReLU()",
@@ -46,7 +53,8 @@ ACTIVATION = by_value(
         "nothing: the layer has no activation within": (None, "linear", "identity"),
         **{
             f"the activation as a layer of its own, behind this one: {layer}()": (name,)
-            for name, layer in _ACTIVATIONS.items()
+            for name, layer in ACTIVATIONS.items()
+            if name != "linear"
         },
     },
 )

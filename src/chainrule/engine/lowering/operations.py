@@ -155,7 +155,7 @@ def _softmax(low: Builder, layer: Softmax, x: Value, z: Value, parameters: list[
 
 
 def _norm(low: Builder, layer: Any, x: Value, z: Value, parameters: list[int]) -> None:
-    groups, momentum = getattr(layer, "groups", EACH_POSITION), 0.0
+    groups, momentum = vars(layer).get("groups", EACH_POSITION), 0.0
     if isinstance(layer, BatchNorm):
         groups, momentum = OVER_BATCH, layer.momentum
     low.native.add_norm(x.number, z.number, groups, layer.epsilon, momentum, parameters)

@@ -9,7 +9,7 @@ hard.py.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,13 @@ class Activation(Layer):
     roles: ClassVar = {"x": "preactivation"}
     kinks: ClassVar[tuple[float, ...]] = ()
     suits: ClassVar[Initializer] = Glorot()
+
+    @staticmethod
+    def _by_position(value: Any) -> str:
+        """What to write for Activation("relu"), which is the base of all of them."""
+        from chainrule.base.foreign.values import ACTIVATIONS
+
+        return f"{ACTIVATIONS.get(str(value).lower(), 'ReLU')}(), a layer behind the one it belongs to"
 
     def f(self, z: Value) -> Value:
         raise NotImplementedError(f"{type(self).__name__} must define f(self, z)")

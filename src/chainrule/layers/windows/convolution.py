@@ -46,6 +46,7 @@ class Convolution(Layer):
     family = "conv"
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
+    grid: Grid  # the same as numbers per axis
 
     @teach(BY_POSITION)
     def __init__(

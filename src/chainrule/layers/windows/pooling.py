@@ -56,6 +56,7 @@ class Pool(Layer):
     output = "output image"
     spatial: ClassVar[bool | Literal["sequence"]] = True
     axes: ClassVar[int] = 2
+    grid: Grid  # the same as numbers per axis
     count_padding = False
 
     @teach(BY_POSITION)

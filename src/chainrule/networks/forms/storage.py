@@ -77,6 +77,7 @@ class Stored:
     name: str | None
     classes: list[Any] | None
     preparation: Preparation | None
+    several_labels: bool
 
 
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
@@ -104,6 +105,7 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         name=name,
         classes=description.get("classes"),
         preparation=None if prepared is None else Preparation.from_json(prepared, source),
+        several_labels=description.get("several_labels") is True,
     )
 
 
@@ -120,6 +122,7 @@ def describe(network: Model, arrays: Mapping[str, Array]) -> dict[str, Any]:
         "dtype": network.dtype.name,
         "classes": None if network.classes is None else network.classes.tolist(),
         "preparation": None if network.preparation is None else network.preparation.to_json(),
+        **({"several_labels": True} if network.several_labels else {}),  # older files have no such entry
         "layers": [_record(layer) for layer in network.layers],
         "arrays": {
             name: {"shape": list(array.shape), "sha256": sha256(array)} for name, array in arrays.items()

@@ -39,6 +39,8 @@ def summary_lines(network: Model) -> list[tuple[str, str]]:
         labels = [str(label) for label in network.classes.tolist()]
         shown = ", ".join(labels[:10]) + (f", … ({len(labels)})" if len(labels) > 10 else "")
         lines.append(("classes", shown))
+    if network.several_labels:
+        lines.append(("labels", "several per sample, every output above ½"))
     return lines
 
 
