@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from chainrule.base.errors import NonFiniteError
+from chainrule.base.errors import DataError, NonFiniteError
 from chainrule.base.files.disk import descriptor, write_whole
 from chainrule.base.shown import shown, storable
 from chainrule.base.types import Array
@@ -20,6 +20,7 @@ from chainrule.cli.runs.inputs import fit_shape, read_inputs
 from chainrule.cli.training.ensemble import Ensemble, mean_of, open_ensemble
 from chainrule.cli.training.sources import check_features
 from chainrule.data import Preparation
+from chainrule.data.task import known_labels
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import problem_of
 
@@ -53,7 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
         if descriptor(arguments.output) is None:  # /dev/stdout: the line would stand among the predictions
             tell(f"{len(outputs)} predictions written to {arguments.output}")
     if inputs.target is not None:
-        remark(rows.compare(inputs.target))
+        try:
+            remark(rows.compare(inputs.target))
+        except DataError as error:
+            remark(f"not compared with the target in the file: {error}")
     return 0
 
 
@@ -64,7 +68,7 @@ class Rows:
         self, ensemble: Ensemble, preparation: Preparation, outputs: Array, probabilities: bool
     ) -> None:
         self.outputs = outputs.reshape(len(outputs), -1)
-        classes = ensemble.first.classes
+        self.classes = classes = ensemble.first.classes
         self.labels = None if classes is None else ensemble.labels(outputs)
         if classes is None and preparation.targets is not None:
             self.outputs = preparation.targets.undo(self.outputs)
@@ -86,11 +90,9 @@ class Rows:
 
     def compare(self, target: Array) -> str:
         """How well the predictions meet the target that the file holds."""
-        if self.labels is not None and target.shape == self.labels.shape:
-            if self.labels.dtype.kind in "iu" and target.dtype.kind in "fb":  # 1.0 and True are class 1
-                right = int(np.sum(self.labels == target))
-            else:
-                right = int(np.sum(self.labels.astype(str) == target.astype(str)))
+        known = None if self.classes is None else known_labels(target, self.classes)
+        if self.labels is not None and known is not None and known.shape == self.labels.shape:
+            right = int(np.sum(self.labels.astype(str) == known.astype(str)))
             return f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
         values = target.reshape(len(target), -1)
         if self.labels is not None or values.shape != self.outputs.shape or values.dtype.kind not in "fiub":

@@ -14,6 +14,7 @@ from chainrule.cli.runs.stored import penalty_of, problem_of
 from chainrule.cli.samples import Samples
 from chainrule.cli.training.sources import check_features
 from chainrule.data import Preparation
+from chainrule.data.task import known_labels
 from chainrule.networks.network import Network
 
 
@@ -48,6 +49,8 @@ def _from_file(network: Network, preparation: Preparation, arguments: argparse.N
     if preparation.inputs is not None:
         X = preparation.inputs(X)
     y = inputs.target
+    if network.classes is not None and (labels := known_labels(y, network.classes)) is not None:
+        y = labels  # else probabilities, or a label per step
     if preparation.targets is not None:
         y = preparation.targets(np.asarray(y, np.float64).reshape(len(y), -1))
     return Samples(network, X, np.asarray(y))
