@@ -91,7 +91,7 @@ def known_labels(y: Array, classes: Array) -> Array | None:
     truth = ["False", "True"]
     if values.dtype.kind == "U":
         if classes.dtype.kind == "i" and classes.tolist() == [0, 1] and np.isin(values, truth).all():
-            return (values == "True").astype(np.int64)
+            return np.asarray(values == "True", dtype=np.int64)
         return values
     if not _whole(values):
         return None
