@@ -22,7 +22,9 @@ def learned(run: Run, X: Array, y: Array, *options: object) -> tuple[str, str]:
     lines = result.out.splitlines()
     content = json.loads(Path("run/run.json").read_text())
     assert lines[1] == f"target y: {content['data']['target']}"
-    assert run("predict", "run", "data.npz").code == 0
+    predicted = run("predict", "run", "data.npz")
+    assert predicted.code == 0
+    assert "not what the model predicts" not in predicted.err
     return lines[1], lines[-1]
 
 
@@ -43,6 +45,10 @@ def test_labels_of_every_form(run: Run, form: str, shape: tuple[int, ...]) -> No
     assert taken.startswith("target y: classes: ")
     assert last.startswith("test accuracy ")
     assert json.loads(Path("run/run.json").read_text())["preparation"]["targets"] is None
+    for other in FORMS.values():  # the same labels however a later file holds them
+        np.savez("other.npz", X=X, y=other)
+        assert run("predict", "run", "other.npz").err == run("predict", "run", "data.npz").err
+    assert run("doctor", "run", "--data", "data.npz").code in (0, 1)
 
 
 def test_letters_numbered_from_one(run: Run) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.base.errors import DataError
 from chainrule.base.types import Array
-from chainrule.data.task import task_of
+from chainrule.data.task import known_labels, task_of
 
 rng = np.random.default_rng(0)
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -251,3 +251,34 @@ def test_fractions() -> None:
     assert answer(y)[0] == "regress"
     assert answer(y.astype(str)) == answer(y)
     assert "fractions" in answer(y, asked="classify")[1]
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, expected) in WHOLE.items() if expected[0] == "c"])
+def test_labels_of_a_later_file(name: str) -> None:
+    values, images, _ = WHOLE[name]
+    for classes in (task_of(values, images=images).classes, np.unique(values.astype(str))):
+        assert classes is not None
+        for holder, y in holders(values):
+            labels = known_labels(y, classes)
+            assert labels is not None, holder
+            assert labels.tolist() == values.astype(classes.dtype).tolist(), holder
+
+
+def test_later_labels_that_are_none_or_new() -> None:
+    classes = np.array(["a", "b"])
+    new = known_labels(np.array(["a", "c"]), classes)
+    assert new is not None
+    assert new.tolist() == ["a", "c"]
+    assert known_labels(np.array([0.5, 1.0]), classes) is None
+    assert known_labels(np.array([[0.5, 0.5]]), classes) is None
+    one_hot = known_labels(np.array([[0, 1], [1, 0]]), classes)
+    assert one_hot is not None
+    assert one_hot.tolist() == ["b", "a"]
+    assert known_labels(np.eye(3), classes) is None
+    for truth in (np.array([True, False]), np.array([1.0, 0.0]), np.array(["True", "False"])):
+        for known in (np.array(["False", "True"]), np.array([0, 1])):
+            labels = known_labels(truth, known)
+            assert labels is not None
+            assert labels.tolist() == [known[1], known[0]]
+    with pytest.raises(DataError, match="missing in sample 1"):
+        known_labels(np.array(["a", None], object), classes)

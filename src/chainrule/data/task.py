@@ -82,6 +82,33 @@ def task_of(y: Array, *, images: bool, asked: Asked = "auto") -> Task:
     return _quantity(values, reading)
 
 
+def known_labels(y: Array, classes: Array) -> Array | None:
+    """The labels (N,) of a target in any form of `task_of`, written as a model's `classes` are; labels that
+    are not among these stay as they are. None for what is no label per sample: several columns, fractions.
+
+    Raises DataError where an entry is missing.
+    """
+    values = _plain(y)
+    if values.ndim > 1 and values.shape[1:] != (1,):
+        values = _truth_as_numbers(values)
+        marks = values.dtype.kind in "fiu" and values.shape[1:] == (len(classes),)
+        one_hot = marks and bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+        return classes[values.argmax(axis=1)] if one_hot else None
+    values = values.reshape(-1)
+    truth = ["False", "True"]
+    if values.dtype.kind == "U":
+        if classes.dtype.kind == "i" and classes.tolist() == [0, 1] and np.isin(values, truth).all():
+            return np.asarray(values == "True", dtype=np.int64)
+        return values
+    if not _whole(values):
+        return None
+    if classes.dtype.kind == "U":
+        if classes.tolist() == truth and np.isin(values, (0, 1)).all():
+            return classes[values.astype(np.int64)]
+        return np.array([str(int(value)) for value in values.tolist()])
+    return values.astype(np.int64) if np.abs(values.astype(np.float64)).max() < 2**53 else values
+
+
 # What the values are.
 
 
@@ -160,6 +187,12 @@ def _of_texts(y: Array) -> Array:
     return y if codes else y.astype(np.float64)
 
 
+def _truth_as_numbers(values: Array) -> Array:
+    """Truth values as 0 and 1; anything else as it is."""
+    truth = values.dtype.kind == "U" and bool(np.isin(values, ("False", "True")).all())
+    return (values == "True").astype(np.float64) if truth else values
+
+
 def _whole(values: Array) -> bool:
     return values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
 
@@ -231,8 +264,7 @@ def _hill(counts: Array) -> bool:
 def _columns(values: Array, asked: Asked) -> Task:
     """Several columns: a one-hot matrix, or numbers."""
     count = values.shape[1]
-    if values.dtype.kind == "U" and np.isin(values, ("False", "True")).all():
-        values = (values == "True").astype(np.float64)
+    values = _truth_as_numbers(values)
     if values.dtype.kind == "U":
         raise DataError(f"the target has shape {values.shape}: give one class per sample, (N,)")
     marks = bool(np.isin(values, (0, 1)).all())

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from chainrule.base.errors import FileError, NonFiniteError
+from chainrule.base.errors import DataError, FileError, NonFiniteError
 from chainrule.base.files.disk import descriptor, write_whole
 from chainrule.base.shown import shown, storable
 from chainrule.base.types import Array
@@ -21,6 +21,7 @@ from chainrule.cli.training.ensemble import Ensemble, mean_of, open_ensemble
 from chainrule.data import Preparation
 from chainrule.data.door import inputs_of
 from chainrule.data.frames import Column, Frame, listed
+from chainrule.data.task import known_labels
 from chainrule.networks.executor import suspected
 from chainrule.networks.finite import problem_of
 
@@ -56,7 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
         if descriptor(arguments.output) is None:  # /dev/stdout: the line would stand among the predictions
             tell(f"{len(outputs)} predictions written to {arguments.output}")
     if inputs.target is not None:
-        remark(rows.compare(inputs.target, inputs.known))
+        try:
+            remark(rows.compare(inputs.target, inputs.known))
+        except DataError as error:
+            remark(f"not compared with the target in the file: {error}")
     return 0
 
 
@@ -90,7 +94,7 @@ class Rows:
     ) -> None:
         self.outputs = outputs.reshape(len(outputs), -1)
         self.kept = [(column.name, cells_of(column)) for column in kept]
-        classes = ensemble.first.classes
+        self.classes = classes = ensemble.first.classes
         self.labels = None if classes is None else ensemble.labels(outputs)
         if classes is None and preparation.targets is not None:
             self.outputs = preparation.targets.undo(self.outputs)
@@ -112,15 +116,13 @@ class Rows:
             cells = [digits.format(value) for value in values]
             yield [*own, *cells] if self.labels is None else [*own, str(self.labels[number]), *cells]
 
-    def compare(self, target: Array, known: Array | None) -> str:
+    def compare(self, target: Array, there: Array | None) -> str:
         """How well the predictions meet the target that the file holds, in the rows where it does."""
-        rows = np.flatnonzero(np.ones(len(target), dtype=bool) if known is None else known)
+        rows = np.flatnonzero(np.ones(len(target), dtype=bool) if there is None else there)
         labels, outputs, target = self.labels, self.outputs[rows], target[rows]
-        if labels is not None and target.shape == (labels := labels[rows]).shape:
-            if labels.dtype.kind in "iu" and target.dtype.kind in "fb":  # 1.0 and True are class 1
-                right = int(np.sum(labels == target))
-            else:
-                right = int(np.sum(labels.astype(str) == target.astype(str)))
+        known = None if self.classes is None else known_labels(target, self.classes)
+        if labels is not None and known is not None and known.shape == (labels := labels[rows]).shape:
+            right = int(np.sum(labels.astype(str) == known.astype(str)))
             return f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
         values = target.reshape(len(target), -1)
         if labels is not None or values.shape != outputs.shape or values.dtype.kind not in "fiub":

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.base.errors import FileError
-from chainrule.base.types import Array
 from chainrule.cli.arguments import table_defaults
 from chainrule.cli.folder import description_name, open_run, read_description
 from chainrule.cli.runs.inputs import read_inputs
 from chainrule.cli.runs.stored import penalty_of, problem_of
 from chainrule.cli.samples import Samples
 from chainrule.data import Preparation
+from chainrule.data.task import known_labels
 from chainrule.networks.network import Network
 
 
@@ -46,15 +46,8 @@ def _from_file(network: Network, preparation: Preparation, arguments: argparse.N
             f"{arguments.data}: has no labels (no column or array {target!r}), which δ starts from"
         )
     y = inputs.target
+    if network.classes is not None and (labels := known_labels(y, network.classes)) is not None:
+        y = labels  # else probabilities, or a label per step
     if preparation.targets is not None:
         y = np.asarray(y, np.float64).reshape(len(y), -1)
-    elif network.classes is not None:
-        y = as_classes(y, network.classes)
     return Samples(network, preparation(inputs.X, arguments.data), preparation.target(y))
-
-
-def as_classes(y: Array, classes: Array) -> Array:
-    """Labels of a file as the model writes its classes: 1.0 and True are class 1, "True" is True's name."""
-    if classes.dtype.kind in "iu" and y.dtype.kind in "fb":
-        return y.astype(np.int64)
-    return y.astype(str) if classes.dtype.kind == "U" else y
