@@ -89,7 +89,7 @@ class Columns:
         return text_table(rows, right=(2,), rule_after=(0,))
 
     def __call__(self, X: Any, argument: str = "X") -> Prepared:
-        """(N, len(outputs)) float32 of a frame, or of an array with a column for each of `names` or `needed`.
+        """(N, len(outputs)) float64 of a frame, or of an array with a column for each of `names` or `needed`.
 
         Raises ShapeError and DataError for other columns, and values that the training data exclude; warns
         where levels are new or values are missing that never were.
@@ -101,11 +101,11 @@ class Columns:
         frame = by_name(frame, self.needed, argument, self.names)
         parts = [way(frame.column(way.name), argument) for way in self.ways if way.names]
         with np.errstate(over="ignore"):
-            made = np.concatenate(parts, axis=1).astype(np.float32)
+            made = np.concatenate(parts, axis=1)
         if not all_finite(made):
             row = first_nonfinite(made)
             raise DataError(
-                f"sample {row} of {argument} is so far from the training data that float32 cannot hold it: "
+                f"sample {row} of {argument} is so far from the training data that float64 cannot hold it: "
                 "look at its values, or leave it out"
             )
         return prepared(made)
