@@ -643,3 +643,71 @@ def test_a_preparation_set_by_hand_is_checked_as_one_given_at_first() -> None:
     with pytest.raises(ArgumentError, match="preparation is 3: write"):
         network.preparation = 3  # type: ignore[assignment]
     network.preparation = None
+
+
+NUMBERS = {
+    "0.1": 0.1, "-0.2": -0.2, "0": -0.0, "3": 3.0, "1000000": 1e6, "123456789012345": 123456789012345.0,
+    "1e+20": 1e20, "0.30000000000000004": 0.1 + 0.2,
+}  # fmt: skip
+
+
+def test_numbers_as_levels_are_written_as_people_write_them() -> None:
+    """0.1 was the level 0.10000000000000001, which no text is, and -0 another one than 0."""
+    values, texts = list(NUMBERS.values()), list(NUMBERS)
+    made = Preparation.learn({"code": np.array(values * 2)}, kinds={"code": "levels"})
+    expected = np.asarray(made({"code": values}))
+    assert expected.sum(axis=1).tolist() == [1.0] * len(values)
+    np.testing.assert_array_equal(made({"code": texts}), expected)
+    np.testing.assert_array_equal(made({"code": [0.0]}), made({"code": [-0.0]}))
+    order = Preparation.learn({"code": np.array(values * 2)}, levels={"code": sorted(values)})
+    np.testing.assert_array_equal(order({"code": texts}), order({"code": values}))
+
+
+@pytest.mark.parametrize(
+    ("levels", "new", "instead"),
+    [
+        ("f m", "x", "'f'"),
+        ("f m", None, "'f'"),
+        ("f m o", "x", "none of its levels"),
+        ("f m o", None, "none of its levels"),
+    ],
+)
+def test_what_a_new_level_counts_as_is_said_rightly(levels: str, new: str | None, instead: str) -> None:
+    """Of two levels the first is 0, and what is new is as well."""
+    made = Preparation.learn({"sex": np.array(levels.split() * 4, dtype=object)})
+    with pytest.warns(UserWarning, match=rf"in 1 row, .*: there it counts as {instead}$"):
+        row = made({"sex": np.array([new], dtype=object)})
+    if instead == "'f'":
+        np.testing.assert_array_equal(row, made({"sex": ["f"]}))
+    assert not np.any(row)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"levels": {"size": "SML"}}, "levels['size'] is 'SML': write its levels from the lowest"),
+        ({"levels": {"size": ["S", "M", "L", "S"]}}, "from the lowest to the highest, each once"),
+        ({"levels": {"size": []}}, "levels['size'] is []: write its levels"),
+        ({"levels": {"size": None}}, "levels['size'] is None: write its levels"),
+        ({"levels": {"size": list("SML")}, "kinds": {"size": "drop"}}, "both kinds and levels name the"),
+        ({"most_levels": 0}, "most_levels must"),
+        ({"most_levels": -1}, "most_levels must"),
+        ({"most_levels": "5"}, "most_levels must"),
+        ({"target": "price"}, "target is 'price', but the columns of X are size, 7"),
+        ({"kinds": {8: "number"}}, "kinds names the column '8', but the columns are size, 7"),
+    ],
+)
+def test_what_is_told_of_columns_is_checked(options: Any, said: str) -> None:
+    table = pandas.DataFrame({"size": ["S", "M", "L"] * 3, 7: np.arange(9.0) ** 2})
+    with pytest.raises((ArgumentError, DataError, TypeError)) as refused:
+        Preparation.learn(table, **options)
+    assert said in str(refused.value)
+
+
+def test_columns_whose_names_are_numbers_are_told_by_them() -> None:
+    table = pandas.DataFrame({"size": ["S", "M", "L"] * 3, 7: np.arange(9)})
+    assert Preparation.learn(table, kinds={7: "number"}).outputs == ("size=L", "size=M", "size=S", "7")  # type: ignore[dict-item]
+    made = Preparation.learn(table, target=7)  # type: ignore[arg-type]
+    assert (made.feature_names, made.target_name) == (("size",), "7")
+    with pytest.raises(DataError, match="X has no column but the target '7'"):
+        Preparation.learn(table[[7]], target=7)  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ class Preparation:
         Give it the training part alone: `network = Network([...], input_shape=preparation.width,
         preparation=preparation)`. Raises DataError where nothing is left to learn from.
         """
-        from chainrule.data.frames import frame_of
+        from chainrule.data.frames import frame_of, listed
         from chainrule.data.preparation.table import Columns
 
         frame = frame_of(X, "X")
@@ -89,8 +89,12 @@ class Preparation:
                 f"{{name: column}}"
             )
         if target is not None:
-            frame.column(target)
+            target = str(target)  # pandas' names may be numbers
+            if target not in frame.names:
+                raise DataError(f"target is {target!r}, but the columns of X are {listed(frame.names)}")
             frame = frame.without([target])
+            if not frame.columns:
+                raise DataError(f"X has no column but the target {target!r}: there is nothing to learn from")
         columns = Columns.learn(frame, kinds, levels, most_levels)
         return cls(columns.names, target, columns)
 
