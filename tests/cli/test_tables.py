@@ -214,3 +214,37 @@ def test_a_run_of_the_time_before_rows_were_kept(run: Run, tmp_path: Path) -> No
     refused = run("explain", "run", "-o", "r.md")
     assert refused.code == 2
     assert "48 samples were held out and now 60 would be" in refused.err
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("columns", [None, "2,0,1", "a,b,c", "c,0", "a,b", "0"])
+@pytest.mark.parametrize("drop", [None, "b", "1"])
+@pytest.mark.parametrize("target", ["c", "2", "-1"])
+def test_a_target_is_itself_however_columns_are_told(
+    target: str, drop: str | None, columns: str | None, ending: str, run: Run, tmp_path: Path
+) -> None:
+    """Also where --columns names it, by name or by number, in any place."""
+    text = "a,b,c\n" + "".join(f"{i / 7:.3f},{i * 13 % 50},{'yn'[i % 2]}o\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(text)
+    if ending == "parquet":
+        arrow = pytest.importorskip("pyarrow.csv")
+        pytest.importorskip("pyarrow.parquet").write_table(arrow.read_csv("t.csv"), "t.parquet")
+    options = [f"--columns={columns}"] * (columns is not None) + [f"--drop={drop}"] * (drop is not None)
+    result = run(
+        "train", f"t.{ending}", f"--target={target}", *options, "--out", "r", "--epochs", 1, "--no-check",
+        "--no-report",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert "target c: classes: 2 names" in result.out
+    features = {None: "ab", "a,b": "ab", "2,0,1": "ab", "a,b,c": "ab", "c,0": "a", "0": "a"}[columns]
+    features = features.replace("b", "") if drop is not None else features
+    assert f"inputs: {len(features)} column" in result.out
+    assert run("predict", "r", f"t.{ending}").code == 0
+
+
+def test_a_target_that_is_dropped_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c\n" + "".join(f"{i},{i * i},{'yn'[i % 2]}o\n" for i in range(40)))
+    for target, drop in (("c", "c"), ("2", "c"), ("c", "2"), ("2", "0,-1")):
+        result = run("train", "t.csv", f"--target={target}", f"--drop={drop}")
+        assert result.code == 2
+        assert "the target 'c' is among the columns to leave out" in result.err

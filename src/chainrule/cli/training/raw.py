@@ -137,9 +137,6 @@ def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] =
     """
     target = getattr(arguments, "target", None)
     told = [] if target is None else [target]
-    columns = getattr(arguments, "columns", None)
-    if columns is not None:
-        columns = [*columns, *(name for name in told if name not in columns)]
     return read_table(
         path,
         delimiter=arguments.delimiter,
@@ -147,9 +144,10 @@ def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] =
         encoding=arguments.encoding,
         header={"auto": None, "yes": True, "no": False}[arguments.header],
         missing=arguments.missing,
-        columns=columns,
+        columns=getattr(arguments, "columns", None),
         drop=getattr(arguments, "drop", None),
         asked=[*told, *asked],
+        target=target,
     )
 
 
@@ -161,10 +159,10 @@ def target_in(reading: Reading, arguments: argparse.Namespace) -> str:
         if not frame.named:
             raise FileError(f"{path}: {say}; it has {len(frame.names)} columns, 0 to {len(frame.names) - 1}")
         raise FileError(f"{path}: {say}; its columns are {listed(frame.names)}")
+    if arguments.columns is not None:
+        return frame.names[-1]  # where reading_of has it put
     if told in frame.names:
         return str(told)
-    if arguments.columns is not None:
-        return frame.names[-1]  # where reading_of has asked for it
     number = re.fullmatch(r"-?\d{1,9}", told)
     return column_name(reading, told if number is None else int(told))
 
