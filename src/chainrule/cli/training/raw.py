@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.base.errors import DataError, FileError
+from chainrule.base.shown import quoted
 from chainrule.base.types import Array
 from chainrule.data import load_npz
 from chainrule.data.arrays import all_finite, first_nonfinite
@@ -113,8 +114,9 @@ def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
 
 def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     reading = reading_of(path, arguments)
-    target = reading.frame.column(target_in(reading, arguments))
-    frame = reading.frame.without([target.name])
+    frame_all = reading.frame
+    target = frame_all.column(target_in(reading, arguments))
+    frame = frame_all.without([target.name])
     if not frame.columns:
         raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
     notes = reading.summary()
@@ -122,7 +124,16 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     if gone == len(target):
         raise DataError(f"{path}: the column '{target.name}' holds nothing, so there is nothing to learn")
     if gone:
-        notes.append(f"{gone:,} of {len(target):,} rows have no {target.name}, and are left out")
+        marks = reading.notes[frame_all.names.index(target.name)].marks
+        marked = f" ({listed([quoted(mark, 20) for mark in marks])})" if marks else ""
+        told = f"{gone:,} of {len(target):,} rows have no {target.name}{marked}"
+        a_class = f": where '{quoted(marks[0], 20)}' is a class, --missing ''" if marks else ""
+        present = target.values[~target.missing]
+        if (present == present[0]).all():
+            raise DataError(
+                f"{path}: {told}, and all others have the same, so there is nothing to tell apart{a_class}"
+            )
+        notes.append(f"{told}, and are left out{a_class}")
         kept = np.flatnonzero(~target.missing)
         frame, target = frame[kept], target[kept]
     name = path.name.split(".")[0]
@@ -130,10 +141,10 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     files=(path,))
 
 
-def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] = ()) -> Reading:
+def reading_of(path: Path, arguments: argparse.Namespace, known: Sequence[str] = ()) -> Reading:
     """A table as the options say; --columns chooses features, to which the target comes.
 
-    asked: further names that the first line holds if it is a header.
+    known: the names that a model was trained on.
     """
     target = getattr(arguments, "target", None)
     told = [] if target is None else [target]
@@ -146,7 +157,8 @@ def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] =
         missing=arguments.missing,
         columns=getattr(arguments, "columns", None),
         drop=getattr(arguments, "drop", None),
-        asked=[*told, *asked],
+        asked=told,
+        known=known,
         target=target,
     )
 

@@ -42,6 +42,7 @@ def read_table(
     columns: Names | None = None,
     drop: Names | None = None,
     asked: Sequence[str] = (),
+    known: Sequence[str] = (),
     target: str | int | None = None,
 ) -> Reading:
     """Read a table from a text file (CSV and its kin, packed or not), Parquet or Feather.
@@ -50,8 +51,9 @@ def read_table(
     single column). decimal: "." or ",". encoding: as Python names it. header: whether the first line holds
     the names. missing: the marks of missing cells, with commas between, "?,NA"; "" are empty cells only.
     columns: read these alone, in this order, by name, or by number from 0; drop: read all but these.
-    asked: names that the first line holds if it is a header, such as the target's. target: a column that is
-    read last where `columns` are told, whether they name it or not.
+    asked: names that the first line holds if it is a header, such as the target's. known: names that a model
+    was trained on, which are names even where they are numbers. target: a column that is read last where
+    `columns` are told, whether they name it or not.
 
     Raises FileError with file, line and column for what cannot be read, and for what may be understood in
     two ways, with the option that decides it; MissingExtraError where a package is needed.
@@ -71,7 +73,7 @@ def read_table(
     rows = Rows(path, text, dialect)
     hints = (*asked, *(name for name in _as_names(columns or (), "columns") if isinstance(name, str)))
     first = rows.sheet.first
-    decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints)
+    decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints, tuple(known))
     names = first if decision.header else None
     commented = None if decision.header or header is False else _names_in_comment(rows)
     if commented is not None:
@@ -301,7 +303,7 @@ class _Sheet:
 
 @dataclass(frozen=True)
 class _Choice:
-    """The columns of a file, of which some are to be read.  usual: indices of those that are if none is told."""
+    """The columns of a file, of which some are to be read.  usual: indices of those read if none is told."""
 
     path: Path
     names: tuple[str, ...]
@@ -309,7 +311,7 @@ class _Choice:
     named: bool = True
 
     def of(self, columns: Names | None, drop: Names | None, target: str | int | None) -> list[int]:
-        """Indices of the columns to read: of `columns`, then the target, or the usual ones; without `drop`."""
+        """Indices of the columns to read: `columns`, then the target, or the usual ones; without `drop`."""
         dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
         chosen = list(self.usual)
         if columns is not None:
@@ -322,8 +324,8 @@ class _Choice:
             index = self._target(target, [i for i in self.usual if i not in dropped])
             if index in dropped:
                 raise FileError(
-                    f"{self.path}: the target '{quoted(self.names[index])}' is among the columns to leave out: "
-                    "take it from --drop, or drop="
+                    f"{self.path}: the target '{quoted(self.names[index])}' is among the columns to leave "
+                    "out: take it from --drop, or drop="
                 )
             if columns is not None:
                 chosen = [*(i for i in chosen if i != index), index]
