@@ -214,3 +214,101 @@ def test_a_run_of_the_time_before_rows_were_kept(run: Run, tmp_path: Path) -> No
     refused = run("explain", "run", "-o", "r.md")
     assert refused.code == 2
     assert "48 samples were held out and now 60 would be" in refused.err
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("columns", [None, "2,0,1", "a,b,c", "c,0", "a,b", "0"])
+@pytest.mark.parametrize("drop", [None, "b", "1"])
+@pytest.mark.parametrize("target", ["c", "2", "-1"])
+def test_a_target_is_itself_however_columns_are_told(
+    target: str, drop: str | None, columns: str | None, ending: str, run: Run, tmp_path: Path
+) -> None:
+    """Also where --columns names it, by name or by number, in any place."""
+    text = "a,b,c\n" + "".join(f"{i * i % 17 / 7:.3f},{i * i % 13},{'yn'[i % 2]}o\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(text)
+    if ending == "parquet":
+        arrow = pytest.importorskip("pyarrow.csv")
+        pytest.importorskip("pyarrow.parquet").write_table(arrow.read_csv("t.csv"), "t.parquet")
+    options = [f"--columns={columns}"] * (columns is not None) + [f"--drop={drop}"] * (drop is not None)
+    result = run(
+        "train", f"t.{ending}", f"--target={target}", *options, "--out", "r", "--epochs", 1, "--no-check",
+        "--no-report",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert "target c: classes: 2 names" in result.out
+    features = {None: "ab", "a,b": "ab", "2,0,1": "ab", "a,b,c": "ab", "c,0": "a", "0": "a"}[columns]
+    features = features.replace("b", "") if drop is not None else features
+    assert f"inputs: {len(features)} column" in result.out
+    assert run("predict", "r", f"t.{ending}").code == 0
+
+
+def test_a_target_that_is_dropped_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c\n" + "".join(f"{i},{i * i},{'yn'[i % 2]}o\n" for i in range(40)))
+    for target, drop in (("c", "c"), ("2", "c"), ("c", "2"), ("2", "0,-1")):
+        result = run("train", "t.csv", f"--target={target}", f"--drop={drop}")
+        assert result.code == 2
+        assert "the target 'c' is among the columns to leave out" in result.err
+
+
+@pytest.mark.parametrize(
+    "names", [("0", "1"), ("1", "2", "3"), ("2020", "2021"), ("7", "3", "x"), ("10", "5")]
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_names_that_are_numbers_are_known_to_the_model(
+    whole: bool, names: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    """The file itself, and one without the target, in another order, are read as the training was."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 30, (40, len(names))) if whole else rng.normal(size=(40, len(names))).round(3)
+    labels = ["ash" if row[0] > np.median(values[:, 0]) else "oak" for row in values]
+    for file, order, target in (("t", [*names], True), ("f", [*names][::-1], False)):
+        lines = [",".join([*order, *["kind"] * target])]
+        for row, label in zip(values, labels, strict=True):
+            cells = dict(zip(names, map(str, row.tolist()), strict=True))
+            lines.append(",".join([*(cells[name] for name in order), *[label] * target]))
+        (tmp_path / f"{file}.csv").write_text("\n".join(lines) + "\n")
+    trained = run("train", "t.csv", "--target", "kind", *BRIEF)
+    assert trained.code == 0, trained.err
+    first, second = run("predict", "run", "t.csv"), run("predict", "run", "f.csv")
+    assert first.code == 0, first.err
+    assert second.code == 0, second.err
+    assert first.out == second.out
+    assert len(first.out.splitlines()) == 41
+
+
+@pytest.mark.parametrize("mark", ["NA", "nan", "null", "?", "None", "N/A", ""])
+@pytest.mark.parametrize("others", [("low",), ("low", "high"), ("true", "false"), ("1", "0")])
+def test_a_mark_in_the_target_is_told_with_the_way_to_make_it_a_class(
+    others: tuple[str, ...], mark: str, run: Run, tmp_path: Path
+) -> None:
+    labels = (mark, *others)
+    text = "a,kind\n" + "".join(f"{i * i % 17 / 7:.3f},{labels[i % len(labels)]}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text(text)
+    result = run("train", "t.csv", "--target", "kind", *BRIEF)
+    level = f"{len(labels)} names" in result.out  # NA and None, among words
+    if level:
+        assert mark in ("NA", "None")
+        return
+    assert f"of 60 rows have no kind{f' ({mark})' * (mark != '')}, and" in result.out + result.err
+    assert result.code == (2 if len(others) == 1 else 0)
+    if mark:
+        assert f"where '{mark}' is a class, --missing ''" in result.out + result.err
+        again = run("train", "t.csv", "--target", "kind", "--missing", "", *BRIEF)
+        assert again.code == 0, again.err
+        assert f"target kind: classes: {len(labels)} names" in again.out
+        assert "60 of 60" in again.out or "48 to train, 12 held out" in again.out
+        assert run("predict", "run", "t.csv").code == 0
+
+
+def test_predict_says_which_rows_it_passes_over_and_that_columns_have_no_names(
+    run: Run, tmp_path: Path
+) -> None:
+    rows = [f"{i * i % 17 / 7:.3f},{i * i % 13},{'yn'[i % 2]}o" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *rows]) + "\n")
+    assert run("train", "t.csv", "--target", "c", *BRIEF).code == 0
+    (tmp_path / "gaps.csv").write_text("\n".join(["a,b,c", *rows[:5], ",,", *rows[5:]]) + "\n")
+    assert "gaps.csv: 1 row without any value: passed over" in run("predict", "run", "gaps.csv").err
+    (tmp_path / "bare.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows) + "\n")
+    result = run("predict", "run", "bare.csv")
+    assert "no header, so the columns are taken in the order of training: a, b" in result.err
+    assert len(result.out.splitlines()) == 41

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -458,3 +459,15 @@ def test_no_error_is_another_librarys(tmp_path: Path) -> None:
     for end in range(len(text)):
         with contextlib.suppress(ChainruleError):
             read(tmp_path, text[:end])
+
+
+@pytest.mark.parametrize("members", [(), ("a.csv", "b.csv"), ("[Content_Types].xml", "xl/a.xml")])
+def test_an_archive_says_what_it_holds(members: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in members:
+            archive.writestr(name, "x\n1\n")
+    with pytest.raises(FileError) as caught:
+        read_table(path)
+    assert "damaged" not in str(caught.value)
+    assert ("spreadsheet" if "xl/a.xml" in members else f"of {len(members)} files") in str(caught.value)

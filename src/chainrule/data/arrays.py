@@ -41,12 +41,24 @@ def plain_array(value: Any, argument: str) -> Array:
         raise DataError(f"{argument} is a sparse matrix: write {argument}.toarray()")
     try:
         array = value if isinstance(value, Prepared) else np.asarray(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # PyTorch raises the last two
+        if (way := _of_tensor(value)) is not None:
+            raise DataError(f"{argument} is a tensor that is no array: write {argument}{way}") from None
         raise DataError(
             f"{argument} cannot be made an array: its rows have different lengths or it holds what "
             f"is no number ({str(error).splitlines()[0]})"
         ) from None
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _of_tensor(value: Any) -> str | None:
+    """What makes an array of a tensor of PyTorch, ".detach().numpy()"; None for anything else."""
+    if not (hasattr(value, "detach") and hasattr(value, "cpu")):
+        return None
+    way = ".detach()" if getattr(value, "requires_grad", False) else ""
+    way += "" if getattr(value, "device", "cpu") in ("cpu", None) or str(value.device) == "cpu" else ".cpu()"
+    way += ".to_dense()" if getattr(value, "is_sparse", False) else ""
+    return way + (".float()" if "bfloat16" in str(value.dtype) else "") + ".numpy()"
 
 
 def numbers(array: Array, argument: str) -> Array:
@@ -118,8 +130,8 @@ def finite(array: Array, argument: str) -> None:
     )
 
 
-def representable(array: Array, argument: str, dtype: Any) -> None:
-    """DataError where float64 numbers would become infinite in float32."""
+def representable(array: Array, argument: str, dtype: Any, *, scaled: bool = False) -> None:
+    """DataError where float64 numbers would become infinite in float32.  scaled: a preparation made them."""
     if (
         array.dtype.kind != "f"
         or array.dtype.itemsize <= 4
@@ -129,6 +141,12 @@ def representable(array: Array, argument: str, dtype: Any) -> None:
         return
     largest = max(float(array.max()), -float(array.min()))
     if largest > float(np.finfo(np.float32).max):
+        if scaled:
+            row = int(np.unravel_index(int(abs(array).argmax()), array.shape)[0])
+            raise DataError(
+                f"sample {row} of {argument} is so far from the training data that float32 cannot hold it "
+                "once it is scaled: look at its values, or leave it out"
+            )
         raise DataError(
             f"{argument} holds {largest:g}, which float32 cannot: scale it, or write "
             f"Network(..., dtype='float64')"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from types import NoneType
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from chainrule.base.errors import DataError, ShapeError
 from chainrule.base.types import Array, Shape
 from chainrule.data.arrays import Prepared, all_finite, finite, numbers, plain_array, representable
 from chainrule.data.preparation import Numbers, Pixels, Preparation
+from chainrule.data.preparation.scales import NO_PIXELS
 from chainrule.data.targets import Encoded, Outputs, class_ids, classes_array, encode_targets
 from chainrule.losses import Loss
 
@@ -35,10 +37,6 @@ __all__ = [
 ]
 
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
-
-
-# Numbers of a table in uint8 that are taken as they are without a word: ages and percentages are no pixels.
-_NO_PIXELS = 127
 
 
 class Receiver(Outputs, Protocol):
@@ -61,8 +59,11 @@ def inputs_of(
     preparation: in place of the network's own, in the fit that has learned it.
     Without a preparation numbers are taken as they are, and images of uint8 with a value above 1 are pixels.
     """
-    made = (preparation or network.preparation or Preparation())(X, argument)
-    return check_inputs(made, network.input_shape, argument, network.dtype, network.vocabulary)
+    chosen = preparation or network.preparation or Preparation()
+    made, scaled = chosen(X, argument), not isinstance(chosen.inputs, (Numbers, Pixels, NoneType))
+    return check_inputs(
+        made, network.input_shape, argument, network.dtype, network.vocabulary, scaled=scaled
+    )
 
 
 def targets_of(
@@ -96,12 +97,14 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
             joined = known.inputs.joined(Numbers.learn(batch))
             return Preparation(names, known.target_name, joined, known.targets)
         return known
+    if getattr(X, "dtype", None) == np.uint8 and len(network.input_shape) == 3 and not batch.any():
+        return known  # black images tell no scale
     if batch.dtype == np.uint8:
         inputs: Pixels | Numbers = Pixels()
     else:
         inputs = Numbers.learn(batch)
         high = inputs.high or 0.0
-        if getattr(X, "dtype", None) == np.uint8 and high > _NO_PIXELS:
+        if getattr(X, "dtype", None) == np.uint8 and high > NO_PIXELS:
             warnings.warn(
                 f"X is uint8, rows of numbers up to {high:g}, and they are taken as they are: only images "
                 "(N, H, W, C) are read as pixels. If these are pixels, write Network(..., "
@@ -135,6 +138,8 @@ def check_inputs(
     argument: str = "X",
     dtype: Any = "float32",
     vocabulary: int | None = None,
+    *,
+    scaled: bool = False,
 ) -> Array:
     """X as a C-contiguous array (N, *input_shape) of float32, float64 or uint8.
 
@@ -142,7 +147,8 @@ def check_inputs(
     255: of images that have a value above 1, or prepared as such. float16, bools and other uint8 become
     float32, other integers too where it is exact, else what `dtype` says. Grey images may come as (N, H, W).
     dtype: of the network, whose range floats must not exceed. vocabulary: X holds ids, whole numbers below
-    it, whatever their type; they become floats. Raises ShapeError and DataError: wrong shape, empty, NaN,
+    it, whatever their type; they become floats. scaled: a preparation has brought X to one scale, in float64,
+    which becomes the network's type. Raises ShapeError and DataError: wrong shape, empty, NaN,
     infinite, not numbers, no ids.
     """
     array = numbers(plain_array(X, argument), argument)
@@ -162,7 +168,9 @@ def check_inputs(
     if not pixels:
         array = _floats(array, argument, np.dtype(dtype).name)
     finite(array, argument)
-    representable(array, argument, dtype)
+    representable(array, argument, dtype, scaled=scaled)
+    if scaled and array.dtype == np.float64:  # once here, not in every pass
+        array = array.astype(dtype, copy=False)
     return np.ascontiguousarray(array)
 
 

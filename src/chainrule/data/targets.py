@@ -294,6 +294,8 @@ def _grown(labels: Array, known: Array, outputs: int, argument: str) -> Array:
     """The known classes, and behind them those of `labels` that are new, as far as outputs are free."""
     if (known.dtype.kind == "U") != (labels.dtype.kind == "U"):
         return known  # which looking them up refuses
+    if known.dtype.kind == "b" and labels.dtype.kind == "i":
+        known = known.astype(np.int64)  # False and True are 0 and 1
     new = np.setdiff1d(labels, known)
     if not 0 < len(new) <= outputs - len(known):
         return known

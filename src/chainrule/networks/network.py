@@ -87,13 +87,15 @@ class Network(Model, Attributes):
         if classes is not None:
             self.classes = [*classes] if isinstance(classes, range) else classes
         if preparation is not None:
-            self.preparation = Preparation.of(preparation, self.input_shape)
+            self.preparation = preparation  # type: ignore[assignment]
         self.reinitialise(seed)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "dtype" and "_parameters" in self.__dict__:
             form = "network.copy(dtype='float64'), which is a network of that dtype"
             raise AttributeError(f"a network's dtype cannot be set; write {form}", name=name, obj=self)
+        if name == "preparation" and value is not None:
+            value = Preparation.of(value, self.input_shape, self.output_shape)
         super().__setattr__(name, value)
 
     @classmethod
@@ -164,10 +166,7 @@ class Network(Model, Attributes):
         if (parts := pieces(X, self)) is not None:
             return in_pieces(X, parts, lambda rows: self.predict(rows, allow_nonfinite=allow_nonfinite))
         outputs = self._outputs(self._inputs(X), "predict", allow_nonfinite)
-        if self.preparation is None or self.preparation.targets is None:
-            return outputs
-        flat = self.preparation.targets.undo(outputs.reshape(len(outputs), -1))
-        return flat.reshape(outputs.shape)
+        return outputs if self.preparation is None else self.preparation.unscaled(outputs)
 
     def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
         allowed = check_flag("allow_nonfinite", allow_nonfinite)

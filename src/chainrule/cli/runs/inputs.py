@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.base.errors import DataError, FileError, ShapeError
 from chainrule.base.types import Array
-from chainrule.cli.output import complain
+from chainrule.cli.output import complain, remark
 from chainrule.cli.training.raw import is_table, reading_of
 from chainrule.data import Preparation, load_digits, load_idx, load_npy
 from chainrule.data.frames import Column, Frame, listed
@@ -102,14 +102,17 @@ def _table(
     told = {name: getattr(arguments, name) for name in READING}
     now = {name: value for name, value in told.items() if value not in (None, "auto")}
     options = argparse.Namespace(**{**told, **preparation.reading, **now})
-    frame = reading_of(path, options, asked=names or ()).frame
+    needed = getattr(preparation.inputs, "needed", names)
+    reading = reading_of(path, options, known=needed or ())
+    frame = reading.frame
+    for line in reading.remarks:  # rows that are passed over have no line in the output
+        remark(f"{path}: {line}")
     if names is None:
         count = int(np.prod(shape))
         if len(frame.columns) != count:
             raise FileError(f"{path}: has {len(frame.columns)} columns, the model takes {count}")
         X: Frame | Array = fit_shape(matrix(frame, str(path)), shape, str(path))
         return Inputs(X, columns=frame)
-    needed = getattr(preparation.inputs, "needed", names)
     target = preparation.target_name
     features = _features(frame, names, needed, target, path)
     if target is None or target not in frame.names or len(features.columns) == len(frame.columns):
@@ -134,6 +137,8 @@ def _features(
     """The columns that the model needs, by name; without names, by position."""
     if not frame.named and len(frame.columns) in (len(names), len(needed)):
         own = names if len(frame.columns) == len(names) else needed
+        if own != frame.names:
+            remark(f"{path}: no header, so the columns are taken in the order of training: {listed(own)}")
         pairs = zip(frame.columns, own, strict=True)
         return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
     missing = [name for name in needed if name not in frame.names]

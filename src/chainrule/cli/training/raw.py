@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.base.errors import DataError, FileError
+from chainrule.base.shown import quoted
 from chainrule.base.types import Array
 from chainrule.data import load_npz
 from chainrule.data.arrays import all_finite, first_nonfinite
@@ -113,8 +114,9 @@ def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
 
 def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     reading = reading_of(path, arguments)
-    target = reading.frame.column(target_in(reading, arguments))
-    frame = reading.frame.without([target.name])
+    frame_all = reading.frame
+    target = frame_all.column(target_in(reading, arguments))
+    frame = frame_all.without([target.name])
     if not frame.columns:
         raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
     notes = reading.summary()
@@ -122,7 +124,16 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     if gone == len(target):
         raise DataError(f"{path}: the column '{target.name}' holds nothing, so there is nothing to learn")
     if gone:
-        notes.append(f"{gone:,} of {len(target):,} rows have no {target.name}, and are left out")
+        marks = reading.notes[frame_all.names.index(target.name)].marks
+        marked = f" ({listed([quoted(mark, 20) for mark in marks])})" if marks else ""
+        told = f"{gone:,} of {len(target):,} rows have no {target.name}{marked}"
+        a_class = f": where '{quoted(marks[0], 20)}' is a class, --missing ''" if marks else ""
+        present = target.values[~target.missing]
+        if (present == present[0]).all():
+            raise DataError(
+                f"{path}: {told}, and all others have the same, so there is nothing to tell apart{a_class}"
+            )
+        notes.append(f"{told}, and are left out{a_class}")
         kept = np.flatnonzero(~target.missing)
         frame, target = frame[kept], target[kept]
     name = path.name.split(".")[0]
@@ -130,16 +141,13 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     files=(path,))
 
 
-def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] = ()) -> Reading:
+def reading_of(path: Path, arguments: argparse.Namespace, known: Sequence[str] = ()) -> Reading:
     """A table as the options say; --columns chooses features, to which the target comes.
 
-    asked: further names that the first line holds if it is a header.
+    known: the names that a model was trained on.
     """
     target = getattr(arguments, "target", None)
     told = [] if target is None else [target]
-    columns = getattr(arguments, "columns", None)
-    if columns is not None:
-        columns = [*columns, *(name for name in told if name not in columns)]
     return read_table(
         path,
         delimiter=arguments.delimiter,
@@ -147,9 +155,11 @@ def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] =
         encoding=arguments.encoding,
         header={"auto": None, "yes": True, "no": False}[arguments.header],
         missing=arguments.missing,
-        columns=columns,
+        columns=getattr(arguments, "columns", None),
         drop=getattr(arguments, "drop", None),
-        asked=[*told, *asked],
+        asked=told,
+        known=known,
+        target=target,
     )
 
 
@@ -161,10 +171,10 @@ def target_in(reading: Reading, arguments: argparse.Namespace) -> str:
         if not frame.named:
             raise FileError(f"{path}: {say}; it has {len(frame.names)} columns, 0 to {len(frame.names) - 1}")
         raise FileError(f"{path}: {say}; its columns are {listed(frame.names)}")
+    if arguments.columns is not None:
+        return frame.names[-1]  # where reading_of has it put
     if told in frame.names:
         return str(told)
-    if arguments.columns is not None:
-        return frame.names[-1]  # where reading_of has asked for it
     number = re.fullmatch(r"-?\d{1,9}", told)
     return column_name(reading, told if number is None else int(told))
 

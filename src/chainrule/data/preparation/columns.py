@@ -193,6 +193,8 @@ class Levels:
             self.levels == TRUTH and column.kind == "number"
         )  # 0 and 1 where the training had False and True
         texts = _texts(column)
+        width = rest + self.other + self.gaps
+        instead = f"'{quoted(self.levels[0], 40)}'" if width == 2 else "none of its levels"
         if truth:
             texts = np.array(
                 [TRUTH[int(text)] if text in ("0", "1") else text for text in texts], dtype=object
@@ -204,13 +206,12 @@ class Levels:
             names = sorted({str(text) for text in texts[new]})
             shown = ", ".join(quoted(name, 40) for name in names[:5]) + (", …" if len(names) > 5 else "")
             _tell(
-                f"the column '{self.name}' holds {shown} in {int(new.sum()):,} rows, which the training data "
-                "did not: these rows have none of its levels"
+                f"the column '{self.name}' holds {shown} in {_rows(int(new.sum()))}, which the training data "
+                f"did not: there it counts as {instead}"
             )
         place[column.missing] = rest + self.other if self.gaps else -1
         if column.missing.any() and not self.gaps:
-            _tell_missing(column, "none of its levels")
-        width = rest + self.other + self.gaps
+            _tell_missing(column, instead)
         hot = np.zeros((len(texts), width))
         known = place >= 0
         hot[np.flatnonzero(known), place[known]] = 1.0
@@ -380,8 +381,19 @@ def _texts(column: Column) -> Array:
     if column.kind == "text":
         return column.values
     if column.kind == "number":
-        return np.array(["" if entry != entry else f"{entry:.17g}" for entry in column.values], dtype=object)
+        return np.array([_written(entry) for entry in column.values.tolist()], dtype=object)
     return np.array([str(entry) for entry in column.values], dtype=object)
+
+
+def _written(entry: float) -> str:
+    """The shortest text that reads as the number; zero has no sign, and NaN no text."""
+    return "" if entry != entry else repr(entry + 0.0).removesuffix(".0")
+
+
+def level_text(level: Any) -> str:
+    """A level that was told, as `_texts` writes it."""
+    number = isinstance(level, (int, float, np.number)) and not isinstance(level, (bool, np.bool_))
+    return _written(float(level)) if number else str(level)
 
 
 def _ranks(column: Column, texts: Array, levels: tuple[str, ...]) -> Column:
@@ -415,12 +427,15 @@ def _tell(message: str) -> None:
 
 
 def _tell_missing(column: Column, instead: str) -> None:
-    count = int(column.missing.sum())
-    rows = "1 row" if count == 1 else f"{count:,} rows"
+    rows = _rows(int(column.missing.sum()))
     _tell(
         f"the column '{column.name}' is missing in {rows}, in training it never was: there it counts as "
         f"{instead}"
     )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------

@@ -10,11 +10,22 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
+from chainrule.base.scalars import check_count, entries
 from chainrule.base.tables import text_table
 from chainrule.base.types import Array
 from chainrule.data.arrays import Prepared, all_finite, first_nonfinite, plain_array, prepared
 from chainrule.data.frames import Column, Frame, column_of, frame_of, listed
-from chainrule.data.preparation.columns import Date, Dropped, Gap, Levels, Ordered, Quantity, Way, ways
+from chainrule.data.preparation.columns import (
+    Date,
+    Dropped,
+    Gap,
+    Levels,
+    Ordered,
+    Quantity,
+    Way,
+    level_text,
+    ways,
+)
 
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
 FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
@@ -48,6 +59,17 @@ class Columns:
                 raise ArgumentError(
                     f"kinds[{name!r}] is {describe(kind)}: write {', '.join(map(repr, KINDS))}"
                 )
+        for name, order in orders.items():
+            given = entries(order)
+            texts = [] if given is None else [*map(level_text, given)]
+            if not texts or len(set(texts)) < len(texts):
+                raise ArgumentError(
+                    f"levels[{name!r}] is {describe(order)}: write its levels from the lowest to the "
+                    "highest, each once, ['S', 'M', 'L']"
+                )
+            if name in chosen:
+                raise ArgumentError(f"both kinds and levels name the column {name!r}: leave it out of kinds")
+        check_count("most_levels", most_levels)
         made = [_way(column, chosen, orders, most_levels) for column in frame.columns]
         if not any(way.names for way in made):
             reasons = "; ".join(f"{way.name}: {way.title}" for way in made[:5])
@@ -89,7 +111,7 @@ class Columns:
         return text_table(rows, right=(2,), rule_after=(0,))
 
     def __call__(self, X: Any, argument: str = "X") -> Prepared:
-        """(N, len(outputs)) float32 of a frame, or of an array with a column for each of `names` or `needed`.
+        """(N, len(outputs)) float64 of a frame, or of an array with a column for each of `names` or `needed`.
 
         Raises ShapeError and DataError for other columns, and values that the training data exclude; warns
         where levels are new or values are missing that never were.
@@ -101,11 +123,11 @@ class Columns:
         frame = by_name(frame, self.needed, argument, self.names)
         parts = [way(frame.column(way.name), argument) for way in self.ways if way.names]
         with np.errstate(over="ignore"):
-            made = np.concatenate(parts, axis=1).astype(np.float32)
+            made = np.concatenate(parts, axis=1)
         if not all_finite(made):
             row = first_nonfinite(made)
             raise DataError(
-                f"sample {row} of {argument} is so far from the training data that float32 cannot hold it: "
+                f"sample {row} of {argument} is so far from the training data that float64 cannot hold it: "
                 "look at its values, or leave it out"
             )
         return prepared(made)
@@ -177,6 +199,7 @@ def _for_columns(argument: str, given: Mapping[str, Any] | None, frame: Frame) -
         return {}
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{argument} is {describe(given)}: write {{column: ...}}")
+    given = {str(name): value for name, value in given.items()}  # pandas' names may be numbers
     for name in given:
         if name not in frame.names:
             raise ArgumentError(
@@ -194,7 +217,7 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
     if not len(there):
         return Dropped(name, "it holds nothing")
     if name in levels:
-        return Ordered.learn(column, tuple(map(str, levels[name])))
+        return Ordered.learn(column, tuple(map(level_text, levels[name])))
     if kind is None and (reason := _useless(column, there)) is not None:
         return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
     if kind == "levels" or (kind is None and column.kind == "truth"):

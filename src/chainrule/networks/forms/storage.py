@@ -58,10 +58,6 @@ def save(network: Model, path: str | os.PathLike[str]) -> None:
         raise FileError(
             f"{target}: not written, network.name is {described(network.name)}, and a name is a text"
         )
-    if not isinstance(network.preparation, (Preparation, type(None))):
-        raise FileError(
-            f"{target}: not written, network.preparation is {described(network.preparation)}, no Preparation"
-        )
     description = _dump(describe(network, arrays), target)
     write_whole(target, lambda stream: write(stream, arrays, description))
 

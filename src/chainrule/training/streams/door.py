@@ -72,7 +72,8 @@ class BatchDoor:
         if self.learned:
             self.preparation = joined(self.preparation, X)
         else:
-            self.preparation, self.learned = learned_preparation(entry[0], X, network), True
+            self.preparation = learned_preparation(entry[0], X, network)
+            self.learned = self.preparation is not None and self.preparation.inputs is not None
         targets = self._targets(entry[1], len(X))
         weights = None if len(entry) == 2 or entry[2] is None else _as_they_are(entry[2], len(X))
         if self.class_weight is not None:
