@@ -214,3 +214,25 @@ def test_a_run_of_the_time_before_rows_were_kept(run: Run, tmp_path: Path) -> No
     refused = run("explain", "run", "-o", "r.md")
     assert refused.code == 2
     assert "48 samples were held out and now 60 would be" in refused.err
+
+
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_a_file_without_names_and_without_its_target_is_not_compared(
+    run: Run, tmp_path: Path, place: int
+) -> None:
+    """Its columns are those of the training data by position; the number of the target is another's."""
+    rng = np.random.default_rng(0)
+    rows = [[f"{a:.3f}", f"{b:.3f}", "7"] for a, b in rng.normal(0, 3, (60, 2))]
+    labels = rng.integers(1, 3, 60)
+    whole, inputs = tmp_path / "whole.data", tmp_path / "inputs.data"
+    for row, label in zip(rows, labels, strict=True):
+        row.insert(place % 4, str(label))
+    whole.write_text("".join(",".join(row) + "\n" for row in rows))
+    for row in rows:
+        del row[place % 4]
+    inputs.write_text("".join(",".join(row) + "\n" for row in rows))
+    assert run("train", whole, "--target", place, *BRIEF[2:], "--epochs", 1).code == 0
+    compared, alone = run("predict", "run", whole), run("predict", "run", inputs)
+    assert "of 60 right" in compared.err
+    assert compared.out == alone.out
+    assert alone.err == ""
