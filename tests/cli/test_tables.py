@@ -236,3 +236,29 @@ def test_a_file_without_names_and_without_its_target_is_not_compared(
     assert "of 60 right" in compared.err
     assert compared.out == alone.out
     assert alone.err == ""
+
+
+def test_what_is_said_of_a_column_is_told_before_training(run: Run, tmp_path: Path) -> None:
+    """A column of numbers with a slip among them is text, which says where it stands; so is a target."""
+    rows: list[dict[str, Any]] = [
+        {"price": f"${n}.5", "size": n % 7, "rooms": "NA" if n % 9 == 0 else "no" if n % 2 else "yes",
+         "area": "12,x" if n == 40 else n / 4, "kind": "ab"[n % 2]}
+        for n in range(60)
+    ]  # fmt: skip
+    file = write(tmp_path / "flats.csv", rows)
+    told = run("train", file, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
+    assert "price: text: numbers with '$'" in told
+    assert "area: numbers but for some: 1 cell is no number, the first '12,x' in line 42" in told
+    assert "rooms: 'NA' counts as missing" not in told  # of truth values it is a mark as of numbers
+    refused = run("train", file, "--target", "area", *BRIEF)
+    assert refused.code == 2
+    assert "60 different names" in refused.err
+    assert "'12,x' in line 42" in refused.err
+    wide = [
+        {"size": n % 9, **{f"c{i}": f"{n} {chr(97 + i)}m" for i in range(12)}, "kind": "ab"[n % 2]}
+        for n in range(30)
+    ]
+    many = write(tmp_path / "wide.csv", wide)
+    shown = run("train", many, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
+    assert "c7: text: numbers with 'hm'" in shown
+    assert f"4 more: chainrule data {many}" in shown

@@ -137,7 +137,8 @@ def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
     try:
         return task_of(y, images=raw.kind == "images", asked=asked)
     except DataError as error:
-        raise DataError(f"{raw.name}: {error}") from None
+        said = f" (column {raw.target_name}: {raw.target_said})" if raw.target_said else ""
+        raise DataError(f"{raw.name}: {error}{said}") from None
 
 
 def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:
