@@ -262,3 +262,16 @@ def test_what_is_said_of_a_column_is_told_before_training(run: Run, tmp_path: Pa
     shown = run("train", many, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
     assert "c7: text: numbers with 'hm'" in shown
     assert f"4 more: chainrule data {many}" in shown
+
+
+def test_numbers_of_rows_are_known_by_the_order_of_the_file(run: Run, tmp_path: Path) -> None:
+    """However the rows are divided; places by size are learned from."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"case_number": n, "step": n, "wealth": int(place), "on": "no", "kind": "ab"[n % 2]}
+        for n, place in enumerate(rng.permutation(70), 1)
+    ]
+    file = write(tmp_path / "ranks.csv", [{"line": n} | row for n, row in enumerate(rows, 100)])
+    told = run("train", file, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
+    assert "left out: line, case_number, on" in told
+    assert "on           left out: it always holds no" in told

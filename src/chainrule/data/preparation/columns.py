@@ -203,9 +203,11 @@ class Levels:
         if new.any():
             names = sorted({str(text) for text in texts[new]})
             shown = ", ".join(quoted(name, 40) for name in names[:5]) + (", …" if len(names) > 5 else "")
+            rows = "1 row" if new.sum() == 1 else f"{int(new.sum()):,} rows"
+            those = "it has" if new.sum() == 1 else "these rows have"
             _tell(
-                f"the column '{self.name}' holds {shown} in {int(new.sum()):,} rows, which the training data "
-                "did not: these rows have none of its levels"
+                f"the column '{self.name}' holds {shown} in {rows}, which the training data did not: "
+                f"{those} none of its levels"
             )
         place[column.missing] = rest + self.other if self.gaps else -1
         if column.missing.any() and not self.gaps:
