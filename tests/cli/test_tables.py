@@ -312,3 +312,64 @@ def test_predict_says_which_rows_it_passes_over_and_that_columns_have_no_names(
     result = run("predict", "run", "bare.csv")
     assert "no header, so the columns are taken in the order of training: a, b" in result.err
     assert len(result.out.splitlines()) == 41
+
+
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_a_file_without_names_and_without_its_target_is_not_compared(
+    run: Run, tmp_path: Path, place: int
+) -> None:
+    """Its columns are those of the training data by position; the number of the target is another's."""
+    rng = np.random.default_rng(0)
+    rows = [[f"{a:.3f}", f"{b:.3f}", "7"] for a, b in rng.normal(0, 3, (60, 2))]
+    labels = rng.integers(1, 3, 60)
+    whole, inputs = tmp_path / "whole.data", tmp_path / "inputs.data"
+    for row, label in zip(rows, labels, strict=True):
+        row.insert(place % 4, str(label))
+    whole.write_text("".join(",".join(row) + "\n" for row in rows))
+    for row in rows:
+        del row[place % 4]
+    inputs.write_text("".join(",".join(row) + "\n" for row in rows))
+    assert run("train", whole, "--target", place, *BRIEF[2:], "--epochs", 1).code == 0
+    compared, alone = run("predict", "run", whole), run("predict", "run", inputs)
+    assert "of 60 right" in compared.err
+    assert compared.out == alone.out
+    assert alone.err == ""
+
+
+def test_what_is_said_of_a_column_is_told_before_training(run: Run, tmp_path: Path) -> None:
+    """A column of numbers with a slip among them is text, which says where it stands; so is a target."""
+    rows: list[dict[str, Any]] = [
+        {"price": f"${n}.5", "size": n % 7, "rooms": "NA" if n % 9 == 0 else "no" if n % 2 else "yes",
+         "area": "12,x" if n == 40 else n / 4, "kind": "ab"[n % 2]}
+        for n in range(60)
+    ]  # fmt: skip
+    file = write(tmp_path / "flats.csv", rows)
+    told = run("train", file, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
+    assert "price: text: numbers with '$'" in told
+    assert "area: numbers but for some: 1 cell is no number, the first '12,x' in line 42" in told
+    assert "rooms: 'NA' counts as missing" not in told  # of truth values it is a mark as of numbers
+    refused = run("train", file, "--target", "area", *BRIEF)
+    assert refused.code == 2
+    assert "60 different names" in refused.err
+    assert "'12,x' in line 42" in refused.err
+    wide = [
+        {"size": n % 9, **{f"c{i}": f"{n} {chr(97 + i)}m" for i in range(12)}, "kind": "ab"[n % 2]}
+        for n in range(30)
+    ]
+    many = write(tmp_path / "wide.csv", wide)
+    shown = run("train", many, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
+    assert "c7: text: numbers with 'hm'" in shown
+    assert f"4 more: chainrule data {many}" in shown
+
+
+def test_numbers_of_rows_are_known_by_the_order_of_the_file(run: Run, tmp_path: Path) -> None:
+    """However the rows are divided; places by size are learned from."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"case_number": n, "step": n, "wealth": int(place), "on": "no", "kind": "ab"[n % 2]}
+        for n, place in enumerate(rng.permutation(70), 1)
+    ]
+    file = write(tmp_path / "ranks.csv", [{"line": n} | row for n, row in enumerate(rows, 100)])
+    told = run("train", file, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
+    assert "left out: line, case_number, on" in told
+    assert "on           left out: it always holds no" in told

@@ -361,6 +361,35 @@ def test_levels_are_met_by_what_another_file_reads_as_numbers(levels: tuple[str,
     np.testing.assert_array_equal(made({"t": new}), np.eye(3)[:2])
 
 
+ORDER = np.random.default_rng(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "left_out"),
+    [
+        ("Wealth", ORDER.permutation(80) + 1, ""),  # places by size
+        ("Wealth", np.arange(1, 81), "numbers the rows, 1 to 80"),
+        ("Wealth", np.arange(80, 0, -1), "numbers the rows, 1 to 80"),
+        ("Wealth", np.sort(ORDER.permutation(120)[:80]), "numbers the rows"),  # a part of them, in order
+        ("year", np.arange(1901, 1981), ""),
+        ("PassengerId", ORDER.permutation(80) + 1, "numbers the rows, 1 to 80"),
+        ("case", ORDER.permutation(80), "numbers the rows, 0 to 79"),
+        ("Unnamed: 0", ORDER.permutation(80), "numbers the rows, 0 to 79"),
+        ("customer_id", ORDER.permutation(9000)[:80], "a different number in every row"),
+        ("income", ORDER.permutation(9000)[:80], ""),
+        ("ID", (np.arange(80) % 70 + 3) ** 2, "70 different numbers in 80 rows"),
+        ("ID", np.arange(80) // 4, ""),  # of groups
+        ("bid", np.append(np.arange(70) ** 2, np.arange(10) ** 2), ""),
+    ],
+)
+def test_numbers_of_rows_and_ids_are_left_out_and_places_are_not(
+    name: str, values: Any, left_out: str
+) -> None:
+    made = Preparation.learn({name: values, "x": np.sin(np.arange(80.0))})
+    assert made.outputs == (("x",) if left_out else (name, "x"))
+    assert left_out in str(made)
+
+
 def test_levels_beyond_the_most_frequent_are_one() -> None:
     texts = np.array(["common"] * 30 + ["usual"] * 20 + [f"rare {i}" for i in range(10)] * 2, dtype=object)
     made = Preparation.learn({"t": texts}, most_levels=2)

@@ -115,7 +115,8 @@ def _table(
         return Inputs(X, columns=frame)
     target = preparation.target_name
     features = _features(frame, names, needed, target, path)
-    if target is None or target not in frame.names or len(features.columns) == len(frame.columns):
+    by_position = not frame.named and len(frame.columns) <= len(names)  # none of these is the target
+    if target is None or target not in frame.names or by_position:
         return Inputs(features, columns=frame)
     column = frame.column(target)
     known = ~column.missing

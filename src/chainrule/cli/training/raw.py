@@ -20,7 +20,7 @@ from chainrule.data.readers.table import column_name
 from chainrule.data.sets.idx_sets import is_idx, load_idx_set
 from chainrule.data.sets.image_folder import images_in, load_image_folder
 from chainrule.data.tables.reader import read_table
-from chainrule.data.tables.understood import Reading
+from chainrule.data.tables.understood import NAMELESS, Reading
 
 # The last four are no tables that are read: the reader says what to do. ".test" is UCI's.
 ENDINGS = (
@@ -28,6 +28,7 @@ ENDINGS = (
     *(".arff", ".xlsx", ".xls", ".ods"),
 )
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+MOST_REMARKS = 8  # on columns that are told before a training
 SEQUENCES, IDS, IMAGES, TABLE = "sequences", "ids", "images", "table"
 
 
@@ -50,6 +51,7 @@ class Raw:
     y_test: Array | None = None
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = field(default=())
+    target_said: str = ""
 
 
 def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
@@ -119,7 +121,8 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     frame = frame_all.without([target.name])
     if not frame.columns:
         raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
-    notes = reading.summary()
+    notes = [*reading.summary(), *said_of_columns(reading)]
+    target_said = "; ".join(reading.notes[reading.frame.names.index(target.name)].remarks)
     gone = int(target.missing.sum())
     if gone == len(target):
         raise DataError(f"{path}: the column '{target.name}' holds nothing, so there is nothing to learn")
@@ -137,8 +140,22 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
         kept = np.flatnonzero(~target.missing)
         frame, target = frame[kept], target[kept]
     name = path.name.split(".")[0]
-    return Raw(name, TABLE, frame, _target_values(target, path), target.name, notes=tuple(notes),
-    files=(path,))
+    values = _target_values(target, path)
+    return Raw(
+        name, TABLE, frame, values, target.name, notes=tuple(notes), files=(path,), target_said=target_said
+    )
+
+
+def said_of_columns(reading: Reading) -> list[str]:
+    """A line for each of the first remarks on columns: what stays text, what counts as missing."""
+    columns: dict[str, list[str]] = {}
+    for name, note in zip(reading.frame.names, reading.notes, strict=True):
+        for remark in note.remarks:
+            if remark != NAMELESS:
+                columns.setdefault(remark, []).append(name)
+    lines = [f"{listed(names)}: {remark}" for remark, names in columns.items()]
+    more = len(lines) - MOST_REMARKS
+    return [*lines[:MOST_REMARKS], *([f"{more} more: chainrule data {reading.path}"] if more > 0 else [])]
 
 
 def reading_of(path: Path, arguments: argparse.Namespace, known: Sequence[str] = ()) -> Reading:

@@ -116,7 +116,8 @@ def load_problem(
             remark(rows.told)
     if known is None:
         targets = None if task.numbers is None else Standardizer.learn(training[1])
-        made = learned(training[0], raw, arguments)
+        in_order = raw.X if rows is None else raw.X[np.sort(rows.train)]  # a column may number the rows
+        made = learned(in_order, raw, arguments)
         made.targets, made.target_name = targets, raw.target_name
         known = Known(made, task.classes, rows)
     made = known.preparation
@@ -137,7 +138,8 @@ def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
     try:
         return task_of(y, images=raw.kind == "images", asked=asked)
     except DataError as error:
-        raise DataError(f"{raw.name}: {error}") from None
+        said = f" (column {raw.target_name}: {raw.target_said})" if raw.target_said else ""
+        raise DataError(f"{raw.name}: {error}{said}") from None
 
 
 def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:

@@ -29,7 +29,12 @@ from chainrule.data.preparation.columns import (
 
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
 FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
-_ID = re.compile(r"(^|[^a-zA-Z])(id|index|key|number|no|nr)$|[a-z](Id|ID)$|^(id|ID|Id)[^a-z]", re.ASCII)
+_ID = re.compile(
+    r"(^|[^a-zA-Z])([iI][dD]|[iI]ndex|INDEX|[kK]ey|[nN]umber|[nN]o|NO|[nN]r|[oO]bs|OBS|[cC]ase|[rR]ow)$|[a-z](Id|ID)$"
+    r"|^(id|ID|Id)[^a-z]|^Unnamed: [0-9]+$",
+    re.ASCII,
+)
+_SURE = re.compile(r"(^|[^a-zA-Z])[iI][dD]$|[a-z](Id|ID)$", re.ASCII)
 _TIME = re.compile(r"year|time|date|day|month|week|hour|minute|second|quarter|period|epoch|step|age", re.I)
 KINDS = ("number", "levels", "date", "drop")
 
@@ -239,14 +244,22 @@ def _useless(column: Column, there: Column) -> str | None:
     distinct, count = len(set(there.values.tolist())), len(there)
     if distinct == 1:
         value = there.values[0]
+        if column.kind == "truth" and column.levels is not None:
+            value = column.levels[int(value)]
         return f"it always holds {value:g}" if column.kind == "number" else f"it always holds {value}"
-    if column.kind == "number" and column.whole and distinct == count > 2:
-        low, high = there.values.min(), there.values.max()
-        dense = (np.diff(there.values) == 1).all() or (count > FEW and high - low < 2 * count)
-        if dense and not _TIME.search(column.name):
-            return f"it numbers the rows, {low:g} to {high:g}"
-        if count > FEW and _ID.search(column.name):
-            return "it holds a different number in every row, as ids are"
+    if column.kind == "number" and column.whole and count > 2:
+        named = _ID.search(column.name) is not None
+        if distinct == count:
+            low, high, steps = there.values.min(), there.values.max(), np.diff(there.values)
+            dense = (steps == 1).all() or (count > FEW and high - low < 2 * count)
+            # In any order these are places by size, as likely as numbers of rows: the name decides.
+            ordered = (steps > 0).all() or (steps < 0).all()
+            if dense and (ordered or named) and not _TIME.search(column.name):
+                return f"it numbers the rows, {low:g} to {high:g}"
+            if count > FEW and named:
+                return "it holds a different number in every row, as ids are"
+        elif distinct > FEW and 2 * distinct > count and _SURE.search(column.name):
+            return f"it holds {distinct:,} different numbers in {count:,} rows, as ids are"
     if column.kind == "text" and column.levels is None and distinct > FEW and distinct > 0.5 * count:
         return f"it holds {distinct:,} different texts in {count:,} rows, as names or ids are"
     return None

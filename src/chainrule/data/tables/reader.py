@@ -25,7 +25,7 @@ from chainrule.data.tables.encoding import text_of
 from chainrule.data.tables.header import Decision, header_of
 from chainrule.data.tables.kinds import Read, Texts, column_of_numbers, column_of_texts
 from chainrule.data.tables.missing import Marks
-from chainrule.data.tables.understood import Note, Reading
+from chainrule.data.tables.understood import NAMELESS, Note, Reading
 
 Names = Sequence[str | int]
 INDEX_NAMES = ("", "Unnamed: 0", "__index_level_0__")  # as spreadsheets, pandas and pandas' Parquet write it
@@ -205,7 +205,7 @@ class _Sheet:
                 made_up += " (unnamed)"
             called.append(name or made_up)
             if not name and index not in empty:
-                self.notes[index] = ("has no name in the file",)
+                self.notes[index] = (NAMELESS,)
         return called
 
     def _left_out(self, names: list[str] | None, empty: list[int]) -> dict[int, str]:

@@ -15,6 +15,7 @@ from chainrule.data.frames import Column, Frame
 
 MOST_COLUMNS = 60  # that are shown; of a table with more, the first and the last
 LONGEST_LEVELS = 44  # characters of levels in a line
+NAMELESS = "has no name in the file"
 
 
 @dataclass(frozen=True)
