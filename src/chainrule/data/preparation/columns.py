@@ -205,8 +205,6 @@ class Levels:
         if new.any():
             names = sorted({str(text) for text in texts[new]})
             shown = ", ".join(quoted(name, 40) for name in names[:5]) + (", …" if len(names) > 5 else "")
-            rows = "1 row" if new.sum() == 1 else f"{int(new.sum()):,} rows"
-            those = "it has" if new.sum() == 1 else "these rows have"
             _tell(
                 f"the column '{self.name}' holds {shown} in {_rows(int(new.sum()))}, which the training data "
                 f"did not: there it counts as {instead}"
