@@ -139,8 +139,7 @@ def cells_of(column: Column) -> list[str]:
     elif column.kind == "date":
         written = (str(value).removesuffix(".000000").removesuffix("T00:00:00") for value in column.values)
     elif column.kind == "truth":
-        words = column.levels or ("False", "True")
-        written = (words[int(value)] for value in column.values)
+        written = (column.words[int(value)] for value in column.values)
     else:
         written = (str(value) for value in column.values)
     return ["" if gone else cell for cell, gone in zip(written, column.missing, strict=True)]
