@@ -1,7 +1,7 @@
 """The door: inputs, targets and weights are prepared and validated once, here, with errors that say what to
 write instead.
 
-It knows errors, layers and losses, nothing of networks or the engine: both call it, and then trust their
+It knows losses and preparations, nothing of networks or the engine: both call it, and then trust their
 arguments.  What a network's preparation says is applied here, whoever asks: `fit`, `predict`, the check, the
 report.
 """
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
-
 
 # Numbers of a table in uint8 that are taken as they are without a word: ages and percentages are no pixels.
 _NO_PIXELS = 127
