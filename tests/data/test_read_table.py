@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -459,32 +458,3 @@ def test_no_error_is_another_librarys(tmp_path: Path) -> None:
     for end in range(len(text)):
         with contextlib.suppress(ChainruleError):
             read(tmp_path, text[:end])
-
-
-@pytest.mark.parametrize(
-    ("columns", "drop", "names"),
-    [
-        (["b", "0"], None, ("b", "a")),
-        ([-1, 0], None, ("c", "a")),
-        (None, ["1"], ("a", "c")),
-        (None, ["-1", "a"], ("b",)),
-        (["a", "0"], None, "columns names a column twice"),
-        (["d"], None, "has no column 'd'; its columns are a, b, c"),
-        (["3"], None, "has no column 3; it has 3 columns, 0 to 2"),
-        (None, ["a", "b", "c"], "no column is left to read"),
-    ],
-)
-def test_columns_are_chosen_alike_in_text_and_parquet(
-    tmp_path: Path, columns: list[str | int] | None, drop: list[str] | None, names: tuple[str, ...] | str
-) -> None:
-    import pyarrow.parquet
-
-    table = pyarrow.table({"a": [1, 2], "b": [3, 4], "c": [5, 7]})
-    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
-    (tmp_path / "t.csv").write_text("a,b,c\n1,3,5\n2,4,7\n", encoding="utf-8")
-    for name in ("t.parquet", "t.csv"):
-        if isinstance(names, str):
-            with pytest.raises(FileError, match=re.escape(names)):
-                read_table(tmp_path / name, columns=columns, drop=drop)
-        else:
-            assert read_table(tmp_path / name, columns=columns, drop=drop).frame.names == names

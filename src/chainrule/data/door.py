@@ -36,6 +36,7 @@ __all__ = [
 
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
 
+
 # Numbers of a table in uint8 that are taken as they are without a word: ages and percentages are no pixels.
 _NO_PIXELS = 127
 

@@ -133,8 +133,8 @@ def _features(
 ) -> Frame:
     """The columns that the model needs, by name; without names, by position."""
     if not frame.named and len(frame.columns) in (len(names), len(needed)):
-        read_names = names if len(frame.columns) == len(names) else needed
-        pairs = zip(frame.columns, read_names, strict=True)
+        own = names if len(frame.columns) == len(names) else needed
+        pairs = zip(frame.columns, own, strict=True)
         return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
     missing = [name for name in needed if name not in frame.names]
     if missing:

@@ -126,8 +126,8 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
         kept = np.flatnonzero(~target.missing)
         frame, target = frame[kept], target[kept]
     name = path.name.split(".")[0]
-    y = _target_values(target, path)
-    return Raw(name, TABLE, frame, y, target.name, notes=tuple(notes), files=(path,))
+    return Raw(name, TABLE, frame, _target_values(target, path), target.name, notes=tuple(notes),
+    files=(path,))
 
 
 def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] = ()) -> Reading:

@@ -244,8 +244,39 @@ class _Sheet:
     # -- columns ------------------------------------------------------------------------------------------
     def choose(self, columns: Names | None, drop: Names | None) -> list[int]:
         """Indices of the columns to read."""
-        usual = [i for i in range(len(self.names)) if i not in self.left_out]
-        return _chosen(self.path, self.names, columns, drop, usual, named=self.named)
+        if columns is not None:
+            chosen = [self.index(column) for column in _as_names(columns, "columns")]
+            if len(set(chosen)) < len(chosen):
+                raise FileError(
+                    f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}"
+                )
+        else:
+            chosen = [i for i in range(len(self.names)) if i not in self.left_out]
+        dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
+        chosen = [i for i in chosen if i not in dropped]
+        if not chosen:
+            raise FileError(f"{self.path}: no column is left to read")
+        return chosen
+
+    def index(self, column: str | int) -> int:
+        """The index of a column from its name or its number."""
+        width = len(self.names)
+        if isinstance(column, str):
+            if column in self.names:
+                return self.names.index(column)
+            if column.removeprefix("-").isascii() and column.removeprefix("-").isdecimal():
+                return self.index(int(column))
+            if not self.named:
+                raise FileError(
+                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a "
+                    "header"
+                )
+            raise FileError(
+                f"{self.path}: has no column '{quoted(column)}'; its columns are {listed(self.names)}"
+            )
+        if not -width <= column < width:
+            raise FileError(f"{self.path}: has no column {column}; it has {width} columns, 0 to {width - 1}")
+        return column % width
 
     def read(self, kept: list[int], decimal: str | None, marks: Marks) -> tuple[list[Read], str]:
         """The columns, and the decimal sign of the file."""
@@ -311,46 +342,6 @@ def _as_names(names: Any, argument: str) -> list[str | int]:
     return [name if isinstance(name, str) else int(name) for name in names]
 
 
-def _chosen(
-    path: Path,
-    names: Sequence[str],
-    columns: Names | None,
-    drop: Names | None,
-    usual: list[int],
-    *,
-    named: bool = True,
-) -> list[int]:
-    """Indices of the columns to read; `usual`: where none are asked for."""
-    asked = usual
-    if columns is not None:
-        asked = [_index_of(path, names, column, named=named) for column in _as_names(columns, "columns")]
-        if len(set(asked)) < len(asked):
-            raise FileError(f"{path}: columns names a column twice: {listed([str(c) for c in columns])}")
-    dropped = {_index_of(path, names, column, named=named) for column in _as_names(drop or (), "drop")}
-    kept = [index for index in asked if index not in dropped]
-    if not kept:
-        raise FileError(f"{path}: no column is left to read")
-    return kept
-
-
-def _index_of(path: Path, names: Sequence[str], column: str | int, *, named: bool) -> int:
-    """The index of a column among all of a file: by its name, else by its number, from the end below 0."""
-    if isinstance(column, str):
-        if column in names:
-            return names.index(column)
-        digits = column.removeprefix("-")
-        if not (digits.isascii() and digits.isdecimal()):
-            if not named:
-                raise FileError(
-                    f"{path}: '{quoted(column)}' is a column's name but the file is read without a header"
-                )
-            raise FileError(f"{path}: has no column '{quoted(column)}'; its columns are {listed(names)}")
-        column = int(column)
-    if not -len(names) <= column < len(names):
-        raise FileError(f"{path}: has no column {column}; it has {len(names)} columns, 0 to {len(names) - 1}")
-    return column % len(names)
-
-
 def _columnar(path: Path, content: Content, columns: Names | None, drop: Names | None) -> Reading:
     """A table of Arrow's, which has names and types of its own."""
     table = content.arrow
@@ -359,14 +350,29 @@ def _columnar(path: Path, content: Content, columns: Names | None, drop: Names |
     if "__index_level_0__" in names and columns is None:
         drop = [*(drop or ()), "__index_level_0__"]
         remarks.append("'__index_level_0__' is pandas' index and is left out: --columns reads it too")
-    chosen = _chosen(path, names, columns, drop, list(range(len(names))))
+    for asked in (*_as_names(columns or (), "columns"), *_as_names(drop or (), "drop")):
+        if isinstance(asked, str) and asked not in names:
+            raise FileError(f"{path}: has no column '{quoted(asked)}'; its columns are {listed(names)}")
+        if isinstance(asked, int) and not -len(names) <= asked < len(names):
+            raise FileError(
+                f"{path}: has no column {asked}; it has {len(names)} columns, 0 to {len(names) - 1}"
+            )
+
+    def plain(asked: Names) -> list[str]:
+        return [name if isinstance(name, str) else names[name] for name in _as_names(asked, "columns")]
+
+    chosen = plain(columns) if columns is not None else names
+    left = set(plain(drop or ()))
+    chosen = [name for name in chosen if name not in left]
+    if not chosen:
+        raise FileError(f"{path}: no column is left to read")
     if not table.num_rows:
         raise FileError(f"{path}: holds no row")
     frame, notes = [], []
-    for index in chosen:
-        column, remark = _typed(path, table.select([index]), names[index])
+    for name in chosen:
+        column, remark = _typed(path, table.select([name]), name)
         frame.append(column)
-        notes.append(Note(index + 1, (remark,) if remark else ()))
+        notes.append(Note(names.index(name) + 1, (remark,) if remark else ()))
     return Reading(path, Frame(tuple(frame)), tuple(notes), content.container, remarks=tuple(remarks))
 
 
