@@ -167,7 +167,7 @@ def add_data(parser: Parser) -> None:
     data.add_argument("--no-download", action="store_true", help="never fetch MNIST from the network")
     data.add_argument("--url", metavar="URL", help="where MNIST is fetched from")
     data.add_argument(
-        "--target", metavar="COL", help="column of the CSV file (name or index), array of the NPZ file"
+        "--target", metavar="COL", help="column of the table (name or index), array of the NPZ file"
     )
     data.add_argument(
         "--x", metavar="NAME", default="X", help="array of the NPZ file to learn from (default: %(default)s)"
@@ -211,7 +211,7 @@ def add_data(parser: Parser) -> None:
 def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = command(commands, "predict", "predict with a trained model")
     parser.add_argument("model", metavar="RUN|MODEL", help=run_help)
-    parser.add_argument("file", metavar="FILE", help="a CSV, NPZ, NPY or IDX file, or digits")
+    parser.add_argument("file", metavar="FILE", help="a table, NPZ, NPY or IDX file, images, or digits")
     parser.add_argument("-o", "--output", metavar="FILE.csv", help="default: standard output")
     parser.add_argument("--probabilities", action="store_true", help="one column per class")
     parser.add_argument(

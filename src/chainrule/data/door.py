@@ -1,7 +1,7 @@
 """The door: inputs, targets and weights are prepared and validated once, here, with errors that say what to
 write instead.
 
-It knows errors, layers and losses, nothing of networks or the engine: both call it, and then trust their
+It knows losses and preparations, nothing of networks or the engine: both call it, and then trust their
 arguments.  What a network's preparation says is applied here, whoever asks: `fit`, `predict`, the check, the
 report.
 """

@@ -48,6 +48,11 @@ class Column:
     def __getitem__(self, rows: slice | Array) -> Column:
         return replace(self, values=self.values[rows], missing=self.missing[rows])
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Of truth values: what stands for false, and for true."""
+        return self.levels or ("False", "True")
+
     def labels(self) -> Array:
         """The values as a network takes them for a target: int64 where whole, float64, bool or strings,
         truth values as the source writes them.

@@ -74,8 +74,8 @@ def encode_targets(
     if outputs > 1:
         return _ids(labels, outputs, known, argument, grow=grow)
     if binary or signs:
-        values, found = (_two_signs if signs else _two_labels)(labels, known, argument)
-        return values[..., None], found
+        values, seen = (_two_signs if signs else _two_labels)(labels, known, argument)
+        return values[..., None], seen
     return _plain_numbers(labels, argument, loss, network.dtype)[..., None], None
 
 
@@ -155,8 +155,8 @@ def _two_signs(array: Array, known: Array | None, argument: str) -> Encoded:
     """(0 and 1, classes) of two labels, which may be -1 and +1."""
     if known is None and _without_signs(array) is not array:
         known = np.array([-1, 1])
-    values, found = _two_labels(array, known, argument, signs=True)
-    return _whole(values, argument), found
+    values, classes = _two_labels(array, known, argument, signs=True)
+    return _whole(values, argument), classes
 
 
 def _one_hot(rows: Array, argument: str) -> Array:
@@ -281,13 +281,13 @@ def _ids(
             f"{outputs - 1}, write fit(..., classes=range({outputs}))",
             stacklevel=7,
         )
-    found, ids = np.unique(labels, return_inverse=True)
-    if len(found) > outputs:
+    distinct, ids = np.unique(labels, return_inverse=True)
+    if len(distinct) > outputs:
         raise DataError(
-            f"{argument} has {len(found)} different labels ({_some(found)}) but the network has {outputs} "
-            f"outputs: let its last layer with weights have {len(found)}"
+            f"{argument} has {len(distinct)} different labels ({_some(distinct)}) but the network has "
+            f"{outputs} outputs: let its last layer with weights have {len(distinct)}"
         )
-    return ids.reshape(labels.shape).astype(np.int64), found
+    return ids.reshape(labels.shape).astype(np.int64), distinct
 
 
 def _grown(labels: Array, known: Array, outputs: int, argument: str) -> Array:
@@ -322,9 +322,9 @@ def _two_labels(array: Array, known: Array | None, argument: str, *, signs: bool
     return _look_up(labels, known, argument).astype(np.float64), known
 
 
-def _not_two(found: Array, argument: str, signs: bool) -> str:
+def _not_two(labels: Array, argument: str, signs: bool) -> str:
     kind, also = ("Hinge and one output", "") if signs else ("one sigmoid output", ", or numbers in [0, 1]")
-    count, shown = len(found), _some(found)
+    count, shown = len(labels), _some(labels)
     message = f"{argument} must have two different labels for {kind}{also}; it has {count}: {shown}"
     if count < 3:
         return message

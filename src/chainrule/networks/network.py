@@ -112,11 +112,11 @@ class Network(Model, Attributes):
         """
 
         def given(layer: Layer) -> Layer:
-            own = copy.copy(layer)
-            if isinstance(own, Composite):
-                return own.with_chains(tuple(tuple(map(given, chain)) for chain in own.chains))
-            own.given = {name: array.copy() for name, array in self.layer_parameters(own).items()}
-            return own
+            copied = copy.copy(layer)
+            if isinstance(copied, Composite):
+                return copied.with_chains(tuple(tuple(map(given, chain)) for chain in copied.chains))
+            copied.given = {name: array.copy() for name, array in self.layer_parameters(copied).items()}
+            return copied
 
         return Sequential([given(layer) for layer in self.layers], name=self.name)
 

@@ -88,8 +88,8 @@ def prepare(
         kept = np.ones(len(X), dtype=bool)
         kept[chosen] = False
         rows = np.flatnonzero(kept).astype(np.int64)
-        own = None if weights is None else _mean_one(weights, chosen)[chosen]
-        held_out = Batch(X[chosen] if make is None else make(X[chosen]), targets[chosen], own)
+        held_weights = None if weights is None else _mean_one(weights, chosen)[chosen]
+        held_out = Batch(X[chosen] if make is None else make(X[chosen]), targets[chosen], held_weights)
         training = None if training is None else _mean_one(training, rows)
     return FitData(Batch(X, targets, training), rows, held_out, known, preparation, make)
 

@@ -112,9 +112,9 @@ class Rows:
     def __iter__(self) -> Any:
         digits = "{:.6f}" if self.labels is not None else "{:.9g}"
         for number, values in enumerate(self.outputs.tolist()):
-            own = [cells[number] for _, cells in self.kept]
-            cells = [digits.format(value) for value in values]
-            yield [*own, *cells] if self.labels is None else [*own, str(self.labels[number]), *cells]
+            kept = [cells[number] for _, cells in self.kept]
+            label = [] if self.labels is None else [str(self.labels[number])]
+            yield [*kept, *label, *(digits.format(value) for value in values)]
 
     def compare(self, target: Array, there: Array | None) -> str:
         """How well the predictions meet the target that the file holds, in the rows where it does."""
@@ -139,8 +139,7 @@ def cells_of(column: Column) -> list[str]:
     elif column.kind == "date":
         written = (str(value).removesuffix(".000000").removesuffix("T00:00:00") for value in column.values)
     elif column.kind == "truth":
-        words = column.levels or ("False", "True")
-        written = (words[int(value)] for value in column.values)
+        written = (column.words[int(value)] for value in column.values)
     else:
         written = (str(value) for value in column.values)
     return ["" if gone else cell for cell, gone in zip(written, column.missing, strict=True)]

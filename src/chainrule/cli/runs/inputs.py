@@ -53,20 +53,20 @@ def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Pr
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         return _images(path, shape)
     if path.suffix.lower() == ".npz":
-        found = _npz(path, arguments.x, preparation.target_name or "y")
+        inputs = _npz(path, arguments.x, preparation.target_name or "y")
     elif path.suffix.lower() == ".npy":
-        found = Inputs(load_npy(path))
+        inputs = Inputs(load_npy(path))
     elif is_table(path):
         return _table(path, arguments, shape, preparation)
     elif is_idx(path) or path.suffix.lower() == ".gz":
-        found = Inputs(load_idx(path))
+        inputs = Inputs(load_idx(path))
     else:
         raise FileError(
             f"{path}: is no table (.csv, .tsv, .txt, .parquet, also compressed), .npz, .npy or IDX file, and "
             "no image, so it is not known how to read it"
         )
-    assert isinstance(found.X, np.ndarray)
-    return replace(found, X=fit_shape(checked(found.X), shape, arguments.file))
+    assert isinstance(inputs.X, np.ndarray)
+    return replace(inputs, X=fit_shape(checked(inputs.X), shape, arguments.file))
 
 
 def _images(path: Path, shape: tuple[int, ...]) -> Inputs:

@@ -88,7 +88,7 @@ def is_table(path: Path) -> bool:
 def _folder(path: Path, arguments: argparse.Namespace) -> Raw:
     if any(is_idx(entry) for entry in path.iterdir()):
         return _idx(path, arguments)
-    size, channels = arguments.size, None
+    size = arguments.size
     parts = {entry.name.lower(): entry for entry in path.iterdir() if entry.is_dir() and not images_in(entry)}
     training = parts.get("train") or parts.get("training")
     test = parts.get("test") or parts.get("val") or parts.get("valid") or parts.get("validation")
@@ -98,8 +98,8 @@ def _folder(path: Path, arguments: argparse.Namespace) -> Raw:
     X, y, files = load_image_folder(training, size=size)
     if test is None:
         return Raw(path.resolve().name, IMAGES, X, y, "folder", files=tuple(files))
-    channels = X.shape[3]
-    X_test, y_test, more = load_image_folder(test, size=size or (X.shape[1], X.shape[2]), channels=channels)
+    height, width, channels = X.shape[1:]
+    X_test, y_test, more = load_image_folder(test, size=size or (height, width), channels=channels)
     note = f"tested on the images in {test}"
     return Raw(path.resolve().name, IMAGES, X, y, "folder", X_test, y_test, (note,), (*files, *more))
 

@@ -222,7 +222,7 @@ class Standardizer:
         ]
         if not all(isinstance(value, list) for value in values):
             raise DataError("the stored standardization does not hold 'mean' and 'scale'")
-        finite = all(finite_number(one) for value in values for one in value)
+        finite = all(finite_number(entry) for value in values for entry in value)
         if not finite or len(values[0]) != len(values[1]):
             raise DataError("the stored standardization is damaged: mean and scale must be as many numbers")
         mean, scale = (np.array(value, dtype=np.float64) for value in values)

@@ -158,8 +158,7 @@ def _target(reading: Reading, column: Column) -> Array:
     if column.kind == "number":
         return column.values.astype(np.int64) if column.whole else column.values
     if column.kind == "truth":
-        levels = column.levels or ("False", "True")
-        return np.where(column.values, levels[1], levels[0])
+        return np.where(column.values, column.words[1], column.words[0])
     if column.kind == "date":
         raise FileError(f"{reading.place(0, column.name)}the target is a date: a target is numbers or names")
     texts = column.values.tolist()

@@ -28,9 +28,9 @@ def load_image_folder(
     folder = Path(folder)
     classes = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and images_in(entry)]
     if len(classes) < 2:
-        found = ", ".join(entry.name for entry in classes) or "none"
+        shown = ", ".join(entry.name for entry in classes) or "none"
         raise FileError(
-            f"{folder}: needs a folder of images for every class, at least two; folders with images: {found}"
+            f"{folder}: needs a folder of images for every class, at least two; folders with images: {shown}"
         )
     files = [path for entry in classes for path in images_in(entry)]
     labels = np.array([path.parent.name for path in files])

@@ -7,9 +7,9 @@ code of 17 digits) or may be read in two ways stays text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -33,7 +33,15 @@ from chainrule.data.tables.missing import Marks
 TRUTH = {"true": True, "false": False, "yes": True, "no": False}
 LETTERS = {"t": True, "f": False, "y": True, "n": False}
 UNIT = re.compile(r"([^\w+\-.,]*)([+-]?[0-9][0-9.,]*)([^0-9.,]*)")  # $5, 5 %, 5 kg; C5 and 2-4 are names
-Place = Callable[[int], str]
+
+
+class Place(Protocol):
+    """Where a row of a column stands in the file."""
+
+    def line(self, row: int) -> int: ...
+
+    def __call__(self, row: int) -> str:
+        """As errors begin: "FILE, line 3, column 2 (girth): "."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +100,8 @@ def column_of_texts(name: str, texts: Texts, sign: str, told: bool, place: Place
     """
     if not texts.present:
         values = np.full(len(texts.codes), np.nan)
-        read = Column(name, "number", values, np.ones(len(values), bool))
-        return Read(read, ("no value at all",), tuple(text for text in texts.gaps if text))
+        column = Column(name, "number", values, np.ones(len(values), bool))
+        return Read(column, ("no value at all",), tuple(text for text in texts.gaps if text))
     if texts.numeric:
         read_numbers = _numbers(name, texts, sign, told, place)
         if read_numbers is not None:
@@ -235,4 +243,4 @@ def _line(texts: Texts, odd: list[str], place: Place) -> str:
     """in line N, where the first of these texts stands."""
     if not odd:
         return ""
-    return f" in line {place(texts.first_row(odd[0])).rsplit(', column', 1)[0].rsplit('line ', 1)[-1]}"
+    return f" in line {place.line(texts.first_row(odd[0]))}"

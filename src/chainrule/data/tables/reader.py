@@ -6,7 +6,7 @@ can be told instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -265,12 +265,8 @@ class _Sheet:
             texts[index] = Texts(cells, marks)
             if texts[index].numeric:
                 evidence.see(index, texts[index].present)
-        place = (
-            f"{self.path}, column {evidence.doubtful[0] + 1} ({self.names[evidence.doubtful[0]]})"
-            if (evidence.doubtful)
-            else ""
-        )
-        sign = decimal or evidence.sign(place)
+        column = evidence.doubtful[0] if evidence.doubtful else 0
+        sign = decimal or evidence.sign(f"{self.path}, column {column + 1} ({self.names[column]})")
         if sign == ",":
             for index in [i for i in numbers if self._cells(i).points()[0]]:
                 del numbers[index]
@@ -282,7 +278,7 @@ class _Sheet:
                 reads[index] = column_of_numbers(self.names[index], numbers[index], marks)
             else:
                 reads[index] = column_of_texts(
-                    self.names[index], texts[index], sign, decimal is not None, self._place(index)
+                    self.names[index], texts[index], sign, decimal is not None, _Place(self, index)
                 )
         return [reads[index] for index in kept], sign
 
@@ -293,12 +289,20 @@ class _Sheet:
         codes, texts = cells.coded()
         return Cells([texts[code] for code in codes[self.kept_rows]])
 
-    def _place(self, index: int) -> Callable[[int], str]:
-        def place(row: int) -> str:
-            called = f" ({quoted(self.names[index])})" if self.named else ""
-            return f"{self.path}, line {self.locate(row)[0]}, column {index + 1}{called}: "
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where the rows of a column stand in the file, as of `kinds.Place`."""
 
-        return place
+    sheet: _Sheet
+    index: int
+
+    def line(self, row: int) -> int:
+        return self.sheet.locate(row)[0]
+
+    def __call__(self, row: int) -> str:
+        sheet = self.sheet
+        called = f" ({quoted(sheet.names[self.index])})" if sheet.named else ""
+        return f"{sheet.path}, line {self.line(row)}, column {self.index + 1}{called}: "
 
 
 @dataclass(frozen=True)

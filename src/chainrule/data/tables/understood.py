@@ -116,7 +116,7 @@ def spread(column: Column) -> str:
     if column.kind == "date":
         return f"{_moment(present.min())} … {_moment(present.max())}"
     if column.kind == "truth":
-        no, yes = column.levels or ("False", "True")
+        no, yes = column.words
         return f"{no} {int((~present).sum()):,}, {yes} {int(present.sum()):,}"
     levels = Counter(present.tolist()).most_common()
     shown: list[str] = []
