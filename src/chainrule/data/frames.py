@@ -121,6 +121,8 @@ def frame_of(value: Any, argument: str) -> Frame | None:
     """
     if isinstance(value, Frame):
         return value
+    if isinstance(getattr(value, "frame", None), Frame):  # what read_table returned
+        return value.frame  # type: ignore[no-any-return]
     if isinstance(value, Mapping):
         _different(map(str, value), argument)
         arrays = {str(name): plain_array(entries, f"{argument}[{name!r}]") for name, entries in value.items()}

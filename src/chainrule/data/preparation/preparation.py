@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, FileError, ShapeError, describe
 from chainrule.base.scalars import entries
 from chainrule.base.types import Array
-from chainrule.data.arrays import Prepared, plain_array, prepared
+from chainrule.data.arrays import Prepared, finite, numbers, plain_array, prepared
 from chainrule.data.preparation.scales import Numbers, Pixels, Scale, Standardizer
 
 READING = ("delimiter", "decimal", "encoding", "header", "missing")  # what may be told of a file
@@ -42,6 +42,13 @@ class Preparation:
     reading: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        names = self.feature_names
+        listed = isinstance(names, (tuple, list)) and all(isinstance(name, str) for name in names)
+        if names is not None and not listed:
+            raise ArgumentError(
+                f"feature_names is {describe(names)}, and must be texts: of a table write "
+                "Preparation.learn(table)"
+            )
         if isinstance(self.inputs, str):
             if self.inputs not in _by_word:
                 raise ArgumentError(f"inputs is {self.inputs!r}: write {' or '.join(map(repr, _by_word))}")
@@ -60,6 +67,7 @@ class Preparation:
     def learn(
         cls,
         X: Any,
+        y: Any = None,
         *,
         target: str | None = None,
         kinds: Mapping[str, str] | None = None,
@@ -73,9 +81,11 @@ class Preparation:
         year, week and day; columns that never change, that count the rows or whose texts differ in most of
         them are left out. `print(preparation)` shows all of it.
 
-        target: the column that is to be predicted, which is no input. kinds: {column: "number", "levels",
-        "date" or "drop"}. levels: {column: its levels from the lowest to the highest}. most_levels: of a
-        text; the rarer ones are one level together.
+        y: a quantity that is to be predicted, (N,) or (N, K): its scale is learned, too, and a network takes
+        and predicts it in its own unit; leave it out for classes. target: the column of X that is to be
+        predicted, which is no input; it may stay in later frames. kinds: {column: "number", "levels", "date"
+        or "drop"}. levels: {column: its levels from the lowest to the highest}. most_levels: of a text; the
+        rarer ones are one level together.
         Give it the training part alone: `network = Network([...], input_shape=preparation.width,
         preparation=preparation)`. Raises DataError where nothing is left to learn from.
         """
@@ -96,7 +106,7 @@ class Preparation:
             if not frame.columns:
                 raise DataError(f"X has no column but the target {target!r}: there is nothing to learn from")
         columns = Columns.learn(frame, kinds, levels, most_levels)
-        return cls(columns.names, target, columns)
+        return cls(columns.names, target, columns, None if y is None else _scale_of(y, len(frame)))
 
     @classmethod
     def of(
@@ -138,6 +148,11 @@ class Preparation:
         """The names of the network's inputs, where they have names: "age", "sex=male", "age missing"."""
         return getattr(self.inputs, "outputs", self.feature_names)
 
+    @property
+    def needed(self) -> tuple[str, ...] | None:
+        """The columns that data must have, where they have names: all but those left out."""
+        return getattr(self.inputs, "needed", self.feature_names)
+
     def __call__(self, X: Any, argument: str = "X") -> Any:
         """X as the network computes with it; what this preparation says nothing of comes back as it is."""
         if isinstance(X, Prepared):
@@ -149,7 +164,7 @@ class Preparation:
         from chainrule.data.preparation.table import Columns, by_name
 
         if isinstance(self.inputs, Columns):
-            return self.inputs(X, argument)
+            return self.inputs(X, argument, () if self.target_name is None else (self.target_name,))
         frame = frame_of(X, argument)
         if frame is not None:
             if self.feature_names is not None and frame.named:
@@ -237,6 +252,17 @@ class Preparation:
         ):
             raise FileError(f"{path}: what was told of the file of its data is damaged")
         return cls(tuple(named) or None, target_name, **scales, reading=dict(reading))
+
+
+def _scale_of(y: Any, samples: int) -> Standardizer:
+    """The scale of a quantity."""
+    values = numbers(plain_array(y, "y"), "y")
+    if values.ndim == 0 or len(values) != samples or not values.size:
+        raise ShapeError(
+            f"y must be a number, or a row of them, per sample of X, ({samples},), received {values.shape}"
+        )
+    finite(values, "y")
+    return Standardizer.learn(values.reshape(len(values), -1))
 
 
 def _scale_from(stored: Any) -> Scale:

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.base.scalars import check_count, entries
+from chainrule.base.shown import quoted
 from chainrule.base.tables import text_table
 from chainrule.base.types import Array
 from chainrule.data.arrays import Prepared, all_finite, first_nonfinite, plain_array, prepared
@@ -23,9 +24,12 @@ from chainrule.data.preparation.columns import (
     Ordered,
     Quantity,
     Way,
+    as_dates,
+    as_numbers,
     level_text,
     ways,
 )
+from chainrule.data.tables.decimals import is_number
 
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
 FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
@@ -36,6 +40,7 @@ _ID = re.compile(
 )
 _SURE = re.compile(r"(^|[^a-zA-Z])[iI][dD]$|[a-z](Id|ID)$", re.ASCII)
 _TIME = re.compile(r"year|time|date|day|month|week|hour|minute|second|quarter|period|epoch|step|age", re.I)
+_CODE = re.compile(r"[-+]?0[0-9]")  # a number that is written so is a code, or a number of fixed width
 KINDS = ("number", "levels", "date", "drop")
 
 
@@ -115,8 +120,10 @@ class Columns:
         rows += [[way.name, way.title, str(len(way.names))] for way in self.ways]
         return text_table(rows, right=(2,), rule_after=(0,))
 
-    def __call__(self, X: Any, argument: str = "X") -> Prepared:
+    def __call__(self, X: Any, argument: str = "X", known: Sequence[str] = ()) -> Prepared:
         """(N, len(outputs)) float64 of a frame, or of an array with a column for each of `names` or `needed`.
+
+        known: columns that may be there and are not read, such as the target.
 
         Raises ShapeError and DataError for other columns, and values that the training data exclude; warns
         where levels are new or values are missing that never were.
@@ -125,7 +132,7 @@ class Columns:
         frame = self._of_array(plain_array(X, argument), argument) if frame is None else frame
         if not frame.named:
             frame = self._by_position(frame, argument)
-        frame = by_name(frame, self.needed, argument, self.names)
+        frame = by_name(frame, self.needed, argument, (*self.names, *known))
         parts = [way(frame.column(way.name), argument) for way in self.ways if way.names]
         with np.errstate(over="ignore"):
             made = np.concatenate(parts, axis=1)
@@ -192,9 +199,10 @@ def by_name(frame: Frame, names: Sequence[str], argument: str, known: Sequence[s
             f"{argument} lacks the columns {listed(missing)} that the network was trained on{also}"
         )
     if new:
+        kept = [*names] if len(names) <= 8 else "list(network.preparation.needed)"
         raise DataError(
             f"{argument} has the columns {listed(new)}, which the network was not trained on: leave them "
-            f"out, {argument}[{[*names] if len(names) <= 8 else [*names[:3], '...']}]"
+            f"out, {argument}[{kept}]"
         )
     return frame.select(names)
 
@@ -223,10 +231,18 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
         return Dropped(name, "it holds nothing")
     if name in levels:
         return Ordered.learn(column, tuple(map(level_text, levels[name])))
+    if column.kind == "text" and column.levels is None and kind in (None, "date"):
+        dates = as_dates(column)
+        if dates is not None:
+            return _way(dates, kinds, levels, most)
+        if kind is None:
+            _check_numbers(there)
     if kind is None and (reason := _useless(column, there)) is not None:
         return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
     if kind == "levels" or (kind is None and column.kind == "truth"):
         return Levels.learn(column, most)
+    if kind == "number" and column.kind == "text" and (numbers := as_numbers(column)) is not None:
+        return replace(Quantity.learn(numbers), lenient=True)
     if kind in ("number", "date") and column.kind not in (kind, "truth"):
         what = f"'{there.values[0]}'" if column.kind == "text" else str(there.values[0])
         raise ArgumentError(f"kinds[{name!r}] is {kind!r}, but the column holds {what}")
@@ -237,6 +253,23 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
     if column.levels is not None:
         return Ordered.learn(column, column.levels)
     return Levels.learn(column, most)
+
+
+def _check_numbers(there: Column) -> None:
+    """Refuse a column of numbers with some texts among them: as levels it would say nothing."""
+    texts = there.values.tolist()
+    numbers = {text for text in texts if is_number(text)}
+    odd = [text for text in texts if not is_number(text)]
+    codes = any(_CODE.match(text) for text in numbers)
+    if odd and len(numbers) > FEW and len(odd) <= 0.2 * len(texts) and not codes:
+        name, shown = there.name, quoted(odd[0], 40)
+        others = f" ({len(odd):,} such cells)" if len(odd) > 1 else ""
+        raise DataError(
+            f"the column '{name}' holds numbers, but also '{shown}'{others}: say what that is. Where it "
+            f"marks what is missing, --missing '{shown}', or read_table(missing='{shown}'); where everything "
+            f"that is no number is missing, --kind '{name}=number', or kinds={{'{name}': 'number'}}; where "
+            f"these are names and no quantities, --kind '{name}=levels'"
+        )
 
 
 def _useless(column: Column, there: Column) -> str | None:
