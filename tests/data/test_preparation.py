@@ -711,3 +711,37 @@ def test_columns_whose_names_are_numbers_are_told_by_them() -> None:
     assert (made.feature_names, made.target_name) == (("size",), "7")
     with pytest.raises(DataError, match="X has no column but the target '7'"):
         Preparation.learn(table[[7]], target=7)  # type: ignore[arg-type]
+
+
+def test_a_network_that_begins_with_another_one_takes_its_preparation() -> None:
+    """Of pixels, of a table, of numbers: what the features were trained on is not forgotten."""
+    table = {"age": RNG.normal(40, 9, 24), "sex": np.array(list("fm") * 12)}
+    of_table = Preparation.learn(table)
+    of_table.targets = Standardizer.learn([1.0, 2.0])
+    cases: list[tuple[Network, Any, Any]] = [
+        (classifier((5, 4, 1)), IMAGES, IMAGES.astype(float)),
+        (classifier((5, 4, 1)), IMAGES / 255, IMAGES / 255),
+        (classifier(2, preparation=Preparation(of_table.feature_names, None, of_table.inputs)), table, table),
+    ]
+    for features, X, later in cases:
+        fit(features, X, LABELS, epochs=1)
+        known = features.preparation
+        assert known is not None
+        expected = features.predict(X)
+        for first in (features, features.as_layer()):
+            network = Network([first, cr.Dense(2)], input_shape=features.input_shape)
+            assert network.preparation is not None
+            assert network.preparation.to_json() == known.to_json()
+            np.testing.assert_array_equal(network.activations(later, str(network.layers[-2].name)), expected)
+            told = Network([first], input_shape=features.input_shape, preparation="numbers")
+            assert told.preparation is not None
+            assert told.preparation.inputs == Numbers()
+        again = Network.from_parameters(
+            features.layers, features.parameters, input_shape=features.input_shape, preparation=known,
+            classes=features.classes,
+        )  # fmt: skip
+        np.testing.assert_array_equal(again.classify(later), features.classify(X))
+    scaled = Network([cr.Dense(1)], input_shape=2, preparation=of_table)
+    inherited = Network([scaled, cr.Dense(2)], input_shape=2).preparation
+    assert inherited is not None
+    assert (inherited.targets, inherited.inputs) == (None, of_table.inputs)

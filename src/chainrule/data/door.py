@@ -26,6 +26,7 @@ from chainrule.losses import Loss
 
 __all__ = [
     "check_inputs",
+    "check_pairs",
     "check_weights",
     "class_ids",
     "classes_array",
@@ -172,6 +173,21 @@ def check_inputs(
     if scaled and array.dtype == np.float64:  # once here, not in every pass
         array = array.astype(dtype, copy=False)
     return np.ascontiguousarray(array)
+
+
+def check_pairs(X: Any, y: Any, argument: str = "y", *, stacklevel: int) -> None:
+    """Warns where X and y are of pandas and have one index in two orders: rows are paired by their place."""
+    first, second = getattr(X, "index", None), getattr(y, "index", None)
+    if not (hasattr(first, "equals") and hasattr(second, "equals")) or len(first) != len(second):
+        return
+    if first.equals(second) or not first.isin(second).all() or not second.isin(first).all():
+        return
+    warnings.warn(
+        f"{argument} has the index of X in another order, and rows are paired by their place: write "
+        f"{argument}.loc[X.index] where the index says what belongs together, or {argument}.to_numpy() where "
+        "the place does",
+        stacklevel=stacklevel,
+    )
 
 
 def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np.float64]:
