@@ -745,3 +745,42 @@ def test_a_network_that_begins_with_another_one_takes_its_preparation() -> None:
     inherited = Network([scaled, cr.Dense(2)], input_shape=2).preparation
     assert inherited is not None
     assert (inherited.targets, inherited.inputs) == (None, of_table.inputs)
+
+
+@pytest.mark.parametrize("inputs", [None, "pixels", "numbers", "standardized", "targets"])
+@pytest.mark.parametrize("way", ["at once", "batches", "later", "full batch"])
+def test_a_frame_s_names_are_remembered_whatever_the_preparation(inputs: str | None, way: str) -> None:
+    """A network that had a preparation without names forgot those of the frame it was trained on."""
+    array = RNG.integers(0, 256, (24, 3))
+    frame = pandas.DataFrame(array, columns=pandas.Index(list("abc")))
+    scale: Any = Standardizer.learn(array) if inputs == "standardized" else inputs
+    given = Preparation(inputs=None if inputs == "targets" else scale)
+    y: Any = LABELS
+    if inputs == "targets":
+        given, y = Preparation(targets=Standardizer.learn(LABELS), reading={"decimal": ","}), LABELS * 1.0
+    layers = [cr.Dense(1)] if inputs == "targets" else [cr.Dense(3), cr.Softmax()]
+    network = Network(layers, input_shape=3, preparation=None if inputs is None else given)
+    if way == "batches":
+        fit(network, [(frame[:12], y[:12]), (frame.iloc[12:, ::-1], y[12:])], epochs=1)
+    elif way == "full batch":
+        cr.fit_full_batch(network, frame, y, iterations=2)
+    else:
+        if way == "later":
+            fit(network, array, y, epochs=1)
+        fit(network, frame, y, epochs=1)
+    known = network.preparation
+    assert known is not None
+    assert known.feature_names == ("a", "b", "c")
+    assert (known.targets, dict(known.reading)) == (given.targets, dict(given.reading))
+    np.testing.assert_array_equal(network.predict(frame.iloc[:, ::-1]), network.predict(array))
+    with pytest.raises(DataError, match="lacks the columns a"):
+        network.predict(frame.rename(columns={"a": "z"}))
+
+
+def test_frames_of_truth_values_are_no_pixels() -> None:
+    """As arrays of them are none: 0 and 1 would be nearly black."""
+    truth = IMAGES.reshape(24, -1) > 99
+    network = Network([cr.Dense(2)], input_shape=20, preparation="pixels")
+    for given in (truth, pandas.DataFrame(truth), {f"{i}": truth[:, i] for i in range(20)}):
+        with pytest.raises(DataError, match="X holds truth values, but the network was trained on pixels"):
+            network.predict(given)
