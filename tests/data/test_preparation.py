@@ -740,3 +740,76 @@ def test_columns_whose_names_are_numbers_are_told_by_them() -> None:
     assert (made.feature_names, made.target_name) == (("size",), "7")
     with pytest.raises(DataError, match="X has no column but the target '7'"):
         Preparation.learn(table[[7]], target=7)  # type: ignore[arg-type]
+
+
+def test_a_network_that_begins_with_another_one_takes_its_preparation() -> None:
+    """Of pixels, of a table, of numbers: what the features were trained on is not forgotten."""
+    table = {"age": RNG.normal(40, 9, 24), "sex": np.array(list("fm") * 12)}
+    of_table = Preparation.learn(table)
+    of_table.targets = Standardizer.learn([1.0, 2.0])
+    cases: list[tuple[Network, Any, Any]] = [
+        (classifier((5, 4, 1)), IMAGES, IMAGES.astype(float)),
+        (classifier((5, 4, 1)), IMAGES / 255, IMAGES / 255),
+        (classifier(2, preparation=Preparation(of_table.feature_names, None, of_table.inputs)), table, table),
+    ]
+    for features, X, later in cases:
+        fit(features, X, LABELS, epochs=1)
+        known = features.preparation
+        assert known is not None
+        expected = features.predict(X)
+        for first in (features, features.as_layer()):
+            network = Network([first, cr.Dense(2)], input_shape=features.input_shape)
+            assert network.preparation is not None
+            assert network.preparation.to_json() == known.to_json()
+            np.testing.assert_array_equal(network.activations(later, str(network.layers[-2].name)), expected)
+            told = Network([first], input_shape=features.input_shape, preparation="numbers")
+            assert told.preparation is not None
+            assert told.preparation.inputs == Numbers()
+        again = Network.from_parameters(
+            features.layers, features.parameters, input_shape=features.input_shape, preparation=known,
+            classes=features.classes,
+        )  # fmt: skip
+        np.testing.assert_array_equal(again.classify(later), features.classify(X))
+    scaled = Network([cr.Dense(1)], input_shape=2, preparation=of_table)
+    inherited = Network([scaled, cr.Dense(2)], input_shape=2).preparation
+    assert inherited is not None
+    assert (inherited.targets, inherited.inputs) == (None, of_table.inputs)
+
+
+@pytest.mark.parametrize("inputs", [None, "pixels", "numbers", "standardized", "targets"])
+@pytest.mark.parametrize("way", ["at once", "batches", "later", "full batch"])
+def test_a_frame_s_names_are_remembered_whatever_the_preparation(inputs: str | None, way: str) -> None:
+    """A network that had a preparation without names forgot those of the frame it was trained on."""
+    array = RNG.integers(0, 256, (24, 3))
+    frame = pandas.DataFrame(array, columns=pandas.Index(list("abc")))
+    scale: Any = Standardizer.learn(array) if inputs == "standardized" else inputs
+    given = Preparation(inputs=None if inputs == "targets" else scale)
+    y: Any = LABELS
+    if inputs == "targets":
+        given, y = Preparation(targets=Standardizer.learn(LABELS), reading={"decimal": ","}), LABELS * 1.0
+    layers = [cr.Dense(1)] if inputs == "targets" else [cr.Dense(3), cr.Softmax()]
+    network = Network(layers, input_shape=3, preparation=None if inputs is None else given)
+    if way == "batches":
+        fit(network, [(frame[:12], y[:12]), (frame.iloc[12:, ::-1], y[12:])], epochs=1)
+    elif way == "full batch":
+        cr.fit_full_batch(network, frame, y, iterations=2)
+    else:
+        if way == "later":
+            fit(network, array, y, epochs=1)
+        fit(network, frame, y, epochs=1)
+    known = network.preparation
+    assert known is not None
+    assert known.feature_names == ("a", "b", "c")
+    assert (known.targets, dict(known.reading)) == (given.targets, dict(given.reading))
+    np.testing.assert_array_equal(network.predict(frame.iloc[:, ::-1]), network.predict(array))
+    with pytest.raises(DataError, match="lacks the columns a"):
+        network.predict(frame.rename(columns={"a": "z"}))
+
+
+def test_frames_of_truth_values_are_no_pixels() -> None:
+    """As arrays of them are none: 0 and 1 would be nearly black."""
+    truth = IMAGES.reshape(24, -1) > 99
+    network = Network([cr.Dense(2)], input_shape=20, preparation="pixels")
+    for given in (truth, pandas.DataFrame(truth), {f"{i}": truth[:, i] for i in range(20)}):
+        with pytest.raises(DataError, match="X holds truth values, but the network was trained on pixels"):
+            network.predict(given)

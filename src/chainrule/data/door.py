@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from types import NoneType
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from chainrule.losses import Loss
 
 __all__ = [
     "check_inputs",
+    "check_pairs",
     "check_weights",
     "class_ids",
     "classes_array",
@@ -91,14 +93,13 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
     known = network.preparation
     if isinstance(X, Prepared) or network.vocabulary is not None:
         return known
-    names = None if known is None else known.feature_names
+    names = _names_of(X) if known is None or known.feature_names is None else known.feature_names
     if known is not None and known.inputs is not None:
         if isinstance(known.inputs, Numbers) and known.inputs.low is not None:
-            joined = known.inputs.joined(Numbers.learn(batch))
-            return Preparation(names, known.target_name, joined, known.targets)
-        return known
+            return replace(known, feature_names=names, inputs=known.inputs.joined(Numbers.learn(batch)))
+        return known if names == known.feature_names else replace(known, feature_names=names)
     if getattr(X, "dtype", None) == np.uint8 and len(network.input_shape) == 3 and not batch.any():
-        return known  # black images tell no scale
+        return known if names is None else replace(known or Preparation(), feature_names=names)
     if batch.dtype == np.uint8:
         inputs: Pixels | Numbers = Pixels()
     else:
@@ -111,10 +112,7 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
                 "preparation='pixels'), which divides them by 255; if not, X.astype('float32') says so",
                 stacklevel=6,
             )
-    if names is None:
-        names = _names_of(X)
-    target = None if known is None else known.target_name
-    return Preparation(names, target, inputs, None if known is None else known.targets)
+    return replace(known or Preparation(), feature_names=names, inputs=inputs)
 
 
 def _names_of(X: Any) -> tuple[str, ...] | None:
@@ -172,6 +170,21 @@ def check_inputs(
     if scaled and array.dtype == np.float64:  # once here, not in every pass
         array = array.astype(dtype, copy=False)
     return np.ascontiguousarray(array)
+
+
+def check_pairs(X: Any, y: Any, argument: str = "y", *, stacklevel: int) -> None:
+    """Warns where X and y are of pandas and have one index in two orders: rows are paired by their place."""
+    first, second = getattr(X, "index", None), getattr(y, "index", None)
+    if not (hasattr(first, "equals") and hasattr(second, "equals")) or len(first) != len(second):
+        return
+    if first.equals(second) or not first.isin(second).all() or not second.isin(first).all():
+        return
+    warnings.warn(
+        f"{argument} has the index of X in another order, and rows are paired by their place: write "
+        f"{argument}.loc[X.index] where the index says what belongs together, or {argument}.to_numpy() where "
+        "the place does",
+        stacklevel=stacklevel,
+    )
 
 
 def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np.float64]:

@@ -278,8 +278,8 @@ def _scale_from(stored: Any) -> Scale:
 
 
 def matrix(frame: Any, argument: str) -> Array:
-    """(N, columns) of a frame's numbers and truth values, int64 where all are whole, else float64; DataError
-    for what is neither.
+    """(N, columns) of a frame's numbers and truth values, bool or int64 where all are such, else float64;
+    DataError for what is neither.
     """
     for column in frame.columns:
         if column.kind not in ("number", "truth"):
@@ -297,7 +297,8 @@ def matrix(frame: Any, argument: str) -> Array:
             )
     # Whole numbers stay such: the door refuses those that the network would round.
     whole = all(column.whole or column.kind == "truth" for column in frame.columns)
-    dtype = np.int64 if whole else np.float64
+    truth = all(column.kind == "truth" for column in frame.columns)
+    dtype = np.bool_ if truth else np.int64 if whole else np.float64
     return np.stack([column.values.astype(dtype) for column in frame.columns], axis=1)
 
 
