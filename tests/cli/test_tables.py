@@ -312,3 +312,31 @@ def test_predict_says_which_rows_it_passes_over_and_that_columns_have_no_names(
     result = run("predict", "run", "bare.csv")
     assert "no header, so the columns are taken in the order of training: a, b" in result.err
     assert len(result.out.splitlines()) == 41
+
+
+@pytest.mark.parametrize(
+    ("stray", "words"),
+    [
+        ("unknown", "numbers but for some: 1 cell is no number, the first 'unknown' in line 12"),
+        ("-", "numbers but for some: 1 cell is no number, the first '-' in line 12"),
+        (".", "numbers but for some: 1 cell is no number, the first '.' in line 12"),
+        ("1 200", "numbers but for some: 1 cell is no number, the first '1 200' in line 12"),
+        ("007", "codes, kept as text: '007' would lose its leading zero as a number"),
+        ("12345678901234567", "codes, kept as text: a number of float64 cannot hold"),
+    ],
+)
+def test_training_says_why_a_column_of_numbers_is_text(
+    stray: str, words: str, run: Run, tmp_path: Path
+) -> None:
+    values = [f"{300 + i * i * 7}" for i in range(60)]
+    values[10] = stray
+    text = "a,b,kind\n" + "".join(f"{i * i % 17},{v},{'yn'[i % 2]}o\n" for i, v in enumerate(values))
+    (tmp_path / "t.csv").write_text(text)
+    result = run("train", "t.csv", "--target", "kind", *BRIEF)
+    assert result.code == 0, result.err
+    assert f"'b': {words}" in result.out
+    if "--missing" in result.out:
+        again = run("train", "t.csv", "--target", "kind", f"--missing={stray}", *BRIEF)
+        assert again.code == 0, again.err
+        assert "b       number" in again.out
+        assert run("predict", "run", "t.csv").code == 0

@@ -28,6 +28,7 @@ ENDINGS = (
     *(".arff", ".xlsx", ".xls", ".ods"),
 )
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+MOST_REMARKS = 20  # on columns, that are printed before the training
 SEQUENCES, IDS, IMAGES, TABLE = "sequences", "ids", "images", "table"
 
 
@@ -119,7 +120,7 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     frame = frame_all.without([target.name])
     if not frame.columns:
         raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
-    notes = reading.summary()
+    notes = [*reading.summary(), *remarks_on_columns(reading)]
     gone = int(target.missing.sum())
     if gone == len(target):
         raise DataError(f"{path}: the column '{target.name}' holds nothing, so there is nothing to learn")
@@ -139,6 +140,16 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
     name = path.name.split(".")[0]
     return Raw(name, TABLE, frame, _target_values(target, path), target.name, notes=tuple(notes),
     files=(path,))
+
+
+def remarks_on_columns(reading: Reading) -> list[str]:
+    """What the reader says about single columns, a line each: why one that looks like numbers is text."""
+    pairs = zip(reading.frame.names, reading.notes, strict=True)
+    lines = [f"'{quoted(name, 40)}': {'; '.join(note.remarks)}" for name, note in pairs if note.remarks]
+    if len(lines) > MOST_REMARKS:
+        more = f"{len(lines) - MOST_REMARKS:,} more columns with a remark: chainrule data {reading.path}"
+        lines = [*lines[:MOST_REMARKS], more]
+    return lines
 
 
 def reading_of(path: Path, arguments: argparse.Namespace, known: Sequence[str] = ()) -> Reading:
