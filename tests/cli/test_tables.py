@@ -340,7 +340,7 @@ def test_what_is_said_of_a_column_is_told_before_training(run: Run, tmp_path: Pa
     """A column of numbers with a slip among them is text, which says where it stands; so is a target."""
     rows: list[dict[str, Any]] = [
         {"price": f"${n}.5", "size": n % 7, "rooms": "NA" if n % 9 == 0 else "no" if n % 2 else "yes",
-         "area": "12,x" if n == 40 else n / 4, "kind": "ab"[n % 2]}
+         "area": "12,x" if n == 40 else n % 20 / 4, "kind": "ab"[n % 2]}
         for n in range(60)
     ]  # fmt: skip
     file = write(tmp_path / "flats.csv", rows)
@@ -373,3 +373,38 @@ def test_numbers_of_rows_are_known_by_the_order_of_the_file(run: Run, tmp_path: 
     told = run("train", file, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
     assert "left out: line, case_number, on" in told
     assert "on           left out: it always holds no" in told
+
+
+@pytest.mark.parametrize(
+    ("stray", "words"),
+    [
+        ("unknown", "numbers but for some: 1 cell is no number, the first 'unknown' in line 12"),
+        ("-", "numbers but for some: 1 cell is no number, the first '-' in line 12"),
+        (".", "numbers but for some: 1 cell is no number, the first '.' in line 12"),
+        ("1 200", "numbers but for some: 1 cell is no number, the first '1 200' in line 12"),
+        ("007", "codes, kept as text: '007' would lose its leading zero as a number"),
+        ("12345678901234567", "codes, kept as text: a number of float64 cannot hold"),
+    ],
+)
+def test_training_says_why_a_column_of_numbers_is_text(
+    stray: str, words: str, run: Run, tmp_path: Path
+) -> None:
+    values = [f"{300 + i * i * 7}" for i in range(60)]
+    values[10] = stray
+    text = "a,b,kind\n" + "".join(f"{i * i % 17},{v},{'yn'[i % 2]}o\n" for i, v in enumerate(values))
+    (tmp_path / "t.csv").write_text(text)
+    result = run("train", "t.csv", "--target", "kind", *BRIEF)
+    if "codes" in words:
+        assert result.code == 0, result.err
+        assert f"b: {words}" in result.out
+        return
+    assert result.code == 2
+    assert f"the column 'b' holds numbers, but also '{stray}'" in result.err
+    for told in (f"--missing={stray}", "--kind=b=number"):
+        again = run("train", "t.csv", "--target", "kind", told, *BRIEF)
+        assert again.code == 0, again.err
+        assert "b       number" in again.out
+        assert run("predict", "run", "t.csv").code == 0
+    levels = run("train", "t.csv", "--target", "kind", "--kind=b=levels", *BRIEF)
+    assert levels.code == 0, levels.err
+    assert "b       levels" in levels.out

@@ -267,7 +267,8 @@ def test_almost_dates_and_almost_numbers_are_said(tmp_path: Path) -> None:
     assert kinds(reading) == {"n": "number", "d": "text", "m": "text"}
     assert reading.notes[1].remarks == ("dates but for some: the first other cell 'soon' in line 12",)
     assert reading.notes[2].remarks == (
-        "numbers but for some: 1 cell is no number, the first 'many' in line 12",
+        "numbers but for some: 1 cell is no number, the first 'many' in line 12, so text: --missing names "
+        "those that are marks",
     )
 
 

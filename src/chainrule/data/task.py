@@ -59,7 +59,7 @@ def task_of(y: Array, *, images: bool, asked: Asked = "auto") -> Task:
     Raises DataError where the target cannot be learned, is not what was `asked` for, or may be both.
     """
     values = _plain(y)
-    if values.ndim > 2 or (values.ndim == 2 and values.shape[1] != 1):
+    if values.size != len(values):
         return _columns(values.reshape(len(values), -1), asked)
     values = values.reshape(-1)
     if values.dtype.kind == "U":
@@ -89,11 +89,10 @@ def known_labels(y: Array, classes: Array) -> Array | None:
     Raises DataError where an entry is missing.
     """
     values = _plain(y)
-    if values.ndim > 1 and values.shape[1:] != (1,):
-        values = _truth_as_numbers(values)
+    if values.size != len(values):
+        values = _truth_as_numbers(values).reshape(len(values), -1)
         marks = values.dtype.kind in "fiu" and values.shape[1:] == (len(classes),)
-        one_hot = marks and bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
-        return classes[values.argmax(axis=1)] if one_hot else None
+        return classes[values.argmax(axis=1)] if marks and _one_hot(values) is not None else None
     values = values.reshape(-1)
     truth = ["False", "True"]
     if values.dtype.kind == "U":
@@ -193,6 +192,14 @@ def _truth_as_numbers(values: Array) -> Array:
     return (values == "True").astype(np.float64) if truth else values
 
 
+def _one_hot(values: Array) -> tuple[object, object] | None:
+    """The two numbers that rows (N, K) hold, where the higher one is in every row once: 0 and 1, for one."""
+    low, high = values.min(), values.max()
+    if low == high or not ((values == low) | (values == high)).all():
+        return None
+    return (low, high) if ((values == high).sum(axis=1) == 1).all() else None
+
+
 def _whole(values: Array) -> bool:
     return values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
 
@@ -268,13 +275,19 @@ def _columns(values: Array, asked: Asked) -> Task:
     if values.dtype.kind == "U":
         raise DataError(f"the target has shape {values.shape}: give one class per sample, (N,)")
     marks = bool(np.isin(values, (0, 1)).all())
+    pair = _one_hot(values) if asked != "regress" else None
+    if pair is not None:
+        low, high = map(_shown, pair)
+        if asked == "auto" and not marks:
+            raise DataError(
+                f"the target has {count} columns of {low} and {high}, and {high} once in every row: {_AS}"
+            )
+        labels = values.argmax(axis=1).astype(np.int64)
+        _not_constant(np.unique(labels))
+        why = f"classes: one-hot rows, the number of the column that holds {high}, 0 to {count - 1}"
+        return Task("classify", why, labels=labels, classes=np.arange(count))
     if asked != "regress" and marks:
         sums = values.sum(axis=1)
-        if (sums == 1).all():
-            labels = values.argmax(axis=1).astype(np.int64)
-            _not_constant(np.unique(labels))
-            why = f"classes: one-hot rows, the number of the column that holds 1, 0 to {count - 1}"
-            return Task("classify", why, labels=labels, classes=np.arange(count))
         sample = int(np.argmax(sums != 1))
         raise DataError(
             f"the target has {count} columns of 0 and 1, and sample {sample} has {int(sums[sample])} ones: "

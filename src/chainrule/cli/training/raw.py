@@ -158,6 +158,7 @@ def said_of_columns(reading: Reading) -> list[str]:
     return [*lines[:MOST_REMARKS], *([f"{more} more: chainrule data {reading.path}"] if more > 0 else [])]
 
 
+
 def reading_of(path: Path, arguments: argparse.Namespace, known: Sequence[str] = ()) -> Reading:
     """A table as the options say; --columns chooses features, to which the target comes.
 

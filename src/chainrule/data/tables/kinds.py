@@ -235,7 +235,8 @@ def _mixture(texts: Texts, place: Place) -> str:
     if len(odd) < 0.5 * len(texts.present) or (len(odd) <= 3 and len(texts.present) > 3 * len(odd)):
         rows = int(np.isin(texts.codes, [texts.texts.index(text) for text in odd]).sum())
         many = f"{rows:,} cells are no numbers" if rows > 1 else "1 cell is no number"
-        return f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}'{_line(texts, odd, place)}"
+        told = f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}'{_line(texts, odd, place)}"
+        return f"{told}, so text: --missing names those that are marks"
     return ""
 
 
