@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
+import zipfile
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -275,3 +277,24 @@ def test_numbers_of_rows_are_known_by_the_order_of_the_file(run: Run, tmp_path: 
     told = run("train", file, "--target", "kind", "--no-check", "--no-report", "--epochs", 1).out
     assert "left out: line, case_number, on" in told
     assert "on           left out: it always holds no" in told
+
+
+@pytest.mark.parametrize("name", ["titanic.zip", "sonar.all-data", "SMSSpamCollection"])
+def test_archives_are_tables_and_other_endings_say_what_to_do(run: Run, tmp_path: Path, name: str) -> None:
+    plain, file = write(tmp_path / "plain.csv", passengers(40)), tmp_path / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.write(plain, "train.csv")
+    else:
+        plain.rename(file)
+    result = run("train", file, "--target", "Survived", *BRIEF[2:], "--epochs", 1)
+    if not name.endswith(".zip"):
+        assert result.code == 2
+        assert f"copy it under a name that says so: {name}.csv" in result.err
+        file = file.rename(tmp_path / f"{name}.csv")
+        assert run("train", file, "--target", "Survived", *BRIEF[2:], "--epochs", 1).code == 0
+        shutil.copy(file, tmp_path / name)
+        refused = run("predict", "run", tmp_path / name)
+        assert f"{name}.csv" in refused.err
+        assert refused.code == 2
+    assert "of 40 right" in run("predict", "run", file).err
