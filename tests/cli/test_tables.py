@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
+import zipfile
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -408,3 +410,24 @@ def test_training_says_why_a_column_of_numbers_is_text(
     levels = run("train", "t.csv", "--target", "kind", "--kind=b=levels", *BRIEF)
     assert levels.code == 0, levels.err
     assert "b       levels" in levels.out
+
+
+@pytest.mark.parametrize("name", ["titanic.zip", "sonar.all-data", "SMSSpamCollection"])
+def test_archives_are_tables_and_other_endings_say_what_to_do(run: Run, tmp_path: Path, name: str) -> None:
+    plain, file = write(tmp_path / "plain.csv", passengers(40)), tmp_path / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.write(plain, "train.csv")
+    else:
+        plain.rename(file)
+    result = run("train", file, "--target", "Survived", *BRIEF[2:], "--epochs", 1)
+    if not name.endswith(".zip"):
+        assert result.code == 2
+        assert f"copy it under a name that says so: {name}.csv" in result.err
+        file = file.rename(tmp_path / f"{name}.csv")
+        assert run("train", file, "--target", "Survived", *BRIEF[2:], "--epochs", 1).code == 0
+        shutil.copy(file, tmp_path / name)
+        refused = run("predict", "run", tmp_path / name)
+        assert f"{name}.csv" in refused.err
+        assert refused.code == 2
+    assert "of 40 right" in run("predict", "run", file).err

@@ -344,7 +344,7 @@ def test_what_was_not_in_training_is_told() -> None:
     with pytest.warns(UserWarning, match="'t' holds new, old in 2 rows, which the training data did not"):
         unknown = made({"n": np.ones(3), "t": np.array(["old", "new", "p"])})
     np.testing.assert_array_equal(unknown[:2, 1:], 0)
-    with pytest.raises(DataError, match="'n' of X holds 'abc', but was a number in training"):
+    with pytest.raises(DataError, match="'n' of X holds 'abc' in row 0, but was a number in training"):
         made({"n": np.array(["abc"]), "t": np.array(["p"])})
     with pytest.raises(DataError, match="lacks the columns t"):
         made({"n": np.ones(2)})

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.base.errors import DataError, FileError, ShapeError
 from chainrule.base.types import Array
 from chainrule.cli.output import complain, remark
-from chainrule.cli.training.raw import is_table, reading_of
+from chainrule.cli.training.raw import is_table, reading_of, unknown
 from chainrule.data import Preparation, load_digits, load_idx, load_npy
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.preparation.preparation import READING, matrix
@@ -63,7 +63,7 @@ def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Pr
     else:
         raise FileError(
             f"{path}: is no table (.csv, .tsv, .txt, .parquet, also compressed), .npz, .npy or IDX file, and "
-            "no image, so it is not known how to read it"
+            f"no image, so it is not known how to read it{unknown(path)}"
         )
     assert isinstance(inputs.X, np.ndarray)
     return replace(inputs, X=fit_shape(checked(inputs.X), shape, arguments.file))

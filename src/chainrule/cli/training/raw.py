@@ -73,13 +73,22 @@ def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
         return _idx(path, arguments)
     raise FileError(
         f"'{arguments.source}' is nothing to train on: write digits, mnist, a table (.csv, .tsv, .txt, "
-        ".parquet, also compressed), an .npz file, IDX files, or a folder of images by class"
+        f".parquet, also compressed), an .npz file, IDX files, or a folder of images by class{unknown(path)}"
     )
 
 
+def unknown(path: Path) -> str:
+    """What to do with a file whose ending says nothing, for the end of an error."""
+    if not path.is_file():
+        return ""
+    return f". If it is a table, copy it under a name that says so: {quoted(path.name, 60)}.csv"
+
+
 def is_table(path: Path) -> bool:
-    """Whether a file's name is one of a table's, packed or not."""
+    """Whether a file's name is one of a table's, packed or not; .zip says enough."""
     name = path.name.lower()
+    if name.endswith(".zip"):
+        return True
     for packed in PACKED:
         name = name.removesuffix(packed)
     return name.endswith(ENDINGS)

@@ -212,7 +212,7 @@ class Standardizer:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, exact: Python writes a float so that reading it gives the same float."""
-        return {"kind": "standardized", "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Standardizer:
