@@ -174,7 +174,8 @@ def check_inputs(
 
 def check_pairs(X: Any, y: Any, argument: str = "y", *, stacklevel: int) -> None:
     """Warns where X and y are of pandas and have one index in two orders: rows are paired by their place."""
-    first, second = getattr(X, "index", None), getattr(y, "index", None)
+    first: Any = getattr(X, "index", None)
+    second: Any = getattr(y, "index", None)
     if not (hasattr(first, "equals") and hasattr(second, "equals")) or len(first) != len(second):
         return
     if first.equals(second) or not first.isin(second).all() or not second.isin(first).all():

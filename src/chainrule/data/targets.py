@@ -49,8 +49,9 @@ def encode_targets(
     None where the targets are plain numbers.
 
     grow: for training. Labels that are new take outputs that are still free, behind the known ones, so that
-    no output changes its meaning; and integers that fit 0..K-1 without a 0 among them, fewer than K, are
-    numbered as any other labels: a part of 1..K would be taken for 0..K-1. That is told by a warning.
+    no output changes its meaning; and integers 1..n, fewer than K, are numbered as any other labels: a
+    part of 1..K would be taken for 0..K-1. That is told by a warning; where the inputs are as many ids the
+    labels are ids, too, and number themselves.
 
     Raises DataError and ShapeError: wrong length or shape, NaN, unknown labels, too many labels, not
     probabilities.
@@ -58,6 +59,8 @@ def encode_targets(
     array = _array(y, n, argument)
     known = network.classes if classes is None else classes
     shape, outputs = network.output_shape, network.output_shape[-1]
+    if known is None and getattr(network, "vocabulary", None) == outputs:
+        grow = False
     if isinstance(loss, (CrossEntropy, CategoricalHinge)):
         if outputs == 1:
             raise ShapeError(_needs_two_outputs(loss))
@@ -272,7 +275,8 @@ def _ids(
                 "loss that takes them as the guide shows under 'Sequences of different lengths'"
             )
     within = labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs
-    if within and not (grow and labels.min() > 0):
+    counted = within and grow and np.array_equal(np.unique(labels), np.arange(1, labels.max() + 1))
+    if within and not counted:
         return labels, np.arange(outputs)
     if within:
         warnings.warn(

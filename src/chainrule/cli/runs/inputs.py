@@ -114,7 +114,7 @@ def _table(
         X: Frame | Array = fit_shape(matrix(frame, str(path)), shape, str(path))
         return Inputs(X, columns=frame)
     target = preparation.target_name
-    features = _features(frame, names, needed, target, path)
+    features = _features(frame, names, tuple(needed or ()), target, path)
     by_position = not frame.named and len(frame.columns) <= len(names)  # none of these is the target
     if target is None or target not in frame.names or by_position:
         return Inputs(features, columns=frame)

@@ -46,7 +46,8 @@ class Preparation:
         listed = isinstance(names, (tuple, list)) and all(isinstance(name, str) for name in names)
         if names is not None and not listed:
             raise ArgumentError(
-                f"feature_names is {describe(names)}: write a list of names, or of a table Preparation.learn(table)"
+                f"feature_names is {describe(names)}: write a list of names, or of a table "
+                "Preparation.learn(table)"
             )
         if isinstance(self.inputs, str):
             if self.inputs not in _by_word:
