@@ -27,7 +27,7 @@ def prepared(array: Array) -> Prepared:
 
 
 def plain_array(value: Any, argument: str) -> Array:
-    """`value` as an ndarray, what is `Prepared` as such.
+    """`value` as an ndarray, what is `Prepared` as such; a list of texts and others as objects.
 
     DataError for None, masked and sparse arrays and lists of unequal rows.
     """
@@ -48,6 +48,11 @@ def plain_array(value: Any, argument: str) -> Array:
             f"{argument} cannot be made an array: its rows have different lengths or it holds what "
             f"is no number ({str(error).splitlines()[0]})"
         ) from None
+    if array.dtype.kind == "U" and isinstance(value, (list, tuple)):
+        # NumPy makes "nan" of NaN and "1" of 1 beside a text.
+        entries = np.array(value, dtype=object)
+        if not all(isinstance(entry, str) for entry in entries.ravel()):
+            return entries
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
