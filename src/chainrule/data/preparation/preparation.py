@@ -221,6 +221,7 @@ class Preparation:
         names, target_name = stored.get("feature_names"), stored.get("target_name")
         named = names if isinstance(names, list) else []
         damaged = named != (names or []) or not all(isinstance(name, str) for name in named)
+        damaged = damaged or len(set(named)) < len(named)
         if damaged or not isinstance(target_name, (str, type(None))):
             raise FileError(f"{path}: the names of the features or of the target are damaged")
         scales: dict[str, Any] = {}
