@@ -152,3 +152,59 @@ def test_a_frame_that_has_not_been_read_and_a_batch_of_arrow() -> None:
     with pytest.raises(DataError, match=r"write pyarrow\.Table\.from_batches\(\[X\]\)"):
         cr.Preparation.learn(batch)
     cr.Preparation.learn(pyarrow.Table.from_batches([batch]))
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("beside", [NAN, None, 1, 2.5, True, b"a"], ids=str)
+@pytest.mark.parametrize("form", ["list", "tuple", "objects", "series"])
+def test_a_label_that_is_no_text_beside_texts_is_refused(beside: Any, form: str) -> None:
+    """A list of texts and NaN had the class "nan", and of texts and 1 the class "1"."""
+    given: Any = ["a", "b", beside] * 8
+    given = {
+        "list": lambda: given,
+        "tuple": lambda: tuple(given),
+        "objects": lambda: np.array(given, dtype=object),
+        "series": lambda: pandas.Series(given, dtype=object),
+    }[form]()
+    network = cr.Network([cr.Dense(4), cr.Softmax()], input_shape=3)
+    for call in (
+        lambda: cr.fit(network, X, given, epochs=1),
+        lambda: cr.fit(network, [(X, given)], epochs=1),
+        lambda: cr.fit(network, X, LABELS, classes=given[:3], epochs=1),
+        lambda: cr.Network([cr.Dense(4)], input_shape=3, classes=given[:3]),
+    ):
+        with pytest.raises(DataError, match=r"must hold labels of one kind, all strings or all integers"):
+            call()
+    assert network.classes is None
+
+
+@pytest.mark.parametrize("gap", [NAN, None], ids=str)
+@pytest.mark.parametrize("form", [list, tuple, pandas.Series, lambda texts: np.array(texts, dtype=object)])
+def test_a_gap_beside_texts_is_missing_in_every_form(gap: Any, form: Any) -> None:
+    """In a list NaN was the level "nan"."""
+    texts = ["a", "b", "c", gap] * 3
+    made = cr.Preparation.learn({"t": form(texts)})
+    assert made.outputs == ("t=a", "t=b", "t=c", "t=missing")
+    np.testing.assert_array_equal(made({"t": form([gap])}), [[0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("form", [pandas.DataFrame, polars.DataFrame, pyarrow.table])
+def test_weights_in_a_frame_of_one_column(form: Any) -> None:
+    """They were told to write .ravel(), which frames lack."""
+    weights = np.arange(24) + 1.0
+    frame = form({"w": weights})
+    losses = [
+        cr.fit(cr.Network([cr.Dense(2), cr.Softmax()], input_shape=3), *given, epochs=2, **options).loss
+        for given, options in (
+            ((X, LABELS), {"sample_weight": weights, "shuffle": False, "batch_size": 24}),
+            ((X, LABELS), {"sample_weight": frame, "shuffle": False, "batch_size": 24}),
+        )
+    ]
+    assert losses[0] == losses[1]
+    streams = [
+        cr.fit(cr.Network([cr.Dense(2), cr.Softmax()], input_shape=3), [(X, LABELS, w)], epochs=2).loss
+        for w in (weights, frame)
+    ]
+    assert streams[0] == streams[1]

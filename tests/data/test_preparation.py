@@ -813,3 +813,31 @@ def test_frames_of_truth_values_are_no_pixels() -> None:
     for given in (truth, pandas.DataFrame(truth), {f"{i}": truth[:, i] for i in range(20)}):
         with pytest.raises(DataError, match="X holds truth values, but the network was trained on pixels"):
             network.predict(given)
+
+
+JOINED: dict[str, Any] = {
+    "concatenate": lambda P: np.concatenate([P[:9], P[9:]]),
+    "concatenate by name": lambda P: np.concatenate((P[:9], P[9:]), axis=0),
+    "vstack": lambda P: np.vstack([P[:9], P[9:]]),
+    "hstack": lambda P: np.hstack([P[:, :1], P[:, 1:]]),
+    "stack": lambda P: np.stack([P[row] for row in range(24)]),
+    "append": lambda P: np.append(P[:9], P[9:], 0),
+    "where": lambda P: np.where(P > 1e9, 0.0, P),
+    "rows": lambda P: list(P),
+    "rows chosen": lambda P: P[np.arange(24)],
+    "clipped": lambda P: P.clip(-1e9, 1e9),
+    "float32": lambda P: P.astype(np.float32),
+    "copied": lambda P: pickle.loads(pickle.dumps(P.copy())),
+}
+
+
+@pytest.mark.parametrize("form", JOINED)
+def test_what_is_made_of_prepared_rows_is_not_prepared_again(form: str) -> None:
+    """NumPy joins them to a plain array, which was brought to one scale twice, without a word."""
+    X = RNG.normal(50, 9, (24, 3))
+    preparation = Preparation(inputs=Standardizer.learn(X))
+    network = Network([cr.Dense(2), cr.Softmax()], input_shape=3, preparation=preparation)
+    made = JOINED[form](preparation(X))
+    np.testing.assert_allclose(network.predict(made), network.predict(X), rtol=1e-5)
+    mixed = np.concatenate([preparation(X), X])  # no rows that a network takes: it counts as raw
+    assert type(mixed) is np.ndarray

@@ -17,8 +17,22 @@ _PIECE = 2**22  # entries that are looked at together
 
 class Prepared(np.ndarray[Any, np.dtype[Any]]):
     """Inputs or targets that a preparation has made: a network takes them as they are, and none is applied
-    again. Rows and slices are prepared, too; `numpy.asarray` makes a plain array of it, which counts as raw.
+    again. Rows and slices are prepared, too, and what such are joined to; `numpy.asarray` makes a plain array
+    of it, which counts as raw, and so does a frame, a tensor or a file of it.
     """
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        made = super().__array_function__(func, types, args, kwargs)
+        if func not in _JOINING or type(made) is not np.ndarray:  # of which NumPy makes plain arrays
+            return made
+        parts = args[0] if func in _OF_LISTS else args[-2:]
+        if all(isinstance(part, Prepared) or np.ndim(part) == 0 for part in parts):
+            return made.view(Prepared)
+        return made
+
+
+_OF_LISTS = (np.concatenate, np.vstack, np.hstack, np.stack)
+_JOINING = (*_OF_LISTS, np.append, np.where)
 
 
 def prepared(array: Array) -> Prepared:
@@ -27,7 +41,7 @@ def prepared(array: Array) -> Prepared:
 
 
 def plain_array(value: Any, argument: str) -> Array:
-    """`value` as an ndarray, what is `Prepared` as such.
+    """`value` as an ndarray, what is `Prepared` as such; a list of texts and others as objects.
 
     DataError for None, masked and sparse arrays and lists of unequal rows.
     """
@@ -41,6 +55,8 @@ def plain_array(value: Any, argument: str) -> Array:
         raise DataError(f"{argument} is a sparse matrix: write {argument}.toarray()")
     try:
         array = value if isinstance(value, Prepared) else np.asarray(value)
+        if isinstance(value, list) and value and all(isinstance(row, Prepared) for row in value):
+            array = array.view(Prepared)
     except (ValueError, TypeError, RuntimeError) as error:  # PyTorch raises the last two
         if (way := _of_tensor(value)) is not None:
             raise DataError(f"{argument} is a tensor that is no array: write {argument}{way}") from None
@@ -48,6 +64,11 @@ def plain_array(value: Any, argument: str) -> Array:
             f"{argument} cannot be made an array: its rows have different lengths or it holds what "
             f"is no number ({str(error).splitlines()[0]})"
         ) from None
+    if array.dtype.kind == "U" and isinstance(value, (list, tuple)):
+        # NumPy makes "nan" of NaN and "1" of 1 beside a text.
+        entries = np.array(value, dtype=object)
+        if not all(isinstance(entry, str) for entry in entries.ravel()):
+            return entries
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -155,6 +155,8 @@ class Preparation:
 
     def __call__(self, X: Any, argument: str = "X") -> Any:
         """X as the network computes with it; what this preparation says nothing of comes back as it is."""
+        if isinstance(X, list) and X and isinstance(X[0], Prepared):
+            X = plain_array(X, argument)  # prepared, if all rows are
         if isinstance(X, Prepared):
             undivided = isinstance(self.inputs, Pixels) and X.dtype != np.uint8 and X.size and X.max() > 1
             if not undivided:  # as pixels are once uint8 has been converted, which would be divided
@@ -236,6 +238,7 @@ class Preparation:
         names, target_name = stored.get("feature_names"), stored.get("target_name")
         named = names if isinstance(names, list) else []
         damaged = named != (names or []) or not all(isinstance(name, str) for name in named)
+        damaged = damaged or len(set(named)) < len(named)
         if damaged or not isinstance(target_name, (str, type(None))):
             raise FileError(f"{path}: the names of the features or of the target are damaged")
         scales: dict[str, Any] = {}
