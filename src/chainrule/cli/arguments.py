@@ -221,7 +221,7 @@ def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
         help="columns of the file, or all, before the predictions",
     )
     parser.add_argument(
-        "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
+        "--x", metavar="NAME", help="array of an NPZ file (default: as in training, else X)"
     )
     add_table_options(parser, choose=False)
     parser.add_argument(

@@ -18,7 +18,7 @@ from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.readers.table import column_name
 from chainrule.data.sets.idx_sets import is_idx, load_idx_set
-from chainrule.data.sets.image_folder import images_in, load_image_folder
+from chainrule.data.sets.image_folder import images_in, images_not_read, load_image_folder
 from chainrule.data.tables.reader import read_table
 from chainrule.data.tables.understood import NAMELESS, Reading
 
@@ -100,17 +100,22 @@ def _folder(path: Path, arguments: argparse.Namespace) -> Raw:
     size = arguments.size
     parts = {entry.name.lower(): entry for entry in path.iterdir() if entry.is_dir() and not images_in(entry)}
     training = parts.get("train") or parts.get("training")
-    test = parts.get("test") or parts.get("val") or parts.get("valid") or parts.get("validation")
-    if training is None:
-        X, y, files = load_image_folder(path, size=size)
-        return Raw(path.resolve().name, IMAGES, X, y, "folder", files=tuple(files))
-    X, y, files = load_image_folder(training, size=size)
-    if test is None:
-        return Raw(path.resolve().name, IMAGES, X, y, "folder", files=tuple(files))
-    height, width, channels = X.shape[1:]
-    X_test, y_test, more = load_image_folder(test, size=size or (height, width), channels=channels)
-    note = f"tested on the images in {test}"
-    return Raw(path.resolve().name, IMAGES, X, y, "folder", X_test, y_test, (note,), (*files, *more))
+    tests = ("test", "testing", "val", "valid", "validation")
+    test = next((parts[name] for name in tests if name in parts), None)
+    X, y, files = load_image_folder(training or path, size=size)
+    name, notes = path.resolve().name, []
+    X_test = y_test = None
+    if training is not None and test is not None:
+        X_test, y_test, more = load_image_folder(
+            test, size=size or (X.shape[1], X.shape[2]), channels=X.shape[3], least_classes=1
+        )
+        files += more
+        notes.append(f"tested on the images in {test}")
+    others = images_not_read(path, files)
+    if others:
+        count = f"{len(others):,}, such as {others[0]}"
+        notes.append(f"images that are not read, in no folder of a class: {count}")
+    return Raw(name, IMAGES, X, y, "folder", X_test, y_test, tuple(notes), tuple(files))
 
 
 def _idx(path: Path, arguments: argparse.Namespace) -> Raw:

@@ -18,11 +18,11 @@ from chainrule.base.types import Array, Shape
 from chainrule.cli.output import remark, tell
 from chainrule.cli.training.rows import Rows, divided_rows
 from chainrule.data import Preparation, Standardizer, load_digits, load_mnist
-from chainrule.data.frames import Frame
+from chainrule.data.frames import Frame, listed
 from chainrule.data.preparation import Pixels
 from chainrule.data.preparation.preparation import READING
 from chainrule.data.sets.mnist import mnist_url
-from chainrule.data.task import Asked, Task, task_of
+from chainrule.data.task import Asked, Task, known_labels, task_of
 
 if TYPE_CHECKING:
     from chainrule.cli.training.raw import Raw
@@ -107,7 +107,7 @@ def load_problem(
     rows: Rows | None = None
     if raw.X_test is not None and raw.y_test is not None:
         training: Part = raw.X, task.values
-        held_out: Part = raw.X_test, target_of(raw, raw.y_test, task.kind).values
+        held_out: Part = raw.X_test, test_target(raw, task)
     else:
         rows = Rows.of(raw.X, raw.y)
         rows = rows.divided(arguments, task) if known is None else rows.as_in(known.rows, arguments, task)
@@ -140,6 +140,31 @@ def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
     except DataError as error:
         said = f" (column {raw.target_name}: {raw.target_said})" if raw.target_said else ""
         raise DataError(f"{raw.name}: {error}{said}") from None
+
+
+def test_target(raw: Raw, task: Task) -> Array:
+    """The target of a source's own test part, as the training part's was understood.
+
+    Raises DataError for a class that is not among those to train on.
+    """
+    assert raw.y_test is not None  # asked for only where it is
+    if task.classes is None:
+        columns = np.asarray(raw.y_test).reshape(len(raw.y_test), -1)
+        if columns.dtype.kind not in "fiub" or columns.shape[1:] != task.values.shape[1:]:
+            raise DataError(f"{raw.name}: the target of the test part is unlike that of the training part")
+        return columns.astype(np.float64)
+    try:
+        labels = known_labels(raw.y_test, task.classes)
+    except DataError as error:
+        raise DataError(f"{raw.name}: in the test part {error}") from None
+    unknown = [] if labels is None else [label for label in np.unique(labels) if label not in task.classes]
+    if labels is None or unknown:
+        told = f"the class {unknown[0]}" if unknown else "numbers that are no classes"
+        raise DataError(
+            f"{raw.name}: the test part holds {told}, which is none of the classes to train on "
+            f"({listed([str(label) for label in task.classes])}): leave it out there, or train on it"
+        )
+    return labels
 
 
 def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:

@@ -344,8 +344,8 @@ class Date:
         return f"date: days elapsed, brought to one scale{cycles}{gaps}"
 
     def __call__(self, column: Column, argument: str) -> Array:
-        if column.kind == "text" and (dates := as_dates(column)) is not None:
-            column = dates
+        if column.kind == "text":
+            column = as_dates(column) or column
         if column.kind != "date" and not column.missing.all():
             raise _not(column, argument, "a date")
         parts = [self.elapsed(_days(column), argument)]
