@@ -26,6 +26,7 @@ few, many = 20, 100
 tails = "some frequent, those far from them rare"
 YEARS = (1800, 2100)
 _PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")  # 01 and +1 are names
+_COMMA = re.compile(r"-?[0-9]{1,3}(\.?[0-9]{3})*,[0-9]+")  # 1.002,28: no other way to read it
 _AS = "--task classify reads it as classes, --task regress as a quantity"
 
 
@@ -309,6 +310,8 @@ def _names(values: Array, asked: Asked) -> Task:
             f"--task regress needs a target of numbers, but it holds names, such as '{quoted(names[0], 40)}'"
         )
     _not_constant(names)
+    if asked == "auto":
+        _numbers_among(values)
     if asked == "auto" and 2 * len(names) > len(values) and len(names) > few:
         raise DataError(
             f"the target has {len(names):,} different names in {len(values):,} samples, such as "
@@ -316,6 +319,25 @@ def _names(values: Array, asked: Asked) -> Task:
             "column, or write --task classify if these are classes"
         )
     return _classes(values, "truth values" if names.tolist() == ["False", "True"] else "names")
+
+
+def _numbers_among(values: Array) -> None:
+    """Refuse names of which most are numbers, or all are numbers written in another way."""
+    texts = values.tolist()
+    odd = [text for text in texts if not _PLAIN.fullmatch(text)]
+    numbers = {text for text in texts if _PLAIN.fullmatch(text)}
+    if odd and len(numbers) > few // 2 and len(odd) <= 0.2 * len(texts):
+        shown, count = quoted(odd[0], 40), f" ({len(odd):,} such cells)" if len(odd) > 1 else ""
+        raise DataError(
+            f"the target holds numbers, but also '{shown}'{count}: say what that is. Where it marks what is "
+            f"missing, --missing '{shown}'; --task classify reads all of them as names"
+        )
+    comma = [text for text in texts if _COMMA.fullmatch(text)]
+    if len(comma) == len(texts) and len(set(texts)) > few:
+        raise DataError(
+            f"the target holds texts such as '{quoted(comma[0], 40)}', which are numbers with a decimal "
+            "comma: --decimal , reads them; --task classify reads them as names"
+        )
 
 
 def _fractions(values: Array, asked: Asked) -> Task:
