@@ -38,7 +38,8 @@ def test_files_of_the_first_version_are_read_for_ever(name: str, suffix: str) ->
     outputs = np.array(kept["predictions"])
     targets = None if network.preparation is None else network.preparation.targets
     got = network.predict(prepared(np.array(kept["X"], kept["dtype"])))
-    np.testing.assert_allclose(got, outputs if targets is None else targets.undo(outputs), rtol=1e-5, atol=1e-6)
+    expected = outputs if targets is None else targets.undo(outputs)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_without_safetensors_its_files_are_read_and_not_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,14 @@ def _of_tensor(value: Any) -> str | None:
     return way + (".float()" if "bfloat16" in str(value.dtype) else "") + ".numpy()"
 
 
+def one_column(y: Any) -> Any:
+    """A frame of one column as that column."""
+    shape: tuple[int, ...] = tuple(getattr(y, "shape", ()))
+    if len(shape) == 2 and shape[1] == 1 and (hasattr(y, "columns") or hasattr(y, "column_names")):
+        return np.asarray(y).reshape(-1)
+    return y
+
+
 def numbers(array: Array, argument: str) -> Array:
     """`array` if its entries are real numbers or bools, otherwise a DataError that shows one that is not."""
     kind = array.dtype.kind

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.base.types import Array, Shape
-from chainrule.data.arrays import Prepared, all_finite, finite, numbers, plain_array, representable
+from chainrule.data.arrays import (
+    Prepared,
+    all_finite,
+    finite,
+    numbers,
+    one_column,
+    plain_array,
+    representable,
+)
 from chainrule.data.preparation import Numbers, Pixels, Preparation
 from chainrule.data.preparation.scales import NO_PIXELS
 from chainrule.data.targets import Encoded, Outputs, class_ids, classes_array, encode_targets
@@ -120,14 +128,6 @@ def _names_of(X: Any) -> tuple[str, ...] | None:
 
     frame = frame_of(X[:1] if hasattr(X, "iloc") else X, "X")
     return frame.names if frame is not None and frame.named else None
-
-
-def one_column(y: Any) -> Any:
-    """A frame of one column as that column."""
-    shape: tuple[int, ...] = tuple(getattr(y, "shape", ()))
-    if len(shape) == 2 and shape[1] == 1 and (hasattr(y, "columns") or hasattr(y, "column_names")):
-        return np.asarray(y).reshape(-1)
-    return y
 
 
 def check_inputs(

@@ -71,18 +71,24 @@ class Network(Model, Attributes):
 
     history: Any = None  # of the last fit
 
-    @teach("Network([...], input_shape=784)", input_shape="the shape of one sample, such as X.shape[1:]")
+    @teach("Network([...], input_shape=784)")
     def __init__(
         self,
         layers: Any,
         *,
-        input_shape: Any,
+        input_shape: Any = None,
         seed: int = 0,
         dtype: Any = "float32",
         name: str | None = None,
         classes: Any = None,
         preparation: Preparation | str | None = None,
     ) -> None:
+        if input_shape is None:
+            outputs = getattr(getattr(preparation, "inputs", None), "outputs", None)
+            if outputs is None:
+                meant = "input_shape, the shape of one sample, such as X.shape[1:]"
+                raise TypeError(f"Network() needs {meant}: write Network([...], input_shape=784)")
+            input_shape = len(outputs)
         self._build(layers, input_shape, dtype, name)
         self._architecture.check_new(self.dtype)
         if classes is not None:

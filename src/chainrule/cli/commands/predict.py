@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def columns_kept(columns: Frame | None, arguments: argparse.Namespace) -> list[Column]:
     """The columns of the file that --keep names."""
-    if arguments.keep is None:
-        return []
+    if arguments.keep is None:  # of images nothing else says which is which
+        return list(columns.columns) if columns is not None and columns.names == ("file",) else []
     if columns is None:
         raise FileError(f"{arguments.file}: has no columns with names, of which --keep could keep some")
     if arguments.keep == ["all"]:

@@ -71,6 +71,8 @@ def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
         return _table(path, arguments)
     if is_idx(path):
         return _idx(path, arguments)
+    if not path.suffix and not path.exists():
+        raise FileError(f"{path}: no such file or folder; digits and mnist are sets that need none")
     raise FileError(
         f"'{arguments.source}' is nothing to train on: write digits, mnist, a table (.csv, .tsv, .txt, "
         f".parquet, also compressed), an .npz file, IDX files, or a folder of images by class{unknown(path)}"

@@ -52,7 +52,7 @@ def header_of(
     cells = [cell for cell in first if cell]
     asked = tuple(name for name in asked if not number_like(name))  # which may be a column's number
     if asked and all(name in cells for name in asked) and not all(map(number_like, cells)):
-        return Decision(True, "the first line holds the names asked for")
+        return Decision(True, "among them are those asked for")
     if all(name in cells for name in known) and (len(known) > 1 or not all(map(number_like, known))):
         return Decision(True, "the first line holds the names that the model knows")
     if not head:
