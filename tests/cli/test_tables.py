@@ -431,3 +431,105 @@ def test_archives_are_tables_and_other_endings_say_what_to_do(run: Run, tmp_path
         assert f"{name}.csv" in refused.err
         assert refused.code == 2
     assert "of 40 right" in run("predict", "run", file).err
+
+
+@pytest.mark.parametrize(
+    ("words", "alike"),
+    [
+        (("t", "f"), {"T": "t", "true": "t"}),
+        (("Y", "N"), {"y": "Y", "no": "N"}),
+        (("Yes", "No"), {"YES": "Yes", "0": "No"}),
+        (("TRUE", "FALSE"), {"true": "TRUE", "F": "FALSE"}),
+        (("Y", "N", "U"), {}),
+        (("yes", "no", "maybe"), {}),
+        (("true", "false", "NA"), {}),
+        (("01", "02", "10"), {}),
+        (("1.50", "2.5", "x"), {}),
+        (("a", "10:30"), {}),
+        (("2021-01-01", "never"), {}),
+        (("NA", "EU", "AS"), {}),
+        (("None", "Shed"), {}),
+        (("12345678901234567", "7"), {}),
+    ],
+)
+def test_a_row_alone_is_read_as_it_was_among_others(
+    words: tuple[str, ...], alike: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    """A part of a table may look of another kind than the whole: t alone is no truth value, 10 no code."""
+    rng = np.random.default_rng(0)
+    rows = [(f"{rng.normal():.3f}", words[i % len(words)]) for i in range(60)]
+    lines = [f"{a},{word},{'xy'[words.index(word) % 2]}" for a, word in rows]
+    (tmp_path / "t.csv").write_text("\n".join(["a,f,kind", *lines]) + "\n")
+    assert run("train", "t.csv", "--target", "kind", *BRIEF).code == 0
+    whole = run("predict", "run", "t.csv").out.splitlines()[1:]
+    for row in range(len(words)):
+        a, word = rows[row]
+        for form in (word, *(other for other, same in alike.items() if same == word)):
+            (tmp_path / "one.csv").write_text(f"a,f\n{a},{form}\n")
+            result = run("predict", "run", "one.csv")
+            assert result.err == ""
+            assert result.out.splitlines()[1] == whole[row]
+
+
+@pytest.mark.parametrize("change", ["order", "more", "both"])
+def test_rows_are_recognised_where_columns_have_moved_or_come(change: str, run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(f"{rng.normal():.3f}", f"{rng.integers(9)}", "pq"[i % 2]) for i in range(60)]
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    assert run("train", "t.csv", "--target", "kind", *BRIEF).code == 0
+    names = {"order": "kind,b,a", "more": "a,b,new,kind", "both": "new,kind,b,a"}[change].split(",")
+    cells = [dict(zip(("a", "b", "kind", "new"), (*row, "7"), strict=True)) for row in rows]
+    text = "".join(",".join(row[name] for name in names) + "\n" for row in cells)
+    (tmp_path / "t.csv").write_text(",".join(names) + "\n" + text)
+    result = run("explain", "run")
+    assert result.code == 0, result.err
+    assert "have changed" not in result.err
+
+
+def test_a_target_of_other_words_is_not_compared(run: Run, tmp_path: Path) -> None:
+    def write_target(name: str, words: tuple[str, ...]) -> None:
+        lines = [f"{i * i % 17},{words[i % len(words)]}" for i in range(60)]
+        (tmp_path / name).write_text("\n".join(["a,kind", *lines]) + "\n")
+
+    write_target("t.csv", ("yes", "no"))
+    assert run("train", "t.csv", "--target", "kind", *BRIEF).code == 0
+    for words in (("1", "0"), ("Y", "N"), ("YES", "NO"), ("ja", "nein")):
+        write_target("n.csv", words)
+        err = run("predict", "run", "n.csv").err
+        assert "not compared with the target in the file" in err
+        assert "the model's classes are no, yes" in err
+    write_target("n.csv", ("yes", "no", "maybe"))
+    assert "20 of them hold what is no class of the model: maybe" in run("predict", "run", "n.csv").err
+
+
+@pytest.mark.parametrize("mark", ["unknown", "-", "none yet"])
+def test_a_target_of_numbers_says_which_cell_is_none(mark: str, run: Run, tmp_path: Path) -> None:
+    lines = [f"{i * i % 17},{mark if i == 7 else i * 1.37:}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,price", *lines]) + "\n")
+    result = run("train", "t.csv", "--target", "price", *BRIEF)
+    assert result.code == 2
+    assert f"1 cell is no number, the first '{mark}' in line 9" in result.err
+    assert run("train", "t.csv", "--target", "price", f"--missing={mark}", *BRIEF).code == 0
+
+
+@pytest.mark.parametrize(
+    "options", [("--inputs", "sequences"), ("--inputs", "images"), ("--size", "3x3"), ("--x", "rows")]
+)
+def test_an_option_for_another_source_is_refused(options: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "a,b,c\n" + "".join(f"{i * i % 17},{i % 5},{'pq'[i % 2]}\n" for i in range(60))
+    )
+    result = run("train", "t.csv", "--target", "c", *options, *BRIEF)
+    assert result.code == 2
+    assert "leave it out" in result.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--columns", "a"), ("--drop", "0"), ("--kind", "a=drop"), ("--decimal", ","), ("--size", "3x3")],
+)
+def test_an_option_of_tables_is_refused_of_arrays(options: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", X=np.random.default_rng(0).normal(size=(40, 3)), y=np.arange(40) % 2)
+    result = run("train", "t.npz", *options, *BRIEF)
+    assert result.code == 2
+    assert "leave it out" in result.err

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.base.errors import DataError, FileError, NonFiniteError
 from chainrule.base.files.disk import descriptor, write_whole
-from chainrule.base.shown import shown, storable
+from chainrule.base.shown import quoted, shown, storable
 from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import remark, standard_output, tell
@@ -122,8 +122,19 @@ class Rows:
         labels, outputs, target = self.labels, self.outputs[rows], target[rows]
         known = None if self.classes is None else known_labels(target, self.classes)
         if labels is not None and known is not None and known.shape == (labels := labels[rows]).shape:
+            assert self.classes is not None  # of which the labels are
             right = int(np.sum(labels.astype(str) == known.astype(str)))
-            return f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
+            told = f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
+            others = known[~np.isin(known.astype(str), self.classes.astype(str))].astype(str)
+            if not len(others):
+                return told
+            held = listed([quoted(name, 40) for name in np.unique(others)[:20]])
+            if len(others) == len(known):
+                return (
+                    f"not compared with the target in the file: it holds {held}, the model's classes are "
+                    f"{listed([quoted(str(name), 40) for name in self.classes])}"
+                )
+            return f"{told}; {len(others):,} of them hold what is no class of the model: {held}"
         values = target.reshape(len(target), -1)
         if labels is not None or values.shape != outputs.shape or values.dtype.kind not in "fiub":
             kind = f"shape {target.shape}, {target.dtype}"

@@ -13,7 +13,7 @@ from chainrule.base.errors import DataError, FileError, ShapeError
 from chainrule.base.types import Array
 from chainrule.cli.folder import description_name, read_description
 from chainrule.cli.output import complain, remark
-from chainrule.cli.training.raw import is_table, reading_of, unknown
+from chainrule.cli.training.raw import is_table, known_columns, reading_of, unknown
 from chainrule.data import Preparation, load_digits, load_idx, load_npy
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.preparation.preparation import READING, matrix
@@ -127,7 +127,7 @@ def _table(
     now = {name: value for name, value in told.items() if value not in (None, "auto")}
     options = argparse.Namespace(**{**told, **preparation.reading, **now})
     needed = getattr(preparation.inputs, "needed", names)
-    reading = reading_of(path, options, known=needed or ())
+    reading = reading_of(path, options, known_columns(preparation))
     frame = reading.frame
     for line in reading.remarks:  # rows that are passed over have no line in the output
         remark(f"{path}: {line}")

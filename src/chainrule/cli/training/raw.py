@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.base.errors import DataError, FileError
 from chainrule.base.shown import quoted
 from chainrule.base.types import Array
-from chainrule.data import load_npz
+from chainrule.data import Preparation, load_npz
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.readers.table import column_name
@@ -51,15 +51,21 @@ class Raw:
     y_test: Array | None = None
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = field(default=())
-    target_said: str = ""
+    target_remark: str = ""  # what the reader says about the target's column
 
 
-def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
+def raw_of(
+    arguments: argparse.Namespace,
+    sequential: str | None = None,
+    known: Mapping[str, Sequence[str]] | None = None,
+) -> Raw:
     """What the file or folder that `arguments.source` names holds.
 
-    sequential: "sequences" or "ids" where the network that is to be trained reads these.
+    sequential: "sequences" or "ids" where the network that is to be trained reads these. known: of a table
+    that a model was trained on, its names and levels.
     """
     path = Path(arguments.source)
+    check_options(path, arguments)
     if path.is_dir():
         return _folder(path, arguments)
     if path.suffix.lower() == ".npz":
@@ -68,7 +74,7 @@ def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
         kind, X = array_inputs(X, arguments.inputs, sequential, str(path))
         return Raw(path.stem, kind, X, y, arguments.target or "y", files=(path,))
     if is_table(path):
-        return _table(path, arguments)
+        return _table(path, arguments, known)
     if is_idx(path):
         return _idx(path, arguments)
     if not path.suffix and not path.exists():
@@ -84,6 +90,28 @@ def unknown(path: Path) -> str:
     if not path.is_file():
         return ""
     return f". If it is a table, copy it under a name that says so: {quoted(path.name, 60)}.csv"
+
+
+def check_options(path: Path, arguments: argparse.Namespace) -> None:
+    """Raise DataError for an option that the source has no use for."""
+    if is_table(path) and not path.is_dir():
+        unused = {"size": None, "x": "X"}
+        if arguments.inputs not in ("auto", TABLE):
+            told = f"--inputs {arguments.inputs} is for arrays"
+            raise DataError(f"{path}: {told}, this is a table: leave it out")
+    elif path.is_dir() or path.suffix.lower() == ".npz" or is_idx(path):
+        tables = ("kind", "levels", "delimiter", "decimal", "encoding", "missing", "columns", "drop")
+        unused = {**dict.fromkeys(tables), "header": "auto"}
+        if path.is_dir() or path.suffix.lower() != ".npz":
+            unused |= {"x": "X", "target": None}
+        if not path.is_dir():
+            unused["size"] = None
+    else:
+        return  # which is nothing to train on
+    for name, usual in unused.items():
+        given = getattr(arguments, name, usual)
+        if given not in (usual, None, []):
+            raise DataError(f"{path}: --{name} is for another kind of source: leave it out")
 
 
 def is_table(path: Path) -> bool:
@@ -130,8 +158,8 @@ def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
     return Raw(name, kind, X, held.y, None, X_test, held.y_test, ("tested on the test files of the folder",))
 
 
-def _table(path: Path, arguments: argparse.Namespace) -> Raw:
-    reading = reading_of(path, arguments)
+def _table(path: Path, arguments: argparse.Namespace, known: Mapping[str, Sequence[str]] | None) -> Raw:
+    reading = reading_of(path, arguments, known)
     frame_all = reading.frame
     target = frame_all.column(target_in(reading, arguments))
     frame = frame_all.without([target.name])
@@ -156,10 +184,10 @@ def _table(path: Path, arguments: argparse.Namespace) -> Raw:
         kept = np.flatnonzero(~target.missing)
         frame, target = frame[kept], target[kept]
     name = path.name.split(".")[0]
-    values = _target_values(target, path)
     return Raw(
-        name, TABLE, frame, values, target.name, notes=tuple(notes), files=(path,), target_said=target_said
-    )
+        name, TABLE, frame, _target_values(target, path), target.name,
+        notes=tuple(notes), files=(path,), target_remark=target_said,
+    )  # fmt: skip
 
 
 def said_of_columns(reading: Reading) -> list[str]:
@@ -174,11 +202,19 @@ def said_of_columns(reading: Reading) -> list[str]:
     return [*lines[:MOST_REMARKS], *([f"{more} more: chainrule data {reading.path}"] if more > 0 else [])]
 
 
+def known_columns(preparation: Preparation) -> dict[str, tuple[str, ...]]:
+    """The columns that a model needs, each with its levels, none where it has no levels."""
+    needed = getattr(preparation.inputs, "needed", preparation.feature_names) or ()
+    levels = {way.name: getattr(way, "levels", ()) for way in getattr(preparation.inputs, "ways", ())}
+    return {name: tuple(levels.get(name, ())) for name in needed}
 
-def reading_of(path: Path, arguments: argparse.Namespace, known: Sequence[str] = ()) -> Reading:
+
+def reading_of(
+    path: Path, arguments: argparse.Namespace, known: Mapping[str, Sequence[str]] | None = None
+) -> Reading:
     """A table as the options say; --columns chooses features, to which the target comes.
 
-    known: the names that a model was trained on.
+    known: the names that a model was trained on, with their levels.
     """
     target = getattr(arguments, "target", None)
     told = [] if target is None else [target]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,9 +97,13 @@ def load_problem(
         return Problem("digits", X[train], y[train], X[test], y[test], np.arange(10), Preparation())
     if arguments.source == "mnist":
         return mnist(arguments)
-    from chainrule.cli.training.raw import raw_of
+    from chainrule.cli.training.raw import known_columns, raw_of
 
-    raw = raw_of(arguments, known.sequential if known else sequential)
+    if known is None:
+        raw = raw_of(arguments, sequential)
+    else:
+        raw = raw_of(arguments, known.sequential, known_columns(known.preparation))
+        raw = replace(raw, X=as_named(raw.X, known.preparation))
     asked: Asked = arguments.task
     if known is not None:
         asked = "regress" if known.classes is None else "classify"
@@ -133,13 +137,21 @@ def load_problem(
     )  # fmt: skip
 
 
+def as_named(X: Frame | Array, preparation: Preparation) -> Frame | Array:
+    """A table with the columns of the training, in its order, where all are there: others may have come."""
+    names = preparation.feature_names
+    if not isinstance(X, Frame) or names is None or not set(names) <= set(X.names):
+        return X
+    return X.select(names)
+
+
 def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
     """What a source's target is; errors name the source."""
     try:
         return task_of(y, images=raw.kind == "images", asked=asked)
     except DataError as error:
-        said = f" (column {raw.target_name}: {raw.target_said})" if raw.target_said else ""
-        raise DataError(f"{raw.name}: {error}{said}") from None
+        remark = f" (column {raw.target_name}: {raw.target_remark})" if raw.target_remark else ""
+        raise DataError(f"{raw.name}: {error}{remark}") from None
 
 
 def test_target(raw: Raw, task: Task) -> Array:

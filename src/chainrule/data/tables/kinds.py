@@ -118,6 +118,44 @@ def column_of_texts(name: str, texts: Texts, sign: str, told: bool, place: Place
     return _words(name, texts, remark or _mixture(texts, place))
 
 
+def as_trained(read: Read, texts: Texts, levels: tuple[str, ...]) -> Read:
+    """The column with the levels that a model knows: a part of a table may look of another kind.
+
+    t alone is a truth value where the training had t and f; 01, yes and 10:30 are texts where they were. The
+    reading under which more rows have a known level is taken, the usual one where both have as many.
+    """
+    column = read.column
+    if levels == ("False", "True"):
+        low = {text: text.lower() for text in texts.present}
+        words = {**TRUTH, **LETTERS}
+        if column.kind != "text" or not all(word in words for word in low.values()):
+            return read
+        values, missing = texts.spread({text: words[word] for text, word in low.items()}, False, "bool")
+        return Read(Column(column.name, "truth", values, missing), read.remarks, _seen(texts))
+    known = set(levels)
+    often = np.bincount(texts.codes, minlength=len(texts.texts))
+    rows = [int(row) for row in np.unique(texts.codes, return_index=True)[1]]
+    usual = sum(
+        often[code]
+        for code, row in enumerate(rows)
+        if not column.missing[row] and _written(column, row) in known
+    )
+    if sum(often[code] for code, text in enumerate(texts.texts) if text in known) <= usual:
+        return read
+    kept: dict[str, object] = {
+        text: text for text in texts.texts if text in known or not texts.marks.in_numbers(text)
+    }
+    values, missing = texts.spread(kept, "", "object")
+    gaps = tuple(text for text in texts.texts if text and text not in kept)
+    return Read(Column(column.name, "text", values, missing), ("levels as in training",), gaps)
+
+
+def _written(column: Column, row: int) -> str:
+    """A value as a level is named: a whole number without a point."""
+    value = column.values[row]
+    return f"{value:.17g}" if column.kind == "number" else str(value)
+
+
 def _seen(texts: Texts) -> tuple[str, ...]:
     return tuple(text for text in texts.gaps if text)
 

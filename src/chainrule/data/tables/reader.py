@@ -6,7 +6,7 @@ can be told instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from chainrule.data.tables.decimals import Evidence, check_decimal, number_like
 from chainrule.data.tables.dialect import NAMES, dialect_of, rows_of
 from chainrule.data.tables.encoding import text_of
 from chainrule.data.tables.header import Decision, header_of
-from chainrule.data.tables.kinds import Read, Texts, column_of_numbers, column_of_texts
+from chainrule.data.tables.kinds import Read, Texts, as_trained, column_of_numbers, column_of_texts
 from chainrule.data.tables.missing import Marks
 from chainrule.data.tables.understood import NAMELESS, Note, Reading
 
@@ -42,7 +42,7 @@ def read_table(
     columns: Names | None = None,
     drop: Names | None = None,
     asked: Sequence[str] = (),
-    known: Sequence[str] = (),
+    known: Mapping[str, Sequence[str]] | None = None,
     target: str | int | None = None,
 ) -> Reading:
     """Read a table from a text file (CSV and its kin, packed or not), Parquet or Feather.
@@ -51,8 +51,9 @@ def read_table(
     single column). decimal: "." or ",". encoding: as Python names it. header: whether the first line holds
     the names. missing: the marks of missing cells, with commas between, "?,NA"; "" are empty cells only.
     columns: read these alone, in this order, by name, or by number from 0; drop: read all but these.
-    asked: names that the first line holds if it is a header, such as the target's. known: names that a model
-    was trained on, which are names even where they are numbers. target: a column that is read last where
+    asked: names that the first line holds if it is a header, such as the target's. known: the names that a
+    model was trained on, which are names even where they are numbers, each with its levels, none of numbers
+    and dates: a column is read with the levels it had. target: a column that is read last where
     `columns` are told, whether they name it or not.
 
     Raises FileError with file, line and column for what cannot be read, and for what may be understood in
@@ -73,14 +74,15 @@ def read_table(
     rows = Rows(path, text, dialect)
     hints = (*asked, *(name for name in _as_names(columns or (), "columns") if isinstance(name, str)))
     first = rows.sheet.first
-    decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints, tuple(known))
+    named = tuple(known or ())
+    decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints, named)
     names = first if decision.header else None
     commented = None if decision.header or header is False else _names_in_comment(rows)
     if commented is not None:
         names, decision = commented, Decision(True, "the comment above the table holds a name per column")
     sheet = _Sheet(path, rows, names, with_first=commented is not None or names is None)
     kept = sheet.choice().of(columns, drop, target)
-    reads, sign = sheet.read(kept, decimal, marks)
+    reads, sign = sheet.read(kept, decimal, marks, known or {})
     frame = Frame(tuple(read.column for read in reads), named=decision.header)
     notes = tuple(
         Note(index + 1, (*read.remarks, *sheet.notes.get(index, ())), read.marks)
@@ -250,7 +252,9 @@ class _Sheet:
         usual = tuple(i for i in range(len(self.names)) if i not in self.left_out)
         return _Choice(self.path, tuple(self.names), usual, self.named)
 
-    def read(self, kept: list[int], decimal: str | None, marks: Marks) -> tuple[list[Read], str]:
+    def read(
+        self, kept: list[int], decimal: str | None, marks: Marks, known: Mapping[str, Sequence[str]]
+    ) -> tuple[list[Read], str]:
         """The columns, and the decimal sign of the file."""
         evidence = Evidence()
         numbers: dict[int, Array] = {}
@@ -280,6 +284,11 @@ class _Sheet:
                 reads[index] = column_of_texts(
                     self.names[index], texts[index], sign, decimal is not None, _Place(self, index)
                 )
+        for index in kept:
+            levels = known.get(self.names[index]) if self.named or set(known) <= set(self.names) else None
+            if levels:
+                written = texts.get(index) or Texts(self._cells(index), marks)
+                reads[index] = as_trained(reads[index], written, tuple(levels))
         return [reads[index] for index in kept], sign
 
     def _cells(self, index: int) -> Cells:
