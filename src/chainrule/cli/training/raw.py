@@ -65,7 +65,8 @@ def raw_of(
     that a model was trained on, its names and levels.
     """
     path = Path(arguments.source)
-    check_options(path, arguments)
+    if path.is_dir() or path.suffix.lower() == ".npz" or is_table(path) or is_idx(path):
+        check_options(path, arguments)
     if path.is_dir():
         return _folder(path, arguments)
     if path.suffix.lower() == ".npz":
@@ -85,10 +86,11 @@ def raw_of(
 
 def check_options(path: Path, arguments: argparse.Namespace) -> None:
     """Raise DataError for an option that the source has no use for."""
+    unused: dict[str, str | None]
     if is_table(path) and not path.is_dir():
         unused = {"size": None, "x": "X"}
         if arguments.inputs not in ("auto", TABLE):
-            raise DataError(f"{path}: --inputs {arguments.inputs} is for arrays, this is a table: leave it out")
+            raise DataError(f"{path}: --inputs {arguments.inputs} is for arrays, not a table: leave it out")
     else:
         tables = ("kind", "levels", "delimiter", "decimal", "encoding", "missing", "columns", "drop")
         unused = {**dict.fromkeys(tables), "header": "auto"}
@@ -103,8 +105,10 @@ def check_options(path: Path, arguments: argparse.Namespace) -> None:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file's name is one of a table's, packed or not."""
+    """Whether a file's name is one of a table's, packed or not; a pipe holds one."""
     name = path.name.lower()
+    if path.is_fifo() or str(path) == "/dev/stdin":
+        return True
     for packed in PACKED:
         name = name.removesuffix(packed)
     return name.endswith(ENDINGS)
