@@ -6,6 +6,8 @@ import csv
 import json
 import random
 import shutil
+import subprocess
+import sys
 import zipfile
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 import pandas
 import pytest
 
+from chainrule.cli.training import job
 from chainrule.networks.network import load
 from tests.cli.cli_result import Run
 
@@ -533,3 +536,44 @@ def test_an_option_of_tables_is_refused_of_arrays(options: tuple[str, ...], run:
     result = run("train", "t.npz", *options, *BRIEF)
     assert result.code == 2
     assert "leave it out" in result.err
+
+
+def test_a_table_through_a_pipe(run: Run, tmp_path: Path) -> None:
+    text = "a,b,c\n" + "".join(f"{i * i % 17},{i % 5},{'pq'[i % 2]}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text(text)
+    program = [sys.executable, "-m", "chainrule"]
+    told = ["--target", "c", "--epochs", "2", *map(str, BRIEF[2:])]
+    trained = subprocess.run(
+        [*program, "train", "/dev/stdin", *told], input=text, capture_output=True, text=True, check=False
+    )
+    assert trained.returncode == 0, trained.stderr
+    piped = subprocess.run(
+        [*program, "predict", "run", "/dev/stdin"], input=text, capture_output=True, text=True, check=False
+    )
+    assert piped.returncode == 0, piped.stderr
+    assert piped.stdout == run("predict", "run", "t.csv").out
+
+
+def test_classes_of_a_single_sample_each(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,c\n" + "".join(f"{i * i % 17},name{i}\n" for i in range(12)))
+    result = run("train", "t.csv", "--target", "c", *BRIEF)
+    assert result.code == 2
+    assert "every class has a single sample" in result.err
+    assert "stratify" not in result.err
+
+
+def test_a_file_that_goes_away_during_training_ends_no_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "titanic.csv", passengers(80))
+    saved = job.save_ensemble
+
+    def save_ensemble(networks: Any, folder: Path) -> list[Path]:
+        file.unlink(missing_ok=True)
+        return saved(networks, folder)
+
+    monkeypatch.setattr(job, "save_ensemble", save_ensemble)
+    assert run("train", file, "--target", "Survived", *BRIEF).code == 0
+    assert described()["data"]["sha256"] == {}
+    write(file, passengers(80))
+    assert run("predict", "run", file).code == 0

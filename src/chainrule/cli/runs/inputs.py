@@ -126,8 +126,8 @@ def _table(
     told = {name: getattr(arguments, name) for name in READING}
     now = {name: value for name, value in told.items() if value not in (None, "auto")}
     options = argparse.Namespace(**{**told, **preparation.reading, **now})
-    needed = getattr(preparation.inputs, "needed", names)
-    reading = reading_of(path, options, known_columns(preparation))
+    known_names = known_columns(preparation)
+    reading = reading_of(path, options, known_names)
     frame = reading.frame
     for line in reading.remarks:  # rows that are passed over have no line in the output
         remark(f"{path}: {line}")
@@ -138,7 +138,7 @@ def _table(
         X: Frame | Array = fit_shape(matrix(frame, str(path)), shape, str(path))
         return Inputs(X, columns=frame)
     target = preparation.target_name
-    features = _features(frame, names, tuple(needed or ()), target, path)
+    features = _features(frame, names, tuple(known_names), target, path)
     by_position = not frame.named and len(frame.columns) <= len(names)  # none of these is the target
     if target is None or target not in frame.names or by_position:
         return Inputs(features, columns=frame)

@@ -8,6 +8,7 @@ was not written, and the run is as good without it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.base.errors import FileError
 from chainrule.base.types import Array
 from chainrule.cli.ending import at_once, deferred
 from chainrule.cli.folder import (
@@ -232,7 +234,13 @@ class Run:
 
 def fingerprints(files: tuple[Path, ...]) -> dict[str, str]:
     """The SHA-256 of the files of a source, as far as they are few."""
-    return {path.name: file_sha256(path) for path in files} if len(files) <= most_fingerprints else {}
+    if len(files) > most_fingerprints:
+        return {}
+    prints = {}
+    for path in files:
+        with contextlib.suppress(FileError):  # a pipe, or gone by now: the run is as good without
+            prints[path.name] = file_sha256(path)
+    return prints
 
 
 def write_report(job: Job, path: Path) -> None:

@@ -65,7 +65,8 @@ def raw_of(
     that a model was trained on, its names and levels.
     """
     path = Path(arguments.source)
-    check_options(path, arguments)
+    if path.is_dir() or path.suffix.lower() == ".npz" or is_table(path) or is_idx(path):
+        check_options(path, arguments)
     if path.is_dir():
         return _folder(path, arguments)
     if path.suffix.lower() == ".npz":
@@ -94,6 +95,7 @@ def unknown(path: Path) -> str:
 
 def check_options(path: Path, arguments: argparse.Namespace) -> None:
     """Raise DataError for an option that the source has no use for."""
+    unused: dict[str, str | None]
     if is_table(path) and not path.is_dir():
         unused = {"size": None, "x": "X"}
         if arguments.inputs not in ("auto", TABLE):
@@ -115,9 +117,9 @@ def check_options(path: Path, arguments: argparse.Namespace) -> None:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file's name is one of a table's, packed or not; .zip says enough."""
+    """Whether a file's name is one of a table's, packed or not; .zip says enough, and a pipe holds one."""
     name = path.name.lower()
-    if name.endswith(".zip"):
+    if name.endswith(".zip") or path.is_fifo() or str(path) == "/dev/stdin":
         return True
     for packed in PACKED:
         name = name.removesuffix(packed)

@@ -97,5 +97,10 @@ def divided_rows(arguments: argparse.Namespace, y: Array, *, stratify: bool) -> 
     """The numbers of the rows to train on and of those held out, by --test and --seed."""
     if arguments.test == 0:
         raise DataError("--test 0 leaves nothing to test on: write a number above 0, such as 0.2")
+    if stratify and len(np.unique(y)) == len(y):
+        raise DataError(
+            "every class has a single sample, so none can be held out to test on: name another target, or "
+            "add samples"
+        )
     train, test, _, _ = split(np.arange(len(y)), y, arguments.test, seed=arguments.seed, stratify=stratify)
     return train, test

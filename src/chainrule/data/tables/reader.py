@@ -287,7 +287,7 @@ class _Sheet:
         for index in kept:
             levels = known.get(self.names[index]) if self.named or set(known) <= set(self.names) else None
             if levels:
-                written = texts.get(index) or Texts(self._cells(index), marks)
+                written = texts[index] if index in texts else Texts(self._cells(index), marks)
                 reads[index] = as_trained(reads[index], written, tuple(levels))
         return [reads[index] for index in kept], sign
 
