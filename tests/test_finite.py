@@ -187,8 +187,19 @@ def test_an_ending_that_bounds_an_overflow_is_refused_and_float64_gives_the_valu
 
 def test_standardized_values_beyond_the_range_are_refused() -> None:
     learned = Standardizer(np.zeros(2), np.array([1.0, 1e-30]))
-    with pytest.raises(cr.DataError, match=r"sample 1 is so far from the training data"):
-        learned(np.array([[1.0, 1.0], [0.0, 1e30]]))
+    far = np.array([[1.0, 1.0], [0.0, 1e30]])
+    assert learned(far)[1, 1] == 1e60
+    for dtype in ("float32", "float64"):
+        preparation = cr.Preparation(inputs=learned)
+        net = cr.Network([cr.Dense(1)], input_shape=2, dtype=dtype, preparation=preparation)
+        for given in (far, preparation(far)):
+            if dtype == "float64":
+                assert np.isfinite(net.predict(given)).all()
+                continue
+            with pytest.raises(cr.DataError, match=r"sample 1 of X is so far from the training data"):
+                net.predict(given)
+    with pytest.raises(cr.DataError, match=r"sample 0 is so far from the training data that float64"):
+        learned([[0.0, 1e300]])
     assert np.isnan(learned(np.array([[np.nan, 0.0]]))[0, 0])  # the door says what is wrong with these
     with pytest.raises(cr.NonFiniteError, match=r"too large to be brought back"):
         Standardizer(np.zeros(1), np.array([1e300])).undo([[1e30]])

@@ -17,6 +17,7 @@ import pytest
 import chainrule as cr
 from chainrule.base.errors import ChainruleError, FileError
 from chainrule.data import Preparation, Standardizer
+from chainrule.data.arrays import prepared
 from chainrule.layers import Dense, LeakyReLU, Softmax
 from chainrule.networks.forms import storage
 from tests.damage import mutants
@@ -33,8 +34,12 @@ def test_files_of_the_first_version_are_read_for_ever(name: str, suffix: str) ->
     assert (network.dtype, network.name) == (kept["dtype"], kept["name"])
     assert (None if network.classes is None else network.classes.tolist()) == kept["classes"]
     assert (None if network.preparation is None else network.preparation.to_json()) == kept["preparation"]
-    got = network.predict(np.array(kept["X"], kept["dtype"]))
-    np.testing.assert_allclose(got, kept["predictions"], rtol=1e-5, atol=1e-6)
+    # What was stored are prepared inputs and outputs as the network computes them: before, nothing else was.
+    outputs = np.array(kept["predictions"])
+    targets = None if network.preparation is None else network.preparation.targets
+    got = network.predict(prepared(np.array(kept["X"], kept["dtype"])))
+    expected = outputs if targets is None else targets.undo(outputs)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_without_safetensors_its_files_are_read_and_not_written(monkeypatch: pytest.MonkeyPatch) -> None:

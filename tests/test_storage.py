@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule.base.errors import FileError
+from chainrule.base.errors import ArgumentError, FileError
 from chainrule.data import Preparation, Standardizer
 from chainrule.layers import (
     Activation,
@@ -101,9 +101,8 @@ def test_the_preparation_of_the_inputs_is_kept(tmp_path: Path, suffix: str) -> N
     load(path).save(path)
     for kept in (load(path).copy(dtype="float64"), pickle.loads(pickle.dumps(load(path)))):
         assert kept.preparation.to_json() == net.preparation.to_json()
-    net.preparation = {"mean": 0}
-    with pytest.raises(FileError, match=r"network\.preparation is {'mean': 0}, no Preparation"):
-        net.save(path)
+    with pytest.raises(ArgumentError, match=r"preparation is {'mean': 0}: write Preparation\.learn\(X\)"):
+        net.preparation = {"mean": 0}
     net.preparation = Preparation(inputs=Standardizer(np.array([np.nan]), np.ones(1)))
     with pytest.raises(FileError, match="preparation must be plain JSON"):
         net.save(path)

@@ -298,9 +298,9 @@ PARTS = {
 
 
 def __getattr__(name: str) -> Any:
-    own = PARTS.get(name, f"{__name__}.{name}")
-    if HOMES.get(name, own) == own and name.isidentifier() and find_spec(own):  # a part: chainrule.layers
-        return import_module(own)
+    home = PARTS.get(name, f"{__name__}.{name}")
+    if HOMES.get(name, home) == home and name.isidentifier() and find_spec(home):  # a part: chainrule.layers
+        return import_module(home)
     if name not in HOMES:
         raise AttributeError(_refusal(name), name=name)
     value = globals()[name] = getattr(import_module(HOMES[name]), name)
@@ -312,18 +312,18 @@ def _refusal(name: str) -> str:
     from chainrule.base.foreign.names import NAMES
     from chainrule.base.shown import clipped
 
-    same = next((own for own in HOMES if own.lower() == name.lower()), "")
+    same = next((held for held in HOMES if held.lower() == name.lower()), "")
     advice = answer(
         NAMES.get(name, f"chainrule.{same}{_kind(same) if name.islower() else ''}" if same else "")
     )
     return f"module 'chainrule' has no attribute {clipped(repr(name))}{advice}"
 
 
-def _kind(own: str) -> str:
+def _kind(title: str) -> str:
     """What the class is, to end a sentence: small letters name functions of arrays elsewhere."""
-    found = __getattr__(own)
+    held = __getattr__(title)
     kinds = {"Layer": "a layer", "Loss": "a loss", "Initializer": "an initializer", "Penalty": "a penalty"}
-    bases = found.__mro__ if isinstance(found, type) else ()
+    bases = held.__mro__ if isinstance(held, type) else ()
     return next((f", {kind}" for name, kind in kinds.items() if __getattr__(name) in bases), "")
 
 

@@ -15,7 +15,7 @@ wrong_arguments = {
     "no command": ([], "COMMAND"),
     "unknown command": (["fly"], "invalid choice"),
     "no source": (["train"], "required"),
-    "unknown source": (["train", "letters"], "nothing to train on"),
+    "unknown source": (["train", "letters"], "no such file or folder"),
     "unknown ending": (["train", "data.xyz"], "nothing to train on"),
     "missing csv": (["train", "none.csv", "--target", "y"], "none.csv: no such file"),
     "missing npz": (["train", "none.npz"], "none.npz: no such file"),

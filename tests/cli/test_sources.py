@@ -152,3 +152,98 @@ def test_a_shape_that_may_be_two_things_is_asked_for(run: Run) -> None:
     assert "ids are whole numbers from 0 on" in run("train", "data.npz", "--inputs", "ids", *BRIEF).err
     np.savez("data.npz", X=IDS, y=UP)
     assert "give (N, features), images" in run("train", "data.npz", "--inputs", "images", *BRIEF).err
+
+
+def classes_of_images(folder: Path, *classes: str, count: int = 6) -> None:
+    for shade, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("L", (6, 6), 40 * shade + number).save(folder / name / f"{number}.png")
+
+
+@pytest.mark.parametrize("place", [".cache", ".ipynb_checkpoints", "__MACOSX", "cats/.ipynb_checkpoints"])
+def test_what_is_hidden_is_no_class(place: str, run: Run, tmp_path: Path) -> None:
+    classes_of_images(tmp_path / "pets", "cats", "dogs", place)
+    (tmp_path / "pets" / "cats" / "._0.png").write_bytes(b"no image")
+    result = run("train", "pets", "--epochs", 1, *BRIEF)
+    assert result.code == 0, result.err
+    assert "12 samples of 6x6x1, 2 classes" in result.out
+    assert "not read" not in result.out
+
+
+@pytest.mark.parametrize("place", ["cats/small/0.png", "0.png", "more/cats/0.png"])
+def test_images_that_are_not_read_are_told(place: str, run: Run, tmp_path: Path) -> None:
+    classes_of_images(tmp_path / "pets", "cats", "dogs")
+    (tmp_path / "pets" / place).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (6, 6), 9).save(tmp_path / "pets" / place)
+    result = run("train", "pets", "--epochs", 1, *BRIEF)
+    assert result.code == 0, result.err
+    assert f"images that are not read, in no folder of a class: 1, such as pets/{place}" in result.out
+
+
+@pytest.mark.parametrize("classes", [("cats", "dogs"), ("1", "2", "10"), ("01", "1", "2")])
+def test_the_folder_trained_on_is_predicted_and_compared(
+    classes: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    classes_of_images(tmp_path / "set", *classes)
+    assert run("train", "set", "--epochs", 1, *BRIEF).code == 0
+    result = run("predict", "run", "set", "--keep", "file")
+    assert result.code == 0, result.err
+    assert len(result.out.splitlines()) == 6 * len(classes) + 1
+    assert f"{sorted(classes)[0]}/0.png," in result.out
+    assert f"of {6 * len(classes)} right" in result.err
+    (tmp_path / "more" / "set").mkdir(parents=True)
+    (tmp_path / "set").rename(tmp_path / "more" / "set")
+    assert "name one of its folders: more/set" in run("predict", "run", "more").err
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (("cats", "dogs"), "2 held out"),
+        (("dogs",), "1 held out"),
+        (("cats", "birds"), "the test part holds the class birds, which is none of the classes to train on"),
+    ],
+)
+@pytest.mark.parametrize("part", ["test", "testing", "val"])
+def test_a_part_to_test_on_has_the_classes_of_training(
+    part: str, test: tuple[str, ...], said: str, run: Run, tmp_path: Path
+) -> None:
+    classes_of_images(tmp_path / "set" / "train", "cats", "dogs")
+    classes_of_images(tmp_path / "set" / part, *test, count=1)
+    result = run("train", "set", "--epochs", 1, *BRIEF)
+    assert said in result.out + result.err
+    assert result.code == (2 if "birds" in test else 0)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [2, 2, 2], [1, 2, 3], [7, 0, 0]])
+def test_labels_to_test_on_are_among_those_to_train_on(labels: list[int], run: Run, tmp_path: Path) -> None:
+    X = np.random.default_rng(0).integers(0, 255, (30, 5, 5), dtype=np.uint8)
+    (tmp_path / "set").mkdir()
+    idx(tmp_path / "set" / "train-images-idx3-ubyte", X)
+    idx(tmp_path / "set" / "train-labels-idx1-ubyte", np.arange(30, dtype=np.uint8) % 3)
+    idx(tmp_path / "set" / "t10k-images-idx3-ubyte", X[:3])
+    idx(tmp_path / "set" / "t10k-labels-idx1-ubyte", np.array(labels, dtype=np.uint8))
+    result = run("train", "set", "--epochs", 1, *BRIEF)
+    if max(labels) > 2:
+        assert result.code == 2
+        assert f"the test part holds the class {max(labels)}, which is none of" in result.err
+        return
+    assert result.code == 0, result.err
+    assert "30 to train, 3 held out" in result.out
+    assert "target labels: classes" in result.out
+    assert "name the one to predict" in run("predict", "run", "set").err
+    assert run("predict", "run", "set/t10k-images-idx3-ubyte").code == 0
+
+
+def test_predict_reads_the_array_that_was_learned_from(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "t.npz", x_train=rng.normal(size=(40, 3)), y_train=np.arange(40) % 2)
+    assert run("train", "t.npz", "--x", "x_train", "--target", "y_train", "--epochs", 1, *BRIEF).code == 0
+    result = run("predict", "run", "t.npz")
+    assert result.code == 0, result.err
+    assert "of 40 right" in result.err
+    np.savez(tmp_path / "f.npz", features=rng.normal(size=(4, 3)))
+    assert "--x NAME" in run("predict", "run", "f.npz").err
+    assert run("predict", "run", "f.npz", "--x", "features").code == 0
+    assert run("explain", "run", "--data", "t.npz").code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,15 +121,42 @@ def test_standardizer_learns_on_the_training_part_and_is_stored_exactly() -> Non
     X = rng.normal(5.0, 3.0, (200, 3)) * [1, 1e6, 0] + [0, 0, 0.1]
     scale = Standardizer.learn(X)
     Z = scale(X)
-    assert Z.dtype == np.float32
-    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(Z.std(axis=0), [1, 1, 0], atol=1e-6)
-    np.testing.assert_allclose(scale.undo(Z), X, rtol=1e-5)
+    assert Z.dtype == np.float64
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-14)
+    np.testing.assert_allclose(Z.std(axis=0), [1, 1, 0], atol=1e-14)
+    np.testing.assert_allclose(scale.undo(Z), X, rtol=1e-14)
     stored = Standardizer.from_json(scale.to_json())
     np.testing.assert_array_equal(stored.mean, scale.mean)
     np.testing.assert_array_equal(stored.scale, scale.scale)
     with pytest.raises(DataError, match="2 features, the training data had 3"):
         scale(X[:, :2])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", ">f8", "int8", "uint8", "bool", "object", "list"])
+def test_standardizer_of_one_number_per_sample(dtype: str) -> None:
+    """(N,) numbers were taken for one sample of N features."""
+    values = np.array([1, 0, 1, 1, 0])
+    given = values.tolist() if dtype == "list" else values.astype(dtype)
+    if dtype == "object":
+        with pytest.raises(DataError, match="X has dtype object"):
+            Standardizer.learn(given)
+        return
+    learned = Standardizer.learn(given)
+    assert (learned.mean.tolist(), learned.scale.shape) == ([0.6], (1,))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([[1.0, np.nan]], r"X has 1 NaN among its 2 entries, the first at \[0, 1\]"),
+        (np.zeros((0, 2)), r"X must have a number per sample, received the shape \(0, 2\)"),
+        (3.0, r"X must have a number per sample, received the shape \(\)"),
+        ([["a"]], "X must hold numbers"),
+    ],
+)
+def test_a_standardizer_of_no_numbers_is_refused(given: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        Standardizer.learn(given)
 
 
 def test_standardizer_of_values_whose_squares_overflow() -> None:

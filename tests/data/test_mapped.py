@@ -77,6 +77,20 @@ def test_a_map_gives_the_bits_of_an_array(
     assert one.accuracy(X, y) == other.accuracy(lying, y)
 
 
+@pytest.mark.parametrize("inputs", ["numbers", "standardized"])
+def test_images_that_are_no_pixels_are_not_copied(inputs: str, tmp_path: Path, small: None) -> None:
+    """A map of uint8 that is brought to another scale than pixels / 255 was copied as a whole."""
+    X, y = values("uint8", (3, 4, 1)), np.arange(SAMPLES) % 3
+    lying = laid_out(tmp_path / "X.npy", X)
+    scale: Any = "numbers" if inputs == "numbers" else Standardizer.learn(X)
+    networks = [network_for((3, 4, 1), preparation=Preparation(inputs=scale)) for _ in range(2)]
+    assert mapped.pieces(lying, networks[0]) is not None
+    for network, given in zip(networks, (X, lying), strict=True):
+        fit(network, given, y, epochs=2, shuffle=False)
+    assert networks[0].flat_parameters().tolist() == networks[1].flat_parameters().tolist()
+    np.testing.assert_array_equal(networks[0].predict(X), networks[1].predict(lying))
+
+
 def test_standardized_maps_too(tmp_path: Path, small: None) -> None:
     X, y = values("float32", (4,)), np.arange(SAMPLES) % 3
     lying = laid_out(tmp_path / "X.npy", X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import warnings
 from datetime import date, datetime, timedelta
 from itertools import product
@@ -295,7 +296,7 @@ def test_every_pair_of_columns_is_learned_kept_and_applied(pair: tuple[str, str]
     given = table(*dict.fromkeys((*pair, "number")))
     made = Preparation.learn(given)
     out = made(given)
-    assert out.dtype == np.float32
+    assert out.dtype == np.float64
     assert out.shape == (12, made.width) == (12, len(made.outputs or ()))
     assert np.isfinite(out).all()
     assert len(set(made.outputs or ())) == made.width
@@ -343,7 +344,7 @@ def test_what_was_not_in_training_is_told() -> None:
     with pytest.warns(UserWarning, match="'t' holds new, old in 2 rows, which the training data did not"):
         unknown = made({"n": np.ones(3), "t": np.array(["old", "new", "p"])})
     np.testing.assert_array_equal(unknown[:2, 1:], 0)
-    with pytest.raises(DataError, match="'n' of X holds 'abc', but was a number in training"):
+    with pytest.raises(DataError, match="'n' of X holds 'abc' in row 0, but was a number in training"):
         made({"n": np.array(["abc"]), "t": np.array(["p"])})
     with pytest.raises(DataError, match="lacks the columns t"):
         made({"n": np.ones(2)})
@@ -358,6 +359,35 @@ def test_what_was_not_in_training_is_told() -> None:
 def test_levels_are_met_by_what_another_file_reads_as_numbers(levels: tuple[str, ...], new: Any) -> None:
     made = Preparation.learn({"t": np.array([*levels, *levels], dtype=object)})
     np.testing.assert_array_equal(made({"t": new}), np.eye(3)[:2])
+
+
+ORDER = np.random.default_rng(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "left_out"),
+    [
+        ("Wealth", ORDER.permutation(80) + 1, ""),  # places by size
+        ("Wealth", np.arange(1, 81), "numbers the rows, 1 to 80"),
+        ("Wealth", np.arange(80, 0, -1), "numbers the rows, 1 to 80"),
+        ("Wealth", np.sort(ORDER.permutation(120)[:80]), "numbers the rows"),  # a part of them, in order
+        ("year", np.arange(1901, 1981), ""),
+        ("PassengerId", ORDER.permutation(80) + 1, "numbers the rows, 1 to 80"),
+        ("case", ORDER.permutation(80), "numbers the rows, 0 to 79"),
+        ("Unnamed: 0", ORDER.permutation(80), "numbers the rows, 0 to 79"),
+        ("customer_id", ORDER.permutation(9000)[:80], "a different number in every row"),
+        ("income", ORDER.permutation(9000)[:80], ""),
+        ("ID", (np.arange(80) % 70 + 3) ** 2, "70 different numbers in 80 rows"),
+        ("ID", np.arange(80) // 4, ""),  # of groups
+        ("bid", np.append(np.arange(70) ** 2, np.arange(10) ** 2), ""),
+    ],
+)
+def test_numbers_of_rows_and_ids_are_left_out_and_places_are_not(
+    name: str, values: Any, left_out: str
+) -> None:
+    made = Preparation.learn({name: values, "x": np.sin(np.arange(80.0))})
+    assert made.outputs == (("x",) if left_out else (name, "x"))
+    assert left_out in str(made)
 
 
 def test_levels_beyond_the_most_frequent_are_one() -> None:
@@ -449,7 +479,7 @@ def test_a_preparation_that_does_not_fit_is_refused() -> None:
         classifier(5, preparation={"mean": 0})  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="'pixels' or 'numbers'"):
         classifier(5, preparation="pixel")
-    with pytest.raises(ArgumentError, match="inputs is 3: write 'pixels', 'numbers' or a Standardizer"):
+    with pytest.raises(ArgumentError, match="inputs is 3: write 'pixels', 'numbers' or Standardizer"):
         Preparation(inputs=3)  # type: ignore[arg-type]
 
 
@@ -481,3 +511,333 @@ def test_numbers_remember_their_range() -> None:
     assert isinstance(seen, Numbers)
     assert (seen.low, seen.high) == pytest.approx((VECTORS.min(), VECTORS.max()), rel=1e-6)
     assert Columns.learn(frame_of(table("number"), "X")).names == ("number",)  # type: ignore[arg-type]
+
+
+BETWEEN = IMAGES / 255
+FORMS: dict[str, Any] = {
+    "uint8": IMAGES,
+    "without channel": IMAGES[..., 0],
+    "list": IMAGES.tolist(),
+    "int64": IMAGES.astype(np.int64),
+    "float32": IMAGES.astype(np.float32),
+    "float64, without channel": IMAGES[..., 0].astype(float),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pixels_are_refused_where_the_training_had_them_divided(form: str) -> None:
+    """The scale of a network's inputs is not forgotten, whatever holds the pixels."""
+    network = classifier((5, 4, 1))
+    fit(network, BETWEEN, LABELS, epochs=1)
+    refused = "as pixels are, but the network was trained on numbers from 0 to 1: where these were pixels"
+    for call in (
+        lambda X: network.predict(X),
+        lambda X: network.accuracy(X, LABELS),
+        lambda X: network.loss(X, LABELS),
+        lambda X: fit(network, X, LABELS, epochs=1),
+        lambda X: fit(classifier((5, 4, 1)), BETWEEN, LABELS, epochs=1, validation=(X, LABELS)),
+    ):
+        with pytest.raises(DataError, match=refused):
+            call(FORMS[form])
+    np.testing.assert_array_equal(network.predict(np.array(FORMS[form]) / 255), network.predict(BETWEEN))
+    network.preparation = Preparation(inputs="numbers")  # type: ignore[arg-type]  # as the error says
+    network.predict(FORMS[form])
+
+
+def test_flat_pixels_are_refused_where_the_training_had_them_divided_and_numbers_are_not() -> None:
+    flat = IMAGES.reshape(len(IMAGES), -1)
+    network = cr.Network([cr.Dense(3), cr.Softmax()], input_shape=flat.shape[1])
+    fit(network, flat / 255, LABELS, epochs=1)
+    with pytest.raises(DataError, match="X holds uint8 up to"):
+        network.predict(flat)
+    network.predict(flat.astype("float32"))  # a table, which may lie beyond the training's
+    network.predict(np.minimum(flat, 127))
+
+
+def test_black_images_tell_no_scale() -> None:
+    black = np.zeros_like(IMAGES)
+    network, other = classifier((5, 4, 1)), classifier((5, 4, 1))
+    fit(network, black, LABELS, epochs=1)
+    assert network.preparation is None
+    fit(network, IMAGES, LABELS, epochs=1)
+    assert str(network.preparation) == "inputs: pixels from 0 to 255, divided by 255"
+    fit(other, [(black, LABELS), (black, LABELS), (IMAGES, LABELS)], epochs=2)
+    assert str(other.preparation) == "inputs: pixels from 0 to 255, divided by 255"
+    third = classifier((5, 4, 1))
+    fit(third, black, LABELS, epochs=1)
+    fit(third, BETWEEN, LABELS, epochs=1)
+    assert str(third.preparation) == "inputs: numbers as they are; from 0 to 1 in training"
+
+
+CONVERTED: dict[str, Any] = {
+    "as it is": lambda P: P,
+    "float32": lambda P: P.astype(np.float32),
+    "int64": lambda P: P.astype(np.int64),
+    "times 1.0": lambda P: P * 1.0,
+    "divided": lambda P: P / 255,
+    "joined": lambda P: np.concatenate([P[:3], P[3:]]),
+    "pickled": lambda P: pickle.loads(pickle.dumps(P)),
+    "raw": np.asarray,
+    "raw floats": lambda P: np.asarray(P, dtype=float),
+}
+
+
+@pytest.mark.parametrize("form", CONVERTED)
+def test_prepared_pixels_are_divided_once_whatever_becomes_of_them(form: str) -> None:
+    network = classifier((5, 4, 1))
+    fit(network, IMAGES, LABELS, epochs=1)
+    assert network.preparation is not None
+    made = CONVERTED[form](network.preparation(IMAGES))
+    np.testing.assert_allclose(network.predict(made), network.predict(IMAGES), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 24])
+def test_a_network_of_float64_loses_nothing_by_its_preparation(dtype: str, rows: int) -> None:
+    """Inputs and targets, prepared by the network or before, in the network's precision."""
+    X, rounding = np.random.default_rng(0).normal(3, 2, (24, 3)), np.finfo(dtype).eps
+    y = X @ [1.0, 2.0, 3.0] * 1e5 + 1e6
+    named = {name: X[:, i] for i, name in enumerate("abc")}
+    of_y = Standardizer.learn(y)
+    for inputs, given in ((Standardizer.learn(X), X), (Preparation.learn(named).inputs, named)):
+        preparation = Preparation(("a", "b", "c"), inputs=inputs, targets=of_y)
+        network = cr.Network([cr.Dense(1)], input_shape=3, dtype=dtype, preparation=preparation)
+        Z = (X - X.mean(axis=0)) / X.std(axis=0)
+        for form in (given, preparation(given)):
+            np.testing.assert_allclose(network.activations(form, "input"), Z, rtol=0, atol=4 * rounding)
+        assert network.activations(given, "input").dtype == dtype
+        outputs = network.activations(given, "dense1")[:, 0].astype(float)
+        expected = float(((outputs - (y - y.mean()) / y.std()) ** 2).mean() / 2)
+        np.testing.assert_allclose(network.loss(given, y), expected, rtol=16 * rounding)
+        fit(network, given, y, epochs=1)
+        outputs = network.activations(given, "dense1")[:, 0].astype(float)
+        np.testing.assert_allclose(network.predict(given)[:, 0], outputs * y.std() + y.mean(), rtol=1e-12)
+
+
+TARGETS: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
+    # the shape of a sample's input, of its output, of its target
+    ((3,), (1,), ()),
+    ((3,), (1,), (1,)),
+    ((3,), (2,), (2,)),
+    ((5, 3), (5, 1), (5,)),
+    ((5, 3), (5, 1), (5, 1)),
+    ((5, 3), (5, 2), (5, 2)),
+]
+
+
+@pytest.mark.parametrize("shapes", TARGETS, ids=str)
+@pytest.mark.parametrize("per", ["entry of the last axis", "number"])
+def test_targets_of_every_shape_come_back_in_their_own_unit(shapes: Any, per: str) -> None:
+    inputs, outputs, targets = shapes
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20, *inputs))
+    y = rng.normal(size=(20, *targets)) * 7 + 100
+    learned = Standardizer.learn(y.reshape(20, *outputs) if per[0] == "e" else y.reshape(20, -1))
+    preparation = Preparation(targets=learned)
+    network = cr.Network([cr.Dense(outputs[-1])], input_shape=inputs, preparation=preparation)
+    fit(network, X, y, epochs=1, optimizer=cr.SGD(1e-9))
+    outputs_of = network.activations(X, "dense1").astype(float)
+    whole = learned.mean.size == np.prod(outputs)
+    mean, scale = (part.reshape(outputs) if whole else part for part in (learned.mean, learned.scale))
+    np.testing.assert_allclose(network.predict(X), outputs_of * scale + mean, rtol=1e-12)
+    plain = (y.reshape(20, *outputs) - mean) / scale
+    expected = ((outputs_of - plain) ** 2).reshape(20, -1).sum(axis=1).mean() / 2
+    np.testing.assert_allclose(network.loss(X, y), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda: Preparation(targets="standard"), "targets is 'standard': write Standardizer"),  # type: ignore
+        (lambda: Preparation(inputs=Standardizer), "inputs is the class Standardizer: write"),  # type: ignore
+        (lambda: Preparation(inputs=lambda X: X), "inputs is function: write 'pixels'"),  # type: ignore
+        (lambda: Preparation("abc"), "feature_names is 'abc': write a list of names"),  # type: ignore
+        (lambda: Preparation(("a", "a")), "feature_names must be different from each other, received a, a"),
+        (lambda: Preparation((1, 2)), "feature_names is"),  # type: ignore
+    ],
+)
+def test_a_preparation_of_what_is_none_is_refused(given: Any, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        given()
+
+
+def test_a_preparation_set_by_hand_is_checked_as_one_given_at_first() -> None:
+    network = cr.Network([cr.Dense(2)], input_shape=3)
+    network.preparation = "numbers"  # type: ignore[assignment]
+    assert isinstance(network.preparation, Preparation)
+    with pytest.raises(ShapeError, match=r"makes 1 numbers of a sample, but input_shape is \(3,\)"):
+        network.preparation = Preparation.learn({"a": [1.0, 2.5, 2.0]})
+    with pytest.raises(ShapeError, match=r"scales 1 numbers of a sample, but .* output shape \(2,\)"):
+        network.preparation = Preparation(targets=Standardizer.learn([1.0, 2.0]))
+    with pytest.raises(ArgumentError, match="preparation is 3: write"):
+        network.preparation = 3  # type: ignore[assignment]
+    network.preparation = None
+
+
+NUMBERS = {
+    "0.1": 0.1, "-0.2": -0.2, "0": -0.0, "3": 3.0, "1000000": 1e6, "123456789012345": 123456789012345.0,
+    "1e+20": 1e20, "0.30000000000000004": 0.1 + 0.2,
+}  # fmt: skip
+
+
+def test_numbers_as_levels_are_written_as_people_write_them() -> None:
+    """0.1 was the level 0.10000000000000001, which no text is, and -0 another one than 0."""
+    values, texts = list(NUMBERS.values()), list(NUMBERS)
+    made = Preparation.learn({"code": np.array(values * 2)}, kinds={"code": "levels"})
+    expected = np.asarray(made({"code": values}))
+    assert expected.sum(axis=1).tolist() == [1.0] * len(values)
+    np.testing.assert_array_equal(made({"code": texts}), expected)
+    np.testing.assert_array_equal(made({"code": [0.0]}), made({"code": [-0.0]}))
+    order = Preparation.learn({"code": np.array(values * 2)}, levels={"code": sorted(values)})
+    np.testing.assert_array_equal(order({"code": texts}), order({"code": values}))
+
+
+@pytest.mark.parametrize(
+    ("levels", "new", "instead"),
+    [
+        ("f m", "x", "'f'"),
+        ("f m", None, "'f'"),
+        ("f m o", "x", "none of its levels"),
+        ("f m o", None, "none of its levels"),
+    ],
+)
+def test_what_a_new_level_counts_as_is_said_rightly(levels: str, new: str | None, instead: str) -> None:
+    """Of two levels the first is 0, and what is new is as well."""
+    made = Preparation.learn({"sex": np.array(levels.split() * 4, dtype=object)})
+    with pytest.warns(UserWarning, match=rf"in 1 row, .*: there it counts as {instead}$"):
+        row = made({"sex": np.array([new], dtype=object)})
+    if instead == "'f'":
+        np.testing.assert_array_equal(row, made({"sex": ["f"]}))
+    assert not np.any(row)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"levels": {"size": "SML"}}, "levels['size'] is 'SML': write its levels from the lowest"),
+        ({"levels": {"size": ["S", "M", "L", "S"]}}, "from the lowest to the highest, each once"),
+        ({"levels": {"size": []}}, "levels['size'] is []: write its levels"),
+        ({"levels": {"size": None}}, "levels['size'] is None: write its levels"),
+        ({"levels": {"size": list("SML")}, "kinds": {"size": "drop"}}, "both kinds and levels name the"),
+        ({"most_levels": 0}, "most_levels must"),
+        ({"most_levels": -1}, "most_levels must"),
+        ({"most_levels": "5"}, "most_levels must"),
+        ({"target": "price"}, "target is 'price', but the columns of X are size, 7"),
+        ({"kinds": {8: "number"}}, "kinds names the column '8', but the columns are size, 7"),
+    ],
+)
+def test_what_is_told_of_columns_is_checked(options: Any, said: str) -> None:
+    table = pandas.DataFrame({"size": ["S", "M", "L"] * 3, 7: np.arange(9.0) ** 2})
+    with pytest.raises((ArgumentError, DataError, TypeError)) as refused:
+        Preparation.learn(table, **options)
+    assert said in str(refused.value)
+
+
+def test_columns_whose_names_are_numbers_are_told_by_them() -> None:
+    table = pandas.DataFrame({"size": ["S", "M", "L"] * 3, 7: np.arange(9)})
+    assert Preparation.learn(table, kinds={7: "number"}).outputs == ("size=L", "size=M", "size=S", "7")  # type: ignore[dict-item]
+    made = Preparation.learn(table, target=7)  # type: ignore[arg-type]
+    assert (made.feature_names, made.target_name) == (("size",), "7")
+    with pytest.raises(DataError, match="X has no column but the target '7'"):
+        Preparation.learn(table[[7]], target=7)  # type: ignore[arg-type]
+
+
+def test_a_network_that_begins_with_another_one_takes_its_preparation() -> None:
+    """Of pixels, of a table, of numbers: what the features were trained on is not forgotten."""
+    table = {"age": RNG.normal(40, 9, 24), "sex": np.array(list("fm") * 12)}
+    of_table = Preparation.learn(table)
+    of_table.targets = Standardizer.learn([1.0, 2.0])
+    cases: list[tuple[Network, Any, Any]] = [
+        (classifier((5, 4, 1)), IMAGES, IMAGES.astype(float)),
+        (classifier((5, 4, 1)), IMAGES / 255, IMAGES / 255),
+        (classifier(2, preparation=Preparation(of_table.feature_names, None, of_table.inputs)), table, table),
+    ]
+    for features, X, later in cases:
+        fit(features, X, LABELS, epochs=1)
+        known = features.preparation
+        assert known is not None
+        expected = features.predict(X)
+        for first in (features, features.as_layer()):
+            network = Network([first, cr.Dense(2)], input_shape=features.input_shape)
+            assert network.preparation is not None
+            assert network.preparation.to_json() == known.to_json()
+            np.testing.assert_array_equal(network.activations(later, str(network.layers[-2].name)), expected)
+            told = Network([first], input_shape=features.input_shape, preparation="numbers")
+            assert told.preparation is not None
+            assert told.preparation.inputs == Numbers()
+        again = Network.from_parameters(
+            features.layers, features.parameters, input_shape=features.input_shape, preparation=known,
+            classes=features.classes,
+        )  # fmt: skip
+        np.testing.assert_array_equal(again.classify(later), features.classify(X))
+    scaled = Network([cr.Dense(1)], input_shape=2, preparation=of_table)
+    inherited = Network([scaled, cr.Dense(2)], input_shape=2).preparation
+    assert inherited is not None
+    assert (inherited.targets, inherited.inputs) == (None, of_table.inputs)
+
+
+@pytest.mark.parametrize("inputs", [None, "pixels", "numbers", "standardized", "targets"])
+@pytest.mark.parametrize("way", ["at once", "batches", "later", "full batch"])
+def test_a_frame_s_names_are_remembered_whatever_the_preparation(inputs: str | None, way: str) -> None:
+    """A network that had a preparation without names forgot those of the frame it was trained on."""
+    array = RNG.integers(0, 256, (24, 3))
+    frame = pandas.DataFrame(array, columns=pandas.Index(list("abc")))
+    scale: Any = Standardizer.learn(array) if inputs == "standardized" else inputs
+    given = Preparation(inputs=None if inputs == "targets" else scale)
+    y: Any = LABELS
+    if inputs == "targets":
+        given, y = Preparation(targets=Standardizer.learn(LABELS), reading={"decimal": ","}), LABELS * 1.0
+    layers = [cr.Dense(1)] if inputs == "targets" else [cr.Dense(3), cr.Softmax()]
+    network = Network(layers, input_shape=3, preparation=None if inputs is None else given)
+    if way == "batches":
+        fit(network, [(frame[:12], y[:12]), (frame.iloc[12:, ::-1], y[12:])], epochs=1)
+    elif way == "full batch":
+        cr.fit_full_batch(network, frame, y, iterations=2)
+    else:
+        if way == "later":
+            fit(network, array, y, epochs=1)
+        fit(network, frame, y, epochs=1)
+    known = network.preparation
+    assert known is not None
+    assert known.feature_names == ("a", "b", "c")
+    assert (known.targets, dict(known.reading)) == (given.targets, dict(given.reading))
+    np.testing.assert_array_equal(network.predict(frame.iloc[:, ::-1]), network.predict(array))
+    with pytest.raises(DataError, match="lacks the columns a"):
+        network.predict(frame.rename(columns={"a": "z"}))
+
+
+def test_frames_of_truth_values_are_no_pixels() -> None:
+    """As arrays of them are none: 0 and 1 would be nearly black."""
+    truth = IMAGES.reshape(24, -1) > 99
+    network = Network([cr.Dense(2)], input_shape=20, preparation="pixels")
+    for given in (truth, pandas.DataFrame(truth), {f"{i}": truth[:, i] for i in range(20)}):
+        with pytest.raises(DataError, match="X holds truth values, but the network was trained on pixels"):
+            network.predict(given)
+
+
+JOINED: dict[str, Any] = {
+    "concatenate": lambda P: np.concatenate([P[:9], P[9:]]),
+    "concatenate by name": lambda P: np.concatenate((P[:9], P[9:]), axis=0),
+    "vstack": lambda P: np.vstack([P[:9], P[9:]]),
+    "hstack": lambda P: np.hstack([P[:, :1], P[:, 1:]]),
+    "stack": lambda P: np.stack([P[row] for row in range(24)]),
+    "append": lambda P: np.append(P[:9], P[9:], 0),
+    "where": lambda P: np.where(P > 1e9, 0.0, P),
+    "rows": lambda P: list(P),
+    "rows chosen": lambda P: P[np.arange(24)],
+    "clipped": lambda P: P.clip(-1e9, 1e9),
+    "float32": lambda P: P.astype(np.float32),
+    "copied": lambda P: pickle.loads(pickle.dumps(P.copy())),
+}
+
+
+@pytest.mark.parametrize("form", JOINED)
+def test_what_is_made_of_prepared_rows_is_not_prepared_again(form: str) -> None:
+    """NumPy joins them to a plain array, which was brought to one scale twice, without a word."""
+    X = RNG.normal(50, 9, (24, 3))
+    preparation = Preparation(inputs=Standardizer.learn(X))
+    network = Network([cr.Dense(2), cr.Softmax()], input_shape=3, preparation=preparation)
+    made = JOINED[form](preparation(X))
+    np.testing.assert_allclose(network.predict(made), network.predict(X), rtol=1e-5)
+    mixed = np.concatenate([preparation(X), X])  # no rows that a network takes: it counts as raw
+    assert type(mixed) is np.ndarray

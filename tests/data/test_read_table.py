@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -266,7 +267,8 @@ def test_almost_dates_and_almost_numbers_are_said(tmp_path: Path) -> None:
     assert kinds(reading) == {"n": "number", "d": "text", "m": "text"}
     assert reading.notes[1].remarks == ("dates but for some: the first other cell 'soon' in line 12",)
     assert reading.notes[2].remarks == (
-        "numbers but for some: 1 cell is no number, the first 'many' in line 12",
+        "numbers but for some: 1 cell is no number, the first 'many' in line 12, so text: --missing names "
+        "those that are marks",
     )
 
 
@@ -458,3 +460,15 @@ def test_no_error_is_another_librarys(tmp_path: Path) -> None:
     for end in range(len(text)):
         with contextlib.suppress(ChainruleError):
             read(tmp_path, text[:end])
+
+
+@pytest.mark.parametrize("members", [(), ("a.csv", "b.csv"), ("[Content_Types].xml", "xl/a.xml")])
+def test_an_archive_says_what_it_holds(members: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in members:
+            archive.writestr(name, "x\n1\n")
+    with pytest.raises(FileError) as caught:
+        read_table(path)
+    assert "damaged" not in str(caught.value)
+    assert ("spreadsheet" if "xl/a.xml" in members else f"of {len(members)} files") in str(caught.value)

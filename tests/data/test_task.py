@@ -282,3 +282,38 @@ def test_later_labels_that_are_none_or_new() -> None:
             assert labels.tolist() == [known[1], known[0]]
     with pytest.raises(DataError, match="missing in sample 1"):
         known_labels(np.array(["a", None], object), classes)
+
+
+@pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 1, 1), (60, 1, 1, 1)])
+@pytest.mark.parametrize("dtype", ["int64", "float32", "uint8", "<U1", "bool"])
+def test_axes_of_length_one_change_nothing(shape: tuple[int, ...], dtype: str) -> None:
+    y = (np.arange(60) % (2 if dtype == "bool" else 3)).astype(dtype)
+    for images in (False, True):
+        plain, shaped = task_of(y, images=images), task_of(y.reshape(shape), images=images)
+        assert (shaped.kind, shaped.why) == (plain.kind, plain.why)
+        assert np.array_equal(shaped.values, plain.values)
+        assert shaped.classes is not None
+        again = known_labels(y.reshape(shape), shaped.classes)
+        assert again is not None
+        assert np.array_equal(again, shaped.values)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 255), (0.05, 0.9), (1, 2)])
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("more", [(), (1,)])
+def test_one_hot_rows_of_other_numbers_are_asked_for(
+    more: tuple[int, ...], classes: int, low: float, high: float
+) -> None:
+    labels = np.arange(70) % classes
+    y = np.where(np.eye(classes, dtype=bool)[labels], high, low).reshape(70, classes, *more)
+    if (low, high) != (0, 1):
+        with pytest.raises(DataError, match="--task classify reads it as classes, --task regress"):
+            task_of(y, images=False)
+    task = task_of(y, images=False, asked="classify" if (low, high) != (0, 1) else "auto")
+    assert task.kind == "classify"
+    assert np.array_equal(task.values, labels)
+    assert task.classes is not None
+    known = known_labels(y, task.classes)
+    assert known is not None
+    assert np.array_equal(known, labels)
+    assert task_of(y, images=False, asked="regress").values.shape == (70, classes)

@@ -1,4 +1,4 @@
-"""The command line: `chainrule train | predict | check | explain | doctor | oracles | bench | info`.
+"""The command line: `chainrule train | data | predict | check | explain | doctor | oracles | bench | info`.
 
 In: the command line.  Out: files, results on standard output, an exit status.
 Knows: everything.

@@ -33,8 +33,34 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         from chainrule.cli.output import complain
 
+        if message.startswith("unrecognized arguments: "):
+            message += self.meant(message.removeprefix("unrecognized arguments: ").split()[0])
         complain(f"{message} ('{self.prog} --help' lists the arguments)", self.prog)
         raise SystemExit(2)
+
+
+    def meant(self, word: str) -> str:
+        """"; did you mean --rate" for an argument that there is not."""
+        from difflib import get_close_matches
+
+        name = word.partition("=")[0]
+        known = [option for action in self._actions for option in action.option_strings]
+        for command in self._subparsers._group_actions if self._subparsers is not None else ():
+            for parser in dict(command.choices or {}).values():
+                known += [option for action in parser._actions for option in action.option_strings]
+        if not name.startswith("-"):
+            return "; the column to learn is told by --target" if "--target" in known else ""
+        close = [WORDS[name]] if name in WORDS else get_close_matches(name, known, 1, 0.6)
+        return f"; did you mean {close[0]}" if close else ""
+
+
+# What other libraries call an argument.
+WORDS = {
+    "--lr": "--rate", "--learning-rate": "--rate", "--learning_rate": "--rate", "--label": "--target",
+    "--y": "--target", "--batch": "--batch-size", "--sep": "--delimiter", "--output-dir": "--out",
+    "--weight-decay": "--penalty", "--l2": "--penalty", "--val": "--validation", "--features": "--columns",
+    "--na-values": "--missing", "--proba": "--probabilities", "--lang": "--language", "--output_dir": "--out",
+}  # fmt: skip
 
 
 class Command:
@@ -167,7 +193,7 @@ def add_data(parser: Parser) -> None:
     data.add_argument("--no-download", action="store_true", help="never fetch MNIST from the network")
     data.add_argument("--url", metavar="URL", help="where MNIST is fetched from")
     data.add_argument(
-        "--target", metavar="COL", help="column of the CSV file (name or index), array of the NPZ file"
+        "--target", metavar="COL", help="column of the table (name or index), array of the NPZ file"
     )
     data.add_argument(
         "--x", metavar="NAME", default="X", help="array of the NPZ file to learn from (default: %(default)s)"
@@ -211,17 +237,18 @@ def add_data(parser: Parser) -> None:
 def add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = command(commands, "predict", "predict with a trained model")
     parser.add_argument("model", metavar="RUN|MODEL", help=run_help)
-    parser.add_argument("file", metavar="FILE", help="a CSV, NPZ, NPY or IDX file, or digits")
+    parser.add_argument("file", metavar="FILE", help="a table, NPZ, NPY or IDX file, images, or digits")
     parser.add_argument("-o", "--output", metavar="FILE.csv", help="default: standard output")
     parser.add_argument("--probabilities", action="store_true", help="one column per class")
     parser.add_argument(
         "--keep",
         type=column_names,
+        action="extend",
         metavar="COL,...|all",
-        help="columns of the file, or all, before the predictions",
+        help="columns of the file, or all, before the predictions (of images their names are there already)",
     )
     parser.add_argument(
-        "--x", metavar="NAME", default="X", help="array of an NPZ file (default: %(default)s)"
+        "--x", metavar="NAME", help="array of an NPZ file (default: as in training, else X)"
     )
     add_table_options(parser, choose=False)
     parser.add_argument(

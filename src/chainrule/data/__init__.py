@@ -1,7 +1,12 @@
-"""Data: sets that come with Python packages, files, and the checks at the door.
+"""Data: what users have, read, prepared, its target understood, and checked at the door.
 
 In: files, frames, lists, tensors.  Out: NumPy arrays that fit a network.
 Knows: base, and losses, which say what fits.
+
+A table goes through `tables` (a file as a Frame) or `frames` (a frame of any library), `preparation`
+(columns as numbers) and `task` (whether its target is classes); every array through `door`, its targets
+through `targets`. `on_disk` gives batches of files, `mapped` goes through large memory maps in pieces,
+`fingerprints` recognises rows.
 
 The readers are imported when they are asked for: a network needs the door alone, and starts 15 ms sooner.
 """

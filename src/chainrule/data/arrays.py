@@ -17,8 +17,22 @@ _PIECE = 2**22  # entries that are looked at together
 
 class Prepared(np.ndarray[Any, np.dtype[Any]]):
     """Inputs or targets that a preparation has made: a network takes them as they are, and none is applied
-    again. Rows and slices are prepared, too; `numpy.asarray` makes a plain array of it, which counts as raw.
+    again. Rows and slices are prepared, too, and what such are joined to; `numpy.asarray` makes a plain array
+    of it, which counts as raw, and so does a frame, a tensor or a file of it.
     """
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        made = super().__array_function__(func, types, args, kwargs)
+        if func not in _JOINING or type(made) is not np.ndarray:  # of which NumPy makes plain arrays
+            return made
+        parts = args[0] if func in _OF_LISTS else args[-2:]
+        if all(isinstance(part, Prepared) or np.ndim(part) == 0 for part in parts):
+            return made.view(Prepared)
+        return made
+
+
+_OF_LISTS = (np.concatenate, np.vstack, np.hstack, np.stack)
+_JOINING = (*_OF_LISTS, np.append, np.where)
 
 
 def prepared(array: Array) -> Prepared:
@@ -27,7 +41,7 @@ def prepared(array: Array) -> Prepared:
 
 
 def plain_array(value: Any, argument: str) -> Array:
-    """`value` as an ndarray, what is `Prepared` as such.
+    """`value` as an ndarray, what is `Prepared` as such; a list of texts and others as objects.
 
     DataError for None, masked and sparse arrays and lists of unequal rows.
     """
@@ -41,12 +55,39 @@ def plain_array(value: Any, argument: str) -> Array:
         raise DataError(f"{argument} is a sparse matrix: write {argument}.toarray()")
     try:
         array = value if isinstance(value, Prepared) else np.asarray(value)
-    except (ValueError, TypeError) as error:
+        if isinstance(value, list) and value and all(isinstance(row, Prepared) for row in value):
+            array = array.view(Prepared)
+    except (ValueError, TypeError, RuntimeError) as error:  # PyTorch raises the last two
+        if (way := _of_tensor(value)) is not None:
+            raise DataError(f"{argument} is a tensor that is no array: write {argument}{way}") from None
         raise DataError(
             f"{argument} cannot be made an array: its rows have different lengths or it holds what "
             f"is no number ({str(error).splitlines()[0]})"
         ) from None
+    if array.dtype.kind == "U" and isinstance(value, (list, tuple)):
+        # NumPy makes "nan" of NaN and "1" of 1 beside a text.
+        entries = np.array(value, dtype=object)
+        if not all(isinstance(entry, str) for entry in entries.ravel()):
+            return entries
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _of_tensor(value: Any) -> str | None:
+    """What makes an array of a tensor of PyTorch, ".detach().numpy()"; None for anything else."""
+    if not (hasattr(value, "detach") and hasattr(value, "cpu")):
+        return None
+    way = ".detach()" if getattr(value, "requires_grad", False) else ""
+    way += "" if getattr(value, "device", "cpu") in ("cpu", None) or str(value.device) == "cpu" else ".cpu()"
+    way += ".to_dense()" if getattr(value, "is_sparse", False) else ""
+    return way + (".float()" if "bfloat16" in str(value.dtype) else "") + ".numpy()"
+
+
+def one_column(y: Any) -> Any:
+    """A frame of one column as that column."""
+    shape: tuple[int, ...] = tuple(getattr(y, "shape", ()))
+    if len(shape) == 2 and shape[1] == 1 and (hasattr(y, "columns") or hasattr(y, "column_names")):
+        return np.asarray(y).reshape(-1)
+    return y
 
 
 def numbers(array: Array, argument: str) -> Array:
@@ -118,8 +159,8 @@ def finite(array: Array, argument: str) -> None:
     )
 
 
-def representable(array: Array, argument: str, dtype: Any) -> None:
-    """DataError where float64 numbers would become infinite in float32."""
+def representable(array: Array, argument: str, dtype: Any, *, scaled: bool = False) -> None:
+    """DataError where float64 numbers would become infinite in float32.  scaled: a preparation made them."""
     if (
         array.dtype.kind != "f"
         or array.dtype.itemsize <= 4
@@ -129,6 +170,12 @@ def representable(array: Array, argument: str, dtype: Any) -> None:
         return
     largest = max(float(array.max()), -float(array.min()))
     if largest > float(np.finfo(np.float32).max):
+        if scaled:
+            row = int(np.unravel_index(int(abs(array).argmax()), array.shape)[0])
+            raise DataError(
+                f"sample {row} of {argument} is so far from the training data that float32 cannot hold it "
+                "once it is scaled: look at its values, or leave it out"
+            )
         raise DataError(
             f"{argument} holds {largest:g}, which float32 cannot: scale it, or write "
             f"Network(..., dtype='float64')"

@@ -1,7 +1,7 @@
 """The door: inputs, targets and weights are prepared and validated once, here, with errors that say what to
 write instead.
 
-It knows errors, layers and losses, nothing of networks or the engine: both call it, and then trust their
+It knows losses and preparations, nothing of networks or the engine: both call it, and then trust their
 arguments.  What a network's preparation says is applied here, whoever asks: `fit`, `predict`, the check, the
 report.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
+from types import NoneType
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,13 +19,23 @@ from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, ShapeError
 from chainrule.base.types import Array, Shape
-from chainrule.data.arrays import Prepared, all_finite, finite, numbers, plain_array, representable
+from chainrule.data.arrays import (
+    Prepared,
+    all_finite,
+    finite,
+    numbers,
+    one_column,
+    plain_array,
+    representable,
+)
 from chainrule.data.preparation import Numbers, Pixels, Preparation
+from chainrule.data.preparation.scales import NO_PIXELS
 from chainrule.data.targets import Encoded, Outputs, class_ids, classes_array, encode_targets
 from chainrule.losses import Loss
 
 __all__ = [
     "check_inputs",
+    "check_pairs",
     "check_weights",
     "class_ids",
     "classes_array",
@@ -35,10 +47,6 @@ __all__ = [
 ]
 
 _EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers up to here are exact
-
-
-# Numbers of a table in uint8 that are taken as they are without a word: ages and percentages are no pixels.
-_NO_PIXELS = 127
 
 
 class Receiver(Outputs, Protocol):
@@ -61,8 +69,11 @@ def inputs_of(
     preparation: in place of the network's own, in the fit that has learned it.
     Without a preparation numbers are taken as they are, and images of uint8 with a value above 1 are pixels.
     """
-    made = (preparation or network.preparation or Preparation())(X, argument)
-    return check_inputs(made, network.input_shape, argument, network.dtype, network.vocabulary)
+    chosen = preparation or network.preparation or Preparation()
+    made, scaled = chosen(X, argument), not isinstance(chosen.inputs, (Numbers, Pixels, NoneType))
+    return check_inputs(
+        made, network.input_shape, argument, network.dtype, network.vocabulary, scaled=scaled
+    )
 
 
 def targets_of(
@@ -90,28 +101,26 @@ def learned_preparation(X: Any, batch: Array, network: Receiver) -> Preparation 
     known = network.preparation
     if isinstance(X, Prepared) or network.vocabulary is not None:
         return known
-    names = None if known is None else known.feature_names
+    names = _names_of(X) if known is None or known.feature_names is None else known.feature_names
     if known is not None and known.inputs is not None:
         if isinstance(known.inputs, Numbers) and known.inputs.low is not None:
-            joined = known.inputs.joined(Numbers.learn(batch))
-            return Preparation(names, known.target_name, joined, known.targets)
-        return known
+            return replace(known, feature_names=names, inputs=known.inputs.joined(Numbers.learn(batch)))
+        return known if names == known.feature_names else replace(known, feature_names=names)
+    if getattr(X, "dtype", None) == np.uint8 and len(network.input_shape) == 3 and not batch.any():
+        return known if names is None else replace(known or Preparation(), feature_names=names)
     if batch.dtype == np.uint8:
         inputs: Pixels | Numbers = Pixels()
     else:
         inputs = Numbers.learn(batch)
         high = inputs.high or 0.0
-        if getattr(X, "dtype", None) == np.uint8 and high > _NO_PIXELS:
+        if getattr(X, "dtype", None) == np.uint8 and high > NO_PIXELS:
             warnings.warn(
                 f"X is uint8, rows of numbers up to {high:g}, and they are taken as they are: only images "
                 "(N, H, W, C) are read as pixels. If these are pixels, write Network(..., "
                 "preparation='pixels'), which divides them by 255; if not, X.astype('float32') says so",
                 stacklevel=6,
             )
-    if names is None:
-        names = _names_of(X)
-    target = None if known is None else known.target_name
-    return Preparation(names, target, inputs, None if known is None else known.targets)
+    return replace(known or Preparation(), feature_names=names, inputs=inputs)
 
 
 def _names_of(X: Any) -> tuple[str, ...] | None:
@@ -121,20 +130,14 @@ def _names_of(X: Any) -> tuple[str, ...] | None:
     return frame.names if frame is not None and frame.named else None
 
 
-def one_column(y: Any) -> Any:
-    """A frame of one column as that column."""
-    shape: tuple[int, ...] = tuple(getattr(y, "shape", ()))
-    if len(shape) == 2 and shape[1] == 1 and (hasattr(y, "columns") or hasattr(y, "column_names")):
-        return np.asarray(y).reshape(-1)
-    return y
-
-
 def check_inputs(
     X: Any,
     input_shape: Shape,
     argument: str = "X",
     dtype: Any = "float32",
     vocabulary: int | None = None,
+    *,
+    scaled: bool = False,
 ) -> Array:
     """X as a C-contiguous array (N, *input_shape) of float32, float64 or uint8.
 
@@ -142,7 +145,8 @@ def check_inputs(
     255: of images that have a value above 1, or prepared as such. float16, bools and other uint8 become
     float32, other integers too where it is exact, else what `dtype` says. Grey images may come as (N, H, W).
     dtype: of the network, whose range floats must not exceed. vocabulary: X holds ids, whole numbers below
-    it, whatever their type; they become floats. Raises ShapeError and DataError: wrong shape, empty, NaN,
+    it, whatever their type; they become floats. scaled: a preparation has brought X to one scale, in float64,
+    which becomes the network's type. Raises ShapeError and DataError: wrong shape, empty, NaN,
     infinite, not numbers, no ids.
     """
     array = numbers(plain_array(X, argument), argument)
@@ -162,13 +166,31 @@ def check_inputs(
     if not pixels:
         array = _floats(array, argument, np.dtype(dtype).name)
     finite(array, argument)
-    representable(array, argument, dtype)
+    representable(array, argument, dtype, scaled=scaled)
+    if scaled and array.dtype == np.float64:  # once here, not in every pass
+        array = array.astype(dtype, copy=False)
     return np.ascontiguousarray(array)
+
+
+def check_pairs(X: Any, y: Any, argument: str = "y", *, stacklevel: int) -> None:
+    """Warns where X and y are of pandas and have one index in two orders: rows are paired by their place."""
+    first: Any = getattr(X, "index", None)
+    second: Any = getattr(y, "index", None)
+    if not (hasattr(first, "equals") and hasattr(second, "equals")) or len(first) != len(second):
+        return
+    if first.equals(second) or not first.isin(second).all() or not second.isin(first).all():
+        return
+    warnings.warn(
+        f"{argument} has the index of X in another order, and rows are paired by their place: write "
+        f"{argument}.loc[X.index] where the index says what belongs together, or {argument}.to_numpy() where "
+        "the place does",
+        stacklevel=stacklevel,
+    )
 
 
 def check_weights(w: Any, n: int, argument: str = "sample_weight") -> NDArray[np.float64]:
     """Sample weights (n,) as float64, scaled to mean 1; they must be finite, not negative and not all 0."""
-    array = numbers(plain_array(w, argument), argument)
+    array = numbers(plain_array(one_column(w), argument), argument)
     if array.shape != (n,):
         hint = f"; write {argument}.ravel()" if array.size == n else ""
         raise ShapeError(

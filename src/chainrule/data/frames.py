@@ -6,7 +6,7 @@ itself to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.base.errors import DataError, MissingExtraError, describe
 from chainrule.base.types import Array
+from chainrule.data.arrays import plain_array
 
 Kind = Literal["number", "truth", "text", "date"]
 Mask = NDArray[np.bool_]
@@ -46,6 +47,11 @@ class Column:
 
     def __getitem__(self, rows: slice | Array) -> Column:
         return replace(self, values=self.values[rows], missing=self.missing[rows])
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Of truth values: what stands for false, and for true."""
+        return self.levels or ("False", "True")
 
     def labels(self) -> Array:
         """The values as a network takes them for a target: int64 where whole, float64, bool or strings,
@@ -115,11 +121,18 @@ def frame_of(value: Any, argument: str) -> Frame | None:
     """
     if isinstance(value, Frame):
         return value
+    if isinstance(getattr(value, "frame", None), Frame):  # what read_table returned
+        return value.frame  # type: ignore[no-any-return]
     if isinstance(value, Mapping):
-        return _of_arrays({str(name): np.asarray(entries) for name, entries in value.items()}, argument)
+        _different(map(str, value), argument)
+        arrays = {str(name): plain_array(entries, f"{argument}[{name!r}]") for name, entries in value.items()}
+        return _of_arrays(arrays, argument)
     if isinstance(value, np.ndarray):
         fields = value.dtype.names
         return None if fields is None else _of_arrays({name: value[name] for name in fields}, argument)
+    if hasattr(value, "collect_schema") and hasattr(value, "collect") and not hasattr(value, "shape"):
+        kind = type(value).__name__
+        raise DataError(f"{argument} is a {kind}, which has not been read: write {argument}.collect()")
     if not (hasattr(value, "columns") or hasattr(value, "column_names")) or not hasattr(value, "shape"):
         return None
     return _of_frame(value, argument)
@@ -139,19 +152,34 @@ def _of_frame(value: Any, argument: str) -> Frame:
         import narwhals.stable.v2 as nw
     except ImportError:
         return _of_plain_frame(value, argument)
-    frame = nw.from_native(value, eager_only=True)
-    names = [str(name) for name in frame.columns]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"{argument} has two columns called '{name}': give every column its own name")
-    if len(frame) == 0 or not names:
+    _different(map(str, getattr(value, "column_names", None) or value.columns), argument)
+    try:
+        frame = nw.from_native(value, eager_only=True)
+    except TypeError:
+        batch = hasattr(value, "to_struct_array")  # of Arrow
+        hint = f": write pyarrow.Table.from_batches([{argument}])" if batch else ""
+        raise DataError(
+            f"{argument} is a {type(value).__name__}, no data frame of pandas, Polars or Arrow{hint}"
+        ) from None
+    if 0 in frame.shape:
         raise DataError(f"{argument} is empty: its shape is {tuple(frame.shape)}")
-    return Frame(tuple(_of_series(name, frame[name], argument) for name in frame.columns))
+    # Not by name: pandas' names may be numbers, which would choose rows, or tuples.
+    return Frame(tuple(_of_series(series.name, series, argument) for series in frame.iter_columns()))
+
+
+def _different(names: Iterable[str], argument: str) -> None:
+    """DataError where two columns have one name, as text."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"{argument} has two columns called '{name}': give every column its own name")
+        seen.add(name)
 
 
 def _of_plain_frame(value: Any, argument: str) -> Frame:
     """A frame of numbers without narwhals: NumPy understands it."""
     names = tuple(str(name) for name in getattr(value, "column_names", None) or value.columns)
+    _different(names, argument)
     array = np.asarray(value)
     if array.dtype.kind not in "fiub" or array.ndim != 2 or not hasattr(value, "columns"):
         raise MissingExtraError(*_EXTRA)
@@ -164,14 +192,14 @@ def _of_series(name: Any, series: Any, argument: str) -> Column:
     import narwhals.stable.v2 as nw
 
     dtype, label = series.dtype, str(name)
-    if dtype == nw.Object:
+    if dtype in (nw.Object, nw.Unknown):  # a sparse column of pandas is unknown to narwhals
         return column_of(label, series.to_numpy(), argument)
     missing = np.asarray(series.is_null().to_numpy(), dtype=bool)
     if dtype.is_numeric():
         whole = bool(dtype.is_integer())
-        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64).copy()
-        if whole:
+        if whole:  # first: Arrow refuses the cast in its own words
             _exact(label, series.drop_nulls().to_numpy(), argument)
+        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64).copy()
         missing = missing | np.isnan(values)
         values[missing] = np.nan
         return Column(label, "number", values, missing, whole)

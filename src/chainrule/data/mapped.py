@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from chainrule.base.errors import DataError, NonFiniteError, ShapeError
 from chainrule.base.types import Array
 from chainrule.data.door import Receiver, inputs_of, learned_preparation
 from chainrule.data.preparation import Preparation
-from chainrule.data.preparation.scales import Numbers
+from chainrule.data.preparation.scales import Numbers, Pixels
 
 # Of a file more than this is not copied, bytes: one epoch of Dense(8) on a 1 GB map of float64 took 1.4 s
 # batch by batch, and 5.2 s with a copy of the whole.
@@ -100,7 +101,8 @@ def _mapped(X: Any) -> bool:
 
 def _read_as_it_is(X: Array, network: Receiver) -> bool:
     """Whether the engine reads the rows where they lie."""
-    if X.dtype == np.uint8 and len(network.input_shape) == 3:
+    scale = None if network.preparation is None else network.preparation.inputs
+    if X.dtype == np.uint8 and len(network.input_shape) == 3 and isinstance(scale, (Pixels, NoneType)):
         return True  # pixels, if one of all values is above 1
     if X.dtype not in (np.uint8, network.dtype):
         return False

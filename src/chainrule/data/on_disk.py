@@ -227,7 +227,7 @@ def _npy(path: Path) -> Array:
 
 def _stored(path: Path, names: tuple[str, str]) -> list[Array]:
     """Arrays of an .npz file, where they lie."""
-    found = []
+    arrays = []
     with opened(path) as (stream, _):
         try:
             archive = zipfile.ZipFile(stream)
@@ -254,8 +254,8 @@ def _stored(path: Path, names: tuple[str, str]) -> list[Array]:
             header = _header(path, stream, quoted(name))
             if header.whole != member.file_size:
                 raise FileError(f"{path}: the array {quoted(name)} is damaged")
-            found.append(_map(path, header, begin + header.size))
-    return found
+            arrays.append(_map(path, header, begin + header.size))
+    return arrays
 
 
 def _header(path: Path, stream: Any, what: str) -> Header:

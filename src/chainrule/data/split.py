@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.base.errors import DataError, describe
 from chainrule.base.scalars import check_count, check_flag, finite_number
 from chainrule.base.types import Array
-from chainrule.data.arrays import plain_array
+from chainrule.data.arrays import one_column, plain_array
+from chainrule.data.frames import Frame
 
 
 def split(
-    X: Array, y: Array, fraction: float = 0.2, *, seed: int = 0, stratify: bool = False
-) -> tuple[Array, Array, Array, Array]:
+    X: Any, y: Any, fraction: float = 0.2, *, seed: int = 0, stratify: bool = False
+) -> tuple[Any, Any, Any, Any]:
     """X_train, X_test, y_train, y_test: a random `fraction` of the samples is held out.
 
     `stratify=True` takes the fraction from every class of y (N,) separately, so that both parts hold the
     classes in the same proportions; a class with a single sample stays in the training part. Same seed,
     same split. round(N * fraction) samples are held out, at least one; both parts are returned in random
-    order. Raises DataError when X and y differ in length or when a part would be empty.
+    order. A data frame stays one, with its rows; arrays of anything else are returned. Raises DataError when
+    X and y differ in length or when a part would be empty.
     """
-    X, y = plain_array(X, "X"), plain_array(y, "y")
-    if not (X.ndim and y.ndim):
+    X, y = rows_taken(X, "X"), rows_taken(y, "y")
+    labels = plain_array(one_column(y), "y")
+    if not (labels.ndim and (not isinstance(X, np.ndarray) or X.ndim)):
         raise DataError("split takes arrays with a sample in every row, X and y")
     seed, stratify = check_count("seed", seed, 0, np.inf), check_flag("stratify", stratify)
     if len(X) != len(y):
@@ -33,11 +38,28 @@ def split(
         raise DataError(f"{len(y)} sample cannot be split into two parts: give at least 2")
     held_out = min(max(round(len(y) * fraction), 1), len(y) - 1)
     rng = np.random.default_rng(seed)
-    test = stratified_choice(y, held_out, rng) if stratify else rng.permutation(len(y))[:held_out]
+    test = stratified_choice(labels, held_out, rng) if stratify else rng.permutation(len(y))[:held_out]
     chosen = np.zeros(len(y), dtype=bool)
     chosen[test] = True
     train = rng.permutation(np.flatnonzero(~chosen))
-    return X[train], X[test], y[train], y[test]
+    return take(X, train), take(X, test), take(y, train), take(y, test)
+
+
+def rows_taken(value: Any, argument: str) -> Any:
+    """What rows can be taken of: frames as they are, what read_table returned as its frame, else an array."""
+    if isinstance(getattr(value, "frame", None), Frame):
+        return value.frame
+    frame = hasattr(value, "columns") or hasattr(value, "column_names")
+    return value if isinstance(value, Frame) or frame else plain_array(value, argument)
+
+
+def take(value: Any, rows: Array) -> Any:
+    """Some rows of an array or a frame of any library, in this order."""
+    if hasattr(value, "iloc"):
+        return value.iloc[rows]
+    if hasattr(value, "column_names"):  # of Arrow
+        return value.take(rows)
+    return value[rows]
 
 
 def stratified_choice(labels: Array, held_out: int, rng: np.random.Generator) -> Array:

@@ -49,8 +49,9 @@ def encode_targets(
     None where the targets are plain numbers.
 
     grow: for training. Labels that are new take outputs that are still free, behind the known ones, so that
-    no output changes its meaning; and integers that fit 0..K-1 without a 0 among them, fewer than K, are
-    numbered as any other labels: a part of 1..K would be taken for 0..K-1. That is told by a warning.
+    no output changes its meaning; and integers 1..n, fewer than K, are numbered as any other labels: a
+    part of 1..K would be taken for 0..K-1. That is told by a warning; where the inputs are as many ids the
+    labels are ids, too, and number themselves.
 
     Raises DataError and ShapeError: wrong length or shape, NaN, unknown labels, too many labels, not
     probabilities.
@@ -58,6 +59,8 @@ def encode_targets(
     array = _array(y, n, argument)
     known = network.classes if classes is None else classes
     shape, outputs = network.output_shape, network.output_shape[-1]
+    if known is None and getattr(network, "vocabulary", None) == outputs:
+        grow = False
     if isinstance(loss, (CrossEntropy, CategoricalHinge)):
         if outputs == 1:
             raise ShapeError(_needs_two_outputs(loss))
@@ -74,8 +77,8 @@ def encode_targets(
     if outputs > 1:
         return _ids(labels, outputs, known, argument, grow=grow)
     if binary or signs:
-        values, found = (_two_signs if signs else _two_labels)(labels, known, argument)
-        return values[..., None], found
+        values, seen = (_two_signs if signs else _two_labels)(labels, known, argument)
+        return values[..., None], seen
     return _plain_numbers(labels, argument, loss, network.dtype)[..., None], None
 
 
@@ -155,8 +158,8 @@ def _two_signs(array: Array, known: Array | None, argument: str) -> Encoded:
     """(0 and 1, classes) of two labels, which may be -1 and +1."""
     if known is None and _without_signs(array) is not array:
         known = np.array([-1, 1])
-    values, found = _two_labels(array, known, argument, signs=True)
-    return _whole(values, argument), found
+    values, classes = _two_labels(array, known, argument, signs=True)
+    return _whole(values, argument), classes
 
 
 def _one_hot(rows: Array, argument: str) -> Array:
@@ -272,7 +275,8 @@ def _ids(
                 "loss that takes them as the guide shows under 'Sequences of different lengths'"
             )
     within = labels.dtype.kind == "i" and labels.min() >= 0 and labels.max() < outputs
-    if within and not (grow and labels.min() > 0):
+    counted = within and grow and np.array_equal(np.unique(labels), np.arange(1, labels.max() + 1))
+    if within and not counted:
         return labels, np.arange(outputs)
     if within:
         warnings.warn(
@@ -281,19 +285,21 @@ def _ids(
             f"{outputs - 1}, write fit(..., classes=range({outputs}))",
             stacklevel=7,
         )
-    found, ids = np.unique(labels, return_inverse=True)
-    if len(found) > outputs:
+    distinct, ids = np.unique(labels, return_inverse=True)
+    if len(distinct) > outputs:
         raise DataError(
-            f"{argument} has {len(found)} different labels ({_some(found)}) but the network has {outputs} "
-            f"outputs: let its last layer with weights have {len(found)}"
+            f"{argument} has {len(distinct)} different labels ({_some(distinct)}) but the network has "
+            f"{outputs} outputs: let its last layer with weights have {len(distinct)}"
         )
-    return ids.reshape(labels.shape).astype(np.int64), found
+    return ids.reshape(labels.shape).astype(np.int64), distinct
 
 
 def _grown(labels: Array, known: Array, outputs: int, argument: str) -> Array:
     """The known classes, and behind them those of `labels` that are new, as far as outputs are free."""
     if (known.dtype.kind == "U") != (labels.dtype.kind == "U"):
         return known  # which looking them up refuses
+    if known.dtype.kind == "b" and labels.dtype.kind == "i":
+        known = known.astype(np.int64)  # False and True are 0 and 1
     new = np.setdiff1d(labels, known)
     if not 0 < len(new) <= outputs - len(known):
         return known
@@ -320,9 +326,9 @@ def _two_labels(array: Array, known: Array | None, argument: str, *, signs: bool
     return _look_up(labels, known, argument).astype(np.float64), known
 
 
-def _not_two(found: Array, argument: str, signs: bool) -> str:
+def _not_two(labels: Array, argument: str, signs: bool) -> str:
     kind, also = ("Hinge and one output", "") if signs else ("one sigmoid output", ", or numbers in [0, 1]")
-    count, shown = len(found), _some(found)
+    count, shown = len(labels), _some(labels)
     message = f"{argument} must have two different labels for {kind}{also}; it has {count}: {shown}"
     if count < 3:
         return message

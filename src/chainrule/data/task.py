@@ -26,6 +26,7 @@ few, many = 20, 100
 tails = "some frequent, those far from them rare"
 YEARS = (1800, 2100)
 _PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")  # 01 and +1 are names
+_COMMA = re.compile(r"-?[0-9]{1,3}(\.?[0-9]{3})*,[0-9]+")  # 1.002,28: no other way to read it
 _AS = "--task classify reads it as classes, --task regress as a quantity"
 
 
@@ -47,9 +48,9 @@ class Task:
     @property
     def values(self) -> Array:
         """The labels, or the numbers."""
-        chosen = self.numbers if self.labels is None else self.labels
-        assert chosen is not None  # one of both
-        return chosen
+        values = self.numbers if self.labels is None else self.labels
+        assert values is not None  # one of both
+        return values
 
 
 def task_of(y: Array, *, images: bool, asked: Asked = "auto") -> Task:
@@ -59,7 +60,7 @@ def task_of(y: Array, *, images: bool, asked: Asked = "auto") -> Task:
     Raises DataError where the target cannot be learned, is not what was `asked` for, or may be both.
     """
     values = _plain(y)
-    if values.ndim > 2 or (values.ndim == 2 and values.shape[1] != 1):
+    if values.size != len(values):
         return _columns(values.reshape(len(values), -1), asked)
     values = values.reshape(-1)
     if values.dtype.kind == "U":
@@ -70,15 +71,15 @@ def task_of(y: Array, *, images: bool, asked: Asked = "auto") -> Task:
         return _fractions(values, asked)
     if np.abs(values.astype(np.float64)).max() >= 2**53:
         return _huge(values, asked)
-    found, counts = np.unique(values, return_counts=True)
-    _not_constant(found)
+    distinct, counts = np.unique(values, return_counts=True)
+    _not_constant(distinct)
     if asked == "classify":
         return _classes(values.astype(np.int64), "whole numbers")
-    reading = _image_labels(found, counts) if images else _table_numbers(found, counts)
+    reading = _image_labels(distinct, counts) if images else _table_numbers(distinct, counts)
     if reading == "classes":
         return _classes(values.astype(np.int64), "whole numbers")
     if reading == "doubtful":
-        raise DataError(f"the target may be classes or a quantity: {_numbers_told(found, counts)}. {_AS}")
+        raise DataError(f"the target may be classes or a quantity: {_numbers_told(distinct, counts)}. {_AS}")
     return _quantity(values, reading)
 
 
@@ -89,11 +90,10 @@ def known_labels(y: Array, classes: Array) -> Array | None:
     Raises DataError where an entry is missing.
     """
     values = _plain(y)
-    if values.ndim > 1 and values.shape[1:] != (1,):
-        values = _truth_as_numbers(values)
+    if values.size != len(values):
+        values = _truth_as_numbers(values).reshape(len(values), -1)
         marks = values.dtype.kind in "fiu" and values.shape[1:] == (len(classes),)
-        one_hot = marks and bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
-        return classes[values.argmax(axis=1)] if one_hot else None
+        return classes[values.argmax(axis=1)] if marks and _one_hot(values) is not None else None
     values = values.reshape(-1)
     truth = ["False", "True"]
     if values.dtype.kind == "U":
@@ -193,6 +193,14 @@ def _truth_as_numbers(values: Array) -> Array:
     return (values == "True").astype(np.float64) if truth else values
 
 
+def _one_hot(values: Array) -> tuple[object, object] | None:
+    """The two numbers that rows (N, K) hold, where the higher one is in every row once: 0 and 1, for one."""
+    low, high = values.min(), values.max()
+    if low == high or not ((values == low) | (values == high)).all():
+        return None
+    return (low, high) if ((values == high).sum(axis=1) == 1).all() else None
+
+
 def _whole(values: Array) -> bool:
     return values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
 
@@ -200,12 +208,12 @@ def _whole(values: Array) -> bool:
 # What they are taken for.
 
 
-def _table_numbers(found: Array, counts: Array) -> str:
-    """ "classes", "doubtful", or why they are a quantity: whole numbers `found`, each `counts` times."""
-    distinct, samples = len(found), int(counts.sum())
+def _table_numbers(values: Array, counts: Array) -> str:
+    """ "classes", "doubtful", or why they are a quantity: whole numbers `values`, each `counts` times."""
+    distinct, samples = len(values), int(counts.sum())
     if distinct == 2:
         return "classes"
-    if YEARS[0] <= found[0] and found[-1] <= YEARS[1]:
+    if YEARS[0] <= values[0] and values[-1] <= YEARS[1]:
         return "years"
     if 2 * distinct > samples:
         return "hardly one twice"
@@ -213,32 +221,32 @@ def _table_numbers(found: Array, counts: Array) -> str:
     tail = 20 * rarest <= mean or rarest == 1
     if distinct <= few:
         if not _hill(counts) or (distinct < 6 and not tail):
-            return "classes" if _numbered(found, 2.0) else "doubtful"
+            return "classes" if _numbered(values, 2.0) else "doubtful"
         return tails if distinct >= 8 or (distinct >= 6 and tail) else "doubtful"
-    even = _numbered(found, 1.0) and 3 * rarest >= mean and mean >= 5
+    even = _numbered(values, 1.0) and 3 * rarest >= mean and mean >= 5
     if distinct <= many:
         return "classes" if even else tails if tail else "doubtful"
     return "doubtful" if even else f"more than {many} different ones"
 
 
-def _image_labels(found: Array, counts: Array) -> str:
+def _image_labels(values: Array, counts: Array) -> str:
     """The same beside images, which most often have labels."""
-    distinct, samples = len(found), int(counts.sum())
+    distinct, samples = len(values), int(counts.sum())
     if distinct == 2:
         return "classes"
     if 2 * distinct > samples:
         return "hardly one twice"
     if distinct <= few:
-        return "doubtful" if YEARS[0] <= found[0] and found[-1] <= YEARS[1] else "classes"
-    numbered, even = _numbered(found, 1.2), 10 * counts.min() >= samples / distinct
+        return "doubtful" if YEARS[0] <= values[0] and values[-1] <= YEARS[1] else "classes"
+    numbered, even = _numbered(values, 1.2), 10 * counts.min() >= samples / distinct
     if numbered and even:
         return "classes"
     return "doubtful" if distinct <= 1000 or numbered else "more than 1000 different ones"
 
 
-def _numbered(found: Array, gaps: float) -> bool:
+def _numbered(values: Array, gaps: float) -> bool:
     """Whether labels are numbered from 0 or 1 (or -1, 0, 1), but for a few numbers left out."""
-    first, last, distinct = int(found[0]), int(found[-1]), len(found)
+    first, last, distinct = int(values[0]), int(values[-1]), len(values)
     if first == -1:
         return distinct == 3 and last == 1
     return first in (0, 1) and last - first + 1 <= gaps * distinct
@@ -268,13 +276,19 @@ def _columns(values: Array, asked: Asked) -> Task:
     if values.dtype.kind == "U":
         raise DataError(f"the target has shape {values.shape}: give one class per sample, (N,)")
     marks = bool(np.isin(values, (0, 1)).all())
+    pair = _one_hot(values) if asked != "regress" else None
+    if pair is not None:
+        low, high = map(_shown, pair)
+        if asked == "auto" and not marks:
+            raise DataError(
+                f"the target has {count} columns of {low} and {high}, and {high} once in every row: {_AS}"
+            )
+        labels = values.argmax(axis=1).astype(np.int64)
+        _not_constant(np.unique(labels))
+        why = f"classes: one-hot rows, the number of the column that holds {high}, 0 to {count - 1}"
+        return Task("classify", why, labels=labels, classes=np.arange(count))
     if asked != "regress" and marks:
         sums = values.sum(axis=1)
-        if (sums == 1).all():
-            labels = values.argmax(axis=1).astype(np.int64)
-            _not_constant(np.unique(labels))
-            why = f"classes: one-hot rows, the number of the column that holds 1, 0 to {count - 1}"
-            return Task("classify", why, labels=labels, classes=np.arange(count))
         sample = int(np.argmax(sums != 1))
         raise DataError(
             f"the target has {count} columns of 0 and 1, and sample {sample} has {int(sums[sample])} ones: "
@@ -290,29 +304,50 @@ def _columns(values: Array, asked: Asked) -> Task:
 
 
 def _names(values: Array, asked: Asked) -> Task:
-    found = np.unique(values)
+    names = np.unique(values)
     if asked == "regress":
         raise DataError(
-            f"--task regress needs a target of numbers, but it holds names, such as '{quoted(found[0], 40)}'"
+            f"--task regress needs a target of numbers, but it holds names, such as '{quoted(names[0], 40)}'"
         )
-    _not_constant(found)
-    if asked == "auto" and 2 * len(found) > len(values) and len(found) > few:
+    _not_constant(names)
+    if asked == "auto":
+        _numbers_among(values)
+    if asked == "auto" and 2 * len(names) > len(values) and len(names) > few:
         raise DataError(
-            f"the target has {len(found):,} different names in {len(values):,} samples, such as "
-            f"'{quoted(found[0], 40)}': hardly one occurs twice, so there is nothing to learn. Name another "
+            f"the target has {len(names):,} different names in {len(values):,} samples, such as "
+            f"'{quoted(names[0], 40)}': hardly one occurs twice, so there is nothing to learn. Name another "
             "column, or write --task classify if these are classes"
         )
-    return _classes(values, "truth values" if found.tolist() == ["False", "True"] else "names")
+    return _classes(values, "truth values" if names.tolist() == ["False", "True"] else "names")
+
+
+def _numbers_among(values: Array) -> None:
+    """Refuse names of which most are numbers, or all are numbers written in another way."""
+    texts = values.tolist()
+    odd = [text for text in texts if not _PLAIN.fullmatch(text)]
+    numbers = {text for text in texts if _PLAIN.fullmatch(text)}
+    if odd and len(numbers) > few // 2 and len(odd) <= 0.2 * len(texts):
+        shown, count = quoted(odd[0], 40), f" ({len(odd):,} such cells)" if len(odd) > 1 else ""
+        raise DataError(
+            f"the target holds numbers, but also '{shown}'{count}: say what that is. Where it marks what is "
+            f"missing, --missing '{shown}'; --task classify reads all of them as names"
+        )
+    comma = [text for text in texts if _COMMA.fullmatch(text)]
+    if len(comma) == len(texts) and len(set(texts)) > few:
+        raise DataError(
+            f"the target holds texts such as '{quoted(comma[0], 40)}', which are numbers with a decimal "
+            "comma: --decimal , reads them; --task classify reads them as names"
+        )
 
 
 def _fractions(values: Array, asked: Asked) -> Task:
     if asked == "classify":
         raise DataError("classes are names or whole numbers, but the target has fractions: --task regress")
-    found = np.unique(values)
-    if len(found) == 2:
+    distinct = np.unique(values)
+    if len(distinct) == 2:
         raise DataError(
-            f"the target has two values, {found[0]:g} and {found[1]:g}: --task regress learns the number; "
-            "for two classes write whole numbers or names"
+            f"the target has two values, {distinct[0]:g} and {distinct[1]:g}: --task regress learns the "
+            "number; for two classes write whole numbers or names"
         )
     return _quantity(values, "with fractions")
 
@@ -328,35 +363,38 @@ def _huge(values: Array, asked: Asked) -> Task:
     return _quantity(values, "huge whole numbers")
 
 
-def _not_constant(found: Array) -> None:
-    if len(found) == 1:
-        raise DataError(f"the target has a single value ({_shown(found[0])}); there is nothing to tell apart")
+def _not_constant(distinct: Array) -> None:
+    if len(distinct) == 1:
+        value = _shown(distinct[0])
+        raise DataError(f"the target has a single value ({value}); there is nothing to tell apart")
 
 
 def _classes(labels: Array, what: str) -> Task:
-    found, counts = np.unique(labels, return_counts=True)
-    told = f"{len(found)} {what}, {_often(counts)}" if what == "names" else _numbers_told(found, counts, what)
-    once = found[counts == 1]
+    classes, counts = np.unique(labels, return_counts=True)
+    names = what == "names"
+    why = f"{len(classes)} names, {_often(counts)}" if names else _numbers_told(classes, counts, what)
+    once = classes[counts == 1]
     if len(once):
         others = f" and {len(once) - 1} more" if len(once) > 1 else ""
-        told += f"; {_shown(once[0])}{others} only once, so it is trained on and never tested"
-    return Task("classify", f"classes: {told}", labels=labels, classes=found)
+        why += f"; {_shown(once[0])}{others} only once, so it is trained on and never tested"
+    return Task("classify", f"classes: {why}", labels=labels, classes=classes)
 
 
 def _quantity(values: Array, why: str) -> Task:
     numbers = values.astype(np.float64)
-    found = np.unique(numbers)
-    _not_constant(found)
-    told = f"{len(found):,} different numbers from {_shown(found[0])} to {_shown(found[-1])}, {why}"
-    return Task("regress", f"a quantity: {told}", numbers=numbers[:, None])
+    distinct = np.unique(numbers)
+    _not_constant(distinct)
+    span = f"from {_shown(distinct[0])} to {_shown(distinct[-1])}"
+    why = f"a quantity: {len(distinct):,} different numbers {span}, {why}"
+    return Task("regress", why, numbers=numbers[:, None])
 
 
-def _numbers_told(found: Array, counts: Array, what: str = "whole numbers") -> str:
+def _numbers_told(distinct: Array, counts: Array, what: str = "whole numbers") -> str:
     if what == "truth values":
         return f"truth values, {_often(counts)}"
-    if len(found) == 2:
-        return f"the {what} {_shown(found[0])} and {_shown(found[1])}, {_often(counts)}"
-    return f"{len(found)} {what} {_shown(found[0])} to {_shown(found[-1])}, {_often(counts)}"
+    if len(distinct) == 2:
+        return f"the {what} {_shown(distinct[0])} and {_shown(distinct[1])}, {_often(counts)}"
+    return f"{len(distinct)} {what} {_shown(distinct[0])} to {_shown(distinct[-1])}, {_often(counts)}"
 
 
 def _often(counts: Array) -> str:

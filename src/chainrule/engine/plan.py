@@ -176,16 +176,16 @@ class Plan:
 
     def set_optimizer_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `optimizer_state` gave; ValueError for that of another network or rule."""
-        own = self.optimizer_state()
-        for key, array in own.items():
+        current = self.optimizer_state()
+        for key, array in current.items():
             if key not in state or np.shape(state[key]) != np.shape(array):
-                found = f"is of shape {np.shape(state[key])}" if key in state else "is missing"
+                fault = f"is of shape {np.shape(state[key])}" if key in state else "is missing"
                 raise ArgumentError(
                     f"the optimizer's state does not fit this network and {describe(self.optimizer)}: "
-                    f"{key} {found}"
+                    f"{key} {fault}"
                 )
-        if len(own) != len(state):
-            extra = next(key for key in state if key not in own)
+        if len(current) != len(state):
+            extra = next(key for key in state if key not in current)
             raise ArgumentError(
                 f"the optimizer's state is that of another network or optimizer: it has {quoted(extra)}"
             )
@@ -274,13 +274,13 @@ class Plan:
         needs keep=True.
         """
         shapes = {"input": self.network.input_shape, **self.network.shapes}
-        found = {}
+        outputs = {}
         for name, number in self._built.values.items():
             if names is not None and name not in names:
                 continue
-            found[name] = np.empty((samples, *shapes[name]), self.dtype)
-            self._native.read_value(number, False, found[name])
-        return found
+            outputs[name] = np.empty((samples, *shapes[name]), self.dtype)
+            self._native.read_value(number, False, outputs[name])
+        return outputs
 
     def overflows(self) -> list[int]:
         """The first samples of the batches in whose forward pass of the last call, which was no epoch, a
@@ -295,9 +295,9 @@ class Plan:
         gradients of the batch; needs per_sample=True.
         """
         x, scale = self._inputs(X)
-        found = np.empty(len(x))
-        loss = self._native.norms(x, scale, self._targets(targets), self._weights(weights), found)
-        return loss, found, self._gradients()
+        norms = np.empty(len(x))
+        loss = self._native.norms(x, scale, self._targets(targets), self._weights(weights), norms)
+        return loss, norms, self._gradients()
 
     def _gradients(self) -> dict[str, np.ndarray]:
         specs = self.network.parameter_specs
@@ -364,21 +364,21 @@ class Plan:
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""
         names = list(self._built.parameters)
-        found = self._native.first_nonfinite_parameter(False)
-        if found >= 0:
-            return f"parameter {names[found]}"
+        index = self._native.first_nonfinite_parameter(False)
+        if index >= 0:
+            return f"parameter {names[index]}"
         for delta, title in ((False, "output of"), (True, "δ of")):
-            found = self._native.first_nonfinite(delta)
+            index = self._native.first_nonfinite(delta)
             parts = ((layer, number) for number, layer in self._built.parts.items())
             for layer, number in [*self._built.values.items(), *parts]:
-                if number == found:
+                if number == index:
                     return f"{title} {layer}"
-        found = self._native.first_nonfinite_parameter(True)
-        return f"gradient of {names[found]}" if found >= 0 else None
+        index = self._native.first_nonfinite_parameter(True)
+        return f"gradient of {names[index]}" if index >= 0 else None
 
     def first_at_rest(self) -> str | None:
         """A parameter that moves no more, because a second moment is beyond the range: after an epoch that
         ended "at_rest", or from a state that was set.
         """
-        found = self._native.first_at_rest()
-        return list(self._built.parameters)[found] if found >= 0 else None
+        index = self._native.first_at_rest()
+        return list(self._built.parameters)[index] if index >= 0 else None

@@ -29,6 +29,7 @@ class Sequential(Layer):
     """
 
     kind = "sequential"
+    preparation: Any = None  # of the inputs of the network that it was made of
 
     @teach("Sequential([Dense(8), ReLU()])")
     def __init__(self, layers: Any, *, name: str | None = None) -> None:

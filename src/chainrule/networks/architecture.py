@@ -76,14 +76,14 @@ def architecture(layers: Any, input_shape: Any) -> Architecture:
     """
     checked = _checked(layers)
     _check_depth(checked, DEEPEST)
-    own = _named(_unfolded(checked))
+    named = _named(_unfolded(checked))
     shape = input_shape_from(input_shape)
     building = _Building({INPUT: shape}, {}, {}, {})
-    _check_channels_last(own[0], building.shapes[INPUT])
-    building.connect(own, building.shapes[INPUT], ())
-    _check_ids(own, building.specs, None)
+    _check_channels_last(named[0], building.shapes[INPUT])
+    building.connect(named, building.shapes[INPUT], ())
+    _check_ids(named, building.specs, None)
     check_sample("input_shape", "a sample", shape)
-    return Architecture(tuple(own), building.shapes, building.specs, building.followers, building.constant)
+    return Architecture(tuple(named), building.shapes, building.specs, building.followers, building.constant)
 
 
 @dataclass
@@ -103,7 +103,7 @@ class _Building:
                 raise ShapeError(f"two layers are named {layer.name!r}: give one of them another name=")
             self.followers[str(layer.name)] = rest = (*chain[number + 1 :], *behind)
             if isinstance(layer, Composite):
-                shapes = [self.connect(own, shape, rest) for own in layer.chains]
+                shapes = [self.connect(branch, shape, rest) for branch in layer.chains]
                 rule = functools.partial(layer.joined_shape, shapes=shapes)
                 output = _ask(rule, shape, place, self.shapes)
             else:
@@ -145,8 +145,8 @@ def check_layers_held(layers: Iterable[Layer], dtype: Any) -> None:
         for name, value in vars(layer).items():
             if isinstance(value, (float, np.floating)):
                 article = "an" if name[0] in "aeiou" else "a"
-                own = f"{layer.name} = {layer!r}"
-                check_held(f"{article} {name}", float(value), dtype, own, positive=name == "epsilon")
+                place = f"{layer.name} = {layer!r}"
+                check_held(f"{article} {name}", float(value), dtype, place, positive=name == "epsilon")
 
 
 def told_apart(layers: Iterable[Layer]) -> Layer | None:
@@ -179,7 +179,7 @@ def _check_ids(chain: Iterable[Layer], specs: Mapping[str, Parameter], below: st
     """ShapeError for a layer of ids behind one that learns; the last parameter that is learned on the way."""
     for layer in chain:
         if isinstance(layer, Composite):
-            ends = [_check_ids(own, specs, below) for own in layer.chains]
+            ends = [_check_ids(branch, specs, below) for branch in layer.chains]
             below = next((end for end in ends if end is not None), None)
             continue
         if below is not None and not layer.differentiable_input:
@@ -187,16 +187,16 @@ def _check_ids(chain: Iterable[Layer], specs: Mapping[str, Parameter], below: st
                 f"{layer.name} = {layer!r} reads ids, which have no derivative, so that {below} in front "
                 f"of it would never learn: put {type(layer).__name__} first"
             )
-        own = (n for n, spec in specs.items() if spec.learned and n.rpartition(".")[0] == layer.name)
-        below = next(own, below)
+        learned = (n for n, spec in specs.items() if spec.learned and n.rpartition(".")[0] == layer.name)
+        below = next(learned, below)
     return below
 
 
 def _readers(chain: Iterable[Layer]) -> Iterator[Embedding]:
     """The Embeddings whose ids are the input of the chain as it is."""
     for layer in chain:
-        for own in layer.chains if isinstance(layer, Composite) else ():
-            yield from _readers(own)
+        for branch in layer.chains if isinstance(layer, Composite) else ():
+            yield from _readers(branch)
         if isinstance(layer, Embedding):
             yield layer
         if not isinstance(layer, (Flatten, Identity)):
@@ -308,8 +308,8 @@ def _unfolded(layers: Iterable[Layer]) -> list[Layer]:
 
 def _local(layer: Layer) -> Layer:
     """A copy; the layers within it lose its name, which a network has put in front of theirs."""
-    own = copy.copy(layer)
-    return own.with_chains(_local_chains(own)) if isinstance(own, Composite) else own
+    copied = copy.copy(layer)
+    return copied.with_chains(_local_chains(copied)) if isinstance(copied, Composite) else copied
 
 
 def _local_chains(composite: Composite) -> tuple[tuple[Layer, ...], ...]:
@@ -362,10 +362,10 @@ def _named_within(composite: Composite) -> Composite:
     """The composite with copies of its layers under names that begin with its own."""
     chains = [_unfolded(chain) for chain in _local_chains(composite)]
     named = iter(_named([layer for chain in chains for layer in chain]))
-    own = tuple(tuple(next(named) for _ in chain) for chain in chains)
-    for layer in (layer for chain in own for layer in chain):
+    renamed = tuple(tuple(next(named) for _ in chain) for chain in chains)
+    for layer in (layer for chain in renamed for layer in chain):
         _rename(layer, f"{composite.name}.")
-    return composite.with_chains(own)
+    return composite.with_chains(renamed)
 
 
 def _ask(rule: Any, shape: Shape, place: str, shapes: Mapping[str, Shape]) -> Any:

@@ -57,15 +57,15 @@ def suspected() -> Iterator[list[slice]]:
     """The samples of which executors say within it that a number beyond the range may be behind what they
     return; it need not be: the side of a choice that is not taken overflows too.
     """
-    own: list[slice] = []
+    parts: list[slice] = []
     outer = _suspects.get()
-    token = _suspects.set(own)
+    token = _suspects.set(parts)
     try:
-        yield own
+        yield parts
     finally:
         _suspects.reset(token)
         if outer is not None:
-            outer += own
+            outer += parts
 
 
 def noticing(notice: Callable[[], None]) -> Any:
@@ -75,8 +75,8 @@ def noticing(notice: Callable[[], None]) -> Any:
 
 def suspect(samples: slice) -> None:
     """Called by executors, of a pass over X[samples]."""
-    if (found := _suspects.get()) is not None:
-        found.append(samples)
+    if (suspects := _suspects.get()) is not None:
+        suspects.append(samples)
 
 
 # Named, not imported: nothing down here knows the engine, and a network that is only looked at needs none.

@@ -66,8 +66,8 @@ def check_inside(
     that is suspected, `outputs` those of a training pass, by layer, of all of them.
     """
     for part in parts:
-        if (found := inside_problem(network, X, part, outputs)) is not None:
-            raise _refusal(call, *found)
+        if (problem := inside_problem(network, X, part, outputs)) is not None:
+            raise _refusal(call, *problem)
 
 
 def inside_problem(
@@ -75,12 +75,13 @@ def inside_problem(
 ) -> tuple[str, bool] | None:
     """What is hidden behind the outputs for X[part], and whether float64 computes it; None: nothing."""
     with quiet():
-        found = network.executor().first_overflow(network, X[part], outputs)
-        if found is None:
+        overflow = network.executor().first_overflow(network, X[part], outputs)
+        if overflow is None:
             return None
-        i, layer, seen = found
-        one = X[part.start + i : part.start + i + 1]
-        wide = network.dtype == np.float32 and _tried(lambda: _computes(network.copy(dtype="float64"), one))
+        i, layer, seen = overflow
+        sample = X[part.start + i : part.start + i + 1]
+        narrow = network.dtype == np.float32
+        wide = narrow and _tried(lambda: _computes(network.copy(dtype="float64"), sample))
     problem = f"the output of {layer} for sample {part.start + i} of X is {seen}: in {network.dtype} a number"
     return f"{problem} there is beyond the range, which the finite outputs of the network hide", wide
 
@@ -96,8 +97,8 @@ def problem_of(network: Model, X: Array, a: Array, parts: list[slice]) -> str | 
     with quiet():
         if not all_finite(a):
             return output_problem(network, X, a)
-        found = (inside_problem(network, X, part) for part in parts)
-        return next((problem[0] for problem in found if problem is not None), None)
+        problems = (inside_problem(network, X, part) for part in parts)
+        return next((problem[0] for problem in problems if problem is not None), None)
 
 
 def check_loss(network: Model, batch: Batch, loss: Loss, parts: tuple[float, float]) -> None:

@@ -45,9 +45,17 @@ class Model:
         input_shape: Any,
         dtype: Any = "float32",
         name: str | None = None,
+        classes: Any = None,
+        preparation: Preparation | str | None = None,
     ) -> Self:
-        """A network with given parameters, all of them; a layer of constant output is but a warning here."""
+        """A network with given parameters, all of them; a layer of constant output is but a warning here.
+
+        classes, preparation: as of `Network`; parameters alone do not tell them.
+        """
         network = cls._made(layers, parameters, input_shape, dtype, name)
+        network.classes = [*classes] if isinstance(classes, range) else classes
+        if preparation is not None:
+            network.preparation = preparation  # type: ignore[assignment]
         network._architecture.warn()
         return network
 

@@ -103,14 +103,14 @@ def _several(argument: str, names: Any) -> list[Any]:
 
 def _matched(name: str, known: Iterable[str]) -> Iterator[str]:
     """Those that are called so, or that the pattern fits."""
-    return (own for own in known if own == name or fnmatchcase(own, name))
+    return (candidate for candidate in known if candidate == name or fnmatchcase(candidate, name))
 
 
 def _there_are(name: str, known: list[str], shown: list[str] | None = None) -> str:
     """What ends the sentence: the name that is spelt nearly so, or those there are."""
     import difflib
 
-    close = [own for own in known if own.lower() == name.lower()]
+    close = [candidate for candidate in known if candidate.lower() == name.lower()]
     close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f": did you mean {close[0]!r}?"

@@ -21,7 +21,7 @@ from chainrule.base.scalars import check_flag, entries, text_path
 from chainrule.base.shown import clipped, shown
 from chainrule.base.tables import Text, html_table, text_table
 from chainrule.base.types import Array
-from chainrule.data.door import check_weights, class_ids, inputs_of, one_column, targets_of
+from chainrule.data.door import check_pairs, check_weights, class_ids, inputs_of, one_column, targets_of
 from chainrule.data.mapped import in_pieces, pieces
 from chainrule.data.preparation import Preparation
 from chainrule.layers import Composite, Layer, Sequential, Sigmoid
@@ -63,37 +63,48 @@ class Network(Model, Attributes):
     dtype: of parameters and predictions, "float32" or "float64".
     classes: the labels in the order of the outputs; without them those that the first fit sees.
     preparation: how inputs are made for it, a `Preparation`, or "pixels" (0 to 255, divided by 255) or
-        "numbers" (as they are, images of uint8, too); without it the first fit remembers what its data were.
+        "numbers" (as they are, images of uint8, too); without it that of a network which is the first layer,
+        else the first fit remembers what its data were.
 
     Raises ShapeError where a layer does not fit its input, naming the layer and what to write.
     """
 
     history: Any = None  # of the last fit
 
-    @teach("Network([...], input_shape=784)", input_shape="the shape of one sample, such as X.shape[1:]")
+    @teach("Network([...], input_shape=784)")
     def __init__(
         self,
         layers: Any,
         *,
-        input_shape: Any,
+        input_shape: Any = None,
         seed: int = 0,
         dtype: Any = "float32",
         name: str | None = None,
         classes: Any = None,
         preparation: Preparation | str | None = None,
     ) -> None:
+        if input_shape is None:
+            outputs = getattr(getattr(preparation, "inputs", None), "outputs", None)
+            if outputs is None:
+                meant = "input_shape, the shape of one sample, such as X.shape[1:]"
+                raise TypeError(f"Network() needs {meant}: write Network([...], input_shape=784)")
+            input_shape = len(outputs)
         self._build(layers, input_shape, dtype, name)
         self._architecture.check_new(self.dtype)
         if classes is not None:
             self.classes = [*classes] if isinstance(classes, range) else classes
+        if preparation is None and isinstance(layers, (list, tuple)):
+            preparation = _inherited(layers[0])
         if preparation is not None:
-            self.preparation = Preparation.of(preparation, self.input_shape)
+            self.preparation = preparation  # type: ignore[assignment]
         self.reinitialise(seed)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "dtype" and "_parameters" in self.__dict__:
             form = "network.copy(dtype='float64'), which is a network of that dtype"
             raise AttributeError(f"a network's dtype cannot be set; write {form}", name=name, obj=self)
+        if name == "preparation" and value is not None:
+            value = Preparation.of(value, self.input_shape, self.output_shape)
         super().__setattr__(name, value)
 
     @classmethod
@@ -106,17 +117,20 @@ class Network(Model, Attributes):
     def as_layer(self) -> Sequential:
         """Its layers as a block of another network, whose parameters begin with this one's values.
 
-        A network in the list of layers is taken so: `Network([features, Dense(3)], input_shape=...)`.
+        A network in the list of layers is taken so: `Network([features, Dense(3)], input_shape=...)`. Where
+        it is the first, the inputs are prepared as those of this one.
         """
 
         def given(layer: Layer) -> Layer:
-            own = copy.copy(layer)
-            if isinstance(own, Composite):
-                return own.with_chains(tuple(tuple(map(given, chain)) for chain in own.chains))
-            own.given = {name: array.copy() for name, array in self.layer_parameters(own).items()}
-            return own
+            copied = copy.copy(layer)
+            if isinstance(copied, Composite):
+                return copied.with_chains(tuple(tuple(map(given, chain)) for chain in copied.chains))
+            copied.given = {name: array.copy() for name, array in self.layer_parameters(copied).items()}
+            return copied
 
-        return Sequential([given(layer) for layer in self.layers], name=self.name)
+        block = Sequential([given(layer) for layer in self.layers], name=self.name)
+        block.preparation = self.preparation  # for a network that begins with it
+        return block
 
     # -- parameters ------------------------------------------------------------------------------------------
     def theta(self) -> list[Array]:
@@ -164,10 +178,7 @@ class Network(Model, Attributes):
         if (parts := pieces(X, self)) is not None:
             return in_pieces(X, parts, lambda rows: self.predict(rows, allow_nonfinite=allow_nonfinite))
         outputs = self._outputs(self._inputs(X), "predict", allow_nonfinite)
-        if self.preparation is None or self.preparation.targets is None:
-            return outputs
-        flat = self.preparation.targets.undo(outputs.reshape(len(outputs), -1))
-        return flat.reshape(outputs.shape)
+        return outputs if self.preparation is None else self.preparation.unscaled(outputs)
 
     def _outputs(self, X: Array, call: str, allow_nonfinite: bool) -> Array:
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
@@ -304,6 +315,7 @@ class Network(Model, Attributes):
 
             ids = ids_of(X) if parts is None else in_pieces(X, parts, ids_of)
             right = ids == class_ids(one_column(y), self, len(ids))
+        check_pairs(X, y, stacklevel=4)
         weights = None if sample_weight is None else check_weights(sample_weight, len(right))
         return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))
 
@@ -323,6 +335,7 @@ class Network(Model, Attributes):
         chosen = loss_from(loss, self.layers[-1])
         chosen.check_output(self.layers)
         penalty = penalty_from(penalty)
+        check_pairs(X, y, stacklevel=5)
         X = self._inputs(X)
         targets, _ = targets_of(y, self, chosen, len(X))
         weights = None if sample_weight is None else check_weights(sample_weight, len(X))
@@ -383,6 +396,14 @@ class Network(Model, Attributes):
         def __getitem__(self, key: Any) -> Any:
             what = "network.parameters['dense1.W']" if isinstance(key, str) else "network.layers[0]"
             raise TypeError(f"a network has no entries; write {what}")
+
+
+def _inherited(first: Any) -> Preparation | None:
+    """How inputs are made for a network that begins with another one: as for that."""
+    known: Preparation | None = getattr(first, "preparation", None)
+    if known is None or (known.inputs is None and known.feature_names is None):
+        return None
+    return Preparation(known.feature_names, None, known.inputs)
 
 
 def class_ids_of(network: Network, a: Array) -> Array:

@@ -93,13 +93,13 @@ class Parameters(Mapping[str, Array]):
     @cached_property
     def _by_layer(self) -> dict[str, list[str]]:
         """Layer or composite -> the names within it: a network of 200 layers asks 200 times a pass."""
-        found: dict[str, list[str]] = {}
+        parameters: dict[str, list[str]] = {}
         for name in self._specs:
             owner = name.rpartition(".")[0]
             while owner:
-                found.setdefault(owner, []).append(name)
+                parameters.setdefault(owner, []).append(name)
                 owner = owner.rpartition(".")[0]
-        return found
+        return parameters
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Assign several at once: either all of them fit or nothing changes."""
@@ -126,12 +126,12 @@ class Parameters(Mapping[str, Array]):
         from chainrule.base.foreign.attributes import PARAMETERS
 
         layer, _, last = str(name).rpartition(".")
-        called = [f"{layer}.{own}" for own in PARAMETERS.get(last, ()) if f"{layer}.{own}" in self._specs]
+        called = [f"{layer}.{key}" for key in PARAMETERS.get(last, ()) if f"{layer}.{key}" in self._specs]
         if called:
             return f"the network has no parameter {describe(name)}; did you mean {called[0]!r}?"
-        if within := [own for own in self._specs if own.startswith(f"{name}.")]:
+        if within := [key for key in self._specs if key.startswith(f"{name}.")]:
             return f"the network has no parameter {describe(name)}, which is a layer: {', '.join(within)}"
-        same = [own for own in self._specs if own.lower() == str(name).lower()]
+        same = [key for key in self._specs if key.lower() == str(name).lower()]
         close = same or difflib.get_close_matches(str(name), self._specs, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self._specs) or 'none'}"
         return f"the network has no parameter {describe(name)}; {hint}"

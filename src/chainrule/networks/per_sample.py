@@ -80,12 +80,12 @@ class Samples:
         allowed = check_flag("allow_nonfinite", allow_nonfinite)
         self._check()
         with quiet(), suspected() as parts:
-            found = self._one_by_one()
+            by_parameter = self._one_by_one()
         if not allowed:
-            for name, gradients in found.items():
+            for name, gradients in by_parameter.items():
                 check_samples("per_sample_gradients", gradients, f"the gradient of {name}")
             self._check_inside("per_sample_gradients", parts)
-        return found
+        return by_parameter
 
     def _check_inside(self, call: str, suspects: list[slice]) -> None:
         if suspects:
@@ -138,7 +138,7 @@ def accumulated(backpropagate: BackwardPass, network: Model, batch: Batch, objec
     for step in steps:
         for name, gradient in step.gradients.items():
             sums[name] += gradient
-    means = {name: own / m for name, own in sums.items()}
+    means = {name: total / m for name, total in sums.items()}
     gradients = objective.with_penalty(means, network.parameters, specs)
     data_loss = float(sum(step.data_loss for step in steps)) / m
     first = steps[0]

@@ -114,8 +114,8 @@ class Step:
         rows = [["layer", "shape", "‖activation‖", "‖δ‖", "‖gradients‖"]]
         for name, activation in self.activations.items():
             delta = _norm(self.deltas[name]) if name in self.deltas else "in the loss"
-            own = [key for key in self.gradients if key.rpartition(".")[0] == name]
-            gradients = "  ".join(f"{key.rpartition('.')[2]} {_norm(self.gradients[key])}" for key in own)
+            keys = [key for key in self.gradients if key.rpartition(".")[0] == name]
+            gradients = "  ".join(f"{key.rpartition('.')[2]} {_norm(self.gradients[key])}" for key in keys)
             rows.append([name, str(activation.shape), _norm(activation), delta, gradients])
         return rows
 

@@ -47,7 +47,7 @@ class ReferenceExecutor:
             for start in range(0, len(X), _PREDICT_BATCH):
                 x = to_columns(X[start : start + _PREDICT_BATCH], np.float64)
                 passes = all_passes(run_forward(network, x, None, np.float64, PassContext(training=False)))
-                outputs = {INPUT: x, **{one.name: one.output for one in passes}}
+                outputs = {INPUT: x, **{passed.name: passed.output for passed in passes}}
                 for name, rows in parts.items():
                     rows.append(to_rows(outputs[name]).astype(network.dtype, copy=False))
         if noticed:

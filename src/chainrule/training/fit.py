@@ -565,8 +565,8 @@ class _Run:
         for rows in () if self.allowed else parts:
             if not self.store():
                 raise self.nonfinite()
-            found = inside_problem(self.network, part.inputs, rows)
-            self.refuse(found, f"after epoch {self.number}", "the validation data")
+            problem = inside_problem(self.network, part.inputs, rows)
+            self.refuse(problem, f"after epoch {self.number}", "the validation data")
         return loss, accuracy
 
     def look_inside_step(self, step: int, batch: Batch) -> None:
@@ -580,20 +580,20 @@ class _Run:
             with quiet():
                 outputs = network.executor().backpropagate(network, batch, Objective(loss)).activations
         # Where running statistics are frozen, the formulas of a prediction are nearer to those of the step.
-        found = inside_problem(network, batch.inputs, slice(0, len(batch)), outputs)
+        problem = inside_problem(network, batch.inputs, slice(0, len(batch)), outputs)
         when = f"in epoch {self.number}, step {self.of_all(step + 1)},"
-        self.refuse(found, when, "the batch of the step")
+        self.refuse(problem, when, "the batch of the step")
 
     @cached_property
     def as_trained(self) -> Network:
         """Takes the plan's parameters where a step is looked into."""
         return self.network.copy()
 
-    def refuse(self, found: tuple[str, bool] | None, when: str, what: str) -> None:
+    def refuse(self, problem: tuple[str, bool] | None, when: str, what: str) -> None:
         """NonFiniteError for what `inside_problem` found."""
-        if found is not None:
+        if problem is not None:
             raise NonFiniteError(
-                f"{when} {found[0]} (X: {what}). Lower the rate, or check the scale of the data and of the "
+                f"{when} {problem[0]} (X: {what}). Lower the rate, or check the scale of the data and of the "
                 "initial weights; fit(..., allow_nonfinite=True) goes on all the same"
             )
 
@@ -668,11 +668,11 @@ def evaluate(plan: Plan, part: Batch, piece: int) -> tuple[float, float | None]:
     losses, hits = [], []
     for start in range(0, len(part), piece):
         rows = slice(start, start + piece)
-        own = part[rows]
-        result = plan.evaluate(own.inputs, own.targets, own.weights)
+        batch = part[rows]
+        result = plan.evaluate(batch.inputs, batch.targets, batch.weights)
         for first in plan.overflows():
             suspect(slice(start + first, min(start + first + plan.batch_size, len(part))))
-        samples = len(own)
+        samples = len(batch)
         losses.append(result.loss * samples)
         if result.accuracy is not None:
             hits.append(result.accuracy * samples)

@@ -166,8 +166,8 @@ class FullBatch:
         if not self.suspects:
             return None
         self.work.set_parameters(self.named(theta))
-        found = (inside_problem(self.work, self.batch.inputs, rows) for rows in self.suspects)
-        return next((problem[0] for problem in found if problem is not None), None)
+        problems = (inside_problem(self.work, self.batch.inputs, rows) for rows in self.suspects)
+        return next((problem[0] for problem in problems if problem is not None), None)
 
     def of_penalty(self, theta: Vector) -> float:
         return self.objective.penalty_value(self.named(theta), self.specs)

@@ -14,7 +14,7 @@ from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.memory import machine_memory
 from chainrule.base.scalars import check_number
 from chainrule.base.types import Array
-from chainrule.data.door import check_weights, classes_array, inputs_of, targets_of
+from chainrule.data.door import check_pairs, check_weights, classes_array, inputs_of, targets_of
 from chainrule.data.mapped import training_inputs
 from chainrule.data.preparation import Preparation
 from chainrule.data.split import stratified_choice
@@ -67,6 +67,7 @@ def prepare(
     class weight multiplies the sample weights in training; validation measures the data as they are.
     """
     told = told_classes(classes, network)
+    check_pairs(X, y, stacklevel=5)
     inputs = training_inputs(X, network)
     X, make, preparation = inputs.array, inputs.make, inputs.preparation
     if make is None:
@@ -88,8 +89,8 @@ def prepare(
         kept = np.ones(len(X), dtype=bool)
         kept[chosen] = False
         rows = np.flatnonzero(kept).astype(np.int64)
-        own = None if weights is None else _mean_one(weights, chosen)[chosen]
-        held_out = Batch(X[chosen] if make is None else make(X[chosen]), targets[chosen], own)
+        held_weights = None if weights is None else _mean_one(weights, chosen)[chosen]
+        held_out = Batch(X[chosen] if make is None else make(X[chosen]), targets[chosen], held_weights)
         training = None if training is None else _mean_one(training, rows)
     return FitData(Batch(X, targets, training), rows, held_out, known, preparation, make)
 
@@ -118,6 +119,7 @@ def given_validation(
     """The validation part, prepared as the training part, and the classes with those seen there alone."""
     if len(validation) not in (2, 3):
         raise ArgumentError(f"validation must be (X, y) or (X, y, weights), received {len(validation)} parts")
+    check_pairs(validation[0], validation[1], "validation y", stacklevel=6)
     X = _as(network.dtype, inputs_of(validation[0], network, "validation X", preparation))
     targets, known = targets_of(validation[1], network, loss, len(X), "validation y", classes, grow=True)
     targets = _as(network.dtype, targets)

@@ -140,7 +140,6 @@ _FIT = by_name(
         _LAYERS: ("hidden_layer_sizes", "activation", "layers", "input_shape", "units", "dropout"),
         _DTYPE: ("dtype", "precision", "mixed_precision", "amp", "half", "use_amp"),
         "seed=0 here, and in Network([...], seed=0) for the parameters": ("generator", "key", "torch_seed"),
-        "freeze=['dense1']": ("trainable", "frozen", "fixed", "freeze_layers"),
         "no folds: fit once for each, after network.reinitialise(0)": ("cv", "n_splits", "folds", "kfold"),
         besides("optimizer=SGD(0.1, clip_norm=1.0)", None): (
             "grad_clip",

@@ -29,7 +29,9 @@ Advice: TypeAlias = str | ByValue
 
 def by_name(instead: Mapping[Any, tuple[str, ...]]) -> dict[str, Any]:
     """What to write (an Advice), by every name that stands for it."""
-    return {name: advice for advice, names in instead.items() for name in names}
+    by_name = {name: advice for advice, names in instead.items() for name in names}
+    assert len(by_name) == sum(map(len, instead.values())), "a name stands for two things"
+    return by_name
 
 
 def by_value(otherwise: str, cases: Mapping[str, tuple[Any, ...]]) -> ByValue:

@@ -12,14 +12,14 @@ def run(arguments: argparse.Namespace) -> int:
     from chainrule import oracles
 
     sources = [oracles.exercise(arguments.ex4)] if arguments.ex4 else []
-    found = list(oracles.compare([*oracles.SOURCES, *sources]))
-    say(oracles.table(found))
-    not_run = sum(one.missing is not None for one in found)
-    wrong = sum(not one.ok for one in found) - not_run
-    said = [f"{len(found) - not_run - wrong} of {len(found)} numbers reproduced"]
+    comparisons = list(oracles.compare([*oracles.SOURCES, *sources]))
+    say(oracles.table(comparisons))
+    not_run = sum(comparison.missing is not None for comparison in comparisons)
+    wrong = sum(not comparison.ok for comparison in comparisons) - not_run
+    said = [f"{len(comparisons) - not_run - wrong} of {len(comparisons)} numbers reproduced"]
     said += [f"{wrong} WRONG"] if wrong else []
     said += [f"{not_run} not run"] if not_run else []
-    names = dict.fromkeys((one.source.name, one.source.reference) for one in found)
+    names = dict.fromkeys((comparison.source.name, comparison.source.reference) for comparison in comparisons)
     say("\n".join(f"{name}: {reference}" for name, reference in names))
     say(", ".join(said) + "; by the compiled kernels and by the formulas, in float64")
     return 1 if wrong else 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.base.errors import DataError, FileError, NonFiniteError
 from chainrule.base.files.disk import descriptor, write_whole
-from chainrule.base.shown import shown, storable
+from chainrule.base.shown import quoted, shown, storable
 from chainrule.base.types import Array
 from chainrule.cli.folder import open_run
 from chainrule.cli.output import remark, standard_output, tell
@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def columns_kept(columns: Frame | None, arguments: argparse.Namespace) -> list[Column]:
     """The columns of the file that --keep names."""
-    if arguments.keep is None:
-        return []
+    if arguments.keep is None:  # of images nothing else says which is which
+        return list(columns.columns) if columns is not None and columns.names == ("file",) else []
     if columns is None:
         raise FileError(f"{arguments.file}: has no columns with names, of which --keep could keep some")
     if arguments.keep == ["all"]:
@@ -112,9 +112,9 @@ class Rows:
     def __iter__(self) -> Any:
         digits = "{:.6f}" if self.labels is not None else "{:.9g}"
         for number, values in enumerate(self.outputs.tolist()):
-            own = [cells[number] for _, cells in self.kept]
-            cells = [digits.format(value) for value in values]
-            yield [*own, *cells] if self.labels is None else [*own, str(self.labels[number]), *cells]
+            kept = [cells[number] for _, cells in self.kept]
+            label = [] if self.labels is None else [str(self.labels[number])]
+            yield [*kept, *label, *(digits.format(value) for value in values)]
 
     def compare(self, target: Array, there: Array | None) -> str:
         """How well the predictions meet the target that the file holds, in the rows where it does."""
@@ -122,8 +122,19 @@ class Rows:
         labels, outputs, target = self.labels, self.outputs[rows], target[rows]
         known = None if self.classes is None else known_labels(target, self.classes)
         if labels is not None and known is not None and known.shape == (labels := labels[rows]).shape:
+            assert self.classes is not None  # of which the labels are
             right = int(np.sum(labels.astype(str) == known.astype(str)))
-            return f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
+            told = f"{right} of {len(target)} right, accuracy {100 * right / len(target):.1f} %"
+            others = known[~np.isin(known.astype(str), self.classes.astype(str))].astype(str)
+            if not len(others):
+                return told
+            held = listed([quoted(name, 40) for name in np.unique(others)[:20]])
+            if len(others) == len(known):
+                return (
+                    f"not compared with the target in the file: it holds {held}, the model's classes are "
+                    f"{listed([quoted(str(name), 40) for name in self.classes])}"
+                )
+            return f"{told}; {len(others):,} of them hold what is no class of the model: {held}"
         values = target.reshape(len(target), -1)
         if labels is not None or values.shape != outputs.shape or values.dtype.kind not in "fiub":
             kind = f"shape {target.shape}, {target.dtype}"
@@ -139,8 +150,7 @@ def cells_of(column: Column) -> list[str]:
     elif column.kind == "date":
         written = (str(value).removesuffix(".000000").removesuffix("T00:00:00") for value in column.values)
     elif column.kind == "truth":
-        words = column.levels or ("False", "True")
-        written = (words[int(value)] for value in column.values)
+        written = (column.words[int(value)] for value in column.values)
     else:
         written = (str(value) for value in column.values)
     return ["" if gone else cell for cell, gone in zip(written, column.missing, strict=True)]

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         tell(note)
     tell(problem.describe(arguments.seed))
     if problem.why:
-        tell(f"target {problem.preparation.target_name or arguments.target}: {problem.why}")
+        tell(f"target {problem.preparation.target_name or arguments.target or 'labels'}: {problem.why}")
     if problem.preparation.inputs is not None:
         tell(problem.preparation)
     if settings.shift:

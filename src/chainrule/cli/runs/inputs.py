@@ -11,14 +11,15 @@ import numpy as np
 
 from chainrule.base.errors import DataError, FileError, ShapeError
 from chainrule.base.types import Array
-from chainrule.cli.output import complain
-from chainrule.cli.training.raw import is_table, reading_of
+from chainrule.cli.folder import description_name, read_description
+from chainrule.cli.output import complain, remark
+from chainrule.cli.training.raw import is_table, known_columns, reading_of, unknown
 from chainrule.data import Preparation, load_digits, load_idx, load_npy
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.preparation.preparation import READING, matrix
 from chainrule.data.readers.npz import open_npz
 from chainrule.data.sets.idx_sets import is_idx
-from chainrule.data.sets.image_folder import SUFFIXES, images_in, load_images
+from chainrule.data.sets.image_folder import SUFFIXES, class_folders, images_in, load_images
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
@@ -50,40 +51,63 @@ def read_inputs(arguments: argparse.Namespace, network: Network, preparation: Pr
         return Inputs(*load_digits())
     path = Path(arguments.file)
     shape = tuple(network.input_shape)
+    if path.is_dir() and (sets := [str(entry) for entry in sorted(path.iterdir()) if is_idx(entry)]):
+        raise FileError(f"{path}: a folder of IDX files: name the one to predict, of {listed(sets)}")
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         return _images(path, shape)
     if path.suffix.lower() == ".npz":
-        found = _npz(path, arguments.x, preparation.target_name or "y")
+        inputs = _npz(path, arguments.x or trained_array(arguments.model), preparation.target_name or "y")
     elif path.suffix.lower() == ".npy":
-        found = Inputs(load_npy(path))
+        inputs = Inputs(load_npy(path))
     elif is_table(path):
         return _table(path, arguments, shape, preparation)
     elif is_idx(path) or path.suffix.lower() == ".gz":
-        found = Inputs(load_idx(path))
+        inputs = Inputs(load_idx(path))
     else:
         raise FileError(
             f"{path}: is no table (.csv, .tsv, .txt, .parquet, also compressed), .npz, .npy or IDX file, and "
-            "no image, so it is not known how to read it"
+            f"no image, so it is not known how to read it{unknown(path)}"
         )
-    assert isinstance(found.X, np.ndarray)
-    return replace(found, X=fit_shape(checked(found.X), shape, arguments.file))
+    assert isinstance(inputs.X, np.ndarray)
+    return replace(inputs, X=fit_shape(checked(inputs.X), shape, arguments.file))
+
+
+def trained_array(model: str) -> str:
+    """The name of the array that a run learned from, X where none is told."""
+    place = Path(model)
+    description = read_description((place if place.is_dir() else place.parent) / description_name) or {}
+    told = description.get("arguments")
+    name = told.get("x") if isinstance(told, dict) else None
+    return name if isinstance(name, str) else "X"
 
 
 def _images(path: Path, shape: tuple[int, ...]) -> Inputs:
     """One image, or those of a folder by name, brought to the network's size and channels."""
-    files = images_in(path) if path.is_dir() else [path]
+    files, target = [path], None
+    if path.is_dir():
+        files = images_in(path)
+        if not files:  # as it was trained on
+            files = [file for entry in class_folders(path) for file in images_in(entry)]
+            target = np.array([file.parent.name for file in files])
     if not files:
-        raise FileError(f"{path}: holds no images, whose names end in {', '.join(SUFFIXES)}")
+        below = [str(entry) for entry in sorted(path.iterdir()) if entry.is_dir() and class_folders(entry)]
+        named = f"; name one of its folders: {listed(below)}" if below else ""
+        raise FileError(f"{path}: holds no images, whose names end in {', '.join(SUFFIXES)}{named}")
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise ShapeError(f"{path}: holds images, the model takes samples of shape {list(shape)}")
-    names = np.array([file.name for file in files], dtype=object)
+    names = np.array([str(file.relative_to(path)) if path.is_dir() else file.name for file in files], object)
     column = Column("file", "text", names, np.zeros(len(files), dtype=bool))
-    return Inputs(load_images(files, size=shape[:2], channels=shape[2]), columns=Frame((column,)))
+    return Inputs(load_images(files, size=shape[:2], channels=shape[2]), target, columns=Frame((column,)))
 
 
 def _npz(path: Path, x: str, target: str) -> Inputs:
     """The inputs, and the target where the file holds one of that name."""
     with open_npz(path) as archive:
+        if x not in archive.names:
+            raise FileError(
+                f"{path}: has no array named '{x}': say which holds the inputs, --x NAME; its arrays are "
+                f"{listed(archive.names) or 'none'}"
+            )
         inputs = archive.read(x)
         if target not in archive.names:
             return Inputs(inputs)
@@ -102,17 +126,21 @@ def _table(
     told = {name: getattr(arguments, name) for name in READING}
     now = {name: value for name, value in told.items() if value not in (None, "auto")}
     options = argparse.Namespace(**{**told, **preparation.reading, **now})
-    frame = reading_of(path, options, asked=names or ()).frame
+    needed = getattr(preparation.inputs, "needed", names)
+    reading = reading_of(path, options, known_columns(preparation))
+    frame = reading.frame
+    for line in reading.remarks:  # rows that are passed over have no line in the output
+        remark(f"{path}: {line}")
     if names is None:
         count = int(np.prod(shape))
         if len(frame.columns) != count:
             raise FileError(f"{path}: has {len(frame.columns)} columns, the model takes {count}")
         X: Frame | Array = fit_shape(matrix(frame, str(path)), shape, str(path))
         return Inputs(X, columns=frame)
-    needed = getattr(preparation.inputs, "needed", names)
     target = preparation.target_name
-    features = _features(frame, names, needed, target, path)
-    if target is None or target not in frame.names or len(features.columns) == len(frame.columns):
+    features = _features(frame, names, tuple(needed or ()), target, path)
+    by_position = not frame.named and len(frame.columns) <= len(names)  # none of these is the target
+    if target is None or target not in frame.names or by_position:
         return Inputs(features, columns=frame)
     column = frame.column(target)
     known = ~column.missing
@@ -134,6 +162,8 @@ def _features(
     """The columns that the model needs, by name; without names, by position."""
     if not frame.named and len(frame.columns) in (len(names), len(needed)):
         own = names if len(frame.columns) == len(names) else needed
+        if own != frame.names:
+            remark(f"{path}: no header, so the columns are taken in the order of training: {listed(own)}")
         pairs = zip(frame.columns, own, strict=True)
         return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
     missing = [name for name in needed if name not in frame.names]

@@ -38,7 +38,7 @@ def labelled_samples(arguments: argparse.Namespace) -> Samples:
 
 
 def _from_file(network: Network, preparation: Preparation, arguments: argparse.Namespace) -> Samples:
-    named = argparse.Namespace(file=arguments.data, x="X", **table_defaults)
+    named = argparse.Namespace(file=arguments.data, model=arguments.model, x=None, **table_defaults)
     inputs = read_inputs(named, network, preparation).labelled()
     if inputs.target is None:
         target = preparation.target_name or "y"

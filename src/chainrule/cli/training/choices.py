@@ -110,9 +110,9 @@ def choose_class_weights(said: str | None, problem: Problem) -> dict[Any, float]
         raise DataError("--class-weights goes with classes, but the target is a quantity: leave it out")
     labels = problem.classes.tolist()
     if said == "balanced":
-        found, counts = np.unique(problem.y_train, return_counts=True)
-        weights = len(problem.y_train) / (len(found) * counts)
-        return dict(zip(found.tolist(), weights.tolist(), strict=True))
+        present, counts = np.unique(problem.y_train, return_counts=True)
+        weights = len(problem.y_train) / (len(present) * counts)
+        return dict(zip(present.tolist(), weights.tolist(), strict=True))
     named = {str(label): label for label in labels}
     weights_of = {}
     entries = next(csv.reader([said], skipinitialspace=True), [])  # in quotes an entry may hold a comma

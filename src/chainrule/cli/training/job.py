@@ -264,7 +264,7 @@ def measure_classes(job: Job, result: dict[str, Any]) -> list[str]:
     accuracy = float(np.mean(predicted == problem.y_test))
     rows = class_rows(problem.y_test, predicted, problem.classes)
     result |= {"test_accuracy": accuracy, "classes": rows}
-    lines = [class_table(rows), confusions(problem.y_test, predicted)[0]]
+    lines = [class_table(rows), confusions(problem.y_test, predicted)]
     losses = log_loss_of(job.network, outputs, problem.y_test)
     if losses is not None:
         result["test_log_loss"] = float(losses.mean())
@@ -321,14 +321,14 @@ def of_single(single: list[dict[str, float]], result: dict[str, Any]) -> str:
     return f"a single one of the {len(single)} networks, on average: {said}"
 
 
-def confusions(actual: Array, predicted: Array) -> list[str]:
+def confusions(actual: Array, predicted: Array) -> str:
     """One line that says which classes were taken for which, the most frequent first."""
     wrong = actual != predicted
     pairs, counts = np.unique(np.stack([actual[wrong], predicted[wrong]]), axis=1, return_counts=True)
     if not counts.size:
-        return ["no mistake on the held-out samples"]
+        return "no mistake on the held-out samples"
     order = np.argsort(-counts, kind="stable")[:most_confusions]
     times = ["" if counts[i] == 1 else f" ({counts[i]} times)" for i in order]
     named = ", ".join(f"{pairs[0, i]} as {pairs[1, i]}{often}" for i, often in zip(order, times, strict=True))
     more = "" if len(counts) <= most_confusions else ", ..."
-    return [f"{int(wrong.sum())} of {len(actual)} mistaken: {named}{more}"]
+    return f"{int(wrong.sum())} of {len(actual)} mistaken: {named}{more}"

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from chainrule.base.errors import DataError, FileError
+from chainrule.base.shown import quoted
 from chainrule.base.types import Array
-from chainrule.data import load_npz
+from chainrule.data import Preparation, load_npz
 from chainrule.data.arrays import all_finite, first_nonfinite
 from chainrule.data.frames import Column, Frame, listed
 from chainrule.data.readers.table import column_name
 from chainrule.data.sets.idx_sets import is_idx, load_idx_set
-from chainrule.data.sets.image_folder import images_in, load_image_folder
+from chainrule.data.sets.image_folder import images_in, images_not_read, load_image_folder
 from chainrule.data.tables.reader import read_table
-from chainrule.data.tables.understood import Reading
+from chainrule.data.tables.understood import NAMELESS, Reading
 
 # The last four are no tables that are read: the reader says what to do. ".test" is UCI's.
 ENDINGS = (
@@ -27,6 +28,7 @@ ENDINGS = (
     *(".arff", ".xlsx", ".xls", ".ods"),
 )
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+MOST_REMARKS = 8  # on columns that are told before a training
 SEQUENCES, IDS, IMAGES, TABLE = "sequences", "ids", "images", "table"
 
 
@@ -49,14 +51,21 @@ class Raw:
     y_test: Array | None = None
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = field(default=())
+    target_remark: str = ""  # what the reader says about the target's column
 
 
-def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
+def raw_of(
+    arguments: argparse.Namespace,
+    sequential: str | None = None,
+    known: Mapping[str, Sequence[str]] | None = None,
+) -> Raw:
     """What the file or folder that `arguments.source` names holds.
 
-    sequential: "sequences" or "ids" where the network that is to be trained reads these.
+    sequential: "sequences" or "ids" where the network that is to be trained reads these. known: of a table
+    that a model was trained on, its names and levels.
     """
     path = Path(arguments.source)
+    check_options(path, arguments)
     if path.is_dir():
         return _folder(path, arguments)
     if path.suffix.lower() == ".npz":
@@ -65,18 +74,51 @@ def raw_of(arguments: argparse.Namespace, sequential: str | None = None) -> Raw:
         kind, X = array_inputs(X, arguments.inputs, sequential, str(path))
         return Raw(path.stem, kind, X, y, arguments.target or "y", files=(path,))
     if is_table(path):
-        return _table(path, arguments)
+        return _table(path, arguments, known)
     if is_idx(path):
         return _idx(path, arguments)
+    if not path.suffix and not path.exists():
+        raise FileError(f"{path}: no such file or folder; digits and mnist are sets that need none")
     raise FileError(
         f"'{arguments.source}' is nothing to train on: write digits, mnist, a table (.csv, .tsv, .txt, "
-        ".parquet, also compressed), an .npz file, IDX files, or a folder of images by class"
+        f".parquet, also compressed), an .npz file, IDX files, or a folder of images by class{unknown(path)}"
     )
 
 
+def unknown(path: Path) -> str:
+    """What to do with a file whose ending says nothing, for the end of an error."""
+    if not path.is_file():
+        return ""
+    return f". If it is a table, copy it under a name that says so: {quoted(path.name, 60)}.csv"
+
+
+def check_options(path: Path, arguments: argparse.Namespace) -> None:
+    """Raise DataError for an option that the source has no use for."""
+    if is_table(path) and not path.is_dir():
+        unused = {"size": None, "x": "X"}
+        if arguments.inputs not in ("auto", TABLE):
+            told = f"--inputs {arguments.inputs} is for arrays"
+            raise DataError(f"{path}: {told}, this is a table: leave it out")
+    elif path.is_dir() or path.suffix.lower() == ".npz" or is_idx(path):
+        tables = ("kind", "levels", "delimiter", "decimal", "encoding", "missing", "columns", "drop")
+        unused = {**dict.fromkeys(tables), "header": "auto"}
+        if path.is_dir() or path.suffix.lower() != ".npz":
+            unused |= {"x": "X", "target": None}
+        if not path.is_dir():
+            unused["size"] = None
+    else:
+        return  # which is nothing to train on
+    for name, usual in unused.items():
+        given = getattr(arguments, name, usual)
+        if given not in (usual, None, []):
+            raise DataError(f"{path}: --{name} is for another kind of source: leave it out")
+
+
 def is_table(path: Path) -> bool:
-    """Whether a file's name is one of a table's, packed or not."""
+    """Whether a file's name is one of a table's, packed or not; .zip says enough."""
     name = path.name.lower()
+    if name.endswith(".zip"):
+        return True
     for packed in PACKED:
         name = name.removesuffix(packed)
     return name.endswith(ENDINGS)
@@ -85,20 +127,25 @@ def is_table(path: Path) -> bool:
 def _folder(path: Path, arguments: argparse.Namespace) -> Raw:
     if any(is_idx(entry) for entry in path.iterdir()):
         return _idx(path, arguments)
-    size, channels = arguments.size, None
+    size = arguments.size
     parts = {entry.name.lower(): entry for entry in path.iterdir() if entry.is_dir() and not images_in(entry)}
     training = parts.get("train") or parts.get("training")
-    test = parts.get("test") or parts.get("val") or parts.get("valid") or parts.get("validation")
-    if training is None:
-        X, y, files = load_image_folder(path, size=size)
-        return Raw(path.resolve().name, IMAGES, X, y, "folder", files=tuple(files))
-    X, y, files = load_image_folder(training, size=size)
-    if test is None:
-        return Raw(path.resolve().name, IMAGES, X, y, "folder", files=tuple(files))
-    channels = X.shape[3]
-    X_test, y_test, more = load_image_folder(test, size=size or (X.shape[1], X.shape[2]), channels=channels)
-    note = f"tested on the images in {test}"
-    return Raw(path.resolve().name, IMAGES, X, y, "folder", X_test, y_test, (note,), (*files, *more))
+    tests = ("test", "testing", "val", "valid", "validation")
+    test = next((parts[name] for name in tests if name in parts), None)
+    X, y, files = load_image_folder(training or path, size=size)
+    name, notes = path.resolve().name, []
+    X_test = y_test = None
+    if training is not None and test is not None:
+        X_test, y_test, more = load_image_folder(
+            test, size=size or (X.shape[1], X.shape[2]), channels=X.shape[3], least_classes=1
+        )
+        files += more
+        notes.append(f"tested on the images in {test}")
+    others = images_not_read(path, files)
+    if others:
+        count = f"{len(others):,}, such as {others[0]}"
+        notes.append(f"images that are not read, in no folder of a class: {count}")
+    return Raw(name, IMAGES, X, y, "folder", X_test, y_test, tuple(notes), tuple(files))
 
 
 def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
@@ -111,35 +158,66 @@ def _idx(path: Path, arguments: argparse.Namespace) -> Raw:
     return Raw(name, kind, X, held.y, None, X_test, held.y_test, ("tested on the test files of the folder",))
 
 
-def _table(path: Path, arguments: argparse.Namespace) -> Raw:
-    reading = reading_of(path, arguments)
-    target = reading.frame.column(target_in(reading, arguments))
-    frame = reading.frame.without([target.name])
+def _table(path: Path, arguments: argparse.Namespace, known: Mapping[str, Sequence[str]] | None) -> Raw:
+    reading = reading_of(path, arguments, known)
+    frame_all = reading.frame
+    target = frame_all.column(target_in(reading, arguments))
+    frame = frame_all.without([target.name])
     if not frame.columns:
         raise FileError(f"{path}: has no column beside the target, so nothing to learn from")
-    notes = reading.summary()
+    notes = [*reading.summary(), *said_of_columns(reading)]
+    target_said = "; ".join(reading.notes[reading.frame.names.index(target.name)].remarks)
     gone = int(target.missing.sum())
     if gone == len(target):
         raise DataError(f"{path}: the column '{target.name}' holds nothing, so there is nothing to learn")
     if gone:
-        notes.append(f"{gone:,} of {len(target):,} rows have no {target.name}, and are left out")
+        marks = reading.notes[frame_all.names.index(target.name)].marks
+        marked = f" ({listed([quoted(mark, 20) for mark in marks])})" if marks else ""
+        told = f"{gone:,} of {len(target):,} rows have no {target.name}{marked}"
+        a_class = f": where '{quoted(marks[0], 20)}' is a class, --missing ''" if marks else ""
+        present = target.values[~target.missing]
+        if (present == present[0]).all():
+            raise DataError(
+                f"{path}: {told}, and all others have the same, so there is nothing to tell apart{a_class}"
+            )
+        notes.append(f"{told}, and are left out{a_class}")
         kept = np.flatnonzero(~target.missing)
         frame, target = frame[kept], target[kept]
     name = path.name.split(".")[0]
-    return Raw(name, TABLE, frame, _target_values(target, path), target.name, notes=tuple(notes),
-    files=(path,))
+    return Raw(
+        name, TABLE, frame, _target_values(target, path), target.name,
+        notes=tuple(notes), files=(path,), target_remark=target_said,
+    )  # fmt: skip
 
 
-def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] = ()) -> Reading:
+def said_of_columns(reading: Reading) -> list[str]:
+    """A line for each of the first remarks on columns: what stays text, what counts as missing."""
+    columns: dict[str, list[str]] = {}
+    for name, note in zip(reading.frame.names, reading.notes, strict=True):
+        for remark in note.remarks:
+            if remark != NAMELESS:
+                columns.setdefault(remark, []).append(name)
+    lines = [f"{listed(names)}: {remark}" for remark, names in columns.items()]
+    more = len(lines) - MOST_REMARKS
+    return [*lines[:MOST_REMARKS], *([f"{more} more: chainrule data {reading.path}"] if more > 0 else [])]
+
+
+def known_columns(preparation: Preparation) -> dict[str, tuple[str, ...]]:
+    """The columns that a model needs, each with its levels, none where it has no levels."""
+    needed = getattr(preparation.inputs, "needed", preparation.feature_names) or ()
+    levels = {way.name: getattr(way, "levels", ()) for way in getattr(preparation.inputs, "ways", ())}
+    return {name: tuple(levels.get(name, ())) for name in needed}
+
+
+def reading_of(
+    path: Path, arguments: argparse.Namespace, known: Mapping[str, Sequence[str]] | None = None
+) -> Reading:
     """A table as the options say; --columns chooses features, to which the target comes.
 
-    asked: further names that the first line holds if it is a header.
+    known: the names that a model was trained on, with their levels.
     """
     target = getattr(arguments, "target", None)
     told = [] if target is None else [target]
-    columns = getattr(arguments, "columns", None)
-    if columns is not None:
-        columns = [*columns, *(name for name in told if name not in columns)]
     return read_table(
         path,
         delimiter=arguments.delimiter,
@@ -147,9 +225,11 @@ def reading_of(path: Path, arguments: argparse.Namespace, asked: Sequence[str] =
         encoding=arguments.encoding,
         header={"auto": None, "yes": True, "no": False}[arguments.header],
         missing=arguments.missing,
-        columns=columns,
+        columns=getattr(arguments, "columns", None),
         drop=getattr(arguments, "drop", None),
-        asked=[*told, *asked],
+        asked=told,
+        known=known,
+        target=target,
     )
 
 
@@ -161,10 +241,10 @@ def target_in(reading: Reading, arguments: argparse.Namespace) -> str:
         if not frame.named:
             raise FileError(f"{path}: {say}; it has {len(frame.names)} columns, 0 to {len(frame.names) - 1}")
         raise FileError(f"{path}: {say}; its columns are {listed(frame.names)}")
+    if arguments.columns is not None:
+        return frame.names[-1]  # where reading_of has it put
     if told in frame.names:
         return str(told)
-    if arguments.columns is not None:
-        return frame.names[-1]  # where reading_of has asked for it
     number = re.fullmatch(r"-?\d{1,9}", told)
     return column_name(reading, told if number is None else int(told))
 

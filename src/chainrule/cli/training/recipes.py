@@ -170,9 +170,10 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe | None:
 def listing() -> str:
     """All recipes as a table."""
     rows = [["recipe", "network", "η", "λ", "epochs", "Nielsen's accuracy"]]
-    for name, one in RECIPES.items():
-        lam = f"{one.lam:g}" if one.lam else ""
-        rows.append([name, one.title, f"{one.rate:g}", lam, str(one.epochs), f"{one.accuracy:.2f} %"])
+    for name, recipe in RECIPES.items():
+        lam = f"{recipe.lam:g}" if recipe.lam else ""
+        accuracy = f"{recipe.accuracy:.2f} %"
+        rows.append([name, recipe.title, f"{recipe.rate:g}", lam, str(recipe.epochs), accuracy])
     note = (
         "Mini-batches of 10. λ is divided by 2n, for nielsen-conv2-relu by 2 and the number of mini-batches."
     )

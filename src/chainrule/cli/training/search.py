@@ -114,7 +114,7 @@ def search(
         index: np.concatenate([first[index], *(score(tried[index], number) for number in range(1, splits))])
         for index in (0, *finalists)
     }
-    return told(tried, first, measured, splits, time.perf_counter() - started)
+    return outcome(tried, first, measured, splits, time.perf_counter() - started)
 
 
 def scores(network: Network, X: Array, y: Array, class_weight: Mapping[Any, float] | None) -> Array:
@@ -158,7 +158,7 @@ def choose(measured: Mapping[int, Array]) -> int:
     return best if better.mean() > CLEARLY * better.std() / np.sqrt(len(better)) else 0
 
 
-def told(
+def outcome(
     tried: list[Settings], first: list[Array], measured: Mapping[int, Array], splits: int, seconds: float
 ) -> Search:
     """The search with its lines for the terminal and its entries for run.json."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,11 @@ from chainrule.base.types import Array, Shape
 from chainrule.cli.output import remark, tell
 from chainrule.cli.training.rows import Rows, divided_rows
 from chainrule.data import Preparation, Standardizer, load_digits, load_mnist
-from chainrule.data.frames import Frame
+from chainrule.data.frames import Frame, listed
 from chainrule.data.preparation import Pixels
 from chainrule.data.preparation.preparation import READING
 from chainrule.data.sets.mnist import mnist_url
-from chainrule.data.task import Asked, Task, task_of
+from chainrule.data.task import Asked, Task, known_labels, task_of
 
 if TYPE_CHECKING:
     from chainrule.cli.training.raw import Raw
@@ -97,9 +97,13 @@ def load_problem(
         return Problem("digits", X[train], y[train], X[test], y[test], np.arange(10), Preparation())
     if arguments.source == "mnist":
         return mnist(arguments)
-    from chainrule.cli.training.raw import raw_of
+    from chainrule.cli.training.raw import known_columns, raw_of
 
-    raw = raw_of(arguments, known.sequential if known else sequential)
+    if known is None:
+        raw = raw_of(arguments, sequential)
+    else:
+        raw = raw_of(arguments, known.sequential, known_columns(known.preparation))
+        raw = replace(raw, X=as_named(raw.X, known.preparation))
     asked: Asked = arguments.task
     if known is not None:
         asked = "regress" if known.classes is None else "classify"
@@ -107,7 +111,7 @@ def load_problem(
     rows: Rows | None = None
     if raw.X_test is not None and raw.y_test is not None:
         training: Part = raw.X, task.values
-        held_out: Part = raw.X_test, target_of(raw, raw.y_test, task.kind).values
+        held_out: Part = raw.X_test, test_target(raw, task)
     else:
         rows = Rows.of(raw.X, raw.y)
         rows = rows.divided(arguments, task) if known is None else rows.as_in(known.rows, arguments, task)
@@ -116,7 +120,8 @@ def load_problem(
             remark(rows.told)
     if known is None:
         targets = None if task.numbers is None else Standardizer.learn(training[1])
-        made = learned(training[0], raw, arguments)
+        in_order = raw.X if rows is None else raw.X[np.sort(rows.train)]  # a column may number the rows
+        made = learned(in_order, raw, arguments)
         made.targets, made.target_name = targets, raw.target_name
         known = Known(made, task.classes, rows)
     made = known.preparation
@@ -132,12 +137,46 @@ def load_problem(
     )  # fmt: skip
 
 
+def as_named(X: Frame | Array, preparation: Preparation) -> Frame | Array:
+    """A table with the columns of the training, in its order, where all are there: others may have come."""
+    names = preparation.feature_names
+    if not isinstance(X, Frame) or names is None or not set(names) <= set(X.names):
+        return X
+    return X.select(names)
+
+
 def target_of(raw: Raw, y: Array, asked: Asked) -> Task:
     """What a source's target is; errors name the source."""
     try:
         return task_of(y, images=raw.kind == "images", asked=asked)
     except DataError as error:
-        raise DataError(f"{raw.name}: {error}") from None
+        remark = f" (column {raw.target_name}: {raw.target_remark})" if raw.target_remark else ""
+        raise DataError(f"{raw.name}: {error}{remark}") from None
+
+
+def test_target(raw: Raw, task: Task) -> Array:
+    """The target of a source's own test part, as the training part's was understood.
+
+    Raises DataError for a class that is not among those to train on.
+    """
+    assert raw.y_test is not None  # asked for only where it is
+    if task.classes is None:
+        columns = np.asarray(raw.y_test).reshape(len(raw.y_test), -1)
+        if columns.dtype.kind not in "fiub" or columns.shape[1:] != task.values.shape[1:]:
+            raise DataError(f"{raw.name}: the target of the test part is unlike that of the training part")
+        return columns.astype(np.float64)
+    try:
+        labels = known_labels(raw.y_test, task.classes)
+    except DataError as error:
+        raise DataError(f"{raw.name}: in the test part {error}") from None
+    unknown = [] if labels is None else [label for label in np.unique(labels) if label not in task.classes]
+    if labels is None or unknown:
+        told = f"the class {unknown[0]}" if unknown else "numbers that are no classes"
+        raise DataError(
+            f"{raw.name}: the test part holds {told}, which is none of the classes to train on "
+            f"({listed([str(label) for label in task.classes])}): leave it out there, or train on it"
+        )
+    return labels
 
 
 def learned(X: Frame | Array, raw: Raw, arguments: argparse.Namespace) -> Preparation:

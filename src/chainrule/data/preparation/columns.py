@@ -18,6 +18,7 @@ from chainrule.base.scalars import finite_number
 from chainrule.base.shown import quoted
 from chainrule.base.types import Array
 from chainrule.data.frames import Column
+from chainrule.data.tables.decimals import is_number
 
 TRUTH = ("False", "True")
 OTHER = "other"
@@ -69,7 +70,7 @@ class Dropped:
 @dataclass(frozen=True)
 class Quantity:
     """A number as (x - mean) / scale; a missing one is the median, told by a column of its own where the
-    training data had some.
+    training data had some. lenient: a text that is no number counts as missing.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Quantity:
     scale: float
     median: float
     indicator: bool = False
+    lenient: bool = False
     kind: ClassVar[str] = "quantity"
 
     @classmethod
@@ -98,6 +100,10 @@ class Quantity:
         return f"number, (x - {self.mean:.6g}) / {self.scale:.6g}{gaps}"
 
     def __call__(self, column: Column, argument: str) -> Array:
+        if self.lenient and column.kind == "text":
+            column = as_numbers(column) or Column(
+                column.name, "number", np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
+            )
         values = _quantities(column, argument)
         if column.missing.any() and not self.indicator:
             _tell_missing(column, f"the median of the training data, {self.median:g}")
@@ -112,12 +118,13 @@ class Quantity:
             "mean": self.mean,
             "scale": self.scale,
         }
-        return stored | {"median": self.median, "indicator": self.indicator}
+        return stored | {"median": self.median, "indicator": self.indicator, "lenient": self.lenient}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Quantity:
         mean, scale, median = (_number(stored, key) for key in ("mean", "scale", "median"))
-        return cls(_text(stored, "name"), mean, _positive(scale), median, stored.get("indicator") is True)
+        indicator, lenient = (stored.get(key) is True for key in ("indicator", "lenient"))
+        return cls(_text(stored, "name"), mean, _positive(scale), median, indicator, lenient)
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,8 @@ class Levels:
             self.levels == TRUTH and column.kind == "number"
         )  # 0 and 1 where the training had False and True
         texts = _texts(column)
+        width = rest + self.other + self.gaps
+        instead = f"'{quoted(self.levels[0], 40)}'" if width == 2 else "none of its levels"
         if truth:
             texts = np.array(
                 [TRUTH[int(text)] if text in ("0", "1") else text for text in texts], dtype=object
@@ -204,13 +213,12 @@ class Levels:
             names = sorted({str(text) for text in texts[new]})
             shown = ", ".join(quoted(name, 40) for name in names[:5]) + (", …" if len(names) > 5 else "")
             _tell(
-                f"the column '{self.name}' holds {shown} in {int(new.sum()):,} rows, which the training data "
-                "did not: these rows have none of its levels"
+                f"the column '{self.name}' holds {shown} in {_rows(int(new.sum()))}, which the training data "
+                f"did not: there it counts as {instead}"
             )
         place[column.missing] = rest + self.other if self.gaps else -1
         if column.missing.any() and not self.gaps:
-            _tell_missing(column, "none of its levels")
-        width = rest + self.other + self.gaps
+            _tell_missing(column, instead)
         hot = np.zeros((len(texts), width))
         known = place >= 0
         hot[np.flatnonzero(known), place[known]] = 1.0
@@ -336,6 +344,8 @@ class Date:
         return f"date: days elapsed, brought to one scale{cycles}{gaps}"
 
     def __call__(self, column: Column, argument: str) -> Array:
+        if column.kind == "text":
+            column = as_dates(column) or column
         if column.kind != "date" and not column.missing.all():
             raise _not(column, argument, "a date")
         parts = [self.elapsed(_days(column), argument)]
@@ -361,18 +371,50 @@ class Date:
 
 
 def _quantities(column: Column, argument: str) -> Array:
-    """The numbers of a column; truth values are 0 and 1."""
+    """The numbers of a column; truth values are 0 and 1, texts that are all numbers these."""
     if column.kind == "number":
         return column.values
+    numbers = as_numbers(column) if column.kind == "text" else None
+    if numbers is not None and (numbers.missing == column.missing).all():
+        return numbers.values
     if column.kind == "truth" or column.missing.all():
         return np.where(column.missing, np.nan, column.values == True).astype(np.float64)  # noqa: E712
     raise _not(column, argument, "a number")
 
 
 def _not(column: Column, argument: str, what: str) -> DataError:
-    entry = column.values[~column.missing][0]
-    shown = f"'{quoted(entry, 40)}'" if column.kind == "text" else str(entry)
-    return DataError(f"the column '{column.name}' of {argument} holds {shown}, but was {what} in training")
+    """The error for a column of another kind than in training, with the first entry that does not fit."""
+    entries = column.values.tolist()
+    fits = is_number if what == "a number" and column.kind == "text" else lambda _: False
+    there = [row for row in range(len(entries)) if not column.missing[row]]
+    row = next((row for row in there if not fits(entries[row])), there[0])
+    shown = f"'{quoted(entries[row], 40)}'" if column.kind == "text" else str(entries[row])
+    return DataError(
+        f"the column '{column.name}' of {argument} holds {shown} in row {row}, but was {what} in training"
+    )
+
+
+def as_numbers(column: Column) -> Column | None:
+    """A column of texts as numbers, what is none of them as missing; None where nothing is a number."""
+    texts = column.values.tolist()
+    fits = np.array([is_number(text) for text in texts], dtype=bool) & ~column.missing
+    if not fits.any():
+        return None
+    values = np.array([float(text) if fit else np.nan for text, fit in zip(texts, fits, strict=True)])
+    return Column(column.name, "number", values, ~fits)
+
+
+def as_dates(column: Column) -> Column | None:
+    """A column of texts as dates, where all that are there are dates in one form; else None."""
+    from chainrule.data.tables.dates import read_dates
+
+    there = ~column.missing
+    moments, _ = read_dates([str(text).strip() for text in column.values[there]])
+    if moments is None:
+        return None
+    dates = np.full(len(column), np.datetime64("NaT"), dtype="datetime64[us]")
+    dates[there] = np.array([moment.replace(tzinfo=None) for moment in moments], dtype="datetime64[us]")
+    return Column(column.name, "date", dates, column.missing)
 
 
 def _texts(column: Column) -> Array:
@@ -380,8 +422,19 @@ def _texts(column: Column) -> Array:
     if column.kind == "text":
         return column.values
     if column.kind == "number":
-        return np.array(["" if entry != entry else f"{entry:.17g}" for entry in column.values], dtype=object)
+        return np.array([_written(entry) for entry in column.values.tolist()], dtype=object)
     return np.array([str(entry) for entry in column.values], dtype=object)
+
+
+def _written(entry: float) -> str:
+    """The shortest text that reads as the number; zero has no sign, and NaN no text."""
+    return "" if entry != entry else repr(entry + 0.0).removesuffix(".0")
+
+
+def level_text(level: Any) -> str:
+    """A level that was told, as `_texts` writes it."""
+    number = isinstance(level, (int, float, np.number)) and not isinstance(level, (bool, np.bool_))
+    return _written(float(level)) if number else str(level)
 
 
 def _ranks(column: Column, texts: Array, levels: tuple[str, ...]) -> Column:
@@ -415,12 +468,15 @@ def _tell(message: str) -> None:
 
 
 def _tell_missing(column: Column, instead: str) -> None:
-    count = int(column.missing.sum())
-    rows = "1 row" if count == 1 else f"{count:,} rows"
+    rows = _rows(int(column.missing.sum()))
     _tell(
         f"the column '{column.name}' is missing in {rows}, in training it never was: there it counts as "
         f"{instead}"
     )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------

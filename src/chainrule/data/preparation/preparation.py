@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, FileError, ShapeError, describe
+from chainrule.base.scalars import entries
 from chainrule.base.types import Array
-from chainrule.data.arrays import Prepared, prepared
+from chainrule.data.arrays import Prepared, finite, numbers, plain_array, prepared
 from chainrule.data.preparation.scales import Numbers, Pixels, Scale, Standardizer
 
 READING = ("delimiter", "decimal", "encoding", "header", "missing")  # what may be told of a file
@@ -39,19 +42,32 @@ class Preparation:
     reading: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        names = self.feature_names
+        listed = isinstance(names, (tuple, list)) and all(isinstance(name, str) for name in names)
+        if names is not None and not listed:
+            raise ArgumentError(
+                f"feature_names is {describe(names)}: write a list of names, or of a table "
+                "Preparation.learn(table)"
+            )
         if isinstance(self.inputs, str):
             if self.inputs not in _by_word:
                 raise ArgumentError(f"inputs is {self.inputs!r}: write {' or '.join(map(repr, _by_word))}")
             self.inputs = _by_word[self.inputs]()
-        if not (self.inputs is None or callable(self.inputs)):
+        scale = hasattr(self.inputs, "to_json") and not isinstance(self.inputs, type)
+        if not (self.inputs is None or scale):
             raise ArgumentError(
-                f"inputs is {describe(self.inputs)}: write 'pixels', 'numbers' or a Standardizer"
+                f"inputs is {describe(self.inputs)}: write 'pixels', 'numbers' or Standardizer.learn(X)"
             )
+        if not isinstance(self.targets, (Standardizer, NoneType)):
+            raise ArgumentError(f"targets is {describe(self.targets)}: write Standardizer.learn(y)")
+        if self.feature_names is not None:
+            self.feature_names = _names(self.feature_names)
 
     @classmethod
     def learn(
         cls,
         X: Any,
+        y: Any = None,
         *,
         target: str | None = None,
         kinds: Mapping[str, str] | None = None,
@@ -65,13 +81,15 @@ class Preparation:
         year, week and day; columns that never change, that count the rows or whose texts differ in most of
         them are left out. `print(preparation)` shows all of it.
 
-        target: the column that is to be predicted, which is no input. kinds: {column: "number", "levels",
-        "date" or "drop"}. levels: {column: its levels from the lowest to the highest}. most_levels: of a
-        text; the rarer ones are one level together.
+        y: a quantity that is to be predicted, (N,) or (N, K): its scale is learned, too, and a network takes
+        and predicts it in its own unit; leave it out for classes. target: the column of X that is to be
+        predicted, which is no input; it may stay in later frames. kinds: {column: "number", "levels", "date"
+        or "drop"}. levels: {column: its levels from the lowest to the highest}. most_levels: of a text; the
+        rarer ones are one level together.
         Give it the training part alone: `network = Network([...], input_shape=preparation.width,
         preparation=preparation)`. Raises DataError where nothing is left to learn from.
         """
-        from chainrule.data.frames import frame_of
+        from chainrule.data.frames import frame_of, listed
         from chainrule.data.preparation.table import Columns
 
         frame = frame_of(X, "X")
@@ -81,14 +99,22 @@ class Preparation:
                 f"{{name: column}}"
             )
         if target is not None:
-            frame.column(target)
+            target = str(target)  # pandas' names may be numbers
+            if target not in frame.names:
+                raise DataError(f"target is {target!r}, but the columns of X are {listed(frame.names)}")
             frame = frame.without([target])
+            if not frame.columns:
+                raise DataError(f"X has no column but the target {target!r}: there is nothing to learn from")
         columns = Columns.learn(frame, kinds, levels, most_levels)
-        return cls(columns.names, target, columns)
+        return cls(columns.names, target, columns, None if y is None else _scale_of(y, len(frame)))
 
     @classmethod
-    def of(cls, given: Preparation | str, input_shape: tuple[int, ...]) -> Preparation:
-        """What Network(preparation=...) takes: a preparation that fits its inputs, "pixels" or "numbers"."""
+    def of(
+        cls, given: Preparation | str, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
+    ) -> Preparation:
+        """What Network(preparation=...) takes: a preparation that fits its inputs and outputs, "pixels" or
+        "numbers".
+        """
         if isinstance(given, str):
             given = cls(inputs=given)  # type: ignore[arg-type]
         if not isinstance(given, Preparation):
@@ -100,6 +126,12 @@ class Preparation:
             raise ShapeError(
                 f"preparation makes {len(names)} numbers of a sample, but input_shape is {input_shape}: "
                 "write input_shape=preparation.width"
+            )
+        sizes = (math.prod(output_shape), output_shape[-1])
+        if given.targets is not None and given.targets.mean.size not in sizes:
+            raise ShapeError(
+                f"preparation.targets scales {given.targets.mean.size} numbers of a sample, but the network "
+                f"has the output shape {output_shape}: learn it of such targets, Standardizer.learn(y)"
             )
         return given
 
@@ -116,15 +148,25 @@ class Preparation:
         """The names of the network's inputs, where they have names: "age", "sex=male", "age missing"."""
         return getattr(self.inputs, "outputs", self.feature_names)
 
+    @property
+    def needed(self) -> tuple[str, ...] | None:
+        """The columns that data must have, where they have names: all but those left out."""
+        return getattr(self.inputs, "needed", self.feature_names)
+
     def __call__(self, X: Any, argument: str = "X") -> Any:
         """X as the network computes with it; what this preparation says nothing of comes back as it is."""
+        if isinstance(X, list) and X and isinstance(X[0], Prepared):
+            X = plain_array(X, argument)  # prepared, if all rows are
         if isinstance(X, Prepared):
-            return X
+            undivided = isinstance(self.inputs, Pixels) and X.dtype != np.uint8 and X.size and X.max() > 1
+            if not undivided:  # as pixels are once uint8 has been converted, which would be divided
+                return X
+            X = np.asarray(X)
         from chainrule.data.frames import frame_of
         from chainrule.data.preparation.table import Columns, by_name
 
         if isinstance(self.inputs, Columns):
-            return self.inputs(X, argument)
+            return self.inputs(X, argument, () if self.target_name is None else (self.target_name,))
         frame = frame_of(X, argument)
         if frame is not None:
             if self.feature_names is not None and frame.named:
@@ -145,9 +187,22 @@ class Preparation:
         """y on the scale that the network was trained on."""
         if self.targets is None or isinstance(y, Prepared):
             return y
-        values = np.asarray(y)
-        flat = values.reshape(len(values), -1) if values.ndim else values
+        values = plain_array(y, argument)
+        if not values.ndim:
+            return y  # which the door refuses
+        size = self.targets.mean.size
+        flat = values.reshape(len(values), -1)
+        if flat.shape[1] != size:  # the last axis has a scale per entry, or one is of all numbers
+            flat = values.reshape(-1, 1) if size == 1 else values
         return prepared(np.asarray(self.targets(flat, argument)).reshape(values.shape))
+
+    def unscaled(self, outputs: Array) -> Array:
+        """Outputs (N, ...) in the target's own unit, float64; without `targets` as they are."""
+        if self.targets is None:
+            return outputs
+        whole = self.targets.mean.size == math.prod(outputs.shape[1:])
+        flat = outputs.reshape(len(outputs), -1) if whole else outputs
+        return self.targets.undo(flat).reshape(outputs.shape)
 
     def lines(self) -> list[tuple[str, str]]:
         """(what, how) for a summary."""
@@ -183,6 +238,7 @@ class Preparation:
         names, target_name = stored.get("feature_names"), stored.get("target_name")
         named = names if isinstance(names, list) else []
         damaged = named != (names or []) or not all(isinstance(name, str) for name in named)
+        damaged = damaged or len(set(named)) < len(named)
         if damaged or not isinstance(target_name, (str, type(None))):
             raise FileError(f"{path}: the names of the features or of the target are damaged")
         scales: dict[str, Any] = {}
@@ -201,6 +257,17 @@ class Preparation:
         return cls(tuple(named) or None, target_name, **scales, reading=dict(reading))
 
 
+def _scale_of(y: Any, samples: int) -> Standardizer:
+    """The scale of a quantity."""
+    values = numbers(plain_array(y, "y"), "y")
+    if values.ndim == 0 or len(values) != samples or not values.size:
+        raise ShapeError(
+            f"y must be a number, or a row of them, per sample of X, ({samples},), received {values.shape}"
+        )
+    finite(values, "y")
+    return Standardizer.learn(values.reshape(len(values), -1))
+
+
 def _scale_from(stored: Any) -> Scale:
     """What a file says of a scale; the first files had no kind, and were all standardized."""
     from chainrule.data.preparation.table import Columns
@@ -214,7 +281,9 @@ def _scale_from(stored: Any) -> Scale:
 
 
 def matrix(frame: Any, argument: str) -> Array:
-    """(N, columns) float64 of a frame's numbers and truth values; DataError for what is neither."""
+    """(N, columns) of a frame's numbers and truth values, bool or int64 where all are such, else float64;
+    DataError for what is neither.
+    """
     for column in frame.columns:
         if column.kind not in ("number", "truth"):
             raise DataError(
@@ -229,7 +298,21 @@ def matrix(frame: Any, argument: str) -> Array:
                 f"(NaN), the first in row {row}: drop or fill them, or write "
                 f"cr.Preparation.learn({argument}), which does"
             )
-    return np.stack([column.values.astype(np.float64) for column in frame.columns], axis=1)
+    # Whole numbers stay such: the door refuses those that the network would round.
+    whole = all(column.whole or column.kind == "truth" for column in frame.columns)
+    truth = all(column.kind == "truth" for column in frame.columns)
+    dtype = np.bool_ if truth else np.int64 if whole else np.float64
+    return np.stack([column.values.astype(dtype) for column in frame.columns], axis=1)
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """Names of columns; ArgumentError where they are none, or where two are the same."""
+    names = entries(given)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"feature_names is {describe(given)}: write a list of names, ['age', 'height']")
+    if len(set(names)) < len(names):
+        raise ArgumentError(f"feature_names must be different from each other, received {_few(names)}")
+    return tuple(names)
 
 
 def _few(names: Sequence[str]) -> str:

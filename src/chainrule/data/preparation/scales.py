@@ -25,6 +25,9 @@ from chainrule.data.arrays import (
     prepared,
 )
 
+# Numbers up to here are taken as they are without a word: ages and percentages are no pixels.
+NO_PIXELS = 127
+
 
 class Scale(Protocol):
     """What `Preparation.inputs` is."""
@@ -71,7 +74,7 @@ class Pixels:
                     "255"
                 )
             if (array != np.rint(array)).any():
-                return prepared(array / 255)
+                return prepared(array / np.float32(255) if array.dtype == np.float16 else array / 255)
         return prepared(array.astype(np.uint8))
 
     def to_json(self) -> dict[str, Any]:
@@ -108,14 +111,15 @@ class Numbers:
     def __call__(self, X: Any, argument: str = "X") -> Prepared:
         """X as it is, uint8 as float32.  Raises DataError for pixels where the training had none."""
         array = numbers(plain_array(X, argument), argument)
-        if array.dtype != np.uint8:
-            return prepared(array)
-        if array.ndim == 4 and array.size and self.high is not None and self.high <= 1 < array.max():
+        if self.high is not None and self.high <= 1 and _are_pixels(array):
             raise DataError(
-                f"{argument} is uint8 up to {array.max()}, but the network was trained on numbers from "
-                f"{self.low:g} to {self.high:g}: where these were pixels / 255, write {argument} / 255"
+                f"{argument} holds {array.dtype} up to {array.max():g}, as pixels are, but the network was "
+                f"trained on numbers from {self.low:g} to {self.high:g}: where these were pixels / 255, "
+                f"write {argument} / 255; where all are pixels as they come, train Network(..., "
+                "preparation='pixels'); where none are, network.preparation = "
+                "chainrule.Preparation(inputs='numbers')"
             )
-        return prepared(array.astype(np.float32))
+        return prepared(array.astype(np.float32) if array.dtype == np.uint8 else array)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "numbers", "low": self.low, "high": self.high}
@@ -131,6 +135,18 @@ class Numbers:
         return cls(float(low), float(high))  # type: ignore[arg-type]
 
 
+def _are_pixels(array: Array) -> bool:
+    """Whether numbers look like pixels from 0 to 255: images of uint8 above 1, and above 127 flat uint8
+    and whole numbers in images. So are those of tables, but then the training had them on another scale.
+    """
+    if not array.size or array.ndim < 2 or not (array.dtype == np.uint8 or array.ndim > 2):
+        return False
+    high = array.max()
+    if array.dtype == np.uint8:
+        return bool(high > (1 if array.ndim == 4 else NO_PIXELS))
+    return bool(NO_PIXELS < high <= 255 and array.min() >= 0 and (array == np.rint(array)).all())
+
+
 @dataclass(frozen=True, eq=False)
 class Standardizer:
     """(x - mean) / scale per feature; learned on the training part, applied wherever the model is used.
@@ -144,8 +160,15 @@ class Standardizer:
 
     @classmethod
     def learn(cls, X: Array) -> Standardizer:
-        """Mean and standard deviation of each feature or channel of X, in float64."""
-        values = np.asarray(X, dtype=np.float64).reshape(-1, np.shape(X)[-1])
+        """Mean and standard deviation of each feature or channel of X, in float64; of (N,) numbers one each.
+
+        Raises DataError: no numbers, NaN, nothing, or numbers too large.
+        """
+        values = numbers(plain_array(X, "X"), "X").astype(np.float64)
+        if not (values.ndim and values.size):
+            raise DataError(f"X must have a number per sample, received the shape {values.shape}")
+        finite(values, "X")
+        values = values.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
         with np.errstate(over="ignore", invalid="ignore"):
             deviation = values.std(axis=0)
         if not all_finite(deviation):
@@ -163,17 +186,17 @@ class Standardizer:
         return f"(x - mean) / standard deviation of {many}, as in training"
 
     def __call__(self, X: Any, argument: str = "X") -> Prepared:
-        """X with the training part's mean taken off, divided by its deviation; float32."""
+        """X with the training part's mean taken off, divided by its deviation; float64."""
         X = numbers(plain_array(X, argument), argument)
         if X.shape[-1:] != self.mean.shape:
             received = X.shape[-1] if X.ndim else 0
             raise DataError(f"{argument} has {received} features, the training data had {self.mean.size}")
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = np.asarray(((X - self.mean) / self.scale).astype(np.float32))
+            scaled = np.asarray((X - self.mean) / self.scale, dtype=np.float64)
         if not all_finite(scaled) and all_finite(X):  # NaN is told by the door
             i = first_nonfinite(scaled)
             raise DataError(
-                f"sample {i} is so far from the training data that float32 cannot hold it once it is "
+                f"sample {i} is so far from the training data that float64 cannot hold it once it is "
                 "scaled: look at its values, or leave it out"
             )
         return prepared(scaled)
@@ -189,7 +212,7 @@ class Standardizer:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, exact: Python writes a float so that reading it gives the same float."""
-        return {"kind": "standardized", "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Standardizer:
@@ -199,7 +222,7 @@ class Standardizer:
         ]
         if not all(isinstance(value, list) for value in values):
             raise DataError("the stored standardization does not hold 'mean' and 'scale'")
-        finite = all(finite_number(one) for value in values for one in value)
+        finite = all(finite_number(entry) for value in values for entry in value)
         if not finite or len(values[0]) != len(values[1]):
             raise DataError("the stored standardization is damaged: mean and scale must be as many numbers")
         mean, scale = (np.array(value, dtype=np.float64) for value in values)

@@ -10,16 +10,37 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
+from chainrule.base.scalars import check_count, entries
+from chainrule.base.shown import quoted
 from chainrule.base.tables import text_table
 from chainrule.base.types import Array
 from chainrule.data.arrays import Prepared, all_finite, first_nonfinite, plain_array, prepared
 from chainrule.data.frames import Column, Frame, column_of, frame_of, listed
-from chainrule.data.preparation.columns import Date, Dropped, Gap, Levels, Ordered, Quantity, Way, ways
+from chainrule.data.preparation.columns import (
+    Date,
+    Dropped,
+    Gap,
+    Levels,
+    Ordered,
+    Quantity,
+    Way,
+    as_dates,
+    as_numbers,
+    level_text,
+    ways,
+)
+from chainrule.data.tables.decimals import is_number
 
 MOST_LEVELS = 50  # columns of 0 and 1 per text; the first Dense layer makes of them what an Embedding would
 FEW = 20  # rows, up to which numbers and texts that all differ say nothing about the column
-_ID = re.compile(r"(^|[^a-zA-Z])(id|index|key|number|no|nr)$|[a-z](Id|ID)$|^(id|ID|Id)[^a-z]", re.ASCII)
+_ID = re.compile(
+    r"(^|[^a-zA-Z])([iI][dD]|[iI]ndex|INDEX|[kK]ey|[nN]umber|[nN]o|NO|[nN]r|[oO]bs|OBS|[cC]ase|[rR]ow)$|[a-z](Id|ID)$"
+    r"|^(id|ID|Id)[^a-z]|^Unnamed: [0-9]+$",
+    re.ASCII,
+)
+_SURE = re.compile(r"(^|[^a-zA-Z])[iI][dD]$|[a-z](Id|ID)$", re.ASCII)
 _TIME = re.compile(r"year|time|date|day|month|week|hour|minute|second|quarter|period|epoch|step|age", re.I)
+_CODE = re.compile(r"[-+]?0[0-9]")  # a number that is written so is a code, or a number of fixed width
 KINDS = ("number", "levels", "date", "drop")
 
 
@@ -48,6 +69,17 @@ class Columns:
                 raise ArgumentError(
                     f"kinds[{name!r}] is {describe(kind)}: write {', '.join(map(repr, KINDS))}"
                 )
+        for name, order in orders.items():
+            given = entries(order)
+            texts = [] if given is None else [*map(level_text, given)]
+            if not texts or len(set(texts)) < len(texts):
+                raise ArgumentError(
+                    f"levels[{name!r}] is {describe(order)}: write its levels from the lowest to the "
+                    "highest, each once, ['S', 'M', 'L']"
+                )
+            if name in chosen:
+                raise ArgumentError(f"both kinds and levels name the column {name!r}: leave it out of kinds")
+        check_count("most_levels", most_levels)
         made = [_way(column, chosen, orders, most_levels) for column in frame.columns]
         if not any(way.names for way in made):
             reasons = "; ".join(f"{way.name}: {way.title}" for way in made[:5])
@@ -88,8 +120,10 @@ class Columns:
         rows += [[way.name, way.title, str(len(way.names))] for way in self.ways]
         return text_table(rows, right=(2,), rule_after=(0,))
 
-    def __call__(self, X: Any, argument: str = "X") -> Prepared:
-        """(N, len(outputs)) float32 of a frame, or of an array with a column for each of `names` or `needed`.
+    def __call__(self, X: Any, argument: str = "X", known: Sequence[str] = ()) -> Prepared:
+        """(N, len(outputs)) float64 of a frame, or of an array with a column for each of `names` or `needed`.
+
+        known: columns that may be there and are not read, such as the target.
 
         Raises ShapeError and DataError for other columns, and values that the training data exclude; warns
         where levels are new or values are missing that never were.
@@ -98,14 +132,14 @@ class Columns:
         frame = self._of_array(plain_array(X, argument), argument) if frame is None else frame
         if not frame.named:
             frame = self._by_position(frame, argument)
-        frame = by_name(frame, self.needed, argument, self.names)
+        frame = by_name(frame, self.needed, argument, (*self.names, *known))
         parts = [way(frame.column(way.name), argument) for way in self.ways if way.names]
         with np.errstate(over="ignore"):
-            made = np.concatenate(parts, axis=1).astype(np.float32)
+            made = np.concatenate(parts, axis=1)
         if not all_finite(made):
             row = first_nonfinite(made)
             raise DataError(
-                f"sample {row} of {argument} is so far from the training data that float32 cannot hold it: "
+                f"sample {row} of {argument} is so far from the training data that float64 cannot hold it: "
                 "look at its values, or leave it out"
             )
         return prepared(made)
@@ -165,9 +199,10 @@ def by_name(frame: Frame, names: Sequence[str], argument: str, known: Sequence[s
             f"{argument} lacks the columns {listed(missing)} that the network was trained on{also}"
         )
     if new:
+        kept = [*names] if len(names) <= 8 else "list(network.preparation.needed)"
         raise DataError(
             f"{argument} has the columns {listed(new)}, which the network was not trained on: leave them "
-            f"out, {argument}[{[*names] if len(names) <= 8 else [*names[:3], '...']}]"
+            f"out, {argument}[{kept}]"
         )
     return frame.select(names)
 
@@ -177,6 +212,7 @@ def _for_columns(argument: str, given: Mapping[str, Any] | None, frame: Frame) -
         return {}
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{argument} is {describe(given)}: write {{column: ...}}")
+    given = {str(name): value for name, value in given.items()}  # pandas' names may be numbers
     for name in given:
         if name not in frame.names:
             raise ArgumentError(
@@ -194,11 +230,19 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
     if not len(there):
         return Dropped(name, "it holds nothing")
     if name in levels:
-        return Ordered.learn(column, tuple(map(str, levels[name])))
+        return Ordered.learn(column, tuple(map(level_text, levels[name])))
+    if column.kind == "text" and column.levels is None and kind in (None, "date"):
+        dates = as_dates(column)
+        if dates is not None:
+            return _way(dates, kinds, levels, most)
+        if kind is None:
+            _check_numbers(there)
     if kind is None and (reason := _useless(column, there)) is not None:
         return Dropped(name, reason) if len(there) == len(column) else Gap(name, reason)
     if kind == "levels" or (kind is None and column.kind == "truth"):
         return Levels.learn(column, most)
+    if kind == "number" and column.kind == "text" and (numbers := as_numbers(column)) is not None:
+        return replace(Quantity.learn(numbers), lenient=True)
     if kind in ("number", "date") and column.kind not in (kind, "truth"):
         what = f"'{there.values[0]}'" if column.kind == "text" else str(there.values[0])
         raise ArgumentError(f"kinds[{name!r}] is {kind!r}, but the column holds {what}")
@@ -211,19 +255,44 @@ def _way(column: Column, kinds: Mapping[str, str], levels: Mapping[str, Sequence
     return Levels.learn(column, most)
 
 
+def _check_numbers(there: Column) -> None:
+    """Refuse a column of numbers with some texts among them: as levels it would say nothing."""
+    texts = there.values.tolist()
+    numbers = {text for text in texts if is_number(text)}
+    odd = [text for text in texts if not is_number(text)]
+    codes = any(_CODE.match(text) for text in numbers)
+    if odd and len(numbers) > FEW and len(odd) <= 0.2 * len(texts) and not codes:
+        name, shown = there.name, quoted(odd[0], 40)
+        others = f" ({len(odd):,} such cells)" if len(odd) > 1 else ""
+        raise DataError(
+            f"the column '{name}' holds numbers, but also '{shown}'{others}: say what that is. Where it "
+            f"marks what is missing, --missing '{shown}', or read_table(missing='{shown}'); where everything "
+            f"that is no number is missing, --kind '{name}=number', or kinds={{'{name}': 'number'}}; where "
+            f"these are names and no quantities, --kind '{name}=levels'"
+        )
+
+
 def _useless(column: Column, there: Column) -> str | None:
     """Why nothing can be learned from the values of a column, None where something can."""
     distinct, count = len(set(there.values.tolist())), len(there)
     if distinct == 1:
         value = there.values[0]
+        if column.kind == "truth" and column.levels is not None:
+            value = column.levels[int(value)]
         return f"it always holds {value:g}" if column.kind == "number" else f"it always holds {value}"
-    if column.kind == "number" and column.whole and distinct == count > 2:
-        low, high = there.values.min(), there.values.max()
-        dense = (np.diff(there.values) == 1).all() or (count > FEW and high - low < 2 * count)
-        if dense and not _TIME.search(column.name):
-            return f"it numbers the rows, {low:g} to {high:g}"
-        if count > FEW and _ID.search(column.name):
-            return "it holds a different number in every row, as ids are"
+    if column.kind == "number" and column.whole and count > 2:
+        named = _ID.search(column.name) is not None
+        if distinct == count:
+            low, high, steps = there.values.min(), there.values.max(), np.diff(there.values)
+            dense = (steps == 1).all() or (count > FEW and high - low < 2 * count)
+            # In any order these are places by size, as likely as numbers of rows: the name decides.
+            ordered = (steps > 0).all() or (steps < 0).all()
+            if dense and (ordered or named) and not _TIME.search(column.name):
+                return f"it numbers the rows, {low:g} to {high:g}"
+            if count > FEW and named:
+                return "it holds a different number in every row, as ids are"
+        elif distinct > FEW and 2 * distinct > count and _SURE.search(column.name):
+            return f"it holds {distinct:,} different numbers in {count:,} rows, as ids are"
     if column.kind == "text" and column.levels is None and distinct > FEW and distinct > 0.5 * count:
         return f"it holds {distinct:,} different texts in {count:,} rows, as names or ids are"
     return None

@@ -53,9 +53,6 @@ def load_csv(
     column but the target is a feature. The others are told to `chainrule.read_table`, and recognised where
     they are None.  Raises FileError with line and column for what is missing or no number.
     """
-    chosen: list[str | int] | None = None
-    if columns is not None:
-        chosen = [*columns, *([] if target is None or target in columns else [target])]
     reading = read_table(
         path,
         header=header,
@@ -63,8 +60,9 @@ def load_csv(
         decimal=decimal,
         encoding=encoding,
         missing=missing,
-        columns=chosen,
+        columns=columns,
         asked=(target,) if isinstance(target, str) else (),
+        target=target,
     )
     if target is None:
         return numbers_of(reading, None)
@@ -160,8 +158,7 @@ def _target(reading: Reading, column: Column) -> Array:
     if column.kind == "number":
         return column.values.astype(np.int64) if column.whole else column.values
     if column.kind == "truth":
-        levels = column.levels or ("False", "True")
-        return np.where(column.values, levels[1], levels[0])
+        return np.where(column.values, column.words[1], column.words[0])
     if column.kind == "date":
         raise FileError(f"{reading.place(0, column.name)}the target is a date: a target is numbers or names")
     texts = column.values.tolist()

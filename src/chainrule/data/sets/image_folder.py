@@ -17,29 +17,53 @@ _GREY = ("1", "L", "I;16", "I", "F", "LA")
 
 
 def load_image_folder(
-    folder: str | Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+    folder: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    least_classes: int = 2,
 ) -> tuple[Array, Array, list[Path]]:
     """X (N, H, W, C) uint8, y (N,) the names of the folders, and the files, of FOLDER/CLASS/image.
 
     size: (H, W) to which every image is brought; without it all must have one. channels: 1 grey, 3 colours;
-    without it 1 where all images are grey. Raises FileError that names the file and what to write, and
-    MissingExtraError without Pillow.
+    without it 1 where all images are grey. What begins with a point is passed over. Raises FileError that
+    names the file and what to write, and MissingExtraError without Pillow.
     """
     folder = Path(folder)
-    classes = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and images_in(entry)]
-    if len(classes) < 2:
-        found = ", ".join(entry.name for entry in classes) or "none"
+    classes = class_folders(folder)
+    if len(classes) < least_classes:
+        shown = ", ".join(entry.name for entry in classes) or "none"
         raise FileError(
-            f"{folder}: needs a folder of images for every class, at least two; folders with images: {found}"
+            f"{folder}: needs a folder of images for every class, at least {least_classes}; folders with "
+            f"images: {shown}"
         )
     files = [path for entry in classes for path in images_in(entry)]
     labels = np.array([path.parent.name for path in files])
     return load_images(files, size=size, channels=channels), labels, files
 
 
+def class_folders(folder: Path) -> list[Path]:
+    """The folders in it that hold images, by name."""
+    return [entry for entry in _seen(folder) if entry.is_dir() and images_in(entry)]
+
+
 def images_in(folder: Path) -> list[Path]:
     """The images of a folder, by name."""
-    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return [path for path in _seen(folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
+
+
+def images_not_read(folder: Path, read: Sequence[Path]) -> list[Path]:
+    """The images anywhere below a folder that are not among those read."""
+    known = set(read)
+    below = [entry for entry in _seen(folder) if entry.is_dir() and not entry.is_symlink()]
+    rest = [path for path in images_in(folder) if path not in known]
+    return [*rest, *(path for entry in below for path in images_not_read(entry, read))]
+
+
+def _seen(folder: Path) -> list[Path]:
+    """What a folder shows, by name: not .ipynb_checkpoints, ._01.png, nor what macOS puts into archives."""
+    entries = sorted(folder.iterdir())
+    return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
 
 
 def load_images(

@@ -43,8 +43,8 @@ def load_mnist(
     looked for, or the reason why a download failed.
     """
     directory = Path(directory)
-    found = find_mnist(directory)
-    missing = [name for name, path in found.items() if path is None]
+    paths = find_mnist(directory)
+    missing = [name for name, path in paths.items() if path is None]
     if missing and not download:
         looked_for = ", ".join(name.removesuffix(".gz") for name in missing)
         raise FileError(
@@ -52,8 +52,8 @@ def load_mnist(
             "Put the files there, or have them downloaded: leave out --no-download, or pass download=True"
         )
     for name in missing:
-        found[name] = download_file(name, directory, url, checksums[name], timeout, report)
-    train_images, train_labels, test_images, test_labels = (load_idx(path) for path in found.values() if path)
+        paths[name] = download_file(name, directory, url, checksums[name], timeout, report)
+    train_images, train_labels, test_images, test_labels = (load_idx(path) for path in paths.values() if path)
     check_pair(train_images, train_labels, directory, "training")
     check_pair(test_images, test_labels, directory, "test")
     if train_images.shape[1:] != test_images.shape[1:]:
@@ -72,14 +72,14 @@ def load_mnist(
 
 def find_mnist(directory: Path) -> dict[str, Path | None]:
     """The four files by their canonical names; None where there is no file under any of the usual names."""
-    found: dict[str, Path | None] = {}
+    paths: dict[str, Path | None] = {}
     for name in mnist_checksums:
         plain = name.removesuffix(".gz")
         dotted = plain.replace("-idx", ".idx")
         names = (plain, dotted, name, f"{dotted}.gz")
         candidates = (directory / folder / variant for folder in subdirectories for variant in names)
-        found[name] = next((path for path in candidates if path.is_file()), None)
-    return found
+        paths[name] = next((path for path in candidates if path.is_file()), None)
+    return paths
 
 
 def check_pair(images: Array, labels: Array, directory: Path, part: str) -> None:

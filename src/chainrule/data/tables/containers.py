@@ -57,6 +57,8 @@ def content_of(path: Path) -> Content:
         if data.startswith(start):
             try:
                 packed, data = name, unpack(path, data)
+            except FileError:  # says what it is; a ValueError, too
+                raise
             except (OSError, EOFError, ValueError, zlib.error) as error:
                 raise FileError(f"{path}: a damaged {name} file ({first_line(error)})") from None
             break

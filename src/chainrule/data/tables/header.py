@@ -34,9 +34,16 @@ class Decision:
 
 
 def header_of(
-    path: Path, line: int, first: list[str], head: list[list[str]], told: bool | None, asked: tuple[str, ...]
+    path: Path,
+    line: int,
+    first: list[str],
+    head: list[list[str]],
+    told: bool | None,
+    asked: tuple[str, ...],
+    known: tuple[str, ...] = (),
 ) -> Decision:
-    """The decision, with its reason; `asked` are names that the caller takes for columns of the file.
+    """The decision, with its reason; `asked` are names that the caller takes for columns of the file, `known`
+    names that a model was trained on, which are names even where they are numbers.
 
     Raises FileError that names --header where the lines do not tell.
     """
@@ -45,7 +52,9 @@ def header_of(
     cells = [cell for cell in first if cell]
     asked = tuple(name for name in asked if not number_like(name))  # which may be a column's number
     if asked and all(name in cells for name in asked) and not all(map(number_like, cells)):
-        return Decision(True, "the first line holds the names asked for")
+        return Decision(True, "among them are those asked for")
+    if all(name in cells for name in known) and (len(known) > 1 or not all(map(number_like, known))):
+        return Decision(True, "the first line holds the names that the model knows")
     if not head:
         if any(map(number_like, cells)):
             if all(map(number_like, cells)):

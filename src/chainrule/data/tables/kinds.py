@@ -7,9 +7,9 @@ code of 17 digits) or may be read in two ways stays text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -33,7 +33,15 @@ from chainrule.data.tables.missing import Marks
 TRUTH = {"true": True, "false": False, "yes": True, "no": False}
 LETTERS = {"t": True, "f": False, "y": True, "n": False}
 UNIT = re.compile(r"([^\w+\-.,]*)([+-]?[0-9][0-9.,]*)([^0-9.,]*)")  # $5, 5 %, 5 kg; C5 and 2-4 are names
-Place = Callable[[int], str]
+
+
+class Place(Protocol):
+    """Where a row of a column stands in the file."""
+
+    def line(self, row: int) -> int: ...
+
+    def __call__(self, row: int) -> str:
+        """As errors begin: "FILE, line 3, column 2 (girth): "."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +100,8 @@ def column_of_texts(name: str, texts: Texts, sign: str, told: bool, place: Place
     """
     if not texts.present:
         values = np.full(len(texts.codes), np.nan)
-        read = Column(name, "number", values, np.ones(len(values), bool))
-        return Read(read, ("no value at all",), tuple(text for text in texts.gaps if text))
+        column = Column(name, "number", values, np.ones(len(values), bool))
+        return Read(column, ("no value at all",), tuple(text for text in texts.gaps if text))
     if texts.numeric:
         read_numbers = _numbers(name, texts, sign, told, place)
         if read_numbers is not None:
@@ -108,6 +116,44 @@ def column_of_texts(name: str, texts: Texts, sign: str, told: bool, place: Place
         values, missing = texts.spread(stamps, np.datetime64("NaT"), "datetime64[us]")
         return Read(Column(name, "date", values, missing), (remark,) if remark else (), _seen(texts))
     return _words(name, texts, remark or _mixture(texts, place))
+
+
+def as_trained(read: Read, texts: Texts, levels: tuple[str, ...]) -> Read:
+    """The column with the levels that a model knows: a part of a table may look of another kind.
+
+    t alone is a truth value where the training had t and f; 01, yes and 10:30 are texts where they were. The
+    reading under which more rows have a known level is taken, the usual one where both have as many.
+    """
+    column = read.column
+    if levels == ("False", "True"):
+        low = {text: text.lower() for text in texts.present}
+        words = {**TRUTH, **LETTERS}
+        if column.kind != "text" or not all(word in words for word in low.values()):
+            return read
+        values, missing = texts.spread({text: words[word] for text, word in low.items()}, False, "bool")
+        return Read(Column(column.name, "truth", values, missing), read.remarks, _seen(texts))
+    known = set(levels)
+    often = np.bincount(texts.codes, minlength=len(texts.texts))
+    rows = [int(row) for row in np.unique(texts.codes, return_index=True)[1]]
+    usual = sum(
+        often[code]
+        for code, row in enumerate(rows)
+        if not column.missing[row] and _written(column, row) in known
+    )
+    if sum(often[code] for code, text in enumerate(texts.texts) if text in known) <= usual:
+        return read
+    kept: dict[str, object] = {
+        text: text for text in texts.texts if text in known or not texts.marks.in_numbers(text)
+    }
+    values, missing = texts.spread(kept, "", "object")
+    gaps = tuple(text for text in texts.texts if text and text not in kept)
+    return Read(Column(column.name, "text", values, missing), ("levels as in training",), gaps)
+
+
+def _written(column: Column, row: int) -> str:
+    """A value as a level is named: a whole number without a point."""
+    value = column.values[row]
+    return f"{value:.17g}" if column.kind == "number" else str(value)
 
 
 def _seen(texts: Texts) -> tuple[str, ...]:
@@ -227,7 +273,8 @@ def _mixture(texts: Texts, place: Place) -> str:
     if len(odd) < 0.5 * len(texts.present) or (len(odd) <= 3 and len(texts.present) > 3 * len(odd)):
         rows = int(np.isin(texts.codes, [texts.texts.index(text) for text in odd]).sum())
         many = f"{rows:,} cells are no numbers" if rows > 1 else "1 cell is no number"
-        return f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}'{_line(texts, odd, place)}"
+        told = f"numbers but for some: {many}, the first '{quoted(odd[0], 30)}'{_line(texts, odd, place)}"
+        return f"{told}, so text: --missing names those that are marks"
     return ""
 
 
@@ -235,4 +282,4 @@ def _line(texts: Texts, odd: list[str], place: Place) -> str:
     """in line N, where the first of these texts stands."""
     if not odd:
         return ""
-    return f" in line {place(texts.first_row(odd[0])).rsplit(', column', 1)[0].rsplit('line ', 1)[-1]}"
+    return f" in line {place.line(texts.first_row(odd[0]))}"

@@ -6,8 +6,8 @@ can be told instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from chainrule.data.tables.decimals import Evidence, check_decimal, number_like
 from chainrule.data.tables.dialect import NAMES, dialect_of, rows_of
 from chainrule.data.tables.encoding import text_of
 from chainrule.data.tables.header import Decision, header_of
-from chainrule.data.tables.kinds import Read, Texts, column_of_numbers, column_of_texts
+from chainrule.data.tables.kinds import Read, Texts, as_trained, column_of_numbers, column_of_texts
 from chainrule.data.tables.missing import Marks
-from chainrule.data.tables.understood import Note, Reading
+from chainrule.data.tables.understood import NAMELESS, Note, Reading
 
 Names = Sequence[str | int]
 INDEX_NAMES = ("", "Unnamed: 0", "__index_level_0__")  # as spreadsheets, pandas and pandas' Parquet write it
@@ -42,6 +42,8 @@ def read_table(
     columns: Names | None = None,
     drop: Names | None = None,
     asked: Sequence[str] = (),
+    known: Mapping[str, Sequence[str]] | None = None,
+    target: str | int | None = None,
 ) -> Reading:
     """Read a table from a text file (CSV and its kin, packed or not), Parquet or Feather.
 
@@ -49,7 +51,10 @@ def read_table(
     single column). decimal: "." or ",". encoding: as Python names it. header: whether the first line holds
     the names. missing: the marks of missing cells, with commas between, "?,NA"; "" are empty cells only.
     columns: read these alone, in this order, by name, or by number from 0; drop: read all but these.
-    asked: names that the first line holds if it is a header, such as the target's.
+    asked: names that the first line holds if it is a header, such as the target's. known: the names that a
+    model was trained on, which are names even where they are numbers, each with its levels, none of numbers
+    and dates: a column is read with the levels it had. target: a column that is read last where
+    `columns` are told, whether they name it or not.
 
     Raises FileError with file, line and column for what cannot be read, and for what may be understood in
     two ways, with the option that decides it; MissingExtraError where a package is needed.
@@ -61,7 +66,7 @@ def read_table(
     marks = Marks(missing)
     content = content_of(path)
     if content.arrow is not None:
-        return _columnar(path, content, columns, drop)
+        return _columnar(path, content, columns, drop, target)
     text, encoded, guess = text_of(path, content.data, encoding)
     if not text.strip():
         raise FileError(f"{path}: holds no line of values")
@@ -69,14 +74,15 @@ def read_table(
     rows = Rows(path, text, dialect)
     hints = (*asked, *(name for name in _as_names(columns or (), "columns") if isinstance(name, str)))
     first = rows.sheet.first
-    decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints)
+    named = tuple(known or ())
+    decision = header_of(path, rows.sheet.first_line, first, rows.sheet.head, header, hints, named)
     names = first if decision.header else None
     commented = None if decision.header or header is False else _names_in_comment(rows)
     if commented is not None:
         names, decision = commented, Decision(True, "the comment above the table holds a name per column")
     sheet = _Sheet(path, rows, names, with_first=commented is not None or names is None)
-    kept = sheet.choose(columns, drop)
-    reads, sign = sheet.read(kept, decimal, marks)
+    kept = sheet.choice().of(columns, drop, target)
+    reads, sign = sheet.read(kept, decimal, marks, known or {})
     frame = Frame(tuple(read.column for read in reads), named=decision.header)
     notes = tuple(
         Note(index + 1, (*read.remarks, *sheet.notes.get(index, ())), read.marks)
@@ -201,7 +207,7 @@ class _Sheet:
                 made_up += " (unnamed)"
             called.append(name or made_up)
             if not name and index not in empty:
-                self.notes[index] = ("has no name in the file",)
+                self.notes[index] = (NAMELESS,)
         return called
 
     def _left_out(self, names: list[str] | None, empty: list[int]) -> dict[int, str]:
@@ -242,43 +248,13 @@ class _Sheet:
         return list(range(len(self.cells[0]))) if self.kept_rows is None else self.kept_rows.tolist()
 
     # -- columns ------------------------------------------------------------------------------------------
-    def choose(self, columns: Names | None, drop: Names | None) -> list[int]:
-        """Indices of the columns to read."""
-        if columns is not None:
-            chosen = [self.index(column) for column in _as_names(columns, "columns")]
-            if len(set(chosen)) < len(chosen):
-                raise FileError(
-                    f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}"
-                )
-        else:
-            chosen = [i for i in range(len(self.names)) if i not in self.left_out]
-        dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
-        chosen = [i for i in chosen if i not in dropped]
-        if not chosen:
-            raise FileError(f"{self.path}: no column is left to read")
-        return chosen
+    def choice(self) -> _Choice:
+        usual = tuple(i for i in range(len(self.names)) if i not in self.left_out)
+        return _Choice(self.path, tuple(self.names), usual, self.named)
 
-    def index(self, column: str | int) -> int:
-        """The index of a column from its name or its number."""
-        width = len(self.names)
-        if isinstance(column, str):
-            if column in self.names:
-                return self.names.index(column)
-            if column.removeprefix("-").isascii() and column.removeprefix("-").isdecimal():
-                return self.index(int(column))
-            if not self.named:
-                raise FileError(
-                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a "
-                    "header"
-                )
-            raise FileError(
-                f"{self.path}: has no column '{quoted(column)}'; its columns are {listed(self.names)}"
-            )
-        if not -width <= column < width:
-            raise FileError(f"{self.path}: has no column {column}; it has {width} columns, 0 to {width - 1}")
-        return column % width
-
-    def read(self, kept: list[int], decimal: str | None, marks: Marks) -> tuple[list[Read], str]:
+    def read(
+        self, kept: list[int], decimal: str | None, marks: Marks, known: Mapping[str, Sequence[str]]
+    ) -> tuple[list[Read], str]:
         """The columns, and the decimal sign of the file."""
         evidence = Evidence()
         numbers: dict[int, Array] = {}
@@ -293,12 +269,8 @@ class _Sheet:
             texts[index] = Texts(cells, marks)
             if texts[index].numeric:
                 evidence.see(index, texts[index].present)
-        place = (
-            f"{self.path}, column {evidence.doubtful[0] + 1} ({self.names[evidence.doubtful[0]]})"
-            if (evidence.doubtful)
-            else ""
-        )
-        sign = decimal or evidence.sign(place)
+        column = evidence.doubtful[0] if evidence.doubtful else 0
+        sign = decimal or evidence.sign(f"{self.path}, column {column + 1} ({self.names[column]})")
         if sign == ",":
             for index in [i for i in numbers if self._cells(i).points()[0]]:
                 del numbers[index]
@@ -310,8 +282,13 @@ class _Sheet:
                 reads[index] = column_of_numbers(self.names[index], numbers[index], marks)
             else:
                 reads[index] = column_of_texts(
-                    self.names[index], texts[index], sign, decimal is not None, self._place(index)
+                    self.names[index], texts[index], sign, decimal is not None, _Place(self, index)
                 )
+        for index in kept:
+            levels = known.get(self.names[index]) if self.named or set(known) <= set(self.names) else None
+            if levels:
+                written = texts.get(index) or Texts(self._cells(index), marks)
+                reads[index] = as_trained(reads[index], written, tuple(levels))
         return [reads[index] for index in kept], sign
 
     def _cells(self, index: int) -> Cells:
@@ -321,12 +298,90 @@ class _Sheet:
         codes, texts = cells.coded()
         return Cells([texts[code] for code in codes[self.kept_rows]])
 
-    def _place(self, index: int) -> Callable[[int], str]:
-        def place(row: int) -> str:
-            called = f" ({quoted(self.names[index])})" if self.named else ""
-            return f"{self.path}, line {self.locate(row)[0]}, column {index + 1}{called}: "
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where the rows of a column stand in the file, as of `kinds.Place`."""
 
-        return place
+    sheet: _Sheet
+    index: int
+
+    def line(self, row: int) -> int:
+        return self.sheet.locate(row)[0]
+
+    def __call__(self, row: int) -> str:
+        sheet = self.sheet
+        called = f" ({quoted(sheet.names[self.index])})" if sheet.named else ""
+        return f"{sheet.path}, line {self.line(row)}, column {self.index + 1}{called}: "
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The columns of a file, of which some are to be read.  usual: indices of those read if none is told."""
+
+    path: Path
+    names: tuple[str, ...]
+    usual: tuple[int, ...]
+    named: bool = True
+
+    def of(self, columns: Names | None, drop: Names | None, target: str | int | None) -> list[int]:
+        """Indices of the columns to read: `columns`, then the target, or the usual ones; without `drop`."""
+        dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
+        chosen = list(self.usual)
+        if columns is not None:
+            chosen = [self.index(column) for column in _as_names(columns, "columns")]
+            if len(set(chosen)) < len(chosen):
+                raise FileError(
+                    f"{self.path}: columns names a column twice: {listed([str(c) for c in columns])}"
+                )
+        if target is not None:
+            index = self._target(target, [i for i in self.usual if i not in dropped])
+            if index in dropped:
+                raise FileError(
+                    f"{self.path}: the target '{quoted(self.names[index])}' is among the columns to leave "
+                    "out: take it from --drop, or drop="
+                )
+            if columns is not None:
+                chosen = [*(i for i in chosen if i != index), index]
+        chosen = [i for i in chosen if i not in dropped]
+        if not chosen:
+            raise FileError(f"{self.path}: no column is left to read")
+        return chosen
+
+    def _target(self, target: str | int, read: list[int]) -> int:
+        """Numbers below 0 count from the last column that is read."""
+        number = None if target in self.names else _number(target)
+        if number is not None and -len(read) <= number < 0:
+            return read[number]
+        return self.index(target)
+
+    def index(self, column: str | int) -> int:
+        """The index of a column from its name or its number."""
+        width = len(self.names)
+        if isinstance(column, str):
+            if column in self.names:
+                return self.names.index(column)
+            number = _number(column)
+            if number is not None:
+                return self.index(number)
+            if not self.named:
+                raise FileError(
+                    f"{self.path}: '{quoted(column)}' is a column's name but the file is read without a "
+                    "header"
+                )
+            raise FileError(
+                f"{self.path}: has no column '{quoted(column)}'; its columns are {listed(self.names)}"
+            )
+        if not -width <= column < width:
+            raise FileError(f"{self.path}: has no column {column}; it has {width} columns, 0 to {width - 1}")
+        return column % width
+
+
+def _number(column: str | int) -> int | None:
+    """The number that a column is told by, None for a name."""
+    if isinstance(column, int):
+        return column
+    digits = column.removeprefix("-")
+    return int(column) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else None
 
 
 def _as_names(names: Any, argument: str) -> list[str | int]:
@@ -338,30 +393,17 @@ def _as_names(names: Any, argument: str) -> list[str | int]:
     return [name if isinstance(name, str) else int(name) for name in names]
 
 
-def _columnar(path: Path, content: Content, columns: Names | None, drop: Names | None) -> Reading:
+def _columnar(
+    path: Path, content: Content, columns: Names | None, drop: Names | None, target: str | int | None
+) -> Reading:
     """A table of Arrow's, which has names and types of its own."""
     table = content.arrow
     remarks = []
     names = list(table.column_names)
-    if "__index_level_0__" in names and columns is None:
-        drop = [*(drop or ()), "__index_level_0__"]
+    usual = tuple(i for i, name in enumerate(names) if name != "__index_level_0__")
+    if len(usual) < len(names) and columns is None:
         remarks.append("'__index_level_0__' is pandas' index and is left out: --columns reads it too")
-    for asked in (*_as_names(columns or (), "columns"), *_as_names(drop or (), "drop")):
-        if isinstance(asked, str) and asked not in names:
-            raise FileError(f"{path}: has no column '{quoted(asked)}'; its columns are {listed(names)}")
-        if isinstance(asked, int) and not -len(names) <= asked < len(names):
-            raise FileError(
-                f"{path}: has no column {asked}; it has {len(names)} columns, 0 to {len(names) - 1}"
-            )
-
-    def plain(asked: Names) -> list[str]:
-        return [name if isinstance(name, str) else names[name] for name in _as_names(asked, "columns")]
-
-    chosen = plain(columns) if columns is not None else names
-    left = set(plain(drop or ()))
-    chosen = [name for name in chosen if name not in left]
-    if not chosen:
-        raise FileError(f"{path}: no column is left to read")
+    chosen = [names[i] for i in _Choice(path, tuple(names), usual).of(columns, drop, target)]
     if not table.num_rows:
         raise FileError(f"{path}: holds no row")
     frame, notes = [], []

@@ -15,6 +15,7 @@ from chainrule.data.frames import Column, Frame
 
 MOST_COLUMNS = 60  # that are shown; of a table with more, the first and the last
 LONGEST_LEVELS = 44  # characters of levels in a line
+NAMELESS = "has no name in the file"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def spread(column: Column) -> str:
     if column.kind == "date":
         return f"{_moment(present.min())} … {_moment(present.max())}"
     if column.kind == "truth":
-        no, yes = column.levels or ("False", "True")
+        no, yes = column.words
         return f"{no} {int((~present).sum()):,}, {yes} {int(present.sum()):,}"
     levels = Counter(present.tolist()).most_common()
     shown: list[str] = []

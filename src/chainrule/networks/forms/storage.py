@@ -58,10 +58,6 @@ def save(network: Model, path: str | os.PathLike[str]) -> None:
         raise FileError(
             f"{target}: not written, network.name is {described(network.name)}, and a name is a text"
         )
-    if not isinstance(network.preparation, (Preparation, type(None))):
-        raise FileError(
-            f"{target}: not written, network.preparation is {described(network.preparation)}, no Preparation"
-        )
     description = _dump(describe(network, arrays), target)
     write_whole(target, lambda stream: write(stream, arrays, description))
 
@@ -89,16 +85,17 @@ def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) ->
         description = _parse(contents.description, source)
         arrays = _checked_arrays(contents, description, source)
     prepared = description.get("preparation")
-    known = _known(layers)
+    known_classes = _known(layers)
     name = description.get("name")
     if not isinstance(name, (str, type(None))):
         raise FileError(f"{source}: its description is damaged ('name' is {name!r})")
     try:
-        own = [_layer(record, known, source) for record in _field(description, "layers", list, source)]
+        records = _field(description, "layers", list, source)
+        restored = [_layer(record, known_classes, source) for record in records]
     except RecursionError:
         raise FileError(f"{source}: its description is damaged (layers are nested too deep)") from None
     return Stored(
-        layers=own,
+        layers=restored,
         parameters=arrays,
         input_shape=_field(description, "input_shape", list, source),
         dtype=_field(description, "dtype", str, source),
@@ -213,10 +210,10 @@ def _check_seal(description: Mapping[str, Any], source: Path) -> None:
             raise FileError(f"{source}: its description is damaged (it has an entry {unknown[0]!r})")
         return
     try:
-        found = _seal(description)
+        seal = _seal(description)
     except RecursionError as error:
         raise FileError(f"{source}: its description is damaged (it is nested too deep)") from error
-    if found != description[SEAL]:
+    if seal != description[SEAL]:
         raise FileError(f"{source}: its description is damaged: its SHA-256 is not the stated one")
 
 
@@ -228,22 +225,22 @@ def _field(record: Mapping[str, Any], key: str, kind: type, source: Path) -> Any
 
 
 def _known(layers: Iterable[type[Layer]]) -> dict[str, type[Layer]]:
-    own = {}
+    classes = {}
     for cls in layers:
         if not (isinstance(cls, type) and issubclass(cls, Layer)):
             raise TypeError(
                 f"layers must be layer classes, load(path, layers=[MyLayer]); received {described(cls)}"
             )
-        own[cls.__name__] = cls
-    return own
+        classes[cls.__name__] = cls
+    return classes
 
 
-def _layer(record: Any, own: Mapping[str, type[Layer]], source: Path) -> Layer:
+def _layer(record: Any, classes: Mapping[str, type[Layer]], source: Path) -> Layer:
     """The layer a record describes."""
     if not isinstance(record, dict):
         raise FileError(f"{source}: its description is damaged (a layer is {record!r})")
     cls_name, config = _field(record, "class", str, source), _field(record, "config", dict, source)
-    cls = _built_in.get(cls_name) if record.get("built_in") else own.get(cls_name)
+    cls = _built_in.get(cls_name) if record.get("built_in") else classes.get(cls_name)
     if cls is None:
         advice = (
             "a newer chainrule may know it"
@@ -254,7 +251,7 @@ def _layer(record: Any, own: Mapping[str, type[Layer]], source: Path) -> Layer:
 
     def made(value: Any) -> Any:
         if isinstance(value, dict) and value.keys() == {"layer"}:
-            return _layer(value["layer"], own, source)
+            return _layer(value["layer"], classes, source)
         return [made(entry) for entry in value] if isinstance(value, list) else value
 
     arguments = {key: made(value) for key, value in config.items()}
@@ -278,11 +275,11 @@ def _checked_arrays(contents: Contents, description: Mapping[str, Any], source: 
     for name, record in records.items():
         if name not in contents.arrays:
             raise FileError(f"{source}: the array {name!r} is missing")
-        found = contents.arrays[name]
+        present = contents.arrays[name]
         stated = tuple(_field(record if isinstance(record, dict) else {}, "shape", list, source))
-        if found != (stated, dtype):  # compared before anything of that size is read
+        if present != (stated, dtype):  # compared before anything of that size is read
             raise FileError(
-                f"{source}: the array {name!r} is {found[1]} {found[0]}, its description says "
+                f"{source}: the array {name!r} is {present[1]} {present[0]}, its description says "
                 f"{dtype} {stated}"
             )
         array = contents.read(name)

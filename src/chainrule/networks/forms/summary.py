@@ -20,10 +20,10 @@ def summary_rows(network: Model) -> list[list[str]]:
             shape = str(shapes[name])
             if isinstance(layer, Composite):
                 rows.append([indent + name, layer.title(), shape, ""])
-                for number, own in enumerate(layer.chains):
-                    if not own:
+                for number, branch in enumerate(layer.chains):
+                    if not branch:
                         rows.append([f"{indent}  (branch {number + 1})", "the input as it is", "", ""])
-                    add(own, indent + "  ")
+                    add(branch, indent + "  ")
             else:
                 count = counts.get(name)
                 rows.append([indent + name, repr(layer), shape, f"{count:,}" if count else ""])

@@ -26,7 +26,7 @@ ORDERS = ("parameters", "theta")
 def thetas(network: Model) -> list[Array]:
     """Θ of every dense layer in order; ShapeError where the network has other parameters than theirs."""
     values = (network.layer_parameters(layer) for layer in _dense_layers(network))
-    return [np.column_stack([own["b"], own["W"]]).astype(np.float64) for own in values]
+    return [np.column_stack([parameters["b"], parameters["W"]]).astype(np.float64) for parameters in values]
 
 
 def set_thetas(network: Model, values: Sequence[Any]) -> None:
@@ -106,8 +106,8 @@ def _dense_layers(network: Model) -> list[Layer]:
             raise ShapeError(
                 f"{layer.name} has no bias, and Θ holds it as column 0: write Dense({layer.units})"
             )
-    own = {f"{layer.name}.{name}" for layer in dense for name in ("W", "b")}
-    other = [name for name in network.parameters if name not in own]
+    held = {f"{layer.name}.{name}" for layer in dense for name in ("W", "b")}
+    other = [name for name in network.parameters if name not in held]
     if other or not dense:
         what = f"this one has {other[0]}" if other else "this one has none"
         raise ShapeError(

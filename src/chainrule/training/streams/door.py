@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, ShapeError, describe
 from chainrule.base.types import Array
 from chainrule.data.arrays import plain_array
-from chainrule.data.door import check_weights, inputs_of, learned_preparation, targets_of
+from chainrule.data.door import check_weights, inputs_of, learned_preparation, one_column, targets_of
 from chainrule.data.mapped import joined
 from chainrule.data.preparation import Preparation
 from chainrule.losses import Loss
@@ -72,7 +72,8 @@ class BatchDoor:
         if self.learned:
             self.preparation = joined(self.preparation, X)
         else:
-            self.preparation, self.learned = learned_preparation(entry[0], X, network), True
+            self.preparation = learned_preparation(entry[0], X, network)
+            self.learned = self.preparation is not None and self.preparation.inputs is not None
         targets = self._targets(entry[1], len(X))
         weights = None if len(entry) == 2 or entry[2] is None else _as_they_are(entry[2], len(X))
         if self.class_weight is not None:
@@ -102,7 +103,7 @@ class BatchDoor:
 
 def _as_they_are(weights: Any, n: int) -> Array:
     """(n,) float64, checked, not scaled: the mean over an epoch is not known."""
-    given = plain_array(weights, "weights")
+    given = plain_array(one_column(weights), "weights")
     if given.shape != (n,) or np.any(given != 0):
         check_weights(given, n, "weights")
     return given.astype(np.float64)
