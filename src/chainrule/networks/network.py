@@ -400,7 +400,8 @@ class Network(Model, Attributes):
 
 def _inherited(first: Any) -> Preparation | None:
     """How inputs are made for a network that begins with another one: as for that."""
-    known: Preparation | None = getattr(first, "preparation", None)
+    held = isinstance(first, Network | Sequential)  # a layer that has none looks among foreign words
+    known: Preparation | None = getattr(first, "preparation", None) if held else None
     if known is None or (known.inputs is None and known.feature_names is None):
         return None
     return Preparation(known.feature_names, None, known.inputs)
