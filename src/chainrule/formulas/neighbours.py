@@ -72,8 +72,9 @@ def _at(node: Expression, others: Sequence[Symbol]) -> Iterator[tuple[str, Expre
                 yield "symbol", symbol, symbol
     elif isinstance(node, Operation):
         for word in node.rule.wrong:
-            yield from _of_operation(node, *word.partition(":")[::2])
-    if isinstance(node, Over):
+            kind, _, which = word.partition(":")
+            yield from _of_operation(node, kind, which)
+    elif isinstance(node, Over):
         for word in node.rule.wrong:
             kind, _, name = word.partition(":")
             binder = binders[name] if kind == "as" else _binders[kind]
@@ -92,9 +93,10 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
         yield f"{node.rule.name} swapped", node, Operation(node.rule, operands[::-1], node.static)
     elif kind == "turned":
         number = int(which)
-        turned = _replaced(operands, number, Operation(rules["transpose"], (operands[number],)))
-        if not (isinstance(operands[number], Operation) and operands[number].rule.name == "transpose"):
-            yield "turned", operands[number], Operation(node.rule, turned, node.static)
+        operand = operands[number]
+        turned = _replaced(operands, number, Operation(rules["transpose"], (operand,)))
+        if not (isinstance(operand, Operation) and operand.rule.name == "transpose"):
+            yield "turned", operand, Operation(node.rule, turned, node.static)
     elif kind == "first":
         yield "first", node, Operation(_first, operands, node.static)
     elif kind == "rotated":

@@ -19,7 +19,8 @@ from chainrule.formulas.calling import call_formula
 from chainrule.layers.base import Layer
 
 Axes = tuple[int, ...]
-AGREE = 1e-7  # relative to the largest output: forwards that agree so far are the same function
+# Relative to the largest output: forwards that agree so far are the same function.
+AGREE = {"float64": 1e-7, "float32": 1e-4, "float16": 3e-2}
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _output_form(partial: Orientation, args: Sequence[Array], out: Array) -> For
         if [size for size in moved if size != 1] != [size for size in z.shape if size != 1]:
             continue
         form = Form(order, z.shape, out.shape)
-        if np.abs(form.to_ours(out.astype(np.float64)) - z).max() <= AGREE * scale:
+        if np.abs(form.to_ours(out.astype(np.float64)) - z).max() <= AGREE.get(out.dtype.name, 1e-7) * scale:
             return form
     return None
 

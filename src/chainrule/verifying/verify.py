@@ -245,7 +245,8 @@ class _Judge:
         if all(case.tied[number] and self.at_kinks(name, case, number) for number in wrong):
             if formula is None or not _chooses(formula) or all(_same_mass(case, n) for n in wrong):
                 return [], [TEXTS.say("judged.ties", name=name)]
-            return [Finding(name, TEXTS["mistake.every_tie"], mistake="every tie")], []
+            what = TEXTS.say("ties", name=name)
+            return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
         number = next((n for n in wrong if not case.tied[n]), wrong[0])
         if not case.tied[number]:  # what their rule for ties is does not matter here
             kept = [n for n, tied in enumerate(case.tied) if not tied]
