@@ -42,6 +42,8 @@ if TYPE_CHECKING:  # "X as X" is what type checkers take as exported
     from chainrule.diagnosing.doctor import Diagnosis as Diagnosis, diagnose as diagnose
     from chainrule.diagnosing.callback import Doctor as Doctor
     from chainrule.explaining.report import Report as Report, explain as explain
+    from chainrule.verifying.verdict import Verdict as Verdict
+    from chainrule.verifying.verify import assert_backward as assert_backward, verify as verify
     from chainrule.layers.initializers import (
         Constant as Constant,
         Glorot as Glorot,
@@ -270,11 +272,13 @@ HOMES = {
     "StepDecay": "chainrule.training.schedules",
     "Tanh": "chainrule.layers.activations.smooth",
     "Uniform": "chainrule.layers.initializers",
+    "Verdict": "chainrule.verifying.verdict",
     "Zeros": "chainrule.layers.initializers",
     "__version__": "chainrule.version",
     "batches": "chainrule.data.on_disk",
     "check_gradients": "chainrule.checking.gradients",
     "check_layer": "chainrule.checking.single",
+    "assert_backward": "chainrule.verifying.verify",
     "data": "chainrule.data",
     "diagnose": "chainrule.diagnosing.doctor",
     "explain": "chainrule.explaining.report",
@@ -286,6 +290,7 @@ HOMES = {
     "read_table": "chainrule.data.tables.reader",
     "set_threads": "chainrule.engine.isa",
     "threads": "chainrule.engine.isa",
+    "verify": "chainrule.verifying.verify",
 }
 __all__ = [*HOMES]
 # Parts that people reach from here, and that are at home in a room: chainrule.initializers.He().

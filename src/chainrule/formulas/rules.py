@@ -49,7 +49,8 @@ class Rule:
 
     evaluate: its NumPy meaning.  layout: how it prints.  entry: the name of its rule in
     elements/entry_rules.py, None where an entry of the result is one number.  remark: what its print leaves
-    unsaid, of {letter} and, under a window, {fill}.
+    unsaid, of {letter} and, under a window, {fill}.  wrong: what people write in its place by mistake, as
+    formulas/neighbours.py reads it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Rule:
     entry: str | None = None
     traits: frozenset[Trait] = NO_TRAITS
     remark: str = ""
+    wrong: tuple[str, ...] = ()
 
     @property
     def meaning(self) -> str:
@@ -77,6 +79,7 @@ class Binder:
     layout: LayoutName
     entry: str | None = None
     traits: frozenset[Trait] = NO_TRAITS
+    wrong: tuple[str, ...] = ()
 
 
 rules: dict[str, Rule] = {}

@@ -24,13 +24,14 @@ def _positions(x: Any) -> tuple[int, ...]:
     return tuple(range(x.ndim - 2))
 
 
-@primitive(layout="transpose", entry="transpose", adjoint=lambda d, y, x: (d.T,))
+@primitive(wrong="only:0", layout="transpose", entry="transpose", adjoint=lambda d, y, x: (d.T,))
 def transpose(x: Any) -> Any:
     """Matrix transpose."""
     return x.T
 
 
 @primitive(
+    wrong="turned:0 swapped",
     layout="matmul", entry="matmul", traits={Trait.PRODUCT},
     adjoint=lambda d, y, a, x: (correlate(d, x), a.T @ d),
 )
@@ -40,6 +41,7 @@ def matmul(a: Any, x: Any) -> Any:
 
 
 @primitive(
+    wrong="swapped",
     layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
 )
@@ -59,6 +61,7 @@ def broadcast_samples(b: Any) -> Any:
 
 
 @primitive(
+    wrong="as:mean_samples first",
     layout="times_ones", entry="sum_samples", traits={Trait.ADDS_MANY},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),),
 )
@@ -125,6 +128,7 @@ def first_position(x: Any) -> Any:
 
 
 @primitive(
+    wrong="as:mean_features only:0",
     layout="sum_features", entry="sum_features", traits={Trait.THIN},
     adjoint=lambda d, y, x: (stretch(d, x),),
 )
@@ -134,6 +138,7 @@ def sum_features(x: Any) -> Any:
 
 
 @primitive(
+    wrong="as:sum_features",
     layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
@@ -158,6 +163,7 @@ def count_values(x: Any) -> Any:
 
 
 @primitive(
+    wrong="as:sum_samples",
     layout="mean_samples", entry="mean_samples", traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
     remark="N counts samples and positions, over which the sums go",
@@ -331,6 +337,7 @@ def unflatten(x: Any, like: Any) -> Any:
 
 
 @primitive(
+    wrong="stride padding dilation",
     layout="window", entry="window",
     adjoint=lambda d, y, x, *at, grid, fill=0.0: (place(d, x, *at, grid=grid), *(None for _ in at)),
     remark="{letter} is {fill} outside of the image",
@@ -349,6 +356,7 @@ def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
 
 
 @primitive(
+    wrong="stride padding dilation",
     layout="place", entry="place",
     adjoint=lambda d, y, x, like, *at, grid: (window(d, *at, grid=grid), None, *(None for _ in at)),
     remark="{letter} is 0 outside of its grid and at indices that are not whole",
@@ -374,6 +382,7 @@ def canvas(x: Any, *, grid: Grid, features: int) -> Any:
 
 
 @primitive(
+    wrong="rotated:0",
     layout="kernel_at", entry="kernel_at",
     adjoint=lambda d, y, w, *at: (kernel_place(d, w, *at), *(None for _ in at)),
 )

@@ -26,6 +26,7 @@ def primitive(
     entry: str | None = None,
     traits: Iterable[Trait] = (),
     remark: str = "",
+    wrong: str = "",
 ) -> Callable[[Function], Function]:
     """Register the decorated NumPy function as a primitive; `Rule` says what the arguments are.
 
@@ -36,7 +37,16 @@ def primitive(
     def decorate(function: Function) -> Function:
         code = function.__code__  # not inspect.signature: forty of those are 1 ms of every import
         operand_names = code.co_varnames[: code.co_argcount]
-        rule = Rule(function.__name__, function, adjoint, layout, entry, frozenset(traits), remark)
+        rule = Rule(
+            function.__name__,
+            function,
+            adjoint,
+            layout,
+            entry,
+            frozenset(traits),
+            remark,
+            tuple(wrong.split()),
+        )
         rules[rule.name] = rule
 
         @functools.wraps(function)
@@ -58,6 +68,7 @@ def reduction(
     layout: LayoutName,
     entry: str | None = None,
     traits: Iterable[Trait] = (),
+    wrong: str = "",
 ) -> Callable[[Combine], Reduction]:
     """Register a reduction over index ranges by how it combines values; `Binder` says what the rest is.
 
@@ -65,7 +76,8 @@ def reduction(
     """
 
     def decorate(combine: Combine) -> Reduction:
-        binder = Binder(combine.__name__, combine, flow, layout, entry, frozenset(traits))
+        words = tuple(wrong.split())
+        binder = Binder(combine.__name__, combine, flow, layout, entry, frozenset(traits), words)
         binders[binder.name] = binder
 
         @functools.wraps(combine, ("__module__", "__name__", "__qualname__", "__doc__"))

@@ -57,19 +57,26 @@ def matching(d: Any, operand: Any) -> Any:
 entrywise = functools.partial(primitive, entry="call", traits={Trait.ENTRYWISE})
 
 
-@entrywise(layout="add", entry="add", adjoint=lambda d, y, a, b: (matching(d, a), matching(d, b)))
+@entrywise(
+    wrong="only:0 only:1 as:subtract", layout="add", entry="add",
+    adjoint=lambda d, y, a, b: (matching(d, a), matching(d, b)),
+)
 def add(a: Any, b: Any) -> Any:
     """a + b"""
     return a + b
 
 
-@entrywise(layout="subtract", entry="subtract", adjoint=lambda d, y, a, b: (matching(d, a), matching(-d, b)))
+@entrywise(
+    wrong="only:0 only:1 as:add swapped", layout="subtract", entry="subtract",
+    adjoint=lambda d, y, a, b: (matching(d, a), matching(-d, b)),
+)
 def subtract(a: Any, b: Any) -> Any:
     """a - b"""
     return a - b
 
 
 @entrywise(
+    wrong="only:0 only:1 as:divide",
     layout="multiply", entry="multiply",
     adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)),
 )
@@ -78,13 +85,17 @@ def multiply(a: Any, b: Any) -> Any:
     return a * b
 
 
-@entrywise(layout="divide", adjoint=lambda d, y, a, b: (matching(d / b, a), matching(-d * y / b, b)))
+@entrywise(
+    wrong="only:0 as:multiply", layout="divide",
+    adjoint=lambda d, y, a, b: (matching(d / b, a), matching(-d * y / b, b)),
+)
 def divide(a: Any, b: Any) -> Any:
     """a / b, entry by entry."""
     return a / b
 
 
 @entrywise(
+    wrong="only:0",
     layout="divide",
     adjoint=lambda d, y, a, b: (matching(ratio(d, b), a), matching(ratio(-d * y, b), b)),
 )
@@ -93,13 +104,14 @@ def ratio(a: Any, b: Any) -> Any:
     return np.where(b == 0, np.zeros_like(a * b), a / np.where(b == 0, np.ones_like(b), b))
 
 
-@entrywise(layout="negative", entry="negative", adjoint=lambda d, y, x: (-d,))
+@entrywise(wrong="only:0", layout="negative", entry="negative", adjoint=lambda d, y, x: (-d,))
 def negative(x: Any) -> Any:
     """-x"""
     return -x
 
 
 @entrywise(
+    wrong="only:0",
     layout="power",
     adjoint=lambda d, y, x, exponent: (d * (exponent * power(x, exponent=exponent - 1)),),
 )
@@ -108,13 +120,13 @@ def power(x: Any, *, exponent: float) -> Any:
     return x**exponent
 
 
-@entrywise(layout="root", adjoint=lambda d, y, x: (d / (2 * y),))
+@entrywise(wrong="only:0", layout="root", adjoint=lambda d, y, x: (d / (2 * y),))
 def sqrt(x: Any) -> Any:
     """Square root."""
     return np.sqrt(x)
 
 
-@entrywise(layout="exponential", adjoint=lambda d, y, x: (d * y,))
+@entrywise(wrong="only:0", layout="exponential", adjoint=lambda d, y, x: (d * y,))
 def exp(x: Any) -> Any:
     """e^x; beyond the type's range its limit +inf, without a warning: 1 / (1 + e^x) is 0 there."""
     with np.errstate(over="ignore"):
@@ -151,7 +163,7 @@ def xlogy(w: Any, x: Any) -> Any:
         return np.where(w == 0, np.zeros_like(w * x), w * np.log(x))
 
 
-@entrywise(layout=("function", "tanh"), adjoint=lambda d, y, x: (d * (1 - y**2),))
+@entrywise(wrong="only:0", layout=("function", "tanh"), adjoint=lambda d, y, x: (d * (1 - y**2),))
 def tanh(x: Any) -> Any:
     """Hyperbolic tangent."""
     return np.tanh(x)

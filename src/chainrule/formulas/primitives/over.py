@@ -23,13 +23,19 @@ Values = Sequence[Any]
 Ranges = tuple[int, ...]
 
 
-@reduction(layout="sum_over", entry="sum_over", flow=lambda d, over, indices: d)
+@reduction(
+    wrong="as:mean_over overwritten", layout="sum_over", entry="sum_over",
+    flow=lambda d, over, indices: d,
+)
 def sum_over(values: Values, ranges: Ranges) -> Any:
     """The sum."""
     return functools.reduce(np.add, values)
 
 
-@reduction(layout="mean_over", entry="mean_over", flow=lambda d, over, indices: d / math.prod(over.ranges))
+@reduction(
+    wrong="as:sum_over", layout="mean_over", entry="mean_over",
+    flow=lambda d, over, indices: d / math.prod(over.ranges),
+)
 def mean_over(values: Values, ranges: Ranges) -> Any:
     """The mean."""
     return functools.reduce(np.add, values) / len(values)

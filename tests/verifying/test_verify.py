@@ -1,0 +1,443 @@
+"""`verify`: mistakes are named, right backwards are right, cheats and broken contracts are refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.verifying import backwards as b
+
+import chainrule as cr
+from chainrule.base.errors import ArgumentError, DataError
+from chainrule.base.types import Array
+from chainrule.formulas.evaluation import evaluate
+from chainrule.formulas.neighbours import neighbours, with_rotated
+from chainrule.formulas.tracing import trace
+from chainrule.networks.network import Network
+from chainrule.verifying.verify import assert_backward, verify
+
+# name -> (pair, args, like, options, the mistakes by words)
+CONV, STEPS = {"stride": 2, "pad": 1}, {"stride": 1, "pad": 2}
+MUSEUM: dict[str, tuple[Any, Any, str, dict[str, Any], tuple[str, ...]]] = {
+    "W not transposed": (
+        (b.affine, b.affine_of(dx=lambda d, x, w: d @ w)),
+        b.SQUARE,
+        "dense",
+        {},
+        ("transpose only",),
+    ),
+    "1/m in the bias": (
+        (b.affine, b.affine_of(db=lambda d, x, w: d.mean(0))),
+        b.AFFINE,
+        "dense",
+        {},
+        ("factor 1/m",),
+    ),
+    "1/m in both": (
+        (b.affine, b.affine_of(dw=lambda d, x, w: x.T @ d / len(x), db=lambda d, x, w: d.mean(0))),
+        b.AFFINE,
+        "linear",
+        {},
+        ("factor 1/m", "factor 1/m"),
+    ),
+    "doubled": (
+        (b.affine, b.affine_of(dw=lambda d, x, w: 2 * x.T @ d)),
+        b.AFFINE,
+        "dense",
+        {},
+        ("factor 2",),
+    ),
+    "halved": (
+        (b.affine, b.affine_of(dw=lambda d, x, w: x.T @ d / 2)),
+        b.AFFINE,
+        "dense",
+        {},
+        ("factor 1/2",),
+    ),
+    "minus": ((b.affine, b.affine_of(dx=lambda d, x, w: -d @ w.T)), b.AFFINE, "dense", {}, ("minus",)),
+    "first sample": ((b.affine, b.affine_of(db=lambda d, x, w: d[0])), b.AFFINE, "dense", {}, ("first",)),
+    "gradient transposed": (
+        (b.affine, b.affine_of(dw=lambda d, x, w: d.T @ x)),
+        b.SQUARE,
+        "dense",
+        {},
+        ("exchanged",),
+    ),
+    "reshape for a transpose": (
+        (b.affine, b.affine_of(dw=lambda d, x, w: (d.T @ x).reshape(w.shape))),
+        b.AFFINE,
+        "dense",
+        {},
+        ("reshaped",),
+    ),
+    "f' missing": ((b.relu, lambda d, x: d), (b.X,), "relu", {}, ("multiply only",)),
+    "f for f'": ((b.sigmoid, lambda d, x, s: d * s), (b.X,), "sigmoid", {}, ("multiply only",)),
+    "f' without 1 -": ((b.sigmoid, lambda d, x, s: d * (1 - s)), (b.X,), "sigmoid", {}, ("multiply only",)),
+    "tanh' not squared": ((b.tanh, lambda d, x, t: d * (1 - t)), (b.X,), "tanh", {}, ("power only",)),
+    "tanh' of plus": ((b.tanh, lambda d, x, t: d * (1 + t**2)), (b.X,), "tanh", {}, ("subtract as add",)),
+    "softmax's diagonal": (
+        (b.softmax, lambda d, p: d * p * (1 - p)),
+        (b.X,),
+        "softmax",
+        {},
+        ("sum_features only",),
+    ),
+    "softmax without the sum": ((b.softmax, lambda d, p: d * p), (b.X,), "softmax", {}, ("subtract only",)),
+    "softmax's sum added": (
+        (b.softmax, lambda d, p: p * (d + (p * d).sum(1, keepdims=True))),
+        (b.X,),
+        "softmax",
+        {},
+        ("subtract as add",),
+    ),
+    "kernel rotated": (
+        (b.convolution(2, 1), b.convolution_back(2, 1, "rotated")),
+        b.IMAGES,
+        "conv2d",
+        CONV,
+        ("rotated",),
+    ),
+    "overlap overwritten": (
+        (b.convolution(2, 1), b.convolution_back(2, 1, "overwritten")),
+        b.IMAGES,
+        "conv2d",
+        CONV,
+        ("overwritten",),
+    ),
+    "stride": (
+        (b.convolution(2, 1), b.convolution_back(2, 1, "stride")),
+        b.IMAGES,
+        "conv2d",
+        CONV,
+        ("stride", "stride"),
+    ),
+    "padding not cut": (
+        (b.convolution(2, 1), b.convolution_back(2, 1, "padding")),
+        b.IMAGES,
+        "conv2d",
+        CONV,
+        ("padding",),
+    ),
+    "padding of two": (
+        (b.convolution(1, 2), b.convolution_back(1, 2, "padding")),
+        b.IMAGES,
+        "conv2d",
+        STEPS,
+        ("padding",),
+    ),
+    "bias of one sample": (
+        (b.convolution(2, 1), b.convolution_back(2, 1, "first")),
+        b.IMAGES,
+        "conv2d",
+        CONV,
+        ("first",),
+    ),
+    "mean for maximum": (
+        (b.max_pool, lambda d, x, o: b._each(d) / 4),
+        b.POOLED,
+        "maxpool2d",
+        {"pool_size": 2},
+        ("as mean_over and multiply only",),
+    ),
+    "every tie": ((b.max_pool, b.max_pool_all), b.POOLED, "maxpool2d", {"pool_size": 2}, ("every tie",)),
+    "mean not divided": (
+        (b.mean_pool, lambda d, x: b._each(d)),
+        b.POOLED,
+        "avgpool",
+        {"pool_size": 2},
+        ("as sum_over",),
+    ),
+    "statistics constant": (
+        (b.batch_norm, b.batch_norm_back("constants")),
+        b.NORMED,
+        "batchnorm",
+        {},
+        ("subtract only and subtract only",),
+    ),
+    "variance constant": (
+        (b.batch_norm, b.batch_norm_back("variance constant")),
+        b.NORMED,
+        "batchnorm",
+        {},
+        ("subtract only",),
+    ),
+    "sum for mean": (
+        (b.batch_norm, b.batch_norm_back("sum")),
+        b.NORMED,
+        "batchnorm",
+        {},
+        ("mean_samples as sum_samples",),
+    ),
+    "γ without x̂": (
+        (b.batch_norm, b.batch_norm_back("gamma")),
+        b.NORMED,
+        "batchnorm",
+        {},
+        ("multiply only",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUSEUM)
+def test_the_mistake_is_named(name: str) -> None:
+    pair, args, like, options, words = MUSEUM[name]
+    verdict = verify(pair, args=args, like=like, **options)
+    assert verdict.verdict == "wrong"
+    said = tuple(
+        word.split(" ", 2)[0] if word.startswith(("exchanged", "reshaped")) else word for word in verdict.why
+    )
+    assert said == words, str(verdict)
+    for language in ("en", "zh"):
+        text = verdict.text(language)
+        assert "{" not in text.replace("_{", "")
+        assert len(text.splitlines()) >= 3
+    assert verify(pair, args=args, like=like, hint_level=0, **options).text().count("\n") < str(
+        verdict
+    ).count("\n")
+    content = json.loads(json.dumps(verdict.json()))
+    assert content["verdict"] == "wrong"
+    assert all(finding["mistake"] for finding in content["findings"])
+
+
+@pytest.mark.parametrize("name", MUSEUM)
+def test_it_is_wrong_also_by_differences_alone(name: str) -> None:
+    pair, args, _, _, words = MUSEUM[name]
+    verdict = verify(pair, args=args)
+    if words == ("every tie",):  # which these probes do not have
+        return
+    assert verdict.verdict == "wrong", str(verdict)
+    assert "judged by the differences" in str(verdict)
+
+
+def columns(pair: Any) -> Any:
+    """A pair on rows as one on columns: samples last, W (out, in)."""
+    forward, backward = pair
+
+    def turned(x: Array, w: Array, c: Array) -> Any:
+        out, cache = forward(x.T, w.T, c.ravel())
+        return out.T, (cache, c.shape)
+
+    def back(dout: Array, cache: Any) -> Any:
+        dx, dw, db = backward(dout.T, cache[0])
+        return dx.T, dw.T, db.reshape(cache[1])
+
+    return turned, back
+
+
+RIGHT: dict[str, tuple[Any, Any, str, dict[str, Any]]] = {
+    "dense": ((b.affine, b.affine_of()), b.AFFINE, "dense", {}),
+    "dense of columns": (
+        columns((b.affine, b.affine_of())),
+        (b.AFFINE[0].T, b.AFFINE[1].T, b.AFFINE[2][:, None]),
+        "dense",
+        {},
+    ),
+    "dense, all square": (
+        (b.affine, b.affine_of()),
+        tuple(np.resize(a, (4,) * a.ndim) + i for i, a in enumerate(b.AFFINE)),
+        "dense",
+        {},
+    ),
+    "einsum": (
+        (b.affine, b.affine_of(dw=lambda d, x, w: np.einsum("mi,mo->io", x, d))),
+        b.AFFINE,
+        "affine",
+        {},
+    ),
+    "relu, ≥": ((b.relu, lambda d, x: d * (x >= 0)), (b.X,), "relu", {}),
+    "relu, where": ((b.relu, lambda d, x: np.where(x > 0, d, 0)), (b.X,), cr.ReLU(), {}),
+    "sigmoid": ((b.sigmoid, lambda d, x, s: d * s * (1 - s)), (b.X,), "sigmoid", {}),
+    "tanh": ((b.tanh, lambda d, x, t: d / np.cosh(x) ** 2), (b.X,), "tanh", {}),
+    "softmax": ((b.softmax, b.softmax_right), (b.X,), "softmax", {}),
+    "softmax by Jacobians": (
+        (
+            b.softmax,
+            lambda d, p: np.stack([(np.diag(q) - np.outer(q, q)) @ e for q, e in zip(p, d, strict=True)]),
+        ),
+        (b.X,),
+        "softmax",
+        {},
+    ),
+    "convolution": ((b.convolution(2, 1), b.convolution_back(2, 1)), b.IMAGES, "conv2d", CONV),
+    "convolution, no padding": ((b.convolution(1, 0), b.convolution_back(1, 0)), b.IMAGES, "conv2d", {}),
+    "maximum, split": ((b.max_pool, b.max_pool_split), b.POOLED, "maxpool2d", {"pool_size": 2}),
+    "mean": ((b.mean_pool, lambda d, x: b._each(d) / 4), b.POOLED, "averagepool2d", {"window": 2}),
+    "batch normalisation": ((b.batch_norm, b.batch_norm_back()), b.NORMED, "batchnorm", {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_is_right(name: str, seed: int, dtype: str) -> None:
+    pair, args, like, options = RIGHT[name]
+    arrays = tuple(value.astype(dtype) for value in args)
+    verdict = verify(pair, args=arrays, like=like, seed=seed, **options)
+    assert verdict, str(verdict)
+    assert_backward(pair, args=arrays, like=like, seed=seed, **options)
+    if seed == 0 and dtype == "float64":
+        assert verify(pair, args=arrays), str(verify(pair, args=arrays))
+
+
+@pytest.mark.parametrize("factor", [1.0137, 0.93, 1.2])
+def test_a_cause_is_never_invented(factor: float) -> None:
+    pair = (b.affine, b.affine_of(dx=lambda d, x, w: factor * d @ w.T))
+    for like in ("dense", None):
+        verdict = verify(pair, args=b.AFFINE, like=like)
+        assert verdict.verdict == "wrong"
+        assert verdict.why == ("",)
+        assert "The cause is unknown" in str(verdict)
+
+
+COUNT = iter(range(10**6))
+CHEATS: dict[str, Any] = {
+    "zeros": lambda d, x, w: np.zeros_like(x),
+    "a constant": lambda d, x, w: np.ones_like(x),
+    "its input": lambda d, x, w: x,
+    "another each time": lambda d, x, w: d @ w.T + next(COUNT),
+    "not linear": lambda d, x, w: np.abs(d) @ w.T,
+    "another shape": lambda d, x, w: (d @ w.T).T,
+    "NaN": lambda d, x, w: d @ w.T * np.nan,
+    "the input changed": lambda d, x, w: (x.__imul__(2), d @ w.T)[1],
+    "these shapes alone": lambda d, x, w: d @ w.T if len(x) == 3 else 0 * x,
+}
+
+
+@pytest.mark.parametrize("like", ["dense", None])
+@pytest.mark.parametrize("name", CHEATS)
+def test_cheats_are_refused(name: str, like: str | None) -> None:
+    if name == "these shapes alone" and like is None:
+        return  # without a layer it is not known which axis counts samples
+    verdict = verify((b.affine, b.affine_of(dx=CHEATS[name])), args=b.AFFINE, like=like)
+    assert verdict.verdict == "wrong", str(verdict)
+
+
+class Affine:
+    """As courses write layers."""
+
+    def __init__(self, mistake: bool = False) -> None:
+        self.W, self.b, self.mistake = np.array(b.AFFINE[1]), np.array(b.AFFINE[2]), mistake
+        self.dW = self.db = np.zeros(1)
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return np.asarray(x @ self.W + self.b)
+
+    def backward(self, dout: Array) -> Array:
+        self.dW, self.db = self.x.T @ dout, dout.mean(axis=0) if self.mistake else dout.sum(axis=0)
+        return np.asarray(dout @ self.W.T)
+
+
+def test_an_object_with_its_parameters() -> None:
+    assert verify(Affine(), args=(b.AFFINE[0],), like="dense")
+    verdict = verify(Affine(mistake=True), args=(b.AFFINE[0],), like="dense")
+    assert [finding.name for finding in verdict.findings] == ["b"]
+    assert verdict.why == ("factor 1/m",)
+
+
+def test_a_forward_that_is_another_is_said_first() -> None:
+    verdict = verify((b.relu, lambda d, x: d * (x > 0)), args=(b.X,), like="sigmoid")
+    assert verdict.verdict == "wrong"
+    assert verdict.why == ("forward",)
+    assert "The forward pass is not that of sigmoid()" in str(verdict)
+
+
+def test_gradients_in_a_dict_and_none() -> None:
+    pair = (b.affine, lambda d, c: {"dw": c[0].T @ d, "db": d.sum(0)})
+    verdict = verify(pair, args=b.AFFINE, like="dense")
+    assert verdict
+    assert "no gradient of x came back" in str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: verify(b.affine, args=b.AFFINE), r"verify takes \(forward, backward\)"),
+        (lambda: verify((b.affine, b.affine_of()), args=()), "args is empty"),
+        (
+            lambda: verify((b.affine, b.affine_of()), args=b.AFFINE, like="denze"),
+            "like is 'denze'; the layers are",
+        ),
+        (
+            lambda: verify((b.affine, b.affine_of()), args=b.AFFINE, like="dense", stride=2),
+            "takes no 'stride' for dense",
+        ),
+        (lambda: verify((b.affine, lambda d, c: {"a": d}), args=b.AFFINE), "of which none is a gradient of"),
+        (lambda: verify((b.affine, lambda d, c: "dx"), args=b.AFFINE), "no array of numbers"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(call: Any, words: str) -> None:
+    with pytest.raises((ArgumentError, DataError), match=words):
+        call()
+
+
+# -- mutants
+LAYERS: list[tuple[cr.Layer, tuple[int, ...]]] = [
+    (cr.Dense(5), (4,)),
+    (cr.Conv2D(3, (2, 3), stride=2, padding=1), (7, 6, 2)),
+    (cr.Conv2D(3, 2, dilation=2), (6, 5, 2)),
+    (cr.Conv1D(3, 3, stride=2), (9, 2)),
+    (cr.AveragePool2D(2), (4, 6, 2)),
+    (cr.ReLU(), (4,)),
+    (cr.Sigmoid(), (4,)),
+    (cr.Tanh(), (4,)),
+    (cr.Softplus(), (4,)),
+    (cr.SiLU(), (4,)),
+    (cr.Softmax(), (4,)),
+    (cr.BatchNorm(), (4,)),
+    (cr.LayerNorm(), (4,)),
+]
+
+
+@pytest.mark.parametrize("place", range(len(LAYERS)), ids=[type(layer).__name__ for layer, _ in LAYERS])
+def test_every_wrong_neighbour_of_every_formula_is_named_or_the_same_function(place: int) -> None:
+    """One that computes the same on 100 draws is right; of the others the named formula computes the same."""
+    layer, shape = LAYERS[place]
+    network = Network([layer], input_shape=shape, dtype="float64")
+    layer, formulas = network.layers[0], trace(network.layers[0])
+    learned = [name for name, spec in layer.parameters(shape).items() if spec.learned]
+    rng = np.random.default_rng(0)
+    args = [
+        rng.normal(size=(3, *shape)),
+        *(rng.normal(size=network.parameters[f"{layer.name}.{n}"].shape) for n in learned),
+    ]
+
+    def bound(values: list[Array]) -> dict[str, Array]:
+        return {"x": np.moveaxis(values[0], 0, -1), **dict(zip(learned, values[1:], strict=True))}
+
+    def forward(*values: Array) -> Any:
+        with np.errstate(all="ignore"):
+            z = np.asarray(evaluate(formulas.forward, bound(list(values))))
+        return np.moveaxis(z, -1, 0), values
+
+    def backward_of(name: str, tree: Any) -> Any:
+        def backward(dout: Array, *values: Array) -> Any:
+            known = bound(list(values))
+            z = np.asarray(evaluate(formulas.forward, known))
+            known = with_rotated({**known, "z": z, "a": z, "d": np.moveaxis(dout, 0, -1)})
+            made = []
+            with np.errstate(all="ignore"):
+                for equation in ("delta", *learned):
+                    value = np.asarray(evaluate(tree if equation == name else formulas[equation], known))
+                    made.append(np.moveaxis(value, -1, 0) if equation == "delta" else value)
+            return tuple(made)
+
+        return backward
+
+    named = unknown = 0
+    for name in ("delta", *learned):
+        for neighbour in neighbours(formulas[name]):
+            pair = (forward, backward_of(name, neighbour.tree))
+            try:
+                verdict = verify(pair, args=args, like=layer)
+            except (ValueError, TypeError, IndexError, DataError):
+                continue  # a formula of other shapes computes nothing
+            if verdict or any("shape" in word or word == "NaN" for word in verdict.why):
+                continue
+            words = [word for word in verdict.why if word != "wrong dtype"]
+            named, unknown = named + all(words), unknown + (not all(words))
+            assert words, str(verdict)
+    assert named or not unknown
+    assert unknown <= 0.02 * (named + unknown), (named, unknown)
