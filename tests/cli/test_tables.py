@@ -577,3 +577,36 @@ def test_a_file_that_goes_away_during_training_ends_no_run(
     assert described()["data"]["sha256"] == {}
     write(file, passengers(80))
     assert run("predict", "run", file).code == 0
+
+
+@pytest.mark.parametrize("cells", [("inf", "1"), ("1,684", "2,500"), ("1e400", "2")])
+def test_what_was_left_out_of_the_training_is_not_read(
+    cells: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    """A column that cannot be read and is told to be dropped stands in no prediction's way."""
+    lines = [f'{i * i % 17},"{cells[i % 2]}",{"pq"[i % 2]}' for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,odd,c", *lines]) + "\n")
+    assert run("train", "t.csv", "--target", "c", *BRIEF).code == 2
+    assert run("train", "t.csv", "--target", "c", "--drop", "odd", *BRIEF).code == 0
+    result = run("predict", "run", "t.csv", "--keep", "a")
+    assert result.code == 0, result.err
+    assert "of 60 right" in result.err
+    assert run("explain", "run").code == 0
+    assert run("explain", "run", "--data", "t.csv").code == 0
+
+
+@pytest.mark.parametrize("kept", [None, "odd"])
+def test_parquet_that_holds_what_is_no_column_or_two_of_a_name(
+    kept: str | None, run: Run, tmp_path: Path
+) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    a, c = list(range(40)), ["p", "q"] * 20
+    columns = {"a": [i * i % 17 for i in a], "odd": [[1, 2]] * 40, "c": c}
+    parquet.write_table(arrow.table(columns), "t.parquet")
+    assert "--drop 'odd'" in run("train", "t.parquet", "--target", "c", *BRIEF).err
+    assert run("train", "t.parquet", "--target", "c", "--drop", "odd", *BRIEF).code == 0
+    result = run("predict", "run", "t.parquet", *(["--keep", kept] if kept else []))
+    assert result.code == (0 if kept is None else 2)
+    table = arrow.Table.from_arrays([arrow.array(a), arrow.array(a), arrow.array(c)], names=["a", "a", "c"])
+    parquet.write_table(table, "twice.parquet")
+    assert "two columns are called 'a'" in run("train", "twice.parquet", "--target", "c", *BRIEF).err

@@ -75,7 +75,7 @@ def columns_kept(columns: Frame | None, arguments: argparse.Namespace) -> list[C
     for name in arguments.keep:
         if name not in columns.names:
             raise FileError(
-                f"{arguments.file}: --keep: has no column '{name}'; its columns are {listed(columns.names)}"
+                f"{arguments.file}: --keep: has no column '{quoted(name)}'; --keep all writes all it has"
             )
     return [columns.column(name) for name in arguments.keep]
 

@@ -127,7 +127,9 @@ def _table(
     now = {name: value for name, value in told.items() if value not in (None, "auto")}
     options = argparse.Namespace(**{**told, **preparation.reading, **now})
     known_names = known_columns(preparation)
-    reading = reading_of(path, options, known_names)
+    kept = getattr(arguments, "keep", None) or []
+    beside = None if kept == ["all"] else [*kept, *filter(None, [preparation.target_name])]
+    reading = reading_of(path, options, known_names, beside)
     frame = reading.frame
     for line in reading.remarks:  # rows that are passed over have no line in the output
         remark(f"{path}: {line}")
@@ -170,9 +172,7 @@ def _features(
     if missing:
         count = len(frame.columns)
         received = f"its columns are {listed(frame.names)}" if frame.named else f"it has {count} columns"
-        raise FileError(
-            f"{path}: has no column '{missing[0]}', which the model was trained on; {received}"
-        )
+        raise FileError(f"{path}: has no column '{missing[0]}', which the model was trained on; {received}")
     return frame.select(needed)
 
 

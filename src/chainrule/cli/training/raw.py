@@ -212,11 +212,15 @@ def known_columns(preparation: Preparation) -> dict[str, tuple[str, ...]]:
 
 
 def reading_of(
-    path: Path, arguments: argparse.Namespace, known: Mapping[str, Sequence[str]] | None = None
+    path: Path,
+    arguments: argparse.Namespace,
+    known: Mapping[str, Sequence[str]] | None = None,
+    beside: Sequence[str] | None = None,
 ) -> Reading:
     """A table as the options say; --columns chooses features, to which the target comes.
 
-    known: the names that a model was trained on, with their levels.
+    known: the names that a model was trained on, with their levels. beside: which others are read with
+        them, None: all.
     """
     target = getattr(arguments, "target", None)
     told = [] if target is None else [target]
@@ -231,6 +235,7 @@ def reading_of(
         drop=getattr(arguments, "drop", None),
         asked=told,
         known=known,
+        beside=beside,
         target=target,
     )
 

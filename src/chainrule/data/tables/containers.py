@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,25 @@ def _columnar(path: Path, data: bytes) -> Content:
         raise MissingExtraError("pyarrow and narwhals", "tables", f"{path}: a {name} file") from None
     buffer = pyarrow.BufferReader(data)
     try:
+        if name == "Parquet":  # which reads no two columns of one name
+            check_names(path, pyarrow.parquet.read_schema(pyarrow.BufferReader(data)).names)
         read = pyarrow.parquet.read_table if name == "Parquet" else pyarrow.feather.read_table
-        return Content(name, arrow=read(buffer))
+        table = read(buffer)
+        check_names(path, table.column_names)
+        return Content(name, arrow=table)
+    except FileError:  # a ValueError, too
+        raise
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise FileError(f"{path}: a damaged {name} file ({first_line(error)})") from None
+
+
+def check_names(path: Path, names: Sequence[str]) -> None:
+    """Raise FileError for two columns of one name."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise FileError(
+                f"{path}: two columns are called '{quoted(name)}'; give every column its own name"
+            )
 
 
 def _refuse(path: Path, data: bytes) -> None:

@@ -43,6 +43,7 @@ def read_table(
     drop: Names | None = None,
     asked: Sequence[str] = (),
     known: Mapping[str, Sequence[str]] | None = None,
+    beside: Sequence[str] | None = None,
     target: str | int | None = None,
 ) -> Reading:
     """Read a table from a text file (CSV and its kin, packed or not), Parquet or Feather.
@@ -53,7 +54,8 @@ def read_table(
     columns: read these alone, in this order, by name, or by number from 0; drop: read all but these.
     asked: names that the first line holds if it is a header, such as the target's. known: the names that a
     model was trained on, which are names even where they are numbers, each with its levels, none of numbers
-    and dates: a column is read with the levels it had. target: a column that is read last where
+    and dates: a column is read with the levels it had. beside: where all of `known` are there, read these
+    alone, and of the others `beside`; None: all. target: a column that is read last where
     `columns` are told, whether they name it or not.
 
     Raises FileError with file, line and column for what cannot be read, and for what may be understood in
@@ -66,7 +68,7 @@ def read_table(
     marks = Marks(missing)
     content = content_of(path)
     if content.arrow is not None:
-        return _columnar(path, content, columns, drop, target)
+        return _columnar(path, content, columns, drop, target, _together(known, beside))
     text, encoded, guess = text_of(path, content.data, encoding)
     if not text.strip():
         raise FileError(f"{path}: holds no line of values")
@@ -81,7 +83,7 @@ def read_table(
     if commented is not None:
         names, decision = commented, Decision(True, "the comment above the table holds a name per column")
     sheet = _Sheet(path, rows, names, with_first=commented is not None or names is None)
-    kept = sheet.choice().of(columns, drop, target)
+    kept = sheet.choice().of(columns, drop, target, _together(known, beside))
     reads, sign = sheet.read(kept, decimal, marks, known or {})
     frame = Frame(tuple(read.column for read in reads), named=decision.header)
     notes = tuple(
@@ -323,8 +325,17 @@ class _Choice:
     usual: tuple[int, ...]
     named: bool = True
 
-    def of(self, columns: Names | None, drop: Names | None, target: str | int | None) -> list[int]:
-        """Indices of the columns to read: `columns`, then the target, or the usual ones; without `drop`."""
+    def of(
+        self,
+        columns: Names | None,
+        drop: Names | None,
+        target: str | int | None,
+        only: tuple[set[str], set[str]] | None = None,
+    ) -> list[int]:
+        """Indices of the columns to read: `columns`, then the target, or the usual ones; without `drop`.
+
+        only: names of which, where the first are all there, no others are read.
+        """
         dropped = {self.index(column) for column in _as_names(drop or (), "drop")}
         chosen = list(self.usual)
         if columns is not None:
@@ -343,6 +354,8 @@ class _Choice:
             if columns is not None:
                 chosen = [*(i for i in chosen if i != index), index]
         chosen = [i for i in chosen if i not in dropped]
+        if only is not None and only[0] <= {self.names[i] for i in chosen}:
+            chosen = [i for i in chosen if self.names[i] in only[0] | only[1]]
         if not chosen:
             raise FileError(f"{self.path}: no column is left to read")
         return chosen
@@ -376,6 +389,12 @@ class _Choice:
         return column % width
 
 
+def _together(
+    known: Mapping[str, Sequence[str]] | None, beside: Sequence[str] | None
+) -> tuple[set[str], set[str]] | None:
+    return None if not known or beside is None else (set(known), set(beside))
+
+
 def _number(column: str | int) -> int | None:
     """The number that a column is told by, None for a name."""
     if isinstance(column, int):
@@ -394,7 +413,12 @@ def _as_names(names: Any, argument: str) -> list[str | int]:
 
 
 def _columnar(
-    path: Path, content: Content, columns: Names | None, drop: Names | None, target: str | int | None
+    path: Path,
+    content: Content,
+    columns: Names | None,
+    drop: Names | None,
+    target: str | int | None,
+    only: tuple[set[str], set[str]] | None,
 ) -> Reading:
     """A table of Arrow's, which has names and types of its own."""
     table = content.arrow
@@ -403,7 +427,7 @@ def _columnar(
     usual = tuple(i for i, name in enumerate(names) if name != "__index_level_0__")
     if len(usual) < len(names) and columns is None:
         remarks.append("'__index_level_0__' is pandas' index and is left out: --columns reads it too")
-    chosen = [names[i] for i in _Choice(path, tuple(names), usual).of(columns, drop, target)]
+    chosen = [names[i] for i in _Choice(path, tuple(names), usual).of(columns, drop, target, only)]
     if not table.num_rows:
         raise FileError(f"{path}: holds no row")
     frame, notes = [], []
