@@ -85,8 +85,8 @@ def _of_object(given: Any, args: Sequence[Array], names: Sequence[str] | None) -
 
     args: x alone, whose parameters are those that the object has.
     """
-    own = [name for name in PARAMETERS if isinstance(getattr(given, name, None), np.ndarray)]
-    attributes = own if len(args) == 1 else []
+    held = [name for name in PARAMETERS if isinstance(getattr(given, name, None), np.ndarray)]
+    attributes = held if len(args) == 1 else []
     labels = (*_names(given.forward.__func__, args, names or ("x",)), *attributes)
 
     def made(values: Sequence[Array]) -> tuple[Any, Sequence[Array]]:

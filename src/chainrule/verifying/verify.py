@@ -112,8 +112,8 @@ class _Judge:
             if case is None:
                 unsure |= name not in spoiled
             elif name not in spoiled:
-                found, note = self.judged(name, case, formula)
-                findings += found
+                mistakes, note = self.judged(name, case, formula)
+                findings += mistakes
                 notes += note
         for name in self.silent(tried[0]):
             notes.append(TEXTS.say("judged.missing", name=name))
@@ -218,12 +218,12 @@ class _Judge:
                     break
                 plain = ~measured.kinks & np.isfinite(measured.values)
                 entries, exact = measured.entries[plain], measured.values[plain]
-                own = value.reshape(-1)[entries].astype(np.float64)
-                near = np.abs(own - exact) <= 20 * measured.errors[plain] + 1e-6 * np.abs(exact).max(
+                given = value.reshape(-1)[entries].astype(np.float64)
+                near = np.abs(given - exact) <= 20 * measured.errors[plain] + 1e-6 * np.abs(exact).max(
                     initial=0.0
                 )
                 expected = value.astype(np.float64).reshape(-1).copy()
-                expected[entries] = np.where(near, own, exact)
+                expected[entries] = np.where(near, given, exact)
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
             if len(theirs) == len(few):
@@ -308,9 +308,9 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
     """Two formulas, each with those of its definitions that the other has not."""
     forms = []
     both = [[text(line) for line in Equation(Symbol("", ""), tree).definitions] for tree in (right, wrong)]
-    for tree, own, other in zip((right, wrong), both, both[::-1], strict=True):
+    for tree, lines, other in zip((right, wrong), both, both[::-1], strict=True):
         names = {line.partition(" = ")[0] for line in other}
-        differs = [line for line in own if line not in other and line.partition(" = ")[0] in names]
+        differs = [line for line in lines if line not in other and line.partition(" = ")[0] in names]
         forms.append(str(tree) + (f", with {', '.join(differs)}" if differs else ""))
     return forms[0], forms[1]
 
@@ -353,8 +353,8 @@ def _sizes(bindings: Sequence[dict[str, Array]]) -> list[dict[str, int]]:
     for bound in bindings:
         z = bound["z"]
         positions = int(np.prod(z.shape[:-2]))
-        own = {"m": z.shape[-1], "n": z.shape[-2] if z.ndim > 1 else 1}
-        sizes.append({**own, **({"P": positions} if positions > 1 else {})})
+        counts = {"m": z.shape[-1], "n": z.shape[-2] if z.ndim > 1 else 1}
+        sizes.append({**counts, **({"P": positions} if positions > 1 else {})})
     return sizes
 
 

@@ -163,10 +163,10 @@ def _features(
 ) -> Frame:
     """The columns that the model needs, by name; without names, by position."""
     if not frame.named and len(frame.columns) in (len(names), len(needed)):
-        own = names if len(frame.columns) == len(names) else needed
-        if own != frame.names:
-            remark(f"{path}: no header, so the columns are taken in the order of training: {listed(own)}")
-        pairs = zip(frame.columns, own, strict=True)
+        read_names = names if len(frame.columns) == len(names) else needed
+        if read_names != frame.names:
+            remark(f"{path}: no header, so the columns are taken in the order of training: {listed(read_names)}")
+        pairs = zip(frame.columns, read_names, strict=True)
         return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
     missing = [name for name in needed if name not in frame.names]
     if missing:
