@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,9 @@ def _table(
     options = argparse.Namespace(**{**told, **preparation.reading, **now})
     known_names = known_columns(preparation)
     kept = getattr(arguments, "keep", None) or []
-    beside = None if kept == ["all"] else [*kept, *filter(None, [preparation.target_name])]
+    beside: list[str] | None = [*kept, *filter(None, [preparation.target_name])]
+    if kept == ["all"] or all(re.fullmatch(r"column \d+", name) for name in known_names):
+        beside = None  # names that are made up tell a place, for which all columns count
     reading = reading_of(path, options, known_names, beside)
     frame = reading.frame
     for line in reading.remarks:  # rows that are passed over have no line in the output
@@ -165,7 +168,8 @@ def _features(
     if not frame.named and len(frame.columns) in (len(names), len(needed)):
         read_names = names if len(frame.columns) == len(names) else needed
         if read_names != frame.names:
-            remark(f"{path}: no header, so the columns are taken in the order of training: {listed(read_names)}")
+            order = listed(read_names)
+            remark(f"{path}: no header, so the columns are taken in the order of training: {order}")
         pairs = zip(frame.columns, read_names, strict=True)
         return Frame(tuple(replace(column, name=name) for column, name in pairs)).select(needed)
     missing = [name for name in needed if name not in frame.names]
