@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.meanings.factors import factor, factor_names
+from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
 
 # How far a right answer may be off, relative to the largest entry: the rounding of sums of hundreds of terms.
 # Wrong neighbours differ by percents, so nothing hangs on the exact number.
@@ -60,12 +60,12 @@ def agree(theirs: Sequence[Array], right: Sequence[Array]) -> bool:
     return all(a.shape == b.shape and bool(close(a, b).all()) for a, b in zip(theirs, right, strict=True))
 
 
-def factors(case: Case) -> Iterator[Mistake]:
-    """A number that everything was multiplied by: 0, -1, 2, 1/m, ..."""
+def factors(case: Case, *, rare: bool = False) -> Iterator[Mistake]:
+    """A number that everything was multiplied by: 0, -1, 2, 1/m, ...; rare: 1/m twice, 2/m, ..."""
     if all(not values.any() for values in case.theirs) and any(values.any() for values in case.right):
         yield Mistake("zeros", {})
         return
-    for name in factor_names(case.sizes[0]):
+    for name in (rare_factor_names if rare else factor_names)(case.sizes[0]):
         scaled = [factor(name, sizes) * right for sizes, right in zip(case.sizes, case.right, strict=True)]
         if agree(case.theirs, scaled):
             yield Mistake("minus" if name == "-1" else "factor", {"factor": name} if name != "-1" else {})

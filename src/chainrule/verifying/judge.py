@@ -19,7 +19,7 @@ from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.printing import Equation, text
 from chainrule.verifying.contract import broken
 from chainrule.verifying.differences import MOST_ENTRIES, differences
-from chainrule.verifying.hypotheses import Case, agree, close, factors, orders
+from chainrule.verifying.hypotheses import Case, Mistake, agree, close, factors, orders
 from chainrule.verifying.meanings.factors import factor, factor_names
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
@@ -298,13 +298,9 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         search.found.append(edit)
         return Finding(name, what, where, _sentence(edit), None, _word(edit), evidence)
     compared = case if search is None else search.case(search.made)
+    plain = None if search is None else search.meaning.written(search.argument.gradient)
     for mistake in (*factors(compared), *orders(compared)):
-        why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
-        fix = None
-        if search is not None:
-            fix = TEXTS.say("fix.plain", formula=search.meaning.written(search.argument.gradient))
-        word = f"factor {mistake.values['factor']}" if mistake.kind == "factor" else mistake.kind
-        return Finding(name, what, where, why, fix, word, evidence)
+        return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():
             search.found += edits[-1:]
@@ -318,7 +314,16 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
             return Finding(
                 name, what, where, SPACE.join(sentences), fix, " and ".join(words), evidence
             )
+    for mistake in factors(compared, rare=True):
+        return Finding(name, what, where, *_said(mistake, plain), evidence)
     return Finding(name, what, where, None, None, "", evidence)
+
+
+def _said(mistake: Mistake, formula: str | None) -> tuple[Say, Say | None, str]:
+    """(why, what to write, the word) of a factor or an order."""
+    why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
+    fix = None if formula is None else TEXTS.say("fix.plain", formula=formula)
+    return why, fix, f"factor {mistake.values['factor']}" if mistake.kind == "factor" else mistake.kind
 
 
 def _everywhere(search: Search) -> Edit | None:

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 
 def factor_names(sizes: Mapping[str, int]) -> list[str]:
     """Numbers by which everything is multiplied by mistake."""
-    names = ["-1", "2", "1/2"]
-    for name in sizes:
-        names += [name, f"1/{name}", f"{name}^2", f"1/{name}^2", f"2/{name}"]
-    whole = "".join(sizes)
-    return names + ([whole, f"1/{whole}"] if len(sizes) == 2 else [])
+    return ["-1", "2", "1/2", *(form for name in sizes for form in (name, f"1/{name}"))]
+
+
+def rare_factor_names(sizes: Mapping[str, int]) -> list[str]:
+    """Numbers that two mistakes at once multiply by: 1/m twice, 2/m, 1/(mn)."""
+    names = [form for name in sizes for form in (f"{name}^2", f"1/{name}^2", f"2/{name}", f"{name}/2")]
+    pair = "".join(name for name in sizes if name in "mn")
+    return ["-2", "-1/2", "4", "1/4", *names, *([pair, f"1/{pair}", f"2/{pair}"] if len(pair) == 2 else [])]
 
 
 def factor(name: str, sizes: Mapping[str, int]) -> float:

@@ -36,11 +36,12 @@ from chainrule.reference.passes import (
     run_backward,
     run_forward,
 )
-from chainrule.verifying.meanings.factors import factor, factor_names
+from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning
 from chainrule.verifying.probes import Probe
 
+FACTORS = {"m": 1, "n": 1}
 INPUT, LOSS, SHARE, PENALTY = "input", "loss", "share", "penalty"
 
 
@@ -280,7 +281,7 @@ class NetworkMeaning(Meaning):
             else:
                 yield Edit(PENALTY, "penalty_biases")
         if self.loss is not None:
-            for word in factor_names({"m": 1, "n": 1}):
+            for word in (*factor_names(FACTORS), *rare_factor_names(FACTORS)):
                 yield Edit(SHARE, "factor", values={"factor": word})
         for layer in _composites(self.network.layers):
             for number, _ in enumerate(layer.chains, 1):
