@@ -30,6 +30,8 @@ from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Answer, Finding, Verdict
 
 MOST_SINGLE, MOST_PAIRED = 6.0, 4.0  # seconds for the search of one cause
+# What a formula with a mistake in it may raise: shapes that do not fit.
+MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ChainruleError)
 PAIRED = 150  # single mistakes of a formula that is still searched for two at once
 
 
@@ -83,7 +85,7 @@ class Judge:
         pairs = list(zip(self.subject.names, self.args, gradients, strict=True))
         wanted = range(len(pairs))
         if meaning is not None:
-            wanted = [a.number for a in meaning.arguments if a.gradient]  # type: ignore[assignment]
+            wanted = meaning.expected  # type: ignore[assignment]
         return [pairs[n][0] for n in wanted if pairs[n][2] is None and pairs[n][1].dtype.kind == "f"]
 
     # -- what is right ---------------------------------------------------------------------------------------
@@ -101,14 +103,21 @@ class Judge:
         findings: list[Finding] = []
         notes: list[Say] = []
         edits: dict[str, Edit] = {}
+        searches = []
         for argument in meaning.arguments:
             theirs = [gradients[argument.number] for gradients in returned]
             name = self.subject.names[argument.number]
             if not argument.gradient or name in spoiled or any(value is None for value in theirs):
                 continue
             given = [np.asarray(value) for value in theirs]
-            search = Search(meaning, argument, bounds, given, [p.tied for p in tried])
-            if edits and not agree(given, search.right({})) and agree(given, search.right(edits)):
+            searches.append(Search(meaning, argument, bounds, given, [p.tied for p in tried]))
+        right = {s.argument: agree(s.theirs, s.right({})) for s in searches}
+        for search in searches:
+            name, given = self.subject.names[search.argument.number], search.theirs
+            pairs = [(s.argument, s.theirs) for s in searches if s is not search]
+            search.kept = [pair for pair in pairs if right[pair[0]]]
+            search.wrong = [pair for pair in pairs if not right[pair[0]]]
+            if edits and not right[search.argument] and agree(given, search.right(edits)):
                 notes.append(TEXTS.say("judged.follows", name=name))
                 continue
             search.made = dict(edits)
@@ -189,8 +198,8 @@ class Judge:
 
 @dataclass(eq=False)
 class Search:
-    """The search for the mistake behind one array.  made: mistakes known to be made before it; found: what
-    the search has found.
+    """The search for the mistake behind one array.  kept: arrays that are right, which a mistake must leave
+    so; wrong: others that are wrong, which it may explain, too.  made: mistakes known to be made before it; found: what the search has found.
     """
 
     meaning: Meaning
@@ -198,13 +207,20 @@ class Search:
     bounds: Sequence[Bound]
     theirs: Sequence[Array]
     tied: Sequence[bool]
+    kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
+    wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
     found: list[Edit] = field(default_factory=list)
 
     def only(self, kept: Sequence[int]) -> Search:
         """The same on some of the probes; what it finds is found by both."""
         bounds, theirs = [self.bounds[n] for n in kept], [self.theirs[n] for n in kept]
-        return Search(self.meaning, self.argument, bounds, theirs, [False] * len(kept), self.made, self.found)
+        tied = [self.tied[n] for n in kept]
+        right, wrong = (
+            [(argument, [arrays[n] for n in kept]) for argument, arrays in group]
+            for group in (self.kept, self.wrong)
+        )
+        return Search(self.meaning, self.argument, bounds, theirs, tied, right, wrong, self.made, self.found)
 
     def right(self, edits: Edits) -> list[Array]:
         """What came back would be this, were these mistakes made."""
@@ -224,7 +240,7 @@ class Search:
             theirs = self.theirs[number]
             try:
                 made = self.value(bound, {**self.made, edit.place: edit})
-            except (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ChainruleError):
+            except MISFITS:
                 return None
             if made.shape != theirs.shape or not np.isfinite(made).all():
                 return None
@@ -234,13 +250,56 @@ class Search:
                     return None
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
-        return scale
+        return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+
+    def spoils(self, edit: Edit) -> bool:
+        """Whether this mistake would make an array wrong that is right."""
+        return not all(self.explains(edit, *pair) for pair in self.kept)
+
+    def explained(self, edit: Edit) -> int:
+        """How many of the other wrong arrays this mistake explains."""
+        return sum(self.explains(edit, *pair) for pair in self.wrong)
+
+    def explains(self, edit: Edit, argument: Argument, theirs: Sequence[Array]) -> bool:
+        """Whether an array came back as this mistake makes it."""
+        edits = {**self.made, edit.place: edit}
+        for bound, value in zip(self.bounds, theirs, strict=True):
+            try:
+                made = self.meaning.gradient(bound, argument.gradient, edits)
+                made = self.meaning.to_theirs(bound, argument, made)
+            except MISFITS:
+                return False
+            if made.shape != value.shape or not close(value, made).all():
+                return False
+        return True
+
+    def everywhere(self) -> Edit | None:
+        """A mistake beside the formulas that gives this array, the one that explains most of the others."""
+        given = [
+            edit
+            for edit in self.meaning.others(self.argument.gradient)
+            if edit.place not in self.made and self.gives(edit) == ""
+        ]
+        return max(given, key=self.explained, default=None)
 
     def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
-        """Mistakes, one or two at once, that give what came back on every probe, and a factor beside."""
+        """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
+
+        One in a definition comes first where it explains other arrays, too, and else after those in this
+        array's own formula.
+        """
         until = perf_counter() + MOST_SINGLE
         first_bound, scaled, single = self.bounds[0], [], []
-        for edit in self.meaning.edits(self.argument.gradient, first_bound):
+        name, alone = self.argument.gradient, []
+        for edit in self.meaning.shared(name, first_bound):
+            scale = self.gives(edit)
+            if scale == "" and self.explained(edit):
+                yield [edit], ""
+            elif scale is not None:
+                (alone if scale == "" else scaled).append((edit, scale))
+            if perf_counter() > until:
+                break
+        for edit in self.meaning.edits(name, first_bound):
             single.append(edit)
             scale = self.gives(edit)
             if scale == "":
@@ -249,19 +308,19 @@ class Search:
                 scaled.append((edit, scale))
             if perf_counter() > until:
                 break
-        yield from (([edit], scale) for edit, scale in scaled)
+        yield from (([edit], scale) for edit, scale in (*alone, *scaled))
         yield from self._pairs(single)
 
     def _pairs(self, single: Sequence[Edit]) -> Iterator[tuple[list[Edit], str]]:
         until = perf_counter() + MOST_PAIRED
         nearest = next(iter(self.meaning.places(self.argument.gradient)), "")
-        near = [edit for edit in single if edit.place == nearest]
-        seen = {edit.tree for edit in near} | {None}
+        near = [edit for edit in single if nearest in edit.trees]
+        seen = {edit.trees[nearest] for edit in near}
         for edit in near if len(near) <= PAIRED else ():
-            for second in self.meaning.second(edit, self.bounds[0]):
-                if second.tree in seen:
+            for second in self.meaning.second(edit, nearest, self.bounds[0]):
+                if second.trees[nearest] in seen:
                     continue
-                seen.add(second.tree)
+                seen.add(second.trees[nearest])
                 if self.gives(second) == "":
                     yield [edit, second], ""
                 if perf_counter() > until:
@@ -294,9 +353,9 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     about = {"zero": right == 0, "not_zero": right != 0}
     where = TEXTS.say("where.said", where=place(wrong, about))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
-    if search is not None and (edit := _everywhere(search)) is not None:
+    if search is not None and (edit := search.everywhere()) is not None:
         search.found.append(edit)
-        return Finding(name, what, where, _sentence(edit), None, _word(edit), evidence)
+        return Finding(name, what, where, _sentence(edit), _fix(search, edit), _word(edit), evidence)
     compared = case if search is None else search.case(search.made)
     plain = None if search is None else search.meaning.written(search.argument.gradient)
     for mistake in (*factors(compared), *orders(compared)):
@@ -310,7 +369,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
                 kind, word = ("minus", "minus") if scale == "-1" else ("factor", f"factor {scale}")
                 sentences.append(TEXTS.within("mistake")[kind].format(factor=scale))
                 words.append(word)
-            fix = _fix(search.meaning, edits[-1])
+            fix = _fix(search, edits[-1])
             return Finding(
                 name, what, where, SPACE.join(sentences), fix, " and ".join(words), evidence
             )
@@ -326,14 +385,6 @@ def _said(mistake: Mistake, formula: str | None) -> tuple[Say, Say | None, str]:
     return why, fix, f"factor {mistake.values['factor']}" if mistake.kind == "factor" else mistake.kind
 
 
-def _everywhere(search: Search) -> Edit | None:
-    """A mistake beside the formulas that gives this array as it came back, before a factor of it alone."""
-    for edit in search.meaning.others(search.argument.gradient):
-        if edit.place not in search.made and search.gives(edit) == "":
-            return edit
-    return None
-
-
 def _sentence(edit: Edit) -> Say:
     return TEXTS.within("mistake")[edit.kind.replace(" ", "_")].format(
         part=edit.part, node=edit.node, **edit.values
@@ -342,15 +393,18 @@ def _sentence(edit: Edit) -> Say:
 
 def _word(edit: Edit) -> str:
     """For programs: the kind, and of a factor which."""
-    word = edit.kind if edit.tree is not None else edit.kind.replace("_", " ")
+    word = edit.kind if edit.trees else edit.kind.replace("_", " ")
     return f"{word} {edit.values['factor']}" if "factor" in edit.values else word
 
 
-def _fix(meaning: Meaning, edit: Edit) -> Say | None:
-    if edit.tree is None:
-        return None
-    right_form, wrong_form = both_written(meaning.formula(edit.place), edit.tree)
-    return TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
+def _fix(search: Search, edit: Edit) -> Say | None:
+    """The right formula beside the wrong one, where the mistake is nearest."""
+    meaning = search.meaning
+    for place in (*meaning.places(search.argument.gradient), *edit.trees):
+        if place in edit.trees and edit.trees[place] != meaning.formula(place):
+            right_form, wrong_form = both_written(meaning.formula(place), edit.trees[place])
+            return TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
+    return None
 
 
 def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.verifying.meanings.forms import Form, output_form
 from chainrule.verifying.meanings.known import Function
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, turned
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited, turned
 from chainrule.verifying.probes import Probe
 
 
@@ -78,13 +78,16 @@ class FunctionMeaning(Meaning):
         return Bound(known, forms, {"m": z.shape[-1], "n": z.shape[-2]})
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
-        edit = edits.get(name)
-        tree = self.formulas[name] if edit is None or edit.tree is None else edit.tree
+        wrong = edited(edits, name)
+        tree = self.formulas[name] if wrong is None else wrong
         with np.errstate(all="ignore"):
             return np.asarray(evaluate(tree, turned(bound)), dtype=np.float64)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)
+
+    def together(self, place: str) -> Sequence[str]:
+        return list(self.formulas)
 
     def formula(self, place: str) -> Expression:
         return self.formulas[place]

@@ -19,7 +19,7 @@ from chainrule.formulas.rules import Trait
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import Layer
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, turned
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited, turned
 from chainrule.verifying.probes import Probe
 
 # What can stand for another quantity: people mix up the input and the output, and δ.
@@ -88,14 +88,17 @@ class LayerMeaning(Meaning):
         return (1, *shape) if self.inputs.ours[0] == 1 else (*shape, 1)
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
-        edit = edits.get(name)
+        wrong = edited(edits, name)
         with np.errstate(all="ignore"):
-            if edit is not None and edit.tree is not None:
-                return np.asarray(evaluate(edit.tree, turned(bound)), dtype=np.float64)
+            if wrong is not None:
+                return np.asarray(evaluate(wrong, turned(bound)), dtype=np.float64)
             return np.asarray(evaluate(self.formulas[name], bound.values), dtype=np.float64)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)
+
+    def together(self, place: str) -> Sequence[str]:
+        return [argument.gradient for argument in self.arguments if argument.gradient]
 
     def formula(self, place: str) -> Expression:
         return self.formulas[place]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.formulas.expression import Expression, Symbol
+from chainrule.formulas.expression import Expression, Named, Symbol, substitute, walk
 from chainrule.formulas.neighbours import neighbours, with_rotated
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.probes import Probe
@@ -20,15 +20,16 @@ from chainrule.verifying.probes import Probe
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """One mistake: at `place` the formula `tree` stands, or, without one, what `kind` says is done.
+    """One mistake: in place of the right formulas stand `trees`, by where they stand; or, without any, what
+    `kind` says is done.
 
-    kind: a key of the texts.  node, part: of the right formula, what the mistake is about.  values: what the
-    text names beside.
+    place: where, as a whole; of several edits one is made at a place.  kind: a key of the texts.  node, part:
+    of the right formula, what the mistake is about.  values: what the text names beside.
     """
 
     place: str
     kind: str
-    tree: Expression | None = None
+    trees: Mapping[str, Expression] = field(default_factory=dict)
     node: Any = ""
     part: Any = ""
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -36,6 +37,11 @@ class Edit:
 
 Edits = Mapping[str, Edit]
 NONE: Edits = {}
+
+
+def edited(edits: Edits, place: str) -> Expression | None:
+    """The wrong formula that stands at a place; None: the right one."""
+    return next((edit.trees[place] for edit in edits.values() if place in edit.trees), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +74,11 @@ class Meaning(ABC):
     arguments: tuple[Argument, ...]  # those whose δ arrives first come first
 
     @property
+    def expected(self) -> Sequence[int]:
+        """The arguments whose gradients are missed where they do not come back."""
+        return [argument.number for argument in self.arguments if argument.gradient]
+
+    @property
     @abstractmethod
     def samples(self) -> Sequence[tuple[int, int]]:
         """(argument, axis) wherever samples are counted."""
@@ -96,18 +107,39 @@ class Meaning(ABC):
         """Mistakes that no single formula has in it."""
         return iter(())
 
+    def together(self, place: str) -> Sequence[str]:
+        """The places whose formulas share their definitions with this one's: a mistake in a definition is
+        made in all of them.
+        """
+        return (place,)
+
     def edits(self, name: str, bound: Bound) -> Iterator[Edit]:
-        """Every single mistake that changes this gradient."""
-        yield from self.others(name)
+        """Every single mistake in one formula that changes this gradient."""
         for place in self.places(name):
             for wrong in neighbours(self.formula(place), self.symbols(place, bound)):
-                yield Edit(place, wrong.kind, wrong.tree, wrong.node, wrong.part)
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
 
-    def second(self, first: Edit, bound: Bound) -> Iterator[Edit]:
-        """What `first` becomes by another mistake in the same formula."""
-        if first.tree is not None:
-            for wrong in neighbours(first.tree, self.symbols(first.place, bound)):
-                yield Edit(first.place, wrong.kind, wrong.tree, wrong.node, wrong.part)
+    def shared(self, name: str, bound: Bound) -> Iterator[Edit]:
+        """Every single mistake in a definition, made wherever it is used."""
+        for place in self.places(name):
+            yield from self._in_definitions(place, bound)
+
+    def _in_definitions(self, place: str, bound: Bound) -> Iterator[Edit]:
+        formulas = {other: self.formula(other) for other in self.together(place)}
+        definitions = dict.fromkeys(node for _, node in walk(formulas[place]) if isinstance(node, Named))
+        for definition in definitions:
+            for wrong in neighbours(definition.value, self.symbols(place, bound)):
+                replaced = {definition: Named(definition.name, wrong.tree)}
+                made = {other: substitute(tree, replaced) for other, tree in formulas.items()}
+                changed = {other: tree for other, tree in made.items() if tree != formulas[other]}
+                where = f"{place.rpartition('.')[0]} {definition.name}"
+                yield Edit(where, wrong.kind, changed, wrong.node, wrong.part)
+
+    def second(self, first: Edit, place: str, bound: Bound) -> Iterator[Edit]:
+        """What `first` becomes by another mistake in the formula at `place`."""
+        if place in first.trees:
+            for wrong in neighbours(first.trees[place], self.symbols(place, bound)):
+                yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
 
     def chooses(self, name: str) -> bool:
         """Whether one of several entries is chosen, to which all of δ goes."""

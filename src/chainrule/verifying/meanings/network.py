@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.formulas.evaluation import evaluate
-from chainrule.formulas.expression import Expression, Symbol
+from chainrule.formulas.expression import Expression, Symbol, substitute
 from chainrule.formulas.neighbours import with_rotated
 from chainrule.formulas.tracing import trace
 from chainrule.layers import Composite, Identity, Layer
@@ -38,7 +38,7 @@ from chainrule.reference.passes import (
 )
 from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
 from chainrule.verifying.meanings.forms import Form
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
 from chainrule.verifying.probes import Probe
 
 FACTORS = {"m": 1, "n": 1}
@@ -95,6 +95,12 @@ class NetworkMeaning(Meaning):
         return (*named[::-1], Argument(self.place, "x", INPUT))
 
     @property
+    def expected(self) -> Sequence[int]:
+        """Of a network whose J comes back nobody needs ∂J/∂x."""
+        by_parameters = [number for number, _ in self.parameters.values()]
+        return by_parameters if by_parameters and self.loss is not None else super().expected
+
+    @property
     def samples(self) -> Sequence[tuple[int, int]]:
         grown = [(self.place, self.inputs.axes[-1])]
         if self.labels is not None:
@@ -121,6 +127,7 @@ class NetworkMeaning(Meaning):
             return Bound(known, forms, sizes)
         assert self.labels is not None
         sizes["n"] = passes[-1].output.shape[0]
+        known["scale"] = 1.0 if self.per_sample else float(np.sum(probe.delta))
         y = self.loss.prepared(targets(self.labels, args, passes[-1].output.shape))
         weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else probe.delta
         known["head"] = Head(self.loss, passes[-1], y, factor(self.share, sizes) * np.asarray(weight))
@@ -164,12 +171,12 @@ class NetworkMeaning(Meaning):
         return found
 
     def _head(self, head: Head, bound: Bound, edits: Edits) -> Array:
-        edit, share = edits.get(LOSS), head.share
+        tree, share = edited(edits, LOSS), head.share
         residual = head.residual
-        if edit is not None and edit.tree is not None:
+        if tree is not None:
             a = head.last.output
-            known = {"a": a, "z": head.last.x if head.pair else a, "y": head.y}
-            residual = np.broadcast_to(np.asarray(evaluate(edit.tree, known), dtype=np.float64), a.shape)
+            known = {"a": a, "x": head.last.x, "z": head.last.x if head.pair else a, "y": head.y}
+            residual = np.broadcast_to(np.asarray(evaluate(tree, known), dtype=np.float64), a.shape)
         wrong = edits.get(SHARE)
         if wrong is not None:
             share = share * factor(str(wrong.values["factor"]), bound.sizes)
@@ -190,12 +197,14 @@ class NetworkMeaning(Meaning):
                 **layer_pass.given,
             }
             for name in ("delta", *gradients):
-                edit = edits.get(f"{layer_pass.name}.{name}")
-                if edit is None or edit.tree is None:
+                place = f"{layer_pass.name}.{name}"
+                tree = edited(edits, place)
+                if tree is None:
                     continue
-                other = by_name.get(str(edit.values.get("layer", "")))
-                seen = available if other is None else {**available, "x": other.x, "z": other.output, "a": other.output}
-                value = np.asarray(evaluate(edit.tree, with_rotated(seen)), dtype=np.float64)
+                edit = edits.get(place)
+                other = by_name.get(str(edit.values.get("layer", "")) if edit is not None else "")
+                mixed = {} if other is None else {"x": other.x, "z": other.output, "a": other.output}
+                value = np.asarray(evaluate(tree, with_rotated({**available, **mixed})), dtype=np.float64)
                 if name == "delta":
                     below = value
                 else:
@@ -223,7 +232,7 @@ class NetworkMeaning(Meaning):
             return
         for name in names:
             added = self.penalty.gradient(bound.values["parameters"][name], 1)
-            gradients[name] = gradients[name] + strength * added
+            gradients[name] = gradients[name] + strength * bound.values["scale"] * added
 
     # -- mistakes --------------------------------------------------------------------------------------------
     @cached_property
@@ -283,6 +292,7 @@ class NetworkMeaning(Meaning):
         if self.loss is not None:
             for word in (*factor_names(FACTORS), *rare_factor_names(FACTORS)):
                 yield Edit(SHARE, "factor", values={"factor": word})
+            yield from self._around_the_activation()
         for layer in _composites(self.network.layers):
             for number, _ in enumerate(layer.chains, 1):
                 yield Edit(str(layer.name), "branch", values={"branch": number})
@@ -293,8 +303,26 @@ class NetworkMeaning(Meaning):
                 for other in activations:
                     if other.name != layer_name and type(other) is not Identity:
                         yield Edit(
-                            place, "other_layer", self.formula(place), values={"layer": str(other.name), "name": layer_name}
+                            place,
+                            "other_layer",
+                            {place: self.formula(place)},
+                            values={"layer": str(other.name), "name": layer_name},
                         )
+
+
+    def _around_the_activation(self) -> Iterator[Edit]:
+        """Of a pair: f' once more behind a - y, which has it already; and ∂J/∂a without f' at all."""
+        last = self.network.layers[-1]
+        if self.loss is None or not self.loss.pairs_with(last):
+            return
+        formulas, own = trace(self.loss), trace(last)
+        replaced = {own.symbols["d"]: formulas["residual"]}
+        for symbol in own.symbols.values():
+            if symbol.name in ("z", "a"):  # the activation's output, which the loss calls a
+                replaced[symbol] = formulas.symbols["a"]
+        once_more = substitute(own["delta"], replaced)
+        yield Edit(LOSS, "slope_twice", {LOSS: once_more})
+        yield Edit(LOSS, "slope_missing", {LOSS: formulas["gradient"]})
 
 
 def score_form(form: Form, shape: Sequence[int]) -> Form:

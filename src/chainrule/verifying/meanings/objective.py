@@ -246,7 +246,7 @@ def _with_penalty(
                 if penalty is not None and abs(strength - 1) > 1e-3:
                     continue
                 if strength > 0 and _near_of(strength * scale, rest, values, tolerance):
-                    made = kind(strength) if penalty is None else penalty
+                    made = kind(float(f"{strength:.10g}")) if penalty is None else penalty
                     return replace(meaning, penalty=made, penalised=names, penalty_share=per, formulas={})
     return None
 

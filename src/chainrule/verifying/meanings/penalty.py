@@ -15,7 +15,7 @@ from chainrule.formulas.expression import Expression
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.losses.penalties import Penalty
 from chainrule.verifying.meanings.forms import Form
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited
 from chainrule.verifying.probes import Probe, fresh
 
 
@@ -49,8 +49,8 @@ class PenaltyMeaning(Meaning):
         return Bound(known, {0: Form(axes, W.shape, W.shape)}, {"n": W.size})
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
-        edit = edits.get(name)
-        tree = self.formulas[name] if edit is None or edit.tree is None else edit.tree
+        wrong = edited(edits, name)
+        tree = self.formulas[name] if wrong is None else wrong
         return bound.values["scale"] * np.asarray(evaluate(tree, bound.values), dtype=np.float64)
 
     def places(self, name: str) -> Iterable[str]:
@@ -75,7 +75,7 @@ def penalty_meaning(
         kind, options = like
         if not options:
             of_one = float(kind(1.0).value(args[0].astype(np.float64), 1))
-            options = {"lam": value / of_one} if of_one and value / of_one > 0 else {"lam": 1.0}
+            options = {"lam": float(f"{value / of_one:.10g}")} if of_one and value / of_one > 0 else {"lam": 1.0}
         penalty = kind(**options)
     ours = [float(penalty.value(array.astype(np.float64), 1)) for array in (args[0], other)]
     scale = max(abs(value), abs(second)) or 1.0

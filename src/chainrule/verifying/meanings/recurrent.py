@@ -22,7 +22,7 @@ from chainrule.formulas.expression import Expression, Operation, Symbol
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
 from chainrule.verifying.probes import Probe
 
 GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
@@ -128,8 +128,8 @@ class RecurrentMeaning(Meaning):
     def _walk(self, bound: Bound, edits: Edits) -> dict[str, Array]:
         """∂J/∂ everything, from the last step to the first."""
         walk = edits.get("walk")
-        kind = "" if walk is None else walk.kind
-        about = "" if walk is None else str(walk.values.get("name", ""))
+        walk = Edit("walk", "") if walk is None else walk
+        kind, about = walk.kind, str(walk.values.get("name", ""))
         d, steps = bound.values["d"], bound.values["steps"]
         first = self.layer.states[0]
         arrived = {name: np.zeros_like(steps[0][1][name]) for name in self.layer.states}
@@ -143,12 +143,12 @@ class RecurrentMeaning(Meaning):
             elif not all_steps and last:
                 arrived[first] = arrived[first] + d
             given = {**before, **{f"d{name}": value for name, value in arrived.items()}}
+            given |= {f"{name}_t": value for name, value in after.items()}
             handed = self._step_delta(given, edits)
-            seen = {**given, about: after[about]} if kind == "walk_state" else given
-            shares.append(self._step_gradients(seen, edits))
+            shares.append(self._step_gradients(given, edits))
             below[t] = handed["x"]
             arrived = {name: handed[name] for name in self.layer.states}
-            if kind == "walk_carry" and number:
+            if kind == "walk_carry" and (number or walk.values["start"]):
                 arrived[about] = np.zeros_like(arrived[about])
         chosen = shares  # the last step's comes first
         if kind == "walk_one_step":
@@ -160,17 +160,17 @@ class RecurrentMeaning(Meaning):
     def _step_delta(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
         handed = dict(call_formula(self.layer.step_delta, given))
         for name in ("x", *self.layer.states):
-            edit = edits.get("delta" if name == "x" else f"delta of {name}")
-            if edit is not None and edit.tree is not None:
-                handed[name] = np.asarray(evaluate(edit.tree, given), dtype=np.float64)
+            wrong = edited(edits, "delta" if name == "x" else f"delta of {name}")
+            if wrong is not None:
+                handed[name] = np.asarray(evaluate(wrong, given), dtype=np.float64)
         return handed
 
     def _step_gradients(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
         share = dict(call_formula(self.layer.step_gradients, given))
         for name in share:
-            edit = edits.get(name)
-            if edit is not None and edit.tree is not None:
-                share[name] = np.asarray(evaluate(edit.tree, given), dtype=np.float64)
+            wrong = edited(edits, name)
+            if wrong is not None:
+                share[name] = np.asarray(evaluate(wrong, given), dtype=np.float64)
         return share
 
     def places(self, name: str) -> Iterable[str]:
@@ -187,18 +187,22 @@ class RecurrentMeaning(Meaning):
 
     def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
         known = self.formulas.symbols
-        return [known[f"d{state}"] for state in self.layer.states] + [known[s] for s in self.layer.states]
+        given = [known[name] for state in self.layer.states for name in (f"d{state}", state)]
+        return [*given, *(Symbol(f"{state}_t", f"state {state} at t") for state in self.layer.states)]
+
+    def together(self, place: str) -> Sequence[str]:
+        carried = [f"delta of {state}" for state in self.layer.states]
+        return ["delta", *carried, *(name for name in self.formulas if name in self.parameters)]
 
     def others(self, name: str) -> Iterator[Edit]:
         if self.single:
             return
         for state in self.layer.states:
-            yield Edit("walk", "walk_carry", values={"name": state})
+            for start in (False, True):  # whether the initial state's is left out, too
+                yield Edit("walk", "walk_carry", values={"name": state, "start": start})
         if name in self.parameters:
             for which in ("last", "first"):
                 yield Edit("walk", "walk_one_step", values={"name": which})
-            for state in self.layer.states:
-                yield Edit("walk", "walk_state", values={"name": state})
         if self.layer.outputs == "all":
             yield Edit("walk", "walk_last_output")
 
