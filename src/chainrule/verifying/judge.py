@@ -7,8 +7,7 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from time import perf_counter
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,7 +28,9 @@ from chainrule.verifying.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Answer, Finding, Verdict
 
-MOST_SINGLE, MOST_PAIRED = 6.0, 4.0  # seconds for the search of one cause
+# Formulas of a layer that are computed in the search for the causes of one verdict, 3 to 5 s of work.
+# Counted, not timed: so the answer is the same on a busy machine.
+MOST_TRIED = 25_000
 # What a formula with a mistake in it may raise: shapes that do not fit.
 MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ChainruleError)
 PAIRED = 150  # single mistakes of a formula that is still searched for two at once
@@ -100,6 +101,7 @@ class Judge:
                 continue  # sizes that the given parameters do not allow
         self.tried = tried
         returned = self.returned(tried)
+        left = [MOST_TRIED]
         findings: list[Finding] = []
         notes: list[Say] = []
         edits: dict[str, Edit] = {}
@@ -110,10 +112,10 @@ class Judge:
             if not argument.gradient or name in spoiled or any(value is None for value in theirs):
                 continue
             given = [np.asarray(value) for value in theirs]
-            searches.append(Search(meaning, argument, bounds, given, [p.tied for p in tried]))
+            searches.append(Search(meaning, argument, bounds, given, [p.tied for p in tried], left))
         right = {s.argument: agree(s.theirs, s.right({})) for s in searches}
         for search in searches:
-            name, given = self.subject.names[search.argument.number], search.theirs
+            name, given = self.subject.names[search.argument.number], list(search.theirs)
             pairs = [(s.argument, s.theirs) for s in searches if s is not search]
             search.kept = [pair for pair in pairs if right[pair[0]]]
             search.wrong = [pair for pair in pairs if not right[pair[0]]]
@@ -199,7 +201,8 @@ class Judge:
 @dataclass(eq=False)
 class Search:
     """The search for the mistake behind one array.  kept: arrays that are right, which a mistake must leave
-    so; wrong: others that are wrong, which it may explain, too.  made: mistakes known to be made before it; found: what the search has found.
+    so; wrong: others that are wrong, which it may explain, too.  made: mistakes known to be made before it;
+    found: what the search has found.  left: how many formulas may still be computed, of the whole verdict.
     """
 
     meaning: Meaning
@@ -207,6 +210,7 @@ class Search:
     bounds: Sequence[Bound]
     theirs: Sequence[Array]
     tied: Sequence[bool]
+    left: list[int]
     kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
@@ -220,7 +224,7 @@ class Search:
             [(argument, [arrays[n] for n in kept]) for argument, arrays in group]
             for group in (self.kept, self.wrong)
         )
-        return Search(self.meaning, self.argument, bounds, theirs, tied, right, wrong, self.made, self.found)
+        return replace(self, bounds=bounds, theirs=theirs, tied=tied, kept=right, wrong=wrong)
 
     def right(self, edits: Edits) -> list[Array]:
         """What came back would be this, were these mistakes made."""
@@ -236,10 +240,14 @@ class Search:
     def gives(self, edit: Edit) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not."""
         scale: str | None = None
+        self.left[0] -= self.meaning.cost
         for number, bound in enumerate(self.bounds):
             theirs = self.theirs[number]
+            edits = {**self.made, edit.place: edit}
             try:
-                made = self.value(bound, {**self.made, edit.place: edit})
+                if self.meaning.rules_out(bound, self.argument, theirs, edits):
+                    return None
+                made = self.value(bound, edits)
             except MISFITS:
                 return None
             if made.shape != theirs.shape or not np.isfinite(made).all():
@@ -282,39 +290,37 @@ class Search:
         ]
         return max(given, key=self.explained, default=None)
 
+    def shared(self) -> Edit | None:
+        """A mistake in a definition that explains another wrong array, too."""
+        for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]) if self.wrong else ():
+            if self.gives(edit) == "" and self.explained(edit):
+                return edit
+            if self.left[0] <= 0:
+                break
+        return None
+
     def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
         """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
 
-        One in a definition comes first where it explains other arrays, too, and else after those in this
-        array's own formula.
+        Those in this array's own formula come before those in a definition.
         """
-        until = perf_counter() + MOST_SINGLE
-        first_bound, scaled, single = self.bounds[0], [], []
-        name, alone = self.argument.gradient, []
-        for edit in self.meaning.shared(name, first_bound):
-            scale = self.gives(edit)
-            if scale == "" and self.explained(edit):
-                yield [edit], ""
-            elif scale is not None:
-                (alone if scale == "" else scaled).append((edit, scale))
-            if perf_counter() > until:
-                break
-        for edit in self.meaning.edits(name, first_bound):
-            single.append(edit)
-            scale = self.gives(edit)
-            if scale == "":
-                yield [edit], ""
-            elif scale is not None:
-                scaled.append((edit, scale))
-            if perf_counter() > until:
-                break
-        yield from (([edit], scale) for edit, scale in (*alone, *scaled))
+        scaled, single = [], []
+        for edits in (self.meaning.edits, self.meaning.shared):
+            for edit in edits(self.argument.gradient, self.bounds[0]):
+                single.append(edit)
+                scale = self.gives(edit)
+                if scale == "":
+                    yield [edit], ""
+                elif scale is not None:
+                    scaled.append((edit, scale))
+                if self.left[0] <= 0:
+                    break
+        yield from (([edit], scale) for edit, scale in scaled)
         yield from self._pairs(single)
 
     def _pairs(self, single: Sequence[Edit]) -> Iterator[tuple[list[Edit], str]]:
-        until = perf_counter() + MOST_PAIRED
         nearest = next(iter(self.meaning.places(self.argument.gradient)), "")
-        near = [edit for edit in single if nearest in edit.trees]
+        near = [edit for edit in single if edit.place == nearest]
         seen = {edit.trees[nearest] for edit in near}
         for edit in near if len(near) <= PAIRED else ():
             for second in self.meaning.second(edit, nearest, self.bounds[0]):
@@ -323,7 +329,7 @@ class Search:
                 seen.add(second.trees[nearest])
                 if self.gives(second) == "":
                     yield [edit, second], ""
-                if perf_counter() > until:
+                if self.left[0] <= 0:
                     return
 
 
@@ -353,7 +359,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     about = {"zero": right == 0, "not_zero": right != 0}
     where = TEXTS.say("where.said", where=place(wrong, about))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
-    if search is not None and (edit := search.everywhere()) is not None:
+    if search is not None and (edit := search.everywhere() or search.shared()) is not None:
         search.found.append(edit)
         return Finding(name, what, where, _sentence(edit), _fix(search, edit), _word(edit), evidence)
     compared = case if search is None else search.case(search.made)
@@ -370,9 +376,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
                 sentences.append(TEXTS.within("mistake")[kind].format(factor=scale))
                 words.append(word)
             fix = _fix(search, edits[-1])
-            return Finding(
-                name, what, where, SPACE.join(sentences), fix, " and ".join(words), evidence
-            )
+            return Finding(name, what, where, SPACE.join(sentences), fix, " and ".join(words), evidence)
     for mistake in factors(compared, rare=True):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     return Finding(name, what, where, None, None, "", evidence)
@@ -400,9 +404,9 @@ def _word(edit: Edit) -> str:
 def _fix(search: Search, edit: Edit) -> Say | None:
     """The right formula beside the wrong one, where the mistake is nearest."""
     meaning = search.meaning
-    for place in (*meaning.places(search.argument.gradient), *edit.trees):
-        if place in edit.trees and edit.trees[place] != meaning.formula(place):
-            right_form, wrong_form = both_written(meaning.formula(place), edit.trees[place])
+    for stands in (*meaning.places(search.argument.gradient), *edit.trees):
+        if stands in edit.trees and edit.trees[stands] != meaning.formula(stands):
+            right_form, wrong_form = both_written(meaning.formula(stands), edit.trees[stands])
             return TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
     return None
 

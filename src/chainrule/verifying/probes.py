@@ -68,6 +68,8 @@ def fresh(value: Array, shape: Sequence[int], rng: np.random.Generator) -> Array
     """Other numbers of the same kind: around the same mean, as far apart, whole where those are."""
     if value.dtype.kind in "iub":
         return rng.integers(int(value.min()), int(value.max()) + 1, tuple(shape)).astype(value.dtype)
+    if value.size >= 4 and len(kinds := np.unique(value)) <= 2:  # flags, such as a mask
+        return rng.choice(kinds, tuple(shape))
     spread = float(value.std()) or 1.0
     made = rng.normal(float(value.mean()), spread, tuple(shape))
     if value.min() >= 0:  # scales, probabilities, counts

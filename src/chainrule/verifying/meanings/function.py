@@ -43,7 +43,11 @@ class FunctionMeaning(Meaning):
     def samples(self) -> Sequence[tuple[int, int]]:
         if self.layout == "none":
             return []
-        return [(argument.number, 0 if self.layout == "first" else -1) for argument in self.arguments if argument.gradient]
+        return [
+            (argument.number, 0 if self.layout == "first" else -1)
+            for argument in self.arguments
+            if argument.gradient
+        ]
 
     @cached_property
     def formulas(self) -> dict[str, Expression]:

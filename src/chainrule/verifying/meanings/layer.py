@@ -112,7 +112,9 @@ class LayerMeaning(Meaning):
         return any(isinstance(node, Over) and Trait.CHOOSES in node.traits for node in nodes)
 
 
-def layer_meaning(layers: Iterable[Layer], args: Sequence[Array], out: Array, tolerance: float) -> Any:
+def layer_meaning(
+    layers: Iterable[Layer], args: Sequence[Array], out: Array, tolerance: float
+) -> LayerMeaning | None:
     """The first of the layers and the first orders of the axes under which our forward gives `out`; None
     where there is none.  The arguments may come in any order; theirs is tried first.
     """
@@ -139,7 +141,9 @@ def _beside(
     except (ChainruleError, IndexError, TypeError, ValueError):
         return
     learned = [(name, spec.shape) for name, spec in specs.items() if spec.learned]
-    wanted = [name for name, needed in declared(layer.forward) if needed and name not in ("x", *dict(learned))]
+    wanted = [
+        name for name, needed in declared(layer.forward) if needed and name not in ("x", *dict(learned))
+    ]
     if len(learned) + len(wanted) != len(rest):
         return
     if wanted:

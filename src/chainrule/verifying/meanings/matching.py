@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.types import Array
 from chainrule.layers import Composite, Layer, layer_classes
@@ -32,33 +30,35 @@ from chainrule.verifying.meanings.known import MultiMargin, functions
 from chainrule.verifying.meanings.layer import layer_meaning
 from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import layer_class, layers_like, own_options, plain
-from chainrule.verifying.meanings.network import NetworkMeaning
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
 from chainrule.verifying.meanings.penalty import penalty_meaning
 from chainrule.verifying.meanings.recurrent import recurrent_meaning
 
 # Losses by the words that people use; several where a word has several meanings.
-LOSSES: dict[str, tuple[type[Loss], ...]] = {
-    "crossentropy": (CrossEntropy,), "softmaxcrossentropy": (CrossEntropy,), "crossentropyloss": (CrossEntropy,),
-    "softmaxloss": (CrossEntropy,), "softmaxcrossentropywithlogits": (CrossEntropy,), "nll": (CrossEntropy,),
-    "nllloss": (CrossEntropy,), "categoricalcrossentropy": (CrossEntropy,), "softmaxwithloss": (CrossEntropy,),
-    "crossentropywithlogits": (CrossEntropy,), "sparsecategoricalcrossentropy": (CrossEntropy,),
-    "fusedcrossentropy": (CrossEntropy,), "fusedsoftmaxcrossentropy": (CrossEntropy,),
-    "binarycrossentropy": (BinaryCrossEntropy,), "bce": (BinaryCrossEntropy,), "bceloss": (BinaryCrossEntropy,),
-    "bcewithlogits": (BinaryCrossEntropy,), "bcewithlogitsloss": (BinaryCrossEntropy,),
-    "sigmoidcrossentropy": (BinaryCrossEntropy,), "logloss": (BinaryCrossEntropy, CrossEntropy),
-    "logisticloss": (BinaryCrossEntropy,), "logisticregression": (BinaryCrossEntropy,),
-    "binarycrossentropywithlogits": (BinaryCrossEntropy,), "sigmoidcrossentropywithlogits": (BinaryCrossEntropy,),
-    "squarederror": (SquaredError,), "mse": (SquaredError,), "mseloss": (SquaredError,),
-    "meansquarederror": (SquaredError,), "l2loss": (SquaredError,), "linearregression": (SquaredError,),
-    "meanabsoluteerror": (MeanAbsoluteError,), "mae": (MeanAbsoluteError,), "l1loss": (MeanAbsoluteError,),
-    "huber": (Huber,), "huberloss": (Huber,), "smoothl1": (Huber,), "smoothl1loss": (Huber,),
-    "hinge": (Hinge, MultiMargin, CategoricalHinge), "hingeloss": (Hinge, MultiMargin, CategoricalHinge),
-    "svm": (MultiMargin, CategoricalHinge, Hinge), "svmloss": (MultiMargin, CategoricalHinge, Hinge),
-    "multiclasshinge": (MultiMargin, CategoricalHinge), "multiclasssvm": (MultiMargin, CategoricalHinge),
-    "multimargin": (MultiMargin,), "multimarginloss": (MultiMargin,), "categoricalhinge": (CategoricalHinge,),
-    "poisson": (Poisson,), "poissonnll": (Poisson,),
-}  # fmt: skip
+_LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
+    (
+        (CrossEntropy,),
+        "crossentropy softmaxcrossentropy crossentropyloss softmaxloss softmaxcrossentropywithlogits nll "
+        "nllloss categoricalcrossentropy softmaxwithloss crossentropywithlogits fusedcrossentropy "
+        "sparsecategoricalcrossentropy fusedsoftmaxcrossentropy softmaxregression",
+    ),
+    (
+        (BinaryCrossEntropy,),
+        "binarycrossentropy bce bceloss bcewithlogits bcewithlogitsloss sigmoidcrossentropy logisticloss "
+        "logisticregression binarycrossentropywithlogits sigmoidcrossentropywithlogits",
+    ),
+    ((BinaryCrossEntropy, CrossEntropy), "logloss"),
+    ((SquaredError,), "squarederror mse mseloss meansquarederror l2loss linearregression"),
+    ((MeanAbsoluteError,), "meanabsoluteerror mae l1loss"),
+    ((Huber,), "huber huberloss smoothl1 smoothl1loss"),
+    ((Hinge, MultiMargin, CategoricalHinge), "hinge hingeloss"),
+    ((MultiMargin, CategoricalHinge, Hinge), "svm svmloss"),
+    ((MultiMargin, CategoricalHinge), "multiclasshinge multiclasssvm"),
+    ((MultiMargin,), "multimargin multimarginloss"),
+    ((CategoricalHinge,), "categoricalhinge"),
+    ((Poisson,), "poisson poissonnll"),
+]
+LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
@@ -104,7 +104,8 @@ class Like:
             options = own_options(like, self.like, options)
             layers = list(layers_like(like, options, args))
             if issubclass(like, Recurrent):
-                return recurrent_meaning([l for l in layers if isinstance(l, Recurrent)], args, out, tolerance)
+                cells = [layer for layer in layers if isinstance(layer, Recurrent)]
+                return recurrent_meaning(cells, args, out, tolerance)
             return layer_meaning(layers, args, out, tolerance)
         if isinstance(like, Recurrent):
             return recurrent_meaning([like], args, out, tolerance)
@@ -141,8 +142,8 @@ class Like:
             return known
         raise ArgumentError(
             f"like is {name!r}; the layers are {', '.join(layer_classes)}; the losses cross_entropy, "
-            "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson; the penalties "
-            "l2, l1; and attention, swiglu, geglu, glu, rotary"
+            "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson; the "
+            "penalties l2, l1; and attention, swiglu, geglu, glu, rotary"
         )
 
 
@@ -163,6 +164,6 @@ def _wanted(like: Any, loss: Any) -> list[Wanted]:
         return [Wanted(given, loss), *([] if loss is not None else [Wanted(given, loss_for(given[-1]))])]
     if given:
         return []
-    raise ArgumentError(f"like is {describe(like)}: write a layer, MaxPool2D(2), a loss, a network, or a name")
-
-
+    raise ArgumentError(
+        f"like is {describe(like)}: write a layer, MaxPool2D(2), a loss, a network, or a name"
+    )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.formulas.expression import Expression, Named, Symbol, substitute, walk
+from chainrule.formulas.expression import Expression, Named, Symbol, walk
 from chainrule.formulas.neighbours import neighbours, with_rotated
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.probes import Probe
@@ -74,6 +74,11 @@ class Meaning(ABC):
     arguments: tuple[Argument, ...]  # those whose δ arrives first come first
 
     @property
+    def cost(self) -> int:
+        """What it takes to compute a gradient, in formulas of a layer."""
+        return 1
+
+    @property
     def expected(self) -> Sequence[int]:
         """The arguments whose gradients are missed where they do not come back."""
         return [argument.number for argument in self.arguments if argument.gradient]
@@ -120,18 +125,29 @@ class Meaning(ABC):
                 yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
 
     def shared(self, name: str, bound: Bound) -> Iterator[Edit]:
-        """Every single mistake in a definition, made wherever it is used."""
+        """Every single mistake that changes several gradients: in a formula behind this one, or in a
+        definition, made wherever it is used.
+        """
+        for place in list(self.places(name))[1:]:
+            formula = self.formula(place)
+            for wrong in neighbours(formula, self.symbols(place, bound)):
+                if not within_definition(formula, wrong.path):
+                    yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+        seen: set[tuple[str, Expression]] = set()
         for place in self.places(name):
-            yield from self._in_definitions(place, bound)
+            yield from self._in_definitions(place, bound, seen)
 
-    def _in_definitions(self, place: str, bound: Bound) -> Iterator[Edit]:
+    def _in_definitions(self, place: str, bound: Bound, seen: set[tuple[str, Expression]]) -> Iterator[Edit]:
         formulas = {other: self.formula(other) for other in self.together(place)}
         definitions = dict.fromkeys(node for _, node in walk(formulas[place]) if isinstance(node, Named))
         for definition in definitions:
+            if (place.rpartition(".")[0], definition) in seen:
+                continue
+            seen.add((place.rpartition(".")[0], definition))
             for wrong in neighbours(definition.value, self.symbols(place, bound)):
-                replaced = {definition: Named(definition.name, wrong.tree)}
-                made = {other: substitute(tree, replaced) for other, tree in formulas.items()}
-                changed = {other: tree for other, tree in made.items() if tree != formulas[other]}
+                other_meaning = Named(definition.name, wrong.tree)
+                made = {other: redefined(tree, other_meaning, {}) for other, tree in formulas.items()}
+                changed = {other: tree for other, tree in made.items() if tree is not formulas[other]}
                 where = f"{place.rpartition('.')[0]} {definition.name}"
                 yield Edit(where, wrong.kind, changed, wrong.node, wrong.part)
 
@@ -140,6 +156,10 @@ class Meaning(ABC):
         if place in first.trees:
             for wrong in neighbours(first.trees[place], self.symbols(place, bound)):
                 yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
+
+    def rules_out(self, bound: Bound, argument: Argument, theirs: Array, edits: Edits) -> bool:
+        """Whether a part of the gradient, quickly computed, shows that `theirs` is not by these mistakes."""
+        return False
 
     def chooses(self, name: str) -> bool:
         """Whether one of several entries is chosen, to which all of δ goes."""
@@ -160,3 +180,27 @@ def turned(bound: Bound) -> Mapping[str, Any]:
         bound.computed["turned"] = with_rotated(bound.values)
     known: Mapping[str, Any] = bound.computed["turned"]
     return known
+
+
+def within_definition(tree: Expression, path: Sequence[int]) -> bool:
+    """Whether the node at `path` lies in the definition of a name."""
+    for number in path:
+        if isinstance(tree, Named):
+            return True
+        tree = tree.children[number]
+    return False
+
+
+def redefined(tree: Expression, definition: Named, done: dict[int, Expression]) -> Expression:
+    """The tree with another meaning of a name; the same object where the name does not occur.
+
+    done: results by the identity of nodes, which formulas use several times. Comparing nodes by structure, as
+    `substitute` does, took 90 % of the search for a mistake in an LSTM.
+    """
+    if isinstance(tree, Named) and tree.name == definition.name:
+        return definition
+    if id(tree) not in done:
+        children = tuple(redefined(child, definition, done) for child in tree.children)
+        same = all(new is old for new, old in zip(children, tree.children, strict=True))
+        done[id(tree)] = tree if same else tree.rebuild(children)
+    return done[id(tree)]

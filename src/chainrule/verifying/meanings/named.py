@@ -61,7 +61,9 @@ def own_options(make: Any, title: str, options: Mapping[str, Any]) -> dict[str, 
     return named
 
 
-def layers_like(make: Callable[..., Layer], options: dict[str, Any], args: Sequence[Array]) -> Iterator[Layer]:
+def layers_like(
+    make: Callable[..., Layer], options: dict[str, Any], args: Sequence[Array]
+) -> Iterator[Layer]:
     """The layers that a class and options may mean, its sizes read off the arguments."""
     made = set()
     for words in _sizes(make.__name__, args, options):
@@ -98,7 +100,9 @@ def _sizes(name: str, args: Sequence[Array], options: Mapping[str, Any]) -> Iter
                 if name == "DepthwiseConv2D":
                     yield {"kernel_size": size}
                 else:
-                    yield from ({"filters": filters, "kernel_size": size} for filters in dict.fromkeys(weights.shape))
+                    yield from (
+                        {"filters": filters, "kernel_size": size} for filters in dict.fromkeys(weights.shape)
+                    )
     elif name in ("RNN", "LSTM", "GRU"):
         outputs = [options["outputs"]] if "outputs" in options else ["all", "last"]
         yield from ({"units": size, "outputs": what} for size, what in product(axes, outputs))

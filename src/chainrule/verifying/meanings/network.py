@@ -24,7 +24,6 @@ from chainrule.losses import Loss
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.network import Network
-from chainrule.networks.objective import Objective
 from chainrule.reference.backpropagation import Head
 from chainrule.reference.passes import (
     RIGHT,
@@ -93,6 +92,10 @@ class NetworkMeaning(Meaning):
     def arguments(self) -> tuple[Argument, ...]:  # type: ignore[override]
         named = [Argument(number, name, name) for name, (number, _) in self.parameters.items()]
         return (*named[::-1], Argument(self.place, "x", INPUT))
+
+    @property
+    def cost(self) -> int:
+        return 2 * len(self._order)
 
     @property
     def expected(self) -> Sequence[int]:
@@ -213,7 +216,9 @@ class NetworkMeaning(Meaning):
 
         def join(layer_pass: Pass, parts: Sequence[Array]) -> Array:
             edit = edits.get(layer_pass.name)
-            kept = parts if edit is None else [p for n, p in enumerate(parts, 1) if n != edit.values["branch"]]
+            kept = (
+                parts if edit is None else [p for n, p in enumerate(parts, 1) if n != edit.values["branch"]]
+            )
             return RIGHT.join(layer_pass, kept)
 
         return BackwardRules(leaf, join)
@@ -221,18 +226,17 @@ class NetworkMeaning(Meaning):
     def _add_penalty(self, gradients: dict[str, Array], bound: Bound, edits: Edits) -> None:
         if self.penalty is None:
             return
-        edit = edits.get(PENALTY)
-        names = self.penalised
-        if edit is not None and edit.kind == "penalty_biases":
-            names = tuple(self.parameters)
-        strength = factor(self.penalty_share, bound.sizes)
-        if edit is not None and "factor" in edit.values:
-            strength *= factor(str(edit.values["factor"]), bound.sizes)
-        if edit is not None and edit.kind == "penalty_missing":
-            return
-        for name in names:
-            added = self.penalty.gradient(bound.values["parameters"][name], 1)
-            gradients[name] = gradients[name] + strength * bound.values["scale"] * added
+        for name in self.parameters:
+            edit = edits.get(f"{PENALTY} {name}") or edits.get(PENALTY)
+            kind = "" if edit is None else edit.kind
+            if kind == "penalty_missing" or (name not in self.penalised and kind != "penalty_biases"):
+                continue
+            strength = factor(self.penalty_share, bound.sizes) * bound.values["scale"]
+            if edit is not None and "factor" in edit.values:
+                strength *= factor(str(edit.values["factor"]), bound.sizes)
+            gradients[name] = gradients[name] + strength * self.penalty.gradient(
+                bound.values["parameters"][name], 1
+            )
 
     # -- mistakes --------------------------------------------------------------------------------------------
     @cached_property
@@ -283,12 +287,13 @@ class NetworkMeaning(Meaning):
 
     def others(self, name: str) -> Iterator[Edit]:
         if self.penalty is not None and name != INPUT:
-            if name in self.penalised:
-                yield Edit(PENALTY, "penalty_missing")
-                for word in ("2", "1/2", "-1", "m", "1/m"):
-                    yield Edit(PENALTY, "penalty_factor", values={"factor": word})
-            else:
-                yield Edit(PENALTY, "penalty_biases")
+            for place in (PENALTY, f"{PENALTY} {name}"):
+                if name in self.penalised:
+                    yield Edit(place, "penalty_missing")
+                    for word in ("2", "1/2", "-1", "m", "1/m"):
+                        yield Edit(place, "penalty_factor", values={"factor": word})
+                else:
+                    yield Edit(place, "penalty_biases")
         if self.loss is not None:
             for word in (*factor_names(FACTORS), *rare_factor_names(FACTORS)):
                 yield Edit(SHARE, "factor", values={"factor": word})
@@ -309,14 +314,13 @@ class NetworkMeaning(Meaning):
                             values={"layer": str(other.name), "name": layer_name},
                         )
 
-
     def _around_the_activation(self) -> Iterator[Edit]:
         """Of a pair: f' once more behind a - y, which has it already; and ∂J/∂a without f' at all."""
         last = self.network.layers[-1]
         if self.loss is None or not self.loss.pairs_with(last):
             return
         formulas, own = trace(self.loss), trace(last)
-        replaced = {own.symbols["d"]: formulas["residual"]}
+        replaced: dict[Expression, Expression] = {own.symbols["d"]: formulas["residual"]}
         for symbol in own.symbols.values():
             if symbol.name in ("z", "a"):  # the activation's output, which the loss calls a
                 replaced[symbol] = formulas.symbols["a"]

@@ -13,8 +13,8 @@ from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.layers import Dense, Identity, Layer, Sigmoid, Softmax
 from chainrule.losses import Loss
-from chainrule.losses.penalties import L1, L2, Penalty
 from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
+from chainrule.losses.penalties import L1, L2, Penalty
 from chainrule.networks.network import Network
 from chainrule.verifying.meanings.factors import factor
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
@@ -42,12 +42,13 @@ class Wanted:
 
 def wanted_for(loss: Loss) -> list[Wanted]:
     """The forms in which a loss comes: of outputs or, for a pair, of what goes into the activation."""
-    ends: list[list[Layer]] = []
+    ends: list[Sequence[Layer]] = []
     if isinstance(loss, CrossEntropy):
         ends = [[Softmax()]]
     elif isinstance(loss, BinaryCrossEntropy):
         ends = [[Sigmoid()]]
-    return [Wanted(end, loss, linear) for linear in (False, True) for end in (*ends, [Identity()])]
+    ends.append([Identity()])
+    return [Wanted(end, loss, linear) for linear in (False, True) for end in ends]
 
 
 def network_meaning(
@@ -63,7 +64,9 @@ def network_meaning(
     for want in wanted:
         for meaning in _assigned(want, args, names):
             if want.loss is None:
-                meaning.outputs = output_form(out, meaning.bind(Probe(tuple(args), out)).values["z"], tolerance)
+                meaning.outputs = output_form(
+                    out, meaning.bind(Probe(tuple(args), out)).values["z"], tolerance
+                )
                 if meaning.outputs is not None:
                     return meaning
             elif (fitted := _fitted(meaning, args, out, forward, tolerance, penalty)) is not None:
@@ -75,7 +78,9 @@ def _assigned(want: Wanted, args: Sequence[Array], names: Sequence[str]) -> Iter
     """What the arguments may be: inputs, targets, parameters."""
     for place, target in _roles(args, names, want.loss is not None):
         rest = [number for number in range(len(args)) if number not in (place, target)]
-        if want.linear != bool(rest) and all(type(layer) in (Softmax, Sigmoid, Identity) for layer in want.layers):
+        if want.linear != bool(rest) and all(
+            type(layer) in (Softmax, Sigmoid, Identity) for layer in want.layers
+        ):
             continue
         scores = not rest and want.loss is not None
         for form in _score_forms(args[place]) if scores else input_forms(args[place]):
@@ -98,10 +103,12 @@ def _runs(meaning: NetworkMeaning, args: Sequence[Array]) -> bool:
     return True
 
 
-def _roles(args: Sequence[Array], names: Sequence[str], with_targets: bool) -> Iterator[tuple[int, int | None]]:
+def _roles(
+    args: Sequence[Array], names: Sequence[str], with_targets: bool
+) -> Iterator[tuple[int, int | None]]:
     """(inputs, targets) by their names and types, the likeliest first."""
     numbers = range(len(args))
-    named = {number: name for number, name in zip(numbers, names, strict=False)}
+    named = dict(zip(numbers, names, strict=False))
     if not with_targets:
         first = [n for n in numbers if named.get(n) in INPUTS]
         yield from ((n, None) for n in dict.fromkeys([*first, *numbers]))
@@ -214,20 +221,25 @@ def _fitted(
             ):
                 return replace(meaning, share=share, per_sample=True, formulas={})
         return None
-    values = [float(t.reshape(-1)[0]) for t in theirs]
+    numbers = [float(t.reshape(-1)[0]) for t in theirs]
     for share in SHARES:
         data = [factor(share, b.sizes) * float(o.sum()) for b, o in zip(bounds, ours, strict=True)]
-        if penalty is None and _near(np.array(data), np.array(values), tolerance):
+        if penalty is None and _near(np.array(data), np.array(numbers), tolerance):
             return replace(meaning, share=share, formulas={})
-        rest = np.array(values) - np.array(data)
-        fitted = _with_penalty(meaning, bounds, rest, np.array(values), tolerance, penalty)
+        rest = np.array(numbers) - np.array(data)
+        fitted = _with_penalty(meaning, bounds, rest, np.array(numbers), tolerance, penalty)
         if fitted is not None:
             return replace(fitted, share=share, formulas={})
     return None
 
 
 def _with_penalty(
-    meaning: NetworkMeaning, bounds: Any, rest: Array, values: Array, tolerance: float, penalty: Penalty | None
+    meaning: NetworkMeaning,
+    bounds: Any,
+    rest: Array,
+    values: Array,
+    tolerance: float,
+    penalty: Penalty | None,
 ) -> NetworkMeaning | None:
     """rest: what their J has more than the data's share.  A penalty that explains it on all draws."""
     specs = meaning.network.parameter_specs

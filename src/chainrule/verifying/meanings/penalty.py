@@ -43,7 +43,9 @@ class PenaltyMeaning(Meaning):
 
     def bind(self, probe: Probe) -> Bound:
         W = probe.args[0].astype(np.float64)
-        constants = {name: getattr(self.penalty, name) for name in self.formulas.symbols if hasattr(self.penalty, name)}
+        constants = {
+            name: getattr(self.penalty, name) for name in self.formulas.symbols if hasattr(self.penalty, name)
+        }
         known = {"W": W, "training_size": 1, "scale": float(np.sum(probe.delta)), **constants}
         axes = tuple(range(W.ndim))
         return Bound(known, {0: Form(axes, W.shape, W.shape)}, {"n": W.size})
@@ -51,7 +53,7 @@ class PenaltyMeaning(Meaning):
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
         wrong = edited(edits, name)
         tree = self.formulas[name] if wrong is None else wrong
-        return bound.values["scale"] * np.asarray(evaluate(tree, bound.values), dtype=np.float64)
+        return np.asarray(bound.values["scale"] * evaluate(tree, bound.values), dtype=np.float64)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)
@@ -61,7 +63,11 @@ class PenaltyMeaning(Meaning):
 
 
 def penalty_meaning(
-    like: Any, args: Sequence[Array], out: Array, forward: Callable[[Sequence[Array]], Array], tolerance: float
+    like: Any,
+    args: Sequence[Array],
+    out: Array,
+    forward: Callable[[Sequence[Array]], Array],
+    tolerance: float,
 ) -> PenaltyMeaning | None:
     """The penalty whose value their forward gives; of a class without λ the λ that gives it."""
     if len(args) != 1 or out.size != 1:
@@ -75,7 +81,9 @@ def penalty_meaning(
         kind, options = like
         if not options:
             of_one = float(kind(1.0).value(args[0].astype(np.float64), 1))
-            options = {"lam": float(f"{value / of_one:.10g}")} if of_one and value / of_one > 0 else {"lam": 1.0}
+            options = (
+                {"lam": float(f"{value / of_one:.10g}")} if of_one and value / of_one > 0 else {"lam": 1.0}
+            )
         penalty = kind(**options)
     ours = [float(penalty.value(array.astype(np.float64), 1)) for array in (args[0], other)]
     scale = max(abs(value), abs(second)) or 1.0

@@ -58,6 +58,10 @@ class RecurrentMeaning(Meaning):
         given = [(self.place, self.inputs), *self.states.values()]
         return [(number, form.axes[-1]) for number, form in given]
 
+    @property
+    def cost(self) -> int:
+        return 10
+
     @cached_property
     def formulas(self) -> Formulas:
         return trace(self.layer)
@@ -157,6 +161,26 @@ class RecurrentMeaning(Meaning):
         states = {f"delta of {name}": value for name, value in arrived.items()}
         return {"delta": below, **gradients, **states}
 
+    def rules_out(self, bound: Bound, argument: Argument, theirs: Array, edits: Edits) -> bool:
+        """By δ of the last step's x: a walk through one step is a fraction of that through all."""
+        wrong = edited(edits, "delta")
+        if (
+            argument.gradient != "delta"
+            or wrong is None
+            or self.single
+            or theirs.shape != bound.forms[self.place].theirs
+        ):
+            return False
+        t, before, after = bound.values["steps"][-1]
+        d = bound.values["d"]
+        arrived = {f"d{name}": np.zeros_like(before[name]) for name in self.layer.states}
+        arrived[f"d{self.layer.states[0]}"] = d[t] if self.layer.outputs == "all" else d
+        given = {**before, **arrived, **{f"{name}_t": value for name, value in after.items()}}
+        with np.errstate(all="ignore"):
+            made = np.asarray(evaluate(wrong, given), dtype=np.float64)
+        shown = bound.forms[self.place].to_ours(theirs.astype(np.float64))[t]
+        return made.shape != shown.shape or not close_enough(shown, made)
+
     def _step_delta(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
         handed = dict(call_formula(self.layer.step_delta, given))
         for name in ("x", *self.layer.states):
@@ -207,6 +231,11 @@ class RecurrentMeaning(Meaning):
             yield Edit("walk", "walk_last_output")
 
 
+def close_enough(theirs: Array, made: Array) -> bool:
+    """Roughly: what passes is compared in full."""
+    return bool((np.abs(theirs - made) <= 1e-2 * np.abs(made).max(initial=0.0) + 1e-300).all())
+
+
 def recurrent_meaning(
     layers: Iterable[Recurrent], args: Sequence[Array], out: Array, tolerance: float
 ) -> RecurrentMeaning | None:
@@ -219,9 +248,7 @@ def recurrent_meaning(
                 if form.axes and len(form.ours) == args[place].ndim:
                     for parameters, states in _given(layer, form, rest, args):
                         for gates in permutations(layer.gates):
-                            meaning = RecurrentMeaning(
-                                layer, place, form, states, parameters, "".join(gates)
-                            )
+                            meaning = RecurrentMeaning(layer, place, form, states, parameters, "".join(gates))
                             try:
                                 z = meaning.bind(Probe(tuple(args), out)).values["z"]
                             except (ValueError, TypeError, IndexError, ChainruleError):
@@ -241,7 +268,7 @@ def _given(
     features, samples = form.ours[-2], form.ours[-1]
     specs = layer.parameters((1, features))
     wanted = {name: spec.shape for name, spec in specs.items()}
-    wanted |= {name: (layer.units, samples) for name in layer.states}
+    wanted |= dict.fromkeys(layer.states, (layer.units, samples))
     needed = ["W", "U"]
     for names in permutations(wanted, len(rest)):
         if not set(needed) <= set(names):
@@ -251,12 +278,11 @@ def _given(
         ]:
             continue  # W, U, b come in this order
         choices = [
-            list(parameter_forms(args[number], wanted[name])) for name, number in zip(names, rest, strict=True)
+            list(parameter_forms(args[number], wanted[name]))
+            for name, number in zip(names, rest, strict=True)
         ]
         for chosen in product(*choices):
-            taken = {
-                name: (number, shape) for name, number, shape in zip(names, rest, chosen, strict=True)
-            }
+            taken = {name: (number, shape) for name, number, shape in zip(names, rest, chosen, strict=True)}
             yield (
                 {name: pair for name, pair in taken.items() if name in specs},
                 {name: _state_form(*pair, args) for name, pair in taken.items() if name not in specs},
