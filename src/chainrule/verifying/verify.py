@@ -13,7 +13,6 @@ from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.languages import SPACE, Say
 from chainrule.base.scalars import check_count
 from chainrule.base.types import Array
-from chainrule.data.arrays import plain_array
 from chainrule.formulas.calling import call_formula
 from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Expression, Over, Symbol, walk
@@ -21,15 +20,19 @@ from chainrule.formulas.printing import Equation, text
 from chainrule.formulas.rules import Trait
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import Layer, layer_classes
-from chainrule.verifying.contract import broken
+from chainrule.verifying.contract import broken, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.hypotheses import Case, Formula, agree, close, factors, mistakes_in, orders
 from chainrule.verifying.orientation import Form, Orientation, orient
 from chainrule.verifying.places import place
 from chainrule.verifying.probes import Probe, probes
-from chainrule.verifying.subject import Subject, parameters_of, subject_from
+from chainrule.verifying.subjects.chains import layers_in, layers_of
+from chainrule.verifying.subjects.door import subject_from
+from chainrule.verifying.subjects.saved import Saved, beside_forward, beside_network
+from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
-from chainrule.verifying.verdict import Answer, Finding, Verdict
+from chainrule.verifying.subjects.objects import methods_of
+from chainrule.verifying.verdict import Answer, Finding, Verdict, joined
 
 # Names of layers as other libraries write them.
 ALIASES = {
@@ -44,11 +47,19 @@ WORDS = {
 
 
 def verify(
-    given: Any,
+    given: Any = None,
     *,
-    args: Sequence[Any],
+    args: Sequence[Any] = (),
     like: Layer | str | None = None,
-    names: Sequence[str] | None = None,
+    names: Any = None,
+    output: int | None = None,
+    scalars: Any = None,
+    grads: Any = None,
+    delta: Any = None,
+    net: Any = None,
+    batch: Any = None,
+    loss: Any = None,
+    penalty: Any = None,
     seed: int = 0,
     hint_level: int = 3,
     **options: Any,
@@ -56,26 +67,64 @@ def verify(
     """Whether a backward pass that somebody wrote is right, and if not, which mistake it is.
 
     given: (forward, backward), two functions in the style of CS231n: forward(*args) -> (out, cache),
-        backward(dout, cache) -> a gradient per argument, in their order or in a dict; or an object with the
-        methods forward and backward, whose parameters are W, b, gamma, ... and their gradients dW, db, ...
-    args: arrays on which it works, the input first, then the parameters. Use sizes that differ from each
-        other: what has the same size cannot always be told apart.
+        backward(dout, cache) -> a gradient per argument, in their order or in a dict; an object with the
+        methods forward and backward, whose parameters are W, b, params["W"], ... and their gradients dW, db,
+        grads["W"], ...; a function that returns (value, gradients); f and its gradient; a
+        torch.autograd.Function, a torch.nn.Module or a function of tensors; a function of JAX; a list of
+        layers, or an object with the attribute layers: each is judged by itself, with its true input.
+    args: what forward is called with, the input first, then the parameters. Arrays, and dicts and lists of
+        arrays, get gradients; numbers, texts and dicts of anything else are handed on. Use sizes that differ
+        from each other: what has the same size cannot always be told apart.
     like: the layer that it is meant to be: one of ours, MaxPool2D(2), or its name, "conv2d", with its options
         (stride=2, padding=1). None: the differences of its own forward are the only judge.
-    names: of the arguments, for the messages. hint_level: how much is said, 0 to 3.
+    names: of the arguments, for the messages. output: which one is judged, where forward has several.
+    scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
+    grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
+        beside forward, args and delta (the δ of its output), or beside net, one of our networks, batch=(X, y),
+        loss and penalty as of its backpropagate; names is then a dict, theirs -> its parameters.
+    hint_level: how much is said, 0 to 3.
 
     Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError and DataError
     for what cannot be run.
     """
     level = check_count("hint_level", hint_level, 0, 3)
-    arrays = [plain_array(value, f"args[{number}]") for number, value in enumerate(args)]
-    if not arrays:
+    number = check_count("seed", seed, 0, np.inf)
+    if net is not None:
+        if grads is None:
+            raise ArgumentError("net is given without grads: write grads={'W1': dW1, ...} or grads='grads.npz'")
+        saved = beside_network(grads, net, batch, loss=loss, penalty=penalty, names=names)
+        return _of_saved(saved, batch, level)
+    if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")
-    subject = subject_from(given, arrays, names)
-    if len(subject.names) > len(arrays):
-        arrays = [*arrays, *parameters_of(given)]
-    judge = _Judge(subject, arrays, like, options, check_count("seed", seed, 0, np.inf))
-    return judge.verdict(level)
+    if grads is not None:
+        subject = beside_forward(given, grads, args, delta, names)
+    elif layers_in(given):
+        return _of_layers(given, args, names, number, level)
+    else:
+        subject = subject_from(given, args, names, output=output, scalars_of=scalars)
+    return _Judge(subject, list(subject.args), like, options, number).verdict(level)
+
+
+def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int) -> Verdict:
+    """Every layer by itself, its name before every finding; and then the whole, where its layers are right."""
+    subjects = layers_of(given, args, names)
+    verdicts = [_Judge(each, list(each.args), None, {}, seed).verdict(level) for each in subjects]
+    title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
+    if all(verdicts) and methods_of(given) is not None:
+        whole = subject_from(given, args, names)
+        verdicts.append(_Judge(whole, list(whole.args), None, {}, seed).verdict(level))
+    return joined(title, verdicts, level)
+
+
+def _of_saved(saved: Sequence[Saved], batch: Any, level: int) -> Verdict:
+    """Saved gradients, each beside the right one."""
+    findings = []
+    for entry in saved:
+        case = Case([entry.theirs], [entry.right], [False], [{"m": len(batch[0])}])
+        if not _same(case, 0):
+            findings.append(_finding(entry.name, case, 0, None))
+    note = TEXTS["judged.network"]
+    return Verdict("grads", "wrong" if findings else "right", tuple(findings), (note,), level)
 
 
 @dataclass(eq=False)
@@ -90,7 +139,7 @@ class _Judge:
     tried: list[Probe] = field(default_factory=list)
 
     def verdict(self, hint_level: int) -> Verdict:
-        subject, notes = self.subject, []
+        subject, notes = self.subject, list(self.subject.notes)
         out = subject.forward([value.copy() for value in self.args])
         orientation, findings = None, []
         if self.like is not None:
@@ -102,8 +151,12 @@ class _Judge:
                 notes.append(TEXTS.say("judged.formula", layer=repr(orientation.layer)))
         if orientation is None:
             notes.append(TEXTS["judged.differences"])
-        self.tried = tried = probes(self.args, subject.forward, orientation, self.seed)
-        owed = list(broken(subject, tried[0]))
+        if subject.delta is not None:  # numbers of this probe alone
+            self.tried = tried = [Probe(tuple(self.args), subject.delta)]
+            owed = list(shapes(subject, tried[0], subject.backward(self.args, subject.delta)))
+        else:
+            self.tried = tried = probes(self.args, subject.forward, orientation, self.seed)
+            owed = list(broken(subject, tried[0]))
         findings += owed
         spoiled = {finding.name for finding in owed if finding.mistake != "wrong dtype"}
         cases = self.by_formula(orientation, tried) if orientation else self.by_differences(tried)
@@ -227,7 +280,7 @@ class _Judge:
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
             if len(theirs) == len(few):
-                sizes = [{"m": probe.args[0].shape[0]} for probe in few]
+                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in few]
                 yield name, Case(theirs, right, [False] * len(few), sizes), None
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
@@ -252,7 +305,7 @@ class _Judge:
             kept = [n for n, tied in enumerate(case.tied) if not tied]
             case, number = case.only(kept), kept.index(number)
             formula = None if formula is None else formula.only(kept)
-        return [self.finding(name, case, number, formula)], []
+        return [_finding(name, case, number, formula)], []
 
     def at_kinks(self, name: str, case: Case, number: int) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
@@ -268,40 +321,41 @@ class _Judge:
         between = (value >= low - slack) & (value <= high + slack)
         return bool((between & measured.kinks)[wrong].all())
 
-    def finding(self, name: str, case: Case, number: int, formula: Formula | None) -> Finding:
-        theirs, right = case.theirs[number], case.right[number]
-        if theirs.shape != right.shape:
-            shapes = {"shape": str(theirs.shape), "expected": str(right.shape)}
-            return Finding(name, TEXTS.say("contract.shape", name=name, **shapes), mistake="wrong shape")
-        wrong = ~close(theirs, right)
-        worst = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
-        index = "[" + ", ".join(str(int(i)) for i in worst) + "]"
-        numbers = {
-            "index": index,
-            "yours": f"{theirs[worst] + 0.0:.6g}",
-            "right": f"{right[worst] + 0.0:.6g}",
-        }
-        what = TEXTS.say("wrong", name=name, **numbers)
-        about = {"zero": right == 0, "not_zero": right != 0}
-        where = TEXTS.say("where.said", where=place(wrong, about))
-        evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
-        for mistake in (*factors(case), *orders(case)):
-            why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
-            fix = None if formula is None else TEXTS.say("fix.plain", formula=str(formula.tree))
-            return Finding(name, what, where, why, fix, _word(mistake.kind, mistake.values), evidence)
-        if formula is not None:
-            for edits in mistakes_in(formula, case):
-                sentences = [
-                    TEXTS.within("mistake")[edit.kind.replace(" ", "_")].format(
-                        part=edit.part, node=edit.node
-                    )
-                    for edit in edits
-                ]
-                right_form, wrong_form = both_written(formula.tree, edits[-1].tree)
-                said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
-                word = " and ".join(edit.kind for edit in edits)
-                return Finding(name, what, where, SPACE.join(sentences), said, word, evidence)
-        return Finding(name, what, where, None, None, "", evidence)
+
+def _finding(name: str, case: Case, number: int, formula: Formula | None) -> Finding:
+    theirs, right = case.theirs[number], case.right[number]
+    if theirs.shape != right.shape:
+        shapes = {"shape": str(theirs.shape), "expected": str(right.shape)}
+        return Finding(name, TEXTS.say("contract.shape", name=name, **shapes), mistake="wrong shape")
+    wrong = ~close(theirs, right)
+    worst = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
+    index = "[" + ", ".join(str(int(i)) for i in worst) + "]"
+    numbers = {
+        "index": index,
+        "yours": f"{theirs[worst] + 0.0:.6g}",
+        "right": f"{right[worst] + 0.0:.6g}",
+    }
+    what = TEXTS.say("wrong", name=name, **numbers)
+    about = {"zero": right == 0, "not_zero": right != 0}
+    where = TEXTS.say("where.said", where=place(wrong, about))
+    evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
+    for mistake in (*factors(case), *orders(case)):
+        why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
+        fix = None if formula is None else TEXTS.say("fix.plain", formula=str(formula.tree))
+        return Finding(name, what, where, why, fix, _word(mistake.kind, mistake.values), evidence)
+    if formula is not None:
+        for edits in mistakes_in(formula, case):
+            sentences = [
+                TEXTS.within("mistake")[edit.kind.replace(" ", "_")].format(
+                    part=edit.part, node=edit.node
+                )
+                for edit in edits
+            ]
+            right_form, wrong_form = both_written(formula.tree, edits[-1].tree)
+            said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
+            word = " and ".join(edit.kind for edit in edits)
+            return Finding(name, what, where, SPACE.join(sentences), said, word, evidence)
+    return Finding(name, what, where, None, None, "", evidence)
 
 
 def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
