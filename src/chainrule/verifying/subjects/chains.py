@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.base.errors import ArgumentError
+from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.subjects.objects import methods_of
@@ -43,7 +43,10 @@ def layers_of(given: Any, args: Sequence[Any], names: Sequence[str] | None = Non
     made: list[Subject] = []
     values: Sequence[Any] = tuple(args)
     for number, (name, layer) in enumerate(layers.items()):
-        subject = subject_from(layer, values, names if number == 0 else None)
+        try:
+            subject = subject_from(layer, values, names if number == 0 else None)
+        except (ArgumentError, DataError, ShapeError) as error:
+            raise type(error)(f"{name}: {error}") from error
         label = f"{name} ({subject.title})" if subject.title not in ("", name) else name
         made.append(replace(subject, title=label))
         values = (_output(subject),)

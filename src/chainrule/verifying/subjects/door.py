@@ -10,12 +10,13 @@ from typing import Any
 
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.scalars import check_count
+from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import arguments_of
 from chainrule.verifying.subjects.calls.running import quiet, quietly
 from chainrule.verifying.subjects.frameworks import jax_functions, scalars, tensors
 from chainrule.verifying.subjects.objects import methods_of, of_class, of_object
 from chainrule.verifying.subjects.pairs import of_pair
-from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.subjects.subject import Steps, Subject
 from chainrule.verifying.subjects.values import of_function, of_methods, owner_of
 
 FORMS = (
@@ -47,7 +48,23 @@ def subject_from(
             f"args holds no floating-point array ({held or 'no array at all'}), so there is no gradient to judge: "
             "write x.astype(float)"
         )
-    return replace(subject, forward=quietly(subject.forward), backward=quietly(subject.backward))
+    forward, backward, steps = quietly(subject.forward), quietly(subject.backward), subject.steps
+
+    def typed(values: Sequence[Array]) -> list[Array]:
+        """Labels and masks stay what they are where all arguments came as float64."""
+        pairs = zip(values, subject.args, strict=True)
+        return [v.astype(a.dtype) if v.dtype.kind == "f" != a.dtype.kind else v for v, a in pairs]
+
+    return replace(
+        subject,
+        forward=lambda values: forward(typed(values)),
+        backward=lambda values, delta: backward(typed(values), delta),
+        steps=None if steps is None else lambda: _quiet_steps(steps()),
+    )
+
+
+def _quiet_steps(steps: Steps) -> Steps:
+    return replace(steps, forward=quietly(steps.forward), backward=quietly(steps.backward))
 
 
 def _subject(
