@@ -203,28 +203,29 @@ def _of_shape(name: str, theirs: Array, ours: str, right: Array) -> tuple[Array,
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.suffix == ".safetensors":
-        try:
-            from safetensors import SafetensorError
-            from safetensors.numpy import load_file
-        except ImportError:
-            raise MissingExtraError("safetensors", "save", "reading gradients from .safetensors") from None
-        failures: tuple[type[BaseException], ...] = (OSError, ValueError, KeyError, SafetensorError)
-        load: Callable[[], dict[str, Any]] = lambda: dict(load_file(path))  # noqa: E731
-    elif path.suffix == ".npz":
-        failures = (OSError, ValueError, KeyError, EOFError, Exception)
-
-        def load() -> dict[str, Any]:
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-    else:
+    if path.suffix not in (".npz", ".safetensors"):
         raise FileError(f"{path}: gradients are read from .npz and .safetensors files")
     if not path.is_file():
         raise FileError(f"{path}: there is no such file")
     try:
-        return load()
-    except failures as error:
+        return _from_safetensors(path) if path.suffix == ".safetensors" else _from_npz(path)
+    except MissingExtraError:
+        raise
+    except Exception as error:  # zipfile's, NumPy's and safetensors' own are of a dozen kinds
         raise FileError(f"{path}: cannot be read as {path.suffix} ({first_line(error)})") from error
+
+
+def _from_npz(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _from_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise MissingExtraError("safetensors", "save", "reading gradients from .safetensors") from None
+    return dict(load_file(path))
 
 
 def _first(given: Any) -> Array:
