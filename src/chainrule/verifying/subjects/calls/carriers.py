@@ -6,7 +6,7 @@ PyTorch and JAX are looked up among what is loaded: who has a tensor has loaded 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,15 @@ def carried(value: Any) -> tuple[Array, Maker, str | None] | None:
 
         return as_array(value, "an argument"), jax_array, low
     return None
+
+
+def holds(values: Any, kind: type) -> bool:
+    """Whether there is one of the kind among them, or in a dict or list among them."""
+    if isinstance(values, Mapping):
+        return holds(list(values.values()), kind)
+    if isinstance(values, (list, tuple)):
+        return any(holds(value, kind) for value in values)
+    return isinstance(values, kind)
 
 
 def tensor_of(array: Array) -> Any:

@@ -7,8 +7,10 @@ import io
 import linecache
 import random
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -17,6 +19,9 @@ import numpy as np
 from chainrule.base.errors import DataError
 from chainrule.base.files.disk import first_line
 from chainrule.base.shown import quoted
+
+
+_LIBRARIES = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[3]))
 
 
 @contextlib.contextmanager
@@ -71,14 +76,11 @@ def _line(traceback: TracebackType | None, code: CodeType | None) -> str:
     while traceback is not None:
         frames.append((traceback.tb_frame.f_code, traceback.tb_lineno))
         traceback = traceback.tb_next
+    home = None if code is None or _installed(code.co_filename) else code.co_filename
     theirs = [
         (held, line)
         for held, line in frames[1:]
-        if (
-            held.co_filename == code.co_filename
-            if code is not None
-            else "site-packages" not in held.co_filename
-        )
+        if (held.co_filename == home if home is not None else not _installed(held.co_filename))
     ]
     if not theirs:
         return ""
@@ -88,3 +90,8 @@ def _line(traceback: TracebackType | None, code: CodeType | None) -> str:
     return f", in {held.co_name}, line {line} of {quoted(name, 90)}" + (
         f": {quoted(text, 120)}" if text else ""
     )
+
+
+def _installed(file: str) -> bool:
+    """Whether it is a library's, Python's own or this one's."""
+    return file.startswith(_LIBRARIES) or "site-packages" in file or "dist-packages" in file

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
-from chainrule.verifying.subjects.calls.carriers import as_array
+from chainrule.verifying.subjects.calls.carriers import as_array, holds
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -25,10 +25,7 @@ def meant(given: Any, args: Sequence[Any]) -> bool:
     if jax is None or not callable(given) or isinstance(given, type):
         return False
     home = str(getattr(type(given), "__module__", ""))
-    values = args if isinstance(args, (tuple, list)) else (args,)
-    return home.partition(".")[0] in ("jax", "jaxlib") or any(
-        isinstance(value, jax.Array) for value in values
-    )
+    return home.partition(".")[0] in ("jax", "jaxlib") or holds(args, jax.Array)
 
 
 def of_jax(given: Any, args: Sequence[Any], names: Sequence[str] | None, output: int | None) -> Subject:
@@ -123,7 +120,8 @@ def _collect(node: Any, value: Any, gradients: list[Array | None], leaves: Argum
 
 def _enable() -> Any:
     jax = sys.modules["jax"]
-    return getattr(jax, "enable_x64", None) or getattr(jax.experimental, "enable_x64", None)
+    here = getattr(jax, "enable_x64", None)  # of older versions in jax.experimental
+    return getattr(getattr(jax, "experimental", None), "enable_x64", None) if here is None else here
 
 
 def _wide_known() -> bool:

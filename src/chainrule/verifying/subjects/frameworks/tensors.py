@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, arguments_of
-from chainrule.verifying.subjects.calls.carriers import as_array, carried, like_output, tensor_of
+from chainrule.verifying.subjects.calls.carriers import as_array, carried, holds, like_output, tensor_of
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -34,8 +34,7 @@ def meant(given: Any, args: Sequence[Any]) -> bool:
     if isinstance(given, type) and issubclass(given, torch.nn.Module):
         raise ArgumentError(f"{given.__name__} is a class: give a module, verify({given.__name__}(...), ...)")
     plain = callable(given) and not isinstance(given, type) and not hasattr(given, "backward")
-    values = args if isinstance(args, (tuple, list)) else (args,)
-    return plain and any(isinstance(value, torch.Tensor) for value in values)
+    return plain and holds(args, torch.Tensor)
 
 
 def of_tensors(given: Any, args: Sequence[Any], names: Sequence[str] | None, output: int | None) -> Subject:
