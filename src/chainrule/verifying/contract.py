@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.base.types import Array
 from chainrule.verifying.hypotheses import close
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.subject import Gradients, Subject
+from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
 
@@ -23,7 +23,7 @@ def broken(subject: Subject, probe: Probe) -> Iterator[Finding]:
     for name, before, after in zip(subject.names, probe.args, args, strict=True):
         if not np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
             yield Finding(name, TEXTS.say("contract.modified", name=name), mistake="input modified")
-    yield from _shapes(subject, probe, first)
+    yield from shapes(subject, probe, first)
     again = subject.backward([value.copy() for value in probe.args], probe.delta.copy())
     twice = subject.backward([value.copy() for value in probe.args], 2 * probe.delta)
     other = subject.backward([value.copy() for value in probe.args], np.roll(probe.delta, 1) - probe.delta)
@@ -40,7 +40,7 @@ def broken(subject: Subject, probe: Probe) -> Iterator[Finding]:
             yield Finding(name, TEXTS.say("contract.not_linear", name=name), mistake="not linear in δ")
 
 
-def _shapes(subject: Subject, probe: Probe, gradients: Gradients) -> Iterator[Finding]:
+def shapes(subject: Subject, probe: Probe, gradients: Gradients) -> Iterator[Finding]:
     for name, argument, value in zip(subject.names, probe.args, gradients, strict=True):
         if value is None:
             continue

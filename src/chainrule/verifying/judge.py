@@ -16,7 +16,7 @@ from chainrule.base.languages import SPACE, Say
 from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.printing import Equation, text
-from chainrule.verifying.contract import broken
+from chainrule.verifying.contract import broken, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.hypotheses import Case, Mistake, agree, close, factors, orders
 from chainrule.verifying.meanings.factors import factor, factor_names
@@ -24,7 +24,7 @@ from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
 from chainrule.verifying.places import place
 from chainrule.verifying.probes import Probe, probes
-from chainrule.verifying.subject import Subject
+from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Answer, Finding, Verdict
 
@@ -47,11 +47,11 @@ class Judge:
     tried: list[Probe] = field(default_factory=list)
 
     def verdict(self, hint_level: int) -> Verdict:
-        subject, notes = self.subject, []
+        subject, notes = self.subject, list(self.subject.notes)
         out = subject.forward([value.copy() for value in self.args])
         meaning, findings = None, []
         if self.like is not None:
-            meaning = self.like.meaning(self.args, subject.names, out, subject.forward)
+            meaning = self.like.meaning(self.args, subject.names, out, subject.forward, subject.precision)
             if meaning is None:
                 said = TEXTS.say("forward", layer=self.like.title)
                 findings.append(Finding("", said, mistake="forward"))
@@ -59,9 +59,13 @@ class Judge:
                 notes.append(TEXTS.say("judged.formula", layer=meaning.title))
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
-        samples = () if meaning is None else meaning.samples
-        self.tried = tried = probes(self.args, subject.forward, samples, self.seed)
-        owed = list(broken(subject, tried[0]))
+        if subject.delta is not None:  # numbers of this probe alone
+            self.tried = tried = [Probe(tuple(self.args), subject.delta)]
+            owed = list(shapes(subject, tried[0], subject.backward(self.args, subject.delta)))
+        else:
+            samples = () if meaning is None else meaning.samples
+            self.tried = tried = probes(self.args, subject.forward, samples, self.seed)
+            owed = list(broken(subject, tried[0]))
         findings += owed
         spoiled = {finding.name for finding in owed if finding.mistake != "wrong dtype"}
         unsure = False

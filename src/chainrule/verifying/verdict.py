@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from chainrule.base.languages import Say, SayRecord, say_json
@@ -109,3 +109,24 @@ class Verdict:
         ]
         notes = [say_json(note) for note in self.notes]
         return {"title": self.title, "verdict": self.verdict, "findings": findings, "notes": notes}
+
+
+def joined(title: str, verdicts: Sequence[Verdict], hint_level: int = 3) -> Verdict:
+    """Verdicts of parts as that of the whole, the part's title before every finding; a note stands once."""
+
+    def told(finding: Finding, part: str) -> Finding:
+        what = TEXTS.say("layer", layer=part, what=finding.what)
+        return replace(finding, name=f"{part}: {finding.name}" if finding.name else part, what=what)
+
+    findings = tuple(told(each, verdict.title) for verdict in verdicts for each in verdict.findings)
+    unsure = any(verdict.verdict == "cannot tell" for verdict in verdicts)
+    notes: dict[Say, list[str]] = {}
+    for verdict in verdicts:
+        for note in verdict.notes:
+            notes.setdefault(note, []).append(verdict.title)
+    said = tuple(
+        note if len(titles) == len(verdicts) else TEXTS.say("layer", layer=", ".join(titles), what=note)
+        for note, titles in notes.items()
+    )
+    answer: Answer = "wrong" if findings else "cannot tell" if unsure else "right"
+    return Verdict(title, answer, findings, said, hint_level)

@@ -9,22 +9,32 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.scalars import check_count
-from chainrule.data.arrays import plain_array
-from chainrule.losses.penalties import Penalty, penalty_from
-from chainrule.verifying.judge import Judge
+from chainrule.losses.penalties import penalty_from
+from chainrule.verifying.hypotheses import Case, agree
+from chainrule.verifying.judge import Judge, finding
 from chainrule.verifying.meanings.matching import Like
-from chainrule.verifying.subject import parameters_of, subject_from
-from chainrule.verifying.verdict import Verdict
+from chainrule.verifying.subjects.chains import layers_in, layers_of
+from chainrule.verifying.subjects.door import subject_from
+from chainrule.verifying.subjects.objects import methods_of
+from chainrule.verifying.subjects.saved import Saved, beside_forward, beside_network
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Verdict, joined
 
 
 def verify(
-    given: Any,
+    given: Any = None,
     *,
-    args: Sequence[Any],
+    args: Sequence[Any] = (),
     like: Any = None,
+    names: Any = None,
+    output: int | None = None,
+    scalars: Any = None,
+    grads: Any = None,
+    delta: Any = None,
+    net: Any = None,
+    batch: Any = None,
     loss: Any = None,
-    penalty: Penalty | None = None,
-    names: Sequence[str] | None = None,
+    penalty: Any = None,
     seed: int = 0,
     hint_level: int = 3,
     **options: Any,
@@ -32,29 +42,70 @@ def verify(
     """Whether a backward pass that somebody wrote is right, and if not, which mistake it is.
 
     given: (forward, backward), two functions in the style of CS231n: forward(*args) -> (out, cache),
-        backward(dout, cache) -> a gradient per argument, in their order or in a dict; or an object with the
-        methods forward and backward, whose parameters are W, b, gamma, ... and their gradients dW, db, ...
-    args: arrays on which it works, the input first, then the parameters. Use sizes that differ from each
-        other: what has the same size cannot always be told apart.
+        backward(dout, cache) -> a gradient per argument, in their order or in a dict; an object with the
+        methods forward and backward, whose parameters are W, b, params["W"], ... and their gradients dW, db,
+        grads["W"], ...; a function that returns (value, gradients); f and its gradient; a
+        torch.autograd.Function, a torch.nn.Module or a function of tensors; a function of JAX; a list of
+        layers, or an object with the attribute layers: each is judged by itself, with its true input.
+    args: what forward is called with, the input first, then the parameters. Arrays, and dicts and lists of
+        arrays, get gradients; numbers, texts and dicts of anything else are handed on. Use sizes that differ
+        from each other: what has the same size cannot always be told apart.
     like: what it is meant to be: a layer or loss of ours, MaxPool2D(2), or a name, "conv2d", with its options
         (stride=2, padding=1); a list of layers or a network, with loss and penalty where J comes back.
         None: the differences of its own forward are the only judge.
-    names: of the arguments, for the messages. hint_level: how much is said, 0 to 3.
+    names: of the arguments, for the messages. output: which one is judged, where forward has several.
+    scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
+    grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
+        beside forward, args and delta (the δ of its output), or beside net, one of our networks, batch=(X, y),
+        loss and penalty as of its backpropagate; names is then a dict, theirs -> its parameters.
+    hint_level: how much is said, 0 to 3.
 
     Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError and DataError
     for what cannot be run.
     """
     level = check_count("hint_level", hint_level, 0, 3)
-    arrays = [plain_array(value, f"args[{number}]") for number, value in enumerate(args)]
-    if not arrays:
+    number = check_count("seed", seed, 0, np.inf)
+    if net is not None:
+        if grads is None:
+            raise ArgumentError(
+                "net is given without grads: write grads={'W1': dW1, ...} or grads='grads.npz'"
+            )
+        saved = beside_network(grads, net, batch, loss=loss, penalty=penalty, names=names)
+        return _of_saved(saved, batch, level)
+    if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")
-    subject = subject_from(given, arrays, names)
-    if len(subject.names) > len(arrays):
-        arrays = [*arrays, *parameters_of(given)]
     meant = None if like is None else Like(like, options, loss, penalty_from(penalty))
     if meant is None and options:
-        raise ArgumentError(f"{', '.join(options)}: options of a layer, which like= names")
-    return Judge(subject, arrays, meant, check_count("seed", seed, 0, np.inf)).verdict(level)
+        raise ArgumentError(f"{', '.join(options)}: options of what like= names, and like is None")
+    if grads is not None:
+        subject = beside_forward(given, grads, args, delta, names)
+    elif layers_in(given):
+        return _of_layers(given, args, names, number, level)
+    else:
+        subject = subject_from(given, args, names, output=output, scalars_of=scalars)
+    return Judge(subject, list(subject.args), meant, number).verdict(level)
+
+
+def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int) -> Verdict:
+    """Every layer by itself, its name before every finding; and then the whole, where its layers are right."""
+    subjects = layers_of(given, args, names)
+    verdicts = [Judge(each, list(each.args), None, seed).verdict(level) for each in subjects]
+    title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
+    if all(verdicts) and methods_of(given) is not None:
+        whole = subject_from(given, args, names)
+        verdicts.append(Judge(whole, list(whole.args), None, seed).verdict(level))
+    return joined(title, verdicts, level)
+
+
+def _of_saved(saved: Sequence[Saved], batch: Any, level: int) -> Verdict:
+    """Saved gradients, each beside the right one."""
+    findings = []
+    for entry in saved:
+        case = Case([entry.theirs], [entry.right], [False], [{"m": len(batch[0])}])
+        if not agree(case.theirs, case.right):
+            findings.append(finding(entry.name, case, 0, None))
+    note = TEXTS["judged.network"]
+    return Verdict("grads", "wrong" if findings else "right", tuple(findings), (note,), level)
 
 
 def assert_backward(given: Any, **arguments: Any) -> None:

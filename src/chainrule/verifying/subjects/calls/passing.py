@@ -1,0 +1,166 @@
+"""What a backward pass is called with: its parameters are recognised by their names, else by their places.
+
+(dout, cache), (dout, *cache), (cache, dout), (dout, x, w, b), (dA, cache, activation), (dh, dc, cache),
+(output_gradient, learning_rate), and the same by keyword.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.base.errors import ArgumentError
+from chainrule.verifying.subjects.calls.arguments import parameters_of
+
+# Names of δ, of what forward kept, and of the step that some take within backward.
+DELTA = re.compile(
+    r"d|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|err|act|cost|score|logit|top|hidden|cell|last|final)\w*"
+    r"|dl_?d\w*|∂\w*|(grad|delta|δ|upstream|err|out_?grad|output_grad|out_?delta|top_?(diff|grad))\w*"
+    r"|g|gy|gz|ga|go|gout|loss_grad\w*|next_?grad\w*",
+    re.IGNORECASE,
+)
+CACHE = re.compile(
+    r"(cache|ctx|context|saved|memory|mem|tape|fwd|state|kept|residuals$|res$)\w*", re.IGNORECASE
+)
+RATES = ("learning_rate", "learningrate", "lr", "eta", "rate", "step_size")
+_WORDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """What forward left for backward.
+
+    pieces: what it returned behind its output; out: the output; inputs: what it was called with, by name;
+    options: the names of those that are no arrays.
+    """
+
+    pieces: tuple[Any, ...]
+    out: Any
+    inputs: Mapping[str, Any]
+    options: Sequence[str]
+
+
+def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
+    """The parameters that take δ: those with such a name; else the first that is neither a cache nor an argument
+    of forward.
+    """
+    names = [parameter.name for parameter in parameters_of(backward) if _taken(parameter)]
+    named = [name for name in names if DELTA.fullmatch(name) and name not in inputs]
+    others = [name for name in names if name not in inputs and not CACHE.fullmatch(name)]
+    return named or others[:1] or names[:1]
+
+
+def takes_no_delta(backward: Any, inputs: Sequence[str]) -> bool:
+    """Whether it is called as forward is: a derivative, grad(θ) beside f(θ)."""
+    parameters = [p for p in parameters_of(backward) if _taken(p)]
+    names = [p.name for p in parameters]
+    needed = [p.name for p in parameters if p.default is inspect.Parameter.empty]
+    if not inputs or len(needed) > len(inputs) or len(names) < len(inputs):
+        return False
+    if tuple(names[: len(inputs)]) == tuple(inputs):
+        return True
+    return not any(DELTA.fullmatch(name) or CACHE.fullmatch(name) for name in names)
+
+
+def call_of(
+    backward: Any, deltas: Mapping[str, Any], passed: Passed, what: str = "backward"
+) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and named arguments of backward.  deltas: by parameter, of `deltas_of`.
+
+    Raises ArgumentError for a parameter of which it is not known what it takes.
+    """
+    parameters = parameters_of(backward)
+    if not parameters:
+        return [*deltas.values(), *passed.pieces], {}
+    chosen = dict(deltas)
+    rest = [p for p in parameters if _taken(p) and p.name not in chosen]
+    for parameter in rest:
+        if parameter.name.lower() in RATES and parameter.name not in passed.inputs:
+            chosen[parameter.name] = 1.0
+    needed = [p.name for p in rest if p.default is p.empty and p.name not in chosen]
+    spread = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    optional = [p.name for p in rest if p.default is not p.empty]
+    chosen |= _filled(needed, passed, optional, spread, what)
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional += _spread(passed.pieces)[len(needed) :]
+        elif parameter.name in chosen:
+            if parameter.kind in _WORDS and not named:
+                positional.append(chosen[parameter.name])
+            else:
+                named[parameter.name] = chosen[parameter.name]
+        elif parameter.kind in _WORDS and parameter.default is not parameter.empty:
+            positional.append(parameter.default)  # what follows keeps its place
+    return positional, named
+
+
+def _filled(
+    needed: list[str], passed: Passed, optional: list[str], spread: bool, what: str
+) -> dict[str, Any]:
+    """The values of the parameters that must be given, and of optional ones that forward has, too."""
+    inputs, pieces = passed.inputs, passed.pieces
+    known = {name: inputs[name] for name in optional if name in passed.options}
+    if len(pieces) == 1 and isinstance(pieces[0], Mapping) and needed and all(n in pieces[0] for n in needed):
+        return known | {name: pieces[0][name] for name in needed}
+    if not pieces:
+        outputs = {name: passed.out for name in needed if name in ("out", "output", "y", "a", "z", "result")}
+        by_name = outputs | {name: inputs[name] for name in needed if name in inputs}
+        if len(by_name) == len(needed):
+            return known | by_name
+        values = list(inputs.values())
+        if len(values) == len(needed):
+            return known | dict(zip(needed, values, strict=True))
+        if len(needed) == 1:
+            return known | {needed[0]: tuple(values) if len(values) != 1 else values[0]}
+    else:
+        caches = [name for name in needed if CACHE.fullmatch(name) and name not in inputs]
+        if len(pieces) == 1 == len(caches) and len(needed) > 1:
+            others = {name: inputs[name] for name in needed if name in inputs}
+            rest = [name for name in needed if name not in others and name not in caches]
+            free = [inputs[name] for name in passed.options if name not in others]
+            if len(rest) <= len(free):
+                return known | others | {caches[0]: pieces[0]} | dict(zip(rest, free, strict=False))
+            pieces = ()
+        if len(needed) == 1 < len(pieces):
+            return known | {needed[0]: tuple(pieces)}
+        if pieces and len(needed) != len(pieces):
+            pieces = tuple(_spread(pieces, len(needed)))
+        if len(pieces) >= len(needed) and (spread or not needed or len(pieces) == len(needed)):
+            extra = [] if spread or len(pieces) == len(needed) else pieces[len(needed) :]
+            free = [name for name in optional if name not in known]
+            return known | dict(zip(needed, pieces, strict=False)) | dict(zip(free, extra, strict=False))
+        by_name = {name: inputs[name] for name in needed if name in inputs}
+        late = (
+            list(by_name)[len(by_name) - (len(needed) - len(pieces)) :] if len(needed) > len(pieces) else []
+        )
+        rest = [name for name in needed if name not in late]
+        if len(rest) == len(pieces):
+            return known | dict(zip(rest, pieces, strict=True)) | {name: inputs[name] for name in late}
+        others = [inputs[name] for name in passed.options]
+        if len(needed) == len(pieces) + len(others):
+            return known | dict(zip(needed, [*pieces, *others], strict=True))
+    got = (
+        f"forward returned {len(passed.pieces)} values behind its output"
+        if passed.pieces
+        else ("forward returned its output alone")
+    )
+    raise ArgumentError(
+        f"{what} takes {', '.join(needed)} beside δ, and {got}: return (out, cache) from forward and write "
+        f"backward(dout, cache), or name its parameters as those of forward ({', '.join(inputs)})"
+    )
+
+
+def _spread(pieces: Sequence[Any], wanted: int | None = None) -> list[Any]:
+    """A single tuple's or list's entries, where so many are wanted."""
+    if len(pieces) == 1 and isinstance(pieces[0], (tuple, list)) and wanted in (None, len(pieces[0])):
+        return list(pieces[0])
+    return list(pieces)
+
+
+def _taken(parameter: inspect.Parameter) -> bool:
+    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)

@@ -1,0 +1,97 @@
+"""Somebody's code is run: what it raises is told with its line, what it prints, seeds or sets stays within."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import random
+import sys
+import sysconfig
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import DataError
+from chainrule.base.files.disk import first_line
+from chainrule.base.shown import quoted
+
+
+_LIBRARIES = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[3]))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within it nothing is printed or warned; afterwards random numbers and np.errstate are as they were.
+
+    So every call of theirs draws the same random numbers: a mask is the same in each.
+    """
+    states = np.random.get_state(), random.getstate()  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    generator = None if torch is None else torch.get_rng_state()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(np.errstate(all="ignore"))
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            np.random.set_state(states[0])  # noqa: NPY002
+            random.setstate(states[1])
+            if torch is not None and generator is not None:
+                torch.set_rng_state(generator)
+
+
+def quietly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, run within `quiet`."""
+
+    def run(*args: Any) -> Any:
+        with quiet():
+            return function(*args)
+
+    return run
+
+
+def call(what: str, function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+    """function(*args, **named). Raises DataError for whatever it raises, naming `what` and the line."""
+    try:
+        return function(*args, **named)
+    except (Exception, SystemExit) as error:
+        where = _line(error.__traceback__, getattr(function, "__code__", None))
+        said = f"{type(error).__name__}: {quoted(first_line(error), 300)}"
+        raise DataError(f"{what} raised {said}{where}") from error
+
+
+def _line(traceback: TracebackType | None, code: CodeType | None) -> str:
+    """Where it was raised: the deepest line of the file that their function is in, else of any file that is no
+    installed package's; "" where the call itself failed.
+    """
+    frames = []
+    while traceback is not None:
+        frames.append((traceback.tb_frame.f_code, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    home = None if code is None or _installed(code.co_filename) else code.co_filename
+    theirs = [
+        (held, line)
+        for held, line in frames[1:]
+        if (held.co_filename == home if home is not None else not _installed(held.co_filename))
+    ]
+    if not theirs:
+        return ""
+    held, line = theirs[-1]
+    name = held.co_filename.replace("\\", "/").rpartition("/")[2]
+    text = linecache.getline(held.co_filename, line).strip()
+    return f", in {held.co_name}, line {line} of {quoted(name, 90)}" + (
+        f": {quoted(text, 120)}" if text else ""
+    )
+
+
+def _installed(file: str) -> bool:
+    """Whether it is a library's, Python's own or this one's."""
+    return file.startswith(_LIBRARIES) or "site-packages" in file or "dist-packages" in file

@@ -1,0 +1,107 @@
+"""The one door: whatever was handed in, as a Subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from inspect import signature
+from types import MethodType
+from typing import Any
+
+from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.scalars import check_count
+from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.arguments import arguments_of
+from chainrule.verifying.subjects.calls.running import quiet, quietly
+from chainrule.verifying.subjects.frameworks import jax_functions, scalars, tensors
+from chainrule.verifying.subjects.objects import methods_of, of_class, of_object
+from chainrule.verifying.subjects.pairs import of_pair
+from chainrule.verifying.subjects.subject import Steps, Subject
+from chainrule.verifying.subjects.values import of_function, of_methods, owner_of
+
+FORMS = (
+    "verify takes (forward, backward), two functions; an object with these methods; a function that returns "
+    "(value, gradients); a torch.autograd.Function, a torch.nn.Module, a function of tensors; a function of JAX"
+)
+
+
+def subject_from(
+    given: Any,
+    args: Sequence[Any],
+    names: Sequence[str] | None = None,
+    *,
+    output: int | None = None,
+    scalars_of: Any = None,
+) -> Subject:
+    """What was handed in, as a Subject; its `args` are the arrays among `args`, and the object's parameters.
+
+    output: which output is judged where there are several. scalars_of: the class of micrograd-like scalars.
+    Raises ArgumentError for what is none of the forms, naming them; DataError for what their code raises.
+    """
+    if output is not None:
+        check_count("output", output, 0)
+    with quiet():
+        subject = _subject(given, args, names, output, scalars_of)
+    if not any(array.dtype.kind == "f" for array in subject.args):
+        held = ", ".join(f"{n} of {a.dtype}" for n, a in zip(subject.names, subject.args, strict=True))
+        raise DataError(
+            f"args holds no floating-point array ({held or 'no array at all'}), so there is no gradient to judge: "
+            "write x.astype(float)"
+        )
+    forward, backward, steps = quietly(subject.forward), quietly(subject.backward), subject.steps
+
+    def typed(values: Sequence[Array]) -> list[Array]:
+        """Labels and masks stay what they are where all arguments came as float64."""
+        pairs = zip(values, subject.args, strict=True)
+        return [v.astype(a.dtype) if v.dtype.kind == "f" != a.dtype.kind else v for v, a in pairs]
+
+    return replace(
+        subject,
+        forward=lambda values: forward(typed(values)),
+        backward=lambda values, delta: backward(typed(values), delta),
+        steps=None if steps is None else lambda: _quiet_steps(steps()),
+    )
+
+
+def _quiet_steps(steps: Steps) -> Steps:
+    return replace(steps, forward=quietly(steps.forward), backward=quietly(steps.backward))
+
+
+def _subject(
+    given: Any, args: Sequence[Any], names: Sequence[str] | None, output: int | None, scalars_of: Any
+) -> Subject:
+    if scalars_of is not None:
+        return scalars.of_scalars(given, args, names, scalars_of)
+    if isinstance(given, (tuple, list)) and len(given) == 2 and all(map(callable, given)):
+        forward, backward = given
+        if owner_of(forward) is not None and owner_of(forward) is owner_of(backward):
+            return _of_bound(forward, backward, args, names, output)
+        return of_pair(forward, backward, arguments_of(forward, args, names), output)
+    if tensors.meant(given, args):
+        return tensors.of_tensors(given, args, names, output)
+    if jax_functions.meant(given, args):
+        return jax_functions.of_jax(given, args, names, output)
+    if isinstance(given, type):
+        return of_class(given, args, names, output)
+    methods = methods_of(given)
+    if methods is not None:
+        return of_object(given, methods, args, names, output)
+    if callable(getattr(given, "loss", None)):
+        return of_function(given.loss, args, names)
+    if callable(given):
+        return of_function(given, args, names)
+    raise ArgumentError(f"{FORMS}. Received {describe(given)}")
+
+
+def _of_bound(
+    forward: MethodType,
+    backward: MethodType,
+    args: Sequence[Any],
+    names: Sequence[str] | None,
+    output: int | None,
+) -> Subject:
+    """Two methods of one object: a layer's forward and backward, or a network's loss and gradient."""
+    methods = forward.__name__, backward.__name__
+    if list(signature(forward).parameters) == list(signature(backward).parameters):
+        return of_methods(forward, backward, args, names)
+    return of_object(forward.__self__, methods, args, names, output)

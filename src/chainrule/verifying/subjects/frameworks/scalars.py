@@ -1,0 +1,158 @@
+"""Functions of scalars that keep their graph, as micrograd's Value: with .data, .grad and .backward()."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.arguments import Leaf, Node, arguments_of
+from chainrule.verifying.subjects.calls.carriers import as_array
+from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.pairs import times
+from chainrule.verifying.subjects.subject import Gradients, Subject
+
+PARAMETERS = "parameters"
+
+
+def of_scalars(given: Any, args: Sequence[Any], names: Sequence[str] | None, kind: Any) -> Subject:
+    """f(*args) of scalars, lists where lists were given, arrays of objects where arrays were.
+
+    An object with parameters(), as micrograd's MLP, has these as one more argument. Of several outputs the sum
+    weighted by δ is formed with their own operators.
+    """
+    _check(kind)
+    if not callable(given):
+        raise ArgumentError(
+            f"with scalars={kind.__name__} verify takes a function of them; received {describe(given)}"
+        )
+    title = str(getattr(given, "__name__", type(given).__name__))
+    listed = [
+        np.array(float(v)) if _plain(v) else v for v in (args if isinstance(args, (tuple, list)) else (args,))
+    ]
+    listed = [
+        [float(e) for e in v] if isinstance(v, tuple) and v and all(map(_plain, v)) else v for v in listed
+    ]
+    arguments = arguments_of(given, listed, names)
+    arguments = replace(
+        arguments,
+        arrays=tuple(array.astype(np.float64) for array in arguments.arrays),
+        makers=tuple(
+            _wrapping(kind, isinstance(value, np.ndarray)) for value in _leaves(list(arguments.tree), listed)
+        ),
+    )
+    held = call(f"{title}.parameters", given.parameters) if callable(getattr(given, PARAMETERS, None)) else []
+    held = list(held)
+    count = len(arguments.arrays)
+    labels = (*arguments.names, *((PARAMETERS,) if held else ()))
+    arrays = arguments.arrays
+    if held:
+        arrays = (*arrays, np.array([float(value.data) for value in held]))
+
+    def run(values: Sequence[Array]) -> tuple[list[Any], Array, list[Any]]:
+        """The outputs, flat, their numbers, and the leaves of every argument."""
+        leaves = [make(array) for make, array in zip(arguments.makers, values[:count], strict=True)]
+        built = arguments.filled(leaves)
+        function = copy.deepcopy(given) if held else given
+        if held:
+            inner = list(function.parameters())
+            for value, number in zip(inner, values[count], strict=True):
+                value.data, value.grad = float(number), 0.0
+            leaves.append(inner)
+        out = call(title, function, *built)
+        flat = _flat(out)
+        if not flat or not all(isinstance(value, kind) for value in flat):
+            raise DataError(
+                f"{title} returned {describe(out)}: it must return {kind.__name__} or a list of them"
+            )
+        shape = () if len(flat) == 1 else np.shape(out) if isinstance(out, np.ndarray) else _shape_of(out)
+        return flat, as_array([value.data for value in flat], f"the output of {title}").reshape(shape), leaves
+
+    def backward(values: Sequence[Array], delta: Array) -> Gradients:
+        flat, _, leaves = run(values)
+        if len(flat) == 1:
+            total, factor = flat[0], float(delta.reshape(()))
+        else:
+            total, factor = flat[0] * float(delta.flat[0]), 1.0
+            for value, number in zip(flat[1:], delta.ravel()[1:].tolist(), strict=True):
+                total = call(title, lambda a, b: a + b, total, value * number)
+        call(f"{kind.__name__}.backward", total.backward)
+        gradients = [
+            as_array([_gradient(value) for value in _flat(leaf)], f"the gradient of {name}").reshape(
+                value.shape
+            )
+            for leaf, name, value in zip(leaves, labels, values, strict=True)
+        ]
+        return times(factor, tuple(gradients))
+
+    _, trial, _ = run(arrays)
+    return Subject(title, labels, lambda values: run(values)[1], backward, trial.size > 1, args=arrays)
+
+
+def _check(kind: Any) -> None:
+    if not isinstance(kind, type):
+        raise ArgumentError(f"scalars is {describe(kind)}: write the class of the scalars, scalars=Value")
+    try:
+        value = kind(1.0)
+    except Exception as error:
+        raise ArgumentError(
+            f"scalars: {kind.__name__}(1.0) raised {type(error).__name__}: {error}"
+        ) from error
+    missing = [name for name in ("data", "grad", "backward") if not hasattr(value, name)]
+    if missing:
+        raise ArgumentError(
+            f"scalars: {kind.__name__} has no {', '.join(missing)}: verify reads .data and .grad, and calls .backward()"
+        )
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, Number) and not isinstance(value, (bool, complex))
+
+
+def _wrapping(kind: Any, as_arrays: bool) -> Callable[[Array], Any]:
+    def make(array: Array) -> Any:
+        if array.ndim == 0:
+            return kind(float(array))
+        wrapped = np.empty(array.shape, dtype=object)
+        for index in np.ndindex(array.shape):
+            wrapped[index] = kind(float(array[index]))
+        return wrapped if as_arrays else wrapped.tolist()
+
+    return make
+
+
+def _leaves(node: Node, value: Any) -> Iterator[Any]:
+    """The value behind each array."""
+    if isinstance(node, Leaf):
+        yield value
+    elif isinstance(node, dict):
+        for key, entry in node.items():
+            yield from _leaves(entry, value[key])
+    elif isinstance(node, list):
+        for entry, part in zip(node, value, strict=True):
+            yield from _leaves(entry, part)
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray):
+        return list(value.ravel())
+    if isinstance(value, (list, tuple)):
+        return [leaf for entry in value for leaf in _flat(entry)]
+    return [value]
+
+
+def _shape_of(value: Any) -> tuple[int, ...]:
+    if isinstance(value, (list, tuple)):
+        inner = _shape_of(value[0]) if value else ()
+        return (len(value), *inner)
+    return ()
+
+
+def _gradient(value: Any) -> float:
+    return 0.0 if value.grad is None else float(value.grad)

@@ -1,0 +1,171 @@
+"""Two functions as a Subject: forward and backward as CS231n has them, or a function and its derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, ShapeError
+from chainrule.base.languages import Say
+from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.arguments import Arguments, Kept
+from chainrule.verifying.subjects.calls.carriers import as_array, like_output
+from chainrule.verifying.subjects.calls.passing import Passed, call_of, deltas_of, takes_no_delta
+from chainrule.verifying.subjects.calls.returned import Wanted, by_argument
+from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
+from chainrule.verifying.texts import TEXTS
+
+OUTPUT = "the output of forward"
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One call of forward. outputs: those that backward takes a δ of; chosen: the one that is judged."""
+
+    outputs: tuple[Any, ...]
+    passed: Passed
+    chosen: int
+
+    def output(self) -> Array:
+        return as_array(self.outputs[self.chosen], OUTPUT)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """How two functions are called. output: which of several is judged, None: the first; names: of the two."""
+
+    arguments: Arguments
+    output: int | None = None
+    names: tuple[str, str] = ("forward", "backward")
+
+    def forward(self, function: Callable[..., Any], backward: Any, values: Sequence[Array]) -> Pass:
+        built = self.arguments.build(values)
+        given = call(self.names[0], function, *built)
+        inputs = dict(zip(self.arguments.outer, built, strict=True))
+        options = [
+            n
+            for n, node in zip(self.arguments.outer, self.arguments.tree, strict=True)
+            if isinstance(node, Kept)
+        ]
+        listed = tuple(given) if isinstance(given, tuple) and len(given) >= 2 else (given,)
+        count = self._outputs(listed, backward, tuple(inputs))
+        chosen = self.output or 0
+        if chosen >= count:
+            raise ArgumentError(f"output is {chosen}, and forward returns {count} that backward takes a δ of")
+        return Pass(listed[:count], Passed(listed[count:], listed[0], inputs, options), chosen)
+
+    def backward(self, function: Any, run: Pass, delta: Array) -> Any:
+        """What backward returned for δ of the judged output, 0 of the others."""
+        taken = deltas_of(function, tuple(run.passed.inputs))[: len(run.outputs)]
+        each = [
+            like_output(out, delta if number == run.chosen else np.zeros_like(as_array(out, OUTPUT)))
+            for number, out in enumerate(run.outputs)
+        ]
+        if not taken:  # its parameters are not known: written in C
+            return call(self.names[1], function, *each, *run.passed.pieces)
+        positional, named = call_of(function, dict(zip(taken, each, strict=False)), run.passed, self.names[1])
+        return call(self.names[1], function, *positional, **named)
+
+    def _outputs(self, listed: tuple[Any, ...], backward: Any, inputs: tuple[str, ...]) -> int:
+        """How many of the returned values backward takes a δ of: dh, dc for (h, c, cache)."""
+        taken = len(deltas_of(backward, inputs))
+        count = min(taken, len(listed) - 1) if taken > 1 else 1
+        arrays = [isinstance(value, np.ndarray) or hasattr(value, "detach") for value in listed[:count]]
+        return count if count > 1 and all(arrays) else 1
+
+    def notes(self, run: Pass) -> tuple[Say, ...]:
+        count = len(run.outputs)
+        return (TEXTS.say("subject.output", number=run.chosen, count=count),) if count > 1 else ()
+
+
+def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | None = None) -> Subject:
+    """forward(*args) -> out, (out, cache) or (out, x, w); backward(dout, ...) -> gradients.
+
+    Where backward is called as forward is, it is the derivative: of a number, or entry by entry.
+    """
+    names = _name(forward, "forward"), _name(backward, "backward")
+    pair = Pair(arguments, output, names)
+    wanted = Wanted(arguments.names, arguments.arrays, arguments.tree)
+    title = f"{names[0]}, {names[1]}"
+    trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
+    out = trial.output()
+    if not trial.passed.pieces and takes_no_delta(backward, arguments.outer):
+        if out.size == 1:
+            return _of_derivative(forward, backward, arguments, wanted, title)
+        floats = wanted.floats()
+        if len(floats) == 1 and out.shape == arguments.arrays[floats[0]].shape:
+            return _of_slopes(forward, backward, arguments, wanted, title)
+
+    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+        run = pair.forward(forward, backward, values)
+        return by_argument(pair.backward(backward, run, delta), wanted, names[1])
+
+    def apart(values: Sequence[Array]) -> tuple[Array, Pass]:
+        run = pair.forward(forward, backward, values)
+        return run.output(), run
+
+    def back(run: Pass, delta: Array) -> Gradients:
+        return by_argument(pair.backward(backward, run, delta), replace(wanted, copy=False), names[1])
+
+    return Subject(
+        title,
+        arguments.names,
+        lambda values: pair.forward(forward, backward, values).output(),
+        gradients,
+        precision=arguments.precision,
+        args=arguments.arrays,
+        notes=pair.notes(trial),
+        steps=lambda: Steps(apart, back),
+    )
+
+
+def _of_derivative(
+    function: Any, derivative: Any, arguments: Arguments, wanted: Wanted, title: str
+) -> Subject:
+    """f(θ), a number, and its gradient, as SciPy takes them: fun and jac."""
+
+    def value(values: Sequence[Array]) -> Array:
+        return as_array(call(_name(function, "f"), function, *arguments.build(values)), OUTPUT).reshape(())
+
+    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+        given = call(_name(derivative, "its gradient"), derivative, *arguments.build(values))
+        return times(float(delta), by_argument(given, wanted, _name(derivative, "its gradient"), guess=False))
+
+    return Subject(title, arguments.names, value, gradients, False, arguments.precision, arguments.arrays)
+
+
+def _of_slopes(function: Any, slope: Any, arguments: Arguments, wanted: Wanted, title: str) -> Subject:
+    """f entry by entry, and f′, which δ multiplies here."""
+    place = wanted.floats()[0]
+
+    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+        made = as_array(call(_name(slope, "f′"), slope, *arguments.build(values)), "what f′ returned")
+        if made.shape not in ((), delta.shape):
+            raise ShapeError(
+                f"{_name(slope, 'f′')} returned the shape {made.shape}, its argument has {delta.shape}"
+            )
+        return tuple(delta * made if number == place else None for number in range(len(wanted.names)))
+
+    def forward(values: Sequence[Array]) -> Array:
+        return as_array(call(_name(function, "f"), function, *arguments.build(values)), OUTPUT)
+
+    notes = (TEXTS.say("subject.slopes", name=_name(slope, "backward")),)
+    return Subject(
+        title, arguments.names, forward, gradients, True, arguments.precision, arguments.arrays, notes=notes
+    )
+
+
+def times(factor: float, gradients: Gradients) -> Gradients:
+    """Each multiplied, in its type."""
+    if factor == 1:
+        return gradients
+    return tuple(None if value is None else value * factor for value in gradients)
+
+
+def _name(function: Any, otherwise: str) -> str:
+    name = str(getattr(function, "__name__", otherwise))
+    return otherwise if name == "<lambda>" else name

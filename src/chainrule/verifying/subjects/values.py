@@ -1,0 +1,147 @@
+"""One function that returns a number and its gradients, f(params) -> (loss, grad), as a Subject.
+
+SciPy's form (jac=True), CS231n's softmax_loss(x, y) and svm_loss(W, X, y, reg), a method net.loss(X, y) whose
+gradients are those of the object's parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
+from chainrule.verifying.subjects.calls.carriers import as_array
+from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, key_of
+from chainrule.verifying.subjects.calls.running import call
+from chainrule.verifying.subjects.held import PARAMETERS, Held, at, clear, copy_with, gradient_of, held_by
+from chainrule.verifying.subjects.pairs import times
+from chainrule.verifying.subjects.subject import Gradients, Subject
+
+
+def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) -> Subject:
+    """f(*args) -> (value, gradients). Raises ArgumentError for one that returns anything else."""
+    arguments = arguments_of(given, args, names)
+    title = str(getattr(given, "__name__", type(given).__name__))
+    owner = owner_of(given)
+    held = [] if owner is None else _parameters(owner, given.__name__, arguments, title)
+    tree = (*arguments.tree, *(Leaf(len(arguments.arrays) + number) for number in range(len(held))))
+    labels = (*arguments.names, *(entry.name for entry in held))
+    arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
+    count = len(arguments.arrays)
+
+    def run(values: Sequence[Array]) -> tuple[Array, Any]:
+        function = given
+        if owner is not None:
+            fresh = copy_with(owner, held, values[count:])
+            function = getattr(fresh, given.__name__)
+        return split(call(title, function, *arguments.build(values[:count])), title)
+
+    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+        wanted = Wanted(labels, values, tree)
+        return times(float(delta), by_argument(run(values)[1], wanted, title, guess=False))
+
+    subject = Subject(
+        title,
+        labels,
+        lambda values: run(values)[0],
+        gradients,
+        takes_delta=False,
+        precision=arguments.precision,
+        args=arrays,
+    )
+    gradients([array.copy() for array in arrays], np.array(1.0))
+    return subject
+
+
+def of_methods(value: Any, gradient: Any, args: Sequence[Any], names: Sequence[str] | None) -> Subject:
+    """net.loss(X, t), a number, and net.gradient(X, t), the gradients of the parameters, of one object."""
+    owner, title = owner_of(value), f"{value.__name__}, {gradient.__name__}"
+    arguments = arguments_of(value, args, names)
+    count = len(arguments.arrays)
+
+    def run(name: str, held: Sequence[Held], values: Sequence[Array]) -> tuple[Any, Any]:
+        fresh = copy_with(owner, held, values[count:])
+        call(title, clear, fresh)
+        return fresh, call(name, getattr(fresh, name), *arguments.build(values[:count]))
+
+    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+        fresh, given = run(gradient.__name__, held, values)
+        if given is None:
+            made: Gradients = (
+                *(None for _ in arguments.names),
+                *(gradient_of(fresh, entry) for entry in held),
+            )
+        else:
+            made = by_argument(given, Wanted(labels, values, tree), gradient.__name__, guess=False)
+        return times(float(delta), made)
+
+    held = _untouched(owner, arguments, lambda entries, values: run(value.__name__, entries, values)[0])
+    returned = run(gradient.__name__, held, [*arguments.arrays, *(np.array(entry.array) for entry in held)])[
+        1
+    ]
+    held = [entry for entry in held if _meant(entry, returned)]
+    labels = (*arguments.names, *(entry.name for entry in held))
+    tree = (*arguments.tree, *(Leaf(count + number) for number in range(len(held))))
+
+    def forward(values: Sequence[Array]) -> Array:
+        out = as_array(run(value.__name__, held, values)[1], f"the value of {value.__name__}")
+        if out.size != 1:
+            raise DataError(f"{value.__name__} returned the shape {out.shape}: it must be a number")
+        return out.reshape(())
+
+    arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
+    return Subject(title, labels, forward, gradients, takes_delta=False, args=arrays)
+
+
+def split(given: Any, title: str) -> tuple[Array, Any]:
+    """The value, of shape (), and the gradients behind it."""
+    forms = "verify takes (forward, backward), or one function that returns (value, gradients)"
+    if not isinstance(given, tuple) or len(given) < 2:
+        raise ArgumentError(f"{forms}; {title} returned {describe(given)} alone")
+    value = as_array(given[0], f"the value of {title}")
+    if value.size != 1:
+        raise ArgumentError(
+            f"{forms}; {title} returned an array of shape {value.shape} first, and the value is a number. Of a "
+            f"forward pass write verify(({title}, backward), ...)"
+        )
+    return value.reshape(()), given[1] if len(given) == 2 else tuple(given[1:])
+
+
+def owner_of(function: Any) -> Any:
+    """The object that a method belongs to; None for functions and for methods of classes."""
+    owner = getattr(function, "__self__", None)
+    return None if isinstance(owner, (type, ModuleType, type(None))) else owner
+
+
+def _parameters(owner: Any, method: str, arguments: Arguments, title: str) -> list[Held]:
+    """Those of which the method returns a gradient, or which have a parameter's name."""
+    given: list[Any] = []
+
+    def run(held: Sequence[Held], values: Sequence[Array]) -> Any:
+        count = len(arguments.arrays)
+        fresh = copy_with(owner, held, values[count:])
+        given.append(call(title, getattr(fresh, method), *arguments.build(values[:count])))
+        return fresh
+
+    held = _untouched(owner, arguments, run)
+    returned = split(given[-1], title)[1] if given else None
+    return [entry for entry in held if _meant(entry, returned)]
+
+
+def _untouched(owner: Any, arguments: Arguments, run: Any) -> list[Held]:
+    """The arrays that are still there after a call."""
+    held = held_by(owner)
+    values = [np.array(entry.array) for entry in held]
+    fresh = run(held, [*(array.copy() for array in arguments.arrays), *values])
+    return [entry for entry, value in zip(held, values, strict=True) if at(fresh, entry.paths[0]) is value]
+
+
+def _meant(entry: Held, returned: Any) -> bool:
+    if isinstance(returned, Mapping):
+        return key_of(entry.name, returned) is not None
+    return bool(PARAMETERS.fullmatch(entry.name)) or entry.name.startswith("params")
