@@ -23,9 +23,10 @@ from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import Layer, layer_classes
 from chainrule.verifying.contract import broken
 from chainrule.verifying.differences import MOST_ENTRIES, differences
-from chainrule.verifying.hypotheses import Case, Formula, agree, close, factors, mistakes_in, orders
+from chainrule.verifying.hypotheses import Case, Formula, factors, mistakes_in, orders
 from chainrule.verifying.orientation import Form, Orientation, orient
 from chainrule.verifying.places import place
+from chainrule.verifying.precision import Reference, allowances, cannot_tell, precision_of, worst
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.subject import Subject, parameters_of, subject_from
 from chainrule.verifying.texts import TEXTS
@@ -179,6 +180,9 @@ class _Judge:
             bindings.append({**bound, "z": z, "a": z})
             forms.append(shaped)
         returned = self.returned(tried)
+        reference = reference_by(orientation, len(self.args))
+        precision = precision_of(self.args[orientation.place])
+        allowed = [allowances(reference, p.args, p.delta, precision) for p in tried]
         equations = [("delta", orientation.place)]
         equations += [(name, number) for name, (number, _) in orientation.parameters.items()]
         for equation, number in equations:
@@ -192,8 +196,13 @@ class _Judge:
             tree = formulas[equation]
             with np.errstate(all="ignore"):
                 right = [f(np.asarray(evaluate(tree, b))) for f, b in zip(to_theirs, bindings, strict=True)]
+            tolerances = [of_probe[number] for of_probe in allowed]
             case = Case(
-                [np.asarray(value) for value in theirs], right, [p.tied for p in tried], _sizes(bindings)
+                [np.asarray(value) for value in theirs],
+                right,
+                [p.tied for p in tried],
+                _sizes(bindings),
+                [np.asarray(value) for value in tolerances],
             )
             yield (
                 self.subject.names[number],
@@ -261,7 +270,7 @@ class _Judge:
         if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
             return False
         measured = differences(self.subject.forward, probe.args, argument, probe.delta)
-        wrong = ~close(theirs, right).reshape(-1)[measured.entries]
+        wrong = case.wrong(number).reshape(-1)[measured.entries]
         low, high = np.minimum(measured.left, measured.right), np.maximum(measured.left, measured.right)
         slack = 1e-3 * (1 + np.abs(high - low))
         value = theirs.reshape(-1)[measured.entries]
@@ -273,7 +282,7 @@ class _Judge:
         if theirs.shape != right.shape:
             shapes = {"shape": str(theirs.shape), "expected": str(right.shape)}
             return Finding(name, TEXTS.say("contract.shape", name=name, **shapes), mistake="wrong shape")
-        wrong = ~close(theirs, right)
+        wrong = case.wrong(number)
         worst = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
         index = "[" + ", ".join(str(int(i)) for i in worst) + "]"
         numbers = {
@@ -320,7 +329,8 @@ def _word(kind: str, values: Any) -> str:
 
 
 def _same(case: Case, number: int) -> bool:
-    return agree([case.theirs[number]], [case.right[number]])
+    theirs, right = case.theirs[number], case.right[number]
+    return theirs.shape == right.shape and not case.wrong(number).any()
 
 
 def _same_mass(case: Case, number: int) -> bool:
@@ -356,6 +366,24 @@ def _sizes(bindings: Sequence[dict[str, Array]]) -> list[dict[str, int]]:
         counts = {"m": z.shape[-1], "n": z.shape[-2] if z.ndim > 1 else 1}
         sizes.append({**counts, **({"P": positions} if positions > 1 else {})})
     return sizes
+
+
+def reference_by(orientation: Orientation, count: int) -> Reference:
+    """The gradients of `count` arguments by the layer's formulas, in their order and layout."""
+    formulas = trace(orientation.layer)
+
+    def gradients(args: Sequence[Array], delta: Array) -> list[Array | None]:
+        shaped = _for_shapes(orientation, Probe(tuple(args), delta))
+        bound = shaped.bindings(args)
+        z = np.asanyarray(call_formula(orientation.layer.forward, bound))
+        bound |= {"d": shaped.outputs.to_ours(delta), "z": z, "a": z}
+        made: list[Array | None] = [None] * count
+        made[orientation.place] = shaped.inputs.to_theirs(evaluate(formulas["delta"], bound))
+        for name, (number, form) in shaped.parameters.items():
+            made[number] = form.to_theirs(evaluate(formulas[name], bound))
+        return made
+
+    return gradients
 
 
 def _others(formulas: Formulas, bindings: Sequence[dict[str, Array]]) -> list[Any]:
