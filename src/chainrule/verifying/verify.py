@@ -347,14 +347,13 @@ def _chooses(formula: Formula) -> bool:
 
 
 def _for_shapes(orientation: Orientation, probe: Probe) -> Orientation:
-    """The orientation for a probe with another number of samples."""
+    """The orientation for a probe with another number of samples or positions, or another image's size."""
     x = probe.args[orientation.place]
+    if x.shape == orientation.inputs.theirs:
+        return orientation
     inputs = Form(orientation.inputs.axes, tuple(x.shape[a] for a in orientation.inputs.axes), x.shape)
-    outputs = orientation.outputs
-    d = probe.delta
-    moved = tuple(d.shape[a] for a in outputs.axes)
-    ours = moved if len(outputs.ours) == len(moved) else (*outputs.ours[:-1], inputs.ours[-1])
-    return replace(orientation, inputs=inputs, outputs=Form(outputs.axes, ours, d.shape))
+    ours = (*orientation.layer.output_shape(inputs.ours[:-1]), inputs.ours[-1])
+    return replace(orientation, inputs=inputs, outputs=Form(orientation.outputs.axes, ours, probe.delta.shape))
 
 
 def _sizes(bindings: Sequence[dict[str, Array]]) -> list[dict[str, int]]:
