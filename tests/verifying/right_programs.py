@@ -157,7 +157,9 @@ def _pooling(rng: np.random.Generator) -> Program:
             if mean:
                 below[window] += np.broadcast_to(share / size**2, x[window].shape)
             else:
-                below[window] += share * (x[window] == x[window].max(axis=(2, 3), keepdims=True))
+                flat = x[window].reshape(*x.shape[:2], -1)
+                first = np.arange(flat.shape[-1]) == np.asarray(flat).argmax(axis=-1)[..., None]
+                below[window] += share * first.reshape(x[window].shape)
         return (below,)
 
     like = "averagepool2d" if mean else "maxpool2d"

@@ -25,13 +25,32 @@ PARAMETERS = ("W", "w", "weight", "weights", "kernel", "b", "bias", "gamma", "be
 class Subject:
     """forward(args) is the output; backward(args, δ) one gradient per argument, None where it gives none.
 
-    names: of the arguments, as messages call them.
+    names: of the arguments, as messages call them.  takes_delta: False where it gives gradients of a number.
+    precision: in which it computes where that is less than its arrays' type.  steps: makes the two calls as
+    they are, on one object; None where they cannot be told apart.
     """
 
     title: str
     names: tuple[str, ...]
     forward: Callable[[Sequence[Array]], Array]
     backward: Callable[[Sequence[Array], Array], Gradients]
+    takes_delta: bool = True
+    precision: str | None = None
+    steps: Callable[[], Steps] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """forward(args) -> (output, what it keeps); backward(what was kept, δ) -> gradients, not copied.
+
+    keeps: False where an object keeps it itself, so that a second forward replaces what the first kept.
+    clear: sets gradients to zero where their code has a way to, such as zero_grad().
+    """
+
+    forward: Callable[[Sequence[Array]], tuple[Array, Any]]
+    backward: Callable[[Any, Array], Gradients]
+    keeps: bool = True
+    clear: Callable[[], Any] | None = None
 
 
 def subject_from(given: Any, args: Sequence[Array], names: Sequence[str] | None = None) -> Subject:
@@ -76,8 +95,17 @@ def _of_pair(forward: Any, backward: Any, names: tuple[str, ...]) -> Subject:
             cache = cache[0]  # backward(dout, x, w) of a cache (x, w)
         return _gradients(backward(delta, *cache), names)
 
+    def back(cache: tuple[Any, ...], delta: Array) -> Gradients:
+        if len(cache) == 1 and isinstance(cache[0], tuple) and taken == len(cache[0]) > 1:
+            cache = cache[0]
+        given = backward(delta, *cache)
+        if isinstance(given, tuple) and len(given) == len(names):
+            return tuple(None if value is None else np.asarray(value) for value in given)
+        return _gradients(given, names)
+
     title = f"{getattr(forward, '__name__', 'forward')}, {getattr(backward, '__name__', 'backward')}"
-    return Subject(title, names, lambda args: run(args)[0], gradients)
+    steps = Steps(run, back)
+    return Subject(title, names, lambda args: run(args)[0], gradients, steps=lambda: steps)
 
 
 def _of_object(given: Any, args: Sequence[Array], names: Sequence[str] | None) -> Subject:
@@ -105,7 +133,21 @@ def _of_object(given: Any, args: Sequence[Array], names: Sequence[str] | None) -
         below = _gradients(fresh.backward(delta), labels[: len(args)])
         return (*below, *(_attribute(fresh, name) for name in attributes))
 
-    return Subject(type(given).__name__, tuple(labels), forward, gradients)
+    def steps() -> Steps:
+        kept = copy.deepcopy(given)
+
+        def run(values: Sequence[Array]) -> tuple[Array, None]:
+            for name, value in zip(attributes, values[len(args) :], strict=False):
+                setattr(kept, name, value)
+            return _array(kept.forward(*values[: len(args)]), "the output of forward"), None
+
+        def back(_: None, delta: Array) -> Gradients:
+            below = _gradients(kept.backward(delta), labels[: len(args)])
+            return (*below, *(_attribute(kept, name) for name in attributes))
+
+        return Steps(run, back, keeps=False, clear=getattr(kept, "zero_grad", None))
+
+    return Subject(type(given).__name__, tuple(labels), forward, gradients, steps=steps)
 
 
 def parameters_of(given: Any) -> list[Array]:

@@ -21,7 +21,8 @@ from chainrule.formulas.printing import Equation, text
 from chainrule.formulas.rules import Trait
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import Layer, layer_classes
-from chainrule.verifying.contract import broken
+from chainrule.verifying.contract.handed import handed_back, right_where_shown
+from chainrule.verifying.contract.owed import owed, runnable
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.hypotheses import Case, Formula, factors, mistakes_in, orders
 from chainrule.verifying.orientation import Form, Orientation, orient
@@ -103,10 +104,11 @@ class _Judge:
                 notes.append(TEXTS.say("judged.formula", layer=repr(orientation.layer)))
         if orientation is None:
             notes.append(TEXTS["judged.differences"])
-        self.tried = tried = probes(self.args, subject.forward, orientation, self.seed)
-        owed = list(broken(subject, tried[0]))
-        findings += owed
-        spoiled = {finding.name for finding in owed if finding.mistake != "wrong dtype"}
+        tried, raised = runnable(subject, probes(self.args, subject.forward, orientation, self.seed))
+        self.tried, contract = tried, owed(subject, tried)
+        findings += [*raised, *contract.findings]
+        notes += contract.notes
+        spoiled = contract.spoiled
         cases = self.by_formula(orientation, tried) if orientation else self.by_differences(tried)
         unsure = False
         for name, case, formula in cases:
@@ -256,12 +258,20 @@ class _Judge:
                 return [], [TEXTS.say("judged.ties", name=name)]
             what = TEXTS.say("ties", name=name)
             return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
+        shown = right_where_shown(name, [n in wrong for n in range(len(case.theirs))], self.probes_of(case))
+        if shown is not None:
+            return [shown], []
         number = next((n for n in wrong if not case.tied[n]), wrong[0])
         if not case.tied[number]:  # what their rule for ties is does not matter here
             kept = [n for n, tied in enumerate(case.tied) if not tied]
             case, number = case.only(kept), kept.index(number)
             formula = None if formula is None else formula.only(kept)
         return [self.finding(name, case, number, formula)], []
+
+    def probes_of(self, case: Case) -> list[Probe]:
+        """The probes of a case: all, those without ties, or fewer."""
+        chosen = self.tried if len(case.theirs) == len(self.tried) else [p for p in self.tried if not p.tied]
+        return chosen[: len(case.theirs)]
 
     def at_kinks(self, name: str, case: Case, number: int) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
@@ -310,6 +320,9 @@ class _Judge:
                 said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
                 word = " and ".join(edit.kind for edit in edits)
                 return Finding(name, what, where, SPACE.join(sentences), said, word, evidence)
+        cheat = handed_back(name, self.subject.names, case.theirs, self.probes_of(case))
+        if cheat is not None:
+            return replace(cheat, where=where, evidence=evidence)
         return Finding(name, what, where, None, None, "", evidence)
 
 
