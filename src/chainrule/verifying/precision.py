@@ -126,6 +126,16 @@ def allowances(
     return tuple(made)
 
 
+def fits(reference: Reference, args: Sequence[Array], delta: Array) -> bool:
+    """Whether the reference takes arguments of these shapes, and gives gradients of the same."""
+    try:
+        with np.errstate(all="ignore"):
+            made = reference(args, delta)
+    except Exception:  # shapes that are not what is meant fail anywhere
+        return False
+    return all(v is None or v.shape == arg.shape for v, arg in zip(made, args, strict=True))
+
+
 def cannot_tell(right: Array, allowed: Array, name: str) -> Say | None:
     """Why these numbers say nothing on whether an array is right; None where they do."""
     if right.size and not right.any():

@@ -27,8 +27,8 @@ from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.hypotheses import Case, Formula, factors, mistakes_in, orders
 from chainrule.verifying.orientation import Form, Orientation, orient
 from chainrule.verifying.places import place
-from chainrule.verifying.precision import Reference, allowances, cannot_tell, precision_of, worst
-from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.precision import Reference, allowances, fits, precision_of
+from chainrule.verifying.probes import Probe, not_told_apart, probes
 from chainrule.verifying.subject import Subject, parameters_of, subject_from
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Answer, Finding, Verdict
@@ -104,7 +104,14 @@ class _Judge:
                 notes.append(TEXTS.say("judged.formula", layer=repr(orientation.layer)))
         if orientation is None:
             notes.append(TEXTS["judged.differences"])
-        tried, raised = runnable(subject, probes(self.args, subject.forward, orientation, self.seed))
+        samples, accepts = (), None
+        if orientation is not None:
+            samples = ((orientation.place, orientation.inputs.axes[-1]),)
+            reference = reference_by(orientation, len(self.args))
+            accepts = lambda probe: fits(reference, probe.args, probe.delta)  # noqa: E731
+        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, accepts)
+        tried, raised = runnable(subject, drawn)
+        notes += not_told_apart(tried, subject.names)
         self.tried, contract = tried, owed(subject, tried)
         findings += [*raised, *contract.findings]
         notes += contract.notes
