@@ -13,8 +13,13 @@ from chainrule.base.types import Array
 from chainrule.formulas.primitives.grid import Grid
 from chainrule.verifying.texts import TEXTS
 
-# What axes count, as texts name them; of each with the axes of our own form they are read off.
-IMAGE, SEQUENCE, VECTOR = ("row", "column", "channel", "sample"), ("step", "feature", "sample"), ("feature", "sample")
+# What the axes of our form count, as texts name them, by how many there are.
+INPUTS: Mapping[int, tuple[str, ...]] = {
+    2: ("feature", "sample"), 3: ("step", "feature", "sample"), 4: ("row", "column", "channel", "sample"),
+}  # fmt: skip
+WEIGHTS: Mapping[int, tuple[str, ...]] = {
+    2: ("unit", "feature"), 3: ("filter", "step", "channel"), 4: ("filter", "row", "column", "channel"),
+}  # fmt: skip
 SATURATED = 1e-3  # |f'| under which an entry counts as saturated
 
 
@@ -140,6 +145,20 @@ def _triangle(wrong: Array) -> Say | None:
     return None
 
 
+# -- what axes count
+def roles_of(name: str, dimensions: int) -> tuple[str, ...]:
+    """Of the axes of our form of x, or of a parameter W."""
+    known = INPUTS if name == "x" else WEIGHTS if name == "W" else {}
+    return known.get(dimensions, ("",) * dimensions)
+
+
+def in_their_order(roles: Sequence[str], axes: Sequence[int]) -> list[str]:
+    """The same of their array, whose axes `axes` are ours in order; of none where there are others."""
+    if len(roles) != len(axes):
+        return []
+    return [roles[axes.index(axis)] for axis in range(len(axes))]
+
+
 # -- what is known of entries
 def facts(
     right: Array,
@@ -153,7 +172,7 @@ def facts(
     delta: δ, where f acts entry by entry.  x: the argument.  covered: by how many windows each pixel is.
     masked: which positions are left out.
     """
-    made = {"zero": right == 0, "not_zero": right != 0}
+    made = {}
     if masked is not None:
         made["masked"] = masked.astype(bool)
     if delta is not None and delta.shape == right.shape:
@@ -164,7 +183,7 @@ def facts(
         made |= {"closed": x <= 0, "open": x > 0, "at_zero": x == 0, "tied": _tied(x)}
     if covered is not None and covered.shape == right.shape:
         made |= {"covered_twice": covered >= 2, "covered_once": covered == 1, "not_covered": covered == 0}
-    return made
+    return {**made, "zero": right == 0, "not_zero": right != 0}
 
 
 def _tied(x: Array) -> Array:

@@ -21,13 +21,15 @@ from chainrule.formulas.printing import Equation, text
 from chainrule.formulas.rules import Trait
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import Layer, layer_classes
+from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import owed, runnable
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.hypotheses import Case, Formula, factors, mistakes_in, orders
+from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.orientation import Form, Orientation, orient
-from chainrule.verifying.places import place
-from chainrule.verifying.precision import Reference, allowances, fits, precision_of
+from chainrule.verifying.places import coverage, facts, in_their_order, place, roles_of
+from chainrule.verifying.precision import Reference, allowances, cannot_tell, fits, precision_of, worst
 from chainrule.verifying.probes import Probe, not_told_apart, probes
 from chainrule.verifying.subject import Subject, parameters_of, subject_from
 from chainrule.verifying.texts import TEXTS
@@ -90,6 +92,10 @@ class _Judge:
     options: dict[str, Any]
     seed: int
     tried: list[Probe] = field(default_factory=list)
+    orientation: Orientation | None = None
+    reference: Reference | None = None
+    unsure: bool = False
+    ratio: float = 0.0  # the worst error beside its tolerance
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, []
@@ -107,7 +113,8 @@ class _Judge:
         samples, accepts = (), None
         if orientation is not None:
             samples = ((orientation.place, orientation.inputs.axes[-1]),)
-            reference = reference_by(orientation, len(self.args))
+            self.orientation = orientation
+            self.reference = reference = reference_by(orientation, len(self.args))
             accepts = lambda probe: fits(reference, probe.args, probe.delta)  # noqa: E731
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, accepts)
         tried, raised = runnable(subject, drawn)
@@ -127,6 +134,15 @@ class _Judge:
                 notes += note
         for name in self.silent(tried[0]):
             notes.append(TEXTS.say("judged.missing", name=name))
+        if self.reference is not None and not findings:
+            whole = compared_whole(subject, self.reference, tried[0])
+            if whole is not None:
+                findings += whole.findings
+                notes += whole.notes
+            if not findings:
+                precision = precision_of(self.args[0], subject.precision)
+                notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
+        unsure |= self.unsure
         answer: Answer = "wrong" if findings else "cannot tell" if unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
@@ -190,7 +206,7 @@ class _Judge:
             forms.append(shaped)
         returned = self.returned(tried)
         reference = reference_by(orientation, len(self.args))
-        precision = precision_of(self.args[orientation.place])
+        precision = precision_of(self.args[orientation.place], self.subject.precision)
         allowed = [allowances(reference, p.args, p.delta, precision) for p in tried]
         equations = [("delta", orientation.place)]
         equations += [(name, number) for name, (number, _) in orientation.parameters.items()]
@@ -245,7 +261,7 @@ class _Judge:
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
             if len(theirs) == len(few):
-                sizes = [{"m": probe.args[0].shape[0]} for probe in few]
+                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in few]
                 yield name, Case(theirs, right, [False] * len(few), sizes), None
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
@@ -258,8 +274,20 @@ class _Judge:
     def judged(self, name: str, case: Case, formula: Formula | None) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
         wrong = [number for number in range(len(case.theirs)) if not _same(case, number)]
+        if case.allowed is not None and not wrong:
+            each = list(zip(case.theirs, case.right, case.allowed, strict=True))
+            self.ratio = max(self.ratio, *(worst(*arrays)[1] for arrays in each))
+            reasons = [cannot_tell(right, allowed, name) for _, right, allowed in each]
+            if all(reason is not None for reason in reasons):
+                self.unsure |= any(right.any() for right in case.right)
+                return [], [reason for reason in reasons[:1] if reason is not None]
         if not wrong:
             return [], []
+        if self.reference is not None and not case.tied[wrong[0]]:
+            place, number = self.subject.names.index(name), wrong[0]
+            lost = lost_digits(self.subject, self.tried[number], place, case.theirs[number], self.reference)
+            if lost is not None:
+                return ([lost], []) if isinstance(lost, Finding) else ([], [lost])
         if all(case.tied[number] and self.at_kinks(name, case, number) for number in wrong):
             if formula is None or not _chooses(formula) or all(_same_mass(case, n) for n in wrong):
                 return [], [TEXTS.say("judged.ties", name=name)]
@@ -294,23 +322,47 @@ class _Judge:
         between = (value >= low - slack) & (value <= high + slack)
         return bool((between & measured.kinks)[wrong].all())
 
+    def known_of(self, name: str, right: Array, probe: Probe) -> tuple[dict[str, Array], list[str]]:
+        """Rules on the entries of a gradient, and what its axes count."""
+        assert self.orientation is not None
+        number, layer = self.subject.names.index(name), self.orientation.layer
+        if probe.args[number].shape != right.shape:
+            return {"zero": right == 0, "not_zero": right != 0}, []
+        shaped = _for_shapes(self.orientation, probe)
+        if number != shaped.place:
+            label, form = next((n, f) for n, (k, f) in shaped.parameters.items() if k == number)
+            return facts(right), in_their_order(roles_of(label, len(form.ours)), form.axes)
+        grid = getattr(layer, "grid", None)
+        covered = None if grid is None else shaped.inputs.to_theirs(coverage(grid, shaped.inputs.ours))
+        entrywise = layer.passage == "activation"
+        about = facts(
+            right, probe.delta if entrywise else None, probe.args[number] if entrywise else None, covered
+        )
+        return about, in_their_order(roles_of("x", len(shaped.inputs.ours)), shaped.inputs.axes)
+
     def finding(self, name: str, case: Case, number: int, formula: Formula | None) -> Finding:
         theirs, right = case.theirs[number], case.right[number]
         if theirs.shape != right.shape:
             shapes = {"shape": str(theirs.shape), "expected": str(right.shape)}
             return Finding(name, TEXTS.say("contract.shape", name=name, **shapes), mistake="wrong shape")
         wrong = case.wrong(number)
-        worst = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
-        index = "[" + ", ".join(str(int(i)) for i in worst) + "]"
+        spot = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
+        index = "[" + ", ".join(str(int(i)) for i in spot) + "]"
         numbers = {
             "index": index,
-            "yours": f"{theirs[worst] + 0.0:.6g}",
-            "right": f"{right[worst] + 0.0:.6g}",
+            "yours": f"{theirs[spot] + 0.0:.6g}",
+            "right": f"{right[spot] + 0.0:.6g}",
         }
         what = TEXTS.say("wrong", name=name, **numbers)
-        about = {"zero": right == 0, "not_zero": right != 0}
-        where = TEXTS.say("where.said", where=place(wrong, about))
+        probe = self.probes_of(case)[number] if len(case.theirs) == len(self.tried) else self.tried[0]
+        about, roles = {"zero": right == 0, "not_zero": right != 0}, []
+        if self.orientation is not None:
+            about, roles = self.known_of(name, right, probe)
+        where = TEXTS.say("where.said", where=place(wrong, about, roles))
         evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
+        if case.allowed is not None:
+            allowed = case.allowed[number]
+            evidence |= {"tolerance": float(allowed[spot]), "ratio": worst(theirs, right, allowed)[1]}
         for mistake in (*factors(case), *orders(case)):
             why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
             fix = None if formula is None else TEXTS.say("fix.plain", formula=str(formula.tree))
