@@ -189,7 +189,7 @@ def leaf_passes(passes: Iterable[Pass]) -> list[Pass]:
 def layer_forward(layer: Layer, x: Array, given: Values, *, training: bool = True) -> Array:
     """The output of one layer, samples last; `given`: its parameters and what else its formula declares."""
     formula = "forward" if training or layer.infer is None else "infer"
-    return np.asarray(_evaluate(layer, formula, {"x": x, **given}))
+    return np.asanyarray(_evaluate(layer, formula, {"x": x, **given}))
 
 
 def layer_backward(
@@ -201,7 +201,7 @@ def layer_backward(
     has not.
     """
     available = {"d": d, "x": x, "z": output, "a": output, **given}
-    below = np.asarray(_evaluate(layer, "delta", available))
+    below = np.asanyarray(_evaluate(layer, "delta", available))
     if below.shape != x.shape:
         raise ShapeError(
             f"{_formula(layer, 'delta')} must have the shape {x.shape} of x, it returned {below.shape}"
@@ -219,7 +219,7 @@ def layer_backward(
                 f"{_formula(layer, 'gradients')} must return {name!r} with the shape {given[name].shape}, "
                 f"it returned {np.shape(gradients[name])}"
             )
-    return below, {name: np.asarray(gradients[name]) for name in learned}
+    return below, {name: np.asanyarray(gradients[name]) for name in learned}
 
 
 def parameters_of(network: Model, layer: Layer, parameters: Values | None, dtype: Any) -> dict[str, Array]:

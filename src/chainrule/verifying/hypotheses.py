@@ -10,10 +10,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
-
-# How far a right answer may be off, relative to the largest entry: the rounding of sums of hundreds of terms.
-# Wrong neighbours differ by percents, so nothing hangs on the exact number.
-CLOSE = {"float64": 1e-8, "float32": 2e-4, "float16": 2e-2}
+from chainrule.verifying.precision import close
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +26,14 @@ class Case:
     """One returned array on all probes.
 
     theirs, right: per probe; tied: which probes have equal numbers; sizes: per probe, the numbers that
-    factors are made of ("m", "P").
+    factors are made of ("m", "P"); allowed: per probe, what a right answer may be off by, entry by entry.
     """
 
     theirs: Sequence[Array]
     right: Sequence[Array]
     tied: Sequence[bool]
     sizes: Sequence[Mapping[str, int]]
+    allowed: Sequence[Array] | None = None
 
     def only(self, probes: Sequence[int]) -> Case:
         """The same on some of the probes."""
@@ -44,15 +42,13 @@ class Case:
             [self.right[number] for number in probes],
             [self.tied[number] for number in probes],
             [self.sizes[number] for number in probes],
+            None if self.allowed is None else [self.allowed[number] for number in probes],
         )
 
-
-def close(theirs: Array, right: Array) -> Array:
-    """(shape of right) whether entries agree, as far as the type of `theirs` can tell."""
-    tolerance = CLOSE.get(theirs.dtype.name, 1e-8)
-    scale = float(np.abs(right).max(initial=0.0))
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(theirs - right) <= tolerance * scale + 1e-300)
+    def wrong(self, number: int) -> Array:
+        """(shape of right) which entries are off by more than a right answer may be."""
+        allowed = None if self.allowed is None else self.allowed[number]
+        return ~close(self.theirs[number], self.right[number], allowed)
 
 
 def agree(theirs: Sequence[Array], right: Sequence[Array]) -> bool:

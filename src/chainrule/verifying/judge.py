@@ -16,14 +16,26 @@ from chainrule.base.languages import SPACE, Say
 from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.printing import Equation, text
-from chainrule.verifying.contract import broken, shapes
+from chainrule.verifying.contract.digits import lost_digits
+from chainrule.verifying.contract.handed import handed_back, right_where_shown
+from chainrule.verifying.contract.owed import owed, runnable, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
-from chainrule.verifying.hypotheses import Case, Mistake, agree, close, factors, orders
+from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
+from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.meanings.factors import factor, factor_names
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
 from chainrule.verifying.places import place
-from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.precision import (
+    Reference,
+    allowances,
+    cannot_tell,
+    close,
+    fits,
+    precision_of,
+    worst,
+)
+from chainrule.verifying.probes import Probe, not_told_apart, probes
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Answer, Finding, Verdict
@@ -45,6 +57,9 @@ class Judge:
     like: Like | None
     seed: int
     tried: list[Probe] = field(default_factory=list)
+    reference: Reference | None = None
+    unsure: bool = False
+    ratio: float = 0.0  # the worst error beside its tolerance
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
@@ -57,32 +72,60 @@ class Judge:
                 findings.append(Finding("", said, mistake="forward"))
             else:
                 notes.append(TEXTS.say("judged.formula", layer=meaning.title))
+                self.reference = meaning.reference(len(self.args))
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
-        if subject.delta is not None:  # numbers of this probe alone
-            self.tried = tried = [Probe(tuple(self.args), subject.delta)]
-            owed = list(shapes(subject, tried[0], subject.backward(self.args, subject.delta)))
-        else:
-            samples = () if meaning is None else meaning.samples
-            self.tried = tried = probes(self.args, subject.forward, samples, self.seed)
-            owed = list(broken(subject, tried[0]))
-        findings += owed
-        spoiled = {finding.name for finding in owed if finding.mistake != "wrong dtype"}
-        unsure = False
+        spoiled = self.contract(meaning, findings, notes)
         if meaning is not None:
             made, said_beside = self.by_meaning(meaning, spoiled)
             findings += made
             notes += said_beside
         else:
-            for name, case in self.by_differences(tried):
+            for name, case in self.by_differences(self.tried):
                 if name not in spoiled:
                     made, said_beside = self.judged(name, case, None)
                     findings += made
                     notes += said_beside
-        for name in self.silent(tried[0], meaning):
+        for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
-        answer: Answer = "wrong" if findings else "cannot tell" if unsure else "right"
+        if self.reference is not None and not findings:
+            self.by_digits(findings, notes)
+        answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+
+    def contract(self, meaning: Meaning | None, findings: list[Finding], notes: list[Say]) -> set[str]:
+        """Draws the probes and asks what every backward pass owes; the arrays that need no other judge."""
+        subject, reference = self.subject, self.reference
+        if subject.delta is not None:  # numbers of this probe alone
+            self.tried = [Probe(tuple(self.args), subject.delta)]
+            said = list(shapes(subject, self.tried[0]))
+            findings += said
+            return {finding.name for finding in said if finding.mistake != "wrong dtype"}
+
+        def accepts(probe: Probe) -> bool:
+            return reference is not None and fits(reference, probe.args, probe.delta)
+
+        samples = () if meaning is None else meaning.samples
+        wanted = None if meaning is None else accepts
+        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
+        self.tried, raised = runnable(subject, drawn)
+        due = owed(subject, self.tried)
+        findings += [*raised, *due.findings]
+        notes += [*not_told_apart(self.tried, subject.names), *due.notes]
+        return due.spoiled
+
+    def by_digits(self, findings: list[Finding], notes: list[Say]) -> None:
+        """Of what is right so far: whole numbers bit for bit, and how near the tolerance it came."""
+        assert self.reference is not None
+        whole = None
+        if self.subject.delta is None:
+            whole = compared_whole(self.subject, self.reference, self.tried[0])
+        if whole is not None:
+            findings += whole.findings
+            notes += whole.notes
+        if not findings:
+            precision = precision_of(self.args[0], self.subject.precision)
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
@@ -110,14 +153,16 @@ class Judge:
         notes: list[Say] = []
         edits: dict[str, Edit] = {}
         searches = []
+        allowed = self.allowed(tried, len(self.args))
         for argument in meaning.arguments:
             theirs = [gradients[argument.number] for gradients in returned]
             name = self.subject.names[argument.number]
             if not argument.gradient or name in spoiled or any(value is None for value in theirs):
                 continue
             given = [np.asarray(value) for value in theirs]
-            searches.append(Search(meaning, argument, bounds, given, [p.tied for p in tried], left))
-        right = {s.argument: agree(s.theirs, s.right({})) for s in searches}
+            tolerances = None if allowed is None else [of_probe[argument.number] for of_probe in allowed]
+            searches.append(Search(meaning, argument, tried, bounds, given, left, tolerances))
+        right = {s.argument: not _wrong(s.case({})) for s in searches}
         for search in searches:
             name, given = self.subject.names[search.argument.number], list(search.theirs)
             pairs = [(s.argument, s.theirs) for s in searches if s is not search]
@@ -132,6 +177,20 @@ class Judge:
             notes += beside
             edits |= {edit.place: edit for edit in search.found}
         return findings, notes
+
+    def allowed(self, tried: Sequence[Probe], count: int) -> list[list[Array]] | None:
+        """Per probe and argument what a right answer may be off by; None where that cannot be measured."""
+        if self.reference is None:
+            return None
+        precision = precision_of(self.args[0], self.subject.precision)
+        made = []
+        for probe in tried:
+            try:
+                measured = allowances(self.reference, probe.args, probe.delta, precision)
+            except (TypeError, ValueError, AttributeError, ChainruleError):
+                return None
+            made.append([np.asarray(np.inf if value is None else value) for value in measured])
+        return made
 
     def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
         """Every returned array beside the differences of their own forward, where these can be taken."""
@@ -171,21 +230,48 @@ class Judge:
     # -- what it is ------------------------------------------------------------------------------------------
     def judged(self, name: str, case: Case, search: Search | None) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
-        wrong = [number for number in range(len(case.theirs)) if not _same(case, number)]
+        wrong = _wrong(case)
+        probes_ = self.tried if search is None else search.probes
         if not wrong:
-            return [], []
+            return [], self.sure(name, case)
+        if self.reference is not None and search is not None and not case.tied[wrong[0]]:
+            number = search.argument.number
+            lost = lost_digits(self.subject, probes_[wrong[0]], number, case.theirs[wrong[0]], self.reference)
+            if lost is not None:
+                return ([lost], []) if isinstance(lost, Finding) else ([], [lost])
         if all(case.tied[number] and self.at_kinks(name, case, number) for number in wrong):
             chooses = search is not None and search.meaning.chooses(search.argument.gradient)
             if not chooses or all(_same_mass(case, n) for n in wrong):
                 return [], [TEXTS.say("judged.ties", name=name)]
             what = TEXTS.say("ties", name=name)
             return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
+        if search is not None:
+            shown = right_where_shown(name, [n in wrong for n in range(len(case.theirs))], probes_)
+            if shown is not None:
+                return [shown], []
         number = next((n for n in wrong if not case.tied[n]), wrong[0])
         if not case.tied[number]:  # what their rule for ties is does not matter here
             kept = [n for n, tied in enumerate(case.tied) if not tied]
             case, number = case.only(kept), kept.index(number)
             search = None if search is None else search.only(kept)
-        return [finding(name, case, number, search)], []
+            probes_ = [probes_[n] for n in kept] if len(probes_) > max(kept) else probes_
+        found = finding(name, case, number, search)
+        cheat = handed_back(name, self.subject.names, case.theirs, probes_[: len(case.theirs)])
+        if cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
+            found = replace(cheat, where=found.where, evidence=found.evidence)
+        return [found], []
+
+    def sure(self, name: str, case: Case) -> list[Say]:
+        """Why these numbers cannot tell, if so."""
+        if case.allowed is None:
+            return []
+        each = list(zip(case.theirs, case.right, case.allowed, strict=True))
+        self.ratio = max(self.ratio, *(worst(*arrays)[1] for arrays in each))
+        reasons = [cannot_tell(right, allowed, name) for _, right, allowed in each]
+        if not all(reason is not None for reason in reasons):
+            return []
+        self.unsure |= any(right.any() for right in case.right)
+        return [reason for reason in reasons[:1] if reason is not None]
 
     def at_kinks(self, name: str, case: Case, number: int) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
@@ -194,7 +280,7 @@ class Judge:
         if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
             return False
         measured = differences(self.subject.forward, probe.args, argument, probe.delta)
-        wrong = ~close(theirs, right).reshape(-1)[measured.entries]
+        wrong = case.wrong(number).reshape(-1)[measured.entries]
         low, high = np.minimum(measured.left, measured.right), np.maximum(measured.left, measured.right)
         slack = 1e-3 * (1 + np.abs(high - low))
         value = theirs.reshape(-1)[measured.entries]
@@ -211,10 +297,11 @@ class Search:
 
     meaning: Meaning
     argument: Argument
+    probes: Sequence[Probe]
     bounds: Sequence[Bound]
     theirs: Sequence[Array]
-    tied: Sequence[bool]
     left: list[int]
+    allowed: Sequence[Array] | None = None
     kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
@@ -223,12 +310,15 @@ class Search:
     def only(self, kept: Sequence[int]) -> Search:
         """The same on some of the probes; what it finds is found by both."""
         bounds, theirs = [self.bounds[n] for n in kept], [self.theirs[n] for n in kept]
-        tied = [self.tied[n] for n in kept]
+        probes_ = [self.probes[n] for n in kept]
+        allowed = None if self.allowed is None else [self.allowed[n] for n in kept]
         right, wrong = (
             [(argument, [arrays[n] for n in kept]) for argument, arrays in group]
             for group in (self.kept, self.wrong)
         )
-        return replace(self, bounds=bounds, theirs=theirs, tied=tied, kept=right, wrong=wrong)
+        made = replace(self, probes=probes_, bounds=bounds, theirs=theirs, allowed=allowed)
+        made.kept, made.wrong = right, wrong
+        return made
 
     def right(self, edits: Edits) -> list[Array]:
         """What came back would be this, were these mistakes made."""
@@ -239,7 +329,8 @@ class Search:
         return self.meaning.to_theirs(bound, self.argument, made)
 
     def case(self, edits: Edits) -> Case:
-        return Case(self.theirs, self.right(edits), self.tied, [bound.sizes for bound in self.bounds])
+        sizes, tied = [bound.sizes for bound in self.bounds], [probe.tied for probe in self.probes]
+        return Case(self.theirs, self.right(edits), tied, sizes, self.allowed)
 
     def gives(self, edit: Edit) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not."""
@@ -355,14 +446,21 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     if theirs.shape != right.shape:
         shapes = {"shape": str(theirs.shape), "expected": str(right.shape)}
         return Finding(name, TEXTS.say("contract.shape", name=name, **shapes), mistake="wrong shape")
-    wrong = ~close(theirs, right)
-    worst = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
-    index = "[" + ", ".join(str(int(i)) for i in worst) + "]"
-    numbers = {"index": index, "yours": f"{theirs[worst] + 0.0:.6g}", "right": f"{right[worst] + 0.0:.6g}"}
+    wrong = case.wrong(number)
+    spot = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
+    index = "[" + ", ".join(str(int(i)) for i in spot) + "]"
+    numbers = {"index": index, "yours": f"{theirs[spot] + 0.0:.6g}", "right": f"{right[spot] + 0.0:.6g}"}
     what = TEXTS.say("wrong", name=name, **numbers)
-    about = {"zero": right == 0, "not_zero": right != 0}
-    where = TEXTS.say("where.said", where=place(wrong, about))
+    about, roles = {"zero": right == 0, "not_zero": right != 0}, [""] * right.ndim
+    if search is not None:
+        about, roles = search.meaning.where(
+            search.argument, search.bounds[number], search.probes[number], right
+        )
+    where = TEXTS.say("where.said", where=place(wrong, about, roles))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
+    if case.allowed is not None:
+        allowed = case.allowed[number]
+        evidence |= {"tolerance": float(allowed[spot]), "ratio": worst(theirs, right, allowed)[1]}
     if search is not None and (edit := search.everywhere() or search.shared()) is not None:
         search.found.append(edit)
         return Finding(name, what, where, _sentence(edit), _fix(search, edit), _word(edit), evidence)
@@ -426,8 +524,10 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
     return forms[0], forms[1]
 
 
-def _same(case: Case, number: int) -> bool:
-    return agree([case.theirs[number]], [case.right[number]])
+def _wrong(case: Case) -> list[int]:
+    """The probes on which an array is off by more than a right one may be."""
+    pairs = enumerate(zip(case.theirs, case.right, strict=True))
+    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.wrong(n).any()]
 
 
 def _same_mass(case: Case, number: int) -> bool:

@@ -1,19 +1,28 @@
 """Probes: arguments and δ on which a backward pass is tried, chosen so that mistakes differ on them.
 
 The first are the given arguments with a random δ; then come fresh numbers, one sample more and two more where
-the samples' axes are known, and small whole numbers with zeros among them, which make ties and kinks.
+the samples' axes are known, one alone, sizes that all differ as far as their forward takes them, large numbers
+that saturate, and last small whole numbers with zeros among them, which make ties and kinks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
+from chainrule.base.languages import Say
 from chainrule.base.types import Array
+from chainrule.verifying.precision import precision_of, rounded
+from chainrule.verifying.texts import TEXTS
 
-FRESH, MORE = 2, (1, 2)
+FRESH, MORE, LARGE = 2, (1, 2), 4.0
+LINKED = 3  # axes of one size that may have to change together: features of x, W and a scale
+MOST_TRIALS = 80  # forwards, to find out which sizes can change
+Forward = Callable[[Sequence[Array]], Array]
+Axis = tuple[int, int]  # (number of the argument, axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,51 +36,184 @@ class Probe:
 
 def probes(
     args: Sequence[Array],
-    forward: Callable[[Sequence[Array]], Array],
-    samples: Sequence[tuple[int, int]],
+    forward: Forward,
+    samples: Sequence[Axis],
     seed: int,
+    precision: str | None = None,
+    accepts: Callable[[Probe], bool] | None = None,
 ) -> list[Probe]:
     """The probes for these arguments, the same for the same seed.
 
-    samples: (argument, axis) wherever samples are counted; the first is x.
+    samples: (argument, axis) wherever samples are counted; the first is x.  precision: in which they compute,
+    where that is less than the arrays' type: numbers are such as it holds.  accepts: whether a probe of other
+    sizes means the same; None: no other sizes are tried.
     """
     rng = np.random.default_rng(seed)
-    kept = tuple(np.array(value) for value in args)
+    kept = tuple(held(np.array(value), precision) for value in args)
     place = samples[0][0] if samples else 0
-    sets = [(kept, False)]
-    sets += [(tuple(fresh(value, value.shape, rng) for value in kept), False) for _ in range(FRESH)]
+    sets = [(kept, kept[place].dtype.kind == "f" and has_ties(kept[place]))]
+    sets += [(tuple(fresh(value, value.shape, rng, precision) for value in kept), False) for _ in range(FRESH)]
     for more in MORE if samples else ():
-        grown = [fresh(value, value.shape, rng) for value in kept]
-        for number, axis in samples:
-            shape = list(kept[number].shape)
-            shape[axis] += more
-            grown[number] = fresh(kept[number], shape, rng)
-        sets.append((tuple(grown), False))
+        sets.append((_of_sizes(kept, {axis: _size(kept, axis) + more for axis in samples}, rng, precision), False))
+    if samples and _size(kept, samples[0]) > 1:
+        sets.append((_of_sizes(kept, dict.fromkeys(samples, 1), rng, precision), False))
+    if accepts is not None:
+        other = different_sizes(kept, forward, rng, precision)
+        sets += [] if other is None else [(other, False)]
+    if kept[place].dtype.kind == "f":
+        large = list(sets[1][0])
+        large[place] = held((LARGE * large[place]).astype(large[place].dtype), precision)
+        sets.append((tuple(large), False))
     tied = list(kept)
     if kept[place].dtype.kind == "f":
         tied[place] = rng.integers(-1, 2, kept[place].shape).astype(kept[place].dtype)
     sets.append((tuple(tied), True))
     made = []
-    for values, ties in sets:
+    for number, (values, ties) in enumerate(sets):
         try:
             out = forward([value.copy() for value in values])
         except Exception:  # their code may take one number of samples alone
-            if values is sets[0][0]:
+            if number == 0:
                 raise
             continue
-        delta = rng.normal(size=out.shape).astype(out.dtype)
-        made.append(Probe(values, delta, ties))
+        delta = held(rng.normal(size=out.shape).astype(out.dtype), precision)
+        probe = Probe(values, delta, ties)
+        resized = [v.shape for v in values] != [v.shape for v in kept]
+        if number == 0 or (np.isfinite(out).all() and not (resized and accepts and not accepts(probe))):
+            made.append(probe)
     return made
 
 
-def fresh(value: Array, shape: Sequence[int], rng: np.random.Generator) -> Array:
+# -- numbers
+def fresh(value: Array, shape: Sequence[int], rng: np.random.Generator, precision: str | None = None) -> Array:
     """Other numbers of the same kind: around the same mean, as far apart, whole where those are."""
     if value.dtype.kind in "iub":
         return rng.integers(int(value.min()), int(value.max()) + 1, tuple(shape)).astype(value.dtype)
-    if value.size >= 4 and len(kinds := np.unique(value)) <= 2:  # flags, such as a mask
-        return rng.choice(kinds, tuple(shape))
     spread = float(value.std()) or 1.0
     made = rng.normal(float(value.mean()), spread, tuple(shape))
     if value.min() >= 0:  # scales, probabilities, counts
         made = np.abs(made) + 1e-3 * spread
-    return made.astype(value.dtype)
+    return apart(held(made.astype(value.dtype), precision), precision)
+
+
+def held(value: Array, precision: str | None) -> Array:
+    """Numbers as `precision` holds them, in their type: what their code rounds off is not there."""
+    if precision is None or value.dtype.kind != "f":
+        return value
+    return rounded(value, precision).astype(value.dtype)
+
+
+def apart(value: Array, precision: str | None = None) -> Array:
+    """The same numbers, of equal ones all but one moved to the next that the format holds and none has."""
+    name = precision_of(value, precision)
+    if value.dtype.kind != "f" or name not in ("float16", "bfloat16") or not has_ties(value):
+        return value
+    places = _places_in_order(value, name)
+    order = np.argsort(places, axis=None, kind="stable")
+    steps = np.arange(value.size)
+    spread = np.maximum.accumulate(places.reshape(-1)[order] - steps) + steps
+    moved = np.empty(value.size, dtype=np.int64)
+    moved[order] = spread
+    return _at_places(moved.reshape(value.shape), name).astype(value.dtype)
+
+
+def _places_in_order(value: Array, name: str) -> Array:
+    """The number of every number among all of the format, 0 being 0."""
+    if name == "float16":
+        bits = value.astype(np.float16).view(np.int16).astype(np.int64)
+        return np.where(bits >= 0, bits, -(bits & 0x7FFF))
+    bits = value.astype(np.float32).view(np.int32).astype(np.int64) >> 16
+    return np.where(bits >= 0, bits, -(bits & 0x7FFF))
+
+
+def _at_places(places: Array, name: str) -> Array:
+    bits = np.abs(places)
+    if name == "float16":
+        size = bits.astype(np.int16).view(np.float16).astype(np.float64)
+    else:
+        size = (bits << 16).astype(np.int32).view(np.float32).astype(np.float64)
+    return np.where(places < 0, -size, size)
+
+
+def has_ties(value: Array) -> bool:
+    """Whether two numbers are equal."""
+    return bool(np.unique(value).size < value.size)
+
+
+# -- sizes
+def _size(args: Sequence[Array], axis: Axis) -> int:
+    return int(args[axis[0]].shape[axis[1]])
+
+
+def _of_sizes(
+    args: Sequence[Array], sizes: dict[Axis, int], rng: np.random.Generator, precision: str | None
+) -> tuple[Array, ...]:
+    """Fresh numbers of the same shapes but for these sizes."""
+    made = []
+    for number, value in enumerate(args):
+        shape = [sizes.get((number, axis), size) for axis, size in enumerate(value.shape)]
+        made.append(fresh(value, shape, rng, precision))
+    return tuple(made)
+
+
+def different_sizes(
+    args: Sequence[Array], forward: Forward, rng: np.random.Generator, precision: str | None = None
+) -> tuple[Array, ...] | None:
+    """Fresh numbers of sizes that all differ from each other and from the given, as far as forward takes them;
+    None where no size can change.
+    """
+    taken = {size for value in args for size in value.shape}
+    sizes: dict[Axis, int] = {}
+    for group in _changeable(args, forward, rng, precision):
+        if any(axis in sizes for axis in group):
+            continue
+        size = _size(args, group[0]) + 1
+        while size in taken:
+            size += 1
+        trial = _of_sizes(args, {**sizes, **dict.fromkeys(group, size)}, rng, precision)
+        if _runs(forward, trial):
+            sizes |= dict.fromkeys(group, size)
+            taken.add(size)
+    return _of_sizes(args, sizes, rng, precision) if sizes else None
+
+
+def _changeable(
+    args: Sequence[Array], forward: Forward, rng: np.random.Generator, precision: str | None
+) -> Iterator[tuple[Axis, ...]]:
+    """Axes of one size that can change together while all others stay: the fewest first."""
+    by_size: dict[int, list[Axis]] = {}
+    for number, value in enumerate(args):
+        for axis, size in enumerate(value.shape):
+            if size > 1:
+                by_size.setdefault(size, []).append((number, axis))
+    trials, done = 0, set[Axis]()
+    for count in range(1, LINKED + 1):
+        for size, axes in by_size.items():
+            for group in combinations(axes, count):
+                if done & set(group) or trials >= MOST_TRIALS:
+                    continue
+                trials += 1
+                if _runs(forward, _of_sizes(args, dict.fromkeys(group, size + 1), rng, precision)):
+                    done |= set(group)
+                    yield group
+
+
+def _runs(forward: Forward, args: Sequence[Array]) -> bool:
+    try:
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(forward([value.copy() for value in args])).all())
+    except Exception:  # their code may raise whatever it likes
+        return False
+
+
+def not_told_apart(probes_: Sequence[Probe], names: Sequence[str]) -> list[Say]:
+    """Notes on arrays with two axes that have the same size on every probe: exchanged, they look alike."""
+    notes = []
+    for number, name in enumerate(names):
+        shapes = [probe.args[number].shape for probe in probes_]
+        pairs = combinations(range(len(shapes[0])), 2)
+        equal = [(a, b) for a, b in pairs if all(len(s) > b and s[a] == s[b] > 1 for s in shapes)]
+        for first, second in equal:
+            size = shapes[0][first]
+            notes.append(TEXTS.say("unsure.sizes", name=name, first=first, second=second, size=size))
+    return notes

@@ -299,7 +299,7 @@ def gate(z: Any, *, gate: str, gates: str) -> Any:
 )
 def gate_place(x: Any, like: Any, *, gate: str, gates: str) -> Any:
     """The adjoint of gate: x at the features of one gate of `like`, zeros at the others."""
-    out = np.zeros(like.shape, x.dtype)
+    out = np.zeros_like(x, shape=like.shape, order="C")
     out[..., _rows_of(gate, gates, like), :] = x
     return out
 
@@ -350,7 +350,7 @@ def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
     axes = len(offset)
     size = x.shape[:axes]
     pixels, windows = grid.meet(size, offset)
-    out = np.full(grid.positions(size) + x.shape[axes:], fill, x.dtype)
+    out = np.full_like(x, fill, shape=grid.positions(size) + x.shape[axes:], order="C")
     out[windows] = x[pixels]
     return out
 
@@ -369,7 +369,7 @@ def place(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
     axes = len(offset)
     size = like.shape[:axes]
     pixels, windows = grid.meet(size, offset)
-    out = np.zeros(size + x.shape[axes:], x.dtype)
+    out = np.zeros_like(x, shape=size + x.shape[axes:], order="C")
     out[pixels] = x[windows]
     return out
 
@@ -397,7 +397,7 @@ def kernel_at(w: Any, *offset: Any) -> Any:
 )
 def kernel_place(x: Any, like: Any, *offset: Any) -> Any:
     """The adjoint of kernel_at: the matrix x (K, C) at offset (m, n) of a kernel that is zero elsewhere."""
-    out = np.zeros(like.shape, x.dtype)
+    out = np.zeros_like(x, shape=like.shape, order="C")
     out[:, *offset, :] = x
     return out
 
@@ -418,7 +418,7 @@ def block_diagonal(w: Any, like: Any) -> Any:
 
     C is the number of features of `like`; group g has rows g·K/G ... of K and columns g·C/G ... of C.
     """
-    out = np.zeros((w.shape[0], like.shape[-2]), w.dtype)
+    out = np.zeros_like(w, shape=(w.shape[0], like.shape[-2]), order="C")
     rows, columns = out.shape
     out[_blocks(rows, columns, w.shape[1])] = w
     return out

@@ -73,7 +73,7 @@ class FunctionMeaning(Meaning):
             forms[argument.number] = self._form(array.shape, not argument.gradient and array.ndim < longest)
             values[argument.name] = forms[argument.number].to_ours(array.astype(np.float64))
         with np.errstate(all="ignore"):
-            z = np.asarray(self.function.forward(**values))
+            z = np.asanyarray(self.function.forward(**values))
         known: dict[str, Any] = {**values, "z": z}
         if self.outputs is not None:
             known["d"] = self.outputs.of_shape(probe.delta.shape, z.shape).to_ours(
@@ -85,7 +85,7 @@ class FunctionMeaning(Meaning):
         wrong = edited(edits, name)
         tree = self.formulas[name] if wrong is None else wrong
         with np.errstate(all="ignore"):
-            return np.asarray(evaluate(tree, turned(bound)), dtype=np.float64)
+            return np.asanyarray(evaluate(tree, turned(bound)), dtype=np.float64)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)

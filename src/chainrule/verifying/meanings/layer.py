@@ -20,6 +20,7 @@ from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import Layer
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
 from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited, turned
+from chainrule.verifying.places import coverage, facts, in_their_order, roles_of
 from chainrule.verifying.probes import Probe
 
 # What can stand for another quantity: people mix up the input and the output, and δ.
@@ -66,13 +67,13 @@ class LayerMeaning(Meaning):
         forms = {self.place: inputs}
         values: dict[str, Any] = {"x": inputs.to_ours(probe.args[self.place].astype(np.float64))}
         for name, (number, form) in self.parameters.items():
-            forms[number] = form.of_shape(probe.args[number].shape, specs[name].shape)
+            forms[number] = self._parameter_form(form, probe.args[number].shape, specs[name].shape)
             values[name] = forms[number].to_ours(probe.args[number].astype(np.float64))
         for name, (number, form) in (self.drawn or {}).items():
             flags = form.of_shape(probe.args[number].shape).to_ours(probe.args[number])
             values[name] = (flags != 0).astype(np.float64)
         with np.errstate(all="ignore"):
-            z = np.asarray(call_formula(self.layer.forward, values))
+            z = np.asanyarray(call_formula(self.layer.forward, values))
         values |= {"z": z, "a": z}
         if self.outputs is not None:
             outputs = self.outputs.of_shape(probe.delta.shape, z.shape)
@@ -80,6 +81,11 @@ class LayerMeaning(Meaning):
         positions = int(np.prod(z.shape[:-2]))
         sizes = {"m": z.shape[-1], "n": z.shape[-2] if z.ndim > 1 else 1}
         return Bound(values, forms, {**sizes, **({"P": positions} if positions > 1 else {})})
+
+    def _parameter_form(self, form: Form, theirs: Sequence[int], ours: tuple[int, ...]) -> Form:
+        """Of a parameter, which may have other sizes than the layer: formulas ask for none."""
+        moved = form.of_shape(theirs)
+        return moved if len(form.ours) == len(form.axes) else form.of_shape(theirs, ours)
 
     def _ours(self, shape: Sequence[int]) -> tuple[int, ...] | None:
         """Of x: None where it is the transposed shape alone, without an axis that theirs has not."""
@@ -92,7 +98,21 @@ class LayerMeaning(Meaning):
         with np.errstate(all="ignore"):
             if wrong is not None:
                 return np.asarray(evaluate(wrong, turned(bound)), dtype=np.float64)
-            return np.asarray(evaluate(self.formulas[name], bound.values), dtype=np.float64)
+            return np.asanyarray(evaluate(self.formulas[name], bound.values), dtype=np.float64)
+
+    def where(
+        self, argument: Argument, bound: Bound, probe: Probe, right: Array
+    ) -> tuple[dict[str, Array], list[str]]:
+        form = bound.forms[argument.number]
+        if probe.args[argument.number].shape != right.shape:
+            return super().where(argument, bound, probe, right)
+        if argument.name != "x":
+            return facts(right), in_their_order(roles_of(argument.name, len(form.ours)), form.axes)
+        grid = getattr(self.layer, "grid", None)
+        covered = None if grid is None else form.to_theirs(coverage(grid, form.ours))
+        entrywise = self.layer.passage == "activation"
+        shown = (probe.delta, probe.args[argument.number]) if entrywise else (None, None)
+        return facts(right, *shown, covered), in_their_order(roles_of("x", len(form.ours)), form.axes)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)

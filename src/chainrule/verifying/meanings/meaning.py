@@ -15,6 +15,7 @@ from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Named, Symbol, walk
 from chainrule.formulas.neighbours import neighbours, with_rotated
 from chainrule.verifying.meanings.forms import Form
+from chainrule.verifying.precision import Reference
 from chainrule.verifying.probes import Probe
 
 
@@ -161,6 +162,26 @@ class Meaning(ABC):
         """Whether a part of the gradient, quickly computed, shows that `theirs` is not by these mistakes."""
         return False
 
+    def reference(self, count: int) -> Reference:
+        """The gradients of `count` arguments, in their order and form."""
+
+        def gradients(args: Sequence[Array], delta: Array) -> list[Array | None]:
+            bound = self.bind(Probe(tuple(args), delta))
+            made: list[Array | None] = [None] * count
+            for argument in self.arguments:
+                if argument.gradient:
+                    value = self.gradient(bound, argument.gradient)
+                    made[argument.number] = self.to_theirs(bound, argument, value)
+            return made
+
+        return gradients
+
+    def where(
+        self, argument: Argument, bound: Bound, probe: Probe, right: Array
+    ) -> tuple[dict[str, Array], list[str]]:
+        """Rules on the entries of a gradient, and what its axes count."""
+        return {"zero": right == 0, "not_zero": right != 0}, [""] * right.ndim
+
     def chooses(self, name: str) -> bool:
         """Whether one of several entries is chosen, to which all of δ goes."""
         return False
@@ -171,7 +192,7 @@ class Meaning(ABC):
 
     def to_theirs(self, bound: Bound, argument: Argument, value: Array) -> Array:
         """A gradient of ours in their form."""
-        return bound.forms[argument.number].to_theirs(np.asarray(value))
+        return bound.forms[argument.number].to_theirs(np.asanyarray(value))
 
 
 def turned(bound: Bound) -> Mapping[str, Any]:

@@ -179,11 +179,11 @@ class NetworkMeaning(Meaning):
         if tree is not None:
             a = head.last.output
             known = {"a": a, "x": head.last.x, "z": head.last.x if head.pair else a, "y": head.y}
-            residual = np.broadcast_to(np.asarray(evaluate(tree, known), dtype=np.float64), a.shape)
+            residual = np.broadcast_to(np.asanyarray(evaluate(tree, known), dtype=np.float64), a.shape)
         wrong = edits.get(SHARE)
         if wrong is not None:
             share = share * factor(str(wrong.values["factor"]), bound.sizes)
-        return np.asarray(share * residual)
+        return np.asanyarray(share * residual)
 
     def _rules(self, passes: Sequence[Pass], edits: Edits) -> BackwardRules:
         if not edits:
@@ -207,7 +207,7 @@ class NetworkMeaning(Meaning):
                 edit = edits.get(place)
                 other = by_name.get(str(edit.values.get("layer", "")) if edit is not None else "")
                 mixed = {} if other is None else {"x": other.x, "z": other.output, "a": other.output}
-                value = np.asarray(evaluate(tree, with_rotated({**available, **mixed})), dtype=np.float64)
+                value = np.asanyarray(evaluate(tree, with_rotated({**available, **mixed})), dtype=np.float64)
                 if name == "delta":
                     below = value
                 else:

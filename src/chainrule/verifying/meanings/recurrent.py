@@ -79,7 +79,7 @@ class RecurrentMeaning(Meaning):
         return np.concatenate([np.arange(start, start + units) for start in starts])
 
     def bind(self, probe: Probe) -> Bound:
-        args = [np.asarray(value) for value in probe.args]
+        args = probe.args
         x = self.inputs.of_shape(args[self.place].shape)
         forms = {self.place: x}
         given = x.to_ours(args[self.place].astype(np.float64))
@@ -177,7 +177,7 @@ class RecurrentMeaning(Meaning):
         arrived[f"d{self.layer.states[0]}"] = d[t] if self.layer.outputs == "all" else d
         given = {**before, **arrived, **{f"{name}_t": value for name, value in after.items()}}
         with np.errstate(all="ignore"):
-            made = np.asarray(evaluate(wrong, given), dtype=np.float64)
+            made = np.asanyarray(evaluate(wrong, given), dtype=np.float64)
         shown = bound.forms[self.place].to_ours(theirs.astype(np.float64))[t]
         return made.shape != shown.shape or not close_enough(shown, made)
 
@@ -186,7 +186,7 @@ class RecurrentMeaning(Meaning):
         for name in ("x", *self.layer.states):
             wrong = edited(edits, "delta" if name == "x" else f"delta of {name}")
             if wrong is not None:
-                handed[name] = np.asarray(evaluate(wrong, given), dtype=np.float64)
+                handed[name] = np.asanyarray(evaluate(wrong, given), dtype=np.float64)
         return handed
 
     def _step_gradients(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
@@ -194,7 +194,7 @@ class RecurrentMeaning(Meaning):
         for name in share:
             wrong = edited(edits, name)
             if wrong is not None:
-                share[name] = np.asarray(evaluate(wrong, given), dtype=np.float64)
+                share[name] = np.asanyarray(evaluate(wrong, given), dtype=np.float64)
         return share
 
     def places(self, name: str) -> Iterable[str]:

@@ -1,0 +1,40 @@
+"""A backward pass is linear in δ: it uses it, doubles with it, and adds up as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.verifying.contract.calls import answer, each, jitters, near, same
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding
+
+
+def not_linear(subject: Subject, probe: Probe) -> Iterator[Finding]:
+    """What of it does not hold; nothing is said of code that takes no δ."""
+    if not subject.takes_delta or not probe.delta.size:
+        return
+    delta = probe.delta
+    other = (np.roll(delta, 1) - delta).astype(delta.dtype) if delta.size > 1 else -3 * delta
+    first, second = answer(subject, probe.args, delta), answer(subject, probe.args, other)
+    double = answer(subject, probe.args, 2 * delta)
+    both = answer(subject, probe.args, (delta + other).astype(delta.dtype))
+    jitter: dict[str, float] = {}
+    for name, of_delta, of_other, of_double, of_both in each(subject, first, second, double, both):
+        if not of_delta.shape == of_other.shape == of_double.shape == of_both.shape:
+            continue
+        size = float(np.abs(of_delta).max(initial=0.0) + np.abs(of_other).max(initial=0.0))
+        if of_delta.any() and same(of_delta, of_other):
+            yield Finding(name, TEXTS.say("contract.constant", name=name), mistake="δ not used")
+            continue
+        pairs = (of_double, 2 * of_delta), (of_both, of_delta + of_other)
+        if all(near(subject, *pair, size) for pair in pairs):
+            continue
+        jitter = jitter or dict(zip(subject.names, jitters(subject, probe), strict=True))
+        if not near(subject, *pairs[0], size, jitter[name]):
+            yield Finding(name, TEXTS.say("contract.not_linear", name=name), mistake="not linear in δ")
+        elif not near(subject, *pairs[1], size, 2 * jitter[name]):
+            yield Finding(name, TEXTS.say("contract.not_additive", name=name), mistake="not additive in δ")

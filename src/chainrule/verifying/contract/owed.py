@@ -1,0 +1,121 @@
+"""What every backward pass owes, whatever it computes: one gradient of each argument's shape, the same each
+time, linear in δ, of arrays however they lie in memory, and nothing of its input changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.base.languages import Say
+from chainrule.verifying.contract.calls import answer, attempt
+from chainrule.verifying.contract.layouts import layout_matters, type_matters
+from chainrule.verifying.contract.linear import not_linear
+from chainrule.verifying.contract.peeking import peeks
+from chainrule.verifying.contract.repeated import changed_in_place, constant, kept_results, not_repeatable
+from chainrule.verifying.contract.samples import mixed
+from chainrule.verifying.contract.steps import kept_between, shared
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.subject import Gradients, Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding
+
+# Words that say that what came back has no fixed meaning: nothing more is asked of such code.
+UNSTABLE = {"forward not repeatable", "not repeatable", "random", "accumulated"}
+
+
+@dataclass(frozen=True, eq=False)
+class Owed:
+    """findings: what does not hold; notes: what was noticed and is no mistake."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[Say, ...]
+
+    @property
+    def spoiled(self) -> set[str]:
+        """The arguments whose gradients need no other judge."""
+        mild = {"wrong dtype", "contiguous only", "float64 only"}
+        return {finding.name for finding in self.findings if finding.mistake not in mild}
+
+
+def owed(subject: Subject, probes: Sequence[Probe]) -> Owed:
+    """What of the contract does not hold on these probes, of which the first are the given arguments."""
+    with np.errstate(all="ignore"):
+        return _owed(subject, probes)
+
+
+def _owed(subject: Subject, probes: Sequence[Probe]) -> Owed:
+    first = probes[0]
+    said: list[Finding | Say] = [*changed_in_place(subject, first), *shapes(subject, first)]
+    unstable = list(not_repeatable(subject, first))
+    said += unstable
+    if not any(isinstance(each, Finding) and each.mistake in UNSTABLE for each in unstable):
+        said += kept_between(subject, first, probes[min(1, len(probes) - 1)])
+        kept = [*constant(subject, probes), *kept_results(subject, first, probes[1:])]
+        said += kept
+        if not kept:
+            said += not_linear(subject, first)
+            said += mixed(subject, first)
+            said += layout_matters(subject, first)
+            said += type_matters(subject, first)
+    said += peeks(subject, first)
+    said += shared(subject, first)
+    findings = [each for each in said if isinstance(each, Finding)]
+    return Owed(tuple(_first_of_each(findings)), tuple(each for each in said if isinstance(each, Say)))
+
+
+def _first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Of what is said twice of an array the first."""
+    told = set()
+    for finding in findings:
+        if (finding.name, finding.mistake) not in told:
+            told.add((finding.name, finding.mistake))
+            yield finding
+
+
+def runnable(subject: Subject, probes: Sequence[Probe]) -> tuple[list[Probe], list[Finding]]:
+    """The probes on which their backward runs, and a finding where it raises though their forward runs.
+
+    What it raises on the first probe is raised.
+    """
+    answer(subject, probes[0].args, probes[0].delta)
+    kept, raised = [probes[0]], []
+    for probe in probes[1:]:
+        if attempt(subject, probe.args, probe.delta) is not None:
+            kept.append(probe)
+        else:
+            raised.append(probe)
+    if not raised:
+        return kept, []
+    try:
+        answer(subject, raised[0].args, raised[0].delta)
+        said = ""
+    except Exception as error:  # their code may raise whatever it likes
+        said = f"{type(error).__name__}: {error}"
+    shapes_ = " ".join(str(value.shape) for value in raised[0].args)
+    evidence = {"shapes": shapes_, "error": said}
+    alike = [value.shape for value in raised[0].args] == [value.shape for value in probes[0].args]
+    word = "given numbers only" if alike else "given shapes only"
+    what = TEXTS.say("contract.raises", shapes=shapes_, error=said)
+    return kept, [Finding("", what, mistake=word, evidence=evidence)]
+
+
+def shapes(subject: Subject, probe: Probe) -> Iterator[Finding]:
+    """Gradients of another shape or type than their arguments, or with NaN in them."""
+    gradients: Gradients = answer(subject, probe.args, probe.delta)
+    for name, argument, value in zip(subject.names, probe.args, gradients, strict=True):
+        if value is None:
+            continue
+        if value.shape != argument.shape:
+            said = {"shape": str(value.shape), "expected": str(argument.shape)}
+            what = TEXTS.say("contract.shape", name=name, **said)
+            yield Finding(name, what, mistake="wrong shape", evidence=said)
+        elif value.dtype.kind == "f" and not np.isfinite(value).all():
+            count = int((~np.isfinite(value)).sum())
+            yield Finding(name, TEXTS.say("contract.nonfinite", name=name, count=count), mistake="NaN")
+        elif value.dtype != argument.dtype and argument.dtype.kind == "f":
+            types = {"dtype": str(value.dtype), "expected": str(argument.dtype)}
+            what = TEXTS.say("contract.dtype", name=name, **types)
+            yield Finding(name, what, mistake="wrong dtype", evidence=types)

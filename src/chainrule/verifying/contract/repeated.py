@@ -1,0 +1,176 @@
+"""The same call gives the same answer and leaves its arguments alone; another call gives another."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.languages import Say
+from chainrule.base.types import Array
+from chainrule.verifying.contract.calls import answer, attempt, each, near, output, same
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.subject import Gradients, Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding
+
+
+# -- arguments
+def changed_in_place(subject: Subject, probe: Probe) -> Iterator[Finding]:
+    """Arguments and δ that forward or backward has written on."""
+    args, delta = [value.copy() for value in probe.args], probe.delta.copy()
+    subject.forward(args)
+    by_forward = _changed(subject, probe, args)
+    args = [value.copy() for value in probe.args]
+    subject.backward(args, delta)
+    names = list(dict.fromkeys([*by_forward, *_changed(subject, probe, args)]))
+    for name in names:
+        yield Finding(name, TEXTS.say("contract.modified", name=name), mistake="input modified")
+    if not same(delta, probe.delta):
+        yield Finding("δ", TEXTS["contract.delta_modified"], mistake="δ modified")
+    elif not names:
+        yield from _writes(subject, probe)
+
+
+def _changed(subject: Subject, probe: Probe, args: Sequence[Array]) -> list[str]:
+    pairs = zip(subject.names, probe.args, args, strict=True)
+    return [name for name, before, after in pairs if not same(before, after)]
+
+
+def _writes(subject: Subject, probe: Probe) -> Iterator[Finding]:
+    """Writes on an argument that leave it as it was: only arrays that cannot be written on show them."""
+    args, delta = [value.copy() for value in probe.args], probe.delta.copy()
+    for value in (*args, delta):
+        value.flags.writeable = False
+    try:
+        subject.backward(args, delta)
+    except ValueError as error:
+        if "read-only" in str(error):
+            yield Finding("", TEXTS["contract.writes"], mistake="writes into its arguments")
+    except Exception:  # another library may refuse such arrays for reasons of its own
+        return
+
+
+# -- the same call again
+def not_repeatable(subject: Subject, probe: Probe) -> Iterator[Finding | Say]:
+    """A finding on what is another answer to the same call; a note where only last digits are."""
+    outputs = [output(subject, probe.args) for _ in range(2)]
+    if not same(*outputs) and not near(subject, *outputs):
+        word = "random" if _seeded(lambda: [output(subject, probe.args)]) else "forward not repeatable"
+        yield Finding("", TEXTS[f"contract.forward_{'random' if word == 'random' else 'unstable'}"], mistake=word)
+        return
+    first, second, third = (answer(subject, probe.args, probe.delta) for _ in range(3))
+    random_ = None
+    for name, *values in zip(subject.names, first, second, third, strict=True):
+        if any(value is None for value in values):
+            if not all(value is None for value in values):
+                yield Finding(name, TEXTS.say("contract.unstable", name=name), mistake="not repeatable")
+            continue
+        once, twice, thrice = values
+        if same(once, twice) and same(once, thrice):
+            continue
+        if near(subject, once, twice) and near(subject, once, thrice):
+            yield TEXTS.say("noticed.digits", name=name)
+            continue
+        if random_ is None:
+            random_ = _seeded(lambda: answer(subject, probe.args, probe.delta))
+        step = twice.astype(np.float64) - once if once.shape == twice.shape else None
+        size = float(np.abs(thrice).max(initial=0.0))
+        if random_:
+            yield Finding(name, TEXTS.say("contract.random", name=name), mistake="random")
+        elif step is not None and step.any() and near(subject, thrice - once, 2 * step, size):
+            yield Finding(name, TEXTS.say("contract.accumulated", name=name), mistake="accumulated")
+        else:
+            yield Finding(name, TEXTS.say("contract.unstable", name=name), mistake="not repeatable")
+
+
+def _seeded(call: Any) -> bool:
+    """Whether the answer is the same when the global random numbers start alike."""
+    with _random_state():
+        made: list[Gradients | list[Array]] = []
+        for _ in range(2):
+            _seed(1)
+            made.append(call())
+    pairs = zip(*made, strict=True)
+    return all(a is b or (a is not None and b is not None and same(a, b)) for a, b in pairs)
+
+
+@contextmanager
+def _random_state() -> Iterator[None]:
+    """The global random numbers are afterwards where they were."""
+    kept, numbers = random.getstate(), np.random.get_state()
+    torch = sys.modules.get("torch")
+    tensors = torch.random.get_rng_state() if torch is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(kept)
+        np.random.set_state(numbers)
+        if torch is not None:
+            torch.random.set_rng_state(tensors)
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+# -- another call
+def kept_results(subject: Subject, probe: Probe, others: Sequence[Probe]) -> Iterator[Finding]:
+    """Answers to one call that are handed out to another: remembered by shape, by the first call, or by the
+    array's identity.
+    """
+    first = answer(subject, probe.args, probe.delta)
+    told = set()
+    alike = [p for p in others if [v.shape for v in p.args] == [v.shape for v in probe.args]]
+    for other in alike[:1]:
+        later = attempt(subject, other.args, other.delta)
+        for name, before, after in each(subject, first, later or (None,) * len(first)):
+            if before.any() and same(before, after) and not (before == before.flat[0]).all():
+                told.add(name)
+                yield Finding(name, TEXTS.say("contract.kept", name=name), mistake="kept result")
+        yield from _by_identity(subject, probe, other, told)
+
+
+def _by_identity(subject: Subject, probe: Probe, other: Probe, told: set[str]) -> Iterator[Finding]:
+    """The same arrays with other numbers in them."""
+    args, delta = [value.copy() for value in probe.args], probe.delta.copy()
+    if other.delta.shape != delta.shape:
+        return
+    try:
+        subject.backward(args, delta)
+        for value, numbers in zip((*args, delta), (*other.args, other.delta), strict=True):
+            value[...] = numbers
+        reused = subject.backward(args, delta)
+        fresh = answer(subject, other.args, other.delta)
+    except Exception:  # their code may raise whatever it likes
+        return
+    differ = [n for n, a, b in each(subject, fresh, reused) if n not in told and not near(subject, a, b)]
+    if differ:
+        again = answer(subject, other.args, other.delta)
+        stable = {name for name, a, b in each(subject, fresh, again) if near(subject, a, b)}
+        for name in differ:
+            if name in stable:
+                yield Finding(name, TEXTS.say("contract.kept_by_identity", name=name), mistake="kept result")
+
+
+def constant(subject: Subject, probes: Sequence[Probe]) -> Iterator[Finding]:
+    """Gradients of which all entries are one number, the same for every probe."""
+    if len(probes) < 2:
+        return
+    answers = [attempt(subject, probe.args, probe.delta) for probe in probes[:3]]
+    if any(made is None for made in answers):
+        return
+    for name, *values in each(subject, *(made for made in answers if made is not None)):
+        first = values[0]
+        if first.size > 1 and first.any() and all((v == first.flat[0]).all() for v in values):
+            said = {"name": name, "value": f"{first.flat[0]:.6g}"}
+            yield Finding(name, TEXTS.say("contract.one_number", **said), mistake="constant", evidence=said)
+
+

@@ -1,0 +1,97 @@
+"""What their code keeps between calls: caches that are stale, used up or shared, gradients that accumulate.
+
+It is looked at where a Subject has `steps`, the two calls as they are, on one object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.base.languages import Say
+from chainrule.verifying.contract.calls import near
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding
+
+
+def kept_between(subject: Subject, probe: Probe, other: Probe) -> Iterator[Finding]:
+    """What of one call shows in another; other: a probe with other numbers."""
+    made = subject.steps
+    if made is None:
+        return
+    try:
+        once = _copied(_once(made(), probe))
+        yield from _stale(subject, made(), probe, other, once)
+        yield from _again(subject, made(), probe, once)
+    except Exception:  # a backward pass that may be called once per forward, as PyTorch's, is no mistake
+        return
+
+
+def _once(steps: Steps, probe: Probe) -> Gradients:
+    _, kept = steps.forward([value.copy() for value in probe.args])
+    return steps.backward(kept, probe.delta.copy())
+
+
+def _stale(subject: Subject, steps: Steps, probe: Probe, other: Probe, once: Gradients) -> Iterator[Finding]:
+    """forward(A), forward(B), then backward of A: what an object keeps itself is first made anew."""
+    _, kept = steps.forward([value.copy() for value in probe.args])
+    steps.forward([value.copy() for value in other.args])
+    if not steps.keeps:
+        _, kept = steps.forward([value.copy() for value in probe.args])
+    after = _copied(steps.backward(kept, probe.delta.copy()))
+    for name, value, changed in zip(subject.names, once, after, strict=True):
+        if value is not None and (changed is None or not near(subject, value, changed)):
+            yield Finding(name, TEXTS.say("contract.stale", name=name), mistake="stale cache")
+
+
+def _again(subject: Subject, steps: Steps, probe: Probe, once: Gradients) -> Iterator[Finding]:
+    """The same pass twice on one object, and backward twice of one forward."""
+    for passes in (2, 1):
+        _, kept = steps.forward([value.copy() for value in probe.args])
+        first = _copied(steps.backward(kept, probe.delta.copy()))
+        if steps.clear is not None:
+            steps.clear()
+        if passes == 2:
+            _, kept = steps.forward([value.copy() for value in probe.args])
+        second = _copied(steps.backward(kept, probe.delta.copy()))
+        found = list(_differing(subject, once, first, second))
+        yield from found
+        if found:
+            return
+
+
+def _differing(subject: Subject, once: Gradients, first: Gradients, second: Gradients) -> Iterator[Finding]:
+    for name, value, before, after in zip(subject.names, once, first, second, strict=True):
+        if value is None or before is None or near(subject, value, before) is False:
+            continue
+        if after is None or not near(subject, before, after):
+            size = float(np.abs(value).max(initial=0.0))
+            adds = after is not None and near(subject, after, 2 * before, size)
+            key, word = ("accumulated", "accumulated") if adds else ("used_up", "cache changed")
+            yield Finding(name, TEXTS.say(f"contract.{key}", name=name), mistake=word)
+
+
+def shared(subject: Subject, probe: Probe) -> Iterator[Say]:
+    """Notes on gradients that are memory of δ or of an argument."""
+    if subject.steps is None:
+        return
+    args, delta = [value.copy() for value in probe.args], probe.delta.copy()
+    try:
+        steps = subject.steps()
+        gradients = steps.backward(steps.forward(args)[1], delta)
+    except Exception:  # their code may raise whatever it likes
+        return
+    for name, value in zip(subject.names, gradients, strict=True):
+        if value is None:
+            continue
+        held = [n for n, array in zip(("δ", *subject.names), (delta, *args), strict=True)
+                if np.shares_memory(value, array)]  # fmt: skip
+        if held:
+            yield TEXTS.say("noticed.shared", name=name, of=held[0])
+
+
+def _copied(gradients: Gradients) -> Gradients:
+    return tuple(None if value is None else np.array(value) for value in gradients)

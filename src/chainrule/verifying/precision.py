@@ -1,0 +1,271 @@
+"""How far a correct computation in their precision may be off, entry by entry: measured, not looked up.
+
+The reference runs in float64 several times with every result off at random by as much as a rounding in their
+precision may put it off; what comes out is spread as the answers of correct programs are. Sums are off by
+their absolute terms, so cancellation, large means and saturation widen the spread where they widen theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.languages import Say
+from chainrule.base.types import Array
+from chainrule.verifying.texts import TEXTS
+
+# (arguments, δ) -> a gradient per argument, in float64, by operations of NumPy that keep subclasses.
+Reference = Callable[[Sequence[Array], Array], Sequence[Array | None]]
+
+DRAWS = 12
+# Of the spread. Of 6,000 arrays by right programs (tests/verifying/test_precision.py) the worst entry was at
+# 0.62 of this; at 6 there were false alarms.
+SAFETY = 20.0
+# Of a rounding of an array's largest entry: another algebra than ours rounds other intermediates.
+FLOOR = 4.0
+TELLING = 3.0  # how many times its tolerance an entry must be for a missing factor to show
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A binary format: significant bits, the exponent of its smallest step, its largest number."""
+
+    bits: int
+    lowest: int
+    largest: float
+
+    @property
+    def unit(self) -> float:
+        """The largest relative error of a rounding."""
+        return 2.0**-self.bits
+
+
+PRECISIONS: Mapping[str, Precision] = {
+    "float64": Precision(53, -1074, float(np.finfo(np.float64).max)),
+    "float32": Precision(24, -149, float(np.finfo(np.float32).max)),
+    "float16": Precision(11, -24, 65504.0),
+    "bfloat16": Precision(8, -133, 3.3895313892515355e38),
+    "TF32": Precision(11, -136, 3.4011621342146535e38),
+}
+
+
+def precision_of(array: Array, declared: str | None = None) -> str:
+    """The format in which an array was computed: the declared one, else its type; float64 where neither is
+    one.
+    """
+    if declared is not None:
+        return declared
+    return array.dtype.name if array.dtype.name in PRECISIONS else "float64"
+
+
+def rounded(values: Array, precision: str) -> Array:
+    """The nearest numbers of the format, of two the even one, in float64; beyond the largest: infinite."""
+    if precision == "float64":
+        return np.array(values, dtype=np.float64)
+    form, wide = PRECISIONS[precision], np.array(values, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        exponent = np.frexp(wide)[1]
+        step = np.ldexp(1.0, np.maximum(exponent - form.bits, form.lowest))
+        made = np.rint(wide / step) * step
+        return np.where(np.abs(made) > form.largest, np.copysign(np.inf, made), made)
+
+
+# -- what may differ
+def close(
+    theirs: Array, right: Array, allowed: Array | None = None, precision: str | None = None
+) -> Array:
+    """(shape of right) whether entries agree.
+
+    allowed: what they may differ by, entry by entry, as of `allowances`; without it half of the digits of
+    the largest entry.
+    """
+    if allowed is None:
+        allowed = half_of_the_digits(right, precision_of(theirs, precision))
+    with np.errstate(invalid="ignore"):
+        near = np.abs(theirs.astype(np.float64) - right) <= allowed
+    return np.asarray(near | (theirs == right))
+
+
+def half_of_the_digits(right: Array, precision: str) -> Array:
+    """(shape of right) √unit of the largest entry: where there is no reference to measure with."""
+    largest = float(np.abs(right[np.isfinite(right)]).max(initial=0.0))
+    return np.full(right.shape, float(np.sqrt(PRECISIONS[precision].unit)) * largest + 1e-300)
+
+
+def allowances(
+    reference: Reference, args: Sequence[Array], delta: Array, precision: str, seed: int = 0
+) -> tuple[Array | None, ...]:
+    """What each gradient may differ by, entry by entry, if it is computed in `precision` in any order.
+
+    Infinite where numbers leave the format's range.
+    """
+    form, rng = PRECISIONS[precision], np.random.default_rng(seed)
+    exact = reference([value.astype(np.float64) if value.dtype.kind == "f" else value for value in args], delta)
+    squares: list[Array | None] = [None if value is None else np.zeros(value.shape) for value in exact]
+    for _ in range(DRAWS):
+        noise = Noise(form, rng)
+        values = [noise.of(value) if value.dtype.kind == "f" else value for value in args]
+        with np.errstate(all="ignore"):
+            drawn = reference(values, noise.of(delta))
+            for total, value, middle in zip(squares, drawn, exact, strict=True):
+                if total is not None and value is not None and middle is not None:
+                    total += (np.asarray(value, dtype=np.float64) - middle) ** 2
+    made: list[Array | None] = []
+    for total, middle in zip(squares, exact, strict=True):
+        if total is None or middle is None:
+            made.append(None)
+            continue
+        middle = np.asarray(middle, dtype=np.float64)
+        largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
+        floor = FLOOR * form.unit * largest + 2.0**form.lowest
+        allowed = SAFETY * np.sqrt(total / DRAWS) + floor
+        made.append(np.where(np.isfinite(allowed), allowed, np.inf))
+    return tuple(made)
+
+
+def fits(reference: Reference, args: Sequence[Array], delta: Array) -> bool:
+    """Whether the reference takes arguments of these shapes, and gives gradients of the same."""
+    try:
+        with np.errstate(all="ignore"):
+            made = reference(args, delta)
+    except Exception:  # shapes that are not what is meant fail anywhere
+        return False
+    return all(v is None or v.shape == arg.shape for v, arg in zip(made, args, strict=True))
+
+
+def cannot_tell(right: Array, allowed: Array, name: str) -> Say | None:
+    """Why these numbers say nothing on whether an array is right; None where they do."""
+    if right.size and not right.any():
+        return TEXTS.say("unsure.zero", name=name)
+    if not np.isfinite(allowed).any():
+        return TEXTS.say("unsure.range", name=name)
+    if not (np.abs(right) > TELLING * allowed).any():
+        return TEXTS.say("unsure.rounding", name=name)
+    return None
+
+
+def worst(theirs: Array, right: Array, allowed: Array) -> tuple[tuple[int, ...], float]:
+    """The entry that is farthest off beside its tolerance, and its error over its tolerance."""
+    if not right.size:
+        return (), 0.0
+    with np.errstate(all="ignore"):
+        error = np.abs(theirs.astype(np.float64) - right)
+        ratio = np.where(error == 0, 0.0, error / allowed)
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    place = np.unravel_index(int(ratio.argmax()), ratio.shape)
+    return tuple(int(number) for number in place), float(ratio[place])
+
+
+# -- rounding at random
+EXACT = {
+    np.negative, np.positive, np.absolute, np.sign, np.maximum, np.minimum, np.fmax, np.fmin, np.rint,
+    np.floor, np.ceil, np.trunc, np.copysign, np.heaviside,
+}  # fmt: skip
+SUMS = {"tensordot", "einsum", "dot", "inner", "outer", "vdot", "convolve", "correlate", "sum", "mean", "cumsum"}
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Roundings of a format, each anywhere up to its largest."""
+
+    form: Precision
+    rng: np.random.Generator
+
+    def of(self, values: Array) -> NoisyArray:
+        """Numbers as the format holds them: off at random where it cannot."""
+        wide = np.array(values, dtype=np.float64)
+        name = next(name for name, form in PRECISIONS.items() if form is self.form)
+        held = rounded(wide, name) == wide
+        return self.wrapped(np.where(held, wide, wide + self.error(wide)))
+
+    def error(self, values: Array, terms: Array | float | None = None, count: Array | float = 1.0) -> Array:
+        """Of values; of sums of `count` terms by their absolute sum.
+
+        A running sum of n terms of one sign is off by √n/6 units of it, one of changing signs by 1/4.
+        """
+        size = np.abs(values) if terms is None else np.abs(terms) * (0.5 + np.sqrt(count) / 4)
+        off = self.form.unit * size + 2.0 ** (self.form.lowest - 1)
+        return np.asarray(self.rng.uniform(-1.0, 1.0, np.shape(values)) * off)
+
+    def wrapped(self, values: Any) -> NoisyArray:
+        wide = np.asarray(values, dtype=np.float64)
+        over = np.abs(wide) > self.form.largest
+        made = (np.where(over, np.copysign(np.inf, wide), wide) if over.any() else wide).view(NoisyArray)
+        made.noise = self
+        return made
+
+
+class NoisyArray(np.ndarray[Any, Any]):
+    """Numbers in float64 of which every operation's result is off by a rounding of another format."""
+
+    noise: Noise | None
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.noise = getattr(other, "noise", None)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        plain = [_plain(value) for value in inputs]
+        options = {name: _plain(value) for name, value in options.items()}
+        (target,) = options.pop("out", None) or (None,)
+        result = self._of_ufunc(ufunc, method, plain, options, _noise_in(inputs) or self.noise)
+        if target is None:
+            return result
+        target[...] = result
+        return target.view(NoisyArray)
+
+    def _of_ufunc(self, ufunc: Any, method: str, plain: Any, options: Any, noise: Noise | None) -> Any:
+        result = getattr(ufunc, method)(*plain, **options)
+        if noise is None or not _is_real(result):
+            return result
+        if ufunc in EXACT:
+            return noise.wrapped(result)
+        summed = ufunc is np.matmul or (ufunc is np.add and method == "reduce")
+        if not summed:
+            return noise.wrapped(result + noise.error(result))
+        run = getattr(ufunc, method)
+        terms, count = _terms(lambda *values: run(*values, **options), plain)
+        return noise.wrapped(result + noise.error(result, terms, count))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        noise = _noise_in(args) or _noise_in(tuple(options.values())) or self.noise
+        plain, options = _plain(args), {name: _plain(value) for name, value in options.items()}
+        result = function(*plain, **options)
+        if noise is None:
+            return result
+        if function.__name__ in SUMS and _is_real(result):
+            terms, count = _terms(lambda *values: function(*values, **options), list(plain))
+            return noise.wrapped(result + noise.error(result, terms, count))
+        if isinstance(result, (list, tuple)):
+            return type(result)(noise.wrapped(each) if _is_real(each) else each for each in result)
+        return noise.wrapped(result) if _is_real(result) else result
+
+
+def _terms(run: Callable[..., Any], plain: list[Any]) -> tuple[Array, Array]:
+    """The sums of absolute terms, and how many terms there are."""
+    absolute = [np.abs(value) if _is_real(value) else value for value in plain]
+    ones = [np.ones_like(value) if _is_real(value) else value for value in plain]
+    return np.asarray(run(*absolute)), np.asarray(run(*ones))
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, NoisyArray):
+        return value.view(np.ndarray)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(each) for each in value)
+    return value
+
+
+def _noise_in(values: Sequence[Any]) -> Noise | None:
+    for value in values:
+        if isinstance(value, NoisyArray) and value.noise is not None:
+            return value.noise
+        if isinstance(value, (list, tuple)) and (noise := _noise_in(value)) is not None:
+            return noise
+    return None
