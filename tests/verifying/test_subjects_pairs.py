@@ -409,7 +409,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "unknown parameter": (
         lambda: verify((b.affine, lambda dout, cache, mode, other: dout), args=b.AFFINE),
-        r"backward takes cache, mode, other beside δ, and forward returned 1 values .* \(x, w, b\)",
+        r"backward takes cache, mode, other beside δ, and forward returned 1 value .* \(x, w, b\)",
     ),
     "an unknown key": (
         lambda: verify((PAIR[0], lambda d, c: {"dx": d @ c[1].T, "dweight": c[0].T @ d}), args=(X, W, B)),
@@ -433,7 +433,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "names is 'xwb': write a list of texts",
     ),
     "names, too many": (
-        lambda: verify(PAIR, args=(X, W, B), names="a b c d".split()),
+        lambda: verify(PAIR, args=(X, W, B), names=["a", "b", "c", "d"]),
         "names has 4 names, and args 3",
     ),
     "names, twice": (lambda: verify(PAIR, args=(X, W, B), names=["a", "a", "b"]), "names has a name twice"),

@@ -28,10 +28,10 @@ from chainrule.verifying.places import place
 from chainrule.verifying.probes import Probe, probes
 from chainrule.verifying.subjects.chains import layers_in, layers_of
 from chainrule.verifying.subjects.door import subject_from
+from chainrule.verifying.subjects.objects import methods_of
 from chainrule.verifying.subjects.saved import Saved, beside_forward, beside_network
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
-from chainrule.verifying.subjects.objects import methods_of
 from chainrule.verifying.verdict import Answer, Finding, Verdict, joined
 
 # Names of layers as other libraries write them.
@@ -80,8 +80,8 @@ def verify(
     names: of the arguments, for the messages. output: which one is judged, where forward has several.
     scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
     grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
-        beside forward, args and delta (the δ of its output), or beside net, one of our networks, batch=(X, y),
-        loss and penalty as of its backpropagate; names is then a dict, theirs -> its parameters.
+        beside forward, args and delta (the δ of its output), or beside net, one of our networks, with batch=
+        (X, y), loss and penalty as of its backpropagate; names is then a dict, theirs -> its parameters.
     hint_level: how much is said, 0 to 3.
 
     Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError and DataError
@@ -91,7 +91,7 @@ def verify(
     number = check_count("seed", seed, 0, np.inf)
     if net is not None:
         if grads is None:
-            raise ArgumentError("net is given without grads: write grads={'W1': dW1, ...} or grads='grads.npz'")
+            raise ArgumentError("net is given without grads: write grads={'W1': dW1} or grads='grads.npz'")
         saved = beside_network(grads, net, batch, loss=loss, penalty=penalty, names=names)
         return _of_saved(saved, batch, level)
     if not len(args):
@@ -106,7 +106,7 @@ def verify(
 
 
 def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int) -> Verdict:
-    """Every layer by itself, its name before every finding; and then the whole, where its layers are right."""
+    """Every layer by itself, its name before every finding; then the whole, where its layers are right."""
     subjects = layers_of(given, args, names)
     verdicts = [_Judge(each, list(each.args), None, {}, seed).verdict(level) for each in subjects]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"

@@ -21,7 +21,7 @@ from chainrule.verifying.subjects.values import of_function, of_methods, owner_o
 
 FORMS = (
     "verify takes (forward, backward), two functions; an object with these methods; a function that returns "
-    "(value, gradients); a torch.autograd.Function, a torch.nn.Module, a function of tensors; a function of JAX"
+    "(value, gradients); a torch.autograd.Function, a torch.nn.Module, a function of tensors or of JAX"
 )
 
 
@@ -45,7 +45,7 @@ def subject_from(
     if not any(array.dtype.kind == "f" for array in subject.args):
         held = ", ".join(f"{n} of {a.dtype}" for n, a in zip(subject.names, subject.args, strict=True))
         raise DataError(
-            f"args holds no floating-point array ({held or 'no array at all'}), so there is no gradient to judge: "
+            f"args holds no floating-point array ({held or 'no array at all'}), and none has a gradient: "
             "write x.astype(float)"
         )
     forward, backward, steps = quietly(subject.forward), quietly(subject.backward), subject.steps

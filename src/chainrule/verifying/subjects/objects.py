@@ -1,4 +1,4 @@
-"""An object with forward and backward as a Subject: its parameters are arguments, each call has a fresh copy."""
+"""An object with forward and backward as a Subject: its parameters are arguments, every call has a copy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def methods_of(given: Any) -> tuple[str, str] | None:
 
 
 def of_class(given: type, args: Sequence[Any], names: Sequence[str] | None, output: int | None) -> Subject:
-    """A class: of static methods, with `ctx` or without; else an object of it, where it takes no arguments."""
+    """A class: of static methods, with `ctx` or without; else an object of it where it takes no arguments."""
     methods = methods_of(given)
     if methods is None:
         raise ArgumentError(f"{given.__name__} has no methods forward and backward")
@@ -56,7 +56,8 @@ def of_class(given: type, args: Sequence[Any], names: Sequence[str] | None, outp
     ]
     if needed:
         raise ArgumentError(
-            f"{given.__name__} is a class: give an object of it, verify({given.__name__}({', '.join(needed)}), ...)"
+            f"{given.__name__} is a class: give an object of it, "
+            f"verify({given.__name__}({', '.join(needed)}), ...)"
         )
     return of_object(call(given.__name__, given), methods, args, names, output)
 
@@ -120,7 +121,8 @@ def of_object(
         def apart(values: Sequence[Array]) -> tuple[Array, Any]:
             put(kept, held, values[len(arguments.arrays) :])
             inputs = values[: len(arguments.arrays)]
-            passed = pair.forward(*(getattr(kept, name) for name in methods), inputs)
+            forward, backward = (getattr(kept, name) for name in methods)
+            passed = pair.forward(forward, backward, inputs)
             return passed.output(), (passed, values)
 
         def back(run: Any, delta: Array) -> Gradients:

@@ -36,7 +36,7 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """How two functions are called. output: which of several is judged, None: the first; names: of the two."""
+    """How two functions are called. output: which of several is judged, None: the first; names: of both."""
 
     arguments: Arguments
     output: int | None = None

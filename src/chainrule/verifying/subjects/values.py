@@ -106,8 +106,8 @@ def split(given: Any, title: str) -> tuple[Array, Any]:
     value = as_array(given[0], f"the value of {title}")
     if value.size != 1:
         raise ArgumentError(
-            f"{forms}; {title} returned an array of shape {value.shape} first, and the value is a number. Of a "
-            f"forward pass write verify(({title}, backward), ...)"
+            f"{forms}; {title} returned an array of shape {value.shape} first, and the value is a number. "
+            f"Of a forward pass write verify(({title}, backward), ...)"
         )
     return value.reshape(()), given[1] if len(given) == 2 else tuple(given[1:])
 

@@ -44,8 +44,8 @@ class Passed:
 
 
 def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
-    """The parameters that take δ: those with such a name; else the first that is neither a cache nor an argument
-    of forward.
+    """The parameters that take δ: those with such a name; else the first that is neither a cache nor one of
+    forward's.
     """
     names = [parameter.name for parameter in parameters_of(backward) if _taken(parameter)]
     named = [name for name in names if DELTA.fullmatch(name) and name not in inputs]
@@ -103,56 +103,61 @@ def _filled(
     needed: list[str], passed: Passed, optional: list[str], spread: bool, what: str
 ) -> dict[str, Any]:
     """The values of the parameters that must be given, and of optional ones that forward has, too."""
-    inputs, pieces = passed.inputs, passed.pieces
-    known = {name: inputs[name] for name in optional if name in passed.options}
-    if len(pieces) == 1 and isinstance(pieces[0], Mapping) and needed and all(n in pieces[0] for n in needed):
-        return known | {name: pieces[0][name] for name in needed}
-    if not pieces:
-        outputs = {name: passed.out for name in needed if name in ("out", "output", "y", "a", "z", "result")}
-        by_name = outputs | {name: inputs[name] for name in needed if name in inputs}
-        if len(by_name) == len(needed):
-            return known | by_name
-        values = list(inputs.values())
-        if len(values) == len(needed):
-            return known | dict(zip(needed, values, strict=True))
-        if len(needed) == 1:
-            return known | {needed[0]: tuple(values) if len(values) != 1 else values[0]}
-    else:
-        caches = [name for name in needed if CACHE.fullmatch(name) and name not in inputs]
-        if len(pieces) == 1 == len(caches) and len(needed) > 1:
-            others = {name: inputs[name] for name in needed if name in inputs}
-            rest = [name for name in needed if name not in others and name not in caches]
-            free = [inputs[name] for name in passed.options if name not in others]
-            if len(rest) <= len(free):
-                return known | others | {caches[0]: pieces[0]} | dict(zip(rest, free, strict=False))
-            pieces = ()
-        if len(needed) == 1 < len(pieces):
-            return known | {needed[0]: tuple(pieces)}
-        if pieces and len(needed) != len(pieces):
-            pieces = tuple(_spread(pieces, len(needed)))
-        if len(pieces) >= len(needed) and (spread or not needed or len(pieces) == len(needed)):
-            extra = [] if spread or len(pieces) == len(needed) else pieces[len(needed) :]
-            free = [name for name in optional if name not in known]
-            return known | dict(zip(needed, pieces, strict=False)) | dict(zip(free, extra, strict=False))
-        by_name = {name: inputs[name] for name in needed if name in inputs}
-        late = (
-            list(by_name)[len(by_name) - (len(needed) - len(pieces)) :] if len(needed) > len(pieces) else []
+    made = _from_pieces(needed, passed, optional, spread) if passed.pieces else _from_inputs(needed, passed)
+    if made is None:
+        count = len(passed.pieces)
+        kept = f"{count} value{'s' * (count > 1)} behind its output" if count else "its output alone"
+        raise ArgumentError(
+            f"{what} takes {', '.join(needed)} beside δ, and forward returned {kept}: return (out, cache) "
+            f"from forward and write backward(dout, cache), or name its parameters as those of forward "
+            f"({', '.join(passed.inputs)})"
         )
-        rest = [name for name in needed if name not in late]
-        if len(rest) == len(pieces):
-            return known | dict(zip(rest, pieces, strict=True)) | {name: inputs[name] for name in late}
-        others = [inputs[name] for name in passed.options]
-        if len(needed) == len(pieces) + len(others):
-            return known | dict(zip(needed, [*pieces, *others], strict=True))
-    got = (
-        f"forward returned {len(passed.pieces)} values behind its output"
-        if passed.pieces
-        else ("forward returned its output alone")
-    )
-    raise ArgumentError(
-        f"{what} takes {', '.join(needed)} beside δ, and {got}: return (out, cache) from forward and write "
-        f"backward(dout, cache), or name its parameters as those of forward ({', '.join(inputs)})"
-    )
+    return {name: passed.inputs[name] for name in optional if name in passed.options} | made
+
+
+def _from_inputs(needed: list[str], passed: Passed) -> dict[str, Any] | None:
+    """Where forward kept nothing: its arguments by name, in order, or all of them as the cache."""
+    values = list(passed.inputs.values())
+    by_name = {name: passed.out for name in needed if name in ("out", "output", "y", "a", "z", "result")}
+    by_name |= {name: passed.inputs[name] for name in needed if name in passed.inputs}
+    if len(by_name) == len(needed):
+        return by_name
+    if len(values) == len(needed):
+        return dict(zip(needed, values, strict=True))
+    return {needed[0]: tuple(values)} if len(needed) == 1 else None
+
+
+def _from_pieces(
+    needed: list[str], passed: Passed, optional: list[str], spread: bool
+) -> dict[str, Any] | None:
+    """What forward kept, as it is, unpacked or packed; beside it forward's arguments by name."""
+    inputs, pieces = passed.inputs, list(passed.pieces)
+    if isinstance(pieces[0], Mapping) and len(pieces) == 1 and needed and all(n in pieces[0] for n in needed):
+        return {name: pieces[0][name] for name in needed}
+    beside = [name for name in needed if name in inputs]
+    caches = [name for name in needed if CACHE.fullmatch(name) and name not in inputs]
+    if len(caches) == len(pieces) == 1:
+        rest = [name for name in needed if name not in (*caches, *beside)]
+        options = [inputs[name] for name in passed.options if name not in beside]
+        if len(rest) > len(options):
+            return None
+        named = {name: inputs[name] for name in beside}
+        return {caches[0]: pieces[0]} | named | dict(zip(rest, options, strict=False))
+    if not needed:
+        return {} if spread else dict(zip(optional, pieces, strict=False))
+    if len(needed) == 1 < len(pieces):
+        return {needed[0]: tuple(pieces)}
+    if len(needed) != len(pieces):
+        pieces = _spread(pieces, len(needed))
+    missing = len(needed) - len(pieces)
+    if missing == 0 or (spread and missing < 0):
+        return dict(zip(needed, pieces, strict=False))
+    late = beside[-missing:] if 0 < missing <= len(beside) else []
+    first = [name for name in needed if name not in late]
+    if len(first) == len(pieces):
+        return dict(zip(first, pieces, strict=True)) | {name: inputs[name] for name in late}
+    values = [*pieces, *(inputs[name] for name in passed.options)]
+    return dict(zip(needed, values, strict=True)) if len(values) == len(needed) else None
 
 
 def _spread(pieces: Sequence[Any], wanted: int | None = None) -> list[Any]:

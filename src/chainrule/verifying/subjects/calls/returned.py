@@ -99,7 +99,7 @@ def key_of(name: str, store: Mapping[Any, Any], forms: Sequence[str] = KEY_FORMS
 
 
 def _by_key(given: Mapping[Any, Any], wanted: Wanted, what: str) -> Gradients:
-    keys = {}
+    keys: dict[int, Any] = {}
     for number, name in enumerate(wanted.names):
         key = key_of(name, given)
         if key is not None and key not in keys.values():
@@ -198,8 +198,8 @@ def _by_shape(
     if not fitting:
         return numbers[: len(listed)]
     raise DataError(
-        f"{what} returned {len(listed)} gradients for {len(wanted.names)} arguments ({wanted.label()}), and their "
-        f"shapes fit several of them: give arrays of different sizes, or return a dict, "
+        f"{what} returned {len(listed)} gradients for {len(wanted.names)} arguments ({wanted.label()}), and "
+        f"their shapes fit several of them: give arrays of different sizes, or return a dict, "
         f"{{'d{wanted.names[numbers[0]]}': ...}}"
     )
 
