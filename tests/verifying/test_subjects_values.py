@@ -208,6 +208,48 @@ def test_a_network_s_loss_and_the_gradients_of_its_parameters(form: str) -> None
         assert all(np.array_equal(net.params[n], TwoLayerNet().params[n]) for n in net.params)
 
 
+class Loss:
+    """A loss as an object, whose backward takes no δ."""
+
+    def __init__(self, wrong: bool = False) -> None:
+        self.wrong = wrong
+
+    def forward(self, y: Array, t: Array) -> Any:
+        self.y, self.t = y, t
+        return ((y - t) ** 2).mean()
+
+    def backward(self) -> Array:
+        return np.asarray((self.y - self.t) * (1 if self.wrong else 2) / self.y.size)
+
+
+class LossOfArguments(Loss):
+    def backward(self, y: Array, t: Array) -> Array:  # type: ignore[override]
+        return np.asarray((y - t) * (1 if self.wrong else 2) / y.size)
+
+
+class LossOfTargets(Loss):
+    def backward(self, t: Array) -> Array:  # type: ignore[override]
+        return np.asarray((self.y - t) * (1 if self.wrong else 2) / self.y.size)
+
+
+class LossOfOne(Loss):
+    def backward(self, dout: float = 1.0) -> Array:
+        return np.asarray(dout * (self.y - self.t) * (1 if self.wrong else 2) / self.y.size)
+
+
+@pytest.mark.parametrize("kind", [Loss, LossOfArguments, LossOfTargets, LossOfOne])
+def test_a_loss_may_take_no_delta(kind: type[Loss]) -> None:
+    args = (X, RNG.normal(size=X.shape))
+    assert subject_from(kind(), args).takes_delta == (kind is LossOfOne)
+    verdict = verify(kind(), args=args)
+    assert verdict
+    assert "no gradient of t came back" in str(verdict)
+    assert verify(kind(wrong=True), args=args).why == ("factor 1/2",)
+    targets = args[1]
+    pair = (lambda y: ((y - targets) ** 2).mean(), lambda y: 2 * (y - targets) / y.size)
+    assert verify(pair, args=(X,))
+
+
 # -- scalars
 class Value:
     """micrograd's, or one with a mistake in its product."""

@@ -17,9 +17,8 @@ from chainrule.verifying.subjects.calls.arguments import parameters_of
 
 # Names of δ, of what forward kept, and of the step that some take within backward.
 DELTA = re.compile(
-    r"d|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|err|act|cost|score|logit|top|hidden|cell|last|final)\w*"
-    r"|dl_?d\w*|∂\w*|(grad|delta|δ|upstream|err|out_?grad|output_grad|out_?delta|top_?(diff|grad))\w*"
-    r"|g|gy|gz|ga|go|gout|loss_grad\w*|next_?grad\w*",
+    r"d|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|act|cost|score|logit|top|hidden|cell|last|final)\w*"
+    r"|dl_?d\w*|∂\w*|\w*(grad|delta|δ|upstream|error)\w*|err|out_?delta|top_?diff|g|gy|gz|ga|go|gout",
     re.IGNORECASE,
 )
 CACHE = re.compile(
@@ -53,16 +52,26 @@ def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
     return named or others[:1] or names[:1]
 
 
-def takes_no_delta(backward: Any, inputs: Sequence[str]) -> bool:
-    """Whether it is called as forward is: a derivative, grad(θ) beside f(θ)."""
-    parameters = [p for p in parameters_of(backward) if _taken(p)]
-    names = [p.name for p in parameters]
-    needed = [p.name for p in parameters if p.default is inspect.Parameter.empty]
-    if not inputs or len(needed) > len(inputs) or len(names) < len(inputs):
-        return False
-    if tuple(names[: len(inputs)]) == tuple(inputs):
-        return True
-    return not any(DELTA.fullmatch(name) or CACHE.fullmatch(name) for name in names)
+def without_delta(backward: Any, inputs: Sequence[str], *, by_place: bool) -> list[str] | None:
+    """Forward's arguments that it is called with where it takes no δ, a derivative; None where it takes one.
+
+    It takes none where it takes nothing, or only what forward has by name; by_place: or as much as forward.
+    """
+    try:
+        parameters = list(inspect.signature(backward).parameters.values())
+    except (TypeError, ValueError):
+        return list(inputs) if by_place else None
+    if not parameters:
+        return []
+    names = [parameter.name for parameter in parameters]
+    needed = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
+    if any(name not in inputs and (DELTA.fullmatch(name) or CACHE.fullmatch(name)) for name in names):
+        return None
+    if not needed or not all(map(_taken, parameters)):
+        return None
+    if all(name in inputs for name in needed):
+        return needed
+    return list(inputs) if by_place and len(needed) == len(inputs) else None
 
 
 def call_of(
