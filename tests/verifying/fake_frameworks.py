@@ -1,4 +1,4 @@
-"""As much of PyTorch and of JAX as verify asks for: tensors around arrays, a tape, torch.autograd.grad, jax.vjp.
+"""As much of PyTorch and JAX as verify asks for: tensors around arrays, a tape, torch.autograd.grad, jax.vjp.
 
 The suite has neither library. What is here behaves as they do where it is used (`frameworks.py` asks the same
 questions of the real ones).

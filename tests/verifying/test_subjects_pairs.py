@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.verifying import backwards as b
 
+import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.door import subject_from
@@ -405,11 +406,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "complex argument": (lambda: verify(PAIR, args=(X, W + 1j, B)), r"args\[1\] \(w\) holds complex numbers"),
     "too many": (
         lambda: verify((lambda x: (x, x), lambda d, c: (d, d)), args=(X,)),
-        r"backward returned 2 gradients for 1 arguments \(x\)",
+        r"backward returned 2 gradients for 1 argument \(x\)",
     ),
     "unknown parameter": (
         lambda: verify((b.affine, lambda dout, cache, mode, other: dout), args=b.AFFINE),
-        r"backward takes cache, mode, other beside δ, and forward returned 1 values .* \(x, w, b\)",
+        r"backward takes cache, mode, other beside δ, and forward returned 1 value .* \(x, w, b\)",
     ),
     "an unknown key": (
         lambda: verify((PAIR[0], lambda d, c: {"dx": d @ c[1].T, "dweight": c[0].T @ d}), args=(X, W, B)),
@@ -421,7 +422,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "whole numbers alone": (
         lambda: verify((b.relu, lambda d, x: d * (x > 0)), args=(np.arange(6),)),
-        r"no floating-point array \(x of int64\).*write x.astype\(float\)",
+        r"no floating-point array \(x of int64\).*write x.astype\(float\), of a single number np.array\(3.0\)",
     ),
     "no array": (lambda: verify((lambda x: np.ones(2), lambda d: d), args=("x",)), r"\(no array at all\)"),
     "an array as args": (
@@ -433,11 +434,31 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "names is 'xwb': write a list of texts",
     ),
     "names, too many": (
-        lambda: verify(PAIR, args=(X, W, B), names="a b c d".split()),
+        lambda: verify(PAIR, args=(X, W, B), names=["a", "b", "c", "d"]),
         "names has 4 names, and args 3",
     ),
     "names, twice": (lambda: verify(PAIR, args=(X, W, B), names=["a", "a", "b"]), "names has a name twice"),
     "output": (lambda: verify(PAIR, args=(X, W, B), output=-1), "output must be a whole number"),
+    "a number": (
+        lambda: verify(lambda a: (a**2, 2 * a), args=(3.0,)),
+        r"\(no array at all\).*of a single number np.array\(3.0\)",
+    ),
+    "a layer of ours": (
+        lambda: verify(cr.Dense(3), args=(X,)),
+        r"Dense\(3\) is chainrule's: chainrule.check_layer\(layer, input_shape\) checks it",
+    ),
+    "a network of ours": (
+        lambda: verify(cr.Network([cr.Dense(3)], input_shape=4), args=(X,)),
+        r"is chainrule's: chainrule.check_gradients\(network, X, y\) checks it",
+    ),
+    "a backward pass of an array without δ": (
+        lambda: verify((lambda x, w: x @ w, lambda x, w: (x, w)), args=(X, W)),
+        r"backward takes no δ, and forward returns the shape \(3, 5\)",
+    ),
+    "an array that is no argument": (
+        lambda: verify((lambda x: (x @ W, x), lambda d, x: (d @ W.T, x.T @ d)), args=(X,)),
+        r"returned 2 gradients for 1 argument \(x\): give in args every array that has a gradient",
+    ),
     "something else": (lambda: verify(3, args=(X,)), r"verify takes \(forward, backward\).*Received 3"),
 }
 

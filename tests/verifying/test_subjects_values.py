@@ -168,7 +168,7 @@ def test_a_function_and_its_gradient() -> None:
 
 
 class TwoLayerNet:
-    """CS231n's: loss(X, y) -> (loss, grads), parameters in a dict; net.gradient(X, y) beside net.value(X, y)."""
+    """CS231n's: loss(X, y) -> (loss, grads), parameters in a dict; gradient(X, y) beside value(X, y)."""
 
     def __init__(self, wrong: bool = False) -> None:
         rng = np.random.default_rng(1)
@@ -206,6 +206,48 @@ def test_a_network_s_loss_and_the_gradients_of_its_parameters(form: str) -> None
         verdict = verify(given, args=(X, Y))
         assert [finding.name for finding in verdict.findings] == ["b1"] * wrong, str(verdict)
         assert all(np.array_equal(net.params[n], TwoLayerNet().params[n]) for n in net.params)
+
+
+class Loss:
+    """A loss as an object, whose backward takes no δ."""
+
+    def __init__(self, wrong: bool = False) -> None:
+        self.wrong = wrong
+
+    def forward(self, y: Array, t: Array) -> Any:
+        self.y, self.t = y, t
+        return ((y - t) ** 2).mean()
+
+    def backward(self) -> Array:
+        return np.asarray((self.y - self.t) * (1 if self.wrong else 2) / self.y.size)
+
+
+class LossOfArguments(Loss):
+    def backward(self, y: Array, t: Array) -> Array:  # type: ignore[override]
+        return np.asarray((y - t) * (1 if self.wrong else 2) / y.size)
+
+
+class LossOfTargets(Loss):
+    def backward(self, t: Array) -> Array:  # type: ignore[override]
+        return np.asarray((self.y - t) * (1 if self.wrong else 2) / self.y.size)
+
+
+class LossOfOne(Loss):
+    def backward(self, dout: float = 1.0) -> Array:
+        return np.asarray(dout * (self.y - self.t) * (1 if self.wrong else 2) / self.y.size)
+
+
+@pytest.mark.parametrize("kind", [Loss, LossOfArguments, LossOfTargets, LossOfOne])
+def test_a_loss_may_take_no_delta(kind: type[Loss]) -> None:
+    args = (X, RNG.normal(size=X.shape))
+    assert subject_from(kind(), args).takes_delta == (kind is LossOfOne)
+    verdict = verify(kind(), args=args)
+    assert verdict
+    assert "no gradient of t came back" in str(verdict)
+    assert verify(kind(wrong=True), args=args).why == ("factor 1/2",)
+    targets = args[1]
+    pair = (lambda y: ((y - targets) ** 2).mean(), lambda y: 2 * (y - targets) / y.size)
+    assert verify(pair, args=(X,))
 
 
 # -- scalars
@@ -323,7 +365,7 @@ def test_a_neuron_of_scalars_with_parameters() -> None:
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "one number": (
         lambda: verify(lambda x: (x**2).sum(), args=(X,)),
-        r"verify takes \(forward, backward\), or one function that returns \(value, gradients\); <lambda> returned",
+        r"verify takes \(forward, backward\), or one function that returns \(value, gradients\); <lambda> re",
     ),
     "a value that is none": (
         lambda: verify(lambda x: (x**2, x), args=(X,)),
@@ -331,7 +373,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "which argument is open": (
         lambda: verify(lambda a, b: ((a * b).sum(), b), args=(X, X + 1)),
-        r"returned 1 gradients for 2 arguments \(a, b\), and their shapes fit several of them: .*\{'da': ...\}",
+        r"returned 1 gradients for 2 arguments \(a, b\), and their shapes fit several of .*\{'da': ...\}",
     ),
     "it raises": (
         lambda: verify(lambda x: (x.sum(), x[99]), args=(X,)),

@@ -67,9 +67,7 @@ def verify(
     number = check_count("seed", seed, 0, np.inf)
     if net is not None:
         if grads is None:
-            raise ArgumentError(
-                "net is given without grads: write grads={'W1': dW1, ...} or grads='grads.npz'"
-            )
+            raise ArgumentError("net is given without grads: write grads={'W1': dW1} or grads='grads.npz'")
         saved = beside_network(grads, net, batch, loss=loss, penalty=penalty, names=names)
         return _of_saved(saved, batch, level)
     if not len(args):

@@ -8,10 +8,12 @@ from inspect import signature
 from types import MethodType
 from typing import Any
 
-from chainrule.base.errors import ArgumentError, DataError, describe
+from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_count
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import arguments_of
+from chainrule.layers import Layer
+from chainrule.networks.model import Model
+from chainrule.verifying.subjects.calls.arguments import arguments_of, check_real
 from chainrule.verifying.subjects.calls.running import quiet, quietly
 from chainrule.verifying.subjects.frameworks import jax_functions, scalars, tensors
 from chainrule.verifying.subjects.objects import methods_of, of_class, of_object
@@ -21,7 +23,7 @@ from chainrule.verifying.subjects.values import of_function, of_methods, owner_o
 
 FORMS = (
     "verify takes (forward, backward), two functions; an object with these methods; a function that returns "
-    "(value, gradients); a torch.autograd.Function, a torch.nn.Module, a function of tensors; a function of JAX"
+    "(value, gradients); a torch.autograd.Function, a torch.nn.Module, a function of tensors or of JAX"
 )
 
 
@@ -42,12 +44,7 @@ def subject_from(
         check_count("output", output, 0)
     with quiet():
         subject = _subject(given, args, names, output, scalars_of)
-    if not any(array.dtype.kind == "f" for array in subject.args):
-        held = ", ".join(f"{n} of {a.dtype}" for n, a in zip(subject.names, subject.args, strict=True))
-        raise DataError(
-            f"args holds no floating-point array ({held or 'no array at all'}), so there is no gradient to judge: "
-            "write x.astype(float)"
-        )
+    check_real(subject.names, subject.args)
     forward, backward, steps = quietly(subject.forward), quietly(subject.backward), subject.steps
 
     def typed(values: Sequence[Array]) -> list[Array]:
@@ -77,6 +74,16 @@ def _subject(
         if owner_of(forward) is not None and owner_of(forward) is owner_of(backward):
             return _of_bound(forward, backward, args, names, output)
         return of_pair(forward, backward, arguments_of(forward, args, names), output)
+    if isinstance(given, (Model, Layer)):
+        check = (
+            "check_gradients(network, X, y)"
+            if isinstance(given, Model)
+            else "check_layer(layer, input_shape)"
+        )
+        raise ArgumentError(
+            f"verify is for what others wrote, and {describe(given)} is chainrule's: chainrule.{check} checks it; "
+            "as like= it says what a backward pass is meant to be"
+        )
     if tensors.meant(given, args):
         return tensors.of_tensors(given, args, names, output)
     if jax_functions.meant(given, args):

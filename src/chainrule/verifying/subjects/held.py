@@ -67,8 +67,8 @@ def copy_with(owner: Any, held: Sequence[Held], values: Sequence[Array]) -> Any:
         return copy.deepcopy(owner, memo)
     except Exception as error:
         raise DataError(
-            f"{describe(owner)} cannot be copied ({type(error).__name__}: {error}), and every call needs a copy: "
-            f"keep open files, locks and generators out of it"
+            f"{describe(owner)} cannot be copied ({type(error).__name__}: {error}), and each call needs a "
+            f"copy: keep open files, locks and generators out of it"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""An object with forward and backward as a Subject: its parameters are arguments, each call has a fresh copy."""
+"""An object with forward and backward as a Subject: its parameters are arguments, every call has a copy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of, parameters_of
-from chainrule.verifying.subjects.calls.passing import RATES
+from chainrule.verifying.subjects.calls.passing import RATES, without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.held import (
@@ -26,7 +26,7 @@ from chainrule.verifying.subjects.held import (
     held_by,
     put,
 )
-from chainrule.verifying.subjects.pairs import Pair, Pass, of_pair
+from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, times
 from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
 
 FORWARD = ("forward", "__call__", "fprop", "forward_pass")
@@ -42,7 +42,7 @@ def methods_of(given: Any) -> tuple[str, str] | None:
 
 
 def of_class(given: type, args: Sequence[Any], names: Sequence[str] | None, output: int | None) -> Subject:
-    """A class: of static methods, with `ctx` or without; else an object of it, where it takes no arguments."""
+    """A class: of static methods, with `ctx` or without; else an object of it where it takes no arguments."""
     methods = methods_of(given)
     if methods is None:
         raise ArgumentError(f"{given.__name__} has no methods forward and backward")
@@ -56,7 +56,8 @@ def of_class(given: type, args: Sequence[Any], names: Sequence[str] | None, outp
     ]
     if needed:
         raise ArgumentError(
-            f"{given.__name__} is a class: give an object of it, verify({given.__name__}({', '.join(needed)}), ...)"
+            f"{given.__name__} is a class: give an object of it, "
+            f"verify({given.__name__}({', '.join(needed)}), ...)"
         )
     return of_object(call(given.__name__, given), methods, args, names, output)
 
@@ -71,6 +72,8 @@ def of_object(
     pair = Pair(arguments, output, (f"{title}.{methods[0]}", f"{title}.{methods[1]}"))
     updates = any(p.name.lower() in RATES for p in parameters_of(getattr(given, methods[1])))
 
+    takes_delta = without_delta(getattr(given, methods[1]), arguments.outer, by_place=False) is None
+
     def run(held: Sequence[Held], values: Sequence[Array]) -> tuple[Any, Pass]:
         inputs, arrays = values[: len(arguments.arrays)], values[len(arguments.arrays) :]
         fresh = copy_with(given, held, arrays)
@@ -84,7 +87,8 @@ def of_object(
             values = [*values[:count], *(np.array(value) for value in values[count:])]
         before = [np.array(value) for value in values[count:]]
         fresh, passed = run(held, values)
-        return gradients(fresh, passed, held, values, before, delta), fresh
+        made = gradients(fresh, passed, held, values, before, delta)
+        return made if takes_delta else times(float(delta.reshape(())), made), fresh
 
     def gradients(
         fresh: Any,
@@ -120,7 +124,8 @@ def of_object(
         def apart(values: Sequence[Array]) -> tuple[Array, Any]:
             put(kept, held, values[len(arguments.arrays) :])
             inputs = values[: len(arguments.arrays)]
-            passed = pair.forward(*(getattr(kept, name) for name in methods), inputs)
+            forward, backward = (getattr(kept, name) for name in methods)
+            passed = pair.forward(forward, backward, inputs)
             return passed.output(), (passed, values)
 
         def back(run: Any, delta: Array) -> Gradients:
@@ -133,15 +138,23 @@ def of_object(
     labels = (*arguments.names, *(entry.name for entry in held))
     arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
     _, trial = run(held, [array.copy() for array in arrays])
+    if not takes_delta:
+        check_takes_delta(pair.names[1], trial.output())
+
+    def output_of(values: Sequence[Array]) -> Array:
+        out = run(held, values)[1].output()
+        return out if takes_delta else out.reshape(())
+
     return Subject(
         title,
         labels,
-        lambda values: run(held, values)[1].output(),
+        output_of,
         lambda values, delta: after(held, values, delta)[0],
+        takes_delta=takes_delta,
         precision=arguments.precision,
         args=arrays,
         notes=pair.notes(trial),
-        steps=None if updates else steps,
+        steps=None if updates or not takes_delta else steps,
     )
 
 

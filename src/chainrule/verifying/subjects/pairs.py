@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, ShapeError
+from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import Arguments, Kept
+from chainrule.verifying.subjects.calls.arguments import Arguments, Kept, check_real
 from chainrule.verifying.subjects.calls.carriers import as_array, like_output
-from chainrule.verifying.subjects.calls.passing import Passed, call_of, deltas_of, takes_no_delta
+from chainrule.verifying.subjects.calls.passing import Passed, call_of, deltas_of, without_delta
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
@@ -36,7 +36,7 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """How two functions are called. output: which of several is judged, None: the first; names: of the two."""
+    """How two functions are called. output: which of several is judged, None: the first; names: of both."""
 
     arguments: Arguments
     output: int | None = None
@@ -60,6 +60,9 @@ class Pair:
 
     def backward(self, function: Any, run: Pass, delta: Array) -> Any:
         """What backward returned for δ of the judged output, 0 of the others."""
+        without = without_delta(function, tuple(run.passed.inputs), by_place=False)
+        if without is not None:
+            return call(self.names[1], function, *(run.passed.inputs[name] for name in without))
         taken = deltas_of(function, tuple(run.passed.inputs))[: len(run.outputs)]
         each = [
             like_output(out, delta if number == run.chosen else np.zeros_like(as_array(out, OUTPUT)))
@@ -89,16 +92,19 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
     """
     names = _name(forward, "forward"), _name(backward, "backward")
     pair = Pair(arguments, output, names)
+    check_real(arguments.names, arguments.arrays)
     wanted = Wanted(arguments.names, arguments.arrays, arguments.tree)
     title = f"{names[0]}, {names[1]}"
     trial = pair.forward(forward, backward, [value.copy() for value in arguments.arrays])
     out = trial.output()
-    if not trial.passed.pieces and takes_no_delta(backward, arguments.outer):
-        if out.size == 1:
-            return _of_derivative(forward, backward, arguments, wanted, title)
+    taken = without_delta(backward, arguments.outer, by_place=not trial.passed.pieces)
+    if taken is not None and not trial.passed.pieces:
         floats = wanted.floats()
-        if len(floats) == 1 and out.shape == arguments.arrays[floats[0]].shape:
-            return _of_slopes(forward, backward, arguments, wanted, title)
+        if out.size == 1:
+            return _of_derivative(forward, backward, arguments, wanted, title, taken)
+        if len(floats) == 1 and out.shape == arguments.arrays[floats[0]].shape and taken:
+            return _of_slopes(forward, backward, arguments, wanted, title, taken)
+        check_takes_delta(names[1], out)
 
     def gradients(values: Sequence[Array], delta: Array) -> Gradients:
         run = pair.forward(forward, backward, values)
@@ -124,7 +130,7 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
 
 
 def _of_derivative(
-    function: Any, derivative: Any, arguments: Arguments, wanted: Wanted, title: str
+    function: Any, derivative: Any, arguments: Arguments, wanted: Wanted, title: str, taken: list[str]
 ) -> Subject:
     """f(θ), a number, and its gradient, as SciPy takes them: fun and jac."""
 
@@ -132,18 +138,23 @@ def _of_derivative(
         return as_array(call(_name(function, "f"), function, *arguments.build(values)), OUTPUT).reshape(())
 
     def gradients(values: Sequence[Array], delta: Array) -> Gradients:
-        given = call(_name(derivative, "its gradient"), derivative, *arguments.build(values))
+        inputs = dict(zip(arguments.outer, arguments.build(values), strict=True))
+        given = call(_name(derivative, "its gradient"), derivative, *(inputs[name] for name in taken))
         return times(float(delta), by_argument(given, wanted, _name(derivative, "its gradient"), guess=False))
 
     return Subject(title, arguments.names, value, gradients, False, arguments.precision, arguments.arrays)
 
 
-def _of_slopes(function: Any, slope: Any, arguments: Arguments, wanted: Wanted, title: str) -> Subject:
+def _of_slopes(
+    function: Any, slope: Any, arguments: Arguments, wanted: Wanted, title: str, taken: list[str]
+) -> Subject:
     """f entry by entry, and f′, which δ multiplies here."""
     place = wanted.floats()[0]
 
     def gradients(values: Sequence[Array], delta: Array) -> Gradients:
-        made = as_array(call(_name(slope, "f′"), slope, *arguments.build(values)), "what f′ returned")
+        inputs = dict(zip(arguments.outer, arguments.build(values), strict=True))
+        made = call(_name(slope, "f′"), slope, *(inputs[name] for name in taken))
+        made = as_array(made, f"what {_name(slope, 'f′')} returned")
         if made.shape not in ((), delta.shape):
             raise ShapeError(
                 f"{_name(slope, 'f′')} returned the shape {made.shape}, its argument has {delta.shape}"
@@ -157,6 +168,15 @@ def _of_slopes(function: Any, slope: Any, arguments: Arguments, wanted: Wanted, 
     return Subject(
         title, arguments.names, forward, gradients, True, arguments.precision, arguments.arrays, notes=notes
     )
+
+
+def check_takes_delta(name: str, out: Array) -> None:
+    """DataError unless the output is a number."""
+    if out.size != 1:
+        raise DataError(
+            f"{name} takes no δ, and forward returns the shape {out.shape}: of an array δ = ∂J/∂out comes in, "
+            "backward(dout, cache); of a number it may be left out"
+        )
 
 
 def times(factor: float, gradients: Gradients) -> Gradients:

@@ -80,7 +80,7 @@ def beside_forward(
     if delta is None:
         if out.size != 1:
             raise ArgumentError(
-                f"delta is missing: forward returns the shape {out.shape}, and gradients belong to a δ of it, "
+                f"delta is missing: forward returns the shape {out.shape}, and gradients belong to its δ: "
                 "verify(forward, grads=..., args=..., delta=dout)"
             )
         taken = np.ones(out.shape, out.dtype if out.dtype.kind == "f" else np.float64)
@@ -124,8 +124,8 @@ def beside_network(
 ) -> list[Saved]:
     """Saved gradients beside those of one of our networks in float64, by the parameters they belong to.
 
-    names: theirs -> ours, where they cannot be told: by equal names, by number and letter (W1: the first layer
-    with a W), by shape.
+    names: theirs -> ours, where that cannot be told: by equal names, by number and letter (W1: the first
+    layer with a W), by shape.
     """
     if not isinstance(net, Model):
         raise ArgumentError(
@@ -134,7 +134,7 @@ def beside_network(
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ArgumentError(f"batch is {describe(batch)}: write the inputs and targets, batch=(X, y)")
     given = read_gradients(grads)
-    exact: Any = net.copy(dtype="float64")  # type: ignore[attr-defined]
+    exact: Any = net.copy(dtype="float64")
     right = dict(exact.backpropagate(*batch, loss=loss, penalty=penalty).gradients)
     chosen = _matched(given, right, names or {})
     return [
@@ -153,23 +153,23 @@ def _matched(
     first = min((int(m[0]) for name in given if (m := re.search(r"\d+", name))), default=1)
     chosen: dict[str, str] = {}
     for name, array in given.items():
-        ours = names.get(name)
-        if ours is None:
-            ours = next((label for label in right if key_of(label, {name: 0}) is not None), None)
-        if ours is None:
-            ours = _by_number(name, numbered, first)
-        if ours is None or ours in chosen.values():
+        meant = names.get(name)
+        if meant is None:
+            meant = next((label for label in right if key_of(label, {name: 0}) is not None), None)
+        if meant is None:
+            meant = _by_number(name, numbered, first)
+        if meant is None or meant in chosen.values():
             fitting = [
                 label for label, value in right.items()
                 if sorted(np.shape(value)) == sorted(array.shape) and label not in chosen.values()
             ]  # fmt: skip
-            ours = fitting[0] if len(fitting) == 1 and name not in names else None
-        if ours is None or ours not in right:
+            meant = fitting[0] if len(fitting) == 1 and name not in names else None
+        if meant is None or meant not in right:
             raise ArgumentError(
-                f"grads holds {quoted(name, 60)}, and it is not known which parameter that is: the network has "
-                f"{', '.join(right)}; write names={{{quoted(name, 60)!r}: {next(iter(right))!r}}}"
+                f"grads holds {quoted(name, 60)}, and it is not known which parameter that is: the network "
+                f"has {', '.join(right)}; write names={{{quoted(name, 60)!r}: {next(iter(right))!r}}}"
             )
-        chosen[name] = ours
+        chosen[name] = meant
     return chosen
 
 
@@ -198,7 +198,8 @@ def _of_shape(name: str, theirs: Array, ours: str, right: Array) -> tuple[Array,
     if flat == [size for size in right.shape if size != 1]:
         return theirs, right.reshape(theirs.shape)
     raise ShapeError(
-        f"grads[{quoted(name, 60)!r}] has the shape {theirs.shape}, and {ours} has {right.shape}, in no order of axes"
+        f"grads[{quoted(name, 60)!r}] has the shape {theirs.shape}, and {ours} has {right.shape}: in "
+        "no order of axes are they the same"
     )
 
 

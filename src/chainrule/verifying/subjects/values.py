@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.types import Array
-from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of
+from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of, check_real
 from chainrule.verifying.subjects.calls.carriers import as_array
 from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, key_of
 from chainrule.verifying.subjects.calls.running import call
@@ -33,6 +33,7 @@ def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) ->
     labels = (*arguments.names, *(entry.name for entry in held))
     arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
     count = len(arguments.arrays)
+    check_real(labels, arrays)
 
     def run(values: Sequence[Array]) -> tuple[Array, Any]:
         function = given
@@ -101,13 +102,13 @@ def of_methods(value: Any, gradient: Any, args: Sequence[Any], names: Sequence[s
 def split(given: Any, title: str) -> tuple[Array, Any]:
     """The value, of shape (), and the gradients behind it."""
     forms = "verify takes (forward, backward), or one function that returns (value, gradients)"
-    if not isinstance(given, tuple) or len(given) < 2:
+    if not isinstance(given, (tuple, list)) or len(given) < 2:
         raise ArgumentError(f"{forms}; {title} returned {describe(given)} alone")
     value = as_array(given[0], f"the value of {title}")
     if value.size != 1:
         raise ArgumentError(
-            f"{forms}; {title} returned an array of shape {value.shape} first, and the value is a number. Of a "
-            f"forward pass write verify(({title}, backward), ...)"
+            f"{forms}; {title} returned an array of shape {value.shape} first, and the value is a number. "
+            f"Of a forward pass write verify(({title}, backward), ...)"
         )
     return value.reshape(()), given[1] if len(given) == 2 else tuple(given[1:])
 

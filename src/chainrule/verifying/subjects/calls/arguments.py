@@ -100,6 +100,16 @@ def arguments_of(function: Any, args: Sequence[Any], names: Sequence[str] | None
     )
 
 
+def check_real(names: Sequence[str], arrays: Sequence[Array]) -> None:
+    """DataError where none of the arrays is of floating-point numbers, which alone have a gradient."""
+    if not any(array.dtype.kind == "f" for array in arrays):
+        held = ", ".join(f"{name} of {array.dtype}" for name, array in zip(names, arrays, strict=True))
+        raise DataError(
+            f"args holds no floating-point array ({held or 'no array at all'}), and nothing else has a gradient: "
+            "write x.astype(float), of a single number np.array(3.0)"
+        )
+
+
 def parameters_of(function: Any) -> list[inspect.Parameter]:
     """Of a function, without self; none where it does not tell, as what is written in C."""
     try:

@@ -17,9 +17,8 @@ from chainrule.verifying.subjects.calls.arguments import parameters_of
 
 # Names of δ, of what forward kept, and of the step that some take within backward.
 DELTA = re.compile(
-    r"d|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|err|act|cost|score|logit|top|hidden|cell|last|final)\w*"
-    r"|dl_?d\w*|∂\w*|(grad|delta|δ|upstream|err|out_?grad|output_grad|out_?delta|top_?(diff|grad))\w*"
-    r"|g|gy|gz|ga|go|gout|loss_grad\w*|next_?grad\w*",
+    r"d|d_?[a-z]{1,2}\d*|d_?(out|next|prev|up|val|loss|act|cost|score|logit|top|hidden|cell|last|final)\w*"
+    r"|dl_?d\w*|∂\w*|\w*(grad|delta|δ|upstream|error)\w*|err|out_?delta|top_?diff|g|gy|gz|ga|go|gout",
     re.IGNORECASE,
 )
 CACHE = re.compile(
@@ -44,8 +43,8 @@ class Passed:
 
 
 def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
-    """The parameters that take δ: those with such a name; else the first that is neither a cache nor an argument
-    of forward.
+    """The parameters that take δ: those with such a name; else the first that is neither a cache nor one of
+    forward's.
     """
     names = [parameter.name for parameter in parameters_of(backward) if _taken(parameter)]
     named = [name for name in names if DELTA.fullmatch(name) and name not in inputs]
@@ -53,16 +52,26 @@ def deltas_of(backward: Any, inputs: Sequence[str]) -> list[str]:
     return named or others[:1] or names[:1]
 
 
-def takes_no_delta(backward: Any, inputs: Sequence[str]) -> bool:
-    """Whether it is called as forward is: a derivative, grad(θ) beside f(θ)."""
-    parameters = [p for p in parameters_of(backward) if _taken(p)]
-    names = [p.name for p in parameters]
-    needed = [p.name for p in parameters if p.default is inspect.Parameter.empty]
-    if not inputs or len(needed) > len(inputs) or len(names) < len(inputs):
-        return False
-    if tuple(names[: len(inputs)]) == tuple(inputs):
-        return True
-    return not any(DELTA.fullmatch(name) or CACHE.fullmatch(name) for name in names)
+def without_delta(backward: Any, inputs: Sequence[str], *, by_place: bool) -> list[str] | None:
+    """Forward's arguments that it is called with where it takes no δ, a derivative; None where it takes one.
+
+    It takes none where it takes nothing, or only what forward has by name; by_place: or as much as forward.
+    """
+    try:
+        parameters = list(inspect.signature(backward).parameters.values())
+    except (TypeError, ValueError):
+        return list(inputs) if by_place else None
+    if not parameters:
+        return []
+    names = [parameter.name for parameter in parameters]
+    needed = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
+    if any(name not in inputs and (DELTA.fullmatch(name) or CACHE.fullmatch(name)) for name in names):
+        return None
+    if not needed or not all(map(_taken, parameters)):
+        return None
+    if all(name in inputs for name in needed):
+        return needed
+    return list(inputs) if by_place and len(needed) == len(inputs) else None
 
 
 def call_of(
@@ -103,56 +112,61 @@ def _filled(
     needed: list[str], passed: Passed, optional: list[str], spread: bool, what: str
 ) -> dict[str, Any]:
     """The values of the parameters that must be given, and of optional ones that forward has, too."""
-    inputs, pieces = passed.inputs, passed.pieces
-    known = {name: inputs[name] for name in optional if name in passed.options}
-    if len(pieces) == 1 and isinstance(pieces[0], Mapping) and needed and all(n in pieces[0] for n in needed):
-        return known | {name: pieces[0][name] for name in needed}
-    if not pieces:
-        outputs = {name: passed.out for name in needed if name in ("out", "output", "y", "a", "z", "result")}
-        by_name = outputs | {name: inputs[name] for name in needed if name in inputs}
-        if len(by_name) == len(needed):
-            return known | by_name
-        values = list(inputs.values())
-        if len(values) == len(needed):
-            return known | dict(zip(needed, values, strict=True))
-        if len(needed) == 1:
-            return known | {needed[0]: tuple(values) if len(values) != 1 else values[0]}
-    else:
-        caches = [name for name in needed if CACHE.fullmatch(name) and name not in inputs]
-        if len(pieces) == 1 == len(caches) and len(needed) > 1:
-            others = {name: inputs[name] for name in needed if name in inputs}
-            rest = [name for name in needed if name not in others and name not in caches]
-            free = [inputs[name] for name in passed.options if name not in others]
-            if len(rest) <= len(free):
-                return known | others | {caches[0]: pieces[0]} | dict(zip(rest, free, strict=False))
-            pieces = ()
-        if len(needed) == 1 < len(pieces):
-            return known | {needed[0]: tuple(pieces)}
-        if pieces and len(needed) != len(pieces):
-            pieces = tuple(_spread(pieces, len(needed)))
-        if len(pieces) >= len(needed) and (spread or not needed or len(pieces) == len(needed)):
-            extra = [] if spread or len(pieces) == len(needed) else pieces[len(needed) :]
-            free = [name for name in optional if name not in known]
-            return known | dict(zip(needed, pieces, strict=False)) | dict(zip(free, extra, strict=False))
-        by_name = {name: inputs[name] for name in needed if name in inputs}
-        late = (
-            list(by_name)[len(by_name) - (len(needed) - len(pieces)) :] if len(needed) > len(pieces) else []
+    made = _from_pieces(needed, passed, optional, spread) if passed.pieces else _from_inputs(needed, passed)
+    if made is None:
+        count = len(passed.pieces)
+        kept = f"{count} value{'s' * (count > 1)} behind its output" if count else "its output alone"
+        raise ArgumentError(
+            f"{what} takes {', '.join(needed)} beside δ, and forward returned {kept}: return (out, cache) "
+            f"from forward and write backward(dout, cache), or name its parameters as those of forward "
+            f"({', '.join(passed.inputs)})"
         )
-        rest = [name for name in needed if name not in late]
-        if len(rest) == len(pieces):
-            return known | dict(zip(rest, pieces, strict=True)) | {name: inputs[name] for name in late}
-        others = [inputs[name] for name in passed.options]
-        if len(needed) == len(pieces) + len(others):
-            return known | dict(zip(needed, [*pieces, *others], strict=True))
-    got = (
-        f"forward returned {len(passed.pieces)} values behind its output"
-        if passed.pieces
-        else ("forward returned its output alone")
-    )
-    raise ArgumentError(
-        f"{what} takes {', '.join(needed)} beside δ, and {got}: return (out, cache) from forward and write "
-        f"backward(dout, cache), or name its parameters as those of forward ({', '.join(inputs)})"
-    )
+    return {name: passed.inputs[name] for name in optional if name in passed.options} | made
+
+
+def _from_inputs(needed: list[str], passed: Passed) -> dict[str, Any] | None:
+    """Where forward kept nothing: its arguments by name, in order, or all of them as the cache."""
+    values = list(passed.inputs.values())
+    by_name = {name: passed.out for name in needed if name in ("out", "output", "y", "a", "z", "result")}
+    by_name |= {name: passed.inputs[name] for name in needed if name in passed.inputs}
+    if len(by_name) == len(needed):
+        return by_name
+    if len(values) == len(needed):
+        return dict(zip(needed, values, strict=True))
+    return {needed[0]: tuple(values)} if len(needed) == 1 else None
+
+
+def _from_pieces(
+    needed: list[str], passed: Passed, optional: list[str], spread: bool
+) -> dict[str, Any] | None:
+    """What forward kept, as it is, unpacked or packed; beside it forward's arguments by name."""
+    inputs, pieces = passed.inputs, list(passed.pieces)
+    if isinstance(pieces[0], Mapping) and len(pieces) == 1 and needed and all(n in pieces[0] for n in needed):
+        return {name: pieces[0][name] for name in needed}
+    beside = [name for name in needed if name in inputs]
+    caches = [name for name in needed if CACHE.fullmatch(name) and name not in inputs]
+    if len(caches) == len(pieces) == 1:
+        rest = [name for name in needed if name not in (*caches, *beside)]
+        options = [inputs[name] for name in passed.options if name not in beside]
+        if len(rest) > len(options):
+            return None
+        named = {name: inputs[name] for name in beside}
+        return {caches[0]: pieces[0]} | named | dict(zip(rest, options, strict=False))
+    if not needed:
+        return {} if spread else dict(zip(optional, pieces, strict=False))
+    if len(needed) == 1 < len(pieces):
+        return {needed[0]: tuple(pieces)}
+    if len(needed) != len(pieces):
+        pieces = _spread(pieces, len(needed))
+    missing = len(needed) - len(pieces)
+    if missing == 0 or (spread and missing < 0):
+        return dict(zip(needed, pieces, strict=False))
+    late = beside[-missing:] if 0 < missing <= len(beside) else []
+    first = [name for name in needed if name not in late]
+    if len(first) == len(pieces):
+        return dict(zip(first, pieces, strict=True)) | {name: inputs[name] for name in late}
+    values = [*pieces, *(inputs[name] for name in passed.options)]
+    return dict(zip(needed, values, strict=True)) if len(values) == len(needed) else None
 
 
 def _spread(pieces: Sequence[Any], wanted: int | None = None) -> list[Any]:

@@ -78,7 +78,8 @@ def by_argument(given: Any, wanted: Wanted, what: str = "backward", *, guess: bo
         )
     else:
         raise ShapeError(
-            f"{what} returned {len(listed)} gradients for {len(wanted.names)} arguments ({wanted.label()})"
+            f"{what} returned {len(listed)} gradients for {len(wanted.names)} argument"
+            f"{'s' * (len(wanted.names) != 1)} ({wanted.label()}): give in args every array that has a gradient"
         )
     for number, value in zip(places, listed, strict=False):
         made[number] = _gradient(value, wanted.names[number], wanted.copy)
@@ -99,7 +100,7 @@ def key_of(name: str, store: Mapping[Any, Any], forms: Sequence[str] = KEY_FORMS
 
 
 def _by_key(given: Mapping[Any, Any], wanted: Wanted, what: str) -> Gradients:
-    keys = {}
+    keys: dict[int, Any] = {}
     for number, name in enumerate(wanted.names):
         key = key_of(name, given)
         if key is not None and key not in keys.values():
@@ -198,9 +199,9 @@ def _by_shape(
     if not fitting:
         return numbers[: len(listed)]
     raise DataError(
-        f"{what} returned {len(listed)} gradients for {len(wanted.names)} arguments ({wanted.label()}), and their "
-        f"shapes fit several of them: give arrays of different sizes, or return a dict, "
-        f"{{'d{wanted.names[numbers[0]]}': ...}}"
+        f"{what} returned {len(listed)} gradients for {len(wanted.names)} arguments ({wanted.label()}), and "
+        f"their shapes fit several of them: give arrays of different sizes, return a dict, "
+        f"{{'d{wanted.names[numbers[0]]}': ...}}, or give a function of that argument alone"
     )
 
 

@@ -1,4 +1,4 @@
-"""Somebody's code is run: what it raises is told with its line, what it prints, seeds or sets stays within."""
+"""Somebody's code is run: what it raises is told with its line; what it prints, seeds or sets stays here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ import numpy as np
 from chainrule.base.errors import DataError
 from chainrule.base.files.disk import first_line
 from chainrule.base.shown import quoted
-
 
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[3]))
 
@@ -69,7 +68,7 @@ def call(what: str, function: Callable[..., Any], /, *args: Any, **named: Any) -
 
 
 def _line(traceback: TracebackType | None, code: CodeType | None) -> str:
-    """Where it was raised: the deepest line of the file that their function is in, else of any file that is no
+    """Where it was raised: the deepest line of the file that their function is in, else of any that is no
     installed package's; "" where the call itself failed.
     """
     frames = []

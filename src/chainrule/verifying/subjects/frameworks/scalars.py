@@ -24,8 +24,8 @@ PARAMETERS = "parameters"
 def of_scalars(given: Any, args: Sequence[Any], names: Sequence[str] | None, kind: Any) -> Subject:
     """f(*args) of scalars, lists where lists were given, arrays of objects where arrays were.
 
-    An object with parameters(), as micrograd's MLP, has these as one more argument. Of several outputs the sum
-    weighted by δ is formed with their own operators.
+    An object with parameters(), as micrograd's MLP, has these as one more argument. Of several outputs the
+    sum weighted by δ is formed with their own operators.
     """
     _check(kind)
     if not callable(given):
@@ -107,7 +107,8 @@ def _check(kind: Any) -> None:
     missing = [name for name in ("data", "grad", "backward") if not hasattr(value, name)]
     if missing:
         raise ArgumentError(
-            f"scalars: {kind.__name__} has no {', '.join(missing)}: verify reads .data and .grad, and calls .backward()"
+            f"scalars: {kind.__name__} has no {', '.join(missing)}: verify reads .data "
+            "and .grad, and calls .backward()"
         )
 
 

@@ -47,7 +47,7 @@ def of_tensors(given: Any, args: Sequence[Any], names: Sequence[str] | None, out
             "torch.autograd.Function, or give (forward, backward)"
         )
     title = str(getattr(given, "__name__", type(given).__name__))
-    function = given.apply if isinstance(given, type) else given
+    function: Any = getattr(given, "apply", None) if isinstance(given, type) else given
     signature = given.forward if isinstance(given, type) or module is not None else given
     arguments = _with_tensors(arguments_of(signature, args, _labels(signature, args, names, given)))
     parameters = {} if module is None else dict(module.named_parameters())
