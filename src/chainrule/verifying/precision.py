@@ -89,10 +89,13 @@ def close(
     return np.asarray(near | (theirs == right))
 
 
-def half_of_the_digits(right: Array, precision: str) -> Array:
-    """(shape of right) √unit of the largest entry: where there is no reference to measure with."""
+def half_of_the_digits(right: Array, precision: str, share: float = 0.5) -> Array:
+    """(shape of right) √unit of the largest entry: where there is no reference to measure with.
+
+    share: of the digits that are left.
+    """
     largest = float(np.abs(right[np.isfinite(right)]).max(initial=0.0))
-    return np.full(right.shape, float(np.sqrt(PRECISIONS[precision].unit)) * largest + 1e-300)
+    return np.full(right.shape, PRECISIONS[precision].unit**share * largest + 1e-300)
 
 
 def allowances(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from chainrule.verifying.hypotheses import Case, Formula, factors, mistakes_in, 
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.orientation import Form, Orientation, orient
 from chainrule.verifying.places import coverage, facts, in_their_order, place, roles_of
-from chainrule.verifying.precision import Reference, allowances, cannot_tell, fits, precision_of, worst
+from chainrule.verifying.precision import Reference, allowances, cannot_tell, close, fits, precision_of, worst
 from chainrule.verifying.probes import Probe, not_told_apart, probes
 from chainrule.verifying.subject import Subject, parameters_of, subject_from
 from chainrule.verifying.texts import TEXTS
@@ -110,12 +110,13 @@ class _Judge:
                 notes.append(TEXTS.say("judged.formula", layer=repr(orientation.layer)))
         if orientation is None:
             notes.append(TEXTS["judged.differences"])
-        samples, accepts = (), None
+        samples: tuple[tuple[int, int], ...] = ()
+        accepts: Callable[[Probe], bool] | None = None
         if orientation is not None:
             samples = ((orientation.place, orientation.inputs.axes[-1]),)
             self.orientation = orientation
-            self.reference = reference = reference_by(orientation, len(self.args))
-            accepts = lambda probe: fits(reference, probe.args, probe.delta)  # noqa: E731
+            self.reference = reference_by(orientation, len(self.args))
+            accepts = self.means_the_same
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, accepts)
         tried, raised = runnable(subject, drawn)
         notes += not_told_apart(tried, subject.names)
@@ -123,6 +124,10 @@ class _Judge:
         findings += [*raised, *contract.findings]
         notes += contract.notes
         spoiled = contract.spoiled
+        whole = None if self.reference is None else compared_whole(subject, self.reference, tried[0])
+        if whole is not None:
+            findings += [finding for finding in whole.findings if finding.name not in spoiled]
+            spoiled |= {finding.name for finding in whole.findings}
         cases = self.by_formula(orientation, tried) if orientation else self.by_differences(tried)
         unsure = False
         for name, case, formula in cases:
@@ -135,13 +140,9 @@ class _Judge:
         for name in self.silent(tried[0]):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
-            whole = compared_whole(subject, self.reference, tried[0])
-            if whole is not None:
-                findings += whole.findings
-                notes += whole.notes
-            if not findings:
-                precision = precision_of(self.args[0], subject.precision)
-                notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
+            precision = precision_of(self.args[0], subject.precision)
+            notes += () if whole is None else whole.notes
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
         unsure |= self.unsure
         answer: Answer = "wrong" if findings else "cannot tell" if unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
@@ -188,6 +189,18 @@ class _Judge:
         gradients = self.subject.backward([value.copy() for value in probe.args], probe.delta.copy())
         pairs = zip(self.subject.names, self.args, gradients, strict=True)
         return [name for name, value, gradient in pairs if gradient is None and value.dtype.kind == "f"]
+
+    def means_the_same(self, probe: Probe) -> bool:
+        """Whether on a probe of other sizes our forward gives their output, and our gradients fit."""
+        assert self.orientation is not None
+        assert self.reference is not None
+        if not fits(self.reference, probe.args, probe.delta):
+            return False
+        shaped = _for_shapes(self.orientation, probe)
+        out = self.subject.forward([value.copy() for value in probe.args])
+        with np.errstate(all="ignore"):
+            z = np.asarray(call_formula(shaped.layer.forward, shaped.bindings(probe.args)))
+        return bool(close(out, shaped.outputs.to_theirs(z), precision=self.subject.precision).all())
 
     # -- what is right ---------------------------------------------------------------------------------------
     def by_formula(
