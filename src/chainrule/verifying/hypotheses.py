@@ -17,7 +17,7 @@ from chainrule.base.types import Array
 from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.neighbours import Neighbour, neighbours, with_rotated
-from chainrule.verifying.precision import close
+from chainrule.verifying.precision import Tolerance, close
 
 MOST_PAIRED = 150
 
@@ -35,14 +35,14 @@ class Case:
     """One returned array on all probes.
 
     theirs, right: per probe; tied: which probes have equal numbers; sizes: per probe, the numbers that
-    factors are made of ("m", "P"); allowed: per probe, what a right answer may be off by, entry by entry.
+    factors are made of ("m", "P"); tolerances: per probe, what a right answer may be off by.
     """
 
     theirs: Sequence[Array]
     right: Sequence[Array]
     tied: Sequence[bool]
     sizes: Sequence[Mapping[str, int]]
-    allowed: Sequence[Array] | None = None
+    tolerances: Sequence[Tolerance] | None = None
 
     def only(self, probes: Sequence[int]) -> Case:
         """The same on some of the probes."""
@@ -51,13 +51,13 @@ class Case:
             [self.right[number] for number in probes],
             [self.tied[number] for number in probes],
             [self.sizes[number] for number in probes],
-            None if self.allowed is None else [self.allowed[number] for number in probes],
+            None if self.tolerances is None else [self.tolerances[number] for number in probes],
         )
 
     def wrong(self, number: int) -> Array:
         """(shape of right) which entries are off by more than a right answer may be."""
-        allowed = None if self.allowed is None else self.allowed[number]
-        return ~close(self.theirs[number], self.right[number], allowed)
+        theirs, right = self.theirs[number], self.right[number]
+        return ~close(theirs, right) if self.tolerances is None else self.tolerances[number].wrong(theirs, right)
 
 
 def agree(theirs: Sequence[Array], right: Sequence[Array]) -> bool:

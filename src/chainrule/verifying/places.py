@@ -175,12 +175,12 @@ def facts(
     made = {}
     if masked is not None:
         made["masked"] = masked.astype(bool)
+    if x is not None and x.shape == right.shape:
+        made |= {"closed": x <= 0, "open": x > 0, "at_zero": x == 0, "tied": _tied(x)}
     if delta is not None and delta.shape == right.shape:
         with np.errstate(all="ignore"):
             slope = np.where(delta != 0, right / delta, np.nan)
             made["saturated"] = np.abs(slope) < SATURATED
-    if x is not None and x.shape == right.shape:
-        made |= {"closed": x <= 0, "open": x > 0, "at_zero": x == 0, "tied": _tied(x)}
     if covered is not None and covered.shape == right.shape:
         made |= {"covered_twice": covered >= 2, "covered_once": covered == 1, "not_covered": covered == 0}
     return {**made, "zero": right == 0, "not_zero": right != 0}

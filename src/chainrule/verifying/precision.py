@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ from chainrule.verifying.texts import TEXTS
 # (arguments, δ) -> a gradient per argument, in float64, by operations of NumPy that keep subclasses.
 Reference = Callable[[Sequence[Array], Array], Sequence[Array | None]]
 
-DRAWS = 12
+DRAWS, FEW = 12, 3
+SECONDS = 0.6  # for the draws of a probe; fewer than twice FEW count double
 # Of the spread. Of 6,000 arrays by right programs (tests/verifying/test_precision.py) the worst entry was at
 # 0.62 of this; at 6 there were false alarms.
 SAFETY = 20.0
@@ -105,10 +108,14 @@ def allowances(
 
     Infinite where numbers leave the format's range.
     """
-    form, rng = PRECISIONS[precision], np.random.default_rng(seed)
+    form, rng, began = PRECISIONS[precision], np.random.default_rng(seed), perf_counter()
     exact = reference([value.astype(np.float64) if value.dtype.kind == "f" else value for value in args], delta)
     squares: list[Array | None] = [None if value is None else np.zeros(value.shape) for value in exact]
-    for _ in range(DRAWS):
+    # A pass with roundings takes about four times as long as one without.
+    affordable = int(SECONDS / max(4 * (perf_counter() - began), 1e-9))
+    draws = min(max(affordable, FEW), DRAWS)
+    safety = SAFETY if draws > 2 * FEW else 2 * SAFETY
+    for _ in range(draws):
         noise = Noise(form, rng)
         values = [noise.of(value) if value.dtype.kind == "f" else value for value in args]
         with np.errstate(all="ignore"):
@@ -124,9 +131,65 @@ def allowances(
         middle = np.asarray(middle, dtype=np.float64)
         largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
         floor = FLOOR * form.unit * largest + 2.0**form.lowest
-        allowed = SAFETY * np.sqrt(total / DRAWS) + floor
+        allowed = safety * np.sqrt(total / draws) + floor
         made.append(np.where(np.isfinite(allowed), allowed, np.inf))
     return tuple(made)
+
+
+@dataclass(eq=False)
+class Tolerances:
+    """Of all gradients of a probe; measured where one is not right to the last digits."""
+
+    reference: Reference
+    args: Sequence[Array]
+    delta: Array
+    precision: str
+
+    @cached_property
+    def measured(self) -> tuple[Array | None, ...]:
+        return allowances(self.reference, self.args, self.delta, self.precision)
+
+
+@dataclass(frozen=True, eq=False)
+class Tolerance:
+    """Of gradient `number` of a probe."""
+
+    of: Tolerances
+    number: int
+
+    @property
+    def allowed(self) -> Array:
+        """What it may be off by, entry by entry."""
+        measured = self.of.measured[self.number]
+        assert measured is not None
+        return measured
+
+    def last_digits(self, theirs: Array, right: Array) -> bool:
+        """Whether it is right to the last digits of its largest entry, so that nothing need be measured."""
+        form = PRECISIONS[self.of.precision]
+        largest = float(np.abs(right).max(initial=0.0))
+        with np.errstate(invalid="ignore"):
+            return bool((np.abs(theirs.astype(np.float64) - right) <= FLOOR * form.unit * largest).all())
+
+    def wrong(self, theirs: Array, right: Array) -> Array:
+        """(shape of right) which entries are off by more than a right answer may be."""
+        if self.last_digits(theirs, right):
+            return np.zeros(right.shape, dtype=bool)
+        return ~close(theirs, right, self.allowed)
+
+    def ratio(self, theirs: Array, right: Array) -> float:
+        """The worst error beside its tolerance, or beside rounding where nothing was measured."""
+        if self.last_digits(theirs, right):
+            form = PRECISIONS[self.of.precision]
+            bound = FLOOR * form.unit * float(np.abs(right).max(initial=0.0)) + 2.0**form.lowest
+            return worst(theirs, right, np.full(right.shape, bound))[1]
+        return worst(theirs, right, self.allowed)[1]
+
+    def cannot_tell(self, theirs: Array, right: Array, name: str) -> Say | None:
+        """Why this probe says nothing; None where it does."""
+        if right.any() and self.last_digits(theirs, right):
+            return None
+        return cannot_tell(right, self.allowed, name)
 
 
 def fits(reference: Reference, args: Sequence[Array], delta: Array) -> bool:

@@ -29,7 +29,7 @@ from chainrule.verifying.hypotheses import Case, Formula, factors, mistakes_in, 
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.orientation import Form, Orientation, orient
 from chainrule.verifying.places import coverage, facts, in_their_order, place, roles_of
-from chainrule.verifying.precision import Reference, allowances, cannot_tell, close, fits, precision_of, worst
+from chainrule.verifying.precision import Reference, Tolerance, Tolerances, close, fits, precision_of, worst
 from chainrule.verifying.probes import Probe, not_told_apart, probes
 from chainrule.verifying.subject import Subject, parameters_of, subject_from
 from chainrule.verifying.texts import TEXTS
@@ -220,7 +220,7 @@ class _Judge:
         returned = self.returned(tried)
         reference = reference_by(orientation, len(self.args))
         precision = precision_of(self.args[orientation.place], self.subject.precision)
-        allowed = [allowances(reference, p.args, p.delta, precision) for p in tried]
+        of_probes = [Tolerances(reference, p.args, p.delta, precision) for p in tried]
         equations = [("delta", orientation.place)]
         equations += [(name, number) for name, (number, _) in orientation.parameters.items()]
         for equation, number in equations:
@@ -234,13 +234,12 @@ class _Judge:
             tree = formulas[equation]
             with np.errstate(all="ignore"):
                 right = [f(np.asarray(evaluate(tree, b))) for f, b in zip(to_theirs, bindings, strict=True)]
-            tolerances = [of_probe[number] for of_probe in allowed]
             case = Case(
                 [np.asarray(value) for value in theirs],
                 right,
                 [p.tied for p in tried],
                 _sizes(bindings),
-                [np.asarray(value) for value in tolerances],
+                [Tolerance(tolerances, number) for tolerances in of_probes],
             )
             yield (
                 self.subject.names[number],
@@ -287,10 +286,10 @@ class _Judge:
     def judged(self, name: str, case: Case, formula: Formula | None) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
         wrong = [number for number in range(len(case.theirs)) if not _same(case, number)]
-        if case.allowed is not None and not wrong:
-            each = list(zip(case.theirs, case.right, case.allowed, strict=True))
-            self.ratio = max(self.ratio, *(worst(*arrays)[1] for arrays in each))
-            reasons = [cannot_tell(right, allowed, name) for _, right, allowed in each]
+        if case.tolerances is not None and not wrong:
+            each = list(zip(case.tolerances, case.theirs, case.right, strict=True))
+            self.ratio = max(self.ratio, *(tolerance.ratio(theirs, right) for tolerance, theirs, right in each))
+            reasons = [tolerance.cannot_tell(theirs, right, name) for tolerance, theirs, right in each]
             if all(reason is not None for reason in reasons):
                 self.unsure |= any(right.any() for right in case.right)
                 return [], [reason for reason in reasons[:1] if reason is not None]
@@ -373,8 +372,8 @@ class _Judge:
             about, roles = self.known_of(name, right, probe)
         where = TEXTS.say("where.said", where=place(wrong, about, roles))
         evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
-        if case.allowed is not None:
-            allowed = case.allowed[number]
+        if case.tolerances is not None:
+            allowed = case.tolerances[number].allowed
             evidence |= {"tolerance": float(allowed[spot]), "ratio": worst(theirs, right, allowed)[1]}
         for mistake in (*factors(case), *orders(case)):
             why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
