@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
-from chainrule.verifying.precision import close
+from chainrule.verifying.precision import Tolerance, close
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +26,14 @@ class Case:
     """One returned array on all probes.
 
     theirs, right: per probe; tied: which probes have equal numbers; sizes: per probe, the numbers that
-    factors are made of ("m", "P"); allowed: per probe, what a right answer may be off by, entry by entry.
+    factors are made of ("m", "P"); tolerances: per probe, what a right answer may be off by.
     """
 
     theirs: Sequence[Array]
     right: Sequence[Array]
     tied: Sequence[bool]
     sizes: Sequence[Mapping[str, int]]
-    allowed: Sequence[Array] | None = None
+    tolerances: Sequence[Tolerance] | None = None
 
     def only(self, probes: Sequence[int]) -> Case:
         """The same on some of the probes."""
@@ -42,13 +42,15 @@ class Case:
             [self.right[number] for number in probes],
             [self.tied[number] for number in probes],
             [self.sizes[number] for number in probes],
-            None if self.allowed is None else [self.allowed[number] for number in probes],
+            None if self.tolerances is None else [self.tolerances[number] for number in probes],
         )
 
     def wrong(self, number: int) -> Array:
         """(shape of right) which entries are off by more than a right answer may be."""
-        allowed = None if self.allowed is None else self.allowed[number]
-        return ~close(self.theirs[number], self.right[number], allowed)
+        theirs, right = self.theirs[number], self.right[number]
+        if self.tolerances is None:
+            return ~close(theirs, right)
+        return self.tolerances[number].wrong(theirs, right)
 
 
 def agree(theirs: Sequence[Array], right: Sequence[Array]) -> bool:

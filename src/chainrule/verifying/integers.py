@@ -120,7 +120,8 @@ def _small(probe: Probe, most: int, factor: int, rng: np.random.Generator) -> Pr
             numbers = rng.integers(1, most + 1, value.shape)
         else:
             numbers = rng.permutation(value.size).reshape(value.shape) + 1
-        return (factor * numbers * sign).astype(value.dtype)
+        with np.errstate(over="ignore"):
+            return np.asarray(factor * numbers * sign, dtype=value.dtype)
 
     return Probe(tuple(draw(value, most) for value in probe.args), draw(probe.delta, most or 3), most > 0)
 
@@ -133,9 +134,9 @@ def _wide(probe: Probe, place: int, bits: int, rng: np.random.Generator) -> Prob
             return value.copy()
         sign = rng.choice([-1.0, 1.0], value.shape)
         if not wide:
-            return sign.astype(value.dtype)
-        size = 2.0**bits + 2 * rng.integers(0, 2 ** (bits - 1), value.shape) + 1
-        return (sign * size).astype(value.dtype)
+            return np.asarray(sign, dtype=value.dtype)
+        size = 2.0**bits + 2.0 * rng.integers(0, 2 ** (bits - 1), value.shape) + 1
+        return np.asarray(sign * size, dtype=value.dtype)
 
     args = tuple(draw(value, number == place) for number, value in enumerate(probe.args))
     return Probe(args, draw(probe.delta, place == -1), tied=True)

@@ -28,8 +28,8 @@ from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, M
 from chainrule.verifying.places import place
 from chainrule.verifying.precision import (
     Reference,
-    allowances,
-    cannot_tell,
+    Tolerance,
+    Tolerances,
     close,
     fits,
     precision_of,
@@ -153,15 +153,15 @@ class Judge:
         notes: list[Say] = []
         edits: dict[str, Edit] = {}
         searches = []
-        allowed = self.allowed(tried, len(self.args))
+        tolerances = self.tolerances(tried)
         for argument in meaning.arguments:
             theirs = [gradients[argument.number] for gradients in returned]
             name = self.subject.names[argument.number]
             if not argument.gradient or name in spoiled or any(value is None for value in theirs):
                 continue
             given = [np.asarray(value) for value in theirs]
-            tolerances = None if allowed is None else [of_probe[argument.number] for of_probe in allowed]
-            searches.append(Search(meaning, argument, tried, bounds, given, left, tolerances))
+            within = [Tolerance(of_probe, argument.number) for of_probe in tolerances]
+            searches.append(Search(meaning, argument, tried, bounds, given, left, within))
         right = {s.argument: not _wrong(s.case({})) for s in searches}
         for search in searches:
             name, given = self.subject.names[search.argument.number], list(search.theirs)
@@ -178,19 +178,11 @@ class Judge:
             edits |= {edit.place: edit for edit in search.found}
         return findings, notes
 
-    def allowed(self, tried: Sequence[Probe], count: int) -> list[list[Array]] | None:
-        """Per probe and argument what a right answer may be off by; None where that cannot be measured."""
-        if self.reference is None:
-            return None
+    def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
+        """Per probe what right answers may be off by."""
+        assert self.reference is not None
         precision = precision_of(self.args[0], self.subject.precision)
-        made = []
-        for probe in tried:
-            try:
-                measured = allowances(self.reference, probe.args, probe.delta, precision)
-            except (TypeError, ValueError, AttributeError, ChainruleError):
-                return None
-            made.append([np.asarray(np.inf if value is None else value) for value in measured])
-        return made
+        return [Tolerances(self.reference, probe.args, probe.delta, precision) for probe in tried]
 
     def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
         """Every returned array beside the differences of their own forward, where these can be taken."""
@@ -263,11 +255,11 @@ class Judge:
 
     def sure(self, name: str, case: Case) -> list[Say]:
         """Why these numbers cannot tell, if so."""
-        if case.allowed is None:
+        if case.tolerances is None:
             return []
-        each = list(zip(case.theirs, case.right, case.allowed, strict=True))
-        self.ratio = max(self.ratio, *(worst(*arrays)[1] for arrays in each))
-        reasons = [cannot_tell(right, allowed, name) for _, right, allowed in each]
+        each = list(zip(case.tolerances, case.theirs, case.right, strict=True))
+        self.ratio = max(self.ratio, *(within.ratio(theirs, right) for within, theirs, right in each))
+        reasons = [within.cannot_tell(theirs, right, name) for within, theirs, right in each]
         if not all(reason is not None for reason in reasons):
             return []
         self.unsure |= any(right.any() for right in case.right)
@@ -301,7 +293,7 @@ class Search:
     bounds: Sequence[Bound]
     theirs: Sequence[Array]
     left: list[int]
-    allowed: Sequence[Array] | None = None
+    tolerances: Sequence[Tolerance] | None = None
     kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
@@ -311,12 +303,12 @@ class Search:
         """The same on some of the probes; what it finds is found by both."""
         bounds, theirs = [self.bounds[n] for n in kept], [self.theirs[n] for n in kept]
         probes_ = [self.probes[n] for n in kept]
-        allowed = None if self.allowed is None else [self.allowed[n] for n in kept]
+        tolerances = None if self.tolerances is None else [self.tolerances[n] for n in kept]
         right, wrong = (
             [(argument, [arrays[n] for n in kept]) for argument, arrays in group]
             for group in (self.kept, self.wrong)
         )
-        made = replace(self, probes=probes_, bounds=bounds, theirs=theirs, allowed=allowed)
+        made = replace(self, probes=probes_, bounds=bounds, theirs=theirs, tolerances=tolerances)
         made.kept, made.wrong = right, wrong
         return made
 
@@ -330,7 +322,7 @@ class Search:
 
     def case(self, edits: Edits) -> Case:
         sizes, tied = [bound.sizes for bound in self.bounds], [probe.tied for probe in self.probes]
-        return Case(self.theirs, self.right(edits), tied, sizes, self.allowed)
+        return Case(self.theirs, self.right(edits), tied, sizes, self.tolerances)
 
     def gives(self, edit: Edit) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not."""
@@ -458,8 +450,8 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         )
     where = TEXTS.say("where.said", where=place(wrong, about, roles))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
-    if case.allowed is not None:
-        allowed = case.allowed[number]
+    if case.tolerances is not None:
+        allowed = case.tolerances[number].allowed(right)
         evidence |= {"tolerance": float(allowed[spot]), "ratio": worst(theirs, right, allowed)[1]}
     if search is not None and (edit := search.everywhere() or search.shared()) is not None:
         search.found.append(edit)

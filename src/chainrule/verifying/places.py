@@ -49,8 +49,8 @@ def place(wrong: Array, about: Mapping[str, Array], roles: Sequence[str] = ()) -
 def _projections(mask: Array) -> list[Array] | None:
     """Per axis which indices occur, where the mask is all of their combinations; None where it is not."""
     axes = range(mask.ndim)
-    shadows = [mask.any(axis=tuple(a for a in axes if a != axis)) for axis in axes]
-    combined = np.ones((), dtype=bool)
+    shadows = [np.asarray(mask.any(axis=tuple(a for a in axes if a != axis))) for axis in axes]
+    combined: Array = np.ones((), dtype=bool)
     for shadow in shadows:
         combined = combined[..., None] & shadow
     return shadows if mask.any() and (combined == mask).all() else None
@@ -175,12 +175,12 @@ def facts(
     made = {}
     if masked is not None:
         made["masked"] = masked.astype(bool)
+    if x is not None and x.shape == right.shape:
+        made |= {"closed": x <= 0, "open": x > 0, "at_zero": x == 0, "tied": _tied(x)}
     if delta is not None and delta.shape == right.shape:
         with np.errstate(all="ignore"):
             slope = np.where(delta != 0, right / delta, np.nan)
             made["saturated"] = np.abs(slope) < SATURATED
-    if x is not None and x.shape == right.shape:
-        made |= {"closed": x <= 0, "open": x > 0, "at_zero": x == 0, "tied": _tied(x)}
     if covered is not None and covered.shape == right.shape:
         made |= {"covered_twice": covered >= 2, "covered_once": covered == 1, "not_covered": covered == 0}
     return {**made, "zero": right == 0, "not_zero": right != 0}

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.texts import TEXTS
@@ -20,7 +22,8 @@ from chainrule.verifying.texts import TEXTS
 # (arguments, δ) -> a gradient per argument, in float64, by operations of NumPy that keep subclasses.
 Reference = Callable[[Sequence[Array], Array], Sequence[Array | None]]
 
-DRAWS = 12
+DRAWS, FEW = 12, 4
+LARGE = 200_000  # entries of all arguments, from which on FEW draws must do; their spread counts double
 # Of the spread. Of 6,000 arrays by right programs (tests/verifying/test_precision.py) the worst entry was at
 # 0.62 of this; at 6 there were false alarms.
 SAFETY = 20.0
@@ -70,7 +73,7 @@ def rounded(values: Array, precision: str) -> Array:
         exponent = np.frexp(wide)[1]
         step = np.ldexp(1.0, np.maximum(exponent - form.bits, form.lowest))
         made = np.rint(wide / step) * step
-        return np.where(np.abs(made) > form.largest, np.copysign(np.inf, made), made)
+        return np.asarray(np.where(np.abs(made) > form.largest, np.copysign(np.inf, made), made))
 
 
 # -- what may differ
@@ -89,10 +92,13 @@ def close(
     return np.asarray(near | (theirs == right))
 
 
-def half_of_the_digits(right: Array, precision: str) -> Array:
-    """(shape of right) √unit of the largest entry: where there is no reference to measure with."""
+def half_of_the_digits(right: Array, precision: str, share: float = 0.5) -> Array:
+    """(shape of right) √unit of the largest entry: where there is no reference to measure with.
+
+    share: of the digits that are left.
+    """
     largest = float(np.abs(right[np.isfinite(right)]).max(initial=0.0))
-    return np.full(right.shape, float(np.sqrt(PRECISIONS[precision].unit)) * largest + 1e-300)
+    return np.full(right.shape, PRECISIONS[precision].unit**share * largest + 1e-300)
 
 
 def allowances(
@@ -105,7 +111,9 @@ def allowances(
     form, rng = PRECISIONS[precision], np.random.default_rng(seed)
     exact = reference([value.astype(np.float64) if value.dtype.kind == "f" else value for value in args], delta)
     squares: list[Array | None] = [None if value is None else np.zeros(value.shape) for value in exact]
-    for _ in range(DRAWS):
+    large = sum(value.size for value in args) > LARGE
+    draws, safety = (FEW, 2 * SAFETY) if large else (DRAWS, SAFETY)
+    for _ in range(draws):
         noise = Noise(form, rng)
         values = [noise.of(value) if value.dtype.kind == "f" else value for value in args]
         with np.errstate(all="ignore"):
@@ -121,9 +129,67 @@ def allowances(
         middle = np.asarray(middle, dtype=np.float64)
         largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
         floor = FLOOR * form.unit * largest + 2.0**form.lowest
-        allowed = SAFETY * np.sqrt(total / DRAWS) + floor
+        allowed = safety * np.sqrt(total / draws) + floor
         made.append(np.where(np.isfinite(allowed), allowed, np.inf))
     return tuple(made)
+
+
+@dataclass(eq=False)
+class Tolerances:
+    """Of all gradients of a probe; measured where one is not right to the last digits."""
+
+    reference: Reference
+    args: Sequence[Array]
+    delta: Array
+    precision: str
+
+    @cached_property
+    def measured(self) -> tuple[Array | None, ...]:
+        """None for all of them where operations of the reference take no subclass of NumPy's arrays."""
+        try:
+            return allowances(self.reference, self.args, self.delta, self.precision)
+        except (TypeError, ValueError, AttributeError, ChainruleError):
+            return (None,) * len(self.args)
+
+
+@dataclass(frozen=True, eq=False)
+class Tolerance:
+    """Of gradient `number` of a probe."""
+
+    of: Tolerances
+    number: int
+
+    def allowed(self, right: Array) -> Array:
+        """(shape of right) what it may be off by, entry by entry."""
+        measured = self.of.measured[self.number]
+        return half_of_the_digits(right, self.of.precision) if measured is None else measured
+
+    def last_digits(self, theirs: Array, right: Array) -> bool:
+        """Whether it is right to the last digits of its largest entry, so that nothing need be measured."""
+        form = PRECISIONS[self.of.precision]
+        largest = float(np.abs(right).max(initial=0.0))
+        with np.errstate(invalid="ignore"):
+            return bool((np.abs(theirs.astype(np.float64) - right) <= FLOOR * form.unit * largest).all())
+
+    def wrong(self, theirs: Array, right: Array) -> Array:
+        """(shape of right) which entries are off by more than a right answer may be."""
+        if self.last_digits(theirs, right):
+            return np.zeros(right.shape, dtype=bool)
+        return ~close(theirs, right, self.allowed(right))
+
+    def ratio(self, theirs: Array, right: Array) -> float:
+        """The worst error beside its tolerance, or beside rounding where nothing was measured."""
+        if self.last_digits(theirs, right):
+            form = PRECISIONS[self.of.precision]
+            bound = FLOOR * form.unit * float(np.abs(right).max(initial=0.0)) + 2.0**form.lowest
+            return worst(theirs, right, np.full(right.shape, bound))[1]
+        return worst(theirs, right, self.allowed(right))[1]
+
+    def cannot_tell(self, theirs: Array, right: Array, name: str) -> Say | None:
+        """Why this probe says nothing; None where it does."""
+        if right.any() and self.last_digits(theirs, right):
+            return None
+        return cannot_tell(right, self.allowed(right), name)
 
 
 def fits(reference: Reference, args: Sequence[Array], delta: Array) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from time import perf_counter
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from chainrule.verifying.texts import TEXTS
 
 FRESH, MORE, LARGE = 2, (1, 2), 4.0
 LINKED = 3  # axes of one size that may have to change together: features of x, W and a scale
-MOST_TRIALS = 80  # forwards, to find out which sizes can change
+MOST_TRIALS, SECONDS = 80, 3.0  # forwards, and for how long, to find out which sizes can change
 Forward = Callable[[Sequence[Array]], Array]
 Axis = tuple[int, int]  # (number of the argument, axis)
 
@@ -186,11 +187,11 @@ def _changeable(
         for axis, size in enumerate(value.shape):
             if size > 1:
                 by_size.setdefault(size, []).append((number, axis))
-    trials, done = 0, set[Axis]()
+    trials, done, until = 0, set[Axis](), perf_counter() + SECONDS
     for count in range(1, LINKED + 1):
         for size, axes in by_size.items():
             for group in combinations(axes, count):
-                if done & set(group) or trials >= MOST_TRIALS:
+                if done & set(group) or trials >= MOST_TRIALS or perf_counter() > until:
                     continue
                 trials += 1
                 if _runs(forward, _of_sizes(args, dict.fromkeys(group, size + 1), rng, precision)):

@@ -13,6 +13,9 @@ from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
 LAST_DIGITS = 64.0  # roundings of the largest entry: another order of the same sum is within
+# Of the largest entry: what a smaller format rounds off is no matter of linearity, samples or layouts, and is
+# told by its own judge (integers.py).
+ROUGH = 2.0**-5
 JITTERS = 4
 
 
@@ -56,6 +59,16 @@ def near(subject: Subject, first: Array, second: Array, size: float = 0.0, jitte
         off = float(np.abs(first.astype(np.float64) - second).max(initial=0.0))
         largest = max(size, float(np.abs(first).max(initial=0.0)), float(np.abs(second).max(initial=0.0)))
     return off <= LAST_DIGITS * unit * largest + 16 * jitter
+
+
+def roughly(subject: Subject, first: Array, second: Array, size: float = 0.0, jitter: float = 0.0) -> bool:
+    """`near`, or as far off as roundings of any format."""
+    if near(subject, first, second, size, jitter):
+        return True
+    if first.shape != second.shape:
+        return False
+    largest = max(size, float(np.abs(first).max(initial=0.0)), float(np.abs(second).max(initial=0.0)))
+    return bool(np.abs(first.astype(np.float64) - second).max(initial=0.0) <= ROUGH * largest)
 
 
 def jitters(subject: Subject, probe: Probe) -> list[float]:

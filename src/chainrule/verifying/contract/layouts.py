@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import answer, each, jitters, near
+from chainrule.verifying.contract.calls import answer, each, jitters, roughly
 from chainrule.verifying.precision import half_of_the_digits
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -60,10 +60,10 @@ def _compared(
             yield TEXTS.say("noticed.layout_refused", layout=layout, error=type(after).__name__)
         return
     for name, before, now in each(subject, first, after):
-        if name in told or near(subject, before, now):
+        if name in told or roughly(subject, before, now):
             continue
         jitter = jitters(subject, probe)[subject.names.index(name)]
-        if not near(subject, before, now, jitter=jitter):
+        if not roughly(subject, before, now, jitter=jitter):
             told.add(name)
             said = TEXTS.say("contract.layout", name=name, layout=layout)
             yield Finding(name, said, mistake="contiguous only", evidence={"layout": key})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.verifying.contract.calls import answer, each, jitters, near, same
+from chainrule.verifying.contract.calls import answer, each, jitters, roughly, same
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
@@ -31,10 +31,10 @@ def not_linear(subject: Subject, probe: Probe) -> Iterator[Finding]:
             yield Finding(name, TEXTS.say("contract.constant", name=name), mistake="δ not used")
             continue
         pairs = (of_double, 2 * of_delta), (of_both, of_delta + of_other)
-        if all(near(subject, *pair, size) for pair in pairs):
+        if all(roughly(subject, *pair, size) for pair in pairs):
             continue
         jitter = jitter or dict(zip(subject.names, jitters(subject, probe), strict=True))
-        if not near(subject, *pairs[0], size, jitter[name]):
+        if not roughly(subject, *pairs[0], size, jitter[name]):
             yield Finding(name, TEXTS.say("contract.not_linear", name=name), mistake="not linear in δ")
-        elif not near(subject, *pairs[1], size, 2 * jitter[name]):
+        elif not roughly(subject, *pairs[1], size, 2 * jitter[name]):
             yield Finding(name, TEXTS.say("contract.not_additive", name=name), mistake="not additive in δ")

@@ -4,12 +4,13 @@ time, linear in δ, of arrays however they lie in memory, and nothing of its inp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
-from chainrule.base.languages import Say
+from chainrule.base.languages import AND, Say
 from chainrule.verifying.contract.calls import answer, attempt
 from chainrule.verifying.contract.layouts import layout_matters, type_matters
 from chainrule.verifying.contract.linear import not_linear
@@ -24,6 +25,8 @@ from chainrule.verifying.verdict import Finding
 
 # Words that say that what came back has no fixed meaning: nothing more is asked of such code.
 UNSTABLE = {"forward not repeatable", "not repeatable", "random", "accumulated"}
+KEPT = {"constant", "kept result"}
+SECONDS = 10.0  # for all checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,30 +43,44 @@ class Owed:
         return {finding.name for finding in self.findings if finding.mistake not in mild}
 
 
-def owed(subject: Subject, probes: Sequence[Probe]) -> Owed:
-    """What of the contract does not hold on these probes, of which the first are the given arguments."""
+def owed(
+    subject: Subject, probes: Sequence[Probe], progress: Callable[[str], None] = lambda step: None
+) -> Owed:
+    """What of the contract does not hold on these probes, of which the first are the given arguments.
+
+    progress: told of each check before it begins.  After SECONDS the rest is left out, and noted.
+    """
+    first, until = probes[0], perf_counter() + SECONDS
+    other = probes[min(1, len(probes) - 1)]
+    said: list[Finding | Say] = []
+    checks: list[tuple[str, Callable[[], Iterable[Finding | Say]], set[str]]] = [
+        ("modified", lambda: changed_in_place(subject, first), set()),
+        ("shapes", lambda: shapes(subject, first), set()),
+        ("repeated", lambda: not_repeatable(subject, first), set()),
+        ("constant", lambda: constant(subject, probes), UNSTABLE),
+        ("kept", lambda: kept_results(subject, first, probes[1:]), UNSTABLE),
+        ("steps", lambda: kept_between(subject, first, other), UNSTABLE),
+        ("linear", lambda: not_linear(subject, first), UNSTABLE | KEPT),
+        ("peeks", lambda: peeks(subject, first), set()),
+        ("layouts", lambda: layout_matters(subject, first), UNSTABLE | KEPT),
+        ("types", lambda: type_matters(subject, first), UNSTABLE | KEPT),
+        ("samples", lambda: mixed(subject, first, until), UNSTABLE | KEPT),
+        ("shared", lambda: shared(subject, first), set()),
+    ]
+    late = []
     with np.errstate(all="ignore"):
-        return _owed(subject, probes)
-
-
-def _owed(subject: Subject, probes: Sequence[Probe]) -> Owed:
-    first = probes[0]
-    said: list[Finding | Say] = [*changed_in_place(subject, first), *shapes(subject, first)]
-    unstable = list(not_repeatable(subject, first))
-    said += unstable
-    if not any(isinstance(each, Finding) and each.mistake in UNSTABLE for each in unstable):
-        said += kept_between(subject, first, probes[min(1, len(probes) - 1)])
-        kept = [*constant(subject, probes), *kept_results(subject, first, probes[1:])]
-        said += kept
-        if not kept:
-            said += not_linear(subject, first)
-            said += mixed(subject, first)
-            said += layout_matters(subject, first)
-            said += type_matters(subject, first)
-    said += peeks(subject, first)
-    said += shared(subject, first)
-    findings = [each for each in said if isinstance(each, Finding)]
-    return Owed(tuple(_first_of_each(findings)), tuple(each for each in said if isinstance(each, Say)))
+        for step, check, unless in checks:
+            if unless & {each.mistake for each in said if isinstance(each, Finding)}:
+                continue
+            if perf_counter() > until:
+                late.append(TEXTS.within("step")[step])
+                continue
+            progress(step)
+            said += check()
+    notes = [each for each in said if isinstance(each, Say)]
+    if late:
+        notes.append(TEXTS.say("noticed.late", steps=AND.join(late)))
+    return Owed(tuple(_first_of_each([each for each in said if isinstance(each, Finding)])), tuple(notes))
 
 
 def _first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:

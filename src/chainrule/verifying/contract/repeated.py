@@ -58,19 +58,19 @@ def _writes(subject: Subject, probe: Probe) -> Iterator[Finding]:
 # -- the same call again
 def not_repeatable(subject: Subject, probe: Probe) -> Iterator[Finding | Say]:
     """A finding on what is another answer to the same call; a note where only last digits are."""
-    outputs = [output(subject, probe.args) for _ in range(2)]
-    if not same(*outputs) and not near(subject, *outputs):
+    one, other = (output(subject, probe.args) for _ in range(2))
+    if not same(one, other) and not near(subject, one, other):
         word = "random" if _seeded(lambda: [output(subject, probe.args)]) else "forward not repeatable"
         yield Finding("", TEXTS[f"contract.forward_{'random' if word == 'random' else 'unstable'}"], mistake=word)
         return
     first, second, third = (answer(subject, probe.args, probe.delta) for _ in range(3))
     random_ = None
     for name, *values in zip(subject.names, first, second, third, strict=True):
-        if any(value is None for value in values):
+        once, twice, thrice = values
+        if once is None or twice is None or thrice is None:
             if not all(value is None for value in values):
                 yield Finding(name, TEXTS.say("contract.unstable", name=name), mistake="not repeatable")
             continue
-        once, twice, thrice = values
         if same(once, twice) and same(once, thrice):
             continue
         if near(subject, once, twice) and near(subject, once, thrice):

@@ -110,9 +110,9 @@ class LayerMeaning(Meaning):
             return facts(right), in_their_order(roles_of(argument.name, len(form.ours)), form.axes)
         grid = getattr(self.layer, "grid", None)
         covered = None if grid is None else form.to_theirs(coverage(grid, form.ours))
-        entrywise = self.layer.passage == "activation"
-        shown = (probe.delta, probe.args[argument.number]) if entrywise else (None, None)
-        return facts(right, *shown, covered), in_their_order(roles_of("x", len(form.ours)), form.axes)
+        delta, x = probe.delta, probe.args[argument.number]
+        about = facts(right, delta, x) if self.layer.passage == "activation" else facts(right, covered=covered)
+        return about, in_their_order(roles_of("x", len(form.ours)), form.axes)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)
