@@ -148,7 +148,7 @@ def logistic_value(theta, b, X, y, lam):
 def lambda_not_over_m() -> Made:
     def cost(theta, b, X, y):
         J, e = logistic_value(theta, b, X, y, 0.7)
-        return J, X.T @ e / len(y) + 0.7 * theta, e.mean(axis=0)
+        return J, {"theta": X.T @ e / len(y) + 0.7 * theta, "b": e.mean(axis=0)}
 
     return cost, (THETA, np.array([0.2]), DESIGN, T)
 
@@ -158,7 +158,7 @@ def bias_penalised() -> Made:
     def cost(theta, b, X, y):
         J, e = logistic_value(theta, b, X, y, 0.7)
         lam = 0.7 / len(y)
-        return J, X.T @ e / len(y) + lam * theta, e.mean(axis=0) + lam * b
+        return J, {"theta": X.T @ e / len(y) + lam * theta, "b": e.mean(axis=0) + lam * b}
 
     return cost, (THETA, np.array([0.2]), DESIGN, T)
 
@@ -167,7 +167,7 @@ def bias_penalised() -> Made:
 def penalty_doubled() -> Made:
     def cost(theta, b, X, y):
         J, e = logistic_value(theta, b, X, y, 0.7)
-        return J, X.T @ e / len(y) + 2 * 0.7 / len(y) * theta, e.mean(axis=0)
+        return J, {"theta": X.T @ e / len(y) + 2 * 0.7 / len(y) * theta, "b": e.mean(axis=0)}
 
     return cost, (THETA, np.array([0.2]), DESIGN, T)
 
