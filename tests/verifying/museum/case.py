@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tests.verifying.museum.meant import resolved
 
 from chainrule.base.errors import ChainruleError
 from chainrule.verifying.verify import verify
@@ -34,9 +35,8 @@ class Case:
     def outcome(self) -> tuple[str, str]:
         """("named" | "unnamed" | "other" | "right" | "not accepted" | "crash", what was said)."""
         subject, args = self.make()
-        like = self.like() if callable(self.like) and not isinstance(self.like, type) else self.like
         try:
-            verdict = verify(subject, args=args, like=like, **self.options)
+            verdict = verify(subject, args=args, like=resolved(self.like), **self.options)
         except ChainruleError as error:
             return "not accepted", str(error)
         except Exception as error:

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.special import erf
 from tests.verifying.museum.case import Cases, Made, normal
 
-
 CASES = Cases(__name__)
 seen = CASES.seen
 
