@@ -100,7 +100,7 @@ def cross_entropy_of_the_label_alone() -> Made:
     return loss, (SCORES, ONE_HOT)
 
 
-@bug("chainer/chainer#1175", "δ of the losses is not used", "cross_entropy", "δ not used", reduction="none")
+@bug("chainer/chainer#1175", "δ of the losses is not used", "cross_entropy", "δ not used")
 def cross_entropy_ignores_delta() -> Made:
     def forward(z, y):
         p = softmax(z)
@@ -113,7 +113,7 @@ def cross_entropy_ignores_delta() -> Made:
     return (forward, backward), (SCORES, LABELS)
 
 
-@bug("course: cross-entropy on probabilities", "1/p is missing", "cross_entropy", ("divide only", "ratio only"), probabilities=True)
+@bug("course: cross-entropy on probabilities", "1/p is missing", "cross_entropy", ("divide only", "ratio only"))
 def log_loss_without_division() -> Made:
     def forward(p, y):
         return -(y * np.log(p)).sum(axis=1), (p, y)
@@ -157,7 +157,7 @@ def logits_without_sigmoid() -> Made:
     return (lambda z, y: (bce(z, y), (z - y) / len(y))), (LOGITS, FLAGS)
 
 
-@bug("course: log-loss", "the minus of y/a is missing", "binary_cross_entropy", ("negative only", "subtract"), probabilities=True)
+@bug("course: log-loss", "the minus of y/a is missing", "binary_cross_entropy", ("negative only", "subtract"))
 def binary_without_minus() -> Made:
     def loss(a, y):
         value = -(y * np.log(a) + (1 - y) * np.log(1 - a)).mean()
@@ -166,7 +166,7 @@ def binary_without_minus() -> Made:
     return loss, (sigma(LOGITS), FLAGS)
 
 
-@bug("course: log-loss", "the branch of y = 0 is missing: -y/a", "binary_cross_entropy", ("add only", "subtract only"), probabilities=True)
+@bug("course: log-loss", "the branch of y = 0 is missing: -y/a", "binary_cross_entropy", ("add only", "subtract only"))
 def binary_of_the_ones_alone() -> Made:
     def loss(a, y):
         value = -(y * np.log(a) + (1 - y) * np.log(1 - a)).mean()

@@ -37,7 +37,7 @@ def softmax_loss_of_one_hot_summed(r: Draw) -> Made:
         return (logsumexp(z, axis=1) - (z * y).sum(1)).sum(), softmax(z) - y
 
     y = np.eye(r.o, dtype=r.dtype)[r.labels(r.m, r.o)]
-    return loss, (r.normal(r.m, r.o), y), "cross_entropy", {"reduction": "sum"}
+    return loss, (r.normal(r.m, r.o), y), "cross_entropy", {}
 
 
 @style("losses", without=ONE)
@@ -50,7 +50,7 @@ def cross_entropy_of_every_sample(r: Draw) -> Made:
         p, y = cache
         return d[:, None] * (p - (np.arange(p.shape[1]) == y[:, None]))
 
-    return (forward, backward), (r.normal(r.m, r.o), r.labels(r.m, r.o)), "cross_entropy", {"reduction": "none"}
+    return (forward, backward), (r.normal(r.m, r.o), r.labels(r.m, r.o)), "cross_entropy", {}
 
 
 @style("losses")

@@ -27,7 +27,7 @@ def loop_cross_entropy_float32() -> Made:
     return criterion, (normal(131, (7, 4))[0].astype(np.float32), np.array([0, 1, 2, 3, 3, 1, 0]))
 
 
-@seen("y - σ(z): the opposite sign", "bce_with_logits", ("sign", "opposite", "minus"), reduction="sum")
+@seen("y - σ(z): the opposite sign", "bce_with_logits", ("sign", "opposite", "minus"))
 def logits_sum_sign() -> Made:
     def loss(z, y):
         return np.logaddexp(0, z).sum() - (z * y).sum(), y - 1 / (1 + np.exp(-z))
