@@ -78,7 +78,5 @@ def test_a_case_without_its_word_is_not_named() -> None:
     def made() -> tuple[object, tuple[np.ndarray, ...]]:
         return (lambda x: (2 * x, x), lambda d, x: 4 * d), (np.array([[1.0, 2, 3]]),)
 
-    outcomes = [
-        Case("", "", "", "", made, None, words).outcome()[0] for words in (("factor 2",), ("minus",))
-    ]
+    outcomes = [Case("", "", "", "", made, None, words).outcome()[0] for words in (("factor 2",), ("minus",))]
     assert outcomes == ["named", "other"]

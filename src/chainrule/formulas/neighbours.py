@@ -6,22 +6,35 @@ Every primitive and reduction declares, where it is defined, what people write i
     as:NAME     another primitive on the same operands
     swapped     the operands in the other order
     turned:N    operand N transposed
-    first       of the first sample alone
-    stride, padding, dilation    as if there were none
+    first, last, rest    of the first or the last sample alone, or of all but the first
+    across      over the samples in place of the features
+    always      a condition left out
+    cases       a factor of all cases in one of them alone
+    twice:N     operand N counted twice
+    number:N    operand N, where it is a number, twice or half as large, or left out
+    gate        another gate's share
+    last_term   the last term of a product's sums alone
+    stride, padding, dilation    as if there were none, on every axis or on one
+    shifted     a pixel off: as if there were more or less padding
+    first_window    of the first window alone
     rotated:N   a kernel turned by 180°
-    overwritten the last value that was written, where they should add up
+    overwritten the last value that was written, where they should add up; `whole`: zeros count as written
+
+Beside what the nodes declare: another symbol stands for one, or the whole is multiplied by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from chainrule.formulas.expression import (
     Expression,
+    Number,
     Operation,
     Over,
     Path,
@@ -30,8 +43,11 @@ from chainrule.formulas.expression import (
     walk,
 )
 from chainrule.formulas.primitives.grid import Grid
-from chainrule.formulas.rules import Binder, binders, rules
+from chainrule.formulas.rules import Binder, Rule, binders, rules
 
+RARE = frozenset((
+    "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted", "first_window",
+))  # fmt: skip
 ROTATED = "°"  # behind a symbol's name: the same kernel, turned by 180°
 
 
@@ -50,21 +66,28 @@ class Neighbour:
     tree: Expression
 
 
-def neighbours(tree: Expression, others: Sequence[Symbol] = ()) -> Iterator[Neighbour]:
+def neighbours(tree: Expression, others: Sequence[Symbol] = (), rare: bool = True) -> Iterator[Neighbour]:
     """Every formula that differs from `tree` by one mistake.
 
-    others: symbols that may stand where another one should, such as z for x.
+    others: symbols that may stand where another one should, such as z for x. rare: also by one that hardly
+    comes together with another.
     """
     seen = {tree}
     for path, node in walk(tree):
-        for kind, part, wrong in _at(node, others):
+        for kind, part, wrong in _at(node, others, rare):
             changed = replace_at(tree, path, wrong)
             if changed not in seen:
                 seen.add(changed)
                 yield Neighbour(kind, path, node, part, changed)
+    for symbol in others if rare else ():
+        multiplied = Operation(rules["multiply"], (tree, symbol))
+        if multiplied not in seen:
+            yield Neighbour("times", (), tree, symbol, multiplied)
 
 
-def _at(node: Expression, others: Sequence[Symbol]) -> Iterator[tuple[str, Expression, Expression]]:
+def _at(
+    node: Expression, others: Sequence[Symbol], rare: bool
+) -> Iterator[tuple[str, Expression, Expression]]:
     """(kind, part, what stands there instead) of the mistakes at a node itself."""
     if isinstance(node, Symbol):
         for symbol in others:
@@ -73,12 +96,21 @@ def _at(node: Expression, others: Sequence[Symbol]) -> Iterator[tuple[str, Expre
     elif isinstance(node, Operation):
         for word in node.rule.wrong:
             kind, _, which = word.partition(":")
-            yield from _of_operation(node, kind, which)
+            if rare or kind not in RARE:
+                yield from _of_operation(node, kind, which)
     elif isinstance(node, Over):
         for word in node.rule.wrong:
             kind, _, name = word.partition(":")
-            binder = binders[name] if kind == "as" else _binders[kind]
-            yield word.replace(":", " "), node, Over(binder, node.indices, node.ranges, node.body)
+            if name == "whole":
+                if rare and (marked := _marked(node.body)) != node.body:
+                    yield kind, node, Over(_binders["overwritten_whole"], node.indices, node.ranges, marked)
+                continue
+            binder = binders[name] if kind == "as" else _binders[word]
+            yield (
+                word.replace(":", " ") if kind == "as" else kind,
+                node,
+                Over(binder, node.indices, node.ranges, node.body),
+            )
 
 
 def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Expression, Expression]]:
@@ -94,34 +126,79 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
     elif kind == "turned":
         number = int(which)
         operand = operands[number]
-        turned = _replaced(operands, number, Operation(rules["transpose"], (operand,)))
+        turned = Operation(rules["transpose"], (operand,))
         if not (isinstance(operand, Operation) and operand.rule.name == "transpose"):
-            yield "turned", operand, Operation(node.rule, turned, node.static)
-    elif kind == "first":
-        yield "first", node, Operation(_first, operands, node.static)
+            yield "turned", operand, _with(node, number, turned)
+    elif kind in ("first", "last", "rest"):
+        yield kind, node, Operation(_of_samples[node.rule.name, kind], operands, node.static)
+    elif kind == "across":
+        yield "across", node, Operation(_across[node.rule.name], operands, node.static)
+    elif kind == "always":
+        yield "always", "cases", node, Number(1.0)
+    elif kind == "twice":
+        doubled = Operation(rules["multiply"], (Number(2.0), operands[int(which)]))
+        yield "twice", operands[int(which)], _with(node, int(which), doubled)
+    elif kind == "number":
+        value = operands[int(which)]
+        if isinstance(value, Number):
+            for other_value in (2 * value.value, value.value / 2, 0.0, 1.0):
+                if other_value != value.value:
+                    yield "number", value, _with(node, int(which), Number(other_value))
+    elif kind == "cases":
+        for number, inner in enumerate(operands):
+            if isinstance(inner, Operation) and inner.rule.name == "where":
+                factor, (condition, yes, no) = operands[1 - number], inner.operands
+                for cases in ((yes, factor * no), (factor * yes, no)):
+                    yield "cases", factor, Operation(inner.rule, (condition, *cases))
+    elif kind == "gate":
+        for name in node.options["gates"]:
+            if name != node.options["gate"]:
+                static = tuple(sorted({**node.options, "gate": name}.items()))
+                other = Operation(node.rule, operands, static)
+                yield "gate", other, other
     elif kind == "rotated":
         kernel = operands[int(which)]
         if isinstance(kernel, Symbol):
             other = replace(kernel, name=kernel.name + ROTATED)
-            yield "rotated", kernel, Operation(node.rule, _replaced(operands, int(which), other), node.static)
+            yield "rotated", kernel, _with(node, int(which), other)
+    elif kind == "last_term":
+        yield "last term", node, Operation(_last_term, operands, node.static)
+    elif kind == "first_window":
+        yield "first window", node, Operation(_first_window, operands, node.static)
     else:
         grid = node.options["grid"]
-        plain = _without(grid, kind)
-        if plain != grid:
+        for plain in _other_grids(grid, kind):
             static = tuple(sorted({**node.options, "grid": plain, "counts": grid}.items()))
             yield kind, node, Operation(_as_many[node.rule.name], operands, static)
 
 
-def _without(grid: Grid, kind: str) -> Grid:
-    """A grid as if there were no stride, no padding or no dilation."""
-    axes = len(grid.kernel)
-    if kind == "padding":
-        return replace(grid, padding=((0, 0),) * axes)
-    return replace(grid, stride=(1,) * axes) if kind == "stride" else replace(grid, dilation=(1,) * axes)
+def _other_grids(grid: Grid, kind: str) -> Iterator[Grid]:
+    """Grids as if there were no stride, no padding or no dilation, or shifted by a pixel; first on all axes,
+    then on one.
+    """
+    axes = range(len(grid.kernel))
+    places = [tuple(axes), *((axis,) for axis in axes if len(axes) > 1)]
+    if kind == "shifted":
+        given = grid.padding
+        if isinstance(given, tuple):
+            for among, by in product(places, (1, -1)):
+                moved = tuple((a + by, b - by) if n in among else (a, b) for n, (a, b) in enumerate(given))
+                yield replace(grid, padding=moved)
+        return
+    right = getattr(grid, kind)
+    nothing = (0, 0) if kind == "padding" else 1
+    for among in places:
+        if isinstance(right, tuple):
+            left = tuple(nothing if axis in among else value for axis, value in enumerate(right))
+        else:
+            left = (nothing,) * len(axes)
+        if left != right:
+            yield replace(grid, **{kind: left})
 
 
-def _replaced(operands: tuple[Expression, ...], number: int, other: Expression) -> tuple[Expression, ...]:
-    return (*operands[:number], other, *operands[number + 1 :])
+def _with(node: Operation, number: int, other: Expression) -> Operation:
+    operands = (*node.operands[:number], other, *node.operands[number + 1 :])
+    return Operation(node.rule, operands, node.static)
 
 
 def with_rotated(bindings: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,13 +253,78 @@ def _place_as_many(x: Any, like: Any, *offset: Any, grid: Grid, counts: Grid) ->
     return out
 
 
+def _first_window_alone(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
+    """`place` of the first window alone: a loop that returns too early."""
+    alone = np.zeros_like(x)
+    alone[(0,) * len(offset)] = x[(0,) * len(offset)]
+    return rules["place"].evaluate(alone, like, *offset, grid=grid)
+
+
+def _place_marked(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
+    """`place`, and NaN on pixels that no window has at this offset."""
+    there = rules["place"].evaluate(np.ones_like(x), like, *offset, grid=grid)
+    return np.where(there > 0, rules["place"].evaluate(x, like, *offset, grid=grid), np.nan)
+
+
+def _marked(body: Expression) -> Expression:
+    """A sum's body in which every `place` says where nothing was placed."""
+    for path, node in walk(body):
+        if isinstance(node, Operation) and node.rule.name == "place":
+            body = replace_at(body, path, Operation(_mark, node.operands, node.static))
+    return body
+
+
+def _written_last_whole(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
+    result = values[-1]
+    for value in values[-2::-1]:
+        result = np.where(np.isnan(value), result, value)
+    return np.nan_to_num(result)
+
+
 # What is written by mistake alone, and is no formula's: it prints as what it stands for, and is not
 # registered.
+_sum = binders["sum_over"]
 _binders = {
-    "overwritten": Binder("overwritten", _written_last, binders["sum_over"].flow, binders["sum_over"].layout),
+    "overwritten": Binder("overwritten", _written_last, _sum.flow, _sum.layout),
+    "overwritten:mean": Binder(
+        "overwritten_mean",
+        lambda values, ranges: _written_last(values, ranges) / len(values),
+        _sum.flow,
+        _sum.layout,
+    ),
+    "overwritten_whole": Binder("overwritten_whole", _written_last_whole, _sum.flow, _sum.layout),
 }
+_mark = replace(rules["place"], name="place_marked", evaluate=_place_marked, wrong=())
+_first_window = replace(rules["place"], name="first_window", evaluate=_first_window_alone, wrong=())
+_last_term = replace(
+    rules["matmul"], name="last_term", evaluate=lambda a, x: a[:, -1:] @ x[..., -1:, :], wrong=()
+)
 _as_many = {
     "window": replace(rules["window"], evaluate=_window_as_many),
     "place": replace(rules["place"], evaluate=_place_as_many),
 }
-_first = replace(rules["sum_samples"], name="first_sample", evaluate=lambda x: x[..., 0])
+SOME = {"first": slice(0, 1), "last": slice(-1, None), "rest": slice(1, None)}
+
+
+def _of_some(name: str, samples: slice) -> Rule:
+    """A sum over the samples that counts some of them."""
+
+    def evaluate(*operands: Any) -> Any:
+        return rules[name].evaluate(*(value[..., samples] for value in operands))
+
+    return replace(rules[name], name=f"{name} {samples}", evaluate=evaluate, wrong=())
+
+
+_of_samples = {
+    (name, word): _of_some(name, samples)
+    for name in ("sum_samples", "correlate")
+    for word, samples in SOME.items()
+}
+_BY = {
+    "sum_features": lambda x: x.sum(axis=-1, keepdims=True),
+    "mean_features": lambda x: x.mean(axis=-1, keepdims=True),
+}
+_across = {
+    name: replace(rules[name], name=f"{name} across", evaluate=_BY[name], wrong=())
+    for name in ("sum_features", "mean_features")
+}

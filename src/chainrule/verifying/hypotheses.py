@@ -125,13 +125,13 @@ def mistakes_in(formula: Formula, case: Case) -> Iterator[tuple[Neighbour, ...]]
     Two at once are tried of a formula of few nodes: of n neighbours there are n²/2 pairs.
     """
     bound = [with_rotated(bindings) for bindings in formula.bindings]
-    single = list(neighbours(formula.tree, formula.symbols))
-    for neighbour in single:
+    for neighbour in neighbours(formula.tree, formula.symbols):
         if _gives(neighbour.tree, formula, bound, case):
             yield (neighbour,)
+    single = list(neighbours(formula.tree, formula.symbols, rare=False))
     seen = {neighbour.tree for neighbour in single} | {formula.tree}
     for first in single if len(single) <= MOST_PAIRED else ():
-        for second in neighbours(first.tree, formula.symbols):
+        for second in neighbours(first.tree, formula.symbols, rare=False):
             if second.tree not in seen:
                 seen.add(second.tree)
                 if _gives(second.tree, formula, bound, case):

@@ -14,7 +14,9 @@ import numpy as np
 STEP = 1e-5
 
 
-def gradients_of(subject: Any, args: Sequence[Any], delta: Any = None) -> tuple[Callable[..., float], list[Any]]:
+def gradients_of(
+    subject: Any, args: Sequence[Any], delta: Any = None
+) -> tuple[Callable[..., float], list[Any]]:
     """(the function Σ δ ⊙ output of all arguments, the gradient of each that came back, None where none did)."""
     args = [np.array(value) for value in args]
     if isinstance(subject, tuple):
@@ -71,7 +73,11 @@ def _of_object(subject: Any, args: Sequence[Any], delta: Any) -> tuple[Callable[
 
 def parameters_of(subject: Any) -> list[str]:
     """Names of the arrays that an object holds and keeps a gradient of."""
-    return [name for name in ("W", "U", "b", "gamma", "beta", "alpha") if isinstance(getattr(subject, name, None), np.ndarray)]
+    return [
+        name
+        for name in ("W", "U", "b", "gamma", "beta", "alpha")
+        if isinstance(getattr(subject, name, None), np.ndarray)
+    ]
 
 
 def _by_argument(listed: Any, names: Sequence[str], args: Sequence[Any]) -> list[Any]:
@@ -92,7 +98,10 @@ def worst(subject: Any, args: Sequence[Any], seed: int = 0) -> float:
         return rng.normal(size=shape)
 
     run, gradients = gradients_of(subject, args, delta)
-    values = [np.array(value, dtype=np.float64) if np.asarray(value).dtype.kind == "f" else np.array(value) for value in args]
+    values = [
+        np.array(value, dtype=np.float64) if np.asarray(value).dtype.kind == "f" else np.array(value)
+        for value in args
+    ]
     if callable(getattr(subject, "backward", None)):
         values += [np.array(getattr(subject, name), dtype=np.float64) for name in parameters_of(subject)]
     off = 0.0

@@ -40,7 +40,9 @@ def attend_back(scores=None, scale=None, dk=None, dv=None, dq=None):
     return backward
 
 
-@bug("ooples/AiDotNet.Tensors#49", "1/√d is missing", "attention", ("divide only", "ratio only", "scale", "√"))
+@bug(
+    "ooples/AiDotNet.Tensors#49", "1/√d is missing", "attention", ("divide only", "ratio only", "scale", "√")
+)
 def scale_missing() -> Made:
     return (attend(), attend_back(scale=lambda q: 1)), CROSS
 
@@ -50,7 +52,12 @@ def scale_without_root() -> Made:
     return (attend(), attend_back(scale=lambda q: 1 / q.shape[-1])), CROSS
 
 
-@bug("course: attention", "the diagonal of softmax' Jacobian alone", "attention", ("sum_features only", "diagonal"))
+@bug(
+    "course: attention",
+    "the diagonal of softmax' Jacobian alone",
+    "attention",
+    ("sum_features only", "diagonal"),
+)
 def softmax_diagonal() -> Made:
     return (attend(), attend_back(scores=lambda a, da: a * (1 - a) * da)), CROSS
 
@@ -65,7 +72,12 @@ def row_sum_missing() -> Made:
     return (attend(), attend_back(scores=lambda a, da: a * da)), CROSS
 
 
-@bug("Dao-AILab/flash-attention#373", "dK = dS Q in place of dSᵀ Q", "attention", ("transpose", "turned", "swap"))
+@bug(
+    "Dao-AILab/flash-attention#373",
+    "dK = dS Q in place of dSᵀ Q",
+    "attention",
+    ("transpose", "turned", "swap"),
+)
 def key_gradient_not_transposed() -> Made:
     return (attend(), attend_back(dk=lambda ds, q, k: ds @ q)), QKV
 
@@ -94,7 +106,13 @@ def key_and_value_exchanged() -> Made:
     return (attend(), backward), QKV
 
 
-@bug("paiml/entrenar#310", "the causal mask is in the forward alone", "attention", ("mask", "where", "causal"), causal=True)
+@bug(
+    "paiml/entrenar#310",
+    "the causal mask is in the forward alone",
+    "attention",
+    ("mask", "where", "causal"),
+    causal=True,
+)
 def mask_in_the_forward_alone() -> Made:
     def backward(dout, cache):
         q, k, v, _ = cache
@@ -104,11 +122,19 @@ def mask_in_the_forward_alone() -> Made:
     return (attend(True), backward), QKV
 
 
-@bug("course: causal attention", "the mask of the upper triangle in backward", "attention", ("mask", "where", "transpose"), causal=True)
+@bug(
+    "course: causal attention",
+    "the mask of the upper triangle in backward",
+    "attention",
+    ("mask", "where", "transpose"),
+    causal=True,
+)
 def mask_of_the_other_triangle() -> Made:
     def backward(dout, cache):
         keep = np.triu(np.ones(cache[3].shape[1:]))
-        return attend_back(scores=lambda a, da: keep * a * (da - (a * da).sum(-1, keepdims=True)))(dout, cache)
+        return attend_back(scores=lambda a, da: keep * a * (da - (a * da).sum(-1, keepdims=True)))(
+            dout, cache
+        )
 
     return (attend(True), backward), QKV
 
@@ -144,7 +170,12 @@ def flash_row_sum_of_output() -> Made:
     return (flash, flash_back(row=lambda d, o: o.sum(-1, keepdims=True))), CROSS
 
 
-@bug("triton-lang/triton#4174", "S is recomputed without the scale", "attention", ("divide", "scale", "ratio", "√"))
+@bug(
+    "triton-lang/triton#4174",
+    "S is recomputed without the scale",
+    "attention",
+    ("divide", "scale", "ratio", "√"),
+)
 def flash_recomputed_without_scale() -> Made:
     return (flash, flash_back(scaled=False)), CROSS
 
@@ -184,17 +215,35 @@ def heads_back(width=None, dx=None, joined=join, source=None):
     return backward
 
 
-@bug("course: multi-head attention", "√ of all features in place of a head's", "multiheadattention", ("√", "count", "number", "divide"), **HEADS)
+@bug(
+    "course: multi-head attention",
+    "√ of all features in place of a head's",
+    "multiheadattention",
+    ("√", "count", "number", "divide"),
+    **HEADS,
+)
 def scale_of_all_features() -> Made:
     return (heads, heads_back(width=4)), PROJECTED
 
 
-@bug("paiml/aprender#2203", "the way through the keys is missing in ∂x", "multiheadattention", "add only", **HEADS)
+@bug(
+    "paiml/aprender#2203",
+    "the way through the keys is missing in ∂x",
+    "multiheadattention",
+    "add only",
+    **HEADS,
+)
 def keys_missing_below() -> Made:
     return (heads, heads_back(dx=lambda q, k, v, Wq, Wk, Wv: q @ Wq.T + v @ Wv.T)), PROJECTED
 
 
-@bug("course: multi-head attention", "heads are joined without exchanging the axes back", "multiheadattention", ("head", "reshape", "join"), **HEADS)
+@bug(
+    "course: multi-head attention",
+    "heads are joined without exchanging the axes back",
+    "multiheadattention",
+    ("head", "reshape", "join"),
+    **HEADS,
+)
 def heads_joined_by_reshape() -> Made:
     def reshaped(x):
         return x.reshape(x.shape[0], x.shape[2], -1)
@@ -202,6 +251,12 @@ def heads_joined_by_reshape() -> Made:
     return (heads, heads_back(joined=reshaped)), PROJECTED
 
 
-@bug("course: multi-head attention", "∂W_o of x in place of the heads' output", "multiheadattention", "symbol", **HEADS)
+@bug(
+    "course: multi-head attention",
+    "∂W_o of x in place of the heads' output",
+    "multiheadattention",
+    "symbol",
+    **HEADS,
+)
 def output_weights_of_the_input() -> Made:
     return (heads, heads_back(source=lambda cache: cache[0])), PROJECTED

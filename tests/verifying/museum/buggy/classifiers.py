@@ -48,7 +48,9 @@ def penalty_in_the_loss_alone() -> Made:
     return softmax_loss, (W, X, Y, REG)
 
 
-@bug("course: cs231n softmax", "the penalty is divided by N with the rest", LINEAR, ("penalty", "λ"), **SOFTMAX)
+@bug(
+    "course: cs231n softmax", "the penalty is divided by N with the rest", LINEAR, ("penalty", "λ"), **SOFTMAX
+)
 def penalty_over_samples() -> Made:
     def softmax_loss(W, X, y, reg):
         loss, dscores = softmax_value(W, X, y, reg)
@@ -60,7 +62,13 @@ def penalty_over_samples() -> Made:
     return softmax_loss, (W, X, Y, REG)
 
 
-@bug("course: cs231n softmax", "the data term is not divided by N, the penalty is right", LINEAR, ("factor m", "1/m"), **SOFTMAX)
+@bug(
+    "course: cs231n softmax",
+    "the data term is not divided by N, the penalty is right",
+    LINEAR,
+    ("factor m", "1/m"),
+    **SOFTMAX,
+)
 def data_not_averaged() -> Made:
     def softmax_loss(W, X, y):
         loss, dscores = softmax_value(W, X, y, REG)
@@ -69,7 +77,13 @@ def data_not_averaged() -> Made:
     return softmax_loss, (W, X, Y)
 
 
-@bug("stackoverflow 41663874", "the label's 1 is subtracted for every class", LINEAR, ("subtract", "symbol"), **SOFTMAX)
+@bug(
+    "stackoverflow 41663874",
+    "the label's 1 is subtracted for every class",
+    LINEAR,
+    ("subtract", "symbol"),
+    **SOFTMAX,
+)
 def one_from_every_class() -> Made:
     def softmax_loss(W, X, y):
         loss, _ = softmax_value(W, X, y, REG)
@@ -82,7 +96,9 @@ def one_from_every_class() -> Made:
     return softmax_loss, (W, X, Y)
 
 
-@bug("course: cs231n softmax", "= for += in the loop over samples", LINEAR, ("last", "overwritten"), **SOFTMAX)
+@bug(
+    "course: cs231n softmax", "= for += in the loop over samples", LINEAR, ("last", "overwritten"), **SOFTMAX
+)
 def last_sample() -> Made:
     def softmax_loss(W, X, y):
         loss, dscores = softmax_value(W, X, y, REG)
@@ -103,7 +119,13 @@ def svm_value(W, X, y, reg):
 SVM = {"loss": "multiclass_hinge", "penalty": L2(2 * REG)}
 
 
-@bug("stackoverflow: Gradient of a Loss Function for an SVM", "the correct class gets nothing", LINEAR, ("subtract only", "label"), **SVM)
+@bug(
+    "stackoverflow: Gradient of a Loss Function for an SVM",
+    "the correct class gets nothing",
+    LINEAR,
+    ("subtract only", "label"),
+    **SVM,
+)
 def svm_wrong_classes_alone() -> Made:
     def svm_loss(W, X, y):
         loss, margins = svm_value(W, X, y, REG)
@@ -112,7 +134,13 @@ def svm_wrong_classes_alone() -> Made:
     return svm_loss, (W, X, Y)
 
 
-@bug("course: cs231n svm", "the margins in place of their indicator", LINEAR, ("greater only", "mask", "symbol"), **SVM)
+@bug(
+    "course: cs231n svm",
+    "the margins in place of their indicator",
+    LINEAR,
+    ("greater only", "mask", "symbol"),
+    **SVM,
+)
 def svm_margins_not_counted() -> Made:
     def svm_loss(W, X, y):
         loss, margins = svm_value(W, X, y, REG)
@@ -153,7 +181,13 @@ def lambda_not_over_m() -> Made:
     return cost, (THETA, np.array([0.2]), DESIGN, T)
 
 
-@bug("stats.stackexchange 357145", "the bias is penalised in the gradient alone", BIASED, ("bias", "penalty"), **LOGISTIC)
+@bug(
+    "stats.stackexchange 357145",
+    "the bias is penalised in the gradient alone",
+    BIASED,
+    ("bias", "penalty"),
+    **LOGISTIC,
+)
 def bias_penalised() -> Made:
     def cost(theta, b, X, y):
         J, e = logistic_value(theta, b, X, y, 0.7)
@@ -163,7 +197,13 @@ def bias_penalised() -> Made:
     return cost, (THETA, np.array([0.2]), DESIGN, T)
 
 
-@bug("community.deeplearning.ai 384064", "2λ/m: the ½ of the penalty is forgotten", BIASED, ("penalty", "λ"), **LOGISTIC)
+@bug(
+    "community.deeplearning.ai 384064",
+    "2λ/m: the ½ of the penalty is forgotten",
+    BIASED,
+    ("penalty", "λ"),
+    **LOGISTIC,
+)
 def penalty_doubled() -> Made:
     def cost(theta, b, X, y):
         J, e = logistic_value(theta, b, X, y, 0.7)
@@ -172,7 +212,9 @@ def penalty_doubled() -> Made:
     return cost, (THETA, np.array([0.2]), DESIGN, T)
 
 
-@bug("Burton2000/CS231n-2017#9", "the bias is penalised in the loss alone", "l2", ("zeros", "penalty"), lam=0.5)
+@bug(
+    "Burton2000/CS231n-2017#9", "the bias is penalised in the loss alone", "l2", ("zeros", "penalty"), lam=0.5
+)
 def penalty_of_the_bias_without_gradient() -> Made:
     return (lambda b: (0.25 * (b**2).sum(), 0 * b)), normal(23, (5,))
 

@@ -80,7 +80,13 @@ def stride_missing() -> Made:
     return (conv(2), backward), IMAGES
 
 
-@bug("enggen/Deep-Learning-Coursera#7", "the stride is missing for the rows alone", "conv2d", "stride", stride=2)
+@bug(
+    "enggen/Deep-Learning-Coursera#7",
+    "the stride is missing for the rows alone",
+    "conv2d",
+    "stride",
+    stride=2,
+)
 def stride_missing_for_rows() -> Made:
     def backward(dout, cache):
         x, w = cache
@@ -148,7 +154,14 @@ def kernel_gradient_without_padding() -> Made:
     return (conv(1, 1), backward), IMAGES
 
 
-@bug("course: dilated convolution", "the dilation is left out", "conv2d", ("dilation", "stride"), stride=1, dilation=2)
+@bug(
+    "course: dilated convolution",
+    "the dilation is left out",
+    "conv2d",
+    ("dilation", "stride"),
+    stride=1,
+    dilation=2,
+)
 def dilation_left_out() -> Made:
     def backward(dout, cache):
         x, w = cache
@@ -187,16 +200,23 @@ def last_filter_only() -> Made:
     return (conv(), backward), IMAGES
 
 
-@bug("course: full correlation", "valid where full must be, by padding of one too few", "conv2d", ("padding", "shift"))
+@bug("course: full correlation", "δ is put back a row too low", "conv2d", ("padding", "shift"))
 def shifted_by_one() -> Made:
     def backward(dout, cache):
         dx, dw, db = backward_of()(dout, cache)
-        return np.roll(dx, 1, axis=2), dw, db
+        lower = np.zeros_like(dx)
+        lower[:, :, 1:] = dx[:, :, :-1]
+        return lower, dw, db
 
     return (conv(), backward), IMAGES
 
 
-@bug("stackoverflow 36628181", "channels of input and output exchanged", "conv2d", ("transpose", "turned", "exchanged", "swapped"))
+@bug(
+    "stackoverflow 36628181",
+    "channels of input and output exchanged",
+    "conv2d",
+    ("transpose", "turned", "exchanged", "swapped"),
+)
 def channels_exchanged() -> Made:
     def share(delta, w):
         return np.tensordot(delta, w.swapaxes(0, 1), 1)
@@ -204,7 +224,12 @@ def channels_exchanged() -> Made:
     return (conv(), backward_of(dx=share)), normal(33, (2, 3, 6, 5), (3, 3, 2, 3), (3,))
 
 
-@bug("course: channels last", "channels last: ∂w of the transposed kernel", "conv2d", ("exchanged", "wrong shape", "reshaped"))
+@bug(
+    "course: channels last",
+    "channels last: ∂w of the transposed kernel",
+    "conv2d",
+    ("exchanged", "wrong shape", "reshaped"),
+)
 def kernel_axes_exchanged() -> Made:
     def backward(dout, cache):
         dx, dw, db = backward_of()(dout, cache)

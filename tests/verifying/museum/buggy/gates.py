@@ -41,7 +41,12 @@ def embedding_last_id() -> Made:
     return (look_up, backward), (IDS, TABLE)
 
 
-@bug("sql-machine-learning/elasticdl#2367", "every id's row is the mean of its gradients", "embedding", ("mean", "count", "divide"))
+@bug(
+    "sql-machine-learning/elasticdl#2367",
+    "every id's row is the mean of its gradients",
+    "embedding",
+    ("mean", "count", "divide"),
+)
 def embedding_averaged_by_count() -> Made:
     def backward(dout, cache):
         x, W = cache
@@ -78,12 +83,24 @@ def dropout_without_mask() -> Made:
     return (inverted, lambda d, mask: d / (1 - RATE)), (INPUT, MASK)
 
 
-@bug("course: inverted dropout", "the scale is left out of δ", "dropout", ("divide only", "ratio only", "factor"), rate=RATE)
+@bug(
+    "course: inverted dropout",
+    "the scale is left out of δ",
+    "dropout",
+    ("divide only", "ratio only", "factor"),
+    rate=RATE,
+)
 def dropout_without_scale() -> Made:
     return (inverted, lambda d, mask: d * mask), (INPUT, MASK)
 
 
-@bug("course: inverted dropout", "times 1 - p in place of divided by it", "dropout", ("divide as multiply", "factor", "product"), rate=RATE)
+@bug(
+    "course: inverted dropout",
+    "times 1 - p in place of divided by it",
+    "dropout",
+    ("divide as multiply", "factor", "product"),
+    rate=RATE,
+)
 def dropout_multiplied() -> Made:
     return (inverted, lambda d, mask: d * mask * (1 - RATE)), (INPUT, MASK)
 
@@ -94,7 +111,13 @@ def dropout_inverted_mask() -> Made:
 
 
 # in = 0 is taken as kept, and x may be 0
-@bug("kaldi-asr/kaldi#3890", "δ passes where the input is 0", "dropout", ("mask", "multiply", "where"), rate=RATE)
+@bug(
+    "kaldi-asr/kaldi#3890",
+    "δ passes where the input is 0",
+    "dropout",
+    ("mask", "multiply", "where"),
+    rate=RATE,
+)
 def dropout_mask_from_values() -> Made:
     def forward(x, mask):
         return x * mask / (1 - RATE), (x, x * mask / (1 - RATE))
@@ -182,7 +205,12 @@ def swiglu_up_without_gate() -> Made:
     return (swiglu, backward), glu_args()
 
 
-@bug("ByteDance-Seed/Triton-distributed#185", "every row is written to row 0", "swiglu", ("first", "overwritten", "row"))
+@bug(
+    "ByteDance-Seed/Triton-distributed#185",
+    "every row is written to row 0",
+    "swiglu",
+    ("first", "overwritten", "row"),
+)
 def swiglu_rows_to_row_zero() -> Made:
     def backward(d, cache):
         gate, up = cache
@@ -227,7 +255,12 @@ def rope(x):
     return rotate(x, *angles(x)), x
 
 
-@bug("huggingface/candle#3612", "turned forward once more: sin is not negated", "rotary", ("sin", "sign", "angle"))
+@bug(
+    "huggingface/candle#3612",
+    "turned forward once more: sin is not negated",
+    "rotary",
+    ("sin", "sign", "angle"),
+)
 def rotary_not_turned_back() -> Made:
     return (rope, lambda d, x: rotate(d, *angles(x))), SEQUENCE
 
@@ -237,7 +270,12 @@ def rotary_left_out() -> Made:
     return (rope, lambda d, x: d), SEQUENCE
 
 
-@bug("PaddlePaddle/Paddle#74716", "sin is multiplied after the halves are exchanged", "rotary", ("sin", "order", "half"))
+@bug(
+    "PaddlePaddle/Paddle#74716",
+    "sin is multiplied after the halves are exchanged",
+    "rotary",
+    ("sin", "order", "half"),
+)
 def rotary_of_unequal_halves() -> Made:
     def forward(x, cos, sin):
         first, second = np.split(x, 2, axis=-1)

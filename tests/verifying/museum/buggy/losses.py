@@ -91,7 +91,12 @@ def cross_entropy_added() -> Made:
     return loss, (SCORES, ONE_HOT)
 
 
-@bug("course: softmax loss", "only the label's entry gets a gradient", "cross_entropy", ("label", "diagonal", "multiply"))
+@bug(
+    "course: softmax loss",
+    "only the label's entry gets a gradient",
+    "cross_entropy",
+    ("label", "diagonal", "multiply"),
+)
 def cross_entropy_of_the_label_alone() -> Made:
     def loss(z, y):
         p = softmax(z)
@@ -113,7 +118,9 @@ def cross_entropy_ignores_delta() -> Made:
     return (forward, backward), (SCORES, LABELS)
 
 
-@bug("course: cross-entropy on probabilities", "1/p is missing", "cross_entropy", ("divide only", "ratio only"))
+@bug(
+    "course: cross-entropy on probabilities", "1/p is missing", "cross_entropy", ("divide only", "ratio only")
+)
 def log_loss_without_division() -> Made:
     def forward(p, y):
         return -(y * np.log(p)).sum(axis=1), (p, y)
@@ -124,7 +131,13 @@ def log_loss_without_division() -> Made:
     return (forward, backward), (softmax(SCORES), ONE_HOT)
 
 
-@bug("linkedin/Liger-Kernel#198", "smoothing is left out of the gradient", "cross_entropy", ("smoothing", "symbol"), label_smoothing=0.2)
+@bug(
+    "linkedin/Liger-Kernel#198",
+    "smoothing is left out of the gradient",
+    "cross_entropy",
+    ("smoothing", "symbol"),
+    label_smoothing=0.2,
+)
 def smoothing_in_the_loss_alone() -> Made:
     def loss(z, y):
         p, m = softmax(z), len(y)
@@ -138,7 +151,12 @@ def bce(z, y):
     return (np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))).mean()
 
 
-@bug("hunkim/DeepLearningZeroToAll#113", "σ' beside a - y, which has it already", "bce_with_logits", ("f'", "derivative", "cancel"))
+@bug(
+    "hunkim/DeepLearningZeroToAll#113",
+    "σ' beside a - y, which has it already",
+    "bce_with_logits",
+    ("f'", "derivative", "cancel"),
+)
 def logits_times_derivative() -> Made:
     def loss(z, y):
         a = sigma(z)
@@ -166,7 +184,12 @@ def binary_without_minus() -> Made:
     return loss, (sigma(LOGITS), FLAGS)
 
 
-@bug("course: log-loss", "the branch of y = 0 is missing: -y/a", "binary_cross_entropy", ("add only", "subtract only"))
+@bug(
+    "course: log-loss",
+    "the branch of y = 0 is missing: -y/a",
+    "binary_cross_entropy",
+    ("add only", "subtract only"),
+)
 def binary_of_the_ones_alone() -> Made:
     def loss(a, y):
         value = -(y * np.log(a) + (1 - y) * np.log(1 - a)).mean()
@@ -191,7 +214,12 @@ def squares_with_two_and_half() -> Made:
     return loss, (OUTPUTS, WANTED)
 
 
-@bug("course: mean squared error", "mean over all numbers, gradient over the samples", "mse", ("factor n", "factor K"))
+@bug(
+    "course: mean squared error",
+    "mean over all numbers, gradient over the samples",
+    "mse",
+    ("factor n", "factor K"),
+)
 def squares_over_the_wrong_count() -> Made:
     def loss(a, y):
         return ((a - y) ** 2).mean(), 2 * (a - y) / len(a)
@@ -221,7 +249,12 @@ def huber(e, delta=1.0):
     return np.where(np.abs(e) <= delta, 0.5 * e**2, delta * (np.abs(e) - 0.5 * delta))
 
 
-@bug("BobMcDear/attorch#13", "|e| forgotten: large negative differences count as small", "huber", ("maximum only", "abs"))
+@bug(
+    "BobMcDear/attorch#13",
+    "|e| forgotten: large negative differences count as small",
+    "huber",
+    ("maximum only", "abs"),
+)
 def huber_threshold_signed() -> Made:
     def loss(a, y):
         e = a - y
@@ -235,7 +268,13 @@ def huber_not_cut() -> Made:
     return (lambda a, y: (huber(a - y).sum() / len(a), (a - y) / len(a))), (3 * OUTPUTS, WANTED)
 
 
-@bug("course: huber", "beyond δ the sign without δ", "huber", ("factor", "multiply only", "number", "δ"), delta=2.0)
+@bug(
+    "course: huber",
+    "beyond δ the sign without δ",
+    "huber",
+    ("factor", "multiply only", "number", "δ"),
+    delta=2.0,
+)
 def huber_without_delta() -> Made:
     def loss(a, y):
         e = a - y
@@ -244,7 +283,9 @@ def huber_without_delta() -> Made:
     return loss, (3 * OUTPUTS, WANTED)
 
 
-@bug("course: hinge", "y is forgotten: -1 where the margin is violated", "hinge", ("multiply only", "negative"))
+@bug(
+    "course: hinge", "y is forgotten: -1 where the margin is violated", "hinge", ("multiply only", "negative")
+)
 def hinge_without_label() -> Made:
     def loss(s, y):
         return np.maximum(0, 1 - y * s).mean(), np.where(y * s < 1, -1.0, 0) / len(s)
@@ -252,7 +293,12 @@ def hinge_without_label() -> Made:
     return loss, (LOGITS, SIGNS)
 
 
-@bug("course: hinge", "-y for every sample, also beyond the margin", "hinge", ("mask", "multiply only", "greater"))
+@bug(
+    "course: hinge",
+    "-y for every sample, also beyond the margin",
+    "hinge",
+    ("mask", "multiply only", "greater"),
+)
 def hinge_of_all() -> Made:
     return (lambda s, y: (np.maximum(0, 1 - y * s).mean(), -y / len(s))), (LOGITS, SIGNS)
 
@@ -263,7 +309,12 @@ def margins_of(s, y):
     return margins
 
 
-@bug("stackoverflow: Gradient of a Loss Function for an SVM", "-1 in place of the number of violations", "multiclass_hinge", ("count", "sum"))
+@bug(
+    "stackoverflow: Gradient of a Loss Function for an SVM",
+    "-1 in place of the number of violations",
+    "multiclass_hinge",
+    ("count", "sum"),
+)
 def svm_correct_class_once() -> Made:
     def svm_loss(s, y):
         margins = margins_of(s, y)
@@ -274,7 +325,12 @@ def svm_correct_class_once() -> Made:
     return svm_loss, (SCORES, LABELS)
 
 
-@bug("course: cs231n svm_loss", "nothing is subtracted at the label", "multiclass_hinge", ("subtract only", "label"))
+@bug(
+    "course: cs231n svm_loss",
+    "nothing is subtracted at the label",
+    "multiclass_hinge",
+    ("subtract only", "label"),
+)
 def svm_without_correct_class() -> Made:
     def svm_loss(s, y):
         margins = margins_of(s, y)

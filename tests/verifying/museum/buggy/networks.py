@@ -67,7 +67,13 @@ def bias_times_four() -> Made:
     return two_layers(at("end", db1=lambda q: 4 * q["db1"])), ARGS
 
 
-@bug("joelgrus/data-science-from-scratch#31", "W2 is updated before δ of layer 1", TWO_LAYERS, "updated before", **CE)
+@bug(
+    "joelgrus/data-science-from-scratch#31",
+    "W2 is updated before δ of layer 1",
+    TWO_LAYERS,
+    "updated before",
+    **CE,
+)
 def updated_before_the_hidden_delta() -> Made:
     def wrong(q, here):
         if here == "δ²":
@@ -88,12 +94,16 @@ def averaged_twice() -> Made:
     return two_layers(at("end", **made)), ARGS
 
 
-@bug("course: two-layer network", "δ of the output is not divided by m", TWO_LAYERS, ("factor m", "1/m"), **CE)
+@bug(
+    "course: two-layer network", "δ of the output is not divided by m", TWO_LAYERS, ("factor m", "1/m"), **CE
+)
 def never_averaged() -> Made:
     return two_layers(at("δ²", dz2=lambda q: len(q["x"]) * q["dz2"])), ARGS
 
 
-@bug("course: two-layer network", "dW1 of the hidden layer's own output", TWO_LAYERS, ("symbol", "layer"), **CE)
+@bug(
+    "course: two-layer network", "dW1 of the hidden layer's own output", TWO_LAYERS, ("symbol", "layer"), **CE
+)
 def input_is_the_wrong_layer() -> Made:
     args = (X, Y, *normal(93, (4, 4), (4,), (4, 3), (3,)))
     return two_layers(at("δ¹", x=lambda q: q["h"])), args
@@ -104,13 +114,25 @@ def weighted_sum_for_activation() -> Made:
     return two_layers(at("end", dW2=lambda q: q["z"].T @ q["dz2"])), ARGS
 
 
-@bug("course: two-layer network", "δ of the output is used in layer 1, cut to its units", TWO_LAYERS, ("layer", "δ"), **CE)
+@bug(
+    "course: two-layer network",
+    "δ of the output is used in layer 1, cut to its units",
+    TWO_LAYERS,
+    ("layer", "δ"),
+    **CE,
+)
 def delta_of_the_wrong_layer() -> Made:
     args = (X, Y, *normal(94, (4, 3), (3,), (3, 3), (3,)))
     return two_layers(at("δ¹", dz1=lambda q: q["dz2"])), args
 
 
-@bug("course: square hidden layer", "W2 where W2ᵀ must be", TWO_LAYERS, ("transpose", "turned", "swapped"), **CE)
+@bug(
+    "course: square hidden layer",
+    "W2 where W2ᵀ must be",
+    TWO_LAYERS,
+    ("transpose", "turned", "swapped"),
+    **CE,
+)
 def weights_between_not_transposed() -> Made:
     args = (X, Y, *normal(95, (4, 3), (3,), (3, 3), (3,)))
     return two_layers(at("δ²", W2=lambda q: q["W2"].T)), args
@@ -123,7 +145,13 @@ def sigma(z):
     return 1 / (1 + np.exp(-z))
 
 
-@bug("unda-ml/unda#1", "the derivative of another layer's activation", SIGMOID, ("f'", "multiply only", "derivative"), **CE)
+@bug(
+    "unda-ml/unda#1",
+    "the derivative of another layer's activation",
+    SIGMOID,
+    ("f'", "multiply only", "derivative"),
+    **CE,
+)
 def derivative_of_the_wrong_layer() -> Made:
     return two_layers(at("none"), sigma, lambda z, h: z > 0), ARGS
 
@@ -139,7 +167,13 @@ def derivative_of_the_weighted_sum() -> Made:
 
 
 # np.maximum(h, 0, out=h): the mask is taken of what was already cut, and of the layer behind
-@bug("course: in-place ReLU", "the mask h >= 0 of an array cut in place", TWO_LAYERS, ("multiply only", "f'", "mask"), **CE)
+@bug(
+    "course: in-place ReLU",
+    "the mask h >= 0 of an array cut in place",
+    TWO_LAYERS,
+    ("multiply only", "f'", "mask"),
+    **CE,
+)
 def relu_in_place() -> Made:
     return two_layers(at("none"), df=lambda z, h: h >= 0), ARGS
 
@@ -177,7 +211,14 @@ def every_sign() -> Made:
 
 
 # Ng's exercise 4: Θ with the bias as column 0, which is not penalised
-@bug("community.deeplearning.ai 14612", "λ in place of λ/m in one layer", TWO_LAYERS, ("penalty", "λ"), loss="cross_entropy", penalty=L2(0.6 / 6))
+@bug(
+    "community.deeplearning.ai 14612",
+    "λ in place of λ/m in one layer",
+    TWO_LAYERS,
+    ("penalty", "λ"),
+    loss="cross_entropy",
+    penalty=L2(0.6 / 6),
+)
 def penalty_of_one_layer_not_averaged() -> Made:
     def loss(x, y, W1, b1, W2, b2):
         lam, m = 0.6, len(y)
@@ -188,7 +229,14 @@ def penalty_of_one_layer_not_averaged() -> Made:
     return loss, ARGS
 
 
-@bug("Burton2000/CS231n-2017#9", "the biases' penalty has no gradient", TWO_LAYERS, ("penalty", "bias"), loss="cross_entropy", penalty=L2(0.2))
+@bug(
+    "Burton2000/CS231n-2017#9",
+    "the biases' penalty has no gradient",
+    TWO_LAYERS,
+    ("penalty", "bias"),
+    loss="cross_entropy",
+    penalty=L2(0.2),
+)
 def penalty_missing_for_one_layer() -> Made:
     def loss(x, y, W1, b1, W2, b2):
         value, g = two_layers(at("none"))(x, y, W1, b1, W2, b2)
@@ -199,7 +247,12 @@ def penalty_missing_for_one_layer() -> Made:
 
 
 # np.clip of the error as in the first DQN codes: outside the range the gradient is 0
-@bug("Karpathy: Yes you should understand backprop", "the error is clipped: no gradient beyond", "huber", ("0", "clip", "mask", "minimum"))
+@bug(
+    "Karpathy: Yes you should understand backprop",
+    "the error is clipped: no gradient beyond",
+    "huber",
+    ("0", "clip", "mask", "minimum"),
+)
 def clipped_error() -> Made:
     def loss(a, y):
         e = a - y
@@ -214,7 +267,12 @@ def flat(W1, b1, W2, b2):
     return np.concatenate([W1.ravel(), b1, W2.ravel(), b2])
 
 
-@bug("course: scipy.optimize.minimize(jac=True)", "f(θ): the biases come before W in the gradient", None, ("exchanged", "order"))
+@bug(
+    "course: scipy.optimize.minimize(jac=True)",
+    "f(θ): the biases come before W in the gradient",
+    None,
+    ("exchanged", "order"),
+)
 def flat_in_another_order() -> Made:
     def f(theta):
         W1, b1, W2, b2 = theta[:20].reshape(4, 5), theta[20:25], theta[25:40].reshape(5, 3), theta[40:]
@@ -232,7 +290,12 @@ def columns_bias_averaged_twice() -> Made:
         P = probabilities((W2 @ A1 + b2).T).T
         dZ2 = (P - Y) / m
         dZ1 = W2.T @ dZ2 * A1 * (1 - A1)
-        grads = {"W1": dZ1 @ X.T, "b1": dZ1.mean(1, keepdims=True), "W2": dZ2 @ A1.T, "b2": dZ2.sum(1, keepdims=True)}
+        grads = {
+            "W1": dZ1 @ X.T,
+            "b1": dZ1.mean(1, keepdims=True),
+            "W2": dZ2 @ A1.T,
+            "b2": dZ2.sum(1, keepdims=True),
+        }
         return -(Y * np.log(P)).sum() / m, grads
 
     return cost, (X.T, np.eye(3)[Y].T, W1.T, B1[:, None], W2.T, B2[:, None])

@@ -30,7 +30,12 @@ def statistics_as_constants() -> Made:
     return (batch_norm, backward), BATCH
 
 
-@bug("course: cs231n batchnorm_backward", "the path through the variance is missing", "batchnorm", "subtract only")
+@bug(
+    "course: cs231n batchnorm_backward",
+    "the path through the variance is missing",
+    "batchnorm",
+    "subtract only",
+)
 def path_through_variance_missing() -> Made:
     def backward(dout, cache):
         _, hat, _, var, gamma = cache
@@ -40,7 +45,9 @@ def path_through_variance_missing() -> Made:
     return (batch_norm, backward), BATCH
 
 
-@bug("course: cs231n batchnorm_backward", "the path through the mean is missing", "batchnorm", "subtract only")
+@bug(
+    "course: cs231n batchnorm_backward", "the path through the mean is missing", "batchnorm", "subtract only"
+)
 def path_through_mean_missing() -> Made:
     def backward(dout, cache):
         x, hat, mu, var, gamma = cache
@@ -51,7 +58,12 @@ def path_through_mean_missing() -> Made:
     return (batch_norm, backward), BATCH
 
 
-@bug("datascience.stackexchange 10741", "the exponent of the variance is -1/2 for -3/2", "batchnorm", ("divide", "power", "multiply", "x̂"))
+@bug(
+    "datascience.stackexchange 10741",
+    "the exponent of the variance is -1/2 for -3/2",
+    "batchnorm",
+    ("divide", "power", "multiply", "x̂"),
+)
 def exponent_of_variance() -> Made:
     def backward(dout, cache):
         x, hat, mu, var, gamma = cache
@@ -63,7 +75,12 @@ def exponent_of_variance() -> Made:
     return (batch_norm, backward), BATCH
 
 
-@bug("course: batchnorm in steps", "1/N is forgotten in the step of the mean", "batchnorm", "mean_samples as sum_samples")
+@bug(
+    "course: batchnorm in steps",
+    "1/N is forgotten in the step of the mean",
+    "batchnorm",
+    "mean_samples as sum_samples",
+)
 def mean_step_not_divided() -> Made:
     def backward(dout, cache):
         x, hat, mu, var, gamma = cache
@@ -117,7 +134,12 @@ def raw_input_in_scale() -> Made:
     return (batch_norm, backward), BATCH
 
 
-@bug("course: batchnorm of images", "averaged over the samples alone, not the pixels", "batchnorm", ("mean", "P", "position"))
+@bug(
+    "course: batchnorm of images",
+    "averaged over the samples alone, not the pixels",
+    "batchnorm",
+    ("mean", "P", "position"),
+)
 def spatial_counted_as_samples() -> Made:
     def forward(x, gamma, beta):
         mu, var = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
@@ -157,7 +179,12 @@ def mean(values):
     return values.mean(-1, keepdims=True)
 
 
-@bug("tenstorrent/tt-metal#53204", "the mean of δγ is subtracted twice", "layernorm", ("twice", "factor", "subtract"))
+@bug(
+    "tenstorrent/tt-metal#53204",
+    "the mean of δγ is subtracted twice",
+    "layernorm",
+    ("twice", "factor", "subtract"),
+)
 def mean_subtracted_twice() -> Made:
     return (layer_norm, layer_back(lambda e, hat, rstd: rstd * (e - 2 * mean(e) - hat * mean(e * hat)))), ROWS
 
@@ -172,10 +199,18 @@ def layer_sums_for_means() -> Made:
 
 @bug("flagos-ai/FlagGems#5392", "the means run over the samples", "layernorm", ("mean_samples", "axis"))
 def layer_means_over_samples() -> Made:
-    return (layer_norm, layer_back(lambda e, hat, rstd: rstd * (e - e.mean(0) - hat * (e * hat).mean(0)))), ROWS
+    return (
+        layer_norm,
+        layer_back(lambda e, hat, rstd: rstd * (e - e.mean(0) - hat * (e * hat).mean(0))),
+    ), ROWS
 
 
-@bug("Oneflow-Inc/oneflow#6149", "∂γ and ∂β are exchanged", "layernorm", ("exchanged", "multiply only", "another gradient"))
+@bug(
+    "Oneflow-Inc/oneflow#6149",
+    "∂γ and ∂β are exchanged",
+    "layernorm",
+    ("exchanged", "multiply only", "another gradient"),
+)
 def scale_and_shift_exchanged() -> Made:
     def backward(dout, cache):
         hat, rstd, gamma = cache
@@ -186,7 +221,12 @@ def scale_and_shift_exchanged() -> Made:
     return (layer_norm, backward), ROWS
 
 
-@bug("deepspeedai/DeepSpeed#692", "∂γ from (out - β)/γ without the division", "layernorm", ("divide", "multiply", "symbol", "x̂"))
+@bug(
+    "deepspeedai/DeepSpeed#692",
+    "∂γ from (out - β)/γ without the division",
+    "layernorm",
+    ("divide", "multiply", "symbol", "x̂"),
+)
 def scale_from_the_output() -> Made:
     def forward(x, gamma, beta):
         out, cache = layer_norm(x, gamma, beta)
@@ -200,7 +240,12 @@ def scale_from_the_output() -> Made:
     return (forward, backward), ROWS
 
 
-@bug("tenstorrent/tt-metal#53204", "only the last block of features reaches the sum", "layernorm", ("last", "some", "sum"))
+@bug(
+    "tenstorrent/tt-metal#53204",
+    "only the last block of features reaches the sum",
+    "layernorm",
+    ("last", "some", "sum"),
+)
 def only_the_last_block() -> Made:
     def dx(e, hat, rstd):
         part = (e * hat)[:, 3:].sum(-1, keepdims=True) / e.shape[-1]
@@ -209,7 +254,12 @@ def only_the_last_block() -> Made:
     return (layer_norm, layer_back(dx)), ROWS
 
 
-@bug("karpathy/llm.c#408", "∂γ is written, not accumulated, over the samples", "layernorm", ("last", "overwritten"))
+@bug(
+    "karpathy/llm.c#408",
+    "∂γ is written, not accumulated, over the samples",
+    "layernorm",
+    ("last", "overwritten"),
+)
 def scale_of_the_last_sample() -> Made:
     def backward(dout, cache):
         hat, rstd, gamma = cache
@@ -238,7 +288,12 @@ def rms_weight_forgotten() -> Made:
     return (rms_norm, backward), RMS
 
 
-@bug("BobMcDear/attorch#17", "every row has the correction of another row", "rmsnorm", ("axis", "sample", "feature"))
+@bug(
+    "BobMcDear/attorch#17",
+    "every row has the correction of another row",
+    "rmsnorm",
+    ("axis", "sample", "feature"),
+)
 def rms_correction_broadcast_wrongly() -> Made:
     def backward(dout, cache):
         x, r, g = cache
@@ -260,7 +315,12 @@ def rms_weight_not_summed() -> Made:
     return (rms_norm, backward), RMS
 
 
-@bug("flagos-ai/FlagGems#5771", "the variance where 1/rms must be", "rmsnorm", ("symbol", "only", "divide", "as multiply"))
+@bug(
+    "flagos-ai/FlagGems#5771",
+    "the variance where 1/rms must be",
+    "rmsnorm",
+    ("symbol", "only", "divide", "as multiply"),
+)
 def rms_variance_for_inverse_root() -> Made:
     def backward(dout, cache):
         x, r, g = cache

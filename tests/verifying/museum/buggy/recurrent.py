@@ -42,7 +42,13 @@ def rnn_back(last=0, carry=True, same_h=False, derive=True, average=False, trans
     return backward
 
 
-@bug("datascience.stackexchange 30850", "the gradients are averaged over the steps", "rnn", ("1/T", "average", "mean"), **ALL)
+@bug(
+    "datascience.stackexchange 30850",
+    "the gradients are averaged over the steps",
+    "rnn",
+    ("1/T", "average", "mean"),
+    **ALL,
+)
 def averaged_over_time() -> Made:
     return (rnn, rnn_back(average=True)), RNN_ARGS
 
@@ -150,7 +156,13 @@ def lstm_back(**wrong):
     return backward
 
 
-@bug("cthorey/CS231#1, mxnet#4057", "= for += in ∂c: what comes from step t + 1 is lost", "lstm", ("add only", "carry", "c"), **ALL)
+@bug(
+    "cthorey/CS231#1, mxnet#4057",
+    "= for += in ∂c: what comes from step t + 1 is lost",
+    "lstm",
+    ("add only", "carry", "c"),
+    **ALL,
+)
 def cell_carry_lost() -> Made:
     return (lstm, lstm_back(dc=lambda dc, k: dc - k["dc_next"])), LSTM_ARGS
 
@@ -170,7 +182,13 @@ def cell_handed_on_without_forgetting() -> Made:
     return (lstm, lstm_back(dc_next=lambda dc, k: k["dc"])), LSTM_ARGS
 
 
-@bug("community.deeplearning.ai 67533", "c_t in place of c_{t-1} in the forget gate", "lstm", ("symbol", "c"), **ALL)
+@bug(
+    "community.deeplearning.ai 67533",
+    "c_t in place of c_{t-1} in the forget gate",
+    "lstm",
+    ("symbol", "c"),
+    **ALL,
+)
 def cell_after_for_before() -> Made:
     return (lstm, lstm_back(df=lambda df, k: k["dc"] * k["c"] * k["f"] * (1 - k["f"]))), LSTM_ARGS
 
@@ -236,7 +254,13 @@ def gru_back(du=None, dr=None, past=None, ds=None):
     return backward
 
 
-@bug("keras-team/keras#14649", "u and 1 - u are exchanged in backward", "gru", ("symbol", "subtract", "carry", "1 -"), **ALL)
+@bug(
+    "keras-team/keras#14649",
+    "u and 1 - u are exchanged in backward",
+    "gru",
+    ("symbol", "subtract", "carry", "1 -"),
+    **ALL,
+)
 def update_gate_the_other_way() -> Made:
     return (gru, gru_back(past=lambda dh, u: dh * (1 - u))), GRU_ARGS
 

@@ -60,7 +60,12 @@ def batch_norm_of_columns(r: Draw) -> Made:
         dX = (e - e.mean(1, keepdims=True) - hat * (e * hat).mean(1, keepdims=True)) / np.sqrt(var + EPS)
         return dX, (d * hat).sum(1, keepdims=True), d.sum(1, keepdims=True)
 
-    return (forward, backward), (r.normal(r.o, r.m + 2), r.positive(r.o, 1), r.normal(r.o, 1)), "batchnorm", {}
+    return (
+        (forward, backward),
+        (r.normal(r.o, r.m + 2), r.positive(r.o, 1), r.normal(r.o, 1)),
+        "batchnorm",
+        {},
+    )
 
 
 @style("normalization", without=["one sample"])
@@ -102,7 +107,12 @@ def layer_norm_of_rows(r: Draw) -> Made:
 
 @style("normalization", without=["one feature"])
 def layer_norm_of_sequences(r: Draw) -> Made:
-    return (layer_norm, layer_back), (r.normal(r.m, r.t, r.i), r.positive(r.i), r.normal(r.i)), "layernorm", {}
+    return (
+        (layer_norm, layer_back),
+        (r.normal(r.m, r.t, r.i), r.positive(r.i), r.normal(r.i)),
+        "layernorm",
+        {},
+    )
 
 
 def rms_norm(x, w):
@@ -150,7 +160,12 @@ def group_norm_of_images(r: Draw) -> Made:
         dx = (e - e.mean(2, keepdims=True) - h * (e * h).mean(2, keepdims=True)) / std
         return dx.reshape(d.shape), (d * hat).sum((0, 2, 3)), d.sum((0, 2, 3))
 
-    return (forward, backward), (r.normal(r.m, 4, 3, 2), r.positive(4), r.normal(4)), "groupnorm", {"groups": 2}
+    return (
+        (forward, backward),
+        (r.normal(r.m, 4, 3, 2), r.positive(4), r.normal(4)),
+        "groupnorm",
+        {"groups": 2},
+    )
 
 
 @style("gates")

@@ -91,7 +91,9 @@ def huber_in_two_pieces(r: Draw) -> Made:
     def loss(a, y):
         e = a - y
         small = np.abs(e) <= 1
-        return np.sum(np.where(small, e * e / 2, np.abs(e) - 0.5)) / len(a), np.where(small, e, np.sign(e)) / len(a)
+        return np.sum(np.where(small, e * e / 2, np.abs(e) - 0.5)) / len(a), np.where(
+            small, e, np.sign(e)
+        ) / len(a)
 
     return loss, (2 * r.normal(r.m, r.o), r.normal(r.m, r.o)), "huber", {}
 

@@ -89,7 +89,12 @@ def lstm_of_samples_first(r: Draw) -> Made:
             squashed = np.tanh(f * c + i * g)
             dh = dh + dout[:, t]
             dc = dc + dh * o * (1 - squashed**2)
-            parts = dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * squashed * o * (1 - o)
+            parts = (
+                dc * g * i * (1 - i),
+                dc * c * f * (1 - f),
+                dc * i * (1 - g**2),
+                dh * squashed * o * (1 - o),
+            )
             dz = np.hstack(parts)
             dx[:, t], dh, dc = dz @ Wx.T, dz @ Wh.T, dc * f
             dWx += x[:, t].T @ dz
@@ -175,7 +180,11 @@ def attention_with_log_sum_exp(r: Draw) -> Made:
         p = np.exp(np.einsum("btd,bsd->bts", q, k) * scale - lse)
         rows = np.sum(do * out, axis=-1, keepdims=True)
         ds = p * (np.einsum("btd,bsd->bts", do, v) - rows) * scale
-        return np.einsum("bts,bsd->btd", ds, k), np.einsum("bts,btd->bsd", ds, q), np.einsum("bts,btd->bsd", p, do)
+        return (
+            np.einsum("bts,bsd->btd", ds, k),
+            np.einsum("bts,btd->bsd", ds, q),
+            np.einsum("bts,btd->bsd", p, do),
+        )
 
     return (forward, backward), qkv(r), "attention", {}
 
@@ -191,7 +200,12 @@ def attention_causal(r: Draw) -> Made:
 
 @style("attention")
 def attention_of_one_sequence(r: Draw) -> Made:
-    return (attend, attend_back), (r.normal(r.t, r.i), r.normal(r.t + 2, r.i), r.normal(r.t + 2, r.o)), "attention", {}
+    return (
+        (attend, attend_back),
+        (r.normal(r.t, r.i), r.normal(r.t + 2, r.i), r.normal(r.t + 2, r.o)),
+        "attention",
+        {},
+    )
 
 
 @style("attention", without=["one feature"])

@@ -154,7 +154,11 @@ def d_hard_swish(d, x):
 # name of the layer -> (f, δ from the input, options)
 BY_INPUT: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "relu": (lambda x: x * (x > 0), lambda d, x: d * (x > 0), {}),
-    "leakyrelu": (lambda x: np.maximum(x, 0) + 0.1 * np.minimum(x, 0), lambda d, x: np.where(x < 0, 0.1 * d, d), {"slope": 0.1}),
+    "leakyrelu": (
+        lambda x: np.maximum(x, 0) + 0.1 * np.minimum(x, 0),
+        lambda d, x: np.where(x < 0, 0.1 * d, d),
+        {"slope": 0.1},
+    ),
     "elu": (elu(0.8), d_elu(0.8), {"alpha": 0.8}),
     "selu": (selu, d_selu, {}),
     "gelu": (gelu, d_gelu, {}),
@@ -175,7 +179,11 @@ BY_OUTPUT: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "tanh": (np.tanh, lambda d, a: d * (1 - a**2), {}),
     "softplus": (lambda x: np.log1p(np.exp(x)), lambda d, a: -d * np.expm1(-a), {}),
     "elu": (elu(1.0), lambda d, a: d * np.where(a > 0, a * 0 + 1, a + 1), {}),
-    "leakyrelu": (lambda x: np.where(x > 0, x, 0.01 * x), lambda d, a: d * np.where(a > 0, a * 0 + 1, a * 0 + 0.01), {}),
+    "leakyrelu": (
+        lambda x: np.where(x > 0, x, 0.01 * x),
+        lambda d, a: d * np.where(a > 0, a * 0 + 1, a * 0 + 0.01),
+        {},
+    ),
 }
 
 
@@ -236,7 +244,12 @@ def softmax_of_rows(r: Draw) -> Made:
     def forward(x):
         return softmax(x, 1), softmax(x, 1)
 
-    return (forward, lambda d, p: p * (d - np.sum(p * d, 1, keepdims=True))), (r.normal(r.m, r.o),), "softmax", {}
+    return (
+        (forward, lambda d, p: p * (d - np.sum(p * d, 1, keepdims=True))),
+        (r.normal(r.m, r.o),),
+        "softmax",
+        {},
+    )
 
 
 @style("softmax", without=["one feature"])
@@ -259,4 +272,9 @@ def softmax_of_columns(r: Draw) -> Made:
     def forward(z):
         return softmax(z, 0), softmax(z, 0)
 
-    return (forward, lambda d, p: p * d - p * np.einsum("km,km->m", p, d)), (r.normal(r.o, r.m),), "softmax", {}
+    return (
+        (forward, lambda d, p: p * d - p * np.einsum("km,km->m", p, d)),
+        (r.normal(r.o, r.m),),
+        "softmax",
+        {},
+    )

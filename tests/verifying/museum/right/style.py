@@ -99,5 +99,7 @@ def spread(styles: list[Style], count: int) -> Iterator[Right]:
         style = styles[number % len(styles)]
         turn = number // len(styles) + number
         yield style.case(
-            style.shapes[turn % len(style.shapes)], ("float64", "float32")[turn // 2 % 2], number // len(styles)
+            style.shapes[turn % len(style.shapes)],
+            ("float64", "float32")[turn // 2 % 2],
+            number // len(styles),
         )

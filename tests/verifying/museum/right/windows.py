@@ -91,7 +91,9 @@ def convolution_channels_last_by_views(r: Draw) -> Made:
 def series_by_taps(r: Draw) -> Made:
     def forward(x, w, b):
         steps = x.shape[2] - w.shape[2] + 1
-        return sum(np.einsum("nct,fc->nft", x[:, :, s : s + steps], w[:, :, s]) for s in range(w.shape[2])) + b[:, None], (x, w)
+        return sum(
+            np.einsum("nct,fc->nft", x[:, :, s : s + steps], w[:, :, s]) for s in range(w.shape[2])
+        ) + b[:, None], (x, w)
 
     def backward(d, cache):
         x, w = cache
@@ -163,7 +165,12 @@ def max_by_first_winner(r: Draw) -> Made:
 
 @style("pooling")
 def max_overlapping(r: Draw) -> Made:
-    return pooled(maximum, first_winner, 3, 2), (r.normal(2, r.c, 7, 5),), "maxpool2d", {"window": 3, "stride": 2}
+    return (
+        pooled(maximum, first_winner, 3, 2),
+        (r.normal(2, r.c, 7, 5),),
+        "maxpool2d",
+        {"window": 3, "stride": 2},
+    )
 
 
 @style("pooling")
@@ -185,7 +192,9 @@ def max_channels_last(r: Draw) -> Made:
     def backward(d, cache):
         x, winners = cache
         n, h, w, c = x.shape
-        parts = np.where(np.arange(4)[:, None] == winners[:, :, :, None], d[:, :, :, None], 0 * d[:, :, :, None])
+        parts = np.where(
+            np.arange(4)[:, None] == winners[:, :, :, None], d[:, :, :, None], 0 * d[:, :, :, None]
+        )
         return parts.reshape(n, h // 2, w // 2, 2, 2, c).swapaxes(2, 3).reshape(x.shape)
 
     return (forward, backward), (r.normal(r.m, 6, 4, r.c),), "maxpool2d", {"pool_size": 2}
@@ -197,7 +206,12 @@ def mean_by_repeat(r: Draw) -> Made:
         n, c, h, w = x.shape
         return x.reshape(n, c, h // 2, 2, w // 2, 2).mean(axis=(3, 5)), x
 
-    return (forward, lambda d, x: d.repeat(2, 2).repeat(2, 3) / 4), (r.normal(r.m, r.c, 4, 6),), "avgpool", {"pool_size": 2}
+    return (
+        (forward, lambda d, x: d.repeat(2, 2).repeat(2, 3) / 4),
+        (r.normal(r.m, r.c, 4, 6),),
+        "avgpool",
+        {"pool_size": 2},
+    )
 
 
 @style("pooling")
@@ -205,7 +219,12 @@ def mean_overlapping(r: Draw) -> Made:
     def share(part):
         return part.dtype.type(1 / 9)
 
-    return pooled(lambda part: part.mean((2, 3)), share, 3, 1), (r.normal(2, r.c, 5, 6),), "averagepool2d", {"window": 3, "stride": 1}
+    return (
+        pooled(lambda part: part.mean((2, 3)), share, 3, 1),
+        (r.normal(2, r.c, 5, 6),),
+        "averagepool2d",
+        {"window": 3, "stride": 1},
+    )
 
 
 @style("pooling")

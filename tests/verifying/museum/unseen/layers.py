@@ -32,7 +32,11 @@ class Linear:
         return grad @ self.W.T
 
 
-@seen("the gradient of W is a mean over the samples, it must be their sum", "dense", ("1/m", "mean over the samples"))
+@seen(
+    "the gradient of W is a mean over the samples, it must be their sum",
+    "dense",
+    ("1/m", "mean over the samples"),
+)
 def class_float32_mean() -> Made:
     x, W, b = single(*normal(101, (6, 3), (3, 4), (4,)))
     return Linear(W, b), (x,)
@@ -114,7 +118,11 @@ def im2col_channels_last_overwrites() -> Made:
     return conv_nhwc(2, collect), normal(104, (2, 7, 9, 2), (3, 3, 2, 4), (4,))
 
 
-@seen("the kernel's gradient is reshaped where its axes must be permuted", "conv2d", ("reshape", "order of the axes", "exchanged"))
+@seen(
+    "the kernel's gradient is reshaped where its axes must be permuted",
+    "conv2d",
+    ("reshape", "order of the axes", "exchanged"),
+)
 def im2col_wrong_reshape() -> Made:
     forward, right = conv_nhwc(1, col2im)
 
@@ -144,7 +152,9 @@ def padding_cut_too_early() -> Made:
     return (forward, backward), normal(106, (2, 5, 6, 2), (3, 3, 2, 3), (3,))
 
 
-@seen("the kernels are turned by 180 degrees on the way back", "depthwiseconv2d", ("180", "turned", "rotated"))
+@seen(
+    "the kernels are turned by 180 degrees on the way back", "depthwiseconv2d", ("180", "turned", "rotated")
+)
 def depthwise_kernel_flipped() -> Made:
     def forward(x, w, b):
         cols = im2col(x, w.shape[0], 1)
@@ -202,7 +212,12 @@ def argmax_of_one_channel() -> Made:
     return (forward, backward), normal(110, (2, 9, 4))
 
 
-@seen("the window's mean is handed back without being divided", "avgpool1d", ("division", "divided", "sum"), window=2)
+@seen(
+    "the window's mean is handed back without being divided",
+    "avgpool1d",
+    ("division", "divided", "sum"),
+    window=2,
+)
 def series_mean_not_divided() -> Made:
     def forward(x):
         return 0.5 * (x[:, ::2] + x[:, 1::2]), x
@@ -295,7 +310,11 @@ def class_gelu_density_without_x() -> Made:
     return GELU(), normal(116, (3, 5))
 
 
-@seen("the derivative is taken at the output, it must be at the input", "silu", ("another quantity", "stands where"))
+@seen(
+    "the derivative is taken at the output, it must be at the input",
+    "silu",
+    ("another quantity", "stands where"),
+)
 def silu_float32_at_the_output() -> Made:
     def forward(x):
         out = x / (1 + np.exp(-x))
@@ -330,7 +349,11 @@ def softmax_jacobian_plus() -> Made:
     return (forward, backward), normal(119, (4, 3))
 
 
-@seen("1 - s² is the derivative of tanh, of the sigmoid it is s - s²", "sigmoid", ("tanh", "1 -", "another quantity", "factor"))
+@seen(
+    "1 - s² is the derivative of tanh, of the sigmoid it is s - s²",
+    "sigmoid",
+    ("tanh", "1 -", "another quantity", "factor"),
+)
 def sigmoid_with_the_derivative_of_tanh() -> Made:
     def forward(x):
         s = 1 / (1 + np.exp(-x))
@@ -339,7 +362,11 @@ def sigmoid_with_the_derivative_of_tanh() -> Made:
     return (forward, lambda d, cache: d * (1 - cache["s"] ** 2)), normal(120, (3, 4))
 
 
-@seen("the kernel is not transposed back: filters and channels are mixed up", "convtranspose2d", ("transpose", "exchanged", "order"))
+@seen(
+    "the kernel is not transposed back: filters and channels are mixed up",
+    "convtranspose2d",
+    ("transpose", "exchanged", "order"),
+)
 def transposed_convolution_channels() -> Made:
     def forward(x, w):
         out = np.zeros((len(x), w.shape[1], 2 * x.shape[2], 2 * x.shape[3]))
@@ -356,5 +383,3 @@ def transposed_convolution_channels() -> Made:
         return dx, dw
 
     return (forward, backward), normal(121, (2, 3, 3, 4), (3, 3, 2, 2))
-
-

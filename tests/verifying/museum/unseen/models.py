@@ -128,7 +128,13 @@ def time_major_many_to_one() -> Made:
     return (forward, backward), normal(140, (4, 3, 2), (5, 2), (5, 5), (5,))
 
 
-@seen("ReLU's derivative is missing in time", "rnn", ("factor", "f'", "derivative"), outputs="all", activation="relu")
+@seen(
+    "ReLU's derivative is missing in time",
+    "rnn",
+    ("factor", "f'", "derivative"),
+    outputs="all",
+    activation="relu",
+)
 def recurrent_relu_not_derived() -> Made:
     def forward(x, W, U, b):
         h, out = np.zeros((len(x), len(U))), []
@@ -172,7 +178,12 @@ def lstm_cell_gradient_lost() -> Made:
         for t in reversed(range(len(tape))):
             i, f, g, o, c, h, new = tape[t]
             dc = dh * o * (1 - np.tanh(new) ** 2)
-            gates = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * np.tanh(new) * o * (1 - o)]
+            gates = [
+                dc * g * i * (1 - i),
+                dc * c * f * (1 - f),
+                dc * i * (1 - g * g),
+                dh * np.tanh(new) * o * (1 - o),
+            ]
             dz = np.hstack(gates)
             dx[:, t], dh, dW, dU, db = dz @ W, dz @ U, dW + dz.T @ x[:, t], dU + dz.T @ h, db + dz.sum(0)
         return dx, dW, dU, db
@@ -197,7 +208,11 @@ def einsum_key_gradient() -> Made:
         q, k, v, p = cache
         dp = np.einsum("bqd,bkd->bqk", do, v)
         ds = p * (dp - np.einsum("bqk,bqk->bq", p, dp)[..., None]) / np.sqrt(q.shape[2])
-        return np.einsum("bqk,bkd->bqd", ds, k), np.einsum("bkq,bqd->bkd", ds, q), np.einsum("bqk,bqd->bkd", p, do)
+        return (
+            np.einsum("bqk,bkd->bqd", ds, k),
+            np.einsum("bkq,bqd->bkd", ds, q),
+            np.einsum("bqk,bqd->bkd", p, do),
+        )
 
     return (attention, backward), normal(143, (2, 4, 3), (2, 4, 3), (2, 4, 3))
 
@@ -243,7 +258,12 @@ def residual_tanh() -> Made:
 TANH = network(cr.Dense(4), cr.Tanh(), cr.Dense(2), inputs=3)
 
 
-@seen("tanh' is taken of z, it must be of the activation", TANH, ("another quantity", "stands where", "z"), loss="mse")
+@seen(
+    "tanh' is taken of z, it must be of the activation",
+    TANH,
+    ("another quantity", "stands where", "z"),
+    loss="mse",
+)
 def dict_of_parameters_tanh() -> Made:
     def loss(X, Y, W1, b1, W2, b2):
         z = X @ W1 + b1
@@ -259,7 +279,12 @@ def dict_of_parameters_tanh() -> Made:
 THREE = network(cr.Dense(4), cr.Sigmoid(), cr.Dense(4), cr.Sigmoid(), cr.Dense(2), cr.Softmax(), inputs=3)
 
 
-@seen("δ of layer 1 comes through the weights of layer 3... of another layer", THREE, ("layer", "weights", "W", "quantity"), loss="cross_entropy")
+@seen(
+    "δ of layer 1 comes through the weights of layer 3... of another layer",
+    THREE,
+    ("layer", "weights", "W", "quantity"),
+    loss="cross_entropy",
+)
 def weights_of_another_layer() -> Made:
     def loss(X, T, W1, b1, W2, b2, W3, b3):
         a1 = sigma(X @ W1 + b1)
@@ -269,7 +294,14 @@ def weights_of_another_layer() -> Made:
         d3 = (p - T) / len(X)
         d2 = d3 @ W3.T * a2 * (1 - a2)
         d1 = d2 @ W2 * a1 * (1 - a1)
-        pairs = {"W1": X.T @ d1, "W2": a1.T @ d2, "W3": a2.T @ d3, "b1": d1.sum(0), "b2": d2.sum(0), "b3": d3.sum(0)}
+        pairs = {
+            "W1": X.T @ d1,
+            "W2": a1.T @ d2,
+            "W3": a2.T @ d3,
+            "b1": d1.sum(0),
+            "b2": d2.sum(0),
+            "b3": d3.sum(0),
+        }
         return -np.sum(T * np.log(p)) / len(X), pairs
 
     args = normal(148, (5, 3), (3, 4), (4,), (4, 4), (4,), (4, 2), (2,))
