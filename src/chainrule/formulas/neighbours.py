@@ -46,7 +46,8 @@ from chainrule.formulas.primitives.grid import Grid
 from chainrule.formulas.rules import Binder, Rule, binders, rules
 
 RARE = frozenset((
-    "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted", "first_window",
+    "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
+    "first_window",
 ))  # fmt: skip
 ROTATED = "°"  # behind a symbol's name: the same kernel, turned by 180°
 
@@ -134,7 +135,7 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
     elif kind == "across":
         yield "across", node, Operation(_across[node.rule.name], operands, node.static)
     elif kind == "always":
-        yield "always", "cases", node, Number(1.0)
+        yield "always", node, Number(1.0)
     elif kind == "twice":
         doubled = Operation(rules["multiply"], (Number(2.0), operands[int(which)]))
         yield "twice", operands[int(which)], _with(node, int(which), doubled)

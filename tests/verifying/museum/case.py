@@ -32,6 +32,7 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     by_text: bool = False
 
+    @np.errstate(all="ignore")
     def outcome(self) -> tuple[str, str]:
         """("named" | "unnamed" | "other" | "right" | "not accepted" | "crash", what was said)."""
         subject, args = self.make()

@@ -202,7 +202,8 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="always swapped", layout="greater", traits={Trait.ENTRYWISE, Trait.CHOOSES}, adjoint=lambda d, y, a, b: (None, None)
+    wrong="always swapped", layout="greater", traits={Trait.ENTRYWISE, Trait.CHOOSES},
+    adjoint=lambda d, y, a, b: (None, None),
 )
 def greater(a: Any, b: Any) -> Any:
     """Iverson bracket [a > b]: 1 or 0, in the float type of the operands."""

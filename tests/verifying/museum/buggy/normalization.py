@@ -83,7 +83,7 @@ def exponent_of_variance() -> Made:
 )
 def mean_step_not_divided() -> Made:
     def backward(dout, cache):
-        x, hat, mu, var, gamma = cache
+        x, hat, _mu, var, gamma = cache
         dhat, std = dout * gamma, np.sqrt(var + EPS)
         dxmu = dhat / std - hat * (dhat * hat).sum(0) / std / len(x)
         return dxmu - (dhat / std).sum(0), *batch_gradients(dout, hat)
@@ -323,7 +323,7 @@ def rms_weight_not_summed() -> Made:
 )
 def rms_variance_for_inverse_root() -> Made:
     def backward(dout, cache):
-        x, r, g = cache
+        x, _r, g = cache
         e, v = dout * g, (x**2).mean(-1, keepdims=True)
         return v * (e - x * v**2 * mean(e * x)), (dout * x * v).sum(0)
 

@@ -51,6 +51,7 @@ class Right:
     like: Any
     options: dict[str, Any] = field(default_factory=dict)
 
+    @np.errstate(all="ignore")
     def verdict(self) -> Verdict:
         return verify(self.subject, args=self.args, like=resolved(self.like), **self.options)
 
