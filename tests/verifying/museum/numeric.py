@@ -17,7 +17,7 @@ STEP = 1e-5
 def gradients_of(
     subject: Any, args: Sequence[Any], delta: Any = None
 ) -> tuple[Callable[..., float], list[Any]]:
-    """(the function Σ δ ⊙ output of all arguments, the gradient of each that came back, None where none did)."""
+    """(Σ δ ⊙ output as a function of all arguments, the gradient of each, None where none came back)."""
     args = [np.array(value) for value in args]
     if isinstance(subject, tuple):
         forward, backward = subject

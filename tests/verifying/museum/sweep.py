@@ -1,4 +1,4 @@
-"""python -m tests.verifying.museum.sweep [buggy | unseen | right ...]: every case, with a table at the end."""
+"""python -m tests.verifying.museum.sweep [buggy | unseen | right] [family ...]: all cases, and a table."""
 
 from __future__ import annotations
 

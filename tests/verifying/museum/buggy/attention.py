@@ -1,4 +1,4 @@
-"""Attention: of Q, K, V alone, and as a layer with its projections; also with the log-sum-exp of flash kernels."""
+"""Attention of Q, K, V, as a layer with its projections, and with the log-sum-exp that flash kernels keep."""
 
 from __future__ import annotations
 
