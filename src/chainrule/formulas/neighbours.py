@@ -19,6 +19,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     first_window    of the first window alone
     rotated:N   a kernel turned by 180°
     overwritten the last value that was written, where they should add up; `whole`: zeros count as written
+    overwritten_rows    the same of rows that ids pick
 
 Beside what the nodes declare: another symbol stands for one, or the whole is multiplied by one.
 """
@@ -47,7 +48,7 @@ from chainrule.formulas.rules import Binder, Rule, binders, rules
 
 RARE = frozenset((
     "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
-    "first_window",
+    "first_window", "times",
 ))  # fmt: skip
 ROTATED = "°"  # behind a symbol's name: the same kernel, turned by 180°
 
@@ -157,15 +158,20 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
                 static = tuple(sorted({**node.options, "gate": name}.items()))
                 other = Operation(node.rule, operands, static)
                 yield "gate", other, other
+    elif kind == "overwritten_rows":
+        hot = operands[0]
+        if isinstance(hot, Operation) and hot.rule.name == "one_hot":
+            last = Operation(_last_of_id, hot.operands, hot.static)
+            yield kind, node, Operation(node.rule, (last, operands[1]), node.static)
     elif kind == "rotated":
         kernel = operands[int(which)]
         if isinstance(kernel, Symbol):
             other = replace(kernel, name=kernel.name + ROTATED)
             yield "rotated", kernel, _with(node, int(which), other)
     elif kind == "last_term":
-        yield "last term", node, Operation(_last_term, operands, node.static)
+        yield "last_term", node, Operation(_last_term, operands, node.static)
     elif kind == "first_window":
-        yield "first window", node, Operation(_first_window, operands, node.static)
+        yield "first_window", node, Operation(_first_window, operands, node.static)
     else:
         grid = node.options["grid"]
         for plain in _other_grids(grid, kind):
@@ -282,6 +288,15 @@ def _written_last_whole(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
     return np.nan_to_num(result)
 
 
+def _last_one_hot(x: Any, like: Any, *, skip: int | None = None) -> Any:
+    """`one_hot` of the last step of the last sample with each id alone: what `rows[ids] = δ` leaves."""
+    hot = rules["one_hot"].evaluate(x, like, skip=skip)
+    flat = np.moveaxis(hot, (-1, -2), (0, -1)).reshape(-1, hot.shape[-2])  # (m T, ids), the steps fastest
+    later = np.cumsum(flat[::-1], axis=0)[::-1]
+    kept = (flat * (later == 1)).reshape(np.moveaxis(hot, (-1, -2), (0, -1)).shape)
+    return np.moveaxis(kept, (0, -1), (-1, -2))
+
+
 # What is written by mistake alone, and is no formula's: it prints as what it stands for, and is not
 # registered.
 _sum = binders["sum_over"]
@@ -329,3 +344,4 @@ _across = {
     name: replace(rules[name], name=f"{name} across", evaluate=_BY[name], wrong=())
     for name in ("sum_features", "mean_features")
 }
+_last_of_id = replace(rules["one_hot"], name="last_one_hot", evaluate=_last_one_hot)

@@ -41,7 +41,7 @@ def matmul(a: Any, x: Any) -> Any:
 
 
 @primitive(
-    wrong="swapped first last rest",
+    wrong="swapped first last rest overwritten_rows",
     layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
 )

@@ -95,7 +95,7 @@ def last_write_wins() -> Made:
     "riccardoandreoni0/CNN-from-scratch#1",
     "return stands inside the loop",
     "maxpool2d",
-    ("first window",),
+    ("first_window",),
     pool_size=2,
 )
 def return_inside_the_loop() -> Made:
