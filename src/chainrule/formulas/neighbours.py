@@ -13,15 +13,20 @@ Every primitive and reduction declares, where it is defined, what people write i
     twice:N     operand N counted twice
     number:N    operand N, where it is a number, twice or half as large, or left out
     gate        another gate's share
+    complement:N    1 - x for the operand x, a flag or a gate
     last_term   the last term of a product's sums alone
+    first_step  of the first position or step alone
+    uncounted   a mean over samples and positions, divided by the number of samples
+    ungrouped   over all channels in place of a group's
     stride, padding, dilation    as if there were none, on every axis or on one
     shifted     a pixel off: as if there were more or less padding
     first_window    of the first window alone
     rotated:N   a kernel turned by 180°
     overwritten the last value that was written, where they should add up; `whole`: zeros count as written
-    overwritten_rows    the same of rows that ids pick
+    overwritten_rows, first_rows    of rows that ids pick several times the last, or the first, alone
 
-Beside what the nodes declare: another symbol stands for one, or the whole is multiplied by one.
+Beside what the nodes declare: another symbol stands for one, or for a definition, once or everywhere; the
+whole is multiplied by one; and what `EVERYWHERE` names is done at all nodes of a kind at once.
 """
 
 from __future__ import annotations
@@ -35,12 +40,14 @@ import numpy as np
 
 from chainrule.formulas.expression import (
     Expression,
+    Named,
     Number,
     Operation,
     Over,
     Path,
     Symbol,
     replace_at,
+    substitute,
     walk,
 )
 from chainrule.formulas.primitives.grid import Grid
@@ -48,8 +55,9 @@ from chainrule.formulas.rules import Binder, Rule, binders, rules
 
 RARE = frozenset((
     "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
-    "first_window", "times",
+    "first_window", "times", "complement", "first_step", "uncounted", "ungrouped", "first_rows",
 ))  # fmt: skip
+EVERYWHERE = frozenset(("as", "across", "uncounted", "ungrouped"))
 ROTATED = "°"  # behind a symbol's name: the same kernel, turned by 180°
 
 
@@ -81,10 +89,40 @@ def neighbours(tree: Expression, others: Sequence[Symbol] = (), rare: bool = Tru
             if changed not in seen:
                 seen.add(changed)
                 yield Neighbour(kind, path, node, part, changed)
-    for symbol in others if rare else ():
-        multiplied = Operation(rules["multiply"], (tree, symbol))
-        if multiplied not in seen:
-            yield Neighbour("times", (), tree, symbol, multiplied)
+    for kind, path, node, part, changed in _as_a_whole(tree, others) if rare else ():
+        if changed not in seen:
+            seen.add(changed)
+            yield Neighbour(kind, path, node, part, changed)
+
+
+def _as_a_whole(
+    tree: Expression, others: Sequence[Symbol]
+) -> Iterator[tuple[str, Path, Expression, Expression, Expression]]:
+    """(kind, path, node, part, tree) of the mistakes that are made in all of a formula."""
+    places: dict[tuple[str, str], list[Path]] = {}
+    leaves: dict[Expression, Path] = {}
+    for path, node in walk(tree):
+        if isinstance(node, (Symbol, Named)):
+            leaves.setdefault(node, path)
+        elif isinstance(node, Operation):
+            for word in node.rule.wrong:
+                if word.partition(":")[0] in EVERYWHERE:
+                    places.setdefault((node.rule.name, word), []).append(path)
+    for (_, word), paths in places.items():
+        if len(paths) > 1:
+            changed, (kind, part) = tree, ("", tree)
+            for path in sorted(paths, key=len, reverse=True):
+                node = at(changed, path)
+                assert isinstance(node, Operation)
+                kind, part, wrong = next(_of_operation(node, *word.partition(":")[::2]))
+                changed = replace_at(changed, path, wrong)
+            yield kind, paths[0], at(tree, paths[0]), part, changed
+    for leaf, path in leaves.items():
+        for symbol in others:
+            if symbol != leaf and getattr(leaf, "name", "") != symbol.name:
+                yield "symbol", path, leaf, symbol, substitute(tree, {leaf: symbol})
+    for symbol in others:
+        yield "times", (), tree, symbol, Operation(rules["multiply"], (tree, symbol))
 
 
 def _at(
@@ -115,6 +153,13 @@ def _at(
             )
 
 
+def at(tree: Expression, path: Path) -> Expression:
+    """The node at a path, as `walk` gives it."""
+    for number in path:
+        tree = tree.children[number]
+    return tree
+
+
 def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Expression, Expression]]:
     operands = node.operands
     if kind == "only":
@@ -143,7 +188,7 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
     elif kind == "number":
         value = operands[int(which)]
         if isinstance(value, Number):
-            for other_value in (2 * value.value, value.value / 2, 0.0, 1.0):
+            for other_value in (2 * value.value, value.value / 2, 0.0, 1.0, value.value**2):
                 if other_value != value.value:
                     yield "number", value, _with(node, int(which), Number(other_value))
     elif kind == "cases":
@@ -152,17 +197,22 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
                 factor, (condition, yes, no) = operands[1 - number], inner.operands
                 for cases in ((yes, factor * no), (factor * yes, no)):
                     yield "cases", factor, Operation(inner.rule, (condition, *cases))
+    elif kind == "complement":
+        if isinstance(operands[int(which)], (Symbol, Named)):
+            yield kind, operands[int(which)], _with(node, int(which), 1 - operands[int(which)])
+    elif kind in ("first_step", "uncounted", "ungrouped"):
+        yield kind, node, Operation(_others[node.rule.name, kind], operands, node.static)
     elif kind == "gate":
         for name in node.options["gates"]:
             if name != node.options["gate"]:
                 static = tuple(sorted({**node.options, "gate": name}.items()))
                 other = Operation(node.rule, operands, static)
                 yield "gate", other, other
-    elif kind == "overwritten_rows":
+    elif kind in ("overwritten_rows", "first_rows"):
         hot = operands[0]
         if isinstance(hot, Operation) and hot.rule.name == "one_hot":
-            last = Operation(_last_of_id, hot.operands, hot.static)
-            yield kind, node, Operation(node.rule, (last, operands[1]), node.static)
+            once = Operation(_once_of_id[kind], hot.operands, hot.static)
+            yield kind, node, Operation(node.rule, (once, operands[1]), node.static)
     elif kind == "rotated":
         kernel = operands[int(which)]
         if isinstance(kernel, Symbol):
@@ -288,13 +338,19 @@ def _written_last_whole(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
     return np.nan_to_num(result)
 
 
-def _last_one_hot(x: Any, like: Any, *, skip: int | None = None) -> Any:
-    """`one_hot` of the last step of the last sample with each id alone: what `rows[ids] = δ` leaves."""
-    hot = rules["one_hot"].evaluate(x, like, skip=skip)
-    flat = np.moveaxis(hot, (-1, -2), (0, -1)).reshape(-1, hot.shape[-2])  # (m T, ids), the steps fastest
-    later = np.cumsum(flat[::-1], axis=0)[::-1]
-    kept = (flat * (later == 1)).reshape(np.moveaxis(hot, (-1, -2), (0, -1)).shape)
-    return np.moveaxis(kept, (0, -1), (-1, -2))
+def _one_hot_once(order: int) -> Any:
+    """`one_hot` of the last step of the last sample with each id alone, what `rows[ids] = δ` leaves; or, order
+    1, of the first.
+    """
+
+    def evaluate(x: Any, like: Any, *, skip: int | None = None) -> Any:
+        hot = rules["one_hot"].evaluate(x, like, skip=skip)
+        moved = np.moveaxis(hot, (-1, -2), (0, -1))  # (m, T, ids), the steps fastest
+        flat = moved.reshape(-1, hot.shape[-2])[::order]
+        kept = (flat * (np.cumsum(flat, axis=0) == 1))[::order].reshape(moved.shape)
+        return np.moveaxis(kept, (0, -1), (-1, -2))
+
+    return evaluate
 
 
 # What is written by mistake alone, and is no formula's: it prints as what it stands for, and is not
@@ -344,4 +400,30 @@ _across = {
     name: replace(rules[name], name=f"{name} across", evaluate=_BY[name], wrong=())
     for name in ("sum_features", "mean_features")
 }
-_last_of_id = replace(rules["one_hot"], name="last_one_hot", evaluate=_last_one_hot)
+_once_of_id = {
+    "overwritten_rows": replace(rules["one_hot"], name="last_one_hot", evaluate=_one_hot_once(-1)),
+    "first_rows": replace(rules["one_hot"], name="first_one_hot", evaluate=_one_hot_once(1)),
+}
+
+
+def _of_first_step(a: Any, b: Any) -> Any:
+    return rules["correlate"].evaluate(a[:1], b[:1]) if a.ndim > 2 else np.nan * a
+
+
+def _mean_by_samples(x: Any) -> Any:
+    return x.sum(axis=(*range(x.ndim - 2), -1)) / x.shape[-1]
+
+
+def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
+    return rules["mean_groups"].evaluate(x, groups=1)
+
+
+_others = {
+    ("correlate", "first_step"): _of_first_step,
+    ("mean_samples", "uncounted"): _mean_by_samples,
+    ("mean_groups", "ungrouped"): _mean_of_all_groups,
+}
+_others = {
+    (name, word): replace(rules[name], name=f"{name} {word}", evaluate=evaluate, wrong=())
+    for (name, word), evaluate in _others.items()
+}

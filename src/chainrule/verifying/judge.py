@@ -291,6 +291,14 @@ class Search:
         ]
         return max(given, key=self.explained, default=None)
 
+    def another(self) -> Iterator[Mistake]:
+        """Another argument's gradient, of the same shape."""
+        for argument, _ in (*self.kept, *self.wrong):
+            right = [self.meaning.gradient(bound, argument.gradient) for bound in self.bounds]
+            moved = [self.meaning.to_theirs(b, argument, v) for b, v in zip(self.bounds, right, strict=True)]
+            if agree(self.theirs, moved):
+                yield Mistake("another", {"other": argument.name})
+
     def shared(self) -> Edit | None:
         """A mistake in a definition that explains another wrong array, too."""
         for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]) if self.wrong else ():
@@ -365,7 +373,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         return Finding(name, what, where, _sentence(edit), _fix(search, edit), _word(edit), evidence)
     compared = case if search is None else search.case(search.made)
     plain = None if search is None else search.meaning.written(search.argument.gradient)
-    for mistake in (*factors(compared), *orders(compared)):
+    for mistake in (*factors(compared), *orders(compared), *(() if search is None else search.another())):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():
@@ -391,6 +399,8 @@ def _said(mistake: Mistake, formula: str | None) -> tuple[Say, Say | None, str]:
 
 
 def _sentence(edit: Edit) -> Say:
+    if edit.values.get("factor") == "-1" and edit.kind == "factor":
+        return TEXTS["mistake.minus"]
     return TEXTS.within("mistake")[edit.kind.replace(" ", "_")].format(
         part=edit.part, node=edit.node, **edit.values
     )
@@ -398,6 +408,8 @@ def _sentence(edit: Edit) -> Say:
 
 def _word(edit: Edit) -> str:
     """For programs: the kind, and of a factor which."""
+    if edit.values.get("factor") == "-1" and edit.kind == "factor":
+        return "minus"
     word = edit.kind if edit.trees else edit.kind.replace("_", " ")
     return f"{word} {edit.values['factor']}" if "factor" in edit.values else word
 

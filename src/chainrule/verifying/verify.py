@@ -10,6 +10,8 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.scalars import check_count
 from chainrule.data.arrays import plain_array
+from chainrule.layers import Identity
+from chainrule.losses import loss_from
 from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.verifying.judge import Judge
 from chainrule.verifying.meanings.matching import Like
@@ -51,7 +53,8 @@ def verify(
     subject = subject_from(given, arrays, names)
     if len(subject.names) > len(arrays):
         arrays = [*arrays, *parameters_of(given)]
-    meant = None if like is None else Like(like, options, loss, penalty_from(penalty))
+    wanted = None if loss is None else loss_from(loss, Identity())
+    meant = None if like is None else Like(like, options, wanted, penalty_from(penalty))
     if meant is None and options:
         raise ArgumentError(f"{', '.join(options)}: options of a layer, which like= names")
     return Judge(subject, arrays, meant, check_count("seed", seed, 0, np.inf)).verdict(level)

@@ -41,7 +41,7 @@ def matmul(a: Any, x: Any) -> Any:
 
 
 @primitive(
-    wrong="swapped first last rest overwritten_rows",
+    wrong="swapped first last rest first_step overwritten_rows first_rows",
     layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
 )
@@ -163,7 +163,7 @@ def count_values(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_samples",
+    wrong="as:sum_samples uncounted",
     layout="mean_samples", entry="mean_samples", traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
     remark="N counts samples and positions, over which the sums go",
@@ -174,7 +174,7 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
+    wrong="ungrouped", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )

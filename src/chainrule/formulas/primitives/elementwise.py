@@ -76,7 +76,7 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1 as:divide number:0 number:1 cases",
+    wrong="only:0 only:1 as:divide number:0 number:1 cases complement:0 complement:1",
     layout="multiply", entry="multiply",
     adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)),
 )

@@ -15,7 +15,9 @@ def rare_factor_names(sizes: Mapping[str, int]) -> list[str]:
     """Numbers that two mistakes at once multiply by: 1/m twice, 2/m, 1/(mn)."""
     names = [form for name in sizes for form in (f"{name}^2", f"1/{name}^2", f"2/{name}", f"{name}/2")]
     pair = "".join(name for name in sizes if name in "mn")
-    return ["-2", "-1/2", "4", "1/4", *names, *([pair, f"1/{pair}", f"2/{pair}"] if len(pair) == 2 else [])]
+    both = [pair, f"1/{pair}", f"2/{pair}", "n/m", "m/n"] if len(pair) == 2 else []
+    places = [form for name in sizes if name not in "mn" for form in (f"m{name}", f"1/m{name}")]
+    return ["-2", "-1/2", "4", "1/4", *names, *both, *places]
 
 
 def factor(name: str, sizes: Mapping[str, int]) -> float:

@@ -126,6 +126,8 @@ class Like:
             return kind
         if word in PENALTIES:
             return (PENALTIES[word], own_options(PENALTIES[word], name, options))
+        if word in ("squaredhinge", "squaredhingeloss"):
+            word, options = "hinge", {"squared": True, **options}
         if word in LOSSES:
             made = []
             for loss in LOSSES[word]:

@@ -151,12 +151,19 @@ class RecurrentMeaning(Meaning):
             handed = self._step_delta(given, edits)
             shares.append(self._step_gradients(given, edits))
             below[t] = handed["x"]
+            if kind == "walk_short":
+                alone = {f"d{name}": np.zeros_like(value) for name, value in arrived.items()}
+                alone[f"d{first}"] = d[t] if all_steps else d * last
+                handed = {**self._step_delta({**given, **alone}, edits), "x": handed["x"]}
             arrived = {name: handed[name] for name in self.layer.states}
             if kind == "walk_carry" and (number or walk.values["start"]):
                 arrived[about] = np.zeros_like(arrived[about])
         chosen = shares  # the last step's comes first
         if kind == "walk_one_step":
             chosen = shares[:1] if about == "last" else shares[-1:]
+        elif kind == "walk_missing_step":
+            chosen = shares[1:] if about == "last" else shares[:-1]
+            below[-1 if about == "last" else 0] = 0
         gradients = {name: np.sum([share[name] for share in chosen], axis=0) for name in shares[0]}
         states = {f"delta of {name}": value for name, value in arrived.items()}
         return {"delta": below, **gradients, **states}
@@ -227,6 +234,9 @@ class RecurrentMeaning(Meaning):
         if name in self.parameters:
             for which in ("last", "first"):
                 yield Edit("walk", "walk_one_step", values={"name": which})
+        for which in ("first", "last"):
+            yield Edit("walk", "walk_missing_step", values={"name": which})
+        yield Edit("walk", "walk_short")
         if self.layer.outputs == "all":
             yield Edit("walk", "walk_last_output")
 

@@ -259,10 +259,13 @@ def rope(x):
     "huggingface/candle#3612",
     "turned forward once more: sin is not negated",
     "rotary",
-    ("sin", "sign", "angle"),
+    ("subtract", "sin", "sign"),
 )
 def rotary_not_turned_back() -> Made:
-    return (rope, lambda d, x: rotate(d, *angles(x))), SEQUENCE
+    def apply_rotary(x, cos, sin):
+        return rotate(x, cos, sin), (cos, sin)
+
+    return (apply_rotary, lambda d, cache: rotate(d, *cache)), (*SEQUENCE, *angles(SEQUENCE[0]))
 
 
 @bug("huggingface/candle#3612", "δ is handed on as it is", "rotary", ("rotat", "turned", "identity"))

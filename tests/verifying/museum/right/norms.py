@@ -213,6 +213,22 @@ def rotary_by_halves(r: Draw) -> Made:
     return (lambda x: (turn(x, 1), None), lambda d, _: turn(d, -1)), (r.normal(r.m, r.t, 6),), "rotary", {}
 
 
+@style("gates", without=["one feature"])
+def rotary_with_its_angles(r: Draw) -> Made:
+    def forward(x, cos, sin):
+        a, b = np.split(x, 2, axis=-1)
+        return np.concatenate([a * cos - b * sin, a * sin + b * cos], -1), (cos, sin)
+
+    def backward(d, cache):
+        cos, sin = cache
+        a, b = np.split(d, 2, axis=-1)
+        return np.concatenate([a * cos + b * sin, b * cos - a * sin], -1)
+
+    angle = np.arange(r.t)[:, None] * np.array([1, 0.1, 0.01])
+    args = r.normal(r.m, r.t, 6), np.cos(angle).astype(r.dtype), np.sin(angle).astype(r.dtype)
+    return (forward, backward), args, "rotary", {}
+
+
 @style("gates")
 def dropout_with_its_mask(r: Draw) -> Made:
     def forward(x, mask):

@@ -215,7 +215,7 @@ def argmax_of_one_channel() -> Made:
 @seen(
     "the window's mean is handed back without being divided",
     "avgpool1d",
-    ("division", "divided", "sum"),
+    ("division", "divided", "sum", "multiplied by 2"),
     window=2,
 )
 def series_mean_not_divided() -> Made:
@@ -366,6 +366,7 @@ def sigmoid_with_the_derivative_of_tanh() -> Made:
     "the kernel is not transposed back: filters and channels are mixed up",
     "convtranspose2d",
     ("transpose", "exchanged", "order"),
+    stride=2,
 )
 def transposed_convolution_channels() -> Made:
     def forward(x, w):
