@@ -339,8 +339,8 @@ def _written_last_whole(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
 
 
 def _one_hot_once(order: int) -> Any:
-    """`one_hot` of the last step of the last sample with each id alone, what `rows[ids] = δ` leaves; or, order
-    1, of the first.
+    """`one_hot` of the last step and sample with each id alone (order -1), what `rows[ids] = δ` leaves; or of
+    the first (order 1).
     """
 
     def evaluate(x: Any, like: Any, *, skip: int | None = None) -> Any:

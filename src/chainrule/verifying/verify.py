@@ -10,11 +10,9 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.scalars import check_count
 from chainrule.data.arrays import plain_array
-from chainrule.layers import Identity
-from chainrule.losses import loss_from
 from chainrule.losses.penalties import Penalty, penalty_from
 from chainrule.verifying.judge import Judge
-from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.meanings.matching import Like, named_loss
 from chainrule.verifying.subject import parameters_of, subject_from
 from chainrule.verifying.verdict import Verdict
 
@@ -53,7 +51,7 @@ def verify(
     subject = subject_from(given, arrays, names)
     if len(subject.names) > len(arrays):
         arrays = [*arrays, *parameters_of(given)]
-    wanted = None if loss is None else loss_from(loss, Identity())
+    wanted = None if loss is None else named_loss(loss)
     meant = None if like is None else Like(like, options, wanted, penalty_from(penalty))
     if meant is None and options:
         raise ArgumentError(f"{', '.join(options)}: options of a layer, which like= names")

@@ -27,10 +27,10 @@ def factor(name: str, sizes: Mapping[str, int]) -> float:
 
 
 def _product(text: str, sizes: Mapping[str, int]) -> float:
+    """Of "", "2", "m^2", "2mn"."""
     if not text:
         return 1.0
-    if text.lstrip("-").isdigit():
-        return float(text)
-    letters = text.replace("^2", "")
-    value = math.prod(float(sizes[letter]) for letter in letters)
-    return value**2 if text.endswith("^2") else value
+    letters = text.lstrip("-0123456789")
+    number = float(text[: len(text) - len(letters)] or 1)
+    value = math.prod(float(sizes[letter]) for letter in letters.replace("^2", ""))
+    return number * (value**2 if letters.endswith("^2") else value)

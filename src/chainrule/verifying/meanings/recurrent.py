@@ -163,8 +163,13 @@ class RecurrentMeaning(Meaning):
             chosen = shares[:1] if about == "last" else shares[-1:]
         elif kind == "walk_missing_step":
             chosen = shares[1:] if about == "last" else shares[:-1]
-            below[-1 if about == "last" else 0] = 0
-        gradients = {name: np.sum([share[name] for share in chosen], axis=0) for name in shares[0]}
+            if not walk.values["of"]:
+                below[-1 if about == "last" else 0] = 0
+        of = str(walk.values.get("of", ""))
+        gradients = {
+            name: np.sum([share[name] for share in (chosen if of in ("", name) else shares)], axis=0)
+            for name in shares[0]
+        }
         states = {f"delta of {name}": value for name, value in arrived.items()}
         return {"delta": below, **gradients, **states}
 
@@ -233,9 +238,11 @@ class RecurrentMeaning(Meaning):
                 yield Edit("walk", "walk_carry", values={"name": state, "start": start})
         if name in self.parameters:
             for which in ("last", "first"):
-                yield Edit("walk", "walk_one_step", values={"name": which})
+                for of in ("", name):  # of all parameters, or of this one
+                    yield Edit("walk", "walk_one_step", values={"name": which, "of": of})
         for which in ("first", "last"):
-            yield Edit("walk", "walk_missing_step", values={"name": which})
+            for of in dict.fromkeys(("", name if name in self.parameters else "")):
+                yield Edit("walk", "walk_missing_step", values={"name": which, "of": of})
         yield Edit("walk", "walk_short")
         if self.layer.outputs == "all":
             yield Edit("walk", "walk_last_output")

@@ -15,6 +15,7 @@ W, X = normal(21, (4, 3), (5, 4))
 Y = np.array([2, 0, 1, 1, 2])
 REG = 0.3
 LINEAR = network(cr.Dense(3, bias=False), inputs=4)
+SCORES = network(cr.Dense(3, bias=False), cr.Softmax(), inputs=4)
 SOFTMAX = {"loss": "cross_entropy", "penalty": L2(2 * REG)}  # cs231n: reg ΣW², our λ/2 ΣW²
 THETA, DESIGN = normal(22, (4, 1), (6, 4))
 T = np.array([[0.0], [1], [1], [0], [1], [1]])
@@ -30,7 +31,7 @@ def softmax_value(W, X, y, reg):
     return -np.log(p[np.arange(len(y)), y]).mean() + reg * (W * W).sum(), p - np.eye(W.shape[1])[y]
 
 
-@bug("jingtinghuang/CS231n-Spring-2017#3", "the 2 of reg W² is missing", LINEAR, ("penalty", "λ"), **SOFTMAX)
+@bug("jingtinghuang/CS231n-Spring-2017#3", "the 2 of reg W² is missing", SCORES, ("penalty", "λ"), **SOFTMAX)
 def penalty_without_two() -> Made:
     def softmax_loss(W, X, y):
         loss, dscores = softmax_value(W, X, y, REG)
@@ -39,7 +40,7 @@ def penalty_without_two() -> Made:
     return softmax_loss, (W, X, Y)
 
 
-@bug("course: cs231n softmax", "the penalty has no gradient", LINEAR, ("penalty", "λ"), **SOFTMAX)
+@bug("course: cs231n softmax", "the penalty has no gradient", SCORES, ("penalty", "λ"), **SOFTMAX)
 def penalty_in_the_loss_alone() -> Made:
     def softmax_loss(W, X, y, reg):
         loss, dscores = softmax_value(W, X, y, reg)
@@ -49,7 +50,7 @@ def penalty_in_the_loss_alone() -> Made:
 
 
 @bug(
-    "course: cs231n softmax", "the penalty is divided by N with the rest", LINEAR, ("penalty", "λ"), **SOFTMAX
+    "course: cs231n softmax", "the penalty is divided by N with the rest", SCORES, ("penalty", "λ"), **SOFTMAX
 )
 def penalty_over_samples() -> Made:
     def softmax_loss(W, X, y, reg):
@@ -65,7 +66,7 @@ def penalty_over_samples() -> Made:
 @bug(
     "course: cs231n softmax",
     "the data term is not divided by N, the penalty is right",
-    LINEAR,
+    SCORES,
     ("factor m", "1/m"),
     **SOFTMAX,
 )
@@ -80,7 +81,7 @@ def data_not_averaged() -> Made:
 @bug(
     "stackoverflow 41663874",
     "the label's 1 is subtracted for every class",
-    LINEAR,
+    SCORES,
     ("subtract", "symbol"),
     **SOFTMAX,
 )
@@ -97,7 +98,7 @@ def one_from_every_class() -> Made:
 
 
 @bug(
-    "course: cs231n softmax", "= for += in the loop over samples", LINEAR, ("last", "overwritten"), **SOFTMAX
+    "course: cs231n softmax", "= for += in the loop over samples", SCORES, ("last", "overwritten"), **SOFTMAX
 )
 def last_sample() -> Made:
     def softmax_loss(W, X, y):

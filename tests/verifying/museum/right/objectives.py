@@ -116,7 +116,7 @@ def softmax_classifier(r: Draw) -> Made:
         p[np.arange(len(y)), y] -= 1
         return value, X.T @ p / len(y) + 2 * reg * W
 
-    like = network(cr.Dense(r.o, bias=False), inputs=r.i)
+    like = network(cr.Dense(r.o, bias=False), cr.Softmax(), inputs=r.i)
     args = r.normal(r.i, r.o), r.normal(r.m, r.i), r.labels(r.m, r.o)
     return loss, args, like, {"loss": "cross_entropy", "penalty": L2(2 * reg)}
 
@@ -134,7 +134,7 @@ def softmax_classifier_by_loops(r: Draw) -> Made:
                 dW[:, j] += (p[j] - (j == y[i])) * X[i]
         return value / len(X) + 0.2 * np.sum(W**2), dW / len(X) + 0.4 * W
 
-    like = network(cr.Dense(r.o, bias=False), inputs=r.i)
+    like = network(cr.Dense(r.o, bias=False), cr.Softmax(), inputs=r.i)
     args = r.normal(r.i, r.o), r.normal(r.m, r.i), r.labels(r.m, r.o)
     return loss, args, like, {"loss": "cross_entropy", "penalty": L2(0.4)}
 

@@ -58,7 +58,7 @@ def absolute_error_sign() -> Made:
     return (lambda a, y: (np.abs(y - a).mean(), np.sign(y - a) / a.size)), normal(135, (5, 2), (5, 2))
 
 
-@seen("the penalty's gradient is twice as large as it must be", network(cr.Dense(3, bias=False), inputs=4),
+@seen("the penalty's gradient is twice as large as it must be", network(cr.Dense(3, bias=False), cr.Softmax(), inputs=4),
       ("penalty", "λ"), loss="cross_entropy", penalty=L2(0.25))  # fmt: skip
 def softmax_classifier_penalty() -> Made:
     def loss(W, X, y, reg=0.25):
@@ -98,7 +98,7 @@ def unique_ids_only() -> Made:
     return (forward, backward), (np.array([[2, 0, 2], [3, 3, 1]]), normal(138, (5, 4))[0])
 
 
-@seen("1/(1 - p) is applied twice", "dropout", ("1 - p", "divi", "factor", "scale"), p=0.25)
+@seen("1/(1 - p) is applied twice", "dropout", ("1 - p", "divi", "factor", "scale", "0.75"), p=0.25)
 def dropout_scaled_twice() -> Made:
     def forward(x, keep):
         scale = keep / 0.75
