@@ -292,11 +292,11 @@ class Search:
         return max(given, key=self.explained, default=None)
 
     def another(self) -> Iterator[Mistake]:
-        """Another argument's gradient, of the same shape."""
-        for argument, _ in (*self.kept, *self.wrong):
+        """Another argument's gradient, of the same shape, with which this one is exchanged."""
+        for argument, theirs in self.wrong:
             right = [self.meaning.gradient(bound, argument.gradient) for bound in self.bounds]
             moved = [self.meaning.to_theirs(b, argument, v) for b, v in zip(self.bounds, right, strict=True)]
-            if agree(self.theirs, moved):
+            if agree(self.theirs, moved) and agree(theirs, self.right({})):
                 yield Mistake("another", {"other": argument.name})
 
     def shared(self) -> Edit | None:

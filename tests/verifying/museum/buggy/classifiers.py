@@ -163,7 +163,7 @@ def svm_not_averaged() -> Made:
 
 
 # logistic regression of Ng's course: λ/2m Σθ², θ_0 not penalised
-LOGISTIC = {"loss": "binary_cross_entropy", "penalty": L2(0.7 / 6)}
+LOGISTIC = {"loss": "binary_cross_entropy", "penalty": L2(0.7)}
 BIASED = network(cr.Dense(1), cr.Sigmoid(), inputs=4)
 
 

@@ -15,7 +15,13 @@ X = normal(91, (6, 4))[0]
 Y = np.array([0, 2, 1, 1, 2, 0])
 W1, B1, W2, B2 = normal(92, (4, 5), (5,), (5, 3), (3,))
 ARGS = (X, Y, W1, B1, W2, B2)
-TWO_LAYERS = network(cr.Dense(5), cr.ReLU(), cr.Dense(3), cr.Softmax(), inputs=4)
+
+
+def two(units):
+    return network(cr.Dense(units), cr.ReLU(), cr.Dense(3), cr.Softmax(), inputs=4)
+
+
+TWO_LAYERS = two(5)
 CE = {"loss": "cross_entropy"}
 
 
@@ -102,7 +108,7 @@ def never_averaged() -> Made:
 
 
 @bug(
-    "course: two-layer network", "dW1 of the hidden layer's own output", TWO_LAYERS, ("symbol", "layer"), **CE
+    "course: two-layer network", "dW1 of the hidden layer's own output", two(4), ("symbol", "layer"), **CE
 )
 def input_is_the_wrong_layer() -> Made:
     args = (X, Y, *normal(93, (4, 4), (4,), (4, 3), (3,)))
@@ -117,7 +123,7 @@ def weighted_sum_for_activation() -> Made:
 @bug(
     "course: two-layer network",
     "δ of the output is used in layer 1, cut to its units",
-    TWO_LAYERS,
+    two(3),
     ("layer", "δ"),
     **CE,
 )
@@ -129,7 +135,7 @@ def delta_of_the_wrong_layer() -> Made:
 @bug(
     "course: square hidden layer",
     "W2 where W2ᵀ must be",
-    TWO_LAYERS,
+    two(3),
     ("transpose", "turned", "swapped"),
     **CE,
 )
@@ -188,13 +194,10 @@ def output_derivative_left_out() -> Made:
         a = sigma(h @ W2 + b2)
         d2 = (a - y) / len(x)
         d1 = d2 @ W2.T * h * (1 - h)
-        return 0.5 * ((a - y) ** 2).sum() / len(x), (x.T @ d1, d1.sum(0), h.T @ d2, d2.sum(0))
+        value = 0.5 * ((a - y) ** 2).sum() / len(x)
+        return value, (None, None, x.T @ d1, d1.sum(0), h.T @ d2, d2.sum(0))
 
-    def only_parameters(x, y, *parameters):
-        value, grads = cost(x, y, *parameters)
-        return value, (None, None, *grads)
-
-    return only_parameters, normal(96, (5, 3), (5, 2), (3, 4), (4,), (4, 2), (2,))
+    return cost, normal(96, (5, 3), (5, 2), (3, 4), (4,), (4, 2), (2,))
 
 
 @bug("iamtrask/Grokking-Deep-Learning#37", "y - a at the output: every sign", MSE, ("minus",), loss="mse")
@@ -217,7 +220,7 @@ def every_sign() -> Made:
     TWO_LAYERS,
     ("penalty", "λ"),
     loss="cross_entropy",
-    penalty=L2(0.6 / 6),
+    penalty=L2(0.6),
 )
 def penalty_of_one_layer_not_averaged() -> Made:
     def loss(x, y, W1, b1, W2, b2):
