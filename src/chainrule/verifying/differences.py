@@ -37,7 +37,7 @@ def differences(
     forward: Callable[[Sequence[Array]], Array], args: Sequence[Array], number: int, delta: Array
 ) -> Differences:
     """The derivatives with respect to argument `number`."""
-    args = [np.array(value, dtype=np.float64) for value in args]
+    args = [np.array(value, dtype=np.float64 if value.dtype.kind == "f" else None) for value in args]
     size = args[number].size
     entries = np.unique(np.linspace(0, size - 1, min(size, MOST_ENTRIES)).astype(np.int64))
     terms = delta.astype(np.float64)

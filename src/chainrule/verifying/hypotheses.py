@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -79,6 +79,11 @@ def orders(case: Case) -> Iterator[Mistake]:
         shaped = [m.reshape(r.shape) for m, r in zip(moved, case.right, strict=True)]
         if moved[0].shape != case.right[0].shape and agree(case.theirs, shaped):
             yield Mistake("reshaped", {"first": str(first), "second": str(second)})
+    for order in permutations(range(dimensions)) if dimensions > 2 else ():
+        moved = [right.transpose(order).reshape(right.shape) for right in case.right]
+        if order != tuple(range(dimensions)) and agree(case.theirs, moved):
+            yield Mistake("rearranged", {})
+            break
     for axis in range(dimensions):
         if agree(case.theirs, [np.flip(right, axis) for right in case.right]):
             yield Mistake("reversed", {"axis": str(axis)})

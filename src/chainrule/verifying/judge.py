@@ -15,6 +15,7 @@ from chainrule.base.errors import ChainruleError
 from chainrule.base.languages import SPACE, Say
 from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Symbol
+from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
@@ -377,6 +378,14 @@ class Search:
         ]
         return max(given, key=self.explained, default=None)
 
+    def another(self) -> Iterator[Mistake]:
+        """Another argument's gradient, of the same shape, with which this one is exchanged."""
+        for argument, theirs in self.wrong:
+            right = [self.meaning.gradient(bound, argument.gradient) for bound in self.bounds]
+            moved = [self.meaning.to_theirs(b, argument, v) for b, v in zip(self.bounds, right, strict=True)]
+            if agree(self.theirs, moved) and agree(theirs, self.right({})):
+                yield Mistake("another", {"other": argument.name})
+
     def shared(self) -> Edit | None:
         """A mistake in a definition that explains another wrong array, too."""
         for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]) if self.wrong else ():
@@ -407,8 +416,8 @@ class Search:
 
     def _pairs(self, single: Sequence[Edit]) -> Iterator[tuple[list[Edit], str]]:
         nearest = next(iter(self.meaning.places(self.argument.gradient)), "")
-        near = [edit for edit in single if edit.place == nearest]
-        seen = {edit.trees[nearest] for edit in near}
+        near = [edit for edit in single if edit.place == nearest and edit.kind not in RARE]
+        seen = {edit.trees[nearest] for edit in single if edit.place == nearest}
         for edit in near if len(near) <= PAIRED else ():
             for second in self.meaning.second(edit, nearest, self.bounds[0]):
                 if second.trees[nearest] in seen:
@@ -458,7 +467,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         return Finding(name, what, where, _sentence(edit), _fix(search, edit), _word(edit), evidence)
     compared = case if search is None else search.case(search.made)
     plain = None if search is None else search.meaning.written(search.argument.gradient)
-    for mistake in (*factors(compared), *orders(compared)):
+    for mistake in (*factors(compared), *orders(compared), *(() if search is None else search.another())):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():
@@ -484,6 +493,8 @@ def _said(mistake: Mistake, formula: str | None) -> tuple[Say, Say | None, str]:
 
 
 def _sentence(edit: Edit) -> Say:
+    if edit.values.get("factor") == "-1" and edit.kind == "factor":
+        return TEXTS["mistake.minus"]
     return TEXTS.within("mistake")[edit.kind.replace(" ", "_")].format(
         part=edit.part, node=edit.node, **edit.values
     )
@@ -491,6 +502,8 @@ def _sentence(edit: Edit) -> Say:
 
 def _word(edit: Edit) -> str:
     """For programs: the kind, and of a factor which."""
+    if edit.values.get("factor") == "-1" and edit.kind == "factor":
+        return "minus"
     word = edit.kind if edit.trees else edit.kind.replace("_", " ")
     return f"{word} {edit.values['factor']}" if "factor" in edit.values else word
 

@@ -12,7 +12,7 @@ from chainrule.base.scalars import check_count
 from chainrule.losses.penalties import penalty_from
 from chainrule.verifying.hypotheses import Case, agree
 from chainrule.verifying.judge import Judge, finding
-from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.meanings.matching import Like, named_loss
 from chainrule.verifying.subjects.chains import layers_in, layers_of
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.subjects.objects import methods_of
@@ -72,7 +72,8 @@ def verify(
         return _of_saved(saved, batch, level)
     if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")
-    meant = None if like is None else Like(like, options, loss, penalty_from(penalty))
+    wanted = None if loss is None else named_loss(loss)
+    meant = None if like is None else Like(like, options, wanted, penalty_from(penalty))
     if meant is None and options:
         raise ArgumentError(f"{', '.join(options)}: options of what like= names, and like is None")
     if grads is not None:

@@ -31,7 +31,7 @@ def transpose(x: Any) -> Any:
 
 
 @primitive(
-    wrong="turned:0 swapped",
+    wrong="turned:0 swapped last_term",
     layout="matmul", entry="matmul", traits={Trait.PRODUCT},
     adjoint=lambda d, y, a, x: (correlate(d, x), a.T @ d),
 )
@@ -41,7 +41,7 @@ def matmul(a: Any, x: Any) -> Any:
 
 
 @primitive(
-    wrong="swapped overwritten_rows",
+    wrong="swapped first last rest first_step overwritten_rows first_rows",
     layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
 )
@@ -61,7 +61,7 @@ def broadcast_samples(b: Any) -> Any:
 
 
 @primitive(
-    wrong="as:mean_samples first",
+    wrong="as:mean_samples first last rest",
     layout="times_ones", entry="sum_samples", traits={Trait.ADDS_MANY},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x),),
 )
@@ -128,7 +128,7 @@ def first_position(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:mean_features only:0",
+    wrong="as:mean_features only:0 across",
     layout="sum_features", entry="sum_features", traits={Trait.THIN},
     adjoint=lambda d, y, x: (stretch(d, x),),
 )
@@ -138,7 +138,7 @@ def sum_features(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_features",
+    wrong="as:sum_features across",
     layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
@@ -163,7 +163,7 @@ def count_values(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_samples",
+    wrong="as:sum_samples uncounted",
     layout="mean_samples", entry="mean_samples", traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
     remark="N counts samples and positions, over which the sums go",
@@ -174,7 +174,7 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
+    wrong="ungrouped", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )
@@ -285,6 +285,7 @@ def sinusoids(x: Any) -> Any:
 
 
 @primitive(
+    wrong="gate",
     layout="gate", entry="gate",
     adjoint=lambda d, y, z, *, gate, gates: (gate_place(d, z, gate=gate, gates=gates),),
 )
@@ -337,7 +338,7 @@ def unflatten(x: Any, like: Any) -> Any:
 
 
 @primitive(
-    wrong="stride padding dilation",
+    wrong="stride padding dilation shifted",
     layout="window", entry="window",
     adjoint=lambda d, y, x, *at, grid, fill=0.0: (place(d, x, *at, grid=grid), *(None for _ in at)),
     remark="{letter} is {fill} outside of the image",
@@ -356,7 +357,7 @@ def window(x: Any, *offset: Any, grid: Grid, fill: float = 0.0) -> Any:
 
 
 @primitive(
-    wrong="stride padding dilation",
+    wrong="stride padding dilation shifted first_window",
     layout="place", entry="place",
     adjoint=lambda d, y, x, like, *at, grid: (window(d, *at, grid=grid), None, *(None for _ in at)),
     remark="{letter} is 0 outside of its grid and at indices that are not whole",

@@ -58,7 +58,7 @@ entrywise = functools.partial(primitive, entry="call", traits={Trait.ENTRYWISE})
 
 
 @entrywise(
-    wrong="only:0 only:1 as:subtract", layout="add", entry="add",
+    wrong="only:0 only:1 as:subtract twice:0 twice:1", layout="add", entry="add",
     adjoint=lambda d, y, a, b: (matching(d, a), matching(d, b)),
 )
 def add(a: Any, b: Any) -> Any:
@@ -67,7 +67,7 @@ def add(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1 as:add swapped", layout="subtract", entry="subtract",
+    wrong="only:0 only:1 as:add swapped twice:1", layout="subtract", entry="subtract",
     adjoint=lambda d, y, a, b: (matching(d, a), matching(-d, b)),
 )
 def subtract(a: Any, b: Any) -> Any:
@@ -76,7 +76,7 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1 as:divide",
+    wrong="only:0 only:1 as:divide number:0 number:1 cases complement:0 complement:1",
     layout="multiply", entry="multiply",
     adjoint=lambda d, y, a, b: (matching(d * b, a), matching(d * a, b)),
 )
@@ -86,7 +86,7 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 as:multiply", layout="divide",
+    wrong="only:0 as:multiply number:1", layout="divide",
     adjoint=lambda d, y, a, b: (matching(d / b, a), matching(-d * y / b, b)),
 )
 def divide(a: Any, b: Any) -> Any:
@@ -140,7 +140,7 @@ def expm1(x: Any) -> Any:
         return np.expm1(x)
 
 
-@entrywise(layout=("function", "log"), adjoint=lambda d, y, x: (d / x,))
+@entrywise(wrong="only:0", layout=("function", "log"), adjoint=lambda d, y, x: (d / x,))
 def log(x: Any) -> Any:
     """Natural logarithm; log 0 is -inf, without a warning."""
     with np.errstate(divide="ignore"):
@@ -177,14 +177,14 @@ def erf(x: Any) -> Any:
     return values.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-@entrywise(layout="bars", adjoint=lambda d, y, x: (d * (greater(x, 0) - greater(0, x)),))
+@entrywise(wrong="only:0", layout="bars", adjoint=lambda d, y, x: (d * (greater(x, 0) - greater(0, x)),))
 def absolute(x: Any) -> Any:
     """|x|, with derivative 0 at 0."""
     return np.abs(x)
 
 
 @entrywise(
-    layout="maximum",
+    wrong="only:0 only:1", layout="maximum",
     adjoint=lambda d, y, a, b: (matching(d * greater(a, b), a), matching(d * (1 - greater(a, b)), b)),
 )
 def maximum(a: Any, b: Any) -> Any:
@@ -193,7 +193,7 @@ def maximum(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    layout="minimum",
+    wrong="only:0 only:1", layout="minimum",
     adjoint=lambda d, y, a, b: (matching(d * greater(b, a), a), matching(d * (1 - greater(b, a)), b)),
 )
 def minimum(a: Any, b: Any) -> Any:
@@ -202,7 +202,8 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    layout="greater", traits={Trait.ENTRYWISE, Trait.CHOOSES}, adjoint=lambda d, y, a, b: (None, None)
+    wrong="always swapped", layout="greater", traits={Trait.ENTRYWISE, Trait.CHOOSES},
+    adjoint=lambda d, y, a, b: (None, None),
 )
 def greater(a: Any, b: Any) -> Any:
     """Iverson bracket [a > b]: 1 or 0, in the float type of the operands."""
@@ -210,7 +211,7 @@ def greater(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    layout="cases", entry="where",
+    wrong="only:1 only:2 number:1 number:2", layout="cases", entry="where",
     adjoint=lambda d, y, condition, yes, no: (
         None,
         matching(where(condition, d, 0.0 * d), yes),

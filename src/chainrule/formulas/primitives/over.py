@@ -24,7 +24,7 @@ Ranges = tuple[int, ...]
 
 
 @reduction(
-    wrong="as:mean_over overwritten", layout="sum_over", entry="sum_over",
+    wrong="as:mean_over overwritten overwritten:whole", layout="sum_over", entry="sum_over",
     flow=lambda d, over, indices: d,
 )
 def sum_over(values: Values, ranges: Ranges) -> Any:
@@ -33,7 +33,7 @@ def sum_over(values: Values, ranges: Ranges) -> Any:
 
 
 @reduction(
-    wrong="as:sum_over", layout="mean_over", entry="mean_over",
+    wrong="as:sum_over overwritten:mean", layout="mean_over", entry="mean_over",
     flow=lambda d, over, indices: d / math.prod(over.ranges),
 )
 def mean_over(values: Values, ranges: Ranges) -> Any:

@@ -15,7 +15,9 @@ def rare_factor_names(sizes: Mapping[str, int]) -> list[str]:
     """Numbers that two mistakes at once multiply by: 1/m twice, 2/m, 1/(mn)."""
     names = [form for name in sizes for form in (f"{name}^2", f"1/{name}^2", f"2/{name}", f"{name}/2")]
     pair = "".join(name for name in sizes if name in "mn")
-    return ["-2", "-1/2", "4", "1/4", *names, *([pair, f"1/{pair}", f"2/{pair}"] if len(pair) == 2 else [])]
+    both = [pair, f"1/{pair}", f"2/{pair}", "n/m", "m/n"] if len(pair) == 2 else []
+    places = [form for name in sizes if name not in "mn" for form in (f"m{name}", f"1/m{name}")]
+    return ["-2", "-1/2", "4", "1/4", *names, *both, *places]
 
 
 def factor(name: str, sizes: Mapping[str, int]) -> float:
@@ -25,10 +27,10 @@ def factor(name: str, sizes: Mapping[str, int]) -> float:
 
 
 def _product(text: str, sizes: Mapping[str, int]) -> float:
+    """Of "", "2", "m^2", "2mn"."""
     if not text:
         return 1.0
-    if text.lstrip("-").isdigit():
-        return float(text)
-    letters = text.replace("^2", "")
-    value = math.prod(float(sizes[letter]) for letter in letters)
-    return value**2 if text.endswith("^2") else value
+    letters = text.lstrip("-0123456789")
+    number = float(text[: len(text) - len(letters)] or 1)
+    value = math.prod(float(sizes[letter]) for letter in letters.replace("^2", ""))
+    return number * (value**2 if letters.endswith("^2") else value)

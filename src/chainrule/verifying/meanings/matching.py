@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.types import Array
-from chainrule.layers import Composite, Layer, layer_classes
+from chainrule.layers import Composite, Identity, Layer, layer_classes
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import (
     BinaryCrossEntropy,
@@ -21,6 +21,7 @@ from chainrule.losses import (
     Poisson,
     SquaredError,
     loss_for,
+    loss_from,
 )
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.model import Model
@@ -126,6 +127,8 @@ class Like:
             return kind
         if word in PENALTIES:
             return (PENALTIES[word], own_options(PENALTIES[word], name, options))
+        if word in ("squaredhinge", "squaredhingeloss"):
+            word, options = "hinge", {"squared": True, **options}
         if word in LOSSES:
             made = []
             for loss in LOSSES[word]:
@@ -145,6 +148,12 @@ class Like:
             "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson; the "
             "penalties l2, l1; and attention, swiglu, geglu, glu, rotary"
         )
+
+
+def named_loss(loss: Any) -> Loss:
+    """A loss as it is, or by the first meaning of its name."""
+    kinds = LOSSES.get(plain(loss)) if isinstance(loss, str) else None
+    return loss_from(loss, Identity()) if kinds is None else kinds[0]()
 
 
 def _is_penalty(like: Any) -> bool:

@@ -155,7 +155,7 @@ class Meaning(ABC):
     def second(self, first: Edit, place: str, bound: Bound) -> Iterator[Edit]:
         """What `first` becomes by another mistake in the formula at `place`."""
         if place in first.trees:
-            for wrong in neighbours(first.trees[place], self.symbols(place, bound)):
+            for wrong in neighbours(first.trees[place], self.symbols(place, bound), rare=False):
                 yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
 
     def rules_out(self, bound: Bound, argument: Argument, theirs: Array, edits: Edits) -> bool:

@@ -216,9 +216,11 @@ class NetworkMeaning(Meaning):
 
         def join(layer_pass: Pass, parts: Sequence[Array]) -> Array:
             edit = edits.get(layer_pass.name)
-            kept = (
-                parts if edit is None else [p for n, p in enumerate(parts, 1) if n != edit.values["branch"]]
-            )
+            if edit is None:
+                return RIGHT.join(layer_pass, parts)
+            counted = 2 if edit.kind == "branch_twice" else 0
+            times = [counted if n == edit.values["branch"] else 1 for n, _ in enumerate(parts, 1)]
+            kept = [part for part, count in zip(parts, times, strict=True) for _ in range(count)]
             return RIGHT.join(layer_pass, kept)
 
         return BackwardRules(leaf, join)
@@ -300,7 +302,8 @@ class NetworkMeaning(Meaning):
             yield from self._around_the_activation()
         for layer in _composites(self.network.layers):
             for number, _ in enumerate(layer.chains, 1):
-                yield Edit(str(layer.name), "branch", values={"branch": number})
+                for kind in ("branch", "branch_twice"):
+                    yield Edit(str(layer.name), kind, values={"branch": number})
         activations = [layer for layer in self._order if layer.passage == "activation"]
         for place in self.places(name):
             layer_name = place.rpartition(".")[0]

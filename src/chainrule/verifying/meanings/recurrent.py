@@ -151,13 +151,25 @@ class RecurrentMeaning(Meaning):
             handed = self._step_delta(given, edits)
             shares.append(self._step_gradients(given, edits))
             below[t] = handed["x"]
+            if kind == "walk_short":
+                alone = {f"d{name}": np.zeros_like(value) for name, value in arrived.items()}
+                alone[f"d{first}"] = d[t] if all_steps else d * last
+                handed = {**self._step_delta({**given, **alone}, edits), "x": handed["x"]}
             arrived = {name: handed[name] for name in self.layer.states}
             if kind == "walk_carry" and (number or walk.values["start"]):
                 arrived[about] = np.zeros_like(arrived[about])
         chosen = shares  # the last step's comes first
         if kind == "walk_one_step":
             chosen = shares[:1] if about == "last" else shares[-1:]
-        gradients = {name: np.sum([share[name] for share in chosen], axis=0) for name in shares[0]}
+        elif kind == "walk_missing_step":
+            chosen = shares[1:] if about == "last" else shares[:-1]
+            if not walk.values["of"]:
+                below[-1 if about == "last" else 0] = 0
+        of = str(walk.values.get("of", ""))
+        gradients = {
+            name: np.sum([share[name] for share in (chosen if of in ("", name) else shares)], axis=0)
+            for name in shares[0]
+        }
         states = {f"delta of {name}": value for name, value in arrived.items()}
         return {"delta": below, **gradients, **states}
 
@@ -226,7 +238,12 @@ class RecurrentMeaning(Meaning):
                 yield Edit("walk", "walk_carry", values={"name": state, "start": start})
         if name in self.parameters:
             for which in ("last", "first"):
-                yield Edit("walk", "walk_one_step", values={"name": which})
+                for of in ("", name):  # of all parameters, or of this one
+                    yield Edit("walk", "walk_one_step", values={"name": which, "of": of})
+        for which in ("first", "last"):
+            for of in dict.fromkeys(("", name if name in self.parameters else "")):
+                yield Edit("walk", "walk_missing_step", values={"name": which, "of": of})
+        yield Edit("walk", "walk_short")
         if self.layer.outputs == "all":
             yield Edit("walk", "walk_last_output")
 
