@@ -27,9 +27,11 @@ from chainrule.verifying.hypotheses import Case, Formula, agree, close, factors,
 from chainrule.verifying.orientation import Form, Orientation, orient
 from chainrule.verifying.places import place
 from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.saying.marked import marked
+from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subject import Subject, parameters_of, subject_from
 from chainrule.verifying.texts import TEXTS
-from chainrule.verifying.verdict import Answer, Finding, Verdict
+from chainrule.verifying.verdict import Finding, Verdict
 
 # Names of layers as other libraries write them.
 ALIASES = {
@@ -299,8 +301,11 @@ class _Judge:
                 ]
                 right_form, wrong_form = both_written(formula.tree, edits[-1].tree)
                 said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
+                if right_form == wrong_form:
+                    said = TEXTS.say("fix.plain", formula=right_form)
                 word = " and ".join(edit.kind for edit in edits)
-                return Finding(name, what, where, SPACE.join(sentences), said, word, evidence)
+                forms = marked(formula.tree, edits[-1].tree)
+                return Finding(name, what, where, SPACE.join(sentences), said, word, evidence, forms)
         return Finding(name, what, where, None, None, "", evidence)
 
 

@@ -1,0 +1,45 @@
+"""What a verdict is as JSON, as `Verdict.json()` and `chainrule verify --json` give it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+from chainrule.base.languages import SayRecord
+
+Answer = Literal["right", "wrong", "cannot tell"]
+
+
+class LineRecord(TypedDict):
+    """A formula, or the definition of a name in it, as a line of text."""
+
+    text: str
+    differs: list[list[int]]  # [first, last) characters in which it differs from the other formula
+
+
+class FormulasRecord(TypedDict):
+    """The right formula and what is computed in its place, each with its definitions that differ."""
+
+    right: list[LineRecord]
+    yours: list[LineRecord]
+
+
+class VerdictFinding(TypedDict):
+    """One thing that is wrong.  What the hint level withholds is None."""
+
+    name: str  # of the argument whose gradient it is; "" of all
+    mistake: str | None  # a word for programs, "factor 1/m"; None where the cause is unknown
+    what: SayRecord
+    where: SayRecord | None
+    why: SayRecord | None
+    fix: SayRecord | None
+    formulas: FormulasRecord | None
+    evidence: dict[str, Any]  # numbers and their places
+
+
+class VerdictRecord(TypedDict):
+    """A verdict."""
+
+    title: str
+    verdict: Answer
+    findings: list[VerdictFinding]
+    notes: list[SayRecord]  # how it was judged, and what was noticed and is no mistake
