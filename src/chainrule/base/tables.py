@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from chainrule.base.shown import shown
 
 Row = Sequence[str]
-# A Chinese character or a Latin word with the punctuation that may not begin a line, or spaces between words.
+# A Chinese character or a Latin word with the punctuation that may not begin a line, or spaces between
+# words.
 _WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
 _END = "。，；：！？）》”、…"
 PIECES = re.compile(rf"[“（《]?[{_WIDE}][{_END}]*|\s+|[^\s{_WIDE}“”]+[{_END}]*|.")

@@ -22,8 +22,8 @@ class Finding:
     """One thing that is wrong, or that was noticed.
 
     name: of the array, or "" of all. what, where, why, fix: texts; why is None where the cause is unknown.
-    mistake: a word for programs, "" where unknown. evidence: numbers. formulas: the right one and theirs, where
-    both are known.
+    mistake: a word for programs, "" where unknown. evidence: numbers. formulas: the right one and theirs,
+    where both are known.
     """
 
     name: str

@@ -125,7 +125,7 @@ def _differences(
 
 
 def _missing(right: Expression, kept: Expression, here: Path) -> Iterator[Path]:
-    """The operands that were left out where `kept` alone is left of a sum or product; none where it is not."""
+    """What was left out where `kept` alone is left of a sum or product; nothing where it is not."""
     if not isinstance(right, Operation) or len(right.operands) != 2:
         return
     for number, operand in enumerate(right.operands):
@@ -152,7 +152,7 @@ def _same_node(right: Expression, wrong: Expression) -> bool:
 
 
 def _lines(tree: Expression, places: list[Path], complete: bool) -> tuple[Line, ...]:
-    """The formula, then the definitions that hold a place; `complete`: and the others, unless they are many."""
+    """The formula, then the definitions that hold a place; `complete`: and the others, if they are few."""
     inside: dict[Named | None, list[Path]] = {None: []}  # which definition holds a place, and where in it
     for path in places:
         root, node, name = 0, tree, None

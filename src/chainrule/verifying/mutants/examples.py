@@ -1,0 +1,78 @@
+"""A layer of every class on a small sample, of sizes that differ from each other: what has the same size
+cannot always be told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.layers import Layer, layer_classes
+
+SAMPLES = 3
+VECTOR, SEQUENCE, IMAGE = (4,), (9, 4), (8, 7, 4)
+
+
+@dataclass(frozen=True)
+class Example:
+    """The options of a layer, and the shape of a sample that it takes."""
+
+    shape: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def layer(self, kind: str) -> Layer:
+        """The layer itself."""
+        return layer_classes[kind](**self.options)
+
+
+CONVOLUTION, KERNELS = {"filters": 5, "kernel_size": (2, 3)}, {"filters": 5, "kernel_size": 3}
+# The first of a class is the plain one; the others have what else its formulas can have.
+EXAMPLES: dict[str, tuple[Example, ...]] = {
+    "Dense": (Example(VECTOR, {"units": 5}),),
+    "Conv1D": (Example(SEQUENCE, KERNELS), Example(SEQUENCE, {**KERNELS, "stride": 2, "padding": 1})),
+    "Conv2D": (
+        Example(IMAGE, CONVOLUTION),
+        Example((7, 6, 4), {**CONVOLUTION, "stride": 2, "padding": 1}),
+        Example((7, 6, 4), {"filters": 5, "kernel_size": (2, 3), "dilation": 2}),
+        Example((6, 5, 4), {"filters": 6, "kernel_size": (2, 3), "groups": 2}),
+    ),
+    "DepthwiseConv2D": (
+        Example(IMAGE, {"kernel_size": (2, 3)}),
+        Example((7, 6, 4), {"kernel_size": (2, 3), "stride": 2, "padding": 1, "multiplier": 2}),
+    ),
+    "ConvTranspose1D": (Example((6, 4), KERNELS), Example((5, 4), {**KERNELS, "stride": 2, "padding": 1})),
+    "ConvTranspose2D": (
+        Example((6, 7, 4), CONVOLUTION),
+        Example((5, 6, 4), {**CONVOLUTION, "stride": 2, "padding": 1}),
+    ),
+    **{
+        kind: (
+            Example((8, 6, 4), {"window": 2}),
+            Example((7, 8, 4), {"window": 3, "stride": 2}),
+            Example((5, 6, 4), {"window": (2, 3), "stride": 1, "padding": 1}),
+        )
+        for kind in ("MaxPool2D", "AveragePool2D", "L2Pool2D")
+    },
+    **{
+        kind: (Example((8, 4), {"window": 2}), Example((9, 4), {"window": 3, "stride": 2, "padding": 1}))
+        for kind in ("MaxPool1D", "AveragePool1D", "L2Pool1D")
+    },
+    "GlobalAveragePool": (Example((5, 6, 4)),),
+    "GlobalMaxPool": (Example((5, 6, 4)),),
+    "Flatten": (Example((5, 6, 4)),),
+    "BatchNorm": (Example(VECTOR), Example((5, 6, 4))),
+    "LayerNorm": (Example(VECTOR),),
+    "GroupNorm": (Example((6,), {"groups": 2}),),
+    "RMSNorm": (Example(VECTOR),),
+    "Dropout": (Example(VECTOR, {"rate": 0.4}),),
+    "Masking": (Example((5, 4)),),
+    "Embedding": (Example((5,), {"vocabulary": 7, "features": 4}),),
+    "PositionalEncoding": (Example((5, 4)),),
+    "LearnedPositions": (Example((5, 4)),),
+    "RNN": (Example((6, 4), {"units": 5}), Example((6, 4), {"units": 5, "outputs": "all", "reverse": True})),
+    "LSTM": (Example((6, 4), {"units": 5}),),
+    "GRU": (Example((6, 4), {"units": 5}),),
+    "MultiHeadAttention": (Example((5, 6), {"heads": 2}), Example((5, 4), {"heads": 2, "causal": True})),
+}
+EXAMPLES |= {kind: (Example(VECTOR),) for kind in layer_classes if kind not in EXAMPLES}  # activations
