@@ -4,11 +4,14 @@ cannot always be told apart.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule.base.errors import ArgumentError, ChainruleError
 from chainrule.layers import Layer, layer_classes
+from chainrule.verifying.verify import ALIASES, WORDS
 
 SAMPLES = 3
 VECTOR, SEQUENCE, IMAGE = (4,), (9, 4), (8, 7, 4)
@@ -16,10 +19,14 @@ VECTOR, SEQUENCE, IMAGE = (4,), (9, 4), (8, 7, 4)
 
 @dataclass(frozen=True)
 class Example:
-    """The options of a layer, and the shape of a sample that it takes."""
+    """The options of a layer, and the shape of a sample that it takes.
+
+    empty: how many of the first sample's steps are 0, for a layer that looks for them.
+    """
 
     shape: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    empty: int = 0
 
     def layer(self, kind: str) -> Layer:
         """The layer itself."""
@@ -66,7 +73,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "GroupNorm": (Example((6,), {"groups": 2}),),
     "RMSNorm": (Example(VECTOR),),
     "Dropout": (Example(VECTOR, {"rate": 0.4}),),
-    "Masking": (Example((5, 4)),),
+    "Masking": (Example((5, 4), empty=2),),
     "Embedding": (Example((5,), {"vocabulary": 7, "features": 4}),),
     "PositionalEncoding": (Example((5, 4)),),
     "LearnedPositions": (Example((5, 4)),),
@@ -76,3 +83,45 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "MultiHeadAttention": (Example((5, 6), {"heads": 2}), Example((5, 4), {"heads": 2, "causal": True})),
 }
 EXAMPLES |= {kind: (Example(VECTOR),) for kind in layer_classes if kind not in EXAMPLES}  # activations
+
+
+def example_of(
+    name: str, options: Mapping[str, Any]
+) -> tuple[str, list[tuple[tuple[int, ...], Layer]]] | None:
+    """The class that a name means, and (shape of a sample, layer) with these options: of kernels first one
+    that is not square.  None: no layer's, or not with these options.
+    """
+    kind = _kind(name)
+    if kind is None:
+        return None
+    named = _named(kind, options)
+    shape, plain = EXAMPLES[kind][0].shape, EXAMPLES[kind][0].options
+    made = []
+    for kernel in ({}, {"kernel_size": 3}):
+        chosen = {**plain, **(kernel if "kernel_size" in plain else {}), **named}
+        try:
+            layer = layer_classes[kind](**chosen)
+            layer.output_shape(shape)
+        except (ChainruleError, TypeError, ValueError):
+            continue
+        if repr(layer) not in {repr(other) for _, other in made}:
+            made.append((shape, layer))
+    return (kind, made) if made else None
+
+
+def _kind(name: str) -> str | None:
+    word = name.lower().replace("_", "")
+    by_word = {kind.lower(): kind for kind in EXAMPLES}
+    return by_word.get(ALIASES.get(word, word).lower())
+
+
+def _named(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by our names. Raises ArgumentError for one that the layer does not take."""
+    accepted = inspect.signature(layer_classes[kind]).parameters
+    named = {}
+    for name, value in options.items():
+        word = next((word for word in (name, *WORDS.get(name, ())) if word in accepted), None)
+        if word is None:
+            raise ArgumentError(f"verify takes no {name!r} for {kind}; its options are {', '.join(accepted)}")
+        named[word] = value
+    return named

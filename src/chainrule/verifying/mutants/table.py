@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +21,12 @@ from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers import Layer, layer_classes
 from chainrule.networks.network import Network
 from chainrule.verifying.mutants.examples import EXAMPLES, SAMPLES, Example
+from chainrule.verifying.saying.schema import MutantAnswer, MutantRecord
 from chainrule.verifying.verdict import Verdict
 from chainrule.verifying.verify import verify
 
 DRAWS = 100
 SAME = 1e-9  # of the largest entry: the same function, summed in another order
-Answer = Literal["named", "the same function", "unnamed", "no function"]
 # What the contract says of a formula that gives another shape, or divides by 0.
 UNFIT = ("wrong shape", "NaN")
 
@@ -45,8 +45,19 @@ class Mutant:
     array: str
     kind: str
     changed: str
-    answer: Answer
+    answer: MutantAnswer
     words: tuple[str, ...] = ()
+
+    def json(self) -> MutantRecord:
+        """Plain JSON."""
+        return {
+            "layer": self.layer,
+            "array": self.array,
+            "mistake": self.kind,
+            "at": self.changed,
+            "answer": self.answer,
+            "words": list(self.words),
+        }
 
 
 class Mutated:
@@ -55,7 +66,7 @@ class Mutated:
     def __init__(self, kind: str, example: Example) -> None:
         network = Network([example.layer(kind)], input_shape=example.shape, dtype="float64")
         self.layer: Layer = network.layers[0]
-        self.shape = example.shape
+        self.shape, self.empty = example.shape, example.empty
         self.formulas: Formulas = trace(self.layer)
         specs = self.layer.parameters(example.shape)
         self.learned = [name for name, spec in specs.items() if spec.learned]
@@ -70,7 +81,10 @@ class Mutated:
 
     def draw(self, rng: np.random.Generator) -> list[Array]:
         """x and the parameters."""
-        return [rng.normal(size=(SAMPLES, *self.shape)), *(rng.normal(size=shape) for shape in self.shapes)]
+        x = rng.normal(size=(SAMPLES, *self.shape))
+        if self.empty:
+            x[0, : self.empty] = 0.0
+        return [x, *(rng.normal(size=shape) for shape in self.shapes)]
 
     def forward(self, *args: Array) -> tuple[Array, tuple[Array, ...]]:
         with np.errstate(all="ignore"):
@@ -110,11 +124,15 @@ class Planned:
     neighbour: Neighbour
 
 
-def planned(names: Sequence[str] = ()) -> Iterator[Planned]:
+def planned(names: Sequence[str] = ()) -> list[Planned]:
     """All mutants of these layers, of none: of every layer that `verify` takes.
 
     Raises ArgumentError for a name that no layer has.
     """
+    return list(_planned(names))
+
+
+def _planned(names: Sequence[str]) -> Iterator[Planned]:
     by_word = {name.lower(): name for name in EXAMPLES}
     for name in names:
         if name.lower().replace("_", "") not in by_word:
@@ -145,9 +163,9 @@ def judged(plan: Planned) -> Mutant:
     mutated, equation, neighbour = plan.mutated, plan.equation, plan.neighbour
     mistake = {equation: neighbour.tree}
     same = _same(mutated, equation, mistake)
-    if same is None:
-        answer, words = "no function", ()
-    else:
+    answer: MutantAnswer = "no function"
+    words: tuple[str, ...] = ()
+    if same is not None:
         verdict = mutated.verdict(mistake)
         words = tuple(word for word in verdict.why if word != "wrong dtype")
         if same:
@@ -157,7 +175,7 @@ def judged(plan: Planned) -> Mutant:
         if answer == "named" and any(word in UNFIT for word in words):
             answer = "no function"
     array = "x" if equation == "delta" else equation
-    return Mutant(repr(mutated), array, neighbour.kind, str(neighbour.node), answer, words)  # type: ignore[arg-type]
+    return Mutant(repr(mutated), array, neighbour.kind, str(neighbour.node), answer, words)
 
 
 def _same(mutated: Mutated, equation: str, mistake: Mapping[str, Expression]) -> bool | None:
@@ -180,7 +198,7 @@ def _same(mutated: Mutated, equation: str, mistake: Mapping[str, Expression]) ->
     return True
 
 
-def counts(mutants: Sequence[Mutant]) -> dict[Answer, int]:
+def counts(mutants: Sequence[Mutant]) -> dict[MutantAnswer, int]:
     """How many have each answer."""
-    answers: tuple[Answer, ...] = ("named", "the same function", "unnamed", "no function")
+    answers: tuple[MutantAnswer, ...] = ("named", "the same function", "unnamed", "no function")
     return {answer: sum(mutant.answer == answer for mutant in mutants) for answer in answers}

@@ -43,3 +43,53 @@ class VerdictRecord(TypedDict):
     verdict: Answer
     findings: list[VerdictFinding]
     notes: list[SayRecord]  # how it was judged, and what was noticed and is no mistake
+
+
+class ArrayRecord(TypedDict):
+    """An array that somebody's code was run on."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+
+
+class ErrorRecord(TypedDict):
+    """Why somebody's code could not be run."""
+
+    kind: str  # the class of the error, "Timeout", "exit" or a signal
+    file: str | None
+    line: int | None
+    message: str
+
+
+class CommandRecord(TypedDict):
+    """What `chainrule verify --json` prints: a verdict, or why there is none."""
+
+    title: str
+    verdict: Literal["right", "wrong", "cannot tell", "not run"]
+    findings: list[VerdictFinding]
+    notes: list[SayRecord]
+    args: list[ArrayRecord]
+    error: ErrorRecord | None
+
+
+MutantAnswer = Literal["named", "the same function", "unnamed", "no function"]
+
+
+class MutantRecord(TypedDict):
+    """A formula with one mistake in it, and what became of it."""
+
+    layer: str
+    array: str  # whose gradient it is: "x" or a parameter
+    mistake: str
+    at: str  # the node of the right formula
+    answer: MutantAnswer
+    words: list[str]  # what verify calls it
+
+
+class MutantsRecord(TypedDict):
+    """What `chainrule verify --mutants --json` prints."""
+
+    mutants: list[MutantRecord]
+    counts: dict[str, int]
+    draws: int  # on which a formula gave the same as the right one, to be called the same function
