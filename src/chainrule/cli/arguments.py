@@ -399,8 +399,8 @@ def add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.description = (
         "Say whether a backward pass that somebody wrote is right, and if not, which mistake it is. Runs the "
         "code it is given, with your rights: what you do not trust belongs into a container of its own, "
-        "docker run --network none (the guide has the whole line). Exit code 0: right, 1: wrong, 4: cannot tell, 2: "
-        "could not be run."
+        "docker run --network none (the guide has the whole line). Exit code 0: right, 1: wrong, 4: cannot "
+        "tell, 2: could not be run."
     )
     parser.add_argument(
         "code",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _drawn(text: str, wanted: Sequence[str], options: argparse.Namespace) -> Arg
         if name in made:
             raise FileError(f"--shapes: has '{quoted(name, 60)}' twice")
         sizes = [size for size in re.split("[,x]", match["sizes"].strip("(),")) if size]
-        if any(len(size) > 9 for size in sizes) or np.prod([float(s) for s in sizes] or [1.0]) > MOST_DRAWN:
+        if any(len(size) > 9 for size in sizes) or math.prod(map(int, sizes)) > MOST_DRAWN:
             raise FileError(f"--shapes: {quoted(name, 60)} has more than {MOST_DRAWN:,} entries")
         if "0" in sizes:
             raise FileError(f"--shapes: {quoted(name, 60)} has the size 0, which leaves no entries")
