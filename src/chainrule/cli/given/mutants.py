@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from chainrule.base.tables import text_table
+from chainrule.explaining.render.terminal.wrapping import fitted_table
 from chainrule.training.progress import duration, line_width
 from chainrule.verifying.mutants.table import DRAWS, Mutant, counts, judged, planned
 
@@ -34,18 +34,19 @@ def run_mutants(arguments: argparse.Namespace) -> dict[str, Any]:
         record = {"mutants": [mutant.json() for mutant in mutants], "counts": total, "draws": DRAWS}
         output = json.dumps(record, allow_nan=False)
     else:
-        output = f"{_table(mutants)}\n{_summary(total)}"
+        output = f"{_table(mutants, arguments.width)}\n{_summary(total)}"
     return {"code": 1 if total["unnamed"] else 0, "output": output, "complaint": ""}
 
 
-def _table(mutants: Sequence[Mutant]) -> str:
+def _table(mutants: Sequence[Mutant], width: int) -> str:
     rows: list[Sequence[str]] = [HEAD]
     for mutant in mutants:
-        answer = (
-            " + ".join(word or "?" for word in mutant.words) if mutant.answer == "named" else mutant.answer
-        )
-        rows.append((mutant.layer, mutant.array, mutant.kind, mutant.changed, answer))
-    return text_table(rows)
+        missing = mutant.kind.endswith(" only") and mutant.part != mutant.at
+        at = mutant.at + (f", without {mutant.part}" if missing else "")
+        named = " + ".join(word or "?" for word in mutant.words)
+        answer = named if mutant.answer == "named" else mutant.answer
+        rows.append((mutant.layer, mutant.array, mutant.kind, at, answer))
+    return fitted_table(rows, width, text=(0, 3, 4))
 
 
 def _summary(total: dict[Any, int]) -> str:

@@ -35,16 +35,17 @@ UNFIT = ("wrong shape", "NaN")
 class Mutant:
     """One mistake and what became of it.
 
-    layer: as it is written, array: whose gradient has the mistake, "x" or a parameter.  kind: the mistake by
-    the word that the node declares, changed: the node as text.  answer: "named", with verify's words; "the
-    same function", on DRAWS draws; "no function", which cannot be computed or gives another shape; "unnamed",
-    what verify calls wrong without a cause, or right though it is not.
+    layer: as it is written.  array: whose gradient has the mistake, "x" or a parameter.  kind: the mistake by
+    the word that the node declares; at: the node, part: what of it is missing or stands there, as text.
+    answer: "named", with verify's words; "the same function", on DRAWS draws; "no function", which cannot be
+    computed or gives another shape; "unnamed": called wrong without a cause, or right though it is not.
     """
 
     layer: str
     array: str
     kind: str
-    changed: str
+    at: str
+    part: str
     answer: MutantAnswer
     words: tuple[str, ...] = ()
 
@@ -54,7 +55,8 @@ class Mutant:
             "layer": self.layer,
             "array": self.array,
             "mistake": self.kind,
-            "at": self.changed,
+            "at": self.at,
+            "part": self.part,
             "answer": self.answer,
             "words": list(self.words),
         }
@@ -175,7 +177,8 @@ def judged(plan: Planned) -> Mutant:
         if answer == "named" and any(word in UNFIT for word in words):
             answer = "no function"
     array = "x" if equation == "delta" else equation
-    return Mutant(repr(mutated), array, neighbour.kind, str(neighbour.node), answer, words)
+    at, part = str(neighbour.node), str(neighbour.part)
+    return Mutant(repr(mutated), array, neighbour.kind, at, part, answer, words)
 
 
 def _same(mutated: Mutated, equation: str, mistake: Mapping[str, Expression]) -> bool | None:

@@ -89,7 +89,7 @@ class Marked:
         differ by the kernel that is turned.
         """
         given = [("write", self.right), ("yours", self.wrong)]
-        if [line.text for line in self.wrong] == [line.text for line in self.right]:
+        if {line.text for line in self.wrong} <= {line.text for line in self.right}:
             del given[1]
         return [
             (getattr(TEXTS[f"formula.{'with' if number else key}"], language), line)

@@ -83,6 +83,7 @@ class MutantRecord(TypedDict):
     array: str  # whose gradient it is: "x" or a parameter
     mistake: str
     at: str  # the node of the right formula
+    part: str  # what of it is missing, or stands there instead
     answer: MutantAnswer
     words: list[str]  # what verify calls it
 
