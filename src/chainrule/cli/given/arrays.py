@@ -205,9 +205,9 @@ def _of_layer(options: argparse.Namespace, wanted: Sequence[str], code: Code) ->
                 continue
             seen.add(shapes)
             rng = np.random.default_rng(options.seed)
-            values = [np.asarray(rng.normal(size=size)) for size in shapes]
+            values: list[Array] = [np.asarray(rng.normal(size=size)) for size in shapes]
             if kind == "Embedding":
-                values[0] = rng.integers(0, layer.vocabulary, shapes[0])
+                values[0] = rng.integers(0, next(iter(learned.values()))[0], shapes[0])
             names = [*wanted, *(f"argument {n}" for n in range(len(wanted), len(values)))][: len(values)]
             yield _typed(_of("drawn_for", names, values, layer=repr(layer)), options)
 

@@ -155,7 +155,7 @@ def taken(module: ModuleType, path: str) -> Code:
     """What is taken where no name is told: forward and backward, or all that there is."""
     pairs = pairs_in(module)
     if ("forward", "backward") in pairs:
-        return Code((module.forward, module.backward), module, path)  # type: ignore[attr-defined]
+        return Code((module.forward, module.backward), module, path)
     objects = [
         name for name, value in vars(module).items() if not name.startswith("_") and _passes(value, module)
     ]

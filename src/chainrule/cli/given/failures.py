@@ -49,7 +49,7 @@ def theirs_alone(path: str, shown: str | Path | None = None) -> Iterator[None]:
     except TheirError:
         raise
     except (Exception, SystemExit) as error:
-        cause = error
+        cause: BaseException = error
         while isinstance(cause, ChainruleError) and cause.__cause__ is not None:
             cause = cause.__cause__
         if isinstance(cause, ChainruleError) or not (isinstance(cause, SystemExit) or _place(cause, path)):

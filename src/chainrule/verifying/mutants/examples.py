@@ -96,9 +96,9 @@ def example_of(
         return None
     named = _named(kind, options)
     shape, plain = EXAMPLES[kind][0].shape, EXAMPLES[kind][0].options
-    made = []
-    for kernel in ({}, {"kernel_size": 3}):
-        chosen = {**plain, **(kernel if "kernel_size" in plain else {}), **named}
+    made: list[tuple[tuple[int, ...], Layer]] = []
+    for kernel in (None, 3):
+        chosen = {**plain, **({"kernel_size": kernel} if kernel and "kernel_size" in plain else {}), **named}
         try:
             layer = layer_classes[kind](**chosen)
             layer.output_shape(shape)

@@ -35,7 +35,8 @@ class Line:
 
     def rows(self, lead: str, width: int | None = None) -> list[str]:
         """The line behind `lead`, and ^^^^ below what differs; both broken where `width` columns end."""
-        rows, gap = [], " " * cell_width(lead)
+        rows: list[str] = []
+        gap = " " * cell_width(lead)
         for first, last in self._pieces(None if width is None else max(width - len(gap), 20)):
             rows.append((gap if rows else lead) + self.text[first:last])
             below = "".join(
