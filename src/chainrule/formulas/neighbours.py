@@ -10,6 +10,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     stride, padding, dilation    as if there were none
     rotated:N   a kernel turned by 180°
     overwritten the last value that was written, where they should add up
+    overwritten_rows    the same of rows that ids pick
 """
 
 from __future__ import annotations
@@ -99,6 +100,11 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
             yield "turned", operand, Operation(node.rule, turned, node.static)
     elif kind == "first":
         yield "first", node, Operation(_first, operands, node.static)
+    elif kind == "overwritten_rows":
+        hot = operands[0]
+        if isinstance(hot, Operation) and hot.rule.name == "one_hot":
+            last = Operation(_last_of_id, hot.operands, hot.static)
+            yield kind, node, Operation(node.rule, (last, operands[1]), node.static)
     elif kind == "rotated":
         kernel = operands[int(which)]
         if isinstance(kernel, Symbol):
@@ -176,6 +182,15 @@ def _place_as_many(x: Any, like: Any, *offset: Any, grid: Grid, counts: Grid) ->
     return out
 
 
+def _last_one_hot(x: Any, like: Any, *, skip: int | None = None) -> Any:
+    """`one_hot` of the last step of the last sample with each id alone: what `rows[ids] = δ` leaves."""
+    hot = rules["one_hot"].evaluate(x, like, skip=skip)
+    flat = np.moveaxis(hot, (-1, -2), (0, -1)).reshape(-1, hot.shape[-2])  # (m T, ids), the steps fastest
+    later = np.cumsum(flat[::-1], axis=0)[::-1]
+    kept = (flat * (later == 1)).reshape(np.moveaxis(hot, (-1, -2), (0, -1)).shape)
+    return np.moveaxis(kept, (0, -1), (-1, -2))
+
+
 # What is written by mistake alone, and is no formula's: it prints as what it stands for, and is not
 # registered.
 _binders = {
@@ -186,3 +201,4 @@ _as_many = {
     "place": replace(rules["place"], evaluate=_place_as_many),
 }
 _first = replace(rules["sum_samples"], name="first_sample", evaluate=lambda x: x[..., 0])
+_last_of_id = replace(rules["one_hot"], name="last_one_hot", evaluate=_last_one_hot)

@@ -125,8 +125,33 @@ def run_forward(
     return chain(network.layers, x)
 
 
+@dataclass(frozen=True)
+class BackwardRules:
+    """How a backward pass goes: `leaf` computes (∂J/∂x, gradients) of a layer from d and its pass, and `join`
+    what arrives at a composite's input from its branches' shares.
+    """
+
+    leaf: Callable[[Pass, Array], tuple[Array, dict[str, Array]]]
+    join: Callable[[Pass, Sequence[Array]], Array]
+
+
+def _leaf(layer_pass: Pass, d: Array) -> tuple[Array, dict[str, Array]]:
+    return layer_backward(layer_pass.layer, d, layer_pass.x, layer_pass.output, layer_pass.given)
+
+
+def _join(layer_pass: Pass, parts: Sequence[Array]) -> Array:
+    return functools.reduce(np.add, parts)  # one value, several readers: its δ is the sum of theirs
+
+
+RIGHT = BackwardRules(_leaf, _join)
+
+
 def run_backward(
-    passes: Sequence[Pass], d: Array, visit: Callable[[Backward], None], place: str = ""
+    passes: Sequence[Pass],
+    d: Array,
+    visit: Callable[[Backward], None],
+    place: str = "",
+    rules: BackwardRules = RIGHT,
 ) -> Array:
     """∂J/∂(input of the chain) from d = ∂J/∂(its output).  `visit` is told of every layer, the last one first
     and a composite behind what is in it.
@@ -137,14 +162,12 @@ def run_backward(
             outputs = [inside[-1].output if inside else layer_pass.x for inside in layer_pass.inside]
             handed = zip(layer_pass.inside, layer_pass.layer.delta(d, *outputs), strict=True)
             parts = [
-                run_backward(inside, part, visit, f"{layer_pass.name}/{number}")
+                run_backward(inside, part, visit, f"{layer_pass.name}/{number}", rules)
                 for number, (inside, part) in enumerate(handed, 1)
             ]
-            below = functools.reduce(np.add, parts)  # one value, several readers: its δ is the sum of theirs
+            below = rules.join(layer_pass, parts)
         else:
-            below, gradients = layer_backward(
-                layer_pass.layer, d, layer_pass.x, layer_pass.output, layer_pass.given
-            )
+            below, gradients = rules.leaf(layer_pass, d)
         visit(Backward(layer_pass, place, d, below, gradients))
         d = below
     return d

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.orientation import Orientation
 
 FRESH, MORE = 2, (1, 2)
 
@@ -29,23 +28,25 @@ class Probe:
 def probes(
     args: Sequence[Array],
     forward: Callable[[Sequence[Array]], Array],
-    orientation: Orientation | None,
+    samples: Sequence[tuple[int, int]],
     seed: int,
 ) -> list[Probe]:
-    """The probes for these arguments, the same for the same seed."""
+    """The probes for these arguments, the same for the same seed.
+
+    samples: (argument, axis) wherever samples are counted; the first is x.
+    """
     rng = np.random.default_rng(seed)
     kept = tuple(np.array(value) for value in args)
-    place = 0 if orientation is None else orientation.place
+    place = samples[0][0] if samples else 0
     sets = [(kept, False)]
-    sets += [(tuple(_like(value, value.shape, rng) for value in kept), False) for _ in range(FRESH)]
-    if orientation is not None:
-        axis = orientation.inputs.axes[-1]
-        for more in MORE:
-            grown = [_like(value, value.shape, rng) for value in kept]
-            shape = list(kept[place].shape)
+    sets += [(tuple(fresh(value, value.shape, rng) for value in kept), False) for _ in range(FRESH)]
+    for more in MORE if samples else ():
+        grown = [fresh(value, value.shape, rng) for value in kept]
+        for number, axis in samples:
+            shape = list(kept[number].shape)
             shape[axis] += more
-            grown[place] = _like(kept[place], shape, rng)
-            sets.append((tuple(grown), False))
+            grown[number] = fresh(kept[number], shape, rng)
+        sets.append((tuple(grown), False))
     tied = list(kept)
     if kept[place].dtype.kind == "f":
         tied[place] = rng.integers(-1, 2, kept[place].shape).astype(kept[place].dtype)
@@ -63,10 +64,12 @@ def probes(
     return made
 
 
-def _like(value: Array, shape: Sequence[int], rng: np.random.Generator) -> Array:
+def fresh(value: Array, shape: Sequence[int], rng: np.random.Generator) -> Array:
     """Other numbers of the same kind: around the same mean, as far apart, whole where those are."""
     if value.dtype.kind in "iub":
         return rng.integers(int(value.min()), int(value.max()) + 1, tuple(shape)).astype(value.dtype)
+    if value.size >= 4 and len(kinds := np.unique(value)) <= 2:  # flags, such as a mask
+        return rng.choice(kinds, tuple(shape))
     spread = float(value.std()) or 1.0
     made = rng.normal(float(value.mean()), spread, tuple(shape))
     if value.min() >= 0:  # scales, probabilities, counts

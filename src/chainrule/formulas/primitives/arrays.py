@@ -41,7 +41,7 @@ def matmul(a: Any, x: Any) -> Any:
 
 
 @primitive(
-    wrong="swapped",
+    wrong="swapped overwritten_rows",
     layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
 )

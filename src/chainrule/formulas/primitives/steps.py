@@ -37,7 +37,7 @@ def join_heads(x: Any, *, heads: int) -> Any:
 
 
 @primitive(
-    layout="step_products", entry="step_products", traits={Trait.PRODUCT},
+    wrong="swapped", layout="step_products", entry="step_products", traits={Trait.PRODUCT},
     adjoint=lambda d, y, a, b: (mix_steps(d, b), mix_steps(swap_steps(d), a)),
 )
 def step_products(a: Any, b: Any) -> Any:
@@ -54,7 +54,7 @@ def mix_steps(a: Any, x: Any) -> Any:
     return np.einsum("...tsm,...snm->...tnm", a, x)
 
 
-@primitive(layout="transpose", entry="swap_steps", adjoint=lambda d, y, a: (swap_steps(d),))
+@primitive(wrong="only:0", layout="transpose", entry="swap_steps", adjoint=lambda d, y, a: (swap_steps(d),))
 def swap_steps(a: Any) -> Any:
     """The transpose of every sample's matrix: (..., T, S, m) -> (..., S, T, m)."""
     return np.swapaxes(a, -3, -2)

@@ -4,14 +4,13 @@ cannot always be told apart.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chainrule.base.errors import ArgumentError, ChainruleError
+from chainrule.base.errors import ChainruleError
 from chainrule.layers import Layer, layer_classes
-from chainrule.verifying.verify import ALIASES, WORDS
+from chainrule.verifying.meanings.named import layer_class, own_options
 
 SAMPLES = 3
 VECTOR, SEQUENCE, IMAGE = (4,), (9, 4), (8, 7, 4)
@@ -91,10 +90,10 @@ def example_of(
     """The class that a name means, and (shape of a sample, layer) with these options: of kernels first one
     that is not square.  None: no layer's, or not with these options.
     """
-    kind = _kind(name)
-    if kind is None:
+    made_of = layer_class(name)
+    if made_of is None:
         return None
-    named = _named(kind, options)
+    kind, named = made_of.__name__, own_options(made_of, name, options)
     shape, plain = EXAMPLES[kind][0].shape, EXAMPLES[kind][0].options
     made: list[tuple[tuple[int, ...], Layer]] = []
     for kernel in (None, 3):
@@ -107,21 +106,3 @@ def example_of(
         if repr(layer) not in {repr(other) for _, other in made}:
             made.append((shape, layer))
     return (kind, made) if made else None
-
-
-def _kind(name: str) -> str | None:
-    word = name.lower().replace("_", "")
-    by_word = {kind.lower(): kind for kind in EXAMPLES}
-    return by_word.get(ALIASES.get(word, word).lower())
-
-
-def _named(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options by our names. Raises ArgumentError for one that the layer does not take."""
-    accepted = inspect.signature(layer_classes[kind]).parameters
-    named = {}
-    for name, value in options.items():
-        word = next((word for word in (name, *WORDS.get(name, ())) if word in accepted), None)
-        if word is None:
-            raise ArgumentError(f"verify takes no {name!r} for {kind}; its options are {', '.join(accepted)}")
-        named[word] = value
-    return named

@@ -1,0 +1,442 @@
+"""One call of `verify`: what is meant, what is right, and which mistake gives what came back.
+
+Arrays are judged in the order in which δ reaches them. A mistake that explains one is taken to be made when
+those behind it are judged, so that what is wrong because of it alone is not blamed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from chainrule.base.errors import ChainruleError
+from chainrule.base.languages import SPACE, Say
+from chainrule.base.types import Array
+from chainrule.formulas.expression import Expression, Symbol
+from chainrule.formulas.printing import Equation, text
+from chainrule.verifying.contract import broken
+from chainrule.verifying.differences import MOST_ENTRIES, differences
+from chainrule.verifying.hypotheses import Case, Mistake, agree, close, factors, orders
+from chainrule.verifying.meanings.factors import factor, factor_names
+from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
+from chainrule.verifying.places import place
+from chainrule.verifying.probes import Probe, probes
+from chainrule.verifying.saying.marked import Marked, marked
+from chainrule.verifying.saying.schema import Answer
+from chainrule.verifying.subject import Subject
+from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding, Verdict
+
+# Formulas of a layer that are computed in the search for the causes of one verdict, 3 to 5 s of work.
+# Counted, not timed: so the answer is the same on a busy machine.
+MOST_TRIED = 25_000
+# What a formula with a mistake in it may raise: shapes that do not fit.
+MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ChainruleError)
+PAIRED = 150  # single mistakes of a formula that is still searched for two at once
+
+
+@dataclass(eq=False)
+class Judge:
+    """One call of verify."""
+
+    subject: Subject
+    args: list[Array]
+    like: Like | None
+    seed: int
+    tried: list[Probe] = field(default_factory=list)
+
+    def verdict(self, hint_level: int) -> Verdict:
+        subject, notes = self.subject, []
+        out = subject.forward([value.copy() for value in self.args])
+        meaning, findings = None, []
+        if self.like is not None:
+            meaning = self.like.meaning(self.args, subject.names, out, subject.forward)
+            if meaning is None:
+                said = TEXTS.say("forward", layer=self.like.title)
+                findings.append(Finding("", said, mistake="forward"))
+            else:
+                notes.append(TEXTS.say("judged.formula", layer=meaning.title))
+        if meaning is None:
+            notes.append(TEXTS["judged.differences"])
+        samples = () if meaning is None else meaning.samples
+        self.tried = tried = probes(self.args, subject.forward, samples, self.seed)
+        owed = list(broken(subject, tried[0]))
+        findings += owed
+        spoiled = {finding.name for finding in owed if finding.mistake != "wrong dtype"}
+        unsure = False
+        if meaning is not None:
+            made, said_beside = self.by_meaning(meaning, spoiled)
+            findings += made
+            notes += said_beside
+        else:
+            for name, case in self.by_differences(tried):
+                if name not in spoiled:
+                    made, said_beside = self.judged(name, case, None)
+                    findings += made
+                    notes += said_beside
+        for name in self.silent(tried[0], meaning):
+            notes.append(TEXTS.say("judged.missing", name=name))
+        answer: Answer = "wrong" if findings else "cannot tell" if unsure else "right"
+        return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
+
+    def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
+        """Arguments of real numbers for which no gradient came back."""
+        gradients = self.subject.backward([value.copy() for value in probe.args], probe.delta.copy())
+        pairs = list(zip(self.subject.names, self.args, gradients, strict=True))
+        wanted = range(len(pairs))
+        if meaning is not None:
+            wanted = meaning.expected  # type: ignore[assignment]
+        return [pairs[n][0] for n in wanted if pairs[n][2] is None and pairs[n][1].dtype.kind == "f"]
+
+    # -- what is right ---------------------------------------------------------------------------------------
+    def by_meaning(self, meaning: Meaning, spoiled: set[str]) -> tuple[list[Finding], list[Say]]:
+        """Every returned array beside our formula of it, those first that δ reaches first."""
+        tried, bounds = [], []
+        for probe in self.tried:
+            try:
+                bounds.append(meaning.bind(probe))
+                tried.append(probe)
+            except (ValueError, TypeError, IndexError, ChainruleError):
+                continue  # sizes that the given parameters do not allow
+        self.tried = tried
+        returned = self.returned(tried)
+        left = [MOST_TRIED]
+        findings: list[Finding] = []
+        notes: list[Say] = []
+        edits: dict[str, Edit] = {}
+        searches = []
+        for argument in meaning.arguments:
+            theirs = [gradients[argument.number] for gradients in returned]
+            name = self.subject.names[argument.number]
+            if not argument.gradient or name in spoiled or any(value is None for value in theirs):
+                continue
+            given = [np.asarray(value) for value in theirs]
+            searches.append(Search(meaning, argument, bounds, given, [p.tied for p in tried], left))
+        right = {s.argument: agree(s.theirs, s.right({})) for s in searches}
+        for search in searches:
+            name, given = self.subject.names[search.argument.number], list(search.theirs)
+            pairs = [(s.argument, s.theirs) for s in searches if s is not search]
+            search.kept = [pair for pair in pairs if right[pair[0]]]
+            search.wrong = [pair for pair in pairs if not right[pair[0]]]
+            if edits and not right[search.argument] and agree(given, search.right(edits)):
+                notes.append(TEXTS.say("judged.follows", name=name))
+                continue
+            search.made = dict(edits)
+            made, beside = self.judged(name, search.case({}), search)
+            findings += made
+            notes += beside
+            edits |= {edit.place: edit for edit in search.found}
+        return findings, notes
+
+    def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
+        """Every returned array beside the differences of their own forward, where these can be taken."""
+        few = [probe for probe in tried if not probe.tied][:2]
+        returned = self.returned(few)
+        for number, name in enumerate(self.subject.names):
+            if self.args[number].dtype.kind != "f" or any(
+                gradients[number] is None for gradients in returned
+            ):
+                continue
+            theirs, right = [], []
+            for probe, gradients in zip(few, returned, strict=True):
+                measured = differences(self.subject.forward, probe.args, number, probe.delta)
+                value = np.asarray(gradients[number])
+                if value.shape != probe.args[number].shape:
+                    break
+                plain = ~measured.kinks & np.isfinite(measured.values)
+                entries, exact = measured.entries[plain], measured.values[plain]
+                given = value.reshape(-1)[entries].astype(np.float64)
+                near = np.abs(given - exact) <= 20 * measured.errors[plain] + 1e-6 * np.abs(exact).max(
+                    initial=0.0
+                )
+                expected = value.astype(np.float64).reshape(-1).copy()
+                expected[entries] = np.where(near, given, exact)
+                theirs.append(value.astype(np.float64))
+                right.append(expected.reshape(value.shape))
+            if len(theirs) == len(few):
+                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in few]
+                yield name, Case(theirs, right, [False] * len(few), sizes)
+
+    def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
+        return [
+            self.subject.backward([value.copy() for value in probe.args], probe.delta.copy())
+            for probe in tried
+        ]
+
+    # -- what it is ------------------------------------------------------------------------------------------
+    def judged(self, name: str, case: Case, search: Search | None) -> tuple[list[Finding], list[Say]]:
+        """The finding on one array, none where it is right; and what is to be noted."""
+        wrong = [number for number in range(len(case.theirs)) if not _same(case, number)]
+        if not wrong:
+            return [], []
+        if all(case.tied[number] and self.at_kinks(name, case, number) for number in wrong):
+            chooses = search is not None and search.meaning.chooses(search.argument.gradient)
+            if not chooses or all(_same_mass(case, n) for n in wrong):
+                return [], [TEXTS.say("judged.ties", name=name)]
+            what = TEXTS.say("ties", name=name)
+            return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
+        number = next((n for n in wrong if not case.tied[n]), wrong[0])
+        if not case.tied[number]:  # what their rule for ties is does not matter here
+            kept = [n for n, tied in enumerate(case.tied) if not tied]
+            case, number = case.only(kept), kept.index(number)
+            search = None if search is None else search.only(kept)
+        return [finding(name, case, number, search)], []
+
+    def at_kinks(self, name: str, case: Case, number: int) -> bool:
+        """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
+        probe, argument = self.tried[number], self.subject.names.index(name)
+        theirs, right = case.theirs[number], case.right[number]
+        if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
+            return False
+        measured = differences(self.subject.forward, probe.args, argument, probe.delta)
+        wrong = ~close(theirs, right).reshape(-1)[measured.entries]
+        low, high = np.minimum(measured.left, measured.right), np.maximum(measured.left, measured.right)
+        slack = 1e-3 * (1 + np.abs(high - low))
+        value = theirs.reshape(-1)[measured.entries]
+        between = (value >= low - slack) & (value <= high + slack)
+        return bool((between & measured.kinks)[wrong].all())
+
+
+@dataclass(eq=False)
+class Search:
+    """The search for the mistake behind one array.  kept: arrays that are right, which a mistake must leave
+    so; wrong: others that are wrong, which it may explain, too.  made: mistakes known to be made before it;
+    found: what the search has found.  left: how many formulas may still be computed, of the whole verdict.
+    """
+
+    meaning: Meaning
+    argument: Argument
+    bounds: Sequence[Bound]
+    theirs: Sequence[Array]
+    tied: Sequence[bool]
+    left: list[int]
+    kept: Sequence[tuple[Argument, Sequence[Array]]] = ()
+    wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
+    made: dict[str, Edit] = field(default_factory=dict)
+    found: list[Edit] = field(default_factory=list)
+
+    def only(self, kept: Sequence[int]) -> Search:
+        """The same on some of the probes; what it finds is found by both."""
+        bounds, theirs = [self.bounds[n] for n in kept], [self.theirs[n] for n in kept]
+        tied = [self.tied[n] for n in kept]
+        right, wrong = (
+            [(argument, [arrays[n] for n in kept]) for argument, arrays in group]
+            for group in (self.kept, self.wrong)
+        )
+        return replace(self, bounds=bounds, theirs=theirs, tied=tied, kept=right, wrong=wrong)
+
+    def right(self, edits: Edits) -> list[Array]:
+        """What came back would be this, were these mistakes made."""
+        return [self.value(bound, edits) for bound in self.bounds]
+
+    def value(self, bound: Bound, edits: Edits) -> Array:
+        made = self.meaning.gradient(bound, self.argument.gradient, edits)
+        return self.meaning.to_theirs(bound, self.argument, made)
+
+    def case(self, edits: Edits) -> Case:
+        return Case(self.theirs, self.right(edits), self.tied, [bound.sizes for bound in self.bounds])
+
+    def gives(self, edit: Edit) -> str | None:
+        """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not."""
+        scale: str | None = None
+        self.left[0] -= self.meaning.cost
+        for number, bound in enumerate(self.bounds):
+            theirs = self.theirs[number]
+            edits = {**self.made, edit.place: edit}
+            try:
+                if self.meaning.rules_out(bound, self.argument, theirs, edits):
+                    return None
+                made = self.value(bound, edits)
+            except MISFITS:
+                return None
+            if made.shape != theirs.shape or not np.isfinite(made).all():
+                return None
+            if scale is None:
+                scale = "" if close(theirs, made).all() else _named_ratio(theirs, made, bound.sizes)
+                if scale is None:
+                    return None
+            elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
+                return None
+        return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+
+    def spoils(self, edit: Edit) -> bool:
+        """Whether this mistake would make an array wrong that is right."""
+        return not all(self.explains(edit, *pair) for pair in self.kept)
+
+    def explained(self, edit: Edit) -> int:
+        """How many of the other wrong arrays this mistake explains."""
+        return sum(self.explains(edit, *pair) for pair in self.wrong)
+
+    def explains(self, edit: Edit, argument: Argument, theirs: Sequence[Array]) -> bool:
+        """Whether an array came back as this mistake makes it."""
+        edits = {**self.made, edit.place: edit}
+        for bound, value in zip(self.bounds, theirs, strict=True):
+            try:
+                made = self.meaning.gradient(bound, argument.gradient, edits)
+                made = self.meaning.to_theirs(bound, argument, made)
+            except MISFITS:
+                return False
+            if made.shape != value.shape or not close(value, made).all():
+                return False
+        return True
+
+    def everywhere(self) -> Edit | None:
+        """A mistake beside the formulas that gives this array, the one that explains most of the others."""
+        given = [
+            edit
+            for edit in self.meaning.others(self.argument.gradient)
+            if edit.place not in self.made and self.gives(edit) == ""
+        ]
+        return max(given, key=self.explained, default=None)
+
+    def shared(self) -> Edit | None:
+        """A mistake in a definition that explains another wrong array, too."""
+        for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]) if self.wrong else ():
+            if self.gives(edit) == "" and self.explained(edit):
+                return edit
+            if self.left[0] <= 0:
+                break
+        return None
+
+    def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
+        """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
+
+        Those in this array's own formula come before those in a definition.
+        """
+        scaled, single = [], []
+        for edits in (self.meaning.edits, self.meaning.shared):
+            for edit in edits(self.argument.gradient, self.bounds[0]):
+                single.append(edit)
+                scale = self.gives(edit)
+                if scale == "":
+                    yield [edit], ""
+                elif scale is not None:
+                    scaled.append((edit, scale))
+                if self.left[0] <= 0:
+                    break
+        yield from (([edit], scale) for edit, scale in scaled)
+        yield from self._pairs(single)
+
+    def _pairs(self, single: Sequence[Edit]) -> Iterator[tuple[list[Edit], str]]:
+        nearest = next(iter(self.meaning.places(self.argument.gradient)), "")
+        near = [edit for edit in single if edit.place == nearest]
+        seen = {edit.trees[nearest] for edit in near}
+        for edit in near if len(near) <= PAIRED else ():
+            for second in self.meaning.second(edit, nearest, self.bounds[0]):
+                if second.trees[nearest] in seen:
+                    continue
+                seen.add(second.trees[nearest])
+                if self.gives(second) == "":
+                    yield [edit, second], ""
+                if self.left[0] <= 0:
+                    return
+
+
+def _named_ratio(theirs: Array, made: Array, sizes: dict[str, int] | object) -> str | None:
+    """The name of the factor between them, if it is the same everywhere and has one."""
+    square = float((made * made).sum())
+    if not square:
+        return None
+    ratio = float((theirs * made).sum()) / square
+    if not close(theirs, ratio * made).all():
+        return None
+    known = sizes if isinstance(sizes, dict) else {}
+    return next((n for n in factor_names(known) if abs(factor(n, known) - ratio) < 1e-3 * abs(ratio)), None)
+
+
+def finding(name: str, case: Case, number: int, search: Search | None) -> Finding:
+    """What is wrong with one array, and why, if one mistake or two give it."""
+    theirs, right = case.theirs[number], case.right[number]
+    if theirs.shape != right.shape:
+        shapes = {"shape": str(theirs.shape), "expected": str(right.shape)}
+        return Finding(name, TEXTS.say("contract.shape", name=name, **shapes), mistake="wrong shape")
+    wrong = ~close(theirs, right)
+    worst = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
+    index = "[" + ", ".join(str(int(i)) for i in worst) + "]"
+    numbers = {"index": index, "yours": f"{theirs[worst] + 0.0:.6g}", "right": f"{right[worst] + 0.0:.6g}"}
+    what = TEXTS.say("wrong", name=name, **numbers)
+    about = {"zero": right == 0, "not_zero": right != 0}
+    where = TEXTS.say("where.said", where=place(wrong, about))
+    evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
+    if search is not None and (edit := search.everywhere() or search.shared()) is not None:
+        search.found.append(edit)
+        fix, forms = _fix(search, edit)
+        return Finding(name, what, where, _sentence(edit), fix, _word(edit), evidence, forms)
+    compared = case if search is None else search.case(search.made)
+    plain = None if search is None else search.meaning.written(search.argument.gradient)
+    for mistake in (*factors(compared), *orders(compared)):
+        return Finding(name, what, where, *_said(mistake, plain), evidence)
+    if search is not None:
+        for edits, scale in search.mistakes():
+            search.found += edits[-1:]
+            sentences = [_sentence(edit) for edit in edits]
+            words = [_word(edit) for edit in edits]
+            if scale:
+                kind, word = ("minus", "minus") if scale == "-1" else ("factor", f"factor {scale}")
+                sentences.append(TEXTS.within("mistake")[kind].format(factor=scale))
+                words.append(word)
+            fix, forms = _fix(search, edits[-1])
+            why, word = SPACE.join(sentences), " and ".join(words)
+            return Finding(name, what, where, why, fix, word, evidence, forms)
+    for mistake in factors(compared, rare=True):
+        return Finding(name, what, where, *_said(mistake, plain), evidence)
+    return Finding(name, what, where, None, None, "", evidence)
+
+
+def _said(mistake: Mistake, formula: str | None) -> tuple[Say, Say | None, str]:
+    """(why, what to write, the word) of a factor or an order."""
+    why = TEXTS.within("mistake")[mistake.kind].format(**mistake.values)
+    fix = None if formula is None else TEXTS.say("fix.plain", formula=formula)
+    return why, fix, f"factor {mistake.values['factor']}" if mistake.kind == "factor" else mistake.kind
+
+
+def _sentence(edit: Edit) -> Say:
+    return TEXTS.within("mistake")[edit.kind.replace(" ", "_")].format(
+        part=edit.part, node=edit.node, **edit.values
+    )
+
+
+def _word(edit: Edit) -> str:
+    """For programs: the kind, and of a factor which."""
+    word = edit.kind if edit.trees else edit.kind.replace("_", " ")
+    return f"{word} {edit.values['factor']}" if "factor" in edit.values else word
+
+
+def _fix(search: Search, edit: Edit) -> tuple[Say | None, Marked | None]:
+    """The right formula beside the wrong one, where the mistake is nearest: as a sentence and marked."""
+    meaning = search.meaning
+    for stands in (*meaning.places(search.argument.gradient), *edit.trees):
+        if stands in edit.trees and edit.trees[stands] != meaning.formula(stands):
+            right, wrong = meaning.formula(stands), edit.trees[stands]
+            right_form, wrong_form = both_written(right, wrong)
+            said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
+            if right_form == wrong_form:  # which kernel is turned, or how many samples: said in words
+                said = TEXTS.say("fix.plain", formula=right_form)
+            return said, marked(right, wrong)
+    return None, None
+
+
+def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
+    """Two formulas, each with those of its definitions that the other has not."""
+    forms = []
+    both = [[text(line) for line in Equation(Symbol("", ""), tree).definitions] for tree in (right, wrong)]
+    for tree, lines, other in zip((right, wrong), both, both[::-1], strict=True):
+        names = {line.partition(" = ")[0] for line in other}
+        differs = [line for line in lines if line not in other and line.partition(" = ")[0] in names]
+        forms.append(str(tree) + (f", with {', '.join(differs)}" if differs else ""))
+    return forms[0], forms[1]
+
+
+def _same(case: Case, number: int) -> bool:
+    return agree([case.theirs[number]], [case.right[number]])
+
+
+def _same_mass(case: Case, number: int) -> bool:
+    """Whether at ties the same δ was handed on in all, only to other ones of the equal entries."""
+    theirs, right = case.theirs[number], case.right[number]
+    return theirs.shape == right.shape and bool(
+        np.isclose(theirs.sum(), right.sum(), rtol=1e-6, atol=1e-9 * np.abs(right).sum())
+    )

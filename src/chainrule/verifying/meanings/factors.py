@@ -1,0 +1,34 @@
+"""Factors by the names that people know them by: 2, 1/m, m, 1/(mn), with the numbers of a probe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+def factor_names(sizes: Mapping[str, int]) -> list[str]:
+    """Numbers by which everything is multiplied by mistake."""
+    return ["-1", "2", "1/2", *(form for name in sizes for form in (name, f"1/{name}"))]
+
+
+def rare_factor_names(sizes: Mapping[str, int]) -> list[str]:
+    """Numbers that two mistakes at once multiply by: 1/m twice, 2/m, 1/(mn)."""
+    names = [form for name in sizes for form in (f"{name}^2", f"1/{name}^2", f"2/{name}", f"{name}/2")]
+    pair = "".join(name for name in sizes if name in "mn")
+    return ["-2", "-1/2", "4", "1/4", *names, *([pair, f"1/{pair}", f"2/{pair}"] if len(pair) == 2 else [])]
+
+
+def factor(name: str, sizes: Mapping[str, int]) -> float:
+    """The value of "2/m", "1/mn", "-1", with the sizes by their letters."""
+    upper, _, lower = name.partition("/")
+    return _product(upper, sizes) / _product(lower, sizes)
+
+
+def _product(text: str, sizes: Mapping[str, int]) -> float:
+    if not text:
+        return 1.0
+    if text.lstrip("-").isdigit():
+        return float(text)
+    letters = text.replace("^2", "")
+    value = math.prod(float(sizes[letter]) for letter in letters)
+    return value**2 if text.endswith("^2") else value

@@ -1,0 +1,126 @@
+"""Functions that are no layer or loss of ours and that people write backwards of: their formulas by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.formulas import (
+    beside,
+    count_features,
+    exp,
+    first_features,
+    greater,
+    max_features,
+    maximum,
+    mix_steps,
+    named,
+    not_later,
+    other_features,
+    step_products,
+    sum_features,
+    sum_outputs,
+    swap_steps,
+    where,
+)
+from chainrule.layers.activations.rectifiers import ReLU
+from chainrule.layers.activations.smooth import GELU, Identity, Sigmoid, SiLU
+from chainrule.losses import Loss
+
+
+@dataclass(frozen=True)
+class MultiMargin(Loss):
+    """Σ_{j≠t} max(0, margin + a_j - a_t), t the class of the sample (Weston, Watkins 1999; CS231n's SVM)."""
+
+    margin: float = 1.0
+
+    def _lack(self, a: Any, y: Any) -> Any:
+        return named("κ", a - sum_features(y * a) + self.margin * (1 - y))
+
+    def value(self, a: Any, y: Any) -> Any:
+        return sum_outputs(maximum(self._lack(a, y), 0))
+
+    def gradient(self, a: Any, y: Any) -> Any:
+        over = named("I", greater(self._lack(a, y), 0))
+        return over - y * sum_features(over)
+
+    def branches(self, a: Any, y: Any) -> Any:
+        return self._lack(a, y) > 0
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of several inputs, (forward, gradients) by hand.
+
+    inputs: their names; `gradients` gives ∂J/∂ by these, of those that have one.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    forward: Callable[..., Any]
+    gradients: Callable[..., dict[str, Any]]
+
+
+def _attention(causal: bool, scaled: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """softmax(Q Kᵀ / √n) V (Vaswani et al. 2017, 3.2.1), with A the weights."""
+
+    def divided(S: Any, Q: Any) -> Any:
+        return S / count_features(Q) ** 0.5 if scaled else S
+
+    def weights(Q: Any, K: Any) -> Any:
+        S = named("S", divided(step_products(Q, K), Q))
+        seen = named("M", not_later(S)) if causal else None
+        grown = exp(S - max_features(S))
+        E = named("E", grown if seen is None else where(seen, grown, 0))
+        return named("A", E / sum_features(E))
+
+    def forward(Q: Any, K: Any, V: Any) -> Any:
+        return mix_steps(weights(Q, K), V)
+
+    def gradients(d: Any, Q: Any, K: Any, V: Any) -> dict[str, Any]:
+        A, B = weights(Q, K), named("B", step_products(d, V))
+        G = named("G", divided(A * (B - sum_features(A * B)), Q))
+        return {"Q": mix_steps(G, K), "K": mix_steps(swap_steps(G), Q), "V": mix_steps(swap_steps(A), d)}
+
+    return forward, gradients
+
+
+def _gated(activation: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """f(g) ⊙ x (Dauphin et al. 2017; Shazeer 2020)."""
+
+    def forward(g: Any, x: Any) -> Any:
+        return activation.f(g) * x
+
+    def gradients(d: Any, g: Any, x: Any) -> dict[str, Any]:
+        return {"g": d * x * activation.df(g), "x": d * activation.f(g)}
+
+    return forward, gradients
+
+
+def _rotary(x: Any, c: Any, s: Any) -> Any:
+    """Every pair (x_k, x_{k+n/2}) turned by the angle of its step (Su et al. 2021), halves side by side."""
+    first, second = first_features(x, c), other_features(x, c)
+    return beside(first * c - second * s, second * c + first * s)
+
+
+def _rotary_gradients(d: Any, c: Any, s: Any) -> dict[str, Any]:
+    first, second = named("d1", first_features(d, c)), named("d2", other_features(d, c))
+    return {"x": beside(first * c + second * s, second * c - first * s)}
+
+
+def functions(name: str, options: dict[str, Any]) -> list[Function]:
+    """The functions that a name may mean; none: it is no name of a function."""
+    if name in ("attention", "scaleddotproductattention", "sdpa", "dotproductattention", "flashattention"):
+        causal = options.pop("causal", options.pop("is_causal", None))
+        return [
+            Function("attention", ("Q", "K", "V"), *_attention(hidden, scaled))
+            for hidden in ([False, True] if causal is None else [bool(causal)])
+            for scaled in (True, False)
+        ]
+    gates = {"swiglu": SiLU(), "geglu": GELU(), "glu": Sigmoid(), "reglu": ReLU(), "bilinear": Identity()}
+    if name in gates:
+        return [Function(name, ("g", "x"), *_gated(gates[name]))]
+    if name in ("rotary", "rope", "rotarypositions", "rotarypositionembedding", "rotaryembedding"):
+        return [Function("rotary", ("x", "c", "s"), _rotary, _rotary_gradients)]
+    return []

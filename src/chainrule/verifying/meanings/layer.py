@@ -1,0 +1,173 @@
+"""A layer as a meaning: its formulas of δ and of every gradient, each for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations, product
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ChainruleError
+from chainrule.base.types import Array
+from chainrule.formulas.calling import call_formula, declared
+from chainrule.formulas.evaluation import evaluate
+from chainrule.formulas.expression import Expression, Over, Symbol, walk
+from chainrule.formulas.rules import Trait
+from chainrule.formulas.tracing import Formulas, trace
+from chainrule.layers import Layer
+from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited, turned
+from chainrule.verifying.probes import Probe
+
+# What can stand for another quantity: people mix up the input and the output, and δ.
+MIXED_UP = ("x", "z", "a", "d")
+
+
+@dataclass(eq=False)
+class LayerMeaning(Meaning):
+    """layer: of ours.  place: which argument x is; inputs: its form; parameters: by our names, the number of
+    their argument and its form; outputs: the form of what their forward returns.  drawn: the argument that is
+    a dropout's mask.
+    """
+
+    layer: Layer
+    place: int
+    inputs: Form
+    parameters: dict[str, tuple[int, Form]]
+    outputs: Form | None = None
+    drawn: dict[str, tuple[int, Form]] | None = None
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        return repr(self.layer)
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:  # type: ignore[override]
+        below = "delta" if getattr(self.layer, "differentiable_input", True) else ""
+        listed = [Argument(self.place, "x", below)]
+        listed += [Argument(number, name, name) for name, (number, _) in self.parameters.items()]
+        return tuple(listed)
+
+    @property
+    def samples(self) -> Sequence[tuple[int, int]]:
+        drawn = (self.drawn or {}).values()
+        return [(self.place, self.inputs.axes[-1]), *((n, form.axes[-1]) for n, form in drawn)]
+
+    @cached_property
+    def formulas(self) -> Formulas:
+        return trace(self.layer)
+
+    def bind(self, probe: Probe) -> Bound:
+        inputs = self.inputs.of_shape(probe.args[self.place].shape, self._ours(probe.args[self.place].shape))
+        specs = self.layer.parameters(inputs.ours[:-1])
+        forms = {self.place: inputs}
+        values: dict[str, Any] = {"x": inputs.to_ours(probe.args[self.place].astype(np.float64))}
+        for name, (number, form) in self.parameters.items():
+            forms[number] = form.of_shape(probe.args[number].shape, specs[name].shape)
+            values[name] = forms[number].to_ours(probe.args[number].astype(np.float64))
+        for name, (number, form) in (self.drawn or {}).items():
+            flags = form.of_shape(probe.args[number].shape).to_ours(probe.args[number])
+            values[name] = (flags != 0).astype(np.float64)
+        with np.errstate(all="ignore"):
+            z = np.asarray(call_formula(self.layer.forward, values))
+        values |= {"z": z, "a": z}
+        if self.outputs is not None:
+            outputs = self.outputs.of_shape(probe.delta.shape, z.shape)
+            values["d"] = outputs.to_ours(probe.delta.astype(np.float64))
+        positions = int(np.prod(z.shape[:-2]))
+        sizes = {"m": z.shape[-1], "n": z.shape[-2] if z.ndim > 1 else 1}
+        return Bound(values, forms, {**sizes, **({"P": positions} if positions > 1 else {})})
+
+    def _ours(self, shape: Sequence[int]) -> tuple[int, ...] | None:
+        """Of x: None where it is the transposed shape alone, without an axis that theirs has not."""
+        if len(self.inputs.ours) == len(shape):
+            return None
+        return (1, *shape) if self.inputs.ours[0] == 1 else (*shape, 1)
+
+    def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
+        wrong = edited(edits, name)
+        with np.errstate(all="ignore"):
+            if wrong is not None:
+                return np.asarray(evaluate(wrong, turned(bound)), dtype=np.float64)
+            return np.asarray(evaluate(self.formulas[name], bound.values), dtype=np.float64)
+
+    def places(self, name: str) -> Iterable[str]:
+        return (name,)
+
+    def together(self, place: str) -> Sequence[str]:
+        return [argument.gradient for argument in self.arguments if argument.gradient]
+
+    def formula(self, place: str) -> Expression:
+        return self.formulas[place]
+
+    def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
+        known = self.formulas.symbols.items()
+        return [symbol for name, symbol in known if name in bound.values and name in MIXED_UP]
+
+    def chooses(self, name: str) -> bool:
+        nodes = (node for _, node in walk(self.formulas[name]))
+        return any(isinstance(node, Over) and Trait.CHOOSES in node.traits for node in nodes)
+
+
+def layer_meaning(
+    layers: Iterable[Layer], args: Sequence[Array], out: Array, tolerance: float
+) -> LayerMeaning | None:
+    """The first of the layers and the first orders of the axes under which our forward gives `out`; None
+    where there is none.  The arguments may come in any order; theirs is tried first.
+    """
+    made = list(layers)
+    for order in permutations(range(len(args))):
+        place, *rest = order
+        for layer in made:
+            for form in input_forms(args[place]):
+                for parameters, drawn in _beside(layer, form.ours, rest, args):
+                    meaning = LayerMeaning(layer, place, form, parameters, None, drawn)
+                    meaning.outputs = _outputs(meaning, args, out, tolerance)
+                    if meaning.outputs is not None:
+                        return meaning
+    return None
+
+
+def _beside(
+    layer: Layer, input_shape: tuple[int, ...], rest: Sequence[int], args: Sequence[Array]
+) -> Iterator[tuple[dict[str, tuple[int, Form]], dict[str, tuple[int, Form]] | None]]:
+    """What the arguments `rest` may be: the layer's parameters in its order, and a mask of x's shape."""
+    try:
+        specs = layer.parameters(input_shape[:-1])
+        layer.output_shape(input_shape[:-1])
+    except (ChainruleError, IndexError, TypeError, ValueError):
+        return
+    learned = [(name, spec.shape) for name, spec in specs.items() if spec.learned]
+    wanted = [
+        name for name, needed in declared(layer.forward) if needed and name not in ("x", *dict(learned))
+    ]
+    if len(learned) + len(wanted) != len(rest):
+        return
+    if wanted:
+        number = rest[-1]
+        masks = [form for form in input_forms(args[number]) if form.ours == input_shape]
+        for form in masks:
+            for parameters, _ in _beside_learned(learned, rest[:-1], args):
+                yield parameters, {wanted[0]: (number, form)}
+        return
+    yield from _beside_learned(learned, rest, args)
+
+
+def _beside_learned(
+    learned: Sequence[tuple[str, tuple[int, ...]]], rest: Sequence[int], args: Sequence[Array]
+) -> Iterator[tuple[dict[str, tuple[int, Form]], None]]:
+    choices = [list(parameter_forms(args[n], shape)) for n, (_, shape) in zip(rest, learned, strict=True)]
+    for chosen in product(*choices):
+        named = zip(learned, rest, chosen, strict=True)
+        yield {name: (number, form) for (name, _), number, form in named}, None
+
+
+def _outputs(meaning: LayerMeaning, args: Sequence[Array], out: Array, tolerance: float) -> Form | None:
+    try:
+        z = meaning.bind(Probe(tuple(args), out)).values["z"]
+    except (ValueError, TypeError, IndexError, ChainruleError):
+        return None
+    return output_form(out, z, tolerance)

@@ -1,0 +1,366 @@
+"""A network as a meaning: layers in a chain, and behind them, where J comes back, a loss and a penalty.
+
+A loss of scores is a network of the output activation alone, or of none. What is not said is read off the
+forward pass: how the samples' losses become one number, and how strong the penalty is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.types import Array
+from chainrule.formulas.evaluation import evaluate
+from chainrule.formulas.expression import Expression, Symbol, substitute
+from chainrule.formulas.neighbours import with_rotated
+from chainrule.formulas.tracing import trace
+from chainrule.layers import Composite, Identity, Layer
+from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.losses import Loss
+from chainrule.losses.penalties import Penalty
+from chainrule.networks.architecture import leaves
+from chainrule.networks.network import Network
+from chainrule.reference.backpropagation import Head
+from chainrule.reference.passes import (
+    RIGHT,
+    Backward,
+    BackwardRules,
+    Pass,
+    PassContext,
+    leaf_passes,
+    run_backward,
+    run_forward,
+)
+from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
+from chainrule.verifying.meanings.forms import Form
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
+from chainrule.verifying.probes import Probe
+
+FACTORS = {"m": 1, "n": 1}
+INPUT, LOSS, SHARE, PENALTY = "input", "loss", "share", "penalty"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Targets as somebody gives them: numbers of classes, or an array like the scores.
+
+    number: of the argument.  form: of an array; None: class numbers.
+    """
+
+    number: int
+    form: Form | None
+
+
+@dataclass(eq=False)
+class NetworkMeaning(Meaning):
+    """network: of ours.  place, inputs: X's argument and form.  parameters: by full name, the number of their
+    argument and its form.  outputs: the form of an output that comes back, where no loss does.
+
+    loss, labels: where J comes back, or every sample's share of it (`per_sample`).  share: the factor with
+    which the samples' losses are summed, "1/m".  penalty: on `penalised` parameters.
+    """
+
+    network: Network
+    place: int
+    inputs: Form
+    parameters: dict[str, tuple[int, Form]]
+    outputs: Form | None = None
+    loss: Loss | None = None
+    labels: Labels | None = None
+    share: str = "1/m"
+    per_sample: bool = False
+    penalty: Penalty | None = None
+    penalised: tuple[str, ...] = ()
+    penalty_share: str = "1"
+    formulas: dict[str, Expression] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        layers = [layer for layer in self.network.layers if not isinstance(layer, Identity)]
+        chain = ", ".join(repr(_unnamed(layer)) for layer in layers)
+        if self.loss is None:
+            return chain
+        parts = [chain] if chain else []
+        parts += [repr(self.loss)] if self.share == "1/m" else [f"{self.loss!r} times {self.share}"]
+        return " with ".join(parts) + (f" and {self.penalty!r}" if self.penalty is not None else "")
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:  # type: ignore[override]
+        named = [Argument(number, name, name) for name, (number, _) in self.parameters.items()]
+        return (*named[::-1], Argument(self.place, "x", INPUT))
+
+    @property
+    def cost(self) -> int:
+        return 2 * len(self._order)
+
+    @property
+    def expected(self) -> Sequence[int]:
+        """Of a network whose J comes back nobody needs ∂J/∂x."""
+        by_parameters = [number for number, _ in self.parameters.values()]
+        return by_parameters if by_parameters and self.loss is not None else super().expected
+
+    @property
+    def samples(self) -> Sequence[tuple[int, int]]:
+        grown = [(self.place, self.inputs.axes[-1])]
+        if self.labels is not None:
+            grown.append((self.labels.number, self.labels.form.axes[-1] if self.labels.form else 0))
+        return grown
+
+    # -- forward ---------------------------------------------------------------------------------------------
+    def bind(self, probe: Probe) -> Bound:
+        args = probe.args
+        x_form = score_form(self.inputs, args[self.place].shape)
+        x = x_form.to_ours(args[self.place].astype(np.float64))
+        forms, values = {self.place: x_form}, dict(self.network.parameters)
+        for name, (number, form) in self.parameters.items():
+            forms[number] = form.of_shape(args[number].shape, form.ours)
+            values[name] = forms[number].to_ours(args[number].astype(np.float64))
+        with np.errstate(all="ignore"):
+            passes = run_forward(self.network, x, values, np.float64, PassContext(training=True))
+        known: dict[str, Any] = {"x": x, "parameters": values, "passes": passes, "z": passes[-1].output}
+        sizes = {"m": x.shape[-1], "n": x.shape[0] if x.ndim > 1 else 1}
+        if self.loss is None:
+            if self.outputs is not None:
+                outputs = self.outputs.of_shape(probe.delta.shape, passes[-1].output.shape)
+                known["d"] = outputs.to_ours(probe.delta.astype(np.float64))
+            return Bound(known, forms, sizes)
+        assert self.labels is not None
+        sizes["n"] = passes[-1].output.shape[0]
+        known["scale"] = 1.0 if self.per_sample else float(np.sum(probe.delta))
+        y = self.loss.prepared(targets(self.labels, args, passes[-1].output.shape))
+        weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else probe.delta
+        known["head"] = Head(self.loss, passes[-1], y, factor(self.share, sizes) * np.asarray(weight))
+        return Bound(known, forms, sizes)
+
+    def values(self, bound: Bound) -> Array:
+        """The loss of every sample, (m,)."""
+        with np.errstate(all="ignore"):
+            head: Head = bound.values["head"]
+            return head.values
+
+    def penalty_value(self, bound: Bound, penalty: Penalty, names: Sequence[str]) -> float:
+        return float(sum(penalty.value(bound.values["parameters"][name], 1) for name in names))
+
+    # -- backward --------------------------------------------------------------------------------------------
+    def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
+        key = tuple(sorted((place, id(edit)) for place, edit in edits.items()))
+        if bound.computed.get("key") != key:
+            with np.errstate(all="ignore"):
+                bound.computed["all"] = self._gradients(bound, edits)
+            bound.computed["key"] = key
+            bound.computed["edits"] = edits  # kept, so that no other edit gets its id
+        value: Array = bound.computed["all"][name]
+        return value
+
+    def _gradients(self, bound: Bound, edits: Edits) -> dict[str, Array]:
+        passes: Sequence[Pass] = bound.values["passes"]
+        found: dict[str, Array] = {}
+
+        def visit(layer: Backward) -> None:
+            found.update({f"{layer.forward.name}.{name}": g for name, g in layer.gradients.items()})
+
+        if self.loss is None:
+            below = run_backward(passes, bound.values["d"], visit, rules=self._rules(passes, edits))
+        else:
+            head: Head = bound.values["head"]
+            d = self._head(head, bound, edits)
+            below = run_backward(head.below(passes), d, visit, rules=self._rules(passes, edits))
+        found[INPUT] = below
+        self._add_penalty(found, bound, edits)
+        return found
+
+    def _head(self, head: Head, bound: Bound, edits: Edits) -> Array:
+        tree, share = edited(edits, LOSS), head.share
+        residual = head.residual
+        if tree is not None:
+            a = head.last.output
+            known = {"a": a, "x": head.last.x, "z": head.last.x if head.pair else a, "y": head.y}
+            residual = np.broadcast_to(np.asarray(evaluate(tree, known), dtype=np.float64), a.shape)
+        wrong = edits.get(SHARE)
+        if wrong is not None:
+            share = share * factor(str(wrong.values["factor"]), bound.sizes)
+        return np.asarray(share * residual)
+
+    def _rules(self, passes: Sequence[Pass], edits: Edits) -> BackwardRules:
+        if not edits:
+            return RIGHT
+        by_name = {p.name: p for p in leaf_passes(passes)}
+
+        def leaf(layer_pass: Pass, d: Array) -> tuple[Array, dict[str, Array]]:
+            below, gradients = RIGHT.leaf(layer_pass, d)
+            available = {
+                "d": d,
+                "x": layer_pass.x,
+                "z": layer_pass.output,
+                "a": layer_pass.output,
+                **layer_pass.given,
+            }
+            for name in ("delta", *gradients):
+                place = f"{layer_pass.name}.{name}"
+                tree = edited(edits, place)
+                if tree is None:
+                    continue
+                edit = edits.get(place)
+                other = by_name.get(str(edit.values.get("layer", "")) if edit is not None else "")
+                mixed = {} if other is None else {"x": other.x, "z": other.output, "a": other.output}
+                value = np.asarray(evaluate(tree, with_rotated({**available, **mixed})), dtype=np.float64)
+                if name == "delta":
+                    below = value
+                else:
+                    gradients[name] = value
+            return below, gradients
+
+        def join(layer_pass: Pass, parts: Sequence[Array]) -> Array:
+            edit = edits.get(layer_pass.name)
+            kept = (
+                parts if edit is None else [p for n, p in enumerate(parts, 1) if n != edit.values["branch"]]
+            )
+            return RIGHT.join(layer_pass, kept)
+
+        return BackwardRules(leaf, join)
+
+    def _add_penalty(self, gradients: dict[str, Array], bound: Bound, edits: Edits) -> None:
+        if self.penalty is None:
+            return
+        for name in self.parameters:
+            edit = edits.get(f"{PENALTY} {name}") or edits.get(PENALTY)
+            kind = "" if edit is None else edit.kind
+            if kind == "penalty_missing" or (name not in self.penalised and kind != "penalty_biases"):
+                continue
+            strength = factor(self.penalty_share, bound.sizes) * bound.values["scale"]
+            if edit is not None and "factor" in edit.values:
+                strength *= factor(str(edit.values["factor"]), bound.sizes)
+            gradients[name] = gradients[name] + strength * self.penalty.gradient(
+                bound.values["parameters"][name], 1
+            )
+
+    # -- mistakes --------------------------------------------------------------------------------------------
+    @cached_property
+    def _order(self) -> list[Layer]:
+        return list(leaves(self.network.layers))
+
+    def places(self, name: str) -> Iterable[str]:
+        head = self.loss is not None
+        names = [str(layer.name) for layer in self._order]
+        fused = head and self.loss is not None and self.loss.pairs_with(self.network.layers[-1])
+        layer = name.rpartition(".")[0]
+        above = names if name == INPUT else names[names.index(layer) + 1 :]
+        chain = [f"{layer}.delta" for layer in (above[:-1] if fused and above else above)]
+        known = [place for place in chain if self._known(place)]
+        return [*([] if name == INPUT else [name]), *known, *([LOSS] if head else [])]
+
+    def _known(self, place: str) -> bool:
+        """Whether a formula stands there that can be wrong: those of recurrences are walked, not printed."""
+        layer = next(layer for layer in self._order if f"{layer.name}.delta" == place)
+        return not isinstance(layer, (Identity, Recurrent))
+
+    def formula(self, place: str) -> Expression:
+        if place not in self.formulas:
+            self.formulas[place] = self._traced(place)
+        return self.formulas[place]
+
+    def _traced(self, place: str) -> Expression:
+        if place == LOSS:
+            assert self.loss is not None
+            fused = self.loss.pairs_with(self.network.layers[-1])
+            return trace(self.loss)["residual" if fused else "gradient"]
+        layer_name, _, name = place.rpartition(".")
+        layer = next(layer for layer in self._order if layer.name == layer_name)
+        formulas = trace(layer)
+        return formulas[name]
+
+    def written(self, name: str) -> str:
+        if name == INPUT:
+            return str(self.formula(LOSS)) if self.loss is not None else "δ"
+        return str(self.formula(name))
+
+    def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
+        if place == LOSS:
+            return ()
+        layer = next(layer for layer in self._order if layer.name == place.rpartition(".")[0])
+        known = trace(layer).symbols
+        return [known[name] for name in ("x", "z", "a", "d") if name in known]
+
+    def others(self, name: str) -> Iterator[Edit]:
+        if self.penalty is not None and name != INPUT:
+            for place in (PENALTY, f"{PENALTY} {name}"):
+                if name in self.penalised:
+                    yield Edit(place, "penalty_missing")
+                    for word in ("2", "1/2", "-1", "m", "1/m"):
+                        yield Edit(place, "penalty_factor", values={"factor": word})
+                else:
+                    yield Edit(place, "penalty_biases")
+        if self.loss is not None:
+            for word in (*factor_names(FACTORS), *rare_factor_names(FACTORS)):
+                yield Edit(SHARE, "factor", values={"factor": word})
+            yield from self._around_the_activation()
+        for layer in _composites(self.network.layers):
+            for number, _ in enumerate(layer.chains, 1):
+                yield Edit(str(layer.name), "branch", values={"branch": number})
+        activations = [layer for layer in self._order if layer.passage == "activation"]
+        for place in self.places(name):
+            layer_name = place.rpartition(".")[0]
+            if any(layer.name == layer_name for layer in activations):
+                for other in activations:
+                    if other.name != layer_name and type(other) is not Identity:
+                        yield Edit(
+                            place,
+                            "other_layer",
+                            {place: self.formula(place)},
+                            values={"layer": str(other.name), "name": layer_name},
+                        )
+
+    def _around_the_activation(self) -> Iterator[Edit]:
+        """Of a pair: f' once more behind a - y, which has it already; and ∂J/∂a without f' at all."""
+        last = self.network.layers[-1]
+        if self.loss is None or not self.loss.pairs_with(last):
+            return
+        formulas, own = trace(self.loss), trace(last)
+        replaced: dict[Expression, Expression] = {own.symbols["d"]: formulas["residual"]}
+        for symbol in own.symbols.values():
+            if symbol.name in ("z", "a"):  # the activation's output, which the loss calls a
+                replaced[symbol] = formulas.symbols["a"]
+        once_more = substitute(own["delta"], replaced)
+        yield Edit(LOSS, "slope_twice", {LOSS: once_more})
+        yield Edit(LOSS, "slope_missing", {LOSS: formulas["gradient"]})
+
+
+def score_form(form: Form, shape: Sequence[int]) -> Form:
+    """`form` for an array of another shape; scores of several axes of samples are counted as one."""
+    moved = tuple(shape[axis] for axis in form.axes)
+    if len(form.ours) == len(moved):
+        return Form(form.axes, moved, tuple(shape))
+    if len(form.ours) == 2 and len(moved) > 2:
+        return Form(form.axes, (moved[0], int(np.prod(moved[1:]))), tuple(shape))
+    return Form(form.axes, (1, *moved) if form.ours[0] == 1 else (*moved, 1), tuple(shape))
+
+
+def targets(labels: Labels, args: Sequence[Array], output_shape: Sequence[int]) -> Array:
+    """y with samples last: an array as it lies, class numbers as one-hot columns."""
+    given = args[labels.number]
+    if labels.form is not None:
+        return score_form(labels.form, given.shape).to_ours(given.astype(np.float64)).reshape(output_shape)
+    numbers = given.reshape(-1).astype(np.int64)
+    return np.eye(output_shape[0])[numbers].T
+
+
+def _composites(layers: Iterable[Layer]) -> Iterator[Composite]:
+    for layer in layers:
+        if isinstance(layer, Composite):
+            yield layer
+            for chain in layer.chains:
+                yield from _composites(chain)
+
+
+def _unnamed(layer: Layer) -> Any:
+    return layer
+
+
+def parameters_by_name(network: Network) -> Mapping[str, tuple[int, ...]]:
+    """The shapes of what a network learns, by full name."""
+    specs = network.parameter_specs
+    return {name: spec.shape for name, spec in specs.items() if spec.learned}

@@ -1,0 +1,293 @@
+"""A recurrence as a meaning: the formulas of one step, walked through time, from a state that may be given.
+
+Mistakes are those of a step's formulas, made at every step, and those of the walk: a state's δ that is not
+handed to the step before, a gradient of one step alone, a state of the wrong step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations, product
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ChainruleError
+from chainrule.base.types import Array
+from chainrule.formulas.calling import call_formula
+from chainrule.formulas.evaluation import evaluate
+from chainrule.formulas.expression import Expression, Operation, Symbol
+from chainrule.formulas.tracing import Formulas, trace
+from chainrule.layers.sequences.recurrent import Recurrent
+from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
+from chainrule.verifying.probes import Probe
+
+GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
+
+
+@dataclass(eq=False)
+class RecurrentMeaning(Meaning):
+    """layer: of ours.  place, inputs: x's argument and form, (T, F, m), or (F, m) where it is a single step.
+    states: number and form of the initial ones that are given.  gates: our gates in the order of their rows.
+    """
+
+    layer: Recurrent
+    place: int
+    inputs: Form
+    states: dict[str, tuple[int, Form]]
+    parameters: dict[str, tuple[int, Form]]
+    gates: str
+    outputs: Form | None = None
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        return repr(self.layer)
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:  # type: ignore[override]
+        listed = [Argument(self.place, "x", "delta")]
+        listed += [Argument(number, name, name) for name, (number, _) in self.parameters.items()]
+        listed += [Argument(number, name, f"delta of {name}") for name, (number, _) in self.states.items()]
+        return tuple(listed)
+
+    @property
+    def samples(self) -> Sequence[tuple[int, int]]:
+        given = [(self.place, self.inputs), *self.states.values()]
+        return [(number, form.axes[-1]) for number, form in given]
+
+    @property
+    def cost(self) -> int:
+        return 10
+
+    @cached_property
+    def formulas(self) -> Formulas:
+        return trace(self.layer)
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one step, without an axis of time."""
+        return len(self.inputs.axes) == 2
+
+    @property
+    def rows(self) -> Array:
+        """Our row -> the row of theirs."""
+        units = self.layer.units
+        starts = [units * self.gates.index(gate) for gate in self.layer.gates]
+        return np.concatenate([np.arange(start, start + units) for start in starts])
+
+    def bind(self, probe: Probe) -> Bound:
+        args = [np.asarray(value) for value in probe.args]
+        x = self.inputs.of_shape(args[self.place].shape)
+        forms = {self.place: x}
+        given = x.to_ours(args[self.place].astype(np.float64))
+        sequence = given[None] if self.single else given
+        units, samples = self.layer.units, sequence.shape[-1]
+        specs = self.layer.parameters(sequence.shape[:-1])
+        values: dict[str, Any] = {name: np.zeros(spec.shape) for name, spec in specs.items()}
+        for name, (number, form) in self.parameters.items():
+            forms[number] = form.of_shape(args[number].shape, specs[name].shape)
+            values[name] = forms[number].to_ours(args[number].astype(np.float64))
+            if name in GATED:
+                values[name] = values[name][self.rows]
+        states = {name: np.zeros((units, samples)) for name in self.layer.states}
+        for name, (number, form) in self.states.items():
+            forms[number] = form.of_shape(args[number].shape)
+            states[name] = forms[number].to_ours(args[number].astype(np.float64))
+        steps, after = [], []
+        order = range(len(sequence))[::-1] if self.layer.reverse else range(len(sequence))
+        for t in order:
+            before = {"x": sequence[t], **states, **values}
+            with np.errstate(all="ignore"):
+                made = call_formula(self.layer.step, before)
+            states = dict(zip(self.layer.states, made, strict=True))
+            steps.append((t, before, states))
+            after.append(made[0])
+        every = np.stack(after[::-1] if self.layer.reverse else after)
+        z = after[-1] if self.layer.outputs == "last" or self.single else every
+        known: dict[str, Any] = {"steps": steps, "z": z, "x": sequence}
+        if self.outputs is not None:
+            known["d"] = self.outputs.of_shape(probe.delta.shape, z.shape).to_ours(
+                probe.delta.astype(np.float64)
+            )
+        sizes = {"m": samples, "n": units}
+        return Bound(known, forms, sizes if self.single else {**sizes, "T": len(sequence)})
+
+    def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
+        key = tuple(sorted((place, id(edit)) for place, edit in edits.items()))
+        if bound.computed.get("key") != key:
+            with np.errstate(all="ignore"):
+                bound.computed["all"] = self._walk(bound, edits)
+            bound.computed["key"] = key
+            bound.computed["edits"] = edits  # kept, so that no other edit gets its id
+        value: Array = bound.computed["all"][name]
+        if name in GATED:
+            turned = np.empty_like(value)
+            turned[self.rows] = value
+            return turned
+        return value[0] if self.single and name == "delta" else value
+
+    def _walk(self, bound: Bound, edits: Edits) -> dict[str, Array]:
+        """∂J/∂ everything, from the last step to the first."""
+        walk = edits.get("walk")
+        walk = Edit("walk", "") if walk is None else walk
+        kind, about = walk.kind, str(walk.values.get("name", ""))
+        d, steps = bound.values["d"], bound.values["steps"]
+        first = self.layer.states[0]
+        arrived = {name: np.zeros_like(steps[0][1][name]) for name in self.layer.states}
+        below, shares = np.zeros_like(bound.values["x"]), []
+        all_steps = self.layer.outputs == "all" and not self.single
+        for number in reversed(range(len(steps))):
+            t, before, after = steps[number]
+            last = number == len(steps) - 1
+            if all_steps and not (kind == "walk_last_output" and not last):
+                arrived[first] = arrived[first] + d[t]
+            elif not all_steps and last:
+                arrived[first] = arrived[first] + d
+            given = {**before, **{f"d{name}": value for name, value in arrived.items()}}
+            given |= {f"{name}_t": value for name, value in after.items()}
+            handed = self._step_delta(given, edits)
+            shares.append(self._step_gradients(given, edits))
+            below[t] = handed["x"]
+            arrived = {name: handed[name] for name in self.layer.states}
+            if kind == "walk_carry" and (number or walk.values["start"]):
+                arrived[about] = np.zeros_like(arrived[about])
+        chosen = shares  # the last step's comes first
+        if kind == "walk_one_step":
+            chosen = shares[:1] if about == "last" else shares[-1:]
+        gradients = {name: np.sum([share[name] for share in chosen], axis=0) for name in shares[0]}
+        states = {f"delta of {name}": value for name, value in arrived.items()}
+        return {"delta": below, **gradients, **states}
+
+    def rules_out(self, bound: Bound, argument: Argument, theirs: Array, edits: Edits) -> bool:
+        """By δ of the last step's x: a walk through one step is a fraction of that through all."""
+        wrong = edited(edits, "delta")
+        if (
+            argument.gradient != "delta"
+            or wrong is None
+            or self.single
+            or theirs.shape != bound.forms[self.place].theirs
+        ):
+            return False
+        t, before, after = bound.values["steps"][-1]
+        d = bound.values["d"]
+        arrived = {f"d{name}": np.zeros_like(before[name]) for name in self.layer.states}
+        arrived[f"d{self.layer.states[0]}"] = d[t] if self.layer.outputs == "all" else d
+        given = {**before, **arrived, **{f"{name}_t": value for name, value in after.items()}}
+        with np.errstate(all="ignore"):
+            made = np.asarray(evaluate(wrong, given), dtype=np.float64)
+        shown = bound.forms[self.place].to_ours(theirs.astype(np.float64))[t]
+        return made.shape != shown.shape or not close_enough(shown, made)
+
+    def _step_delta(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
+        handed = dict(call_formula(self.layer.step_delta, given))
+        for name in ("x", *self.layer.states):
+            wrong = edited(edits, "delta" if name == "x" else f"delta of {name}")
+            if wrong is not None:
+                handed[name] = np.asarray(evaluate(wrong, given), dtype=np.float64)
+        return handed
+
+    def _step_gradients(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
+        share = dict(call_formula(self.layer.step_gradients, given))
+        for name in share:
+            wrong = edited(edits, name)
+            if wrong is not None:
+                share[name] = np.asarray(evaluate(wrong, given), dtype=np.float64)
+        return share
+
+    def places(self, name: str) -> Iterable[str]:
+        carried = [f"delta of {state}" for state in self.layer.states]
+        return dict.fromkeys((name, *carried)) if len(self.states) or not self.single else (name,)
+
+    def formula(self, place: str) -> Expression:
+        tree = self.formulas[place]
+        summed = isinstance(tree, Operation) and tree.rule.name == "sum_steps"
+        return tree.operands[0] if isinstance(tree, Operation) and summed else tree
+
+    def written(self, name: str) -> str:
+        return str(self.formulas[name])
+
+    def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
+        known = self.formulas.symbols
+        given = [known[name] for state in self.layer.states for name in (f"d{state}", state)]
+        return [*given, *(Symbol(f"{state}_t", f"state {state} at t") for state in self.layer.states)]
+
+    def together(self, place: str) -> Sequence[str]:
+        carried = [f"delta of {state}" for state in self.layer.states]
+        return ["delta", *carried, *(name for name in self.formulas if name in self.parameters)]
+
+    def others(self, name: str) -> Iterator[Edit]:
+        if self.single:
+            return
+        for state in self.layer.states:
+            for start in (False, True):  # whether the initial state's is left out, too
+                yield Edit("walk", "walk_carry", values={"name": state, "start": start})
+        if name in self.parameters:
+            for which in ("last", "first"):
+                yield Edit("walk", "walk_one_step", values={"name": which})
+        if self.layer.outputs == "all":
+            yield Edit("walk", "walk_last_output")
+
+
+def close_enough(theirs: Array, made: Array) -> bool:
+    """Roughly: what passes is compared in full."""
+    return bool((np.abs(theirs - made) <= 1e-2 * np.abs(made).max(initial=0.0) + 1e-300).all())
+
+
+def recurrent_meaning(
+    layers: Iterable[Recurrent], args: Sequence[Array], out: Array, tolerance: float
+) -> RecurrentMeaning | None:
+    """The first of the layers and orders of axes and gates under which our recurrence gives `out`."""
+    made = list(layers)
+    for place in range(len(args)):
+        for form in input_forms(args[place]) if args[place].ndim in (2, 3) else ():
+            rest = [number for number in range(len(args)) if number != place]
+            for layer in made:
+                if form.axes and len(form.ours) == args[place].ndim:
+                    for parameters, states in _given(layer, form, rest, args):
+                        for gates in permutations(layer.gates):
+                            meaning = RecurrentMeaning(layer, place, form, states, parameters, "".join(gates))
+                            try:
+                                z = meaning.bind(Probe(tuple(args), out)).values["z"]
+                            except (ValueError, TypeError, IndexError, ChainruleError):
+                                break
+                            meaning.outputs = output_form(out, z, tolerance)
+                            if meaning.outputs is not None:
+                                return meaning
+    return None
+
+
+def _given(
+    layer: Recurrent, form: Form, rest: Sequence[int], args: Sequence[Array]
+) -> Iterator[tuple[dict[str, tuple[int, Form]], dict[str, tuple[int, Form]]]]:
+    """Which argument is which parameter or initial state: all whose shapes fit, in the usual order first.
+    Biases may be missing.
+    """
+    features, samples = form.ours[-2], form.ours[-1]
+    specs = layer.parameters((1, features))
+    wanted = {name: spec.shape for name, spec in specs.items()}
+    wanted |= dict.fromkeys(layer.states, (layer.units, samples))
+    needed = ["W", "U"]
+    for names in permutations(wanted, len(rest)):
+        if not set(needed) <= set(names):
+            continue
+        if sorted(names.index(n) for n in names if n in specs) != [
+            names.index(n) for n in wanted if n in names and n in specs
+        ]:
+            continue  # W, U, b come in this order
+        choices = [
+            list(parameter_forms(args[number], wanted[name]))
+            for name, number in zip(names, rest, strict=True)
+        ]
+        for chosen in product(*choices):
+            taken = {name: (number, shape) for name, number, shape in zip(names, rest, chosen, strict=True)}
+            yield (
+                {name: pair for name, pair in taken.items() if name in specs},
+                {name: _state_form(*pair, args) for name, pair in taken.items() if name not in specs},
+            )
+
+
+def _state_form(number: int, form: Form, args: Sequence[Array]) -> tuple[int, Form]:
+    return number, Form(form.axes, form.ours, args[number].shape)
