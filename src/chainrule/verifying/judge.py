@@ -34,7 +34,10 @@ from chainrule.verifying.verdict import Finding, Verdict
 # Counted, not timed: so the answer is the same on a busy machine.
 MOST_TRIED = 25_000
 # What a formula with a mistake in it may raise: shapes that do not fit.
-MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ChainruleError)
+MISFITS = (
+    *(ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError),
+    ChainruleError,
+)
 PAIRED = 150  # single mistakes of a formula that is still searched for two at once
 
 

@@ -29,6 +29,7 @@ def _product(text: str, sizes: Mapping[str, int]) -> float:
         return 1.0
     if text.lstrip("-").isdigit():
         return float(text)
-    letters = text.replace("^2", "")
-    value = math.prod(float(sizes[letter]) for letter in letters)
+    letters = text.replace("^2", "").lstrip("-0123456789")
+    number = text[: text.index(letters)]
+    value = float(number or 1) * math.prod(float(sizes[letter]) for letter in letters)
     return value**2 if text.endswith("^2") else value

@@ -6,21 +6,18 @@ formula computes the same on a hundred draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, ChainruleError
+from chainrule.base.errors import ArgumentError
 from chainrule.base.types import Array
-from chainrule.formulas.evaluation import evaluate
-from chainrule.formulas.expression import Expression
-from chainrule.formulas.neighbours import Neighbour, neighbours, with_rotated
-from chainrule.formulas.tracing import Formulas, trace
-from chainrule.layers import Layer, layer_classes
-from chainrule.networks.network import Network
-from chainrule.verifying.mutants.examples import EXAMPLES, SAMPLES, Example
+from chainrule.verifying.judge import MISFITS
+from chainrule.verifying.meanings.matching import Like
+from chainrule.verifying.meanings.meaning import NONE, Edit, Edits, Meaning
+from chainrule.verifying.mutants.subjects import KINDS, Written, written
+from chainrule.verifying.probes import Probe
 from chainrule.verifying.saying.schema import MutantAnswer, MutantRecord
 from chainrule.verifying.verdict import Verdict
 from chainrule.verifying.verify import verify
@@ -62,59 +59,62 @@ class Mutant:
         }
 
 
+@dataclass(eq=False)
 class Mutated:
-    """A layer as somebody's functions on arrays with the samples first."""
+    """Something of ours as somebody's functions, in whose formulas mistakes can be made."""
 
-    def __init__(self, kind: str, example: Example) -> None:
-        network = Network([example.layer(kind)], input_shape=example.shape, dtype="float64")
-        self.layer: Layer = network.layers[0]
-        self.shape, self.empty = example.shape, example.empty
-        self.formulas: Formulas = trace(self.layer)
-        specs = self.layer.parameters(example.shape)
-        self.learned = [name for name, spec in specs.items() if spec.learned]
-        self.shapes = [network.parameters[f"{self.layer.name}.{name}"].shape for name in self.learned]
+    given: Written
+    meaning: Meaning = field(init=False)
+
+    def __post_init__(self) -> None:
+        args = self.draw(np.random.default_rng(0))
+        like = Like(self.given.like, {})
+        out = self.given.forward(*args)
+        meaning = like.meaning(args, self.given.names, out, lambda values: self.given.forward(*values))
+        if meaning is None:
+            raise ArgumentError(f"verify does not take {like.title}")
+        self.meaning = meaning
 
     def __repr__(self) -> str:
-        return repr(self.layer)
-
-    @property
-    def equations(self) -> tuple[str, ...]:
-        return ("delta", *self.learned)
+        return self.meaning.title
 
     def draw(self, rng: np.random.Generator) -> list[Array]:
-        """x and the parameters."""
-        x = rng.normal(size=(SAMPLES, *self.shape))
-        if self.empty:
-            x[0, : self.empty] = 0.0
-        return [x, *(rng.normal(size=shape) for shape in self.shapes)]
+        return self.given.draw(rng)
 
     def forward(self, *args: Array) -> tuple[Array, tuple[Array, ...]]:
-        with np.errstate(all="ignore"):
-            z = np.asarray(evaluate(self.formulas.forward, self._bound(args)))
-        return np.moveaxis(z, -1, 0), args
+        return self.given.forward(*args), args
 
-    def backward(self, mistake: Mapping[str, Expression]) -> Callable[..., tuple[Array, ...]]:
-        """The backward pass with other formulas of some arrays."""
+    def backward(self, edits: Edits) -> Callable[..., tuple[Array | None, ...]]:
+        """The backward pass with these mistakes made in it."""
 
-        def gradients(dout: Array, cache: tuple[Array, ...]) -> tuple[Array, ...]:
-            bound = self._bound(cache)
-            with np.errstate(all="ignore"):
-                z = np.asarray(evaluate(self.formulas.forward, bound))
-                bound = with_rotated({**bound, "z": z, "a": z, "d": np.moveaxis(dout, 0, -1)})
-                made = {
-                    name: np.asarray(evaluate(mistake.get(name, self.formulas[name]), bound))
-                    for name in self.equations
-                }
-            return (np.moveaxis(made.pop("delta"), -1, 0), *made.values())
+        def gradients(dout: Array, cache: tuple[Array, ...] | Array) -> tuple[Array | None, ...]:
+            args = cache if isinstance(cache, tuple) else (cache,)
+            bound = self.meaning.bind(Probe(tuple(args), np.asarray(dout)))
+            made: list[Array | None] = [None] * len(args)
+            for argument in self.meaning.arguments:
+                if argument.gradient:
+                    value = self.meaning.gradient(bound, argument.gradient, edits)
+                    made[argument.number] = self.meaning.to_theirs(bound, argument, value)
+            return tuple(made)
 
         return gradients
 
-    def _bound(self, args: Sequence[Array]) -> dict[str, Any]:
-        return {"x": np.moveaxis(args[0], 0, -1), **dict(zip(self.learned, args[1:], strict=True))}
-
-    def verdict(self, mistake: Mapping[str, Expression]) -> Verdict:
+    def edits(self) -> Iterator[tuple[str, Edit]]:
+        """(argument, mistake) of every formula, once."""
         args = self.draw(np.random.default_rng(0))
-        return verify((self.forward, self.backward(mistake)), args=args, like=self.layer)
+        bound = self.meaning.bind(Probe(tuple(args), self.given.forward(*args)))
+        seen = set()
+        for argument in self.meaning.arguments:
+            for edit in self.meaning.edits(argument.gradient, bound) if argument.gradient else ():
+                mark = (edit.place, tuple(edit.trees.items()))
+                if edit.trees and mark not in seen:
+                    seen.add(mark)
+                    yield argument.name, edit
+
+    def verdict(self, edits: Edits) -> Verdict:
+        args = self.draw(np.random.default_rng(0))
+        pair = (self.forward, self.backward(edits))
+        return verify(pair, args=args, like=self.given.like, names=self.given.names)
 
 
 @dataclass(frozen=True)
@@ -122,53 +122,51 @@ class Planned:
     """A mutant that is to be looked at."""
 
     mutated: Mutated
-    equation: str
-    neighbour: Neighbour
+    array: str
+    edit: Edit
 
 
 def planned(names: Sequence[str] = ()) -> list[Planned]:
-    """All mutants of these layers, of none: of every layer that `verify` takes.
+    """All mutants of these layers, losses, penalties and functions, or of all that `verify` takes.
 
-    Raises ArgumentError for a name that no layer has.
+    Raises ArgumentError for a name that none has.
     """
     return list(_planned(names))
 
 
 def _planned(names: Sequence[str]) -> Iterator[Planned]:
-    by_word = {name.lower(): name for name in EXAMPLES}
-    for name in names:
-        if name.lower().replace("_", "") not in by_word:
-            raise ArgumentError(f"there is no layer {name!r}; the layers are {', '.join(layer_classes)}")
-    for kind in dict.fromkeys(by_word[name.lower().replace("_", "")] for name in names) or EXAMPLES:
-        for example in EXAMPLES[kind]:
-            mutated = taken(kind, example)
-            if mutated is None:
-                if names:
-                    raise ArgumentError(f"verify does not take {kind} yet, so it has no mutants")
-                continue
-            for equation in mutated.equations:
-                for neighbour in neighbours(mutated.formulas[equation]):
-                    yield Planned(mutated, equation, neighbour)
+    by_word = {kind.lower(): kind for kind in KINDS}
+    words = [name.lower().replace("_", "") for name in names]
+    for name, word in zip(names, words, strict=True):
+        if word not in by_word:
+            raise ArgumentError(f"there is no {name!r}; there are {', '.join(KINDS)}")
+    for kind in dict.fromkeys(by_word[word] for word in words) or KINDS:
+        for given in written(kind):
+            mutated = taken(given)
+            if mutated is not None:
+                yield from (Planned(mutated, array, edit) for array, edit in mutated.edits())
+            elif names:
+                raise ArgumentError(f"verify does not take {kind}, so it has no mutants")
 
 
-def taken(kind: str, example: Example) -> Mutated | None:
-    """The layer where verify calls its own backward pass right; None where it cannot judge it."""
+def taken(given: Written) -> Mutated | None:
+    """What verify calls right as it is; None of what it cannot judge."""
     try:
-        mutated = Mutated(kind, example)
-        return mutated if mutated.verdict({}) else None
-    except (ChainruleError, KeyError, TypeError, ValueError, AttributeError):
+        mutated = Mutated(given)
+        return mutated if mutated.verdict(NONE) else None
+    except MISFITS:
         return None
 
 
 def judged(plan: Planned) -> Mutant:
     """What becomes of a mutant."""
-    mutated, equation, neighbour = plan.mutated, plan.equation, plan.neighbour
-    mistake = {equation: neighbour.tree}
-    same = _same(mutated, equation, mistake)
+    mutated, edit = plan.mutated, plan.edit
+    edits = {edit.place: edit}
     answer: MutantAnswer = "no function"
     words: tuple[str, ...] = ()
-    if same is not None:
-        verdict = mutated.verdict(mistake)
+    same = _same(mutated, edits)
+    verdict = None if same is None else _verdict(mutated, edits)
+    if verdict is not None:
         words = tuple(word for word in verdict.why if word != "wrong dtype")
         if same:
             answer = "the same function" if verdict else "unnamed"
@@ -176,27 +174,32 @@ def judged(plan: Planned) -> Mutant:
             answer = "named" if words and all(words) else "unnamed"
         if answer == "named" and any(word in UNFIT for word in words):
             answer = "no function"
-    array = "x" if equation == "delta" else equation
-    at, part = str(neighbour.node), str(neighbour.part)
-    return Mutant(repr(mutated), array, neighbour.kind, at, part, answer, words)
+    return Mutant(repr(mutated), plan.array, edit.kind, str(edit.node), str(edit.part), answer, words)
 
 
-def _same(mutated: Mutated, equation: str, mistake: Mapping[str, Expression]) -> bool | None:
-    """Whether both formulas give the same on all draws; None where the wrong one gives nothing that fits."""
+def _verdict(mutated: Mutated, edits: Edits) -> Verdict | None:
+    """None of a formula that fits the shapes of some probes alone."""
+    try:
+        return mutated.verdict(edits)
+    except MISFITS:
+        return None
+
+
+def _same(mutated: Mutated, edits: Edits) -> bool | None:
+    """Whether all gradients are the same on all draws; None where the wrong ones are nothing that fits."""
     rng = np.random.default_rng(1)
-    number = mutated.equations.index(equation)
     for _ in range(DRAWS):
-        args = mutated.draw(rng)
-        out, _ = mutated.forward(*args)
-        delta = rng.normal(size=out.shape)
-        right = mutated.backward({})(delta, tuple(args))[number]
+        args = tuple(mutated.draw(rng))
+        delta = np.asarray(rng.normal(size=mutated.given.forward(*args).shape))
+        right = mutated.backward(NONE)(delta, args)
         try:
-            wrong = mutated.backward(mistake)(delta, tuple(args))[number]
-        except (ValueError, TypeError, IndexError):
+            wrong = mutated.backward(edits)(delta, args)
+        except MISFITS:
             return None
-        if wrong.shape != right.shape or not np.isfinite(wrong).all():
+        pairs = [(a, b) for a, b in zip(right, wrong, strict=True) if a is not None and b is not None]
+        if any(a.shape != b.shape or not np.isfinite(b).all() for a, b in pairs):
             return None
-        if np.abs(wrong - right).max() > SAME * np.abs(right).max():
+        if any(np.abs(a - b).max() > SAME * np.abs(a).max() for a, b in pairs):
             return False
     return True
 
