@@ -18,6 +18,8 @@ import pytest
 from chainrule.base.tables import cell_width
 from chainrule.cli.arguments import build_parser, layer_options
 from chainrule.layers import layer_classes
+from chainrule.verifying.meanings.matching import LOSSES, PENALTIES
+from chainrule.verifying.meanings.named import WORDS
 from chainrule.verifying.saying.schema import CommandRecord, MutantsRecord
 from tests.cli.cli_result import Result, Run
 from tests.explaining.test_schema import faults
@@ -533,9 +535,11 @@ def test_the_table_of_mutants(run: Run) -> None:
 # -- the table of options
 def test_every_option_of_every_layer_is_an_argument() -> None:
     own = {"name", "seed", "initializer", "bias_initializer", "recurrent_initializer"}  # by --option, or not
-    named = {name for kind in layer_classes.values() for name in inspect.signature(kind).parameters}
-    others = {"kernel", "pool_size", "size", "pad", "eps"}
-    assert set(layer_options) - others == named - own
+    losses = {loss for known in LOSSES.values() for loss in known}
+    kinds = [*layer_classes.values(), *losses, *PENALTIES.values()]
+    named = {name for kind in kinds for name in inspect.signature(kind).parameters}
+    assert set(layer_options) == (named | set(WORDS)) - own
+    assert len(layer_options) == len(set(layer_options))
     parser = build_parser()
     for name in layer_options:
         for word in {name, name.replace("_", "-")}:

@@ -384,13 +384,16 @@ def add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--json", action="store_true", help="findings and flow as JSON")
 
 
-# The options of layers, which `chainrule verify --like` takes as they are written in Python; a test compares
-# them with the classes.  The last five are what people call some of them elsewhere.
+# The options of layers, losses and penalties, which `chainrule verify --like` takes as they are written in
+# Python, and what they are called elsewhere; a test compares them with the classes.
 layer_options = (
     *("units", "filters", "kernel_size", "stride", "padding", "output_padding", "dilation", "groups", "bias"),
     *("multiplier", "window", "count_padding", "mean", "momentum", "epsilon", "rate", "slope", "alpha"),
     *("initial", "value", "vocabulary", "features", "activation", "outputs", "reverse", "truncate", "heads"),
-    *("causal", "kernel", "pool_size", "size", "pad", "eps"),
+    *("causal", "delta", "mean_outputs", "label_smoothing", "squared", "log_input", "margin", "lam", "l1", "l2"),
+    *("per_sample", "kernel", "pool_size", "size", "pad", "eps", "p", "drop", "num_heads", "n_heads", "G", "reg"),
+    *("num_groups", "hidden_size", "num_embeddings", "embedding_dim", "negative_slope", "strides"),
+    *("dilation_rate", "is_causal"),
 )
 
 

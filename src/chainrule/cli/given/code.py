@@ -163,9 +163,9 @@ def taken(module: ModuleType, path: str) -> Code:
     if len(candidates) == 1:
         code = code_of(module, candidates[0], path)
         first, sign, second = candidates[0].partition(",")
-        said = TEXTS.say(
-            "given.taken" if sign else "given.taken_object", first=first, second=second, name=first
-        )
+        said = TEXTS.say("given.taken_object", name=first)
+        if sign:
+            said = TEXTS.say("given.taken", first=first, second=second)
         return Code(code, module, f"{path}:{candidates[0]}", said)
     if candidates:
         written = ", ".join(f"{quoted(path)}:{name}" for name in candidates[:8])
