@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.base.tables import cell_width
-from chainrule.explaining.render.terminal.wrapping import fitted_table, wrapped
+from chainrule.base.tables import cell_width, wrapped
+from chainrule.explaining.render.terminal.wrapping import fitted_table
 
 CHINESE = "样本相互影响（批归一化），预测时用滑动平均：其余各层中样本互不影响。"
 MIXED = f"W is (outputs, inputs) {CHINESE} z = W x."

@@ -12,10 +12,6 @@ from tests.verifying import backwards as b
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
-from chainrule.formulas.evaluation import evaluate
-from chainrule.formulas.neighbours import neighbours, with_rotated
-from chainrule.formulas.tracing import trace
-from chainrule.networks.network import Network
 from chainrule.verifying.verify import assert_backward, verify
 
 # name -> (pair, args, like, options, the mistakes by words)
@@ -371,73 +367,3 @@ def test_gradients_in_a_dict_and_none() -> None:
 def test_what_cannot_be_run_is_refused(call: Any, words: str) -> None:
     with pytest.raises((ArgumentError, DataError), match=words):
         call()
-
-
-# -- mutants
-LAYERS: list[tuple[cr.Layer, tuple[int, ...]]] = [
-    (cr.Dense(5), (4,)),
-    (cr.Conv2D(3, (2, 3), stride=2, padding=1), (7, 6, 2)),
-    (cr.Conv2D(3, 2, dilation=2), (6, 5, 2)),
-    (cr.Conv1D(3, 3, stride=2), (9, 2)),
-    (cr.AveragePool2D(2), (4, 6, 2)),
-    (cr.ReLU(), (4,)),
-    (cr.Sigmoid(), (4,)),
-    (cr.Tanh(), (4,)),
-    (cr.Softplus(), (4,)),
-    (cr.SiLU(), (4,)),
-    (cr.Softmax(), (4,)),
-    (cr.BatchNorm(), (4,)),
-    (cr.LayerNorm(), (4,)),
-]
-
-
-@pytest.mark.parametrize("place", range(len(LAYERS)), ids=[type(layer).__name__ for layer, _ in LAYERS])
-def test_every_wrong_neighbour_of_every_formula_is_named_or_the_same_function(place: int) -> None:
-    """One that computes the same on 100 draws is right; of the others the named formula computes the same."""
-    layer, shape = LAYERS[place]
-    network = Network([layer], input_shape=shape, dtype="float64")
-    layer, formulas = network.layers[0], trace(network.layers[0])
-    learned = [name for name, spec in layer.parameters(shape).items() if spec.learned]
-    rng = np.random.default_rng(0)
-    args = [
-        rng.normal(size=(3, *shape)),
-        *(rng.normal(size=network.parameters[f"{layer.name}.{n}"].shape) for n in learned),
-    ]
-
-    def bound(values: list[Array]) -> dict[str, Array]:
-        return {"x": np.moveaxis(values[0], 0, -1), **dict(zip(learned, values[1:], strict=True))}
-
-    def forward(*values: Array) -> Any:
-        with np.errstate(all="ignore"):
-            z = np.asarray(evaluate(formulas.forward, bound(list(values))))
-        return np.moveaxis(z, -1, 0), values
-
-    def backward_of(name: str, tree: Any) -> Any:
-        def backward(dout: Array, *values: Array) -> Any:
-            known = bound(list(values))
-            z = np.asarray(evaluate(formulas.forward, known))
-            known = with_rotated({**known, "z": z, "a": z, "d": np.moveaxis(dout, 0, -1)})
-            made = []
-            with np.errstate(all="ignore"):
-                for equation in ("delta", *learned):
-                    value = np.asarray(evaluate(tree if equation == name else formulas[equation], known))
-                    made.append(np.moveaxis(value, -1, 0) if equation == "delta" else value)
-            return tuple(made)
-
-        return backward
-
-    named = unknown = 0
-    for name in ("delta", *learned):
-        for neighbour in neighbours(formulas[name]):
-            pair = (forward, backward_of(name, neighbour.tree))
-            try:
-                verdict = verify(pair, args=args, like=layer)
-            except (ValueError, TypeError, IndexError, DataError):
-                continue  # a formula of other shapes computes nothing
-            if verdict or any("shape" in word or word == "NaN" for word in verdict.why):
-                continue
-            words = [word for word in verdict.why if word != "wrong dtype"]
-            named, unknown = named + all(words), unknown + (not all(words))
-            assert words, str(verdict)
-    assert named or not unknown
-    assert unknown <= 0.02 * (named + unknown), (named, unknown)

@@ -1,13 +1,19 @@
-"""Aligned tables of text, and the same rows as HTML, for every repr and report."""
+"""Aligned tables of text, and the same rows as HTML, for every repr and report; text broken into lines."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from chainrule.base.shown import shown
 
 Row = Sequence[str]
+# A Chinese character or a Latin word with the punctuation that may not begin a line, or spaces between
+# words.
+_WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
+_END = "。，；：！？）》”、…"
+PIECES = re.compile(rf"[“（《]?[{_WIDE}][{_END}]*|\s+|[^\s{_WIDE}“”]+[{_END}]*|.")
 
 
 class Text(str):
@@ -24,6 +30,20 @@ def cell_width(text: str) -> int:
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
+
+
+def wrapped(text: str, width: int, pieces: re.Pattern[str] = PIECES) -> list[str]:
+    """The text in lines of at most `width` columns, at least one.  A longer word stands in a line alone."""
+    lines, line, gap = [], "", ""
+    for piece in pieces.findall(text):
+        if piece.isspace():
+            gap = " " if line else ""
+        elif line and cell_width(line + gap + piece) > width:
+            lines.append(line)
+            line, gap = piece, ""
+        else:
+            line, gap = line + gap + piece, ""
+    return [*lines, line]
 
 
 def text_table(rows: Iterable[Row], right: Iterable[int] = (), rule_after: Iterable[int] = (0,)) -> str:

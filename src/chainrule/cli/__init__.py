@@ -1,11 +1,12 @@
-"""The command line: `chainrule train | data | predict | check | explain | doctor | oracles | bench | info`.
+"""The command line: `chainrule train | data | predict | check | explain | doctor | verify | oracles | ...`.
 
 In: the command line.  Out: files, results on standard output, an exit status.
 Knows: everything.
 
-Exit codes: 0 all well; 1 a gradient check or an oracle failed, or training produced NaN or infinity; 2 wrong
-arguments, missing or malformed files, with one line on stderr; 3 an error of chainrule itself, with one line
-as well; 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, with a usable model in the run folder.
+Exit codes: 0 all well; 1 a gradient check or an oracle failed, training produced NaN or infinity, or `verify`
+says wrong; 2 wrong arguments, missing or malformed files, code for `verify` that could not be run, with one
+line on stderr; 3 an error of chainrule itself, with one line as well; 4 `verify` cannot tell; 130 after
+Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, with a usable model in the run folder.
 """
 
 from __future__ import annotations

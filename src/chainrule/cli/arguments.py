@@ -103,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_train, add_predict, add_data_command, add_check, add_explain, add_doctor),
-        *(add_oracles, add_bench, add_info),
+        *(add_verify, add_oracles, add_bench, add_info),
     ):
         add(commands)
     return parser
@@ -382,6 +382,117 @@ def add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
         "--language", choices=("en", "zh", "en+zh"), default="en", help="default: %(default)s"
     )
     parser.add_argument("--json", action="store_true", help="findings and flow as JSON")
+
+
+# The options of layers, losses and penalties, which `chainrule verify --like` takes as they are written in
+# Python, and what they are called elsewhere; a test compares them with the classes.
+layer_options = (
+    *("units", "filters", "kernel_size", "stride", "padding", "output_padding", "dilation", "groups", "bias"),
+    *("multiplier", "window", "count_padding", "mean", "momentum", "epsilon", "rate", "slope", "alpha"),
+    *("initial", "value", "vocabulary", "features", "activation", "outputs", "reverse", "truncate", "heads"),
+    *("causal", "delta", "mean_outputs", "label_smoothing", "squared", "log_input", "margin", "lam", "l1", "l2"),
+    *("per_sample", "kernel", "pool_size", "size", "pad", "eps", "p", "drop", "num_heads", "n_heads", "G", "reg"),
+    *("num_groups", "hidden_size", "num_embeddings", "embedding_dim", "negative_slope", "strides"),
+    *("dilation_rate", "is_causal"),
+)
+
+
+def add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = command(commands, "verify", "say whether a backward pass is right, or which mistake it has")
+    parser.description = (
+        "Say whether a backward pass that somebody wrote is right, and if not, which mistake it is. Runs the "
+        "code it is given, with your rights: what you do not trust belongs into a container of its own, "
+        "docker run --network none (the guide has the whole line). Exit code 0: right, 1: wrong, 4: cannot "
+        "tell, 2: could not be run."
+    )
+    parser.add_argument(
+        "code",
+        nargs="?",
+        metavar="FILE.py:NAME",
+        help="a function, class or object; FILE.py:forward,backward a pair; FILE.py alone takes what is "
+        "there; module.path:NAME",
+    )
+    parser.add_argument("--like", metavar="LAYER", help="what it is meant to be: dense, conv2d, softmax, ...")
+    parser.add_argument(
+        "--option",
+        action="append",
+        type=named_value,
+        default=[],
+        metavar="NAME=VALUE",
+        help="of that layer; also as it is, --stride 2 --padding 1: a number, 2,3, true, false, or a word",
+    )
+    for name in layer_options:
+        words = [f"--{name}", *([f"--{name.replace('_', '-')}"] if "_" in name else [])]
+        parser.add_argument(
+            *words, dest=f"layer_{name}", type=plain_value, metavar="VALUE", help=argparse.SUPPRESS
+        )
+    arrays = parser.add_argument_group("what it is run on (default: args in the file; with --like: drawn)")
+    arrays.add_argument(
+        "--args",
+        metavar="FILE.npz",
+        help="arrays by the names of the function's arguments, else in the file's order",
+    )
+    arrays.add_argument(
+        "--shapes",
+        metavar="SHAPES",
+        help="draw them: 'x=3,4 w=4,5 b=5'; y=3:0..9 are whole numbers from 0 to 9, v=5:positive positive",
+    )
+    arrays.add_argument("--names", type=column_names, metavar="NAMES", help="of the arguments, in messages")
+    arrays.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
+    arrays.add_argument(
+        "--dtype", choices=("float64", "float32", "float16"), help="of these arrays (default: as they are)"
+    )
+    said = parser.add_argument_group("what is said")
+    said.add_argument(
+        "--hint-level",
+        type=int,
+        choices=(0, 1, 2, 3),
+        default=3,
+        help="0: that it is wrong, 1: and where, 2: and why, 3: and what to write (default)",
+    )
+    said.add_argument("--language", choices=("en", "zh"), default="en", help="default: %(default)s")
+    said.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    said.add_argument("-o", "--output", metavar="FILE", help="write it: .txt, .json or .html")
+    parser.add_argument(
+        "--timeout",
+        type=positive_float,
+        metavar="SECONDS",
+        help="run it in a process of its own, which is ended after so long (default: no limit)",
+    )
+    parser.add_argument(
+        "--mutants",
+        nargs="*",
+        metavar="LAYER",
+        help="instead: every wrong neighbour of every formula of these layers, or of all, and its name",
+    )
+
+
+def plain_value(text: str) -> object:
+    """A number, a tuple "2,3", true, false, none, or a word."""
+    import ast
+
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if len(text) > 200:
+        raise argparse.ArgumentTypeError(f"a value of {len(text)} characters is none")
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = None
+    if isinstance(value, int | float | tuple | list) and not isinstance(value, bool):
+        return tuple(value) if isinstance(value, list) else value
+    if text.replace("_", "").replace("-", "").isalnum():
+        return text
+    raise argparse.ArgumentTypeError(f"'{text}' is no number, no 2,3, not true or false, and no word")
+
+
+def named_value(text: str) -> tuple[str, object]:
+    """(name, value) of NAME=VALUE."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, such as stride=2")
+    return name.strip(), plain_value(value)
 
 
 def add_download(parser: Parser) -> None:

@@ -37,15 +37,20 @@ from chainrule.verifying.precision import (
     worst,
 )
 from chainrule.verifying.probes import Probe, not_told_apart, probes
+from chainrule.verifying.saying.marked import Marked, marked
+from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
-from chainrule.verifying.verdict import Answer, Finding, Verdict
+from chainrule.verifying.verdict import Finding, Verdict
 
 # Formulas of a layer that are computed in the search for the causes of one verdict, 3 to 5 s of work.
 # Counted, not timed: so the answer is the same on a busy machine.
 MOST_TRIED = 25_000
 # What a formula with a mistake in it may raise: shapes that do not fit.
-MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ChainruleError)
+MISFITS = (
+    *(ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError),
+    ChainruleError,
+)
 PAIRED = 150  # single mistakes of a formula that is still searched for two at once
 
 
@@ -464,7 +469,8 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         evidence |= {"tolerance": float(allowed[spot]), "ratio": worst(theirs, right, allowed)[1]}
     if search is not None and (edit := search.everywhere() or search.shared()) is not None:
         search.found.append(edit)
-        return Finding(name, what, where, _sentence(edit), _fix(search, edit), _word(edit), evidence)
+        fix, forms = _fix(search, edit)
+        return Finding(name, what, where, _sentence(edit), fix, _word(edit), evidence, forms)
     compared = case if search is None else search.case(search.made)
     plain = None if search is None else search.meaning.written(search.argument.gradient)
     for mistake in (*factors(compared), *orders(compared), *(() if search is None else search.another())):
@@ -478,8 +484,9 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
                 kind, word = ("minus", "minus") if scale == "-1" else ("factor", f"factor {scale}")
                 sentences.append(TEXTS.within("mistake")[kind].format(factor=scale))
                 words.append(word)
-            fix = _fix(search, edits[-1])
-            return Finding(name, what, where, SPACE.join(sentences), fix, " and ".join(words), evidence)
+            fix, forms = _fix(search, edits[-1])
+            why, word = SPACE.join(sentences), " and ".join(words)
+            return Finding(name, what, where, why, fix, word, evidence, forms)
     for mistake in factors(compared, rare=True):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     return Finding(name, what, where, None, None, "", evidence)
@@ -508,14 +515,18 @@ def _word(edit: Edit) -> str:
     return f"{word} {edit.values['factor']}" if "factor" in edit.values else word
 
 
-def _fix(search: Search, edit: Edit) -> Say | None:
-    """The right formula beside the wrong one, where the mistake is nearest."""
+def _fix(search: Search, edit: Edit) -> tuple[Say | None, Marked | None]:
+    """The right formula beside the wrong one, where the mistake is nearest: as a sentence and marked."""
     meaning = search.meaning
     for stands in (*meaning.places(search.argument.gradient), *edit.trees):
         if stands in edit.trees and edit.trees[stands] != meaning.formula(stands):
-            right_form, wrong_form = both_written(meaning.formula(stands), edit.trees[stands])
-            return TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
-    return None
+            right, wrong = meaning.formula(stands), edit.trees[stands]
+            right_form, wrong_form = both_written(right, wrong)
+            said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
+            if right_form == wrong_form:  # which kernel is turned, or how many samples: said in words
+                said = TEXTS.say("fix.plain", formula=right_form)
+            return said, marked(right, wrong)
+    return None, None
 
 
 def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from html import escape
+from typing import Any
 
-from chainrule.base.languages import Say, SayRecord, say_json
+from chainrule.base.languages import Say, say_json
+from chainrule.base.shown import shown
+from chainrule.base.tables import wrapped
+from chainrule.verifying.saying.marked import Marked
+from chainrule.verifying.saying.schema import Answer, VerdictFinding, VerdictRecord
 from chainrule.verifying.texts import TEXTS
 
-Answer = Literal["right", "wrong", "cannot tell"]
+STYLE = ".verdict [data-ref=marked] { background: #fde2e2; border-bottom: 2px solid #c62828 }"
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,8 @@ class Finding:
     """One thing that is wrong, or that was noticed.
 
     name: of the array, or "" of all. what, where, why, fix: texts; why is None where the cause is unknown.
-    mistake: a word for programs, "" where unknown. evidence: numbers.
+    mistake: a word for programs, "" where unknown. evidence: numbers. formulas: the right one and theirs,
+    where both are known.
     """
 
     name: str
@@ -27,13 +33,31 @@ class Finding:
     fix: Say | None = None
     mistake: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    formulas: Marked | None = None
 
     def lines(self, language: str, hint_level: int) -> list[str]:
         """As text; hint_level 0: that it is wrong, 1: and where, 2: and why, 3: and what to write."""
-        texts = [self.what, self.where, self.why, self.fix]
+        texts = [self.what, self.where, self.why, None if self.formulas else self.fix]
         if hint_level >= 2 and self.why is None and self.where is not None:
             texts[2] = TEXTS["unknown"]
-        return [getattr(text, language) for text in texts[: hint_level + 1] if text is not None]
+        return [shown(getattr(text, language)) for text in texts[: hint_level + 1] if text is not None]
+
+    def json(self, hint_level: int) -> VerdictFinding:
+        """Plain JSON, without what the hint level withholds."""
+        where, why, fix = (
+            text if hint_level > number else None
+            for number, text in enumerate((self.where, self.why, self.fix))
+        )
+        return {
+            "name": self.name,
+            "mistake": (self.mistake or None) if hint_level > 1 else None,
+            "what": say_json(self.what),
+            "where": None if where is None else say_json(where),
+            "why": None if why is None else say_json(why),
+            "fix": None if fix is None else say_json(fix),
+            "formulas": self.formulas.json() if self.formulas and hint_level > 2 else None,
+            "evidence": dict(self.evidence) if hint_level > 0 else {},
+        }
 
 
 @dataclass(frozen=True)
@@ -73,15 +97,34 @@ class Verdict:
         """The numbers behind every finding."""
         return tuple(finding.evidence for finding in self.findings)
 
-    def text(self, language: str = "en") -> str:
-        """All of it, in "en" or "zh"."""
-        head = getattr(TEXTS.say(f"verdict.{self.verdict.replace(' ', '_')}", title=self.title), language)
-        body = [
-            ("  " if number else "- ") + line
-            for finding in self.findings
-            for number, line in enumerate(finding.lines(language, self.hint_level))
-        ]
-        return "\n".join([head, *body, *(f"({getattr(note, language)})" for note in self.notes)])
+    def text(self, language: str = "en", width: int | None = None) -> str:
+        """All of it, in "en" or "zh"; in lines of at most `width` columns."""
+        rows = broken(self._head(language), "", "", width)
+        for finding in self.findings:
+            for number, line in enumerate(finding.lines(language, self.hint_level)):
+                rows += broken(line, "  " if number else "- ", "  ", width)
+            if finding.formulas is not None and self.hint_level > 2:
+                room = None if width is None else width - 4
+                rows += ["    " + row for row in finding.formulas.rows(language, room)]
+        for note in self.notes:
+            rows += broken(f"({shown(getattr(note, language))})", "", " ", width)
+        return "\n".join(rows)
+
+    def _head(self, language: str) -> str:
+        key = f"verdict.{self.verdict.replace(' ', '_')}"
+        return str(getattr(TEXTS.say(key, title=shown(self.title)), language))
+
+    def _repr_html_(self) -> str:
+        """English, with the formulas as MathML."""
+        items = []
+        for finding in self.findings:
+            texts = [escape(line) for line in finding.lines("en", self.hint_level)]
+            if finding.formulas is not None and self.hint_level > 2:
+                texts += [f"{word} {math}" for word, math in finding.formulas.maths("en")]
+            items.append(f"<li>{'<br>'.join(texts)}</li>")
+        notes = "".join(f"<p>({escape(shown(note.en))})</p>" for note in self.notes)
+        head = f"<p>{escape(self._head('en'))}</p>"
+        return f'<div class="verdict"><style>{STYLE}</style>{head}<ul>{"".join(items)}</ul>{notes}</div>'
 
     def __str__(self) -> str:
         return self.text()
@@ -89,26 +132,14 @@ class Verdict:
     def __repr__(self) -> str:
         return f"Verdict: {self.verdict}, {len(self.findings)} findings; print(verdict)"
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> VerdictRecord:
         """Plain JSON."""
-
-        def said(text: Say | None) -> SayRecord | None:
-            return None if text is None else say_json(text)
-
-        findings = [
-            {
-                "name": finding.name,
-                "mistake": finding.mistake or None,
-                "what": said(finding.what),
-                "where": said(finding.where),
-                "why": said(finding.why),
-                "fix": said(finding.fix),
-                "evidence": dict(finding.evidence),
-            }
-            for finding in self.findings
-        ]
-        notes = [say_json(note) for note in self.notes]
-        return {"title": self.title, "verdict": self.verdict, "findings": findings, "notes": notes}
+        return {
+            "title": self.title,
+            "verdict": self.verdict,
+            "findings": [finding.json(self.hint_level) for finding in self.findings],
+            "notes": [say_json(note) for note in self.notes],
+        }
 
 
 def joined(title: str, verdicts: Sequence[Verdict], hint_level: int = 3) -> Verdict:
@@ -130,3 +161,9 @@ def joined(title: str, verdicts: Sequence[Verdict], hint_level: int = 3) -> Verd
     )
     answer: Answer = "wrong" if findings else "cannot tell" if unsure else "right"
     return Verdict(title, answer, findings, said, hint_level)
+
+
+def broken(text: str, lead: str, others: str, width: int | None) -> list[str]:
+    """The text behind `lead`, in lines of at most `width` columns of which the others begin with `others`."""
+    lines = [text] if width is None else wrapped(text, max(width - len(lead), 20))
+    return [(others if number else lead) + line for number, line in enumerate(lines)]

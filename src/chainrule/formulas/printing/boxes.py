@@ -128,6 +128,10 @@ class Cases(Box):
     rows: tuple[tuple[Box, Box | None], ...]
 
 
+MARKED = "marked"  # the reference of what differs between two formulas: text has brackets around it
+BRACKETS = "\ue000", "\ue001"  # which no formula has
+
+
 @dataclass(frozen=True)
 class Tagged(Box):
     """A box that remembers which quantity it shows; MathML prints the reference, others drop it."""

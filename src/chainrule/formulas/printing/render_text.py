@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from chainrule.formulas.printing.boxes import (
+    BRACKETS,
+    MARKED,
     Box,
     Cases,
     Fence,
@@ -54,8 +56,8 @@ def render(box: Box) -> str:
             return "{" + "; ".join(texts) + "}"
         case Fraction(top, bottom):
             return f"({render(top)})/({render(bottom)})"
-        case Tagged(body):
-            return render(body)
+        case Tagged(body, reference):
+            return render(body).join(BRACKETS if reference == MARKED else ("", ""))
     raise TypeError(f"no text for {type(box).__name__}")
 
 

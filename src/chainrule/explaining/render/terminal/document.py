@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.base.languages import Say
 from chainrule.base.numbers import short
 from chainrule.base.scalars import check_choice, check_flag
-from chainrule.base.tables import cell_width, text_table
+from chainrule.base.tables import cell_width, text_table, wrapped
 from chainrule.explaining.blocks.kinds import (
     Bars,
     Block,
@@ -38,7 +38,7 @@ from chainrule.explaining.blocks.kinds import (
     Worked,
 )
 from chainrule.explaining.blocks.printed import ends_in_numbers
-from chainrule.explaining.render.terminal.wrapping import LEAST_COLUMN, fitted_table, wrapped
+from chainrule.explaining.render.terminal.wrapping import LEAST_COLUMN, fitted_table
 from chainrule.explaining.words.catalogues import PAGE
 from chainrule.formulas.printing import render_text
 from chainrule.formulas.printing.boxes import Box, Sign

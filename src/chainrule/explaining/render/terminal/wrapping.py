@@ -1,31 +1,14 @@
-"""Text broken into lines and tables fitted into a width, Latin and Chinese, for the terminal."""
+"""Tables fitted into a width, Latin and Chinese, for the terminal."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 
-from chainrule.base.tables import cell_width, text_table
+from chainrule.base.tables import PIECES, cell_width, text_table, wrapped
 
 LEAST_COLUMN = 14  # a column of text is not made narrower: it would break after every word
-# A Chinese character with the punctuation that may not begin a line, a Latin word, or spaces between words.
-_WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
-_PIECE = re.compile(rf"[“（《]?[{_WIDE}][。，；：！？）》”、…]*|\s+|[^\s{_WIDE}“”]+|.")
 _WORD = re.compile(r"\s+|\S+")  # a head is not broken within Chinese: its words are short
-
-
-def wrapped(text: str, width: int, pieces: re.Pattern[str] = _PIECE) -> list[str]:
-    """The text in lines of at most `width` columns, at least one.  A longer word stands in a line alone."""
-    lines, line, gap = [], "", ""
-    for piece in pieces.findall(text):
-        if piece.isspace():
-            gap = " " if line else ""
-        elif line and cell_width(line + gap + piece) > width:
-            lines.append(line)
-            line, gap = piece, ""
-        else:
-            line, gap = line + gap + piece, ""
-    return [*lines, line]
 
 
 def fitted_table(
@@ -46,7 +29,7 @@ def fitted_table(
     lines, ruled = [], 0
     for number, row in enumerate(rows):
         cells = [
-            [cell] if number and at not in text else wrapped(cell, size, _PIECE if number else _WORD)
+            [cell] if number and at not in text else wrapped(cell, size, PIECES if number else _WORD)
             for at, (cell, size) in enumerate(zip(row, narrow, strict=True))
         ]
         height = max(map(len, cells))

@@ -1,0 +1,108 @@
+"""A layer of every class on a small sample, of sizes that differ from each other: what has the same size
+cannot always be told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.base.errors import ChainruleError
+from chainrule.layers import Layer, layer_classes
+from chainrule.verifying.meanings.named import layer_class, own_options
+
+SAMPLES = 3
+VECTOR, SEQUENCE, IMAGE = (4,), (9, 4), (8, 7, 4)
+
+
+@dataclass(frozen=True)
+class Example:
+    """The options of a layer, and the shape of a sample that it takes.
+
+    empty: how many of the first sample's steps are 0, for a layer that looks for them.
+    """
+
+    shape: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    empty: int = 0
+
+    def layer(self, kind: str) -> Layer:
+        """The layer itself."""
+        return layer_classes[kind](**self.options)
+
+
+CONVOLUTION, KERNELS = {"filters": 5, "kernel_size": (2, 3)}, {"filters": 5, "kernel_size": 3}
+# The first of a class is the plain one; the others have what else its formulas can have.
+EXAMPLES: dict[str, tuple[Example, ...]] = {
+    "Dense": (Example(VECTOR, {"units": 5}),),
+    "Conv1D": (Example(SEQUENCE, KERNELS), Example(SEQUENCE, {**KERNELS, "stride": 2, "padding": 1})),
+    "Conv2D": (
+        Example(IMAGE, CONVOLUTION),
+        Example((7, 6, 4), {**CONVOLUTION, "stride": 2, "padding": 1}),
+        Example((7, 6, 4), {"filters": 5, "kernel_size": (2, 3), "dilation": 2}),
+        Example((6, 5, 4), {"filters": 6, "kernel_size": (2, 3), "groups": 2}),
+    ),
+    "DepthwiseConv2D": (
+        Example(IMAGE, {"kernel_size": (2, 3)}),
+        Example((7, 6, 4), {"kernel_size": (2, 3), "stride": 2, "padding": 1, "multiplier": 2}),
+    ),
+    "ConvTranspose1D": (Example((6, 4), KERNELS), Example((5, 4), {**KERNELS, "stride": 2, "padding": 1})),
+    "ConvTranspose2D": (
+        Example((6, 7, 4), CONVOLUTION),
+        Example((5, 6, 4), {**CONVOLUTION, "stride": 2, "padding": 1}),
+    ),
+    **{
+        kind: (
+            Example((8, 6, 4), {"window": 2}),
+            Example((7, 8, 4), {"window": 3, "stride": 2}),
+            Example((5, 6, 4), {"window": (2, 3), "stride": 1, "padding": 1}),
+        )
+        for kind in ("MaxPool2D", "AveragePool2D", "L2Pool2D")
+    },
+    **{
+        kind: (Example((8, 4), {"window": 2}), Example((9, 4), {"window": 3, "stride": 2, "padding": 1}))
+        for kind in ("MaxPool1D", "AveragePool1D", "L2Pool1D")
+    },
+    "GlobalAveragePool": (Example((5, 6, 4)),),
+    "GlobalMaxPool": (Example((5, 6, 4)),),
+    "Flatten": (Example((5, 6, 4)),),
+    "BatchNorm": (Example(VECTOR), Example((5, 6, 4))),
+    "LayerNorm": (Example(VECTOR),),
+    "GroupNorm": (Example((6,), {"groups": 2}),),
+    "RMSNorm": (Example(VECTOR),),
+    "Dropout": (Example(VECTOR, {"rate": 0.4}),),
+    "Masking": (Example((5, 4), empty=2),),
+    "Embedding": (Example((5,), {"vocabulary": 7, "features": 4}),),
+    "PositionalEncoding": (Example((5, 4)),),
+    "LearnedPositions": (Example((5, 4)),),
+    "RNN": (Example((6, 4), {"units": 5}), Example((6, 4), {"units": 5, "outputs": "all", "reverse": True})),
+    "LSTM": (Example((6, 4), {"units": 5}),),
+    "GRU": (Example((6, 4), {"units": 5}),),
+    "MultiHeadAttention": (Example((5, 6), {"heads": 2}), Example((5, 4), {"heads": 2, "causal": True})),
+}
+EXAMPLES |= {kind: (Example(VECTOR),) for kind in layer_classes if kind not in EXAMPLES}  # activations
+
+
+def example_of(
+    name: str, options: Mapping[str, Any]
+) -> tuple[str, list[tuple[tuple[int, ...], Layer]]] | None:
+    """The class that a name means, and (shape of a sample, layer) with these options: of kernels first one
+    that is not square.  None: no layer's, or not with these options.
+    """
+    made_of = layer_class(name)
+    if made_of is None:
+        return None
+    kind, named = made_of.__name__, own_options(made_of, name, options)
+    shape, plain = EXAMPLES[kind][0].shape, EXAMPLES[kind][0].options
+    made: list[tuple[tuple[int, ...], Layer]] = []
+    for kernel in (None, 3):
+        chosen = {**plain, **({"kernel_size": kernel} if kernel and "kernel_size" in plain else {}), **named}
+        try:
+            layer = layer_classes[kind](**chosen)
+            layer.output_shape(shape)
+        except (ChainruleError, TypeError, ValueError):
+            continue
+        if repr(layer) not in {repr(other) for _, other in made}:
+            made.append((shape, layer))
+    return (kind, made) if made else None

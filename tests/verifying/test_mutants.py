@@ -1,0 +1,47 @@
+"""Every wrong neighbour of every formula is named, or computes the same; `chainrule verify --mutants` has all."""
+
+from __future__ import annotations
+
+import pytest
+
+from chainrule.base.errors import ArgumentError
+from chainrule.layers import layer_classes
+from chainrule.verifying.meanings.meaning import NONE
+from chainrule.verifying.mutants.examples import EXAMPLES
+from chainrule.verifying.mutants.subjects import KINDS, written
+from chainrule.verifying.mutants.table import Mutated, counts, judged, planned
+
+# Of those with many formulas the suite looks at some; the command at all, which takes an hour.
+FEW = 25
+WAITING = {"Hinge", "Poisson"}  # not judged on these probes
+
+
+def test_there_is_an_example_of_every_layer() -> None:
+    assert set(EXAMPLES) == set(layer_classes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_right_backward_pass_is_right(kind: str) -> None:
+    if kind in WAITING:
+        pytest.skip("not judged on these probes")
+    given = next(written(kind))
+    verdict = Mutated(given).verdict(NONE)
+    assert verdict, str(verdict)
+    assert "judged by the formulas" in str(verdict)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in WAITING])
+def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
+    plans = planned([kind])
+    mutants = [judged(plan) for plan in plans[:: max(len(plans) // FEW, 1)]]
+    total = counts(mutants)
+    assert total["unnamed"] <= 0.04 * len(mutants), [m for m in mutants if m.answer == "unnamed"]
+    for mutant in mutants:
+        assert (mutant.answer == "named") == (bool(mutant.words) and mutant.answer not in ("no function", "unnamed"))
+        assert mutant.at
+
+
+def test_a_name_that_none_has() -> None:
+    with pytest.raises(ArgumentError, match="there is no 'denze'; there are Dense, "):
+        planned(["denze"])
+    assert planned(["conv2d"]) and len(planned(["CONV_2D", "conv2d"])) == len(planned(["conv2d"]))
