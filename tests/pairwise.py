@@ -31,7 +31,7 @@ def _pairs(case: tuple[int, ...]) -> set[tuple[tuple[int, int], ...]]:
 
 
 def _covering(grid: list[tuple[int, ...]], rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """The case that holds most of the pairs that are still missing, again and again; ties as the seed has them."""
+    """The case that holds most of the pairs that are still missing, again and again; of equals the seed's."""
     missing = set().union(*map(_pairs, grid))
     order = [grid[place] for place in rng.permutation(len(grid))]
     chosen = []
