@@ -32,9 +32,7 @@ def network(norm: Any) -> cr.Network:
     return cr.Network(layers, input_shape=4, seed=0, dtype="float64")
 
 
-@pytest.mark.parametrize("engine", ["native", "reference"])
-@pytest.mark.parametrize("shift", SHIFTS)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("norm", "shift", "engine"), pairwise(NORMS, SHIFTS, ["native", "reference"]))
 def test_normalisation_is_right_however_far_from_0_the_data_lie(norm, shift, engine) -> None:
     """The steps follow the spread 1; 128 wide, as |x| had them, they saw another function."""
     report = cr.check_gradients(network(norm), *shifted(shift), engine=engine)
