@@ -146,9 +146,8 @@ def test_predictions_in_a_file_are_utf_8_in_every_locale(
 
 
 def test_a_folder_that_is_gone(flowers: Path) -> None:
-    result = shell(
-        "mkdir gone && cd gone && rmdir ../gone && $C train digits --out x --epochs 1", flowers.parent
-    )
+    train = f"$C train {flowers} --target species --out x --epochs 1"
+    result = shell(f"mkdir gone && cd gone && rmdir ../gone && {train}", flowers.parent)
     assert result.returncode != 0
     assert result.stderr.startswith("chainrule: ")
     assert result.stderr.count("\n") == 1
