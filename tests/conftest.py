@@ -11,6 +11,7 @@ import pytest
 from tests.browser.chromium import NAMES, Browser, find
 from tests.browser.page import Page
 from tests.engine.harness import LEVELS
+from tests.pairwise import CHOICE
 
 _NO_BROWSER = f"no browser: run tests/browser/install.sh, or set CHROMIUM to the path of {NAMES[1]}"
 
@@ -81,6 +82,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--draw", type=int, default=0, help="which random cases the tests of sweeps take; default: 0"
     )
+    parser.addoption("--whole", action="store_true", help="every case of the grids that are taken pairwise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the files of tests are read: they ask for their cases then."""
+    CHOICE.update(draw=config.getoption("--draw"), whole=config.getoption("--whole"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,7 +16,7 @@ DOORS = {
 def test_only_doors_take_loss_penalty_and_weights() -> None:
     found = set()
     for path in house.modules().values():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = house.tree(path)
         methods = {
             id(node): f"{owner.name}.{node.name}"
             for owner in ast.walk(tree)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +37,7 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 Graph = Mapping[str, Iterable[str]]
 
 
-@lru_cache
+@cache
 def modules(package: Path = PACKAGE) -> dict[str, Path]:
     """Name within the package -> file; "" is the front door, a folder's `__init__` has the folder's name."""
     found = {}
@@ -47,12 +47,18 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
     return found
 
 
-@lru_cache
+@cache
+def tree(path: Path) -> ast.Module:
+    """A module as Python reads it; read once, for there are more of them than rooms that ask."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(module: str, package: Path = PACKAGE) -> dict[str, int]:
     """What a module imports of the package, within functions and for type checkers, too -> the line."""
     known = modules(package)
     found: dict[str, int] = {}
-    for node in ast.walk(ast.parse(known[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(known[module])):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -69,12 +75,12 @@ def imports(module: str, package: Path = PACKAGE) -> dict[str, int]:
     return found
 
 
-@lru_cache
+@cache
 def named(module: str, package: Path = PACKAGE) -> dict[str, int]:
     """What a module names in a string, "chainrule.engine.executor", as for `import_module` -> the line."""
     known = modules(package)
     found: dict[str, int] = {}
-    for node in ast.walk(ast.parse(known[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(known[module])):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             own = node.value.removeprefix("chainrule.")
             if own != node.value and own in known and own != module:

@@ -84,7 +84,7 @@ def test_the_page_computes_the_batch_again(make: Any, tested: Any) -> None:
 @pytest.mark.parametrize("make", [dense, conv, residual, recurrent, attention, pooled])
 def test_the_handlers_test_themselves(make: Any, tested: Any) -> None:
     handlers = tested(make)["handlers"]
-    assert {"steps", "pointing", "gather and scatter"} <= set(handlers)
+    assert {"steps", "pointing", "gather and scatter", "change and undo", "nudge", "quiz"} <= set(handlers)
     assert set(handlers.values()) == {True}
 
 

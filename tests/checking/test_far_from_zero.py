@@ -16,6 +16,7 @@ from chainrule.layers import Layer
 from chainrule.reference import passes
 from tests.checking.random_problems import plant, problem
 from tests.checking.sweep import FEW, verdict_of_correct, verdict_of_wrong
+from tests.pairwise import pairwise
 
 NORMS = [cr.BatchNorm, cr.LayerNorm, lambda: cr.GroupNorm(1), cr.RMSNorm]
 SHIFTS = [0.0, 1e3, 1e6, -1e6, 1e8]
@@ -31,9 +32,7 @@ def network(norm: Any) -> cr.Network:
     return cr.Network(layers, input_shape=4, seed=0, dtype="float64")
 
 
-@pytest.mark.parametrize("engine", ["native", "reference"])
-@pytest.mark.parametrize("shift", SHIFTS)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("norm", "shift", "engine"), pairwise(NORMS, SHIFTS, ["native", "reference"]))
 def test_normalisation_is_right_however_far_from_0_the_data_lie(norm, shift, engine) -> None:
     """The steps follow the spread 1; 128 wide, as |x| had them, they saw another function."""
     report = cr.check_gradients(network(norm), *shifted(shift), engine=engine)
@@ -42,9 +41,9 @@ def test_normalisation_is_right_however_far_from_0_the_data_lie(norm, shift, eng
         assert report["input"].kind == "ok", str(report)
 
 
-@pytest.mark.parametrize("factor", [-1.0, 0.0, 2.0, 1 / 6, 1.001])
-@pytest.mark.parametrize("shift", SHIFTS)
-@pytest.mark.parametrize("norm", NORMS[:3])
+@pytest.mark.parametrize(
+    ("norm", "shift", "factor"), pairwise(NORMS[:3], SHIFTS, [-1.0, 0.0, 2.0, 1 / 6, 1.001])
+)
 def test_a_wrong_delta_of_a_norm_is_wrong_however_far_from_0(norm, shift, factor, monkeypatch) -> None:
     right = passes.layer_backward
 

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from chainrule.base.files.disk import write_whole
 from chainrule.cli import main
+from chainrule.training import history
 from tests.cli.cli_result import Result, Run
+
+
+@pytest.fixture
+def drawn_curves() -> None:
+    """For tests that look at curves.png itself: it is drawn for every run."""
+
+
+@pytest.fixture(autouse=True)
+def curves_of_another_run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """matplotlib makes the figure of every run, but draws one alone: nine tenths of a short training went
+    there.
+    """
+    if "drawn_curves" not in request.fixturenames:
+        monkeypatch.setattr(history, "_save_figure", save_picture)
+
+
+@cache
+def picture() -> bytes:
+    figure = history.History([history.Row(1, 0.5, None, None, None, 0.1, 1.0)]).plot()
+    drawn: bytes = figure._repr_png_()
+    return drawn
+
+
+def save_picture(figure: Any, path: Path) -> None:
+    assert figure.axes
+    write_whole(path, lambda stream: stream.write(picture()))
 
 
 @pytest.fixture

@@ -136,6 +136,7 @@ def test_a_test_that_fails_is_told_and_the_run_kept(
     assert run("predict", "run", flowers).code == 0
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_a_figure_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure

@@ -11,7 +11,8 @@ from tests.cli.cli_result import Run
 
 
 def train(run: Run, flowers: Path, *more: object) -> None:
-    result = run("train", flowers, "--target", "species", "--out", "out", "--quiet", "--no-check", *more)
+    brief = ("--quiet", "--no-check", "--no-report")
+    result = run("train", flowers, "--target", "species", "--out", "out", *brief, *more)
     assert result.code == 0, result.err
 
 

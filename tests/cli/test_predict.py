@@ -21,8 +21,8 @@ from tests.cli.cli_result import Run
 
 @pytest.fixture
 def flower_run(run: Run, flowers: Path) -> Path:
-    argv = ("train", flowers, "--target", "species", "--epochs", 20, "--quiet", "--no-check", "--out", "run")
-    assert run(*argv).code == 0
+    argv = ("train", flowers, "--target", "species", "--epochs", 20, "--quiet", "--no-check", "--no-report")
+    assert run(*argv, "--out", "run").code == 0
     return Path("run")
 
 
@@ -224,7 +224,7 @@ def test_npz_with_a_target_is_compared(run: Run, pictures: Path) -> None:
     with np.load(pictures) as arrays:
         X, y = arrays["X"], arrays["y"]
     np.savez("named.npz", X=X, up=y == 1)
-    options = ("--epochs", 10, "--quiet", "--no-check")
+    options = ("--epochs", 10, "--quiet", "--no-check", "--no-report")
     for file, target in ((pictures, "y"), ("named.npz", "up")):
         assert run("train", file, "--target", target, *options, "--out", target).code == 0
         assert run("predict", target, file).err == "60 of 60 right, accuracy 100.0 %\n"

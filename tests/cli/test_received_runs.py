@@ -18,6 +18,7 @@ from chainrule.base.errors import ChainruleError
 from chainrule.cli.folder import open_run, read_description
 from chainrule.cli.runs.stored import optimizer_of, penalty_of, problem_of
 from tests.cli.cli_result import Run
+from tests.pairwise import CHOICE
 
 COMMANDS = (
     ("explain", "run", "--samples", 2, "--language", "en"),
@@ -184,12 +185,15 @@ def changed(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 def test_a_wrong_value_anywhere_in_run_json_is_refused_or_of_no_matter(
     folder: Path, no_network: list[str]
 ) -> None:
-    """What explain, doctor, predict and check read of a run: an error of ours, or what they go on with."""
+    """What explain, doctor, predict and check read of a run: an error of ours, or what they go on with.
+
+    A place is given every third value, the next place the next ones; with --whole, all.
+    """
     good = described(folder)
     network, _ = open_run(folder)
     tried = refused = 0
-    for path in places(good):
-        for value in WRONG:
+    for number, path in enumerate(places(good)):
+        for value in WRONG if CHOICE["whole"] else WRONG[number % 3 :: 3]:
             write(folder, changed(good, path, value))
             tried += 1
             try:
@@ -206,8 +210,8 @@ def test_a_wrong_value_anywhere_in_run_json_is_refused_or_of_no_matter(
                 said = str(error)
                 assert len(said) <= 2000
                 assert said.replace("\n", "").isprintable()
-    assert tried > 1000
-    assert refused > 300
+    assert tried > 300
+    assert refused > 100
     assert no_network == []
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from chainrule.base.types import Array
 from tests.cli.cli_result import Run
+from tests.pairwise import pairwise
 
 BRIEF = ("--quiet", "--no-check", "--no-report", "--out", "run", "--overwrite")
 
@@ -30,9 +31,7 @@ def letters(count: int, classes: int) -> tuple[Array, Array]:
     return X, y
 
 
-@pytest.mark.parametrize("classes", [2, 13])
-@pytest.mark.parametrize("packed", ["", ".gz"])
-@pytest.mark.parametrize("test", [True, False])
+@pytest.mark.parametrize(("classes", "packed", "test"), pairwise([2, 13], ["", ".gz"], [True, False]))
 def test_any_idx_set(classes: int, packed: str, test: bool, run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()

@@ -20,6 +20,7 @@ import pytest
 from chainrule.cli.training import job
 from chainrule.networks.network import load
 from tests.cli.cli_result import Run
+from tests.pairwise import pairwise
 
 BRIEF = ("--epochs", 30, "--quiet", "--no-check", "--no-report", "--out", "run", "--overwrite")
 
@@ -221,10 +222,15 @@ def test_a_run_of_the_time_before_rows_were_kept(run: Run, tmp_path: Path) -> No
     assert "48 samples were held out and now 60 would be" in refused.err
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-@pytest.mark.parametrize("columns", [None, "2,0,1", "a,b,c", "c,0", "a,b", "0"])
-@pytest.mark.parametrize("drop", [None, "b", "1"])
-@pytest.mark.parametrize("target", ["c", "2", "-1"])
+@pytest.mark.parametrize(
+    ("target", "drop", "columns", "ending"),
+    pairwise(
+        ["c", "2", "-1"],
+        [None, "b", "1"],
+        [None, "2,0,1", "a,b,c", "c,0", "a,b", "0"],
+        ["csv", "parquet"],
+    ),
+)
 def test_a_target_is_itself_however_columns_are_told(
     target: str, drop: str | None, columns: str | None, ending: str, run: Run, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def test_small_tables_are_penalised_more(samples: int, penalty: float) -> None:
     assert choose_settings(problem, arguments, None).penalty == 1e-4
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_digits(run: Run) -> None:
     pytest.importorskip("sklearn")
     result = run("train", "digits", "--epochs", 2, "--out", "first", "--quiet")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,13 @@ from tests.oracles.stored import StoredNetwork, read
 EVERY = 14  # of 700 networks
 
 
+@cache
+def stored() -> list[StoredNetwork]:
+    return list(read())
+
+
 def chosen(part: int) -> list[StoredNetwork]:
-    return list(read())[part :: EVERY * 5]
+    return stored()[part :: EVERY * 5]
 
 
 def report_of(one: StoredNetwork) -> tuple[cr.Network, Report]:

@@ -18,9 +18,8 @@ from chainrule.diagnosing.texts import TEXTS
 from chainrule.explaining.blocks.kinds import Finding
 from chainrule.explaining.outline.flow import finding_block
 
-FAULTY = range(4)  # seeds of every rule here; `python -m benchmarks.doctor` measures 40
-HEALTHY = range(14)
-LEAST = 0.9  # of the healthy networks must be left in peace by all rules
+FAULTY = range(3)  # seeds of every rule here; `python -m benchmarks.doctor` measures 40
+HEALTHY = range(5)  # likewise
 SEEN = 400  # of a case's 1000 samples; with all of them the same rules speak up, in twice the time
 
 
@@ -35,7 +34,7 @@ def of_healthy() -> list[Diagnosis]:
 
 @pytest.mark.parametrize("rule", FAULTS)
 def test_recall(rule: str) -> None:
-    """At most one of four networks with the fault is missed; what is found can be said and written down."""
+    """At most one of three networks with the fault is missed; what is found can be said and written down."""
     found = 0
     for seed in FAULTY:
         diagnosis = examine(FAULTS[rule](generator(rule, seed)))
@@ -48,7 +47,7 @@ def test_recall(rule: str) -> None:
 
 def test_healthy_networks_are_left_in_peace(of_healthy: list[Diagnosis]) -> None:
     accused = [diagnosis for diagnosis in of_healthy if diagnosis.rules]
-    assert 1 - len(accused) / len(of_healthy) >= LEAST, [diagnosis.rules for diagnosis in accused]
+    assert not accused, [diagnosis.rules for diagnosis in accused]
 
 
 def test_every_rule_has_its_fault_and_its_sentences() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from chainrule.formulas import trace
@@ -12,8 +13,13 @@ from tests.cases import LAYER_CASES
 from tests.test_losses import CASES as LOSS_CASES
 
 
-def equations() -> Iterator[tuple[str, Equation]]:
+@cache
+def equations() -> list[tuple[str, Equation]]:
     """(where it is from, the equation): equations and the definitions of their intermediates."""
+    return [*_each()]
+
+
+def _each() -> Iterator[tuple[str, Equation]]:
     makers: list[tuple[str, Any]] = [(case.id, case.make()) for case in LAYER_CASES]
     makers += [(f"{loss!r}", loss) for loss, _, _ in LOSS_CASES]
     makers += [(f"{penalty!r}", penalty) for penalty in (L1(0.1), L2(0.1), ElasticNet(0.1, 0.2))]

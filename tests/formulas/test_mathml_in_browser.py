@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,16 @@ FAMILY = "Chainrule Math"
 GEOMETRY = (Path(__file__).parent / "geometry.js").read_text("utf-8")
 
 
-def _gallery(notation: str, display: str = "block") -> str:
+@cache
+def _sources(notation: str) -> list[tuple[str, str]]:
+    """(where it is from, the block of MathML) of all formulas."""
+    return [(name, mathml(line, NOTATIONS[notation], display="block")) for name, line in equations()]
+
+
+def _gallery(notation: str) -> str:
     """A page of all formulas; each <math> remembers where it is from."""
     lines = []
-    for name, line in equations():
-        source = mathml(line, NOTATIONS[notation], display=display)
+    for name, source in _sources(notation):
         marked = source.replace("<math ", f'<math data-from="{name}" ', 1)
         lines.append(f"<p>{marked}</p>")
     style = f"{stylesheet()} p {{ width: max-content; max-width: none }}"
@@ -39,9 +45,9 @@ def test_every_formula_is_well_set(page: Page, notation: str) -> None:
 
 def test_all_glyphs_are_in_the_font(page: Page) -> None:
     tokens = set()
-    for notation in NOTATIONS.values():
-        for _, line in equations():
-            root = ElementTree.fromstring(mathml(line, notation))
+    for notation in NOTATIONS:
+        for _, source in _sources(notation):
+            root = ElementTree.fromstring(source)
             tokens |= {(_local(element), element.text) for element in root.iter() if element.text}
     shown = "".join(f"<math><{name} class='token'>{escape(text)}</{name}></math> " for name, text in tokens)
     page.show(f'<!DOCTYPE html><meta charset="utf-8"><style>{stylesheet()}</style>{shown}')

@@ -15,6 +15,7 @@ from chainrule.engine import Plan
 from tests import by_formula
 from tests.engine.harness import LEVELS
 from tests.oracles.stored import FILE, StoredNetwork, class_names, read
+from tests.pairwise import pairwise
 
 NETWORKS = list(read())
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
@@ -65,10 +66,9 @@ def test_formulas(part: int) -> None:
         assert_agrees(by_step(step, one), one, TOLERANCE["float64"], "formulas")
 
 
-@pytest.mark.parametrize("part", range(20))
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("level", LEVELS)
-def test_kernels(part: int, dtype: str, level: str) -> None:
+@pytest.mark.parametrize(("level", "dtype", "part"), pairwise(LEVELS, ["float64", "float32"], range(20)))
+def test_kernels(level: str, dtype: str, part: int) -> None:
+    """Every network by every level and in every type, not in every type by every level."""
     for one in NETWORKS[part::20]:
         assert_agrees(by_plan(one, dtype, level), one, TOLERANCE[dtype], f"{dtype} {level}")
 

@@ -1,0 +1,42 @@
+"""Fewer cases of a grid without losing a kind: every pair of values of any two axes is in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+CHOICE = {"draw": 0, "whole": False}  # set by tests/conftest.py: --draw N, --whole
+
+
+def pairwise(*axes: Iterable[Any], draw: int = 0) -> list[Any]:
+    """Cases (one value of each axis, in the order of the grid) that hold every pair of values of two axes.
+
+    With `pytest --whole`, all cases of the grid; with --draw N, others that hold every pair.  A single axis
+    is returned as it is.
+    """
+    values: list[Sequence[Any]] = [list(axis) for axis in axes]
+    if len(values) < 2:
+        return [*values[0]]
+    cases = list(product(*(range(len(axis)) for axis in values)))
+    if not CHOICE["whole"]:
+        cases = _covering(cases, np.random.default_rng([CHOICE["draw"], draw]))
+    return [tuple(axis[place] for axis, place in zip(values, case, strict=True)) for case in cases]
+
+
+def _pairs(case: tuple[int, ...]) -> set[tuple[tuple[int, int], ...]]:
+    return set(combinations(enumerate(case), 2))
+
+
+def _covering(grid: list[tuple[int, ...]], rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """The case that holds most of the pairs that are still missing, again and again; of equals the seed's."""
+    missing = set().union(*map(_pairs, grid))
+    order = [grid[place] for place in rng.permutation(len(grid))]
+    chosen = []
+    while missing:
+        best = max(order, key=lambda case: len(_pairs(case) & missing))
+        chosen.append(best)
+        missing -= _pairs(best)
+    return sorted(chosen)

@@ -1,0 +1,35 @@
+"""What a thinned grid still holds."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+
+import pytest
+
+from tests import pairwise as pairs
+from tests.pairwise import pairwise
+
+GRIDS = [(3, 5, 5), (2, 6, 3, 3), (4, 1, 7), (2, 2, 2, 2, 2), (6, 3)]
+
+
+@pytest.mark.parametrize("draw", range(3))
+@pytest.mark.parametrize("sizes", GRIDS)
+def test_every_pair_of_values_of_two_axes_is_in_a_case(sizes: tuple[int, ...], draw: int) -> None:
+    cases = pairwise(*map(range, sizes), draw=draw)
+    assert len(set(cases)) == len(cases) <= len(set(product(*map(range, sizes))))
+    for first, second in combinations(range(len(sizes)), 2):
+        there = {(case[first], case[second]) for case in cases}
+        assert there == set(product(range(sizes[first]), range(sizes[second])))
+    assert cases == pairwise(*map(range, sizes), draw=draw)
+
+
+def test_of_many_axes_few_cases_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pairs.CHOICE, "whole", False)
+    assert len(pairwise("ab", "cdefgh", "ijk", "lmn")) < 40
+    monkeypatch.setitem(pairs.CHOICE, "whole", True)
+    assert pairwise("ab", "cd", "ef") == list(product("ab", "cd", "ef"))
+
+
+def test_an_axis_alone_and_values_without_a_hash() -> None:
+    assert pairwise([[1], [2]]) == [[1], [2]]
+    assert ({}, [1]) in pairwise([{}, {1: 2}], [[1], [2]])
