@@ -16,7 +16,7 @@ from chainrule.base.types import Array
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.precision import rounded
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.subject import Gradients, Subject
+from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.verify import verify
 
 LINEAR = ("dense", "conv2d", "averagepool2d", "maxpool2d", "relu")

@@ -10,8 +10,8 @@ import pytest
 from tests.verifying.right_programs import DRAWN, Program, in_precision, program
 
 from chainrule.base.types import Array
-from chainrule.layers import layer_classes
-from chainrule.verifying.orientation import orient
+from chainrule.losses.penalties import penalty_from
+from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.precision import (
     PRECISIONS,
     Reference,
@@ -23,19 +23,19 @@ from chainrule.verifying.precision import (
     rounded,
     worst,
 )
-from chainrule.verifying.verify import WORDS, reference_by, verify
+from chainrule.verifying.verify import verify
 
 FORMATS = ("float64", "float32", "float16", "bfloat16")
 PROGRAMS = 120
 
 
 def reference_of(drawn: Program) -> Reference:
-    kind = {name.lower(): kind for name, kind in layer_classes.items()}[drawn.like]
-    words = {"window": "window", "stride": "stride", **{k: v[0] for k, v in WORDS.items()}}
-    options = {words[name]: value for name, value in drawn.options.items()}
-    found = orient(kind, options, list(drawn.args), drawn.forward(*drawn.args))
-    assert found is not None, drawn.name
-    return reference_by(found, len(drawn.args))
+    args, out = list(drawn.args), drawn.forward(*drawn.args)
+    names = [f"arg{number}" for number in range(len(args))]
+    like = Like(drawn.like, dict(drawn.options), None, penalty_from(None))
+    meaning = like.meaning(args, names, out, lambda values: drawn.forward(*values), None)
+    assert meaning is not None, drawn.name
+    return meaning.reference(len(args))
 
 
 @cache

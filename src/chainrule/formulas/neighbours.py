@@ -31,7 +31,7 @@ whole is multiplied by one; and what `EVERYWHERE` names is done at all nodes of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -216,8 +216,7 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
     elif kind == "rotated":
         kernel = operands[int(which)]
         if isinstance(kernel, Symbol):
-            other = replace(kernel, name=kernel.name + ROTATED)
-            yield "rotated", kernel, _with(node, int(which), other)
+            yield "rotated", kernel, _with(node, int(which), replace(kernel, name=kernel.name + ROTATED))
     elif kind == "last_term":
         yield "last_term", node, Operation(_last_term, operands, node.static)
     elif kind == "first_window":
@@ -242,13 +241,12 @@ def _other_grids(grid: Grid, kind: str) -> Iterator[Grid]:
                 moved = tuple((a + by, b - by) if n in among else (a, b) for n, (a, b) in enumerate(given))
                 yield replace(grid, padding=moved)
         return
-    right = getattr(grid, kind)
+    right: Any = getattr(grid, kind)
     nothing = (0, 0) if kind == "padding" else 1
     for among in places:
+        left: Any = (nothing,) * len(axes)
         if isinstance(right, tuple):
             left = tuple(nothing if axis in among else value for axis, value in enumerate(right))
-        else:
-            left = (nothing,) * len(axes)
         if left != right:
             yield replace(grid, **{kind: left})
 
@@ -418,12 +416,12 @@ def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
     return rules["mean_groups"].evaluate(x, groups=1)
 
 
-_others = {
-    ("correlate", "first_step"): _of_first_step,
-    ("mean_samples", "uncounted"): _mean_by_samples,
-    ("mean_groups", "ungrouped"): _mean_of_all_groups,
-}
+_evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("correlate", "first_step", _of_first_step),
+    ("mean_samples", "uncounted", _mean_by_samples),
+    ("mean_groups", "ungrouped", _mean_of_all_groups),
+)
 _others = {
     (name, word): replace(rules[name], name=f"{name} {word}", evaluate=evaluate, wrong=())
-    for (name, word), evaluate in _others.items()
+    for name, word, evaluate in _evaluations
 }

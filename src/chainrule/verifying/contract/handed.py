@@ -8,8 +8,8 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.verdict import Finding
 from chainrule.verifying.texts import TEXTS
+from chainrule.verifying.verdict import Finding
 
 
 def handed_back(name: str, names: Sequence[str], theirs: Sequence[Array], probes: Sequence[Probe]) -> Finding | None:
