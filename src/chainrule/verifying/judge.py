@@ -51,6 +51,8 @@ MISFITS = (
     *(ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError),
     ChainruleError,
 )
+# What the contract says that a formula with a mistake in it may be the cause of.
+CAUSED = {"samples mixed", "not linear in δ", "not additive in δ"}
 PAIRED = 150  # single mistakes of a formula that is still searched for two at once
 
 
@@ -83,7 +85,7 @@ class Judge:
             notes.append(TEXTS["judged.differences"])
         spoiled = self.contract(meaning, findings, notes)
         if meaning is not None:
-            made, said_beside = self.by_meaning(meaning, spoiled)
+            made, said_beside = self.by_meaning(meaning, spoiled, findings)
             findings += made
             notes += said_beside
         else:
@@ -143,8 +145,14 @@ class Judge:
         return [pairs[n][0] for n in wanted if pairs[n][2] is None and pairs[n][1].dtype.kind == "f"]
 
     # -- what is right ---------------------------------------------------------------------------------------
-    def by_meaning(self, meaning: Meaning, spoiled: set[str]) -> tuple[list[Finding], list[Say]]:
-        """Every returned array beside our formula of it, those first that δ reaches first."""
+    def by_meaning(
+        self, meaning: Meaning, spoiled: set[str], told: list[Finding]
+    ) -> tuple[list[Finding], list[Say]]:
+        """Every returned array beside our formula of it, those first that δ reaches first.
+
+        told: what the contract says; where a mistake in a formula is the cause, it is added there.
+        """
+        causes = {finding.name: n for n, finding in enumerate(told) if finding.mistake in CAUSED}
         tried, bounds = [], []
         for probe in self.tried:
             try:
@@ -163,7 +171,9 @@ class Judge:
         for argument in meaning.arguments:
             theirs = [gradients[argument.number] for gradients in returned]
             name = self.subject.names[argument.number]
-            if not argument.gradient or name in spoiled or any(value is None for value in theirs):
+            if not argument.gradient or any(value is None for value in theirs):
+                continue
+            if name in spoiled - set(causes):
                 continue
             given = [np.asarray(value) for value in theirs]
             within = [Tolerance(of_probe, argument.number) for of_probe in tolerances]
@@ -179,8 +189,12 @@ class Judge:
                 continue
             search.made = dict(edits)
             made, beside = self.judged(name, search.case({}), search)
-            findings += made
-            notes += beside
+            if name in causes:
+                number = causes[name]
+                told[number] = _with_cause(told[number], made)
+            else:
+                findings += made
+                notes += beside
             edits |= {edit.place: edit for edit in search.found}
         return findings, notes
 
@@ -392,13 +406,51 @@ class Search:
                 yield Mistake("another", {"other": argument.name})
 
     def shared(self) -> Edit | None:
-        """A mistake in a definition that explains another wrong array, too."""
+        """A mistake in a definition that explains other wrong arrays, too: the one that explains most."""
+        best, most = None, 0
         for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]) if self.wrong else ():
-            if self.gives(edit) == "" and self.explained(edit):
-                return edit
-            if self.left[0] <= 0:
+            if self.gives(edit) == "" and (count := self.explained(edit)) > most:
+                best, most = edit, count
+            if self.left[0] <= 0 or most == len(self.wrong):
                 break
-        return None
+        return best
+
+    def stale(self) -> Iterator[Mistake]:
+        """An argument of the first call in place of this call's, wherever the sizes are the same."""
+        for argument in self.meaning.arguments:
+            number, shown = argument.number, 0
+            for n, (probe, theirs) in enumerate(zip(self.probes, self.theirs, strict=True)):
+                args = list(probe.args)
+                args[number] = self.probes[0].args[number]
+                try:
+                    bound = self.meaning.bind(Probe(tuple(args), probe.delta))
+                    made = self.value(bound, self.made)
+                except MISFITS:
+                    continue
+                if made.shape != theirs.shape or not close(theirs, made).all():
+                    shown = 0
+                    break
+                shown += n > 0 and not close(theirs, self.value(self.bounds[n], self.made)).all()
+            if shown:
+                yield Mistake("stale", {"other": argument.name})
+
+    def by_rate(self) -> Iterator[Edit]:
+        """A parameter that is updated before it is used, by the learning rate that shows on the first probe."""
+        for make in self.meaning.updated(self.argument.gradient):
+            trial = make(1.0)
+            try:
+                right = self.value(self.bounds[0], self.made)
+                step = self.value(self.bounds[0], {**self.made, trial.place: trial}) - right
+            except MISFITS:
+                continue
+            square = float((step * step).sum())
+            if right.shape != self.theirs[0].shape or not square:
+                continue
+            rate = float(((self.theirs[0] - right) * step).sum()) / square
+            for value in dict.fromkeys((float(f"{rate:.4g}"), rate)):
+                if value and self.gives(edit := make(value)) == "":
+                    yield edit
+                    break
 
     def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
         """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
@@ -416,6 +468,9 @@ class Search:
                     scaled.append((edit, scale))
                 if self.left[0] <= 0:
                     break
+        for edit in (*self.meaning.instead(self.argument.gradient, self.bounds[0]), *self.by_rate()):
+            if self.gives(edit) == "":
+                yield [edit], ""
         yield from (([edit], scale) for edit, scale in scaled)
         yield from self._pairs(single)
 
@@ -473,7 +528,8 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         return Finding(name, what, where, _sentence(edit), fix, _word(edit), evidence, forms)
     compared = case if search is None else search.case(search.made)
     plain = None if search is None else search.meaning.written(search.argument.gradient)
-    for mistake in (*factors(compared), *orders(compared), *(() if search is None else search.another())):
+    beside = () if search is None else (*search.another(), *search.stale())
+    for mistake in (*factors(compared), *orders(compared), *beside):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():
@@ -538,6 +594,15 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
         differs = [line for line in lines if line not in other and line.partition(" = ")[0] in names]
         forms.append(str(tree) + (f", with {', '.join(differs)}" if differs else ""))
     return forms[0], forms[1]
+
+
+def _with_cause(said: Finding, found: Sequence[Finding]) -> Finding:
+    """What the contract says of an array, and the mistake in a formula that explains it, where one does."""
+    for finding in found:
+        if finding.mistake:
+            why, fix, forms = finding.why, finding.fix, finding.formulas
+            return replace(said, where=finding.where, why=why, fix=fix, mistake=finding.mistake, formulas=forms)
+    return said
 
 
 def _wrong(case: Case) -> list[int]:

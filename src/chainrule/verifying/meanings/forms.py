@@ -32,6 +32,8 @@ class Form:
         return array.transpose(self.axes).reshape(self.ours)
 
     def to_theirs(self, array: Array) -> Array:
+        if array.shape != self.ours and array.ndim == len(self.axes):  # of a wrong formula
+            return array.transpose(np.argsort(self.axes))
         moved = [self.theirs[axis] for axis in self.axes]
         return array.reshape(moved).transpose(np.argsort(self.axes))
 

@@ -11,6 +11,7 @@ from chainrule.formulas import (
     count_features,
     exp,
     first_features,
+    gate,
     greater,
     max_features,
     maximum,
@@ -109,6 +110,25 @@ def _rotary_gradients(d: Any, c: Any, s: Any) -> dict[str, Any]:
     return {"x": beside(first * c + second * s, second * c - first * s)}
 
 
+def _rotary_whole(x: Any, c: Any, s: Any) -> Any:
+    """The same with a cosine and a sine for every feature (transformers' apply_rotary_pos_emb)."""
+    first, second = _halves(x)
+    (c1, c2), (s1, s2) = _halves(c), _halves(s)
+    return beside(first * c1 - second * s1, second * c2 + first * s2)
+
+
+def _rotary_whole_gradients(d: Any, c: Any, s: Any) -> dict[str, Any]:
+    (d1, d2), (c1, c2), (s1, s2) = (
+        (named(f"{letter}1", first), named(f"{letter}2", second))
+        for letter, (first, second) in (("d", _halves(d)), ("c", _halves(c)), ("s", _halves(s)))
+    )
+    return {"x": beside(d1 * c1 + d2 * s2, d2 * c2 - d1 * s1)}
+
+
+def _halves(x: Any) -> tuple[Any, Any]:
+    return gate(x, gate="1", gates="12"), gate(x, gate="2", gates="12")
+
+
 def functions(name: str, options: dict[str, Any]) -> list[Function]:
     """The functions that a name may mean; none: it is no name of a function."""
     if name in ("attention", "scaleddotproductattention", "sdpa", "dotproductattention", "flashattention"):
@@ -122,5 +142,8 @@ def functions(name: str, options: dict[str, Any]) -> list[Function]:
     if name in gates:
         return [Function(name, ("g", "x"), *_gated(gates[name]))]
     if name in ("rotary", "rope", "rotarypositions", "rotarypositionembedding", "rotaryembedding"):
-        return [Function("rotary", ("x", "c", "s"), _rotary, _rotary_gradients)]
+        return [
+            Function("rotary", ("x", "c", "s"), _rotary, _rotary_gradients),
+            Function("rotary", ("x", "c", "s"), _rotary_whole, _rotary_whole_gradients),
+        ]
     return []
