@@ -209,6 +209,10 @@ def _divided_as_they_lie(x: Any, *, heads: int) -> Any:
     return x.reshape(heads, x.shape[0], x.shape[1] // heads, x.shape[-1])
 
 
+def _of_first_channel(winner: Any, *offset: Any, grid: Grid) -> Any:
+    return rules["chosen"].evaluate(np.broadcast_to(winner[..., :1, :], winner.shape), *offset, grid=grid)
+
+
 def _of_first_step(a: Any, b: Any) -> Any:
     return rules["correlate"].evaluate(a[:1], b[:1]) if a.ndim > 2 else np.nan * a
 
@@ -228,9 +232,11 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("mean_groups", "ungrouped", _mean_of_all_groups),
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),
+    ("chosen", "one_channel", _of_first_channel),
     *((name, "across_steps", _by_steps(name)) for name in ("sum_features", "mean_features")),
     *((name, "keepdims", _spread_otherwise(name)) for name in KEPT),
 )
+OTHER_EVALUATIONS = frozenset(word for _, word, _ in _evaluations)
 OTHERS = {
     (name, word): replace(rules[name], name=f"{name} {word}", evaluate=evaluate, wrong=())
     for name, word, evaluate in _evaluations

@@ -31,6 +31,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     unit:N      operand N left out of a product of matrices: ones stand for it
     unmoved     heads read off in another order of the axes
     counted     how many features another quantity has
+    one_channel the places of the first channel for all
     near        every value near the largest in place of the largest
     one_offset  of a window's entries one alone
 
@@ -69,6 +70,7 @@ from chainrule.formulas.mistaken import (
     LAST_TERM,
     OF_SAMPLES,
     ONCE_OF_ID,
+    OTHER_EVALUATIONS,
     OTHERS,
     features_of,
     marked,
@@ -80,7 +82,7 @@ RARE = frozenset((
     "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
     "first_window", "times", "complement", "first_step", "uncounted", "ungrouped", "first_rows",
     "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
-    "one_offset", "gates",
+    "one_offset", "gates", "one_channel",
 ))  # fmt: skip
 EVERYWHERE = frozenset(("as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "unmoved"))
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
@@ -158,6 +160,40 @@ def _as_a_whole(
             yield "times", (), tree, other, Operation(rules["multiply"], (tree, other))
     for made in _gates(tree):
         yield "gates", (), tree, made, made
+
+
+def in_all(
+    formulas: Mapping[str, Expression],
+) -> Iterator[tuple[str, Expression, Expression, dict[str, Expression]]]:
+    """(kind, node, part, the formulas that change) of mistakes that are made in several formulas alike."""
+    words = {
+        (node.rule.name, word)
+        for tree in formulas.values()
+        for _, node in walk(tree)
+        if isinstance(node, Operation)
+        for word in node.rule.wrong
+        if word.partition(":")[0] in EVERYWHERE
+    }
+    for name, word in sorted(words):
+        made, first, part = {}, None, None
+        for place, tree in formulas.items():
+            changed = tree
+            paths = [path for path, node in walk(tree) if _is(node, name) and is_of_delta(node)]
+            for path in sorted(paths, key=len, reverse=True):
+                node = at(changed, path)
+                assert isinstance(node, Operation)
+                _, part, wrong = next(_of_operation(node, *word.partition(":")[::2], ()))
+                first = at(tree, path)
+                changed = replace_at(changed, path, wrong)
+            if changed is not tree:
+                made[place] = changed
+        if len(made) > 1 and first is not None and part is not None:
+            node, kind = first, word.partition(":")
+            yield (f"{name} as {kind[2]}" if kind[0] == "as" else kind[0]), node, part, made
+
+
+def _is(node: Expression, name: str) -> bool:
+    return isinstance(node, Operation) and node.rule.name == name
 
 
 def is_of_delta(node: Expression) -> bool:
@@ -283,7 +319,7 @@ def _of_operation(
     elif kind == "complement":
         if isinstance(operands[int(which)], (Symbol, Named)):
             yield kind, operands[int(which)], _with(node, int(which), 1 - operands[int(which)])
-    elif kind in ("first_step", "uncounted", "ungrouped", "across_steps", "keepdims", "unmoved"):
+    elif kind in OTHER_EVALUATIONS:
         yield kind, node, Operation(OTHERS[node.rule.name, kind], operands, node.static)
     elif kind == "gate":
         for name in node.options["gates"]:

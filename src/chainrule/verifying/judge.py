@@ -53,7 +53,7 @@ MISFITS = (
 )
 # What the contract says that a formula with a mistake in it may be the cause of.
 CAUSED = {"samples mixed", "not linear in δ", "not additive in δ"}
-PAIRED = 150  # single mistakes of a formula that is still searched for two at once
+PAIRED = 200  # single mistakes of a formula that is still searched for two at once
 
 
 @dataclass(eq=False)
@@ -152,6 +152,7 @@ class Judge:
 
         told: what the contract says; where a mistake in a formula is the cause, it is added there.
         """
+        followed: set[int] = set()
         causes = {finding.name: n for n, finding in enumerate(told) if finding.mistake in CAUSED}
         tried, bounds = [], []
         for probe in self.tried:
@@ -186,6 +187,8 @@ class Judge:
             search.wrong = [pair for pair in pairs if not right[pair[0]]]
             if edits and not right[search.argument] and agree(given, search.right(edits)):
                 notes.append(TEXTS.say("judged.follows", name=name))
+                if name in causes:
+                    followed.add(causes[name])
                 continue
             search.made = dict(edits)
             made, beside = self.judged(name, search.case({}), search)
@@ -196,6 +199,7 @@ class Judge:
                 findings += made
                 notes += beside
             edits |= {edit.place: edit for edit in search.found}
+        told[:] = [finding for number, finding in enumerate(told) if number not in followed]
         return findings, notes
 
     def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
@@ -435,7 +439,7 @@ class Search:
                 yield Mistake("stale", {"other": argument.name})
 
     def by_rate(self) -> Iterator[Edit]:
-        """A parameter that is updated before it is used, by the learning rate that shows on the first probe."""
+        """A parameter that is updated before it is used, by the learning rate that the first probe shows."""
         for make in self.meaning.updated(self.argument.gradient):
             trial = make(1.0)
             try:
@@ -598,10 +602,12 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
 
 def _with_cause(said: Finding, found: Sequence[Finding]) -> Finding:
     """What the contract says of an array, and the mistake in a formula that explains it, where one does."""
-    for finding in found:
-        if finding.mistake:
-            why, fix, forms = finding.why, finding.fix, finding.formulas
-            return replace(said, where=finding.where, why=why, fix=fix, mistake=finding.mistake, formulas=forms)
+    for by in found:
+        if by.mistake:
+            word = f"{said.mistake} by {by.mistake}"
+            return replace(
+                said, where=by.where, why=by.why, fix=by.fix, mistake=word, formulas=by.formulas
+            )
     return said
 
 

@@ -436,7 +436,10 @@ def diagonal_blocks(x: Any, like: Any) -> Any:
     return x[_blocks(rows, columns, like.shape[-1])]
 
 
-@primitive(wrong="near", layout="chosen", adjoint=lambda d, y, winner, *at, grid: (None, *(None for _ in at)))
+@primitive(
+    wrong="near one_channel", layout="chosen",
+    adjoint=lambda d, y, winner, *at, grid: (None, *(None for _ in at)),
+)
 def chosen(winner: Any, *offset: Any, grid: Grid) -> Any:
     """[the window's winner is its pixel at offset (m, n)], for a winner given by argmax_over."""
     place_in_window = 0

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ChainruleError
+from chainrule.base.languages import Say, same
 from chainrule.base.types import Array
 from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.evaluation import evaluate
@@ -152,11 +153,12 @@ class LayerMeaning(Meaning):
             return
         right = self.formulas[name]
         for other, tree in siblings(self.layer):
-            yield Edit(name, "instead", {name: tree}, values={"other": other, "name": type(self.layer).__name__})
+            yield Edit(name, "instead", {name: tree}, type(self.layer).__name__, other)
         known = self.formulas.symbols
         if {"x", "d"} <= set(known) and bound.values["d"].shape == bound.values["x"].shape:
             there = operation("greater", operation("absolute", known["x"]), 0.0)
-            yield Edit(name, "at_zero", {name: operation("where", there, right, known["d"])}, right, known["x"])
+            passed = operation("where", there, right, known["d"])
+            yield Edit(name, "at_zero", {name: passed}, right, known["x"])
 
     def updated(self, name: str) -> Iterator[Callable[[float], Edit]]:
         yield from updates(self.formulas, name, name, list(self.parameters))
@@ -166,22 +168,32 @@ class LayerMeaning(Meaning):
         return any(isinstance(node, Over) and Trait.CHOOSES in node.traits for node in nodes)
 
 
-def siblings(layer: Layer) -> Iterator[tuple[str, Expression]]:
-    """(name, δ) of layers that are taken for this one, of the same symbols: other activations, other pools."""
+_MAXIMUM = Say("the maximum of a window, MaxPool", "窗口的最大值 MaxPool")
+_MEAN = Say("the mean of a window, AveragePool", "窗口的平均 AveragePool")
+_ROOT = Say("the root of a window's squares, L2Pool", "窗口平方和的根 L2Pool")
+KINDS: dict[type[Layer], Say] = {
+    Tanh: same("tanh"), Sigmoid: Say("the sigmoid", "sigmoid"), MaxPool1D: _MAXIMUM, MaxPool2D: _MAXIMUM,
+    AveragePool1D: _MEAN, AveragePool2D: _MEAN, L2Pool1D: _ROOT, L2Pool2D: _ROOT,
+}  # fmt: skip
+
+
+def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
+    """(name, δ) of layers that are taken for this one, in the same symbols: other activations and pools."""
     kinds: list[Layer] = []
     if isinstance(layer, Activation):
         kinds = [ReLU(), Sigmoid(), Tanh(), SiLU(), GELU(), Softplus(), Softsign()]
     elif isinstance(layer, Pool):
-        pools = (MaxPool1D, AveragePool1D, L2Pool1D) if layer.axes == 1 else (MaxPool2D, AveragePool2D, L2Pool2D)
+        flat, image = (MaxPool1D, AveragePool1D, L2Pool1D), (MaxPool2D, AveragePool2D, L2Pool2D)
+        pools = flat if layer.axes == 1 else image
         kinds = [pool(layer.window, layer.stride, padding=layer.padding) for pool in pools]
     for other in kinds:
         if type(other) is not type(layer):
-            yield type(other).__name__, trace(other)["delta"]
+            yield KINDS.get(type(other), same(type(other).__name__)), trace(other)["delta"]
     if isinstance(layer, Activation):  # written by the output
         d, z = (trace(layer).symbols[name] for name in ("d", "z"))
         for other, slope in ((Tanh, 1 - z**2), (Sigmoid, z * (1 - z))):
             if type(layer) is not other:
-                yield other.__name__, d * slope
+                yield KINDS[other], d * slope
 
 
 def updates(
@@ -196,7 +208,7 @@ def updates(
                 later = symbol - rate * formulas[symbol.name]
                 values = {"rate": f"{rate:.4g}"}
                 wrong = substitute(tree, {symbol: later})
-                return Edit(place, "updated_before", {place: wrong}, symbol, symbol, values)
+                return Edit(place, "updated before", {place: wrong}, symbol, symbol, values)
 
             yield made
 

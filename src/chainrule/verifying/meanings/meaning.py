@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Named, Operation, Symbol, substitute, walk
-from chainrule.formulas.neighbours import Neighbour, is_of_delta, neighbours, with_rotated
+from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, neighbours, with_rotated
 from chainrule.formulas.rules import Trait, rules
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.precision import Reference
@@ -146,6 +146,7 @@ class Meaning(ABC):
         """Every single mistake that changes several gradients: in a formula behind this one, or in a
         definition, made wherever it is used.
         """
+        yield from self._everywhere(name)
         for place in list(self.places(name))[1:]:
             formula = self.formula(place)
             for wrong in neighbours(formula, self.symbols(place, bound)):
@@ -154,6 +155,14 @@ class Meaning(ABC):
         seen: set[tuple[str, Expression]] = set()
         for place in self.places(name):
             yield from self._in_definitions(place, bound, seen)
+
+    def _everywhere(self, name: str) -> Iterator[Edit]:
+        """What is done in all of the formulas at once, wherever δ goes through."""
+        for place in self.places(name):
+            formulas = {other: self.formula(other) for other in self.together(place)}
+            if len(formulas) > 1:
+                for kind, node, part, made in in_all(formulas):
+                    yield Edit(f"{place.rpartition('.')[0]} everywhere".strip(), kind, made, node, part)
 
     def _in_definitions(self, place: str, bound: Bound, seen: set[tuple[str, Expression]]) -> Iterator[Edit]:
         formulas = {other: self.formula(other) for other in self.together(place)}
@@ -277,11 +286,19 @@ def others_for(definition: Named, known: Iterable[Named], masks: Sequence[Named]
         if other != definition and definition not in definitions_in(other):
             made += [("symbol", definition, other, other), ("symbol", definition, 1 / other, 1 / other)]
     for mask in masks:
-        turned_mask = Operation(rules["swap_steps"], (mask,))
-        for part in (mask, turned_mask):
+        for part in (mask, other_triangle(mask)):
             if mask != definition and is_of_delta(definition):
                 made.append(("times", definition, part, definition.value * part))
     return made
+
+
+def other_triangle(mask: Named) -> Expression:
+    """[k ≥ i] for a mask of [k ≤ i]; of another mask itself."""
+    inner = mask.value
+    if not isinstance(inner, Operation) or inner.rule.name != "not_later":
+        return mask
+    turned_inner = Operation(inner.rule, (Operation(rules["swap_steps"], inner.operands),))
+    return Operation(rules["swap_steps"], (turned_inner,))
 
 
 def repeated(trees: Iterable[Expression]) -> list[Expression]:

@@ -165,11 +165,11 @@ class NetworkMeaning(Meaning):
             found.update({f"{layer.forward.name}.{name}": g for name, g in layer.gradients.items()})
 
         if self.loss is None:
-            below = run_backward(passes, bound.values["d"], visit, rules=self._rules(passes, edits))
+            below = run_backward(passes, bound.values["d"], visit, rules=self._rules(bound, edits))
         else:
             head: Head = bound.values["head"]
             d = self._head(head, bound, edits)
-            below = run_backward(head.below(passes), d, visit, rules=self._rules(passes, edits))
+            below = run_backward(head.below(passes), d, visit, rules=self._rules(bound, edits))
         found[INPUT] = below
         self._add_penalty(found, bound, edits)
         return found
@@ -186,9 +186,10 @@ class NetworkMeaning(Meaning):
             share = share * factor(str(wrong.values["factor"]), bound.sizes)
         return np.asanyarray(share * residual)
 
-    def _rules(self, passes: Sequence[Pass], edits: Edits) -> BackwardRules:
+    def _rules(self, bound: Bound, edits: Edits) -> BackwardRules:
         if not edits:
             return RIGHT
+        passes, known_scale = bound.values["passes"], float(bound.values.get("scale", 1.0)) or 1.0
         by_name = {p.name: p for p in leaf_passes(passes)}
         elsewhere = {f"x({p.name})": p.x for p in by_name.values()}
         elsewhere |= {f"a({p.name})": p.output for p in by_name.values()}
@@ -213,7 +214,10 @@ class NetworkMeaning(Meaning):
                 edit = edits.get(place)
                 other = by_name.get(str(edit.values.get("layer", "")) if edit is not None else "")
                 mixed = {} if other is None else {"x": other.x, "z": other.output, "a": other.output}
-                value = np.asanyarray(evaluate(tree, with_rotated({**available, **mixed})), dtype=np.float64)
+                # A learning rate is that of J itself, whatever its δ.
+                scale = known_scale if edit is not None and edit.kind == "updated before" else 1.0
+                known = with_rotated({**available, **mixed, "d": d / scale})
+                value = scale * np.asanyarray(evaluate(tree, known), dtype=np.float64)
                 if name == "delta":
                     below = value
                 else:
@@ -314,7 +318,7 @@ class NetworkMeaning(Meaning):
                     yield Symbol(f"{letter}({p.name})")
         for p in passes[names.index(name) + 1 :]:
             if np.shape(p.output) in shapes:
-                yield Symbol(f"δ({p.name})", "gradient elsewhere")
+                yield Symbol(f"δ({p.name})")
 
     def updated(self, name: str) -> Iterator[Callable[[float], Edit]]:
         for place in self.places(name):
@@ -329,7 +333,7 @@ class NetworkMeaning(Meaning):
         for place in self.places(name):
             layer = next((layer for layer in self._order if f"{layer.name}.delta" == place), None)
             for other, tree in () if layer is None else siblings(layer):
-                yield Edit(place, "instead", {place: tree}, values={"other": other, "name": type(layer).__name__})
+                yield Edit(place, "instead", {place: tree}, type(layer).__name__, other)
 
     def others(self, name: str) -> Iterator[Edit]:
         if self.penalty is not None and name != INPUT:

@@ -62,8 +62,8 @@ class PenaltyMeaning(Meaning):
         strength = getattr(self.penalty, "lam", None)
         for other in (L1, L2) if strength is not None else ():
             if not isinstance(self.penalty, other):
-                values = {"other": other.__name__, "name": type(self.penalty).__name__}
-                yield Edit(name, "instead", {name: trace(other(strength))[name]}, values=values)
+                tree = trace(other(strength))[name]
+                yield Edit(name, "instead", {name: tree}, type(self.penalty).__name__, other.__name__)
 
     def formula(self, place: str) -> Expression:
         return self.formulas[place]
