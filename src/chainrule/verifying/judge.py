@@ -19,7 +19,7 @@ from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
-from chainrule.verifying.contract.owed import owed, runnable, shapes
+from chainrule.verifying.contract.owed import SYMPTOMS, owed, runnable, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
@@ -81,17 +81,19 @@ class Judge:
                 self.reference = meaning.reference(len(self.args))
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
-        spoiled = self.contract(meaning, findings, notes)
+        owing, spoiled = self.contract(meaning, notes)
         if meaning is not None:
             made, said_beside = self.by_meaning(meaning, spoiled)
-            findings += made
             notes += said_beside
         else:
+            made = []
+            self.tried = [probe for probe in self.tried if not probe.tied][:2]
             for name, case in self.by_differences(self.tried):
                 if name not in spoiled:
-                    made, said_beside = self.judged(name, case, None)
-                    findings += made
+                    of_array, said_beside = self.judged(name, case, None, self.tried)
+                    made += of_array
                     notes += said_beside
+        findings += explained(owing, made)
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
@@ -99,14 +101,13 @@ class Judge:
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
-    def contract(self, meaning: Meaning | None, findings: list[Finding], notes: list[Say]) -> set[str]:
-        """Draws the probes and asks what every backward pass owes; the arrays that need no other judge."""
+    def contract(self, meaning: Meaning | None, notes: list[Say]) -> tuple[list[Finding], set[str]]:
+        """Draws the probes and asks what every backward pass owes; and the arrays that need no other judge."""
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(tuple(self.args), subject.delta)]
             said = list(shapes(subject, self.tried[0]))
-            findings += said
-            return {finding.name for finding in said if finding.mistake != "wrong dtype"}
+            return said, {finding.name for finding in said if finding.mistake != "wrong dtype"}
 
         def accepts(probe: Probe) -> bool:
             return reference is not None and fits(reference, probe.args, probe.delta)
@@ -116,9 +117,8 @@ class Judge:
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
         self.tried, raised = runnable(subject, drawn)
         due = owed(subject, self.tried)
-        findings += [*raised, *due.findings]
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
-        return due.spoiled
+        return [*raised, *due.findings], due.spoiled
 
     def by_digits(self, findings: list[Finding], notes: list[Say]) -> None:
         """Of what is right so far: whole numbers bit for bit, and how near the tolerance it came."""
@@ -178,7 +178,7 @@ class Judge:
                 notes.append(TEXTS.say("judged.follows", name=name))
                 continue
             search.made = dict(edits)
-            made, beside = self.judged(name, search.case({}), search)
+            made, beside = self.judged(name, search.case({}), search, tried)
             findings += made
             notes += beside
             edits |= {edit.place: edit for edit in search.found}
@@ -192,15 +192,14 @@ class Judge:
 
     def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
         """Every returned array beside the differences of their own forward, where these can be taken."""
-        few = [probe for probe in tried if not probe.tied][:2]
-        returned = self.returned(few)
+        returned = self.returned(tried)
         for number, name in enumerate(self.subject.names):
             if self.args[number].dtype.kind != "f" or any(
                 gradients[number] is None for gradients in returned
             ):
                 continue
             theirs, right = [], []
-            for probe, gradients in zip(few, returned, strict=True):
+            for probe, gradients in zip(tried, returned, strict=True):
                 measured = differences(self.subject.forward, probe.args, number, probe.delta)
                 value = np.asarray(gradients[number])
                 if value.shape != probe.args[number].shape:
@@ -215,9 +214,9 @@ class Judge:
                 expected[entries] = np.where(near, given, exact)
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
-            if len(theirs) == len(few):
-                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in few]
-                yield name, Case(theirs, right, [False] * len(few), sizes)
+            if len(theirs) == len(tried):
+                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
+                yield name, Case(theirs, right, [False] * len(tried), sizes)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
         return [
@@ -226,36 +225,45 @@ class Judge:
         ]
 
     # -- what it is ------------------------------------------------------------------------------------------
-    def judged(self, name: str, case: Case, search: Search | None) -> tuple[list[Finding], list[Say]]:
+    def judged(
+        self, name: str, case: Case, search: Search | None, tried: Sequence[Probe]
+    ) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
+        pairs = enumerate(zip(case.theirs, case.right, strict=True))
+        fitting = [number for number, (theirs, right) in pairs if theirs.shape == right.shape]
+        if 0 < len(fitting) < len(case.theirs):  # of other sizes the shapes are wrong: judged where they fit
+            within = None if search is None else search.only(fitting)
+            made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
+            other = next(n for n in range(len(case.theirs)) if n not in fitting)
+            return made or [finding(name, case, other, None)], beside
         wrong = _wrong(case)
-        probes_ = self.tried if search is None else search.probes
         if not wrong:
             return [], self.sure(name, case)
         if self.reference is not None and search is not None and not case.tied[wrong[0]]:
             number = search.argument.number
-            lost = lost_digits(self.subject, probes_[wrong[0]], number, case.theirs[wrong[0]], self.reference)
+            lost = lost_digits(self.subject, tried[wrong[0]], number, case.theirs[wrong[0]], self.reference)
             if lost is not None:
                 return ([lost], []) if isinstance(lost, Finding) else ([], [lost])
-        if all(case.tied[number] and self.at_kinks(name, case, number) for number in wrong):
+        if all(case.tied[number] and self.at_kinks(name, case, number, tried[number]) for number in wrong):
             chooses = search is not None and search.meaning.chooses(search.argument.gradient)
             if not chooses or all(_same_mass(case, n) for n in wrong):
                 return [], [TEXTS.say("judged.ties", name=name)]
             what = TEXTS.say("ties", name=name)
             return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
+        shown = None
         if search is not None:
-            shown = right_where_shown(name, [n in wrong for n in range(len(case.theirs))], probes_)
-            if shown is not None:
-                return [shown], []
+            shown = right_where_shown(name, [n in wrong for n in range(len(case.theirs))], tried)
         number = next((n for n in wrong if not case.tied[n]), wrong[0])
         if not case.tied[number]:  # what their rule for ties is does not matter here
             kept = [n for n, tied in enumerate(case.tied) if not tied]
             case, number = case.only(kept), kept.index(number)
             search = None if search is None else search.only(kept)
-            probes_ = [probes_[n] for n in kept] if len(probes_) > max(kept) else probes_
+            tried = [tried[n] for n in kept]
         found = finding(name, case, number, search)
-        cheat = handed_back(name, self.subject.names, case.theirs, probes_[: len(case.theirs)])
-        if cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
+        cheat = handed_back(name, self.subject.names, case.theirs, tried)
+        if shown is not None and not found.mistake:
+            found = shown
+        elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
             found = replace(cheat, where=found.where, evidence=found.evidence)
         return [found], []
 
@@ -271,9 +279,9 @@ class Judge:
         self.unsure |= any(right.any() for right in case.right)
         return [reason for reason in reasons[:1] if reason is not None]
 
-    def at_kinks(self, name: str, case: Case, number: int) -> bool:
+    def at_kinks(self, name: str, case: Case, number: int, probe: Probe) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
-        probe, argument = self.tried[number], self.subject.names.index(name)
+        argument = self.subject.names.index(name)
         theirs, right = case.theirs[number], case.right[number]
         if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
             return False
@@ -432,6 +440,27 @@ class Search:
                     yield [edit, second], ""
                 if self.left[0] <= 0:
                     return
+
+
+def explained(owing: Sequence[Finding], made: Sequence[Finding]) -> list[Finding]:
+    """What the contract and the judgement of the arrays found, each thing once: a symptom is gone where its
+    cause is named, and says where it shows where not; that other sizes raise is a consequence of what is named.
+    """
+    by_name = {finding.name: finding for finding in made}
+    alone = ("given shapes only", "given numbers only")
+    named = any(finding.mistake and finding.mistake not in alone for finding in (*made, *owing))
+    kept, said = [], set()
+    for finding in owing:
+        judged = by_name.get(finding.name)
+        if finding.mistake in SYMPTOMS and judged is not None:
+            if judged.mistake:
+                continue
+            said.add(finding.name)
+            finding = replace(finding, where=judged.where, evidence={**finding.evidence, **judged.evidence})
+        elif not finding.name and finding.mistake in alone and named:
+            continue
+        kept.append(finding)
+    return [*kept, *(finding for finding in made if finding.name not in said)]
 
 
 def _named_ratio(theirs: Array, made: Array, sizes: dict[str, int] | object) -> str | None:
