@@ -6,8 +6,9 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
-from chainrule.verifying.contract.owed import owed, runnable, shapes
+from chainrule.verifying.contract.owed import SYMPTOMS, owed, runnable, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
@@ -51,8 +52,6 @@ MISFITS = (
     *(ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError),
     ChainruleError,
 )
-# What the contract says that a formula with a mistake in it may be the cause of.
-CAUSED = {"samples mixed", "not linear in δ", "not additive in δ"}
 PAIRED = 200  # single mistakes of a formula that is still searched for two at once
 
 
@@ -67,6 +66,7 @@ class Judge:
     tried: list[Probe] = field(default_factory=list)
     reference: Reference | None = None
     unsure: bool = False
+    follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
     ratio: float = 0.0  # the worst error beside its tolerance
 
     def verdict(self, hint_level: int) -> Verdict:
@@ -83,17 +83,19 @@ class Judge:
                 self.reference = meaning.reference(len(self.args))
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
-        spoiled = self.contract(meaning, findings, notes)
+        owing, spoiled = self.contract(meaning, notes)
         if meaning is not None:
-            made, said_beside = self.by_meaning(meaning, spoiled, findings)
-            findings += made
+            made, said_beside = self.by_meaning(meaning, spoiled)
             notes += said_beside
         else:
+            made = []
+            self.tried = [probe for probe in self.tried if not probe.tied][:2]
             for name, case in self.by_differences(self.tried):
                 if name not in spoiled:
-                    made, said_beside = self.judged(name, case, None)
-                    findings += made
+                    of_array, said_beside = self.judged(name, case, None, self.tried)
+                    made += of_array
                     notes += said_beside
+        findings += explained(owing, made, self.follows)
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
@@ -101,14 +103,13 @@ class Judge:
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
-    def contract(self, meaning: Meaning | None, findings: list[Finding], notes: list[Say]) -> set[str]:
-        """Draws the probes and asks what every backward pass owes; the arrays that need no other judge."""
+    def contract(self, meaning: Meaning | None, notes: list[Say]) -> tuple[list[Finding], set[str]]:
+        """Draws the probes and asks what every backward pass owes; the arrays that need no other judge, too."""
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(tuple(self.args), subject.delta)]
             said = list(shapes(subject, self.tried[0]))
-            findings += said
-            return {finding.name for finding in said if finding.mistake != "wrong dtype"}
+            return said, {finding.name for finding in said if finding.mistake != "wrong dtype"}
 
         def accepts(probe: Probe) -> bool:
             return reference is not None and fits(reference, probe.args, probe.delta)
@@ -118,9 +119,8 @@ class Judge:
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
         self.tried, raised = runnable(subject, drawn)
         due = owed(subject, self.tried)
-        findings += [*raised, *due.findings]
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
-        return due.spoiled
+        return [*raised, *due.findings], due.spoiled
 
     def by_digits(self, findings: list[Finding], notes: list[Say]) -> None:
         """Of what is right so far: whole numbers bit for bit, and how near the tolerance it came."""
@@ -145,15 +145,8 @@ class Judge:
         return [pairs[n][0] for n in wanted if pairs[n][2] is None and pairs[n][1].dtype.kind == "f"]
 
     # -- what is right ---------------------------------------------------------------------------------------
-    def by_meaning(
-        self, meaning: Meaning, spoiled: set[str], told: list[Finding]
-    ) -> tuple[list[Finding], list[Say]]:
-        """Every returned array beside our formula of it, those first that δ reaches first.
-
-        told: what the contract says; where a mistake in a formula is the cause, it is added there.
-        """
-        followed: set[int] = set()
-        causes = {finding.name: n for n, finding in enumerate(told) if finding.mistake in CAUSED}
+    def by_meaning(self, meaning: Meaning, spoiled: set[str]) -> tuple[list[Finding], list[Say]]:
+        """Every returned array beside our formula of it, those first that δ reaches first."""
         tried, bounds = [], []
         for probe in self.tried:
             try:
@@ -172,9 +165,7 @@ class Judge:
         for argument in meaning.arguments:
             theirs = [gradients[argument.number] for gradients in returned]
             name = self.subject.names[argument.number]
-            if not argument.gradient or any(value is None for value in theirs):
-                continue
-            if name in spoiled - set(causes):
+            if not argument.gradient or name in spoiled or any(value is None for value in theirs):
                 continue
             given = [np.asarray(value) for value in theirs]
             within = [Tolerance(of_probe, argument.number) for of_probe in tolerances]
@@ -187,19 +178,13 @@ class Judge:
             search.wrong = [pair for pair in pairs if not right[pair[0]]]
             if edits and not right[search.argument] and agree(given, search.right(edits)):
                 notes.append(TEXTS.say("judged.follows", name=name))
-                if name in causes:
-                    followed.add(causes[name])
+                self.follows.add(name)
                 continue
             search.made = dict(edits)
-            made, beside = self.judged(name, search.case({}), search)
-            if name in causes:
-                number = causes[name]
-                told[number] = _with_cause(told[number], made)
-            else:
-                findings += made
-                notes += beside
+            made, beside = self.judged(name, search.case({}), search, tried)
+            findings += made
+            notes += beside
             edits |= {edit.place: edit for edit in search.found}
-        told[:] = [finding for number, finding in enumerate(told) if number not in followed]
         return findings, notes
 
     def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
@@ -210,15 +195,14 @@ class Judge:
 
     def by_differences(self, tried: Sequence[Probe]) -> Iterator[tuple[str, Case]]:
         """Every returned array beside the differences of their own forward, where these can be taken."""
-        few = [probe for probe in tried if not probe.tied][:2]
-        returned = self.returned(few)
+        returned = self.returned(tried)
         for number, name in enumerate(self.subject.names):
             if self.args[number].dtype.kind != "f" or any(
                 gradients[number] is None for gradients in returned
             ):
                 continue
             theirs, right = [], []
-            for probe, gradients in zip(few, returned, strict=True):
+            for probe, gradients in zip(tried, returned, strict=True):
                 measured = differences(self.subject.forward, probe.args, number, probe.delta)
                 value = np.asarray(gradients[number])
                 if value.shape != probe.args[number].shape:
@@ -233,9 +217,9 @@ class Judge:
                 expected[entries] = np.where(near, given, exact)
                 theirs.append(value.astype(np.float64))
                 right.append(expected.reshape(value.shape))
-            if len(theirs) == len(few):
-                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in few]
-                yield name, Case(theirs, right, [False] * len(few), sizes)
+            if len(theirs) == len(tried):
+                sizes = [{"m": (*probe.args[0].shape, 1)[0]} for probe in tried]
+                yield name, Case(theirs, right, [False] * len(tried), sizes)
 
     def returned(self, tried: Sequence[Probe]) -> list[tuple[Array | None, ...]]:
         return [
@@ -244,36 +228,45 @@ class Judge:
         ]
 
     # -- what it is ------------------------------------------------------------------------------------------
-    def judged(self, name: str, case: Case, search: Search | None) -> tuple[list[Finding], list[Say]]:
+    def judged(
+        self, name: str, case: Case, search: Search | None, tried: Sequence[Probe]
+    ) -> tuple[list[Finding], list[Say]]:
         """The finding on one array, none where it is right; and what is to be noted."""
+        pairs = enumerate(zip(case.theirs, case.right, strict=True))
+        fitting = [number for number, (theirs, right) in pairs if theirs.shape == right.shape]
+        if 0 < len(fitting) < len(case.theirs):  # of other sizes the shapes are wrong: judged where they fit
+            within = None if search is None else search.only(fitting)
+            made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
+            other = next(n for n in range(len(case.theirs)) if n not in fitting)
+            return made or [finding(name, case, other, None)], beside
         wrong = _wrong(case)
-        probes_ = self.tried if search is None else search.probes
         if not wrong:
             return [], self.sure(name, case)
         if self.reference is not None and search is not None and not case.tied[wrong[0]]:
             number = search.argument.number
-            lost = lost_digits(self.subject, probes_[wrong[0]], number, case.theirs[wrong[0]], self.reference)
+            lost = lost_digits(self.subject, tried[wrong[0]], number, case.theirs[wrong[0]], self.reference)
             if lost is not None:
                 return ([lost], []) if isinstance(lost, Finding) else ([], [lost])
-        if all(case.tied[number] and self.at_kinks(name, case, number) for number in wrong):
+        if all(case.tied[number] and self.at_kinks(name, case, number, tried[number]) for number in wrong):
             chooses = search is not None and search.meaning.chooses(search.argument.gradient)
             if not chooses or all(_same_mass(case, n) for n in wrong):
                 return [], [TEXTS.say("judged.ties", name=name)]
             what = TEXTS.say("ties", name=name)
             return [Finding(name, what, why=TEXTS["mistake.every_tie"], mistake="every tie")], []
+        shown = None
         if search is not None:
-            shown = right_where_shown(name, [n in wrong for n in range(len(case.theirs))], probes_)
-            if shown is not None:
-                return [shown], []
+            shown = right_where_shown(name, [n in wrong for n in range(len(case.theirs))], tried)
         number = next((n for n in wrong if not case.tied[n]), wrong[0])
         if not case.tied[number]:  # what their rule for ties is does not matter here
             kept = [n for n, tied in enumerate(case.tied) if not tied]
             case, number = case.only(kept), kept.index(number)
             search = None if search is None else search.only(kept)
-            probes_ = [probes_[n] for n in kept] if len(probes_) > max(kept) else probes_
+            tried = [tried[n] for n in kept]
         found = finding(name, case, number, search)
-        cheat = handed_back(name, self.subject.names, case.theirs, probes_[: len(case.theirs)])
-        if cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
+        cheat = handed_back(name, self.subject.names, case.theirs, tried)
+        if shown is not None and not found.mistake:
+            found = shown
+        elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
             found = replace(cheat, where=found.where, evidence=found.evidence)
         return [found], []
 
@@ -289,9 +282,9 @@ class Judge:
         self.unsure |= any(right.any() for right in case.right)
         return [reason for reason in reasons[:1] if reason is not None]
 
-    def at_kinks(self, name: str, case: Case, number: int) -> bool:
+    def at_kinks(self, name: str, case: Case, number: int, probe: Probe) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
-        probe, argument = self.tried[number], self.subject.names.index(name)
+        argument = self.subject.names.index(name)
         theirs, right = case.theirs[number], case.right[number]
         if theirs.shape != right.shape or theirs.size > MOST_ENTRIES:
             return False
@@ -349,7 +342,10 @@ class Search:
         return Case(self.theirs, self.right(edits), tied, sizes, self.tolerances)
 
     def gives(self, edit: Edit) -> str | None:
-        """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not."""
+        """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
+
+        Sizes of which it cannot be computed, but theirs is right, say nothing.
+        """
         scale: str | None = None
         self.left[0] -= self.meaning.cost
         for number, bound in enumerate(self.bounds):
@@ -360,7 +356,9 @@ class Search:
                     return None
                 made = self.value(bound, edits)
             except MISFITS:
-                return None
+                if not self.is_right[number]:
+                    return None
+                continue
             if made.shape != theirs.shape or not np.isfinite(made).all():
                 return None
             if scale is None:
@@ -370,6 +368,12 @@ class Search:
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
         return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+
+    @cached_property
+    def is_right(self) -> list[bool]:
+        """On which probes what came back is right."""
+        pairs = zip(self.theirs, self.right(self.made), strict=True)
+        return [theirs.shape == right.shape and bool(close(theirs, right).all()) for theirs, right in pairs]
 
     def spoils(self, edit: Edit) -> bool:
         """Whether this mistake would make an array wrong that is right."""
@@ -493,6 +497,32 @@ class Search:
                     return
 
 
+def explained(
+    owing: Sequence[Finding], made: Sequence[Finding], follows: Iterable[str] = ()
+) -> list[Finding]:
+    """What the contract and the judgement of the arrays found, each thing once: a symptom is gone where its
+    cause is named, be it that of an array which it `follows`, and says where it shows where not; that other
+    sizes raise is a consequence of what is named.
+    """
+    by_name = {finding.name: finding for finding in made}
+    alone = ("given shapes only", "given numbers only")
+    named = any(finding.mistake and finding.mistake not in alone for finding in (*made, *owing))
+    kept, said = [], set()
+    for finding in owing:
+        judged = by_name.get(finding.name)
+        if finding.mistake in SYMPTOMS and finding.name in follows:
+            continue
+        if finding.mistake in SYMPTOMS and judged is not None:
+            if judged.mistake:
+                continue
+            said.add(finding.name)
+            finding = replace(finding, where=judged.where, evidence={**finding.evidence, **judged.evidence})
+        elif not finding.name and finding.mistake in alone and named:
+            continue
+        kept.append(finding)
+    return [*kept, *(finding for finding in made if finding.name not in said)]
+
+
 def _named_ratio(theirs: Array, made: Array, sizes: dict[str, int] | object) -> str | None:
     """The name of the factor between them, if it is the same everywhere and has one."""
     square = float((made * made).sum())
@@ -598,17 +628,6 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
         differs = [line for line in lines if line not in other and line.partition(" = ")[0] in names]
         forms.append(str(tree) + (f", with {', '.join(differs)}" if differs else ""))
     return forms[0], forms[1]
-
-
-def _with_cause(said: Finding, found: Sequence[Finding]) -> Finding:
-    """What the contract says of an array, and the mistake in a formula that explains it, where one does."""
-    for by in found:
-        if by.mistake:
-            word = f"{said.mistake} by {by.mistake}"
-            return replace(
-                said, where=by.where, why=by.why, fix=by.fix, mistake=word, formulas=by.formulas
-            )
-    return said
 
 
 def _wrong(case: Case) -> list[int]:

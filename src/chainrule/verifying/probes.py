@@ -87,14 +87,31 @@ def probes(
 
 # -- numbers
 def fresh(value: Array, shape: Sequence[int], rng: np.random.Generator, precision: str | None = None) -> Array:
-    """Other numbers of the same kind: around the same mean, as far apart, whole where those are."""
+    """Other numbers of the same kind: around the same mean, as far apart, whole where those are; flags stay
+    flags, and shares of 1 shares of 1.
+    """
     if value.dtype.kind in "iub":
         return rng.integers(int(value.min()), int(value.max()) + 1, tuple(shape)).astype(value.dtype)
+    kinds = np.unique(value)
+    for axis in _shared_axes(value):
+        shares = rng.exponential(size=tuple(shape))
+        if len(kinds) == 2:  # a class each
+            shares = (shares == shares.max(axis=axis, keepdims=True)).astype(np.float64)
+        return held((shares / shares.sum(axis=axis, keepdims=True)).astype(value.dtype), precision)
+    if value.size >= 4 and len(kinds) <= 2:  # flags, such as a mask
+        return rng.choice(kinds, tuple(shape))
     spread = float(value.std()) or 1.0
     made = rng.normal(float(value.mean()), spread, tuple(shape))
     if value.min() >= 0:  # scales, probabilities, counts
         made = np.abs(made) + 1e-3 * spread
     return apart(held(made.astype(value.dtype), precision), precision)
+
+
+def _shared_axes(value: Array) -> Iterator[int]:
+    """The axis along which there are shares of 1: classes one-hot, probabilities."""
+    for axis in (-1, 0) if value.ndim > 1 and value.size and value.min() >= 0 else ():
+        if value.shape[axis] > 1 and np.allclose(value.sum(axis=axis), 1.0, atol=1e-3):
+            yield axis
 
 
 def held(value: Array, precision: str | None) -> Array:

@@ -26,6 +26,8 @@ from chainrule.verifying.verdict import Finding
 # Words that say that what came back has no fixed meaning: nothing more is asked of such code.
 UNSTABLE = {"forward not repeatable", "not repeatable", "random", "accumulated"}
 KEPT = {"constant", "kept result"}
+# What a wrong formula shows, too: its name is the better answer.
+SYMPTOMS = {"samples mixed", "not linear in δ", "not additive in δ", "δ not used"}
 SECONDS = 10.0  # for all checks
 
 
@@ -39,7 +41,7 @@ class Owed:
     @property
     def spoiled(self) -> set[str]:
         """The arguments whose gradients need no other judge."""
-        mild = {"wrong dtype", "contiguous only", "float64 only"}
+        mild = {"wrong dtype", "contiguous only", "float64 only", *SYMPTOMS}
         return {finding.name for finding in self.findings if finding.mistake not in mild}
 
 

@@ -61,7 +61,7 @@ def parameter_forms(array: Array, shape: Sequence[int]) -> Iterator[Form]:
         return
     wanted = _long(shape)
     seen = set()
-    for order in permutations(range(array.ndim)):
+    for order in _orders(array.shape, shape):
         long = tuple(axis for axis in order if array.shape[axis] != 1)
         if [array.shape[axis] for axis in long] == wanted and long not in seen:
             seen.add(long)
@@ -73,7 +73,7 @@ def output_form(out: Array, z: Array, tolerance: float) -> Form | None:
     if z.size != out.size:
         return None
     scale = float(np.abs(z).max(initial=0.0)) or 1.0
-    for order in dict.fromkeys([(*range(1, out.ndim), 0)[: out.ndim], *permutations(range(out.ndim))]):
+    for order in _orders(out.shape, z.shape):
         if _long([out.shape[axis] for axis in order]) != _long(z.shape):
             continue
         form = Form(order, z.shape, out.shape)
@@ -81,6 +81,16 @@ def output_form(out: Array, z: Array, tolerance: float) -> Form | None:
             if np.abs(form.to_ours(out.astype(np.float64)) - z).max(initial=0.0) <= tolerance * scale:
                 return form
     return None
+
+
+def _orders(theirs: Sequence[int], ours: Sequence[int]) -> Iterator[Axes]:
+    """Orders of theirs, the samples first, then any; of as many axes only those that give our shape, so that
+    an axis of size 1 stands where it may grow.
+    """
+    axes = range(len(theirs))
+    for order in dict.fromkeys([(*axes[1:], *axes[:1]), *permutations(axes)]):
+        if len(theirs) != len(ours) or [theirs[axis] for axis in order] == list(ours):
+            yield order
 
 
 def _long(shape: Sequence[int]) -> list[int]:

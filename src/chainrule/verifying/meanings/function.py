@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,10 +52,10 @@ class FunctionMeaning(Meaning):
 
     @cached_property
     def formulas(self) -> dict[str, Expression]:
-        symbols = {name: Symbol(name) for name in self.function.inputs}
-        known = {"d": Symbol("d", "gradient of output"), **symbols}
-        wanted = self.function.gradients.__code__.co_varnames[: self.function.gradients.__code__.co_argcount]
-        made: dict[str, Expression] = self.function.gradients(**{name: known[name] for name in wanted})
+        wanted = inspect.signature(self.function.gradients).parameters
+        symbols = {name: Symbol(name) for name in wanted}
+        symbols["d"] = Symbol("d", "gradient of output")
+        made: dict[str, Expression] = self.function.gradients(**symbols)
         return made
 
     def _form(self, shape: Sequence[int], fixed: bool) -> Form:
@@ -72,6 +73,7 @@ class FunctionMeaning(Meaning):
             longest = max(probe.args[number].ndim for number in self.numbers)
             forms[argument.number] = self._form(array.shape, not argument.gradient and array.ndim < longest)
             values[argument.name] = forms[argument.number].to_ours(array.astype(np.float64))
+        values |= self.function.constants(values[self.function.inputs[0]].shape)
         with np.errstate(all="ignore"):
             z = np.asanyarray(self.function.forward(**values))
         known: dict[str, Any] = {**values, "z": z}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from chainrule.formulas import (
     beside,
@@ -54,13 +56,15 @@ class MultiMargin(Loss):
 class Function:
     """A function of several inputs, (forward, gradients) by hand.
 
-    inputs: their names; `gradients` gives ∂J/∂ by these, of those that have one.
+    inputs: their names; `gradients` gives ∂J/∂ by these, of those that have one.  constants: what both take
+    beside, by the first input's shape.
     """
 
     name: str
     inputs: tuple[str, ...]
     forward: Callable[..., Any]
     gradients: Callable[..., dict[str, Any]]
+    constants: Callable[[Sequence[int]], dict[str, Any]] = lambda shape: {}
 
 
 def _attention(causal: bool, scaled: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -129,6 +133,19 @@ def _halves(x: Any) -> tuple[Any, Any]:
     return gate(x, gate="1", gates="12"), gate(x, gate="2", gates="12")
 
 
+def _angles(base: float, steps: int) -> Callable[[Sequence[int]], dict[str, Any]]:
+    """cos and sin of t base^(-2k/n), t the step (axis `steps` of x) and k the pair."""
+
+    def constants(shape: Sequence[int]) -> dict[str, Any]:
+        half = shape[-2] // 2
+        angles = np.outer(np.arange(shape[steps]), base ** (-np.arange(half) / half))
+        spread = [1] * len(shape)
+        spread[steps], spread[-2] = angles.shape
+        return {"c": np.cos(angles).reshape(spread), "s": np.sin(angles).reshape(spread)}
+
+    return constants
+
+
 def functions(name: str, options: dict[str, Any]) -> list[Function]:
     """The functions that a name may mean; none: it is no name of a function."""
     if name in ("attention", "scaleddotproductattention", "sdpa", "dotproductattention", "flashattention"):
@@ -142,8 +159,11 @@ def functions(name: str, options: dict[str, Any]) -> list[Function]:
     if name in gates:
         return [Function(name, ("g", "x"), *_gated(gates[name]))]
     if name in ("rotary", "rope", "rotarypositions", "rotarypositionembedding", "rotaryembedding"):
+        base = float(options.pop("base", options.pop("theta", 10_000.0)))
+        angles = [_angles(base, steps) for steps in (-3, -4)]  # the heads before the steps, or behind
         return [
             Function("rotary", ("x", "c", "s"), _rotary, _rotary_gradients),
+            *(Function("rotary", ("x",), _rotary, _rotary_gradients, made) for made in angles),
             Function("rotary", ("x", "c", "s"), _rotary_whole, _rotary_whole_gradients),
         ]
     return []

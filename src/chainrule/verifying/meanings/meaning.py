@@ -288,7 +288,7 @@ def others_for(definition: Named, known: Iterable[Named], masks: Sequence[Named]
     for mask in masks:
         for part in (mask, other_triangle(mask)):
             if mask != definition and is_of_delta(definition):
-                made.append(("times", definition, part, definition.value * part))
+                made.append(("masked", definition, part, definition.value * part))
     return made
 
 

@@ -212,7 +212,7 @@ def _fitted(
     ours = [meaning.values(bound) for bound in bounds]
     if not all(np.isfinite(values).all() for values in ours):
         return None
-    if out.size > 1:
+    if max(values.size for values in theirs) > 1:
         for share in SHARES:
             pairs = zip(theirs, ours, bounds, strict=True)
             if all(

@@ -126,7 +126,7 @@ def mask_in_the_forward_alone() -> Made:
     "course: causal attention",
     "the mask of the upper triangle in backward",
     "attention",
-    ("mask", "where", "transpose"),
+    ("masked",),
     causal=True,
 )
 def mask_of_the_other_triangle() -> Made:

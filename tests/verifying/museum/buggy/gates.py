@@ -105,7 +105,7 @@ def dropout_multiplied() -> Made:
     return (inverted, lambda d, mask: d * mask * (1 - RATE)), (INPUT, MASK)
 
 
-@bug("course: dropout", "the mask of what was dropped", "dropout", ("mask", "1 -", "symbol"), rate=RATE)
+@bug("course: dropout", "the mask of what was dropped", "dropout", ("complement",), rate=RATE)
 def dropout_inverted_mask() -> Made:
     return (inverted, lambda d, mask: d * (1 - mask) / (1 - RATE)), (INPUT, MASK)
 
@@ -115,7 +115,7 @@ def dropout_inverted_mask() -> Made:
     "kaldi-asr/kaldi#3890",
     "δ passes where the input is 0",
     "dropout",
-    ("mask", "multiply", "where"),
+    ("at_zero",),
     rate=RATE,
 )
 def dropout_mask_from_values() -> Made:

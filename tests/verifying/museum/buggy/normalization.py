@@ -138,7 +138,7 @@ def raw_input_in_scale() -> Made:
     "course: batchnorm of images",
     "averaged over the samples alone, not the pixels",
     "batchnorm",
-    ("mean", "P", "position"),
+    ("uncounted",),
 )
 def spatial_counted_as_samples() -> Made:
     def forward(x, gamma, beta):
