@@ -44,9 +44,9 @@ from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding, Verdict
 
-# Formulas of a layer that are computed in the search for the causes of one verdict, 3 to 5 s of work.
+# Formulas of a layer that are computed in the search for the causes of one verdict, 4 to 5 s of work.
 # Counted, not timed: so the answer is the same on a busy machine.
-MOST_TRIED = 25_000
+MOST_TRIED = 12_000
 # What a formula with a mistake in it may raise: shapes that do not fit.
 MISFITS = (
     *(ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError),
@@ -341,10 +341,10 @@ class Search:
         sizes, tied = [bound.sizes for bound in self.bounds], [probe.tied for probe in self.probes]
         return Case(self.theirs, self.right(edits), tied, sizes, self.tolerances)
 
-    def gives(self, edit: Edit) -> str | None:
+    def gives(self, edit: Edit, scaled: bool = True) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
 
-        Sizes of which it cannot be computed, but theirs is right, say nothing.
+        scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right, say nothing.
         """
         scale: str | None = None
         self.left[0] -= self.meaning.cost
@@ -362,7 +362,9 @@ class Search:
             if made.shape != theirs.shape or not np.isfinite(made).all():
                 return None
             if scale is None:
-                scale = "" if close(theirs, made).all() else _named_ratio(theirs, made, bound.sizes)
+                scale = "" if close(theirs, made).all() else None
+                if scale is None and scaled:
+                    scale = _named_ratio(theirs, made, bound.sizes)
                 if scale is None:
                     return None
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
@@ -491,7 +493,7 @@ class Search:
                 if second.trees[nearest] in seen:
                     continue
                 seen.add(second.trees[nearest])
-                if self.gives(second) == "":
+                if self.gives(second, scaled=False) == "":
                     yield [edit, second], ""
                 if self.left[0] <= 0:
                     return

@@ -16,7 +16,18 @@ from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.verifying.meanings.forms import Form, output_form
 from chainrule.verifying.meanings.known import Function
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited, turned
+from chainrule.verifying.meanings.layer import PER_COST
+from chainrule.verifying.meanings.meaning import (
+    NONE,
+    Argument,
+    Bound,
+    Edits,
+    Meaning,
+    edited,
+    evaluated,
+    interned,
+    size_of,
+)
 from chainrule.verifying.probes import Probe
 
 
@@ -56,7 +67,11 @@ class FunctionMeaning(Meaning):
         symbols = {name: Symbol(name) for name in wanted}
         symbols["d"] = Symbol("d", "gradient of output")
         made: dict[str, Expression] = self.function.gradients(**symbols)
-        return made
+        return interned(made)
+
+    @cached_property
+    def cost(self) -> int:  # type: ignore[override]
+        return 1 + size_of(self.formulas.values()) // PER_COST
 
     def _form(self, shape: Sequence[int], fixed: bool) -> Form:
         axes = tuple(range(len(shape)))
@@ -85,9 +100,10 @@ class FunctionMeaning(Meaning):
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
         wrong = edited(edits, name)
-        tree = self.formulas[name] if wrong is None else wrong
         with np.errstate(all="ignore"):
-            return np.asanyarray(evaluate(tree, turned(bound)), dtype=np.float64)
+            if wrong is not None:
+                return evaluated(wrong, bound, self.formulas.values())
+            return np.asanyarray(evaluate(self.formulas[name], bound.values), dtype=np.float64)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)

@@ -37,12 +37,24 @@ from chainrule.layers import (
 from chainrule.layers.activations.smooth import Activation
 from chainrule.layers.windows.pooling import Pool
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited, turned
+from chainrule.verifying.meanings.meaning import (
+    NONE,
+    Argument,
+    Bound,
+    Edit,
+    Edits,
+    Meaning,
+    edited,
+    evaluated,
+    interned,
+    size_of,
+)
 from chainrule.verifying.places import coverage, facts, in_their_order, roles_of
 from chainrule.verifying.probes import Probe
 
 # What can stand for another quantity: people mix up the input and the output, and δ.
 MIXED_UP = ("x", "z", "a", "d")
+PER_COST = 20  # operations in formulas that are computed as fast as a plain layer's
 
 
 @dataclass(eq=False)
@@ -78,6 +90,10 @@ class LayerMeaning(Meaning):
     @cached_property
     def formulas(self) -> Formulas:
         return trace(self.layer)
+
+    @cached_property
+    def cost(self) -> int:  # type: ignore[override]
+        return 1 + size_of(self.formula(name) for name in self.together("delta")) // PER_COST
 
     def bind(self, probe: Probe) -> Bound:
         inputs = self.inputs.of_shape(probe.args[self.place].shape, self._ours(probe.args[self.place].shape))
@@ -115,7 +131,7 @@ class LayerMeaning(Meaning):
         wrong = edited(edits, name)
         with np.errstate(all="ignore"):
             if wrong is not None:
-                return np.asarray(evaluate(wrong, turned(bound)), dtype=np.float64)
+                return evaluated(wrong, bound, [self.formula(other) for other in self.together(name)])
             return np.asanyarray(evaluate(self.formulas[name], bound.values), dtype=np.float64)
 
     def where(
@@ -129,7 +145,9 @@ class LayerMeaning(Meaning):
         grid = getattr(self.layer, "grid", None)
         covered = None if grid is None else form.to_theirs(coverage(grid, form.ours))
         delta, x = probe.delta, probe.args[argument.number]
-        about = facts(right, delta, x) if self.layer.passage == "activation" else facts(right, covered=covered)
+        about = (
+            facts(right, delta, x) if self.layer.passage == "activation" else facts(right, covered=covered)
+        )
         return about, in_their_order(roles_of("x", len(form.ours)), form.axes)
 
     def places(self, name: str) -> Iterable[str]:
@@ -139,7 +157,11 @@ class LayerMeaning(Meaning):
         return [argument.gradient for argument in self.arguments if argument.gradient]
 
     def formula(self, place: str) -> Expression:
-        return self.formulas[place]
+        return self._interned[place]
+
+    @cached_property
+    def _interned(self) -> dict[str, Expression]:
+        return interned({name: self.formulas[name] for name in self.formulas})
 
     def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
         known = self.formulas.symbols.items()

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.formulas.expression import Expression, Named, Operation, Symbol, substitute, walk
+from chainrule.formulas.evaluation import value_of
+from chainrule.formulas.expression import Expression, Named, Operation, Over, Symbol, substitute, walk
 from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, neighbours, with_rotated
 from chainrule.formulas.rules import Trait, rules
 from chainrule.verifying.meanings.forms import Form
@@ -258,6 +259,37 @@ def turned(bound: Bound) -> Mapping[str, Any]:
         bound.computed["turned"] = with_rotated(bound.values)
     known: Mapping[str, Any] = bound.computed["turned"]
     return known
+
+
+def evaluated(tree: Expression, bound: Bound, right: Iterable[Expression]) -> Array:
+    """The value of a wrong formula; what it shares with the right ones is computed once for all."""
+    known = turned(bound)
+    if "memory" not in bound.computed:
+        bound.computed["memory"] = {}
+        for formula in right:
+            value_of(formula, known, {}, bound.computed["memory"])
+    return np.asanyarray(value_of(tree, known, {}, dict(bound.computed["memory"])), dtype=np.float64)
+
+
+def interned(trees: Mapping[str, Expression]) -> dict[str, Expression]:
+    """The same formulas, equal nodes of all of them one object: to compare them then takes no walk."""
+    known: dict[Expression, Expression] = {}
+    done: dict[int, Expression] = {}
+
+    def of(tree: Expression) -> Expression:
+        if id(tree) not in done:
+            children = tuple(map(of, tree.children))
+            same = all(new is old for new, old in zip(children, tree.children, strict=True))
+            made = tree if same else tree.rebuild(children)
+            done[id(tree)] = known.setdefault(made, made)
+        return done[id(tree)]
+
+    return {name: of(tree) for name, tree in trees.items()}
+
+
+def size_of(trees: Iterable[Expression]) -> int:
+    """How many different operations formulas have."""
+    return len({node for tree in trees for _, node in walk(tree) if isinstance(node, (Operation, Over))})
 
 
 def within_definition(tree: Expression, path: Sequence[int]) -> bool:

@@ -17,12 +17,13 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.formulas.calling import call_formula
-from chainrule.formulas.evaluation import evaluate
+from chainrule.formulas.evaluation import evaluate, value_of
 from chainrule.formulas.expression import Expression, Operation, Symbol
+from chainrule.formulas.neighbours import is_of_delta
 from chainrule.formulas.tracing import Formulas, trace
 from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited, interned
 from chainrule.verifying.probes import Probe
 
 GATED = ("W", "U", "b")  # whose rows are the gates', which people order in their own ways
@@ -60,11 +61,15 @@ class RecurrentMeaning(Meaning):
 
     @property
     def cost(self) -> int:
-        return 10
+        return 5
 
     @cached_property
     def formulas(self) -> Formulas:
         return trace(self.layer)
+
+    @cached_property
+    def layer_parameters(self) -> tuple[str, ...]:
+        return tuple(self.layer.parameters((1, self.inputs.ours[-2])))
 
     @property
     def single(self) -> bool:
@@ -148,13 +153,13 @@ class RecurrentMeaning(Meaning):
                 arrived[first] = arrived[first] + d
             given = {**before, **{f"d{name}": value for name, value in arrived.items()}}
             given |= {f"{name}_t": value for name, value in after.items()}
-            handed = self._step_delta(given, edits)
-            shares.append(self._step_gradients(given, edits))
+            handed, share_of_step = self._step(bound, number, given, edits)
+            shares.append(share_of_step)
             below[t] = handed["x"]
             if kind == "walk_short":
                 alone = {f"d{name}": np.zeros_like(value) for name, value in arrived.items()}
                 alone[f"d{first}"] = d[t] if all_steps else d * last
-                handed = {**self._step_delta({**given, **alone}, edits), "x": handed["x"]}
+                handed = {**self._step(bound, number, {**given, **alone}, edits)[0], "x": handed["x"]}
             arrived = {name: handed[name] for name in self.layer.states}
             if kind == "walk_carry" and (number or walk.values["start"]):
                 arrived[about] = np.zeros_like(arrived[about])
@@ -193,30 +198,42 @@ class RecurrentMeaning(Meaning):
         shown = bound.forms[self.place].to_ours(theirs.astype(np.float64))[t]
         return made.shape != shown.shape or not close_enough(shown, made)
 
-    def _step_delta(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
-        handed = dict(call_formula(self.layer.step_delta, given))
-        for name in ("x", *self.layer.states):
-            wrong = edited(edits, "delta" if name == "x" else f"delta of {name}")
-            if wrong is not None:
-                handed[name] = np.asanyarray(evaluate(wrong, given), dtype=np.float64)
-        return handed
+    def _step(
+        self, bound: Bound, number: int, given: Mapping[str, Array], edits: Edits
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(δ handed on by name, share of every gradient) of a step; what no δ goes into is computed once."""
+        places = {name: "delta" if name == "x" else f"delta of {name}" for name in ("x", *self.layer.states)}
+        learned = [name for name in self.formulas if name in self.layer_parameters]
+        if ("memory", number) not in bound.computed:
+            first: dict[Any, Any] = {}
+            for place in (*places.values(), *learned):
+                value_of(self.formula(place), given, {}, first)
+            kept = {key: value for key, value in first.items() if not is_of_delta(key[0])}
+            bound.computed["memory", number] = kept
+        memory = dict(bound.computed["memory", number])
 
-    def _step_gradients(self, given: Mapping[str, Array], edits: Edits) -> dict[str, Array]:
-        share = dict(call_formula(self.layer.step_gradients, given))
-        for name in share:
-            wrong = edited(edits, name)
-            if wrong is not None:
-                share[name] = np.asanyarray(evaluate(wrong, given), dtype=np.float64)
-        return share
+        def value(place: str) -> Array:
+            wrong = edited(edits, place)
+            tree = self.formula(place) if wrong is None else wrong
+            return np.asanyarray(value_of(tree, given, {}, memory), dtype=np.float64)
+
+        return {name: value(place) for name, place in places.items()}, {name: value(name) for name in learned}
 
     def places(self, name: str) -> Iterable[str]:
         carried = [f"delta of {state}" for state in self.layer.states]
         return dict.fromkeys((name, *carried)) if len(self.states) or not self.single else (name,)
 
     def formula(self, place: str) -> Expression:
-        tree = self.formulas[place]
-        summed = isinstance(tree, Operation) and tree.rule.name == "sum_steps"
-        return tree.operands[0] if isinstance(tree, Operation) and summed else tree
+        return self._of_a_step[place]
+
+    @cached_property
+    def _of_a_step(self) -> dict[str, Expression]:
+        """The formulas without their sums over the steps."""
+        trees = {name: self.formulas[name] for name in self.formulas}
+        for name, tree in trees.items():
+            if isinstance(tree, Operation) and tree.rule.name == "sum_steps":
+                trees[name] = tree.operands[0]
+        return interned(trees)
 
     def written(self, name: str) -> str:
         return str(self.formulas[name])
