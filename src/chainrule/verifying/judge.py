@@ -82,6 +82,11 @@ class Judge:
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
         owing, spoiled = self.contract(meaning, notes)
+        whole = None
+        if self.reference is not None and subject.delta is None:
+            whole = compared_whole(subject, self.reference, self.tried[0])
+            owing += [finding for finding in whole.findings if finding.name not in spoiled] if whole else []
+            spoiled |= {finding.name for finding in whole.findings} if whole else set()
         if meaning is not None:
             made, said_beside = self.by_meaning(meaning, spoiled)
             notes += said_beside
@@ -97,7 +102,9 @@ class Judge:
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
-            self.by_digits(findings, notes)
+            precision = precision_of(self.args[0], subject.precision)
+            notes += () if whole is None else whole.notes
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
@@ -116,22 +123,9 @@ class Judge:
         wanted = None if meaning is None else accepts
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
         self.tried, raised = runnable(subject, drawn)
-        due = owed(subject, self.tried)
+        due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
         return [*raised, *due.findings], due.spoiled
-
-    def by_digits(self, findings: list[Finding], notes: list[Say]) -> None:
-        """Of what is right so far: whole numbers bit for bit, and how near the tolerance it came."""
-        assert self.reference is not None
-        whole = None
-        if self.subject.delta is None:
-            whole = compared_whole(self.subject, self.reference, self.tried[0])
-        if whole is not None:
-            findings += whole.findings
-            notes += whole.notes
-        if not findings:
-            precision = precision_of(self.args[0], self.subject.precision)
-            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
@@ -234,8 +228,9 @@ class Judge:
         if 0 < len(fitting) < len(case.theirs):  # of other sizes the shapes are wrong: judged where they fit
             within = None if search is None else search.only(fitting)
             made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
-            other = next(n for n in range(len(case.theirs)) if n not in fitting)
-            return made or [finding(name, case, other, None)], beside
+            missing = [number not in fitting for number in range(len(case.theirs))]
+            shown = right_where_shown(name, missing, tried)
+            return made or [shown or finding(name, case, missing.index(True), None)], beside
         wrong = _wrong(case)
         if not wrong:
             return [], self.sure(name, case)

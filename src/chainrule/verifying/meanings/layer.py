@@ -190,4 +190,4 @@ def _outputs(meaning: LayerMeaning, args: Sequence[Array], out: Array, tolerance
         z = meaning.bind(Probe(tuple(args), out)).values["z"]
     except (ValueError, TypeError, IndexError, ChainruleError):
         return None
-    return output_form(out, z, tolerance)
+    return output_form(out, z, tolerance, meaning.inputs.axes)
