@@ -64,7 +64,7 @@ class Watch:
                     self.asked[code.co_name] += 1
             elif code.co_name in STACKS and file.endswith(("inspect.py", "traceback.py")):
                 self._looks(frame.f_back, code.co_name)
-            elif not _of_a_library(file):
+            elif not _of_a_library(file) and (file, code.co_name) != ("<string>", "__init__"):
                 self.calls[code] += 1
         elif event == "c_call" and argument is sys._getframe:
             self._looks(frame, "sys._getframe")
