@@ -22,6 +22,7 @@ from chainrule.verifying.subjects.held import (
     clear,
     clearing,
     copy_with,
+    fit_gradients,
     gradient_of,
     held_by,
     put,
@@ -77,7 +78,7 @@ def of_object(
     def run(held: Sequence[Held], values: Sequence[Array]) -> tuple[Any, Pass]:
         inputs, arrays = values[: len(arguments.arrays)], values[len(arguments.arrays) :]
         fresh = copy_with(given, held, arrays)
-        call(title, clear, fresh)
+        call(title, clear, fresh, held, arrays)
         forward, backward = (getattr(fresh, name) for name in methods)
         return fresh, pair.forward(forward, backward, inputs)
 
@@ -119,9 +120,12 @@ def of_object(
         return tuple(made)
 
     def steps() -> Steps:
-        kept = copy_with(given, held, [np.array(entry.array) for entry in held])
+        copies = [np.array(entry.array) for entry in held]
+        kept = copy_with(given, held, copies)
+        call(title, clear, kept, held, copies)
 
         def apart(values: Sequence[Array]) -> tuple[Array, Any]:
+            fit_gradients(kept, held, values[len(arguments.arrays) :])
             put(kept, held, values[len(arguments.arrays) :])
             inputs = values[: len(arguments.arrays)]
             forward, backward = (getattr(kept, name) for name in methods)
@@ -132,7 +136,7 @@ def of_object(
             before = [np.array(value) for value in run[1][len(arguments.arrays) :]]
             return gradients(kept, run[0], held, run[1], before, delta)
 
-        return Steps(apart, back, keeps=False, clear=clearing(kept))
+        return Steps(apart, back, keeps=False, clear=clearing(kept, held, methods[1]))
 
     held = _parameters(held_by(given), run, after, arguments)
     labels = (*arguments.names, *(entry.name for entry in held))
