@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from chainrule.base.languages import Say
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import answer, attempt, each, near, output, same
 from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.calls.running import quiet
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
@@ -90,37 +89,22 @@ def _drawn(subject: Subject, probe: Probe) -> set[str]:
     What forward draws, such as a mask, is the same in every call here and may be in the gradients.
     """
     outputs, gradients = [], []
-    with _random_state():
+    with quiet():
         for seed in (1, 2):
             _seed(seed)
             outputs.append(output(subject, probe.args))
             _seed(seed)
             gradients.append(answer(subject, probe.args, probe.delta))
-    if not near(subject, *outputs):
+    if not near(subject, outputs[0], outputs[1]):
         return set()
     return {name for name, one, other in each(subject, *gradients) if not near(subject, one, other)}
 
 
-@contextmanager
-def _random_state() -> Iterator[None]:
-    """The global random numbers are afterwards where they were."""
-    kept, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 (their code draws from the global state)
-    torch = sys.modules.get("torch")
-    tensors = torch.random.get_rng_state() if torch is not None else None
-    try:
-        yield
-    finally:
-        random.setstate(kept)
-        np.random.set_state(numbers)  # noqa: NPY002 (their code draws from the global state)
-        if torch is not None:
-            torch.random.set_rng_state(tensors)
-
-
 def _seed(seed: int) -> None:
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (their code draws from the global state)
+    np.random.seed(seed)  # noqa: NPY002 (their code may draw from the global state)
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
+        sys.modules["torch"].default_generator.manual_seed(seed)
 
 
 # -- another call

@@ -27,7 +27,7 @@ from chainrule.verifying.subjects.held import (
     held_by,
     put,
 )
-from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, times
+from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, reading, times
 from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
 
 FORWARD = ("forward", "__call__", "fprop", "forward_pass")
@@ -141,9 +141,11 @@ def of_object(
     held = _parameters(held_by(given), run, after, arguments)
     labels = (*arguments.names, *(entry.name for entry in held))
     arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
-    _, trial = run(held, [array.copy() for array in arrays])
+    fresh, trial = run(held, [array.copy() for array in arrays])
     if not takes_delta:
         check_takes_delta(pair.names[1], trial.output())
+
+    inputs = Wanted(arguments.names, arguments.arrays, arguments.tree)
 
     def output_of(values: Sequence[Array]) -> Array:
         out = run(held, values)[1].output()
@@ -157,7 +159,7 @@ def of_object(
         takes_delta=takes_delta,
         precision=arguments.precision,
         args=arrays,
-        notes=pair.notes(trial),
+        notes=(*pair.notes(trial), *reading(pair, getattr(fresh, methods[1]), trial, inputs)),
         steps=None if updates or not takes_delta else steps,
     )
 
