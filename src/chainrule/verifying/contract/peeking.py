@@ -49,7 +49,7 @@ def allowed() -> Iterator[None]:
 
 @dataclass(eq=False)
 class Watch:
-    """asked: of our functions that know a derivative, those called; calls: by code object; looked: at whom."""
+    """asked: those of our functions called that know a derivative; calls: by code object; looked: at whom."""
 
     asked: Counter[str] = field(default_factory=Counter)
     calls: Counter[CodeType] = field(default_factory=Counter)

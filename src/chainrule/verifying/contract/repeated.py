@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import answer, attempt, each, near, output, same
+from chainrule.verifying.contract.calls import answer, attempt, draws, each, near, output, same, seeded
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.subjects.calls.running import quiet
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
@@ -88,23 +85,10 @@ def _drawn(subject: Subject, probe: Probe) -> set[str]:
 
     What forward draws, such as a mask, is the same in every call here and may be in the gradients.
     """
-    outputs, gradients = [], []
-    with quiet():
-        for seed in (1, 2):
-            _seed(seed)
-            outputs.append(output(subject, probe.args))
-            _seed(seed)
-            gradients.append(answer(subject, probe.args, probe.delta))
-    if not near(subject, outputs[0], outputs[1]):
+    if draws(subject, probe):
         return set()
-    return {name for name, one, other in each(subject, *gradients) if not near(subject, one, other)}
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (their code may draw from the global state)
-    if "torch" in sys.modules:
-        sys.modules["torch"].default_generator.manual_seed(seed)
+    one, other = (seeded(seed, lambda: answer(subject, probe.args, probe.delta)) for seed in (1, 2))
+    return {name for name, before, after in each(subject, one, other) if not near(subject, before, after)}
 
 
 # -- another call
@@ -158,5 +142,3 @@ def constant(subject: Subject, probes: Sequence[Probe]) -> Iterator[Finding]:
         if first.size > 1 and first.any() and all((v == first.flat[0]).all() for v in values):
             said = {"name": name, "value": f"{first.flat[0]:.6g}"}
             yield Finding(name, TEXTS.say("contract.one_number", **said), mistake="constant", evidence=said)
-
-

@@ -22,7 +22,7 @@ AGAIN = 2  # other numbers on which axes must be kept apart, too: a saturated ou
 
 
 def mixed(subject: Subject, probe: Probe, until: float = np.inf) -> Iterator[Finding]:
-    """The first argument, whose gradient mixes slices that its forward keeps apart.  until: when it gives up."""
+    """The first argument, where its gradient mixes slices that forward keeps apart. until: when it ends."""
     number = next((n for n, value in enumerate(probe.args) if value.dtype.kind == "f"), None)
     if number is None or not subject.takes_delta:
         return

@@ -100,8 +100,8 @@ def at(owner: Any, path: Sequence[Step]) -> Any:
 
 
 def clearing(owner: Any, held: Sequence[Held], backward: str) -> Callable[[], None] | None:
-    """What sets its gradients to 0: a method of its own or of what holds its arrays, W.zero_grad(); ours where
-    its words say that it adds up; None where it has no way to.
+    """What sets its gradients to 0: a method of its own or of what holds its arrays, W.zero_grad(); ours
+    where its words say that it adds up; None where it has no way to.
     """
     methods = _clearing(owner, held)
     words = inspect.getdoc(type(owner)) or "", inspect.getdoc(getattr(owner, backward, None)) or ""

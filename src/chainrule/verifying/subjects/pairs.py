@@ -188,8 +188,8 @@ def check_takes_delta(name: str, out: Array) -> None:
     """DataError unless the output is a number."""
     if out.size != 1:
         raise DataError(
-            f"{name} takes no δ, and forward returns the shape {out.shape}: of an array δ = ∂J/∂out comes in, "
-            "backward(dout, cache); of a number it may be left out"
+            f"{name} takes no δ, and forward returns the shape {out.shape}: of an array δ = ∂J/∂out comes "
+            "in, backward(dout, cache); of a number it may be left out"
         )
 
 

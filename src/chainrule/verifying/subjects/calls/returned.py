@@ -85,7 +85,8 @@ def by_argument(given: Any, wanted: Wanted, what: str = "backward", *, guess: bo
     else:
         raise ShapeError(
             f"{what} returned {len(listed)} gradients for {len(wanted.names)} argument"
-            f"{'s' * (len(wanted.names) != 1)} ({wanted.label()}): give in args every array that has a gradient"
+            f"{'s' * (len(wanted.names) != 1)} ({wanted.label()}): give in args every array that has a "
+            "gradient"
         )
     for number, value in zip(places, listed, strict=False):
         made[number] = _gradient(value, wanted.names[number], wanted.copy)
