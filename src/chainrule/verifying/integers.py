@@ -1,9 +1,9 @@
 """Whole numbers: where a backward pass only adds, multiplies and chooses, small ones make every order of
 summation exact, so that answers are compared bit for bit and no tolerance plays a part.
 
-Whether it is of that kind is seen on the reference: it runs on whole numbers, and every result on its way must
-be whole and its absolute terms must fit into the format. Numbers of more digits than a smaller format holds
-then show that something was computed in that: they are rounded there, and only there.
+Whether it is of that kind is seen on the reference: it runs on whole numbers, and every result on its way
+must be whole and its absolute terms must fit into the format. Numbers of more digits than a smaller format
+holds then show that something was computed in that: they are rounded there, and only there.
 """
 
 from __future__ import annotations
@@ -144,7 +144,12 @@ def _wide(probe: Probe, place: int, bits: int, rng: np.random.Generator) -> Prob
 
 # -- smaller formats
 def _smaller(
-    subject: Subject, reference: Reference, probe: Probe, number: int, precision: str, rng: np.random.Generator
+    subject: Subject,
+    reference: Reference,
+    probe: Probe,
+    number: int,
+    precision: str,
+    rng: np.random.Generator,
 ) -> str | None:
     """The format smaller than theirs in which gradient `number` is computed; None where there is none."""
     for form in SMALLER.get(precision, ()):
@@ -291,7 +296,8 @@ class WholeArray(np.ndarray[Any, Any]):
                 watch.divisor *= int(plain[1])
             watch.holds(np.asarray(result, dtype=np.float64), np.abs(result))
         elif ufunc in ENTRYWISE:
-            terms = _of_absolute(lambda *values: (np.add if ufunc is np.subtract else run)(*values, **options), plain)
+            added = np.add if ufunc is np.subtract else run
+            terms = _of_absolute(lambda *values: added(*values, **options), plain)
             watch.holds(np.asarray(result), terms)
         elif ufunc not in CHOICES:
             watch.whole = False
