@@ -2,7 +2,7 @@
 
 Every primitive and reduction declares, where it is defined, what people write in its place (`wrong=`):
 
-    only:N      operand N alone: a factor, a term, a transpose, a power left out
+    only:N      operand N alone, of a difference also with its sign: a factor, a term, a power left out
     as:NAME     another primitive on the same operands
     swapped     the operands in the other order
     turned:N    operand N transposed
@@ -24,14 +24,25 @@ Every primitive and reduction declares, where it is defined, what people write i
     rotated:N   a kernel turned by 180°
     overwritten the last value that was written, where they should add up; `whole`: zeros count as written
     overwritten_rows, first_rows    of rows that ids pick several times the last, or the first, alone
+    averaged_rows    the mean of the rows that an id picks
+    across_steps    over the steps or positions in place of the features
+    keepdims    a number per sample, spread along the samples in place of the features
+    part        of the first features alone, or of all but these
+    unit:N      operand N left out of a product of matrices: ones stand for it
+    unmoved     heads read off in another order of the axes
+    counted     how many features another quantity has
+    one_channel the places of the first channel for all
+    near        every value near the largest in place of the largest
+    one_offset  of a window's entries one alone
 
 Beside what the nodes declare: another symbol stands for one, or for a definition, once or everywhere; the
-whole is multiplied by one; and what `EVERYWHERE` names is done at all nodes of a kind at once.
+whole is multiplied by one; what `EVERYWHERE` names is done at all nodes of a kind at once, or at those that
+δ goes through; and parts that lie one above the other, a gate's each, stand for one another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -40,6 +51,7 @@ import numpy as np
 
 from chainrule.formulas.expression import (
     Expression,
+    Index,
     Named,
     Number,
     Operation,
@@ -50,14 +62,32 @@ from chainrule.formulas.expression import (
     substitute,
     walk,
 )
+from chainrule.formulas.mistaken import (
+    ACROSS,
+    AS_MANY,
+    BINDERS,
+    FIRST_WINDOW,
+    LAST_TERM,
+    OF_SAMPLES,
+    ONCE_OF_ID,
+    OTHER_EVALUATIONS,
+    OTHERS,
+    features_of,
+    marked,
+)
 from chainrule.formulas.primitives.grid import Grid
-from chainrule.formulas.rules import Binder, Rule, binders, rules
+from chainrule.formulas.rules import binders, rules
 
 RARE = frozenset((
     "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
     "first_window", "times", "complement", "first_step", "uncounted", "ungrouped", "first_rows",
+    "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
+    "one_offset", "gates", "one_channel",
 ))  # fmt: skip
-EVERYWHERE = frozenset(("as", "across", "uncounted", "ungrouped"))
+EVERYWHERE = frozenset(("as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "unmoved"))
+PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
+NEAR = (0.5, 0.1, 1e-2, 1e-3)  # below the largest value, and still taken for it
+MOST_GATES = 4
 ROTATED = "°"  # behind a symbol's name: the same kernel, turned by 180°
 
 
@@ -76,11 +106,13 @@ class Neighbour:
     tree: Expression
 
 
-def neighbours(tree: Expression, others: Sequence[Symbol] = (), rare: bool = True) -> Iterator[Neighbour]:
+def neighbours(
+    tree: Expression, others: Sequence[Expression] = (), rare: bool = True, beside: Sequence[Symbol] = ()
+) -> Iterator[Neighbour]:
     """Every formula that differs from `tree` by one mistake.
 
-    others: symbols that may stand where another one should, such as z for x. rare: also by one that hardly
-    comes together with another.
+    others: what may stand where a symbol should, such as z for x. rare: also by one that hardly comes
+    together with another.  beside: symbols that the whole may be multiplied by, with the others.
     """
     seen = {tree}
     for path, node in walk(tree):
@@ -89,14 +121,14 @@ def neighbours(tree: Expression, others: Sequence[Symbol] = (), rare: bool = Tru
             if changed not in seen:
                 seen.add(changed)
                 yield Neighbour(kind, path, node, part, changed)
-    for kind, path, node, part, changed in _as_a_whole(tree, others) if rare else ():
+    for kind, path, node, part, changed in _as_a_whole(tree, others, beside) if rare else ():
         if changed not in seen:
             seen.add(changed)
             yield Neighbour(kind, path, node, part, changed)
 
 
 def _as_a_whole(
-    tree: Expression, others: Sequence[Symbol]
+    tree: Expression, others: Sequence[Expression], beside: Sequence[Symbol]
 ) -> Iterator[tuple[str, Path, Expression, Expression, Expression]]:
     """(kind, path, node, part, tree) of the mistakes that are made in all of a formula."""
     places: dict[tuple[str, str], list[Path]] = {}
@@ -108,44 +140,121 @@ def _as_a_whole(
             for word in node.rule.wrong:
                 if word.partition(":")[0] in EVERYWHERE:
                     places.setdefault((node.rule.name, word), []).append(path)
-    for (_, word), paths in places.items():
+    through = {key: [path for path in paths if is_of_delta(at(tree, path))] for key, paths in places.items()}
+    for (_, word), paths in (*places.items(), *through.items()):
         if len(paths) > 1:
             changed, (kind, part) = tree, ("", tree)
             for path in sorted(paths, key=len, reverse=True):
                 node = at(changed, path)
                 assert isinstance(node, Operation)
-                kind, part, wrong = next(_of_operation(node, *word.partition(":")[::2]))
+                kind, part, wrong = next(_of_operation(node, *word.partition(":")[::2], others))
                 changed = replace_at(changed, path, wrong)
             yield kind, paths[0], at(tree, paths[0]), part, changed
     for leaf, path in leaves.items():
-        for symbol in others:
-            if symbol != leaf and getattr(leaf, "name", "") != symbol.name:
-                yield "symbol", path, leaf, symbol, substitute(tree, {leaf: symbol})
-    for symbol in others:
-        yield "times", (), tree, symbol, Operation(rules["multiply"], (tree, symbol))
+        for other in others:
+            left_out = isinstance(leaf, Named) and other in leaf.value.children  # a factor of it, a term
+            if not _same(leaf, other) and not left_out:
+                yield "symbol", path, leaf, other, substitute(tree, {leaf: other})
+    for other in (*others, *beside):
+        if isinstance(other, Symbol):
+            yield "times", (), tree, other, Operation(rules["multiply"], (tree, other))
+    for made in _gates(tree):
+        yield "gates", (), tree, made, made
+
+
+def in_all(
+    formulas: Mapping[str, Expression],
+) -> Iterator[tuple[str, Expression, Expression, dict[str, Expression]]]:
+    """(kind, node, part, the formulas that change) of mistakes that are made in several formulas alike."""
+    words = {
+        (node.rule.name, word)
+        for tree in formulas.values()
+        for _, node in walk(tree)
+        if isinstance(node, Operation)
+        for word in node.rule.wrong
+        if word.partition(":")[0] in EVERYWHERE
+    }
+    for name, word in sorted(words):
+        made, first, part = {}, None, None
+        for place, tree in formulas.items():
+            changed = tree
+            paths = [path for path, node in walk(tree) if _is(node, name) and is_of_delta(node)]
+            for path in sorted(paths, key=len, reverse=True):
+                node = at(changed, path)
+                assert isinstance(node, Operation)
+                _, part, wrong = next(_of_operation(node, *word.partition(":")[::2], ()))
+                first = at(tree, path)
+                changed = replace_at(changed, path, wrong)
+            if changed is not tree:
+                made[place] = changed
+        if len(made) > 1 and first is not None and part is not None:
+            node, kind = first, word.partition(":")
+            yield (f"{name} as {kind[2]}" if kind[0] == "as" else kind[0]), node, part, made
+
+
+def _is(node: Expression, name: str) -> bool:
+    return isinstance(node, Operation) and node.rule.name == name
+
+
+def is_of_delta(node: Expression) -> bool:
+    """Whether δ goes into it: what is there in the forward pass, too, is computed there."""
+    return any(symbol.name.startswith("d") and "gradient" in symbol.role for symbol in node.symbols)
+
+
+def _same(node: Expression, other: Expression) -> bool:
+    return node == other or getattr(node, "name", "") == getattr(other, "name", " ")
+
+
+def _gates(tree: Expression) -> Iterator[Expression]:
+    """The parts that lie one above the other in another order, or some in the place of others."""
+    parts = _stacked(tree)
+    for chosen in product(range(len(parts)), repeat=len(parts)) if 2 < len(parts) <= MOST_GATES else ():
+        if chosen != tuple(range(len(parts))):
+            yield _stack([parts[number] for number in chosen], tree)
+
+
+def _stacked(tree: Expression) -> list[Expression]:
+    if isinstance(tree, Operation) and tree.rule.name == "beside":
+        return [*_stacked(tree.operands[0]), *_stacked(tree.operands[1])]
+    return [tree]
+
+
+def _stack(parts: list[Expression], like: Expression) -> Expression:
+    """The parts in the form of a tree that has as many."""
+    if not (isinstance(like, Operation) and like.rule.name == "beside"):
+        return parts[0]
+    above = len(_stacked(like.operands[0]))
+    halves = _stack(parts[:above], like.operands[0]), _stack(parts[above:], like.operands[1])
+    return Operation(like.rule, halves, like.static)
 
 
 def _at(
-    node: Expression, others: Sequence[Symbol], rare: bool
+    node: Expression, others: Sequence[Expression], rare: bool
 ) -> Iterator[tuple[str, Expression, Expression]]:
     """(kind, part, what stands there instead) of the mistakes at a node itself."""
     if isinstance(node, Symbol):
-        for symbol in others:
-            if symbol.name != node.name:
-                yield "symbol", symbol, symbol
+        for other in others:
+            if not _same(node, other):
+                yield "symbol", other, other
     elif isinstance(node, Operation):
         for word in node.rule.wrong:
             kind, _, which = word.partition(":")
             if rare or kind not in RARE:
-                yield from _of_operation(node, kind, which)
+                yield from _of_operation(node, kind, which, others)
     elif isinstance(node, Over):
         for word in node.rule.wrong:
             kind, _, name = word.partition(":")
             if name == "whole":
-                if rare and (marked := _marked(node.body)) != node.body:
-                    yield kind, node, Over(_binders["overwritten_whole"], node.indices, node.ranges, marked)
+                if rare and (body := marked(node.body)) != node.body:
+                    yield kind, node, Over(BINDERS["overwritten_whole"], node.indices, node.ranges, body)
                 continue
-            binder = binders[name] if kind == "as" else _binders[word]
+            if kind == "one_offset":
+                for offset in _offsets(node.ranges) if rare else ():
+                    entry = zip(node.indices, offset, strict=True)
+                    alone = substitute(node.body, {Index(name): Number(number) for name, number in entry})
+                    yield kind, alone, alone
+                continue
+            binder = binders[name] if kind == "as" else BINDERS[word]
             yield (
                 word.replace(":", " ") if kind == "as" else kind,
                 node,
@@ -160,10 +269,20 @@ def at(tree: Expression, path: Path) -> Expression:
     return tree
 
 
-def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Expression, Expression]]:
+def _offsets(ranges: tuple[int, ...]) -> dict[tuple[int, ...], None]:
+    """The first entry of a window, the one in the middle and the last."""
+    middle, last = tuple(size // 2 for size in ranges), tuple(size - 1 for size in ranges)
+    return dict.fromkeys(((0,) * len(ranges), middle, last)) if max(ranges, default=0) > 1 else {}
+
+
+def _of_operation(
+    node: Operation, kind: str, which: str, others: Sequence[Expression]
+) -> Iterator[tuple[str, Expression, Expression]]:
     operands = node.operands
     if kind == "only":
         kept = operands[int(which)]
+        if node.rule.name == "subtract" and which == "1":
+            yield "subtract only", operands[0], -kept
         gone = operands[1 - int(which)] if len(operands) == 2 else node
         yield f"{node.rule.name} only", gone, kept
     elif kind == "as":
@@ -177,9 +296,9 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
         if not (isinstance(operand, Operation) and operand.rule.name == "transpose"):
             yield "turned", operand, _with(node, number, turned)
     elif kind in ("first", "last", "rest"):
-        yield kind, node, Operation(_of_samples[node.rule.name, kind], operands, node.static)
+        yield kind, node, Operation(OF_SAMPLES[node.rule.name, kind], operands, node.static)
     elif kind == "across":
-        yield "across", node, Operation(_across[node.rule.name], operands, node.static)
+        yield "across", node, Operation(ACROSS[node.rule.name], operands, node.static)
     elif kind == "always":
         yield "always", node, Number(1.0)
     elif kind == "twice":
@@ -200,32 +319,60 @@ def _of_operation(node: Operation, kind: str, which: str) -> Iterator[tuple[str,
     elif kind == "complement":
         if isinstance(operands[int(which)], (Symbol, Named)):
             yield kind, operands[int(which)], _with(node, int(which), 1 - operands[int(which)])
-    elif kind in ("first_step", "uncounted", "ungrouped"):
-        yield kind, node, Operation(_others[node.rule.name, kind], operands, node.static)
+    elif kind in OTHER_EVALUATIONS:
+        yield kind, node, Operation(OTHERS[node.rule.name, kind], operands, node.static)
     elif kind == "gate":
         for name in node.options["gates"]:
             if name != node.options["gate"]:
                 static = tuple(sorted({**node.options, "gate": name}.items()))
                 other = Operation(node.rule, operands, static)
                 yield "gate", other, other
-    elif kind in ("overwritten_rows", "first_rows"):
+    elif kind in ("overwritten_rows", "first_rows", "averaged_rows"):
         hot = operands[0]
         if isinstance(hot, Operation) and hot.rule.name == "one_hot":
-            once = Operation(_once_of_id[kind], hot.operands, hot.static)
+            once = Operation(ONCE_OF_ID[kind], hot.operands, hot.static)
             yield kind, node, Operation(node.rule, (once, operands[1]), node.static)
     elif kind == "rotated":
         kernel = operands[int(which)]
         if isinstance(kernel, Symbol):
             yield "rotated", kernel, _with(node, int(which), replace(kernel, name=kernel.name + ROTATED))
+    elif kind == "part":
+        for count in PARTS:
+            for word in ("part_from", "part_to"):
+                some = features_of(node.rule, word, count)
+                yield word, Number(count), Operation(some, operands, node.static)
+    elif kind == "unit":
+        ones = Operation(rules["ones_like"], (operands[int(which)],))
+        yield kind, operands[int(which)], _with(node, int(which), ones)
+    elif kind == "counted":
+        for other in others:
+            if not _same(other, operands[0]):
+                counted = _with(node, 0, other)
+                yield kind, counted, counted
+    elif kind == "near":
+        yield from _near(node)
     elif kind == "last_term":
-        yield "last_term", node, Operation(_last_term, operands, node.static)
+        yield "last_term", node, Operation(LAST_TERM, operands, node.static)
     elif kind == "first_window":
-        yield "first_window", node, Operation(_first_window, operands, node.static)
+        yield "first_window", node, Operation(FIRST_WINDOW, operands, node.static)
     else:
         grid = node.options["grid"]
         for plain in _other_grids(grid, kind):
             static = tuple(sorted({**node.options, "grid": plain, "counts": grid}.items()))
-            yield kind, node, Operation(_as_many[node.rule.name], operands, static)
+            yield kind, node, Operation(AS_MANY[node.rule.name], operands, static)
+
+
+def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """[the pixel is above the largest of its window, less a little] for [it is the largest]."""
+    winner, *offset = node.operands
+    inner = winner.value if isinstance(winner, Named) else winner
+    if isinstance(inner, Over) and all(isinstance(at_, Index) for at_ in offset):
+        entry = {Index(name): at_ for name, at_ in zip(inner.indices, offset, strict=True)}
+        pixel = substitute(inner.body, entry)
+        largest = Named("p", Over(binders["max_over"], inner.indices, inner.ranges, inner.body))
+        for below in NEAR:
+            mask = Operation(rules["greater"], (pixel, largest - below))
+            yield "near", mask, mask
 
 
 def _other_grids(grid: Grid, kind: str) -> Iterator[Grid]:
@@ -264,164 +411,3 @@ def with_rotated(bindings: Mapping[str, Any]) -> dict[str, Any]:
         if np.ndim(value) >= 3
     }
     return {**bindings, **rotated}
-
-
-def _written_last(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
-    """Of values that are 0 where nothing was written the last that was, as `=` in place of `+=` leaves it in
-    a
-    loop over the windows: the last window over a pixel has it at its smallest offset.
-    """
-    result = np.array(values[-1])
-    for value in values[-2::-1]:
-        result = np.where(value == 0, result, value)
-    return result
-
-
-def _met(grid: Grid, counts: Sequence[int], size: Sequence[int], offset: Sequence[int]) -> tuple[Any, Any]:
-    """(pixels, windows), indices on each axis: where the first `counts` windows have their pixel."""
-    pixels, windows = [], []
-    for axis, count in enumerate(counts):
-        shift = grid.dilation[axis] * offset[axis] - grid.pads(tuple(size))[axis][0]
-        at = grid.stride[axis] * np.arange(count) + shift
-        inside = (at >= 0) & (at < size[axis])
-        pixels.append(at[inside])
-        windows.append(np.arange(count)[inside])
-    return np.ix_(*pixels), np.ix_(*windows)
-
-
-def _window_as_many(x: Any, *offset: Any, grid: Grid, counts: Grid, fill: float = 0.0) -> Any:
-    """`window` of another grid, as many windows as `counts` has."""
-    size = x.shape[: len(offset)]
-    many = counts.positions(size)
-    pixels, windows = _met(grid, many, size, offset)
-    out = np.full(many + x.shape[len(offset) :], fill, x.dtype)
-    out[windows] = x[pixels]
-    return out
-
-
-def _place_as_many(x: Any, like: Any, *offset: Any, grid: Grid, counts: Grid) -> Any:
-    """`place` of another grid, of as many windows as there are."""
-    size = like.shape[: len(offset)]
-    pixels, windows = _met(grid, x.shape[: len(offset)], size, offset)
-    out = np.zeros(size + x.shape[len(offset) :], x.dtype)
-    out[pixels] = x[windows]
-    return out
-
-
-def _first_window_alone(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
-    """`place` of the first window alone: a loop that returns too early."""
-    alone = np.zeros_like(x)
-    alone[(0,) * len(offset)] = x[(0,) * len(offset)]
-    return rules["place"].evaluate(alone, like, *offset, grid=grid)
-
-
-def _place_marked(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
-    """`place`, and NaN on pixels that no window has at this offset."""
-    there = rules["place"].evaluate(np.ones_like(x), like, *offset, grid=grid)
-    return np.where(there > 0, rules["place"].evaluate(x, like, *offset, grid=grid), np.nan)
-
-
-def _marked(body: Expression) -> Expression:
-    """A sum's body in which every `place` says where nothing was placed."""
-    for path, node in walk(body):
-        if isinstance(node, Operation) and node.rule.name == "place":
-            body = replace_at(body, path, Operation(_mark, node.operands, node.static))
-    return body
-
-
-def _written_last_whole(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
-    result = values[-1]
-    for value in values[-2::-1]:
-        result = np.where(np.isnan(value), result, value)
-    return np.nan_to_num(result)
-
-
-def _one_hot_once(order: int) -> Any:
-    """`one_hot` of the last step and sample with each id alone (order -1), what `rows[ids] = δ` leaves; or of
-    the first (order 1).
-    """
-
-    def evaluate(x: Any, like: Any, *, skip: int | None = None) -> Any:
-        hot = rules["one_hot"].evaluate(x, like, skip=skip)
-        moved = np.moveaxis(hot, (-1, -2), (0, -1))  # (m, T, ids), the steps fastest
-        flat = moved.reshape(-1, hot.shape[-2])[::order]
-        kept = (flat * (np.cumsum(flat, axis=0) == 1))[::order].reshape(moved.shape)
-        return np.moveaxis(kept, (0, -1), (-1, -2))
-
-    return evaluate
-
-
-# What is written by mistake alone, and is no formula's: it prints as what it stands for, and is not
-# registered.
-_sum = binders["sum_over"]
-_binders = {
-    "overwritten": Binder("overwritten", _written_last, _sum.flow, _sum.layout),
-    "overwritten:mean": Binder(
-        "overwritten_mean",
-        lambda values, ranges: _written_last(values, ranges) / len(values),
-        _sum.flow,
-        _sum.layout,
-    ),
-    "overwritten_whole": Binder("overwritten_whole", _written_last_whole, _sum.flow, _sum.layout),
-}
-_mark = replace(rules["place"], name="place_marked", evaluate=_place_marked, wrong=())
-_first_window = replace(rules["place"], name="first_window", evaluate=_first_window_alone, wrong=())
-_last_term = replace(
-    rules["matmul"], name="last_term", evaluate=lambda a, x: a[:, -1:] @ x[..., -1:, :], wrong=()
-)
-_as_many = {
-    "window": replace(rules["window"], evaluate=_window_as_many),
-    "place": replace(rules["place"], evaluate=_place_as_many),
-}
-SOME = {"first": slice(0, 1), "last": slice(-1, None), "rest": slice(1, None)}
-
-
-def _of_some(name: str, samples: slice) -> Rule:
-    """A sum over the samples that counts some of them."""
-
-    def evaluate(*operands: Any) -> Any:
-        return rules[name].evaluate(*(value[..., samples] for value in operands))
-
-    return replace(rules[name], name=f"{name} {samples}", evaluate=evaluate, wrong=())
-
-
-_of_samples = {
-    (name, word): _of_some(name, samples)
-    for name in ("sum_samples", "correlate")
-    for word, samples in SOME.items()
-}
-_BY = {
-    "sum_features": lambda x: x.sum(axis=-1, keepdims=True),
-    "mean_features": lambda x: x.mean(axis=-1, keepdims=True),
-}
-_across = {
-    name: replace(rules[name], name=f"{name} across", evaluate=_BY[name], wrong=())
-    for name in ("sum_features", "mean_features")
-}
-_once_of_id = {
-    "overwritten_rows": replace(rules["one_hot"], name="last_one_hot", evaluate=_one_hot_once(-1)),
-    "first_rows": replace(rules["one_hot"], name="first_one_hot", evaluate=_one_hot_once(1)),
-}
-
-
-def _of_first_step(a: Any, b: Any) -> Any:
-    return rules["correlate"].evaluate(a[:1], b[:1]) if a.ndim > 2 else np.nan * a
-
-
-def _mean_by_samples(x: Any) -> Any:
-    return x.sum(axis=(*range(x.ndim - 2), -1)) / x.shape[-1]
-
-
-def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
-    return rules["mean_groups"].evaluate(x, groups=1)
-
-
-_evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("correlate", "first_step", _of_first_step),
-    ("mean_samples", "uncounted", _mean_by_samples),
-    ("mean_groups", "ungrouped", _mean_of_all_groups),
-)
-_others = {
-    (name, word): replace(rules[name], name=f"{name} {word}", evaluate=evaluate, wrong=())
-    for name, word, evaluate in _evaluations
-}

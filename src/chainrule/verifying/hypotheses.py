@@ -87,3 +87,30 @@ def orders(case: Case) -> Iterator[Mistake]:
     for axis in range(dimensions):
         if agree(case.theirs, [np.flip(right, axis) for right in case.right]):
             yield Mistake("reversed", {"axis": str(axis)})
+        several = max(right.shape[axis] for right in case.right) > 1
+        if several and agree(case.theirs, [_last_at_first(right, axis) for right in case.right]):
+            yield Mistake("written_to_one", {"axis": str(axis)})
+    if _reordered(case):
+        yield Mistake("order", {})
+
+
+def _last_at_first(right: Array, axis: int) -> Array:
+    """The last index of an axis at the first, and 0 elsewhere."""
+    moved = np.moveaxis(np.zeros_like(right), axis, 0)
+    moved[0] = np.moveaxis(right, axis, 0)[-1]
+    return np.moveaxis(moved, 0, axis)
+
+
+def _reordered(case: Case) -> bool:
+    """Whether the same numbers are there in one other order, the same on every probe of a size."""
+    places: dict[tuple[int, ...], Array] = {}
+    for theirs, right in zip(case.theirs, case.right, strict=True):
+        if theirs.shape != right.shape or np.unique(right).size < right.size:
+            return False
+        order = places.get(right.shape)
+        if order is None:
+            order = places[right.shape] = np.empty(right.size, dtype=np.int64)
+            order[np.argsort(theirs, axis=None)] = np.argsort(right, axis=None)
+        if not agree([theirs.reshape(-1)], [right.reshape(-1)[order]]):
+            return False
+    return len(case.right) > len(places) and case.right[0].size > 2

@@ -6,8 +6,9 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -51,7 +52,7 @@ MISFITS = (
     *(ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError),
     ChainruleError,
 )
-PAIRED = 150  # single mistakes of a formula that is still searched for two at once
+PAIRED = 200  # single mistakes of a formula that is still searched for two at once
 
 
 @dataclass(eq=False)
@@ -65,6 +66,7 @@ class Judge:
     tried: list[Probe] = field(default_factory=list)
     reference: Reference | None = None
     unsure: bool = False
+    follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
     ratio: float = 0.0  # the worst error beside its tolerance
 
     def verdict(self, hint_level: int) -> Verdict:
@@ -98,7 +100,7 @@ class Judge:
                     of_array, said_beside = self.judged(name, case, None, self.tried)
                     made += of_array
                     notes += said_beside
-        findings += explained(owing, made)
+        findings += explained(owing, made, self.follows)
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
@@ -109,7 +111,7 @@ class Judge:
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
     def contract(self, meaning: Meaning | None, notes: list[Say]) -> tuple[list[Finding], set[str]]:
-        """Draws the probes and asks what every backward pass owes; and the arrays that need no other judge."""
+        """Draws the probes and asks what every backward pass owes; the arrays that need no other judge, too."""
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(tuple(self.args), subject.delta)]
@@ -170,6 +172,7 @@ class Judge:
             search.wrong = [pair for pair in pairs if not right[pair[0]]]
             if edits and not right[search.argument] and agree(given, search.right(edits)):
                 notes.append(TEXTS.say("judged.follows", name=name))
+                self.follows.add(name)
                 continue
             search.made = dict(edits)
             made, beside = self.judged(name, search.case({}), search, tried)
@@ -334,7 +337,10 @@ class Search:
         return Case(self.theirs, self.right(edits), tied, sizes, self.tolerances)
 
     def gives(self, edit: Edit) -> str | None:
-        """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not."""
+        """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
+
+        Sizes of which it cannot be computed, but theirs is right, say nothing.
+        """
         scale: str | None = None
         self.left[0] -= self.meaning.cost
         for number, bound in enumerate(self.bounds):
@@ -345,7 +351,9 @@ class Search:
                     return None
                 made = self.value(bound, edits)
             except MISFITS:
-                return None
+                if not self.is_right[number]:
+                    return None
+                continue
             if made.shape != theirs.shape or not np.isfinite(made).all():
                 return None
             if scale is None:
@@ -355,6 +363,12 @@ class Search:
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
         return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+
+    @cached_property
+    def is_right(self) -> list[bool]:
+        """On which probes what came back is right."""
+        pairs = zip(self.theirs, self.right(self.made), strict=True)
+        return [theirs.shape == right.shape and bool(close(theirs, right).all()) for theirs, right in pairs]
 
     def spoils(self, edit: Edit) -> bool:
         """Whether this mistake would make an array wrong that is right."""
@@ -395,13 +409,51 @@ class Search:
                 yield Mistake("another", {"other": argument.name})
 
     def shared(self) -> Edit | None:
-        """A mistake in a definition that explains another wrong array, too."""
+        """A mistake in a definition that explains other wrong arrays, too: the one that explains most."""
+        best, most = None, 0
         for edit in self.meaning.shared(self.argument.gradient, self.bounds[0]) if self.wrong else ():
-            if self.gives(edit) == "" and self.explained(edit):
-                return edit
-            if self.left[0] <= 0:
+            if self.gives(edit) == "" and (count := self.explained(edit)) > most:
+                best, most = edit, count
+            if self.left[0] <= 0 or most == len(self.wrong):
                 break
-        return None
+        return best
+
+    def stale(self) -> Iterator[Mistake]:
+        """An argument of the first call in place of this call's, wherever the sizes are the same."""
+        for argument in self.meaning.arguments:
+            number, shown = argument.number, 0
+            for n, (probe, theirs) in enumerate(zip(self.probes, self.theirs, strict=True)):
+                args = list(probe.args)
+                args[number] = self.probes[0].args[number]
+                try:
+                    bound = self.meaning.bind(Probe(tuple(args), probe.delta))
+                    made = self.value(bound, self.made)
+                except MISFITS:
+                    continue
+                if made.shape != theirs.shape or not close(theirs, made).all():
+                    shown = 0
+                    break
+                shown += n > 0 and not close(theirs, self.value(self.bounds[n], self.made)).all()
+            if shown:
+                yield Mistake("stale", {"other": argument.name})
+
+    def by_rate(self) -> Iterator[Edit]:
+        """A parameter that is updated before it is used, by the learning rate that the first probe shows."""
+        for make in self.meaning.updated(self.argument.gradient):
+            trial = make(1.0)
+            try:
+                right = self.value(self.bounds[0], self.made)
+                step = self.value(self.bounds[0], {**self.made, trial.place: trial}) - right
+            except MISFITS:
+                continue
+            square = float((step * step).sum())
+            if right.shape != self.theirs[0].shape or not square:
+                continue
+            rate = float(((self.theirs[0] - right) * step).sum()) / square
+            for value in dict.fromkeys((float(f"{rate:.4g}"), rate)):
+                if value and self.gives(edit := make(value)) == "":
+                    yield edit
+                    break
 
     def mistakes(self) -> Iterator[tuple[list[Edit], str]]:
         """Mistakes, one or two at once, that give what came back on every probe, and a factor beside.
@@ -419,6 +471,9 @@ class Search:
                     scaled.append((edit, scale))
                 if self.left[0] <= 0:
                     break
+        for edit in (*self.meaning.instead(self.argument.gradient, self.bounds[0]), *self.by_rate()):
+            if self.gives(edit) == "":
+                yield [edit], ""
         yield from (([edit], scale) for edit, scale in scaled)
         yield from self._pairs(single)
 
@@ -437,9 +492,12 @@ class Search:
                     return
 
 
-def explained(owing: Sequence[Finding], made: Sequence[Finding]) -> list[Finding]:
+def explained(
+    owing: Sequence[Finding], made: Sequence[Finding], follows: Iterable[str] = ()
+) -> list[Finding]:
     """What the contract and the judgement of the arrays found, each thing once: a symptom is gone where its
-    cause is named, and says where it shows where not; that other sizes raise is a consequence of what is named.
+    cause is named, be it that of an array which it `follows`, and says where it shows where not; that other
+    sizes raise is a consequence of what is named.
     """
     by_name = {finding.name: finding for finding in made}
     alone = ("given shapes only", "given numbers only")
@@ -447,6 +505,8 @@ def explained(owing: Sequence[Finding], made: Sequence[Finding]) -> list[Finding
     kept, said = [], set()
     for finding in owing:
         judged = by_name.get(finding.name)
+        if finding.mistake in SYMPTOMS and finding.name in follows:
+            continue
         if finding.mistake in SYMPTOMS and judged is not None:
             if judged.mistake:
                 continue
@@ -497,7 +557,8 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         return Finding(name, what, where, _sentence(edit), fix, _word(edit), evidence, forms)
     compared = case if search is None else search.case(search.made)
     plain = None if search is None else search.meaning.written(search.argument.gradient)
-    for mistake in (*factors(compared), *orders(compared), *(() if search is None else search.another())):
+    beside = () if search is None else (*search.another(), *search.stale())
+    for mistake in (*factors(compared), *orders(compared), *beside):
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():

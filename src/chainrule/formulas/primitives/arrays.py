@@ -41,7 +41,7 @@ def matmul(a: Any, x: Any) -> Any:
 
 
 @primitive(
-    wrong="swapped first last rest first_step overwritten_rows first_rows",
+    wrong="swapped first last rest first_step overwritten_rows first_rows averaged_rows",
     layout="correlate", entry="correlate", traits={Trait.PRODUCT, Trait.ADDS_MANY, Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, a, b: (d @ b, d.T @ a),
 )
@@ -52,6 +52,7 @@ def correlate(a: Any, b: Any) -> Any:
 
 
 @primitive(
+    wrong="keepdims",
     layout="hat", entry="broadcast_samples", traits={Trait.THIN},
     adjoint=lambda d, y, b: (sum_samples(fit(d, y)),),
 )
@@ -128,7 +129,7 @@ def first_position(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:mean_features only:0 across",
+    wrong="as:mean_features only:0 across across_steps keepdims part",
     layout="sum_features", entry="sum_features", traits={Trait.THIN},
     adjoint=lambda d, y, x: (stretch(d, x),),
 )
@@ -138,7 +139,7 @@ def sum_features(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_features across",
+    wrong="as:sum_features across across_steps keepdims part",
     layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
@@ -148,7 +149,7 @@ def mean_features(x: Any) -> Any:
 
 
 @primitive(
-    layout=("count", "H"), traits={Trait.NUMBER, Trait.COUNTS_FEATURES},
+    wrong="counted", layout=("count", "H"), traits={Trait.NUMBER, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (None,),
 )
 def count_features(x: Any) -> Any:
@@ -435,7 +436,10 @@ def diagonal_blocks(x: Any, like: Any) -> Any:
     return x[_blocks(rows, columns, like.shape[-1])]
 
 
-@primitive(layout="chosen", adjoint=lambda d, y, winner, *at, grid: (None, *(None for _ in at)))
+@primitive(
+    wrong="near one_channel", layout="chosen",
+    adjoint=lambda d, y, winner, *at, grid: (None, *(None for _ in at)),
+)
 def chosen(winner: Any, *offset: Any, grid: Grid) -> Any:
     """[the window's winner is its pixel at offset (m, n)], for a winner given by argmax_over."""
     place_in_window = 0

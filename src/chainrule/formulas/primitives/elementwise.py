@@ -202,7 +202,7 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="always swapped", layout="greater", traits={Trait.ENTRYWISE, Trait.CHOOSES},
+    wrong="always swapped as:maximum", layout="greater", traits={Trait.ENTRYWISE, Trait.CHOOSES},
     adjoint=lambda d, y, a, b: (None, None),
 )
 def greater(a: Any, b: Any) -> Any:

@@ -24,7 +24,7 @@ Ranges = tuple[int, ...]
 
 
 @reduction(
-    wrong="as:mean_over overwritten overwritten:whole", layout="sum_over", entry="sum_over",
+    wrong="as:mean_over overwritten overwritten:whole one_offset", layout="sum_over", entry="sum_over",
     flow=lambda d, over, indices: d,
 )
 def sum_over(values: Values, ranges: Ranges) -> Any:

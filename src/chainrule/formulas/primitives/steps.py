@@ -18,7 +18,7 @@ from chainrule.formulas.rules import Trait
 
 
 @primitive(
-    layout=("function", "heads"), entry="split_heads",
+    wrong="unmoved", layout=("function", "heads"), entry="split_heads",
     adjoint=lambda d, y, x, heads: (join_heads(d, heads=heads),),
 )
 def split_heads(x: Any, *, heads: int) -> Any:
@@ -28,7 +28,7 @@ def split_heads(x: Any, *, heads: int) -> Any:
 
 
 @primitive(
-    layout=("inverse_function", "heads"), entry="join_heads",
+    wrong="unmoved", layout=("inverse_function", "heads"), entry="join_heads",
     adjoint=lambda d, y, x, heads: (split_heads(d, heads=heads),),
 )
 def join_heads(x: Any, *, heads: int) -> Any:
@@ -37,7 +37,7 @@ def join_heads(x: Any, *, heads: int) -> Any:
 
 
 @primitive(
-    wrong="swapped", layout="step_products", entry="step_products", traits={Trait.PRODUCT},
+    wrong="swapped unit:0 unit:1", layout="step_products", entry="step_products", traits={Trait.PRODUCT},
     adjoint=lambda d, y, a, b: (mix_steps(d, b), mix_steps(swap_steps(d), a)),
 )
 def step_products(a: Any, b: Any) -> Any:

@@ -32,6 +32,8 @@ class Form:
         return array.transpose(self.axes).reshape(self.ours)
 
     def to_theirs(self, array: Array) -> Array:
+        if array.shape != self.ours and array.ndim == len(self.axes):  # of a wrong formula
+            return array.transpose(np.argsort(self.axes))
         moved = [self.theirs[axis] for axis in self.axes]
         return array.reshape(moved).transpose(np.argsort(self.axes))
 
@@ -45,7 +47,8 @@ def input_forms(x: Array) -> Iterator[Form]:
     """Orders of x's axes with the samples last; the usual ones first: samples first, then last."""
     axes = range(x.ndim)
     usual = (*axes[1:], 0)
-    for order in dict.fromkeys([usual, tuple(axes), *permutations(axes)]):
+    others = sorted(permutations(axes), key=lambda order: order[-1:] != (0,))
+    for order in dict.fromkeys([usual, tuple(axes), *others]):
         yield Form(order, tuple(x.shape[axis] for axis in order), x.shape)
     if x.ndim < 2:  # one sample of several numbers, or several samples of one
         yield Form((0,), (1, *x.shape), x.shape)

@@ -13,6 +13,7 @@ from chainrule.formulas import (
     count_features,
     exp,
     first_features,
+    gate,
     greater,
     max_features,
     maximum,
@@ -113,6 +114,25 @@ def _rotary_gradients(d: Any, c: Any, s: Any) -> dict[str, Any]:
     return {"x": beside(first * c + second * s, second * c - first * s)}
 
 
+def _rotary_whole(x: Any, c: Any, s: Any) -> Any:
+    """The same with a cosine and a sine for every feature (transformers' apply_rotary_pos_emb)."""
+    first, second = _halves(x)
+    (c1, c2), (s1, s2) = _halves(c), _halves(s)
+    return beside(first * c1 - second * s1, second * c2 + first * s2)
+
+
+def _rotary_whole_gradients(d: Any, c: Any, s: Any) -> dict[str, Any]:
+    (d1, d2), (c1, c2), (s1, s2) = (
+        (named(f"{letter}1", first), named(f"{letter}2", second))
+        for letter, (first, second) in (("d", _halves(d)), ("c", _halves(c)), ("s", _halves(s)))
+    )
+    return {"x": beside(d1 * c1 + d2 * s2, d2 * c2 - d1 * s1)}
+
+
+def _halves(x: Any) -> tuple[Any, Any]:
+    return gate(x, gate="1", gates="12"), gate(x, gate="2", gates="12")
+
+
 def _angles(base: float, steps: int) -> Callable[[Sequence[int]], dict[str, Any]]:
     """cos and sin of t base^(-2k/n), t the step (axis `steps` of x) and k the pair."""
 
@@ -141,6 +161,9 @@ def functions(name: str, options: dict[str, Any]) -> list[Function]:
     if name in ("rotary", "rope", "rotarypositions", "rotarypositionembedding", "rotaryembedding"):
         base = float(options.pop("base", options.pop("theta", 10_000.0)))
         angles = [_angles(base, steps) for steps in (-3, -4)]  # the heads before the steps, or behind
-        alone = [Function("rotary", ("x",), _rotary, _rotary_gradients, made) for made in angles]
-        return [Function("rotary", ("x", "c", "s"), _rotary, _rotary_gradients), *alone]
+        return [
+            Function("rotary", ("x", "c", "s"), _rotary, _rotary_gradients),
+            *(Function("rotary", ("x",), _rotary, _rotary_gradients, made) for made in angles),
+            Function("rotary", ("x", "c", "s"), _rotary_whole, _rotary_whole_gradients),
+        ]
     return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations, product
@@ -11,15 +11,33 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ChainruleError
+from chainrule.base.languages import Say, same
 from chainrule.base.types import Array
 from chainrule.formulas.calling import call_formula, declared
 from chainrule.formulas.evaluation import evaluate
-from chainrule.formulas.expression import Expression, Over, Symbol, walk
+from chainrule.formulas.expression import Expression, Over, Symbol, operation, substitute, walk
 from chainrule.formulas.rules import Trait
 from chainrule.formulas.tracing import Formulas, trace
-from chainrule.layers import Layer
+from chainrule.layers import (
+    GELU,
+    AveragePool1D,
+    AveragePool2D,
+    L2Pool1D,
+    L2Pool2D,
+    Layer,
+    MaxPool1D,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from chainrule.layers.activations.smooth import Activation
+from chainrule.layers.windows.pooling import Pool
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited, turned
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited, turned
 from chainrule.verifying.places import coverage, facts, in_their_order, roles_of
 from chainrule.verifying.probes import Probe
 
@@ -127,9 +145,72 @@ class LayerMeaning(Meaning):
         known = self.formulas.symbols.items()
         return [symbol for name, symbol in known if name in bound.values and name in MIXED_UP]
 
+    def beside(self, place: str) -> Sequence[Symbol]:
+        return [self.formulas.symbols[name] for name in self.parameters]
+
+    def instead(self, name: str, bound: Bound) -> Iterator[Edit]:
+        if name != "delta":
+            return
+        right = self.formulas[name]
+        for other, tree in siblings(self.layer):
+            yield Edit(name, "instead", {name: tree}, type(self.layer).__name__, other)
+        known = self.formulas.symbols
+        if {"x", "d"} <= set(known) and bound.values["d"].shape == bound.values["x"].shape:
+            there = operation("greater", operation("absolute", known["x"]), 0.0)
+            passed = operation("where", there, right, known["d"])
+            yield Edit(name, "at_zero", {name: passed}, right, known["x"])
+
+    def updated(self, name: str) -> Iterator[Callable[[float], Edit]]:
+        yield from updates(self.formulas, name, name, list(self.parameters))
+
     def chooses(self, name: str) -> bool:
         nodes = (node for _, node in walk(self.formulas[name]))
         return any(isinstance(node, Over) and Trait.CHOOSES in node.traits for node in nodes)
+
+
+_MAXIMUM = Say("the maximum of a window, MaxPool", "窗口的最大值 MaxPool")
+_MEAN = Say("the mean of a window, AveragePool", "窗口的平均 AveragePool")
+_ROOT = Say("the root of a window's squares, L2Pool", "窗口平方和的根 L2Pool")
+KINDS: dict[type[Layer], Say] = {
+    Tanh: same("tanh"), Sigmoid: Say("the sigmoid", "sigmoid"), MaxPool1D: _MAXIMUM, MaxPool2D: _MAXIMUM,
+    AveragePool1D: _MEAN, AveragePool2D: _MEAN, L2Pool1D: _ROOT, L2Pool2D: _ROOT,
+}  # fmt: skip
+
+
+def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
+    """(name, δ) of layers that are taken for this one, in the same symbols: other activations and pools."""
+    kinds: list[Layer] = []
+    if isinstance(layer, Activation):
+        kinds = [ReLU(), Sigmoid(), Tanh(), SiLU(), GELU(), Softplus(), Softsign()]
+    elif isinstance(layer, Pool):
+        flat, image = (MaxPool1D, AveragePool1D, L2Pool1D), (MaxPool2D, AveragePool2D, L2Pool2D)
+        pools = flat if layer.axes == 1 else image
+        kinds = [pool(layer.window, layer.stride, padding=layer.padding) for pool in pools]
+    for other in kinds:
+        if type(other) is not type(layer):
+            yield KINDS.get(type(other), same(type(other).__name__)), trace(other)["delta"]
+    if isinstance(layer, Activation):  # written by the output
+        d, z = (trace(layer).symbols[name] for name in ("d", "z"))
+        for other, slope in ((Tanh, 1 - z**2), (Sigmoid, z * (1 - z))):
+            if type(layer) is not other:
+                yield KINDS[other], d * slope
+
+
+def updates(
+    formulas: Formulas, place: str, name: str, parameters: Iterable[str]
+) -> Iterator[Callable[[float], Edit]]:
+    """By a learning rate: the formula `name`, which stands at `place`, of a parameter W - η ∂J/∂W."""
+    for parameter in parameters:
+        symbol, tree = formulas.symbols[parameter], formulas[name]
+        if symbol in tree.symbols and parameter in formulas:
+
+            def made(rate: float, symbol: Symbol = symbol, tree: Expression = tree) -> Edit:
+                later = symbol - rate * formulas[symbol.name]
+                values = {"rate": f"{rate:.4g}"}
+                wrong = substitute(tree, {symbol: later})
+                return Edit(place, "updated before", {place: wrong}, symbol, symbol, values)
+
+            yield made
 
 
 def layer_meaning(

@@ -5,15 +5,17 @@ form of somebody's arrays.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.formulas.expression import Expression, Named, Symbol, walk
-from chainrule.formulas.neighbours import neighbours, with_rotated
+from chainrule.formulas.expression import Expression, Named, Operation, Symbol, substitute, walk
+from chainrule.formulas.neighbours import Neighbour, in_all, is_of_delta, neighbours, with_rotated
+from chainrule.formulas.rules import Trait, rules
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.precision import Reference
 from chainrule.verifying.probes import Probe
@@ -37,6 +39,8 @@ class Edit:
 
 
 Edits = Mapping[str, Edit]
+Trees = Mapping[str, Expression]
+Changed = tuple[str, Expression, Expression, Expression]
 NONE: Edits = {}
 
 
@@ -105,9 +109,21 @@ class Meaning(ABC):
     def formula(self, place: str) -> Expression:
         """The right formula there."""
 
-    def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
+    def symbols(self, place: str, bound: Bound) -> Sequence[Expression]:
         """What may stand there by mistake for another quantity of the same shape."""
         return ()
+
+    def beside(self, place: str) -> Sequence[Symbol]:
+        """What the whole may be multiplied by, with these."""
+        return ()
+
+    def instead(self, name: str, bound: Bound) -> Iterator[Edit]:
+        """Formulas of something else in place of the right ones: another layer's backward pass."""
+        return iter(())
+
+    def updated(self, name: str) -> Iterator[Callable[[float], Edit]]:
+        """Mistakes by a learning rate: a parameter that is updated before it is used."""
+        return iter(())
 
     def others(self, name: str) -> Iterator[Edit]:
         """Mistakes that no single formula has in it."""
@@ -122,13 +138,15 @@ class Meaning(ABC):
     def edits(self, name: str, bound: Bound) -> Iterator[Edit]:
         """Every single mistake in one formula that changes this gradient."""
         for place in self.places(name):
-            for wrong in neighbours(self.formula(place), self.symbols(place, bound)):
+            symbols, beside = self.symbols(place, bound), self.beside(place)
+            for wrong in neighbours(self.formula(place), symbols, beside=beside):
                 yield Edit(place, wrong.kind, {place: wrong.tree}, wrong.node, wrong.part)
 
     def shared(self, name: str, bound: Bound) -> Iterator[Edit]:
         """Every single mistake that changes several gradients: in a formula behind this one, or in a
         definition, made wherever it is used.
         """
+        yield from self._everywhere(name)
         for place in list(self.places(name))[1:]:
             formula = self.formula(place)
             for wrong in neighbours(formula, self.symbols(place, bound)):
@@ -138,19 +156,58 @@ class Meaning(ABC):
         for place in self.places(name):
             yield from self._in_definitions(place, bound, seen)
 
+    def _everywhere(self, name: str) -> Iterator[Edit]:
+        """What is done in all of the formulas at once, wherever δ goes through."""
+        for place in self.places(name):
+            formulas = {other: self.formula(other) for other in self.together(place)}
+            if len(formulas) > 1:
+                for kind, node, part, made in in_all(formulas):
+                    yield Edit(f"{place.rpartition('.')[0]} everywhere".strip(), kind, made, node, part)
+
     def _in_definitions(self, place: str, bound: Bound, seen: set[tuple[str, Expression]]) -> Iterator[Edit]:
         formulas = {other: self.formula(other) for other in self.together(place)}
-        definitions = dict.fromkeys(node for _, node in walk(formulas[place]) if isinstance(node, Named))
+        prefix = place.rpartition(".")[0]
+
+        def everywhere(where: str, kind: str, node: Expression, part: Expression, made: Trees) -> Edit | None:
+            trees = {other: tree for other, tree in made.items() if tree is not formulas[other]}
+            return Edit(f"{prefix} {where}".strip(), kind, trees, node, part) if trees else None
+
+        definitions = definitions_in(formulas[place])
+        known = dict.fromkeys(each for tree in formulas.values() for each in definitions_in(tree))
+        masks = [each for each in known if is_mask(each.value)]
         for definition in definitions:
-            if (place.rpartition(".")[0], definition) in seen:
+            if (prefix, definition) in seen:
                 continue
-            seen.add((place.rpartition(".")[0], definition))
-            for wrong in neighbours(definition.value, self.symbols(place, bound)):
-                other_meaning = Named(definition.name, wrong.tree)
+            seen.add((prefix, definition))
+            changes = [(w.kind, w.node, w.part, w.tree) for w in self._in_one(definition, place, bound)]
+            changes += others_for(definition, known, masks)
+            for kind, node, part, value in changes:
+                other_meaning = Named(definition.name, value)
                 made = {other: redefined(tree, other_meaning, {}) for other, tree in formulas.items()}
-                changed = {other: tree for other, tree in made.items() if tree is not formulas[other]}
-                where = f"{place.rpartition('.')[0]} {definition.name}"
-                yield Edit(where, wrong.kind, changed, wrong.node, wrong.part)
+                if (edit := everywhere(definition.name, kind, node, part, made)) is not None:
+                    yield edit
+            for other in known:  # in this formula alone
+                if other not in definitions:
+                    tree = replaced(formulas[place], definition, other, {})
+                    yield Edit(place, "symbol", {place: tree}, definition, other)
+        for first, second in combinations(definitions, 2):
+            if first not in definitions_in(second) and second not in definitions_in(first):
+                both = {first: second, second: first}
+                made = {other: substitute(tree, both) for other, tree in formulas.items()}
+                edit = everywhere(f"{first.name} {second.name}", "definitions", first, second, made)
+                if edit is not None:
+                    yield edit
+        for node in repeated(formulas.values()):
+            if (prefix, node) in seen:
+                continue
+            seen.add((prefix, node))
+            for wrong in neighbours(node, self.symbols(place, bound)):
+                made = {other: replaced(tree, node, wrong.tree, {}) for other, tree in formulas.items()}
+                if (edit := everywhere("repeated", wrong.kind, wrong.node, wrong.part, made)) is not None:
+                    yield edit
+
+    def _in_one(self, definition: Named, place: str, bound: Bound) -> Iterator[Neighbour]:
+        return neighbours(definition.value, self.symbols(place, bound))
 
     def second(self, first: Edit, place: str, bound: Bound) -> Iterator[Edit]:
         """What `first` becomes by another mistake in the formula at `place`."""
@@ -210,6 +267,69 @@ def within_definition(tree: Expression, path: Sequence[int]) -> bool:
             return True
         tree = tree.children[number]
     return False
+
+
+def definitions_in(tree: Expression) -> list[Named]:
+    """The names that are defined in it, once each."""
+    return list(dict.fromkeys(node for _, node in walk(tree) if isinstance(node, Named)))
+
+
+def is_mask(tree: Expression) -> bool:
+    """Whether it is 1 or 0 by a comparison."""
+    return isinstance(tree, Operation) and (tree.rule.name == "not_later" or Trait.CHOOSES in tree.traits)
+
+
+def others_for(definition: Named, known: Iterable[Named], masks: Sequence[Named]) -> list[Changed]:
+    """(kind, node, part, value) of what may stand for a definition: another, its inverse, one mask more."""
+    made: list[Changed] = []
+    for other in known:
+        if other != definition and definition not in definitions_in(other):
+            made += [("symbol", definition, other, other), ("symbol", definition, 1 / other, 1 / other)]
+    for mask in masks:
+        for part in (mask, other_triangle(mask)):
+            if mask != definition and is_of_delta(definition):
+                made.append(("masked", definition, part, definition.value * part))
+    return made
+
+
+def other_triangle(mask: Named) -> Expression:
+    """[k ≥ i] for a mask of [k ≤ i]; of another mask itself."""
+    inner = mask.value
+    if not isinstance(inner, Operation) or inner.rule.name != "not_later":
+        return mask
+    turned_inner = Operation(inner.rule, (Operation(rules["swap_steps"], inner.operands),))
+    return Operation(rules["swap_steps"], (turned_inner,))
+
+
+def repeated(trees: Iterable[Expression]) -> list[Expression]:
+    """Operations without a name that stand in several places: what somebody computes once and uses twice."""
+    parents: dict[Expression, set[Expression]] = {}
+    for tree in trees:
+        seen = set()
+        waiting = [tree]
+        while waiting:
+            node = waiting.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            waiting += node.children
+            for child in node.children:
+                parents.setdefault(child, set()).add(node)
+    several = [node for node, above in parents.items() if len(above) > 1 and isinstance(node, Operation)]
+    return [node for node in several if is_of_delta(node) and node.children]
+
+
+def replaced(
+    tree: Expression, node: Expression, wrong: Expression, done: dict[int, Expression]
+) -> Expression:
+    """The tree with another expression for a node, wherever it stands; see `redefined`."""
+    if tree == node:
+        return wrong
+    if id(tree) not in done:
+        children = tuple(replaced(child, node, wrong, done) for child in tree.children)
+        same = all(new is old for new, old in zip(children, tree.children, strict=True))
+        done[id(tree)] = tree if same else tree.rebuild(children)
+    return done[id(tree)]
 
 
 def redefined(tree: Expression, definition: Named, done: dict[int, Expression]) -> Expression:

@@ -6,7 +6,7 @@ forward pass: how the samples' losses become one number, and how strong the pena
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.formulas.evaluation import evaluate
-from chainrule.formulas.expression import Expression, Symbol, substitute
+from chainrule.formulas.expression import Expression, Number, Symbol, substitute
 from chainrule.formulas.neighbours import with_rotated
 from chainrule.formulas.tracing import trace
 from chainrule.layers import Composite, Identity, Layer
@@ -37,6 +37,7 @@ from chainrule.reference.passes import (
 )
 from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
 from chainrule.verifying.meanings.forms import Form
+from chainrule.verifying.meanings.layer import siblings, updates
 from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
 from chainrule.verifying.probes import Probe
 
@@ -164,11 +165,11 @@ class NetworkMeaning(Meaning):
             found.update({f"{layer.forward.name}.{name}": g for name, g in layer.gradients.items()})
 
         if self.loss is None:
-            below = run_backward(passes, bound.values["d"], visit, rules=self._rules(passes, edits))
+            below = run_backward(passes, bound.values["d"], visit, rules=self._rules(bound, edits))
         else:
             head: Head = bound.values["head"]
             d = self._head(head, bound, edits)
-            below = run_backward(head.below(passes), d, visit, rules=self._rules(passes, edits))
+            below = run_backward(head.below(passes), d, visit, rules=self._rules(bound, edits))
         found[INPUT] = below
         self._add_penalty(found, bound, edits)
         return found
@@ -185,14 +186,20 @@ class NetworkMeaning(Meaning):
             share = share * factor(str(wrong.values["factor"]), bound.sizes)
         return np.asanyarray(share * residual)
 
-    def _rules(self, passes: Sequence[Pass], edits: Edits) -> BackwardRules:
+    def _rules(self, bound: Bound, edits: Edits) -> BackwardRules:
         if not edits:
             return RIGHT
+        passes, known_scale = bound.values["passes"], float(bound.values.get("scale", 1.0)) or 1.0
         by_name = {p.name: p for p in leaf_passes(passes)}
+        elsewhere = {f"x({p.name})": p.x for p in by_name.values()}
+        elsewhere |= {f"a({p.name})": p.output for p in by_name.values()}
+        handed: dict[str, Array] = {}  # δ below every layer so far
 
         def leaf(layer_pass: Pass, d: Array) -> tuple[Array, dict[str, Array]]:
             below, gradients = RIGHT.leaf(layer_pass, d)
+            elsewhere[f"δ({layer_pass.name})"] = d
             available = {
+                **elsewhere,
                 "d": d,
                 "x": layer_pass.x,
                 "z": layer_pass.output,
@@ -207,17 +214,25 @@ class NetworkMeaning(Meaning):
                 edit = edits.get(place)
                 other = by_name.get(str(edit.values.get("layer", "")) if edit is not None else "")
                 mixed = {} if other is None else {"x": other.x, "z": other.output, "a": other.output}
-                value = np.asanyarray(evaluate(tree, with_rotated({**available, **mixed})), dtype=np.float64)
+                # A learning rate is that of J itself, whatever its δ.
+                scale = known_scale if edit is not None and edit.kind == "updated before" else 1.0
+                known = with_rotated({**available, **mixed, "d": d / scale})
+                value = scale * np.asanyarray(evaluate(tree, known), dtype=np.float64)
                 if name == "delta":
                     below = value
                 else:
                     gradients[name] = value
+            handed[layer_pass.name] = below
             return below, gradients
 
         def join(layer_pass: Pass, parts: Sequence[Array]) -> Array:
             edit = edits.get(layer_pass.name)
             if edit is None:
                 return RIGHT.join(layer_pass, parts)
+            if edit.kind == "branch_delta":
+                instead = handed[str(edit.values["layer"])]
+                taken = [instead if n == edit.values["branch"] else part for n, part in enumerate(parts, 1)]
+                return RIGHT.join(layer_pass, taken)
             counted = 2 if edit.kind == "branch_twice" else 0
             times = [counted if n == edit.values["branch"] else 1 for n, _ in enumerate(parts, 1)]
             kept = [part for part, count in zip(parts, times, strict=True) for _ in range(count)]
@@ -280,12 +295,45 @@ class NetworkMeaning(Meaning):
             return str(self.formula(LOSS)) if self.loss is not None else "δ"
         return str(self.formula(name))
 
-    def symbols(self, place: str, bound: Bound) -> Sequence[Symbol]:
+    def symbols(self, place: str, bound: Bound) -> Sequence[Expression]:
         if place == LOSS:
-            return ()
-        layer = next(layer for layer in self._order if layer.name == place.rpartition(".")[0])
+            return (Number(1.0),)
+        name = place.rpartition(".")[0]
+        layer = next(layer for layer in self._order if layer.name == name)
         known = trace(layer).symbols
-        return [known[name] for name in ("x", "z", "a", "d") if name in known]
+        here = [known[name] for name in ("x", "z", "a", "d") if name in known]
+        return [*here, *self._elsewhere(name, bound)]
+
+    def _elsewhere(self, name: str, bound: Bound) -> Iterator[Symbol]:
+        """Outputs and δ of other layers, of the shapes that there are at this one: those behind it first."""
+        passes = leaf_passes(bound.values["passes"])
+        names = [p.name for p in passes]
+        here = passes[names.index(name)]
+        shapes = {np.shape(here.x), np.shape(here.output)}
+        arrays: list[Array] = [here.x, here.output]
+        for p in passes:
+            for letter, value in (("x", p.x), ("a", p.output)):
+                if np.shape(value) in shapes and not any(value is other for other in arrays):
+                    arrays.append(value)
+                    yield Symbol(f"{letter}({p.name})")
+        for p in passes[names.index(name) + 1 :]:
+            if np.shape(p.output) in shapes:
+                yield Symbol(f"δ({p.name})")
+
+    def updated(self, name: str) -> Iterator[Callable[[float], Edit]]:
+        for place in self.places(name):
+            layer_name, _, part = place.rpartition(".")
+            if part == "delta" and place != name:
+                layer = next(layer for layer in self._order if layer.name == layer_name)
+                formulas = trace(layer)
+                learned = [parameter for parameter in formulas if parameter in formulas.symbols]
+                yield from updates(formulas, place, part, learned)
+
+    def instead(self, name: str, bound: Bound) -> Iterator[Edit]:
+        for place in self.places(name):
+            layer = next((layer for layer in self._order if f"{layer.name}.delta" == place), None)
+            for other, tree in () if layer is None else siblings(layer):
+                yield Edit(place, "instead", {place: tree}, type(layer).__name__, other)
 
     def others(self, name: str) -> Iterator[Edit]:
         if self.penalty is not None and name != INPUT:
@@ -304,6 +352,9 @@ class NetworkMeaning(Meaning):
             for number, _ in enumerate(layer.chains, 1):
                 for kind in ("branch", "branch_twice"):
                     yield Edit(str(layer.name), kind, values={"branch": number})
+                for other in leaves([layer]):
+                    values = {"branch": number, "layer": str(other.name)}
+                    yield Edit(str(layer.name), "branch_delta", values=values)
         activations = [layer for layer in self._order if layer.passage == "activation"]
         for place in self.places(name):
             layer_name = place.rpartition(".")[0]

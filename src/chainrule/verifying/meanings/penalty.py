@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,9 +13,9 @@ from chainrule.base.types import Array
 from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Expression
 from chainrule.formulas.tracing import Formulas, trace
-from chainrule.losses.penalties import Penalty
+from chainrule.losses.penalties import L1, L2, Penalty
 from chainrule.verifying.meanings.forms import Form
-from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edits, Meaning, edited
+from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
 from chainrule.verifying.probes import Probe, fresh
 
 
@@ -57,6 +57,13 @@ class PenaltyMeaning(Meaning):
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)
+
+    def instead(self, name: str, bound: Bound) -> Iterator[Edit]:
+        strength = getattr(self.penalty, "lam", None)
+        for other in (L1, L2) if strength is not None else ():
+            if not isinstance(self.penalty, other):
+                tree = trace(other(strength))[name]
+                yield Edit(name, "instead", {name: tree}, type(self.penalty).__name__, other.__name__)
 
     def formula(self, place: str) -> Expression:
         return self.formulas[place]

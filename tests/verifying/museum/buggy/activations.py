@@ -81,7 +81,7 @@ def leaky_relu_without_slope() -> Made:
     return (kept(lambda x: np.where(x > 0, x, 0.2 * x)), lambda d, x: d * (x > 0)), X
 
 
-@bug("course: leaky relu", "δ missing on the negative side", "leakyrelu", ("where", "not linear"), slope=0.2)
+@bug("course: leaky relu", "δ missing on the negative side", "leakyrelu", ("cases",), slope=0.2)
 def leaky_relu_without_delta() -> Made:
     return (kept(lambda x: np.where(x > 0, x, 0.2 * x)), lambda d, x: np.where(x > 0, d, 0.2)), X
 
@@ -137,7 +137,7 @@ def gelu_density_not_divided() -> Made:
     return (kept(gelu), lambda d, x: d * (normal_cdf(x) + x * np.exp(-(x**2) / 2))), X
 
 
-@bug("course: swish", "σ(1 - σ), as if it were the sigmoid", "silu", ("add only", "only"))
+@bug("course: swish", "σ(1 - σ), as if it were the sigmoid", "silu", ("instead",))
 def silu_as_sigmoid() -> Made:
     return (kept(lambda x: x * sigma(x)), lambda d, x: d * sigma(x) * (1 - sigma(x))), X
 

@@ -139,7 +139,7 @@ def svm_wrong_classes_alone() -> Made:
     "course: cs231n svm",
     "the margins in place of their indicator",
     LINEAR,
-    ("greater only", "mask", "symbol"),
+    ("greater as maximum",),
     **SVM,
 )
 def svm_margins_not_counted() -> Made:
@@ -220,7 +220,7 @@ def penalty_of_the_bias_without_gradient() -> Made:
     return (lambda b: (0.25 * (b**2).sum(), 0 * b)), normal(23, (5,))
 
 
-@bug("course: lasso", "w in place of sign w", "l1", ("sign only", "sign"), lam=0.5)
+@bug("course: lasso", "w in place of sign w", "l1", ("instead",), lam=0.5)
 def lasso_without_sign() -> Made:
     return (lambda w: (0.5 * np.abs(w).sum(), 0.5 * w)), normal(24, (4, 3))
 

@@ -105,7 +105,7 @@ def output_for_input() -> Made:
 
 
 @bug(
-    "pytorch/executorch#21687", "a buffer is not cleared between calls", "dense", ("not repeatable", "stale")
+    "pytorch/executorch#21687", "a buffer is not cleared between calls", "dense", ("accumulated", "stale")
 )
 def buffer_not_zeroed() -> Made:
     held = np.zeros((4, 5))

@@ -124,7 +124,7 @@ def weighted_sum_for_activation() -> Made:
     "course: two-layer network",
     "δ of the output is used in layer 1, cut to its units",
     two(3),
-    ("layer", "δ"),
+    ("symbol",),
     **CE,
 )
 def delta_of_the_wrong_layer() -> Made:
@@ -155,7 +155,7 @@ def sigma(z):
     "unda-ml/unda#1",
     "the derivative of another layer's activation",
     SIGMOID,
-    ("f'", "multiply only", "derivative"),
+    ("instead",),
     **CE,
 )
 def derivative_of_the_wrong_layer() -> Made:

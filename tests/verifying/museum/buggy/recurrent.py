@@ -93,7 +93,7 @@ def last_delta_only() -> Made:
     return (rnn, backward), RNN_ARGS
 
 
-@bug("course: truncated too far", "one step of carry alone", "rnn", ("truncate", "carry", "step"), **ALL)
+@bug("course: truncated too far", "one step of carry alone", "rnn", ("walk short",), **ALL)
 def one_step_of_carry() -> Made:
     def backward(dout, cache):
         x, Wx, Wh, h = cache
@@ -258,7 +258,7 @@ def gru_back(du=None, dr=None, past=None, ds=None):
     "keras-team/keras#14649",
     "u and 1 - u are exchanged in backward",
     "gru",
-    ("symbol", "subtract", "carry", "1 -"),
+    ("complement",),
     **ALL,
 )
 def update_gate_the_other_way() -> Made:

@@ -1,0 +1,243 @@
+"""What is written by mistake alone: evaluations of operations that no formula has.
+
+Each prints as the operation that it stands for, and is not registered.  `neighbours.py` puts them into
+formulas.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.formulas.expression import Expression, Operation, replace_at, walk
+from chainrule.formulas.primitives.grid import Grid
+from chainrule.formulas.rules import Binder, Rule, binders, rules
+
+
+def _written_last(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
+    """Of values that are 0 where nothing was written the last that was, as `=` in place of `+=` leaves it in
+    a loop over the windows: the last window over a pixel has it at its smallest offset.
+    """
+    result = np.array(values[-1])
+    for value in values[-2::-1]:
+        result = np.where(value == 0, result, value)
+    return result
+
+
+def _met(grid: Grid, counts: Sequence[int], size: Sequence[int], offset: Sequence[int]) -> tuple[Any, Any]:
+    """(pixels, windows), indices on each axis: where the first `counts` windows have their pixel."""
+    pixels, windows = [], []
+    for axis, count in enumerate(counts):
+        shift = grid.dilation[axis] * offset[axis] - grid.pads(tuple(size))[axis][0]
+        at = grid.stride[axis] * np.arange(count) + shift
+        inside = (at >= 0) & (at < size[axis])
+        pixels.append(at[inside])
+        windows.append(np.arange(count)[inside])
+    return np.ix_(*pixels), np.ix_(*windows)
+
+
+def _window_as_many(x: Any, *offset: Any, grid: Grid, counts: Grid, fill: float = 0.0) -> Any:
+    """`window` of another grid, as many windows as `counts` has."""
+    size = x.shape[: len(offset)]
+    many = counts.positions(size)
+    pixels, windows = _met(grid, many, size, offset)
+    out = np.full(many + x.shape[len(offset) :], fill, x.dtype)
+    out[windows] = x[pixels]
+    return out
+
+
+def _place_as_many(x: Any, like: Any, *offset: Any, grid: Grid, counts: Grid) -> Any:
+    """`place` of another grid, of as many windows as there are."""
+    size = like.shape[: len(offset)]
+    pixels, windows = _met(grid, x.shape[: len(offset)], size, offset)
+    out = np.zeros(size + x.shape[len(offset) :], x.dtype)
+    out[pixels] = x[windows]
+    return out
+
+
+def _first_window_alone(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
+    """`place` of the first window alone: a loop that returns too early."""
+    alone = np.zeros_like(x)
+    alone[(0,) * len(offset)] = x[(0,) * len(offset)]
+    return rules["place"].evaluate(alone, like, *offset, grid=grid)
+
+
+def _place_marked(x: Any, like: Any, *offset: Any, grid: Grid) -> Any:
+    """`place`, and NaN on pixels that no window has at this offset."""
+    there = rules["place"].evaluate(np.ones_like(x), like, *offset, grid=grid)
+    return np.where(there > 0, rules["place"].evaluate(x, like, *offset, grid=grid), np.nan)
+
+
+def marked(body: Expression) -> Expression:
+    """A sum's body in which every `place` says where nothing was placed."""
+    for path, node in walk(body):
+        if isinstance(node, Operation) and node.rule.name == "place":
+            body = replace_at(body, path, Operation(MARK, node.operands, node.static))
+    return body
+
+
+def _written_last_whole(values: Sequence[Any], ranges: tuple[int, ...]) -> Any:
+    result = values[-1]
+    for value in values[-2::-1]:
+        result = np.where(np.isnan(value), result, value)
+    return np.nan_to_num(result)
+
+
+def _one_hot_once(order: int) -> Any:
+    """`one_hot` of the last step and sample with each id alone (order -1), what `rows[ids] = δ` leaves; or of
+    the first (order 1).
+    """
+
+    def evaluate(x: Any, like: Any, *, skip: int | None = None) -> Any:
+        hot = rules["one_hot"].evaluate(x, like, skip=skip)
+        moved = np.moveaxis(hot, (-1, -2), (0, -1))  # (m, T, ids), the steps fastest
+        flat = moved.reshape(-1, hot.shape[-2])[::order]
+        kept = (flat * (np.cumsum(flat, axis=0) == 1))[::order].reshape(moved.shape)
+        return np.moveaxis(kept, (0, -1), (-1, -2))
+
+    return evaluate
+
+
+# What is written by mistake alone, and is no formula's: it prints as what it stands for, and is not
+# registered.
+_sum = binders["sum_over"]
+BINDERS = {
+    "overwritten": Binder("overwritten", _written_last, _sum.flow, _sum.layout),
+    "overwritten:mean": Binder(
+        "overwritten_mean",
+        lambda values, ranges: _written_last(values, ranges) / len(values),
+        _sum.flow,
+        _sum.layout,
+    ),
+    "overwritten_whole": Binder("overwritten_whole", _written_last_whole, _sum.flow, _sum.layout),
+}
+MARK = replace(rules["place"], name="place_marked", evaluate=_place_marked, wrong=())
+FIRST_WINDOW = replace(rules["place"], name="first_window", evaluate=_first_window_alone, wrong=())
+LAST_TERM = replace(
+    rules["matmul"], name="last_term", evaluate=lambda a, x: a[:, -1:] @ x[..., -1:, :], wrong=()
+)
+AS_MANY = {
+    "window": replace(rules["window"], evaluate=_window_as_many),
+    "place": replace(rules["place"], evaluate=_place_as_many),
+}
+SOME = {"first": slice(0, 1), "last": slice(-1, None), "rest": slice(1, None)}
+
+
+def _of_some(name: str, samples: slice) -> Rule:
+    """A sum over the samples that counts some of them."""
+
+    def evaluate(*operands: Any) -> Any:
+        return rules[name].evaluate(*(value[..., samples] for value in operands))
+
+    return replace(rules[name], name=f"{name} {samples}", evaluate=evaluate, wrong=())
+
+
+OF_SAMPLES = {
+    (name, word): _of_some(name, samples)
+    for name in ("sum_samples", "correlate")
+    for word, samples in SOME.items()
+}
+_BY = {
+    "sum_features": lambda x: x.sum(axis=-1, keepdims=True),
+    "mean_features": lambda x: x.mean(axis=-1, keepdims=True),
+}
+ACROSS = {
+    name: replace(rules[name], name=f"{name} across", evaluate=_BY[name], wrong=())
+    for name in ("sum_features", "mean_features")
+}
+ONCE_OF_ID = {
+    "overwritten_rows": replace(rules["one_hot"], name="last_one_hot", evaluate=_one_hot_once(-1)),
+    "first_rows": replace(rules["one_hot"], name="first_one_hot", evaluate=_one_hot_once(1)),
+}
+
+
+def _means_of_rows(x: Any, like: Any, *, skip: int | None = None) -> Any:
+    """`one_hot`, every row divided by how often its id stands in x."""
+    hot = rules["one_hot"].evaluate(x, like, skip=skip)
+    times = hot.sum(axis=(*range(hot.ndim - 2), -1))
+    return hot / np.maximum(times, 1)[:, None]
+
+
+ONCE_OF_ID["averaged_rows"] = replace(
+    rules["one_hot"], name="averaged_one_hot", evaluate=_means_of_rows, wrong=()
+)
+
+
+@functools.cache
+def features_of(rule: Rule, word: str, count: int) -> Rule:
+    """A sum or a mean over the features that counts some: "part_to" the first ones, "part_from" the rest."""
+    some = slice(count, None) if word == "part_from" else slice(count)
+
+    def evaluate(x: Any) -> Any:
+        part = x[..., some, :]
+        share = 1.0 if rule.name == "sum_features" else part.shape[-2] / x.shape[-2]
+        return rule.evaluate(part) * share if part.shape[-2] else 0.0 * x[..., :1, :]
+
+    return replace(rule, name=f"{rule.name} {word} {count}", evaluate=evaluate, wrong=())
+
+
+def _by_steps(name: str) -> Callable[..., Any]:
+    """Over the axis in front of the features: of attention's weights the queries."""
+
+    def evaluate(x: Any) -> Any:
+        if x.ndim < 3:
+            return np.nan * x
+        return x.sum(axis=-3, keepdims=True) if name == "sum_features" else x.mean(axis=-3, keepdims=True)
+
+    return evaluate
+
+
+def _spread_otherwise(name: str) -> Callable[..., Any]:
+    """The same numbers along the other axis, as a result of keepdims=False is where both have one size."""
+
+    def evaluate(x: Any) -> Any:
+        made = rules[name].evaluate(x)
+        return np.swapaxes(made, -2, -1) if made.ndim == 2 else np.swapaxes(made, -3, -2)
+
+    return evaluate
+
+
+def _heads_as_they_lie(x: Any, *, heads: int) -> Any:
+    return x.reshape(x.shape[1], heads * x.shape[2], x.shape[-1])
+
+
+def _divided_as_they_lie(x: Any, *, heads: int) -> Any:
+    return x.reshape(heads, x.shape[0], x.shape[1] // heads, x.shape[-1])
+
+
+def _of_first_channel(winner: Any, *offset: Any, grid: Grid) -> Any:
+    return rules["chosen"].evaluate(np.broadcast_to(winner[..., :1, :], winner.shape), *offset, grid=grid)
+
+
+def _of_first_step(a: Any, b: Any) -> Any:
+    return rules["correlate"].evaluate(a[:1], b[:1]) if a.ndim > 2 else np.nan * a
+
+
+def _mean_by_samples(x: Any) -> Any:
+    return x.sum(axis=(*range(x.ndim - 2), -1)) / x.shape[-1]
+
+
+def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
+    return rules["mean_groups"].evaluate(x, groups=1)
+
+
+KEPT = ("sum_features", "mean_features", "broadcast_samples")
+_evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("correlate", "first_step", _of_first_step),
+    ("mean_samples", "uncounted", _mean_by_samples),
+    ("mean_groups", "ungrouped", _mean_of_all_groups),
+    ("join_heads", "unmoved", _heads_as_they_lie),
+    ("split_heads", "unmoved", _divided_as_they_lie),
+    ("chosen", "one_channel", _of_first_channel),
+    *((name, "across_steps", _by_steps(name)) for name in ("sum_features", "mean_features")),
+    *((name, "keepdims", _spread_otherwise(name)) for name in KEPT),
+)
+OTHER_EVALUATIONS = frozenset(word for _, word, _ in _evaluations)
+OTHERS = {
+    (name, word): replace(rules[name], name=f"{name} {word}", evaluate=evaluate, wrong=())
+    for name, word, evaluate in _evaluations
+}
