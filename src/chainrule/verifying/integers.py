@@ -198,13 +198,14 @@ def _format_of(
     off = _off(value, right, precision)
     for form in forms:
         steps = off * PRECISIONS[precision].unit / PRECISIONS[form].unit
-        if off > ANOTHER_ALGORITHM and 2.0**-6 < steps <= 16 and _rounds(subject, probe, number, value, right):
+        of_its_size = off > ANOTHER_ALGORITHM and 2.0**-6 < steps <= 16
+        if of_its_size and _rounds(subject, probe, number, value, right):
             return form
     return None
 
 
 def _rounds(subject: Subject, probe: Probe, number: int, value: Array, right: Array) -> bool:
-    """Whether the answers to two δ do not add up to that of their sum: by roundings, not by a wrong formula."""
+    """Whether the answers to two δ do not add up to that of their sum: roundings do not, formulas do."""
     turned = np.flip(probe.delta.reshape(-1)).reshape(probe.delta.shape)
     answers = [_answer(subject, Probe(probe.args, delta)) for delta in (turned, probe.delta + turned)]
     apart, together = (None if given is None else given[number] for given in answers)

@@ -22,9 +22,9 @@ from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import SYMPTOMS, owed, runnable, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
+from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
-from chainrule.verifying.meanings.factors import factor, factor_names
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
 from chainrule.verifying.places import place
@@ -111,7 +111,7 @@ class Judge:
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
     def contract(self, meaning: Meaning | None, notes: list[Say]) -> tuple[list[Finding], set[str]]:
-        """Draws the probes and asks what every backward pass owes; the arrays that need no other judge, too."""
+        """Draws the probes, asks what every backward pass owes; and the arrays that need no other judge."""
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(tuple(self.args), subject.delta)]

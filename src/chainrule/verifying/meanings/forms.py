@@ -87,8 +87,8 @@ def output_form(out: Array, z: Array, tolerance: float, like: Axes = ()) -> Form
 
 
 def _orders(theirs: Sequence[int], ours: Sequence[int], like: Axes = ()) -> Iterator[Axes]:
-    """Orders of theirs, first `like`, then the samples first, then any; of as many axes only those that give our
-    shape, so that an axis of size 1 stands where it may grow.
+    """Orders of theirs, first `like`, then the samples first, then any; of as many axes only those that give
+    our shape, so that an axis of size 1 stands where it may grow.
     """
     axes = range(len(theirs))
     usual = [like] if len(like) == len(theirs) else []

@@ -129,7 +129,8 @@ class LayerMeaning(Meaning):
         grid = getattr(self.layer, "grid", None)
         covered = None if grid is None else form.to_theirs(coverage(grid, form.ours))
         delta, x = probe.delta, probe.args[argument.number]
-        about = facts(right, delta, x) if self.layer.passage == "activation" else facts(right, covered=covered)
+        entrywise = self.layer.passage == "activation"
+        about = facts(right, delta, x) if entrywise else facts(right, covered=covered)
         return about, in_their_order(roles_of("x", len(form.ours)), form.axes)
 
     def places(self, name: str) -> Iterable[str]:
