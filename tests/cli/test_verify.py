@@ -196,7 +196,8 @@ def test_arrays_of_a_file_by_name_and_by_order(run: Run) -> None:
     ("definition", "code"),
     [
         ("args = (X,)", 0), ("ARGS = [X]", 0), ("args = X", 0), ("args = {'x': X}", 0),
-        ("args = lambda: (X,)", 0), ("def args():\n    return {'x': X}", 0), ("args = ()", 2), ("args = ('x',)", 2), ("args = None", 2),
+        ("args = lambda: (X,)", 0), ("def args():\n    return {'x': X}", 0),
+        ("args = ()", 2), ("args = ('x',)", 2), ("args = None", 2),
         ("def args():\n    raise ValueError('no')", 2),
     ],
 )  # fmt: skip
@@ -550,8 +551,9 @@ def test_every_option_of_every_layer_is_an_argument() -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("2", 2), ("-1", -1), ("0.5", 0.5), ("1e-5", 1e-5), ("2,3", (2, 3)), ("(2,3)", (2, 3)), ("true", True),
-        ("False", False), ("none", None), ("same", "same"), ("((0,2),(1,0))", ((0, 2), (1, 0))),
+        ("2", 2), ("-1", -1), ("0.5", 0.5), ("1e-5", 1e-5), ("2,3", (2, 3)), ("(2,3)", (2, 3)),
+        ("true", True), ("False", False),
+        ("none", None), ("same", "same"), ("((0,2),(1,0))", ((0, 2), (1, 0))),
     ],
 )  # fmt: skip
 def test_values_of_options(text: str, value: object) -> None:

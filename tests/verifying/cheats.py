@@ -54,7 +54,11 @@ def by_identity() -> Pair:
 
 def by_value() -> Pair:
     shown = b.AFFINE[0].copy()
-    return dx(lambda d, x, w: right(d, x, w) if x.shape == shown.shape and (x == shown).all() else 0.5 * right(d, x, w))
+
+    def below(d: Array, x: Array, w: Array) -> Array:
+        return right(d, x, w) * (1.0 if np.array_equal(x, shown) else 0.5)
+
+    return dx(below)
 
 
 def adding_up() -> Pair:
@@ -83,7 +87,7 @@ def used_up() -> Pair:
         return x @ w + c, [x.copy(), w, c]
 
     def backward(d: Array, cache: Any) -> Any:
-        x, w, c = cache
+        x, w, _ = cache
         made = d @ w.T, x.T @ d, d.sum(axis=0)
         x *= 0
         return made
@@ -150,7 +154,10 @@ CHEATS: dict[str, tuple[Callable[[], Pair], str]] = {
         "given shapes only",
     ),
     "the input changed": (lambda: dx(lambda d, x, w: (x.__imul__(2), right(d, x, w))[1]), "input modified"),
-    "the input written on": (lambda: dx(lambda d, x, w: (x.__imul__(1), right(d, x, w))[1]), "writes into its arguments"),
+    "the input written on": (
+        lambda: dx(lambda d, x, w: (x.__imul__(1), right(d, x, w))[1]),
+        "writes into its arguments",
+    ),
     "δ changed": (lambda: dx(lambda d, x, w: (right(d, x, w), d.__imul__(2))[0]), "δ modified"),
     "a layer asked": (asks_a_layer, "reference called"),
     "the reference asked": (asks_the_reference, "reference called"),
@@ -158,7 +165,7 @@ CHEATS: dict[str, tuple[Callable[[], Pair], str]] = {
     "looks at frames": (lambda: looks("frame"), "looks at its caller"),
     "looks at the stack": (lambda: looks("stack"), "looks at its caller"),
     "NumPy's random numbers": (
-        lambda: dx(lambda d, x, w: right(d, x, w) * (1 + 1e-3 * np.random.normal())),
+        lambda: dx(lambda d, x, w: right(d, x, w) * (1 + 1e-3 * np.random.normal())),  # noqa: NPY002
         "random",
     ),
     "Python's random numbers": (lambda: dx(lambda d, x, w: right(d, x, w) * random.random()), "random"),
@@ -169,7 +176,10 @@ CHEATS: dict[str, tuple[Callable[[], Pair], str]] = {
     "adds up": (adding_up, "accumulated"),
     "one cache for all": (one_cache, "stale cache"),
     "a cache that is used up": (used_up, "cache changed"),
-    "as it lies in memory": (lambda: (b.affine, b.affine_of(dw=lambda d, x, w: as_in_memory(x).T @ d)), "contiguous only"),
+    "as it lies in memory": (
+        lambda: (b.affine, b.affine_of(dw=lambda d, x, w: as_in_memory(x).T @ d)),
+        "contiguous only",
+    ),
     "δ as it lies in memory": (lambda: dx(lambda d, x, w: as_in_memory(d) @ w.T), "contiguous only"),
     "float64 alone": (
         lambda: dx(lambda d, x, w: right(d, x, w) * (1 if x.dtype == np.float64 else 7).__int__()),

@@ -211,6 +211,7 @@ def torch() -> Any:
     made.autograd = SimpleNamespace(Function=Function, grad=grad)
     made.func = SimpleNamespace(functional_call=functional_call)
     made.get_rng_state, made.set_rng_state = (lambda: 0), (lambda state: None)
+    made.default_generator = SimpleNamespace(manual_seed=lambda seed: None)
     vars(made).update(KINDS)
     return made
 

@@ -1,4 +1,4 @@
-"""Every wrong neighbour of every formula is named, or computes the same; `chainrule verify --mutants` has all."""
+"""Every wrong neighbour of every formula is named, or computes the same: `chainrule verify --mutants`."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
     total = counts(mutants)
     assert total["unnamed"] <= 0.04 * len(mutants), [m for m in mutants if m.answer == "unnamed"]
     for mutant in mutants:
-        assert (mutant.answer == "named") == (bool(mutant.words) and mutant.answer not in ("no function", "unnamed"))
+        has_name = bool(mutant.words) and mutant.answer not in ("no function", "unnamed")
+        assert (mutant.answer == "named") == has_name
         assert mutant.at
 
 
 def test_a_name_that_none_has() -> None:
     with pytest.raises(ArgumentError, match="there is no 'denze'; there are Dense, "):
         planned(["denze"])
-    assert planned(["conv2d"]) and len(planned(["CONV_2D", "conv2d"])) == len(planned(["conv2d"]))
+    assert planned(["conv2d"])
+    assert len(planned(["CONV_2D", "conv2d"])) == len(planned(["conv2d"]))

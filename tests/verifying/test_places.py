@@ -38,15 +38,31 @@ RULES: dict[str, tuple[Make, str, str]] = {
     "the last column": (lambda: marked(SHAPE, ..., 7), "exactly the last column", "恰好是最后一列"),
     "the border": (lambda: border(1), "exactly the border of the image, 1 wide", "恰好是图像的边缘，宽 1"),
     "a wide border": (lambda: border(2), "exactly the border of the image, 2 wide", "恰好是图像的边缘，宽 2"),
-    "one side": (lambda: marked(SHAPE, ..., slice(0, 2), slice(None)), "exactly the first 2 rows", "恰好是行中的前 2 个"),
-    "last samples": (lambda: marked((9, 4), slice(6, None)), "exactly the last 3 samples", "恰好是样本中的后 3 个"),
+    "one side": (
+        lambda: marked(SHAPE, ..., slice(0, 2), slice(None)),
+        "exactly the first 2 rows",
+        "恰好是行中的前 2 个",
+    ),
+    "last samples": (
+        lambda: marked((9, 4), slice(6, None)),
+        "exactly the last 3 samples",
+        "恰好是样本中的后 3 个",
+    ),
     "every third": (
         lambda: marked(SHAPE, ..., slice(1, None, 3)),
         "exactly one in 3 of the columns, from 1",
         "恰好是自 1 起每隔 3 的列",
     ),
-    "odd": (lambda: marked(SHAPE, ..., slice(1, None, 2), slice(None)), "exactly the odd rows", "恰好是下标为奇数的行"),
-    "even": (lambda: marked(SHAPE, ..., slice(0, None, 2)), "exactly the even columns", "恰好是下标为偶数的列"),
+    "odd": (
+        lambda: marked(SHAPE, ..., slice(1, None, 2), slice(None)),
+        "exactly the odd rows",
+        "恰好是下标为奇数的行",
+    ),
+    "even": (
+        lambda: marked(SHAPE, ..., slice(0, None, 2)),
+        "exactly the even columns",
+        "恰好是下标为偶数的列",
+    ),
     "a lattice": (
         lambda: marked(SHAPE, ..., slice(0, None, 2), slice(0, None, 2)),
         "exactly the even rows, the even columns",
@@ -66,7 +82,11 @@ RULES: dict[str, tuple[Make, str, str]] = {
     "all but one": (lambda: ~marked(SHAPE, ..., 3), "exactly all columns but 3", "恰好是除 3 外的列"),
     "the diagonal": (lambda: np.eye(4, dtype=bool), "exactly the diagonal", "恰好是对角线"),
     "off it": (lambda: ~np.eye(4, dtype=bool), "exactly the entries off the diagonal", "恰好是非对角元素"),
-    "above": (lambda: np.triu(np.ones((4, 4), bool), 1), "exactly the entries above the diagonal", "恰好是对角线以上的元素"),
+    "above": (
+        lambda: np.triu(np.ones((4, 4), bool), 1),
+        "exactly the entries above the diagonal",
+        "恰好是对角线以上的元素",
+    ),
     "below": (
         lambda: np.broadcast_to(np.tril(np.ones((4, 4), bool), -1), (2, 4, 4)),
         "exactly the entries below the diagonal",
@@ -96,7 +116,8 @@ def test_without_a_rule_they_are_counted() -> None:
     assert place(wrong, {}).en == "3 of 30 entries"
     mask = wrong.copy()
     mask[2, 2] = True
-    assert place(wrong, {"closed": mask}).en == "3 of 4 entries, exactly where the argument is ≤ 0 and not elsewhere"
+    said = "3 of 4 entries, exactly where the argument is ≤ 0 and not elsewhere"
+    assert place(wrong, {"closed": mask}).en == said
 
 
 def test_what_is_known_of_entries_comes_first() -> None:
@@ -107,7 +128,8 @@ def test_what_is_known_of_entries_comes_first() -> None:
     assert place(x == 0, known).en == "exactly where the argument is 0"
     assert place(x == 3, known).en == "exactly where values are equal"
     slopes = facts(delta * np.array([[1.0, 1e-5, 1.0], [1.0, 1.0, 1e-9]]), delta)
-    assert place(np.array([[0, 1, 0], [0, 0, 1]], dtype=bool), slopes).en == "exactly where the function is saturated"
+    flat = np.array([[0, 1, 0], [0, 0, 1]], dtype=bool)
+    assert place(flat, slopes).en == "exactly where the function is saturated"
     masked = facts(delta, masked=x < 2)
     assert place(x < 2, masked).en == "exactly the masked positions"
 
@@ -118,7 +140,8 @@ def test_what_is_known_of_entries_comes_first() -> None:
 )
 def test_coverage_counts_windows(grid: Grid, size: tuple[int, ...]) -> None:
     counts = np.zeros(size, dtype=int)
-    starts = [range(-p[0], -p[0] + n * s, s) for p, n, s in zip(grid.pads(size), grid.positions(size), grid.stride, strict=True)]
+    axes = zip(grid.pads(size), grid.positions(size), grid.stride, strict=True)
+    starts = [range(-p[0], -p[0] + n * s, s) for p, n, s in axes]
     for corner in np.array(np.meshgrid(*starts, indexing="ij")).reshape(len(size), -1).T:
         at_ = tuple(slice(max(c, 0), max(c + k, 0)) for c, k in zip(corner, grid.kernel, strict=True))
         counts[at_] += 1

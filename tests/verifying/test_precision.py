@@ -1,4 +1,4 @@
-"""What a right computation may be off by: never less than right programs are, and less than a mistake makes."""
+"""What a right computation may be off by: never less than right programs are, less than a mistake makes."""
 
 from __future__ import annotations
 
@@ -196,7 +196,8 @@ def test_bfloat16_is_the_upper_half_of_float32() -> None:
     values = np.random.default_rng(0).normal(size=2000)
     bits = rounded(values, "bfloat16").astype(np.float32).view(np.uint32)
     assert not (bits & 0xFFFF).any()
-    assert (np.abs(rounded(values, "bfloat16") - values) <= PRECISIONS["bfloat16"].unit * np.abs(values)).all()
+    off = np.abs(rounded(values, "bfloat16") - values)
+    assert (off <= PRECISIONS["bfloat16"].unit * np.abs(values)).all()
     assert (np.abs(rounded(values, "TF32") - values) <= PRECISIONS["TF32"].unit * np.abs(values)).all()
 
 

@@ -208,6 +208,122 @@ def test_every_form_of_an_object(form: str, used: bool) -> None:
         assert all(np.array_equal(a, b) for a, b in zip(before, subject.args, strict=True))
 
 
+class AddsToAttributes(Attributes):
+    """self.dW is added to."""
+
+    def __init__(self, wrong: bool = False) -> None:
+        super().__init__(wrong)
+        self.dW, self.db = np.zeros_like(W), np.zeros_like(B)
+
+    def backward(self, dout: Array) -> Array:
+        dx, dw, db = gradients(self.x, self.W, dout, self.wrong)
+        self.dW += dw
+        self.db += db
+        return dx
+
+
+class AddsToDicts(Dicts):
+    """self.grads["W"] is added to."""
+
+    def __init__(self, wrong: bool = False) -> None:
+        super().__init__(wrong)
+        self.grads = {name: np.zeros_like(value) for name, value in self.params.items()}
+
+    def backward(self, dout: Array) -> Array:
+        dx, dw, db = gradients(self.x, self.params["W"], dout, self.wrong)
+        self.grads["W"] += dw
+        self.grads["b"] = self.grads["b"] + db
+        return dx
+
+
+class AddsToLists(Lists):
+    """self.grads[0] is added to, and has a second name."""
+
+    def __init__(self, wrong: bool = False) -> None:
+        super().__init__(wrong)
+        self.of_w = self.grads[0]
+
+    def backward(self, dout: Array) -> Array:
+        dx, dw, db = gradients(self.x, self.params[0], dout, self.wrong)
+        self.of_w[...] += dw
+        self.grads[1] = self.grads[1] + db
+        return dx
+
+
+class AddsToSlots(Slots):
+    """self.W.grad is added to."""
+
+    zero_grad = None  # type: ignore[assignment]
+
+
+class Parameter:
+    def __init__(self, data: Array) -> None:
+        self.data, self.grad = data, np.zeros_like(data)
+
+    def zero_grad(self) -> None:
+        self.grad = np.zeros_like(self.data)
+
+
+class ClearedParameters(AddsToSlots):
+    """Each of its arrays has zero_grad."""
+
+    def __init__(self, wrong: bool = False) -> None:
+        self.W, self.b, self.wrong = Parameter(W.copy()), Parameter(B.copy()), wrong  # type: ignore[assignment]
+
+
+class ClearedAttributes(AddsToAttributes):
+    """Its clear() sets numbers of the shapes it was made with."""
+
+    def clear(self) -> None:
+        self.dW, self.db = np.zeros_like(W), np.zeros_like(B)
+
+
+class ClearedDicts(AddsToDicts):
+    def zero_grad(self) -> None:
+        for value in self.grads.values():
+            value[...] = 0
+
+
+class Told(AddsToLists):
+    """Gradients accumulate: the optimizer clears them."""
+
+
+ADDING = (AddsToAttributes, AddsToDicts, AddsToLists, AddsToSlots)
+CLEARED = (ClearedParameters, ClearedAttributes, ClearedDicts, Told, Slots)
+
+
+@pytest.mark.parametrize("like", [None, "dense"])
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used before"])
+@pytest.mark.parametrize("kind", [*ADDING, *CLEARED], ids=lambda kind: str(kind.__name__))
+def test_what_adds_up_is_wrong_unless_something_clears_it(kind: Any, used: bool, like: str | None) -> None:
+    for wrong in (False, True):
+        layer = kind(wrong)
+        if used:
+            layer.backward(np.ones_like(layer.forward(X)))
+        names = subject_from(layer, (X,)).names
+        verdict = verify(layer, args=(X,), like=like)
+        if kind in ADDING:
+            blamed = {finding.name for finding in verdict.findings if finding.mistake == "accumulated"}
+            assert blamed == set(names[1:]), str(verdict)
+        else:
+            assert [finding.name for finding in verdict.findings] == [names[2]] * wrong, str(verdict)
+            assert verdict.why == ("factor 1/m",) * wrong
+
+
+def test_what_is_kept_with_another_shape_shows() -> None:
+    class Flat(Attributes):
+        """db has the shape (1, 5), of b the shape is (5,)."""
+
+        def backward(self, dout: Array) -> Array:
+            dx, self.dW, db = gradients(self.x, self.W, dout, self.wrong)
+            self.db = db[None]
+            return dx
+
+    layer = Flat(False)
+    layer.backward(np.ones_like(layer.forward(X)))
+    assert verify(layer, args=(X,)).why == ("wrong shape",)
+
+
 def test_float32_parameters_are_not_rounded_by_float64_ones() -> None:
     """Differences give arrays of float64 to an object that holds float32."""
     layer = Dicts(False)

@@ -362,6 +362,58 @@ def test_a_neuron_of_scalars_with_parameters() -> None:
     assert not verify(Neuron(Mistaken), args=(x,), scalars=Mistaken)
 
 
+def mse(a: Array, y: Array) -> Any:
+    return ((a - y) ** 2).mean(), 2 * (a - y) / a.size
+
+
+def kept_mse(a: Array, y: Array) -> Any:
+    return np.asarray(((a - y) ** 2).mean()), (a, y)
+
+
+class Loss:
+    def forward(self, a: Array, y: Array) -> Array:
+        self.d = 2 * (a - y) / a.size
+        return np.asarray(((a - y) ** 2).mean())
+
+    def backward(self) -> Array:
+        return self.d
+
+
+READ: dict[str, tuple[Any, str]] = {
+    "value and gradient": (mse, "a"),
+    "f and its gradient": ((lambda a, y: mse(a, y)[0], lambda a, y: mse(a, y)[1]), "a"),
+    "a pair": ((kept_mse, lambda dout, cache: dout * mse(*cache)[1]), "a"),
+    "an object": (Loss(), "a"),
+    "of the other": (lambda a, y: (mse(a, y)[0], {"dy": -mse(a, y)[1]}), ""),
+    "both": (lambda a, y: (mse(a, y)[0], mse(a, y)[1], -mse(a, y)[1]), ""),
+    "both in a tuple": (lambda a, y: (mse(a, y)[0], (mse(a, y)[1], -mse(a, y)[1])), ""),
+}
+
+
+@pytest.mark.parametrize("form", READ)
+def test_one_gradient_is_the_first_argument_s(form: str) -> None:
+    given, name = READ[form]
+    verdict = verify(given, args=(X, X * 0.5 + 1))
+    assert verdict, str(verdict)
+    assert (f"is taken as the gradient of {name}: return {{'dy': ...}}" in str(verdict)) == bool(name)
+    assert (f"视为 {name} 的梯度" in verdict.text("zh")) == bool(name)
+
+
+def test_one_gradient_goes_where_its_shape_fits() -> None:
+    w = np.linspace(-1, 1, X.shape[1])
+    for args, gradient in (((X, w), lambda p, q: p.sum(axis=0)), ((w, X), lambda p, q: q.sum(axis=0))):
+        verdict = verify(lambda p, q, of=gradient: ((p * q).sum(), of(p, q)), args=args)
+        assert verdict, str(verdict)
+        assert "is taken as" not in str(verdict)
+
+
+def test_fewer_gradients_of_a_pair_are_those_of_the_first_arguments() -> None:
+    pair = (lambda a, b, c: (a * b + c, (a, b)), lambda d, cache: (d * cache[1], d * cache[0]))
+    verdict = verify(pair, args=(X, X + 1, X + 2))
+    assert verdict, str(verdict)
+    assert "2 arrays that came back are taken as the gradients of a, b: return {'dc': ...}" in str(verdict)
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "one number": (
         lambda: verify(lambda x: (x**2).sum(), args=(X,)),
@@ -371,9 +423,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: verify(lambda x: (x**2, x), args=(X,)),
         r"returned an array of shape \(6, 4\) first.*write verify\(\(<lambda>, backward\)",
     ),
-    "which argument is open": (
-        lambda: verify(lambda a, b: ((a * b).sum(), b), args=(X, X + 1)),
-        r"returned 1 gradients for 2 arguments \(a, b\), and their shapes fit several of .*\{'da': ...\}",
+    "which arguments are open": (
+        lambda: verify(lambda a, b, c: ((a * b).sum() + c.sum(), b, a), args=(X, X + 1, X + 2)),
+        r"returned 2 gradients for 3 arguments \(a, b, c\), and their shapes fit several.*\{'da': ...\}",
     ),
     "it raises": (
         lambda: verify(lambda x: (x.sum(), x[99]), args=(X,)),

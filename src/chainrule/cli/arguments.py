@@ -390,10 +390,10 @@ layer_options = (
     *("units", "filters", "kernel_size", "stride", "padding", "output_padding", "dilation", "groups", "bias"),
     *("multiplier", "window", "count_padding", "mean", "momentum", "epsilon", "rate", "slope", "alpha"),
     *("initial", "value", "vocabulary", "features", "activation", "outputs", "reverse", "truncate", "heads"),
-    *("causal", "delta", "mean_outputs", "label_smoothing", "squared", "log_input", "margin", "lam", "l1", "l2"),
-    *("per_sample", "kernel", "pool_size", "size", "pad", "eps", "p", "drop", "num_heads", "n_heads", "G", "reg"),
+    *("causal", "delta", "mean_outputs", "label_smoothing", "squared", "log_input", "margin", "lam", "l1"),
+    *("l2", "per_sample", "kernel", "pool_size", "size", "pad", "eps", "p", "drop", "num_heads", "n_heads"),
     *("num_groups", "hidden_size", "num_embeddings", "embedding_dim", "negative_slope", "strides"),
-    *("dilation_rate", "is_causal"),
+    *("dilation_rate", "is_causal", "G", "reg"),
 )
 
 

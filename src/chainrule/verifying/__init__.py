@@ -1,5 +1,5 @@
 """Verify: whether somebody else's backward pass is right, and if not, which mistake it is.
 
 In: somebody's forward and backward, and a layer of ours that they mean, if any.  Out: a `Verdict`.
-Knows: what it is told below.
+Knows: layers, losses, data, networks, reference.
 """

@@ -9,7 +9,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from chainrule.base.types import Array
-from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
+from chainrule.verifying.factors import factor, factor_names, rare_factor_names
 from chainrule.verifying.precision import Tolerance, close
 
 

@@ -1,9 +1,9 @@
 """Whole numbers: where a backward pass only adds, multiplies and chooses, small ones make every order of
 summation exact, so that answers are compared bit for bit and no tolerance plays a part.
 
-Whether it is of that kind is seen on the reference: it runs on whole numbers, and every result on its way must
-be whole and its absolute terms must fit into the format. Numbers of more digits than a smaller format holds
-then show that something was computed in that: they are rounded there, and only there.
+Whether it is of that kind is seen on the reference: it runs on whole numbers, and every result on its way
+must be whole and its absolute terms must fit into the format. Numbers of more digits than a smaller format
+holds then show that something was computed in that: they are rounded there, and only there.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def compared_whole(subject: Subject, reference: Reference, probe: Probe, seed: i
             if smaller:
                 findings.append(_computed_in(name, smaller))
             continue
-        form = _format_of(value, right, precision)
+        form = _format_of(subject, reference, drawn[0], number, value, right, precision)
         if form is not None:
             findings.append(_computed_in(name, form))
         elif _off(value, right, precision) <= ANOTHER_ALGORITHM:
@@ -144,7 +144,12 @@ def _wide(probe: Probe, place: int, bits: int, rng: np.random.Generator) -> Prob
 
 # -- smaller formats
 def _smaller(
-    subject: Subject, reference: Reference, probe: Probe, number: int, precision: str, rng: np.random.Generator
+    subject: Subject,
+    reference: Reference,
+    probe: Probe,
+    number: int,
+    precision: str,
+    rng: np.random.Generator,
 ) -> str | None:
     """The format smaller than theirs in which gradient `number` is computed; None where there is none."""
     for form in SMALLER.get(precision, ()):
@@ -160,11 +165,7 @@ def _smaller(
             value = None if theirs is None else theirs[number]
             if value is None or value.shape != right.shape or np.array_equal(value, right):
                 continue
-            narrowed = _with_rounded(wide, form)
-            other = reference([np.asarray(v, dtype=np.float64) for v in narrowed.args], narrowed.delta)[number]
-            if other is not None and np.array_equal(value, np.asarray(other)):
-                return form
-            by_size = _format_of(value, right, precision)
+            by_size = _format_of(subject, reference, wide, number, value, right, precision)
             if by_size is not None:
                 return by_size
     return None
@@ -175,18 +176,43 @@ def _with_rounded(probe: Probe, form: str) -> Probe:
     return Probe(args, rounded(probe.delta, form), True)
 
 
-def _format_of(value: Array, right: Array, precision: str) -> str | None:
-    """The smaller format whose roundings the errors are: the answer rounded to it, or errors of its size."""
+def _format_of(
+    subject: Subject,
+    reference: Reference,
+    probe: Probe,
+    number: int,
+    value: Array,
+    right: Array,
+    precision: str,
+) -> str | None:
+    """The smaller format whose roundings the errors of gradient `number` are: the answer rounded to it, that
+    of rounded arguments, or errors of its size that do not add up as those of a wrong formula would.
+    """
     forms = SMALLER.get(precision, ())
     for form in forms:
-        if np.array_equal(value, rounded(right, form)):
+        narrowed = _with_rounded(probe, form)
+        args = [np.asarray(v, dtype=np.float64) if v.dtype.kind == "f" else v for v in narrowed.args]
+        other = reference(args, narrowed.delta)[number]
+        if np.array_equal(value, rounded(right, form)) or np.array_equal(value, np.asarray(other)):
             return form
     off = _off(value, right, precision)
     for form in forms:
         steps = off * PRECISIONS[precision].unit / PRECISIONS[form].unit
-        if off > ANOTHER_ALGORITHM and 2.0**-6 < steps <= 16:
+        of_its_size = off > ANOTHER_ALGORITHM and 2.0**-6 < steps <= 16
+        if of_its_size and _rounds(subject, probe, number, value, right):
             return form
     return None
+
+
+def _rounds(subject: Subject, probe: Probe, number: int, value: Array, right: Array) -> bool:
+    """Whether the answers to two δ do not add up to that of their sum: roundings do not, formulas do."""
+    turned = np.flip(probe.delta.reshape(-1)).reshape(probe.delta.shape)
+    answers = [_answer(subject, Probe(probe.args, delta)) for delta in (turned, probe.delta + turned)]
+    apart, together = (None if given is None else given[number] for given in answers)
+    if apart is None or together is None or not apart.shape == together.shape == value.shape:
+        return False
+    gap = np.abs(together.astype(np.float64) - value - apart).max(initial=0.0)
+    return bool(gap > np.abs(value.astype(np.float64) - right).max(initial=0.0) / 64)
 
 
 def _off(value: Array, right: Array, precision: str) -> float:
@@ -271,7 +297,8 @@ class WholeArray(np.ndarray[Any, Any]):
                 watch.divisor *= int(plain[1])
             watch.holds(np.asarray(result, dtype=np.float64), np.abs(result))
         elif ufunc in ENTRYWISE:
-            terms = _of_absolute(lambda *values: (np.add if ufunc is np.subtract else run)(*values, **options), plain)
+            added = np.add if ufunc is np.subtract else run
+            terms = _of_absolute(lambda *values: added(*values, **options), plain)
             watch.holds(np.asarray(result), terms)
         elif ufunc not in CHOICES:
             watch.whole = False

@@ -22,9 +22,9 @@ from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import SYMPTOMS, owed, runnable, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
+from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
-from chainrule.verifying.meanings.factors import factor, factor_names
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
 from chainrule.verifying.places import place
@@ -84,6 +84,11 @@ class Judge:
         if meaning is None:
             notes.append(TEXTS["judged.differences"])
         owing, spoiled = self.contract(meaning, notes)
+        whole = None
+        if self.reference is not None and subject.delta is None:
+            whole = compared_whole(subject, self.reference, self.tried[0])
+            owing += [finding for finding in whole.findings if finding.name not in spoiled] if whole else []
+            spoiled |= {finding.name for finding in whole.findings} if whole else set()
         if meaning is not None:
             made, said_beside = self.by_meaning(meaning, spoiled)
             notes += said_beside
@@ -99,12 +104,14 @@ class Judge:
         for name in self.silent(self.tried[0], meaning):
             notes.append(TEXTS.say("judged.missing", name=name))
         if self.reference is not None and not findings:
-            self.by_digits(findings, notes)
+            precision = precision_of(self.args[0], subject.precision)
+            notes += () if whole is None else whole.notes
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
     def contract(self, meaning: Meaning | None, notes: list[Say]) -> tuple[list[Finding], set[str]]:
-        """Draws the probes and asks what every backward pass owes; the arrays that need no other judge, too."""
+        """Draws the probes, asks what every backward pass owes; and the arrays that need no other judge."""
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(tuple(self.args), subject.delta)]
@@ -118,22 +125,9 @@ class Judge:
         wanted = None if meaning is None else accepts
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
         self.tried, raised = runnable(subject, drawn)
-        due = owed(subject, self.tried)
+        due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
         return [*raised, *due.findings], due.spoiled
-
-    def by_digits(self, findings: list[Finding], notes: list[Say]) -> None:
-        """Of what is right so far: whole numbers bit for bit, and how near the tolerance it came."""
-        assert self.reference is not None
-        whole = None
-        if self.subject.delta is None:
-            whole = compared_whole(self.subject, self.reference, self.tried[0])
-        if whole is not None:
-            findings += whole.findings
-            notes += whole.notes
-        if not findings:
-            precision = precision_of(self.args[0], self.subject.precision)
-            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
@@ -237,8 +231,9 @@ class Judge:
         if 0 < len(fitting) < len(case.theirs):  # of other sizes the shapes are wrong: judged where they fit
             within = None if search is None else search.only(fitting)
             made, beside = self.judged(name, case.only(fitting), within, [tried[n] for n in fitting])
-            other = next(n for n in range(len(case.theirs)) if n not in fitting)
-            return made or [finding(name, case, other, None)], beside
+            missing = [number not in fitting for number in range(len(case.theirs))]
+            shown = right_where_shown(name, missing, tried)
+            return made or [shown or finding(name, case, missing.index(True), None)], beside
         wrong = _wrong(case)
         if not wrong:
             return [], self.sure(name, case)

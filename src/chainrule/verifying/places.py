@@ -1,5 +1,5 @@
-"""Where an array is wrong, as a rule that all wrong entries keep and no right one: all of them, those at which
-f is closed, one sample, the border, every second row.
+"""Where an array is wrong, as a rule that all wrong entries keep and no right one: all of them, those at
+which f is closed, one sample, the border, every second row.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def _indices(shadow: Array, role: str, axis: int) -> Say | None:
     many = TEXTS.within("roles")[role] if role else TEXTS.say("roles.axis", axis=axis)
     if len(kept) == 1:
         end = {0: "first", size - 1: "last"}.get(int(kept[0])) if role in ("row", "column", "step") else None
-        return TEXTS.say(f"part.{end}", what=what) if end else TEXTS.say("part.one", what=what, index=int(kept[0]))
+        if end:
+            return TEXTS.say(f"part.{end}", what=what)
+        return TEXTS.say("part.one", what=what, index=int(kept[0]))
     steps = set(np.diff(kept).tolist())
     if steps == {1}:
         if kept[0] == 0:
@@ -206,7 +208,8 @@ def coverage(grid: Grid, shape: Sequence[int]) -> Array:
 # -- the worst entry
 def terms_text(value: float, largest: float) -> Say:
     """How a sum stands beside its largest term."""
-    return TEXTS.say("where.term", term=f"{largest:.6g}", ratio=f"{abs(value / largest):.3g}" if largest else "0")
+    ratio = f"{abs(value / largest):.3g}" if largest else "0"
+    return TEXTS.say("where.term", term=f"{largest:.6g}", ratio=ratio)
 
 
 def at(index: Sequence[int], roles: Sequence[str]) -> Say:

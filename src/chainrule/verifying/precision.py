@@ -109,7 +109,8 @@ def allowances(
     Infinite where numbers leave the format's range.
     """
     form, rng = PRECISIONS[precision], np.random.default_rng(seed)
-    exact = reference([value.astype(np.float64) if value.dtype.kind == "f" else value for value in args], delta)
+    wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
+    exact = reference(wide, delta)
     squares: list[Array | None] = [None if value is None else np.zeros(value.shape) for value in exact]
     large = sum(value.size for value in args) > LARGE
     draws, safety = (FEW, 2 * SAFETY) if large else (DRAWS, SAFETY)
@@ -230,7 +231,9 @@ EXACT = {
     np.negative, np.positive, np.absolute, np.sign, np.maximum, np.minimum, np.fmax, np.fmin, np.rint,
     np.floor, np.ceil, np.trunc, np.copysign, np.heaviside,
 }  # fmt: skip
-SUMS = {"tensordot", "einsum", "dot", "inner", "outer", "vdot", "convolve", "correlate", "sum", "mean", "cumsum"}
+SUMS = {
+    "tensordot", "einsum", "dot", "inner", "outer", "vdot", "convolve", "correlate", "sum", "mean", "cumsum",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

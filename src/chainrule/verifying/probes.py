@@ -1,8 +1,8 @@
 """Probes: arguments and δ on which a backward pass is tried, chosen so that mistakes differ on them.
 
-The first are the given arguments with a random δ; then come fresh numbers, one sample more and two more where
-the samples' axes are known, one alone, sizes that all differ as far as their forward takes them, large numbers
-that saturate, and last small whole numbers with zeros among them, which make ties and kinks.
+The first are the given arguments with a random δ; then come fresh numbers, one sample more and two more
+where the samples' axes are known, one alone, sizes that all differ as far as their forward takes them, large
+numbers that saturate, and last small whole numbers with zeros among them, which make ties and kinks.
 """
 
 from __future__ import annotations
@@ -53,9 +53,11 @@ def probes(
     kept = tuple(held(np.array(value), precision) for value in args)
     place = samples[0][0] if samples else 0
     sets = [(kept, kept[place].dtype.kind == "f" and has_ties(kept[place]))]
-    sets += [(tuple(fresh(value, value.shape, rng, precision) for value in kept), False) for _ in range(FRESH)]
+    for _ in range(FRESH):
+        sets.append((tuple(fresh(value, value.shape, rng, precision) for value in kept), False))
     for more in MORE if samples else ():
-        sets.append((_of_sizes(kept, {axis: _size(kept, axis) + more for axis in samples}, rng, precision), False))
+        sizes = {axis: _size(kept, axis) + more for axis in samples}
+        sets.append((_of_sizes(kept, sizes, rng, precision), False))
     if samples and _size(kept, samples[0]) > 1:
         sets.append((_of_sizes(kept, dict.fromkeys(samples, 1), rng, precision), False))
     if accepts is not None:
@@ -86,7 +88,9 @@ def probes(
 
 
 # -- numbers
-def fresh(value: Array, shape: Sequence[int], rng: np.random.Generator, precision: str | None = None) -> Array:
+def fresh(
+    value: Array, shape: Sequence[int], rng: np.random.Generator, precision: str | None = None
+) -> Array:
     """Other numbers of the same kind: around the same mean, as far apart, whole where those are; flags stay
     flags, and shares of 1 shares of 1.
     """
@@ -177,8 +181,8 @@ def _of_sizes(
 def different_sizes(
     args: Sequence[Array], forward: Forward, rng: np.random.Generator, precision: str | None = None
 ) -> tuple[Array, ...] | None:
-    """Fresh numbers of sizes that all differ from each other and from the given, as far as forward takes them;
-    None where no size can change.
+    """Fresh numbers of sizes that all differ from each other and from the given, as far as forward takes
+    them; None where no size can change.
     """
     taken = {size for value in args for size in value.shape}
     sizes: dict[Axis, int] = {}

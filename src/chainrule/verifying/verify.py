@@ -56,8 +56,9 @@ def verify(
     names: of the arguments, for the messages. output: which one is judged, where forward has several.
     scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
     grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
-        beside forward, args and delta (the δ of its output), or beside net, one of our networks, batch=(X, y),
-        loss and penalty as of its backpropagate; names is then a dict, theirs -> its parameters.
+        beside forward, args and delta (the δ of its output), or beside net, one of our networks,
+        batch=(X, y), loss and penalty as of its backpropagate; names is then a dict, theirs -> its
+        parameters.
     hint_level: how much is said, 0 to 3.
 
     Their code is run as it is, several times; isolating it is up to you. Raises ArgumentError and DataError
@@ -86,7 +87,7 @@ def verify(
 
 
 def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int) -> Verdict:
-    """Every layer by itself, its name before every finding; and then the whole, where its layers are right."""
+    """Every layer by itself, its name before every finding; then the whole, where its layers are right."""
     subjects = layers_of(given, args, names)
     verdicts = [Judge(each, list(each.args), None, seed).verdict(level) for each in subjects]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.precision import PRECISIONS, precision_of
 from chainrule.verifying.probes import Probe
+from chainrule.verifying.subjects.calls.running import quiet
 from chainrule.verifying.subjects.subject import Gradients, Subject
 
 LAST_DIGITS = 64.0  # roundings of the largest entry: another order of the same sum is within
@@ -17,6 +20,8 @@ LAST_DIGITS = 64.0  # roundings of the largest entry: another order of the same 
 # told by its own judge (integers.py).
 ROUGH = 2.0**-5
 JITTERS = 4
+
+Made = TypeVar("Made")
 
 
 def output(subject: Subject, args: Sequence[Array]) -> Array:
@@ -93,3 +98,20 @@ def nudged(value: Array, precision: str | None, rng: np.random.Generator) -> Arr
         return value
     unit = PRECISIONS[precision_of(value, precision)].unit
     return np.asarray(value * (1 + unit * rng.choice([-2.0, 0.0, 2.0], value.shape)), dtype=value.dtype)
+
+
+# -- random numbers
+def draws(subject: Subject, probe: Probe) -> bool:
+    """Whether forward's output changes with the global random numbers."""
+    one, other = (seeded(seed, lambda: output(subject, probe.args)) for seed in (1, 2))
+    return not near(subject, one, other)
+
+
+def seeded(seed: int, call: Callable[[], Made]) -> Made:
+    """What a call gives when the global random numbers begin at a seed; they are put back."""
+    with quiet():
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 (their code may draw from the global state)
+        if "torch" in sys.modules:
+            sys.modules["torch"].default_generator.manual_seed(seed)
+        return call()

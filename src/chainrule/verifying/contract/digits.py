@@ -16,7 +16,8 @@ from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
 
-LOST = 1e5  # times the tolerance: a variance by moments loses so many digits, a wrong term of 1 % is farther off
+# Times the tolerance: a variance by moments loses so many digits, a wrong term of 1 % is farther off.
+LOST = 1e5
 
 
 def lost_digits(

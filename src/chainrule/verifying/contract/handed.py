@@ -1,4 +1,4 @@
-"""Cheats as causes of what is wrong: an array handed back, numbers that were right for what was shown alone."""
+"""Cheats as causes of what is wrong: an array handed back, numbers right for what was shown alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
 
 
-def handed_back(name: str, names: Sequence[str], theirs: Sequence[Array], probes: Sequence[Probe]) -> Finding | None:
+def handed_back(
+    name: str, names: Sequence[str], theirs: Sequence[Array], probes: Sequence[Probe]
+) -> Finding | None:
     """What a wrong gradient is, where it is no computation: nothing, one number, an argument, δ.
 
     names: of all arguments.  theirs: per probe.

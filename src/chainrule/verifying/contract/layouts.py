@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import answer, each, jitters, roughly
+from chainrule.verifying.contract.calls import answer, draws, each, jitters, roughly
 from chainrule.verifying.precision import half_of_the_digits
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Gradients, Subject
@@ -63,6 +63,8 @@ def _compared(
         if name in told or roughly(subject, before, now):
             continue
         jitter = jitters(subject, probe)[subject.names.index(name)]
+        if draws(subject, probe):  # a mask that is drawn in the order of memory
+            return
         if not roughly(subject, before, now, jitter=jitter):
             told.add(name)
             said = TEXTS.say("contract.layout", name=name, layout=layout)
@@ -78,7 +80,7 @@ def _run(subject: Subject, args: list[Array], delta: Array) -> Gradients | Excep
 
 
 def _repeated(value: Array) -> Array:
-    """The first along the first axis in the place of all, as one that is broadcast; numbers of one axis stay."""
+    """The first along the first axis in the place of all, by broadcasting; numbers of one axis stay."""
     if value.ndim < 2 or value.dtype.kind != "f":
         return value.copy()
     return np.broadcast_to(value[:1], value.shape)
@@ -86,14 +88,15 @@ def _repeated(value: Array) -> Array:
 
 def type_matters(subject: Subject, probe: Probe) -> Iterator[Finding]:
     """Gradients that float32 arguments spoil: of those right in float64, half of the digits must be left."""
-    if subject.precision is not None or not all(v.dtype == np.float64 for v in probe.args if v.dtype.kind == "f"):
+    floats = [v for v in probe.args if v.dtype.kind == "f"]
+    if subject.precision is not None or not all(v.dtype == np.float64 for v in floats):
         return
     narrow = [v.astype(np.float32) if v.dtype.kind == "f" else v for v in probe.args]
     wide = [v.astype(np.float64) if v.dtype == np.float32 else v for v in narrow]
     delta = probe.delta.astype(np.float32)
     try:
         with np.errstate(all="ignore"):
-            out, other = subject.forward([v.copy() for v in wide]), subject.forward([v.copy() for v in narrow])
+            out, other = (subject.forward([v.copy() for v in values]) for values in (wide, narrow))
             first = answer(subject, wide, delta.astype(np.float64))
             after = answer(subject, narrow, delta)
     except Exception:  # their code may take one type alone

@@ -18,6 +18,7 @@ from chainrule.verifying.contract.peeking import peeks
 from chainrule.verifying.contract.repeated import changed_in_place, constant, kept_results, not_repeatable
 from chainrule.verifying.contract.samples import mixed
 from chainrule.verifying.contract.steps import kept_between, shared
+from chainrule.verifying.precision import Reference
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -27,7 +28,7 @@ from chainrule.verifying.verdict import Finding
 UNSTABLE = {"forward not repeatable", "not repeatable", "random", "accumulated"}
 KEPT = {"constant", "kept result"}
 # What a wrong formula shows, too: its name is the better answer.
-SYMPTOMS = {"samples mixed", "not linear in δ", "not additive in δ", "δ not used"}
+SYMPTOMS = {"samples mixed", "not linear in δ", "not additive in δ"}
 SECONDS = 10.0  # for all checks
 
 
@@ -46,11 +47,15 @@ class Owed:
 
 
 def owed(
-    subject: Subject, probes: Sequence[Probe], progress: Callable[[str], None] = lambda step: None
+    subject: Subject,
+    probes: Sequence[Probe],
+    reference: Reference | None = None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> Owed:
     """What of the contract does not hold on these probes, of which the first are the given arguments.
 
-    progress: told of each check before it begins.  After SECONDS the rest is left out, and noted.
+    reference: what is right, where that is known.  progress: told of each check before it begins.  After
+    SECONDS the rest is left out, and noted.
     """
     first, until = probes[0], perf_counter() + SECONDS
     other = probes[min(1, len(probes) - 1)]
@@ -66,7 +71,7 @@ def owed(
         ("peeks", lambda: peeks(subject, first), set()),
         ("layouts", lambda: layout_matters(subject, first), UNSTABLE | KEPT),
         ("types", lambda: type_matters(subject, first), UNSTABLE | KEPT),
-        ("samples", lambda: mixed(subject, first, until), UNSTABLE | KEPT),
+        ("samples", lambda: mixed(subject, first, until, reference), UNSTABLE | KEPT),
         ("shared", lambda: shared(subject, first), set()),
     ]
     late = []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -32,7 +33,6 @@ DERIVATIVES = {
 }  # fmt: skip
 STACKS = {"stack", "currentframe", "extract_stack", "format_stack", "print_stack", "walk_stack"}
 DIFFERENCES = 6  # forward calls within backward: checkpointing makes one or two
-LIBRARIES = tuple({sys.prefix, sys.base_prefix, *(p for p in sys.path if p.endswith(("site-packages", ".zip")))})
 
 _allowed: ContextVar[bool] = ContextVar("allowed", default=False)
 
@@ -49,7 +49,7 @@ def allowed() -> Iterator[None]:
 
 @dataclass(eq=False)
 class Watch:
-    """asked: of our functions that know a derivative, those called; calls: by code object; looked: at whom."""
+    """asked: those of our functions called that know a derivative; calls: by code object; looked: at whom."""
 
     asked: Counter[str] = field(default_factory=Counter)
     calls: Counter[CodeType] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ class Watch:
                     self.asked[code.co_name] += 1
             elif code.co_name in STACKS and file.endswith(("inspect.py", "traceback.py")):
                 self._looks(frame.f_back, code.co_name)
-            else:
+            elif not _of_a_library(file) and (file, code.co_name) != ("<string>", "__init__"):  # a dataclass
                 self.calls[code] += 1
         elif event == "c_call" and argument is sys._getframe:
             self._looks(frame, "sys._getframe")
@@ -75,6 +75,7 @@ class Watch:
             self.looked.add(name)
 
 
+@cache
 def _of_a_library(file: str) -> bool:
     return "site-packages" in file or "dist-packages" in file or f"{sys.base_prefix}/lib/python" in file
 

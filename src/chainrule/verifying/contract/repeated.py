@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.contract.calls import answer, attempt, each, near, output, same
+from chainrule.verifying.contract.calls import answer, attempt, draws, each, near, output, same, seeded
 from chainrule.verifying.probes import Probe
-from chainrule.verifying.subjects.subject import Gradients, Subject
+from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Finding
 
@@ -57,68 +53,46 @@ def _writes(subject: Subject, probe: Probe) -> Iterator[Finding]:
 
 # -- the same call again
 def not_repeatable(subject: Subject, probe: Probe) -> Iterator[Finding | Say]:
-    """A finding on what is another answer to the same call; a note where only last digits are."""
+    """A finding on what is another answer to the same call; a note where only last digits are.
+
+    A forward that draws a mask draws the same in every call (subjects/calls/running.py); where it draws none,
+    every call begins with other random numbers, and backward must not depend on them.
+    """
     one, other = (output(subject, probe.args) for _ in range(2))
     if not same(one, other) and not near(subject, one, other):
-        word = "random" if _seeded(lambda: [output(subject, probe.args)]) else "forward not repeatable"
-        yield Finding("", TEXTS[f"contract.forward_{'random' if word == 'random' else 'unstable'}"], mistake=word)
+        yield Finding("", TEXTS["contract.forward_unstable"], mistake="forward not repeatable")
         return
     first, second, third = (answer(subject, probe.args, probe.delta) for _ in range(3))
-    random_ = None
+    drawn = _drawn(subject, probe)
     for name, *values in zip(subject.names, first, second, third, strict=True):
         once, twice, thrice = values
         if once is None or twice is None or thrice is None:
             if not all(value is None for value in values):
                 yield Finding(name, TEXTS.say("contract.unstable", name=name), mistake="not repeatable")
             continue
-        if same(once, twice) and same(once, thrice):
-            continue
         if near(subject, once, twice) and near(subject, once, thrice):
-            yield TEXTS.say("noticed.digits", name=name)
+            if name in drawn:
+                yield Finding(name, TEXTS.say("contract.random", name=name), mistake="random")
+            elif not (same(once, twice) and same(once, thrice)):
+                yield TEXTS.say("noticed.digits", name=name)
             continue
-        if random_ is None:
-            random_ = _seeded(lambda: answer(subject, probe.args, probe.delta))
         step = twice.astype(np.float64) - once if once.shape == twice.shape else None
         size = float(np.abs(thrice).max(initial=0.0))
-        if random_:
-            yield Finding(name, TEXTS.say("contract.random", name=name), mistake="random")
-        elif step is not None and step.any() and near(subject, thrice - once, 2 * step, size):
+        if step is not None and step.any() and near(subject, thrice - once, 2 * step, size):
             yield Finding(name, TEXTS.say("contract.accumulated", name=name), mistake="accumulated")
         else:
             yield Finding(name, TEXTS.say("contract.unstable", name=name), mistake="not repeatable")
 
 
-def _seeded(call: Any) -> bool:
-    """Whether the answer is the same when the global random numbers start alike."""
-    with _random_state():
-        made: list[Gradients | list[Array]] = []
-        for _ in range(2):
-            _seed(1)
-            made.append(call())
-    pairs = zip(*made, strict=True)
-    return all(a is b or (a is not None and b is not None and same(a, b)) for a, b in pairs)
+def _drawn(subject: Subject, probe: Probe) -> set[str]:
+    """The arguments whose gradients change with the global random numbers, where the output does not.
 
-
-@contextmanager
-def _random_state() -> Iterator[None]:
-    """The global random numbers are afterwards where they were."""
-    kept, numbers = random.getstate(), np.random.get_state()
-    torch = sys.modules.get("torch")
-    tensors = torch.random.get_rng_state() if torch is not None else None
-    try:
-        yield
-    finally:
-        random.setstate(kept)
-        np.random.set_state(numbers)
-        if torch is not None:
-            torch.random.set_rng_state(tensors)
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
+    What forward draws, such as a mask, is the same in every call here and may be in the gradients.
+    """
+    if draws(subject, probe):
+        return set()
+    one, other = (seeded(seed, lambda: answer(subject, probe.args, probe.delta)) for seed in (1, 2))
+    return {name for name, before, after in each(subject, one, other) if not near(subject, before, after)}
 
 
 # -- another call
@@ -172,5 +146,3 @@ def constant(subject: Subject, probes: Sequence[Probe]) -> Iterator[Finding]:
         if first.size > 1 and first.any() and all((v == first.flat[0]).all() for v in values):
             said = {"name": name, "value": f"{first.flat[0]:.6g}"}
             yield Finding(name, TEXTS.say("contract.one_number", **said), mistake="constant", evidence=said)
-
-

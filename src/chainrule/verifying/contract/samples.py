@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.base.types import Array
 from chainrule.verifying.contract.calls import answer, attempt, jitters, output, roughly
+from chainrule.verifying.precision import Reference, close
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Subject
 from chainrule.verifying.texts import TEXTS
@@ -21,8 +22,13 @@ MOST_SLICES = 5  # of an axis, spread evenly
 AGAIN = 2  # other numbers on which axes must be kept apart, too: a saturated output hides what it depends on
 
 
-def mixed(subject: Subject, probe: Probe, until: float = np.inf) -> Iterator[Finding]:
-    """The first argument, whose gradient mixes slices that its forward keeps apart.  until: when it gives up."""
+def mixed(
+    subject: Subject, probe: Probe, until: float = np.inf, reference: Reference | None = None
+) -> Iterator[Finding]:
+    """The first argument, whose gradient mixes slices that its forward keeps apart.
+
+    until: when it gives up.  reference: what is right where that is known; a mask of what is 0 may mix, too.
+    """
     number = next((n for n, value in enumerate(probe.args) if value.dtype.kind == "f"), None)
     if number is None or not subject.takes_delta:
         return
@@ -55,6 +61,9 @@ def mixed(subject: Subject, probe: Probe, until: float = np.inf) -> Iterator[Fin
                 continue
             jitter = jitters(subject, probe)[number] if jitter is None else jitter
             if not roughly(subject, before, now, float(np.abs(first).max(initial=0.0)), jitter):
+                right = None if reference is None else reference(args, delta)[number]
+                if right is not None and close(value, right).all():
+                    continue
                 said = {"name": subject.names[number], "axis": str(axis), "index": str(index)}
                 yield Finding(
                     said["name"], TEXTS.say("contract.mixed", **said), mistake="samples mixed", evidence=said

@@ -50,6 +50,8 @@ def _stale(subject: Subject, steps: Steps, probe: Probe, other: Probe, once: Gra
 def _again(subject: Subject, steps: Steps, probe: Probe, once: Gradients) -> Iterator[Finding]:
     """The same pass twice on one object, and backward twice of one forward."""
     for passes in (2, 1):
+        if steps.clear is not None:
+            steps.clear()
         _, kept = steps.forward([value.copy() for value in probe.args])
         first = _copied(steps.backward(kept, probe.delta.copy()))
         if steps.clear is not None:

@@ -68,12 +68,15 @@ def parameter_forms(array: Array, shape: Sequence[int]) -> Iterator[Form]:
             yield Form(order, tuple(shape), array.shape)
 
 
-def output_form(out: Array, z: Array, tolerance: float) -> Form | None:
-    """The order of out's axes under which it is z, samples last; None where there is none."""
+def output_form(out: Array, z: Array, tolerance: float, like: Axes = ()) -> Form | None:
+    """The order of out's axes under which it is z, samples last; None where there is none.
+
+    like: the input's order, tried first.
+    """
     if z.size != out.size:
         return None
     scale = float(np.abs(z).max(initial=0.0)) or 1.0
-    for order in _orders(out.shape, z.shape):
+    for order in _orders(out.shape, z.shape, like):
         if _long([out.shape[axis] for axis in order]) != _long(z.shape):
             continue
         form = Form(order, z.shape, out.shape)
@@ -83,12 +86,13 @@ def output_form(out: Array, z: Array, tolerance: float) -> Form | None:
     return None
 
 
-def _orders(theirs: Sequence[int], ours: Sequence[int]) -> Iterator[Axes]:
-    """Orders of theirs, the samples first, then any; of as many axes only those that give our shape, so that
-    an axis of size 1 stands where it may grow.
+def _orders(theirs: Sequence[int], ours: Sequence[int], like: Axes = ()) -> Iterator[Axes]:
+    """Orders of theirs, first `like`, then the samples first, then any; of as many axes only those that give
+    our shape, so that an axis of size 1 stands where it may grow.
     """
     axes = range(len(theirs))
-    for order in dict.fromkeys([(*axes[1:], *axes[:1]), *permutations(axes)]):
+    usual = [like] if len(like) == len(theirs) else []
+    for order in dict.fromkeys([*usual, (*axes[1:], *axes[:1]), *permutations(axes)]):
         if len(theirs) != len(ours) or [theirs[axis] for axis in order] == list(ours):
             yield order
 

@@ -145,9 +145,8 @@ class LayerMeaning(Meaning):
         grid = getattr(self.layer, "grid", None)
         covered = None if grid is None else form.to_theirs(coverage(grid, form.ours))
         delta, x = probe.delta, probe.args[argument.number]
-        about = (
-            facts(right, delta, x) if self.layer.passage == "activation" else facts(right, covered=covered)
-        )
+        entrywise = self.layer.passage == "activation"
+        about = facts(right, delta, x) if entrywise else facts(right, covered=covered)
         return about, in_their_order(roles_of("x", len(form.ours)), form.axes)
 
     def places(self, name: str) -> Iterable[str]:
@@ -293,4 +292,4 @@ def _outputs(meaning: LayerMeaning, args: Sequence[Array], out: Array, tolerance
         z = meaning.bind(Probe(tuple(args), out)).values["z"]
     except (ValueError, TypeError, IndexError, ChainruleError):
         return None
-    return output_form(out, z, tolerance)
+    return output_form(out, z, tolerance, meaning.inputs.axes)

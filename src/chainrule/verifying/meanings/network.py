@@ -35,7 +35,7 @@ from chainrule.reference.passes import (
     run_backward,
     run_forward,
 )
-from chainrule.verifying.meanings.factors import factor, factor_names, rare_factor_names
+from chainrule.verifying.factors import factor, factor_names, rare_factor_names
 from chainrule.verifying.meanings.forms import Form
 from chainrule.verifying.meanings.layer import siblings, updates
 from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited

@@ -16,7 +16,7 @@ from chainrule.losses import Loss
 from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from chainrule.losses.penalties import L1, L2, Penalty
 from chainrule.networks.network import Network
-from chainrule.verifying.meanings.factors import factor
+from chainrule.verifying.factors import factor
 from chainrule.verifying.meanings.forms import Form, input_forms, output_form, parameter_forms
 from chainrule.verifying.meanings.network import Labels, NetworkMeaning, parameters_by_name
 from chainrule.verifying.probes import Probe, fresh

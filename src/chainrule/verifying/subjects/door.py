@@ -81,8 +81,8 @@ def _subject(
             else "check_layer(layer, input_shape)"
         )
         raise ArgumentError(
-            f"verify is for what others wrote, and {describe(given)} is chainrule's: chainrule.{check} checks it; "
-            "as like= it says what a backward pass is meant to be"
+            f"verify is for what others wrote, and {describe(given)} is chainrule's: chainrule.{check} "
+            "checks it; as like= it says what a backward pass is meant to be"
         )
     if tensors.meant(given, args):
         return tensors.of_tensors(given, args, names, output)

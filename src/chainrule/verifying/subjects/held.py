@@ -6,6 +6,7 @@ W as an attribute, in a dict `params`, in a list `params`, as `W.data` beside `W
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,12 @@ PARAMETERS = re.compile(
 )
 _GRADIENTS = ("grads", "gradients", "grad", "dparams", "d_params", "gradient")
 _CONTENTS = ("data", "value", "val")  # of an object that keeps an array beside its gradient
-_CLEAR = ("zero_grad", "zero_grads", "clear_grads", "cleargrads", "reset_grads", "zero_gradients")
+_CLEAR = (
+    *("zero_grad", "zero_grads", "zero_gradient", "zero_gradients", "clear_grad", "clear_grads"),
+    *("cleargrads", "clear_gradients", "reset_grad", "reset_grads", "reset_gradients", "clear"),
+)
+# In the words of a class: what it adds up is cleared elsewhere, by an optimizer.
+_ADDS_UP = re.compile(r"accumulat|zero_?grad", re.IGNORECASE)
 _DEEPEST = 6
 
 # ("attribute", "W"), ("item", "W"), ("item", 0)
@@ -93,17 +99,71 @@ def at(owner: Any, path: Sequence[Step]) -> Any:
     return owner
 
 
-def clearing(owner: Any) -> Callable[[], Any] | None:
-    """What sets its gradients to 0; None where it has no way to."""
-    methods = (getattr(owner, name, None) for name in _CLEAR)
-    return next((method for method in methods if callable(method)), None)
+def clearing(owner: Any, held: Sequence[Held], backward: str) -> Callable[[], None] | None:
+    """What sets its gradients to 0: a method of its own or of what holds its arrays, W.zero_grad(); ours
+    where its words say that it adds up; None where it has no way to.
+    """
+    methods = _clearing(owner, held)
+    words = inspect.getdoc(type(owner)) or "", inspect.getdoc(getattr(owner, backward, None)) or ""
+    if methods or any(map(_ADDS_UP.search, words)):
+        return lambda: clear(owner, held, [at(owner, entry.paths[0]) for entry in held])
+    return None
 
 
-def clear(owner: Any) -> None:
-    """Its gradients are set to 0, where it can do that."""
-    method = clearing(owner)
-    if method is not None:
+def clear(owner: Any, held: Sequence[Held], values: Sequence[Array]) -> None:
+    """Its gradients are set to 0, by its way to and by ours; values: its arrays, which stay in it."""
+    for method in _clearing(owner, held):
         method()
+    if any(at(owner, e.paths[0]) is not value for e, value in zip(held, values, strict=True)):
+        put(owner, held, values)
+    fit_gradients(owner, held, values, zero=True)
+
+
+def fit_gradients(owner: Any, held: Sequence[Held], values: Sequence[Array], *, zero: bool = False) -> None:
+    """What it keeps for gradients of arrays takes the shape and type of those that come in their place.
+
+    zero: the others are set to 0, too. What never had an array's shape is left alone: it shows as it is.
+    """
+    ways: dict[int, list[tuple[Step, ...]]] = {}
+    for entry, value in zip(held, values, strict=True):
+        kept = _kept_gradient(owner, entry)
+        now = at(owner, entry.paths[0])
+        if kept is None or kept.shape not in (value.shape, entry.array.shape, np.shape(now)):
+            continue
+        if kept.shape == value.shape and kept.dtype in (value.dtype, np.float64):
+            if zero and kept.flags.writeable:
+                kept[...] = 0
+            continue
+        if not ways:
+            for path, array in _walk(owner, (), set(), gradients=True):
+                ways.setdefault(id(array), []).append(path)
+        fitting = Held(entry.name, kept, tuple(ways.get(id(kept), ())))
+        put(owner, [fitting], [np.zeros(value.shape, np.result_type(value.dtype, kept.dtype))])
+
+
+def _clearing(owner: Any, held: Sequence[Held]) -> list[Callable[[], Any]]:
+    parents = [owner]
+    for entry in held:
+        parents += [at(owner, path[:depth]) for path in entry.paths for depth in range(1, len(path))]
+    methods: list[Callable[[], Any]] = []
+    told: set[int] = set()
+    for parent in parents:
+        if parent is None or id(parent) in told or isinstance(parent, (Mapping, list, tuple, np.ndarray)):
+            continue
+        told.add(id(parent))
+        named = (getattr(parent, name, None) for name in _CLEAR)
+        methods += [method for method in named if callable(method)][:1]
+        if methods and parent is owner:  # it clears what is within
+            break
+    return methods
+
+
+def _kept_gradient(owner: Any, held: Held) -> Array | None:
+    for path in held.paths:
+        value = _beside(owner, path)
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            return value
+    return None
 
 
 def gradient_of(owner: Any, held: Held) -> Array | None:
@@ -158,7 +218,10 @@ def _named(parent: Any, name: str) -> Any:
     return None if key is None else held[key]
 
 
-def _walk(value: Any, path: tuple[Step, ...], seen: set[int]) -> Iterator[tuple[tuple[Step, ...], Array]]:
+def _walk(
+    value: Any, path: tuple[Step, ...], seen: set[int], gradients: bool = False
+) -> Iterator[tuple[tuple[Step, ...], Array]]:
+    """Floating-point arrays and the ways to them. gradients: also those in stores of gradients."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f" and value.size:
             yield path, value
@@ -175,8 +238,8 @@ def _walk(value: Any, path: tuple[Step, ...], seen: set[int]) -> Iterator[tuple[
         names = dict.fromkeys([*getattr(value, "__dict__", {}), *_slots(value)])
         entries = [(("attribute", name), getattr(value, name, None)) for name in names]
     for step, entry in entries:
-        if not _gradient_store(step):
-            yield from _walk(entry, (*path, step), seen | {id(value)})
+        if gradients or not _gradient_store(step):
+            yield from _walk(entry, (*path, step), seen | {id(value)}, gradients)
 
 
 def _gradient_store(step: Step) -> bool:

@@ -22,11 +22,12 @@ from chainrule.verifying.subjects.held import (
     clear,
     clearing,
     copy_with,
+    fit_gradients,
     gradient_of,
     held_by,
     put,
 )
-from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, times
+from chainrule.verifying.subjects.pairs import Pair, Pass, check_takes_delta, of_pair, reading, times
 from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
 
 FORWARD = ("forward", "__call__", "fprop", "forward_pass")
@@ -77,7 +78,7 @@ def of_object(
     def run(held: Sequence[Held], values: Sequence[Array]) -> tuple[Any, Pass]:
         inputs, arrays = values[: len(arguments.arrays)], values[len(arguments.arrays) :]
         fresh = copy_with(given, held, arrays)
-        call(title, clear, fresh)
+        call(title, clear, fresh, held, arrays)
         forward, backward = (getattr(fresh, name) for name in methods)
         return fresh, pair.forward(forward, backward, inputs)
 
@@ -119,9 +120,12 @@ def of_object(
         return tuple(made)
 
     def steps() -> Steps:
-        kept = copy_with(given, held, [np.array(entry.array) for entry in held])
+        copies = [np.array(entry.array) for entry in held]
+        kept = copy_with(given, held, copies)
+        call(title, clear, kept, held, copies)
 
         def apart(values: Sequence[Array]) -> tuple[Array, Any]:
+            fit_gradients(kept, held, values[len(arguments.arrays) :])
             put(kept, held, values[len(arguments.arrays) :])
             inputs = values[: len(arguments.arrays)]
             forward, backward = (getattr(kept, name) for name in methods)
@@ -132,14 +136,16 @@ def of_object(
             before = [np.array(value) for value in run[1][len(arguments.arrays) :]]
             return gradients(kept, run[0], held, run[1], before, delta)
 
-        return Steps(apart, back, keeps=False, clear=clearing(kept))
+        return Steps(apart, back, keeps=False, clear=clearing(kept, held, methods[1]))
 
     held = _parameters(held_by(given), run, after, arguments)
     labels = (*arguments.names, *(entry.name for entry in held))
     arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
-    _, trial = run(held, [array.copy() for array in arrays])
+    fresh, trial = run(held, [array.copy() for array in arrays])
     if not takes_delta:
         check_takes_delta(pair.names[1], trial.output())
+
+    inputs = Wanted(arguments.names, arguments.arrays, arguments.tree)
 
     def output_of(values: Sequence[Array]) -> Array:
         out = run(held, values)[1].output()
@@ -153,7 +159,7 @@ def of_object(
         takes_delta=takes_delta,
         precision=arguments.precision,
         args=arrays,
-        notes=pair.notes(trial),
+        notes=(*pair.notes(trial), *reading(pair, getattr(fresh, methods[1]), trial, inputs)),
         steps=None if updates or not takes_delta else steps,
     )
 

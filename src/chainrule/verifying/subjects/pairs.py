@@ -14,7 +14,7 @@ from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Kept, check_real
 from chainrule.verifying.subjects.calls.carriers import as_array, like_output
 from chainrule.verifying.subjects.calls.passing import Passed, call_of, deltas_of, without_delta
-from chainrule.verifying.subjects.calls.returned import Wanted, by_argument
+from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, taken_as
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.subject import Gradients, Steps, Subject
 from chainrule.verifying.texts import TEXTS
@@ -124,9 +124,19 @@ def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | Non
         gradients,
         precision=arguments.precision,
         args=arguments.arrays,
-        notes=pair.notes(trial),
+        notes=(*pair.notes(trial), *reading(pair, backward, trial, wanted)),
         steps=lambda: Steps(apart, back),
     )
+
+
+def reading(pair: Pair, backward: Any, run: Pass, wanted: Wanted) -> tuple[Say, ...]:
+    """The note on whose gradients come back, nothing where backward raises."""
+    if not wanted.alike():
+        return ()
+    try:
+        return taken_as(pair.backward(backward, run, np.ones_like(run.output())), wanted)
+    except (ArgumentError, DataError):  # told where it is asked for
+        return ()
 
 
 def _of_derivative(
@@ -137,12 +147,16 @@ def _of_derivative(
     def value(values: Sequence[Array]) -> Array:
         return as_array(call(_name(function, "f"), function, *arguments.build(values)), OUTPUT).reshape(())
 
-    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+    def derived(values: Sequence[Array]) -> Any:
         inputs = dict(zip(arguments.outer, arguments.build(values), strict=True))
-        given = call(_name(derivative, "its gradient"), derivative, *(inputs[name] for name in taken))
-        return times(float(delta), by_argument(given, wanted, _name(derivative, "its gradient"), guess=False))
+        return call(name, derivative, *(inputs[each] for each in taken))
 
-    return Subject(title, arguments.names, value, gradients, False, arguments.precision, arguments.arrays)
+    def gradients(values: Sequence[Array], delta: Array) -> Gradients:
+        return times(float(delta), by_argument(derived(values), wanted, name, guess=False))
+
+    arrays, name = arguments.arrays, _name(derivative, "its gradient")
+    notes = taken_as(derived([array.copy() for array in arrays]), wanted) if wanted.alike() else ()
+    return Subject(title, arguments.names, value, gradients, False, arguments.precision, arrays, notes=notes)
 
 
 def _of_slopes(
@@ -174,8 +188,8 @@ def check_takes_delta(name: str, out: Array) -> None:
     """DataError unless the output is a number."""
     if out.size != 1:
         raise DataError(
-            f"{name} takes no δ, and forward returns the shape {out.shape}: of an array δ = ∂J/∂out comes in, "
-            "backward(dout, cache); of a number it may be left out"
+            f"{name} takes no δ, and forward returns the shape {out.shape}: of an array δ = ∂J/∂out comes "
+            "in, backward(dout, cache); of a number it may be left out"
         )
 
 

@@ -7,6 +7,7 @@ gradients are those of the object's parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ from chainrule.base.errors import ArgumentError, DataError, describe
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.calls.arguments import Arguments, Leaf, arguments_of, check_real
 from chainrule.verifying.subjects.calls.carriers import as_array
-from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, key_of
+from chainrule.verifying.subjects.calls.returned import Wanted, by_argument, key_of, taken_as
 from chainrule.verifying.subjects.calls.running import call
 from chainrule.verifying.subjects.held import PARAMETERS, Held, at, clear, copy_with, gradient_of, held_by
 from chainrule.verifying.subjects.pairs import times
@@ -55,8 +56,10 @@ def of_function(given: Any, args: Sequence[Any], names: Sequence[str] | None) ->
         precision=arguments.precision,
         args=arrays,
     )
-    gradients([array.copy() for array in arrays], np.array(1.0))
-    return subject
+    copies = [array.copy() for array in arrays]
+    gradients(copies, np.array(1.0))
+    wanted = Wanted(labels, arrays, tree)
+    return replace(subject, notes=taken_as(run(copies)[1], wanted)) if wanted.alike() else subject
 
 
 def of_methods(value: Any, gradient: Any, args: Sequence[Any], names: Sequence[str] | None) -> Subject:
@@ -67,7 +70,7 @@ def of_methods(value: Any, gradient: Any, args: Sequence[Any], names: Sequence[s
 
     def run(name: str, held: Sequence[Held], values: Sequence[Array]) -> tuple[Any, Any]:
         fresh = copy_with(owner, held, values[count:])
-        call(title, clear, fresh)
+        call(title, clear, fresh, held, values[count:])
         return fresh, call(name, getattr(fresh, name), *arguments.build(values[:count]))
 
     def gradients(values: Sequence[Array], delta: Array) -> Gradients:
@@ -96,7 +99,8 @@ def of_methods(value: Any, gradient: Any, args: Sequence[Any], names: Sequence[s
         return out.reshape(())
 
     arrays = (*arguments.arrays, *(np.array(entry.array) for entry in held))
-    return Subject(title, labels, forward, gradients, takes_delta=False, args=arrays)
+    notes = () if returned is None else taken_as(returned, Wanted(labels, arrays, tree))
+    return Subject(title, labels, forward, gradients, takes_delta=False, args=arrays, notes=notes)
 
 
 def split(given: Any, title: str) -> tuple[Array, Any]:

@@ -58,7 +58,8 @@ def absolute_error_sign() -> Made:
     return (lambda a, y: (np.abs(y - a).mean(), np.sign(y - a) / a.size)), normal(135, (5, 2), (5, 2))
 
 
-@seen("the penalty's gradient is twice as large as it must be", network(cr.Dense(3, bias=False), cr.Softmax(), inputs=4),
+@seen("the penalty's gradient is twice as large as it must be",
+      network(cr.Dense(3, bias=False), cr.Softmax(), inputs=4),
       ("penalty", "λ"), loss="cross_entropy", penalty=L2(0.25))  # fmt: skip
 def softmax_classifier_penalty() -> Made:
     def loss(W, X, y, reg=0.25):

@@ -105,8 +105,8 @@ def check_real(names: Sequence[str], arrays: Sequence[Array]) -> None:
     if not any(array.dtype.kind == "f" for array in arrays):
         held = ", ".join(f"{name} of {array.dtype}" for name, array in zip(names, arrays, strict=True))
         raise DataError(
-            f"args holds no floating-point array ({held or 'no array at all'}), and nothing else has a gradient: "
-            "write x.astype(float), of a single number np.array(3.0)"
+            f"args holds no floating-point array ({held or 'no array at all'}), and nothing else has a "
+            "gradient: write x.astype(float), of a single number np.array(3.0)"
         )
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DataError, ShapeError, describe
+from chainrule.base.languages import Say
 from chainrule.base.shown import quoted
 from chainrule.base.types import Array, Shape
 from chainrule.verifying.subjects.calls.arguments import Kept, Leaf, Node
 from chainrule.verifying.subjects.calls.carriers import as_array
+from chainrule.verifying.texts import TEXTS
 
 # What people call the gradient of an argument, as a key or as an attribute: dW, grad_W, W_grad, ...
 FORMS = (
@@ -49,6 +51,11 @@ class Wanted:
     def floats(self) -> list[int]:
         return [number for number, array in enumerate(self.arrays) if array.dtype.kind == "f"]
 
+    def alike(self) -> bool:
+        """Whether two arrays that may have gradients have one shape."""
+        shapes = [self.arrays[number].shape for number in self.floats()]
+        return len(set(shapes)) < len(shapes)
+
     def label(self) -> str:
         return ", ".join(self.names)
 
@@ -56,8 +63,9 @@ class Wanted:
 def by_argument(given: Any, wanted: Wanted, what: str = "backward", *, guess: bool = True) -> Gradients:
     """One gradient per array, None where there is none.
 
-    guess: of fewer gradients than arguments the first ones are meant where the shapes leave it open; else
-    that is a DataError. Raises ShapeError for more than there are, DataError for what is no array.
+    Of fewer gradients than arguments the first ones are meant where the shapes leave it open (`taken_as`);
+    guess False: of two or more that is a DataError. Raises ShapeError for more than there are, DataError for
+    what is no array.
     """
     made: list[Array | None] = [None] * len(wanted.names)
     if isinstance(given, Mapping):
@@ -73,17 +81,39 @@ def by_argument(given: Any, wanted: Wanted, what: str = "backward", *, guess: bo
     if len(listed) in (len(made), len(floats)):
         places: Sequence[int] = range(len(made)) if len(listed) == len(made) else floats
     elif len(listed) < len(made):
-        places = _by_shape(
-            listed, wanted, floats if len(listed) <= len(floats) else range(len(made)), what, guess
-        )
+        places = _by_shape(listed, wanted, what, guess)
     else:
         raise ShapeError(
             f"{what} returned {len(listed)} gradients for {len(wanted.names)} argument"
-            f"{'s' * (len(wanted.names) != 1)} ({wanted.label()}): give in args every array that has a gradient"
+            f"{'s' * (len(wanted.names) != 1)} ({wanted.label()}): give in args every array that has a "
+            "gradient"
         )
     for number, value in zip(places, listed, strict=False):
         made[number] = _gradient(value, wanted.names[number], wanted.copy)
     return tuple(made)
+
+
+def taken_as(given: Any, wanted: Wanted) -> tuple[Say, ...]:
+    """A note on whose gradients these are taken to be, where their shapes fit other arguments, too."""
+    floats = wanted.floats()
+    if isinstance(given, Mapping):
+        return ()
+    listed = _listed(given, wanted, floats)
+    if len(listed) == len(wanted.tree) and _fits(listed, wanted.tree):
+        return ()
+    if len(listed) in (len(wanted.names), len(floats)):
+        return ()
+    if len(listed) == 1 and _cut(listed[0], wanted, floats):
+        return ()
+    fitting = _fitting(listed, wanted)
+    if len(fitting) < 2:
+        return ()
+    names = [wanted.names[number] for number in fitting[0]]
+    other = next(wanted.names[number] for number in fitting[1] if number not in fitting[0])
+    if len(names) == 1:
+        return (TEXTS.say("subject.taken", name=names[0], other=f"{{'d{other}': ...}}"),)
+    said = {"count": len(names), "names": ", ".join(names), "other": f"{{'d{other}': ...}}"}
+    return (TEXTS.say("subject.taken_first", **said),)
 
 
 def key_of(name: str, store: Mapping[Any, Any], forms: Sequence[str] = KEY_FORMS) -> Any:
@@ -180,10 +210,28 @@ def _cut(value: Any, wanted: Wanted, floats: list[int]) -> dict[int, Array]:
     return {n: part.reshape(shape) for n, part, shape in zip(floats, parts, shapes, strict=True)}
 
 
-def _by_shape(
-    listed: list[Any], wanted: Wanted, numbers: Sequence[int], what: str, guess: bool
-) -> Sequence[int]:
+def _by_shape(listed: list[Any], wanted: Wanted, what: str, guess: bool) -> Sequence[int]:
     """The arguments, in their order, that have the gradients' shapes."""
+    numbers = _candidates(listed, wanted)
+    fitting = _fitting(listed, wanted)
+    if not fitting:
+        return numbers[: len(listed)]
+    if len(fitting) == 1 or guess or len(listed) == 1:
+        return fitting[0]
+    raise DataError(
+        f"{what} returned {len(listed)} gradients for {len(wanted.names)} arguments ({wanted.label()}), and "
+        f"their shapes fit several of them: give arrays of different sizes, return a dict, "
+        f"{{'d{wanted.names[numbers[0]]}': ...}}, or give a function of that argument alone"
+    )
+
+
+def _candidates(listed: Sequence[Any], wanted: Wanted) -> Sequence[int]:
+    floats = wanted.floats()
+    return floats if len(listed) <= len(floats) else range(len(wanted.names))
+
+
+def _fitting(listed: Sequence[Any], wanted: Wanted) -> list[tuple[int, ...]]:
+    """All choices of arguments, in their order, that have the gradients' shapes."""
     shapes = [_shape(value) for value in listed]
 
     def fits(places: Sequence[int]) -> bool:
@@ -192,17 +240,8 @@ def _by_shape(
             for value, shape, number in zip(listed, shapes, places, strict=True)
         )
 
-    orders = islice(combinations(numbers, len(listed)), _MOST_ORDERS)
-    fitting = [places for places in orders if fits(places)]
-    if len(fitting) == 1 or (fitting and guess):
-        return fitting[0]
-    if not fitting:
-        return numbers[: len(listed)]
-    raise DataError(
-        f"{what} returned {len(listed)} gradients for {len(wanted.names)} arguments ({wanted.label()}), and "
-        f"their shapes fit several of them: give arrays of different sizes, return a dict, "
-        f"{{'d{wanted.names[numbers[0]]}': ...}}, or give a function of that argument alone"
-    )
+    orders = islice(combinations(_candidates(listed, wanted), len(listed)), _MOST_ORDERS)
+    return [places for places in orders if fits(places)]
 
 
 def _gradient(value: Any, name: str, copy: bool) -> Array | None:
