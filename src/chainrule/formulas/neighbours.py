@@ -29,6 +29,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     keepdims    a number per sample, spread along the samples in place of the features
     part        of the first features alone, or of all but these
     unit:N      operand N left out of a product of matrices: ones stand for it
+    zeroed      0 or the sign in place of the limit at which numbers are cut off
     unmoved     heads read off in another order of the axes
     counted     how many features another quantity has
     one_channel the places of the first channel for all
@@ -344,6 +345,14 @@ def _of_operation(
     elif kind == "unit":
         ones = Operation(rules["ones_like"], (operands[int(which)],))
         yield kind, operands[int(which)], _with(node, int(which), ones)
+    elif kind == "zeroed":
+        first, limit = operands
+        above = (first, limit) if node.rule.name == "maximum" else (limit, first)
+        within = Operation(rules["greater"], above)
+        yield f"{node.rule.name} zeroed", node, Operation(rules["where"], (within, first, Number(0.0)))
+        if isinstance(limit, Number) and limit.value and abs(limit.value) != 1:
+            sign = Number(1.0 if limit.value > 0 else -1.0)
+            yield f"{node.rule.name} sign", limit, Operation(rules["where"], (within, first, sign))
     elif kind == "counted":
         for other in others:
             if not _same(other, operands[0]):

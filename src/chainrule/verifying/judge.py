@@ -339,7 +339,8 @@ class Search:
     def gives(self, edit: Edit, scaled: bool = True) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
 
-        scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right, say nothing.
+        scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right,
+        say nothing.
         """
         scale: str | None = None
         self.left[0] -= self.meaning.cost

@@ -74,6 +74,8 @@ def verify(
     if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")
     wanted = None if loss is None else named_loss(loss)
+    if grads is None and delta is not None:  # Huber's
+        options["delta"] = delta
     meant = None if like is None else Like(like, options, wanted, penalty_from(penalty))
     if meant is None and options:
         raise ArgumentError(f"{', '.join(options)}: options of what like= names, and like is None")

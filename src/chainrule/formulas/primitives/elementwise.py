@@ -184,7 +184,7 @@ def absolute(x: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1", layout="maximum",
+    wrong="only:0 only:1 zeroed", layout="maximum",
     adjoint=lambda d, y, a, b: (matching(d * greater(a, b), a), matching(d * (1 - greater(a, b)), b)),
 )
 def maximum(a: Any, b: Any) -> Any:
@@ -193,7 +193,7 @@ def maximum(a: Any, b: Any) -> Any:
 
 
 @entrywise(
-    wrong="only:0 only:1", layout="minimum",
+    wrong="only:0 only:1 zeroed", layout="minimum",
     adjoint=lambda d, y, a, b: (matching(d * greater(b, a), a), matching(d * (1 - greater(b, a)), b)),
 )
 def minimum(a: Any, b: Any) -> Any:

@@ -20,7 +20,7 @@ from chainrule.formulas.neighbours import with_rotated
 from chainrule.formulas.tracing import trace
 from chainrule.layers import Composite, Identity, Layer
 from chainrule.layers.sequences.recurrent import Recurrent
-from chainrule.losses import Loss
+from chainrule.losses import Hinge, Loss, MeanAbsoluteError, Poisson, SquaredError
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.network import Network
@@ -132,7 +132,11 @@ class NetworkMeaning(Meaning):
         assert self.labels is not None
         sizes["n"] = passes[-1].output.shape[0]
         known["scale"] = 1.0 if self.per_sample else float(np.sum(probe.delta))
-        y = self.loss.prepared(targets(self.labels, args, passes[-1].output.shape))
+        given = targets(self.labels, args, passes[-1].output.shape)
+        if isinstance(self.loss, Hinge):
+            given = np.where(given == -1, 0, given)  # as it takes the two classes
+        y = self.loss.prepared(given)
+        known["given"] = given
         weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else probe.delta
         known["head"] = Head(self.loss, passes[-1], y, factor(self.share, sizes) * np.asarray(weight))
         return Bound(known, forms, sizes)
@@ -180,6 +184,7 @@ class NetworkMeaning(Meaning):
         if tree is not None:
             a = head.last.output
             known = {"a": a, "x": head.last.x, "z": head.last.x if head.pair else a, "y": head.y}
+            known["t"] = bound.values["given"]
             residual = np.broadcast_to(np.asanyarray(evaluate(tree, known), dtype=np.float64), a.shape)
         wrong = edits.get(SHARE)
         if wrong is not None:
@@ -296,8 +301,10 @@ class NetworkMeaning(Meaning):
         return str(self.formula(name))
 
     def symbols(self, place: str, bound: Bound) -> Sequence[Expression]:
-        if place == LOSS:
-            return (Number(1.0),)
+        if place == LOSS and self.loss is not None:
+            known = trace(self.loss).symbols
+            scores = [known["z"]] if self.loss.pairs_with(self.network.layers[-1]) else []
+            return [Number(1.0), known["a"], known["y"], *scores]
         name = place.rpartition(".")[0]
         layer = next(layer for layer in self._order if layer.name == name)
         known = trace(layer).symbols
@@ -331,9 +338,22 @@ class NetworkMeaning(Meaning):
 
     def instead(self, name: str, bound: Bound) -> Iterator[Edit]:
         for place in self.places(name):
+            if place == LOSS:
+                yield from self._other_losses()
             layer = next((layer for layer in self._order if f"{layer.name}.delta" == place), None)
             for other, tree in () if layer is None else siblings(layer):
                 yield Edit(place, "instead", {place: tree}, type(layer).__name__, other)
+
+    def _other_losses(self) -> Iterator[Edit]:
+        """The gradient of another loss of outputs and targets; that of labels as they are given."""
+        right, known = self.formula(LOSS), trace(self.loss).symbols
+        for other in (SquaredError(), MeanAbsoluteError(), Poisson()):
+            if type(other) is not type(self.loss):
+                kind = type(other).__name__
+                yield Edit(LOSS, "instead", {LOSS: trace(other)["gradient"]}, type(self.loss).__name__, kind)
+        if known["y"] in right.symbols:
+            as_given = substitute(right, {known["y"]: Symbol("t", "target")})
+            yield Edit(LOSS, "unprepared", {LOSS: as_given}, known["y"], known["y"])
 
     def others(self, name: str) -> Iterator[Edit]:
         if self.penalty is not None and name != INPUT:
@@ -380,6 +400,8 @@ class NetworkMeaning(Meaning):
                 replaced[symbol] = formulas.symbols["a"]
         once_more = substitute(own["delta"], replaced)
         yield Edit(LOSS, "slope_twice", {LOSS: once_more})
+        a = formulas.symbols["a"]
+        yield Edit(LOSS, "slope_twice", {LOSS: formulas["residual"] * (a * (1 - a))})
         yield Edit(LOSS, "slope_missing", {LOSS: formulas["gradient"]})
 
 

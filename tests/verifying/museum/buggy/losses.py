@@ -73,7 +73,7 @@ def cross_entropy_sign() -> Made:
 
 
 # the derivative of an elementwise f where softmax and the loss cancel to p - y
-@bug("ai.stackexchange 35741", "(p - y) times p(1 - p)", "cross_entropy", ("f'", "derivative", "cancel"))
+@bug("ai.stackexchange 35741", "(p - y) times p(1 - p)", "cross_entropy", ("slope_twice",))
 def cross_entropy_times_derivative() -> Made:
     def loss(z, y):
         p = softmax(z)
@@ -95,7 +95,7 @@ def cross_entropy_added() -> Made:
     "course: softmax loss",
     "only the label's entry gets a gradient",
     "cross_entropy",
-    ("label", "diagonal", "multiply"),
+    ("times",),
 )
 def cross_entropy_of_the_label_alone() -> Made:
     def loss(z, y):
@@ -135,7 +135,7 @@ def log_loss_without_division() -> Made:
     "linkedin/Liger-Kernel#198",
     "smoothing is left out of the gradient",
     "cross_entropy",
-    ("smoothing", "symbol"),
+    ("unprepared",),
     label_smoothing=0.2,
 )
 def smoothing_in_the_loss_alone() -> Made:
@@ -155,7 +155,7 @@ def bce(z, y):
     "hunkim/DeepLearningZeroToAll#113",
     "σ' beside a - y, which has it already",
     "bce_with_logits",
-    ("f'", "derivative", "cancel"),
+    ("slope_twice",),
 )
 def logits_times_derivative() -> Made:
     def loss(z, y):
@@ -240,7 +240,7 @@ def squares_sign() -> Made:
     return (lambda a, y: (0.5 * ((a - y) ** 2).sum() / len(a), (y - a) / len(a))), (OUTPUTS, WANTED)
 
 
-@bug("course: absolute error", "the difference in place of its sign", "mae", ("sign only", "sign"))
+@bug("course: absolute error", "the difference in place of its sign", "mae", ("instead",))
 def absolute_without_sign() -> Made:
     return (lambda a, y: (np.abs(a - y).mean(), (a - y) / a.size)), (OUTPUTS, WANTED)
 
@@ -263,7 +263,7 @@ def huber_threshold_signed() -> Made:
     return loss, (3 * OUTPUTS, WANTED)
 
 
-@bug("course: huber", "not cut off at all", "huber", ("minimum only", "maximum only"))
+@bug("course: huber", "not cut off at all", "huber", ("instead", "maximum only"))
 def huber_not_cut() -> Made:
     return (lambda a, y: (huber(a - y).sum() / len(a), (a - y) / len(a))), (3 * OUTPUTS, WANTED)
 
@@ -272,7 +272,7 @@ def huber_not_cut() -> Made:
     "course: huber",
     "beyond δ the sign without δ",
     "huber",
-    ("factor", "multiply only", "number", "δ"),
+    ("maximum sign",),
     delta=2.0,
 )
 def huber_without_delta() -> Made:
@@ -313,7 +313,7 @@ def margins_of(s, y):
     "stackoverflow: Gradient of a Loss Function for an SVM",
     "-1 in place of the number of violations",
     "multiclass_hinge",
-    ("count", "sum"),
+    ("multiply only",),
 )
 def svm_correct_class_once() -> Made:
     def svm_loss(s, y):

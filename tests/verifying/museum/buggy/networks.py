@@ -254,7 +254,7 @@ def penalty_missing_for_one_layer() -> Made:
     "Karpathy: Yes you should understand backprop",
     "the error is clipped: no gradient beyond",
     "huber",
-    ("0", "clip", "mask", "minimum"),
+    ("minimum zeroed",),
 )
 def clipped_error() -> Made:
     def loss(a, y):
