@@ -69,9 +69,9 @@ def test_masks_of_a_maximum() -> None:
     near = made(tree, "near", x=x, d=d)[0]  # less than ½ below
     assert np.array_equal(near[:, :, 0].T, [[0, 2, 2], [5, 0, 0]])
     assert np.array_equal(made(tree, "one_channel", x=x, d=d)[0][:, :, 0].T, [[0, 0, 2], [0, 0, 5]])
-    alone = made(tree, "one_offset", x=x, d=d)
-    assert np.array_equal([each[:, :, 0].T for each in alone][2], [[0, 0, 2], [0, 0, 0]])
-    assert np.array_equal([each[:, :, 0].T for each in alone][0], [[0, 0, 0], [5, 0, 0]])
+    first, _, last = (each[:, :, 0].T for each in made(tree, "one_offset", x=x, d=d))
+    assert np.array_equal(first, [[0, 0, 0], [5, 0, 0]])
+    assert np.array_equal(last, [[0, 0, 2], [0, 0, 0]])
 
 
 def test_numbers_that_are_cut_off() -> None:

@@ -326,8 +326,8 @@ def _of_operation(
         for name in node.options["gates"]:
             if name != node.options["gate"]:
                 static = tuple(sorted({**node.options, "gate": name}.items()))
-                other = Operation(node.rule, operands, static)
-                yield "gate", other, other
+                of_gate = Operation(node.rule, operands, static)
+                yield "gate", of_gate, of_gate
     elif kind in ("overwritten_rows", "first_rows", "averaged_rows"):
         hot = operands[0]
         if isinstance(hot, Operation) and hot.rule.name == "one_hot":
@@ -343,8 +343,8 @@ def _of_operation(
                 some = features_of(node.rule, word, count)
                 yield word, Number(count), Operation(some, operands, node.static)
     elif kind == "unit":
-        ones = Operation(rules["ones_like"], (operands[int(which)],))
-        yield kind, operands[int(which)], _with(node, int(which), ones)
+        filled = Operation(rules["ones_like"], (operands[int(which)],))
+        yield kind, operands[int(which)], _with(node, int(which), filled)
     elif kind == "zeroed":
         first, limit = operands
         above = (first, limit) if node.rule.name == "maximum" else (limit, first)
@@ -356,8 +356,7 @@ def _of_operation(
     elif kind == "counted":
         for other in others:
             if not _same(other, operands[0]):
-                counted = _with(node, 0, other)
-                yield kind, counted, counted
+                yield kind, _with(node, 0, other), _with(node, 0, other)
     elif kind == "near":
         yield from _near(node)
     elif kind == "last_term":
@@ -376,7 +375,8 @@ def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
     winner, *offset = node.operands
     inner = winner.value if isinstance(winner, Named) else winner
     if isinstance(inner, Over) and all(isinstance(at_, Index) for at_ in offset):
-        entry = {Index(name): at_ for name, at_ in zip(inner.indices, offset, strict=True)}
+        named_ = map(Index, inner.indices)
+        entry: dict[Expression, Expression] = dict(zip(named_, offset, strict=True))
         pixel = substitute(inner.body, entry)
         largest = Named("p", Over(binders["max_over"], inner.indices, inner.ranges, inner.body))
         for below in NEAR:

@@ -70,7 +70,7 @@ class FunctionMeaning(Meaning):
         return interned(made)
 
     @cached_property
-    def cost(self) -> int:  # type: ignore[override]
+    def cost(self) -> int:
         return 1 + size_of(self.formulas.values()) // PER_COST
 
     def _form(self, shape: Sequence[int], fixed: bool) -> Form:

@@ -92,7 +92,7 @@ class LayerMeaning(Meaning):
         return trace(self.layer)
 
     @cached_property
-    def cost(self) -> int:  # type: ignore[override]
+    def cost(self) -> int:
         return 1 + size_of(self.formula(name) for name in self.together("delta")) // PER_COST
 
     def bind(self, probe: Probe) -> Bound:
@@ -212,9 +212,10 @@ def siblings(layer: Layer) -> Iterator[tuple[Say, Expression]]:
             yield KINDS.get(type(other), same(type(other).__name__)), trace(other)["delta"]
     if isinstance(layer, Activation):  # written by the output
         d, z = (trace(layer).symbols[name] for name in ("d", "z"))
-        for other, slope in ((Tanh, 1 - z**2), (Sigmoid, z * (1 - z))):
-            if type(layer) is not other:
-                yield KINDS[other], d * slope
+        slopes: list[tuple[type[Layer], Expression]] = [(Tanh, 1 - z**2), (Sigmoid, z * (1 - z))]
+        for kind, slope in slopes:
+            if not isinstance(layer, kind):
+                yield KINDS[kind], d * slope
 
 
 def updates(

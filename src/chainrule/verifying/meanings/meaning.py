@@ -193,7 +193,7 @@ class Meaning(ABC):
                     yield Edit(place, "symbol", {place: tree}, definition, other)
         for first, second in combinations(definitions, 2):
             if first not in definitions_in(second) and second not in definitions_in(first):
-                both = {first: second, second: first}
+                both: dict[Expression, Expression] = {first: second, second: first}
                 made = {other: substitute(tree, both) for other, tree in formulas.items()}
                 edit = everywhere(f"{first.name} {second.name}", "definitions", first, second, made)
                 if edit is not None:

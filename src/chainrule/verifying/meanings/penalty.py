@@ -59,8 +59,10 @@ class PenaltyMeaning(Meaning):
         return (name,)
 
     def instead(self, name: str, bound: Bound) -> Iterator[Edit]:
-        strength = getattr(self.penalty, "lam", None)
-        for other in (L1, L2) if strength is not None else ():
+        if not isinstance(self.penalty, (L1, L2)):
+            return
+        strength = self.penalty.lam
+        for other in (L1, L2):
             if not isinstance(self.penalty, other):
                 tree = trace(other(strength))[name]
                 yield Edit(name, "instead", {name: tree}, type(self.penalty).__name__, other.__name__)
