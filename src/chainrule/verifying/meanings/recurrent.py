@@ -61,7 +61,7 @@ class RecurrentMeaning(Meaning):
 
     @property
     def cost(self) -> int:
-        return 8
+        return 5
 
     @cached_property
     def formulas(self) -> Formulas:
