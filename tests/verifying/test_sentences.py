@@ -1,4 +1,4 @@
-"""Every mistake that can be named has its sentence, in English and in Chinese, with nothing left to fill in."""
+"""Every mistake that can be named has a sentence in English and in Chinese, with nothing left to fill in."""
 
 from __future__ import annotations
 

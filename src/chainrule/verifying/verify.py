@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError
+from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_count
 from chainrule.losses.penalties import penalty_from
+from chainrule.networks.model import Model
 from chainrule.verifying.hypotheses import Case, agree
 from chainrule.verifying.judge import Judge, finding
 from chainrule.verifying.meanings.matching import Like, named_loss
@@ -51,8 +52,8 @@ def verify(
         arrays, get gradients; numbers, texts and dicts of anything else are handed on. Use sizes that differ
         from each other: what has the same size cannot always be told apart.
     like: what it is meant to be: a layer or loss of ours, MaxPool2D(2), or a name, "conv2d", with its options
-        (stride=2, padding=1); a list of layers or a network, with loss and penalty where J comes back.
-        None: the differences of its own forward are the only judge.
+        (stride=2, padding=1); a list of layers or a network, with loss and penalty where J comes back; for a
+        list of layers one for each. None: the differences of its own forward are the only judge.
     names: of the arguments, for the messages. output: which one is judged, where forward has several.
     scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
     grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
@@ -82,16 +83,30 @@ def verify(
     if grads is not None:
         subject = beside_forward(given, grads, args, delta, names)
     elif layers_in(given):
-        return _of_layers(given, args, names, number, level)
+        return _of_layers(given, args, names, number, level, like)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
     return Judge(subject, list(subject.args), meant, number).verdict(level)
 
 
-def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int) -> Verdict:
-    """Every layer by itself, its name before every finding; then the whole, where its layers are right."""
+def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int, like: Any) -> Verdict:
+    """Every layer by itself, its name before every finding; then the whole, where its layers are right.
+
+    like: what each is meant to be, in their order; None: nothing is known of them, or of one.
+    """
     subjects = layers_of(given, args, names)
-    verdicts = [Judge(each, list(each.args), None, seed).verdict(level) for each in subjects]
+    meant = list(like.layers) if isinstance(like, Model) else like
+    if meant is None:
+        meant = [None] * len(subjects)
+    if not isinstance(meant, (list, tuple)) or len(meant) != len(subjects):
+        raise ArgumentError(
+            f"like is {describe(like)}, and there are {len(subjects)} layers: write one for each in their "
+            f"order, like=['dense', 'relu'], with None for a layer that is none of ours"
+        )
+    verdicts = [
+        Judge(each, list(each.args), None if kind is None else Like(kind, {}), seed).verdict(level)
+        for each, kind in zip(subjects, meant, strict=True)
+    ]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
     if all(verdicts) and methods_of(given) is not None:
         whole = subject_from(given, args, names)
