@@ -10,7 +10,15 @@ from tests.verifying import backwards as b
 
 from chainrule.base.types import Array
 from chainrule.verifying.precision import rounded
-from chainrule.verifying.probes import apart, different_sizes, has_ties, held, not_told_apart, probes
+from chainrule.verifying.probes import (
+    apart,
+    different_sizes,
+    fresh,
+    has_ties,
+    held,
+    not_told_apart,
+    probes,
+)
 from chainrule.verifying.verify import verify
 
 
@@ -100,3 +108,11 @@ def test_a_mistake_that_equal_sizes_hide_shows_on_other_sizes() -> None:
     args = tuple(np.resize(np.cos(np.arange(40.0)), (4,) * a.ndim) for a in b.AFFINE)
     pair = (b.affine, b.affine_of(dw=lambda d, x, w: x.T @ d * (len(w) / len(d))))
     assert not verify(pair, args=args, like="dense")
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_scale_of_ones_and_a_bias_of_zeros_get_other_numbers(value: float) -> None:
+    """With which a missing factor shows; flags stay flags."""
+    rng = np.random.default_rng(0)
+    assert np.unique(fresh(np.full(6, value), (6,), rng)).size == 6
+    assert set(fresh(np.array([0.0, 1, 1, 0, 1]), (20,), rng)) == {0.0, 1.0}

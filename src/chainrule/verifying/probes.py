@@ -102,7 +102,7 @@ def fresh(
         if len(kinds) == 2:  # a class each
             shares = (shares == shares.max(axis=axis, keepdims=True)).astype(np.float64)
         return held((shares / shares.sum(axis=axis, keepdims=True)).astype(value.dtype), precision)
-    if value.size >= 4 and len(kinds) <= 2:  # flags, such as a mask
+    if value.size >= 4 and len(kinds) == 2:  # flags, such as a mask; a scale of ones gets other numbers
         return rng.choice(kinds, tuple(shape))
     spread = float(value.std()) or 1.0
     made = rng.normal(float(value.mean()), spread, tuple(shape))

@@ -20,7 +20,7 @@ from chainrule.formulas.neighbours import with_rotated
 from chainrule.formulas.tracing import trace
 from chainrule.layers import Composite, Identity, Layer
 from chainrule.layers.sequences.recurrent import Recurrent
-from chainrule.losses import Hinge, Loss, MeanAbsoluteError, Poisson, SquaredError
+from chainrule.losses import Loss, MeanAbsoluteError, Poisson, SquaredError
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
 from chainrule.networks.batch import Batch
@@ -51,11 +51,12 @@ INPUT, LOSS, SHARE, PENALTY = "input", "loss", "share", "penalty"
 class Labels:
     """Targets as somebody gives them: numbers of classes, or an array like the scores.
 
-    number: of the argument.  form: of an array; None: class numbers.
+    number: of the argument.  form: of an array; None: class numbers.  signs: -1 and 1 for 0 and 1.
     """
 
     number: int
     form: Form | None
+    signs: bool = False
 
 
 @dataclass(eq=False)
@@ -135,8 +136,6 @@ class NetworkMeaning(Meaning):
         sizes["n"] = passes[-1].output.shape[0]
         known["scale"] = 1.0 if self.per_sample else float(np.sum(probe.delta))
         given = targets(self.labels, args, passes[-1].output.shape)
-        if isinstance(self.loss, Hinge):
-            given = np.where(given == -1, 0, given)  # as it takes the two classes
         y = self.loss.prepared(given)
         known["given"] = given
         weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else probe.delta
@@ -452,7 +451,8 @@ def targets(labels: Labels, args: Sequence[Array], output_shape: Sequence[int]) 
     """y with samples last: an array as it lies, class numbers as one-hot columns."""
     given = args[labels.number]
     if labels.form is not None:
-        return score_form(labels.form, given.shape).to_ours(given.astype(np.float64)).reshape(output_shape)
+        lying = score_form(labels.form, given.shape).to_ours(given.astype(np.float64)).reshape(output_shape)
+        return (lying + 1) / 2 if labels.signs else lying
     numbers = given.reshape(-1).astype(np.int64)
     return np.eye(output_shape[0])[numbers].T
 

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.layers import Dense, Identity, Layer, Sigmoid, Softmax
-from chainrule.losses import Loss
+from chainrule.losses import Hinge, Loss
 from chainrule.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from chainrule.losses.penalties import L1, L2, Penalty
 from chainrule.networks.network import Network
@@ -185,9 +185,13 @@ def _labels(target: int | None, args: Sequence[Array], meaning: NetworkMeaning) 
     if given.size == m * n:
         if given.ndim == meaning.inputs.axes.__len__() and given.shape == args[meaning.place].shape:
             yield Labels(target, meaning.inputs)
+            if isinstance(meaning.loss, Hinge):
+                yield Labels(target, meaning.inputs, signs=True)
         for form in _score_forms(given):
             if form.ours == (n, m):
                 yield Labels(target, form)
+                if isinstance(meaning.loss, Hinge):
+                    yield Labels(target, form, signs=True)
 
 
 def _fitted(
