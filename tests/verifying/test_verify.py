@@ -135,7 +135,7 @@ MUSEUM: dict[str, tuple[Any, Any, str, dict[str, Any], tuple[str, ...]]] = {
         b.POOLED,
         "maxpool2d",
         {"pool_size": 2},
-        ("as mean_over and multiply only",),
+        ("instead",),
     ),
     "every tie": ((b.max_pool, b.max_pool_all), b.POOLED, "maxpool2d", {"pool_size": 2}, ("every tie",)),
     "mean not divided": (

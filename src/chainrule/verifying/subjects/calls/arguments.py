@@ -11,7 +11,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
+from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -110,10 +112,23 @@ def check_real(names: Sequence[str], arrays: Sequence[Array]) -> None:
         )
 
 
+_SIGNATURES: WeakKeyDictionary[FunctionType, inspect.Signature] = WeakKeyDictionary()
+
+
+def signature_of(function: Any) -> inspect.Signature:
+    """inspect.signature, which raises TypeError and ValueError, of a function once."""
+    if not isinstance(function, FunctionType):
+        return inspect.signature(function)
+    known = _SIGNATURES.get(function)
+    if known is None:
+        known = _SIGNATURES[function] = inspect.signature(function)
+    return known
+
+
 def parameters_of(function: Any) -> list[inspect.Parameter]:
     """Of a function, without self; none where it does not tell, as what is written in C."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        return list(signature_of(function).parameters.values())
     except (TypeError, ValueError):
         return []
 
