@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.pairwise import pairwise
 from tests.verifying import backwards as b
 
 import chainrule as cr
