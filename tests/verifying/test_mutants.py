@@ -31,7 +31,7 @@ def test_a_right_backward_pass_is_right(kind: str) -> None:
     assert "judged by the formulas" in str(verdict)
 
 
-@pytest.mark.parametrize("kind", some([kind for kind in KINDS if kind not in WAITING], 12))
+@pytest.mark.parametrize("kind", some([kind for kind in KINDS if kind not in WAITING], 10))
 def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
     plans = planned([kind])
     mutants = [judged(plan) for plan in plans[:: max(len(plans) // (MORE if CHOICE["whole"] else FEW), 1)]]
@@ -46,5 +46,4 @@ def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
 def test_a_name_that_none_has() -> None:
     with pytest.raises(ArgumentError, match="there is no 'denze'; there are Dense, "):
         planned(["denze"])
-    assert planned(["conv2d"])
-    assert len(planned(["CONV_2D", "conv2d"])) == len(planned(["conv2d"]))
+    assert len(planned(["LEAKY_RELU", "leakyrelu"])) == len(planned(["leakyrelu"])) > 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.pairwise import pairwise
+from tests.pairwise import pairwise, some
 from tests.verifying import backwards as b
 
 import chainrule as cr
@@ -211,7 +211,7 @@ def test_a_level_of_hints_is_that_of_the_verdict() -> None:
         assert str(made) == str(replace(verdict_on("doubled"), hint_level=level))
 
 
-@pytest.mark.parametrize("name", MUSEUM)
+@pytest.mark.parametrize("name", some(MUSEUM, 15, lambda name: MUSEUM[name][2]))
 def test_it_is_wrong_also_by_differences_alone(name: str) -> None:
     pair, args, _, _, words = MUSEUM[name]
     verdict = verify(pair, args=args)

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -112,17 +112,21 @@ def check_real(names: Sequence[str], arrays: Sequence[Array]) -> None:
         )
 
 
-_SIGNATURES: WeakKeyDictionary[FunctionType, inspect.Signature] = WeakKeyDictionary()
+Signatures = WeakKeyDictionary[FunctionType, inspect.Signature]
+_OF_FUNCTIONS: Signatures = WeakKeyDictionary()
+_OF_METHODS: Signatures = WeakKeyDictionary()  # bound, by their functions
 
 
 def signature_of(function: Any) -> inspect.Signature:
-    """inspect.signature, which raises TypeError and ValueError, of a function once."""
-    if not isinstance(function, FunctionType):
+    """inspect.signature, which raises TypeError and ValueError, of a function or method once."""
+    bound = isinstance(function, MethodType)
+    plain, known = (function.__func__, _OF_METHODS) if bound else (function, _OF_FUNCTIONS)
+    if not isinstance(plain, FunctionType):
         return inspect.signature(function)
-    known = _SIGNATURES.get(function)
-    if known is None:
-        known = _SIGNATURES[function] = inspect.signature(function)
-    return known
+    signature = known.get(plain)
+    if signature is None:
+        signature = known[plain] = inspect.signature(function)
+    return signature
 
 
 def parameters_of(function: Any) -> list[inspect.Parameter]:
