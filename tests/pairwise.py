@@ -1,5 +1,6 @@
-"""Fewer cases without losing a kind: of a grid every pair of values of any two axes is in one of them, of a list
-every kind.
+"""Fewer cases without losing a kind.
+
+Of a grid every pair of values of any two axes is in one of them, of a list every kind.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import product
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 

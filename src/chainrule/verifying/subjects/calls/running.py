@@ -55,9 +55,9 @@ _MOST_KNOWN, _STATE = 16, 625 * 4  # the numbers of MT19937 and the place among 
 
 
 def _raw() -> bytes | None:
-    """The memory of np.random's generator, which changes with every draw; None of one that is not NumPy's own.
+    """The memory of np.random's generator, which every draw changes; None of another than MT19937.
 
-    Read, as get_state and set_state take 0.2 ms each and there are hundreds of calls.
+    It is read as it is: get_state and set_state take 0.2 ms each, and there are hundreds of calls.
     """
     generator = np.random.get_bit_generator()
     if type(generator) is not np.random.MT19937:
