@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.pairwise import some
 
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError
@@ -84,8 +87,10 @@ FORMS: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("wrong", [None, 0, 1, 2, 3, 4])
+CASES = some(product(FORMS, [None, 0, 1, 2, 3, 4]), 13, itemgetter(0), itemgetter(1))
+
+
+@pytest.mark.parametrize(("form", "wrong"), CASES)
 def test_only_the_layer_that_is_wrong_is_blamed(form: str, wrong: int | None) -> None:
     made, name = FORMS[form]
     verdict = verify(made(layers(wrong)), args=(X,))
