@@ -487,3 +487,34 @@ def test_the_two_calls_apart_are_the_subject_s() -> None:
         assert apart is not None
         assert together is not None
         assert np.array_equal(apart, together)
+
+
+@pytest.mark.parametrize("bundle", [tuple, list])
+def test_outputs_that_come_as_one_value_have_their_delta_as_one(bundle: Any) -> None:
+    rng = np.random.default_rng(0)
+    args = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+
+    def forward(h: Array, c: Array) -> Any:
+        n = h * c
+        return bundle([np.tanh(n), n]), (h, c, n)
+
+    def backward(d: Any, cache: Any, wrong: float = 1.0) -> Any:
+        assert isinstance(d, bundle)
+        h, c, n = cache
+        dn = d[1] + wrong * d[0] * (1 - np.tanh(n) ** 2)
+        return dn * c, dn * h
+
+    for output in (0, 1):
+        assert verify((forward, backward), args=args, output=output)
+    assert "judged by output 0 of 2" in str(verify((forward, backward), args=args))
+    verdict = verify((forward, lambda d, cache: backward(d, cache, 2.0)), args=args)
+    assert verdict.why == ("factor 2", "factor 2")
+    with pytest.raises(ArgumentError, match="output is 2, and forward returns 2"):
+        verify((forward, backward), args=args, output=2)
+
+
+def test_nan_in_an_argument_is_refused() -> None:
+    x = np.ones((2, 3))
+    x[1, 2] = np.nan
+    with pytest.raises(DataError, match=r"x holds NaN, first at \[1, 2\]"):
+        verify((lambda x: (2 * x, None), lambda d, cache: 2 * d), args=(x,))

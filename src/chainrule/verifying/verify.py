@@ -23,7 +23,7 @@ from chainrule.verifying.subjects.chains import layers_in, layers_of
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.subjects.objects import methods_of
 from chainrule.verifying.subjects.saved import Saved, beside_forward, beside_network
-from chainrule.verifying.subjects.subject import Subject
+from chainrule.verifying.subjects.subject import Subject, check_known
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Verdict, joined
 
@@ -93,6 +93,7 @@ def verify(
         return _of_layers(given, args, names, number, level, like)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
+    check_known(subject)
     return Judge(subject, list(subject.args), meant, number).verdict(level)
 
 
