@@ -23,7 +23,7 @@ def family(name: str) -> str:
 
 
 def kind(name: str) -> str:
-    """The first word that names it; alike are all factors, all that is left out, all that stands as another."""
+    """The first word that names it; all factors are alike, all that is left out, all that is another."""
     first = next(iter(BUGGY[name].words), "")
     return next((general for general in ("only", "factor", "as") if general in first.split()), first)
 
