@@ -46,6 +46,22 @@ def _covering(grid: list[tuple[int, ...]], rng: np.random.Generator) -> list[tup
     return sorted(chosen)
 
 
+def each(*axes: Iterable[Any], turns: int = 1) -> list[Any]:
+    """Cases of a grid that hold every value of every axis: the longest `turns` times, the others beside it.
+
+    With --whole, all cases of the grid; with --draw N, others.
+    """
+    values: list[Sequence[Any]] = [list(axis) for axis in axes]
+    if CHOICE["whole"]:
+        return list(product(*values))
+    places = {
+        tuple((number + shift * axis) % len(each) for axis, each in enumerate(values))
+        for shift in range(CHOICE["draw"], CHOICE["draw"] + turns)
+        for number in range(max(map(len, values)))
+    }
+    return [tuple(axis[place] for axis, place in zip(values, case, strict=True)) for case in sorted(places)]
+
+
 def some(cases: Iterable[Item], count: int, *kinds: Callable[[Item], Hashable]) -> list[Item]:
     """`count` of the cases, spread evenly; with --draw N others, with --whole all.
 

@@ -23,9 +23,9 @@ def family(name: str) -> str:
 
 
 def kind(name: str) -> str:
-    """The first word that names it, all factors and all that is left out alike."""
+    """The first word that names it; all factors are alike, all that is left out, all that is another."""
     first = next(iter(BUGGY[name].words), "")
-    return next((general for general in ("only", "factor") if general in first.split()), first)
+    return next((general for general in ("only", "factor", "as") if general in first.split()), first)
 
 
 def test_every_case_has_its_source_and_its_name() -> None:

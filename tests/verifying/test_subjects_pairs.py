@@ -14,6 +14,7 @@ from tests.verifying import backwards as b
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.running import quiet
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.verify import verify
 
@@ -242,6 +243,28 @@ def test_dropout_draws_the_same_mask_in_every_call(seeded: bool) -> None:
         return np.asarray(dout * (np.random.rand(*dout.shape) < 0.7) / 0.7)  # noqa: NPY002
 
     assert verify((forward, another), args=(X, options)).verdict == "wrong"
+
+
+@pytest.mark.parametrize("drawn", range(4))
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64])
+def test_random_numbers_are_as_they_were(kind: Any, drawn: int) -> None:
+    """Also where half of a pair of normal numbers is left, which the generator's memory does not show."""
+    generator = np.random.mtrand.get_bit_generator()
+    try:
+        np.random.set_bit_generator(kind(5))
+        np.random.randn(drawn)  # noqa: NPY002
+        before = str(np.random.get_state(legacy=False))  # noqa: NPY002
+        seen = []
+        for _ in range(3):
+            with quiet():
+                first = np.random.randn(), np.random.rand(2).tolist()  # noqa: NPY002
+            with quiet():
+                second = np.random.randn(3).tolist()  # noqa: NPY002
+            seen.append((first, second))
+        assert seen[0] == seen[1] == seen[2]
+        assert str(np.random.get_state(legacy=False)) == before  # noqa: NPY002
+    finally:
+        np.random.set_bit_generator(generator)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _raw() -> bytes | None:
 
     It is read as it is: get_state and set_state take 0.2 ms each, and there are hundreds of calls.
     """
-    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    generator = np.random.mtrand.get_bit_generator()
     if type(generator) is not np.random.MT19937:
         return None
     return ctypes.string_at(generator.ctypes.state_address, _STATE)
