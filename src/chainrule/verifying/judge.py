@@ -343,13 +343,14 @@ class Search:
         say nothing.
         """
         scale: str | None = None
-        self.left[0] -= self.meaning.cost
+        self.left[0] -= 1
         for number, bound in enumerate(self.bounds):
             theirs = self.theirs[number]
             edits = {**self.made, edit.place: edit}
             try:
                 if self.meaning.rules_out(bound, self.argument, theirs, edits):
                     return None
+                self.left[0] -= self.meaning.cost - 1 if number == 0 else 0
                 made = self.value(bound, edits)
             except MISFITS:
                 if not self.is_right[number]:

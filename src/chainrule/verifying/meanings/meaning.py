@@ -180,7 +180,7 @@ class Meaning(ABC):
             if (prefix, definition) in seen:
                 continue
             seen.add((prefix, definition))
-            changes = [(w.kind, w.node, w.part, w.tree) for w in self._in_one(definition, place, bound)]
+            changes = [(w.kind, w.node, w.part, w.tree) for w in self._in_one(definition.value, place, bound)]
             changes += others_for(definition, known, masks)
             for kind, node, part, value in changes:
                 other_meaning = Named(definition.name, value)
@@ -202,13 +202,18 @@ class Meaning(ABC):
             if (prefix, node) in seen:
                 continue
             seen.add((prefix, node))
-            for wrong in neighbours(node, self.symbols(place, bound)):
+            for wrong in self._in_one(node, place, bound):
                 made = {other: replaced(tree, node, wrong.tree, {}) for other, tree in formulas.items()}
                 if (edit := everywhere("repeated", wrong.kind, wrong.node, wrong.part, made)) is not None:
                     yield edit
 
-    def _in_one(self, definition: Named, place: str, bound: Bound) -> Iterator[Neighbour]:
-        return neighbours(definition.value, self.symbols(place, bound))
+    def _in_one(self, tree: Expression, place: str, bound: Bound) -> Iterator[Neighbour]:
+        """Those of a definition itself, and of the outermost operation of one that it uses; the others have
+        their own turn.
+        """
+        for wrong in neighbours(tree, self.symbols(place, bound)):
+            if not within_definition(tree, wrong.path) or not within_definition(tree, wrong.path[:-1]):
+                yield wrong
 
     def second(self, first: Edit, place: str, bound: Bound) -> Iterator[Edit]:
         """What `first` becomes by another mistake in the formula at `place`."""

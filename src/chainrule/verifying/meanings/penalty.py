@@ -53,7 +53,8 @@ class PenaltyMeaning(Meaning):
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
         wrong = edited(edits, name)
         tree = self.formulas[name] if wrong is None else wrong
-        return np.asanyarray(bound.values["scale"] * evaluate(tree, bound.values), dtype=np.float64)
+        with np.errstate(all="ignore"):
+            return np.asanyarray(bound.values["scale"] * evaluate(tree, bound.values), dtype=np.float64)
 
     def places(self, name: str) -> Iterable[str]:
         return (name,)

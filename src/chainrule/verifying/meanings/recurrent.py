@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.types import Array
 from chainrule.formulas.calling import call_formula
-from chainrule.formulas.evaluation import evaluate, value_of
+from chainrule.formulas.evaluation import value_of
 from chainrule.formulas.expression import Expression, Operation, Symbol
 from chainrule.formulas.neighbours import is_of_delta
 from chainrule.formulas.tracing import Formulas, trace
@@ -61,7 +61,7 @@ class RecurrentMeaning(Meaning):
 
     @property
     def cost(self) -> int:
-        return 5
+        return 8
 
     @cached_property
     def formulas(self) -> Formulas:
@@ -188,15 +188,24 @@ class RecurrentMeaning(Meaning):
             or theirs.shape != bound.forms[self.place].theirs
         ):
             return False
-        t, before, after = bound.values["steps"][-1]
-        d = bound.values["d"]
-        arrived = {f"d{name}": np.zeros_like(before[name]) for name in self.layer.states}
-        arrived[f"d{self.layer.states[0]}"] = d[t] if self.layer.outputs == "all" else d
-        given = {**before, **arrived, **{f"{name}_t": value for name, value in after.items()}}
+        t, given, memory = self._last_step(bound)
         with np.errstate(all="ignore"):
-            made = np.asanyarray(evaluate(wrong, given), dtype=np.float64)
+            made = np.asanyarray(value_of(wrong, given, {}, dict(memory)), dtype=np.float64)
         shown = bound.forms[self.place].to_ours(theirs.astype(np.float64))[t]
         return made.shape != shown.shape or not close_enough(shown, made)
+
+    def _last_step(self, bound: Bound) -> tuple[int, dict[str, Array], dict[Any, Any]]:
+        """(step, what its formulas take, the values of the right formulas' parts)."""
+        if "last" not in bound.computed:
+            t, before, after = bound.values["steps"][-1]
+            d, memory = bound.values["d"], dict[Any, Any]()
+            arrived = {f"d{name}": np.zeros_like(before[name]) for name in self.layer.states}
+            arrived[f"d{self.layer.states[0]}"] = d[t] if self.layer.outputs == "all" else d
+            given = {**before, **arrived, **{f"{name}_t": value for name, value in after.items()}}
+            value_of(self.formula("delta"), given, {}, memory)
+            bound.computed["last"] = t, given, memory
+        last: tuple[int, dict[str, Array], dict[Any, Any]] = bound.computed["last"]
+        return last
 
     def _step(
         self, bound: Bound, number: int, given: Mapping[str, Array], edits: Edits
