@@ -82,7 +82,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--draw", type=int, default=0, help="which random cases the tests of sweeps take; default: 0"
     )
-    parser.addoption("--whole", action="store_true", help="every case of the grids that are taken pairwise")
+    parser.addoption(
+        "--whole", action="store_true", help="every case of the grids and lists of which some are taken"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

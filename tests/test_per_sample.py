@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule.reference import ReferenceExecutor
 from tests.engine.problems import random_problem
+from tests.pairwise import pairwise
 
 ENGINES = {"kernels": None, "formulas": ReferenceExecutor()}
 
@@ -19,9 +20,9 @@ def both(network: cr.Network, X: Any, y: Any, **options: Any) -> tuple[cr.Step, 
     return network.backpropagate(X, y, **options), loop
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("family", ["dense", "direct", "winograd"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("seed", "family", "engine"), pairwise(range(6), ["dense", "direct", "winograd"], ENGINES)
+)
 def test_random_networks(family: str, seed: int, engine: str) -> None:
     """To 1e-12 of the largest entry, with penalty, weights and another training size; δ differ by the 1/m."""
     problem = random_problem(seed, family).first(7)

@@ -16,7 +16,7 @@ from chainrule.layers import Layer
 from chainrule.reference import passes
 from tests.checking.random_problems import plant, problem
 from tests.checking.sweep import FEW, verdict_of_correct, verdict_of_wrong
-from tests.pairwise import pairwise
+from tests.pairwise import each, pairwise
 
 NORMS = [cr.BatchNorm, cr.LayerNorm, lambda: cr.GroupNorm(1), cr.RMSNorm]
 SHIFTS = [0.0, 1e3, 1e6, -1e6, 1e8]
@@ -42,7 +42,7 @@ def test_normalisation_is_right_however_far_from_0_the_data_lie(norm, shift, eng
 
 
 @pytest.mark.parametrize(
-    ("norm", "shift", "factor"), pairwise(NORMS[:3], SHIFTS, [-1.0, 0.0, 2.0, 1 / 6, 1.001])
+    ("norm", "shift", "factor"), each(NORMS[:3], SHIFTS, [-1.0, 0.0, 2.0, 1 / 6, 1.001], turns=2)
 )
 def test_a_wrong_delta_of_a_norm_is_wrong_however_far_from_0(norm, shift, factor, monkeypatch) -> None:
     right = passes.layer_backward

@@ -10,6 +10,7 @@ import pytest
 
 from chainrule.base.types import Array
 from tests.cli.cli_result import Run
+from tests.pairwise import each
 
 BRIEF = ("--epochs", 2, "--quiet", "--no-check", "--no-report", "--out", "run", "--overwrite")
 
@@ -37,17 +38,17 @@ FORMS: dict[str, Array] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("shape", [(4,), (5, 5), (5, 5, 3)], ids=["table", "grey", "colour"])
+@pytest.mark.parametrize(("form", "shape"), each(FORMS, [(4,), (5, 5), (5, 5, 3)], turns=2))
 def test_labels_of_every_form(run: Run, form: str, shape: tuple[int, ...]) -> None:
     X = np.random.default_rng(0).normal(size=(90, *shape)) + LABELS.reshape(-1, *(1 for _ in shape))
     taken, last = learned(run, X, FORMS[form], *(("--inputs", "images") if len(shape) == 2 else ()))
     assert taken.startswith("target y: classes: ")
     assert last.startswith("test accuracy ")
     assert json.loads(Path("run/run.json").read_text())["preparation"]["targets"] is None
+    said = run("predict", "run", "data.npz").err
     for other in FORMS.values():  # the same labels however a later file holds them
         np.savez("other.npz", X=X, y=other)
-        assert run("predict", "run", "other.npz").err == run("predict", "run", "data.npz").err
+        assert run("predict", "run", "other.npz").err == said
     assert run("doctor", "run", "--data", "data.npz").code in (0, 1)
 
 

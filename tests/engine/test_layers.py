@@ -6,6 +6,7 @@ Kept apart (outputs, δ of the input, gradients), and fused between a layer belo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -25,9 +26,8 @@ from tests.engine.harness import (
     batch_sizes,
     width,
 )
+from tests.pairwise import CHOICE
 
-cases = pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
-machines = pytest.mark.parametrize(("level", "dtype"), MACHINES)
 LARGEST_BATCH = 2 * 16 + 3  # of AVX-512 in float32
 
 
@@ -77,9 +77,16 @@ def expected(make: Any, case: LayerCase, samples: int) -> cr.Step:
     return make(case).first(samples).step()
 
 
-@cases
-@machines
-@pytest.mark.parametrize("make", [alone, between])
+def cases() -> Iterator[Any]:
+    """Every case on every machine, by turns alone and between others; with --whole both."""
+    for number, case in enumerate(LAYER_CASES):
+        for place, machine in enumerate(MACHINES):
+            turn = (number + place + place // 2 + CHOICE["draw"]) % 2
+            for make in (alone, between) if CHOICE["whole"] else ((alone, between)[turn],):
+                yield pytest.param(case, *machine, make, id=f"{case.id}-{'-'.join(machine)}-{make.__name__}")
+
+
+@pytest.mark.parametrize(("case", "level", "dtype", "make"), list(cases()))
 def test_the_kernels_compute_the_formulas(case: LayerCase, level: str, dtype: str, make: Any) -> None:
     for samples in {max(samples, case.fewest) for samples in batch_sizes(width(level, dtype))}:
         problem, step = make(case).first(samples), expected(make, case, samples)

@@ -330,7 +330,7 @@ def test_the_interpreter_may_end_while_a_daemon_thread_trains() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_poll_is_asked_within_one_long_operation(threads: int) -> None:
     """One forward pass and one gradient, each longer than a person waits for Ctrl-C."""
-    samples, size = 5000, 3000
+    samples, size = 3000, 2000
     network = cr.Network([cr.Dense(size)], input_shape=size)
     X = np.zeros((samples, size), np.float32)
     asked: list[int] = []

@@ -144,7 +144,7 @@ def test_the_kernels_compute_the_formulas(name: str, level: str, dtype: str) -> 
 
 @networks
 def test_gradients_are_derivatives(name: str) -> None:
-    problem = problem_of(name).first(3)
+    problem = problem_of(name).first(2)
     if not problem.network.parameters:
         return
     assert cr.check_gradients(problem.network, problem.X, problem.y, loss=problem.loss)

@@ -29,6 +29,7 @@ from tests.explaining.node import array, run
 from tests.formulas.test_rules import EXAMPLES
 from tests.networks import lenet
 from tests.oracles import stored
+from tests.pairwise import some
 
 Json = dict[str, Any]
 RNG = np.random.default_rng(5)
@@ -292,7 +293,7 @@ def same_element(found: Any, expected: Any) -> None:
 def test_entries_worked_out() -> None:
     """Entries of every formula of every layer, taken apart as the first implementation does."""
     jobs, expected = [], []
-    for case in cases.LAYER_CASES:
+    for case in some(cases.LAYER_CASES, 110, lambda case: type(case.make())):
         network = cr.Network([case.make()], input_shape=case.input_shape, dtype="float64")
         if isinstance(network.layers[0], cr.layers.Recurrent | cr.Softmax):
             continue

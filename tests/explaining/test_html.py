@@ -23,6 +23,7 @@ from chainrule.explaining.render.html import page as html
 from chainrule.explaining.render.svg import maps as svg
 from chainrule.formulas.printing.boxes import Word
 from tests.explaining.sample_outline import hostile_outline, sample_outline
+from tests.pairwise import each
 
 VOID = {"meta", "input", "wbr", "br", "link", "img", "hr"}
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -298,8 +299,10 @@ def all_panels(made: Outline) -> int:
     return count(made.sections)
 
 
-@pytest.mark.parametrize("budget", [300_000, 600_000, 1_000_000, 1_500_000])
-@pytest.mark.parametrize("kind", ["conv", "lenet", "deep"])
+@pytest.mark.parametrize(
+    ("kind", "budget"),
+    each(["conv", "lenet", "deep"], [300_000, 600_000, 1_000_000, 1_500_000], turns=2),
+)
 def test_budgets(kind: str, budget: int) -> None:
     source = sized(kind, budget)
     size = len(source.encode())

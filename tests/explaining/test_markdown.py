@@ -33,6 +33,7 @@ from chainrule.explaining.render.markdown import text as markdown_text
 from chainrule.formulas.printing.boxes import Fence, Word
 from tests.explaining.languages import HAN
 from tests.explaining.reports import NAMES, report
+from tests.pairwise import each
 
 _DISPLAY = re.compile(r"^\$\$\n(.*?)\n\$\$$", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"(?<!\\)\$([^$\n]+)(?<!\\)\$")
@@ -72,8 +73,7 @@ def of_kind(outline: Outline, *kinds: type) -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "dtype"), each(NAMES, ["float32", "float64"]))
 def test_tables_are_whole(name: str, dtype: str) -> None:
     """Every row has as many cells as the head, whatever bars stand in formulas and texts."""
     text = made(name, dtype)
@@ -86,8 +86,10 @@ def test_tables_are_whole(name: str, dtype: str) -> None:
         assert all(re.fullmatch(r":--|--:", cell) for cell in table[1])
 
 
-@pytest.mark.parametrize("notation", ["tutorial", "ufldl", "ng", "matrix", "nielsen"])
-@pytest.mark.parametrize("name", NAMES)
+NOTATIONS = ["tutorial", "ufldl", "ng", "matrix", "nielsen"]
+
+
+@pytest.mark.parametrize(("name", "notation"), each(NAMES, NOTATIONS, turns=3))
 def test_formulas_are_in_a_latex_that_all_readers_know(name: str, notation: str) -> None:
     text = made(name, language="en", notation=notation)
     inline = _INLINE.findall(_DISPLAY.sub("", text))
@@ -114,8 +116,7 @@ def test_every_formula_is_there() -> None:
         assert len(_DISPLAY.findall(made(name))) == len(of_kind(outline, *kinds))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "dtype"), each(NAMES, ["float32", "float64"]))
 def test_terms_add_up_as_printed(name: str, dtype: str) -> None:
     count = 0
     for table in tables(made(name, dtype, "en")):

@@ -24,6 +24,7 @@ from chainrule.formulas.printing import render_text
 from chainrule.formulas.printing.boxes import Numeral, Word
 from tests.explaining.languages import HAN
 from tests.explaining.reports import NAMES, report
+from tests.pairwise import each
 
 ENDINGS = (".tex", ".html", ".md", ".txt")
 _NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?:e[−-]?\d+)?")
@@ -72,8 +73,7 @@ def told(answer: str, tokens: list[str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "ending"), each(NAMES, ENDINGS, turns=2))
 def test_no_answer_is_told_in_the_sheet(name: str, ending: str, tmp_path: Path) -> None:
     sheet, key = written(name, ending, tmp_path, blanks=0.5, seed=3)
     tokens = list(dict.fromkeys(_NUMBER.findall(seen(sheet, ending))))

@@ -25,6 +25,7 @@ from chainrule.formulas import (
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from chainrule.losses.penalties import L2
 from tests.cases import LAYER_CASES
+from tests.pairwise import some
 
 # (what, which equation, text, LaTeX)
 GOLDEN: list[tuple[Any, str, str, str]] = [
@@ -321,7 +322,9 @@ def _texts(root: ElementTree.Element) -> list[str]:
     return [element.text for element in root.iter() if element.text]
 
 
-@pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize(
+    "case", some(LAYER_CASES, 110, lambda case: type(case.make())), ids=lambda case: case.id
+)
 def test_reprs_are_the_printed_text(case: Any) -> None:
     formulas = trace(case.make())
     assert repr(formulas) == "\n".join(formulas.lines())

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.pairwise import CHOICE
 from tests.verifying import backwards as b
 from tests.verifying.right_programs import DRAWN, in_precision, program
 from tests.verifying.test_precision import reference_of
@@ -19,6 +20,7 @@ from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.verify import verify
 
+EACH = 12 if CHOICE["whole"] else 4  # programs of a kind
 LINEAR = ("dense", "conv2d", "averagepool2d", "maxpool2d", "relu")
 
 
@@ -44,7 +46,7 @@ def subject_of(seed: int, precision: str) -> tuple[Subject, Probe]:
 @pytest.mark.parametrize("kind", range(len(DRAWN)))
 def test_right_programs_agree_bit_for_bit(kind: int, precision: str) -> None:
     compared = 0
-    for seed in range(kind, 12 * len(DRAWN), len(DRAWN)):
+    for seed in range(kind, EACH * len(DRAWN), len(DRAWN)):
         subject, probe = subject_of(seed, precision)
         whole = compared_whole(subject, reference_of(program(seed)), probe)
         linear = program(seed).like in LINEAR
@@ -54,7 +56,7 @@ def test_right_programs_agree_bit_for_bit(kind: int, precision: str) -> None:
             assert not whole.findings, subject.title
             assert [note.en[:20] for note in whole.notes] == ["compared bit for bit"], subject.title
     if kind < 4:
-        assert compared >= (6 if precision == "bfloat16" else 12)
+        assert compared >= (EACH // 2 if precision == "bfloat16" else EACH)
 
 
 Product = Callable[[Array, Array], Array]

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.pairwise import CHOICE, some
 from tests.verifying.museum import buggy, right, unseen
 from tests.verifying.museum.case import Case
 from tests.verifying.museum.numeric import worst
@@ -15,6 +16,16 @@ from tests.verifying.museum.waiting import WAITING
 ACROSS_CALLS = {"buffer_not_zeroed", "stale_input"}  # right at the first call
 BUGGY = {f"{case.family}.{case.name}": case for case in buggy.CASES}
 UNSEEN = {f"{case.family}.{case.name}": case for case in unseen.CASES}
+
+
+def family(name: str) -> str:
+    return (BUGGY | UNSEEN)[name].family
+
+
+def kind(name: str) -> str:
+    """The first word that names it; all factors are alike, all that is left out, all that is another."""
+    first = next(iter(BUGGY[name].words), "")
+    return next((general for general in ("only", "factor", "as") if general in first.split()), first)
 
 
 def test_every_case_has_its_source_and_its_name() -> None:
@@ -27,14 +38,18 @@ def test_every_case_has_its_source_and_its_name() -> None:
         assert case.words
 
 
-@pytest.mark.parametrize("name", [*BUGGY, *UNSEEN][::9])
+@pytest.mark.parametrize("name", some([*BUGGY, *UNSEEN], 31))
 def test_the_gradients_are_truly_wrong(name: str) -> None:
     case = (BUGGY | UNSEEN)[name]
     if case.name not in ACROSS_CALLS:
         assert worst(*case.make()) > 1e-3
 
 
-@pytest.mark.parametrize("name", BUGGY)
+# What waits takes the whole search.
+LOOKED_AT = some([name for name in BUGGY if name not in WAITING or CHOICE["whole"]], 60, kind, family)
+
+
+@pytest.mark.parametrize("name", LOOKED_AT)
 def test_the_mistake_is_named(name: str) -> None:
     """What waits for its name must still be called wrong, and leave the list as soon as it is named."""
     outcome, said = BUGGY[name].outcome()
@@ -45,17 +60,19 @@ def test_the_mistake_is_named(name: str) -> None:
         assert outcome == "named", said
 
 
-def test_thirty_six_of_forty_unseen_are_named() -> None:
+def test_nine_of_ten_unseen_are_named() -> None:
+    looked_at = some(UNSEEN, 12)
     table: Counter[str] = Counter()
     lines = []
-    for name, case in UNSEEN.items():
+    for name in looked_at:
+        case = UNSEEN[name]
         outcome, said = case.outcome()
         table[outcome] += 1
         if outcome != "named":
             lines.append(f"{name}: {outcome}; meant: {case.mistake}\n{said}")
     print(dict(table), *lines, sep="\n")
     assert not table["right"], lines
-    assert table["named"] >= 36, lines
+    assert table["named"] >= 0.9 * len(looked_at), lines
 
 
 @pytest.mark.parametrize("case", list(right.some(60)), ids=lambda case: case.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.pairwise import CHOICE, some
 
 from chainrule.base.errors import ArgumentError
 from chainrule.layers import layer_classes
@@ -11,8 +12,8 @@ from chainrule.verifying.mutants.examples import EXAMPLES
 from chainrule.verifying.mutants.subjects import KINDS, written
 from chainrule.verifying.mutants.table import Mutated, counts, judged, planned
 
-# Of those with many formulas the suite looks at some; the command at all, which takes an hour.
-FEW = 25
+# The suite looks at some of some kinds, at more of all with --whole; the command at all, which takes an hour.
+FEW, MORE = 6, 25
 WAITING = {"Hinge", "Poisson"}  # not judged on these probes
 
 
@@ -30,12 +31,12 @@ def test_a_right_backward_pass_is_right(kind: str) -> None:
     assert "judged by the formulas" in str(verdict)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in WAITING])
+@pytest.mark.parametrize("kind", some([kind for kind in KINDS if kind not in WAITING], 8))
 def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
     plans = planned([kind])
-    mutants = [judged(plan) for plan in plans[:: max(len(plans) // FEW, 1)]]
+    mutants = [judged(plan) for plan in plans[:: max(len(plans) // (MORE if CHOICE["whole"] else FEW), 1)]]
     total = counts(mutants)
-    assert total["unnamed"] <= 0.04 * len(mutants), [m for m in mutants if m.answer == "unnamed"]
+    assert total["unnamed"] <= max(0.04 * len(mutants), 1), [m for m in mutants if m.answer == "unnamed"]
     for mutant in mutants:
         has_name = bool(mutant.words) and mutant.answer not in ("no function", "unnamed")
         assert (mutant.answer == "named") == has_name
@@ -45,5 +46,4 @@ def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
 def test_a_name_that_none_has() -> None:
     with pytest.raises(ArgumentError, match="there is no 'denze'; there are Dense, "):
         planned(["denze"])
-    assert planned(["conv2d"])
-    assert len(planned(["CONV_2D", "conv2d"])) == len(planned(["conv2d"]))
+    assert len(planned(["LEAKY_RELU", "leakyrelu"])) == len(planned(["leakyrelu"])) > 0

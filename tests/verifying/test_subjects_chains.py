@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.pairwise import some
 
+import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
 from chainrule.verifying.subjects.chains import layers_in, layers_of
@@ -83,8 +87,10 @@ FORMS: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("wrong", [None, 0, 1, 2, 3, 4])
+CASES = some(product(FORMS, [None, 0, 1, 2, 3, 4]), 13, itemgetter(0), itemgetter(1))
+
+
+@pytest.mark.parametrize(("form", "wrong"), CASES)
 def test_only_the_layer_that_is_wrong_is_blamed(form: str, wrong: int | None) -> None:
     made, name = FORMS[form]
     verdict = verify(made(layers(wrong)), args=(X,))
@@ -95,6 +101,23 @@ def test_only_the_layer_that_is_wrong_is_blamed(form: str, wrong: int | None) ->
         assert verdict.why == ("factor 1/2",)
         assert f"{name}[{wrong}] (Dense): The gradient of x is wrong" in str(verdict)
         assert f"{name}[{wrong}] (Dense)：x 的梯度有错" in verdict.text("zh")
+
+
+@pytest.mark.parametrize("form", ["a list", "layers"])
+def test_a_layer_that_is_meant_is_judged_by_its_formula(form: str) -> None:
+    meant = ["dense", "tanh", None, cr.Tanh(), "dense"]
+    assert_backward(FORMS[form][0](layers(None)), args=(X,), like=meant)
+    verdict = verify(FORMS[form][0](layers(3)), args=(X,), like=meant)
+    (wrong,) = verdict.findings
+    assert wrong.name.startswith(f"{FORMS[form][1]}[3]")
+    assert wrong.mistake == "power only"
+    assert str(verdict).count("judged by the formulas of") == 3
+
+
+@pytest.mark.parametrize("like", ["dense", ["dense", "tanh"], cr.Dense(3)])
+def test_one_meaning_for_each_layer(like: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"there are 5 layers: write one for each in their order"):
+        verify(layers(None), args=(X,), like=like)
 
 
 def test_the_layers_are_right_and_the_network_s_own_loop_is_not() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import product
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.pairwise import pairwise, some
 
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.types import Array
@@ -185,8 +188,9 @@ FORMS: dict[str, tuple[Callable[[bool], Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used before"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("form", "used"), some(product(FORMS, [False, True]), len(FORMS) + 2, itemgetter(0), itemgetter(1))
+)
 def test_every_form_of_an_object(form: str, used: bool) -> None:
     made, names = FORMS[form]
     for wrong in (False, True):
@@ -292,9 +296,9 @@ ADDING = (AddsToAttributes, AddsToDicts, AddsToLists, AddsToSlots)
 CLEARED = (ClearedParameters, ClearedAttributes, ClearedDicts, Told, Slots)
 
 
-@pytest.mark.parametrize("like", [None, "dense"])
-@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used before"])
-@pytest.mark.parametrize("kind", [*ADDING, *CLEARED], ids=lambda kind: str(kind.__name__))
+@pytest.mark.parametrize(
+    ("kind", "used", "like"), pairwise([*ADDING, *CLEARED], [False, True], [None, "dense"])
+)
 def test_what_adds_up_is_wrong_unless_something_clears_it(kind: Any, used: bool, like: str | None) -> None:
     for wrong in (False, True):
         layer = kind(wrong)

@@ -14,6 +14,7 @@ from tests.verifying import backwards as b
 import chainrule as cr
 from chainrule.base.errors import ArgumentError, DataError, ShapeError
 from chainrule.base.types import Array
+from chainrule.verifying.subjects.calls.running import quiet
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.verify import verify
 
@@ -242,6 +243,28 @@ def test_dropout_draws_the_same_mask_in_every_call(seeded: bool) -> None:
         return np.asarray(dout * (np.random.rand(*dout.shape) < 0.7) / 0.7)  # noqa: NPY002
 
     assert verify((forward, another), args=(X, options)).verdict == "wrong"
+
+
+@pytest.mark.parametrize("drawn", range(4))
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64])
+def test_random_numbers_are_as_they_were(kind: Any, drawn: int) -> None:
+    """Also where half of a pair of normal numbers is left, which the generator's memory does not show."""
+    generator = np.random.mtrand.get_bit_generator()
+    try:
+        np.random.set_bit_generator(kind(5))
+        np.random.randn(drawn)  # noqa: NPY002
+        before = str(np.random.get_state(legacy=False))  # noqa: NPY002
+        seen = []
+        for _ in range(3):
+            with quiet():
+                first = np.random.randn(), np.random.rand(2).tolist()  # noqa: NPY002
+            with quiet():
+                second = np.random.randn(3).tolist()  # noqa: NPY002
+            seen.append((first, second))
+        assert seen[0] == seen[1] == seen[2]
+        assert str(np.random.get_state(legacy=False)) == before  # noqa: NPY002
+    finally:
+        np.random.set_bit_generator(generator)
 
 
 @pytest.mark.parametrize(
@@ -487,3 +510,34 @@ def test_the_two_calls_apart_are_the_subject_s() -> None:
         assert apart is not None
         assert together is not None
         assert np.array_equal(apart, together)
+
+
+@pytest.mark.parametrize("bundle", [tuple, list])
+def test_outputs_that_come_as_one_value_have_their_delta_as_one(bundle: Any) -> None:
+    rng = np.random.default_rng(0)
+    args = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+
+    def forward(h: Array, c: Array) -> Any:
+        n = h * c
+        return bundle([np.tanh(n), n]), (h, c, n)
+
+    def backward(d: Any, cache: Any, wrong: float = 1.0) -> Any:
+        assert isinstance(d, bundle)
+        h, c, n = cache
+        dn = d[1] + wrong * d[0] * (1 - np.tanh(n) ** 2)
+        return dn * c, dn * h
+
+    for output in (0, 1):
+        assert verify((forward, backward), args=args, output=output)
+    assert "judged by output 0 of 2" in str(verify((forward, backward), args=args))
+    verdict = verify((forward, lambda d, cache: backward(d, cache, 2.0)), args=args)
+    assert verdict.why == ("factor 2", "factor 2")
+    with pytest.raises(ArgumentError, match="output is 2, and forward returns 2"):
+        verify((forward, backward), args=args, output=2)
+
+
+def test_nan_in_an_argument_is_refused() -> None:
+    x = np.ones((2, 3))
+    x[1, 2] = np.nan
+    with pytest.raises(DataError, match=r"x holds NaN, first at \[1, 2\]"):
+        verify((lambda x: (2 * x, None), lambda d, cache: 2 * d), args=(x,))

@@ -106,6 +106,39 @@ def test_loss_and_penalty_are_the_network_s() -> None:
     assert verify(grads=squared, net=NET, batch=(X, targets), loss="squared_error")
 
 
+def by_hand(*, slope: bool = True, lam: float = 0.0) -> dict[str, Array]:
+    """The gradients of NET with L2, as a course writes them."""
+    W1, b1, W2, b2 = (np.asarray(value, np.float64) for value in NET.parameters.values())
+    a = np.tanh(X @ W1.T + b1)
+    p = np.exp(a @ W2.T + b2)
+    d = (p / p.sum(axis=1, keepdims=True) - np.eye(3)[Y]) / len(X)
+    e = d @ W2 * (1 - a**2 if slope else 1)
+    return {"W1": e.T @ X + lam * W1, "b1": e.sum(0), "W2": d.T @ a + lam * W2, "b2": d.sum(0)}
+
+
+def test_the_mistake_behind_saved_gradients_is_named() -> None:
+    assert verify(grads=by_hand(lam=0.3), net=NET, batch=(X, Y), penalty=cr.L2(0.3))
+    verdict = verify(grads=by_hand(slope=False), net=NET, batch=(X, Y))
+    assert [(finding.name, finding.mistake) for finding in verdict.findings] == [("b1", "multiply only")]
+    assert "the gradient of W1 is wrong for the same reason alone" in str(verdict)
+    for lam, penalty in ((0.05, cr.L2(0.3)), (0.3, cr.L2(0.3, per_sample=True))):
+        verdict = verify(grads=by_hand(lam=lam), net=NET, batch=(X, Y), penalty=penalty)
+        (finding,) = verdict.findings
+        assert finding.name == "W2"
+        assert finding.mistake.startswith("penalty factor"), finding.mistake
+    verdict = verify(grads=by_hand(), net=NET, batch=(X, Y), penalty=cr.L2(0.3))
+    assert verdict.why == ("penalty missing",)
+
+
+def test_numbers_of_every_step_have_factors_alone() -> None:
+    net = cr.Network([cr.RNN(5, outputs="all"), cr.Dense(3), cr.Softmax()], input_shape=(4, 2), seed=1)
+    x, y = RNG.normal(size=(6, 4, 2)), RNG.integers(0, 3, (6, 4))
+    grads = dict(net.copy(dtype="float64").backpropagate(x, y).gradients)
+    assert verify(grads=grads, net=net, batch=(x, y))
+    grads["dense1.b"] = grads["dense1.b"] / 6
+    assert verify(grads=grads, net=net, batch=(x, y)).why == ("factor 1/m",)
+
+
 def test_float32_numbers_are_judged_as_such() -> None:
     grads = {name: np.asarray(value, np.float32) for name, value in RIGHT.items()}
     assert verify(grads=grads, net=NET, batch=(X, Y))

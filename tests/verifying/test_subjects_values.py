@@ -313,7 +313,7 @@ class Mistaken(Value):
 
 
 class Neuron:
-    """As micrograd's nn.py."""
+    """As micrograd's neurons."""
 
     def __init__(self, kind: type[Value]) -> None:
         self.w, self.b = [kind(v) for v in (0.5, -0.3, 0.8)], kind(0.1)

@@ -8,8 +8,9 @@ holds then show that something was computed in that: they are rounded there, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ SMALLER = {"float32": ("bfloat16", "TF32"), "float64": ("bfloat16", "TF32", "flo
 # An answer that is off by less, in roundings of its largest entry, is of another algorithm: the transforms of
 # Winograd and Fourier are right and not exact.
 ANOTHER_ALGORITHM = 256.0
+
+# Whole numbers, the reference's gradients of them, and theirs.
+Run = tuple[Probe, Sequence[Array | None], Gradients]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,7 @@ def compared_whole(subject: Subject, reference: Reference, probe: Probe, seed: i
     if drawn is None or theirs is None:
         return None
     exact = drawn[1]
+    wide = cache(lambda: list(_on_wide(subject, reference, probe, precision, rng)))
     findings: list[Finding] = []
     notes: list[Say] = []
     tried = 0
@@ -61,7 +66,7 @@ def compared_whole(subject: Subject, reference: Reference, probe: Probe, seed: i
             continue
         tried += 1
         if np.array_equal(value, right):
-            smaller = _smaller(subject, reference, probe, number, precision, rng)
+            smaller = _smaller(subject, reference, wide(), number, precision)
             if smaller:
                 findings.append(_computed_in(name, smaller))
             continue
@@ -143,31 +148,34 @@ def _wide(probe: Probe, place: int, bits: int, rng: np.random.Generator) -> Prob
 
 
 # -- smaller formats
-def _smaller(
-    subject: Subject,
-    reference: Reference,
-    probe: Probe,
-    number: int,
-    precision: str,
-    rng: np.random.Generator,
-) -> str | None:
-    """The format smaller than theirs in which gradient `number` is computed; None where there is none."""
+def _on_wide(
+    subject: Subject, reference: Reference, probe: Probe, precision: str, rng: np.random.Generator
+) -> Iterator[Run]:
+    """Numbers of more digits than each smaller format holds, in every argument and in δ, and both answers."""
     for form in SMALLER.get(precision, ()):
         for place in range(-1, len(probe.args)):
             if place >= 0 and probe.args[place].dtype.kind != "f":
                 continue
             wide = _wide(probe, place, PRECISIONS[form].bits, rng)
             exact = run_exact(reference, wide, precision)
-            right = None if exact is None else exact[number]
-            if right is None or not right.any():
-                continue
-            theirs = _answer(subject, wide)
-            value = None if theirs is None else theirs[number]
-            if value is None or value.shape != right.shape or np.array_equal(value, right):
-                continue
-            by_size = _format_of(subject, reference, wide, number, value, right, precision)
-            if by_size is not None:
-                return by_size
+            theirs = None if exact is None else _answer(subject, wide)
+            if exact is not None and theirs is not None:
+                yield wide, exact, theirs
+
+
+def _smaller(
+    subject: Subject, reference: Reference, runs: Sequence[Run], number: int, precision: str
+) -> str | None:
+    """The format smaller than theirs in which gradient `number` is computed; None where there is none."""
+    for wide, exact, theirs in runs:
+        right, value = exact[number], theirs[number]
+        if right is None or value is None or not right.any():
+            continue
+        if value.shape != right.shape or np.array_equal(value, right):
+            continue
+        by_size = _format_of(subject, reference, wide, number, value, right, precision)
+        if by_size is not None:
+            return by_size
     return None
 
 

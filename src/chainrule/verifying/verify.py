@@ -7,16 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError
+from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.scalars import check_count
 from chainrule.losses.penalties import penalty_from
+from chainrule.networks.batch import Batch
+from chainrule.networks.model import Model
+from chainrule.networks.objective import Objective
 from chainrule.verifying.hypotheses import Case, agree
-from chainrule.verifying.judge import Judge, finding
+from chainrule.verifying.judge import MISFITS, Judge, finding
 from chainrule.verifying.meanings.matching import Like, named_loss
+from chainrule.verifying.meanings.network import NetworkMeaning, network_of_ours
+from chainrule.verifying.probes import Probe
+from chainrule.verifying.saying.schema import Answer
 from chainrule.verifying.subjects.chains import layers_in, layers_of
 from chainrule.verifying.subjects.door import subject_from
 from chainrule.verifying.subjects.objects import methods_of
 from chainrule.verifying.subjects.saved import Saved, beside_forward, beside_network
+from chainrule.verifying.subjects.subject import Subject, check_known
 from chainrule.verifying.texts import TEXTS
 from chainrule.verifying.verdict import Verdict, joined
 
@@ -51,8 +58,8 @@ def verify(
         arrays, get gradients; numbers, texts and dicts of anything else are handed on. Use sizes that differ
         from each other: what has the same size cannot always be told apart.
     like: what it is meant to be: a layer or loss of ours, MaxPool2D(2), or a name, "conv2d", with its options
-        (stride=2, padding=1); a list of layers or a network, with loss and penalty where J comes back.
-        None: the differences of its own forward are the only judge.
+        (stride=2, padding=1); a list of layers or a network, with loss and penalty where J comes back; for a
+        list of layers one for each. None: the differences of its own forward are the only judge.
     names: of the arguments, for the messages. output: which one is judged, where forward has several.
     scalars: the class of scalars with .data, .grad and .backward() of which given is a function.
     grads: gradients that were saved, a dict or an .npz or .safetensors file, in place of a backward pass:
@@ -69,8 +76,9 @@ def verify(
     if net is not None:
         if grads is None:
             raise ArgumentError("net is given without grads: write grads={'W1': dW1} or grads='grads.npz'")
-        saved = beside_network(grads, net, batch, loss=loss, penalty=penalty, names=names)
-        return _of_saved(saved, batch, level)
+        exact: Any = net.copy(dtype="float64") if isinstance(net, Model) else net
+        saved = beside_network(grads, exact, batch, loss=loss, penalty=penalty, names=names)
+        return _of_saved(saved, exact, exact.problem(*batch, loss=loss, penalty=penalty), level)
     if not len(args):
         raise ArgumentError("args is empty: give the arrays on which forward is called, args=(x, W, b)")
     wanted = None if loss is None else named_loss(loss)
@@ -82,16 +90,31 @@ def verify(
     if grads is not None:
         subject = beside_forward(given, grads, args, delta, names)
     elif layers_in(given):
-        return _of_layers(given, args, names, number, level)
+        return _of_layers(given, args, names, number, level, like)
     else:
         subject = subject_from(given, args, names, output=output, scalars_of=scalars)
+    check_known(subject)
     return Judge(subject, list(subject.args), meant, number).verdict(level)
 
 
-def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int) -> Verdict:
-    """Every layer by itself, its name before every finding; then the whole, where its layers are right."""
+def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: int, like: Any) -> Verdict:
+    """Every layer by itself, its name before every finding; then the whole, where its layers are right.
+
+    like: what each is meant to be, in their order; None: nothing is known of them, or of one.
+    """
     subjects = layers_of(given, args, names)
-    verdicts = [Judge(each, list(each.args), None, seed).verdict(level) for each in subjects]
+    meant = list(like.layers) if isinstance(like, Model) else like
+    if meant is None:
+        meant = [None] * len(subjects)
+    if not isinstance(meant, (list, tuple)) or len(meant) != len(subjects):
+        raise ArgumentError(
+            f"like is {describe(like)}, and there are {len(subjects)} layers: write one for each in their "
+            f"order, like=['dense', 'relu'], with None for a layer that is none of ours"
+        )
+    verdicts = [
+        Judge(each, list(each.args), None if kind is None else Like(kind, {}), seed).verdict(level)
+        for each, kind in zip(subjects, meant, strict=True)
+    ]
     title = type(given).__name__ if not isinstance(given, (list, tuple)) else "layers"
     if all(verdicts) and methods_of(given) is not None:
         whole = subject_from(given, args, names)
@@ -99,15 +122,45 @@ def _of_layers(given: Any, args: Sequence[Any], names: Any, seed: int, level: in
     return joined(title, verdicts, level)
 
 
-def _of_saved(saved: Sequence[Saved], batch: Any, level: int) -> Verdict:
-    """Saved gradients, each beside the right one."""
-    findings = []
-    for entry in saved:
-        case = Case([entry.theirs], [entry.right], [False], [{"m": len(batch[0])}])
-        if not agree(case.theirs, case.right):
-            findings.append(finding(entry.name, case, 0, None))
-    note = TEXTS["judged.network"]
-    return Verdict("grads", "wrong" if findings else "right", tuple(findings), (note,), level)
+def _of_saved(saved: Sequence[Saved], net: Any, problem: tuple[Batch, Objective], level: int) -> Verdict:
+    """Saved gradients, each beside the right one; the batch is the only probe there is."""
+    meaning, args = network_of_ours(net, *problem)
+    by_name = {entry.ours: entry for entry in saved}
+    names = ["X", "y", *(by_name[ours].name if ours in by_name else ours for ours in meaning.parameters)]
+    returned = [by_name[ours].theirs if ours in by_name else None for ours in meaning.parameters]
+    kinds = {entry.theirs.dtype.name for entry in saved}
+    subject = Subject(
+        "grads",
+        tuple(names),
+        lambda values: np.zeros(()),
+        lambda values, delta: (None, None, *returned),
+        takes_delta=False,
+        precision=next((kind for kind in ("float16", "float32") if kind in kinds), None),
+        args=tuple(args),
+        delta=np.ones(()),
+    )
+    judge = Judge(subject, args, None, 0, [Probe(subject.args, np.ones(()))])
+    if _gives(meaning, judge.tried[0], saved):
+        judge.reference = meaning.reference(len(args))
+        findings, notes = judge.by_meaning(meaning, set())
+    else:  # what no meaning is written for yet, such as classes of every step: factors and orders alone
+        findings, notes = [], []
+        for entry in saved:
+            case = Case([entry.theirs], [entry.right], [False], [{"m": len(problem[0])}])
+            if not agree(case.theirs, case.right):
+                findings.append(finding(entry.name, case, 0, None))
+    answer: Answer = "wrong" if findings else "cannot tell" if judge.unsure else "right"
+    return Verdict("grads", answer, tuple(findings), (TEXTS["judged.network"], *notes), level)
+
+
+def _gives(meaning: NetworkMeaning, probe: Probe, saved: Sequence[Saved]) -> bool:
+    """Whether the meaning has the gradients of the network itself."""
+    try:
+        bound = meaning.bind(probe)
+        made = [meaning.gradient(bound, entry.ours) for entry in saved]
+        return agree(made, [entry.right for entry in saved])
+    except MISFITS:
+        return False
 
 
 def assert_backward(given: Any, **arguments: Any) -> None:

@@ -95,8 +95,8 @@ def _of_file(path: Path) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = full
     sys.modules[name] = module  # where dataclasses and copies look for the classes of a module
-    # In front, as Python has it, while the file is run; behind afterwards, so that their helpers.py is found
-    # by a later import and their json.py is not taken for Python's.
+    # In front, as Python has it, while the file is run; behind afterwards, so that their modules are found
+    # by a later import and one called json is not taken for Python's.
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:

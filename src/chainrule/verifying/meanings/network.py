@@ -7,7 +7,7 @@ forward pass: how the samples' losses become one number, and how strong the pena
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,9 @@ from chainrule.layers.sequences.recurrent import Recurrent
 from chainrule.losses import Loss, MeanAbsoluteError, Poisson, SquaredError
 from chainrule.losses.penalties import Penalty
 from chainrule.networks.architecture import leaves
+from chainrule.networks.batch import Batch
 from chainrule.networks.network import Network
+from chainrule.networks.objective import Objective
 from chainrule.reference.backpropagation import Head
 from chainrule.reference.passes import (
     RIGHT,
@@ -36,7 +38,7 @@ from chainrule.reference.passes import (
     run_forward,
 )
 from chainrule.verifying.factors import factor, factor_names, rare_factor_names
-from chainrule.verifying.meanings.forms import Form
+from chainrule.verifying.meanings.forms import Form, input_forms
 from chainrule.verifying.meanings.layer import siblings, updates
 from chainrule.verifying.meanings.meaning import NONE, Argument, Bound, Edit, Edits, Meaning, edited
 from chainrule.verifying.probes import Probe
@@ -402,6 +404,37 @@ class NetworkMeaning(Meaning):
         a = formulas.symbols["a"]
         yield Edit(LOSS, "slope_twice", {LOSS: formulas["residual"] * (a * (1 - a))})
         yield Edit(LOSS, "slope_missing", {LOSS: formulas["gradient"]})
+
+
+def network_of_ours(
+    network: Network, batch: Batch, objective: Objective
+) -> tuple[NetworkMeaning, list[Array]]:
+    """One of our networks with its J on a batch, and the arrays it is a meaning of: inputs, targets, and what
+    is learned, in its order.
+    """
+    learned = {name: network.parameters[name] for name in parameters_by_name(network)}
+    args = [np.asarray(array, dtype=np.float64) for array in (batch.inputs, batch.targets, *learned.values())]
+    inputs, labels = (next(iter(input_forms(array))) for array in args[:2])
+    parameters = {
+        name: (number, Form(tuple(range(array.ndim)), array.shape, array.shape))
+        for number, (name, array) in enumerate(learned.items(), 2)
+    }
+    outputs = int(np.prod(network.output_shape))
+    penalty: Any = objective.penalty
+    share = "1"
+    if getattr(penalty, "per_sample", False):
+        penalty, share = replace(penalty, per_sample=False), "1/m"
+    return NetworkMeaning(
+        network,
+        0,
+        inputs,
+        parameters,
+        loss=objective.loss,
+        labels=Labels(1, labels if args[1].size == len(batch) * outputs else None),
+        penalty=penalty,
+        penalised=tuple(name for name in learned if network.parameter_specs[name].penalised),
+        penalty_share=share,
+    ), args
 
 
 def score_form(form: Form, shape: Sequence[int]) -> Form:

@@ -24,11 +24,15 @@ OUTPUT = "the output of forward"
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One call of forward. outputs: those that backward takes a δ of; chosen: the one that is judged."""
+    """One call of forward. outputs: those that backward takes a δ of; chosen: the one that is judged.
+
+    bundle: tuple or list, where they come as one value, (h, c), and so do their δ.
+    """
 
     outputs: tuple[Any, ...]
     passed: Passed
     chosen: int
+    bundle: Callable[[Any], Any] | None = None
 
     def output(self) -> Array:
         return as_array(self.outputs[self.chosen], OUTPUT)
@@ -53,21 +57,28 @@ class Pair:
         ]
         listed = tuple(given) if isinstance(given, tuple) and len(given) >= 2 else (given,)
         count = self._outputs(listed, backward, tuple(inputs))
+        outputs, bundle = listed[:count], None
+        if count == 1 and _is_bundle(listed[0]):
+            outputs, bundle = tuple(listed[0]), type(listed[0])
         chosen = self.output or 0
-        if chosen >= count:
-            raise ArgumentError(f"output is {chosen}, and forward returns {count} that backward takes a δ of")
-        return Pass(listed[:count], Passed(listed[count:], listed[0], inputs, options), chosen)
+        if chosen >= len(outputs):
+            raise ArgumentError(
+                f"output is {chosen}, and forward returns {len(outputs)} that backward takes a δ of"
+            )
+        return Pass(outputs, Passed(listed[count:], listed[0], inputs, options), chosen, bundle)
 
     def backward(self, function: Any, run: Pass, delta: Array) -> Any:
         """What backward returned for δ of the judged output, 0 of the others."""
         without = without_delta(function, tuple(run.passed.inputs), by_place=False)
         if without is not None:
             return call(self.names[1], function, *(run.passed.inputs[name] for name in without))
-        taken = deltas_of(function, tuple(run.passed.inputs))[: len(run.outputs)]
         each = [
             like_output(out, delta if number == run.chosen else np.zeros_like(as_array(out, OUTPUT)))
             for number, out in enumerate(run.outputs)
         ]
+        if run.bundle is not None:
+            each = [run.bundle(each)]
+        taken = deltas_of(function, tuple(run.passed.inputs))[: len(each)]
         if not taken:  # its parameters are not known: written in C
             return call(self.names[1], function, *each, *run.passed.pieces)
         positional, named = call_of(function, dict(zip(taken, each, strict=False)), run.passed, self.names[1])
@@ -77,12 +88,21 @@ class Pair:
         """How many of the returned values backward takes a δ of: dh, dc for (h, c, cache)."""
         taken = len(deltas_of(backward, inputs))
         count = min(taken, len(listed) - 1) if taken > 1 else 1
-        arrays = [isinstance(value, np.ndarray) or hasattr(value, "detach") for value in listed[:count]]
-        return count if count > 1 and all(arrays) else 1
+        return count if count > 1 and all(map(_is_array, listed[:count])) else 1
 
     def notes(self, run: Pass) -> tuple[Say, ...]:
         count = len(run.outputs)
         return (TEXTS.say("subject.output", number=run.chosen, count=count),) if count > 1 else ()
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or hasattr(value, "detach")
+
+
+def _is_bundle(value: Any) -> bool:
+    """Several arrays that are handed on as one."""
+    several = isinstance(value, (tuple, list)) and len(value) > 1
+    return several and all(_is_array(entry) and entry.ndim for entry in value)
 
 
 def of_pair(forward: Any, backward: Any, arguments: Arguments, output: int | None = None) -> Subject:

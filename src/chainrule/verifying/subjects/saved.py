@@ -122,7 +122,7 @@ def beside_network(
     penalty: Any = None,
     names: Mapping[str, str] | None = None,
 ) -> list[Saved]:
-    """Saved gradients beside those of one of our networks in float64, by the parameters they belong to.
+    """Saved gradients beside those of one of our networks, by the parameters they belong to.
 
     names: theirs -> ours, where that cannot be told: by equal names, by number and letter (W1: the first
     layer with a W), by shape.
@@ -134,8 +134,8 @@ def beside_network(
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ArgumentError(f"batch is {describe(batch)}: write the inputs and targets, batch=(X, y)")
     given = read_gradients(grads)
-    exact: Any = net.copy(dtype="float64")
-    right = dict(exact.backpropagate(*batch, loss=loss, penalty=penalty).gradients)
+    network: Any = net
+    right = dict(network.backpropagate(*batch, loss=loss, penalty=penalty).gradients)
     chosen = _matched(given, right, names or {})
     return [
         Saved(name, ours, *_of_shape(name, given[name], ours, np.asarray(right[ours])))

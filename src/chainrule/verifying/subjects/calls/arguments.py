@@ -11,7 +11,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
+from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -110,10 +112,27 @@ def check_real(names: Sequence[str], arrays: Sequence[Array]) -> None:
         )
 
 
+Signatures = WeakKeyDictionary[FunctionType, inspect.Signature]
+_OF_FUNCTIONS: Signatures = WeakKeyDictionary()
+_OF_METHODS: Signatures = WeakKeyDictionary()  # bound, by their functions
+
+
+def signature_of(function: Any) -> inspect.Signature:
+    """inspect.signature, which raises TypeError and ValueError, of a function or method once."""
+    bound = isinstance(function, MethodType)
+    plain, known = (function.__func__, _OF_METHODS) if bound else (function, _OF_FUNCTIONS)
+    if not isinstance(plain, FunctionType):
+        return inspect.signature(function)
+    signature = known.get(plain)
+    if signature is None:
+        signature = known[plain] = inspect.signature(function)
+    return signature
+
+
 def parameters_of(function: Any) -> list[inspect.Parameter]:
     """Of a function, without self; none where it does not tell, as what is written in C."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        return list(signature_of(function).parameters.values())
     except (TypeError, ValueError):
         return []
 

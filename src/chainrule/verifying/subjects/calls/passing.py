@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.base.errors import ArgumentError
-from chainrule.verifying.subjects.calls.arguments import parameters_of
+from chainrule.verifying.subjects.calls.arguments import parameters_of, signature_of
 
 # Names of δ, of what forward kept, and of the step that some take within backward.
 DELTA = re.compile(
@@ -58,7 +58,7 @@ def without_delta(backward: Any, inputs: Sequence[str], *, by_place: bool) -> li
     It takes none where it takes nothing, or only what forward has by name; by_place: or as much as forward.
     """
     try:
-        parameters = list(inspect.signature(backward).parameters.values())
+        parameters = list(signature_of(backward).parameters.values())
     except (TypeError, ValueError):
         return list(inputs) if by_place else None
     if not parameters:

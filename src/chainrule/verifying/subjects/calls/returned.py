@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, islice
 from numbers import Number
 from typing import Any
@@ -116,15 +117,23 @@ def taken_as(given: Any, wanted: Wanted) -> tuple[Say, ...]:
     return (TEXTS.say("subject.taken_first", **said),)
 
 
-def key_of(name: str, store: Mapping[Any, Any], forms: Sequence[str] = KEY_FORMS) -> Any:
+@lru_cache(maxsize=512)
+def _keys(name: str, forms: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """What a gradient of `name` may be called, as it is written and in small letters."""
+    keys = [form.format(name) for form in forms]
+    return keys, [key.lower() for key in keys]
+
+
+def key_of(name: str, store: Mapping[Any, Any], forms: tuple[str, ...] = KEY_FORMS) -> Any:
     """The key of the gradient of `name`, None where there is none; case matters where it tells."""
-    for form in forms:
-        if form.format(name) in store:
-            return form.format(name)
+    keys, small = _keys(name, forms)
+    for key in keys:
+        if key in store:
+            return key
     lower = {str(key).lower(): key for key in store}
     if len(lower) == len(store):
-        for form in forms:
-            if (key := form.format(name).lower()) in lower:
+        for key in small:
+            if key in lower:
                 return lower[key]
     return None
 
