@@ -30,9 +30,11 @@ digits: $(VENV)/.installed-digits
 # a browser stay together.
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-# The tests run even when a lint complains, so that pytest's summary always ends the output.
+# The lints run beside the tests, a minute of their eight, and the tests even when one complains: pytest's summary always ends
+# the output.
 test: $(VENV)/.installed-test $(VENV)/.looked-for-browser
-	@status=0; $(MAKE) --no-print-directory lint || status=1; $(PYTEST) || status=1; exit $$status
+	@status=0; $(MAKE) --no-print-directory lint & lint=$$!; \
+	$(PYTEST) || status=1; wait $$lint || { status=1; echo "a lint complains: see above"; }; exit $$status
 
 test-fast: $(VENV)/.installed-test
 	$(PYTEST) -m "not slow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +25,8 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_documentation(tmp_path: Path, read: Path, builder: str) -> None:
     pytest.importorskip("sklearn")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder, "-d", read]
-    result = subprocess.run([*command, docs, tmp_path / "built"], capture_output=True, text=True)
+    wide = {**os.environ, "COLUMNS": "100"}
+    result = subprocess.run([*command, docs, tmp_path / "built"], capture_output=True, text=True, env=wide)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

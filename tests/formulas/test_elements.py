@@ -57,7 +57,7 @@ PLAIN = [
 ]
 
 
-@pytest.mark.parametrize("case", some(PLAIN, 100, lambda case: type(case.make())), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", some(PLAIN, 70, lambda case: type(case.make())), ids=lambda case: case.id)
 def test_every_layer(case: LayerCase) -> None:
     one, bindings = bindings_of(case)
     reader = Reader(bindings)
