@@ -34,7 +34,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 # the output.
 test: $(VENV)/.installed-test $(VENV)/.looked-for-browser
 	@status=0; $(MAKE) --no-print-directory lint & lint=$$!; \
-	$(PYTEST) || status=1; wait $$lint || { status=1; echo "a lint complains: see above"; }; exit $$status
+	$(PYTEST) || status=1; wait $$lint || status=1; exit $$status
 
 test-fast: $(VENV)/.installed-test
 	$(PYTEST) -m "not slow"

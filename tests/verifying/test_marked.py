@@ -14,7 +14,7 @@ from chainrule.networks.network import Network
 from chainrule.verifying.mutants.examples import EXAMPLES
 from chainrule.verifying.saying.marked import Line, marked
 
-MOST = 6  # wrong neighbours of a formula that are looked at: those of a recurrence have hundreds
+MOST = 4  # wrong neighbours of a formula that are looked at: those of a recurrence have hundreds
 
 
 @pytest.mark.parametrize("kind", layer_classes)

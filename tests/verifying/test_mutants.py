@@ -31,7 +31,7 @@ def test_a_right_backward_pass_is_right(kind: str) -> None:
     assert "judged by the formulas" in str(verdict)
 
 
-@pytest.mark.parametrize("kind", some([kind for kind in KINDS if kind not in WAITING], 8))
+@pytest.mark.parametrize("kind", some([kind for kind in KINDS if kind not in WAITING], 5))
 def test_every_wrong_neighbour_is_named_or_the_same_function(kind: str) -> None:
     plans = planned([kind])
     mutants = [judged(plan) for plan in plans[:: max(len(plans) // (MORE if CHOICE["whole"] else FEW), 1)]]
