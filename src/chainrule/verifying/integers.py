@@ -17,7 +17,15 @@ import numpy as np
 
 from chainrule.base.languages import Say
 from chainrule.base.types import Array
-from chainrule.verifying.precision import PRECISIONS, Reference, precision_of, rounded
+from chainrule.verifying.precision import (
+    PRECISIONS,
+    Reference,
+    as_plain,
+    carried,
+    is_real,
+    precision_of,
+    rounded,
+)
 from chainrule.verifying.probes import Probe
 from chainrule.verifying.subjects.subject import Gradients, Subject
 from chainrule.verifying.texts import TEXTS
@@ -294,12 +302,12 @@ class WholeArray(np.ndarray[Any, Any]):
             self.watch = other.watch
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        plain = [_plain(value) for value in inputs]
+        plain = [as_plain(value) for value in inputs]
         (target,) = options.pop("out", None) or (None,)
-        options = {name: _plain(value) for name, value in options.items()}
+        options = {name: as_plain(value) for name, value in options.items()}
         run = getattr(ufunc, method)
         result = run(*plain, **options)
-        watch = _watch_in(inputs) or self.watch
+        watch = carried(inputs, "watch") or self.watch
         if ufunc is np.true_divide:
             if np.ndim(plain[1]) == 0 and 1 < plain[1] == int(plain[1]):
                 watch.divisor *= int(plain[1])
@@ -313,40 +321,19 @@ class WholeArray(np.ndarray[Any, Any]):
         if target is not None:
             target[...] = result
             return target
-        return watch.of(result) if _is_real(result) else result
+        return watch.of(result) if is_real(result) else result
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        plain, named = _plain(args), {name: _plain(value) for name, value in options.items()}
-        watch = _watch_in(args) or _watch_in(tuple(options.values())) or self.watch
+        plain, named = as_plain(args), {name: as_plain(value) for name, value in options.items()}
+        watch = carried((args, tuple(options.values())), "watch") or self.watch
         result = function(*plain, **named)
-        if function.__name__ in SUMMED and _is_real(result):
+        if function.__name__ in SUMMED and is_real(result):
             terms = _of_absolute(lambda *values: function(*values, **named), list(plain))
             watch.holds(np.asarray(result), terms)
         if isinstance(result, (list, tuple)):
-            return type(result)(watch.of(each) if _is_real(each) else each for each in result)
-        return watch.of(result) if _is_real(result) else result
+            return type(result)(watch.of(each) if is_real(each) else each for each in result)
+        return watch.of(result) if is_real(result) else result
 
 
 def _of_absolute(run: Callable[..., Any], plain: Sequence[Any]) -> Array:
-    return np.asarray(run(*(np.abs(value) if _is_real(value) else value for value in plain)))
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, WholeArray):
-        return value.view(np.ndarray)
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(each) for each in value)
-    return value
-
-
-def _watch_in(values: Sequence[Any]) -> _Watch | None:
-    for value in values:
-        if isinstance(value, WholeArray):
-            return value.watch
-        if isinstance(value, (list, tuple)) and (watch := _watch_in(value)) is not None:
-            return watch
-    return None
+    return np.asarray(run(*(np.abs(value) if is_real(value) else value for value in plain)))

@@ -20,7 +20,7 @@ from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
-from chainrule.verifying.contract.owed import SYMPTOMS, owed, runnable, shapes
+from chainrule.verifying.contract.owed import SYMPTOMS, Owed, owed, runnable, shapes
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
@@ -115,8 +115,8 @@ class Judge:
         subject, reference = self.subject, self.reference
         if subject.delta is not None:  # numbers of this probe alone
             self.tried = [Probe(tuple(self.args), subject.delta)]
-            said = list(shapes(subject, self.tried[0]))
-            return said, {finding.name for finding in said if finding.mistake != "wrong dtype"}
+            due = Owed(tuple(shapes(subject, self.tried[0])), ())
+            return list(due.findings), due.spoiled
 
         def accepts(probe: Probe) -> bool:
             return reference is not None and fits(reference, probe.args, probe.delta)
@@ -131,7 +131,7 @@ class Judge:
 
     def silent(self, probe: Probe, meaning: Meaning | None) -> list[str]:
         """Arguments of real numbers for which no gradient came back."""
-        gradients = self.subject.backward([value.copy() for value in probe.args], probe.delta.copy())
+        (gradients,) = self.returned([probe])
         pairs = list(zip(self.subject.names, self.args, gradients, strict=True))
         wanted = range(len(pairs))
         if meaning is not None:
@@ -328,9 +328,10 @@ class Search:
         """What came back would be this, were these mistakes made."""
         return [self.value(bound, edits) for bound in self.bounds]
 
-    def value(self, bound: Bound, edits: Edits) -> Array:
-        made = self.meaning.gradient(bound, self.argument.gradient, edits)
-        return self.meaning.to_theirs(bound, self.argument, made)
+    def value(self, bound: Bound, edits: Edits, argument: Argument | None = None) -> Array:
+        """The gradient of this argument, or of another, with these mistakes, as theirs lies."""
+        argument = argument or self.argument
+        return self.meaning.to_theirs(bound, argument, self.meaning.gradient(bound, argument.gradient, edits))
 
     def case(self, edits: Edits) -> Case:
         sizes, tied = [bound.sizes for bound in self.bounds], [probe.tied for probe in self.probes]
@@ -387,8 +388,7 @@ class Search:
         edits = {**self.made, edit.place: edit}
         for bound, value in zip(self.bounds, theirs, strict=True):
             try:
-                made = self.meaning.gradient(bound, argument.gradient, edits)
-                made = self.meaning.to_theirs(bound, argument, made)
+                made = self.value(bound, edits, argument)
             except MISFITS:
                 return False
             if made.shape != value.shape or not close(value, made).all():
@@ -407,9 +407,8 @@ class Search:
     def another(self) -> Iterator[Mistake]:
         """Another argument's gradient, of the same shape, with which this one is exchanged."""
         for argument, theirs in self.wrong:
-            right = [self.meaning.gradient(bound, argument.gradient) for bound in self.bounds]
-            moved = [self.meaning.to_theirs(b, argument, v) for b, v in zip(self.bounds, right, strict=True)]
-            if agree(self.theirs, moved) and agree(theirs, self.right({})):
+            other = [self.value(bound, {}, argument) for bound in self.bounds]
+            if agree(self.theirs, other) and agree(theirs, self.right({})):
                 yield Mistake("another", {"other": argument.name})
 
     def shared(self) -> Edit | None:
@@ -570,9 +569,9 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
             sentences = [_sentence(edit) for edit in edits]
             words = [_word(edit) for edit in edits]
             if scale:
-                kind, word = ("minus", "minus") if scale == "-1" else ("factor", f"factor {scale}")
-                sentences.append(TEXTS.within("mistake")[kind].format(factor=scale))
-                words.append(word)
+                beside_it = Edit("", "factor", values={"factor": scale})
+                sentences.append(_sentence(beside_it))
+                words.append(_word(beside_it))
             fix, forms = _fix(search, edits[-1])
             why, word = SPACE.join(sentences), " and ".join(words)
             return Finding(name, what, where, why, fix, word, evidence, forms)

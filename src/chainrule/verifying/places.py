@@ -206,12 +206,6 @@ def coverage(grid: Grid, shape: Sequence[int]) -> Array:
 
 
 # -- the worst entry
-def terms_text(value: float, largest: float) -> Say:
-    """How a sum stands beside its largest term."""
-    ratio = f"{abs(value / largest):.3g}" if largest else "0"
-    return TEXTS.say("where.term", term=f"{largest:.6g}", ratio=ratio)
-
-
 def at(index: Sequence[int], roles: Sequence[str]) -> Say:
     """An entry's index with what its axes count: "sample 2, row 0"; as it is where that is not known."""
     if not index or not any(roles):

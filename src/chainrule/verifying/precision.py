@@ -276,10 +276,10 @@ class NoisyArray(np.ndarray[Any, Any]):
         self.noise = getattr(other, "noise", None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        plain = [_plain(value) for value in inputs]
-        options = {name: _plain(value) for name, value in options.items()}
+        plain = [as_plain(value) for value in inputs]
+        options = {name: as_plain(value) for name, value in options.items()}
         (target,) = options.pop("out", None) or (None,)
-        result = self._of_ufunc(ufunc, method, plain, options, _noise_in(inputs) or self.noise)
+        result = self._of_ufunc(ufunc, method, plain, options, carried(inputs, "noise") or self.noise)
         if target is None:
             return result
         target[...] = result
@@ -287,7 +287,7 @@ class NoisyArray(np.ndarray[Any, Any]):
 
     def _of_ufunc(self, ufunc: Any, method: str, plain: Any, options: Any, noise: Noise | None) -> Any:
         result = getattr(ufunc, method)(*plain, **options)
-        if noise is None or not _is_real(result):
+        if noise is None or not is_real(result):
             return result
         if ufunc in EXACT:
             return noise.wrapped(result)
@@ -299,42 +299,45 @@ class NoisyArray(np.ndarray[Any, Any]):
         return noise.wrapped(result + noise.error(result, terms, count))
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        noise = _noise_in(args) or _noise_in(tuple(options.values())) or self.noise
-        plain, options = _plain(args), {name: _plain(value) for name, value in options.items()}
+        noise = carried((args, tuple(options.values())), "noise") or self.noise
+        plain, options = as_plain(args), {name: as_plain(value) for name, value in options.items()}
         result = function(*plain, **options)
         if noise is None:
             return result
-        if function.__name__ in SUMS and _is_real(result):
+        if function.__name__ in SUMS and is_real(result):
             terms, count = _terms(lambda *values: function(*values, **options), list(plain))
             return noise.wrapped(result + noise.error(result, terms, count))
         if isinstance(result, (list, tuple)):
-            return type(result)(noise.wrapped(each) if _is_real(each) else each for each in result)
-        return noise.wrapped(result) if _is_real(result) else result
+            return type(result)(noise.wrapped(each) if is_real(each) else each for each in result)
+        return noise.wrapped(result) if is_real(result) else result
 
 
 def _terms(run: Callable[..., Any], plain: list[Any]) -> tuple[Array, Array]:
     """The sums of absolute terms, and how many terms there are."""
-    absolute = [np.abs(value) if _is_real(value) else value for value in plain]
-    ones = [np.ones_like(value) if _is_real(value) else value for value in plain]
+    absolute = [np.abs(value) if is_real(value) else value for value in plain]
+    ones = [np.ones_like(value) if is_real(value) else value for value in plain]
     return np.asarray(run(*absolute)), np.asarray(run(*ones))
 
 
-def _is_real(value: Any) -> bool:
+# -- arrays of a kind of their own, among the operands of a function
+def is_real(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f"
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, NoisyArray):
+def as_plain(value: Any) -> Any:
+    """The same numbers as NumPy's own arrays, also in lists and tuples."""
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
         return value.view(np.ndarray)
     if isinstance(value, (list, tuple)):
-        return type(value)(_plain(each) for each in value)
+        return type(value)(as_plain(each) for each in value)
     return value
 
 
-def _noise_in(values: Sequence[Any]) -> Noise | None:
+def carried(values: Sequence[Any], attribute: str) -> Any:
+    """The attribute of the first array that has it, also in lists and tuples; None where none has."""
     for value in values:
-        if isinstance(value, NoisyArray) and value.noise is not None:
-            return value.noise
-        if isinstance(value, (list, tuple)) and (noise := _noise_in(value)) is not None:
-            return noise
+        nested = isinstance(value, (list, tuple))
+        held = carried(value, attribute) if nested else getattr(value, attribute, None)
+        if held is not None:
+            return held
     return None

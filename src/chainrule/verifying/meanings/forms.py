@@ -43,6 +43,11 @@ class Form:
         return Form(self.axes, moved if ours is None else ours, tuple(theirs))
 
 
+    def delta(self, delta: Array, z: Array) -> Array:
+        """δ of an output of this form, as our z lies."""
+        return self.of_shape(delta.shape, z.shape).to_ours(delta.astype(np.float64))
+
+
 def input_forms(x: Array) -> Iterator[Form]:
     """Orders of x's axes with the samples last; the usual ones first: samples first, then last."""
     axes = range(x.ndim)

@@ -93,9 +93,7 @@ class FunctionMeaning(Meaning):
             z = np.asanyarray(self.function.forward(**values))
         known: dict[str, Any] = {**values, "z": z}
         if self.outputs is not None:
-            known["d"] = self.outputs.of_shape(probe.delta.shape, z.shape).to_ours(
-                probe.delta.astype(np.float64)
-            )
+            known["d"] = self.outputs.delta(probe.delta, z)
         return Bound(known, forms, {"m": z.shape[-1], "n": z.shape[-2]})
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:

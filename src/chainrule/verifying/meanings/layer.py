@@ -110,8 +110,7 @@ class LayerMeaning(Meaning):
             z = np.asanyarray(call_formula(self.layer.forward, values))
         values |= {"z": z, "a": z}
         if self.outputs is not None:
-            outputs = self.outputs.of_shape(probe.delta.shape, z.shape)
-            values["d"] = outputs.to_ours(probe.delta.astype(np.float64))
+            values["d"] = self.outputs.delta(probe.delta, z)
         positions = int(np.prod(z.shape[:-2]))
         sizes = {"m": z.shape[-1], "n": z.shape[-2] if z.ndim > 1 else 1}
         return Bound(values, forms, {**sizes, **({"P": positions} if positions > 1 else {})})

@@ -129,8 +129,7 @@ class NetworkMeaning(Meaning):
         sizes = {"m": x.shape[-1], "n": x.shape[0] if x.ndim > 1 else 1}
         if self.loss is None:
             if self.outputs is not None:
-                outputs = self.outputs.of_shape(probe.delta.shape, passes[-1].output.shape)
-                known["d"] = outputs.to_ours(probe.delta.astype(np.float64))
+                known["d"] = self.outputs.delta(probe.delta, passes[-1].output)
             return Bound(known, forms, sizes)
         assert self.labels is not None
         sizes["n"] = passes[-1].output.shape[0]
@@ -153,14 +152,7 @@ class NetworkMeaning(Meaning):
 
     # -- backward --------------------------------------------------------------------------------------------
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
-        key = tuple(sorted((place, id(edit)) for place, edit in edits.items()))
-        if bound.computed.get("key") != key:
-            with np.errstate(all="ignore"):
-                bound.computed["all"] = self._gradients(bound, edits)
-            bound.computed["key"] = key
-            bound.computed["edits"] = edits  # kept, so that no other edit gets its id
-        value: Array = bound.computed["all"][name]
-        return value
+        return bound.remembered(edits, self._gradients)[name]
 
     def _gradients(self, bound: Bound, edits: Edits) -> dict[str, Array]:
         passes: Sequence[Pass] = bound.values["passes"]

@@ -114,20 +114,12 @@ class RecurrentMeaning(Meaning):
         z = after[-1] if self.layer.outputs == "last" or self.single else every
         known: dict[str, Any] = {"steps": steps, "z": z, "x": sequence}
         if self.outputs is not None:
-            known["d"] = self.outputs.of_shape(probe.delta.shape, z.shape).to_ours(
-                probe.delta.astype(np.float64)
-            )
+            known["d"] = self.outputs.delta(probe.delta, z)
         sizes = {"m": samples, "n": units}
         return Bound(known, forms, sizes if self.single else {**sizes, "T": len(sequence)})
 
     def gradient(self, bound: Bound, name: str, edits: Edits = NONE) -> Array:
-        key = tuple(sorted((place, id(edit)) for place, edit in edits.items()))
-        if bound.computed.get("key") != key:
-            with np.errstate(all="ignore"):
-                bound.computed["all"] = self._walk(bound, edits)
-            bound.computed["key"] = key
-            bound.computed["edits"] = edits  # kept, so that no other edit gets its id
-        value: Array = bound.computed["all"][name]
+        value = bound.remembered(edits, self._walk)[name]
         if name in GATED:
             turned = np.empty_like(value)
             turned[self.rows] = value

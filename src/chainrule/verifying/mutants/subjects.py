@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,8 +180,3 @@ def _function(kind: str) -> Written:
         return [rng.normal(size=shape) for shape in shapes]
 
     return Written(kind, function.inputs, forward, draw)
-
-
-def arrays_of(args: Sequence[Array]) -> list[Array]:
-    """Copies, which their functions may keep."""
-    return [np.array(value) for value in args]
