@@ -11,6 +11,7 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -42,14 +43,19 @@ class Estimator(BaseEstimator):
 
 
 class Classifier(ClassifierMixin, Estimator):
-    """Labels from outputs; `labels_` holds the classes of the fit."""
+    """Labels from outputs."""
 
     _labels: Labels
 
     def predict(self, X: Any) -> Any:
         """The label of every row (N,), of several labels rows of 0 and 1."""
         check_is_fitted(self)
-        return self._labels.decode(self._outputs(X))
+        labels = self._decode(self._outputs(X))
+        return sparse.csr_matrix(labels) if self._labels.sparse else labels
+
+    def _decode(self, outputs: Array) -> Any:
+        """Labels from outputs of the network."""
+        return self._labels.decode(outputs)
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of every class, (N, classes) in the order of `classes_`."""
@@ -74,5 +80,8 @@ class Regressor(RegressorMixin, Estimator):
     def predict(self, X: Any) -> Array:
         """(N,), of several targets (N, targets)."""
         check_is_fitted(self)
-        outputs = self._outputs(X)
+        return self._decode(self._outputs(X))
+
+    def _decode(self, outputs: Array) -> Array:
+        """Numbers from outputs of the network."""
         return outputs.ravel() if outputs.shape[1] == 1 else outputs

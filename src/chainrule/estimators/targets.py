@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
+from chainrule.base.errors import DataError
 from chainrule.base.types import Array
+from chainrule.networks.network import Network
 
 BINARY, MULTICLASS, MULTILABEL = "binary", "multiclass", "multilabel"
 
@@ -57,14 +60,13 @@ class Labels:
         ids = np.searchsorted(self.classes, np.asarray(y).ravel())
         return ids.astype(np.float64)[:, np.newaxis] if self.kind == BINARY else ids.astype(np.int64)
 
-    def decode(self, outputs: Array, middle: float = 0.5) -> Any:
+    def decode(self, outputs: Array, middle: float = 0.5) -> Array:
         """Labels (N,), or rows of 0 and 1, from outputs (N, outputs); `middle` divides yes from no."""
         if self.kind == MULTICLASS:
             return self.classes[outputs.argmax(axis=1)]
         yes = outputs > middle
         if self.kind == MULTILABEL:
-            rows = yes.astype(np.int64)
-            return sparse.csr_matrix(rows) if self.sparse else rows
+            return yes.astype(np.int64)
         return self.classes[np.minimum(yes[:, 0], len(self.classes) - 1)]
 
     def probabilities(self, outputs: Array) -> Array:
@@ -74,6 +76,13 @@ class Labels:
         if len(self.classes) == 1:
             return np.ones_like(outputs)
         return np.hstack([1 - outputs, outputs])
+
+
+    def name(self, network: Network) -> None:
+        """Have a network say these labels, where they are of a kind that it knows and every output has one."""
+        if self.kind != MULTILABEL and len(self.classes) > 1 and self.classes.dtype.kind in "iubUO":
+            with suppress(DataError):  # labels of mixed kinds, which scikit-learn takes
+                network.classes = self.classes
 
 
 def weights_of(y: Any, sample_weight: Any, class_weight: Any, X: Any) -> Array | None:
