@@ -1,15 +1,12 @@
-"""scikit-learn's own tests of its multi-layer perceptrons hold on our classes: they are run from the installed
-scikit-learn, with ours under the names that its module imports.
+"""scikit-learn's own tests of its multi-layer perceptrons hold on our classes: they are run from the
+installed scikit-learn, with ours under the names that its module imports.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import sklearn.neural_network

@@ -58,8 +58,8 @@ def training_inputs(X: Any, network: Receiver) -> Inputs:
 
 
 def pieces(X: Any, network: Receiver) -> list[slice] | None:
-    """The rows of X in pieces, where it lies in a file and is not read as it is, or is sparse and large; None:
-    take it as a whole.
+    """The rows of X in pieces, where it lies in a file and is not read as it is, or is sparse and large;
+    None: take it as a whole.
     """
     if is_sparse(X):
         entries = math.prod(X.shape)

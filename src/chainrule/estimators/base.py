@@ -1,8 +1,8 @@
 """What every estimator is: rows checked as scikit-learn checks them, a network that is trained by `fit`, and
 predictions of it.
 
-An estimator is an adapter: parameters, loss, optimizer and the steps are the library's own, and `network_` can
-be explained, checked, saved like any other network.
+An estimator is an adapter: parameters, loss, optimizer and the steps are the library's own, and `network_`
+can be explained, checked, saved like any other network.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ class Estimator(BaseEstimator):
         """Rows (N, features), finite float32 or float64, or sparse; names and number of the features as those
         of the fit, which `reset` remembers. Raises ValueError and TypeError in scikit-learn's words.
         """
-        return validate_data(
-            self, X, accept_sparse=FORMATS, dtype=(np.float64, np.float32), reset=reset
-        )
+        return validate_data(self, X, accept_sparse=FORMATS, dtype=(np.float64, np.float32), reset=reset)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

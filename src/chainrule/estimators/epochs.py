@@ -1,5 +1,5 @@
-"""What scikit-learn does between the epochs of its stochastic solvers: the order of the samples, the rate, and
-when training ends.
+"""What scikit-learn does between the epochs of its stochastic solvers: the order of the samples, the rate,
+and when training ends.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Score = Callable[[Any, Any, Any], float]
 class Rate:
     """The learning rate as scikit-learn's schedules have it; `learning_rate` is that of the next step.
 
-    "constant"; "invscaling", after every epoch learning_rate_init / (t + 1)^power_t with t the samples seen so
-    far; "adaptive", divided by 5 where training would end.
+    "constant"; "invscaling", after every epoch learning_rate_init / (t + 1)^power_t with t the samples seen
+    so far; "adaptive", divided by 5 where training would end.
     """
 
     def __init__(self, kind: str, schedule: str, learning_rate_init: float, power_t: float) -> None:
@@ -53,8 +53,8 @@ class Rate:
 
 
 class Epochs(Callback):
-    """One fit of scikit-learn's stochastic solvers, told to an estimator: n_iter_, t_, loss_, loss_curve_, the
-    scores on held-out rows and the best parameters by them.
+    """One fit of scikit-learn's stochastic solvers, told to an estimator: n_iter_, t_, loss_, loss_curve_,
+    the scores on held-out rows and the best parameters by them.
 
     objective: of the steps. constant: what a loss as scikit-learn reports it has more, whatever the
     parameters. held: (X, y, weights) to score on, None: the loss decides; `score` is how.

@@ -1,10 +1,10 @@
-"""Hidden layers from sizes, names of activations, dropout and normalisation: the lists behind `hidden_layers`."""
+"""Hidden layers from sizes, names of activations, dropout and normalisation."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, describe
@@ -107,6 +107,6 @@ def hidden_layers(
         if scaling is not None:
             layers.append(_layer(scaling, NORMALIZATIONS, "normalization"))
         layers.append(activation_from(function))
-        if not isinstance(rate, Real) or rate:
+        if rate != 0:
             layers.append(Dropout(rate))
     return layers

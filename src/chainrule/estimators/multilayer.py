@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -57,7 +57,8 @@ class Multilayer(Estimator):
     coefs_: list[Array]
     intercepts_: list[Array]
     _score_of: Score
-    _parameter_constraints: dict[str, list[Any]] = {
+    history_: History
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions({*ACTIVATIONS}), list, tuple, Layer],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
@@ -233,8 +234,7 @@ class Multilayer(Estimator):
     def _check_solver(self) -> bool:
         if self.solver not in _STOCHASTIC:
             raise AttributeError(
-                "partial_fit is only available for stochastic optimizers. "
-                f"{self.solver} is not stochastic."
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
 
@@ -372,7 +372,7 @@ class Multilayer(Estimator):
             network.set_parameters(epochs.best)
         self._adopt(network)
         if network.history is not None:
-            self.history_: History = network.history
+            self.history_ = network.history
             self._moments = self.history_.optimizer_state
         if trained is not None and trained.stopped is None and not incremental:
             self._warn(
@@ -398,7 +398,7 @@ class Multilayer(Estimator):
             )
         train, held = parts[::2], parts[1::2]
         none = [None] if weights is None else []
-        return (*[*train, *none], tuple([*held, *none]))  # type: ignore[return-value]
+        return (*train, *none, (*held, *none))
 
     def _batch_size(self, samples: int) -> int:
         if self.batch_size == "auto":
@@ -413,7 +413,8 @@ class Multilayer(Estimator):
     def _chosen_optimizer(self) -> Optimizer:
         rate = self._optimizer.learning_rate_init
         if self.solver == "adam":
-            return Adam(rate, beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon)
+            betas = {"beta1": self.beta_1, "beta2": self.beta_2}
+            return Adam(rate, **betas, epsilon=self.epsilon, early_epsilon=True)
         momentum = min(float(self.momentum), float(np.nextafter(1.0, 0.0)))  # scikit-learn takes 1, too
         return SGD(rate, momentum, nesterov=bool(self.nesterovs_momentum and momentum > 0))
 
@@ -514,7 +515,7 @@ class MLPRegressor(Regressor, Multilayer):
     """
 
     _score_of = staticmethod(r2)
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Multilayer._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson"})],
     }

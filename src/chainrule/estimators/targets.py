@@ -25,15 +25,17 @@ class Labels:
 
     kind: "binary" is one output, the probability of the second class (a target with one class alone is
     binary, too); "multiclass" one output per class, of which the largest counts; "multilabel" one per column
-    of 0 and 1, each by itself.  sparse: whether y was a sparse matrix, as predictions are then.
+    of 0 and 1, each by itself.  sparse: whether y was a sparse matrix, as predictions are then.  pair: two
+    classes are two outputs, of which the larger counts.
     """
 
     kind: str
     classes: Array
     sparse: bool = False
+    pair: bool = False
 
     @classmethod
-    def learn(cls, y: Any, classes: Any = None) -> Labels:
+    def learn(cls, y: Any, classes: Any = None, *, pair: bool = False) -> Labels:
         """Of a target; classes: all there are, of which y may lack some (as of `partial_fit`).
 
         Raises ValueError, in scikit-learn's words, where y holds no classes or several per sample.
@@ -45,12 +47,18 @@ class Labels:
         if kind == "multilabel-indicator":
             return cls(MULTILABEL, unique_labels(y), sparse.issparse(y))
         known = unique_labels(y if classes is None else classes)
-        return cls(MULTICLASS if len(known) > 2 else BINARY, known)
+        several = MULTICLASS if len(known) > 2 else BINARY
+        return cls(several, known, pair=pair and several == BINARY)
 
     @property
     def outputs(self) -> int:
         """How many outputs a network needs."""
-        return 1 if self.kind == BINARY else len(self.classes)
+        return int(self.pair) + 1 if self.kind == BINARY else len(self.classes)
+
+    @property
+    def largest_counts(self) -> bool:
+        """Whether the largest output says the class, and targets are numbers of classes."""
+        return self.pair or self.kind == MULTICLASS
 
     def encode(self, y: Any) -> Array:
         """Targets as `chainrule.fit` takes them: class numbers (N,) int64; (N, outputs) of 0 and 1 else."""
@@ -58,28 +66,27 @@ class Labels:
             rows = y.toarray() if sparse.issparse(y) else np.asarray(y)
             return np.asarray(rows, dtype=np.float64)
         ids = np.searchsorted(self.classes, np.asarray(y).ravel())
-        return ids.astype(np.float64)[:, np.newaxis] if self.kind == BINARY else ids.astype(np.int64)
+        return ids.astype(np.int64) if self.largest_counts else ids.astype(np.float64)[:, np.newaxis]
 
     def decode(self, outputs: Array, middle: float = 0.5) -> Array:
         """Labels (N,), or rows of 0 and 1, from outputs (N, outputs); `middle` divides yes from no."""
-        if self.kind == MULTICLASS:
-            return self.classes[outputs.argmax(axis=1)]
+        if self.largest_counts:
+            return np.asarray(self.classes[np.minimum(outputs.argmax(axis=1), len(self.classes) - 1)])
         yes = outputs > middle
         if self.kind == MULTILABEL:
             return yes.astype(np.int64)
-        return self.classes[np.minimum(yes[:, 0], len(self.classes) - 1)]
+        return np.asarray(self.classes[np.minimum(yes[:, 0], len(self.classes) - 1)])
 
     def probabilities(self, outputs: Array) -> Array:
         """(N, classes) from the outputs of Sigmoid or Softmax."""
-        if self.kind != BINARY:
+        if len(self.classes) == 1 and self.kind == BINARY:
+            return np.ones((len(outputs), 1), dtype=outputs.dtype)
+        if self.kind != BINARY or self.pair:
             return outputs
-        if len(self.classes) == 1:
-            return np.ones_like(outputs)
         return np.hstack([1 - outputs, outputs])
 
-
     def name(self, network: Network) -> None:
-        """Have a network say these labels, where they are of a kind that it knows and every output has one."""
+        """Have a network say these labels, where it knows their kind and every output has one."""
         if self.kind != MULTILABEL and len(self.classes) > 1 and self.classes.dtype.kind in "iubUO":
             with suppress(DataError):  # labels of mixed kinds, which scikit-learn takes
                 network.classes = self.classes

@@ -249,6 +249,11 @@ class EarlyStopping(Callback):
         self._state: dict[str, Any] | None = None
 
     @property
+    def monitor(self) -> str:
+        """The column that is looked at."""
+        return self._best.column or "validation_loss"
+
+    @property
     def best_epoch(self) -> int:
         """The epoch with the best value, 0 before the first."""
         return self._best.epoch

@@ -90,8 +90,8 @@ def fit_full_batch(
         search avoids.
 
     The history has a row per iteration: the loss of the data after it, without the penalty, as in `fit`.
-    `history.stopped` says why it ended before the last iteration, and `history.converged` whether it has found
-    a minimum by its own measure.
+    `history.stopped` says why it ended before the last iteration, and `history.converged` whether it has
+    found a minimum by its own measure.
 
     Ctrl-C ends training at once: KeyboardInterrupt is raised, and the network keeps the parameters with the
     lowest J so far; `network.history` holds the finished iterations.
