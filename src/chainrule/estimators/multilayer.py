@@ -144,6 +144,10 @@ class Multilayer(Estimator):
         """Targets as `fit` takes them."""
         raise NotImplementedError
 
+    def _said(self, targets: Array) -> Any:
+        """What targets as `fit` takes them say: labels or numbers, as they are predicted."""
+        raise NotImplementedError
+
     def _output(self, targets: Array) -> tuple[int, str]:
         """Outputs that the network needs, and the name of their activation."""
         raise NotImplementedError
@@ -334,7 +338,7 @@ class Multilayer(Estimator):
         objective = Objective(self._loss_function(), L2(self.alpha / (size * share)))
         scored = None
         if held is not None:
-            scored = (held[0], self._decode(self._as_outputs(held[1])), held[2])
+            scored = (held[0], self._said(held[1]), held[2])
         constant = self._constant(targets, weights)
         epochs = Epochs(self, samples, objective, constant, random, scored, type(self)._score_of)
         resume = None
@@ -422,10 +426,6 @@ class Multilayer(Estimator):
         """The labels as `fit` sees them: numbers of several classes."""
         return range(self.n_outputs_) if self.out_activation_ == "softmax" else None
 
-    def _as_outputs(self, targets: Array) -> Array:
-        """Targets as outputs that say just these."""
-        return np.eye(self.n_outputs_)[targets] if targets.dtype.kind == "i" else targets
-
     @staticmethod
     def _warn(message: str) -> None:
         warnings.warn(message, ConvergenceWarning, stacklevel=5)
@@ -490,6 +490,10 @@ class MLPClassifier(Classifier, Multilayer):
 
     def _encoded(self, y: Any) -> Array:
         return self._labels.encode(y)
+
+    def _said(self, targets: Array) -> Array:
+        numbers = targets.dtype.kind == "i"
+        return self._labels.decode(np.eye(self.n_outputs_)[targets] if numbers else targets)
 
     def _output(self, targets: Array) -> tuple[int, str]:
         return self._labels.outputs, "softmax" if self._labels.kind == MULTICLASS else "logistic"
@@ -593,6 +597,9 @@ class MLPRegressor(Regressor, Multilayer):
     def _encoded(self, y: Any) -> Array:
         rows = y.reshape(-1, 1) if y.ndim == 1 else y
         return np.asarray(rows, dtype=np.float64)
+
+    def _said(self, targets: Array) -> Array:
+        return super()._decode(targets)
 
     def _decode(self, outputs: Array) -> Array:
         return super()._decode(np.exp(outputs) if self.out_activation_ == "exp" else outputs)

@@ -25,7 +25,15 @@ from chainrule.estimators.base import FORMATS, Classifier, Estimator, Regressor
 from chainrule.estimators.hidden import hidden_layers, sizes_of
 from chainrule.estimators.targets import BINARY, MULTICLASS, MULTILABEL, Labels, seed_from, weights_of
 from chainrule.layers import Dense, Identity, Layer, Sigmoid, Softmax, Softplus
-from chainrule.losses import BinaryCrossEntropy, Hinge, Loss, Poisson, loss_from
+from chainrule.losses import (
+    BinaryCrossEntropy,
+    CategoricalHinge,
+    CrossEntropy,
+    Hinge,
+    Loss,
+    Poisson,
+    loss_from,
+)
 from chainrule.networks.network import Network
 from chainrule.training.callbacks import EarlyStopping, early_stopping_from
 from chainrule.training.fit import fit
@@ -427,9 +435,23 @@ class NetworkClassifier(Classifier, NetworkEstimator):
 
     def _learn(self, y: Any, classes: Any = None) -> None:
         alone = self.loss is None or isinstance(self._loss_of(), (BinaryCrossEntropy, Hinge))
+        if type_of_target(y).startswith("multilabel") and not self._takes_several():
+            raise ValueError(
+                f"loss={self.loss!r} takes one class per row, and y has several labels: leave loss out, or "
+                "write loss='binary_cross_entropy'"
+            )
         pair = not alone  # a network of one output tells classes apart by these two losses alone
         self._labels = Labels.learn(y, classes, pair=pair)
         self.classes_ = self._labels.classes
+
+    def _takes_several(self) -> bool:
+        """Whether the loss takes every output by itself."""
+        return self.loss is None or not isinstance(self._loss_of(), (CrossEntropy, CategoricalHinge))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self._takes_several()
+        return tags
 
     def _refuse_unknown(self, y: Any) -> None:
         kind = Labels.learn(y)
