@@ -45,6 +45,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -199,7 +200,12 @@ def _is(node: Expression, name: str) -> bool:
 
 def is_of_delta(node: Expression) -> bool:
     """Whether δ goes into it: what is there in the forward pass, too, is computed there."""
-    return any(symbol.name.startswith("d") and "gradient" in symbol.role for symbol in node.symbols)
+    return any(map(_is_delta, node.symbols))
+
+
+@cache
+def _is_delta(symbol: Symbol) -> bool:
+    return symbol.name.startswith("d") and "gradient" in symbol.role
 
 
 def _same(node: Expression, other: Expression) -> bool:

@@ -29,6 +29,10 @@ LARGE = 200_000  # entries of all arguments, from which on FEW draws must do; th
 SAFETY = 20.0
 # Of a rounding of an array's largest entry: another algebra than ours rounds other intermediates.
 FLOOR = 4.0
+# What is off by more than GROSS times the widest spread of FIRST draws is wrong, whatever more of them say:
+# two draws are both so near that once in two million arrays of one entry, and of more the widest counts.
+FIRST, GROSS = 2, 1000.0
+UNMEASURED = (TypeError, ValueError, AttributeError, ChainruleError)
 TELLING = 3.0  # how many times its tolerance an entry must be for a missing factor to show
 
 
@@ -108,31 +112,69 @@ def allowances(
 
     Infinite where numbers leave the format's range.
     """
-    form, rng = PRECISIONS[precision], np.random.default_rng(seed)
-    wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in args]
-    exact = reference(wide, delta)
-    squares: list[Array | None] = [None if value is None else np.zeros(value.shape) for value in exact]
-    large = sum(value.size for value in args) > LARGE
-    draws, safety = (FEW, 2 * SAFETY) if large else (DRAWS, SAFETY)
-    for _ in range(draws):
-        noise = Noise(form, rng)
-        values = [noise.of(value) if value.dtype.kind == "f" else value for value in args]
-        with np.errstate(all="ignore"):
-            drawn = reference(values, noise.of(delta))
-            for total, value, middle in zip(squares, drawn, exact, strict=True):
-                if total is not None and value is not None and middle is not None:
-                    total += (np.asarray(value, dtype=np.float64) - middle) ** 2
-    made: list[Array | None] = []
-    for total, middle in zip(squares, exact, strict=True):
-        if total is None or middle is None:
-            made.append(None)
-            continue
-        middle = np.asarray(middle, dtype=np.float64)
+    return Spread(reference, args, delta, precision, seed).allowances()
+
+
+@dataclass(eq=False)
+class Spread:
+    """How far the answers of correct programs are spread: the squares of `count` draws, added up as asked."""
+
+    reference: Reference
+    args: Sequence[Array]
+    delta: Array
+    precision: str
+    seed: int = 0
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in self.args]
+        made = self.reference(wide, self.delta)
+        self.exact = [None if value is None else np.asarray(value, dtype=np.float64) for value in made]
+        self.squares = [None if value is None else np.zeros(value.shape) for value in self.exact]
+        self.noise = Noise(PRECISIONS[self.precision], np.random.default_rng(self.seed))
+
+    def _drawn(self, count: int) -> None:
+        """Draws until there are so many."""
+        while self.count < count:
+            self.count += 1
+            noise = self.noise
+            values = [noise.of(value) if value.dtype.kind == "f" else value for value in self.args]
+            with np.errstate(all="ignore"):
+                drawn = self.reference(values, noise.of(self.delta))
+                for total, value, middle in zip(self.squares, drawn, self.exact, strict=True):
+                    if total is not None and value is not None and middle is not None:
+                        total += (np.asarray(value, dtype=np.float64) - middle) ** 2
+
+    def _floor(self, middle: Array) -> float:
+        form = PRECISIONS[self.precision]
         largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
-        floor = FLOOR * form.unit * largest + 2.0**form.lowest
-        allowed = safety * np.sqrt(total / draws) + floor
-        made.append(np.where(np.isfinite(allowed), allowed, np.inf))
-    return tuple(made)
+        return FLOOR * form.unit * largest + 2.0**form.lowest
+
+    def allowances(self) -> tuple[Array | None, ...]:
+        """What each gradient may differ by, entry by entry."""
+        large = sum(value.size for value in self.args) > LARGE
+        draws, safety = (FEW, 2 * SAFETY) if large else (DRAWS, SAFETY)
+        self._drawn(draws)
+        made: list[Array | None] = []
+        for total, middle in zip(self.squares, self.exact, strict=True):
+            if total is None or middle is None:
+                made.append(None)
+                continue
+            allowed = safety * np.sqrt(total / draws) + self._floor(middle)
+            made.append(np.where(np.isfinite(allowed), allowed, np.inf))
+        return tuple(made)
+
+    def at_most(self, number: int) -> float:
+        """More than gradient `number` may differ by anywhere: GROSS times the widest of FIRST draws; infinite
+        where that is not known.
+        """
+        self._drawn(FIRST)
+        total, middle = self.squares[number], self.exact[number]
+        if total is None or middle is None:
+            return np.inf
+        with np.errstate(all="ignore"):
+            most = GROSS * SAFETY * float(np.sqrt(total.max(initial=0.0))) + self._floor(middle)
+        return most if np.isfinite(most) else np.inf
 
 
 @dataclass(eq=False)
@@ -145,12 +187,23 @@ class Tolerances:
     precision: str
 
     @cached_property
+    def spread(self) -> Spread:
+        return Spread(self.reference, self.args, self.delta, self.precision)
+
+    @cached_property
     def measured(self) -> tuple[Array | None, ...]:
         """None for all of them where operations of the reference take no subclass of NumPy's arrays."""
         try:
-            return allowances(self.reference, self.args, self.delta, self.precision)
-        except (TypeError, ValueError, AttributeError, ChainruleError):
+            return self.spread.allowances()
+        except UNMEASURED:
             return (None,) * len(self.args)
+
+    def at_most(self, number: int) -> float:
+        """More than gradient `number` may differ by, by a few draws."""
+        try:
+            return self.spread.at_most(number)
+        except UNMEASURED:
+            return np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +230,16 @@ class Tolerance:
         if self.last_digits(theirs, right):
             return np.zeros(right.shape, dtype=bool)
         return ~close(theirs, right, self.allowed(right))
+
+    def is_wrong(self, theirs: Array, right: Array) -> bool:
+        """Whether any entry is; what is far off is known to be by a few draws."""
+        if self.last_digits(theirs, right):
+            return False
+        with np.errstate(all="ignore"):
+            off = np.abs(theirs.astype(np.float64) - right)
+        if bool((off > self.of.at_most(self.number)).any()):
+            return True
+        return bool(self.wrong(theirs, right).any())
 
     def ratio(self, theirs: Array, right: Array) -> float:
         """The worst error beside its tolerance, or beside rounding where nothing was measured."""

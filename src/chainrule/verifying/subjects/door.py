@@ -13,7 +13,7 @@ from chainrule.base.scalars import check_count
 from chainrule.base.types import Array
 from chainrule.layers import Layer
 from chainrule.networks.model import Model
-from chainrule.verifying.subjects.calls.arguments import arguments_of, check_real
+from chainrule.verifying.subjects.calls.arguments import arguments_of, check_known, check_real
 from chainrule.verifying.subjects.calls.running import quiet, quietly
 from chainrule.verifying.subjects.frameworks import jax_functions, scalars, tensors
 from chainrule.verifying.subjects.objects import methods_of, of_class, of_object
@@ -45,6 +45,7 @@ def subject_from(
     with quiet():
         subject = _subject(given, args, names, output, scalars_of)
     check_real(subject.names, subject.args)
+    check_known(subject.names, subject.args)
     forward, backward, steps = quietly(subject.forward), quietly(subject.backward), subject.steps
 
     def typed(values: Sequence[Array]) -> list[Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ def of_class(given: type, args: Sequence[Any], names: Sequence[str] | None, outp
             f"{given.__name__} is a class: give an object of it, "
             f"verify({given.__name__}({', '.join(needed)}), ...)"
         )
+    arguments_of(MethodType(getattr(given, methods[0]), given), args, names)  # before their code runs
     return of_object(call(given.__name__, given), methods, args, names, output)
 
 
