@@ -98,6 +98,12 @@ def _subject(
         return of_function(given.loss, args, names)
     if callable(given):
         return of_function(given, args, names)
+    if callable(getattr(given, "fit", None)) or callable(getattr(given, "train", None)):
+        raise ArgumentError(
+            f"{type(given).__name__} learns and shows no gradient: write a method forward(x), and "
+            "backward(dout) that returns ∂J/∂x and keeps ∂J/∂W as dW, or changes W by a learning rate, "
+            "backward(dout, lr); or loss(X, y) that returns J and the gradients"
+        )
     raise ArgumentError(f"{FORMS}. Received {describe(given)}")
 
 
