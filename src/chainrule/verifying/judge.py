@@ -27,7 +27,7 @@ from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
-from chainrule.verifying.places import place
+from chainrule.verifying.places import at, place
 from chainrule.verifying.precision import (
     Reference,
     Tolerance,
@@ -556,12 +556,12 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     spot = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
     index = "[" + ", ".join(str(int(i)) for i in spot) + "]"
     numbers = {"index": index, "yours": f"{theirs[spot] + 0.0:.6g}", "right": f"{right[spot] + 0.0:.6g}"}
-    what = TEXTS.say("wrong", name=name, **numbers)
     about, roles = {"zero": right == 0, "not_zero": right != 0}, [""] * right.ndim
     if search is not None:
         about, roles = search.meaning.where(
             search.argument, search.bounds[number], search.probes[number], right
         )
+    what = TEXTS.say("wrong", name=name, **{**numbers, "index": at(tuple(map(int, spot)), roles)})
     where = TEXTS.say("where.said", where=place(wrong, about, roles))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
     if case.tolerances is not None:
