@@ -1,4 +1,4 @@
-"""Networks as C: two compilers compile the file without a warning, and it predicts what the network predicts."""
+"""Networks as C: compiled without a warning as C99 and as C++, they predict what the network predicts."""
 
 from __future__ import annotations
 
@@ -122,6 +122,76 @@ def test_steps_of_padding_wherever_they_stand(tmp_path: Path) -> None:
         X = np.where(there[..., None], r.normal(size=(5, 6, 4)), 0.5).astype(np.float32)
         X[2, 3] = 0.25
         check(function, network, r.integers(1, 9, (5, 6)) * there if network.vocabulary else X)
+
+
+ENDS: dict[str, list[Any]] = {
+    "softmax": [cr.Softmax()],
+    "sigmoid": [cr.Sigmoid()],
+    "tanh": [cr.Tanh()],
+    "nothing": [],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("language", COMPILERS)
+def test_a_step_of_training(end: str, language: str, tmp_path: Path) -> None:
+    layers = [
+        cr.Flatten(),
+        cr.Dense(5),
+        cr.ELU(),
+        cr.Dense(4, bias=False),
+        cr.GELU(),
+        cr.Dense(3),
+        *ENDS[end],
+    ]
+    network = cr.Network(layers, input_shape=(2, 3, 1), seed=2)
+    text = network.to_c(tmp_path / "net.h", training=True)
+    whole = "".join(
+        f"void get_{name.replace('.', '_')}(float *to) {{ for (int i = 0; i < {array.size}; i++) "
+        f"to[i] = net_{name.replace('.', '_')}[i]; }}\n"
+        for name, array in network.parameters.items()
+    )
+    (tmp_path / "net.c").write_text(
+        '#include "net.h"\n#ifdef __cplusplus\nextern "C" {\n#endif\n'
+        "float train(const float *x, const float *y, float rate);\n"
+        "void predict(const float *x, float *a);\n"
+        + "".join(f"{line.split(' {')[0]};\n" for line in whole.splitlines())
+        + "float train(const float *x, const float *y, float rate)"
+        " { float work[NET_TRAINING_WORK]; return net_train(x, y, rate, work); }\n"
+        "void predict(const float *x, float *a) { float work[NET_WORK]; net_predict(x, a, work); }\n"
+        + whole
+        + "#ifdef __cplusplus\n}\n#endif\n",
+        encoding="utf-8",
+    )
+    library = tmp_path / "net.so"
+    command = [*COMPILERS[language], *STRICT, str(tmp_path / "net.c"), "-o", str(library), "-lm"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr + text
+    loaded = ctypes.CDLL(str(library))
+    loaded.train.restype = ctypes.c_float
+    loaded.train.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_float]
+    r, exact = np.random.default_rng(0), network.copy(dtype="float64")
+    for _ in range(5):
+        x = r.normal(size=(1, 2, 3, 1)).astype(np.float32)
+        y = np.eye(3, dtype=np.float32)[r.integers(3, size=1)]
+        step = exact.backpropagate(x, y)
+        assert loaded.train(x.ctypes.data, y.ctypes.data, 0.1) == pytest.approx(step.loss, rel=1e-5)
+        for name, gradient in step.gradients.items():
+            exact.parameters[name] = exact.parameters[name] - 0.1 * gradient
+    for name, array in exact.parameters.items():
+        held = np.empty(array.shape, np.float32)
+        getattr(loaded, f"get_{name.replace('.', '_')}")(ctypes.c_void_p(held.ctypes.data))
+        np.testing.assert_allclose(held, array, atol=1e-5)
+    a = np.empty((1, 3), np.float32)
+    loaded.predict(ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(a.ctypes.data))
+    np.testing.assert_allclose(a, exact.predict(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [cr.Conv1D(2, 1), cr.Dropout(0.5), cr.LayerNorm()])
+def test_training_of_dense_networks_alone(layer: Any) -> None:
+    network = cr.Network([layer, cr.Flatten(), cr.Dense(2)], input_shape=(4, 3))
+    with pytest.raises(ArgumentError, match=r"to_c\(training=True\) writes the training of Dense"):
+        network.to_c(training=True)
 
 
 class Bump(cr.Activation):

@@ -380,18 +380,25 @@ class Network(Model, Attributes):
         return onnx_model(self, path, preparation=preparation, labels=labels, **options)  # type: ignore[arg-type]
 
     @teach("network.to_c('net.h')")
-    def to_c(self, path: str | os.PathLike[str] | None = None, *, prefix: str = "net") -> str:
+    def to_c(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        prefix: str = "net",
+        training: bool = False,
+    ) -> str:
         """The network as one file of C99 that predicts one sample in float32: `net_predict(x, a, work)`.
 
         It needs math.h alone and allocates nothing: `work` is memory of NET_WORK numbers that the caller
         gives. The text is written to `path` and returned; its head says how large it is.
         x is what the layers take, row by row with the channels last, after the network's preparation; ids are
-        numbers, too. prefix: what the names begin with.
+        numbers, too. prefix: what the names begin with. training: `net_train(x, y, rate, work)` as well, one
+        step of gradient descent on one sample, for networks of Dense layers and activations.
         Raises ArgumentError for a layer of your own that is not an Activation of `chainrule.formulas`.
         """
         from chainrule.networks.forms.c.writing import c_source
 
-        return c_source(self, None if path is None else text_path(path), prefix)
+        return c_source(self, None if path is None else text_path(path), prefix, training)
 
     # -- display ---------------------------------------------------------------------------------------------
     def formulas(self) -> FormulasByLayer:

@@ -63,7 +63,7 @@ class Place:
 class Body:
     """The text that is being written: constants, functions of activations, and the lines of the pass."""
 
-    constants: list[str] = field(default_factory=list)
+    constants: dict[str, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     windows: int = 0  # how many there are so far
@@ -71,13 +71,32 @@ class Body:
     mask: str = "NULL"  # of the steps, as an expression
     mask_place: str = ""  # where a layer that makes one writes it
 
+    learns: bool = False  # whether the parameters may change
+
+    def derivative(self, layer: Any) -> str:
+        """The name of a function that is the f' of an activation."""
+        return self.function(layer, layer.df, "df")
+
+    def function(self, layer: Layer, f: Callable[[Any], Any], called: str) -> str:
+        """The name of a function of single entries that belongs to an activation."""
+        options = "_".join(str(value) for key, value in sorted(layer.config().items()) if key != "name")
+        words = f"net_{called}_{layer.kind}_{options}"
+        name = "".join(letter if letter.isalnum() else "_" for letter in words).rstrip("_")
+        text = function(name, f)
+        if self.functions.setdefault(name, text) != text:
+            raise Unwritable(f"an f that differs between two layers of the kind {layer.kind}")
+        return name
+
     def array(self, name: str, values: Array) -> str:
-        """A constant array; its name."""
+        """A constant array, once; its name."""
         name = "net_" + "".join(letter if letter.isalnum() else "_" for letter in name)
+        if name in self.constants:
+            return name
         shown = [number(value) for value in np.asarray(values, np.float32).ravel().tolist()]
         rows = [", ".join(shown[first : first + 8]) for first in range(0, len(shown), 8)]
         text = ",\n    ".join(rows)
-        self.constants.append(f"static const float {name}[{len(shown)}] = {{\n    {text}\n}};\n")
+        kind = "float" if self.learns else "const float"
+        self.constants[name] = f"static {kind} {name}[{len(shown)}] = {{\n    {text}\n}};\n"
         return name
 
     def call(self, name: str, *arguments: Any) -> None:
@@ -114,10 +133,10 @@ def _image(shape: Shape) -> tuple[int, int]:
 
 def _window(body: Body, layer: Any, x: Shape, z: Shape, image: Shape, groups: int) -> str:
     g, pads = layer.grid, layer.pads(image)
-    pair = (lambda values: tuple(values)) if len(x) == 3 else (lambda values: (1, *values))
-    first = tuple(before for before, _ in pads)
-    numbers = [*_image(x), x[-1], *_image(z), z[-1], *pair(g.kernel), *pair(g.stride), *pair(g.dilation)]
-    numbers += [*(first if len(x) == 3 else (0, *first)), groups]
+    row = () if len(x) == 3 else (1,)  # of a kernel, a stride and a dilation along a sequence
+    sizes = [*row, *g.kernel, *row, *g.stride, *row, *g.dilation, *(0 for _ in row)]
+    first = [before for before, _ in pads]
+    numbers = [*_image(x), x[-1], *_image(z), z[-1], *sizes, *first, groups]
     body.windows += 1
     name = f"window{body.windows}"
     body.lines.append(f"const net_window {name} = {{{', '.join(map(str, numbers))}}};")
@@ -172,13 +191,9 @@ def _normalise(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> Non
 
 
 # -- activations -------------------------------------------------------------------------------------------
-def entrywise(body: Body, layer: Layer, x: Place, z: Place) -> None:
+def entrywise(body: Body, layer: Activation, x: Place, z: Place) -> None:
     """An activation by its own f."""
-    options = "_".join(str(value) for key, value in sorted(layer.config().items()) if key != "name")
-    name = "".join(letter if letter.isalnum() else "_" for letter in f"net_f_{layer.kind}_{options}").rstrip("_")
-    text = function(name, layer.f)
-    if body.functions.setdefault(name, text) != text:
-        raise Unwritable(f"an f that differs between two layers of the kind {layer.kind}")
+    name = body.function(layer, layer.f, "f")
     body.lines.append(f"for (int i = 0; i < {math.prod(x.shape)}; i++) {z.name}[i] = {name}({x.name}[i]);")
 
 
@@ -215,14 +230,14 @@ def _positions(body: Body, layer: Layer, x: Place, z: Place, given: Arrays) -> N
     body.call("add", x.name, body.array(f"{layer.name}_P", P), math.prod(x.shape), z.name)
 
 
+CELLS = {"tanh": 0, "relu": 1, "sigmoid": 2, "identity": 3, "lstm": 4, "gru": 5}
+
+
 def _recurrent(body: Body, layer: Any, x: Place, z: Place, given: Arrays) -> None:
-    steps, features = x.shape
-    kind = f"rnn_{layer.activation}" if isinstance(layer, RNN) else layer.kind
-    names = given_arrays(body, layer, given, *(("W", "U", "b", "v") if "v" in given else ("W", "U", "b")))
-    held = len(layer.gates) + len(layer.states) + ("v" in given)
-    options = (layer.units, int(layer.reverse), int(layer.outputs == "all"))
-    scratch = body.needs(held * layer.units)
-    body.call(kind, x.name, *names, body.mask, steps, features, *options, scratch, z.name)
+    names = given_arrays(body, layer, given, "W", "U", "b", "v")
+    kind = CELLS[layer.activation if isinstance(layer, RNN) else layer.kind]
+    options = (kind, *x.shape, layer.units, int(layer.reverse), int(layer.outputs == "all"))
+    body.call("recurrent", x.name, *names, body.mask, *options, body.needs(6 * layer.units), z.name)
 
 
 def _attention(body: Body, layer: MultiHeadAttention, x: Place, z: Place, given: Arrays) -> None:

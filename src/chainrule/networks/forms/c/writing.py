@@ -11,25 +11,31 @@ from dataclasses import dataclass, field
 
 from chainrule.base.errors import ArgumentError, describe
 from chainrule.base.files.disk import write_text
+from chainrule.base.scalars import check_flag
 from chainrule.base.shown import clipped
 from chainrule.data.preparation.scales import Numbers
 from chainrule.layers import Composite, Dropout, Flatten, Identity, Layer
 from chainrule.networks.forms.c.entrywise import Unwritable
-from chainrule.networks.forms.c.functions import FUNCTIONS, needed
+from chainrule.networks.forms.c.functions import needed
 from chainrule.networks.forms.c.layers import Body, Place, positions, write
+from chainrule.networks.forms.c.training import check_dense, training
 from chainrule.networks.model import Model
 from chainrule.version import __version__
 
 SAME = (Identity, Dropout, Flatten)  # in a prediction the same numbers in the same order
 
 
-def c_source(network: Model, path: str | os.PathLike[str] | None, prefix: str) -> str:
+def c_source(network: Model, path: str | os.PathLike[str] | None, prefix: str, training: bool) -> str:
     """The text of the header; arguments and errors as of `Network.to_c`."""
     if not isinstance(prefix, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", prefix) or _taken(prefix):
         raise ArgumentError(
-            f"to_c prefix is {clipped(describe(prefix))}: write a name of C such as 'net', letters, digits and _"
+            f"to_c prefix is {clipped(describe(prefix))}: write a name of C such as 'net', of letters, "
+            "digits and _"
         )
-    text = _Writing(network).text().replace("net_", f"{prefix}_").replace("NET_", f"{prefix.upper()}_")
+    if check_flag("to_c training", training):
+        check_dense(network)
+    text = _Writing(network, training).text()
+    text = text.replace("net_", f"{prefix}_").replace("NET_", f"{prefix.upper()}_")
     if path is not None:
         write_text(path, text)
     return text
@@ -67,8 +73,9 @@ class _Memory:
 
 
 class _Writing:
-    def __init__(self, network: Model) -> None:
-        self.network, self.body, self.memory = network, Body(), _Memory()
+    def __init__(self, network: Model, training: bool) -> None:
+        self.network, self.body, self.memory = network, Body(learns=training), _Memory()
+        self.training = training
         self.held: dict[str, tuple[int, int]] = {}  # expression -> stretch of memory
         self.multiplications = 0
 
@@ -91,8 +98,10 @@ class _Writing:
             if type(layer) in SAME:
                 y = Place(x.name, shape)
             else:
-                written = self.composite if isinstance(layer, Composite) else self.leaf
-                y = written(layer, x, shape)  # type: ignore[operator]
+                if isinstance(layer, Composite):
+                    y = self.composite(layer, x, shape)
+                else:
+                    y = self.leaf(layer, x, shape)
                 if not shared:
                     self.release(x)
                 shared = False
@@ -110,8 +119,8 @@ class _Writing:
             write(self.body, layer, x, z, self.network.layer_parameters(layer))
         except Unwritable as error:
             raise ArgumentError(
-                f"to_c cannot write {layer.name}, {layer!r}: it has {error}; use one of chainrule's layers, or "
-                "an Activation whose f is written with chainrule.formulas"
+                f"to_c cannot write {layer.name}, {layer!r}: it has {error}; use one of chainrule's layers, "
+                "or an Activation whose f is written with chainrule.formulas"
             ) from None
         self._count(layer, x, shape)
         return z
@@ -158,23 +167,26 @@ class _Writing:
         scratch = f"    float *const scratch = work + {self.memory.size};\n" if body.scratch else ""
         work = max(self.memory.size + body.scratch, 1)
         lines = "".join(f"    {line}\n" for line in body.lines)
-        called = "".join([*body.functions.values(), lines])
-        functions = [FUNCTIONS[name] for name in needed(called)]
+        train, training_work = training(network, body) if self.training else ("", 0)
+        called = "".join([*body.functions.values(), lines, train])
         parts = [
             self._head(work),
-            "#ifndef NET_H\n#define NET_H\n\n#include <math.h>\n#include <stddef.h>\n",
+            "#ifndef NET_H\n#define NET_H\n\n#include <float.h>\n#include <math.h>\n#include <stddef.h>\n",
             f"#define NET_INPUTS {math.prod(network.input_shape)}\n#define NET_OUTPUTS {outputs}\n"
-            f"#define NET_WORK {work}\n",
+            f"#define NET_WORK {work}\n"
+            + (f"#define NET_TRAINING_WORK {training_work}\n" if self.training else ""),
             *self._classes(),
-            *body.constants,
-            *functions,
+            *body.constants.values(),
+            *needed(called),
             *body.functions.values(),
             "/* a from x; work holds NET_WORK numbers, and nothing that a later call needs */\n"
-            "static void net_predict(const float x[NET_INPUTS], float a[NET_OUTPUTS], float work[NET_WORK]) {\n"
+            "static void net_predict(const float x[NET_INPUTS], float a[NET_OUTPUTS],\n"
+            "                        float work[NET_WORK]) {\n"
             f"{'' if 'work' in lines else '    (void)work;' + chr(10)}{scratch}{lines}}}\n",
+            train,
             "#endif\n",
         ]
-        return "\n".join(parts)
+        return "\n".join(part for part in parts if part)
 
     def _classes(self) -> list[str]:
         classes = self.network.classes
@@ -187,17 +199,20 @@ class _Writing:
         network = self.network
         size = sum(array.size for array in network.parameters.values())
         lines = [
-            f"{network.name or 'A network'}, written by chainrule {__version__}. Include it in one file; link with -lm.",
+            f"{network.name or 'A network'}, written by chainrule {__version__}.",
+            "Include it in one file; link with -lm.",
             "",
             "    float a[NET_OUTPUTS], work[NET_WORK];",
             "    net_predict(x, a, work);",
             "",
             f"x: {network.input_shape}, a: {network.output_shape}, row by row, the channels last.",
-            f"{size:,} parameters ({4 * size:,} bytes of constants), {work:,} numbers of work ({4 * work:,} bytes),",
+            f"{size:,} parameters ({4 * size:,} bytes of constants),",
+            f"{work:,} numbers of work ({4 * work:,} bytes),",
             f"about {self.multiplications:,} multiplications and additions a prediction.",
             *self._prepared(),
         ]
-        return "/* " + "\n * ".join(line.replace("*/", "* /") for line in lines).replace("* \n", "*\n") + "\n */"
+        shown = "\n * ".join(line.replace("*/", "* /") for line in lines)
+        return "/* " + shown.replace("* \n", "*\n") + "\n */"
 
     def _prepared(self) -> list[str]:
         known = self.network.preparation
