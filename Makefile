@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The package is built and installed again when one of these is newer than the stamp of the last installation.
 SOURCES := pyproject.toml CMakeLists.txt \
 	$(shell find src native -type f ! -name '*.pyc' ! -name '*.so' 2>/dev/null)
-NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
+NATIVE := $(shell find native src -name '*.cpp' -o -name '*.hpp' -o -name '*.inl' -o -name '*.c')
 
 .PHONY: help digits test test-fast lint docs bench clean distclean
 
