@@ -52,12 +52,12 @@ class Case:
             return ~close(theirs, right)
         return self.tolerances[number].wrong(theirs, right)
 
-    def is_wrong(self, number: int) -> bool:
-        """Whether any entry is."""
+    def any_wrong(self, number: int) -> bool:
+        """Whether any is."""
         theirs, right = self.theirs[number], self.right[number]
         if self.tolerances is None:
-            return bool(self.wrong(number).any())
-        return self.tolerances[number].is_wrong(theirs, right)
+            return not close(theirs, right).all()
+        return self.tolerances[number].any_wrong(theirs, right)
 
 
 def agree(theirs: Sequence[Array], right: Sequence[Array]) -> bool:

@@ -29,10 +29,8 @@ LARGE = 200_000  # entries of all arguments, from which on FEW draws must do; th
 SAFETY = 20.0
 # Of a rounding of an array's largest entry: another algebra than ours rounds other intermediates.
 FLOOR = 4.0
-# What is off by more than GROSS times the widest spread of FIRST draws is wrong, whatever more of them say:
-# two draws are both so near that once in two million arrays of one entry, and of more the widest counts.
-FIRST, GROSS = 2, 1000.0
-UNMEASURED = (TypeError, ValueError, AttributeError, ChainruleError)
+# A few draws show a tenth of the spread of all once in 5,000 entries; what is right is not off by all of it.
+FAR = 10.0
 TELLING = 3.0  # how many times its tolerance an entry must be for a missing factor to show
 
 
@@ -112,69 +110,59 @@ def allowances(
 
     Infinite where numbers leave the format's range.
     """
-    return Spread(reference, args, delta, precision, seed).allowances()
+    return Spread(reference, args, delta, PRECISIONS[precision], np.random.default_rng(seed)).allowed()
 
 
 @dataclass(eq=False)
 class Spread:
-    """How far the answers of correct programs are spread: the squares of `count` draws, added up as asked."""
+    """What comes out of the reference with roundings at random, draw by draw."""
 
     reference: Reference
     args: Sequence[Array]
     delta: Array
-    precision: str
-    seed: int = 0
-    count: int = 0
+    form: Precision
+    rng: np.random.Generator
+    made: int = 0  # draws
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def exact(self) -> Sequence[Array | None]:
+        """The reference in float64."""
         wide = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in self.args]
-        made = self.reference(wide, self.delta)
-        self.exact = [None if value is None else np.asarray(value, dtype=np.float64) for value in made]
-        self.squares = [None if value is None else np.zeros(value.shape) for value in self.exact]
-        self.noise = Noise(PRECISIONS[self.precision], np.random.default_rng(self.seed))
+        return self.reference(wide, self.delta)
 
-    def _drawn(self, count: int) -> None:
-        """Draws until there are so many."""
-        while self.count < count:
-            self.count += 1
-            noise = self.noise
-            values = [noise.of(value) if value.dtype.kind == "f" else value for value in self.args]
-            with np.errstate(all="ignore"):
-                drawn = self.reference(values, noise.of(self.delta))
-                for total, value, middle in zip(self.squares, drawn, self.exact, strict=True):
-                    if total is not None and value is not None and middle is not None:
-                        total += (np.asarray(value, dtype=np.float64) - middle) ** 2
+    @cached_property
+    def squares(self) -> list[Array | None]:
+        """Of the draws' distances from it, added up."""
+        return [None if value is None else np.zeros(value.shape) for value in self.exact]
 
-    def _floor(self, middle: Array) -> float:
-        form = PRECISIONS[self.precision]
-        largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
-        return FLOOR * form.unit * largest + 2.0**form.lowest
-
-    def allowances(self) -> tuple[Array | None, ...]:
-        """What each gradient may differ by, entry by entry."""
+    def allowed(self, most: int = DRAWS) -> tuple[Array | None, ...]:
+        """Per gradient what it may be off by, after `most` draws at the most."""
         large = sum(value.size for value in self.args) > LARGE
         draws, safety = (FEW, 2 * SAFETY) if large else (DRAWS, SAFETY)
-        self._drawn(draws)
+        while self.made < min(draws, most):
+            self._draw()
         made: list[Array | None] = []
         for total, middle in zip(self.squares, self.exact, strict=True):
             if total is None or middle is None:
                 made.append(None)
                 continue
-            allowed = safety * np.sqrt(total / draws) + self._floor(middle)
+            middle = np.asarray(middle, dtype=np.float64)
+            largest = float(np.abs(middle[np.isfinite(middle)]).max(initial=0.0))
+            floor = FLOOR * self.form.unit * largest + 2.0**self.form.lowest
+            allowed = safety * np.sqrt(total / self.made) + floor
             made.append(np.where(np.isfinite(allowed), allowed, np.inf))
         return tuple(made)
 
-    def at_most(self, number: int) -> float:
-        """More than gradient `number` may differ by anywhere: GROSS times the widest of FIRST draws; infinite
-        where that is not known.
-        """
-        self._drawn(FIRST)
-        total, middle = self.squares[number], self.exact[number]
-        if total is None or middle is None:
-            return np.inf
+    def _draw(self) -> None:
+        noise = Noise(self.form, self.rng)
+        wide = (value.astype(np.float64) if value.dtype.kind == "f" else value for value in self.args)
+        values = [noise.of(value) if value.dtype.kind == "f" else value for value in wide]
         with np.errstate(all="ignore"):
-            most = GROSS * SAFETY * float(np.sqrt(total.max(initial=0.0))) + self._floor(middle)
-        return most if np.isfinite(most) else np.inf
+            drawn = self.reference(values, noise.of(self.delta))
+            for total, value, middle in zip(self.squares, drawn, self.exact, strict=True):
+                if total is not None and value is not None and middle is not None:
+                    total += (np.asarray(value, dtype=np.float64) - middle) ** 2
+        self.made += 1
 
 
 @dataclass(eq=False)
@@ -188,22 +176,24 @@ class Tolerances:
 
     @cached_property
     def spread(self) -> Spread:
-        return Spread(self.reference, self.args, self.delta, self.precision)
+        form = PRECISIONS[self.precision]
+        return Spread(self.reference, self.args, self.delta, form, np.random.default_rng(0))
 
     @cached_property
     def measured(self) -> tuple[Array | None, ...]:
         """None for all of them where operations of the reference take no subclass of NumPy's arrays."""
-        try:
-            return self.spread.allowances()
-        except UNMEASURED:
-            return (None,) * len(self.args)
+        return self._after(DRAWS)
 
-    def at_most(self, number: int) -> float:
-        """More than gradient `number` may differ by, by a few draws."""
+    @cached_property
+    def glimpsed(self) -> tuple[Array | None, ...]:
+        """The same after a few of the draws."""
+        return self._after(FEW)
+
+    def _after(self, draws: int) -> tuple[Array | None, ...]:
         try:
-            return self.spread.at_most(number)
-        except UNMEASURED:
-            return np.inf
+            return self.spread.allowed(draws)
+        except (TypeError, ValueError, AttributeError, ChainruleError):
+            return (None,) * len(self.args)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,14 +221,16 @@ class Tolerance:
             return np.zeros(right.shape, dtype=bool)
         return ~close(theirs, right, self.allowed(right))
 
-    def is_wrong(self, theirs: Array, right: Array) -> bool:
-        """Whether any entry is; what is far off is known to be by a few draws."""
+    def any_wrong(self, theirs: Array, right: Array) -> bool:
+        """Whether any entry is: after a few draws, where those settle it."""
         if self.last_digits(theirs, right):
             return False
-        with np.errstate(all="ignore"):
-            off = np.abs(theirs.astype(np.float64) - right)
-        if bool((off > self.of.at_most(self.number)).any()):
-            return True
+        glimpsed = self.of.glimpsed[self.number]
+        if glimpsed is not None:
+            if not close(theirs, right, FAR * glimpsed).all():
+                return True
+            if close(theirs, right, glimpsed * (FEW / DRAWS) ** 0.5).all():  # all draws allow no less
+                return False
         return bool(self.wrong(theirs, right).any())
 
     def ratio(self, theirs: Array, right: Array) -> float:
