@@ -1,4 +1,4 @@
-"""`MLPClassifier` beside scikit-learn's: time per epoch (of L-BFGS per iteration) and accuracy, same settings.
+"""`MLPClassifier` beside scikit-learn's: time per epoch (L-BFGS: per iteration) and accuracy, same settings.
 
     python -m benchmarks.estimators [--repeats 5] [--rows 100000]
 
