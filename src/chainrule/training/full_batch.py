@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 # Samples per pass: the activations of this many lie in memory. Larger sets are summed part by part, in order.
-PART = 1024
+# Of 64-100-10 in float64 an evaluation took 5.4 ms in parts of 256 or 512, 6.3 of 1024 and 5.9 as a whole.
+PART = 512
 
 # SciPy's options for each method; both end where no entry of the gradient exceeds `tolerance`. L-BFGS-B would
 # also end where J falls by less than a share `ftol`: at 64 roundings, scikit-learn's choice, J cannot tell.
