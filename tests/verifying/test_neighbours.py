@@ -11,7 +11,7 @@ from chainrule.formulas.evaluation import evaluate
 from chainrule.formulas.expression import Symbol, operation
 from chainrule.formulas.neighbours import neighbours, with_rotated
 from chainrule.formulas.tracing import trace
-from chainrule.verifying.meanings.known import functions
+from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
 from chainrule.verifying.meanings.meaning import Edit, interned
 from chainrule.verifying.mutants.subjects import KINDS, written

@@ -35,6 +35,15 @@ Every primitive and reduction declares, where it is defined, what people write i
     one_channel the places of the first channel for all
     near        every value near the largest in place of the largest
     one_offset  of a window's entries one alone
+    again:N     divided by operand N twice
+    of_two      2 to the power in place of e
+    of_steps, steps_too, of_heads    over the steps alone, with the features, or over all heads
+    strictly, one_more, aligned    a step sees not itself, one step more, or as if it were one of the last
+    one_of_many, last_of_many, mean_of_many    of what must be added the first, the last, the mean
+    dealt       heads go to the keys in turn
+    halved      halves in place of pairs that lie side by side
+    emptied:N   zeros in place of one of the parts
+    one_term    a factor, or a divisor, of a sum at one of its terms alone
 
 Beside what the nodes declare: another symbol stands for one, or for a definition, once or everywhere; the
 whole is multiplied by one; what `EVERYWHERE` names is done at all nodes of a kind at once, or at those that
@@ -83,7 +92,9 @@ RARE = frozenset((
     "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
     "first_window", "times", "complement", "first_step", "uncounted", "ungrouped", "first_rows",
     "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
-    "one_offset", "gates", "one_channel",
+    "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
+    "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
+    "one_term",
 ))  # fmt: skip
 EVERYWHERE = frozenset(("as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "unmoved"))
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
@@ -317,6 +328,16 @@ def _of_operation(
                 factor, (condition, yes, no) = operands[1 - number], inner.operands
                 for cases in ((yes, factor * no), (factor * yes, no)):
                     yield "cases", factor, Operation(inner.rule, (condition, *cases))
+    elif kind == "again":
+        by = operands[int(which)]
+        squared = Operation(rules["multiply"], (by, by))
+        rooted = isinstance(by, Operation) and by.options.get("exponent") == 0.5
+        yield "root_again" if rooted else kind, by, _with(node, int(which), squared)
+    elif kind == "one_term":
+        yield from _one_term(node)
+    elif kind == "emptied":
+        gone = operands[int(which)]
+        yield kind, gone, _with(node, int(which), Operation(rules["zeros_like"], (gone,)))
     elif kind == "complement":
         if isinstance(operands[int(which)], (Symbol, Named)):
             yield kind, operands[int(which)], _with(node, int(which), 1 - operands[int(which)])
@@ -368,6 +389,16 @@ def _of_operation(
         for plain in _other_grids(grid, kind):
             static = tuple(sorted({**node.options, "grid": plain, "counts": grid}.items()))
             yield kind, node, Operation(AS_MANY[node.rule.name], operands, static)
+
+
+def _one_term(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """A factor of a sum, or what it is divided by, of one of its terms alone."""
+    for number, inner in enumerate(node.operands[: 2 if node.rule.name == "multiply" else 1]):
+        if isinstance(inner, Operation) and inner.rule.name in ("add", "subtract"):
+            factor = node.operands[1 - number]
+            for term in (0, 1):
+                of_term = _with(node, number, inner.operands[term])
+                yield "one_term", factor, _with(inner, term, of_term)
 
 
 def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:

@@ -464,7 +464,7 @@ class Search:
         Those in this array's own formula come before those in a definition.
         """
         scaled, single = [], []
-        for edits in (self.meaning.edits, self.meaning.shared):
+        for edits in (self.meaning.edits, self.meaning.instead, self.meaning.shared):
             for edit in edits(self.argument.gradient, self.bounds[0]):
                 single.append(edit)
                 scale = self.gives(edit)
@@ -474,7 +474,7 @@ class Search:
                     scaled.append((edit, scale))
                 if self.left[0] <= 0:
                     break
-        for edit in (*self.meaning.instead(self.argument.gradient, self.bounds[0]), *self.by_rate()):
+        for edit in self.by_rate():
             if self.gives(edit) == "":
                 yield [edit], ""
         yield from (([edit], scale) for edit, scale in scaled)
@@ -607,8 +607,10 @@ def _fix(search: Search, edit: Edit) -> tuple[Say | None, Marked | None]:
     """The right formula beside the wrong one, where the mistake is nearest: as a sentence and marked."""
     meaning = search.meaning
     for stands in (*meaning.places(search.argument.gradient), *edit.trees):
-        if stands in edit.trees and edit.trees[stands] != meaning.formula(stands):
-            right, wrong = meaning.formula(stands), edit.trees[stands]
+        if stands not in edit.trees:
+            continue
+        right, wrong = edit.right.get(stands, meaning.formula(stands)), edit.trees[stands]
+        if wrong != right:
             right_form, wrong_form = both_written(right, wrong)
             said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
             if right_form == wrong_form:  # which kernel is turned, or how many samples: said in words

@@ -129,7 +129,7 @@ def first_position(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:mean_features only:0 across across_steps keepdims part",
+    wrong="as:mean_features only:0 across across_steps keepdims part steps_too of_steps of_heads",
     layout="sum_features", entry="sum_features", traits={Trait.THIN},
     adjoint=lambda d, y, x: (stretch(d, x),),
 )
@@ -235,7 +235,7 @@ def sum_entries(x: Any) -> Any:
 
 
 @primitive(
-    layout="beside", entry="beside",
+    wrong="emptied:0 emptied:1", layout="beside", entry="beside",
     adjoint=lambda d, y, a, b: (first_features(d, a), other_features(d, a)),
 )
 def beside(a: Any, b: Any) -> Any:
@@ -259,6 +259,35 @@ def first_features(x: Any, like: Any) -> Any:
 def other_features(x: Any, like: Any) -> Any:
     """The features of x beyond as many as `like` has: the other half of the adjoint of beside."""
     return x[..., like.shape[-2] :, :]
+
+
+@primitive(
+    wrong="as:odd_features halved", layout=("function", "even"), entry="even_features",
+    adjoint=lambda d, y, x: (interleave(d, 0.0 * d),),
+)
+def even_features(x: Any) -> Any:
+    """The features 0, 2, 4, ...: one half of the adjoint of interleave; (..., n, m) -> (..., n/2, m)."""
+    return x[..., 0::2, :]
+
+
+@primitive(
+    wrong="as:even_features halved", layout=("function", "odd"), entry="odd_features",
+    adjoint=lambda d, y, x: (interleave(0.0 * d, d),),
+)
+def odd_features(x: Any) -> Any:
+    """The features 1, 3, 5, ...: the other half of the adjoint of interleave."""
+    return x[..., 1::2, :]
+
+
+@primitive(
+    wrong="swapped as:beside", layout="interleave", entry="interleave",
+    adjoint=lambda d, y, a, b: (even_features(d), odd_features(d)),
+)
+def interleave(a: Any, b: Any) -> Any:
+    """The features of a and b in turn, a's first: (..., n, m) twice -> (..., 2n, m)."""
+    out = np.empty((*a.shape[:-2], 2 * a.shape[-2], a.shape[-1]), np.result_type(a, b))
+    out[..., 0::2, :], out[..., 1::2, :] = a, b
+    return out
 
 
 @primitive(

@@ -27,8 +27,9 @@ from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
-from chainrule.verifying.meanings.known import MultiMargin, functions
+from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
+from chainrule.verifying.meanings.margin import MultiMargin
 from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import layer_class, layers_like, own_options, plain
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
