@@ -18,9 +18,12 @@ from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
+from chainrule.verifying.contract.calls import attempt
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import SYMPTOMS, Owed, owed, runnable, shapes
+from chainrule.verifying.decoding.impulses import Responses, responses
+from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
@@ -263,7 +266,35 @@ class Judge:
             found = shown
         elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
             found = replace(cheat, where=found.where, evidence=found.evidence)
+        if search is not None and not found.mistake and found.where is not None:
+            seen = self.responses(search, number)
+            if seen is not None:
+                written = search.meaning.written(search.argument.gradient)
+                fix = TEXTS.say("fix.plain", formula=written)
+                found = replace(found, observed=observed(seen), fix=fix)
         return [found], []
+
+    def responses(self, search: Search, number: int) -> Responses | None:
+        """To single impulses of δ, of a probe of the search: all that a backward pass does, it being linear."""
+        probe, place_ = search.probes[number], search.argument.number
+        if not self.subject.takes_delta:
+            return None
+
+        def theirs(delta: Array) -> Array | None:
+            given = attempt(self.subject, probe.args, delta.astype(probe.delta.dtype))
+            return None if given is None else given[place_]
+
+        def right(delta: Array) -> Array | None:
+            try:
+                bound = search.meaning.bind(Probe(probe.args, delta))
+                return search.value(bound, search.made)
+            except MISFITS:
+                return None
+
+        names = zip(self.subject.names, probe.args, strict=True)
+        others = {name: value for name, value in names if value.dtype.kind == "f"}
+        others.pop(self.subject.names[place_], None)
+        return responses(theirs, right, probe.delta.shape, others, search.meaning.cost)
 
     def sure(self, name: str, case: Case) -> list[Say]:
         """Why these numbers cannot tell, if so."""
@@ -357,8 +388,13 @@ class Search:
                 if not self.is_right[number]:
                     return None
                 continue
-            if made.shape != theirs.shape or not np.isfinite(made).all():
+            if made.shape != theirs.shape:
                 return None
+            finite = np.isfinite(made)
+            if not finite.all():  # a division by 0, as theirs has it
+                if not finite.any() or (finite != np.isfinite(theirs)).any():
+                    return None
+                theirs, made = theirs[finite], made[finite]
             if scale is None:
                 scale = "" if close(theirs, made).all() else None
                 if scale is None and scaled:
