@@ -225,6 +225,15 @@ def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
     return rules["mean_groups"].evaluate(x, groups=1)
 
 
+def _mean_of_channels(x: Any, *, groups: int) -> Any:
+    return rules["mean_groups"].evaluate(x, groups=x.shape[-2])
+
+
+def _of_first_block(w: Any, like: Any) -> Any:
+    many = like.shape[-2] // w.shape[1]
+    return rules["block_diagonal"].evaluate(np.concatenate([w[: w.shape[0] // many]] * many), like)
+
+
 def _with_steps(x: Any) -> Any:
     return x.sum(axis=(-3, -2), keepdims=True) if x.ndim > 2 else np.nan * x
 
@@ -295,6 +304,8 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("correlate", "first_step", _of_first_step),
     ("mean_samples", "uncounted", _mean_by_samples),
     ("mean_groups", "ungrouped", _mean_of_all_groups),
+    ("mean_groups", "by_channel", _mean_of_channels),
+    ("block_diagonal", "first_block", _of_first_block),
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),
     ("chosen", "one_channel", _of_first_channel),

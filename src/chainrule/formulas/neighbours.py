@@ -17,7 +17,9 @@ Every primitive and reduction declares, where it is defined, what people write i
     last_term   the last term of a product's sums alone
     first_step  of the first position or step alone
     uncounted   a mean over samples and positions, divided by the number of samples
-    ungrouped   over all channels in place of a group's
+    ungrouped, by_channel    over all channels, or over each alone, in place of a group's
+    first_block the first group's matrix for all groups
+    unskipped   the padding counted as any id
     stride, padding, dilation    as if there were none, on every axis or on one
     shifted     a pixel off: as if there were more or less padding
     first_window    of the first window alone
@@ -94,9 +96,11 @@ RARE = frozenset((
     "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
     "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
     "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
-    "one_term",
+    "one_term", "by_channel", "first_block", "unskipped",
 ))  # fmt: skip
-EVERYWHERE = frozenset(("as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "unmoved"))
+EVERYWHERE = frozenset((
+    "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",
+))  # fmt: skip
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
 NEAR = (0.5, 0.1, 1e-2, 1e-3)  # below the largest value, and still taken for it
 MOST_GATES = 4
@@ -333,6 +337,10 @@ def _of_operation(
         squared = Operation(rules["multiply"], (by, by))
         rooted = isinstance(by, Operation) and by.options.get("exponent") == 0.5
         yield "root_again" if rooted else kind, by, _with(node, int(which), squared)
+    elif kind == "unskipped":
+        if node.options.get("skip") is not None:
+            static = tuple(sorted({**node.options, "skip": None}.items()))
+            yield kind, node, Operation(node.rule, operands, static)
     elif kind == "one_term":
         yield from _one_term(node)
     elif kind == "emptied":

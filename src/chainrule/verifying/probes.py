@@ -94,6 +94,8 @@ def fresh(
     """Other numbers of the same kind: around the same mean, as far apart, whole where those are; flags stay
     flags, shares of 1 shares of 1, and what has every number twice, as angles of pairs, has so again.
     """
+    if value.dtype.kind == "i" and value.size and value.min() < 0:  # classes, and a mark for what is ignored
+        return rng.choice(np.unique(value), tuple(shape)).astype(value.dtype)
     if value.dtype.kind in "iub":
         return rng.integers(int(value.min()), int(value.max()) + 1, tuple(shape)).astype(value.dtype)
     kinds = np.unique(value)

@@ -175,7 +175,7 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    wrong="ungrouped", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
+    wrong="ungrouped by_channel", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )
@@ -291,7 +291,7 @@ def interleave(a: Any, b: Any) -> Any:
 
 
 @primitive(
-    layout=("function", "onehot"),
+    wrong="unskipped", layout=("function", "onehot"),
     adjoint=lambda d, y, x, like, skip=None: (None, None),
     remark="onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
 )
@@ -441,7 +441,7 @@ def _blocks(rows: int, columns: int, width: int) -> tuple[Any, Any]:
 
 
 @primitive(
-    layout=("function", "diag"), entry="block_diagonal", traits={Trait.DROPS_POSITIONS},
+    wrong="first_block", layout=("function", "diag"), entry="block_diagonal", traits={Trait.DROPS_POSITIONS},
     adjoint=lambda d, y, w, like: (diagonal_blocks(d, w), None),
 )
 def block_diagonal(w: Any, like: Any) -> Any:

@@ -29,7 +29,13 @@ from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
 from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
-from chainrule.verifying.meanings.margin import MultiMargin
+from chainrule.verifying.meanings.losses import (
+    BinaryFocal,
+    CountedCrossEntropy,
+    Divergence,
+    Focal,
+    MultiMargin,
+)
 from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import layer_class, layers_like, own_options, plain
 from chainrule.verifying.meanings.objective import Wanted, network_meaning, wanted_for
@@ -59,8 +65,11 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     ((MultiMargin,), "multimargin multimarginloss"),
     ((CategoricalHinge,), "categoricalhinge"),
     ((Poisson,), "poisson poissonnll"),
+    ((Focal, BinaryFocal), "focal focalloss"),
+    ((Divergence,), "kldiv kldivergence kldivloss kl kullbackleibler"),
 ]
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
+COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
@@ -130,6 +139,8 @@ class Like:
             return (PENALTIES[word], own_options(PENALTIES[word], name, options))
         if word in ("squaredhinge", "squaredhingeloss"):
             word, options = "hinge", {"squared": True, **options}
+        if LOSSES.get(word) == (CrossEntropy,) and COUNTED & set(options):
+            return [CountedCrossEntropy(**own_options(CountedCrossEntropy, name, options))]
         if word in LOSSES:
             made = []
             for loss in LOSSES[word]:
@@ -147,7 +158,7 @@ class Like:
         raise ArgumentError(
             f"like is {name!r}; the layers are {', '.join(layer_classes)}; the losses cross_entropy, "
             "binary_cross_entropy, squared_error, mean_absolute_error, huber, hinge, svm, poisson; the "
-            "penalties l2, l1; and attention, swiglu, geglu, glu, rotary"
+            "penalties l2, l1; and attention, flash_attention, swiglu, geglu, glu, rotary, gelu_tanh"
         )
 
 
