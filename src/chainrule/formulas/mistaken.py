@@ -225,6 +225,14 @@ def _mean_of_all_groups(x: Any, *, groups: int) -> Any:
     return rules["mean_groups"].evaluate(x, groups=1)
 
 
+def _by_one_less(mean: Any, count: int) -> Any:
+    return mean * (count / max(count - 1, 0.5))
+
+
+def _mean_of_groups_less_one(x: Any, *, groups: int) -> Any:
+    return _by_one_less(rules["mean_groups"].evaluate(x, groups=groups), x.size // x.shape[-1] // groups)
+
+
 def _mean_of_channels(x: Any, *, groups: int) -> Any:
     return rules["mean_groups"].evaluate(x, groups=x.shape[-2])
 
@@ -305,6 +313,9 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("mean_samples", "uncounted", _mean_by_samples),
     ("mean_groups", "ungrouped", _mean_of_all_groups),
     ("mean_groups", "by_channel", _mean_of_channels),
+    ("mean_features", "less_one", lambda x: x.sum(axis=-2, keepdims=True) / max(x.shape[-2] - 1, 0.5)),
+    ("mean_samples", "less_one", lambda x: _by_one_less(rules["mean_samples"].evaluate(x), x.size // x.shape[-2])),
+    ("mean_groups", "less_one", _mean_of_groups_less_one),
     ("block_diagonal", "first_block", _of_first_block),
     ("join_heads", "unmoved", _heads_as_they_lie),
     ("split_heads", "unmoved", _divided_as_they_lie),

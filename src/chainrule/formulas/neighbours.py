@@ -18,6 +18,7 @@ Every primitive and reduction declares, where it is defined, what people write i
     first_step  of the first position or step alone
     uncounted   a mean over samples and positions, divided by the number of samples
     ungrouped, by_channel    over all channels, or over each alone, in place of a group's
+    less_one    a mean divided by one less, as an unbiased variance is
     first_block the first group's matrix for all groups
     unskipped   the padding counted as any id
     stride, padding, dilation    as if there were none, on every axis or on one
@@ -97,6 +98,7 @@ RARE = frozenset((
     "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
     "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
     "one_term", "by_channel", "first_block", "unskipped",
+    "less_one",
 ))  # fmt: skip
 EVERYWHERE = frozenset((
     "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",

@@ -6,9 +6,10 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -127,6 +128,8 @@ class Judge:
         samples = () if meaning is None else meaning.samples
         wanted = None if meaning is None else accepts
         drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
+        if not subject.takes_delta:  # what forgets δ is told from what has it by the numbers of δ = 1
+            drawn = [replace(probe, delta=np.ones_like(probe.delta)) for probe in drawn]
         self.tried, raised = runnable(subject, drawn)
         due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
@@ -154,7 +157,7 @@ class Judge:
         self.tried = tried
         returned = self.returned(tried)
         left = [MOST_TRIED]
-        findings: list[Finding] = []
+        judged: list[tuple[Search, list[Finding]]] = []
         notes: list[Say] = []
         edits: dict[str, Edit] = {}
         searches = []
@@ -179,10 +182,20 @@ class Judge:
                 continue
             search.made = dict(edits)
             made, beside = self.judged(name, search.case({}), search, tried)
-            findings += made
+            judged.append((search, made))
             notes += beside
             edits |= {edit.place: edit for edit in search.found}
-        return findings, notes
+        return [finding for search, made in judged for finding in self._again(search, made, edits)], notes
+
+    def _again(self, search: Search, made: list[Finding], edits: Mapping[str, Edit]) -> list[Finding]:
+        """What was found of an array; where that is no cause, what is by the mistakes found after it."""
+        later = {place: edit for place, edit in edits.items() if place not in search.made}
+        if not later or not made or any(finding.mistake for finding in made):
+            return made
+        again = replace(search, made=dict(edits), left=[MOST_TRIED // 4], found=[])
+        name = self.subject.names[search.argument.number]
+        found, _ = self.judged(name, again.case({}), again, search.probes)
+        return found if all(finding.mistake for finding in found) else made
 
     def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
         """Per probe what right answers may be off by."""
@@ -368,17 +381,17 @@ class Search:
         sizes, tied = [bound.sizes for bound in self.bounds], [probe.tied for probe in self.probes]
         return Case(self.theirs, self.right(edits), tied, sizes, self.tolerances)
 
-    def gives(self, edit: Edit, scaled: bool = True) -> str | None:
+    def gives(self, edit: Edit, scaled: bool = True, other: Edit | None = None) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
 
-        scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right,
+        scaled: whether a factor may stand beside.  other: made at another place, too.  Sizes of which it cannot be computed, but theirs is right,
         say nothing.
         """
         scale: str | None = None
         self.left[0] -= 1
         for number, bound in enumerate(self.bounds):
             theirs = self.theirs[number]
-            edits = {**self.made, edit.place: edit}
+            edits = {**self.made, edit.place: edit, **({} if other is None else {other.place: other})}
             try:
                 if self.meaning.rules_out(bound, self.argument, theirs, edits):
                     return None
@@ -529,6 +542,20 @@ class Search:
                     yield [edit, second], ""
                 if self.left[0] <= 0:
                     return
+        yield from (([first, second], "") for first, second in self._apart(single))
+
+    def _apart(self, single: Sequence[Edit]) -> Iterator[tuple[Edit, Edit]]:
+        """Two mistakes in formulas of different layers, through both of which δ comes."""
+        plain = [edit for edit in single if len(edit.trees) == 1 and edit.kind not in RARE]
+        plain.sort(key=lambda edit: edit.kind == "symbol")  # of these there are most
+        if len({edit.place for edit in plain}) < 2:
+            return
+        least = self.left[0] // 2  # the other arrays are searched, too
+        for first, second in combinations(plain, 2):
+            if self.left[0] <= least:
+                return
+            if first.place != second.place and self.gives(second, scaled=False, other=first) == "":
+                yield first, second
 
 
 def explained(
@@ -601,7 +628,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():
-            search.found += edits[-1:]
+            search.found += edits if edits[0].place != edits[-1].place else edits[-1:]
             sentences = [_sentence(edit) for edit in edits]
             words = [_word(edit) for edit in edits]
             if scale:

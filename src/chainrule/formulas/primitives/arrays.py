@@ -139,7 +139,7 @@ def sum_features(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_features across across_steps keepdims part",
+    wrong="as:sum_features across across_steps keepdims part less_one",
     layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
@@ -164,7 +164,7 @@ def count_values(x: Any) -> Any:
 
 
 @primitive(
-    wrong="as:sum_samples uncounted",
+    wrong="as:sum_samples uncounted less_one",
     layout="mean_samples", entry="mean_samples", traits={Trait.ADDS_MANY, Trait.COUNTS_VALUES},
     adjoint=lambda d, y, x: (stretch(broadcast_samples(d), x) / count_values(x),),
     remark="N counts samples and positions, over which the sums go",
@@ -175,7 +175,7 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    wrong="ungrouped by_channel", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
+    wrong="ungrouped by_channel less_one", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )
