@@ -31,7 +31,9 @@ def pool(d: Any, share: float = 1 / 6, first: int = 0, last: int = 0, step: int 
     dx = np.zeros((2, 13, 9, 2))
     for i in range(d.shape[1] - last):
         for j in range(d.shape[2]):
-            dx[:, step * i + first : step * i + first + 2, 3 * j : 3 * j + 3] += share * d[:, i, j][:, None, None]
+            dx[:, step * i + first : step * i + first + 2, 3 * j : 3 * j + 3] += (
+                share * d[:, i, j][:, None, None]
+            )
     return dx
 
 
@@ -51,8 +53,10 @@ def kernel_gradient(d: Any, x: Any = IMAGES) -> Any:
 POOLED, OUT = (2, 4, 3, 2), (2, 4, 4, 4)
 CASES: dict[str, tuple[Any, Any, tuple[int, ...], dict[str, Any], str]] = {
     "share": (pool, lambda d: pool(d, 1 / 4), POOLED, {}, "every share is 1/4 where 1/6 is right"),
-    "moved": (pool, lambda d: pool(d, first=3), POOLED, {}, "[i, 2j + 3, 3k, l] on, right is from [i, 2j, 3k, l]"),
-    "stride": (pool, lambda d: pool(d, step=1), POOLED, {}, "from [i, j, 3k, l] on, right is from [i, 2j, 3k, l]"),
+    "moved": (pool, lambda d: pool(d, first=3), POOLED, {},
+        "[i, 2j + 3, 3k, l] on, right is from [i, 2j, 3k, l]"),
+    "stride": (pool, lambda d: pool(d, step=1), POOLED, {},
+        "from [i, j, 3k, l] on, right is from [i, 2j, 3k, l]"),
     "silent": (pool, lambda d: pool(d, last=1), POOLED, {}, "does not arrive"),
     "a number": (pool, lambda d: 1.0137 * pool(d), POOLED, {}, "every share is 0.1689 where 1/6"),
     "factor": (conv, lambda d: 1.0137 * conv(d), OUT, {"w": KERNEL}, "every entry is multiplied by 1.014"),
@@ -64,7 +68,8 @@ CASES: dict[str, tuple[Any, Any, tuple[int, ...], dict[str, Any], str]] = {
         conv, lambda d: conv(d, KERNEL[::-1]), OUT, {"w": KERNEL}, "entry [3 − r, s, t, u] of w",
     ),
     "columns moved on": (
-        conv, lambda d: conv(d, np.roll(KERNEL, 1, axis=0)), OUT, {"w": KERNEL}, "entry [(r − 1) mod 4, s, t, u] of w",
+        conv, lambda d: conv(d, np.roll(KERNEL, 1, axis=0)), OUT, {"w": KERNEL},
+            "entry [(r − 1) mod 4, s, t, u] of w",
     ),
     "a tap twice": (
         conv, lambda d: conv(d, KERNEL * np.array([1, 2, 1])[:, None]), OUT, {"w": KERNEL},
@@ -79,7 +84,8 @@ CASES: dict[str, tuple[Any, Any, tuple[int, ...], dict[str, Any], str]] = {
         kernel_gradient, lambda d: kernel_gradient(d, np.roll(IMAGES, -2, axis=2)), OUT, {"x": IMAGES},
         "entry [r, s, (t + 2) mod 6, u] of x",
     ),
-    "another function": (conv, lambda d: conv(d, np.sqrt(abs(KERNEL))), OUT, {"w": KERNEL}, "gives 12 numbers"),
+    "another function": (conv, lambda d: conv(d, np.sqrt(abs(KERNEL))), OUT, {"w": KERNEL},
+        "gives 12 numbers"),
 }  # fmt: skip
 
 

@@ -17,7 +17,11 @@ RNG = np.random.default_rng(3)
 
 # -- attention -----------------------------------------------------------------------------------------------
 def flash(
-    *, layout: str = "BTD", causal: bool = False, scale: float | None = None, wrong: dict[str, Any] | None = None,
+    *,
+    layout: str = "BTD",
+    causal: bool = False,
+    scale: float | None = None,
+    wrong: dict[str, Any] | None = None,
     mask: Any = None,
 ) -> tuple[Any, Any]:
     """forward -> (O, what is kept), backward by the kept log-sum-exp; `wrong` has other pieces of it.
@@ -78,7 +82,9 @@ def flash(
     return forward, backward
 
 
-def of_layout(layout: str, heads: tuple[int, int] = (2, 2), steps: tuple[int, int] = (5, 6)) -> tuple[Any, ...]:
+def of_layout(
+    layout: str, heads: tuple[int, int] = (2, 2), steps: tuple[int, int] = (5, 6)
+) -> tuple[Any, ...]:
     """q, k, v: 2 samples, `heads` of q and of k, `steps` of q and of k, 3 features, 4 of v."""
     made = []
     for head, step, size in ((heads[0], steps[0], 3), (heads[1], steps[1], 3), (heads[1], steps[1], 4)):
@@ -144,7 +150,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
     "D of O alone": ({"rows": lambda do, o: o.sum(3, keepdims=True)}, ("unit", "multiply only"), {}),
     "D of dO alone": ({"rows": lambda do, o: do.sum(3, keepdims=True)}, ("multiply only", "unit"), {}),
     "D of dO²": ({"rows": lambda do, o: (do * do).sum(3, keepdims=True)}, ("symbol",), {}),
-    "the diagonal of softmax alone": ({"ds": lambda p, dp, rows: p * (1 - p) * dp}, ("sum_features only",), {}),
+    "the diagonal of softmax alone": ({"ds": lambda p, dp, rows: p * (1 - p) * dp},
+        ("sum_features only",), {}),
     "no softmax backward": ({"ds": lambda p, dp, rows: dp}, ("instead",), {}),
     "dS without P": ({"ds": lambda p, dp, rows: dp - rows}, ("multiply only",), {}),
     "scale missing in dQ": ({"dq": lambda ds, k: ds @ k}, ("divide only",), {}),
@@ -157,7 +164,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
     "scale not undone": (
         {"dq": lambda ds, k: ds @ k * k.shape[3] ** 0.5}, ("divide as multiply", "factor"), {}
     ),
-    "a given scale missing in dQ": ({"dq": lambda ds, k: ds @ k}, ("multiply only", "number"), {"scale": 0.3}),
+    "a given scale missing in dQ": ({"dq": lambda ds, k: ds @ k}, ("multiply only",
+        "number"), {"scale": 0.3}),
     "a given scale twice": (
         {"dk": lambda ds, q: 0.09 * ds.swapaxes(2, 3) @ q}, ("number", "factor", "twice"), {"scale": 0.3}
     ),
@@ -171,12 +179,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
     ),
     "the mask in forward alone": ({"scores": plain}, ("where only",), {"causal": True}),
     "the mask one off": ({"scores": lambda q, k: tri(plain(q, k), -1)}, ("strictly",), {"causal": True}),
-    "the mask one off behind": ({"scores": lambda q, k: tri(plain(q, k), 1)}, ("one_more",), {"causal": True}),
+    "the mask one off behind": ({"scores": lambda q, k: tri(plain(q, k), 1)},
+        ("one_more",), {"causal": True}),
     "a given mask in forward alone": ({"scores": plain}, ("where only",), {"mask": KEEP}),
-    "dK not transposed": ({"dk": lambda ds, q: ds @ q * q.shape[3] ** -0.5}, ("swap_steps only",), {"square": 1}),
+    "dK not transposed": ({"dk": lambda ds, q: ds @ q * q.shape[3] ** -0.5},
+        ("swap_steps only",), {"square": 1}),
     "dV not transposed": ({"dv": lambda p, do: p @ do}, ("swap_steps only",), {"square": 1}),
     "dV of dS": (
-        {"ds": lambda p, dp, rows: p * (dp - rows), "dv": lambda p, do: (p * 0 + p) @ do}, ("swap_steps only",),
+        {"ds": lambda p, dp, rows: p * (dp - rows), "dv": lambda p, do: (p * 0 + p) @ do},
+            ("swap_steps only",),
         {"square": 1},
     ),
     "dP of dO V": ({"dp": lambda do, v: v @ do.swapaxes(2, 3)}, ("swapped",), {"square": 1}),
@@ -229,10 +240,15 @@ def turned(x: Any, c: Any, s: Any, interleaved: bool) -> Any:
 
 
 def rotary(
-    interleaved: bool, heads: str = "", features: int | None = None, base: float = 10_000.0, first: float = 0.0,
+    interleaved: bool,
+    heads: str = "",
+    features: int | None = None,
+    base: float = 10_000.0,
+    first: float = 0.0,
     back: Callable[..., Any] | None = None,
 ) -> tuple[Any, Any]:
-    """x (B, T, n), (B, H, T, n) for heads "first", (B, T, H, n) for "last"; the first `features` are turned."""
+    """x (B, T, n), (B, H, T, n) for heads "first", (B, T, H,
+    n) for "last"; the first `features` are turned."""
 
     def apart(x: Any) -> tuple[int, Any, Any, Any]:
         n = features or x.shape[-1]
@@ -308,7 +324,8 @@ def test_a_mistake_of_rotary_positions_is_named(name: str, interleaved: bool) ->
     back, words, options = TURNS[name]
     verdict = verify(rotary(interleaved, back=back, **options), args=(X,), like="rotary", **like_of(options))
     assert verdict.verdict == "wrong"
-    assert any(word in verdict.text("en") for word in words) and all(verdict.why), str(verdict)
+    assert all(verdict.why), str(verdict)
+    assert any(word in verdict.text("en") for word in words), str(verdict)
 
 
 @pytest.mark.parametrize("interleaved", [False, True])
@@ -320,6 +337,7 @@ def test_angles_and_positions_may_be_arguments(interleaved: bool) -> None:
         return turned(d, cache[1], -cache[2], interleaved), None, None
 
     assert verify((forward, backward), args=(X, *angles(5, 6)), like="rotary")
+
     def crossed(x: Any) -> Any:  # rotate_half, rotate_every_two
         a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else np.split(x, 2, -1)
         return np.stack([-b, a], -1).reshape(x.shape) if interleaved else np.concatenate([-b, a], -1)
@@ -334,7 +352,7 @@ def test_angles_and_positions_may_be_arguments(interleaved: bool) -> None:
             return d * cache[0] + sign * crossed(d) * cache[1], None, None
 
         verdict = verify((whole, whole_back), args=(X, *twice), like="rotary")
-        assert (bool(verdict) if sign < 0 else "not its inverse" in str(verdict)), str(verdict)
+        assert bool(verdict) if sign < 0 else "not its inverse" in str(verdict), str(verdict)
 
     def at(x: Any, p: Any) -> Any:
         c, s = (f(np.multiply.outer(p, 1e4 ** (-np.arange(3) / 3))) for f in (np.cos, np.sin))
@@ -345,7 +363,8 @@ def test_angles_and_positions_may_be_arguments(interleaved: bool) -> None:
 
     for positions in (np.array([0, 3, 1, 8, 2]), np.array([[0, 3, 1, 8, 2], [1, 2, 3, 4, 5]])):
         verdict = verify((at, back), args=(X, positions), like="rotary")
-        assert verdict and "rotary(x, p)" in str(verdict), str(verdict)
+        assert verdict, str(verdict)
+        assert "rotary(x, p)" in str(verdict)
 
 
 def test_options_that_are_none() -> None:

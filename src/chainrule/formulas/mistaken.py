@@ -314,7 +314,11 @@ _evaluations: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("mean_groups", "ungrouped", _mean_of_all_groups),
     ("mean_groups", "by_channel", _mean_of_channels),
     ("mean_features", "less_one", lambda x: x.sum(axis=-2, keepdims=True) / max(x.shape[-2] - 1, 0.5)),
-    ("mean_samples", "less_one", lambda x: _by_one_less(rules["mean_samples"].evaluate(x), x.size // x.shape[-2])),
+    (
+        "mean_samples",
+        "less_one",
+        lambda x: _by_one_less(rules["mean_samples"].evaluate(x), x.size // x.shape[-2]),
+    ),
     ("mean_groups", "less_one", _mean_of_groups_less_one),
     ("block_diagonal", "first_block", _of_first_block),
     ("join_heads", "unmoved", _heads_as_they_lie),

@@ -288,7 +288,7 @@ class Judge:
         return [found], []
 
     def responses(self, search: Search, number: int) -> Responses | None:
-        """To single impulses of δ, of a probe of the search: all that a backward pass does, it being linear."""
+        """To single impulses of δ, of a probe of the search: it being linear, all that it does."""
         probe, place_ = search.probes[number], search.argument.number
         if not self.subject.takes_delta:
             return None
@@ -384,8 +384,8 @@ class Search:
     def gives(self, edit: Edit, scaled: bool = True, other: Edit | None = None) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
 
-        scaled: whether a factor may stand beside.  other: made at another place, too.  Sizes of which it cannot be computed, but theirs is right,
-        say nothing.
+        scaled: whether a factor may stand beside.  other: made at another place, too.  Sizes of which it
+        cannot be computed, but theirs is right, say nothing.
         """
         scale: str | None = None
         self.left[0] -= 1
@@ -416,13 +416,34 @@ class Search:
                     return None
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
-        return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+        if len(edit.trees) != 1:
+            return None if self.spoils(edit) else scale
+        behind = (each for each in (edit, other) if each is not None and each.place not in self._own)
+        return None if any(map(self.touches, behind)) else scale
 
     @cached_property
     def is_right(self) -> list[bool]:
         """On which probes what came back is right."""
         pairs = zip(self.theirs, self.right(self.made), strict=True)
         return [theirs.shape == right.shape and bool(close(theirs, right).all()) for theirs, right in pairs]
+
+    @cached_property
+    def _own(self) -> set[str]:
+        """Where the formula of this array alone stands."""
+        return set(list(self.meaning.places(self.argument.gradient))[:1])
+
+    def touches(self, edit: Edit) -> bool:
+        """Whether this mistake changes an array that came back right."""
+        for argument, _ in self.kept:
+            for bound in self.bounds[:2]:
+                try:
+                    right = self.value(bound, self.made, argument)
+                    made = self.value(bound, {**self.made, edit.place: edit}, argument)
+                except MISFITS:
+                    continue
+                if made.shape != right.shape or not close(made, right).all():
+                    return True
+        return False
 
     def spoils(self, edit: Edit) -> bool:
         """Whether this mistake would make an array wrong that is right."""

@@ -140,7 +140,8 @@ def sum_features(x: Any) -> Any:
 
 @primitive(
     wrong="as:sum_features across across_steps keepdims part less_one",
-    layout="mean_features", entry="mean_features", traits={Trait.THIN, Trait.COUNTS_FEATURES},
+    layout="mean_features", entry="mean_features",
+    traits={Trait.THIN, Trait.COUNTS_FEATURES},
     adjoint=lambda d, y, x: (stretch(d, x) / count_features(x),),
 )
 def mean_features(x: Any) -> Any:
@@ -175,7 +176,8 @@ def mean_samples(x: Any) -> Any:
 
 
 @primitive(
-    wrong="ungrouped by_channel less_one", layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
+    wrong="ungrouped by_channel less_one",
+    layout="mean_groups", entry="mean_groups", traits={Trait.AVERAGES_GROUPS},
     adjoint=lambda d, y, x, groups: (mean_groups(d, groups=groups),),
     remark="mean_g is over all positions and a group of channels, which share it",
 )

@@ -21,7 +21,8 @@ from chainrule.formulas.rules import Trait
 
 
 @primitive(
-    wrong="one_of_many last_of_many mean_of_many dealt", layout="fit", entry="fit", traits={Trait.LIKE_SECOND},
+    wrong="one_of_many last_of_many mean_of_many dealt",
+    layout="fit", entry="fit", traits={Trait.LIKE_SECOND},
     adjoint=lambda d, y, x, like: (stretch(d, x), None),
 )
 def fit(x: Any, like: Any) -> Any:

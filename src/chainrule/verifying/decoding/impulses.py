@@ -91,7 +91,9 @@ def responses(
 
 def _clean(value: Array, kind: int) -> Array:
     """Zeros for what is there by rounding alone."""
-    return np.where(np.abs(value) <= EQUAL.get(kind, 3e-2) * 1e-3 * np.abs(value).max(initial=0.0), 0.0, value)
+    return np.where(
+        np.abs(value) <= EQUAL.get(kind, 3e-2) * 1e-3 * np.abs(value).max(initial=0.0), 0.0, value
+    )
 
 
 def _corner(value: Array) -> Index | None:

@@ -36,7 +36,9 @@ def _share(seen: Responses) -> Say | None:
         theirs, right = response.theirs[response.theirs != 0], response.right[response.right != 0]
         if not len(right) or not len(theirs) or not np.array_equal(response.theirs != 0, response.right != 0):
             return None
-        if not (seen.same(theirs, np.full_like(theirs, theirs[0])) and np.ptp(right) <= seen.equal * right[0]):
+        if not (
+            seen.same(theirs, np.full_like(theirs, theirs[0])) and np.ptp(right) <= seen.equal * right[0]
+        ):
             return None
         pairs.add((number(float(theirs[0])), number(float(right[0]))))
     wrong = sorted(pair for pair in pairs if pair[0] != pair[1])
@@ -165,8 +167,7 @@ def _affine(outputs: Sequence[Index], places: Sequence[Index | None]) -> str | N
     parts = []
     for values in np.array(places, dtype=np.float64).T:
         columns = [*varies, at.shape[1]]
-        solved, *_ = np.linalg.lstsq(known[:, columns], values, rcond=None)
-        rounded = np.round(solved)
+        rounded: Array = np.round(np.linalg.lstsq(known[:, columns], values, rcond=None)[0])
         if np.abs(known[:, columns] @ rounded - values).max() > 1e-6:
             return None
         by_letter = {LETTERS[axis]: int(n) for axis, n in zip(varies, rounded[:-1], strict=True)}

@@ -34,8 +34,8 @@ from chainrule.verifying.probes import Probe
 
 @dataclass(eq=False)
 class FunctionMeaning(Meaning):
-    """function: of ours.  numbers: its inputs' arguments, in its order.  layout: how they lie.  shapes: of the
-    arguments that were given.
+    """function: of ours.  numbers: its inputs' arguments, in its order.  layout: how they lie.  shapes: of
+    the arguments that were given.
     """
 
     function: Function

@@ -140,7 +140,7 @@ class NetworkMeaning(Meaning):
         given = targets(self.labels, args, passes[-1].output.shape, ignored)
         y = self.loss.prepared(given)
         if isinstance(self.loss, CountedCrossEntropy):
-            sizes["w"] = float(y.sum())  # type: ignore[assignment]
+            sizes["w"] = float(y.sum())
         known["given"] = given
         weight = np.asarray(probe.delta, dtype=np.float64).reshape(-1) if self.per_sample else probe.delta
         known["head"] = Head(self.loss, passes[-1], y, factor(self.share, sizes) * np.asarray(weight))
@@ -481,7 +481,9 @@ def targets(
         return (lying + 1) / 2 if labels.signs else lying
     numbers = given.reshape(-1).astype(np.int64)
     if ignored is not None:
-        return np.where(numbers == ignored, 0.0, np.eye(output_shape[0])[np.where(numbers == ignored, 0, numbers)].T)
+        return np.where(
+            numbers == ignored, 0.0, np.eye(output_shape[0])[np.where(numbers == ignored, 0, numbers)].T
+        )
     return np.eye(output_shape[0])[numbers].T
 
 

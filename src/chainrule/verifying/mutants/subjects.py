@@ -72,8 +72,7 @@ def _layer(kind: str, example: Example) -> Written:
     def forward(x: Array, *others: Array) -> Array:
         given = dict(zip(learned, others, strict=False))
         flags = {
-            name: np.moveaxis(value, 0, -1)
-            for name, value in zip(masks, others[len(learned) :], strict=True)
+            name: np.moveaxis(value, 0, -1) for name, value in zip(masks, others[len(learned) :], strict=True)
         }
         with np.errstate(all="ignore"):
             return np.moveaxis(layer_forward(layer, np.moveaxis(x, 0, -1), {**given, **flags}), -1, 0)

@@ -157,7 +157,12 @@ def swiglu_with_recomputation(r: Draw) -> Made:
         s = sigma(g)
         return d * x * (s + g * s * (1 - s)), d * g * s
 
-    return (lambda g, x: (g * sigma(g) * x, (g, x)), backward), (r.normal(r.m, r.i), r.normal(r.m, r.i)), "swiglu", {}
+    return (
+        (lambda g, x: (g * sigma(g) * x, (g, x)), backward),
+        (r.normal(r.m, r.i), r.normal(r.m, r.i)),
+        "swiglu",
+        {},
+    )
 
 
 # -- normalisations
@@ -256,4 +261,9 @@ def embedding_with_padding(r: Draw) -> Made:
         made[0] = 0
         return None, made
 
-    return (forward, backward), (r.labels((r.m, r.t), 7), r.normal(7, r.o)), cr.Embedding(7, r.o, padding=0), {}
+    return (
+        (forward, backward),
+        (r.labels((r.m, r.t), 7), r.normal(7, r.o)),
+        cr.Embedding(7, r.o, padding=0),
+        {},
+    )

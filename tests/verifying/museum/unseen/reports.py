@@ -1,4 +1,4 @@
-"""The examiner's second forty, in the style of public reports: layers of transformers, normalisations, losses."""
+"""The examiner's second forty, in the style of public reports: layers, normalisations, losses, networks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def swiglu_value_missing() -> Made:
         return g * sigma(g) * x, (g, x)
 
     def backward(d, cache):
-        g, x = cache
+        g, _ = cache
         s = sigma(g)
         return d * s * (1 + g * (1 - s)), d * g * s
 
@@ -64,8 +64,11 @@ def glu_exchanged() -> Made:
 C = np.sqrt(2 / np.pi)
 
 
-@seen("the derivative of the tanh form's inner x³ is 0.044715 x², not three times that",
-      "gelu_tanh", ("0.134", "number", "stands", "exponent"))
+@seen(
+    "the derivative of the tanh form's inner x³ is 0.044715 x², not three times that",
+    "gelu_tanh",
+    ("0.134", "number", "stands", "exponent"),
+)
 def gelu_tanh_three_forgotten() -> Made:
     def forward(x):
         return 0.5 * x * (1 + np.tanh(C * (x + 0.044715 * x**3))), x
@@ -133,7 +136,7 @@ def layer_norm(x, g, b):
 @seen("γ is not multiplied into δ before the means", "layernorm", ("γ", "missing"))
 def layer_norm_gain_outside() -> Made:
     def backward(d, cache):
-        u, s, g = cache
+        u, s, _ = cache
         inner = d - d.mean(-1, keepdims=True) - u * (d * u).mean(-1, keepdims=True)
         return inner / s, (d * u).sum(0), d.sum(0)
 
@@ -163,8 +166,7 @@ def layer_norm_steps_mean() -> Made:
 
 
 def group_norm(x, g, b):
-    n, c, h, w = x.shape
-    y = x.reshape(n, 2, -1)
+    y = x.reshape(len(x), 2, -1)
     s = np.sqrt(y.var(-1, keepdims=True) + 1e-5)
     u = ((y - y.mean(-1, keepdims=True)) / s).reshape(x.shape)
     return g[:, None, None] * u + b[:, None, None], (u, s, g)
@@ -175,7 +177,7 @@ def group_norm_by_channel() -> Made:
     def backward(d, cache):
         u, s, g = cache
         e = d * g[:, None, None]
-        n, c, h, w = d.shape
+        n = len(d)
         inner = e - e.mean((2, 3), keepdims=True) - u * (e * u).mean((2, 3), keepdims=True)
         return (inner.reshape(n, 2, -1) / s).reshape(d.shape), (d * u).sum((0, 2, 3)), d.sum((0, 2, 3))
 
@@ -252,8 +254,11 @@ def smoothing_in_forward_alone() -> Made:
     return loss, (normal(216, (5, 4))[0], LABELS)
 
 
-@seen("the smoothed rest is shared by K - 1 classes, forward has K",
-      cr.CrossEntropy(label_smoothing=0.2), ("ε", "smooth", "K", "number", "features", "classes"))
+@seen(
+    "the smoothed rest is shared by K - 1 classes, forward has K",
+    cr.CrossEntropy(label_smoothing=0.2),
+    ("ε", "smooth", "K", "number", "features", "classes"),
+)
 def smoothing_of_the_others() -> Made:
     def loss(z, y):
         p, _, value = cross_entropy(z, y, 0.2)
@@ -289,8 +294,12 @@ def ignored_get_gradients() -> Made:
     return loss, (normal(219, (6, 4))[0], np.array([0, -1, 2, 3, -1, 1]))
 
 
-@seen("the classes' weights are in the loss alone", "cross_entropy", ("weight",),
-      weight=np.array([0.5, 2.0, 1.0, 3.0]))
+@seen(
+    "the classes' weights are in the loss alone",
+    "cross_entropy",
+    ("weight",),
+    weight=np.array([0.5, 2.0, 1.0, 3.0]),
+)
 def weights_in_the_loss_alone() -> Made:
     w = np.array([0.5, 2.0, 1.0, 3.0])
 
@@ -303,8 +312,12 @@ def weights_in_the_loss_alone() -> Made:
     return loss, (normal(220, (5, 4))[0], LABELS)
 
 
-@seen("divided by the number of samples, not by the weights", "cross_entropy", ("weight",),
-      weight=np.array([0.5, 2.0, 1.0, 3.0]))
+@seen(
+    "divided by the number of samples, not by the weights",
+    "cross_entropy",
+    ("weight",),
+    weight=np.array([0.5, 2.0, 1.0, 3.0]),
+)
 def weights_not_in_the_mean() -> Made:
     w = np.array([0.5, 2.0, 1.0, 3.0])
 
@@ -411,14 +424,16 @@ def gru_back(dh, cache, kept=True, reset=True):
         dWx += x[:, t].T @ dp
         dWh += h.T @ dq
         db += dp.sum(0)
-        dv += dq[:, -len(v):].sum(0)
+        dv += dq[:, -len(v) :].sum(0)
     return dx, dWx, dWh, db, dv
 
 
 GRU = (3, 4, 2), (2, 9), (3, 9), (9,), (3,)
 
 
-@seen("what the update gate keeps of the state is not handed on", "gru", ("missing", "left out"), outputs="last")
+@seen(
+    "what the update gate keeps of the state is not handed on", "gru", ("missing", "left out"), outputs="last"
+)
 def gru_state_not_kept() -> Made:
     return (gru, lambda d, cache: gru_back(d, cache, kept=False)), normal(229, *GRU)
 
@@ -453,8 +468,10 @@ def grouped_series() -> Made:
     def forward(x, w, b):  # (n, c, t), (f, c / 2, k)
         cols = WINDOWS(x, w.shape[2], axis=2)
         half, many = len(w) // 2, x.shape[1] // 2
-        parts = [np.einsum("nctk,fck->nft", cols[:, g * many : (g + 1) * many], w[g * half : (g + 1) * half])
-                 for g in (0, 1)]
+        parts = [
+            np.einsum("nctk,fck->nft", cols[:, g * many : (g + 1) * many], w[g * half : (g + 1) * half])
+            for g in (0, 1)
+        ]
         return np.concatenate(parts, 1) + b[:, None], (x, w, cols)
 
     def backward(d, cache):
@@ -471,8 +488,12 @@ def grouped_series() -> Made:
     return (forward, backward), normal(232, (2, 4, 7), (6, 2, 3), (6,))
 
 
-@seen("the transposed convolution's ∂W is turned by 180°", "convtranspose2d", ("180", "turned", "reversed", "entry"),
-      stride=2)
+@seen(
+    "the transposed convolution's ∂W is turned by 180°",
+    "convtranspose2d",
+    ("180", "turned", "reversed", "entry"),
+    stride=2,
+)
 def transposed_kernel_gradient() -> Made:
     def forward(x, w, b):  # NHWC, (C, k, k, F)
         k = w.shape[1]
@@ -495,8 +516,14 @@ def transposed_kernel_gradient() -> Made:
     return (forward, backward), normal(233, (2, 3, 4, 2), (2, 3, 3, 5), (5,))
 
 
-@seen("the places of padding's windows are counted from the picture: one off", "maxpool1d", ("shift", "padding"),
-      window=3, stride=2, padding=1)
+@seen(
+    "the places of padding's windows are counted from the picture: one off",
+    "maxpool1d",
+    ("shift", "padding"),
+    window=3,
+    stride=2,
+    padding=1,
+)
 def padded_pool_one_off() -> Made:
     def forward(x):
         big = np.pad(x, ((0, 0), (1, 1), (0, 0)), constant_values=-np.inf)
@@ -522,7 +549,11 @@ def global_mean_not_divided() -> Made:
 
 
 # -- dropout, branches, networks
-@seen("the mask is drawn, and 1 / keep is forgotten on the way back", cr.Dropout(0.4), ("missing", "divi", "0.6"))
+@seen(
+    "the mask is drawn, and 1 / keep is forgotten on the way back",
+    cr.Dropout(0.4),
+    ("missing", "divi", "0.6"),
+)
 def dropout_not_rescaled() -> Made:
     mask = (np.random.default_rng(236).random((4, 5)) < 0.6).astype(float)
     return (lambda x, m: (x * m / 0.6, m), lambda d, m: (d * m, None)), (normal(236, (4, 5))[0], mask)
@@ -546,8 +577,12 @@ def residual_branch_missing() -> Made:
     return (forward, backward), normal(237, (5, 4), (4, 4), (4,), (4, 3), (3,))
 
 
-@seen("λW for λW/m: the penalty is shared by the samples in J", [cr.Dense(3), cr.Softmax()],
-      ("penalty",), loss="cross_entropy")
+@seen(
+    "λW for λW/m: the penalty is shared by the samples in J",
+    [cr.Dense(3), cr.Softmax()],
+    ("penalty",),
+    loss="cross_entropy",
+)
 def penalty_not_shared() -> Made:
     def loss(X, y, W, b):
         p, m = softmax(X @ W + b), len(X)

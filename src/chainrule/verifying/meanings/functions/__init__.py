@@ -1,5 +1,5 @@
-"""Functions that are no layer or loss of ours and that people write backwards of: attention, rotary positions,
-gated units; their formulas by hand, in one way or in several.
+"""Functions that are no layer or loss of ours and that people write backwards of, their formulas by hand:
+attention, rotary positions, gated units.
 
 In: a name, its options.  Out: the Functions that it may mean.
 Knows: layers, losses, and of verifying forms.

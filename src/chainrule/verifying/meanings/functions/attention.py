@@ -1,5 +1,5 @@
-"""Attention of Q, K, V (Vaswani et al. 2017, 3.2.1) as a Function: by its weights A, and as flash kernels have
-it, by the log-sum-exp L of every row and D, the row sums of δ ⊙ O (Dao et al. 2022, appendix B).
+"""Attention of Q, K, V (Vaswani et al. 2017, 3.2.1) as a Function: by its weights A, and as flash kernels
+have it, by the log-sum-exp L of every row and D, the row sums of δ ⊙ O (Dao et al. 2022, appendix B).
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Scores:
         G = named("G", self.scaled(A * (B - sum_features(A * B)), Q))
         return self._back(d, Q, K, V, A, G)
 
-    def flash(self, d: Any, Q: Any, K: Any, V: Any, O: Any, L: Any, M: Any = None) -> dict[str, Any]:
+    def flash(self, d: Any, Q: Any, K: Any, V: Any, O: Any, L: Any, M: Any = None) -> dict[str, Any]:  # noqa: E741
         d, Q, K, V = self.split(d, Q, K, V)
         S = self.of(Q, K, M)
         P, B = named("P", self.seen(S, M)(exp(S - L))), named("B", step_products(d, V))
@@ -158,7 +158,7 @@ class Scores:
     def _unsoftened_without_mask(self, d: Any, Q: Any, K: Any, V: Any) -> dict[str, Any]:
         return self.unsoftened(d, Q, K, V)
 
-    def _flash_without_mask(self, d: Any, Q: Any, K: Any, V: Any, O: Any, L: Any) -> dict[str, Any]:
+    def _flash_without_mask(self, d: Any, Q: Any, K: Any, V: Any, O: Any, L: Any) -> dict[str, Any]:  # noqa: E741
         return self.flash(d, Q, K, V, O, L)
 
 
@@ -215,7 +215,7 @@ def _layout(scores: Scores, dimensions: int, axes: Axes, samples: int | None, by
         if len(shape) == 3:  # of every sample
             return Form((1, 2, 0), (shape[1], shape[2], shape[0]), tuple(shape))
         if len(shape) == 4:
-            ours = (shape[1], shape[2], shape[3], shape[0])
+            ours: tuple[int, ...] = (shape[1], shape[2], shape[3], shape[0])
             of_keys = queries.ours[:-3]
             if scores.shared:
                 ours = (*(of_keys if shape[1] > 1 else (1, 1)), *ours[1:])
@@ -226,7 +226,9 @@ def _layout(scores: Scores, dimensions: int, axes: Axes, samples: int | None, by
         if samples is None:
             return []
         many = shapes[0][samples]
-        of_mask = [(3, 0)] if len(shapes) > 3 and shapes[3][0] == many and _of_samples(shapes[3], by_key) else []
+        of_mask = (
+            [(3, 0)] if len(shapes) > 3 and shapes[3][0] == many and _of_samples(shapes[3], by_key) else []
+        )
         return [(number, samples) for number in range(3)] + of_mask
 
     return Layout(forms, counted)

@@ -30,8 +30,8 @@ class Function:
 
     inputs: their names; `gradients` gives ∂J/∂ by these, of those that have one.  constants: what both take
     beside, by the values of the inputs.  ways: other formulas of the same gradients.  layouts: tried in turn.
-    mistaken: (what it is, gradients) of other functions that stand in its place.  saved: which of the constants
-    forward computes and keeps.
+    mistaken: (what it is, gradients) of other functions that stand in its place.  saved: which of the
+    constants forward computes and keeps.
     """
 
     name: str

@@ -59,8 +59,8 @@ GATES = {"swiglu": SiLU(), "geglu": GELU(), "glu": Sigmoid(), "reglu": ReLU(), "
 
 
 def functions(name: str, options: dict[str, Any]) -> list[Function]:
-    """The functions that a name may mean; none: it is no name of a function.  Options that were read are taken
-    out.
+    """The functions that a name may mean; none: it is no name of a function.  What was read of the options
+    is taken out.
     """
     if name in attention.WORDS | attention.FLASH:
         return attention.attention(name, options)
