@@ -154,4 +154,4 @@ def test_shared_parts_are_computed_once(layer) -> None:
 def test_equal_nodes_are_one_object() -> None:
     formulas = {name: trace(cr.LSTM(3))[name] for name in ("delta", "W")}
     assert interned(formulas) == formulas
-    assert functions("rotary", {})[-1].inputs == ("x", "c", "s")
+    assert ("x", "c", "s") in [function.inputs for function in functions("rotary", {})]

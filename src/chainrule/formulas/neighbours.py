@@ -337,7 +337,10 @@ def _of_operation(
     elif kind == "again":
         by = operands[int(which)]
         squared = Operation(rules["multiply"], (by, by))
-        rooted = isinstance(by, Operation) and by.options.get("exponent") == 0.5
+        inner = by.value if isinstance(by, Named) else by
+        rooted = isinstance(inner, Operation) and (
+            inner.rule.name == "sqrt" or inner.options.get("exponent") == 0.5
+        )
         yield "root_again" if rooted else kind, by, _with(node, int(which), squared)
     elif kind == "unskipped":
         if node.options.get("skip") is not None:
@@ -404,8 +407,9 @@ def _of_operation(
 def _one_term(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
     """A factor of a sum, or what it is divided by, of one of its terms alone."""
     for number, inner in enumerate(node.operands[: 2 if node.rule.name == "multiply" else 1]):
-        if isinstance(inner, Operation) and inner.rule.name in ("add", "subtract"):
-            factor = node.operands[1 - number]
+        factor = node.operands[1 - number]
+        sums = isinstance(inner, Operation) and inner.rule.name in ("add", "subtract")
+        if isinstance(inner, Operation) and sums and factor not in inner.operands:  # f (1 - f) is another's
             for term in (0, 1):
                 of_term = _with(node, number, inner.operands[term])
                 yield "one_term", factor, _with(inner, term, of_term)

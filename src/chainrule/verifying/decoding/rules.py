@@ -167,7 +167,7 @@ def _affine(outputs: Sequence[Index], places: Sequence[Index | None]) -> str | N
     parts = []
     for values in np.array(places, dtype=np.float64).T:
         columns = [*varies, at.shape[1]]
-        rounded: Array = np.round(np.linalg.lstsq(known[:, columns], values, rcond=None)[0])
+        rounded: Array = np.asarray(np.linalg.lstsq(known[:, columns], values, rcond=None)[0]).round()
         if np.abs(known[:, columns] @ rounded - values).max() > 1e-6:
             return None
         by_letter = {LETTERS[axis]: int(n) for axis, n in zip(varies, rounded[:-1], strict=True)}

@@ -65,6 +65,8 @@ class Turn:
 
     def backward(self, d: Any, c: Any, s: Any, R: Any = None) -> dict[str, Any]:
         (c1, c2), (s1, s2) = self.angles(c), self.angles(s)
+        if self.whole:  # which of both halves stands where may be mistaken
+            c1, c2, s1, s2 = (named(*each) for each in (("c1", c1), ("c2", c2), ("s1", s1), ("s2", s2)))
 
         def turned(d: Any) -> Any:
             d1, d2 = (named(f"d{n}", half) for n, half in enumerate(self.halves(d), 1))
