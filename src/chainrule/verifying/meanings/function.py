@@ -109,13 +109,13 @@ class FunctionMeaning(Meaning):
         saved = (name for name in self.function.saved if name in used)
         return [DELTA, *(Symbol(name) for name in (*self.function.inputs, *saved))]
 
-    def edits(self, name: str, bound: Bound) -> Iterator[Edit]:
-        yield from super().edits(name, bound)
+    def _in_formulas(self, name: str, bound: Bound) -> Iterator[Edit]:
+        yield from super()._in_formulas(name, bound)
         for way in self.ways:
             yield from (replace(edit, right=way.formulas) for edit in way.edits(name, bound))
 
-    def shared(self, name: str, bound: Bound) -> Iterator[Edit]:
-        yield from super().shared(name, bound)
+    def _in_several(self, name: str, bound: Bound) -> Iterator[Edit]:
+        yield from super()._in_several(name, bound)
         for way in self.ways:
             yield from (replace(edit, right=way.formulas) for edit in way.shared(name, bound))
 
