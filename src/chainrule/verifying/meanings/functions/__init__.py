@@ -2,5 +2,5 @@
 attention, rotary positions, gated units.
 
 In: a name, its options.  Out: the Functions that it may mean.
-Knows: layers, losses, and of verifying forms.
+Knows: layers, and of verifying forms.
 """
