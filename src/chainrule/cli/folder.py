@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.base.errors import FileError
-from chainrule.base.files.disk import read_text, write_text
-from chainrule.base.shown import quoted
+from chainrule.base.files.disk import write_text
 from chainrule.cli.output import reason
 from chainrule.data import Preparation
+from chainrule.networks.forms.places import RUN, RUN_VERSION, model_of, read_run
 
 if TYPE_CHECKING:
     from chainrule.networks.network import Network
     from chainrule.training.history import History
 
-description_name = "run.json"
-format_version = 1
+description_name, format_version, read_description = RUN, RUN_VERSION, read_run
 
 
 def check_out(out: str, *, overwrite: bool) -> None:
@@ -141,10 +140,7 @@ def open_run(place: str | Path) -> tuple[Network, Preparation]:
         content = read_description(description)
         if content is None:
             raise FileError(f"{place}: is no run folder, it holds no {description_name}")
-        model = place / str(content.get("model"))
-        if model.parent != place or not is_file(model):
-            name = quoted(str(content.get("model")))
-            raise FileError(f"{description}: names the model '{name}', which is not in the folder")
+        model = model_of(content, place)
     else:
         model = place
     network = load(model)
@@ -170,21 +166,3 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
-
-
-def read_description(path: Path) -> dict[str, Any] | None:
-    """run.json, or None where there is none. Raises FileError when it is damaged."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError:  # which reading it tells
-        pass
-    text = read_text(path)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(content, dict) or content.get("format") != format_version:
-        raise FileError(f"{path}: is no description of a run in format {format_version}")
-    return content
