@@ -195,9 +195,9 @@ def fit(
     of an epoch, for a penalty that is divided by it. The same batches that arrays would be cut into give the
     same bits. What a generator raises comes out as it is. `validation` takes batches too.
 
-    Ctrl-C ends training at once, with checkpoints once one is written: KeyboardInterrupt is raised, the network
-    keeps the parameters of the last whole step (with early stopping the best ones), and `network.history`
-    holds the finished epochs; its `stopped` says where training was.
+    Ctrl-C ends training at once, with checkpoints once one is written: KeyboardInterrupt is raised, the
+    network keeps the parameters of the last whole step (with early stopping the best ones), and
+    `network.history` holds the finished epochs; its `stopped` says where training was.
 
     Raises
     ------
@@ -632,9 +632,9 @@ class _Run:
             callback.on_epoch_end(context)
         if callbacks:
             self.plan.load()  # a callback may have changed the parameters
-        if self.keeper is not None and context.stopped is None and number < self.epochs:
-            if self.keeper.due_after(number, self.taken):
-                self.keep()
+        goes_on = context.stopped is None and number < self.epochs
+        if self.keeper is not None and goes_on and self.keeper.due_after(number, self.taken):
+            self.keep()
 
     def run_arrays(
         self, order: Rows, rates: Rates, poll: Poll, look: Callable[[int], None] | None

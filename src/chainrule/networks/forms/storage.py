@@ -100,7 +100,7 @@ class Stored:
 def read(path: str | os.PathLike[str], *, layers: Iterable[type[Layer]] = ()) -> Stored:
     """The parts of the network in a file that `save` wrote; arguments and errors as for `network.load`."""
     source = Path(path)
-    if source.is_dir():
+    if os.path.isdir(source):
         source = file_in(source)
     with open_container(source) as contents:
         if contents.description is None:

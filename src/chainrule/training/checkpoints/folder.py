@@ -6,6 +6,7 @@ newest whatever its epoch.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,7 @@ class Folder:
 
     def files(self) -> list[tuple[int, Path]]:
         """(number, file), the newest first."""
-        if self.path.exists() and not self.path.is_dir():
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
             raise FileError(
                 f"{self.path}: is a file, and checkpoint takes a folder, in which the last few checkpoints "
                 "are: name another one"
@@ -71,7 +72,7 @@ class Folder:
 
     def write(self, network: Model, state: Mapping[str, Any]) -> Path:
         """Write the next one; then those that are not kept any more are removed."""
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
