@@ -11,7 +11,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import astuple
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -431,7 +430,7 @@ class _Run:
         self.plan.set_optimizer_state(state["optimizer"])
         self.network.set_parameters(saved.parameters)
         self.network.several_labels = saved.network.get("several_labels") is True
-        context.history.rows[:] = [Row(*cells) for cells in state["history"]]
+        context.history.rows[:] = History.rows_of(state["history"])
         context.epoch = self.finished = epoch
         self.epochs = context.epochs = epochs
         self.number, self.done = epoch + 1, state["done"]
@@ -491,7 +490,7 @@ class _Run:
             "prints": self.prints,
             "suspects": self.suspects,
             "optimizer": self.plan.optimizer_state(),
-            "history": [list(astuple(row)) for row in context.history],
+            "history": context.history.columns(),
             "callbacks": callbacks,
             "stopped": context.stopped,
             "done": self.done,

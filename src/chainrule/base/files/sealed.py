@@ -107,7 +107,13 @@ def check_named(contents: Contents, names: Iterable[str], source: Path) -> None:
             raise FileError(f"{source}: holds the array {name!r}, which its description does not name")
 
 
-def write_npz(stream: Any, arrays: Mapping[str, Array], description: str) -> None:
-    """The description and the arrays as an .npz, which needs NumPy alone."""
-    entries: dict[str, Any] = {KEY: np.array(description), **arrays}
+def write_npz(
+    stream: Any, arrays: Mapping[str, Array], description: str, *, as_bytes: bool = False
+) -> None:
+    """The description and the arrays as an .npz, which needs NumPy alone.
+
+    as_bytes: the description in UTF-8, not as a text of NumPy's, which takes four bytes a letter.
+    """
+    text = np.frombuffer(description.encode(), np.uint8) if as_bytes else np.array(description)
+    entries: dict[str, Any] = {KEY: text, **arrays}
     np.savez(stream, **entries)

@@ -79,7 +79,7 @@ def write(path: Path, network: Model, state: Mapping[str, Any]) -> None:
     }
     text = sealed_text(description)
     arrays = {**{PREFIX + name: array for name, array in parameters.items()}, **beside}
-    write_whole(path, lambda stream: write_npz(stream, arrays, text))
+    write_whole(path, lambda stream: write_npz(stream, arrays, text, as_bytes=True))
 
 
 def read(path: Path) -> Saved:
