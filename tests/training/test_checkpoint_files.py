@@ -65,7 +65,7 @@ def test_what_is_written_is_synced_moved_and_synced(tmp_path: Path) -> None:
 def test_wherever_the_machine_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every moment of the recorded operations, with everything that may be on the disk then."""
     monkeypatch.setattr("chainrule.base.files.disk._lives", lambda pid, began: False)  # the writer is dead
-    operations, ends = recorded(tmp_path / "a", 4)
+    operations, ends = recorded(tmp_path / "a", 3)
     assert len(operations) > 60
     seen: dict[Any, int] = {}
     for done in range(len(operations) + 1):
@@ -73,24 +73,25 @@ def test_wherever_the_machine_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for state in states(operations, done):
             key = frozenset((name, hashlib.sha256(content).digest()) for name, content in state.items())
             if key not in seen:
-                seen[key] = number_of(found(tmp_path / "b", state))
+                again = len(seen) % 10 == 0 or not state
+                seen[key] = number_of(found(tmp_path / "b", state, again=again))
             assert seen[key] in (whole, whole + 1), (done, operations[done - 1][:2], whole, [*state])
     assert len(seen) > 100
 
 
-def found(folder: Path, state: dict[str, bytes]) -> Saved | None:
-    """What is read of a folder; and the next one can be written, which clears away what was left."""
+def found(folder: Path, state: dict[str, bytes], *, again: bool) -> Saved | None:
+    """What is read of a folder; again: and the next one can be written, which clears away what was left."""
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         path.unlink()
     for name, content in state.items():
         (folder / name).write_bytes(content)
-    saved = Folder(str(folder), 2).newest()
-    again = Folder(str(folder), 2)
-    again.newest()
-    again.write(small(9), {})
-    assert number_of(Folder(str(folder), 2).newest()) == 9
-    assert not [name for name in files(folder) if name.startswith(".chainrule") and name in state]
+    kept = Folder(str(folder), 2)
+    saved = kept.newest()
+    if again:
+        kept.write(small(9), {})
+        assert number_of(Folder(str(folder), 2).newest()) == 9
+        assert not [name for name in files(folder) if name.startswith(".chainrule") and name in state]
     return saved
 
 
@@ -98,7 +99,7 @@ def found(folder: Path, state: dict[str, bytes]) -> Saved | None:
 def test_whatever_operation_fails(code: int, tmp_path: Path) -> None:
     """The old one stays or the new one is there; the error names the file, and training goes on from it."""
     operations, ends = recorded(tmp_path / "a", 3)
-    for number in range(ends[1], ends[2]):
+    for number in some(range(ends[1], ends[2]), 8, lambda number: operations[number][0]):
         folder = tmp_path / f"{number}"
         kept = Folder(str(folder), 2)
         kept.write(small(1), {}), kept.write(small(2), {})
@@ -207,11 +208,11 @@ def altered(path: Path, change: Any) -> None:
 
     with np.load(path) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    description = json.loads(str(arrays.pop("chainrule")))
+    description = json.loads(arrays.pop("chainrule").tobytes())
     del description["sha256"]
     change(description, arrays)
     with path.open("wb") as stream:
-        write_npz(stream, arrays, sealed_text(description))
+        write_npz(stream, arrays, sealed_text(description), as_bytes=True)
 
 
 CHANGES: dict[str, Any] = {
