@@ -62,7 +62,7 @@ class _Stream(io.RawIOBase):
 
 @contextmanager
 def told(hear: Callable[[Operation], None]) -> Iterator[None]:
-    """Every operation on files is heard before it is done; what `hear` raises is what the operation raises."""
+    """Every operation on files is heard before it is done; what `hear` raises, the operation raises."""
     create, fsync, replace, unlink = disk._create, os.fsync, os.replace, os.unlink
     names: dict[int, str] = {}
 
@@ -122,7 +122,9 @@ NO_ROOM, BROKEN = errno.ENOSPC, errno.EIO
 
 def states(operations: list[Operation], done: int) -> Iterator[dict[str, bytes]]:
     """Every folder, by name, that may be found if the machine stops once `done` operations were begun."""
-    files: dict[int, tuple[bytes, list[tuple[int, bytes]]]] = {}  # what is there for certain, and what came since
+    files: dict[
+        int, tuple[bytes, list[tuple[int, bytes]]]
+    ] = {}  # what is there for certain, and what came since
     certain: dict[str, int] = {}
     pending: list[Callable[[dict[str, int]], None]] = []
     now: dict[str, int] = {}
@@ -178,7 +180,7 @@ def _written(content: bytes, writes: list[tuple[int, bytes]]) -> bytes:
 
 
 def _contents(content: bytes, writes: list[tuple[int, bytes]]) -> list[bytes]:
-    """What may be in a file: all, nothing of what came since, half of it, and its length without its numbers."""
+    """What may be in a file: all, nothing of what came since, half of it, its length without its numbers."""
     if not writes:
         return [content]
     whole = _written(content, writes)

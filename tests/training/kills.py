@@ -1,5 +1,5 @@
-"""`python -m tests.training.kills --kills 1000`: trainings killed at random moments by SIGKILL, again and again,
-until each is finished; every one ends with the bits of the training that nobody kills.
+"""`python -m tests.training.kills --kills 1000`: trainings killed at random moments by SIGKILL, again and
+again, until each is finished; every one ends with the bits of the training that nobody kills.
 
 A training is a forked process, so that it begins at once; this one starts no threads.
 """

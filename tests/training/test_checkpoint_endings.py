@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from interrupted import files, rows
+from tests.pairwise import pairwise
 from training_problems import blobs, classifier, same_bits, snapshot
 
 import chainrule as cr
 from chainrule.training.callbacks import Context
 from chainrule.training.checkpoints.schema import read
-from tests.pairwise import pairwise
 
 X, Y = blobs(53)
 OPTIONS: dict[str, Any] = {"epochs": 4, "batch_size": 8, "progress": False}
@@ -101,7 +101,7 @@ def test_a_signal_within_the_compiled_loop(tmp_path: Path) -> None:
 
 
 def test_minutes_within_an_epoch(tmp_path: Path) -> None:
-    """The compiled loop is left when the time has come, at any step, and the sums of the epoch are the same."""
+    """The compiled loop is left when the time has come, at any step; the sums are the same."""
     big_X, big_y = blobs(60_000)
     options: dict[str, Any] = {"epochs": 1, "batch_size": 1, "progress": False}
     whole, parts = classifier(), classifier()
@@ -142,7 +142,9 @@ def test_a_handler_of_the_programs_own_is_called_behind_the_step(tmp_path: Path)
 
 def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    assert cr.fit(classifier(), X, Y, checkpoint=tmp_path, callbacks=Stepping("SIGHUP", step=2), **OPTIONS).epoch
+    assert cr.fit(
+        classifier(), X, Y, checkpoint=tmp_path, callbacks=Stepping("SIGHUP", step=2), **OPTIONS
+    ).epoch
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: a training that is ended anywhere, any number of times, ends with the bits of one that is not."""
+"""Checkpoints: a training that is ended anywhere, any number of times, has the bits of one that is not."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from interrupted import Ended, ended_at, files, rows, run_to_the_end, same_state
+from tests.pairwise import each, pairwise
 from training_problems import blobs, classifier, regressor, same_bits, snapshot
 
 import chainrule as cr
 from chainrule.training.checkpoints.schema import read
 from chainrule.training.optimizers import optimizers
 from chainrule.training.schedules import Schedule
-from tests.pairwise import each, pairwise
 
 X, Y = blobs(53)
 
@@ -108,7 +108,7 @@ class Losses(cr.Callback):
 
 
 STOPPING = {
-    "none": lambda: {},
+    "none": dict,
     "early": lambda: {"early_stopping": 2},
     "kept": lambda: {"early_stopping": cr.EarlyStopping(2, restore_best=False)},
     "plateau": lambda: {"callbacks": [cr.ReduceOnPlateau(0.5, patience=1)]},
@@ -132,7 +132,14 @@ GRID = each(
 
 @pytest.mark.parametrize(("dtype", "size", "stopping", "weights", "rhythm", "validation", "shuffle"), GRID)
 def test_every_kind_of_fit(
-    dtype: str, size: int, stopping: str, weights: str, rhythm: str, validation: Any, shuffle: bool, tmp_path: Path
+    dtype: str,
+    size: int,
+    stopping: str,
+    weights: str,
+    rhythm: str,
+    validation: Any,
+    shuffle: bool,
+    tmp_path: Path,
 ) -> None:
     if stopping in ("early", "kept") and validation is None:
         validation = (X[:7], Y[:7])
@@ -238,7 +245,15 @@ def test_a_source_that_is_not_the_same_again_is_refused(place: str, tmp_path: Pa
 def begun(folder: Path, **options: Any) -> None:
     """A training of three epochs that was ended in the second."""
     with pytest.raises(Ended), ended_at(4, before=False):
-        cr.fit(classifier(), X, Y, epochs=3, batch_size=8, checkpoint=cr.Checkpoint(folder, every_steps=3), **options)
+        cr.fit(
+            classifier(),
+            X,
+            Y,
+            epochs=3,
+            batch_size=8,
+            checkpoint=cr.Checkpoint(folder, every_steps=3),
+            **options,
+        )
 
 
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
@@ -298,7 +313,10 @@ def test_other_data_are_refused(name: str, tmp_path: Path) -> None:
     ("other", "said"),
     [
         (lambda: classifier(dtype="float64"), "its dtype is float32, here float64"),
-        (lambda: cr.Network([cr.Dense(8), cr.Tanh(), cr.Dense(3), cr.Softmax()], input_shape=4), "same classes"),
+        (
+            lambda: cr.Network([cr.Dense(8), cr.Tanh(), cr.Dense(3), cr.Softmax()], input_shape=4),
+            "same classes",
+        ),
         (lambda: cr.Network([cr.Dense(3), cr.Softmax()], input_shape=4), "its layers are .*Tanh.* here"),
     ],
 )
@@ -316,7 +334,9 @@ def test_more_epochs(tmp_path: Path) -> None:
     cr.fit(parts, X, Y, epochs=2, checkpoint=tmp_path, **options)
     assert cr.fit(parts, X, Y, epochs=5, checkpoint=tmp_path, **options).epoch == [1, 2, 3, 4, 5]
     assert same_bits(snapshot(whole), snapshot(parts))
-    with pytest.raises(ValueError, match=r"is of epoch 5, and epochs=4 ends before it: write epochs=5, or more"):
+    with pytest.raises(
+        ValueError, match=r"is of epoch 5, and epochs=4 ends before it: write epochs=5, or more"
+    ):
         cr.fit(noisy(), X, Y, epochs=4, checkpoint=tmp_path, **options)
     options["optimizer"] = cr.SGD(cr.CosineDecay(0.1))
     begun(tmp_path / "cosine", optimizer=options["optimizer"])
@@ -347,7 +367,9 @@ def test_resume_says_what_is_to_be_done(tmp_path: Path) -> None:
     begun(tmp_path)
     newest = files(tmp_path)[-1]
     trained = classifier(seed=5)
-    cr.fit(trained, X, Y, checkpoint=tmp_path, resume=False, **options)  # and nothing of the one before is left
+    cr.fit(
+        trained, X, Y, checkpoint=tmp_path, resume=False, **options
+    )  # and nothing of the one before is left
     assert files(tmp_path)[0] > newest
     fresh = classifier(seed=5)
     cr.fit(fresh, X, Y, **options)
@@ -368,7 +390,9 @@ def test_a_history_goes_on_into_checkpoints(tmp_path: Path) -> None:
     cr.fit(whole, X, Y, epochs=5, **options)
     first = cr.fit(parts, X, Y, epochs=2, **options)
     with pytest.raises(Ended), ended_at(4, before=False):
-        cr.fit(parts, X, Y, epochs=3, resume=first, checkpoint=cr.Checkpoint(tmp_path, every_steps=3), **options)
+        cr.fit(
+            parts, X, Y, epochs=3, resume=first, checkpoint=cr.Checkpoint(tmp_path, every_steps=3), **options
+        )
     again = noisy()
     assert cr.fit(again, X, Y, epochs=3, checkpoint=tmp_path, **options).epoch == [1, 2, 3, 4, 5]
     assert same_bits(snapshot(whole), snapshot(again))
@@ -392,7 +416,7 @@ def test_checkpoints_of_trainings_are_no_callbacks(tmp_path: Path) -> None:
         name = next(iter(options))
         with pytest.raises(ValueError, match=rf"{name} is of checkpoints .* fit\(..., checkpoint=Checkpoint"):
             cr.fit(classifier(), X, Y, callbacks=[cr.Checkpoint(tmp_path / "n.npz", **options)])
-    with pytest.raises(ValueError, match="ends in .safetensors or .npz"):
+    with pytest.raises(ValueError, match="ends in"):
         cr.fit(classifier(), X, Y, callbacks=[cr.Checkpoint("folder")])
 
 
@@ -416,7 +440,9 @@ def test_pixels_and_frames_are_remembered(tmp_path: Path) -> None:
     images = (np.random.default_rng(0).random((40, 6, 6, 1)) * 255).astype(np.uint8)
 
     def make() -> cr.Network:
-        return cr.Network([cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], input_shape=(6, 6, 1))
+        return cr.Network(
+            [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], input_shape=(6, 6, 1)
+        )
 
     same(tmp_path, 9, make, lambda: (images, Y[:40]), lambda: {"batch_size": 7, "epochs": 3}, every_steps=4)
     assert cr.load(tmp_path / "kept").preparation is not None

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from chainrule.training.history import History
 
 description_name, format_version, read_description = RUN, RUN_VERSION, read_run
+checkpoints_name, training_name = "checkpoints", "training.json"  # of a training that is not finished
 
 
 def check_out(out: str, *, overwrite: bool) -> None:
@@ -86,6 +88,16 @@ def save_ensemble(networks: Sequence[Network], folder: Path) -> list[Path]:
     return [first, *paths]
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """What a training kept to go on from; nothing else that may be in its folder."""
+    for path in sorted(folder.glob("[0-9]*/checkpoint-*.npz*")):
+        path.unlink(missing_ok=True)
+    (folder / training_name).unlink(missing_ok=True)
+    for place in (*folder.glob("[0-9]*"), folder):
+        with suppress(OSError):
+            place.rmdir()
+
+
 def remove_history(folder: Path) -> None:
     """What an earlier run in this folder wrote of its training; it would pass for that of the new model."""
     for name in ("history.csv", "curves.png", "curves.svg"):
@@ -106,6 +118,12 @@ def save_curves(history: History, folder: Path) -> str | None:
             said = f"{folder / 'curves.png'} was not written ({reason(error)}); curves.svg is there instead"
     history.save_svg(folder / "curves.svg")
     return said
+
+
+def save_training(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write what a training is, beside its checkpoints."""
+    content = finite({"format": format_version, **facts})
+    write_text(folder / training_name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def save_description(folder: Path, model: Path, preparation: Preparation, facts: Mapping[str, Any]) -> None:

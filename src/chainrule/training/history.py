@@ -118,9 +118,11 @@ class History:
     def rows_of(columns: Mapping[str, Any]) -> list[Row]:
         """The epochs that `columns` gave."""
         count = len(columns["epoch"])
-        listed = [[None] * count if held is None else list(held) for held in columns.values()]
-        plain = [[cell.item() if hasattr(cell, "item") else cell for cell in held] for held in listed]
-        return [Row(*cells) for cells in zip(*plain, strict=True)]
+        listed: list[list[Any]] = []
+        for held in columns.values():
+            whole = held.tolist() if isinstance(held, np.ndarray) else held
+            listed.append([None] * count if whole is None else whole)
+        return [Row(*cells) for cells in zip(*listed, strict=True)]
 
     def column(self, name: str) -> list[Any]:
         """One column as a list. Raises ValueError that lists the columns."""
