@@ -444,12 +444,12 @@ class Checkpoint(Callback):
         of_training = {"every_steps": every_steps, "every_minutes": every_minutes, "keep": keep}
         of_training["allow_changes"] = check_flag("allow_changes", allow_changes) or None
         self._of_training = [name for name, value in of_training.items() if value is not None]
-        self._of_network = [n for n, v in {"best_only": best_only, "monitor": monitor}.items() if v]
         bare = not Path(text_path(path)).suffix
         self.path = text_path(path) if bare or self._of_training else checkpoint_path(path)
         self.every = 1 if every is None else check_count("every", every)
         self.best_only = check_flag("best_only", best_only)
         self._best = _Monitor(monitor)
+        self._of_network = "best_only" if self.best_only else "" if monitor is None else "monitor"
         if every_steps is not None:
             check_count("every_steps", every_steps)
         if every_minutes is not None:
@@ -479,8 +479,8 @@ class Checkpoint(Callback):
         """ArgumentError for one that is not for `checkpoint`."""
         if self._of_network:
             raise ArgumentError(
-                f"{self._of_network[0]} is of networks that are written: write "
-                f"callbacks=[Checkpoint('net.npz', {self._of_network[0]}=...)]; checkpoint=Checkpoint(...) "
+                f"{self._of_network} is of networks that are written: write "
+                f"callbacks=[Checkpoint('net.npz', {self._of_network}=...)]; checkpoint=Checkpoint(...) "
                 "keeps the last ones of the whole training"
             )
         from chainrule.networks.forms.storage import SUFFIXES
@@ -488,8 +488,8 @@ class Checkpoint(Callback):
         path = Path(self.path)
         if path.suffix in SUFFIXES:
             raise ArgumentError(
-                f"checkpoint takes a folder, which holds the last checkpoints of the whole training: write "
-                f"checkpoint={str(path.with_suffix(''))!r}; callbacks=[Checkpoint({self.path!r})] writes the "
+                "checkpoint takes a folder, which holds the last checkpoints of the whole training: write "
+                f"checkpoint={str(path.with_suffix(''))!r}; callbacks=[Checkpoint('net.npz')] writes the "
                 "network alone"
             )
 

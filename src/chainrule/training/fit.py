@@ -40,24 +40,8 @@ from chainrule.training.callbacks import (
     EarlyStopping,
     callbacks_from,
     early_stopping_from,
-    keeps_state,
     watches_steps,
 )
-from chainrule.training.checkpoints.keeper import Keeper, keeper_from
-from chainrule.training.checkpoints.packing import check_packs
-from chainrule.training.checkpoints.sameness import (
-    batch_record,
-    check_batch,
-    check_network,
-    check_order,
-    check_same,
-    check_schedule,
-    data_record,
-    record,
-    texts,
-)
-from chainrule.training.checkpoints.schema import Saved
-from chainrule.training.checkpoints.signals import listening
 from chainrule.training.history import History, Row
 from chainrule.training.optimizers import Optimizer, optimizer_from
 from chainrule.training.parts import FitData, Rows, Validation, prepare, random_stream
@@ -72,8 +56,12 @@ from chainrule.training.streams.feed import (
     validation_parts,
 )
 
-if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels
+if (
+    TYPE_CHECKING
+):  # at run time inside fit: to look at `cr.fit` loads no kernels, and files where some are kept
     from chainrule.engine.plan import EpochResult, Plan, Poll
+    from chainrule.training.checkpoints.keeper import Keeper
+    from chainrule.training.checkpoints.schema import Saved
 
 # The network's arrays follow the plan's this often, and whenever somebody looks at them: copying the weights
 # after every epoch would double the time of a full-batch epoch of a large network.
@@ -209,7 +197,11 @@ def fit(
         raise TypeError(f"fit takes the network first, fit(network, X, y): received {describe(network)}")
     chosen_loss = loss_from(loss, network.layers[-1])
     chosen_loss.check_output(network.layers)
-    keeper = keeper_from(checkpoint, resume)
+    keeper = None
+    if checkpoint is not None:
+        from chainrule.training.checkpoints.keeper import keeper_from
+
+        keeper = keeper_from(checkpoint, resume)
     saved = None if keeper is None else keeper.saved
     before = resumed_history(resume, keeper)
     if optimizer is None and before is not None:
@@ -285,9 +277,8 @@ def fit(
             "shuffle": bool(shuffle) and prepared.of_arrays, "seed": seed, "rate_factors": factors,
             "class_weight": None if prepared.of_arrays else class_weight, "steps_per_epoch": steps_per_epoch,
             "training_size": training_size,
-            "callbacks": [type(callback).__name__ for callback in chosen_callbacks if keeps_state(callback)],
         }  # fmt: skip
-        run.keep_checkpoints(keeper, arguments, chosen_callbacks)
+        keeper.keep(run, arguments, chosen_callbacks)
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
 
@@ -393,135 +384,13 @@ class _Run:
         self.reached = EpochResult(0.0, 0.0, 0.0, 0, "done")
         self.spent = 0.0  # seconds of the epoch before this fit
         self.order_from = None if self.rng is None else self.rng.bit_generator.state
-        self.prints = ["", "", ""]  # of the epoch's order; of its first batch and the last one trained on
-
-    # -- checkpoints
-
-    def keep_checkpoints(
-        self, keeper: Keeper, arguments: Mapping[str, Any], callbacks: list[Callback]
-    ) -> None:
-        """Keep them, and go on from the one that there is.  Nothing is changed where it is another fit's."""
-        self.keeper, self.keeping = keeper, [callback for callback in callbacks if keeps_state(callback)]
-        self.arguments = texts(arguments)
-        self.record = data_record(self.data) if self.prepared.of_arrays else None
-        self.began, self.done = self.finished, False
-        if keeper.saved is not None:
-            self.go_on(keeper.saved)
-
-    def go_on(self, saved: Saved) -> None:
-        """From a checkpoint: everything is as it was when it was written."""
-        from chainrule.engine.plan import EpochResult
-
-        assert self.keeper is not None
-        state, context, allowed = saved.state, self.context, self.keeper.options.allow_changes
-        check_network(saved, self.network)
-        changed = check_same(saved, self.arguments, self.record, allowed=allowed)
-        self.began, epoch = state["began"], state["epoch"]
-        steps, *sums = state["position"]
-        epochs = self.began + self.epochs
-        if epochs < epoch + (steps > 0):
-            raise ArgumentError(
-                f"{saved.path}: is of epoch {epoch + (steps > 0)}, and epochs={self.epochs} ends before it: "
-                f"write epochs={state['epochs'] - self.began}, or more"
-            )
-        if not allowed:
-            check_schedule(saved, self.optimizer, self.steps, epochs)
-            self.check_source(saved)
-        self.plan.set_optimizer_state(state["optimizer"])
-        self.network.set_parameters(saved.parameters)
-        self.network.several_labels = saved.network.get("several_labels") is True
-        context.history.rows[:] = History.rows_of(state["history"])
-        context.epoch = self.finished = epoch
-        self.epochs = context.epochs = epochs
-        self.number, self.done = epoch + 1, state["done"]
-        context.stopped = state["stopped"]
-        if self.rng is not None and not changed.names & {"seed", "shuffle"}:
-            self.rng.bit_generator.state = state["random"]
-        else:
-            for _ in range(epoch if self.rng else 0):
-                self.order()
-        self.begin_epoch()
-        self.taken, self.suspects = state["taken"], state["suspects"]
-        if steps and not changed.of_epoch:
-            loss, hits, samples = sums
-            self.reached = EpochResult(loss, hits, samples, steps, "done")
-            self.spent = state["seconds"]
-            self.prints = [*state["prints"]]
-            self.used = self.rates(self.number) if "optimizer" in changed.names else state["rates"]
-        self.step = self.reached.steps
-        self.keeper.begin_at(state)
-
-    def check_source(self, saved: Saved) -> None:
-        """DataError where a source begins the last epoch, finished or not, with another batch than it did."""
-        feed, state = self.prepared.feed, saved.state
-        first = state["prints"][1]
-        if isinstance(feed, SourceFeed) and first:
-            under_way = state["position"][0] > 0
-            batch = feed.first if under_way else feed.first_of(state["epoch"])
-            check_batch(saved.path, batch, first, 1, state["epoch"] + under_way)
 
     def keep(self) -> None:
         """Write a checkpoint of this moment; then what a signal has asked for is done."""
         assert self.keeper is not None
         if not self.store():
             raise self.nonfinite()
-        self.keeper.write(self.network, self.state())
-
-    def state(self) -> dict[str, Any]:
-        """All that training goes on from, beside the network."""
-        reached, context = self.reached, self.context
-        callbacks = []
-        for callback in self.keeping:
-            name, held = type(callback).__name__, callback.on_checkpoint(context)
-            check_packs(held, f"on_checkpoint of {name}")
-            callbacks.append([name, held])
-        return {
-            "settings": self.arguments,
-            "data": self.record,
-            "numpy": np.__version__,
-            "began": self.began,
-            "epochs": self.epochs,
-            "epoch": context.epoch,
-            "position": [reached.steps, reached.loss_sum, reached.hits, reached.samples],
-            "seconds": time.perf_counter() - self.started if reached.steps else 0.0,
-            "taken": self.taken,
-            "rates": self.used if reached.steps else None,
-            "random": self.order_from if reached.steps or self.rng is None else self.rng.bit_generator.state,
-            "prints": self.prints,
-            "suspects": self.suspects,
-            "optimizer": self.plan.optimizer_state(),
-            "history": context.history.columns(),
-            "callbacks": callbacks,
-            "stopped": context.stopped,
-            "done": self.done,
-        }
-
-    def resume_callbacks(self) -> None:
-        """Give the callbacks their state back, each the next one of its class."""
-        assert self.keeper is not None
-        held = [] if self.keeper.saved is None else [*self.keeper.saved.state["callbacks"]]
-        for callback in self.keeping:
-            mine = next((entry for entry in held if entry[0] == type(callback).__name__), None)
-            if mine is not None:
-                held.remove(mine)
-                if mine[1] is not None:
-                    callback.on_resume(self.context, mine[1])
-
-    def say_checkpoint(self, progress: Progress) -> None:
-        """Where training goes on, for people."""
-        if self.keeper is None or self.keeper.saved is None:
-            return
-        at = (
-            f"epoch {self.number}, step {self.reached.steps}"
-            if self.reached.steps
-            else f"epoch {self.finished}"
-        )
-        if self.done and (self.context.stopped is not None or self.finished >= self.epochs):
-            progress.note(f"{self.keeper.saved.path}: this training is finished; resume=False begins anew")
-        else:
-            progress.note(f"{self.keeper.saved.path}: training goes on behind {at}")
-
-    # -- epochs
+        self.keeper.write()
 
     def train(self, callbacks: list[Callback], progress: Progress) -> History:
         context, history = self.context, self.context.history
@@ -531,19 +400,20 @@ class _Run:
             for callback in callbacks:
                 callback.on_fit_begin(context)
             if self.keeper is not None:
-                self.resume_callbacks()
+                self.keeper.resume_callbacks()
             learned = self.data.preparation
             inputs = None if learned is None or self.network.preparation is not None else learned.inputs
             if isinstance(inputs, Pixels):
                 progress.note(f"inputs: {inputs.title}")
-            self.say_checkpoint(progress)
+            if self.keeper is not None and (said := self.keeper.said()) is not None:
+                progress.note(said)
             self.remember(self.data.classes, learned)
             remember_labels(self.network, history.loss_function, self.data.training.targets)
             self.network.history = history
             try:
                 self.plan.load()
                 progress.begin(self.epochs, self.steps, self.prepared.samples or 0, self.finished)
-                with nullcontext() if self.keeper is None else listening(self.keeper.asked):
+                with nullcontext() if self.keeper is None else self.keeper.listening():
                     self.run_epochs(callbacks, progress)
             except BaseException as error:
                 if not isinstance(error, NonFiniteError) and self.store():
@@ -558,18 +428,17 @@ class _Run:
 
     def run_epochs(self, callbacks: list[Callback], progress: Progress) -> None:
         """All that are to come, and the checkpoints before the first and behind the last."""
-        context, begun = self.context, self.keeper is not None and self.keeper.saved is not None
-        if self.keeper is not None and not begun:
+        context, keeper = self.context, self.keeper
+        if keeper is not None and keeper.saved is None:
             self.keep()
-        if context.epoch < self.epochs and context.stopped is None:
-            begun = self.done = False
+        left = context.epoch < self.epochs and context.stopped is None
         while context.epoch < self.epochs and context.stopped is None:
             self.run_epoch(callbacks, progress)
         if not self.store():
             raise self.nonfinite()
         context.history.optimizer_state = self.plan.optimizer_state()
-        if self.keeper is not None and not begun:
-            self.done = True
+        if keeper is not None and (left or keeper.saved is None):
+            keeper.done = True
             self.keep()
 
     def run_epoch(self, callbacks: list[Callback], progress: Progress) -> None:
@@ -579,7 +448,9 @@ class _Run:
         if not self.reached.steps:  # else they are those that the epoch has begun with
             self.used = self.changed_rates(callbacks)
         rates = self.used
-        order = self.next_order()
+        order = self.order()
+        if self.keeper is not None:
+            self.keeper.drew(order)
         self.step = self.reached.steps
         watching = [callback for callback in callbacks if watches_steps(callback)]
         self.ahead = True
@@ -615,9 +486,7 @@ class _Run:
         if result.outcome == "stopped" and result.steps != self.steps:
             return
         self.taken += result.steps
-        prints = self.prints
         self.begin_epoch()
-        self.prints[1] = prints[1]
         context.step = 0
         validation_loss, validation_accuracy = self.validate()
         measured = (result.loss, result.accuracy, validation_loss, validation_accuracy)
@@ -681,10 +550,8 @@ class _Run:
                 raise DataError(
                     f"epoch {self.number} has {number} batches now, and the checkpoint is behind batch {done}"
                 )
-        if last is not None and self.keeper is not None and self.keeper.saved is not None:
-            if self.prepared.of_arrays or self.keeper.options.allow_changes:
-                return batches
-            check_batch(self.keeper.saved.path, last, self.prints[2], done, self.number)
+        if last is not None and self.keeper is not None:
+            self.keeper.check_last(last)
         return batches
 
     def run_batches(
@@ -699,7 +566,6 @@ class _Run:
         that the plan makes of a whole epoch, to the bit.
         """
         told = time.perf_counter()
-        reads = isinstance(self.prepared.feed, SourceFeed)
 
         def poll_within(_: int, __: int, loss: float, accuracy: float | None) -> bool:
             poll(self.reached.steps, self.steps, self.reached.loss, self.reached.accuracy)
@@ -716,8 +582,8 @@ class _Run:
                 assert look is not None
                 look(step, batch)
 
-            if reads and self.keeper is not None and not step:
-                self.prints[1] = batch_record(batch)
+            if self.keeper is not None and not step:
+                self.keeper.begins_with(batch)
             self.reached = reached = self.plan.train_epoch(
                 batch.inputs,
                 batch.targets,
@@ -738,7 +604,7 @@ class _Run:
                 self.reached = reached._replace(outcome="stopped")
                 break
             if self.keeper is not None and step != self.steps and self.keeper.due(self.taken + step):
-                self.prints[2] = batch_record(batch) if reads else ""
+                self.keeper.last = batch
                 self.keep()
                 self.ahead = True
             if time.perf_counter() - told > SECONDS_BETWEEN_POLLS:
@@ -774,16 +640,6 @@ class _Run:
     def order(self) -> Rows:
         """The samples of the next epoch in the order they are taken."""
         return self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
-
-    def next_order(self) -> Rows:
-        """The order of the epoch to come, or of the one that is gone on with, which must be the same."""
-        order = self.order()
-        if self.keeper is not None and self.rng is not None:
-            drawn = record(order)
-            if self.prints[0]:
-                check_order(self.keeper.saved, drawn, self.prints[0])
-            self.prints[0] = drawn
-        return order
 
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""

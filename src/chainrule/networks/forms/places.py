@@ -32,11 +32,11 @@ def file_in(folder: Path) -> Path:
                 stacklevel=5,  # the caller of load, past `teach`
             )
         return model_of(content, folder)
-    for place in (folder, folder / "checkpoints"):
+    for place in (folder, folder / "checkpoints" / "1"):
         for _, path in numbered(place, CHECKPOINT, SUFFIX)[:1]:
             return path
     raise FileError(
-        f"{folder}: is a folder, with neither a {RUN} of `chainrule train` nor checkpoints in it: name the "
+        f"{folder}: is a directory with neither a {RUN} of `chainrule train` nor checkpoints in it: name the "
         "model file, which ends in .safetensors or .npz"
     )
 
