@@ -56,9 +56,7 @@ from chainrule.training.streams.feed import (
     validation_parts,
 )
 
-if (
-    TYPE_CHECKING
-):  # at run time inside fit: to look at `cr.fit` loads no kernels, and files where some are kept
+if TYPE_CHECKING:  # at run time inside fit: to look at `cr.fit` loads no kernels and no files
     from chainrule.engine.plan import EpochResult, Plan, Poll
     from chainrule.training.checkpoints.keeper import Keeper
     from chainrule.training.checkpoints.schema import Saved
