@@ -214,6 +214,10 @@ _FULL_BATCH = by_name(
             *("rate", "lr", "learning_rate", "eta", "line_search_fn"),
         ),
         "nothing here: chainrule.fit has it": ("validation", "callbacks", "early_stopping", "constraint"),
+        "nothing here: SciPy keeps what the method remembers to itself. Called again, with the rest of the "
+        "iterations, it begins from the network's parameters; chainrule.fit keeps checkpoints": (
+            *("checkpoint", "resume"),
+        ),
         _SHOWN: ("verbose", "disp", "progress_bar"),
         "no choice of how many steps are remembered": ("history_size", "maxcor"),
     }
