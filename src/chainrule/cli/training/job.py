@@ -140,8 +140,9 @@ class Run:
             save_training(self.checkpoints, {"arguments": plain_arguments(self.arguments), **search})
 
     def said(self) -> list[str]:
-        """How to go on with a training that was ended."""
-        if not (self.checkpoints / training_name).is_file():
+        """How to go on with a training that was ended; of one that had not begun nothing is kept."""
+        if not any(self.checkpoints.glob("[0-9]*/checkpoint-*.npz")):
+            remove_checkpoints(self.checkpoints)
             return []
         return [f"to go on with it: chainrule train {shlex.quote(str(self.folder))} --resume"]
 
