@@ -31,7 +31,6 @@ from chainrule.cli.folder import (
     save_description,
     save_ensemble,
     save_training,
-    training_name,
 )
 from chainrule.cli.output import complain, reason, tell
 from chainrule.cli.training.choices import Settings, choose_optimizer, choose_penalty
