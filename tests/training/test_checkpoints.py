@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,6 +283,36 @@ def test_another_argument_is_refused_by_its_name(name: str, tmp_path: Path) -> N
     assert same_bits(before, snapshot(network))
     assert files(tmp_path) == kept
     assert network.classes is None
+
+
+# What becomes of every argument of fit: compared by its name, part of the data, or free to change.
+COMPARED = {
+    *("loss", "penalty", "constraint", "optimizer", "batch_size", "shuffle", "seed", "rate_factors"),
+    *("class_weight", "steps_per_epoch", "training_size", "callbacks"),
+}
+OF_DATA = {"X", "y", "validation", "sample_weight", "classes"}
+FREE = {"network", "epochs", "progress", "threads", "checkpoint", "resume", "allow_nonfinite"}
+WITHIN_OTHERS = {"freeze", "early_stopping"}  # rate_factors, callbacks
+
+
+def test_every_argument_is_decided_on(tmp_path: Path) -> None:
+    """One that is new changes what is trained, or not: a resumed fit must know."""
+    begun(tmp_path)
+    taken = set(inspect.signature(cr.fit).parameters)
+    assert set(read(max(tmp_path.iterdir())).state["settings"]) == COMPARED
+    assert taken == COMPARED | OF_DATA | FREE | WITHIN_OTHERS
+
+
+def test_callbacks_that_change_what_is_trained_are_compared(tmp_path: Path) -> None:
+    def fit(**options: Any) -> Any:
+        return cr.fit(classifier(), X, Y, epochs=3, batch_size=8, checkpoint=tmp_path, **options)
+
+    begun(tmp_path, callbacks=[cr.ReduceOnPlateau(0.5, patience=1), lambda context: None])
+    for other in ([], [cr.ReduceOnPlateau(0.5, patience=2)], [cr.ReduceOnPlateau(0.5, 1, min_delta=0.1)]):
+        with pytest.raises(ValueError, match=r"callbacks=.*ReduceOnPlateau.* and this one has callbacks="):
+            fit(callbacks=other)
+    saving = cr.Checkpoint(tmp_path / "net.npz")  # changes nothing
+    assert fit(callbacks=[saving, cr.ReduceOnPlateau(0.5, patience=1)]).epoch == [1, 2, 3]
 
 
 def changed_data() -> dict[str, Any]:

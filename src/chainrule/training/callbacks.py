@@ -152,6 +152,11 @@ def keeps_state(callback: Callback) -> bool:
     return getattr(callback.on_checkpoint, "__func__", None) is not Callback.on_checkpoint
 
 
+def changes_rates(callback: Callback) -> bool:
+    """Whether it has a `change_rates` of its own."""
+    return getattr(callback.change_rates, "__func__", None) is not Callback.change_rates
+
+
 def _check_methods(callback: Callback) -> None:
     """Refuse methods that fit would never call, foreign or misspelt, and ours with other arguments."""
     import difflib

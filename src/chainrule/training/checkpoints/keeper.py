@@ -18,6 +18,7 @@ from chainrule.training.checkpoints.folder import Folder
 from chainrule.training.checkpoints.packing import check_packs
 from chainrule.training.checkpoints.sameness import (
     batch_record,
+    callbacks_text,
     check_batch,
     check_network,
     check_order,
@@ -125,8 +126,7 @@ class Keeper:
         """
         self.training = training
         self.callbacks = [callback for callback in callbacks if keeps_state(callback)]
-        names = [type(callback).__name__ for callback in self.callbacks]
-        self.settings = texts({**arguments, "callbacks": names})
+        self.settings = {**texts(arguments), "callbacks": callbacks_text(callbacks)}
         prepared = training.prepared
         self.data = data_record(prepared.data) if prepared.of_arrays else None
         self.began = training.finished  # epochs before the first fit

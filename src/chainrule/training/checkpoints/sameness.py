@@ -5,8 +5,9 @@ Another one would go on without a word and end in a model that nobody has asked 
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from chainrule.data.fingerprints import array_sha256
 from chainrule.networks.batch import Batch
 from chainrule.networks.forms.storage import describe
 from chainrule.networks.network import Network
+from chainrule.training.callbacks import Callback, Checkpoint, changes_rates, keeps_state
 from chainrule.training.checkpoints.schema import Saved
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.parts import FitData
@@ -31,6 +33,28 @@ OF_EPOCH = {"batch_size", "shuffle", "seed", "validation", "steps_per_epoch"}
 def texts(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Arguments as they are compared."""
     return {name: _ADDRESS.sub("", repr(value)) for name, value in arguments.items()}
+
+
+def callbacks_text(callbacks: Iterable[Callback]) -> str:
+    """Those that may change what is trained: with a state, or rates of their own; chainrule's with their
+    options.
+    """
+    names = []
+    for callback in callbacks:
+        kind = type(callback)
+        if isinstance(callback, Checkpoint) or not (keeps_state(callback) or changes_rates(callback)):
+            continue
+        options = ""
+        if kind.__module__.partition(".")[0] == "chainrule":
+            held = {
+                name: getattr(callback, name, None) for name in inspect.signature(kind.__init__).parameters
+            }
+            plain = [f"{name}={value!r}" for name, value in held.items() if type(value) in (bool, int, float)]
+            best = getattr(callback, "_best", None)
+            plain += [] if best is None else [f"monitor={best.column!r}", f"min_delta={best.min_delta!r}"]
+            options = f"({', '.join(plain)})"
+        names.append(f"{kind.__name__}{options}")
+    return f"[{', '.join(names)}]"
 
 
 def data_record(data: FitData) -> dict[str, str]:
