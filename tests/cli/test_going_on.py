@@ -15,6 +15,7 @@ import pytest
 from chainrule.networks.network import load
 from chainrule.training.checkpoints.folder import Folder
 from tests.cli.cli_result import Result, Run
+from tests.pairwise import each
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
 QUICK = ("--quiet", "--no-report", "--no-check")
@@ -75,8 +76,7 @@ RUNS: dict[str, tuple[tuple[object, ...], int]] = {
 }
 
 
-@pytest.mark.parametrize("kill", [False, True], ids=["asked", "killed"])
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(("name", "kill"), each(RUNS, [False, True]))
 def test_a_run_goes_on(name: str, kill: bool, run: Run, flowers: Path) -> None:
     more, writes = RUNS[name]
     argv = (flowers, "--target", "species", "--drop", "weight", *more)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from interrupted import Ended, ended_at, files, rows, run_to_the_end, same_state
-from tests.pairwise import each, pairwise
+from tests.pairwise import each
 from training_problems import blobs, classifier, regressor, same_bits, snapshot
 
 import chainrule as cr
@@ -126,9 +126,7 @@ RHYTHMS: dict[str, dict[str, Any]] = {
     "step": {"every_steps": 1}, "steps": {"every_steps": 5}, "epochs": {"every": 1},
     "minutes": {"every_minutes": 1e-9}, "both": {"every_steps": 7, "every": 2, "keep": 3},
 }  # fmt: skip
-GRID = each(
-    ["float32", "float64"], [1, 8, 53, 60], STOPPING, WEIGHTS, RHYTHMS, [0.25, None], [True, False], turns=2
-)
+GRID = each(["float32", "float64"], [1, 8, 53, 60], STOPPING, WEIGHTS, RHYTHMS, [0.25, None], [True, False])
 
 
 @pytest.mark.parametrize(("dtype", "size", "stopping", "weights", "rhythm", "validation", "shuffle"), GRID)
@@ -196,7 +194,8 @@ SOURCES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("source", "stopping", "rhythm"), pairwise(SOURCES, ["none", "early", "own"], ["step", "steps", "epochs"])
+    ("source", "stopping", "rhythm"),
+    each(SOURCES, ["none", "early", "own"], ["steps", "both", "epochs"], turns=2),
 )
 def test_batches(source: str, stopping: str, rhythm: str, tmp_path: Path) -> None:
     def options() -> dict[str, Any]:
