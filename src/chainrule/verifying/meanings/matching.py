@@ -27,8 +27,15 @@ from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.networks.model import Model
 from chainrule.verifying.meanings.forms import AGREE
 from chainrule.verifying.meanings.function import function_meaning
-from chainrule.verifying.meanings.known import MultiMargin, functions
+from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.meanings.layer import layer_meaning
+from chainrule.verifying.meanings.losses import (
+    BinaryFocal,
+    CountedCrossEntropy,
+    Divergence,
+    Focal,
+    MultiMargin,
+)
 from chainrule.verifying.meanings.meaning import Meaning
 from chainrule.verifying.meanings.named import (
     ALIASES,
@@ -67,13 +74,17 @@ _LOSS_WORDS: list[tuple[tuple[type[Loss], ...], str]] = [
     ((MultiMargin,), "multimargin multimarginloss"),
     ((CategoricalHinge,), "categoricalhinge"),
     ((Poisson,), "poisson poissonnll"),
+    ((Focal, BinaryFocal), "focal focalloss"),
+    ((Divergence,), "kldiv kldivergence kldivloss kl kullbackleibler"),
 ]
 LOSSES = {word: losses for losses, words in _LOSS_WORDS for word in words.split()}
+COUNTED = {"weight", "weights", "class_weight", "ignore_index"}
 PENALTIES: dict[str, type[Penalty]] = {
     "l2": L2, "weightdecay": L2, "ridge": L2, "l2penalty": L2, "l2regularization": L2, "l1": L1, "lasso": L1,
     "l1penalty": L1, "l1regularization": L1, "elasticnet": ElasticNet,
 }  # fmt: skip
-FUNCTIONS = ("attention", "swiglu", "geglu", "glu", "rotary")  # as messages name them
+# as messages name them
+FUNCTIONS = ("attention", "flash_attention", "swiglu", "geglu", "glu", "rotary", "gelu_tanh")
 
 
 @dataclass(frozen=True)
@@ -172,6 +183,8 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
         return _of_class(kind, name, options)
     if word in ("squaredhinge", "squaredhingeloss"):
         word, options = "hinge", {"squared": True, **options}
+    if LOSSES.get(word) == (CrossEntropy,) and COUNTED & set(options):
+        return wanted_for(CountedCrossEntropy(**checked(CountedCrossEntropy, name, options)))
     if word in LOSSES:
         made: list[Loss] = []
         for loss in LOSSES[word]:
@@ -196,7 +209,7 @@ def _by_name(name: str, options: dict[str, Any]) -> Any:
         f"like is {name!r}{nearly(name, [*layer_classes, *ALIASES, *LOSSES, *PENALTIES, *FUNCTIONS])}; the "
         f"layers are {', '.join(layer_classes)}; the losses cross_entropy, binary_cross_entropy, "
         "squared_error, mean_absolute_error, huber, hinge, svm, poisson; the penalties l2, l1; and "
-        "attention, swiglu, geglu, glu, rotary"
+        "attention, flash_attention, swiglu, geglu, glu, rotary, gelu_tanh"
     )
 
 
