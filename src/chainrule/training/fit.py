@@ -27,7 +27,7 @@ from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect, suspected
 from chainrule.networks.finite import inside_problem, quiet
 from chainrule.networks.forms.several_labels import remember as remember_labels
-from chainrule.networks.names import frozen_parameters
+from chainrule.networks.names import frozen_parameters, parameter_factors
 from chainrule.networks.names import rate_factors as rate_factors_from
 from chainrule.networks.network import Network
 from chainrule.networks.objective import Objective
@@ -41,10 +41,10 @@ from chainrule.training.callbacks import (
     watches_steps,
 )
 from chainrule.training.history import History, Row
-from chainrule.training.optimizers import Optimizer, optimizer_from
+from chainrule.training.optimizers import AdamW, Optimizer, optimizer_from
 from chainrule.training.parts import FitData, Rows, Validation, prepare, random_stream
 from chainrule.training.progress import Progress, progress_from
-from chainrule.training.schedules import ConstantRate, Rates
+from chainrule.training.schedules import ConstantRate, Rates, Schedule
 from chainrule.training.streams.feed import (
     Prepared,
     SourceFeed,
@@ -80,6 +80,7 @@ def fit(
     constraint: MaxNorm | None = None,
     optimizer: Optimizer | str | None = None,
     batch_size: int | None = None,
+    drop_last: bool = False,
     epochs: int = 10,
     validation: Validation = None,
     shuffle: bool = True,
@@ -95,6 +96,7 @@ def fit(
     allow_nonfinite: bool = False,
     freeze: Any = None,
     rate_factors: Mapping[str, float] | None = None,
+    dropout_schedule: Schedule | None = None,
     steps_per_epoch: int | None = None,
     training_size: int | None = None,
 ) -> History:
@@ -115,6 +117,7 @@ def fit(
     optimizer: such as Adam(1e-3), "sgd", "adam", "adamw", "rmsprop"; None: Adam(1e-3), or that of `resume`.
     batch_size: samples per step, 32 of arrays; the last batch of an epoch may be smaller, and so is the only
         one if N is.
+    drop_last: leave out the last batch of an epoch where it is smaller than the others.
     epochs: at least 1.
     validation: (X_val, y_val), (X_val, y_val, weights), or a fraction f between 0 and 1: round(N·f) samples
         chosen by the seed are held out; where the targets are classes, of every class in its proportion.
@@ -139,6 +142,7 @@ def fit(
         down than the lowest layer that is trained. None with `resume`: as before; []: nothing.
     rate_factors: {"conv*": 0.1}: what multiplies the rate of these layers or parameters, a weight decay of
         AdamW with it; 0 freezes. Of several that fit the last one counts. None with `resume`: as before.
+    dropout_schedule: from 0 to 1, what multiplies the rate of every Dropout at every step, FlatCosine(1.0).
 
     steps_per_epoch, training_size: of batches, see below.
     resume: the history that an earlier fit returned; see below.
@@ -192,16 +196,24 @@ def fit(
     chosen_callbacks = [*early_stopping_from(early_stopping), *callbacks_from(callbacks)]
     shown = progress_from(progress)
     factors = factors_from(network, freeze, rate_factors, resume)
+    decays = decay_factors_from(network, chosen_optimizer)
+    dropping = check_flag("drop_last", drop_last)
+    check_dropout_schedule(dropout_schedule)
     arrays, apart = validation_parts(validation)
     if takes_arrays(X, y, steps_per_epoch, training_size):
         data = prepare(network, chosen_loss, X, y, sample_weight, arrays, seed, class_weight, classes)
-        prepared = prepared_arrays(network, chosen_loss, data, batch_size, apart)
+        prepared = prepared_arrays(network, chosen_loss, data, batch_size, apart, dropping)
     else:
         prepared = prepared_batches(
             network,
             chosen_loss,
             X,
-            of_arrays={"y": y, "sample_weight": sample_weight, "batch_size": batch_size},
+            of_arrays={
+                "y": y,
+                "sample_weight": sample_weight,
+                "batch_size": batch_size,
+                "drop_last": dropping or None,
+            },
             validation=arrays,
             apart=apart,
             class_weight=class_weight,
@@ -225,6 +237,7 @@ def fit(
             training_size=prepared.samples,
             constraint=chosen_constraint,
             rate_factors=factors,
+            decay_factors=decays,
         )
         plan.set_seed(seed)
         return plan
@@ -242,7 +255,18 @@ def fit(
             )
     history = History(rows, loss_function=chosen_loss, optimizer=chosen_optimizer, rate_factors=factors)
     order_seed = seed if shuffle else None
-    run = _Run(network, plan, prepared, plan_of, history, chosen_optimizer, epochs, order_seed, allowed)
+    run = _Run(
+        network,
+        plan,
+        prepared,
+        plan_of,
+        history,
+        chosen_optimizer,
+        epochs,
+        order_seed,
+        allowed,
+        dropout_schedule,
+    )
     with threads_of_call(threads):
         return run.train(chosen_callbacks, shown)
 
@@ -257,6 +281,28 @@ def factors_from(network: Network, freeze: Any, given: Any, resume: History | No
     frozen = [name for name, factor in before.items() if factor == 0] if freeze is None else freeze
     scaled = {name: factor for name, factor in before.items() if factor} if given is None else given
     return rate_factors_from(network, scaled, frozen_parameters(network, frozen))
+
+
+def decay_factors_from(network: Network, optimizer: Optimizer) -> dict[str, float]:
+    """Parameter name -> the factor of its weight decay, of those that the optimizer names."""
+    given = optimizer.decay_factors if isinstance(optimizer, AdamW) else None
+    return parameter_factors(network, "decay_factors", {} if given is None else given)
+
+
+def check_dropout_schedule(given: Any) -> None:
+    """Refuse what says no factors from 0 to 1."""
+    if given is None:
+        return
+    if not isinstance(given, Schedule):
+        raise TypeError(
+            "dropout_schedule must be a schedule that begins with 1, such as FlatCosine(1.0), received "
+            f"{describe(given)}"
+        )
+    if given.rate > 1:
+        raise ArgumentError(
+            f"dropout_schedule is {given!r}: it multiplies the rates of the Dropout layers, so write 1.0 "
+            f"where it says {given.rate:g}"
+        )
 
 
 def check_resume(resume: Any) -> None:
@@ -297,9 +343,13 @@ class _Run:
         epochs: int,
         seed: int | None,
         allowed: bool,
+        dropout: Schedule | None,
     ) -> None:
         self.network, self.plan, self.data, self.optimizer = network, plan, prepared.data, optimizer
         self.prepared, self.plan_of = prepared, plan_of
+        self.dropout = dropout
+        decay = optimizer.decay if isinstance(optimizer, AdamW) else None
+        self.decay = decay if isinstance(decay, Schedule) else None
         finished = len(history)  # epochs of the fit that is resumed
         self.batch_size, self.finished, self.epochs = prepared.size, finished, finished + epochs
         self.rng = None if seed is None else random_stream(seed, "order")
@@ -322,6 +372,7 @@ class _Run:
         self.classes: Array | None = None  # what the network has been given
         self.ahead = False  # whether the plan's parameters are newer than the network's
         self.stored, self.stored_at = "before this fit", time.perf_counter()  # what the network holds
+        self.strengths = self.strengths_of(self.number)
         self.used = self.rates(self.number)  # of the steps of the epoch; refuses a schedule that does not fit
         self.suspects = 0  # steps that may have gone beyond the range, so far
         self.allowed = allowed  # numbers beyond the range that finite outputs hide
@@ -364,6 +415,7 @@ class _Run:
         self.number = number = context.epoch + 1
         started = time.perf_counter()
         self.used = rates = self.changed_rates(callbacks)
+        self.strengths = self.strengths_of(number)
         order = self.order()
         self.step = 0
         watching = [callback for callback in callbacks if watches_steps(callback)]
@@ -393,6 +445,7 @@ class _Run:
                 weights=training.weights,
                 poll=poll,
                 look=None if self.allowed else look,
+                **self.strengths,
             )
         else:
             feed, size = self.prepared.feed, self.batch_size
@@ -458,6 +511,7 @@ class _Run:
                 weights=batch.weights,
                 poll=poll_within,
                 look=None if look is None else look_at,
+                **{name: array[step : step + 1] for name, array in self.strengths.items()},
             )
             counts = result.hits is not None
             total, hits = total + result.loss_sum, hits + (result.hits or 0.0)
@@ -506,7 +560,24 @@ class _Run:
 
     def order(self) -> Rows:
         """The samples of the next epoch in the order they are taken."""
-        return self.data.rows if self.rng is None else self.rng.permutation(self.data.rows)
+        rows = self.data.rows
+        order = rows if self.rng is None else self.rng.permutation(rows)
+        return order[: len(order) - self.prepared.dropped]
+
+    def strengths_of(self, epoch: int) -> dict[str, Rates]:
+        """What else has a schedule, for every step of the epoch: "decays" and "dropouts", where they have."""
+        strengths = {}
+        for name, schedule in (("decays", self.decay), ("dropouts", self.dropout)):
+            if schedule is None:
+                continue
+            if not self.steps:
+                raise ArgumentError(
+                    f"{schedule!r} needs to know the steps of an epoch, and these batches have no length: "
+                    "write steps_per_epoch=..., or give an object with __len__"
+                )
+            given = schedule.rates((epoch - 1) * self.steps, self.steps, self.steps, self.epochs)
+            strengths[name] = checked_rates(given, self.steps, repr(schedule), epoch)
+        return strengths
 
     def rates(self, epoch: int) -> Rates:
         """The rate of every step of the epoch, checked: a schedule may be the user's own."""
