@@ -190,7 +190,10 @@ def start(network: Network, X: Any, seed: int = 0) -> None:
         rows = rows[rng.permutation(len(rows))[:START_ROWS]]
     layers = list(network.layers)
     first = next(place for place, layer in enumerate(layers) if isinstance(layer, Dense))
-    x = np.asarray(network.activations(rows, str(layers[first - 1].name)) if first else rows, np.float64).T
+    x = rows.astype(np.float64).T
+    if first:
+        below = str(layers[first - 1].name)
+        x = network.executor().activations(network, rows, [below])[below].astype(np.float64).T
     for layer in layers[first:]:
         given: dict[str, Any] = dict(network.layer_parameters(layer))
         if isinstance(layer, Dense):
