@@ -393,7 +393,7 @@ layer_options = (
     *("causal", "delta", "mean_outputs", "label_smoothing", "squared", "log_input", "margin", "lam", "l1"),
     *("l2", "per_sample", "kernel", "pool_size", "size", "pad", "eps", "p", "drop", "num_heads", "n_heads"),
     *("num_groups", "hidden_size", "num_embeddings", "embedding_dim", "negative_slope", "strides"),
-    *("dilation_rate", "is_causal", "G", "reg"),
+    *("dilation_rate", "is_causal", "G", "reg", "ntk", "start", "stop", "hidden", "sigma", "low", "high"),
 )
 
 
