@@ -26,6 +26,8 @@ from benchmarks.realmlp.tables import CLASSES, NUMBERS, Table, load
 
 warnings.filterwarnings("ignore")
 METHODS = ("ours", "pytabkit", "mlp", "boosting")
+# `chainrule train --network dense`: two hidden layers, epochs and penalty by inner splits.
+OTHERS = ("searched",)
 
 
 def filled(train: Any, test: Any) -> tuple[Any, Any]:
@@ -68,8 +70,42 @@ def boosting(classify: bool, seed: int) -> Any:
     return made(random_state=seed, categorical_features="from_dtype")
 
 
+class Searched:
+    """What `chainrule train --network dense` does with a table."""
+
+    def __init__(self, classify: bool, seed: int) -> None:
+        self.classify, self.seed = classify, seed
+
+    def fit(self, X: Any, y: Any) -> Searched:
+        import chainrule as cr
+        from chainrule.cli.training.choices import Settings, choose_optimizer, choose_penalty
+        from chainrule.cli.training.networks import named_layers
+        from chainrule.cli.training.search import search
+
+        preparation = cr.Preparation.learn(X, None if self.classify else y)
+        outputs = len(np.unique(y)) if self.classify else 1
+        layers = named_layers("dense", (preparation.width,), outputs, classify=self.classify)
+        network = cr.Network(layers, input_shape=preparation.width, seed=self.seed, preparation=preparation)
+        network.classes = np.unique(y).astype(str) if self.classify else None
+        rows = preparation(X)
+        targets = y.astype(str) if self.classify else preparation.target(y[:, np.newaxis])
+        told = argparse.Namespace(seed=self.seed, threads=1, clip=None)
+        usual = Settings(60, 32, rate=3e-3, penalty=min(max(10 / len(y), 1e-4), 0.03))
+        loss = cr.CrossEntropy() if self.classify else cr.SquaredError()
+        chosen = search(network, rows, targets, loss, usual, told).settings
+        cr.fit(
+            network, rows, targets, loss=loss, penalty=choose_penalty(chosen, None), batch_size=chosen.batch_size,
+            optimizer=choose_optimizer(chosen, told), epochs=chosen.epochs, seed=self.seed, threads=1, progress=False,
+        )  # fmt: skip
+        self.network = network
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return self.network.classify(X) if self.classify else self.network.predict(X)[:, 0]
+
+
 MAKERS: dict[str, Callable[[bool, int], Any]] = {
-    "ours": ours, "pytabkit": pytabkit, "mlp": mlp, "boosting": boosting
+    "ours": ours, "pytabkit": pytabkit, "mlp": mlp, "boosting": boosting, "searched": Searched
 }  # fmt: skip
 
 
@@ -83,7 +119,7 @@ def score(table: Table, method: str, split: int) -> dict[str, Any]:
     X_train, X_test = table.X.iloc[train], table.X.iloc[test]
     y_train = table.y[train]
     scale = 1.0
-    if method not in ("ours", "boosting"):
+    if method not in ("ours", "boosting", "searched"):
         X_train, X_test = filled(X_train, X_test)
     if method == "mlp" and not table.classify:  # it does not scale its target itself
         scale = float(y_train.std())
@@ -106,12 +142,12 @@ def results(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def run(path: Path, names: list[str], splits: int) -> None:
+def run(path: Path, names: list[str], splits: int, methods: list[str]) -> None:
     tables = sorted((load(name) for name in names), key=lambda table: len(table.y))
     done = {(entry["table"], entry["method"], entry["split"]) for entry in results(path)}
     for split in range(splits):
         for table in tables:
-            for method in METHODS:
+            for method in methods:
                 if (table.name, method, split) not in done:
                     line = json.dumps(score(table, method, split))
                     with path.open("a") as stream:
@@ -166,13 +202,14 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--tables", default=",".join([*CLASSES, *NUMBERS]))
     parser.add_argument("--part", default="0/1", help="every n-th table from the k-th on: k/n, for several processes")
+    parser.add_argument("--methods", default=",".join(METHODS), help="also: " + ", ".join(OTHERS))
     parser.add_argument("--report", action="store_true")
     arguments = parser.parse_args()
     if arguments.report:
         print(report(arguments.results))
         return
     part, parts = map(int, arguments.part.split("/"))
-    run(arguments.results, arguments.tables.split(",")[part::parts], arguments.splits)
+    run(arguments.results, arguments.tables.split(",")[part::parts], arguments.splits, arguments.methods.split(","))
 
 
 if __name__ == "__main__":

@@ -128,8 +128,8 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network = parser.add_argument_group("network and training (the defaults depend on the data)")
     network.add_argument(
         "--network",
-        metavar="dense|conv|lstm|FILE.toml",
-        help="default: conv for images, lstm for sequences, else dense",
+        metavar="dense|realmlp|conv|lstm|FILE.toml",
+        help="default: conv for images, lstm for sequences, else dense; realmlp is for tables",
     )
     network.add_argument(
         "--recipe", metavar="NAME|list", help="for mnist: one of Nielsen's experiments; list shows them"

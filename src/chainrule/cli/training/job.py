@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chainrule.losses.penalties import Penalty
     from chainrule.networks.network import Network
     from chainrule.training.history import History
+    from chainrule.training.tabular import Tabular
 
 most_confusions = 5
 samples_explained = 8
@@ -75,6 +76,7 @@ class Job:
     search: Search
     recipe: Recipe | None = None
     class_weight: Mapping[Any, float] | None = None
+    tabular: Tabular | None = None
     members: list[Network] = field(default_factory=list)
 
     @property
@@ -152,6 +154,17 @@ class Run:
         from chainrule.training.fit import fit
 
         job, arguments = self.job, self.arguments
+        if job.tabular is not None:
+            return job.tabular.fit(
+                network,
+                job.data.X,
+                job.data.y,
+                job.data.validation,
+                seed=seed,
+                class_weight=job.class_weight,
+                threads=arguments.threads,
+                progress=not arguments.quiet,
+            ).stopped
         history = fit(
             network,
             job.data.X,
