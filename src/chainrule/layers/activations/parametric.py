@@ -45,6 +45,7 @@ class ParametricActivation(Layer):
     """
 
     kind = "parametric"
+    family = "parametric"
     passage = "activation"
     output = "activation"
     roles: ClassVar = {"x": "preactivation"}

@@ -22,6 +22,7 @@ class Clamp(Layer):
     """
 
     kind = "clamp"
+    family = "clamp"
     output: ClassVar[str] = "output"
 
     @teach("Clamp(-1.0, 1.0)")

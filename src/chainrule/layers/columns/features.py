@@ -21,6 +21,7 @@ class Features(Layer):
     """
 
     kind = "features"
+    family = "features"
     output: ClassVar[str] = "output"
 
     @teach("Features(0, 4)")
