@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 import os
+import warnings
 from abc import abstractmethod
 from contextlib import suppress
 from typing import Any
@@ -79,6 +80,8 @@ class _Tabular(BaseEstimator):
             weights = _check_sample_weight(sample_weight, np.empty((len(table), 1)), dtype=np.float64)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         train, held = self._parts(targets, seed)
+        if weights is not None:
+            held = held[weights[held] > 0]  # an accuracy counts every row once
         tabular = Tabular(self._classify, self.epochs)
         kinds = {**self._told, **(self.kinds or {})}
         preparation = Preparation.learn(
@@ -98,8 +101,10 @@ class _Tabular(BaseEstimator):
         )
         validation: Any = None
         if len(held):
-            validation = (preparation(table[held]), targets[held])
-            validation += () if weights is None or not weights[held].any() else (weights[held],)
+            with warnings.catch_warnings():  # levels that only these rows have are no news to who gave them
+                warnings.simplefilter("ignore", UserWarning)
+                validation = (preparation(table[held]), targets[held])
+            validation += () if weights is None else (weights[held],)
         self.history_ = tabular.fit(
             network,
             preparation(table[train]),
@@ -208,7 +213,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     def predict(self, X: Any) -> Array:
         """The class of every row (N,)."""
-        return np.asarray(self.classes_[self._outputs(X).argmax(axis=1)])
+        chosen = self._outputs(X).argmax(axis=1)
+        return np.asarray(self.classes_[chosen])
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of every class, (N, classes) in the order of `classes_`."""

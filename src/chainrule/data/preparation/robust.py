@@ -41,14 +41,17 @@ def clipped(values: Array) -> Array:
 
 def center_and_factor(values: Array) -> tuple[float, float]:
     """(median, 1 / distance of the quartiles); where that is 0 half of the range takes its place, and where
-    that is 0 the factor is 0.
+    that is 0 the factor is 0.  Raises DataError for numbers whose distances are beyond the range.
     """
-    low, center, high = np.quantile(values, [0.25, 0.5, 0.75])
-    spread = high - low
-    if not spread > 0:
-        spread = (values.max() - values.min()) / 2
-    factor = 1 / spread if spread > 0 else 0.0
-    return float(center), float(factor) if np.isfinite(factor) else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, center, high = np.quantile(values, [0.25, 0.5, 0.75])
+        spread = high - low
+        if spread == 0:
+            spread = (values.max() - values.min()) / 2
+        factor = 1 / spread if spread > 0 else 0.0
+    if not (np.isfinite(center) and np.isfinite(spread) and np.isfinite(factor)):
+        raise DataError("these numbers are too large, or too near to each other, to be brought to one scale")
+    return float(center), float(factor)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,10 @@ class Robust:
     @classmethod
     def learn(cls, column: Column) -> Robust:
         values = quantities(column, "the training data")
-        center, factor = center_and_factor(values[~column.missing])
+        try:
+            center, factor = center_and_factor(values[~column.missing])
+        except DataError as error:
+            raise DataError(f"the column '{column.name}': {error}") from None
         return cls(column.name, center, factor, bool(column.missing.any()))
 
     @property
