@@ -8,7 +8,6 @@ it.
 from __future__ import annotations
 
 import os
-import warnings
 from abc import abstractmethod
 from contextlib import suppress
 from typing import Any
@@ -22,7 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from chainrule.base.errors import ArgumentError, DataError
 from chainrule.base.scalars import check_count, check_number
 from chainrule.base.types import Array
-from chainrule.data import Preparation, read_table, split
+from chainrule.data import Preparation, Standardizer, read_table, split
 from chainrule.data.frames import Column, Frame, frame_of
 from chainrule.networks.network import Network
 from chainrule.training.history import History
@@ -84,9 +83,10 @@ class _Tabular(BaseEstimator):
             held = held[weights[held] > 0]  # an accuracy counts every row once
         tabular = Tabular(self._classify, self.epochs)
         kinds = {**self._told, **(self.kinds or {})}
-        preparation = Preparation.learn(
-            table[train], None if self._classify else targets[train], kinds=kinds or None, robust=True
-        )
+        # Of all rows, or levels of those held out would be new; the target's scale is of those trained on.
+        preparation = Preparation.learn(table, kinds=kinds or None, robust=True)
+        if not self._classify:
+            preparation.targets = Standardizer.learn(targets[train].reshape(len(train), -1))
         clamp = None
         if preparation.targets is not None:
             scaled = preparation.targets(targets[train].reshape(len(train), -1))
@@ -101,9 +101,7 @@ class _Tabular(BaseEstimator):
         )
         validation: Any = None
         if len(held):
-            with warnings.catch_warnings():  # levels that only these rows have are no news to who gave them
-                warnings.simplefilter("ignore", UserWarning)
-                validation = (preparation(table[held]), targets[held])
+            validation = (preparation(table[held]), targets[held])
             validation += () if weights is None else (weights[held],)
         self.history_ = tabular.fit(
             network,

@@ -50,8 +50,11 @@ class Way(Protocol):
 class Scale(Way, Protocol):
     """What becomes of a number; a missing one is the median, told by a column of its own: `indicator`."""
 
-    median: float
-    indicator: bool
+    @property
+    def median(self) -> float: ...
+
+    @property
+    def indicator(self) -> bool: ...
 
     @classmethod
     def learn(cls, column: Column) -> Scale: ...

@@ -234,4 +234,5 @@ def _hot(texts: Array, missing: Array, levels: tuple[str, ...]) -> Array:
 def _new(column: Column, texts: Array, levels: tuple[str, ...]) -> Array:
     """The entries that are none of the levels."""
     known = set(levels)
-    return texts[np.array([text not in known for text in texts], dtype=bool) & ~column.missing]
+    new = np.array([text not in known for text in texts], dtype=bool)
+    return np.asarray(texts[new & ~column.missing])
