@@ -27,7 +27,7 @@ from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
-from chainrule.verifying.places import place
+from chainrule.verifying.places import at, place
 from chainrule.verifying.precision import (
     Reference,
     Tolerance,
@@ -67,7 +67,8 @@ class Judge:
     reference: Reference | None = None
     unsure: bool = False
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
-    ratio: float = 0.0  # the worst error beside its tolerance
+    # What is right, per array and probe: (what it may be off by, theirs, right).
+    right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
@@ -106,7 +107,8 @@ class Judge:
         if self.reference is not None and not findings:
             precision = precision_of(self.args[0], subject.precision)
             notes += () if whole is None else whole.notes
-            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
+            ratio = max((within.ratio(*pair) for within, *pair in self.right), default=0.0)
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{ratio:.2g}", precision=precision))
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
@@ -123,7 +125,8 @@ class Judge:
 
         samples = () if meaning is None else meaning.samples
         wanted = None if meaning is None else accepts
-        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
+        steps = () if meaning is None else meaning.steps
+        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
         self.tried, raised = runnable(subject, drawn)
         due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
@@ -270,12 +273,15 @@ class Judge:
         if case.tolerances is None:
             return []
         each = list(zip(case.tolerances, case.theirs, case.right, strict=True))
-        self.ratio = max(self.ratio, *(within.ratio(theirs, right) for within, theirs, right in each))
-        reasons = [within.cannot_tell(theirs, right, name) for within, theirs, right in each]
-        if not all(reason is not None for reason in reasons):
-            return []
+        self.right += each
+        reasons = []
+        for within, theirs, right in each:
+            reason = within.cannot_tell(theirs, right, name)
+            if reason is None:  # one probe that tells will do
+                return []
+            reasons.append(reason)
         self.unsure |= any(right.any() for right in case.right)
-        return [reason for reason in reasons[:1] if reason is not None]
+        return reasons[:1]
 
     def at_kinks(self, name: str, case: Case, number: int, probe: Probe) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
@@ -310,6 +316,7 @@ class Search:
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
     found: list[Edit] = field(default_factory=list)
+    known: dict[tuple[Edit, bool], str | None] = field(default_factory=dict)  # what `gives` has said
 
     def only(self, kept: Sequence[int]) -> Search:
         """The same on some of the probes; what it finds is found by both."""
@@ -321,7 +328,7 @@ class Search:
             for group in (self.kept, self.wrong)
         )
         made = replace(self, probes=probes_, bounds=bounds, theirs=theirs, tolerances=tolerances)
-        made.kept, made.wrong = right, wrong
+        made.kept, made.wrong, made.known = right, wrong, {}
         return made
 
     def right(self, edits: Edits) -> list[Array]:
@@ -343,15 +350,21 @@ class Search:
         scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right,
         say nothing.
         """
+        key = edit, scaled
+        if key not in self.known:
+            self.known[key] = self._gives(edit, scaled)
+        return self.known[key]
+
+    def _gives(self, edit: Edit, scaled: bool) -> str | None:
         scale: str | None = None
         self.left[0] -= 1
-        for number, bound in enumerate(self.bounds):
-            theirs = self.theirs[number]
+        for number in self.order:
+            theirs, bound = self.theirs[number], self.bounds[number]
             edits = {**self.made, edit.place: edit}
             try:
                 if self.meaning.rules_out(bound, self.argument, theirs, edits):
                     return None
-                self.left[0] -= self.meaning.cost - 1 if number == 0 else 0
+                self.left[0] -= self.meaning.cost - 1 if number == self.order[0] else 0
                 made = self.value(bound, edits)
             except MISFITS:
                 if not self.is_right[number]:
@@ -368,6 +381,11 @@ class Search:
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
         return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+
+    @cached_property
+    def order(self) -> list[int]:
+        """The probes, that of the fewest steps first: it rules out most of the mistakes."""
+        return sorted(range(len(self.bounds)), key=lambda number: self.bounds[number].sizes.get("T", 0))
 
     @cached_property
     def is_right(self) -> list[bool]:
@@ -543,12 +561,12 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     spot = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
     index = "[" + ", ".join(str(int(i)) for i in spot) + "]"
     numbers = {"index": index, "yours": f"{theirs[spot] + 0.0:.6g}", "right": f"{right[spot] + 0.0:.6g}"}
-    what = TEXTS.say("wrong", name=name, **numbers)
     about, roles = {"zero": right == 0, "not_zero": right != 0}, [""] * right.ndim
     if search is not None:
         about, roles = search.meaning.where(
             search.argument, search.bounds[number], search.probes[number], right
         )
+    what = TEXTS.say("wrong", name=name, **{**numbers, "index": at(tuple(map(int, spot)), roles)})
     where = TEXTS.say("where.said", where=place(wrong, about, roles))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
     if case.tolerances is not None:
@@ -631,7 +649,7 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
 def _wrong(case: Case) -> list[int]:
     """The probes on which an array is off by more than a right one may be."""
     pairs = enumerate(zip(case.theirs, case.right, strict=True))
-    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.wrong(n).any()]
+    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.any_wrong(n)]
 
 
 def _same_mass(case: Case, number: int) -> bool:
