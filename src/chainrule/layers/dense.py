@@ -7,6 +7,8 @@ The factor 1/√n stands before both products where it stands before W x.
 
 from __future__ import annotations
 
+import math
+
 from chainrule.base.errors import ShapeError
 from chainrule.base.keywords import teach
 from chainrule.base.scalars import check_flag
@@ -53,6 +55,10 @@ class Dense(Layer):
 
     def delta(self, d: Value, W: Value) -> Value:
         return self._scaled(W.T @ d, W)
+
+    def divisor(self, input_shape: Shape) -> float:
+        """What W x is divided by: √n of `ntk`, else 1."""
+        return math.sqrt(input_shape[-1]) if self.ntk else 1.0
 
     def _scaled(self, product: Value, W: Value) -> Value:
         return product / count_features(W.T) ** 0.5 if self.ntk else product

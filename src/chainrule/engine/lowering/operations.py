@@ -7,7 +7,6 @@ looked up by the exact class, because a subclass may have other formulas.
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -58,7 +57,7 @@ ONE_PIXEL = ((1, 1), (1, 1), (1, 1), (0, 0))  # kernel, stride, dilation, paddin
 def _dense(low: Builder, layer: Dense, x: Value, z: Value, parameters: list[int]) -> None:
     bias = parameters[1] if layer.bias else -1
     if layer.ntk:  # one product less for every input than for every weight
-        x = _entrywise(low, layer, lambda entry: entry / math.sqrt(x.shape[-1]), x)
+        x = _entrywise(low, layer, lambda entry: entry / layer.divisor(x.shape), x)
     if len(x.shape) == 1:
         low.native.add_dense(x.number, z.number, parameters[0], bias)
     else:
