@@ -228,7 +228,7 @@ def _hot(texts: Array, missing: Array, levels: tuple[str, ...]) -> Array:
     place = np.fromiter((places.get(text, -1) for text in texts), np.int64, len(texts))
     place[missing] = -1
     hot = (place[:, np.newaxis] == np.arange(len(levels))).astype(np.float64)
-    return hot[:, :1] - hot[:, 1:] if len(levels) == 2 else hot
+    return np.asarray(hot[:, :1] - hot[:, 1:] if len(levels) == 2 else hot)
 
 
 def _new(column: Column, texts: Array, levels: tuple[str, ...]) -> Array:
