@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,10 +133,10 @@ class _Tabular(BaseEstimator):
         self._told: dict[str, str] = {}
         self._source: str | None = None
         if isinstance(X, (str, os.PathLike)):
-            frame = read_table(X, asked=[] if y is None else [str(y)]).frame
-            self._source = name = frame.names[-1] if y is None else str(y)
-            y = frame.column(name).labels()
-            X = frame.without([name])
+            read = read_table(Path(X), asked=[] if y is None else [str(y)]).frame
+            self._source = name = read.names[-1] if y is None else str(y)
+            y = read.column(name).labels()
+            X = read.without([name])
         frame = frame_of(X, "X")
         if frame is None:
             X = validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan", reset=True)
@@ -151,7 +152,7 @@ class _Tabular(BaseEstimator):
     def _table(self, X: Any) -> Frame:
         """A table to predict for."""
         if isinstance(X, (str, os.PathLike)):
-            X = read_table(X).frame
+            X = read_table(Path(X)).frame
             X = X.without([self._source]) if self._source is not None else X
         frame = frame_of(X, "X")
         if frame is not None:

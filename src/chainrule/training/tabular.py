@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,8 +75,12 @@ class Tabular:
     def monitor(self) -> str:
         return "validation_accuracy" if self.classify else "validation_loss"
 
-    def layers(self, columns: Columns, outputs: int, clamp: tuple[float, float] | None = None) -> list[Layer]:
-        """The layers for what `columns` makes of a table; clamp: the range of a quantity, as it is scaled."""
+    def layers(self, columns: Any, outputs: int, clamp: tuple[float, float] | None = None) -> list[Layer]:
+        """The layers for what `columns`, the inputs of a preparation, makes of a table; clamp: the range of a
+        quantity, as it is scaled.  Raises ArgumentError where they are not grouped.
+        """
+        if not isinstance(columns, Columns) or not columns.grouped:
+            raise ArgumentError("a table's network needs Preparation.learn(X, robust=True)")
         hidden: list[Layer] = []
         for units in UNITS:
             hidden += [Dense(units, ntk=True), ParametricActivation(self.activation), Dropout(DROPOUT)]
@@ -93,10 +98,7 @@ class Tabular:
         dtype: Any = "float32",
     ) -> Network:
         """The network, as its layers start; `start` moves it to the data."""
-        columns = preparation.inputs
-        if not isinstance(columns, Columns) or not columns.grouped:
-            raise ArgumentError("a table's network needs Preparation.learn(X, robust=True)")
-        layers = self.layers(columns, outputs, clamp)
+        layers = self.layers(preparation.inputs, outputs, clamp)
         return Network(
             layers,
             input_shape=preparation.width,
@@ -200,8 +202,7 @@ def start(network: Network, X: Any, seed: int = 0) -> None:
             moved = _started(layer, x, given, rng)
             network.set_parameters({f"{layer.name}.{name}": value for name, value in moved.items()})
             given |= moved
-        name = str(layer.name)
-        given |= layer.draw(x.shape, lambda shape, name=name: random_bits(seed, 0, name, shape))
+        given |= layer.draw(x.shape, partial(random_bits, seed, 0, str(layer.name)))
         x = call_formula(layer.forward, {"x": x, **given})
 
 

@@ -44,14 +44,19 @@ _OF_TRAINING = ("batch_size", "rate", "schedule", "optimizer", "momentum", "pena
 large_image = 20  # pixels of the shorter side; from here on the 5x5 kernels of LeNet fit twice
 
 
+def no_table(arguments: argparse.Namespace) -> DataError:
+    """What to say where RealMLP is asked for and there is no table."""
+    return DataError(
+        f"--network {REALMLP} takes the rows of a table, and {arguments.source} is none: leave it out"
+    )
+
+
 def is_tabular(arguments: argparse.Namespace, X: Frame | Array) -> bool:
     """Whether RealMLP is trained on these rows.  Raises DataError where it is asked for and cannot be."""
     if arguments.network != REALMLP:
         return False
     if not isinstance(X, Frame):
-        raise DataError(
-            f"--network {REALMLP} takes the rows of a table, and {arguments.source} is none: leave it out"
-        )
+        raise no_table(arguments)
     for name in _OF_TRAINING:
         if getattr(arguments, name) is not None:
             raise DataError(

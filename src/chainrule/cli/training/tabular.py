@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from chainrule.cli.training.choices import Settings
-from chainrule.cli.training.networks import REALMLP
+from chainrule.cli.training.networks import REALMLP, no_table
 
 if TYPE_CHECKING:
     from chainrule.cli.training.sources import Problem
@@ -21,6 +21,8 @@ def tabular_of(problem: Problem, arguments: argparse.Namespace) -> Tabular | Non
 
     if arguments.network != REALMLP:
         return None
+    if not getattr(problem.preparation.inputs, "grouped", False):
+        raise no_table(arguments)
     return Tabular(problem.classes is not None, arguments.epochs or EPOCHS)
 
 
