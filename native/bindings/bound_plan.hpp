@@ -238,7 +238,9 @@ class BoundPlan : public Plan<T> {
                                                                    const std::optional<Array<double>>& weights,
                                                                    const Array<int64_t>& order, const Array<double>& rates,
                                                                    const nb::object& poll, const nb::object& look,
-                                                                   const std::tuple<double, double, double>& before) {
+                                                                   const std::tuple<double, double, double>& before,
+                                                                   const std::optional<Array<double>>& decays,
+                                                                   const std::optional<Array<double>>& dropouts) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -249,6 +251,15 @@ class BoundPlan : public Plan<T> {
       if (order.data()[i] < 0 || order.data()[i] >= rows) throw nb::index_error("order names a sample that does not exist");
     if (int64_t(rates.size()) != (count + this->batch_size() - 1) / this->batch_size())
       throw nb::value_error("one rate per step is needed");
+    for (const auto* strengths : {&decays, &dropouts}) {
+      if (!*strengths) continue;
+      if ((*strengths)->size() != rates.size()) throw nb::value_error("one decay and one factor of dropout per step are needed");
+      for (size_t i = 0; i < rates.size(); i++)
+        if (!((*strengths)->data()[i] >= 0 && (strengths == &decays ? std::isfinite((*strengths)->data()[i])
+                                                                    : (*strengths)->data()[i] <= 1)))
+          throw nb::value_error("a decay must be finite and at least 0, a factor of dropout from 0 to 1");
+    }
+    const Strengths strengths{rates.data(), decays ? decays->data() : nullptr, dropouts ? dropouts->data() : nullptr};
     const auto look_with_gil = [&](int64_t step) {
       const WithGil gil;
       look(step);
@@ -260,7 +271,7 @@ class BoundPlan : public Plan<T> {
     {
       const WithoutGil release;
       outcome = this->train(
-          batch, order.data(), count, rates.data(),
+          batch, order.data(), count, strengths,
           [&](const Progress& p) {
             const WithGil gil;
             check_signals();

@@ -64,6 +64,8 @@ inline void bind_kinds(nanobind::module_& m) {
       .value("log1p", ProgramOp::log1p)
       .value("xlogy", ProgramOp::xlogy)
       .value("tanh", ProgramOp::tanh)
+      .value("cos", ProgramOp::cos)
+      .value("sin", ProgramOp::sin)
       .value("erf", ProgramOp::erf)
       .value("absolute", ProgramOp::absolute)
       .value("maximum", ProgramOp::maximum)

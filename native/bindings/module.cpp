@@ -84,12 +84,19 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("add_masking", &P::add_masking, "x"_a, "z"_a, "mask"_a, "value"_a)
       .def("add_masked_pool", &P::add_masked_pool, "x"_a, "z"_a, "mask"_a, "average"_a)
       .def("add_host", &P::add_host, "number"_a, "x"_a, "z"_a)
-      .def("add_program", &P::add_program, "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a)
+      .def(
+          "add_program",
+          [](P& p, int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters,
+             const ProgramCode* infer) {
+            p.add_program(x, z, forward, backward, parameters, infer ? *infer : ProgramCode{});
+          },
+          "x"_a, "z"_a, "forward"_a, "backward"_a, "parameters"_a, "infer"_a.none() = nb::none())
       .def("add_embedding", &P::add_embedding, "x"_a, "z"_a, "table"_a, "mask"_a, "vocabulary"_a, "padding"_a)
       .def("add_attention", &P::add_attention, "queries"_a, "keys"_a, "values"_a, "z"_a, "mask"_a, "heads"_a, "causal"_a)
       .def("add_table", &P::add_table, "x"_a, "z"_a, "table"_a)
       .def("add_norm", &P::add_norm, "x"_a, "z"_a, "groups"_a, "epsilon"_a, "momentum"_a, "parameters"_a)
-      .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "threshold"_a, "scale"_a)
+      .def("add_dropout", &P::add_dropout, "x"_a, "z"_a, "name"_a, "rate"_a)
+      .def("add_slice", &P::add_slice, "x"_a, "z"_a, "first"_a)
       .def("add_flatten", &P::add_flatten, "x"_a, "z"_a)
       .def("add_view", &P::add_view, "of"_a)
       .def(
@@ -129,6 +136,7 @@ void bind_plan(nb::module_& m, const char* name) {
           "value"_a)
       .def("set_penalty", &P::set_penalty, "factor"_a, "absolute"_a = 0.0)
       .def("set_rate_factor", &P::set_rate_factor, "parameter"_a, "factor"_a)
+      .def("set_decay_factor", &P::set_decay_factor, "parameter"_a, "factor"_a)
       .def("add_max_norm", &P::add_max_norm, "parameter"_a, "groups"_a, "units"_a, "limit"_a)
       .def(
           "set_optimizer",
@@ -230,7 +238,8 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
-           "poll"_a.none(), "look"_a.none() = nb::none(), "before"_a = std::make_tuple(0.0, 0.0, 0.0))
+           "poll"_a.none(), "look"_a.none() = nb::none(), "before"_a = std::make_tuple(0.0, 0.0, 0.0),
+           "decays"_a.none() = nb::none(), "dropouts"_a.none() = nb::none())
       .def(
           "set_profiling",
           [](P& p, bool on) {

@@ -218,6 +218,8 @@ enum class ProgramOp : int {
   log1p,
   xlogy,
   tanh,
+  cos,
+  sin,
   erf,
   absolute,
   maximum,

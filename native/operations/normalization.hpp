@@ -141,8 +141,8 @@ inline uint64_t stream_key(uint64_t seed, uint64_t step, uint32_t name) {
 template <class T>
 class DropoutOperation final : public Operation<T> {
  public:
-  uint32_t name = 0, threshold = 0;
-  double scale = 1;
+  uint32_t name = 0;
+  double rate = 0;
 
   void check(const Plan<T>& plan) const override { require_same_size(plan, this->x, this->z); }
   void bind(Plan<T>& plan) override { this->bind_posts(plan); }
@@ -160,7 +160,8 @@ class DropoutOperation final : public Operation<T> {
     DropoutArgs<T> g{};
     g.from = from, g.to = to;
     g.low = uint32_t(key), g.high = uint32_t(key >> 32);
-    g.threshold = training ? threshold : 0, g.scale = training ? T(scale) : T(1);
+    const double share = training ? rate * plan.pass.dropout : 0;
+    g.threshold = uint32_t(share * 4294967296.0), g.scale = T(1 / (1 - share));
     const int units = plan.blocks(samples) * from.height;
     const int64_t work = int64_t(units) * from.width * from.channels * 12;   // the hash is about as many operations
     parallel(units, work, [&](int begin, int end, int) { plan.kernels().dropout(g, begin, end); });

@@ -46,6 +46,58 @@ class BranchesOperation final : public Operation<T> {
   }
 };
 
+// `count` channels of every pixel, from pixels of `from_channels` to pixels of `to_channels`.
+template <class T>
+void copy_channels(const T* from, int from_channels, int count, T* to, int to_channels, int width, int lanes) {
+  if (from_channels == to_channels) {
+    std::memcpy(to, from, sizeof(T) * size_t(width) * size_t(count) * size_t(lanes));
+    return;
+  }
+  for (int w = 0; w < width; w++)
+    std::memcpy(to + ptrdiff_t(w) * to_channels * lanes, from + ptrdiff_t(w) * from_channels * lanes,
+                sizeof(T) * size_t(count) * size_t(lanes));
+}
+
+// Some channels of a value that lie side by side.
+template <class T>
+class SliceOperation final : public Operation<T> {
+ public:
+  int first = 0;
+
+  void check(const Plan<T>& plan) const override {
+    const auto &x = plan.value(this->x).shape, &z = plan.value(this->z).shape;
+    require(x.height == z.height && x.width == z.width && first >= 0 && first + int64_t(z.channels) <= x.channels,
+            "a slice must have the positions of its input, and channels that this has");
+  }
+  void bind(Plan<T>& plan) override { this->bind_posts(plan); }
+  void forward(Plan<T>& plan, int samples) override {
+    const Map<T>&x = plan.map(this->x), &z = plan.map(this->z);
+    rows(plan, samples, [&](int b, int h) {
+      copy_channels(x.row(b, h) + ptrdiff_t(first) * plan.lanes(), x.channels, z.channels, z.row(b, h), z.channels, z.width,
+                    plan.lanes());
+    });
+  }
+  void delta(Plan<T>& plan, int samples) override {
+    const Map<T>&x = plan.delta(this->x), &z = plan.delta(this->z);
+    rows(plan, samples, [&](int b, int h) {
+      T* const to = x.row(b, h);
+      std::memset(to, 0, sizeof(T) * size_t(x.width) * size_t(x.channels) * size_t(plan.lanes()));
+      copy_channels(z.row(b, h), z.channels, z.channels, to + ptrdiff_t(first) * plan.lanes(), x.channels, z.width,
+                    plan.lanes());
+    });
+    multiply_by_derivative(plan, this->x, this->input_post, samples);
+  }
+
+ private:
+  template <class Body>
+  void rows(Plan<T>& plan, int samples, Body&& body) {
+    const ValueShape& x = plan.value(this->x).shape;
+    parallel(plan.blocks(samples) * x.height, int64_t(plan.blocks(samples)) * x.features(), [&](int begin, int end, int) {
+      for (int unit = begin; unit < end; unit++) body(unit / x.height, unit % x.height);
+    });
+  }
+};
+
 // The outputs of the branches, summed or with their channels one after another.
 template <class T>
 class JoinOperation final : public Operation<T> {
@@ -114,16 +166,6 @@ class JoinOperation final : public Operation<T> {
              [&](int begin, int end, int) {
                for (int unit = begin; unit < end; unit++) body(unit / z.height, unit % z.height);
              });
-  }
-  // `count` channels of every pixel, from pixels of `from_channels` to pixels of `to_channels`.
-  static void copy_channels(const T* from, int from_channels, int count, T* to, int to_channels, int width, int lanes) {
-    if (from_channels == to_channels) {
-      std::memcpy(to, from, sizeof(T) * size_t(width) * size_t(count) * size_t(lanes));
-      return;
-    }
-    for (int w = 0; w < width; w++)
-      std::memcpy(to + ptrdiff_t(w) * to_channels * lanes, from + ptrdiff_t(w) * from_channels * lanes,
-                  sizeof(T) * size_t(count) * size_t(lanes));
   }
 };
 

@@ -64,6 +64,7 @@ int Plan<T>::add_parameter(const ParameterShape& shape) {
           "the panels of a parameter must be as many outputs and inputs as it has numbers");
   Parameter p;
   p.shape = shape;
+  p.shape.decay_factor = shape.penalised ? 1 : 0;
   wanted_parameters_ += double(shape.size);
   if (wanted_parameters_ > most_parameters) {   // `finish` says so; until then no sum overflows
     parameters_.push_back(p);
@@ -169,9 +170,16 @@ void Plan<T>::add_norm(int x, int z, int groups, double epsilon, double momentum
   CHAINRULE_PLACE(o);
 }
 template <class T>
-void Plan<T>::add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale) {
+void Plan<T>::add_dropout(int x, int z, uint32_t name, double rate) {
+  require(rate >= 0 && rate < 1, "the rate of dropout must be at least 0 and less than 1");
   auto o = std::make_unique<DropoutOperation<T>>();
-  o->name = name, o->threshold = threshold, o->scale = scale;
+  o->name = name, o->rate = rate;
+  CHAINRULE_PLACE(o);
+}
+template <class T>
+void Plan<T>::add_slice(int x, int z, int first) {
+  auto o = std::make_unique<SliceOperation<T>>();
+  o->first = first;
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -253,7 +261,7 @@ void Plan<T>::add_host(int number, int x, int z) {
 }
 template <class T>
 void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward,
-                          const std::vector<int>& parameters) {
+                          const std::vector<int>& parameters, const ProgramCode& infer) {
   const ValueShape &in = value(x).shape, &out = value(z).shape;
   if (in.height != out.height || in.width != out.width ||
       (in.channels != out.channels && in.channels != 1 && out.channels != 1))
@@ -264,10 +272,11 @@ void Plan<T>::add_program(int x, int z, const ProgramCode& forward, const Progra
     scope.parameters.push_back(parameter(p).shape.size);
   }
   check_program(forward, scope);
+  check_program(infer, scope);
   scope.sums = scope.parameters;
   scope.values = !value(z).with_delta ? 2 : value(x).with_delta ? 4 : 3;
   check_program(backward, scope);
-  auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters);
+  auto o = std::make_unique<ProgramOperation<T>>(forward, backward, parameters, infer);
   CHAINRULE_PLACE(o);
 }
 template <class T>
@@ -379,6 +388,14 @@ void Plan<T>::set_rate_factor(int i, double factor) {
   parameter(i);
   require(factor >= 0 && std::isfinite(factor), "the factor of a rate must be finite and at least 0");
   parameters_[size_t(i)].shape.rate_factor = factor;
+}
+
+template <class T>
+void Plan<T>::set_decay_factor(int i, double factor) {
+  require_building();
+  parameter(i);
+  require(factor >= 0 && std::isfinite(factor), "the factor of a weight decay must be finite and at least 0");
+  parameters_[size_t(i)].shape.decay_factor = factor;
 }
 
 template <class T>

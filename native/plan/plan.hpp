@@ -40,6 +40,7 @@ struct ParameterShape {
   int64_t outputs = 0, inputs = 0;   // panels: W is outputs x inputs
   bool penalised = false;
   double rate_factor = 1;   // of the rate of every step; 0: the parameter is frozen
+  double decay_factor = 1;   // of a decoupled weight decay
 };
 
 // Work that is done outside the engine (a layer that is only formulas): called with the plan idle.
@@ -59,6 +60,11 @@ struct Batch {
 struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0, correct = 0, samples = 0;   // sums so far; loss is Σ w·J
+};
+// Of every step of an epoch: the rate; the decoupled weight decay, or null for that of the optimizer; what multiplies the rate
+// of dropout, or null.
+struct Strengths {
+  const double *rates = nullptr, *decays = nullptr, *dropouts = nullptr;
 };
 // at_rest: a second moment went beyond the range, so that its parameter moves no more.
 enum class Outcome : int { done, stopped, nonfinite, at_rest };
@@ -110,12 +116,14 @@ class Plan {
   void add_masked_pool(int x, int z, int mask, bool average);
   void add_host(int number, int x, int z);
   // Values of a program are x, z, and backward the δ of z and of x; an empty backward program computes nothing.
-  void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters);
+  void add_program(int x, int z, const ProgramCode& forward, const ProgramCode& backward, const std::vector<int>& parameters,
+                   const ProgramCode& infer);   // what a prediction computes, empty: as forward
   // groups: a number, over_batch, or each_position, without beta by the root mean square of the features. parameters:
   // gamma, beta, and of a batch the running mean and variance.
   void add_norm(int x, int z, int groups, double epsilon, double momentum, const std::vector<int>& parameters);
-  // name: CRC of the layer's; threshold of 2^32: how many of the random numbers drop their entry.
-  void add_dropout(int x, int z, uint32_t name, uint32_t threshold, double scale);
+  // name: CRC of the layer's; rate: which share of the entries is dropped.
+  void add_dropout(int x, int z, uint32_t name, double rate);
+  void add_slice(int x, int z, int first);   // the features of x from `first` on, as many as z has
   void add_flatten(int x, int z);
   void add_embedding(int x, int z, int table, int mask, int64_t vocabulary, int64_t padding);
   // O from Q, K, V, of one shape; mask: a value of one channel, or -1.
@@ -139,6 +147,8 @@ class Plan {
   // The rate of a parameter is that of the step times `factor`; 0: it stays as it is, and counts in no norm of the gradient. A
   // normalisation whose running mean is frozen takes that in training as well.
   void set_rate_factor(int parameter, double factor);
+  // A decoupled weight decay of a parameter is that of the step times `factor`; without it 1 of a penalised parameter, else 0.
+  void set_decay_factor(int parameter, double factor);
   // The norm of every unit's weights is at most `limit` after an update; a plain parameter is [group][weight][unit].
   void add_max_norm(int parameter, int64_t groups, int64_t units, double limit);
   // Gradients of single samples: their norms are measured, and each is scaled to at most `clip` in training (0: not).
@@ -162,6 +172,7 @@ class Plan {
   struct Pass {
     bool training = false;
     uint64_t seed = 0, step = 0;
+    double dropout = 1;   // of the rate of every dropout
   };
   Pass pass;
 
@@ -203,8 +214,8 @@ class Plan {
   Progress loss(const Batch& batch, int samples, bool training, bool backward, bool input_delta, bool with_penalty);
   // The norms of the samples' own gradients, ∂(w·J/m)/∂θ, of a batch; the gradients as well.
   Progress norms(const Batch& batch, int samples, double* norms);
-  Outcome train(Batch batch, const int64_t* order, int64_t count, const double* rates, const Poll& poll, const Look& look,
-                Progress& progress);
+  Outcome train(Batch batch, const int64_t* order, int64_t count, const Strengths& strengths, const Poll& poll,
+                const Look& look, Progress& progress);
   void set_targets(const Batch& batch, int samples);
   // For a host loss: what it needs of the batch (weights are w / m), and the per-sample losses it returns.
   void read_batch(int samples, T* targets, double* weights) const;
@@ -253,7 +264,7 @@ class Plan {
   struct Chunk {
     size_t begin, end;
     bool penalised;
-    double rate_factor;
+    double rate_factor, decay_factor;
   };
   struct MaxNorm {
     int parameter;
@@ -287,7 +298,7 @@ class Plan {
   double gradient_norm(bool with_penalty) const;
   void add_penalty();
   T second_correction() const;
-  void update(double rate);
+  void update(double rate, double decay);
   void limit_norms();
   void copy_parameter(int parameter, const T* packed, T* canonical) const;
   void pack_parameter(int parameter, const T* canonical, T* packed) const;

@@ -77,6 +77,19 @@ def networks() -> list[tuple[list[cr.Layer], Any, dict[str, Any]]]:
         ([cr.Conv1D(3, 3, padding=1), cr.RNN(3, outputs="all"), cr.Softplus()], steps, momentum),
         ([cr.PositionalEncoding(), cr.MultiHeadAttention(2), cr.GlobalMaxPool()], steps, {}),
         ([cr.Embedding(7, 3, padding=0), cr.MultiHeadAttention(1), cr.Flatten()], 4, {"keep": True}),
+        (
+            [
+                cr.Parallel(
+                    [[cr.Features(1, 3), cr.PeriodicEmbedding(hidden=3)], cr.Features(3, 6)], join="concat"
+                ),
+                cr.Scale(),
+                cr.Dense(4, ntk=True),
+                cr.ParametricActivation("mish"),
+                cr.Clamp(-1, 1),
+            ],
+            6,
+            {"optimizer": cr.AdamW(), "decay_factors": {"scale1.s": 2.0, "dense1.W": 0.0}, "keep": True},
+        ),
         ([cr.Dense(4), Sine(), own.Slopes(), own.LayerNorm(), own.ScaleShift()], 3, {"loss": OwnLoss()}),
         (
             [cr.Conv2D(3, 2), cr.BatchNorm(), cr.Conv2D(2, 2), cr.BatchNorm(), cr.Flatten(), cr.Dense(2)],

@@ -58,17 +58,17 @@ class EpochResult(NamedTuple):
         return None if self.hits is None else self.hits / max(self.samples, 1)
 
 
-def _factors(network: Model, given: Any) -> dict[str, float]:
-    """The factors of parameters' rates, checked."""
+def _factors(network: Model, given: Any, argument: str = "rate_factors") -> dict[str, float]:
+    """Factors by parameter, checked."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        form = "rate_factors must be a dict such as {'dense1.W': 0.1}"
+        form = f"{argument} must be a dict such as {{'dense1.W': 0.1}}"
         raise TypeError(f"{form}, received {describe(given)}")
     for name, factor in given.items():
         if name not in network.parameter_specs:
-            raise ArgumentError(f"rate_factors names no parameter {describe(name)} of this network")
-        check_number(f"rate_factors[{name!r}]", factor, include_low=True)
+            raise ArgumentError(f"{argument} names no parameter {describe(name)} of this network")
+        check_number(f"{argument}[{name!r}]", factor, include_low=True)
     return {name: float(factor) for name, factor in given.items()}
 
 
@@ -85,6 +85,8 @@ class Plan:
     constraint: holds after every step of training.
     rate_factors: of parameters, by name: what multiplies the rate of every step; 0: no step changes them, and
         where those are the running statistics of a layer of chainrule's, it normalises by them in training.
+    decay_factors: of parameters, by name: what multiplies the weight decay of AdamW; without it 1 of weights,
+        0 of biases and of what else is not penalised.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Plan:
         per_sample: bool = False,
         constraint: MaxNorm | None = None,
         rate_factors: Mapping[str, float] | None = None,
+        decay_factors: Mapping[str, float] | None = None,
     ) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"loss must be an object such as CrossEntropy(), received {describe(loss)}")
@@ -135,6 +138,7 @@ class Plan:
             constraint=constraint,
             per_sample=per_sample,
             rate_factors=factors,
+            decay_factors=_factors(network, decay_factors, "decay_factors"),
         )
         self._built, self._native = built, built.native
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
@@ -334,8 +338,13 @@ class Plan:
         poll: Poll | None = None,
         look: Look | None = None,
         before: EpochResult | None = None,
+        decays: np.ndarray | None = None,
+        dropouts: np.ndarray | None = None,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
+
+        decays: AdamW's weight decay at every step, in place of that of the optimizer. dropouts: from 0 to 1,
+        what multiplies the rate of every Dropout at every step.
 
         poll(step, steps, mean loss, accuracy) is called about every 50 ms; True ends the epoch after this
         step. An exception it raises (or Ctrl-C) leaves the arena as after the last whole step.
@@ -362,6 +371,8 @@ class Plan:
             None if poll is None else report,
             look,
             (0.0, 0.0, 0.0) if before is None else (before.loss_sum, before.hits or 0.0, before.samples),
+            self._weights(decays),
+            self._weights(dropouts),
         )
         done = steps if before is None else before.steps + steps
         return EpochResult(loss, correct if counts else None, samples, done, outcome.name)

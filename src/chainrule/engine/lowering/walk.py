@@ -11,7 +11,7 @@ from typing import Any
 from chainrule.base.types import Shape
 from chainrule.engine.lowering.builder import Builder
 from chainrule.engine.lowering.convolutions import input_halo, output_delta_halo
-from chainrule.engine.lowering.operations import FUSING, IN_PARTS, OPERATIONS, by_formulas
+from chainrule.engine.lowering.operations import IN_PARTS, OPERATIONS, by_formulas, fuses
 from chainrule.engine.lowering.values import ACTIVATIONS, NO_HALO, Halo, Value, needs_z
 from chainrule.layers import (
     Composite,
@@ -55,7 +55,7 @@ class Lowering(Builder):
                 continue
             learned = learned or self.keep or self.learns(layer, x.shape)
             activation = None
-            if not self.keep and type(layer) in FUSING and rest and type(rest[0]) in ACTIVATIONS:
+            if not self.keep and fuses(layer) and rest and type(rest[0]) in ACTIVATIONS:
                 activation, rest = rest[0], rest[1:]
                 place += 1
             shape = self.shapes[str(layer.name)]
