@@ -115,7 +115,9 @@ def score(table: Table, method: str, split: int) -> dict[str, Any]:
     from sklearn.model_selection import train_test_split
 
     stratify = table.y if table.classify else None
-    train, test = train_test_split(np.arange(len(table.y)), test_size=0.2, random_state=split, stratify=stratify)
+    train, test = train_test_split(
+        np.arange(len(table.y)), test_size=0.2, random_state=split, stratify=stratify
+    )
     X_train, X_test = table.X.iloc[train], table.X.iloc[test]
     y_train = table.y[train]
     scale = 1.0
@@ -159,7 +161,9 @@ def report(path: Path) -> str:
     by: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
     for entry in results(path):
         by.setdefault(entry["table"], {}).setdefault(entry["method"], {})[entry["split"]] = entry
-    lines = ["| table | rows × columns | splits | ours | pytabkit | MLP | boosting | seconds, ours / pytabkit |"]
+    lines = [
+        "| table | rows × columns | splits | ours | pytabkit | MLP | boosting | seconds, ours / pytabkit |"
+    ]
     lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
     means: dict[bool, list[list[float]]] = {True: [], False: []}
     seconds: list[tuple[float, float]] = []
@@ -181,7 +185,9 @@ def report(path: Path) -> str:
         if len(array):
             above = int((array[:, 0] > array[:, 2]).sum())
             near = int((array[:, 0] >= array[:, 1]).sum())
-            mean = ", ".join(f"{method} {value:.4f}" for method, value in zip(METHODS, array.mean(axis=0), strict=True))
+            mean = ", ".join(
+                f"{method} {value:.4f}" for method, value in zip(METHODS, array.mean(axis=0), strict=True)
+            )
             lines.append(
                 f"\nMean {title} of {len(array)} tables: {mean}; ours above scikit-learn's MLP on {above}, at least "
                 f"pytabkit's on {near}."
@@ -197,11 +203,15 @@ def report(path: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results", type=Path)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--tables", default=",".join([*CLASSES, *NUMBERS]))
-    parser.add_argument("--part", default="0/1", help="every n-th table from the k-th on: k/n, for several processes")
+    parser.add_argument(
+        "--part", default="0/1", help="every n-th table from the k-th on: k/n, for several processes"
+    )
     parser.add_argument("--methods", default=",".join(METHODS), help="also: " + ", ".join(OTHERS))
     parser.add_argument("--report", action="store_true")
     arguments = parser.parse_args()
@@ -209,7 +219,12 @@ def main() -> None:
         print(report(arguments.results))
         return
     part, parts = map(int, arguments.part.split("/"))
-    run(arguments.results, arguments.tables.split(",")[part::parts], arguments.splits, arguments.methods.split(","))
+    run(
+        arguments.results,
+        arguments.tables.split(",")[part::parts],
+        arguments.splits,
+        arguments.methods.split(","),
+    )
 
 
 if __name__ == "__main__":

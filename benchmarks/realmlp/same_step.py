@@ -117,12 +117,14 @@ def compare(classify: bool) -> dict[str, float]:
 
     step = ours.backpropagate(rows, y[train], loss=tabular.loss)
     factor = 1.0 if classify else 2.0  # ours is half the squared error
-    found = {f"loss": abs(factor * step.loss - float(loss)) / float(loss)}
+    found = {"loss": abs(factor * step.loss - float(loss)) / float(loss)}
     z = ours.activations(rows, "dense4")
     found["outputs"] = difference(z, result["x_cont"].detach().numpy()[0])
     for name, gradient in step.gradients.items():
         found[f"∂J/∂{name}"] = difference(factor * gradient, theirs[name])
-    found |= updates(module, model, gradients, ours, step.gradients, factor, tabular, factors, RATES, WEIGHT_DECAY)
+    found |= updates(
+        module, model, gradients, ours, step.gradients, factor, tabular, factors, RATES, WEIGHT_DECAY
+    )
     return found
 
 

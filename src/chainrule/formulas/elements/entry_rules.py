@@ -393,6 +393,9 @@ def odd_features(at: Reading, node: Operation, place: Place) -> Place:
 def interleave(at: Reading, node: Operation, place: Place) -> Element:
     *here, k, s = place
     return at.read(node.operands[k % 2], (*here, k // 2, s))
+
+
+@moving
 def features_between(at: Reading, node: Operation, place: Place) -> Place:
     return (*place[:-2], place[-2] + node.options["start"], place[-1])
 

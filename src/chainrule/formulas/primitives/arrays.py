@@ -289,6 +289,10 @@ def interleave(a: Any, b: Any) -> Any:
     """The features of a and b in turn, a's first: (..., n, m) twice -> (..., 2n, m)."""
     out = np.empty((*a.shape[:-2], 2 * a.shape[-2], a.shape[-1]), np.result_type(a, b))
     out[..., 0::2, :], out[..., 1::2, :] = a, b
+    return out
+
+
+@primitive(
     layout="features_between", entry="features_between",
     adjoint=lambda d, y, x, *, start, stop: (features_placed(d, x, start=start, stop=stop),),
 )
@@ -310,7 +314,6 @@ def features_placed(x: Any, like: Any, *, start: int, stop: int) -> Any:
 
 @primitive(
     wrong="unskipped", layout=("function", "onehot"),
-    layout=("function", "onehot"),
     adjoint=lambda d, y, x, like, skip=None: (None, None),
     remark="onehot(x) is 1 in the row x and 0 elsewhere; the padding has no row",
 )
