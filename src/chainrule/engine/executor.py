@@ -9,6 +9,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from chainrule.base.types import Array
 from chainrule.engine.lowering.loss_kinds import LOSSES
 from chainrule.engine.plan import Plan
 from chainrule.losses import Loss
-from chainrule.networks.architecture import leaves
+from chainrule.networks.architecture import all_layers
 from chainrule.networks.batch import Batch
 from chainrule.networks.executor import suspect
 from chainrule.networks.model import Model
@@ -25,28 +26,43 @@ from chainrule.networks.objective import Objective
 from chainrule.networks.step import Step
 from chainrule.reference.overflow import first_overflow
 
-_PREDICT_BATCH = 256  # samples per pass of `predict`: more gains nothing and costs memory
+# Samples per pass of a prediction, the least that holds what is asked for; more gains nothing, costs memory.
+_PREDICT_BATCHES = (1, 4, 16, 64, 256)
 _LARGEST_COPY = 2**24  # entries that are converted to a plan's type together
-_PLANS_KEPT = 3  # per network: a prediction, a backpropagation, and one more
+_KINDS_KEPT = 7  # of plans, per network: those of predictions, a backpropagation, and one more
 
 
 class _Shelf:
-    """The plans of one network, most recently used last. A plan runs one call at a time."""
+    """The plans of one network that are at rest, by kind, most recently used last.
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.plans: OrderedDict[Any, tuple[Plan, list[Any]]] = OrderedDict()
-
-
-def _attributes(network: Model, loss: Loss | None) -> list[Any]:
-    """What a plan was made from and would not see change. chainrule's own losses are told by their key; two
-    of your own may print alike and differ.
+    A plan runs one call at a time and is taken from here meanwhile, so that there are as many of a kind as
+    threads have asked for at once.
     """
-    attributes = [value for layer in leaves(network.layers) for value in vars(layer).values()]
-    return attributes if loss is None or type(loss) in LOSSES else [*attributes, loss, *vars(loss).values()]
+
+    def __init__(self, network: Model) -> None:
+        self.lock = threading.Lock()
+        self.plans: OrderedDict[Any, list[tuple[Plan, list[Any]]]] = OrderedDict()
+        self.look(network)
+
+    def look(self, network: Model) -> None:
+        """Where the attributes lie that a plan is made from: of all layers, as the network has them now."""
+        self.attributes = [vars(layer) for layer in all_layers(network.layers)]
+
+    def take(self, kind: Any, attributes: list[Any]) -> Plan | None:
+        with self.lock:
+            plans = self.plans.get(kind)
+            plan, made_from = plans.pop() if plans else (None, [])
+        return plan if _same(made_from, attributes) else None
+
+    def put(self, kind: Any, plan: Plan, attributes: list[Any]) -> None:
+        with self.lock:
+            self.plans.setdefault(kind, []).append((plan, attributes))
+            self.plans.move_to_end(kind)
+            while len(self.plans) > _KINDS_KEPT:
+                self.plans.popitem(last=False)
 
 
-def _same(those: Any, these: list[Any]) -> bool:
+def _same(those: list[Any], these: list[Any]) -> bool:
     """By identity: `==` of arrays is no answer."""
     return len(those) == len(these) and all(map(operator.is_, those, these))
 
@@ -61,29 +77,48 @@ class NativeExecutor:
     def _plan(
         self, network: Model, loss: Loss | None, batch_size: int, keep: bool, per_sample: bool = False
     ) -> Iterator[Plan]:
-        shelf = self._shelves.setdefault(network, _Shelf())
-        if not shelf.lock.acquire(blocking=False):  # another thread is using them: a plan for this call alone
-            yield Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
-            return
-        try:
-            key = (batch_size, keep, per_sample, repr(loss), network.dtype.name)
-            plan, made_from = shelf.plans.pop(key, (None, None))
-            attributes = _attributes(network, loss)
-            if plan is None or not _same(made_from, attributes):
-                plan = Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
-                plan.network = weakref.proxy(network)  # or the shelf would keep its own key alive
-            else:
-                plan.load()
-            shelf.plans[key] = plan, attributes
-            while len(shelf.plans) > _PLANS_KEPT:
-                shelf.plans.popitem(last=False)
-            yield plan
-        finally:
-            shelf.lock.release()
+        shelf, attributes = self._shelf(network)
+        kind = (batch_size, keep, per_sample, repr(loss))
+        if loss is not None and type(loss) not in LOSSES:  # two of your own may print alike and differ
+            attributes += [loss, *vars(loss).values()]
+        plan = shelf.take(kind, attributes)
+        if plan is None:
+            shelf.look(network)
+            plan = Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
+            plan.network = weakref.proxy(network)  # or the shelf would keep its own key alive
+        else:
+            plan.renew(network.parameters)
+        yield plan
+        shelf.put(kind, plan, attributes)  # not after an exception, which it may keep in its trace
+
+    def _shelf(self, network: Model) -> tuple[_Shelf, list[Any]]:
+        """The plans of a network, and what they are made from and would not see change."""
+        shelf = self._shelves.get(network)
+        if shelf is None:
+            shelf = self._shelves.setdefault(network, _Shelf(network))
+        return shelf, [*chain.from_iterable(map(dict.values, shelf.attributes))]
+
+    def predict_at_once(self, network: Model, X: Array) -> Array | None:
+        """`predict` for X as the network reads it, of its dtype or uint8, that nobody has looked at.
+
+        None where not all numbers are finite and within the range, or the host takes part, or there is no
+        plan yet: `predict` is then to be asked, by somebody who looks.
+        """
+        shelf, attributes = self._shelf(network)
+        kind = (_predict_batch(X), False, False, "None")
+        plan = shelf.take(kind, attributes)
+        if plan is None:
+            return None
+        outputs = None
+        if not plan.by_host:
+            plan.renew(network.parameters)
+            outputs = plan.predict_at_once(X)
+        shelf.put(kind, plan, attributes)
+        return outputs
 
     def predict(self, network: Model, X: Array) -> Array:
         """a^L, (N, *output_shape), in the network's dtype."""
-        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        batch_size = _predict_batch(X)
         parts = []
         with self._plan(network, None, batch_size, False) as plan:
             for rows in _pieces(X, network.dtype, batch_size):
@@ -95,7 +130,7 @@ class NativeExecutor:
         """Outputs of layers in a prediction, in the network's dtype."""
         shapes = network.shapes
         made = {name: np.empty((len(X), *shapes[name]), network.dtype) for name in names}
-        batch_size = min(_PREDICT_BATCH, 1 << (len(X) - 1).bit_length())
+        batch_size = _predict_batch(X)
         with self._plan(network, None, batch_size, True) as plan:
             for start in range(0, len(X), batch_size):
                 rows = slice(start, min(start + batch_size, len(X)))
@@ -118,7 +153,7 @@ class NativeExecutor:
 
     def loss(self, network: Model, batch: Batch, loss: Loss) -> float:
         """(1/m) Σ w_i · value_i of the predictions."""
-        batch_size = min(_PREDICT_BATCH, 1 << (len(batch) - 1).bit_length())
+        batch_size = _predict_batch(batch.inputs)
         losses = []
         with self._plan(network, loss, batch_size, False) as plan:
             for rows in _pieces(batch.inputs, network.dtype, batch_size):
@@ -151,6 +186,11 @@ class NativeExecutor:
             plan.predict(X)
             outputs = plan.outputs(len(X))
         return first_overflow(network, X, outputs, network.dtype, training=training)
+
+
+def _predict_batch(X: Array) -> int:
+    samples = len(X)
+    return next((size for size in _PREDICT_BATCHES if samples <= size), _PREDICT_BATCHES[-1])
 
 
 def _pieces(X: Array, dtype: Any, batch_size: int) -> Iterator[slice]:

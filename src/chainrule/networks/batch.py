@@ -34,5 +34,3 @@ class Batch:
         """w_i / m, (m,): what a sample's loss counts in J."""
         weights = np.ones(len(self)) if self.weights is None else self.weights
         return np.asarray(weights).astype(dtype) / len(self)
-
-
