@@ -130,7 +130,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], list[cr.Layer]]] = {
             cr.Softmax(),
         ],
     ),
-    "wide recurrence": ((3, 4), [cr.LSTM(270)]),
+    "wide recurrence": ((3, 4), [cr.RNN(257)]),
 }
 
 

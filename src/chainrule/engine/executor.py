@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-import threading
 import weakref
-from collections import OrderedDict
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -33,33 +32,38 @@ _KINDS_KEPT = 7  # of plans, per network: those of predictions, a backpropagatio
 
 
 class _Shelf:
-    """The plans of one network that are at rest, by kind, most recently used last.
+    """The plans of one network that are at rest, by kind.
 
     A plan runs one call at a time and is taken from here meanwhile, so that there are as many of a kind as
-    threads have asked for at once.
+    threads have asked for at once. A list's pop and append are whole, whoever else is at it.
     """
 
     def __init__(self, network: Model) -> None:
-        self.lock = threading.Lock()
-        self.plans: OrderedDict[Any, list[tuple[Plan, list[Any]]]] = OrderedDict()
+        self.plans: dict[Any, list[tuple[Plan, list[Any]]]] = {}
         self.look(network)
 
     def look(self, network: Model) -> None:
         """Where the attributes lie that a plan is made from: of all layers, as the network has them now."""
         self.attributes = [vars(layer) for layer in all_layers(network.layers)]
 
-    def take(self, kind: Any, attributes: list[Any]) -> Plan | None:
-        with self.lock:
-            plans = self.plans.get(kind)
-            plan, made_from = plans.pop() if plans else (None, [])
-        return plan if _same(made_from, attributes) else None
+    def made_from(self) -> list[Any]:
+        """What plans are made from and would not see change."""
+        return [*chain.from_iterable(map(dict.values, self.attributes))]
 
-    def put(self, kind: Any, plan: Plan, attributes: list[Any]) -> None:
-        with self.lock:
-            self.plans.setdefault(kind, []).append((plan, attributes))
-            self.plans.move_to_end(kind)
-            while len(self.plans) > _KINDS_KEPT:
-                self.plans.popitem(last=False)
+    def take(self, kind: Any, made_from: list[Any]) -> Plan | None:
+        try:
+            plan, attributes = self.plans[kind].pop()
+        except LookupError:
+            return None
+        return plan if _same(attributes, made_from) else None
+
+    def put(self, kind: Any, plan: Plan, made_from: list[Any]) -> None:
+        try:
+            self.plans[kind].append((plan, made_from))
+        except KeyError:
+            self.plans.setdefault(kind, []).append((plan, made_from))
+            for oldest in [*self.plans][:-_KINDS_KEPT]:
+                self.plans.pop(oldest, None)
 
 
 def _same(those: list[Any], these: list[Any]) -> bool:
@@ -77,11 +81,14 @@ class NativeExecutor:
     def _plan(
         self, network: Model, loss: Loss | None, batch_size: int, keep: bool, per_sample: bool = False
     ) -> Iterator[Plan]:
-        shelf, attributes = self._shelf(network)
-        kind = (batch_size, keep, per_sample, repr(loss))
+        shelf = self._shelves.get(network) or self._shelves.setdefault(network, _Shelf(network))
+        kind: Any = (
+            batch_size if not (loss or keep or per_sample) else (batch_size, keep, per_sample, repr(loss))
+        )
+        made_from = shelf.made_from()
         if loss is not None and type(loss) not in LOSSES:  # two of your own may print alike and differ
-            attributes += [loss, *vars(loss).values()]
-        plan = shelf.take(kind, attributes)
+            made_from += [loss, *vars(loss).values()]
+        plan = shelf.take(kind, made_from)
         if plan is None:
             shelf.look(network)
             plan = Plan(network, loss, batch_size=batch_size, keep=keep, per_sample=per_sample)
@@ -89,14 +96,7 @@ class NativeExecutor:
         else:
             plan.renew(network.parameters)
         yield plan
-        shelf.put(kind, plan, attributes)  # not after an exception, which it may keep in its trace
-
-    def _shelf(self, network: Model) -> tuple[_Shelf, list[Any]]:
-        """The plans of a network, and what they are made from and would not see change."""
-        shelf = self._shelves.get(network)
-        if shelf is None:
-            shelf = self._shelves.setdefault(network, _Shelf(network))
-        return shelf, [*chain.from_iterable(map(dict.values, shelf.attributes))]
+        shelf.put(kind, plan, made_from)  # not after an exception, which may hold it in its trace
 
     def predict_at_once(self, network: Model, X: Array) -> Array | None:
         """`predict` for X as the network reads it, of its dtype or uint8, that nobody has looked at.
@@ -104,16 +104,18 @@ class NativeExecutor:
         None where not all numbers are finite and within the range, or the host takes part, or there is no
         plan yet: `predict` is then to be asked, by somebody who looks.
         """
-        shelf, attributes = self._shelf(network)
-        kind = (_predict_batch(X), False, False, "None")
-        plan = shelf.take(kind, attributes)
+        shelf = self._shelves.get(network)
+        if shelf is None:
+            return None
+        kind, made_from = _predict_batch(X), shelf.made_from()
+        plan = shelf.take(kind, made_from)
         if plan is None:
             return None
         outputs = None
         if not plan.by_host:
             plan.renew(network.parameters)
             outputs = plan.predict_at_once(X)
-        shelf.put(kind, plan, attributes)
+        shelf.put(kind, plan, made_from)
         return outputs
 
     def predict(self, network: Model, X: Array) -> Array:
@@ -189,8 +191,7 @@ class NativeExecutor:
 
 
 def _predict_batch(X: Array) -> int:
-    samples = len(X)
-    return next((size for size in _PREDICT_BATCHES if samples <= size), _PREDICT_BATCHES[-1])
+    return _PREDICT_BATCHES[min(bisect_left(_PREDICT_BATCHES, len(X)), len(_PREDICT_BATCHES) - 1)]
 
 
 def _pieces(X: Array, dtype: Any, batch_size: int) -> Iterator[slice]:

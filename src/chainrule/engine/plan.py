@@ -138,6 +138,7 @@ class Plan:
         )
         self._built, self._native = built, built.native
         self._output_shape = network.output_shape
+        self.by_host = built.host is not None  # whether a layer is evaluated by Python
         self._trainable: set[int] = set()  # sizes of batches that every layer can train on
         self._moment, self._may_change = -1, list[str]()  # of the network's parameters in the arena
         with within_memory(f"what the network computes on a batch of batch_size={self.batch_size} samples"):
@@ -221,11 +222,6 @@ class Plan:
                     array = np.ascontiguousarray(state[f"{title}/{name}"], dtype=self.dtype)
                     self._native.set_state(number, slot, array)
 
-    @property
-    def by_host(self) -> bool:
-        """Whether a layer is evaluated by Python."""
-        return self._built.host is not None
-
     # -- running; X has been through the door (data/door.py)
 
     def _inputs(self, X: np.ndarray) -> tuple[np.ndarray, float]:
@@ -267,7 +263,7 @@ class Plan:
         or behind is not finite, or may have gone beyond the range.
         """
         out = np.empty((len(X), *self._output_shape), self.dtype)
-        scale = 1.0 if X.dtype == self.dtype else 1 / 255
+        scale = 1.0 if X.dtype.kind == "f" else 1 / 255
         return out if self._native.predict_at_once(X, scale, self._built.output, out) else None
 
     def evaluate(
