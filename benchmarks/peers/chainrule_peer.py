@@ -15,7 +15,7 @@ import chainrule
 from benchmarks.workloads import RATE, Problem
 from chainrule import bench
 from chainrule.bench import machine as here
-from chainrule.bench.workloads import Workload, network
+from chainrule.bench.workloads import Task, Workload, network
 from chainrule.engine import isa
 
 
@@ -61,7 +61,7 @@ class Session:
             self.epoch, self.check = predictor.epoch, predictor.check
             self.trainer = None
             return
-        task = "train" if configuration == "plain step" else problem.task
+        task: Task = "norms" if problem.task == "norms" and configuration != "plain step" else "train"
         workload = Workload(
             problem.name, "", problem.input_shape, problem.batch, problem.steps, problem.layers, task
         )

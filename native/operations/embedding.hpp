@@ -72,18 +72,22 @@ class EmbeddingOperation final : public Operation<T> {
     const EmbeddingArgs<T>& g = forward_;
     const int64_t features = plan.value(this->z).shape.channels, pixel = plan.pixel(plan.value(this->z).shape);
     const int lanes = plan.lanes();
-    for (int s = 0; s < samples; s++)
+    const auto one = [&](int s) {
       for (int h = 0; h < g.z.height; h++) {
         const T* ids = g.x.block(s) + ptrdiff_t(h) * g.z.width;
         T* z = g.z.row(s, h);
         for (int w = 0; w < g.z.width; w++, z += pixel) {
-          const bool there =
-              ids[w] >= T(0) && ids[w] < T(vocabulary) && T(int64_t(ids[w])) == ids[w] && int64_t(ids[w]) != padding;
-          if (there) std::memcpy(z, g.table + int64_t(ids[w]) * features, sizeof(T) * size_t(features));
+          const T id = ids[w];
+          const bool known = id >= T(0) && id < T(vocabulary) && T(int64_t(id)) == id && int64_t(id) != padding;
+          if (known) std::memcpy(z, g.table + int64_t(id) * features, sizeof(T) * size_t(features));
           else std::memset(z, 0, sizeof(T) * size_t(features));
-          if (g.mask.data) g.mask.block(s / lanes)[w * lanes + s % lanes] = ids[w] == T(padding) ? T(0) : T(1);
+          if (g.mask.data) g.mask.block(s / lanes)[w * lanes + s % lanes] = id == T(padding) ? T(0) : T(1);
         }
       }
+    };
+    parallel(samples, int64_t(samples) * g.z.height * g.z.width * pixel / lanes, [&](int begin, int end, int) {
+      for (int s = begin; s < end; s++) one(s);
+    });
   }
   static int64_t work(const EmbeddingArgs<T>& g) { return int64_t(4) * g.blocks * g.z.height * g.z.width * g.z.channels; }
   Region long_sum_, sums_;

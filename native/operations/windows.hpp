@@ -50,6 +50,7 @@ class ConvolutionOperation final : public Operation<T> {
     if (winograd()) packed_ = plan.arena().reserve(k.winograd_packed_size(channels, filters), sizeof(T));
     else if (!depthwise()) packed_ = plan.arena().reserve(k.conv_packed_size(geometry), sizeof(T));
     geometry.z.height = windows.height, geometry.z.width = windows.width;
+    if (!plan.value(this->z).with_delta) return;
     if (winograd_gradient()) partial_ = plan.arena().reserve(parts * k.winograd_partial_size(channels, filters), sizeof(T));
     else if (plan.batch_size() < plan.lanes() && !depthwise())
       partial_ = plan.arena().reserve(k.conv_few_size(geometry), sizeof(T));

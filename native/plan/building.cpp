@@ -127,6 +127,11 @@ void place(std::vector<std::unique_ptr<Operation<T>>>& operations, std::unique_p
   operations_.back()->first_parameter = placed_parameters_;                                                \
   placed_parameters_ = operations_.back()->end_parameter = parameter_count()
 
+// Of a value that may not exist, which `finish` says.
+template <class T>
+InLanes Plan<T>::lanes_of(int i) const {
+  return i >= 0 && i < value_count() ? value(i).shape.lanes : InLanes::samples;
+}
 template <class T>
 void Plan<T>::add_rows(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, bool winograd) {
   auto o = std::make_unique<RowsOperation<T>>();
@@ -140,14 +145,14 @@ void Plan<T>::add_rearranged(int x, int z) {
 }
 template <class T>
 void Plan<T>::add_dense(int x, int z, int weights, int bias) {
-  if (value(z).shape.lanes != InLanes::samples) return add_rows(x, z, weights, bias, {}, false);
+  if (lanes_of(z) != InLanes::samples) return add_rows(x, z, weights, bias, {}, false);
   auto o = std::make_unique<DenseOperation<T>>();
   o->weights = weights, o->bias = bias;
   CHAINRULE_PLACE(o);
 }
 template <class T>
 void Plan<T>::add_convolution(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, ConvMethod method) {
-  if (value(z).shape.lanes != InLanes::samples) {
+  if (lanes_of(z) != InLanes::samples) {
     require(geometry.groups == 1 && !geometry.transposed && method != ConvMethod::depthwise,
             "a convolution of groups or transposed has samples in its lanes");
     return add_rows(x, z, weights, bias, geometry, method != ConvMethod::direct);

@@ -287,6 +287,7 @@ class Plan {
   void check() const;
   void check_post(const Post<T>& post, int saved, int value) const;
   void check_loss() const;
+  InLanes lanes_of(int i) const;
   void add_rows(int x, int z, int weights, int bias, const ConvArgs<T>& geometry, bool winograd);
   void place_loss(LossBy by, int output, int activation);
   void gather(const Batch& batch, const int64_t* order, int samples);

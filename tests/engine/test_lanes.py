@@ -4,7 +4,7 @@ any number of threads; and what lies in the lanes is chosen by what it costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -211,8 +211,8 @@ def test_pixels(level: str, lanes: list[object]) -> None:
 # -- the choice ------------------------------------------------------------------------------------------
 
 
-def _choice(layers: list[cr.Layer], shape: tuple[int, ...], batch: int, width: int = 16) -> object:
-    network = cr.Network(layers, input_shape=shape)
+def _choice(layers: Sequence[cr.Layer], shape: tuple[int, ...], batch: int, width: int = 16) -> object:
+    network = cr.Network([*layers], input_shape=shape)
     return chosen(network.layers, network.input_shape, network.shapes, batch, width)
 
 

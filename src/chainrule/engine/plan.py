@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -154,8 +155,10 @@ class Plan:
             self.renew(self.network.parameters)
             return
         for name, array in parameters.items():
-            number = self._built.parameters[name]
-            self._native.set_parameter(number, np.ascontiguousarray(array, dtype=self.dtype))
+            self._set_parameter(self._built.parameters[name], array)
+
+    def _set_parameter(self, number: int, array: np.ndarray) -> None:
+        self._native.set_parameter(number, np.ascontiguousarray(array, dtype=self.dtype))
 
     def renew(self, parameters: Parameters) -> None:
         """Copy those of the network's parameters into the arena that may have changed since this was last
@@ -168,13 +171,7 @@ class Plan:
             return
         held = parameters.in_other_hands(self._may_change)  # before they are copied
         for name in self._may_change:
-            number = self._built.parameters[name]
-            parameters.copied(
-                name,
-                lambda array, number=number: self._native.set_parameter(
-                    number, np.ascontiguousarray(array, dtype=self.dtype)
-                ),
-            )
+            parameters.copied(name, partial(self._set_parameter, self._built.parameters[name]))
         self._may_change = held
 
     def parameters(self) -> dict[str, np.ndarray]:
