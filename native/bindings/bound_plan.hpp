@@ -260,10 +260,12 @@ class BoundPlan : public Plan<T> {
   }
 
   // How it ended, steps, and sums over the samples seen: their losses, the right ones, how many they are.
+  // before: these sums of the epoch's earlier steps, so that an epoch in parts adds in the order of a whole one.
   std::tuple<Outcome, int64_t, double, double, double> train_epoch(const Any& x, double scale, const Any& targets,
                                                                    const std::optional<Array<double>>& weights,
                                                                    const Array<int64_t>& order, const Array<double>& rates,
-                                                                   const nb::object& poll, const nb::object& look) {
+                                                                   const nb::object& poll, const nb::object& look,
+                                                                   const std::tuple<double, double, double>& before) {
     require_input();
     require_loss();
     if (!with_optimizer) throw nb::value_error("the plan has no optimizer: it cannot train");
@@ -279,6 +281,7 @@ class BoundPlan : public Plan<T> {
       look(step);
     };
     Progress progress;
+    std::tie(progress.loss, progress.correct, progress.samples) = before;
     Outcome outcome;
     forget();
     {

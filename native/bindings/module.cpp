@@ -237,7 +237,7 @@ void bind_plan(nb::module_& m, const char* name) {
       .def("norms", &P::norms, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "out"_a.noconvert())
       .def("set_per_sample", &P::set_per_sample, "clip"_a)
       .def("train_epoch", &P::train_epoch, "x"_a, "scale"_a, "targets"_a, "weights"_a.none(), "order"_a, "rates"_a,
-           "poll"_a.none(), "look"_a.none() = nb::none())
+           "poll"_a.none(), "look"_a.none() = nb::none(), "before"_a = std::make_tuple(0.0, 0.0, 0.0))
       .def(
           "set_profiling",
           [](P& p, bool on) {

@@ -364,6 +364,7 @@ class Plan:
         weights: Any = None,
         poll: Poll | None = None,
         look: Look | None = None,
+        before: EpochResult | None = None,
     ) -> EpochResult:
         """One pass over the samples `order` names, one rate per step.
 
@@ -372,6 +373,8 @@ class Plan:
         look(step), from 0, is called before the update of a step in whose forward pass a number may have gone
         beyond the range; it may raise as well. Where there is one, the epoch ends "at_rest" after an update
         in which a second moment went beyond the range, so that its parameter moves no more.
+        before: what the epoch's earlier steps reached, where these are its later ones: the sums go on from
+        it, and are those of an epoch in one piece to the bit. poll and look count from these steps' first.
         """
         self.check_batches(len(order))
         counts = self.counts(targets)
@@ -389,8 +392,10 @@ class Plan:
             np.ascontiguousarray(rates, dtype=np.float64),
             None if poll is None else report,
             look,
+            (0.0, 0.0, 0.0) if before is None else (before.loss_sum, before.hits or 0.0, before.samples),
         )
-        return EpochResult(loss, correct if counts else None, samples, steps, outcome.name)
+        done = steps if before is None else before.steps + steps
+        return EpochResult(loss, correct if counts else None, samples, done, outcome.name)
 
     def first_nonfinite(self) -> str | None:
         """Where NaN or infinity begins after a "nonfinite" epoch: a parameter, a layer's output, or its δ."""

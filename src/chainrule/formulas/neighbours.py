@@ -17,7 +17,10 @@ Every primitive and reduction declares, where it is defined, what people write i
     last_term   the last term of a product's sums alone
     first_step  of the first position or step alone
     uncounted   a mean over samples and positions, divided by the number of samples
-    ungrouped   over all channels in place of a group's
+    ungrouped, by_channel    over all channels, or over each alone, in place of a group's
+    less_one    a mean divided by one less, as an unbiased variance is
+    first_block the first group's matrix for all groups
+    unskipped   the padding counted as any id
     stride, padding, dilation    as if there were none, on every axis or on one
     shifted     a pixel off: as if there were more or less padding
     first_window    of the first window alone
@@ -35,6 +38,15 @@ Every primitive and reduction declares, where it is defined, what people write i
     one_channel the places of the first channel for all
     near        every value near the largest in place of the largest
     one_offset  of a window's entries one alone
+    again:N     divided by operand N twice
+    of_two      2 to the power in place of e
+    of_steps, steps_too, of_heads    over the steps alone, with the features, or over all heads
+    strictly, one_more, aligned    a step sees not itself, one step more, or as if it were one of the last
+    one_of_many, last_of_many, mean_of_many    of what must be added the first, the last, the mean
+    dealt       heads go to the keys in turn
+    halved      halves in place of pairs that lie side by side
+    emptied:N   zeros in place of one of the parts
+    one_term    a factor, or a divisor, of a sum at one of its terms alone
 
 Beside what the nodes declare: another symbol stands for one, or for a definition, once or everywhere; the
 whole is multiplied by one; what `EVERYWHERE` names is done at all nodes of a kind at once, or at those that
@@ -45,6 +57,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -83,9 +96,18 @@ RARE = frozenset((
     "last", "rest", "across", "always", "cases", "twice", "number", "gate", "last_term", "shifted",
     "first_window", "times", "complement", "first_step", "uncounted", "ungrouped", "first_rows",
     "averaged_rows", "across_steps", "keepdims", "part_from", "part_to", "unit", "unmoved", "counted", "near",
-    "one_offset", "gates", "one_channel",
+    "one_offset", "gates", "one_channel", "again", "of_two", "of_steps", "steps_too", "of_heads", "strictly",
+    "one_more", "aligned", "one_of_many", "last_of_many", "mean_of_many", "dealt", "halved", "emptied",
+    "one_term", "by_channel", "first_block", "unskipped",
+    "less_one",
 ))  # fmt: skip
-EVERYWHERE = frozenset(("as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "unmoved"))
+EVERYWHERE = frozenset((
+    "as", "across", "across_steps", "keepdims", "uncounted", "ungrouped", "by_channel", "unmoved",
+))  # fmt: skip
+OF_OPERANDS = frozenset((
+    "only", "swapped", "turned", "twice", "number", "cases", "complement", "rotated", "unit", "zeroed",
+    "counted", "again", "emptied", "one_term", *ONCE_OF_ID,
+))  # fmt: skip
 PARTS = (1, 2, 3, 4, 8)  # features that are counted alone, or left out: blocks that a kernel works on
 NEAR = (0.5, 0.1, 1e-2, 1e-3)  # below the largest value, and still taken for it
 MOST_GATES = 4
@@ -199,7 +221,12 @@ def _is(node: Expression, name: str) -> bool:
 
 def is_of_delta(node: Expression) -> bool:
     """Whether δ goes into it: what is there in the forward pass, too, is computed there."""
-    return any(symbol.name.startswith("d") and "gradient" in symbol.role for symbol in node.symbols)
+    return any(map(_is_delta, node.symbols))
+
+
+@cache
+def _is_delta(symbol: Symbol) -> bool:
+    return symbol.name.startswith("d") and "gradient" in symbol.role
 
 
 def _same(node: Expression, other: Expression) -> bool:
@@ -279,6 +306,22 @@ def _offsets(ranges: tuple[int, ...]) -> dict[tuple[int, ...], None]:
 def _of_operation(
     node: Operation, kind: str, which: str, others: Sequence[Expression]
 ) -> Iterator[tuple[str, Expression, Expression]]:
+    """What a mistake is in: the operands, the operation itself, or the grid of windows that it moves over."""
+    if kind in OF_OPERANDS:
+        yield from _of_operands(node, kind, which, others)
+    elif kind in ("stride", "padding", "dilation", "shifted"):
+        grid = node.options["grid"]
+        for plain in _other_grids(grid, kind):
+            static = tuple(sorted({**node.options, "grid": plain, "counts": grid}.items()))
+            yield kind, node, Operation(AS_MANY[node.rule.name], node.operands, static)
+    else:
+        yield from _of_itself(node, kind, which)
+
+
+def _of_operands(
+    node: Operation, kind: str, which: str, others: Sequence[Expression]
+) -> Iterator[tuple[str, Expression, Expression]]:
+    """An operand is left out, changed, exchanged, or stands for another."""
     operands = node.operands
     if kind == "only":
         kept = operands[int(which)]
@@ -286,88 +329,118 @@ def _of_operation(
             yield "subtract only", operands[0], -kept
         gone = operands[1 - int(which)] if len(operands) == 2 else node
         yield f"{node.rule.name} only", gone, kept
-    elif kind == "as":
-        yield f"{node.rule.name} as {which}", node, Operation(rules[which], operands, node.static)
     elif kind == "swapped":
         yield f"{node.rule.name} swapped", node, Operation(node.rule, operands[::-1], node.static)
-    elif kind == "turned":
-        number = int(which)
-        operand = operands[number]
-        turned = Operation(rules["transpose"], (operand,))
-        if not (isinstance(operand, Operation) and operand.rule.name == "transpose"):
-            yield "turned", operand, _with(node, number, turned)
-    elif kind in ("first", "last", "rest"):
-        yield kind, node, Operation(OF_SAMPLES[node.rule.name, kind], operands, node.static)
-    elif kind == "across":
-        yield "across", node, Operation(ACROSS[node.rule.name], operands, node.static)
-    elif kind == "always":
-        yield "always", node, Number(1.0)
-    elif kind == "twice":
-        doubled = Operation(rules["multiply"], (Number(2.0), operands[int(which)]))
-        yield "twice", operands[int(which)], _with(node, int(which), doubled)
-    elif kind == "number":
-        value = operands[int(which)]
-        if isinstance(value, Number):
-            for other_value in (2 * value.value, value.value / 2, 0.0, 1.0, value.value**2):
-                if other_value != value.value:
-                    yield "number", value, _with(node, int(which), Number(other_value))
+    elif kind == "zeroed":
+        yield from _zeroed(node)
     elif kind == "cases":
         for number, inner in enumerate(operands):
             if isinstance(inner, Operation) and inner.rule.name == "where":
                 factor, (condition, yes, no) = operands[1 - number], inner.operands
                 for cases in ((yes, factor * no), (factor * yes, no)):
                     yield "cases", factor, Operation(inner.rule, (condition, *cases))
-    elif kind == "complement":
-        if isinstance(operands[int(which)], (Symbol, Named)):
-            yield kind, operands[int(which)], _with(node, int(which), 1 - operands[int(which)])
-    elif kind in OTHER_EVALUATIONS:
-        yield kind, node, Operation(OTHERS[node.rule.name, kind], operands, node.static)
-    elif kind == "gate":
-        for name in node.options["gates"]:
-            if name != node.options["gate"]:
-                static = tuple(sorted({**node.options, "gate": name}.items()))
-                of_gate = Operation(node.rule, operands, static)
-                yield "gate", of_gate, of_gate
-    elif kind in ("overwritten_rows", "first_rows", "averaged_rows"):
-        hot = operands[0]
-        if isinstance(hot, Operation) and hot.rule.name == "one_hot":
-            once = Operation(ONCE_OF_ID[kind], hot.operands, hot.static)
-            yield kind, node, Operation(node.rule, (once, operands[1]), node.static)
-    elif kind == "rotated":
-        kernel = operands[int(which)]
-        if isinstance(kernel, Symbol):
-            yield "rotated", kernel, _with(node, int(which), replace(kernel, name=kernel.name + ROTATED))
-    elif kind == "part":
-        for count in PARTS:
-            for word in ("part_from", "part_to"):
-                some = features_of(node.rule, word, count)
-                yield word, Number(count), Operation(some, operands, node.static)
-    elif kind == "unit":
-        filled = Operation(rules["ones_like"], (operands[int(which)],))
-        yield kind, operands[int(which)], _with(node, int(which), filled)
-    elif kind == "zeroed":
-        first, limit = operands
-        above = (first, limit) if node.rule.name == "maximum" else (limit, first)
-        within = Operation(rules["greater"], above)
-        yield f"{node.rule.name} zeroed", node, Operation(rules["where"], (within, first, Number(0.0)))
-        if isinstance(limit, Number) and limit.value and abs(limit.value) != 1:
-            sign = Number(1.0 if limit.value > 0 else -1.0)
-            yield f"{node.rule.name} sign", limit, Operation(rules["where"], (within, first, sign))
     elif kind == "counted":
         for other in others:
             if not _same(other, operands[0]):
                 yield kind, _with(node, 0, other), _with(node, 0, other)
+    elif kind == "again":
+        by = operands[int(which)]
+        inner = by.value if isinstance(by, Named) else by
+        rooted = isinstance(inner, Operation) and (
+            inner.rule.name == "sqrt" or inner.options.get("exponent") == 0.5
+        )
+        squared = Operation(rules["multiply"], (by, by))
+        yield "root_again" if rooted else kind, by, _with(node, int(which), squared)
+    elif kind == "one_term":
+        yield from _one_term(node)
+    elif kind in ONCE_OF_ID:
+        hot = operands[0]
+        if isinstance(hot, Operation) and hot.rule.name == "one_hot":
+            once = Operation(ONCE_OF_ID[kind], hot.operands, hot.static)
+            yield kind, node, Operation(node.rule, (once, operands[1]), node.static)
+    else:
+        number = int(which)
+        for other in _instead_of(operands[number], kind):
+            yield kind, operands[number], _with(node, number, other)
+
+
+def _instead_of(operand: Expression, kind: str) -> Iterator[Expression]:
+    """What stands for one operand alone."""
+    if kind == "turned" and not (isinstance(operand, Operation) and operand.rule.name == "transpose"):
+        yield Operation(rules["transpose"], (operand,))
+    elif kind == "twice":
+        yield Operation(rules["multiply"], (Number(2.0), operand))
+    elif kind == "unit":
+        yield Operation(rules["ones_like"], (operand,))
+    elif kind == "emptied":
+        yield Operation(rules["zeros_like"], (operand,))
+    elif kind == "complement" and isinstance(operand, (Symbol, Named)):
+        yield 1 - operand
+    elif kind == "rotated" and isinstance(operand, Symbol):
+        yield replace(operand, name=operand.name + ROTATED)
+    elif kind == "number" and isinstance(operand, Number):
+        value = operand.value
+        for other in (2 * value, value / 2, 0.0, 1.0, value**2):
+            if other != value:
+                yield Number(other)
+
+
+def _zeroed(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """0, or the sign, in place of the limit at which numbers are cut off."""
+    first, limit = node.operands
+    above = (first, limit) if node.rule.name == "maximum" else (limit, first)
+    within = Operation(rules["greater"], above)
+    yield f"{node.rule.name} zeroed", node, Operation(rules["where"], (within, first, Number(0.0)))
+    if isinstance(limit, Number) and limit.value and abs(limit.value) != 1:
+        sign = Number(1.0 if limit.value > 0 else -1.0)
+        yield f"{node.rule.name} sign", limit, Operation(rules["where"], (within, first, sign))
+
+
+def _of_itself(node: Operation, kind: str, which: str) -> Iterator[tuple[str, Expression, Expression]]:
+    """Another operation on the same operands."""
+    operands, static = node.operands, node.static
+    if kind == "as":
+        yield f"{node.rule.name} as {which}", node, Operation(rules[which], operands, static)
+    elif kind in ("first", "last", "rest"):
+        yield kind, node, Operation(OF_SAMPLES[node.rule.name, kind], operands, static)
+    elif kind == "across":
+        yield "across", node, Operation(ACROSS[node.rule.name], operands, static)
+    elif kind == "always":
+        yield "always", node, Number(1.0)
+    elif kind in OTHER_EVALUATIONS:
+        yield kind, node, Operation(OTHERS[node.rule.name, kind], operands, static)
+    elif kind == "gate":
+        for name in node.options["gates"]:
+            if name != node.options["gate"]:
+                other = tuple(sorted({**node.options, "gate": name}.items()))
+                of_gate = Operation(node.rule, operands, other)
+                yield "gate", of_gate, of_gate
+    elif kind == "part":
+        for count in PARTS:
+            for word in ("part_from", "part_to"):
+                yield word, Number(count), Operation(features_of(node.rule, word, count), operands, static)
     elif kind == "near":
         yield from _near(node)
+    elif kind == "unskipped":
+        if node.options.get("skip") is not None:
+            counted = tuple(sorted({**node.options, "skip": None}.items()))
+            yield kind, node, Operation(node.rule, operands, counted)
     elif kind == "last_term":
-        yield "last_term", node, Operation(LAST_TERM, operands, node.static)
-    elif kind == "first_window":
-        yield "first_window", node, Operation(FIRST_WINDOW, operands, node.static)
+        yield "last_term", node, Operation(LAST_TERM, operands, static)
     else:
-        grid = node.options["grid"]
-        for plain in _other_grids(grid, kind):
-            static = tuple(sorted({**node.options, "grid": plain, "counts": grid}.items()))
-            yield kind, node, Operation(AS_MANY[node.rule.name], operands, static)
+        assert kind == "first_window", kind
+        yield "first_window", node, Operation(FIRST_WINDOW, operands, static)
+
+
+def _one_term(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:
+    """A factor of a sum, or what it is divided by, of one of its terms alone."""
+    for number, inner in enumerate(node.operands[: 2 if node.rule.name == "multiply" else 1]):
+        factor = node.operands[1 - number]
+        sums = isinstance(inner, Operation) and inner.rule.name in ("add", "subtract")
+        if isinstance(inner, Operation) and sums and factor not in inner.operands:  # f (1 - f) is another's
+            for term in (0, 1):
+                of_term = _with(node, number, inner.operands[term])
+                yield "one_term", factor, _with(inner, term, of_term)
 
 
 def _near(node: Operation) -> Iterator[tuple[str, Expression, Expression]]:

@@ -6,9 +6,10 @@ those behind it are judged, so that what is wrong because of it alone is not bla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -18,16 +19,19 @@ from chainrule.base.types import Array
 from chainrule.formulas.expression import Expression, Symbol
 from chainrule.formulas.neighbours import RARE
 from chainrule.formulas.printing import Equation, text
+from chainrule.verifying.contract.calls import attempt
 from chainrule.verifying.contract.digits import lost_digits
 from chainrule.verifying.contract.handed import handed_back, right_where_shown
 from chainrule.verifying.contract.owed import SYMPTOMS, Owed, owed, runnable, shapes
+from chainrule.verifying.decoding.impulses import Responses, responses
+from chainrule.verifying.decoding.rules import observed
 from chainrule.verifying.differences import MOST_ENTRIES, differences
 from chainrule.verifying.factors import factor, factor_names
 from chainrule.verifying.hypotheses import Case, Mistake, agree, factors, orders
 from chainrule.verifying.integers import compared_whole
 from chainrule.verifying.meanings.matching import Like
 from chainrule.verifying.meanings.meaning import Argument, Bound, Edit, Edits, Meaning
-from chainrule.verifying.places import place
+from chainrule.verifying.places import at, place
 from chainrule.verifying.precision import (
     Reference,
     Tolerance,
@@ -67,7 +71,8 @@ class Judge:
     reference: Reference | None = None
     unsure: bool = False
     follows: set[str] = field(default_factory=set)  # arrays that are wrong for another's reason alone
-    ratio: float = 0.0  # the worst error beside its tolerance
+    # What is right, per array and probe: (what it may be off by, theirs, right).
+    right: list[tuple[Tolerance, Array, Array]] = field(default_factory=list)
 
     def verdict(self, hint_level: int) -> Verdict:
         subject, notes = self.subject, list(self.subject.notes)
@@ -106,7 +111,8 @@ class Judge:
         if self.reference is not None and not findings:
             precision = precision_of(self.args[0], subject.precision)
             notes += () if whole is None else whole.notes
-            notes.append(TEXTS.say("judged.tolerance", ratio=f"{self.ratio:.2g}", precision=precision))
+            ratio = max((within.ratio(*pair) for within, *pair in self.right), default=0.0)
+            notes.append(TEXTS.say("judged.tolerance", ratio=f"{ratio:.2g}", precision=precision))
         answer: Answer = "wrong" if findings else "cannot tell" if self.unsure else "right"
         return Verdict(subject.title, answer, tuple(findings), tuple(notes), hint_level)
 
@@ -123,7 +129,10 @@ class Judge:
 
         samples = () if meaning is None else meaning.samples
         wanted = None if meaning is None else accepts
-        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted)
+        steps = () if meaning is None else meaning.steps
+        drawn = probes(self.args, subject.forward, samples, self.seed, subject.precision, wanted, steps)
+        if not subject.takes_delta:  # what forgets δ is told from what has it by the numbers of δ = 1
+            drawn = [replace(probe, delta=np.ones_like(probe.delta)) for probe in drawn]
         self.tried, raised = runnable(subject, drawn)
         due = owed(subject, self.tried, reference)
         notes += [*not_told_apart(self.tried, subject.names), *due.notes]
@@ -151,7 +160,7 @@ class Judge:
         self.tried = tried
         returned = self.returned(tried)
         left = [MOST_TRIED]
-        findings: list[Finding] = []
+        judged: list[tuple[Search, list[Finding]]] = []
         notes: list[Say] = []
         edits: dict[str, Edit] = {}
         searches = []
@@ -176,10 +185,20 @@ class Judge:
                 continue
             search.made = dict(edits)
             made, beside = self.judged(name, search.case({}), search, tried)
-            findings += made
+            judged.append((search, made))
             notes += beside
             edits |= {edit.place: edit for edit in search.found}
-        return findings, notes
+        return [finding for search, made in judged for finding in self._again(search, made, edits)], notes
+
+    def _again(self, search: Search, made: list[Finding], edits: Mapping[str, Edit]) -> list[Finding]:
+        """What was found of an array; where that is no cause, what is by the mistakes found after it."""
+        later = {place: edit for place, edit in edits.items() if place not in search.made}
+        if not later or not made or any(finding.mistake for finding in made):
+            return made
+        again = replace(search, made=dict(edits), left=[MOST_TRIED // 4], found=[], known={})
+        name = self.subject.names[search.argument.number]
+        found, _ = self.judged(name, again.case({}), again, search.probes)
+        return found if all(finding.mistake for finding in found) else made
 
     def tolerances(self, tried: Sequence[Probe]) -> list[Tolerances]:
         """Per probe what right answers may be off by."""
@@ -263,19 +282,50 @@ class Judge:
             found = shown
         elif cheat is not None and (not found.mistake or cheat.mistake == "zeros"):
             found = replace(cheat, where=found.where, evidence=found.evidence)
+        if search is not None and not found.mistake and found.where is not None:
+            seen = self.responses(search, number)
+            if seen is not None:
+                written = search.meaning.written(search.argument.gradient)
+                fix = TEXTS.say("fix.plain", formula=written)
+                found = replace(found, observed=observed(seen), fix=fix)
         return [found], []
+
+    def responses(self, search: Search, number: int) -> Responses | None:
+        """To single impulses of δ, of a probe of the search: it being linear, all that it does."""
+        probe, place_ = search.probes[number], search.argument.number
+        if not self.subject.takes_delta:
+            return None
+
+        def theirs(delta: Array) -> Array | None:
+            given = attempt(self.subject, probe.args, delta.astype(probe.delta.dtype))
+            return None if given is None else given[place_]
+
+        def right(delta: Array) -> Array | None:
+            try:
+                bound = search.meaning.bind(Probe(probe.args, delta))
+                return search.value(bound, search.made)
+            except MISFITS:
+                return None
+
+        names = zip(self.subject.names, probe.args, strict=True)
+        others = {name: value for name, value in names if value.dtype.kind == "f"}
+        others.pop(self.subject.names[place_], None)
+        return responses(theirs, right, probe.delta.shape, others, search.meaning.cost)
 
     def sure(self, name: str, case: Case) -> list[Say]:
         """Why these numbers cannot tell, if so."""
         if case.tolerances is None:
             return []
         each = list(zip(case.tolerances, case.theirs, case.right, strict=True))
-        self.ratio = max(self.ratio, *(within.ratio(theirs, right) for within, theirs, right in each))
-        reasons = [within.cannot_tell(theirs, right, name) for within, theirs, right in each]
-        if not all(reason is not None for reason in reasons):
-            return []
+        self.right += each
+        reasons = []
+        for within, theirs, right in each:
+            reason = within.cannot_tell(theirs, right, name)
+            if reason is None:  # one probe that tells will do
+                return []
+            reasons.append(reason)
         self.unsure |= any(right.any() for right in case.right)
-        return [reason for reason in reasons[:1] if reason is not None]
+        return reasons[:1]
 
     def at_kinks(self, name: str, case: Case, number: int, probe: Probe) -> bool:
         """Whether all wrong entries stand at kinks of their forward, between the slopes on both sides."""
@@ -310,6 +360,7 @@ class Search:
     wrong: Sequence[tuple[Argument, Sequence[Array]]] = ()
     made: dict[str, Edit] = field(default_factory=dict)
     found: list[Edit] = field(default_factory=list)
+    known: dict[tuple[Edit, bool], str | None] = field(default_factory=dict)  # what `gives` has said
 
     def only(self, kept: Sequence[int]) -> Search:
         """The same on some of the probes; what it finds is found by both."""
@@ -321,7 +372,7 @@ class Search:
             for group in (self.kept, self.wrong)
         )
         made = replace(self, probes=probes_, bounds=bounds, theirs=theirs, tolerances=tolerances)
-        made.kept, made.wrong = right, wrong
+        made.kept, made.wrong, made.known = right, wrong, {}
         return made
 
     def right(self, edits: Edits) -> list[Array]:
@@ -337,28 +388,41 @@ class Search:
         sizes, tied = [bound.sizes for bound in self.bounds], [probe.tied for probe in self.probes]
         return Case(self.theirs, self.right(edits), tied, sizes, self.tolerances)
 
-    def gives(self, edit: Edit, scaled: bool = True) -> str | None:
+    def gives(self, edit: Edit, scaled: bool = True, other: Edit | None = None) -> str | None:
         """Whether this mistake gives what came back: "" as it is, "2" with a factor beside, None not.
 
-        scaled: whether a factor may stand beside.  Sizes of which it cannot be computed, but theirs is right,
-        say nothing.
+        scaled: whether a factor may stand beside.  other: made at another place, too.  Sizes of which it
+        cannot be computed, but theirs is right, say nothing.
         """
+        if other is not None:
+            return self._gives(edit, scaled, other)
+        key = edit, scaled
+        if key not in self.known:
+            self.known[key] = self._gives(edit, scaled)
+        return self.known[key]
+
+    def _gives(self, edit: Edit, scaled: bool, other: Edit | None = None) -> str | None:
         scale: str | None = None
         self.left[0] -= 1
-        for number, bound in enumerate(self.bounds):
-            theirs = self.theirs[number]
-            edits = {**self.made, edit.place: edit}
+        for number in self.order:
+            theirs, bound = self.theirs[number], self.bounds[number]
+            edits = {**self.made, edit.place: edit, **({} if other is None else {other.place: other})}
             try:
                 if self.meaning.rules_out(bound, self.argument, theirs, edits):
                     return None
-                self.left[0] -= self.meaning.cost - 1 if number == 0 else 0
+                self.left[0] -= self.meaning.cost - 1 if number == self.order[0] else 0
                 made = self.value(bound, edits)
             except MISFITS:
                 if not self.is_right[number]:
                     return None
                 continue
-            if made.shape != theirs.shape or not np.isfinite(made).all():
+            if made.shape != theirs.shape:
                 return None
+            finite = np.isfinite(made)
+            if not finite.all():  # a division by 0, as theirs has it
+                if not finite.any() or (finite != np.isfinite(theirs)).any():
+                    return None
+                theirs, made = theirs[finite], made[finite]
             if scale is None:
                 scale = "" if close(theirs, made).all() else None
                 if scale is None and scaled:
@@ -367,13 +431,39 @@ class Search:
                     return None
             elif not close(theirs, made * (factor(scale, bound.sizes) if scale else 1.0)).all():
                 return None
-        return None if len(edit.trees) != 1 and self.spoils(edit) else scale
+        if len(edit.trees) != 1:
+            return None if self.spoils(edit) else scale
+        behind = (each for each in (edit, other) if each is not None and each.place not in self._own)
+        return None if any(map(self.touches, behind)) else scale
+
+    @cached_property
+    def order(self) -> list[int]:
+        """The probes, that of the fewest steps first: it rules out most of the mistakes."""
+        return sorted(range(len(self.bounds)), key=lambda number: self.bounds[number].sizes.get("T", 0))
 
     @cached_property
     def is_right(self) -> list[bool]:
         """On which probes what came back is right."""
         pairs = zip(self.theirs, self.right(self.made), strict=True)
         return [theirs.shape == right.shape and bool(close(theirs, right).all()) for theirs, right in pairs]
+
+    @cached_property
+    def _own(self) -> set[str]:
+        """Where the formula of this array alone stands."""
+        return set(list(self.meaning.places(self.argument.gradient))[:1])
+
+    def touches(self, edit: Edit) -> bool:
+        """Whether this mistake changes an array that came back right."""
+        for argument, _ in self.kept:
+            for bound in self.bounds[:2]:
+                try:
+                    right = self.value(bound, self.made, argument)
+                    made = self.value(bound, {**self.made, edit.place: edit}, argument)
+                except MISFITS:
+                    continue
+                if made.shape != right.shape or not close(made, right).all():
+                    return True
+        return False
 
     def spoils(self, edit: Edit) -> bool:
         """Whether this mistake would make an array wrong that is right."""
@@ -464,7 +554,7 @@ class Search:
         Those in this array's own formula come before those in a definition.
         """
         scaled, single = [], []
-        for edits in (self.meaning.edits, self.meaning.shared):
+        for edits in (self.meaning.edits, self.meaning.instead, self.meaning.shared):
             for edit in edits(self.argument.gradient, self.bounds[0]):
                 single.append(edit)
                 scale = self.gives(edit)
@@ -474,7 +564,7 @@ class Search:
                     scaled.append((edit, scale))
                 if self.left[0] <= 0:
                     break
-        for edit in (*self.meaning.instead(self.argument.gradient, self.bounds[0]), *self.by_rate()):
+        for edit in self.by_rate():
             if self.gives(edit) == "":
                 yield [edit], ""
         yield from (([edit], scale) for edit, scale in scaled)
@@ -493,6 +583,20 @@ class Search:
                     yield [edit, second], ""
                 if self.left[0] <= 0:
                     return
+        yield from (([first, second], "") for first, second in self._apart(single))
+
+    def _apart(self, single: Sequence[Edit]) -> Iterator[tuple[Edit, Edit]]:
+        """Two mistakes in formulas of different layers, through both of which δ comes."""
+        plain = [edit for edit in single if len(edit.trees) == 1 and edit.kind not in RARE]
+        plain.sort(key=lambda edit: edit.kind == "symbol")  # of these there are most
+        if len({edit.place for edit in plain}) < 2:
+            return
+        least = self.left[0] // 2  # the other arrays are searched, too
+        for first, second in combinations(plain, 2):
+            if self.left[0] <= least:
+                return
+            if first.place != second.place and self.gives(second, scaled=False, other=first) == "":
+                yield first, second
 
 
 def explained(
@@ -543,12 +647,12 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
     spot = np.unravel_index(int(np.abs(theirs - right).argmax()), right.shape)
     index = "[" + ", ".join(str(int(i)) for i in spot) + "]"
     numbers = {"index": index, "yours": f"{theirs[spot] + 0.0:.6g}", "right": f"{right[spot] + 0.0:.6g}"}
-    what = TEXTS.say("wrong", name=name, **numbers)
     about, roles = {"zero": right == 0, "not_zero": right != 0}, [""] * right.ndim
     if search is not None:
         about, roles = search.meaning.where(
             search.argument, search.bounds[number], search.probes[number], right
         )
+    what = TEXTS.say("wrong", name=name, **{**numbers, "index": at(tuple(map(int, spot)), roles)})
     where = TEXTS.say("where.said", where=place(wrong, about, roles))
     evidence = {**numbers, "entries": int(wrong.sum()), "of": wrong.size}
     if case.tolerances is not None:
@@ -565,7 +669,7 @@ def finding(name: str, case: Case, number: int, search: Search | None) -> Findin
         return Finding(name, what, where, *_said(mistake, plain), evidence)
     if search is not None:
         for edits, scale in search.mistakes():
-            search.found += edits[-1:]
+            search.found += edits if edits[0].place != edits[-1].place else edits[-1:]
             sentences = [_sentence(edit) for edit in edits]
             words = [_word(edit) for edit in edits]
             if scale:
@@ -607,8 +711,10 @@ def _fix(search: Search, edit: Edit) -> tuple[Say | None, Marked | None]:
     """The right formula beside the wrong one, where the mistake is nearest: as a sentence and marked."""
     meaning = search.meaning
     for stands in (*meaning.places(search.argument.gradient), *edit.trees):
-        if stands in edit.trees and edit.trees[stands] != meaning.formula(stands):
-            right, wrong = meaning.formula(stands), edit.trees[stands]
+        if stands not in edit.trees:
+            continue
+        right, wrong = edit.right.get(stands, meaning.formula(stands)), edit.trees[stands]
+        if wrong != right:
             right_form, wrong_form = both_written(right, wrong)
             said = TEXTS.say("fix.instead", formula=right_form, wrong=wrong_form)
             if right_form == wrong_form:  # which kernel is turned, or how many samples: said in words
@@ -631,7 +737,7 @@ def both_written(right: Expression, wrong: Expression) -> tuple[str, str]:
 def _wrong(case: Case) -> list[int]:
     """The probes on which an array is off by more than a right one may be."""
     pairs = enumerate(zip(case.theirs, case.right, strict=True))
-    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.wrong(n).any()]
+    return [n for n, (theirs, right) in pairs if theirs.shape != right.shape or case.any_wrong(n)]
 
 
 def _same_mass(case: Case, number: int) -> bool:

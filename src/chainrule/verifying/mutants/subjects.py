@@ -23,7 +23,8 @@ from chainrule.losses import (
 )
 from chainrule.losses.penalties import L1, L2, ElasticNet, Penalty
 from chainrule.reference.passes import layer_forward
-from chainrule.verifying.meanings.known import Function, functions
+from chainrule.verifying.meanings.functions.function import Function
+from chainrule.verifying.meanings.functions.known import functions
 from chainrule.verifying.mutants.examples import EXAMPLES, SAMPLES, Example
 
 OUTPUTS = 4
@@ -71,8 +72,7 @@ def _layer(kind: str, example: Example) -> Written:
     def forward(x: Array, *others: Array) -> Array:
         given = dict(zip(learned, others, strict=False))
         flags = {
-            name: np.moveaxis(value, 0, -1)
-            for name, value in zip(masks, others[len(learned) :], strict=True)
+            name: np.moveaxis(value, 0, -1) for name, value in zip(masks, others[len(learned) :], strict=True)
         }
         with np.errstate(all="ignore"):
             return np.moveaxis(layer_forward(layer, np.moveaxis(x, 0, -1), {**given, **flags}), -1, 0)
