@@ -61,7 +61,8 @@ def test_norms_are_measured_beside_a_plain_step(results: dict[str, Any]) -> None
 
 def test_norms_have_a_target() -> None:
     times = {"chainrule": 2.6, "chainrule plain step": 2.0, "torch vmap(grad)": 26.0}
-    result = {"title": "norms", "task": "norms", "times": {n: {"median": t} for n, t in times.items()}}
+    medians = {n: {"median": t} for n, t in times.items()}
+    result: dict[str, Any] = {"title": "norms", "task": "norms", "times": medians}
     assert "| norms | **1.30** | ≤ 1.30 reached | 0.100 | vmap(grad) |" in report.norms_table(
         {"workloads": {"norms": result}}
     )
